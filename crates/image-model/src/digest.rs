@@ -1,0 +1,143 @@
+//! Digests as values. Computing and comparing them with content is the `verify` crate's work.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Which hash function made a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DigestAlgorithm {
+    /// SHA-256.
+    Sha256,
+    /// BLAKE3 with 32 bytes of output.
+    Blake3,
+}
+
+impl fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha256 => "sha256",
+            Self::Blake3 => "blake3",
+        })
+    }
+}
+
+/// Text that is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a digest: expected `sha256:` or `blake3:` and 64 lower-case hex digits")]
+pub struct ParseDigestError {
+    /// The text.
+    pub text: String,
+}
+
+/// A 32-byte digest with its algorithm, written `sha256:<64 hex digits>` as OCI does.
+///
+/// ```
+/// use image_model::{Digest, DigestAlgorithm};
+/// let digest = Digest::new(DigestAlgorithm::Blake3, [0xab; 32]);
+/// assert_eq!(digest.to_string().parse::<Digest>()?, digest);
+/// # Ok::<(), image_model::digest::ParseDigestError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest {
+    algorithm: DigestAlgorithm,
+    bytes: [u8; 32],
+}
+
+impl Digest {
+    /// A digest out of its parts.
+    #[must_use]
+    pub const fn new(algorithm: DigestAlgorithm, bytes: [u8; 32]) -> Self {
+        Self { algorithm, bytes }
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> DigestAlgorithm {
+        self.algorithm
+    }
+
+    /// The raw digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// The 64 lower-case hex digits without the algorithm: a nydus blob id.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.bytes
+            .iter()
+            .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+            .map(char::from)
+            .collect()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).ok_or_else(|| ParseDigestError { text: text.into() })
+    }
+}
+
+fn parse(text: &str) -> Option<Digest> {
+    let (algorithm, hex) = text.split_once(':')?;
+    let algorithm = match algorithm {
+        "sha256" => DigestAlgorithm::Sha256,
+        "blake3" => DigestAlgorithm::Blake3,
+        _ => return None,
+    };
+    if hex.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(Digest { algorithm, bytes })
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_form_parses() {
+        let hex = "0123456789abcdef".repeat(4);
+        let digest: Digest = format!("sha256:{hex}").parse().unwrap();
+        assert_eq!(digest.hex(), hex);
+        for bad in [
+            hex.clone(),
+            format!("sha512:{hex}"),
+            format!("sha256:{}", hex.to_uppercase()),
+            format!("sha256:{}", &hex[1..]),
+            format!("sha256:{hex}0"),
+            "sha256:".into(),
+        ] {
+            assert_eq!(bad.parse::<Digest>(), Err(ParseDigestError { text: bad }));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The shared model of container images.
+//!
+//! Every format crate of this workspace translates between its bytes and the types here; no
+//! format knows another. The crate holds no byte layout, no hashing, no I/O and no compression.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`name`], [`path`] | validated names and cleaned paths: bytes, not UTF-8 |
+//! | [`metadata`] | modes, owners, times, devices, extended attributes |
+//! | [`tree`] | a file system: inodes in one table, names only in directories |
+//! | [`chunk`] | chunks (what is addressed, digested, shared), frames (what is decompressed at once), blobs |
+//! | [`image`] | the narrow [`Image`] trait that every format implements, and [`ChunkedImage`], the owned one |
+//! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
+//! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
+//! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
+//!
+//! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's
+//! bytes lie in the source, a [`ChunkedImage`] says in which chunks they are stored. Encoders take
+//! only the latter.
+#![forbid(unsafe_code)]
+
+pub mod chunk;
+pub mod diff;
+pub mod digest;
+pub mod error;
+pub mod image;
+pub mod layer;
+pub mod limits;
+pub mod metadata;
+pub mod name;
+pub mod path;
+pub mod progress;
+pub mod tree;
+pub mod walk;
+
+pub use chunk::{Blob, BlobId, BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId};
+pub use digest::{Digest, DigestAlgorithm};
+pub use error::{Blame, Fault, ImageError};
+pub use image::{Attributes, ChunkedImage, DirEntry, Extent, ExtentSource, Image, Ino};
+pub use limits::Limits;
+pub use metadata::{Device, FileKind, Metadata, Timestamp, Xattrs};
+pub use name::{Name, NameRef};
+pub use path::ImagePath;
+pub use progress::{Cancelled, Progress};
+pub use tree::{Inode, InodeId, Node, Tree};

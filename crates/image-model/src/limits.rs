@@ -1,0 +1,72 @@
+//! Bounds on what input may make us do.
+
+/// Bounds that every decoder keeps to. What goes beyond them is refused with
+/// [`Fault::Limit`](crate::Fault::Limit), before memory is reserved for it.
+///
+/// The defaults fit every image that real tools make; fuzzers and services that open strangers'
+/// images lower them.
+///
+/// ```
+/// let limits = image_model::Limits { max_inodes: 10_000, ..Default::default() };
+/// assert!(limits.max_depth > 1_000);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Inodes in one image.
+    pub max_inodes: u32,
+    /// Chunks in one image.
+    pub max_chunks: u32,
+    /// Data blobs of one image.
+    pub max_blobs: u32,
+    /// Nested directories.
+    pub max_depth: u32,
+    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information.
+    pub max_metadata_len: u64,
+    /// Bytes of one entry's extension headers (PAX records, long names) and of one inode's
+    /// extended attributes.
+    pub max_xattr_len: u32,
+    /// Bytes of one decoded frame.
+    pub max_frame_len: u32,
+    /// Bytes of one symbolic link's target.
+    pub max_symlink_len: u32,
+    /// Data regions of one sparse file.
+    pub max_sparse_regions: u32,
+    /// Bytes that a compressed layer may decode to.
+    pub max_layer_len: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_inodes: 1 << 26,
+            max_chunks: 1 << 26,
+            max_blobs: 1 << 16,
+            max_depth: 10_000,
+            max_metadata_len: 2 << 30,
+            max_xattr_len: 1 << 20,
+            max_frame_len: 64 << 20,
+            max_symlink_len: 4096,
+            max_sparse_regions: 1 << 20,
+            max_layer_len: 1 << 40,
+        }
+    }
+}
+
+impl Limits {
+    /// Small bounds for fuzzing and for images of strangers that should be small.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            max_inodes: 1 << 12,
+            max_chunks: 1 << 12,
+            max_blobs: 16,
+            max_depth: 256,
+            max_metadata_len: 1 << 20,
+            max_xattr_len: 1 << 16,
+            max_frame_len: 1 << 20,
+            max_symlink_len: 4096,
+            max_sparse_regions: 256,
+            max_layer_len: 1 << 24,
+        }
+    }
+}

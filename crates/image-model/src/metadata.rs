@@ -1,0 +1,275 @@
+//! What an inode carries besides its content.
+
+use std::fmt;
+
+/// The seven kinds of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A Unix domain socket.
+    Socket,
+}
+
+impl FileKind {
+    /// The file type bits of `st_mode` (`S_IFMT` part).
+    #[must_use]
+    pub const fn mode_bits(self) -> u16 {
+        match self {
+            Self::Fifo => 0o010_000,
+            Self::CharDevice => 0o020_000,
+            Self::Directory => 0o040_000,
+            Self::BlockDevice => 0o060_000,
+            Self::File => 0o100_000,
+            Self::Symlink => 0o120_000,
+            Self::Socket => 0o140_000,
+        }
+    }
+
+    /// The kind that the type bits of `mode` name, if they name one.
+    #[must_use]
+    pub const fn from_mode(mode: u16) -> Option<Self> {
+        Some(match mode & 0o170_000 {
+            0o010_000 => Self::Fifo,
+            0o020_000 => Self::CharDevice,
+            0o040_000 => Self::Directory,
+            0o060_000 => Self::BlockDevice,
+            0o100_000 => Self::File,
+            0o120_000 => Self::Symlink,
+            0o140_000 => Self::Socket,
+            _ => return None,
+        })
+    }
+
+    /// The letter of the tree digest and of `find -printf %y`: `d f l c b p s`.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Directory => 'd',
+            Self::File => 'f',
+            Self::Symlink => 'l',
+            Self::CharDevice => 'c',
+            Self::BlockDevice => 'b',
+            Self::Fifo => 'p',
+            Self::Socket => 's',
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "directory",
+            Self::File => "file",
+            Self::Symlink => "symlink",
+            Self::CharDevice => "character device",
+            Self::BlockDevice => "block device",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+        })
+    }
+}
+
+/// A point in time: seconds since 1970 (floored, may be negative) and nanoseconds past them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp {
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    pub seconds: i64,
+    /// Nanoseconds past `seconds`, 0 to 999,999,999.
+    pub nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self {
+        seconds: 0,
+        nanoseconds: 0,
+    };
+
+    /// A time of whole seconds.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self {
+            seconds,
+            nanoseconds: 0,
+        }
+    }
+}
+
+/// A device number, unpacked: formats pack it in different ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Device {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+/// One extended attribute: full name (`user.mime_type`) and value, both bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Xattr {
+    /// Full name with its namespace; never empty, no NUL.
+    pub name: Box<[u8]>,
+    /// Value: any bytes, NUL and newline too.
+    pub value: Box<[u8]>,
+}
+
+/// Extended attributes, sorted by name as bytes, each name once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Xattrs(Box<[Xattr]>);
+
+/// Extended attributes with an unusable name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum XattrError {
+    /// An empty name, or one that holds NUL.
+    #[error("attribute name {name:?} is empty or holds NUL")]
+    Name {
+        /// The name.
+        name: Box<[u8]>,
+    },
+    /// The same name twice.
+    #[error("attribute {name:?} is there twice")]
+    Duplicate {
+        /// The name.
+        name: Box<[u8]>,
+    },
+}
+
+impl Xattrs {
+    /// Sorts `list` by name.
+    ///
+    /// # Errors
+    /// [`XattrError`] on an empty name, a NUL in a name, or a name that comes twice.
+    pub fn new(list: impl IntoIterator<Item = Xattr>) -> Result<Self, XattrError> {
+        let mut list: Vec<Xattr> = list.into_iter().collect();
+        list.sort();
+        if let Some(bad) = list
+            .iter()
+            .find(|x| x.name.is_empty() || x.name.contains(&0))
+        {
+            return Err(XattrError::Name {
+                name: bad.name.clone(),
+            });
+        }
+        match list.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            Some(pair) => Err(XattrError::Duplicate {
+                name: pair[0].name.clone(),
+            }),
+            None => Ok(Self(list.into())),
+        }
+    }
+
+    /// The attributes in order of their names.
+    pub fn iter(&self) -> std::slice::Iter<'_, Xattr> {
+        self.0.iter()
+    }
+
+    /// Number of attributes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of the attribute called `name`.
+    #[must_use]
+    pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.0.binary_search_by(|x| (*x.name).cmp(name)).ok()?;
+        Some(&self.0[found].value)
+    }
+}
+
+impl<'a> IntoIterator for &'a Xattrs {
+    type Item = &'a Xattr;
+    type IntoIter = std::slice::Iter<'a, Xattr>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Permissions, owner, time and extended attributes of an inode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Metadata {
+    /// The low 12 bits of `st_mode`: set-id, sticky and permission bits. No file type bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+    /// Extended attributes.
+    pub xattrs: Xattrs,
+}
+
+impl Metadata {
+    /// What a directory gets that a layer implies but does not describe: 0755, owner 0:0, time 0.
+    #[must_use]
+    pub fn implied_directory() -> Self {
+        Self {
+            mode: 0o755,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xattr(name: &[u8], value: &[u8]) -> Xattr {
+        Xattr {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+
+    #[test]
+    fn kinds_and_mode_bits_agree() {
+        for bits in 0..16u16 {
+            let mode = bits << 12 | 0o7777;
+            if let Some(kind) = FileKind::from_mode(mode) {
+                assert_eq!(kind.mode_bits(), mode & 0o170_000);
+            }
+        }
+        assert_eq!(FileKind::from_mode(0o644), None);
+    }
+
+    #[test]
+    fn xattrs_are_sorted_and_searched() {
+        let xattrs = Xattrs::new([xattr(b"user.b", b"2\0\n"), xattr(b"user.a", b"")]).unwrap();
+        assert_eq!(&*xattrs.iter().next().unwrap().name, b"user.a");
+        assert_eq!(xattrs.value(b"user.b"), Some(&b"2\0\n"[..]));
+        assert_eq!(xattrs.value(b"user.c"), None);
+    }
+
+    #[test]
+    fn bad_xattrs_are_refused() {
+        assert_eq!(
+            Xattrs::new([xattr(b"a", b"1"), xattr(b"a", b"2")]),
+            Err(XattrError::Duplicate {
+                name: (*b"a").into()
+            })
+        );
+        assert_eq!(
+            Xattrs::new([xattr(b"", b"1")]),
+            Err(XattrError::Name { name: [].into() })
+        );
+    }
+}

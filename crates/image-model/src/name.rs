@@ -1,0 +1,196 @@
+//! Names of directory entries: validated bytes.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+/// Longest name that Linux accepts, in bytes (`NAME_MAX`).
+pub const MAX_NAME_LEN: usize = 255;
+
+/// Why some bytes are not a [`Name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No bytes at all.
+    #[error("a name must not be empty")]
+    Empty,
+    /// `.` or `..`, which every directory has already.
+    #[error("a name must not be `.` or `..`")]
+    Dots,
+    /// A `/` or NUL at this offset.
+    #[error("a name must not hold byte {byte:#04x} (at {offset})")]
+    Byte {
+        /// The offending byte.
+        byte: u8,
+        /// Its offset in the name.
+        offset: usize,
+    },
+    /// Longer than [`MAX_NAME_LEN`].
+    #[error("a name must have at most {MAX_NAME_LEN} bytes, this one has {len}")]
+    TooLong {
+        /// Length in bytes.
+        len: usize,
+    },
+}
+
+/// A borrowed, valid name: 1 to [`MAX_NAME_LEN`] bytes, none of them `/` or NUL, neither `.` nor `..`.
+///
+/// Names order by their bytes, as every format here sorts them.
+///
+/// ```
+/// use image_model::NameRef;
+/// assert_eq!(NameRef::new(b"caf\xe9")?.as_bytes(), b"caf\xe9");
+/// assert!(NameRef::new(b"a/b").is_err());
+/// # Ok::<(), image_model::name::NameError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameRef<'a>(&'a [u8]);
+
+impl<'a> NameRef<'a> {
+    /// Checks `bytes` and borrows them as a name.
+    ///
+    /// # Errors
+    /// [`NameError`] says which rule the bytes break.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, NameError> {
+        match bytes {
+            [] => return Err(NameError::Empty),
+            b"." | b".." => return Err(NameError::Dots),
+            _ => {}
+        }
+        if bytes.len() > MAX_NAME_LEN {
+            return Err(NameError::TooLong { len: bytes.len() });
+        }
+        match bytes.iter().position(|&b| b == b'/' || b == 0) {
+            Some(offset) => Err(NameError::Byte {
+                byte: bytes[offset],
+                offset,
+            }),
+            None => Ok(Self(bytes)),
+        }
+    }
+
+    /// The name's bytes.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// An owned copy.
+    #[must_use]
+    pub fn to_name(self) -> Name {
+        Name(self.0.into())
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// Shows UTF-8 as it is, everything else escaped, on one line.
+impl fmt::Display for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_escaped(f, self.0)
+    }
+}
+
+/// An owned, valid name; see [`NameRef`] for the rules.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// Checks and takes over `bytes`.
+    ///
+    /// # Errors
+    /// [`NameError`] says which rule the bytes break.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Result<Self, NameError> {
+        let bytes = bytes.into();
+        NameRef::new(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The name's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same name, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef(&self.0)
+    }
+}
+
+/// Lets maps keyed by names be searched with plain bytes.
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_escaped(f, &self.0)
+    }
+}
+
+/// Writes bytes for a person: UTF-8 text as it is, control characters, backslashes and everything
+/// that is not UTF-8 escaped, so that one name stays on one line and no two names look alike.
+pub(crate) fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_any_byte_but_slash_and_nul() {
+        for byte in 0..=255u8 {
+            let bytes = [b'a', byte];
+            let expected = match byte {
+                0 | b'/' => Err(NameError::Byte { byte, offset: 1 }),
+                _ => Ok(()),
+            };
+            assert_eq!(NameRef::new(&bytes).map(|_| ()), expected);
+        }
+    }
+
+    #[test]
+    fn invalid_names_are_told_apart() {
+        assert_eq!(NameRef::new(b""), Err(NameError::Empty));
+        assert_eq!(NameRef::new(b"."), Err(NameError::Dots));
+        assert_eq!(NameRef::new(b".."), Err(NameError::Dots));
+        assert!(NameRef::new(b"...").is_ok());
+        assert!(NameRef::new(&[b'x'; 255]).is_ok());
+        assert_eq!(
+            NameRef::new(&[b'x'; 256]),
+            Err(NameError::TooLong { len: 256 })
+        );
+    }
+
+    #[test]
+    fn display_keeps_one_line() {
+        let name = Name::new(*b"a\n\\\xff\xc3\xa9").unwrap();
+        assert_eq!(name.to_string(), "a\\n\\\\\\xffé");
+    }
+}

@@ -1,0 +1,192 @@
+//! Paths inside an image.
+
+use std::fmt;
+
+use crate::name::{NameError, NameRef, write_escaped};
+
+/// A path inside an image, cleaned lexically at the root: components joined by `/`, no leading or
+/// trailing slash, no `.`, no `..`. The root is the empty path.
+///
+/// Cleaning is what containerd does with a tar member's name (Go's `path.Clean("/" + name)`):
+/// `..` never leaves the root, repeated and trailing slashes vanish. Nothing is resolved through
+/// symbolic links.
+///
+/// ```
+/// use image_model::ImagePath;
+/// assert_eq!(ImagePath::clean(b"./usr//lib/../bin/")?.as_bytes(), b"usr/bin");
+/// assert_eq!(ImagePath::clean(b"../../etc")?.as_bytes(), b"etc");
+/// assert!(ImagePath::clean(b"/")?.is_root());
+/// # Ok::<(), image_model::path::PathError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ImagePath(Vec<u8>);
+
+/// A component of a path is not a valid name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("path component at byte {offset}: {source}")]
+pub struct PathError {
+    /// Offset of the component in the path as given, in bytes.
+    pub offset: usize,
+    /// What is wrong with it.
+    pub source: NameError,
+}
+
+impl ImagePath {
+    /// The root directory.
+    #[must_use]
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Cleans `raw`, which may be relative, absolute, or try to climb above the root.
+    ///
+    /// # Errors
+    /// [`PathError`] if a component holds NUL or is too long.
+    pub fn clean(raw: &[u8]) -> Result<Self, PathError> {
+        let mut path = Self(Vec::with_capacity(raw.len()));
+        let mut offset = 0;
+        for component in raw.split(|&b| b == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => {
+                    path.pop();
+                }
+                _ => {
+                    let name =
+                        NameRef::new(component).map_err(|source| PathError { offset, source })?;
+                    path.push(name);
+                }
+            }
+            offset += component.len() + 1;
+        }
+        Ok(path)
+    }
+
+    /// The joined components; empty for the root.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The components, outermost first.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = NameRef<'_>> {
+        self.0
+            .split(|&b| b == b'/')
+            .filter_map(|component| NameRef::new(component).ok())
+    }
+
+    /// Appends one component.
+    pub fn push(&mut self, name: NameRef<'_>) {
+        if !self.is_root() {
+            self.0.push(b'/');
+        }
+        self.0.extend_from_slice(name.as_bytes());
+    }
+
+    /// Removes the last component; false at the root.
+    pub fn pop(&mut self) -> bool {
+        let popped = !self.is_root();
+        let keep = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        self.0.truncate(keep);
+        popped
+    }
+
+    /// This path with one component more.
+    #[must_use]
+    pub fn join(&self, name: NameRef<'_>) -> Self {
+        let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.as_bytes().len()));
+        path.0.extend_from_slice(&self.0);
+        path.push(name);
+        path
+    }
+
+    /// The directory that holds this path and the name in it; `None` at the root.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(Self, NameRef<'_>)> {
+        if self.is_root() {
+            return None;
+        }
+        let (parent, name) = match self.0.iter().rposition(|&b| b == b'/') {
+            Some(slash) => (&self.0[..slash], &self.0[slash + 1..]),
+            None => (&[][..], &self.0[..]),
+        };
+        let name = NameRef::new(name).expect("components were checked when they were pushed");
+        Some((Self(parent.to_vec()), name))
+    }
+
+    /// Number of components; 0 for the root.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.components().count()
+    }
+}
+
+/// With a leading slash, escaped like a name.
+impl fmt::Display for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("/")?;
+        write_escaped(f, &self.0)
+    }
+}
+
+impl fmt::Debug for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleaning_follows_go() {
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"", b""),
+            (b".", b""),
+            (b"./", b""),
+            (b"/", b""),
+            (b"a", b"a"),
+            (b"./a", b"a"),
+            (b"/a", b"a"),
+            (b"a/", b"a"),
+            (b"a//b", b"a/b"),
+            (b"a/./b", b"a/b"),
+            (b"../a", b"a"),
+            (b"a/../b", b"b"),
+            (b"a/../../../b/c", b"b/c"),
+            (b"..gitme", b"..gitme"),
+        ];
+        for (raw, clean) in cases {
+            assert_eq!(ImagePath::clean(raw).unwrap().as_bytes(), *clean);
+        }
+    }
+
+    #[test]
+    fn a_bad_component_is_located() {
+        assert_eq!(
+            ImagePath::clean(b"ab/c\0"),
+            Err(PathError {
+                offset: 3,
+                source: NameError::Byte { byte: 0, offset: 1 }
+            })
+        );
+    }
+
+    #[test]
+    fn push_pop_split() {
+        let mut path = ImagePath::clean(b"a/b").unwrap();
+        let (parent, name) = path.split_last().unwrap();
+        assert_eq!((parent.as_bytes(), name.as_bytes()), (&b"a"[..], &b"b"[..]));
+        assert_eq!(path.depth(), 2);
+        assert!(path.pop() && path.pop() && !path.pop());
+        assert_eq!(path, ImagePath::root());
+        assert_eq!(path.split_last(), None);
+    }
+}

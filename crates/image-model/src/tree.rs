@@ -1,0 +1,398 @@
+//! A file system as a value: inodes in one table, names only in directories.
+//!
+//! A hard link is an [`InodeId`] that several directories (or one, under several names) hold.
+//! What a regular file's content is depends on the stage: [`Spans`] right after a source was read,
+//! [`ChunkRange`](crate::image::ChunkRange) once it is cut into stored chunks.
+
+use std::collections::BTreeMap;
+
+use crate::metadata::{Device, FileKind, Metadata};
+use crate::name::{Name, NameRef};
+use crate::path::ImagePath;
+
+/// Position of an inode in its tree's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeId(u32);
+
+impl InodeId {
+    /// The root directory of every tree.
+    pub const ROOT: Self = Self(0);
+
+    /// The inode at `index` of the table.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Position in the table, counted from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Directory entries, sorted by name as bytes.
+pub type Directory = BTreeMap<Name, InodeId>;
+
+/// What an inode is, with the content `C` of regular files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node<C> {
+    /// A directory and its entries.
+    Directory(Directory),
+    /// A regular file.
+    File {
+        /// Length in bytes, holes included.
+        size: u64,
+        /// Where the bytes are.
+        content: C,
+    },
+    /// A symbolic link and its target, verbatim.
+    Symlink(Box<[u8]>),
+    /// A character device.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A Unix domain socket.
+    Socket,
+}
+
+impl<C> Node<C> {
+    /// An empty directory.
+    #[must_use]
+    pub const fn empty_directory() -> Self {
+        Self::Directory(Directory::new())
+    }
+
+    /// Which kind of file this is.
+    #[must_use]
+    pub const fn kind(&self) -> FileKind {
+        match self {
+            Self::Directory(_) => FileKind::Directory,
+            Self::File { .. } => FileKind::File,
+            Self::Symlink(_) => FileKind::Symlink,
+            Self::CharDevice(_) => FileKind::CharDevice,
+            Self::BlockDevice(_) => FileKind::BlockDevice,
+            Self::Fifo => FileKind::Fifo,
+            Self::Socket => FileKind::Socket,
+        }
+    }
+
+    /// `st_size` of everything but directories: file length, target length, else 0.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File { size, .. } => *size,
+            Self::Symlink(target) => target.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// The device number; 0:0 for what is no device.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        match self {
+            Self::CharDevice(device) | Self::BlockDevice(device) => *device,
+            _ => Device::default(),
+        }
+    }
+}
+
+/// One inode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inode<C> {
+    /// Permissions, owner, time, extended attributes.
+    pub metadata: Metadata,
+    /// Kind and content.
+    pub node: Node<C>,
+}
+
+/// Where a file's bytes lie in a source: data regions in file order, holes between them.
+///
+/// A plain file is one region; only sparse files have more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spans(Vec<Span>);
+
+/// A data region of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte in the file.
+    pub file_offset: u64,
+    /// First byte in the source.
+    pub source_offset: u64,
+    /// Length in bytes; not 0.
+    pub len: u64,
+}
+
+impl Spans {
+    /// The whole content in one piece: `len` bytes from `source_offset`.
+    #[must_use]
+    pub fn contiguous(source_offset: u64, len: u64) -> Self {
+        let span = Span {
+            file_offset: 0,
+            source_offset,
+            len,
+        };
+        Self(if len == 0 { Vec::new() } else { vec![span] })
+    }
+
+    /// Data regions in file order that do not overlap; regions of length 0 are dropped. `None` if
+    /// they overlap, are out of order, or end beyond `u64`.
+    #[must_use]
+    pub fn sparse(spans: impl IntoIterator<Item = Span>) -> Option<Self> {
+        let mut list: Vec<Span> = Vec::new();
+        let mut end = 0u64;
+        for span in spans {
+            if span.file_offset < end {
+                return None;
+            }
+            end = span.file_offset.checked_add(span.len)?;
+            span.source_offset.checked_add(span.len)?;
+            if span.len > 0 {
+                list.push(span);
+            }
+        }
+        Some(Self(list))
+    }
+
+    /// The data regions in file order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Span] {
+        &self.0
+    }
+}
+
+/// A directory entry cannot be made or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("inode {} is a {kind}, not a directory", inode.index())]
+pub struct NotADirectory {
+    /// The inode.
+    pub inode: InodeId,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// A file system; inode 0 is the root directory.
+///
+/// Inodes that no directory holds may be in the table (replaced files): encoders walk from the
+/// root and never see them.
+///
+/// ```
+/// use image_model::{Metadata, Name, Node, Tree};
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// let file = tree.add(Metadata::default(), Node::Fifo);
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"pipe").unwrap(), file)?;
+/// assert_eq!(tree.resolve(b"/pipe"), Some(file));
+/// # Ok::<(), image_model::tree::NotADirectory>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree<C> {
+    inodes: Vec<Inode<C>>,
+}
+
+impl<C> Tree<C> {
+    /// The root directory.
+    pub const ROOT: InodeId = InodeId::ROOT;
+
+    /// A tree of one empty root directory.
+    #[must_use]
+    pub fn new(root: Metadata) -> Self {
+        Self {
+            inodes: vec![Inode {
+                metadata: root,
+                node: Node::empty_directory(),
+            }],
+        }
+    }
+
+    /// Adds an inode that no directory holds yet.
+    ///
+    /// # Panics
+    /// At 2^32 inodes; decoders bound them by [`Limits`](crate::Limits) far below.
+    pub fn add(&mut self, metadata: Metadata, node: Node<C>) -> InodeId {
+        let id = InodeId(u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes"));
+        self.inodes.push(Inode { metadata, node });
+        id
+    }
+
+    /// The inode called `id`.
+    ///
+    /// # Panics
+    /// If `id` comes from another, larger tree.
+    #[must_use]
+    pub fn inode(&self, id: InodeId) -> &Inode<C> {
+        &self.inodes[id.index()]
+    }
+
+    /// The inode called `id`, to change it.
+    ///
+    /// # Panics
+    /// If `id` comes from another, larger tree.
+    pub fn inode_mut(&mut self, id: InodeId) -> &mut Inode<C> {
+        &mut self.inodes[id.index()]
+    }
+
+    /// Number of inodes in the table, unreachable ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Whether the tree is the root directory alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.directory(Self::ROOT).is_none_or(Directory::is_empty)
+    }
+
+    /// The entries of `id`; `None` if it is no directory.
+    #[must_use]
+    pub fn directory(&self, id: InodeId) -> Option<&Directory> {
+        match &self.inode(id).node {
+            Node::Directory(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    fn directory_mut(&mut self, id: InodeId) -> Result<&mut Directory, NotADirectory> {
+        match &mut self.inode_mut(id).node {
+            Node::Directory(entries) => Ok(entries),
+            other => Err(NotADirectory {
+                inode: id,
+                kind: other.kind(),
+            }),
+        }
+    }
+
+    /// Makes `name` in `directory` mean `inode`; returns what it meant before.
+    ///
+    /// # Errors
+    /// [`NotADirectory`] if `directory` is none.
+    pub fn link(
+        &mut self,
+        directory: InodeId,
+        name: Name,
+        inode: InodeId,
+    ) -> Result<Option<InodeId>, NotADirectory> {
+        Ok(self.directory_mut(directory)?.insert(name, inode))
+    }
+
+    /// Removes `name` from `directory`; returns what it meant.
+    ///
+    /// # Errors
+    /// [`NotADirectory`] if `directory` is none.
+    pub fn unlink(
+        &mut self,
+        directory: InodeId,
+        name: NameRef<'_>,
+    ) -> Result<Option<InodeId>, NotADirectory> {
+        Ok(self.directory_mut(directory)?.remove(name.as_bytes()))
+    }
+
+    /// What `name` means in `directory`.
+    #[must_use]
+    pub fn lookup(&self, directory: InodeId, name: NameRef<'_>) -> Option<InodeId> {
+        self.directory(directory)?.get(name.as_bytes()).copied()
+    }
+
+    /// The inode at `path`, cleaned first; symbolic links are not followed.
+    #[must_use]
+    pub fn resolve(&self, path: &[u8]) -> Option<InodeId> {
+        let path = ImagePath::clean(path).ok()?;
+        path.components()
+            .try_fold(Self::ROOT, |at, name| self.lookup(at, name))
+    }
+
+    /// How many names each inode of the table has; for directories 1 plus the `.` and the `..` of
+    /// each subdirectory, as `st_nlink`. 0 for inodes that the root does not reach.
+    #[must_use]
+    pub fn link_counts(&self) -> Vec<u32> {
+        let mut counts = vec![0u32; self.inodes.len()];
+        let mut pending = vec![Self::ROOT];
+        counts[0] = 2;
+        while let Some(at) = pending.pop() {
+            for &child in self.directory(at).into_iter().flat_map(Directory::values) {
+                if self.directory(child).is_some() {
+                    counts[at.index()] += 1;
+                    counts[child.index()] = 2;
+                    pending.push(child);
+                } else {
+                    counts[child.index()] += 1;
+                }
+            }
+        }
+        counts
+    }
+
+    /// The same tree with every file's content turned into its next stage.
+    ///
+    /// # Errors
+    /// The first error of `next`, which sees inodes in the order of the table.
+    pub fn try_map<D, E>(
+        self,
+        mut next: impl FnMut(InodeId, u64, C) -> Result<D, E>,
+    ) -> Result<Tree<D>, E> {
+        let mut inodes = Vec::with_capacity(self.inodes.len());
+        for (index, Inode { metadata, node }) in (0u32..).zip(self.inodes) {
+            let node = match node {
+                Node::File { size, content } => Node::File {
+                    size,
+                    content: next(InodeId(index), size, content)?,
+                },
+                Node::Directory(entries) => Node::Directory(entries),
+                Node::Symlink(target) => Node::Symlink(target),
+                Node::CharDevice(device) => Node::CharDevice(device),
+                Node::BlockDevice(device) => Node::BlockDevice(device),
+                Node::Fifo => Node::Fifo,
+                Node::Socket => Node::Socket,
+            };
+            inodes.push(Inode { metadata, node });
+        }
+        Ok(Tree { inodes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn hard_links_share_an_inode() {
+        let mut tree: Tree<()> = Tree::new(Metadata::default());
+        let dir = tree.add(Metadata::default(), Node::empty_directory());
+        let fifo = tree.add(Metadata::default(), Node::Fifo);
+        tree.link(Tree::<()>::ROOT, name("d"), dir).unwrap();
+        tree.link(Tree::<()>::ROOT, name("a"), fifo).unwrap();
+        assert_eq!(tree.link(dir, name("b"), fifo), Ok(None));
+        assert_eq!(tree.resolve(b"d/b"), tree.resolve(b"/a"));
+        assert_eq!(tree.link_counts(), [3, 2, 2]);
+        assert_eq!(tree.unlink(dir, name("b").as_ref()), Ok(Some(fifo)));
+        assert_eq!(tree.link_counts(), [3, 2, 1]);
+        assert_eq!(
+            tree.link(fifo, name("x"), dir),
+            Err(NotADirectory {
+                inode: fifo,
+                kind: FileKind::Fifo
+            })
+        );
+    }
+
+    #[test]
+    fn spans_must_not_overlap() {
+        let span = |file_offset, len| Span {
+            file_offset,
+            source_offset: 0,
+            len,
+        };
+        assert_eq!(
+            Spans::sparse([span(0, 4), span(8, 0), span(8, 2)]).map(|s| s.as_slice().len()),
+            Some(2)
+        );
+        assert_eq!(Spans::sparse([span(0, 4), span(3, 2)]), None);
+        assert_eq!(Spans::sparse([span(u64::MAX, 2)]), None);
+    }
+}

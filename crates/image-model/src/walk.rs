@@ -1,0 +1,1 @@
+//! Visiting every path of an image.

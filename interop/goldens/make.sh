@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Makes the goldens of this folder again with nydus-image 2.2.0, to see in git what changes.
+#
+#   make.sh             makes all; fails unless every file has the sum recorded in SHA256SUMS
+#   make.sh --update    makes all and records new sums
+#
+# Each golden NAME is a folder: image.boot (unless inlined), blobs/ID, dump.txt. COMMANDS.md lists the command of each.
+# nydus-image keeps xattrs in a hash map, so the bootstraps of `odd-*` come out in a random order of xattrs: these are
+# built until the recorded sum appears.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
+
+here="$interop_dir/goldens"
+update=no
+case "${1:-}" in
+    "") ;;
+    --update) update=yes ;;
+    --help|-h) help_from_header; exit 0 ;;
+    *) misuse "unknown argument: $1 (see --help)" ;;
+esac
+need_root
+need_nydus
+need_tools python3 zstd sha256sum
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+python3 "$interop_dir/walker.py" --make-vector-tree "$work/a4"
+python3 "$here/odd_tree.py" "$work/odd"
+
+cat >"$work/COMMANDS.md" <<EOF
+# Goldens made by nydus-image $nydus_version
+
+Trees: \`a4\` (walker.py --make-vector-tree), $(python3 "$interop_dir/walker.py" "$work/a4");
+\`odd\` (odd_tree.py), $(python3 "$interop_dir/walker.py" "$work/odd").
+
+| golden | command | data blob id |
+|---|---|---|
+EOF
+
+# build NAME TREE OPTIONS...: makes the golden NAME below $work/out.
+build() {
+    local name="$1" tree="$2"; shift 2
+    local out="$work/out/$name" where=(-B image.boot -D blobs) try
+    case " $* " in *" --blob-inline-meta "*) where=(-D blobs) ;; esac
+    for try in $(seq 500); do
+        rm -rf "$out"; mkdir -p "$out/blobs"
+        (cd "$out" && "$nydus_image" create --log-level error "$@" "${where[@]}" "$work/$tree" >"$work/log" 2>&1) \
+            || { cat "$work/log" >&2; die "nydus-image could not make $name"; }
+        [ "$update" = no ] && [ "$tree" = odd ] || break
+        (cd "$work/out" && grep " $name/" "$here/SHA256SUMS" | grep -v '/dump.txt$' | sha256sum --check --status) && break
+        [ "$try" -lt 500 ] || die "$name: the recorded sum did not appear in $try builds"
+    done
+    local blobs=("$out"/blobs/*)
+    case " $* " in
+        *" --blob-inline-meta "*) python3 "$here/dump.py" --blob-only "${blobs[@]}" ;;
+        *" 5 "*) "$nydus_image" check --log-level error -v -B "$out/image.boot" ;;
+        *) python3 "$here/dump.py" "$out/image.boot" "${blobs[@]}" ;;
+    esac >"$out/dump.txt"
+    printf '| %s | `nydus-image create %s %s %s` | %s |\n' "$name" "$*" "${where[*]}" "$tree" \
+        "$(basename "${blobs[0]}")" >>"$work/COMMANDS.md"
+}
+
+for digester in sha256 blake3; do
+    for compressor in none lz4_block zstd; do
+        build "a4-v6-$compressor-$digester" a4 -t dir-rafs -v 6 --compressor $compressor --digester $digester
+    done
+done
+build a4-v5-none-sha256 a4 -t dir-rafs -v 5 --compressor none --digester sha256
+build a4-v5-lz4_block-sha256 a4 -t dir-rafs -v 5 --compressor lz4_block --digester sha256
+for compressor in none zstd; do
+    build "a4-v6-$compressor-sha256-toc" a4 -t dir-rafs -v 6 --compressor $compressor --digester sha256 --features blob-toc
+    build "a4-v6-$compressor-sha256-inline" a4 -t dir-rafs -v 6 --compressor $compressor --digester sha256 --blob-inline-meta
+    build "a4-v6-$compressor-sha256-inline-toc" a4 -t dir-rafs -v 6 --compressor $compressor --digester sha256 \
+        --blob-inline-meta --features blob-toc
+done
+build odd-v6-zstd-sha256-4k odd -t dir-rafs -v 6 --compressor zstd --digester sha256 --chunk-size 0x1000
+build odd-v6-lz4_block-blake3-64k odd -t dir-rafs -v 6 --compressor lz4_block --digester blake3 --chunk-size 0x10000
+
+(cd "$work/out" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) >"$work/SHA256SUMS"
+if [ "$update" = no ]; then
+    diff -u "$here/SHA256SUMS" "$work/SHA256SUMS" >&2 || die "the goldens differ from SHA256SUMS"
+fi
+find "$here" -mindepth 1 -maxdepth 1 -type d \( -name 'a4-*' -o -name 'odd-*' \) -exec rm -rf {} +
+cp -r "$work/out/." "$here/"
+cp "$work/SHA256SUMS" "$work/COMMANDS.md" "$here/"
+say "$(find "$work/out" -mindepth 1 -maxdepth 1 | wc -l) goldens made"
