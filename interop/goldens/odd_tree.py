@@ -41,8 +41,8 @@ def make(top):
     os.mknod("dev/fifo", stat.S_IFIFO | 0o600)
 
     os.mkdir("many")  # some 11 KiB of entries: two full blocks and a tail
-    for number in range(120):
-        write(f"many/{number:04d}-an-entry-whose-name-is-long-enough-that-few-of-them-fill-a-block-of-the-directory", b"")
+    for number in range(60):
+        write(f"many/{number:03d}" + "-a-long-name" * 16, b"")
 
     os.mkdir("names")
     write(b"names/new\nline", b"1")
