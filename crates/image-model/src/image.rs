@@ -8,7 +8,8 @@ use crate::digest::Digest;
 use crate::error::{Blame, Fault, ImageError};
 use crate::metadata::{Device, FileKind, Timestamp, Xattrs};
 use crate::name::NameRef;
-use crate::tree::{Directory, InodeId, Node, Tree};
+use crate::tree::{InodeId, Node, Tree};
+use crate::tree_view::TreeView;
 
 /// An inode's number within one image. All names of a hard-linked file give the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -343,19 +344,8 @@ impl ChunkedImage {
             .get(content.start as usize..content.end as usize)
     }
 
-    fn id(&self, ino: Ino) -> Result<InodeId, ImageError> {
-        u32::try_from(ino.0)
-            .ok()
-            .filter(|&index| (index as usize) < self.tree.len())
-            .map(InodeId::new)
-            .ok_or_else(|| ImageError::new(ino, WrongInode::Missing(ino)))
-    }
-
-    fn directory(&self, ino: Ino) -> Result<&Directory, ImageError> {
-        match &self.tree.inode(self.id(ino)?).node {
-            Node::Directory(entries) => Ok(entries),
-            other => Err(wrong_kind(ino, FileKind::Directory, other.kind())),
-        }
+    fn view(&self) -> TreeView<'_, ChunkRange> {
+        TreeView::new(&self.tree, &self.links)
     }
 }
 
@@ -365,43 +355,21 @@ fn at<'a, T>(list: &'a [T], what: &'static str, index: usize) -> Result<&'a T, B
         .ok_or(BrokenImage::Dangling { what, index, len })
 }
 
-fn wrong_kind(ino: Ino, expected: FileKind, found: FileKind) -> ImageError {
-    ImageError::new(ino, WrongInode::Kind { expected, found })
-}
-
-const fn ino(id: InodeId) -> Ino {
-    Ino(id.index() as u64)
-}
-
 impl Image for ChunkedImage {
     fn root(&self) -> Ino {
-        ino(InodeId::ROOT)
+        self.view().root()
     }
 
     fn attributes(&self, ino: Ino) -> Result<Attributes, ImageError> {
-        let id = self.id(ino)?;
-        let inode = self.tree.inode(id);
-        Ok(Attributes {
-            kind: inode.node.kind(),
-            mode: inode.metadata.mode,
-            uid: inode.metadata.uid,
-            gid: inode.metadata.gid,
-            mtime: inode.metadata.mtime,
-            size: inode.node.size(),
-            links: self.links[id.index()],
-            device: inode.node.device(),
-        })
+        self.view().attributes(ino)
     }
 
     fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError> {
-        Ok(self.tree.inode(self.id(ino)?).metadata.xattrs.clone())
+        self.view().xattrs(ino)
     }
 
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
-        Ok(self
-            .directory(directory)?
-            .get(name.as_bytes())
-            .map(|&id| ino(id)))
+        self.view().lookup(directory, name)
     }
 
     fn read_directory(
@@ -409,24 +377,11 @@ impl Image for ChunkedImage {
         directory: Ino,
         visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
-        for (name, &id) in self.directory(directory)? {
-            let entry = DirEntry {
-                name: name.as_ref(),
-                ino: ino(id),
-                kind: self.tree.inode(id).node.kind(),
-            };
-            if visit(entry).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        self.view().read_directory(directory, visit)
     }
 
     fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
-        match &self.tree.inode(self.id(ino)?).node {
-            Node::Symlink(target) => Ok(target.clone()),
-            other => Err(wrong_kind(ino, FileKind::Symlink, other.kind())),
-        }
+        self.view().symlink_target(ino)
     }
 
     fn extents(
@@ -435,10 +390,7 @@ impl Image for ChunkedImage {
         range: Range<u64>,
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
-        let (size, content) = match &self.tree.inode(self.id(ino)?).node {
-            Node::File { size, content } => (*size, *content),
-            other => return Err(wrong_kind(ino, FileKind::File, other.kind())),
-        };
+        let (size, &content) = self.view().file(ino)?;
         let extents = self.file_extents(content).unwrap_or_default();
         let first = extents
             .partition_point(|e| e.file_offset <= range.start)

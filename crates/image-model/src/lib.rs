@@ -10,6 +10,7 @@
 //! | [`tree`] | a file system: inodes in one table, names only in directories |
 //! | [`chunk`] | chunks (what is addressed, digested, shared), frames (what is decompressed at once), blobs |
 //! | [`image`] | the narrow [`Image`] trait that every format implements, and [`ChunkedImage`], the owned one |
+//! | [`tree_view`] | what an owned image answers out of its tree alone |
 //! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
@@ -31,6 +32,7 @@ pub mod name;
 pub mod path;
 pub mod progress;
 pub mod tree;
+pub mod tree_view;
 pub mod walk;
 
 pub use chunk::{Blob, BlobId, BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId};
@@ -43,3 +45,4 @@ pub use name::{Name, NameRef};
 pub use path::ImagePath;
 pub use progress::{Cancelled, Progress};
 pub use tree::{Inode, InodeId, Node, Tree};
+pub use tree_view::TreeView;
