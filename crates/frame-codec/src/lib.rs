@@ -1,1 +1,53 @@
-//! Placeholder.
+//! Compression of frames: none, LZ4 block, zstd and gzip.
+//!
+//! An [`Encoder`] and a [`Decoder`] own the contexts of their codec and are made to be kept: one
+//! per thread, used for frame after frame. What they produce depends on the frame alone, not on
+//! what came before it. Neither knows blobs, images or files.
+//!
+//! Decoding fills a buffer that the caller sized: nothing is allocated by what the input declares,
+//! and a frame that holds more or less than the caller expects is corrupt.
+//!
+//! ```
+//! # #[cfg(feature = "zstd")] {
+//! use frame_codec::{Compression, Decoder, Encoder};
+//! use image_model::Codec;
+//!
+//! let plain = b"lazy ".repeat(100);
+//! let mut stored = Vec::new();
+//! let codec = Encoder::new(Compression::Zstd { level: 3 })?.encode(&plain, &mut stored)?;
+//! assert_eq!(codec, Codec::Zstd);
+//!
+//! let mut decoded = vec![0; plain.len()];
+//! Decoder::new().decode(codec, &stored, &mut decoded)?;
+//! assert_eq!(decoded, plain);
+//! # }
+//! # Ok::<(), frame_codec::CodecError>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `lz4` | LZ4 blocks, in Rust |
+//! | `zstd` | zstd frames, by the C library |
+//! | `gzip` | gzip members, in Rust |
+//! | `libdeflate` | [`Compression::Libdeflate`], gzip members written by the C library; reading does not change |
+//!
+//! All types are there without any feature; what is missing answers [`CodecError::Unsupported`].
+#![forbid(unsafe_code)]
+
+mod compression;
+mod decoder;
+mod encoder;
+mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "lz4")]
+mod lz4;
+#[cfg(feature = "zstd")]
+mod zstd;
+
+pub use compression::{Compression, ParseCompressionError};
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use error::CodecError;

@@ -1,0 +1,146 @@
+//! Frames to plain bytes.
+
+use std::fmt;
+
+use image_model::Codec;
+
+use crate::CodecError;
+#[cfg(feature = "gzip")]
+use crate::gzip;
+#[cfg(feature = "lz4")]
+use crate::lz4;
+#[cfg(feature = "zstd")]
+use crate::zstd;
+
+/// Decodes frames of any codec, with one context for each, made at its first use.
+///
+/// The caller's buffer says how long the decoded frame is. Nothing is allocated by what a frame
+/// declares, but for the window of a zstd frame that is decoded in part, which has a fixed limit
+/// of 32 MiB.
+///
+/// ```
+/// use frame_codec::{CodecError, Decoder};
+/// use image_model::Codec;
+///
+/// let mut decoder = Decoder::new();
+/// let mut plain = [0; 4];
+/// decoder.decode(Codec::None, b"lazy", &mut plain)?;
+/// assert_eq!(&plain, b"lazy");
+///
+/// let error = decoder.decode(Codec::None, b"lazy!", &mut plain);
+/// assert_eq!(
+///     error,
+///     Err(CodecError::Length { codec: Codec::None, expected: 4, found: 5 })
+/// );
+/// # Ok::<(), CodecError>(())
+/// ```
+#[derive(Default)]
+pub struct Decoder {
+    #[cfg(feature = "zstd")]
+    zstd: Option<zstd::Decompressor>,
+    #[cfg(feature = "gzip")]
+    gzip: Option<gzip::Decompressor>,
+}
+
+impl Decoder {
+    /// A decoder without any context yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes `stored`, which is exactly one frame, into exactly `out`.
+    ///
+    /// Checksums that the frame has are checked. `out` holds unspecified bytes after an error.
+    ///
+    /// # Errors
+    /// [`CodecError`] if `stored` holds more or less than one frame, the frame more or less than
+    /// `out.len()` bytes, if it is damaged, or if the codec is not built in.
+    pub fn decode(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        match codec {
+            Codec::None if stored.len() != out.len() => Err(CodecError::Length {
+                codec,
+                expected: out.len() as u64,
+                found: stored.len() as u64,
+            }),
+            Codec::None => {
+                out.copy_from_slice(stored);
+                Ok(())
+            }
+            #[cfg(feature = "lz4")]
+            Codec::Lz4Block => lz4::decompress(stored, out),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => self.zstd().decompress(stored, out),
+            #[cfg(feature = "gzip")]
+            Codec::Gzip => self.gzip().decompress(stored, out),
+            other => Err(missing(other)),
+        }
+    }
+
+    /// Decodes the beginning of `stored` until `out` is full: for open-ended frames.
+    ///
+    /// What follows is not looked at. `stored` may be several gzip members or zstd frames, decoded
+    /// as one stream. The checksums of those that end within `out` are checked; only a digest can
+    /// vouch for the rest.
+    ///
+    /// # Errors
+    /// [`CodecError`] if `stored` does not hold `out.len()` bytes, if it is damaged before their
+    /// end, if the codec is not built in, or ([`CodecError::NoPrefix`]) if it is LZ4.
+    pub fn decode_prefix(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        match codec {
+            Codec::None => match stored.get(..out.len()) {
+                Some(prefix) => {
+                    out.copy_from_slice(prefix);
+                    Ok(())
+                }
+                None => Err(CodecError::Truncated {
+                    codec,
+                    stored_len: stored.len() as u64,
+                }),
+            },
+            Codec::Lz4Block => Err(CodecError::NoPrefix { codec }),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => self.zstd().decompress_prefix(stored, out),
+            #[cfg(feature = "gzip")]
+            Codec::Gzip => self.gzip().decompress_prefix(stored, out),
+            other => Err(missing(other)),
+        }
+    }
+
+    #[cfg(feature = "zstd")]
+    fn zstd(&mut self) -> &mut zstd::Decompressor {
+        self.zstd.get_or_insert_with(zstd::Decompressor::new)
+    }
+
+    #[cfg(feature = "gzip")]
+    fn gzip(&mut self) -> &mut gzip::Decompressor {
+        self.gzip.get_or_insert_with(gzip::Decompressor::new)
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+/// The error for a codec that [`Decoder`] has no arm for.
+fn missing(codec: Codec) -> CodecError {
+    let feature = match codec {
+        Codec::Lz4Block => "lz4",
+        Codec::Zstd => "zstd",
+        Codec::Gzip => "gzip",
+        _ => return CodecError::UnknownCodec { codec },
+    };
+    CodecError::Unsupported { codec, feature }
+}

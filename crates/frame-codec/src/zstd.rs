@@ -1,0 +1,152 @@
+//! zstd frames by the C library, one-shot where the frame is whole.
+
+use image_model::Codec;
+use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
+use zstd::zstd_safe::{
+    self, CCtx, DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, ResetDirective,
+};
+
+use crate::{CodecError, Compression};
+
+/// First bytes of every zstd frame that holds content; skippable frames have another.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Furthest that a frame decoded in part may refer back, as a power of two: 32 MiB, which the best
+/// level of klauspost/compress (podman, stargz-snapshotter) and zstd's levels up to 21 keep to.
+/// Whole frames need no window beside the caller's buffer.
+const MAX_WINDOW_LOG: u32 = 25;
+
+pub(crate) struct Compressor {
+    context: CCtx<'static>,
+    level: i32,
+}
+
+impl Compressor {
+    pub(crate) fn new(level: i32) -> Result<Self, CodecError> {
+        let (min, max) = (zstd_safe::min_c_level(), zstd_safe::max_c_level());
+        if (min..=max).contains(&level) {
+            Ok(Self {
+                context: CCtx::create(),
+                level,
+            })
+        } else {
+            Err(CodecError::Level {
+                compression: Compression::Zstd { level },
+                min,
+                max,
+            })
+        }
+    }
+
+    pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        out.reserve(zstd_safe::compress_bound(plain.len()));
+        let mut spare = std::io::Cursor::new(out);
+        spare.set_position(spare.get_ref().len() as u64);
+        self.context
+            .compress(&mut spare, plain, self.level)
+            .expect("the output has the maximum size");
+    }
+}
+
+pub(crate) struct Decompressor {
+    context: DCtx<'static>,
+}
+
+impl Decompressor {
+    pub(crate) fn new() -> Self {
+        let mut context = DCtx::create();
+        context
+            .set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG))
+            .expect("the window limit is one that zstd knows");
+        Self { context }
+    }
+
+    /// Decodes exactly one frame into exactly `out`.
+    pub(crate) fn decompress(&mut self, stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
+        let codec = Codec::Zstd;
+        let expected = out.len() as u64;
+        let stored_len = stored.len() as u64;
+        let length = |found| CodecError::Length {
+            codec,
+            expected,
+            found,
+        };
+        if stored.len() >= MAGIC.len() && !stored.starts_with(&MAGIC) {
+            return Err(CodecError::Malformed {
+                codec,
+                detail: "no zstd magic number",
+            });
+        }
+        let end = zstd_safe::find_frame_compressed_size(stored)
+            .map_err(|code| error(code, stored_len, expected))? as u64;
+        if end != stored_len {
+            return Err(CodecError::TrailingBytes {
+                codec,
+                end,
+                stored_len,
+            });
+        }
+        if let Ok(Some(found)) = zstd_safe::get_frame_content_size(stored)
+            && found != expected
+        {
+            return Err(length(found));
+        }
+        let found = self
+            .context
+            .decompress(out, stored)
+            .map_err(|code| error(code, stored_len, expected))? as u64;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(length(found))
+        }
+    }
+
+    /// Fills `out` from one or more frames, skippable ones between them.
+    pub(crate) fn decompress_prefix(
+        &mut self,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let stored_len = stored.len() as u64;
+        let expected = out.len() as u64;
+        self.context
+            .reset(ResetDirective::SessionOnly)
+            .expect("a session can always be reset");
+        let mut input = InBuffer::around(stored);
+        let mut output = OutBuffer::around(out);
+        while output.pos() < output.capacity() {
+            let before = (input.pos(), output.pos());
+            self.context
+                .decompress_stream(&mut output, &mut input)
+                .map_err(|code| error(code, stored_len, expected))?;
+            if (input.pos(), output.pos()) == before {
+                return Err(CodecError::Truncated {
+                    codec: Codec::Zstd,
+                    stored_len,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn error(code: ErrorCode, stored_len: u64, expected: u64) -> CodecError {
+    let codec = Codec::Zstd;
+    let is = |kind| zstd_safe::is_error_kind(code, kind);
+    if is(ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) {
+        CodecError::TooLong { codec, expected }
+    } else if is(ZSTD_ErrorCode::ZSTD_error_srcSize_wrong) {
+        CodecError::Truncated { codec, stored_len }
+    } else if is(ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge) {
+        CodecError::Window {
+            codec,
+            limit: 1 << MAX_WINDOW_LOG,
+        }
+    } else {
+        CodecError::Malformed {
+            codec,
+            detail: zstd_safe::get_error_name(code),
+        }
+    }
+}
