@@ -1,0 +1,193 @@
+//! The footer: an empty gzip member at the end of the blob whose extra field tells where the TOC is.
+//!
+//! Source: containerd/stargz-snapshotter, `estargz/gzip.go`, and blobs that it made.
+//!
+//! | offset | size | field | rule |
+//! |---|---|---|---|
+//! | 0 | 10 | gzip header | `1f 8b 08 04 00 00 00 00 00 ff`: FEXTRA, no time, OS 255 |
+//! | 10 | 2 | XLEN | 26 |
+//! | 12 | 2 | subfield id | `SG` |
+//! | 14 | 2 | subfield length | 22 |
+//! | 16 | 16 | TOC offset | bytes from the start of the blob, lower-case hex digits |
+//! | 32 | 6 | magic | `STARGZ` |
+//! | 38 | 5 | deflate data | `01 00 00 ff ff`: one empty stored block |
+//! | 43 | 8 | CRC-32, ISIZE | 0 |
+//!
+//! The Go reader takes upper-case digits, a sign, and offsets beyond the blob; this one does not.
+
+use image_model::{Blame, Fault};
+
+/// Length of the footer in bytes.
+pub const FOOTER_LEN: usize = 51;
+
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
+const EXTRA: [u8; 6] = [26, 0, b'S', b'G', 22, 0];
+const MAGIC: &[u8; 6] = b"STARGZ";
+const EMPTY_BLOCK: [u8; 13] = [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0];
+
+const TOC_OFFSET_AT: usize = HEADER.len() + EXTRA.len();
+const MAGIC_AT: usize = TOC_OFFSET_AT + 16;
+const BLOCK_AT: usize = MAGIC_AT + MAGIC.len();
+
+/// The last bytes of a blob are no eStargz footer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FooterError {
+    /// A fixed byte differs.
+    #[error("no eStargz footer: byte {offset} of it is {found:#04x}, expected {expected:#04x}")]
+    Magic {
+        /// Offset in the footer.
+        offset: usize,
+        /// What has to be there.
+        expected: u8,
+        /// What is there.
+        found: u8,
+    },
+    /// A byte of the TOC offset is no lower-case hex digit.
+    #[error("footer: byte {offset} is {found:#04x}, no digit of the TOC offset")]
+    Digit {
+        /// Offset in the footer.
+        offset: usize,
+        /// What is there.
+        found: u8,
+    },
+    /// The TOC would begin at or behind the footer.
+    #[error("footer: the TOC begins at {toc_offset}, but the footer at {footer_offset}")]
+    TocOffset {
+        /// Where the footer says that the TOC begins, bytes from the start of the blob.
+        toc_offset: u64,
+        /// Where the footer begins.
+        footer_offset: u64,
+    },
+}
+
+impl Blame for FooterError {
+    fn fault(&self) -> Fault {
+        Fault::Corrupt
+    }
+}
+
+/// The footer of a blob whose TOC member begins `toc_offset` bytes into it.
+///
+/// ```
+/// use estargz_toc::footer;
+/// let bytes = footer::encode(325);
+/// assert_eq!(footer::decode(&bytes, 1000), Ok(325));
+/// ```
+#[must_use]
+pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
+    let mut footer = [0; FOOTER_LEN];
+    footer[..HEADER.len()].copy_from_slice(&HEADER);
+    footer[HEADER.len()..TOC_OFFSET_AT].copy_from_slice(&EXTRA);
+    for (place, digit) in footer[TOC_OFFSET_AT..MAGIC_AT]
+        .iter_mut()
+        .zip((0..16).rev())
+    {
+        *place = b"0123456789abcdef"[(toc_offset >> (4 * digit)) as usize & 15];
+    }
+    footer[MAGIC_AT..BLOCK_AT].copy_from_slice(MAGIC);
+    footer[BLOCK_AT..].copy_from_slice(&EMPTY_BLOCK);
+    footer
+}
+
+/// Where the TOC member of a blob begins, given its footer and where that begins.
+///
+/// # Errors
+/// [`FooterError`] on the first byte that is not as it has to be, or an offset past the footer.
+pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, FooterError> {
+    let mut toc_offset = 0u64;
+    let expected = encode(0);
+    for (offset, (&found, &expected)) in footer.iter().zip(&expected).enumerate() {
+        if !(TOC_OFFSET_AT..MAGIC_AT).contains(&offset) {
+            if found != expected {
+                return Err(FooterError::Magic {
+                    offset,
+                    expected,
+                    found,
+                });
+            }
+            continue;
+        }
+        let digit = match found {
+            b'0'..=b'9' => found - b'0',
+            b'a'..=b'f' => found - b'a' + 10,
+            _ => return Err(FooterError::Digit { offset, found }),
+        };
+        toc_offset = toc_offset << 4 | u64::from(digit);
+    }
+    if toc_offset >= footer_offset {
+        return Err(FooterError::TocOffset {
+            toc_offset,
+            footer_offset,
+        });
+    }
+    Ok(toc_offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_is_found_or_moves_the_toc() {
+        let good = encode(0x1234);
+        for byte in 0..FOOTER_LEN {
+            for bit in 0..8 {
+                let mut footer = good;
+                footer[byte] ^= 1 << bit;
+                match decode(&footer, u64::MAX) {
+                    Ok(offset) => {
+                        assert!((TOC_OFFSET_AT..MAGIC_AT).contains(&byte));
+                        assert_ne!(offset, 0x1234);
+                    }
+                    Err(FooterError::Magic { offset, .. } | FooterError::Digit { offset, .. }) => {
+                        assert_eq!(offset, byte);
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_go_reader_takes_by_mistake_is_refused() {
+        let mut upper = encode(0xa);
+        upper[TOC_OFFSET_AT + 15] = b'A';
+        assert_eq!(
+            decode(&upper, 100),
+            Err(FooterError::Digit {
+                offset: TOC_OFFSET_AT + 15,
+                found: b'A'
+            })
+        );
+        let mut minus = encode(1);
+        minus[TOC_OFFSET_AT] = b'-';
+        assert_eq!(
+            decode(&minus, 100),
+            Err(FooterError::Digit {
+                offset: TOC_OFFSET_AT,
+                found: b'-'
+            })
+        );
+        for toc_offset in [100, 101, u64::MAX] {
+            assert_eq!(
+                decode(&encode(toc_offset), 100),
+                Err(FooterError::TocOffset {
+                    toc_offset,
+                    footer_offset: 100
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn the_footer_of_the_reference_implementation() {
+        let hex = "1f8b08040000000000ff1a0053471600303030303030303030303030303134355354415247 5a010000ffff0000000000000000"
+            .replace(' ', "");
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
+            .collect();
+        assert_eq!(bytes, encode(0x145));
+    }
+}

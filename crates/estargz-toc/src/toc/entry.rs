@@ -1,0 +1,149 @@
+//! One entry of the TOC.
+//!
+//! Source: containerd/stargz-snapshotter, `estargz/types.go`, `TOCEntry`. Every field but `name` and
+//! `type` is left out where it is 0 or empty.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// What an entry describes: the `type` field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryType {
+    /// A directory.
+    Dir,
+    /// A regular file, and its first chunk.
+    Reg,
+    /// A symbolic link.
+    Symlink,
+    /// A hard link: another name for the entry that `linkName` names.
+    Hardlink,
+    /// A character device.
+    Char,
+    /// A block device.
+    Block,
+    /// A named pipe.
+    Fifo,
+    /// A further chunk of the regular file before it.
+    Chunk,
+}
+
+impl EntryType {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "dir" => Self::Dir,
+            "reg" => Self::Reg,
+            "symlink" => Self::Symlink,
+            "hardlink" => Self::Hardlink,
+            "char" => Self::Char,
+            "block" => Self::Block,
+            "fifo" => Self::Fifo,
+            "chunk" => Self::Chunk,
+            _ => return None,
+        })
+    }
+}
+
+/// One entry, its fields in the order in which they are written.
+///
+/// | key | unit | meaning |
+/// |---|---|---|
+/// | `name` | path | as in the tar, not cleaned |
+/// | `type` | | see [`EntryType`] |
+/// | `size` | bytes | length of the file; `reg` only |
+/// | `modtime` | RFC 3339, UTC | whole seconds; missing for the first second of 1970 |
+/// | `linkName` | path | target of `symlink` and `hardlink` |
+/// | `mode` | | as in the tar, file type bits too if it had them |
+/// | `uid`, `gid` | | owner |
+/// | `userName`, `groupName` | | only where they differ from the last ones of the same id |
+/// | `offset` | bytes in the blob | the gzip member with this payload; `reg` with bytes and `chunk` |
+/// | `innerOffset` | bytes | start of the payload in the decompressed member |
+/// | `devMajor`, `devMinor` | | `char` and `block` |
+/// | `xattrs` | name to base64 | |
+/// | `digest` | `sha256:` | whole file; every `reg` |
+/// | `chunkOffset` | bytes in the file | 0 is left out |
+/// | `chunkSize` | bytes | left out for the last chunk if it is short |
+/// | `chunkDigest` | `sha256:` | this chunk |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the table above says what each field means")]
+pub struct TocEntry<'a> {
+    pub name: Cow<'a, str>,
+    #[serde(rename = "type")]
+    pub kind: EntryType,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub modtime: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub link_name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mode: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uid: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gid: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub user_name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub group_name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub offset: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub inner_offset: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dev_major: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dev_minor: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    pub xattrs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub digest: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chunk_offset: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chunk_size: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub chunk_digest: Cow<'a, str>,
+}
+
+impl<'a> TocEntry<'a> {
+    /// An entry of which nothing but name and type is known.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>, kind: EntryType) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            size: 0,
+            modtime: Cow::default(),
+            link_name: Cow::default(),
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            user_name: Cow::default(),
+            group_name: Cow::default(),
+            offset: 0,
+            inner_offset: 0,
+            dev_major: 0,
+            dev_minor: 0,
+            xattrs: Vec::new(),
+            digest: Cow::default(),
+            chunk_offset: 0,
+            chunk_size: 0,
+            chunk_digest: Cow::default(),
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+fn as_map<S: serde::Serializer>(
+    xattrs: &[(Cow<'_, str>, Cow<'_, str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(xattrs.iter().map(|(name, value)| (name, value)))
+}

@@ -1,0 +1,127 @@
+//! The table of contents: one JSON document that describes every file and chunk of the layer.
+
+mod decode;
+mod encode;
+mod entry;
+pub mod time;
+
+use image_model::Limits;
+
+pub use entry::{EntryType, TocEntry};
+
+use crate::error::TocError;
+
+/// Name of the tar member that holds the TOC, and of its file for readers that know nothing of it.
+pub const TOC_NAME: &str = "stargz.index.json";
+
+/// The parsed document. Strings borrow from it where they hold no escapes.
+///
+/// ```
+/// use estargz_toc::toc::{EntryType, Toc};
+/// let json = br#"{"version": 1, "entries": [{"name": "bin/", "type": "dir", "mode": 493}]}"#;
+/// let toc = Toc::from_json(json, &Default::default())?;
+/// assert_eq!((toc.entries[0].kind, toc.entries[0].mode), (EntryType::Dir, 0o755));
+/// # Ok::<(), estargz_toc::error::TocError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toc<'a> {
+    /// 1 in everything that was ever written; readers ignore it.
+    pub version: u64,
+    /// Entries in the order of the tar.
+    pub entries: Vec<TocEntry<'a>>,
+}
+
+impl<'a> Toc<'a> {
+    /// Parses the document, which must fill `json` but for white space.
+    ///
+    /// # Errors
+    /// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column otherwise.
+    pub fn from_json(json: &'a [u8], limits: &Limits) -> Result<Self, TocError> {
+        let len = json.len() as u64;
+        if len > limits.max_metadata_len {
+            return Err(TocError::TooLong {
+                len,
+                limit: limits.max_metadata_len,
+            });
+        }
+        Ok(serde_json::from_slice(json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Toc<'_>, TocError> {
+        Toc::from_json(json.as_bytes(), &Limits::default())
+    }
+
+    fn error(json: &str) -> String {
+        match parse(json) {
+            Err(TocError::Json(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn written_like_go_writes_it() {
+        let mut file = TocEntry::new("a<b>&\u{2028}\u{8}\"\\\n\u{7f}é", EntryType::Reg);
+        file.size = 5;
+        file.xattrs = vec![("user.a".into(), "AAE=".into())];
+        let toc = Toc {
+            version: 1,
+            entries: vec![file],
+        };
+        let expected = "{\n\t\"version\": 1,\n\t\"entries\": [\n\t\t{\n\t\t\t\"name\": \
+            \"a\\u003cb\\u003e\\u0026\\u2028\\b\\\"\\\\\\n\u{7f}é\",\n\t\t\t\"type\": \"reg\",\n\t\t\t\"size\": 5,\n\t\t\t\
+            \"xattrs\": {\n\t\t\t\t\"user.a\": \"AAE=\"\n\t\t\t}\n\t\t}\n\t]\n}";
+        let json = toc.to_json();
+        assert_eq!(str::from_utf8(&json), Ok(expected));
+        assert_eq!(parse(expected).unwrap(), toc);
+    }
+
+    #[test]
+    fn no_entries_are_null() {
+        let toc = Toc {
+            version: 1,
+            entries: Vec::new(),
+        };
+        assert_eq!(
+            toc.to_json(),
+            b"{\n\t\"version\": 1,\n\t\"entries\": null\n}"
+        );
+        assert_eq!(parse(r#"{"entries":null,"version":1}"#).unwrap(), toc);
+    }
+
+    #[test]
+    fn what_parsers_disagree_on_is_refused() {
+        assert_eq!(
+            error(r#"{"entries":[{"name":"a","type":"dir","name":"b"}]}"#),
+            "duplicate field `name` at line 1 column 43"
+        );
+        assert_eq!(
+            error(r#"{"entries":[{"name":"a","Type":"dir"}]}"#),
+            "key `Type` differs from `type` in case only at line 1 column 30"
+        );
+        assert!(error(r#"{"entries":[],"entries":[]}"#).starts_with("duplicate field `entries`"));
+    }
+
+    #[test]
+    fn unknown_keys_are_ignored() {
+        let toc = parse(r#"{"entries":[{"name":"a","type":"fifo","NumLink":0}],"x":[1]}"#).unwrap();
+        assert_eq!(toc.entries, [TocEntry::new("a", EntryType::Fifo)]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(error(r#"{"entries":[{"name":"a","type":"door"}]}"#).starts_with("invalid value"));
+        assert!(error(r#"{"entries":[{"name":"a"}]}"#).starts_with("missing field `type`"));
+        assert!(
+            error(r#"{"entries":[{"name":"a","type":"reg","size":-1}]}"#)
+                .starts_with("invalid value: integer `-1`")
+        );
+        assert!(error(r#"{"version":1}"#).starts_with("missing field `entries`"));
+        assert!(error(r#"{"entries":[]} x"#).starts_with("trailing characters"));
+        assert!(error("[]").starts_with("invalid type"));
+    }
+}
