@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Digests, checks, audits and the tree digest of container images.
+//!
+//! | item | does |
+//! |---|---|
+//! | [`Hasher`], [`digest`], [`crc32c`] | compute digests and checksums |
+//! | [`check`] | compares bytes with the digest that they should have |
+//! | [`FrameSource`], [`read_extent`] | verified bytes of one extent of a file |
+//!
+//! The crate knows [`Image`](image_model::Image), but no format, file or socket: content comes
+//! through [`FrameSource`], which whoever holds the blobs implements.
+//!
+//! ```
+//! use image_model::DigestAlgorithm;
+//! let digest = verify::digest(DigestAlgorithm::Sha256, b"hello")?;
+//! assert_eq!(verify::check(&digest, b"hello"), Ok(()));
+//! assert!(verify::check(&digest, b"hallo").is_err());
+//! # Ok::<(), verify::UnsupportedDigest>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod content;
+mod hash;
+
+pub use content::{
+    ContentError, ExtentBytes, ExtentError, FrameSource, read_extent, read_extent_unverified,
+};
+pub use hash::{CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest};

@@ -1,0 +1,177 @@
+//! Computing digests and comparing bytes with them.
+
+use std::fmt;
+
+use image_model::{Blame, Digest, DigestAlgorithm, Fault};
+use sha2::Digest as _;
+
+/// This build cannot compute the digest that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{algorithm} digests are not built in: enable the feature of that name")]
+pub struct UnsupportedDigest {
+    /// The algorithm that is missing.
+    pub algorithm: DigestAlgorithm,
+}
+
+impl Blame for UnsupportedDigest {
+    fn fault(&self) -> Fault {
+        Fault::Unsupported
+    }
+}
+
+/// Computes a digest piece by piece.
+///
+/// ```
+/// use image_model::DigestAlgorithm::Sha256;
+/// let mut hasher = verify::Hasher::new(Sha256)?;
+/// hasher.update(b"hel");
+/// hasher.update(b"lo");
+/// assert_eq!(hasher.finish(), verify::digest(Sha256, b"hello")?);
+/// # Ok::<(), verify::UnsupportedDigest>(())
+/// ```
+#[derive(Clone)]
+pub struct Hasher(State);
+
+#[derive(Clone)]
+enum State {
+    Sha256(sha2::Sha256),
+    #[cfg(feature = "blake3")]
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Hasher {
+    /// Starts a digest of no bytes.
+    ///
+    /// # Errors
+    /// [`UnsupportedDigest`] if the feature for `algorithm` is off.
+    pub fn new(algorithm: DigestAlgorithm) -> Result<Self, UnsupportedDigest> {
+        match algorithm {
+            DigestAlgorithm::Sha256 => Ok(Self::sha256()),
+            #[cfg(feature = "blake3")]
+            DigestAlgorithm::Blake3 => Ok(Self(State::Blake3(Box::default()))),
+            _ => Err(UnsupportedDigest { algorithm }),
+        }
+    }
+
+    /// Starts a SHA-256 digest, which every build has.
+    #[must_use]
+    pub fn sha256() -> Self {
+        Self(State::Sha256(sha2::Sha256::new()))
+    }
+
+    /// Appends `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            #[cfg(feature = "blake3")]
+            State::Blake3(state) => {
+                state.update(bytes);
+            }
+        }
+    }
+
+    /// The digest of all bytes so far.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        match self.0 {
+            State::Sha256(state) => Digest::new(DigestAlgorithm::Sha256, state.finalize().into()),
+            #[cfg(feature = "blake3")]
+            State::Blake3(state) => Digest::new(DigestAlgorithm::Blake3, state.finalize().into()),
+        }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            State::Sha256(_) => "Hasher(sha256)",
+            #[cfg(feature = "blake3")]
+            State::Blake3(_) => "Hasher(blake3)",
+        })
+    }
+}
+
+/// The digest of `bytes`.
+///
+/// # Errors
+/// [`UnsupportedDigest`] if the feature for `algorithm` is off.
+pub fn digest(algorithm: DigestAlgorithm, bytes: &[u8]) -> Result<Digest, UnsupportedDigest> {
+    match algorithm {
+        #[cfg(feature = "blake3")]
+        DigestAlgorithm::Blake3 => Ok(Digest::new(algorithm, blake3::hash(bytes).into())),
+        _ => {
+            let mut hasher = Hasher::new(algorithm)?;
+            hasher.update(bytes);
+            Ok(hasher.finish())
+        }
+    }
+}
+
+/// CRC-32C (Castagnoli; reflected polynomial 0x82F63B78, initial value and final XOR all ones) of
+/// `bytes`: the checksum that RAFS keeps of chunks and EROFS of its superblock.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// Bytes are not what their digest or checksum says, or nobody can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The digest differs.
+    #[error("the bytes have digest {found}, not {expected}")]
+    Digest {
+        /// The digest that they should have.
+        expected: Digest,
+        /// The digest that they have.
+        found: Digest,
+    },
+    /// The CRC-32C differs.
+    #[error("the bytes have CRC-32C {found:#010x}, not {expected:#010x}")]
+    Crc32c {
+        /// The checksum that they should have.
+        expected: u32,
+        /// The checksum that they have.
+        found: u32,
+    },
+    /// The digest cannot be computed.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedDigest),
+}
+
+impl Blame for CheckError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Digest { .. } | Self::Crc32c { .. } => Fault::Corrupt,
+            Self::Unsupported(error) => error.fault(),
+        }
+    }
+}
+
+/// Compares `bytes` with the digest that they should have.
+///
+/// # Errors
+/// [`CheckError::Digest`] with both digests if they differ; [`CheckError::Unsupported`] if the
+/// feature for the digest's algorithm is off.
+pub fn check(expected: &Digest, bytes: &[u8]) -> Result<(), CheckError> {
+    let expected = *expected;
+    let found = digest(expected.algorithm(), bytes)?;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(CheckError::Digest { expected, found })
+    }
+}
+
+/// Compares `bytes` with the CRC-32C that they should have.
+///
+/// # Errors
+/// [`CheckError::Crc32c`] with both checksums if they differ.
+pub fn check_crc32c(expected: u32, bytes: &[u8]) -> Result<(), CheckError> {
+    let found = crc32c(bytes);
+    if found == expected {
+        Ok(())
+    } else {
+        Err(CheckError::Crc32c { expected, found })
+    }
+}
