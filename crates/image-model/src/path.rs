@@ -1,5 +1,6 @@
 //! Paths inside an image.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::name::{NameError, NameRef, write_escaped};
@@ -120,6 +121,25 @@ impl ImagePath {
         Some((Self(parent.to_vec()), name))
     }
 
+    /// The last component; `None` for the root.
+    #[must_use]
+    pub fn last(&self) -> Option<NameRef<'_>> {
+        let start = self
+            .0
+            .iter()
+            .rposition(|&b| b == b'/')
+            .map_or(0, |at| at + 1);
+        NameRef::new(&self.0[start..]).ok()
+    }
+
+    /// Order of the paths in a walk: component by component, each as bytes. The order of the type
+    /// itself compares the joined bytes, where `a-b` comes before `a/b`.
+    #[must_use]
+    pub fn walk_order(&self, other: &Self) -> Ordering {
+        let slash = |byte: &u8| *byte == b'/';
+        self.0.split(slash).cmp(other.0.split(slash))
+    }
+
     /// Number of components; 0 for the root.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -188,5 +208,18 @@ mod tests {
         assert!(path.pop() && path.pop() && !path.pop());
         assert_eq!(path, ImagePath::root());
         assert_eq!(path.split_last(), None);
+        assert_eq!(path.last(), None);
+    }
+
+    #[test]
+    fn the_order_of_a_walk_is_not_that_of_the_bytes() {
+        let in_walk_order = [&b""[..], b"a", b"a/b", b"a/b/c", b"a/c", b"a-b", b"b"];
+        let paths = in_walk_order.map(|raw| ImagePath::clean(raw).unwrap());
+        for (i, a) in paths.iter().enumerate() {
+            for (j, b) in paths.iter().enumerate() {
+                assert_eq!(a.walk_order(b), i.cmp(&j));
+            }
+        }
+        assert!(paths[2] > paths[5]);
     }
 }

@@ -1,1 +1,0 @@
-//! Visiting every path of an image.

@@ -1,0 +1,85 @@
+//! Why a part of an image cannot be visited.
+
+use crate::error::{Blame, Fault, ImageError};
+use crate::image::Ino;
+use crate::name::Name;
+use crate::path::ImagePath;
+
+/// A part of an image that cannot be visited.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// The inode or the directory is damaged.
+    #[error("{path}: {source}")]
+    Image {
+        /// Where.
+        path: ImagePath,
+        /// What the image says.
+        source: ImageError,
+    },
+    /// Directories are nested too deep.
+    #[error("{path}: directories are nested more than {limit} deep")]
+    Depth {
+        /// The directory that is too deep.
+        path: ImagePath,
+        /// The bound, [`Limits::max_depth`].
+        limit: u32,
+    },
+    /// There are too many names. The walk ends here.
+    #[error("{path}: the image has more than {limit} names")]
+    Names {
+        /// The directory whose entries are too many.
+        path: ImagePath,
+        /// The bound, [`Limits::max_inodes`].
+        limit: u32,
+    },
+    /// The names of a directory do not rise.
+    #[error("{path}: the entry `{name}` is out of order, or there twice")]
+    Order {
+        /// The directory.
+        path: ImagePath,
+        /// The name that does not come after its predecessor.
+        name: Name,
+    },
+    /// A directory lies inside itself.
+    #[error("{path}: the directory contains itself (inode {ino})")]
+    Loop {
+        /// The path that closes the loop.
+        path: ImagePath,
+        /// The directory.
+        ino: Ino,
+    },
+    /// A directory has two names.
+    #[error("{path}: the directory has another name already (inode {ino})")]
+    SecondName {
+        /// The later name.
+        path: ImagePath,
+        /// The directory.
+        ino: Ino,
+    },
+}
+
+impl WalkError {
+    /// Where the image cannot be visited.
+    #[must_use]
+    pub fn path(&self) -> &ImagePath {
+        match self {
+            Self::Image { path, .. }
+            | Self::Depth { path, .. }
+            | Self::Names { path, .. }
+            | Self::Order { path, .. }
+            | Self::Loop { path, .. }
+            | Self::SecondName { path, .. } => path,
+        }
+    }
+}
+
+impl Blame for WalkError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Image { source, .. } => source.fault(),
+            Self::Depth { .. } | Self::Names { .. } => Fault::Limit,
+            Self::Order { .. } | Self::Loop { .. } | Self::SecondName { .. } => Fault::Corrupt,
+        }
+    }
+}

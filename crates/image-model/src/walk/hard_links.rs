@@ -1,0 +1,86 @@
+//! Which inodes have several names.
+
+use std::collections::HashMap;
+
+use super::{InoSet, Walk, WalkError};
+use crate::image::{Image, Ino};
+use crate::limits::Limits;
+use crate::metadata::FileKind;
+use crate::name::NameRef;
+use crate::path::ImagePath;
+
+/// The hard link groups of an image: every inode with several names, and the least of its paths.
+///
+/// Names are counted, not taken from `st_nlink`: that is right also where an image is wrong, and
+/// where some names are left out. Memory: two bits or so per inode, and a path per group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HardLinks {
+    least: HashMap<Ino, ImagePath>,
+}
+
+impl HardLinks {
+    /// Walks `image` and collects its groups. Names that `hidden` accepts, and what lies below
+    /// them, do not count.
+    ///
+    /// # Errors
+    /// The first [`WalkError`].
+    pub fn collect(
+        image: &dyn Image,
+        limits: &Limits,
+        hidden: &dyn Fn(NameRef<'_>) -> bool,
+    ) -> Result<Self, WalkError> {
+        let mut seen = InoSet::default();
+        let mut least = HashMap::new();
+        visit_names(image, limits, hidden, |ino, _| {
+            if !seen.insert(ino) {
+                least.entry(ino).or_insert_with(ImagePath::root);
+            }
+        })?;
+        if !least.is_empty() {
+            visit_names(image, limits, hidden, |ino, path| {
+                if let Some(known) = least.get_mut(&ino)
+                    && (known.is_root() || path < known)
+                {
+                    known.clone_from(path);
+                }
+            })?;
+        }
+        Ok(Self { least })
+    }
+
+    /// The least path, as bytes, of the inode `ino`; `None` if it has one name only.
+    #[must_use]
+    pub fn group(&self, ino: Ino) -> Option<&ImagePath> {
+        self.least.get(&ino)
+    }
+
+    /// Number of inodes with several names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.least.len()
+    }
+
+    /// Whether every inode has one name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.least.is_empty()
+    }
+}
+
+fn visit_names(
+    image: &dyn Image,
+    limits: &Limits,
+    hidden: &dyn Fn(NameRef<'_>) -> bool,
+    mut visit: impl FnMut(Ino, &ImagePath),
+) -> Result<(), WalkError> {
+    let mut walk = Walk::new(image, limits);
+    while let Some(entry) = walk.next_entry() {
+        let entry = entry?;
+        if entry.name().is_some_and(hidden) {
+            walk.skip_children();
+        } else if entry.attributes.kind != FileKind::Directory {
+            visit(entry.ino, entry.path);
+        }
+    }
+    Ok(())
+}

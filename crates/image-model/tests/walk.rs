@@ -1,0 +1,168 @@
+//! Walks over sound and unsound images.
+#![allow(clippy::unwrap_used, reason = "test support")]
+
+mod common;
+
+use common::{Liar, path};
+use image_model::walk::{HardLinks, InoSet, Walk};
+use image_model::{Blame, Ino, Limits};
+use proptest::prelude::*;
+
+/// Every path, or the error in its place.
+fn visit(image: &Liar, limits: &Limits) -> Vec<String> {
+    let mut walk = Walk::new(image, limits);
+    let mut seen = Vec::new();
+    while let Some(entry) = walk.next_entry() {
+        seen.push(match entry {
+            Ok(entry) => entry.path.to_string(),
+            Err(error) => format!("{:?}: {error}", error.fault()),
+        });
+    }
+    assert!(walk.next_entry().is_none());
+    seen
+}
+
+#[test]
+fn parents_first_and_siblings_by_name() {
+    let image = Liar::new(&[
+        (0, &[("a", 1), ("a-b", 5), ("c", 3)]),
+        (1, &[("x", 2), ("y", 4)]),
+        (2, &[]),
+        (3, &[("z", 6)]),
+    ]);
+    let paths = ["/", "/a", "/a/x", "/a/y", "/a-b", "/c", "/c/z"];
+    assert_eq!(visit(&image, &Limits::default()), paths);
+}
+
+#[test]
+fn entries_know_their_place() {
+    let image = Liar::new(&[(0, &[("a", 1), ("b", 2)]), (1, &[("x", 3), ("yy", 4)])]);
+    let mut walk = Walk::new(&image, &Limits::default());
+    let root = walk.next_entry().unwrap().unwrap();
+    assert_eq!((root.depth, root.name()), (0, None));
+    let children: Vec<_> = root
+        .children()
+        .map(|c| (c.name.to_string(), c.ino))
+        .collect();
+    assert_eq!(children, [("a".into(), Ino(1)), ("b".into(), Ino(2))]);
+    let a = walk.next_entry().unwrap().unwrap();
+    assert_eq!((a.depth, a.name().unwrap().as_bytes()), (1, &b"a"[..]));
+    let children: Vec<_> = a.children().map(|c| (c.name.to_string(), c.ino)).collect();
+    assert_eq!(children, [("x".into(), Ino(3)), ("yy".into(), Ino(4))]);
+    let x = walk.next_entry().unwrap().unwrap();
+    assert_eq!((x.depth, x.children().count()), (2, 0));
+}
+
+#[test]
+fn directories_can_be_skipped() {
+    let image = Liar::new(&[(0, &[("a", 1), ("b", 2)]), (1, &[("x", 3)])]);
+    let mut walk = Walk::new(&image, &Limits::default());
+    walk.next_entry().unwrap().unwrap();
+    walk.next_entry().unwrap().unwrap();
+    walk.skip_children();
+    assert_eq!(walk.next_entry().unwrap().unwrap().path, &path("b"));
+    walk.skip_children();
+    assert!(walk.next_entry().is_none());
+}
+
+#[test]
+fn loops_and_second_names_are_errors_and_the_walk_goes_on() {
+    let image = Liar::new(&[
+        (0, &[("a", 1), ("b", 1), ("c", 3)]),
+        (1, &[("root", 0), ("self", 1), ("z", 4)]),
+    ]);
+    let expected = [
+        "/",
+        "/a",
+        "Corrupt: /a/root: the directory contains itself (inode 0)",
+        "Corrupt: /a/self: the directory contains itself (inode 1)",
+        "/a/z",
+        "Corrupt: /b: the directory has another name already (inode 1)",
+        "/c",
+    ];
+    assert_eq!(visit(&image, &Limits::default()), expected);
+}
+
+#[test]
+fn disorder_and_missing_inodes_are_errors() {
+    let mut image = Liar::new(&[
+        (0, &[("a", 1), ("b", 2), ("c", 7)]),
+        (1, &[("y", 4), ("x", 5)]),
+        (2, &[("x", 4), ("x", 5)]),
+    ]);
+    image.missing.push(7);
+    let expected = [
+        "/",
+        "Corrupt: /a: the entry `x` is out of order, or there twice",
+        "Corrupt: /b: the entry `x` is out of order, or there twice",
+        "Misuse: /c: misuse image, inode 7",
+    ];
+    assert_eq!(visit(&image, &Limits::default()), expected);
+    image.missing = vec![0];
+    let expected = ["Misuse: /: misuse image, inode 0"];
+    assert_eq!(visit(&image, &Limits::default()), expected);
+}
+
+#[test]
+fn depth_is_bounded() {
+    let image = Liar::new(&[
+        (0, &[("a", 1)]),
+        (1, &[("b", 2), ("f", 9)]),
+        (2, &[("c", 3)]),
+    ]);
+    let limits = Limits {
+        max_depth: 1,
+        ..Limits::default()
+    };
+    let expected = [
+        "/",
+        "/a",
+        "Limit: /a/b: directories are nested more than 1 deep",
+        "/a/f",
+    ];
+    assert_eq!(visit(&image, &limits), expected);
+}
+
+#[test]
+fn names_are_bounded_and_end_the_walk() {
+    let image = Liar::new(&[(0, &[("a", 1), ("b", 2)]), (1, &[("x", 3), ("y", 3)])]);
+    let limits = Limits {
+        max_inodes: 3,
+        ..Limits::default()
+    };
+    let expected = ["/", "Limit: /a: the image has more than 3 names"];
+    assert_eq!(visit(&image, &limits), expected);
+}
+
+#[test]
+fn hard_link_groups_have_their_least_path_as_bytes() {
+    let image = Liar::new(&[
+        (0, &[(".wh.x", 9), ("a", 1), ("a-b", 5), ("c", 8), ("d", 9)]),
+        (1, &[("x", 5), ("y", 6)]),
+        (8, &[("z", 6)]),
+    ]);
+    let limits = Limits::default();
+    let all = HardLinks::collect(&image, &limits, &|_| false).unwrap();
+    assert_eq!(all.group(Ino(5)), Some(&path("a-b")));
+    assert_eq!(all.group(Ino(6)), Some(&path("a/y")));
+    assert_eq!(all.group(Ino(9)), Some(&path(".wh.x")));
+    assert_eq!(all.group(Ino(8)), None);
+    assert_eq!(all.len(), 3);
+    let hidden = |name: image_model::NameRef<'_>| name.as_bytes().starts_with(b".wh.");
+    let shown = HardLinks::collect(&image, &limits, &hidden).unwrap();
+    assert_eq!(shown.group(Ino(9)), None);
+    assert_eq!(shown.len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn ino_sets_are_sets(inos in prop::collection::vec(0u64..300, 0..100)) {
+        let mut naive = std::collections::BTreeSet::new();
+        let mut set = InoSet::default();
+        for ino in inos {
+            prop_assert_eq!(set.contains(Ino(ino)), naive.contains(&ino));
+            prop_assert_eq!(set.insert(Ino(ino)), naive.insert(ino));
+        }
+        prop_assert!(!set.contains(Ino(u64::MAX)) && set.insert(Ino(u64::MAX)));
+    }
+}
