@@ -55,10 +55,11 @@ class Node:
 
 
 class Walker:
-    def __init__(self, top, profile, ignored_xattrs=(), dump=None):
+    def __init__(self, top, profile, ignored_xattrs=(), inode_bits=64, dump=None):
         self.top = top
         self.profile = profile
         self.ignored_xattrs = frozenset(ignored_xattrs)
+        self.inode_mask = (1 << inode_bits) - 1
         self.dump = dump
         self.link_groups = {}  # (st_dev, st_ino) -> sorted paths, for inodes with several names in this tree
         self.content_of_inode = {}  # (st_dev, st_ino) -> content part, so that a second name is not read again
@@ -68,6 +69,9 @@ class Walker:
         if not stat.S_ISDIR(root.status.st_mode):
             raise NotADirectoryError(os.fsdecode(self.top))
         return self._hash(root).hex()
+
+    def _inode(self, status):
+        return status.st_dev, status.st_ino & self.inode_mask
 
     def _file(self, node):
         return self.top + b"/" + node.path if node.path else self.top
@@ -81,7 +85,7 @@ class Walker:
             node = pending.pop()
             if not stat.S_ISDIR(node.status.st_mode):
                 if node.status.st_nlink > 1:
-                    key = (node.status.st_dev, node.status.st_ino)
+                    key = self._inode(node.status)
                     names_of_inode.setdefault(key, []).append(node.path)
                 continue
             for name in sorted(os.listdir(self._file(node))):
@@ -105,7 +109,7 @@ class Walker:
             mtime = 0 if is_root else status.st_mtime_ns // 1_000_000_000
             if letter in b"cb":
                 major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
-            group = self.link_groups.get((status.st_dev, status.st_ino), b"") if letter != b"d" else b""
+            group = self.link_groups.get(self._inode(status), b"") if letter != b"d" else b""
             xattrs = self._xattrs(node)
 
         content, shown_content = self._content(node, letter)
@@ -140,7 +144,7 @@ class Walker:
     def _content(self, node, letter):
         """The encoded content and how a dump shows it; a directory's is made by the caller."""
         if letter == b"f":
-            key = (node.status.st_dev, node.status.st_ino)
+            key = self._inode(node.status)
             several = key in self.link_groups
             content = self.content_of_inode.get(key) if several else None
             if content is None:
@@ -232,6 +236,9 @@ def main():
                         "mode, owner, mtime, device, hard link group, xattrs, content; for diff(1)")
     parser.add_argument("--ignore-xattr", action="append", default=[], type=os.fsencode, metavar="NAME",
                         help="leave out an xattr that a mount invents (may be repeated)")
+    parser.add_argument("--inode-bits", type=int, default=64, metavar="N",
+                        help="low bits of inode numbers that tell hard links; 56 for a mount by nydusd, which sets a "
+                        "higher bit in the numbers that READDIRPLUS returns and not in those of LOOKUP")
     parser.add_argument("--self-test", action="store_true", help="check against the test vector and exit")
     parser.add_argument("--make-vector-tree", metavar="DIR", help="create the test vector's tree in DIR and exit")
     arguments = parser.parse_args()
@@ -244,7 +251,7 @@ def main():
     sys.setrecursionlimit(20_000)
     dump = sys.stdout if arguments.dump else None
     top = arguments.directory.rstrip(b"/") or b"/"
-    digest = Walker(top, arguments.profile, arguments.ignore_xattr, dump).digest()
+    digest = Walker(top, arguments.profile, arguments.ignore_xattr, arguments.inode_bits, dump).digest()
     print(f"tree1:{digest}")
 
 
