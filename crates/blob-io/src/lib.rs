@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Ranged reads of blobs, and writes that leave whole files or none.
+//!
+//! Formats do no I/O: they say which bytes of a blob they need. This crate gets them, and knows
+//! nothing of what they mean.
+//!
+//! | reading | |
+//! |---|---|
+//! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], [`Mapped`] |
+//! | [`Counted`] | how many requests and bytes a blob was asked for |
+//! | [`coalesce()`] | many small ranges into few larger ones |
+//!
+//! | writing | |
+//! |---|---|
+//! | [`AtomicFile`], [`AtomicDir`] | output that appears whole or not at all |
+//! | [`DigestWriter`] | SHA-256 and length of what is written |
+//!
+//! ```
+//! use blob_io::{Counted, ReadAt};
+//!
+//! let blob = Counted::new(bytes::Bytes::from_static(b"header, frames, trailer"));
+//! let mut frames = [0; 6];
+//! blob.read_at(8, &mut frames)?;
+//! assert_eq!(&frames, b"frames");
+//! assert_eq!(blob.stats().bytes, 6);
+//! # Ok::<(), blob_io::ReadError>(())
+//! ```
+//!
+//! `Bytes` of the crate bytes is part of the interface.
+#![cfg_attr(not(feature = "mmap"), forbid(unsafe_code))]
+
+mod atomic;
+mod coalesce;
+mod counted;
+mod digest_writer;
+mod file;
+#[cfg(feature = "mmap")]
+mod mapped;
+mod read;
+
+pub use atomic::{AtomicDir, AtomicFile, WriteError};
+pub use coalesce::{Fetch, coalesce};
+pub use counted::{Counted, ReadStats};
+pub use digest_writer::{DigestWriter, Written};
+pub use file::LocalFile;
+#[cfg(feature = "mmap")]
+pub use mapped::Mapped;
+pub use read::{ReadAt, ReadError};

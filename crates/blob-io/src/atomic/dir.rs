@@ -1,0 +1,106 @@
+//! Directories that appear whole or not at all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{PREFIX, WriteError, parent, resolve};
+
+/// A directory that gets its name when it is committed. Dropped before that, it leaves nothing.
+///
+/// The target may be an empty directory, which it replaces. It is filled by path:
+///
+/// ```
+/// use blob_io::AtomicDir;
+/// # let dir = tempfile::tempdir()?;
+/// # let target = dir.path().join("image");
+/// let output = AtomicDir::create(&target)?;
+/// std::fs::write(output.path().join("image.boot"), b"whole")?;
+/// assert!(!target.exists());
+/// output.commit()?;
+/// assert_eq!(std::fs::read(target.join("image.boot"))?, b"whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AtomicDir {
+    temporary: TempDir,
+    target: PathBuf,
+}
+
+impl AtomicDir {
+    /// Starts a directory that is to be at `target`, in a directory that exists.
+    ///
+    /// # Errors
+    /// [`WriteError`] if something other than an empty directory is there, or nothing can be
+    /// created beside it.
+    pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
+        let target = resolve(target.into());
+        if !absent_or_empty(&target) {
+            return Err(WriteError::Exists { path: target });
+        }
+        let parent = parent(&target)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // What other directories get: less the umask. Temporary ones are private by default.
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        match builder.tempdir_in(parent) {
+            Ok(temporary) => Ok(Self { temporary, target }),
+            Err(source) => Err(WriteError::Create {
+                path: target,
+                source,
+            }),
+        }
+    }
+
+    /// The directory to fill, under its temporary name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Where the directory is to be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Gives the directory its name.
+    ///
+    /// # Errors
+    /// [`WriteError`], also if something came to be at the target since [`create`](Self::create);
+    /// the target is then as it was.
+    pub fn commit(self) -> Result<(), WriteError> {
+        match fs::rename(self.temporary.path(), &self.target) {
+            Ok(()) => {
+                // It has another name now: there is nothing to clean up.
+                let _ = self.temporary.keep();
+                Ok(())
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Err(WriteError::Exists { path: self.target })
+            }
+            Err(source) => Err(WriteError::Commit {
+                path: self.target,
+                source,
+            }),
+        }
+    }
+}
+
+fn absent_or_empty(target: &Path) -> bool {
+    match fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}

@@ -1,0 +1,119 @@
+//! Files that appear whole or not at all.
+
+use std::fs;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{PREFIX, WriteError, parent, resolve};
+
+/// A file that gets its name, and replaces a file of that name, when it is committed.
+///
+/// Dropped before that, it leaves nothing. Writes are not buffered.
+///
+/// ```
+/// use std::io::Write;
+/// use blob_io::AtomicFile;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("image.boot");
+/// let mut file = AtomicFile::create(&path)?;
+/// file.write_all(b"whole")?;
+/// assert!(!path.exists());
+/// file.commit()?;
+/// assert_eq!(std::fs::read(&path)?, b"whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AtomicFile {
+    temporary: NamedTempFile,
+    target: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts a file that is to be at `target`, in a directory that exists.
+    ///
+    /// # Errors
+    /// [`WriteError`] if something other than a file is there, or nothing can be created beside it.
+    pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
+        let target = resolve(target.into());
+        if fs::symlink_metadata(&target).is_ok_and(|there| !there.is_file()) {
+            return Err(WriteError::Exists { path: target });
+        }
+        let parent = parent(&target)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // What other files get: less the umask. Temporary files are private by default.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        match builder.tempfile_in(parent) {
+            Ok(temporary) => Ok(Self { temporary, target }),
+            Err(source) => Err(WriteError::Create {
+                path: target,
+                source,
+            }),
+        }
+    }
+
+    /// Where the file is to be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn as_file(&self) -> &fs::File {
+        self.temporary.as_file()
+    }
+
+    /// Gives the file its name.
+    ///
+    /// After a crash of the system it may be there without all of its bytes: see
+    /// [`commit_synced`](Self::commit_synced).
+    ///
+    /// # Errors
+    /// [`WriteError::Commit`]; the target is then as it was.
+    pub fn commit(self) -> Result<(), WriteError> {
+        match self.temporary.persist(&self.target) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(WriteError::Commit {
+                path: self.target,
+                source: error.error,
+            }),
+        }
+    }
+
+    /// Writes the file through to the disk, then gives it its name.
+    ///
+    /// # Errors
+    /// [`WriteError::Commit`]; the target is then as it was.
+    pub fn commit_synced(self) -> Result<(), WriteError> {
+        match self.as_file().sync_all() {
+            Ok(()) => self.commit(),
+            Err(source) => Err(WriteError::Commit {
+                path: self.target,
+                source,
+            }),
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.temporary.as_file_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.temporary.as_file_mut().seek(position)
+    }
+}

@@ -1,0 +1,78 @@
+//! Counting what a blob is asked for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::read::{ReadAt, ReadError};
+
+/// A blob that counts its reads, those that fail too.
+///
+/// ```
+/// use blob_io::{Counted, ReadAt, ReadStats};
+/// let blob = Counted::new(&b"0123456789"[..]);
+/// blob.read_bytes(2, 3)?;
+/// blob.read_bytes(8, 2)?;
+/// assert_eq!(blob.stats(), ReadStats { requests: 2, bytes: 5 });
+/// # Ok::<(), blob_io::ReadError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Counted<R> {
+    inner: R,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What a [`Counted`] blob was asked for so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ReadStats {
+    /// Reads.
+    pub requests: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+}
+
+impl<R> Counted<R> {
+    /// Counts from 0.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// What was asked for so far.
+    pub fn stats(&self) -> ReadStats {
+        ReadStats {
+            requests: self.requests.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The blob.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    fn count(&self, len: usize) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(len as u64, Ordering::Relaxed);
+    }
+}
+
+impl<R: ReadAt> ReadAt for Counted<R> {
+    fn len(&self) -> Result<u64, ReadError> {
+        self.inner.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.count(buf.len());
+        self.inner.read_at(offset, buf)
+    }
+
+    fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
+        self.count(len);
+        self.inner.read_bytes(offset, len)
+    }
+}

@@ -1,0 +1,88 @@
+//! Digesting what is written.
+
+use std::io::{self, Write};
+
+use image_model::Digest;
+use verify::Hasher;
+
+/// Passes what is written on to another writer, and takes its SHA-256 and length: the identity of
+/// a blob.
+///
+/// ```
+/// use std::io::Write;
+/// use blob_io::DigestWriter;
+/// let mut writer = DigestWriter::new(Vec::new());
+/// writer.write_all(b"abc")?;
+/// let (bytes, written) = writer.finish();
+/// assert_eq!((&bytes[..], written.len), (&b"abc"[..], 3));
+/// assert!(written.digest.to_string().starts_with("sha256:ba7816bf"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DigestWriter<W> {
+    inner: W,
+    hasher: Hasher,
+    len: u64,
+}
+
+/// What went through a [`DigestWriter`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Number of bytes.
+    pub len: u64,
+}
+
+impl<W> DigestWriter<W> {
+    /// Starts with no bytes.
+    pub fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Hasher::sha256(),
+            len: 0,
+        }
+    }
+
+    /// Bytes written so far: the offset of the next one.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was written so far.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The writer, and what went to it. Nothing is flushed.
+    pub fn finish(self) -> (W, Written) {
+        let written = Written {
+            digest: self.hasher.finish(),
+            len: self.len,
+        };
+        (self.inner, written)
+    }
+
+    fn note(&mut self, written: &[u8]) {
+        self.hasher.update(written);
+        self.len += written.len() as u64;
+    }
+}
+
+impl<W: Write> Write for DigestWriter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buf)?;
+        self.note(&buf[..written]);
+        Ok(written)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.inner.write_all(buf)?;
+        self.note(buf);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,74 @@
+//! Blobs in mapped files.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::read::{ReadAt, ReadError};
+
+/// A local file in memory without reading it: [`ReadAt::read_bytes`] copies nothing.
+///
+/// Only for files that nobody changes while they are mapped: content-addressed blobs in a store,
+/// bootstraps that are replaced by renaming. If another process writes to the file, the bytes
+/// change under the reader; if it cuts the file short, touching what is gone raises `SIGBUS` and
+/// ends this process. [`LocalFile`](crate::LocalFile) answers both with an error, and is fast
+/// enough wherever frames are decompressed.
+#[derive(Debug, Clone)]
+pub struct Mapped {
+    bytes: Bytes,
+}
+
+impl Mapped {
+    /// Opens and maps the file at `path`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::map(&File::open(path)?)
+    }
+
+    /// Maps the whole of `file`, which is open for reading.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    #[allow(
+        unsafe_code,
+        reason = "mapping a file needs it; this is the only place of the workspace"
+    )]
+    pub fn map(file: &File) -> io::Result<Self> {
+        // SAFETY: the mapping is private to `Bytes`, read-only, and unmapped when the last clone
+        // is dropped, so no reference outlives it and nothing in this process writes through it.
+        // What Rust cannot guarantee is that no other process changes the file. If one does, the
+        // bytes that we see are unspecified, but any value is a valid `u8`, and everything above
+        // treats the bytes of a blob as hostile: they are bounds-checked and digest-checked as
+        // read, never trusted to be the same when read twice. If one truncates the file, the
+        // kernel raises SIGBUS, which ends the process rather than corrupting it. Mapping is
+        // therefore behind a feature and a type of its own whose documentation says so.
+        let map = unsafe { memmap2::Mmap::map(file)? };
+        Ok(Self {
+            bytes: Bytes::from_owner(map),
+        })
+    }
+
+    /// The whole file. Clones and slices share the mapping.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl ReadAt for Mapped {
+    fn len(&self) -> Result<u64, ReadError> {
+        ReadAt::len(&self.bytes)
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.bytes.read_at(offset, buf)
+    }
+
+    fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
+        self.bytes.read_bytes(offset, len)
+    }
+}
