@@ -1,0 +1,333 @@
+//! Placing chunks in a new blob.
+
+use frame_codec::CodecError;
+use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
+
+use super::chunk_info::{
+    ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_ADDRESS, MAX_STORED_OFFSET,
+};
+use super::chunk_info_v1;
+use crate::flags::{Compat, Compressor, Digester};
+use crate::view;
+
+/// What blob to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobOptions {
+    /// Whose bytes to reproduce: 2.2 always compresses the chunk information with zstd, 2.4 as the
+    /// chunks.
+    pub compat: Compat,
+    /// How chunks are compressed, if that makes them smaller.
+    pub compressor: Compressor,
+    /// How chunks are digested.
+    pub digester: Digester,
+    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB.
+    pub chunk_size: u32,
+    /// Whether to append the chunk digests and a TOC.
+    pub toc: bool,
+    /// Whether each chunk is stored at its uncompressed address, padded to 4096 bytes, so that a
+    /// kernel can mount the blob as a device of the bootstrap. Not with compression.
+    pub aligned_data: bool,
+}
+
+impl Default for BlobOptions {
+    /// 2.4, zstd, BLAKE3, chunks of 1 MiB, without TOC: the defaults of nydus-image.
+    fn default() -> Self {
+        Self {
+            compat: Compat::default(),
+            compressor: Compressor::Zstd,
+            digester: Digester::Blake3,
+            chunk_size: 1 << 20,
+            toc: false,
+            aligned_data: false,
+        }
+    }
+}
+
+/// A chunk that is about to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// Plain bytes, 1 to the chunk size.
+    pub len: u32,
+    /// Stored bytes: those of [`len`](Self::len) if not compressed, else fewer or more.
+    pub stored_len: u32,
+    /// The blob's compressor, or none where that did not help.
+    pub codec: Codec,
+    /// Digest of the plain bytes.
+    pub digest: Digest,
+}
+
+/// Where a chunk goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Position among the blob's chunks.
+    pub index: u32,
+    /// First stored byte, from the start of the blob: the end of what was written so far.
+    pub offset: u64,
+    /// Zero bytes to write behind the stored ones.
+    pub padding: u32,
+    /// First byte in the uncompressed address space.
+    pub address: u64,
+}
+
+/// Builds a native blob of a v6 image: told of each chunk in the order of writing, it says where the
+/// chunk goes, and in the end which bytes complete the file.
+///
+/// The caller writes the chunks and hashes them with a [`BlobHasher`](super::BlobHasher). Memory
+/// use is 16 bytes per chunk, 48 with a TOC.
+///
+/// ```
+/// use image_model::{Codec, DigestAlgorithm};
+/// use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
+/// use rafs_format::flags::Digester;
+///
+/// let options = BlobOptions { digester: Digester::Sha256, ..BlobOptions::default() };
+/// let mut builder = BlobBuilder::new(options)?;
+/// let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
+/// let content = b"hello";
+/// let placement = builder.push(&StoredChunk {
+///     len: 5,
+///     stored_len: 5,
+///     codec: Codec::None,
+///     digest: verify::digest(DigestAlgorithm::Sha256, content)?,
+/// })?;
+/// file.extend(content);
+/// hasher.update(content);
+/// assert_eq!((placement.offset, placement.address), (0, 0));
+///
+/// let blob = builder.finish(hasher)?.expect("a chunk was stored");
+/// file.extend(&blob.trailer);
+/// assert_eq!(file.len() as u64, blob.len);
+/// assert_eq!(verify::digest(DigestAlgorithm::Sha256, &file)?, blob.digest);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BlobBuilder {
+    pub(super) options: BlobOptions,
+    /// Entries of the chunk information.
+    pub(super) entries: Vec<u8>,
+    /// Digests of the chunks, if there will be a TOC.
+    pub(super) digests: Vec<u8>,
+    pub(super) chunk_count: u32,
+    /// End of the stored data.
+    pub(super) offset: u64,
+    /// End of the uncompressed address space.
+    pub(super) address: u64,
+}
+
+/// nydus-image refuses to number a chunk beyond.
+const MAX_CHUNKS: u32 = 0xff_ffff;
+const CHUNK_SIZES: std::ops::RangeInclusive<u32> = 1 << 12..=1 << 24;
+
+impl BlobBuilder {
+    /// Starts a blob.
+    ///
+    /// # Errors
+    /// [`BuildError::Compressor`] for gzip, or for aligned data with any but none;
+    /// [`BuildError::ChunkSize`].
+    pub fn new(options: BlobOptions) -> Result<Self, BuildError> {
+        let compressor = options.compressor;
+        let usable = match compressor {
+            Compressor::None => true,
+            Compressor::Lz4Block | Compressor::Zstd => !options.aligned_data,
+            Compressor::Gzip => false,
+        };
+        if !usable {
+            return Err(BuildError::Compressor { compressor });
+        }
+        let chunk_size = options.chunk_size;
+        if !chunk_size.is_power_of_two() || !CHUNK_SIZES.contains(&chunk_size) {
+            return Err(BuildError::ChunkSize { chunk_size });
+        }
+        Ok(Self {
+            options,
+            entries: Vec::new(),
+            digests: Vec::new(),
+            chunk_count: 0,
+            offset: 0,
+            address: 0,
+        })
+    }
+
+    /// Chunks placed so far.
+    #[must_use]
+    pub fn chunk_count(&self) -> u32 {
+        self.chunk_count
+    }
+
+    /// Places the next chunk. After an error the builder is as it was.
+    ///
+    /// # Errors
+    /// [`BuildError::TooManyChunks`], [`BuildError::TooLarge`] when the blob is full;
+    /// [`BuildError::Codec`], [`BuildError::Digest`], [`BuildError::Chunk`] if the chunk contradicts
+    /// the options or itself.
+    pub fn push(&mut self, chunk: &StoredChunk) -> Result<Placement, BuildError> {
+        let &StoredChunk {
+            len,
+            stored_len,
+            codec,
+            digest,
+        } = chunk;
+        let index = self.chunk_count;
+        if index >= MAX_CHUNKS {
+            return Err(BuildError::TooManyChunks { limit: MAX_CHUNKS });
+        }
+        let compressor = self.options.compressor;
+        if codec != Codec::None && codec != compressor.into() {
+            return Err(BuildError::Codec {
+                index,
+                codec,
+                compressor,
+            });
+        }
+        if digest.algorithm() != DigestAlgorithm::from(self.options.digester) {
+            return Err(BuildError::Digest {
+                index,
+                digest,
+                digester: self.options.digester,
+            });
+        }
+        if len > self.options.chunk_size {
+            return Err(BuildError::Chunk {
+                index,
+                fault: ChunkFault::Len { len },
+            });
+        }
+        let pad = |len: u32| view::align(len.into(), ADDRESS_ALIGN);
+        let on_disk = if self.options.aligned_data {
+            pad(stored_len)
+        } else {
+            stored_len.into()
+        };
+        let (offset, address) = (self.offset, self.address);
+        let (offset_end, address_end) = (offset + on_disk, address + pad(len));
+        if offset_end > MAX_STORED_OFFSET {
+            return Err(BuildError::TooLarge {
+                what: "stored bytes",
+                limit: MAX_STORED_OFFSET,
+            });
+        }
+        if address_end > MAX_ADDRESS {
+            return Err(BuildError::TooLarge {
+                what: "uncompressed bytes",
+                limit: MAX_ADDRESS,
+            });
+        }
+        let info = ChunkInfo {
+            address,
+            len,
+            offset,
+            stored_len,
+            compressed: codec != Codec::None,
+            encrypted: false,
+            extra: ChunkExtra::None,
+        };
+        let entry =
+            chunk_info_v1::encode(&info).map_err(|fault| BuildError::Chunk { index, fault })?;
+        self.entries.extend(entry);
+        if self.options.toc {
+            self.digests.extend(digest.as_bytes());
+        }
+        (self.chunk_count, self.offset, self.address) = (index + 1, offset_end, address_end);
+        // Less than 4096.
+        let padding = (on_disk - u64::from(stored_len)) as u32;
+        Ok(Placement {
+            index,
+            offset,
+            padding,
+            address,
+        })
+    }
+}
+
+/// Why a blob cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No native blob is compressed so, or not with aligned data.
+    #[error("a blob of this kind cannot be compressed with {}", Codec::from(*compressor))]
+    Compressor {
+        /// The compressor asked for.
+        compressor: Compressor,
+    },
+    /// No power of two from 4096 to 16 MiB.
+    #[error("chunks of {chunk_size} bytes: a power of two from 4096 to 16777216 is needed")]
+    ChunkSize {
+        /// Bytes asked for.
+        chunk_size: u32,
+    },
+    /// The blob has as many chunks as it can.
+    #[error("a blob holds at most {limit} chunks")]
+    TooManyChunks {
+        /// Most chunks.
+        limit: u32,
+    },
+    /// The blob has no room for more.
+    #[error("a blob holds at most {limit} {what}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// Most of it.
+        limit: u64,
+    },
+    /// The chunk is compressed otherwise than the blob.
+    #[error("chunk {index}: {codec} in a blob of {}", Codec::from(*compressor))]
+    Codec {
+        /// Position of the chunk.
+        index: u32,
+        /// Its codec.
+        codec: Codec,
+        /// The blob's compressor.
+        compressor: Compressor,
+    },
+    /// The chunk is digested otherwise than the blob.
+    #[error("chunk {index}: {digest} in a blob of {} digests", DigestAlgorithm::from(*digester))]
+    Digest {
+        /// Position of the chunk.
+        index: u32,
+        /// Its digest.
+        digest: Digest,
+        /// The blob's digester.
+        digester: Digester,
+    },
+    /// The chunk information cannot hold the chunk.
+    #[error("chunk {index}")]
+    Chunk {
+        /// Position of the chunk.
+        index: u32,
+        /// Why.
+        #[source]
+        fault: ChunkFault,
+    },
+    /// The hasher saw another number of bytes than were placed.
+    #[error("{found} bytes were hashed, but {expected} placed")]
+    Hashed {
+        /// Bytes placed, padding included.
+        expected: u64,
+        /// Bytes hashed.
+        found: u64,
+    },
+    /// The chunk information or the bootstrap cannot be compressed.
+    #[error("section `{section}` cannot be compressed")]
+    Compress {
+        /// Name of the section.
+        section: &'static str,
+        /// Why.
+        #[source]
+        source: CodecError,
+    },
+}
+
+impl Blame for BuildError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::TooManyChunks { .. } | Self::TooLarge { .. } => Fault::Limit,
+            Self::Compress { source, .. } => source.fault(),
+            Self::Compressor { .. }
+            | Self::ChunkSize { .. }
+            | Self::Codec { .. }
+            | Self::Digest { .. }
+            | Self::Chunk { .. }
+            | Self::Hashed { .. } => Fault::Misuse,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What chunk information says about one chunk, whichever version stores it.
+
+use crate::flags::BlobFeatures;
+use crate::v6::BlobEntry;
+
+/// Largest chunk, plain or stored: 16 MiB.
+pub const MAX_CHUNK_LEN: u32 = 1 << 24;
+/// First offset beyond what an entry can hold, in the stored blob.
+pub const MAX_STORED_OFFSET: u64 = 1 << 40;
+/// First address beyond what an entry can hold, in the uncompressed address space.
+pub const MAX_ADDRESS: u64 = 1 << 44;
+/// Addresses of chunks are multiples of this.
+pub const ADDRESS_ALIGN: u64 = 4096;
+
+/// One entry of the chunk information.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChunkInfo {
+    /// First byte in the blob's uncompressed address space; a multiple of 4096 below 2^44.
+    pub address: u64,
+    /// Plain bytes, 1 to 2^24.
+    pub len: u32,
+    /// First stored byte, from the start of the blob; below 2^40.
+    pub offset: u64,
+    /// Stored bytes, up to 2^24. 0 for chunks in a batch.
+    pub stored_len: u32,
+    /// Whether the stored bytes are compressed.
+    pub compressed: bool,
+    /// Whether they are encrypted (v2 only).
+    pub encrypted: bool,
+    /// What else is known (v2 only).
+    pub extra: ChunkExtra,
+}
+
+/// What an entry of version 2 can add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChunkExtra {
+    /// Nothing.
+    #[default]
+    None,
+    /// CRC-32C of the plain bytes; not 0.
+    Crc32c(u32),
+    /// The chunk lies in a gzip stream.
+    Zran {
+        /// Position of the inflate context.
+        context: u32,
+        /// First byte in what is inflated from there.
+        offset: u32,
+    },
+    /// The chunk lies in a batch.
+    Batch {
+        /// Position of the batch.
+        context: u32,
+        /// First byte in the decompressed batch.
+        offset: u32,
+    },
+}
+
+/// What is wrong with one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChunkFault {
+    /// The length of the plain bytes is 0 or above 2^24.
+    #[error("{len} plain bytes, where 1 to 2^24 are allowed")]
+    Len {
+        /// Plain bytes.
+        len: u32,
+    },
+    /// The stored length is 0, or above what the entry can hold.
+    #[error("{stored_len} stored bytes")]
+    StoredLen {
+        /// Stored bytes.
+        stored_len: u32,
+    },
+    /// The address is no multiple of 4096, or not below 2^44.
+    #[error("address {address} is no multiple of 4096 below 2^44")]
+    Address {
+        /// The address.
+        address: u64,
+    },
+    /// The stored offset is not below 2^40.
+    #[error("stored offset {offset} is not below 2^40")]
+    Offset {
+        /// The offset.
+        offset: u64,
+    },
+    /// The stored bytes end behind the chunk data section.
+    #[error("stored bytes end at {end}, behind the data section of {data_len} bytes")]
+    BeyondData {
+        /// End of the stored bytes.
+        end: u64,
+        /// Bytes of the data section.
+        data_len: u64,
+    },
+    /// The plain bytes end behind the blob's address space.
+    #[error("plain bytes end at {end}, behind the address space of {space} bytes")]
+    BeyondSpace {
+        /// End of the plain bytes.
+        end: u64,
+        /// Bytes of the address space.
+        space: u64,
+    },
+    /// The chunk is stored plain, but the lengths differ; or, in version 1, it is compressed to
+    /// its own length, which cannot be told from plain.
+    #[error("{len} plain and {stored_len} stored bytes contradict the compression flag")]
+    Compression {
+        /// Plain bytes.
+        len: u32,
+        /// Stored bytes.
+        stored_len: u32,
+    },
+    /// The flag of a CRC is set, but the CRC is 0: nydus refuses such entries.
+    #[error("a CRC of 0")]
+    ZeroCrc,
+    /// The flags exclude each other, or version 1 cannot hold them.
+    #[error("flags contradict each other or the version of the entry")]
+    Flags,
+    /// A flag lacks the blob feature that it needs.
+    #[error("a flag needs blob feature {needed:#x}, which is not set")]
+    MissingFeature {
+        /// Bits of the feature.
+        needed: u32,
+    },
+    /// The entry lies before its predecessor, in the file or in the address space.
+    #[error("entries out of order")]
+    Order,
+}
+
+impl ChunkInfo {
+    /// First address behind the plain bytes.
+    #[must_use]
+    pub fn address_end(&self) -> u64 {
+        self.address.saturating_add(u64::from(self.len))
+    }
+
+    /// First offset behind the stored bytes.
+    #[must_use]
+    pub fn offset_end(&self) -> u64 {
+        self.offset.saturating_add(u64::from(self.stored_len))
+    }
+
+    /// Checks the entry against the blob that it belongs to.
+    ///
+    /// # Errors
+    /// The first [`ChunkFault`] found.
+    pub fn check(&self, blob: &BlobEntry) -> Result<(), ChunkFault> {
+        let needed = match self.extra {
+            ChunkExtra::Zran { .. } => BlobFeatures::ZRAN,
+            ChunkExtra::Batch { .. } => BlobFeatures::BATCH,
+            ChunkExtra::None | ChunkExtra::Crc32c(_) => BlobFeatures::default(),
+        };
+        let needed = if self.encrypted {
+            needed | BlobFeatures::ENCRYPTED
+        } else {
+            needed
+        };
+        if !blob.features.contains(needed) {
+            return Err(ChunkFault::MissingFeature {
+                needed: needed.bits(),
+            });
+        }
+        if !self.compressed && !self.encrypted && self.len != self.stored_len {
+            return Err(ChunkFault::Compression {
+                len: self.len,
+                stored_len: self.stored_len,
+            });
+        }
+        let in_batch = matches!(self.extra, ChunkExtra::Batch { .. });
+        if self.stored_len == 0 && !in_batch && !blob.features.contains(BlobFeatures::SEPARATE) {
+            return Err(ChunkFault::StoredLen { stored_len: 0 });
+        }
+        let (end, data_len) = (self.offset_end(), blob.data_len());
+        if end > data_len {
+            return Err(ChunkFault::BeyondData { end, data_len });
+        }
+        let (end, space) = (self.address_end(), blob.uncompressed_size);
+        if end > space {
+            return Err(ChunkFault::BeyondSpace { end, space });
+        }
+        Ok(())
+    }
+
+    /// Checks what every entry must keep to in order to be stored at all.
+    pub(super) fn check_fields(&self) -> Result<(), ChunkFault> {
+        if self.len == 0 || self.len > MAX_CHUNK_LEN {
+            return Err(ChunkFault::Len { len: self.len });
+        }
+        if !self.address.is_multiple_of(ADDRESS_ALIGN) || self.address >= MAX_ADDRESS {
+            return Err(ChunkFault::Address {
+                address: self.address,
+            });
+        }
+        if self.offset >= MAX_STORED_OFFSET {
+            return Err(ChunkFault::Offset {
+                offset: self.offset,
+            });
+        }
+        Ok(())
+    }
+}

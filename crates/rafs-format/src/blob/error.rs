@@ -1,0 +1,208 @@
+//! Why a blob's metadata cannot be used.
+
+use frame_codec::CodecError;
+use image_model::{Blame, Fault};
+use verify::CheckError;
+
+use super::chunk_info::ChunkFault;
+use super::layout::Section;
+use crate::flags::FlagsError;
+
+/// Why a blob's metadata cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// A piece of the blob has another length than it must have: the caller gave the wrong bytes.
+    #[error("{piece}: {found} bytes given, {expected} expected")]
+    Given {
+        /// What was given.
+        piece: &'static str,
+        /// Bytes expected.
+        expected: u64,
+        /// Bytes given.
+        found: u64,
+    },
+    /// The file is too short for a range that its metadata name.
+    #[error("{piece} at {offset}, {len} bytes, does not fit a blob of {blob_len} bytes")]
+    OutOfBounds {
+        /// What should be there.
+        piece: &'static str,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+        /// Bytes of the blob, or of its part that may hold the piece.
+        blob_len: u64,
+    },
+    /// A magic number of the chunk information's header is wrong.
+    #[error("header of the chunk information: magic {found:#010x} at byte {offset}")]
+    HeaderMagic {
+        /// Byte in the header: 0 or 4092.
+        offset: usize,
+        /// What is there instead of `0xb10bb10b`.
+        found: u32,
+    },
+    /// The blob contradicts the bootstrap's blob table.
+    #[error("{field} is {found}, the blob table says {expected}")]
+    Contradiction {
+        /// What differs.
+        field: &'static str,
+        /// Value in the blob table.
+        expected: u64,
+        /// Value in the blob.
+        found: u64,
+    },
+    /// A blob has 1 to 2^24 chunks.
+    #[error("{count} chunks, where 1 to 2^24 are allowed")]
+    ChunkCount {
+        /// Declared number.
+        count: u32,
+    },
+    /// The chunk information has another length than its entries need.
+    #[error("chunk information of {found} bytes, but its entries need {expected}")]
+    CiLen {
+        /// Bytes that the entries need.
+        expected: u64,
+        /// Declared plain bytes.
+        found: u64,
+    },
+    /// The chunk information is larger stored than plain, or smaller although not compressed.
+    #[error("chunk information of {len} bytes is stored in {stored_len}")]
+    CiStoredLen {
+        /// Plain bytes.
+        len: u64,
+        /// Stored bytes.
+        stored_len: u64,
+    },
+    /// An entry of the chunk information is wrong.
+    #[error("chunk {index}")]
+    Chunk {
+        /// Position of the entry.
+        index: u32,
+        /// What is wrong.
+        #[source]
+        fault: ChunkFault,
+    },
+    /// No such entry.
+    #[error("chunk {index} of a blob with {count} chunks")]
+    NoSuchChunk {
+        /// Position asked for.
+        index: u32,
+        /// Entries.
+        count: u32,
+    },
+    /// The blob has features that this version cannot read.
+    #[error("blob features {features:#x} are not supported")]
+    Features {
+        /// The features that are not supported, alone.
+        features: u32,
+    },
+    /// A flag word or an algorithm id is unknown.
+    #[error(transparent)]
+    Flags(#[from] FlagsError),
+    /// More is declared than the limits allow.
+    #[error("{piece}: {declared} declared, at most {limit} allowed")]
+    Limit {
+        /// What is too much.
+        piece: &'static str,
+        /// Declared amount.
+        declared: u64,
+        /// Allowed amount.
+        limit: u64,
+    },
+    /// A tar header is damaged, or is none.
+    #[error("tar header at {offset}: {fault}")]
+    TarHeader {
+        /// First byte, from the start of the blob.
+        offset: u64,
+        /// What is wrong.
+        fault: TarHeaderFault,
+    },
+    /// The TOC is damaged: its entries are no multiple of 128 bytes.
+    #[error("TOC of {len} bytes, which is no multiple of 128")]
+    TocLen {
+        /// Bytes of entries.
+        len: u64,
+    },
+    /// A TOC entry names no compressor that there is.
+    #[error("TOC entry {index}: flags {flags:#x} do not name one compressor")]
+    TocFlags {
+        /// Position in the TOC.
+        index: usize,
+        /// The flags.
+        flags: u32,
+    },
+    /// Something else than a TOC, or nothing, ends the blob.
+    #[error("the blob does not end with a TOC")]
+    NoToc,
+    /// A section has no entry in the TOC.
+    #[error("the TOC has no entry `{}`", section.name())]
+    NoSection {
+        /// The section.
+        section: Section,
+    },
+    /// A section cannot be decompressed.
+    #[error("section `{section}` cannot be decompressed")]
+    Decompress {
+        /// Name of the section.
+        section: String,
+        /// Why.
+        #[source]
+        source: CodecError,
+    },
+    /// A section is not what its digest says.
+    #[error("section `{section}` is damaged")]
+    Digest {
+        /// Name of the section.
+        section: String,
+        /// Both digests.
+        #[source]
+        source: CheckError,
+    },
+}
+
+/// What is wrong with a tar header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarHeaderFault {
+    /// The GNU magic is missing.
+    #[error("no GNU magic")]
+    Magic,
+    /// The checksum is another one.
+    #[error("its checksum does not match")]
+    Checksum,
+    /// It heads no regular file.
+    #[error("type {found:#04x} is no regular file")]
+    Kind {
+        /// The type flag.
+        found: u8,
+    },
+    /// The size is not octal.
+    #[error("its size is no octal number")]
+    Size,
+}
+
+impl Blame for BlobError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Given { .. } | Self::NoSuchChunk { .. } => Fault::Misuse,
+            Self::Features { .. } => Fault::Unsupported,
+            Self::Limit { .. } => Fault::Limit,
+            Self::Flags(error) => error.fault(),
+            Self::Decompress { source, .. } => source.fault(),
+            Self::Digest { source, .. } => source.fault(),
+            Self::OutOfBounds { .. }
+            | Self::HeaderMagic { .. }
+            | Self::Contradiction { .. }
+            | Self::ChunkCount { .. }
+            | Self::CiLen { .. }
+            | Self::CiStoredLen { .. }
+            | Self::Chunk { .. }
+            | Self::TarHeader { .. }
+            | Self::TocLen { .. }
+            | Self::TocFlags { .. }
+            | Self::NoToc
+            | Self::NoSection { .. } => Fault::Corrupt,
+        }
+    }
+}

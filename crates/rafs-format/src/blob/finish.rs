@@ -1,0 +1,377 @@
+//! Completing a new blob: what follows the chunks.
+
+use frame_codec::{Compression, Encoder};
+use image_model::{BlobId, Codec, Digest};
+use verify::Hasher;
+
+use super::builder::{BlobBuilder, BlobOptions, BuildError};
+use super::chunk_info::MAX_STORED_OFFSET;
+use super::header::{CiHeader, Contexts};
+use super::layout::Section;
+use super::tar_header::TarHeader;
+use super::toc::{Toc, TocEntry};
+use crate::flags::{BlobFeatures, Cipher, Compat, Compressor};
+use crate::v6::BlobEntry;
+
+/// Hashes a blob while it is written: every byte, padding included, in the order of the file.
+#[derive(Debug, Clone)]
+pub struct BlobHasher {
+    file: Hasher,
+    /// The same without the section of chunk digests, once there is one.
+    without_digests: Option<Hasher>,
+    len: u64,
+}
+
+impl Default for BlobHasher {
+    fn default() -> Self {
+        Self {
+            file: Hasher::sha256(),
+            without_digests: None,
+            len: 0,
+        }
+    }
+}
+
+impl BlobHasher {
+    /// Appends `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.file.update(bytes);
+        if let Some(hasher) = &mut self.without_digests {
+            hasher.update(bytes);
+        }
+        self.len += bytes.len() as u64;
+    }
+
+    /// Appends the section of chunk digests, which nydus leaves out of the id.
+    fn update_digests(&mut self, bytes: &[u8]) {
+        self.without_digests = Some(self.file.clone());
+        self.file.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+}
+
+/// A blob of which the last bytes are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedBlob {
+    /// What to append to the chunks.
+    pub trailer: Vec<u8>,
+    /// Bytes of the whole file.
+    pub len: u64,
+    /// SHA-256 of the whole file.
+    pub digest: Digest,
+    /// The id that nydus-image gives the blob: the SHA-256 of the file without its section of chunk
+    /// digests, so equal to [`digest`](Self::digest) unless there is a TOC. Stores and registries
+    /// name blobs by `digest`; this is for reproducing nydus-image's output.
+    pub nydus_id: BlobId,
+    /// The entry for the blob table of a separate bootstrap, with [`digest`](Self::digest) as id.
+    /// `None` if the blob holds no chunk but a bootstrap alone: such are not listed.
+    pub entry: Option<BlobEntry>,
+}
+
+/// A blob that waits for the bootstrap that will be inlined.
+#[derive(Debug, Clone)]
+pub struct SealedBlob {
+    tail: Tail,
+    entry: Option<BlobEntry>,
+}
+
+/// What follows the chunks, as it grows.
+#[derive(Debug, Clone)]
+struct Tail {
+    bytes: Vec<u8>,
+    hasher: BlobHasher,
+    /// Entries of the TOC so far, if there will be one.
+    toc: Option<Vec<TocEntry>>,
+}
+
+impl BlobBuilder {
+    /// Completes a blob whose bootstrap is separate. `hasher` has seen the chunks. `None` if there
+    /// is no chunk: then there is no blob either.
+    ///
+    /// # Errors
+    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`].
+    pub fn finish(self, hasher: BlobHasher) -> Result<Option<FinishedBlob>, BuildError> {
+        let toc = self.options.toc;
+        let features = if toc {
+            BlobFeatures::HAS_TAR_HEADER
+        } else {
+            BlobFeatures::default()
+        };
+        let SealedBlob { tail, entry } = self.append_meta(hasher, features)?;
+        entry.map(|entry| tail.finish(Some(entry))).transpose()
+    }
+
+    /// Completes a blob but for the bootstrap that will be inlined. `hasher` has seen the chunks.
+    ///
+    /// # Errors
+    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`].
+    pub fn seal(self, hasher: BlobHasher) -> Result<SealedBlob, BuildError> {
+        self.append_meta(
+            hasher,
+            BlobFeatures::HAS_TAR_HEADER | BlobFeatures::INLINED_FS_META,
+        )
+    }
+
+    fn append_meta(
+        self,
+        hasher: BlobHasher,
+        features: BlobFeatures,
+    ) -> Result<SealedBlob, BuildError> {
+        let Self {
+            options,
+            entries,
+            digests,
+            chunk_count,
+            offset,
+            address,
+        } = self;
+        if hasher.len != offset {
+            return Err(BuildError::Hashed {
+                expected: offset,
+                found: hasher.len,
+            });
+        }
+        let toc = options.toc.then(Vec::new);
+        let mut tail = Tail {
+            bytes: Vec::new(),
+            hasher,
+            toc,
+        };
+        if chunk_count == 0 {
+            return Ok(SealedBlob { tail, entry: None });
+        }
+
+        let mut features = features | BlobFeatures::ALIGNED | BlobFeatures::CAP_TAR_TOC;
+        if options.toc {
+            features = features | BlobFeatures::HAS_TOC | BlobFeatures::INLINED_CHUNK_DIGEST;
+        }
+        if features.contains(BlobFeatures::HAS_TAR_HEADER) {
+            tail.append_header(Section::Data, offset);
+            tail.list(|hasher| TocEntry {
+                len: address,
+                ..TocEntry::new(Section::Data, hasher.file.clone().finish(), 0..offset)
+            });
+        }
+
+        let ci_start = tail.end();
+        let ci_compressor = tail.append_compressed(
+            Section::ChunkInfo,
+            &entries,
+            compression(match options.compat {
+                Compat::V2_2 => Compressor::Zstd,
+                Compat::V2_4 => options.compressor,
+            }),
+        )?;
+        let ci_end = tail.end();
+        let header = CiHeader {
+            features: features.bits(),
+            compressor: ci_compressor,
+            entries: chunk_count,
+            offset: ci_start,
+            stored_len: ci_end - ci_start,
+            len: entries.len() as u64,
+            contexts: Contexts::default(),
+        };
+        tail.append_plain(Section::ChunkInfoHeader, &header.to_bytes());
+        if features.contains(BlobFeatures::HAS_TAR_HEADER) {
+            tail.append_header(Section::ChunkInfo, tail.end() - ci_start);
+        }
+        if options.toc {
+            tail.append_digests(&digests);
+        }
+
+        let id = BlobId::new(BlobEntry::SELF_ID.as_bytes()).expect("64 letters name a blob");
+        let entry = BlobEntry {
+            compressed_size: tail.end(),
+            uncompressed_size: address,
+            ..entry(id, features, &options, &header)
+        };
+        Ok(SealedBlob {
+            tail,
+            entry: Some(entry),
+        })
+    }
+}
+
+fn entry(
+    id: BlobId,
+    features: BlobFeatures,
+    options: &BlobOptions,
+    header: &CiHeader,
+) -> BlobEntry {
+    BlobEntry {
+        id,
+        chunk_size: options.chunk_size,
+        chunk_count: header.entries,
+        compressor: options.compressor,
+        digester: options.digester,
+        features,
+        compressed_size: 0,
+        uncompressed_size: 0,
+        toc_size: 0,
+        toc_digest: [0; 32],
+        ci_compressor: header.compressor,
+        ci_offset: header.offset,
+        ci_compressed_size: header.stored_len,
+        ci_uncompressed_size: header.len,
+        meta_digest: [0; 32],
+        meta_size: 0,
+        cipher_iv: 0,
+        cipher: Cipher::None,
+    }
+}
+
+impl SealedBlob {
+    /// The entry for the blob table of the bootstrap that will be inlined; `None` if there is no
+    /// chunk: then its blob table is empty.
+    #[must_use]
+    pub fn entry(&self) -> Option<&BlobEntry> {
+        self.entry.as_ref()
+    }
+
+    /// Inlines `bootstrap` and completes the blob.
+    ///
+    /// # Errors
+    /// [`BuildError::TooLarge`], [`BuildError::Compress`].
+    pub fn embed(self, bootstrap: &[u8]) -> Result<FinishedBlob, BuildError> {
+        let Self { mut tail, entry } = self;
+        let start = tail.end();
+        let compressor = match tail.toc {
+            Some(_) => Compressor::Zstd,
+            None => Compressor::None,
+        };
+        tail.append_compressed(Section::Bootstrap, bootstrap, compression(compressor))?;
+        tail.append_header(Section::Bootstrap, tail.end() - start);
+        // A bootstrap outside does not say that another one is inside.
+        let entry = entry.map(|entry| BlobEntry {
+            features: entry.features.without(BlobFeatures::INLINED_FS_META),
+            ..entry
+        });
+        tail.finish(entry)
+    }
+}
+
+impl Tail {
+    /// Bytes of the file so far.
+    fn end(&self) -> u64 {
+        self.hasher.len
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn append_header(&mut self, section: Section, len: u64) {
+        self.append(&TarHeader::new(section, len).to_bytes());
+    }
+
+    /// Appends a section, compressed if that makes it smaller, and says how it is stored.
+    fn append_compressed(
+        &mut self,
+        section: Section,
+        plain: &[u8],
+        compression: Compression,
+    ) -> Result<Compressor, BuildError> {
+        let error = |source| BuildError::Compress {
+            section: section.name(),
+            source,
+        };
+        let mut stored = Vec::new();
+        let mut encoder = Encoder::new(compression).map_err(error)?;
+        let compressor = match encoder.encode(plain, &mut stored).map_err(error)? {
+            Codec::Lz4Block => Compressor::Lz4Block,
+            Codec::Zstd => Compressor::Zstd,
+            _ => Compressor::None,
+        };
+        let start = self.end();
+        self.append(&stored);
+        let range = start..self.end();
+        self.list(|_| TocEntry {
+            compressor,
+            len: plain.len() as u64,
+            ..TocEntry::new(section, sha256(plain), range)
+        });
+        Ok(compressor)
+    }
+
+    fn append_plain(&mut self, section: Section, bytes: &[u8]) {
+        let start = self.end();
+        self.append(bytes);
+        let range = start..self.end();
+        self.list(|_| TocEntry::new(section, sha256(bytes), range));
+    }
+
+    fn append_digests(&mut self, digests: &[u8]) {
+        let start = self.end();
+        self.hasher.update_digests(digests);
+        self.bytes.extend_from_slice(digests);
+        let range = start..self.end();
+        self.append_header(Section::ChunkDigests, digests.len() as u64);
+        self.list(|_| TocEntry::new(Section::ChunkDigests, sha256(digests), range));
+    }
+
+    /// Adds an entry to the TOC, if there will be one.
+    fn list(&mut self, entry: impl FnOnce(&BlobHasher) -> TocEntry) {
+        if let Some(toc) = &mut self.toc {
+            toc.push(entry(&self.hasher));
+        }
+    }
+
+    fn finish(mut self, entry: Option<BlobEntry>) -> Result<FinishedBlob, BuildError> {
+        let toc = self.toc.take().map(|entries| {
+            let (toc, bytes) = Toc::build(entries);
+            self.append(&bytes);
+            toc
+        });
+        let Self {
+            bytes: trailer,
+            hasher,
+            ..
+        } = self;
+        let len = hasher.len;
+        if len > MAX_STORED_OFFSET {
+            return Err(BuildError::TooLarge {
+                what: "stored bytes",
+                limit: MAX_STORED_OFFSET,
+            });
+        }
+        let digest = hasher.file.finish();
+        let nydus_digest = hasher.without_digests.map_or(digest, Hasher::finish);
+        let entry = entry.map(|entry| BlobEntry {
+            id: id(&digest),
+            compressed_size: len,
+            // At most five entries and a tar header.
+            toc_size: toc.as_ref().map_or(0, |toc| toc.stored_len() as u32),
+            toc_digest: toc.map_or([0; 32], |toc| *toc.digest().as_bytes()),
+            ..entry
+        });
+        Ok(FinishedBlob {
+            trailer,
+            len,
+            digest,
+            nydus_id: id(&nydus_digest),
+            entry,
+        })
+    }
+}
+
+fn compression(compressor: Compressor) -> Compression {
+    match compressor {
+        Compressor::Lz4Block => Compression::Lz4Block,
+        // The default of the one-shot interface, whatever level compresses the chunks.
+        Compressor::Zstd => Compression::Zstd { level: 3 },
+        // `BlobBuilder::new` refuses gzip.
+        Compressor::None | Compressor::Gzip => Compression::None,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::sha256();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+fn id(digest: &Digest) -> BlobId {
+    BlobId::new(digest.hex().as_bytes()).expect("64 hex digits name a blob")
+}

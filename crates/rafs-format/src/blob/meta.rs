@@ -1,0 +1,256 @@
+//! The chunk information of a blob, opened.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use frame_codec::Decoder;
+use image_model::Limits;
+
+use super::chunk_info::{ChunkFault, ChunkInfo};
+use super::error::BlobError;
+use super::header::CiHeader;
+use super::section::Stored;
+use super::{chunk_info_v1, chunk_info_v2};
+use crate::flags::BlobFeatures;
+use crate::v6::BlobEntry;
+
+/// The chunk information of a blob: which chunk lies where, stored and plain.
+///
+/// Opening checks the header and the lengths; each access checks the entry it touches;
+/// [`check`](Self::check) checks all of them and their order. Entries are sorted, so a chunk is
+/// found by its address in logarithmic time. Blobs with zran or batch contexts, or encrypted, are
+/// refused as unsupported.
+///
+/// ```no_run
+/// # fn read(range: std::ops::Range<u64>) -> bytes::Bytes { unimplemented!() }
+/// # fn open(blob: &rafs_format::v6::BlobEntry) -> Result<(), rafs_format::blob::BlobError> {
+/// use rafs_format::blob::BlobMeta;
+/// let limits = image_model::Limits::default();
+/// let range = BlobMeta::range(blob, &limits)?;
+/// let mut decoder = frame_codec::Decoder::new();
+/// let meta = BlobMeta::decode(blob, &read(range), &mut decoder, &limits)?;
+/// if let Some((index, chunk)) = meta.chunk_at(0x10_0000)? {
+///     println!("chunk {index}: {} bytes stored at {}", chunk.stored_len, chunk.offset);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct BlobMeta {
+    blob: BlobEntry,
+    /// The plain array: exactly `chunk_count` entries.
+    entries: Entries,
+}
+
+#[derive(Debug, Clone)]
+enum Entries {
+    V1(Bytes),
+    V2(Bytes),
+}
+
+const UNSUPPORTED: [BlobFeatures; 3] = [
+    BlobFeatures::ZRAN,
+    BlobFeatures::BATCH,
+    BlobFeatures::ENCRYPTED,
+];
+/// Chunks per blob.
+const MAX_CHUNKS: u32 = 1 << 24;
+
+impl BlobMeta {
+    /// The range of the file that holds the chunk information and its header: what to fetch for
+    /// [`decode`](Self::decode). What the blob table declares is checked first, so that the range
+    /// is no longer than `limits` allow.
+    ///
+    /// # Errors
+    /// [`BlobError::Features`], [`BlobError::ChunkCount`], [`BlobError::CiLen`],
+    /// [`BlobError::CiStoredLen`], [`BlobError::OutOfBounds`], [`BlobError::Limit`].
+    pub fn range(blob: &BlobEntry, limits: &Limits) -> Result<Range<u64>, BlobError> {
+        let unsupported = UNSUPPORTED.into_iter().fold(0, |bits, feature| {
+            bits | if blob.features.contains(feature) {
+                feature.bits()
+            } else {
+                0
+            }
+        });
+        if unsupported != 0 {
+            return Err(BlobError::Features {
+                features: unsupported,
+            });
+        }
+        let count = blob.chunk_count;
+        if count == 0 || count > MAX_CHUNKS {
+            return Err(BlobError::ChunkCount { count });
+        }
+        for (piece, declared, limit) in [
+            ("chunks", count.into(), limits.max_chunks.into()),
+            (
+                "bytes of chunk information",
+                blob.ci_uncompressed_size,
+                limits.max_metadata_len,
+            ),
+        ] {
+            if declared > limit {
+                return Err(BlobError::Limit {
+                    piece,
+                    declared,
+                    limit,
+                });
+            }
+        }
+        let (expected, found) = (
+            u64::from(count) * entry_len(blob) as u64,
+            blob.ci_uncompressed_size,
+        );
+        if found != expected {
+            return Err(BlobError::CiLen { expected, found });
+        }
+        let (offset, stored_len) = (blob.ci_offset, blob.ci_compressed_size);
+        if stored_len == 0 || stored_len > found {
+            return Err(BlobError::CiStoredLen {
+                len: found,
+                stored_len,
+            });
+        }
+        // At most 384 MiB.
+        let len = stored_len + CiHeader::LEN as u64;
+        match offset.checked_add(len) {
+            Some(end) => Ok(offset..end),
+            None => Err(BlobError::OutOfBounds {
+                piece: "chunk information",
+                offset,
+                len,
+                blob_len: blob.compressed_size,
+            }),
+        }
+    }
+
+    /// Opens the chunk information of `blob`: `stored` is what [`range`](Self::range) names.
+    ///
+    /// # Errors
+    /// Those of [`range`](Self::range); [`BlobError::Given`] if `stored` has another length;
+    /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
+    /// is damaged; [`BlobError::Decompress`].
+    pub fn decode(
+        blob: &BlobEntry,
+        stored: &Bytes,
+        decoder: &mut Decoder,
+        limits: &Limits,
+    ) -> Result<Self, BlobError> {
+        let range = Self::range(blob, limits)?;
+        let (expected, found) = (range.end - range.start, stored.len() as u64);
+        if found != expected {
+            return Err(BlobError::Given {
+                piece: "chunk information",
+                expected,
+                found,
+            });
+        }
+        let (ci, header) = stored.split_last_chunk().expect("a range holds a header");
+        CiHeader::from_bytes(header)?.check(blob)?;
+        let ci = stored.slice(..ci.len());
+        let section = Stored {
+            name: "blob.meta",
+            compressor: blob.ci_compressor,
+            len: blob.ci_uncompressed_size,
+        };
+        let plain = section.decode(&ci, decoder, limits)?;
+        let entries = if is_v2(blob) {
+            Entries::V2(plain)
+        } else {
+            Entries::V1(plain)
+        };
+        Ok(Self {
+            blob: blob.clone(),
+            entries,
+        })
+    }
+
+    /// Chunks in the blob.
+    #[must_use]
+    pub fn chunk_count(&self) -> u32 {
+        self.blob.chunk_count
+    }
+
+    /// The chunk at `index`, checked against the blob.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchChunk`], [`BlobError::Chunk`].
+    pub fn chunk(&self, index: u32) -> Result<ChunkInfo, BlobError> {
+        if index >= self.chunk_count() {
+            return Err(BlobError::NoSuchChunk {
+                index,
+                count: self.chunk_count(),
+            });
+        }
+        let fault = |fault| BlobError::Chunk { index, fault };
+        let chunk = self.entry(index).map_err(fault)?;
+        chunk.check(&self.blob).map_err(fault)?;
+        Ok(chunk)
+    }
+
+    /// The chunk that holds `address` of the uncompressed address space, with its index; `None` if
+    /// the address lies in the padding between chunks or behind the last. In a blob that would not
+    /// pass [`check`](Self::check), chunks out of order may be missed.
+    ///
+    /// # Errors
+    /// [`BlobError::Chunk`].
+    pub fn chunk_at(&self, address: u64) -> Result<Option<(u32, ChunkInfo)>, BlobError> {
+        let (mut low, mut high) = (0, self.chunk_count());
+        while low < high {
+            let index = low + (high - low) / 2;
+            let chunk = self
+                .entry(index)
+                .map_err(|fault| BlobError::Chunk { index, fault })?;
+            if chunk.address <= address {
+                low = index + 1;
+            } else {
+                high = index;
+            }
+        }
+        let Some(index) = low.checked_sub(1) else {
+            return Ok(None);
+        };
+        let chunk = self.chunk(index)?;
+        Ok((address < chunk.address_end()).then_some((index, chunk)))
+    }
+
+    /// Checks every entry, and that they follow each other: plain without overlap, stored in order.
+    /// Takes time proportional to their number.
+    ///
+    /// # Errors
+    /// [`BlobError::Chunk`] for the first bad entry.
+    pub fn check(&self) -> Result<(), BlobError> {
+        let (mut address, mut offset) = (0, 0);
+        for index in 0..self.chunk_count() {
+            let chunk = self.chunk(index)?;
+            if chunk.address < address || chunk.offset < offset {
+                return Err(BlobError::Chunk {
+                    index,
+                    fault: ChunkFault::Order,
+                });
+            }
+            (address, offset) = (chunk.address_end(), chunk.offset);
+        }
+        Ok(())
+    }
+
+    /// `index` must be below the number of chunks.
+    fn entry(&self, index: u32) -> Result<ChunkInfo, ChunkFault> {
+        let index = index as usize;
+        match &self.entries {
+            Entries::V1(bytes) => Ok(chunk_info_v1::decode(bytes.as_chunks().0[index])),
+            Entries::V2(bytes) => chunk_info_v2::decode(bytes.as_chunks().0[index]),
+        }
+    }
+}
+
+fn is_v2(blob: &BlobEntry) -> bool {
+    blob.features.contains(BlobFeatures::CHUNK_INFO_V2)
+}
+
+fn entry_len(blob: &BlobEntry) -> usize {
+    if is_v2(blob) {
+        chunk_info_v2::LEN
+    } else {
+        chunk_info_v1::LEN
+    }
+}

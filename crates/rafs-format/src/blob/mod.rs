@@ -1,0 +1,34 @@
+//! The data blob: the chunks of files, and what describes them.
+//!
+//! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
+//! bootstrap lists; [`LocateTrailer`] finds the [`Toc`] or the inlined bootstrap of a blob of which
+//! nothing is known but its length. To write: [`BlobBuilder`] places chunks and completes the file.
+//! None of them does I/O.
+
+pub mod chunk_info;
+pub mod chunk_info_v1;
+pub mod chunk_info_v2;
+pub mod layout;
+
+mod builder;
+mod digests;
+mod error;
+mod finish;
+mod header;
+mod locate;
+mod meta;
+mod section;
+mod tar_header;
+mod toc;
+
+pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
+pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
+pub use digests::ChunkDigests;
+pub use error::{BlobError, TarHeaderFault};
+pub use finish::{BlobHasher, FinishedBlob, SealedBlob};
+pub use header::{CiHeader, Contexts};
+pub use layout::Section;
+pub use locate::{LocateTrailer, Step, Trailer};
+pub use meta::BlobMeta;
+pub use tar_header::TarHeader;
+pub use toc::{Toc, TocEntry};
