@@ -1,1 +1,48 @@
-//! Placeholder.
+//! RAFS, the image format of nydus, as bytes and values: version 6 of its metadata (a mountable EROFS
+//! file system with private tables) and its data blobs, decoded, checked and encoded.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one |
+//! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
+//! | [`chunk_record`] | the 80-byte record of one chunk, shared by bootstraps of versions 5 and 6 |
+//! | [`flags`] | flag words and algorithm ids that bootstrap and blob share |
+//! | [`error`] | why a bootstrap cannot be read |
+//!
+//! The crate does no I/O: bytes come in and go out. Nothing here computes a digest or decompresses a
+//! chunk; [`image_model::Image`], which [`v6::Bootstrap`] implements, says where content is.
+//!
+//! # The whole bootstrap, version 6
+//!
+//! ```text
+//!        0  1024 zero bytes
+//!     1024  EROFS superblock                  128 bytes   v6::Superblock
+//!     1152  RAFS extended superblock          256         v6::ExtSuperblock
+//!     1408  device table                      128 a blob  v6::DeviceSlot
+//!        B  blob table                        256 a blob  v6::BlobEntry        B = align(1408 + 128 n, 4096)
+//!           prefetch table                    4 a rule    v6::prefetch         right behind the blob table
+//!        M  an unused 4096-byte block
+//! M + 4096  inodes with extended attributes   32 or 64    v6::Inode, v6::xattr
+//!           and chunk addresses; directory    8 a chunk   v6::ChunkAddress
+//!           blocks; symbolic link targets                 v6::dirent
+//!        C  chunk table                       80 a chunk  ChunkRecord          C = next multiple of 4096
+//!           zero bytes to a multiple of 4096
+//! ```
+//!
+//! `M` is the next multiple of 4096 behind the prefetch table, or 0 if the image has no blob. The root
+//! directory is the first inode; its number (nid) is 4096 / 32 = 128 in every image. Integers are
+//! little endian.
+//!
+//! Sources: nydus v2 (`rafs/src/metadata/layout/v6.rs`, `builder/src/core/v6.rs`) and the Linux kernel's
+//! `fs/erofs/erofs_fs.h`. Where they disagree the stricter one is followed.
+#![forbid(unsafe_code)]
+
+pub mod blob;
+pub mod chunk_record;
+pub mod error;
+pub mod flags;
+pub mod v6;
+mod view;
+
+pub use chunk_record::ChunkRecord;
+pub use error::DecodeError;

@@ -1,0 +1,284 @@
+//! Opening a bootstrap: headers and tables.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use image_model::{Blob, FileKind, Ino, Limits};
+use zerocopy::little_endian::U32;
+
+use super::blob_entry::BlobEntry;
+use super::chunks::ChunkIndex;
+use super::device::{self, DeviceSlot};
+use super::ext_superblock::{self, ExtSuperblock};
+use super::inode::Inode;
+use super::superblock::{self, Superblock};
+use crate::chunk_record::ChunkRecord;
+use crate::error::{At, DecodeError};
+use crate::view;
+
+/// Most data blobs that chunk addresses can tell apart.
+pub(crate) const MAX_BLOBS: u16 = 254;
+
+/// A RAFS v6 bootstrap: a view of its bytes.
+///
+/// Opening costs the headers and one entry for each blob, whatever the image's size. Nothing else was
+/// looked at then: every access checks what it touches, and [`check`](Self::check) looks at everything.
+/// As an [`Image`](image_model::Image) its inode numbers are nids. Lookups are binary searches in the
+/// directory's blocks. The first call of [`extents`](image_model::Image::extents) sorts an index of 8
+/// bytes for each chunk.
+///
+/// Reading the metadata works for every mode of v6. Content of zran, batch, encrypted and tarfs blobs
+/// is answered with [`DecodeError::Unsupported`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use image_model::{Image, Limits};
+/// use rafs_format::v6::Bootstrap;
+///
+/// # let bytes = Bytes::from_static(include_bytes!("../../tests/goldens/a4-v6-none-sha256.boot"));
+/// let bootstrap = Bootstrap::open(bytes, &Limits::default())?;
+/// let attributes = bootstrap.attributes(bootstrap.root())?;
+/// assert_eq!((attributes.mode, attributes.links), (0o755, 3));
+/// assert_eq!(bootstrap.blob_entries()[0].chunk_count, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Bootstrap {
+    pub(super) bytes: Bytes,
+    pub(super) limits: Limits,
+    pub(super) superblock: Superblock,
+    pub(super) ext: ExtSuperblock,
+    pub(super) devices: Vec<DeviceSlot>,
+    pub(super) entries: Vec<BlobEntry>,
+    pub(super) blobs: Vec<Blob>,
+    chunk_index: OnceLock<ChunkIndex>,
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("len", &self.bytes.len())
+            .field("superblock", &self.superblock)
+            .field("ext_superblock", &self.ext)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bootstrap {
+    /// Opens the bootstrap that is all of `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if nydus would refuse superblocks, device table or blob table, if tables leave
+    /// the bytes or overlap, if the root is no directory, or beyond `limits`.
+    pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
+        let len = bytes.len() as u64;
+        limit("bytes of metadata", len, limits.max_metadata_len)?;
+        let superblock =
+            Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
+        let at = At::new("bootstrap", 0);
+        at.require(len.is_multiple_of(4096), "length", len, "a multiple of 4096")?;
+        let raw = view::record(&bytes, "extended superblock", ext_superblock::OFFSET)?;
+        let ext = ExtSuperblock::from_raw(raw)?;
+        check_tables(&superblock, &ext, len)?;
+        let devices = u64::from(superblock.extra_devices);
+        limit("blobs", devices, limits.max_blobs.into())?;
+        let chunks = ext.chunk_table_size / ChunkRecord::LEN as u64;
+        limit("chunks", chunks, limits.max_chunks.into())?;
+
+        let devices = read_devices(&bytes, superblock.extra_devices)?;
+        let entries = read_blob_table(&bytes, &ext)?;
+        let bootstrap = Self {
+            blobs: entries.iter().map(BlobEntry::blob).collect(),
+            bytes,
+            limits: limits.clone(),
+            superblock,
+            ext,
+            devices,
+            entries,
+            chunk_index: OnceLock::new(),
+        };
+        let root = bootstrap.inode(bootstrap.root_ino())?;
+        let is_directory = root.kind == FileKind::Directory;
+        let rule = "that of a directory for the root";
+        At::new("inode", root.offset).require(
+            is_directory,
+            "i_mode",
+            root.kind.mode_bits(),
+            rule,
+        )?;
+        Ok(bootstrap)
+    }
+
+    /// Whether `bytes`, at least the first 1152 of a file, begin like a RAFS v6 bootstrap.
+    #[must_use]
+    pub fn is_bootstrap(bytes: &[u8]) -> bool {
+        view::record(bytes, "superblock", superblock::OFFSET).is_ok_and(superblock::is_rafs_v6)
+    }
+
+    /// All bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The EROFS superblock.
+    #[must_use]
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// The RAFS extended superblock.
+    #[must_use]
+    pub fn ext_superblock(&self) -> &ExtSuperblock {
+        &self.ext
+    }
+
+    /// The device table, in the order of the blob table.
+    #[must_use]
+    pub fn devices(&self) -> &[DeviceSlot] {
+        &self.devices
+    }
+
+    /// The blob table.
+    #[must_use]
+    pub fn blob_entries(&self) -> &[BlobEntry] {
+        &self.entries
+    }
+
+    /// The inodes of the prefetch table, in its order. They need not exist.
+    pub fn prefetch(&self) -> impl Iterator<Item = Ino> + '_ {
+        let table = self.table(self.ext.prefetch_table());
+        let (nids, _) = table.as_chunks::<4>();
+        nids.iter()
+            .map(|&nid| Ino(U32::from_bytes(nid).get().into()))
+    }
+
+    /// Number of records in the chunk table.
+    #[must_use]
+    pub fn chunk_record_count(&self) -> usize {
+        self.raw_chunk_records().len()
+    }
+
+    /// The chunk table, in its order. The records were not checked.
+    pub fn chunk_records(&self) -> impl ExactSizeIterator<Item = ChunkRecord> + '_ {
+        self.raw_chunk_records().iter().map(ChunkRecord::from_bytes)
+    }
+
+    /// The inode as stored.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it leaves the bootstrap or breaks a rule of its own.
+    pub fn inode(&self, ino: Ino) -> Result<Inode, DecodeError> {
+        Inode::read(&self.bytes, &self.superblock, ino.0)
+    }
+
+    pub(super) fn root_ino(&self) -> Ino {
+        Ino(self.superblock.root_nid.into())
+    }
+
+    pub(super) fn raw_chunk_records(&self) -> &[[u8; ChunkRecord::LEN]] {
+        let (records, _) = self.table(self.ext.chunk_table()).as_chunks();
+        records
+    }
+
+    /// Where record `position` of the chunk table begins.
+    pub(super) fn chunk_record_offset(&self, position: usize) -> u64 {
+        self.ext.chunk_table_offset + (position * ChunkRecord::LEN) as u64
+    }
+
+    pub(super) fn chunk_index(&self) -> &ChunkIndex {
+        self.chunk_index
+            .get_or_init(|| ChunkIndex::new(self.raw_chunk_records()))
+    }
+
+    fn table(&self, range: Range<u64>) -> &[u8] {
+        view::slice(&self.bytes, "table", range.start, range.end - range.start)
+            .expect("tables were found inside the bytes when the bootstrap was opened")
+    }
+}
+
+fn limit(what: &'static str, found: u64, max: u64) -> Result<(), DecodeError> {
+    if found <= max {
+        Ok(())
+    } else {
+        Err(DecodeError::Limit { what, found, max })
+    }
+}
+
+/// Checks that counts agree and that tables lie apart, inside `len` bytes.
+fn check_tables(
+    superblock: &Superblock,
+    ext: &ExtSuperblock,
+    len: u64,
+) -> Result<(), DecodeError> {
+    let at = At::new("superblock", superblock::OFFSET);
+    let devices = superblock.extra_devices;
+    at.require(devices <= MAX_BLOBS, "extra_devices", devices, "at most 254")?;
+    let entries = u64::from(ext.blob_table_size) / BlobEntry::LEN as u64;
+    let rule = "the number of entries in the blob table";
+    at.require(u64::from(devices) == entries, "extra_devices", devices, rule)?;
+    at.require(
+        superblock.meta_start() < len,
+        "meta_blkaddr",
+        superblock.meta_blkaddr,
+        "inside the bootstrap",
+    )?;
+
+    let headers = device::OFFSET + u64::from(devices) * DeviceSlot::LEN as u64;
+    let mut tables = [
+        ("device table", 0..headers),
+        ("blob table", ext.blob_table()),
+        ("chunk table", ext.chunk_table()),
+        ("prefetch table", ext.prefetch_table()),
+    ];
+    for (what, range) in &tables {
+        if range.end > len {
+            return Err(DecodeError::Truncated {
+                what,
+                offset: range.start,
+                len: range.end - range.start,
+                available: len,
+            });
+        }
+    }
+    tables.sort_by_key(|(_, range)| (range.start, range.end));
+    let mut filled = tables.iter().filter(|(_, range)| !range.is_empty());
+    let mut last = filled.next().expect("the device table begins at byte 0");
+    for next in filled {
+        if next.1.start < last.1.end {
+            return Err(DecodeError::Overlap {
+                first: last.0,
+                second: next.0,
+                offset: next.1.start,
+            });
+        }
+        last = next;
+    }
+    Ok(())
+}
+
+fn read_devices(bytes: &[u8], count: u16) -> Result<Vec<DeviceSlot>, DecodeError> {
+    (0..u64::from(count))
+        .map(|index| {
+            let offset = device::OFFSET + index * DeviceSlot::LEN as u64;
+            DeviceSlot::from_raw(view::record(bytes, "device slot", offset)?, offset)
+        })
+        .collect()
+}
+
+fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, DecodeError> {
+    let table = ext.blob_table();
+    let table_bytes = view::slice(bytes, "blob table", table.start, table.end - table.start)?;
+    let (raw, _) = table_bytes.as_chunks();
+    let mut entries: Vec<BlobEntry> = Vec::with_capacity(raw.len());
+    for (index, raw) in (0u32..).zip(raw) {
+        let offset = table.start + u64::from(index) * BlobEntry::LEN as u64;
+        let entry = BlobEntry::from_bytes(raw, index, offset, ext.chunk_size)?;
+        if let Some(first) = entries.iter().position(|earlier| earlier.id == entry.id) {
+            return Err(DecodeError::DuplicateBlob { first, offset });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}

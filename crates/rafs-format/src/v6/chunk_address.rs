@@ -1,0 +1,83 @@
+//! Where one chunk of a file is: the record behind the inode.
+
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct RawChunkAddress {
+    index_lo: U16,
+    device: u8,
+    index_hi: u8,
+    startblk: U32,
+}
+
+const _: () = assert!(size_of::<RawChunkAddress>() == ChunkAddress::LEN);
+
+/// The address of one chunk, 8 bytes. A file's addresses follow its inode and extended attributes at
+/// the next multiple of 8, one for each chunk of the image's chunk size.
+///
+/// | offset | size | RAFS | EROFS |
+/// |---|---|---|---|
+/// | 0 | 2 | chunk index, bits 0 to 15 | high bits of the block address, not used |
+/// | 2 | 1 | blob index + 1 | device id, low byte |
+/// | 3 | 1 | chunk index, bits 16 to 23 | device id, high byte, masked off |
+/// | 4 | 4 | uncompressed offset, in blocks | block address in the device |
+///
+/// Source: nydus v2, `rafs/src/metadata/layout/v6.rs` (`RafsV6InodeChunkAddr`); Linux masks the device
+/// id with the next power of two of the number of devices, so that at most 254 blobs are possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkAddress {
+    /// Position of the blob plus 1; 0 is invalid.
+    pub device: u8,
+    /// Position among the blob's chunks, 24 bits.
+    pub index: u32,
+    /// First block in the blob's uncompressed address space.
+    pub startblk: u32,
+}
+
+impl ChunkAddress {
+    /// Bytes of an address.
+    pub const LEN: usize = 8;
+
+    /// Reads an address.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
+        let raw: RawChunkAddress = zerocopy::transmute!(*bytes);
+        Self {
+            device: raw.device,
+            index: u32::from(raw.index_lo.get()) | u32::from(raw.index_hi) << 16,
+            startblk: raw.startblk.get(),
+        }
+    }
+
+    /// The address as it is stored; bits of the index beyond 24 are cut.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let [lo0, lo1, hi, _] = self.index.to_le_bytes();
+        let raw = RawChunkAddress {
+            index_lo: U16::from_bytes([lo0, lo1]),
+            device: self.device,
+            index_hi: hi,
+            startblk: self.startblk.into(),
+        };
+        zerocopy::transmute!(raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_split_around_the_device() {
+        let address = ChunkAddress {
+            device: 0xab,
+            index: 0x12_3456,
+            startblk: 0x0102_0304,
+        };
+        let bytes = [0x56, 0x34, 0xab, 0x12, 4, 3, 2, 1];
+        assert_eq!(address.to_bytes(), bytes);
+        assert_eq!(ChunkAddress::from_bytes(&bytes), address);
+    }
+}

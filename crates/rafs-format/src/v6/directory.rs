@@ -1,0 +1,158 @@
+//! The data of directories and symbolic links.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use image_model::{FileKind, NameRef};
+
+use super::bootstrap::Bootstrap;
+use super::dirent::{Dirent, DirentBlock};
+use super::inode::{DataLayout, Inode};
+use crate::error::{At, DecodeError};
+use crate::view;
+
+/// The data of a directory or symbolic link: whole blocks, then the tail behind the inode.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Data<'a> {
+    pub(super) blocks: &'a [u8],
+    /// Where the blocks begin in the bootstrap.
+    pub(super) blocks_offset: u64,
+    pub(super) tail: &'a [u8],
+    /// Where the tail begins in the bootstrap.
+    pub(super) tail_offset: u64,
+}
+
+impl Bootstrap {
+    /// Finds the data of `inode`, which must be a directory or symbolic link.
+    pub(super) fn data(&self, inode: &Inode) -> Result<Data<'_>, DecodeError> {
+        let block_size = self.superblock.block_size.bytes();
+        let tail_len = match inode.layout {
+            DataLayout::Inline => inode.size % block_size,
+            DataLayout::Plain | DataLayout::Chunked => 0,
+        };
+        let tail_offset = inode.end();
+        if inode.layout == DataLayout::Inline {
+            let fits = tail_len != 0 && tail_offset % block_size + tail_len <= block_size;
+            let rule = "such that data are left for the tail, which lies in one block";
+            At::new("inode", inode.offset).require(fits, "i_size", inode.size, rule)?;
+        }
+        let blocks_len = inode.size - tail_len;
+        let blocks_offset = match blocks_len {
+            0 => 0,
+            _ => u64::from(inode.word) * block_size,
+        };
+        Ok(Data {
+            blocks: view::slice(&self.bytes, "data blocks", blocks_offset, blocks_len)?,
+            blocks_offset,
+            tail: view::slice(&self.bytes, "inline data", tail_offset, tail_len)?,
+            tail_offset,
+        })
+    }
+
+    /// Opens the directory `inode`.
+    pub(super) fn directory(&self, inode: &Inode) -> Result<Directory<'_>, DecodeError> {
+        inode.require_kind(FileKind::Directory)?;
+        Ok(Directory {
+            data: self.data(inode)?,
+            block_size: self.superblock.block_size.bytes() as usize,
+        })
+    }
+}
+
+/// A directory: blocks of entries, sorted by name across all blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Directory<'a> {
+    data: Data<'a>,
+    block_size: usize,
+}
+
+impl<'a> Directory<'a> {
+    fn block_count(&self) -> usize {
+        self.data.blocks.len().div_ceil(self.block_size) + usize::from(!self.data.tail.is_empty())
+    }
+
+    fn block(&self, number: usize) -> Result<DirentBlock<'a>, DecodeError> {
+        let start = number * self.block_size;
+        match self.data.blocks.get(start..) {
+            Some(rest) if !rest.is_empty() => {
+                let block = &rest[..rest.len().min(self.block_size)];
+                DirentBlock::new(block, self.data.blocks_offset + start as u64)
+            }
+            _ => DirentBlock::new(self.data.tail, self.data.tail_offset),
+        }
+    }
+
+    /// The blocks in order.
+    pub(super) fn blocks(self) -> impl Iterator<Item = Result<DirentBlock<'a>, DecodeError>> {
+        (0..self.block_count()).map(move |number| self.block(number))
+    }
+
+    /// The entry called `name`, `.` and `..` included.
+    pub(super) fn find(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, DecodeError> {
+        let Some(block) = last_at_most(self.block_count(), |number| {
+            Ok(self.block(number)?.entry(0)?.name.cmp(name))
+        })?
+        else {
+            return Ok(None);
+        };
+        let block = self.block(block)?;
+        let entry = last_at_most(block.len(), |index| {
+            Ok(block.entry(index)?.name.cmp(name))
+        })?;
+        match entry.map(|index| block.entry(index)).transpose()? {
+            Some(entry) if entry.name == name => Ok(Some(entry)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Shows all entries but `.` and `..`, in order; refuses entries that are out of order.
+    pub(super) fn visit(
+        &self,
+        visit: &mut dyn FnMut(NameRef<'a>, Dirent<'a>) -> ControlFlow<()>,
+    ) -> Result<(), DecodeError> {
+        let mut last: &[u8] = &[];
+        for block in self.blocks() {
+            let block = block?;
+            for index in 0..block.len() {
+                let entry = block.entry(index)?;
+                let offset = entry.offset;
+                if entry.name <= last {
+                    return Err(match entry.name {
+                        [] => DecodeError::Name {
+                            offset,
+                            source: image_model::name::NameError::Empty,
+                        },
+                        _ => DecodeError::NameOrder { offset },
+                    });
+                }
+                last = entry.name;
+                if matches!(entry.name, b"." | b"..") {
+                    continue;
+                }
+                let name = NameRef::new(entry.name)
+                    .map_err(|source| DecodeError::Name { offset, source })?;
+                if visit(name, entry).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last of `len` sorted elements that `compare`s as less or equal.
+fn last_at_most(
+    len: usize,
+    mut compare: impl FnMut(usize) -> Result<Ordering, DecodeError>,
+) -> Result<Option<usize>, DecodeError> {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match compare(middle)? {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Ok(Some(middle)),
+            Ordering::Greater => high = middle,
+        }
+    }
+    Ok(low.checked_sub(1))
+}

@@ -1,0 +1,156 @@
+//! Directory blocks.
+//!
+//! A directory's data are blocks of the file system's block size, the last one perhaps shorter. Each
+//! begins with its entries, 12 bytes each; their names follow in the same order, without terminators.
+//! The first entry's `nameoff` / 12 is the number of entries. A name ends where the next one begins,
+//! the last one at the end of the block or at its first NUL.
+//!
+//! | offset | size | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 8 | nid | inode |
+//! | 8 | 2 | nameoff | first byte of the name in the block |
+//! | 10 | 1 | file_type | 1 file, 2 directory, 3 character device, 4 block device, 5 fifo, 6 socket, 7 symlink |
+//! | 11 | 1 | reserved | 0, not read |
+//!
+//! `.` and `..` (the root's is itself) are entries like others; all are sorted by name as bytes, across
+//! blocks too, so that a name is found by two binary searches.
+//!
+//! Source: Linux `fs/erofs/erofs_fs.h` (`erofs_dirent`) and `fs/erofs/namei.c`.
+
+use image_model::FileKind;
+use zerocopy::little_endian::{U16, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::error::{At, DecodeError};
+use crate::view;
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawDirent {
+    nid: U64,
+    nameoff: U16,
+    file_type: u8,
+    pub(crate) reserved: u8,
+}
+
+/// Bytes of an entry without its name.
+pub(crate) const LEN: usize = 12;
+const _: () = assert!(size_of::<RawDirent>() == LEN);
+
+/// An entry of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dirent<'a> {
+    /// Where the entry begins in the bootstrap.
+    pub(crate) offset: u64,
+    pub(crate) nid: u64,
+    pub(crate) kind: FileKind,
+    pub(crate) name: &'a [u8],
+}
+
+impl RawDirent {
+    pub(crate) fn new(nid: u64, nameoff: u16, kind: FileKind) -> Self {
+        Self {
+            nid: nid.into(),
+            nameoff: nameoff.into(),
+            file_type: type_id(kind),
+            reserved: 0,
+        }
+    }
+}
+
+const fn type_id(kind: FileKind) -> u8 {
+    match kind {
+        FileKind::File => 1,
+        FileKind::Directory => 2,
+        FileKind::CharDevice => 3,
+        FileKind::BlockDevice => 4,
+        FileKind::Fifo => 5,
+        FileKind::Socket => 6,
+        FileKind::Symlink => 7,
+    }
+}
+
+const fn kind(type_id: u8) -> Option<FileKind> {
+    Some(match type_id {
+        1 => FileKind::File,
+        2 => FileKind::Directory,
+        3 => FileKind::CharDevice,
+        4 => FileKind::BlockDevice,
+        5 => FileKind::Fifo,
+        6 => FileKind::Socket,
+        7 => FileKind::Symlink,
+        _ => return None,
+    })
+}
+
+/// One block of a directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DirentBlock<'a> {
+    bytes: &'a [u8],
+    entries: &'a [RawDirent],
+    /// Where the block begins in the bootstrap.
+    offset: u64,
+}
+
+impl<'a> DirentBlock<'a> {
+    /// The block that is `bytes`, which lie at `offset`.
+    pub(crate) fn new(bytes: &'a [u8], offset: u64) -> Result<Self, DecodeError> {
+        let at = At::new("directory block", offset);
+        let first: &RawDirent =
+            view::record(bytes, "directory entry", 0).map_err(|_| DecodeError::Truncated {
+                what: "directory entry",
+                offset,
+                len: LEN as u64,
+                available: offset + bytes.len() as u64,
+            })?;
+        let names = usize::from(first.nameoff.get());
+        let holds = names >= LEN && names.is_multiple_of(LEN) && names < bytes.len();
+        let rule = "a multiple of 12, not 0, inside the block";
+        at.require(holds, "nameoff", first.nameoff.get(), rule)?;
+        let entries = <[RawDirent]>::ref_from_bytes(&bytes[..names])
+            .expect("a whole number of entries, which need no alignment");
+        Ok(Self {
+            bytes,
+            entries,
+            offset,
+        })
+    }
+
+    /// Number of entries, at least 1.
+    pub(crate) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn raw(&self) -> &'a [RawDirent] {
+        self.entries
+    }
+
+    /// Entry `index`, which is less than [`len`](Self::len).
+    pub(crate) fn entry(&self, index: usize) -> Result<Dirent<'a>, DecodeError> {
+        let raw = &self.entries[index];
+        let offset = self.offset + (index * LEN) as u64;
+        let at = At::new("directory entry", offset);
+        let start = usize::from(raw.nameoff.get());
+        let limit = match self.entries.get(index + 1) {
+            Some(next) => usize::from(next.nameoff.get()),
+            None => self.bytes.len(),
+        };
+        let holds = self.entries.len() * LEN <= start && start < limit && limit <= self.bytes.len();
+        let rule = "before the next name, behind the entries, inside the block";
+        at.require(holds, "nameoff", raw.nameoff.get(), rule)?;
+        let name = &self.bytes[start..limit];
+        let name = if index + 1 == self.entries.len() {
+            view::text(name)
+        } else {
+            name
+        };
+        let rule = "1 (file) to 7 (symlink)";
+        let kind = kind(raw.file_type).ok_or_else(|| at.wrong("file_type", raw.file_type, rule))?;
+        Ok(Dirent {
+            offset,
+            nid: raw.nid.get(),
+            kind,
+            name,
+        })
+    }
+}

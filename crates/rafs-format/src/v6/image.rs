@@ -1,0 +1,126 @@
+//! A bootstrap as an [`Image`].
+
+use std::ops::{ControlFlow, Range};
+
+use image_model::{
+    Attributes, Blob, DirEntry, Extent, FileKind, Image, ImageError, Ino, NameRef, Xattrs,
+};
+
+use super::bootstrap::Bootstrap;
+use super::xattr;
+use super::inode::Inode;
+use crate::error::{At, DecodeError};
+
+impl Bootstrap {
+    pub(super) fn read_xattrs(&self, inode: &Inode) -> Result<Xattrs, DecodeError> {
+        if inode.xattr_len > u64::from(self.limits.max_xattr_len) {
+            return Err(DecodeError::Limit {
+                what: "bytes of extended attributes",
+                found: inode.xattr_len,
+                max: self.limits.max_xattr_len.into(),
+            });
+        }
+        let offset = inode.offset + inode.header_len();
+        xattr::read(&self.bytes, offset, inode.xattr_len)
+    }
+
+    pub(super) fn read_target(&self, inode: &Inode) -> Result<Box<[u8]>, DecodeError> {
+        inode.require_kind(FileKind::Symlink)?;
+        if inode.size > u64::from(self.limits.max_symlink_len) {
+            return Err(DecodeError::Limit {
+                what: "bytes of a symbolic link's target",
+                found: inode.size,
+                max: self.limits.max_symlink_len.into(),
+            });
+        }
+        let data = self.data(inode)?;
+        let target = [data.blocks, data.tail].concat();
+        let rule = "at most the bytes before the first NUL of the link's target";
+        let nul = target.contains(&0);
+        At::new("inode", inode.offset).require(!nul, "i_size", inode.size, rule)?;
+        Ok(target.into())
+    }
+
+    fn visit_extents(
+        &self,
+        inode: &Inode,
+        range: Range<u64>,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), DecodeError> {
+        inode.require_kind(FileKind::File)?;
+        let addresses = self.chunk_addresses(inode)?;
+        let end = range.end.min(inode.size);
+        if range.start >= end {
+            return Ok(());
+        }
+        let chunk_size = u64::from(self.ext.chunk_size);
+        let numbers = range.start / chunk_size..end.div_ceil(chunk_size);
+        for number in numbers {
+            let chunk = self.file_chunk(inode, addresses, number as usize)?;
+            if visit(chunk.extent).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Image for Bootstrap {
+    fn root(&self) -> Ino {
+        self.root_ino()
+    }
+
+    fn attributes(&self, ino: Ino) -> Result<Attributes, ImageError> {
+        answer(ino, || Ok(self.inode(ino)?.attributes()))
+    }
+
+    fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError> {
+        answer(ino, || self.read_xattrs(&self.inode(ino)?))
+    }
+
+    fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
+        answer(directory, || {
+            let directory = self.directory(&self.inode(directory)?)?;
+            let entry = directory.find(name.as_bytes())?;
+            Ok(entry.map(|entry| Ino(entry.nid)))
+        })
+    }
+
+    fn read_directory(
+        &self,
+        directory: Ino,
+        visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        answer(directory, || {
+            let directory = self.directory(&self.inode(directory)?)?;
+            directory.visit(&mut |name, entry| {
+                visit(DirEntry {
+                    name,
+                    ino: Ino(entry.nid),
+                    kind: entry.kind,
+                })
+            })
+        })
+    }
+
+    fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
+        answer(ino, || self.read_target(&self.inode(ino)?))
+    }
+
+    fn extents(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        answer(ino, || self.visit_extents(&self.inode(ino)?, range, visit))
+    }
+
+    fn blobs(&self) -> &[Blob] {
+        &self.blobs
+    }
+}
+
+fn answer<T>(ino: Ino, question: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, ImageError> {
+    question().map_err(|error| ImageError::new(ino, error))
+}

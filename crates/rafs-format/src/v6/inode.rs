@@ -1,0 +1,387 @@
+//! Inodes, compact and extended.
+
+use image_model::image::WrongInode;
+use image_model::{Attributes, Device, FileKind, Timestamp};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::superblock::Superblock;
+use super::xattr;
+use crate::error::{At, DecodeError};
+use crate::view;
+
+/// Bytes of an extended inode.
+pub(crate) const EXTENDED_LEN: u64 = 64;
+/// Bytes of a compact inode.
+const COMPACT_LEN: u64 = 32;
+/// Inodes begin at multiples of this many bytes, which nids count.
+pub(crate) const SLOT: u64 = 32;
+
+const FORMAT_EXTENDED: u16 = 1;
+/// Mark of `i_u` that a file has chunk addresses (not extents of blocks).
+pub(crate) const CHUNK_FORMAT_INDEXES: u32 = 0x20;
+/// Bits of `i_u` with the binary logarithm of the chunk size in blocks.
+pub(crate) const CHUNK_FORMAT_BITS: u32 = 0x1f;
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawExtendedInode {
+    i_format: U16,
+    i_xattr_icount: U16,
+    i_mode: U16,
+    pub(crate) reserved: U16,
+    i_size: U64,
+    i_u: U32,
+    i_ino: U32,
+    i_uid: U32,
+    i_gid: U32,
+    i_mtime: U64,
+    i_mtime_nsec: U32,
+    i_nlink: U32,
+    pub(crate) reserved2: [u8; 16],
+}
+
+const _: () = assert!(size_of::<RawExtendedInode>() as u64 == EXTENDED_LEN);
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct RawCompactInode {
+    i_format: U16,
+    i_xattr_icount: U16,
+    i_mode: U16,
+    i_nlink: U16,
+    i_size: U32,
+    reserved: U32,
+    i_u: U32,
+    i_ino: U32,
+    i_uid: U16,
+    i_gid: U16,
+    reserved2: U32,
+}
+
+const _: () = assert!(size_of::<RawCompactInode>() as u64 == COMPACT_LEN);
+
+/// Where an inode's data are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataLayout {
+    /// 0: in whole blocks from block `i_u`, the last one perhaps short.
+    Plain,
+    /// 2: whole blocks from block `i_u`, the rest right behind inode and extended attributes.
+    Inline,
+    /// 4: in blobs, by the chunk addresses behind inode and extended attributes.
+    Chunked,
+}
+
+impl DataLayout {
+    pub(crate) const fn id(self) -> u16 {
+        match self {
+            Self::Plain => 0,
+            Self::Inline => 2,
+            Self::Chunked => 4,
+        }
+    }
+}
+
+/// An inode, read from either form.
+///
+/// | extended | compact | field | unit and meaning |
+/// |---|---|---|---|
+/// | 0, 2 | 0, 2 | i_format | bit 0: extended; bits 1 to 3: [`DataLayout`] |
+/// | 2, 2 | 2, 2 | i_xattr_icount | extended attributes take 12 + 4 (n - 1) bytes, none if 0 |
+/// | 4, 2 | 4, 2 | i_mode | as `st_mode` |
+/// | 8, 8 | 8, 4 | i_size | bytes of content, directory data or link target |
+/// | 16, 4 | 16, 4 | i_u | files: `0x20` and the chunk bits; directories, links: first block; devices: number |
+/// | 20, 4 | 20, 4 | i_ino | sequential number; readers use the nid |
+/// | 24, 4 | 24, 2 | i_uid | owner |
+/// | 28, 4 | 26, 2 | i_gid | group |
+/// | 32, 8 | | i_mtime | seconds since 1970, signed; compact: the superblock's build_time |
+/// | 40, 4 | | i_mtime_nsec | nanoseconds |
+/// | 44, 4 | 6, 2 | i_nlink | names; directories: 2 plus subdirectories |
+/// | 6, 2 and 48, 16 | 12, 4 and 28, 4 | reserved | 0, not read |
+///
+/// (offset and size in bytes; 64 bytes extended, 32 compact.) Behind the inode follow its extended
+/// attributes, then, for files, [`ChunkAddress`](super::ChunkAddress)es at the next multiple of 8,
+/// for directories and links with [`DataLayout::Inline`] the rest of their data.
+///
+/// Source: Linux `fs/erofs/erofs_fs.h`; nydus v2, `rafs/src/metadata/layout/v6.rs`
+/// (`RafsV6InodeExtended`). All builders write extended inodes only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inode {
+    /// Number: 32-byte slots from the superblock's meta_blkaddr.
+    pub nid: u64,
+    /// First byte in the bootstrap.
+    pub offset: u64,
+    /// Whether it takes 64 bytes rather than 32.
+    pub extended: bool,
+    /// Where the data are.
+    pub layout: DataLayout,
+    /// Bytes of extended attributes behind the inode; 0 if there are none.
+    pub xattr_len: u64,
+    /// Kind of file.
+    pub kind: FileKind,
+    /// Low 12 bits of i_mode.
+    pub mode: u16,
+    /// Bytes of content, directory data or link target.
+    pub size: u64,
+    /// The word `i_u`, whose meaning depends on the kind.
+    pub word: u32,
+    /// Sequential number, which readers ignore.
+    pub number: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+    /// Names of the inode; directories: 2 plus subdirectories.
+    pub links: u32,
+}
+
+impl Inode {
+    /// Reads inode `nid` of a bootstrap and checks it against itself.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it, or its extended attributes, leave the bootstrap, or a field breaks
+    /// its rule.
+    pub fn read(bytes: &[u8], superblock: &Superblock, nid: u64) -> Result<Self, DecodeError> {
+        let offset = superblock.inode_offset(nid);
+        let at = At::new("inode", offset);
+        at.require(nid != 0, "nid", nid, "not 0")?;
+        let format = view::record::<U16>(bytes, "inode", offset)?.get();
+        let (extended, layout) = parse_format(at, format)?;
+        let inode = if extended {
+            Self::from_extended(nid, layout, at, view::record(bytes, "inode", offset)?)?
+        } else {
+            let raw = view::record(bytes, "inode", offset)?;
+            Self::from_compact(nid, layout, at, raw, superblock.build_time)?
+        };
+        view::slice(bytes, "inode", offset, inode.end() - offset)?;
+        inode.check(at)?;
+        Ok(inode)
+    }
+
+    fn from_extended(
+        nid: u64,
+        layout: DataLayout,
+        at: At,
+        raw: &RawExtendedInode,
+    ) -> Result<Self, DecodeError> {
+        let (kind, mode) = parse_mode(at, raw.i_mode.get())?;
+        let nanoseconds = raw.i_mtime_nsec.get();
+        let rule = "less than a second";
+        at.require(nanoseconds < 1_000_000_000, "i_mtime_nsec", nanoseconds, rule)?;
+        Ok(Self {
+            nid,
+            offset: at.offset,
+            extended: true,
+            layout,
+            xattr_len: xattr::area_len(raw.i_xattr_icount.get()),
+            kind,
+            mode,
+            size: raw.i_size.get(),
+            word: raw.i_u.get(),
+            number: raw.i_ino.get(),
+            uid: raw.i_uid.get(),
+            gid: raw.i_gid.get(),
+            mtime: Timestamp {
+                seconds: raw.i_mtime.get().cast_signed(),
+                nanoseconds,
+            },
+            links: raw.i_nlink.get(),
+        })
+    }
+
+    fn from_compact(
+        nid: u64,
+        layout: DataLayout,
+        at: At,
+        raw: &RawCompactInode,
+        build_time: Timestamp,
+    ) -> Result<Self, DecodeError> {
+        let (kind, mode) = parse_mode(at, raw.i_mode.get())?;
+        Ok(Self {
+            nid,
+            offset: at.offset,
+            extended: false,
+            layout,
+            xattr_len: xattr::area_len(raw.i_xattr_icount.get()),
+            kind,
+            mode,
+            size: raw.i_size.get().into(),
+            word: raw.i_u.get(),
+            number: raw.i_ino.get(),
+            uid: raw.i_uid.get().into(),
+            gid: raw.i_gid.get().into(),
+            mtime: build_time,
+            links: raw.i_nlink.get().into(),
+        })
+    }
+
+    fn check(&self, at: At) -> Result<(), DecodeError> {
+        let chunked = self.layout == DataLayout::Chunked;
+        match self.kind {
+            FileKind::File if chunked => {
+                let rule = "of chunk addresses (0x20 and at most 5 bits)";
+                let others = self.word & !CHUNK_FORMAT_BITS;
+                at.require(others == CHUNK_FORMAT_INDEXES, "i_u", self.word, rule)
+            }
+            FileKind::File => match self.size {
+                0 => Ok(()),
+                _ => Err(at.unsupported("file content inside the bootstrap")),
+            },
+            FileKind::Directory | FileKind::Symlink => {
+                let rule = "plain or inline for this kind";
+                at.require(!chunked, "i_format", self.layout.id() << 1, rule)?;
+                at.require(self.size != 0, "i_size", self.size, "not 0 for this kind")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses an inode of another kind: the caller mixed something up.
+    pub(crate) fn require_kind(&self, expected: FileKind) -> Result<(), DecodeError> {
+        let found = self.kind;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(WrongInode::Kind { expected, found }.into())
+        }
+    }
+
+    /// Bytes of the inode itself.
+    #[must_use]
+    pub const fn header_len(&self) -> u64 {
+        if self.extended {
+            EXTENDED_LEN
+        } else {
+            COMPACT_LEN
+        }
+    }
+
+    /// One past the last byte of inode and extended attributes.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.offset
+            .saturating_add(self.header_len())
+            .saturating_add(self.xattr_len)
+    }
+
+    /// Where a file's chunk addresses begin.
+    #[must_use]
+    pub const fn chunk_addresses(&self) -> u64 {
+        view::align(self.end(), 8)
+    }
+
+    /// Binary logarithm of the chunk size, in bytes, that EROFS uses for this file.
+    #[must_use]
+    pub fn chunk_bits(&self, superblock: &Superblock) -> u32 {
+        (self.word & CHUNK_FORMAT_BITS) + u32::from(superblock.block_size.bits())
+    }
+
+    /// Device number, 0:0 for what is no device.
+    #[must_use]
+    pub const fn device(&self) -> Device {
+        match self.kind {
+            FileKind::CharDevice | FileKind::BlockDevice => unpack_device(self.word),
+            _ => Device { major: 0, minor: 0 },
+        }
+    }
+
+    /// The fixed-size part in the shared model.
+    #[must_use]
+    pub const fn attributes(&self) -> Attributes {
+        let size = match self.kind {
+            FileKind::File | FileKind::Symlink => self.size,
+            _ => 0,
+        };
+        Attributes {
+            kind: self.kind,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            mtime: self.mtime,
+            size,
+            links: self.links,
+            device: self.device(),
+        }
+    }
+
+    /// An extended inode as it is stored. `nid`, `offset` and `extended` do not go into it.
+    pub(crate) fn to_extended(self) -> RawExtendedInode {
+        let mut raw = RawExtendedInode::new_zeroed();
+        raw.i_format = (self.layout.id() << 1 | FORMAT_EXTENDED).into();
+        raw.i_xattr_icount = xattr::icount(self.xattr_len).into();
+        raw.i_mode = (self.kind.mode_bits() | self.mode).into();
+        raw.i_size = self.size.into();
+        raw.i_u = self.word.into();
+        raw.i_ino = self.number.into();
+        raw.i_uid = self.uid.into();
+        raw.i_gid = self.gid.into();
+        raw.i_mtime = self.mtime.seconds.cast_unsigned().into();
+        raw.i_mtime_nsec = self.mtime.nanoseconds.into();
+        raw.i_nlink = self.links.into();
+        raw
+    }
+}
+
+fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), DecodeError> {
+    let layout = match format >> 1 {
+        0 => DataLayout::Plain,
+        2 => DataLayout::Inline,
+        4 => DataLayout::Chunked,
+        1 | 3 => return Err(at.unsupported("content compressed by EROFS")),
+        _ => return Err(at.wrong("i_format", format, "plain, inline or chunked")),
+    };
+    Ok((format & FORMAT_EXTENDED != 0, layout))
+}
+
+fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), DecodeError> {
+    let kind = FileKind::from_mode(mode)
+        .ok_or_else(|| at.wrong("i_mode", mode, "of a known file type"))?;
+    Ok((kind, mode & 0o7777))
+}
+
+/// Largest major number that fits.
+const MAX_MAJOR: u32 = 0xfff;
+/// Largest minor number that fits.
+const MAX_MINOR: u32 = 0xf_ffff;
+
+/// A device number in the 32 bits that RAFS has for it: Linux's `new_encode_dev`; `None` if it does
+/// not fit.
+pub(crate) const fn pack_device(device: Device) -> Option<u32> {
+    let Device { major, minor } = device;
+    if major > MAX_MAJOR || minor > MAX_MINOR {
+        return None;
+    }
+    Some(minor & 0xff | major << 8 | (minor & !0xff) << 12)
+}
+
+/// Linux's `new_decode_dev`.
+const fn unpack_device(packed: u32) -> Device {
+    Device {
+        major: packed >> 8 & MAX_MAJOR,
+        minor: packed & 0xff | packed >> 12 & 0xf_ff00,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_numbers_pack_as_linux_does() {
+        for (major, minor, packed) in [
+            (5, 1, 0x501),
+            (259, 300, 0x11_032c),
+            (0, 0, 0),
+            (MAX_MAJOR, MAX_MINOR, u32::MAX),
+        ] {
+            let device = Device { major, minor };
+            assert_eq!(pack_device(device), Some(packed));
+            assert_eq!(unpack_device(packed), device);
+        }
+        for (major, minor) in [(MAX_MAJOR + 1, 0), (0, MAX_MINOR + 1)] {
+            assert_eq!(pack_device(Device { major, minor }), None);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! RAFS v6: the bootstrap, an EROFS file system with private tables.
+//!
+//! [`Bootstrap`] opens one: it checks headers and tables only, is a view of the bytes, and answers as
+//! an [`Image`](image_model::Image); every access is checked. [`Bootstrap::to_chunked`] copies it into
+//! the shared model, [`Bootstrap::check`] looks at everything there is, [`Bootstrap::dump`] prints it.
+//!
+//! [`Layout::plan`] decides where everything goes, [`Layout::write_to`] writes it.
+//!
+//! The picture of the whole file is in the [crate's documentation](crate).
+
+mod blob_entry;
+mod bootstrap;
+mod chunk_address;
+mod chunks;
+mod device;
+mod directory;
+mod dirent;
+mod ext_superblock;
+mod image;
+mod inode;
+mod superblock;
+pub mod xattr;
+
+pub use blob_entry::BlobEntry;
+pub use bootstrap::Bootstrap;
+pub use chunk_address::ChunkAddress;
+pub use device::DeviceSlot;
+pub use ext_superblock::{ExtSuperblock, is_chunk_size};
+pub use inode::{DataLayout, Inode};
+pub use superblock::{BlockSize, Superblock};

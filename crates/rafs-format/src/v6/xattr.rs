@@ -1,0 +1,170 @@
+//! Extended attributes, inline behind their inode.
+//!
+//! | offset | size | field | rule |
+//! |---|---|---|---|
+//! | 0 | 4 | h_name_filter | 0, not read |
+//! | 4 | 1 | h_shared_count | 0: shared attributes are not used |
+//! | 5 | 7 | reserved | 0, not read |
+//! | 12 | | entries | to the end of the area |
+//!
+//! An entry:
+//!
+//! | offset | size | field | unit |
+//! |---|---|---|---|
+//! | 0 | 1 | e_name_len | bytes of the name without its prefix |
+//! | 1 | 1 | e_name_index | prefix: 1 `user.`, 2 `system.posix_acl_access`, 3 `system.posix_acl_default`, 4 `trusted.`, 6 `security.` |
+//! | 2 | 2 | e_value_size | bytes |
+//! | 4 | | name, value | then zeros to a multiple of 4 |
+//!
+//! The area takes 12 + 4 (`i_xattr_icount` - 1) bytes. Builders of nydus write entries in random
+//! order; ours sorts them by full name.
+//!
+//! Source: Linux `fs/erofs/erofs_fs.h` (`erofs_xattr_ibody_header`, `erofs_xattr_entry`).
+
+use image_model::Xattrs;
+use image_model::metadata::Xattr;
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::error::{At, DecodeError};
+use crate::view;
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct RawXattrHeader {
+    pub(crate) h_name_filter: U32,
+    h_shared_count: u8,
+    pub(crate) reserved: [u8; 7],
+}
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct RawXattrEntry {
+    e_name_len: u8,
+    e_name_index: u8,
+    e_value_size: U16,
+}
+
+const HEADER_LEN: u64 = 12;
+const _: () = assert!(size_of::<RawXattrHeader>() as u64 == HEADER_LEN);
+const ENTRY_LEN: u64 = 4;
+const _: () = assert!(size_of::<RawXattrEntry>() as u64 == ENTRY_LEN);
+
+/// Longest area that `i_xattr_icount` can express, in bytes.
+pub const MAX_AREA_LEN: u64 = area_len(u16::MAX);
+
+/// Longest value that an entry can hold, in bytes.
+pub const MAX_VALUE_LEN: usize = u16::MAX as usize;
+
+/// Prefixes of names with their index. None is a prefix of another.
+const PREFIXES: [(u8, &[u8]); 5] = [
+    (1, b"user."),
+    (2, b"system.posix_acl_access"),
+    (3, b"system.posix_acl_default"),
+    (4, b"trusted."),
+    (6, b"security."),
+];
+
+/// Bytes of the area that `icount` stands for.
+pub(crate) const fn area_len(icount: u16) -> u64 {
+    match icount {
+        0 => 0,
+        n => HEADER_LEN + 4 * (n as u64 - 1),
+    }
+}
+
+/// `i_xattr_icount` of an area of `area_len` bytes.
+pub(crate) fn icount(area_len: u64) -> u16 {
+    match area_len {
+        0 => 0,
+        len => u16::try_from((len - HEADER_LEN) / 4 + 1).expect("planned areas fit the field"),
+    }
+}
+
+/// Index and rest of a name; `None` if the name has no known prefix or the rest is too long.
+pub(crate) fn split_name(name: &[u8]) -> Option<(u8, &[u8])> {
+    PREFIXES.iter().find_map(|&(index, prefix)| {
+        let suffix = name.strip_prefix(prefix)?;
+        (suffix.len() <= usize::from(u8::MAX)).then_some((index, suffix))
+    })
+}
+
+/// Bytes of the area that holds `xattrs`, all of whose names [`split_name`] knows.
+pub(crate) fn planned_len(xattrs: &Xattrs) -> u64 {
+    if xattrs.is_empty() {
+        return 0;
+    }
+    xattrs.iter().fold(HEADER_LEN, |len, xattr| {
+        let suffix = split_name(&xattr.name).map_or(0, |(_, suffix)| suffix.len());
+        len + view::align(ENTRY_LEN + (suffix + xattr.value.len()) as u64, 4)
+    })
+}
+
+/// Appends the area that holds `xattrs`.
+pub(crate) fn write(xattrs: &Xattrs, out: &mut Vec<u8>) {
+    if xattrs.is_empty() {
+        return;
+    }
+    out.extend_from_slice(&[0; HEADER_LEN as usize]);
+    for xattr in xattrs {
+        let (index, suffix) = split_name(&xattr.name).expect("the plan refuses other names");
+        let name_len = u8::try_from(suffix.len()).expect("split_name bounds it");
+        let value_len = u16::try_from(xattr.value.len()).expect("the plan refuses longer values");
+        out.extend_from_slice(&[name_len, index]);
+        out.extend_from_slice(&value_len.to_le_bytes());
+        out.extend_from_slice(suffix);
+        out.extend_from_slice(&xattr.value);
+        let entry_len = usize::from(name_len) + usize::from(value_len);
+        out.resize(out.len() + entry_len.next_multiple_of(4) - entry_len, 0);
+    }
+}
+
+/// Reads the area of `len` bytes at `offset`.
+pub(crate) fn read(bytes: &[u8], offset: u64, len: u64) -> Result<Xattrs, DecodeError> {
+    if len == 0 {
+        return Ok(Xattrs::default());
+    }
+    let area = view::slice(bytes, "extended attributes", offset, len)?;
+    let at = At::new("extended attributes", offset);
+    let (header, mut rest) =
+        RawXattrHeader::ref_from_prefix(area).expect("an area that is not empty has a header");
+    if header.h_shared_count != 0 {
+        return Err(at.unsupported("shared extended attributes"));
+    }
+    let mut list = Vec::new();
+    while !rest.is_empty() {
+        let entry_at = At::new("extended attribute", offset + len - rest.len() as u64);
+        let (xattr, after) = read_entry(rest, entry_at)?;
+        list.push(xattr);
+        rest = after;
+    }
+    Xattrs::new(list).map_err(|source| DecodeError::Xattrs { offset, source })
+}
+
+fn read_entry(rest: &[u8], at: At) -> Result<(Xattr, &[u8]), DecodeError> {
+    let truncated = |len| DecodeError::Truncated {
+        what: at.structure,
+        offset: at.offset,
+        len,
+        available: at.offset + rest.len() as u64,
+    };
+    let (entry, body) =
+        RawXattrEntry::ref_from_prefix(rest).map_err(|_| truncated(ENTRY_LEN))?;
+    let rule = "of a known prefix: 1, 2, 3, 4 or 6";
+    let (_, prefix) = PREFIXES
+        .iter()
+        .find(|(index, _)| *index == entry.e_name_index)
+        .ok_or_else(|| at.wrong("e_name_index", entry.e_name_index, rule))?;
+    let name_len = usize::from(entry.e_name_len);
+    let len = name_len + usize::from(entry.e_value_size.get());
+    let padded = len.next_multiple_of(4);
+    if body.len() < padded {
+        return Err(truncated(ENTRY_LEN + padded as u64));
+    }
+    let (name, value) = body[..len].split_at(name_len);
+    let xattr = Xattr {
+        name: [*prefix, name].concat().into(),
+        value: value.into(),
+    };
+    Ok((xattr, &body[padded..]))
+}

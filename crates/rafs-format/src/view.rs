@@ -1,0 +1,49 @@
+//! Reading structures out of the bytes of a bootstrap: all slicing is here.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use crate::error::DecodeError;
+
+/// The `len` bytes of `what` at `offset`.
+pub(crate) fn slice<'a>(
+    bytes: &'a [u8],
+    what: &'static str,
+    offset: u64,
+    len: u64,
+) -> Result<&'a [u8], DecodeError> {
+    let range = || {
+        let start = usize::try_from(offset).ok()?;
+        let end = usize::try_from(offset.checked_add(len)?).ok()?;
+        bytes.get(start..end)
+    };
+    range().ok_or(DecodeError::Truncated {
+        what,
+        offset,
+        len,
+        available: bytes.len() as u64,
+    })
+}
+
+/// The fixed-size structure `what` at `offset`.
+pub(crate) fn record<'a, T>(
+    bytes: &'a [u8],
+    what: &'static str,
+    offset: u64,
+) -> Result<&'a T, DecodeError>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    let bytes = slice(bytes, what, offset, size_of::<T>() as u64)?;
+    Ok(T::ref_from_bytes(bytes).expect("the slice has the size of T, which needs no alignment"))
+}
+
+/// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
+pub(crate) const fn align(value: u64, step: u64) -> u64 {
+    value.saturating_add(step - 1) & !(step - 1)
+}
+
+/// The bytes before the first NUL of a zero-padded text field.
+pub(crate) fn text(field: &[u8]) -> &[u8] {
+    let len = field.iter().position(|&b| b == 0).unwrap_or(field.len());
+    &field[..len]
+}
