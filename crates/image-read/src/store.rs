@@ -1,0 +1,217 @@
+//! Where the blobs of an image are.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
+use image_model::{Blame, Blob, BlobId, BlobIndex, Fault};
+
+/// Opens the blobs of an image: a directory, a cache, a registry.
+///
+/// A [`BlobStore`] asks for each blob at most once, when the first of its bytes is needed.
+pub trait OpenBlob: Send + Sync {
+    /// Opens `blob`, which is number `index` of its image.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is no such blob, or it cannot be opened.
+    fn open_blob(&self, index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError>;
+}
+
+/// A blob cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The image has no blob of this number.
+    #[error("there is no blob {}, the image has {count}", index.0)]
+    NoSuchBlob {
+        /// The number.
+        index: BlobIndex,
+        /// How many blobs the image has.
+        count: usize,
+    },
+    /// The image has this blob, but nobody said where it is.
+    #[error("blob `{id}` is not at hand")]
+    Missing {
+        /// The blob.
+        id: BlobId,
+    },
+    /// The blob's file cannot be opened.
+    #[error("blob `{id}`: cannot open {}", path.display())]
+    Open {
+        /// The blob.
+        id: BlobId,
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A custom [`OpenBlob`] failed.
+    #[error("blob `{id}` cannot be opened")]
+    Other {
+        /// The blob.
+        id: BlobId,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Blame for StoreError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NoSuchBlob { .. } => Fault::Corrupt,
+            Self::Missing { .. } | Self::Open { .. } | Self::Other { .. } => Fault::Io,
+        }
+    }
+}
+
+/// The blobs of one image, opened as they are needed, with counts of what is read from them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use image_model::BlobIndex;
+/// use image_read::BlobStore;
+///
+/// let store = BlobStore::single(Arc::new(bytes::Bytes::from_static(b"the only blob")));
+/// let mut only = [0; 4];
+/// store.blob(BlobIndex(0))?.read_at(4, &mut only)?;
+/// assert_eq!(&only, b"only");
+/// assert_eq!(store.stats().bytes, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct BlobStore {
+    blobs: Vec<Slot>,
+    opener: Box<dyn OpenBlob>,
+}
+
+struct Slot {
+    blob: Blob,
+    source: OnceLock<Counted<Arc<dyn ReadAt>>>,
+}
+
+impl BlobStore {
+    /// The blobs that `opener` opens; `blobs` are those of the image, in its order.
+    #[must_use]
+    pub fn new(blobs: &[Blob], opener: impl OpenBlob + 'static) -> Self {
+        let slot = |blob: &Blob| Slot {
+            blob: blob.clone(),
+            source: OnceLock::new(),
+        };
+        Self {
+            blobs: blobs.iter().map(slot).collect(),
+            opener: Box::new(opener),
+        }
+    }
+
+    /// The blobs as files of `directory` that are called by their ids.
+    #[must_use]
+    pub fn directory(blobs: &[Blob], directory: impl Into<PathBuf>) -> Self {
+        Self::new(blobs, BlobDirectory(directory.into()))
+    }
+
+    /// One blob, number 0, whatever its id.
+    #[must_use]
+    pub fn single(source: Arc<dyn ReadAt>) -> Self {
+        let id = BlobId::new(b"blob").expect("a valid id");
+        let blob = Blob {
+            id,
+            stored_len: 0,
+            decoded_len: 0,
+            chunk_count: 0,
+        };
+        Self::new(&[blob], Nowhere).with_source(BlobIndex(0), source)
+    }
+
+    /// Takes the blob number `index` from `source`. A number beyond the last blob is ignored.
+    #[must_use]
+    pub fn with_source(mut self, index: BlobIndex, source: Arc<dyn ReadAt>) -> Self {
+        if let Some(slot) = self.blobs.get_mut(index.0 as usize) {
+            slot.source = OnceLock::from(Counted::new(source));
+        }
+        self
+    }
+
+    /// The blob number `index`, opened if it is not yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is no such blob, or it cannot be opened.
+    pub fn blob(&self, index: BlobIndex) -> Result<&dyn ReadAt, StoreError> {
+        let slot = self.slot(index)?;
+        Ok(match slot.source.get() {
+            Some(source) => source,
+            None => {
+                let source = self.opener.open_blob(index, &slot.blob)?;
+                // Another thread may have been faster; then its source is taken.
+                slot.source.get_or_init(|| Counted::new(source))
+            }
+        })
+    }
+
+    /// The id of the blob number `index`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBlob`] if there is none.
+    pub fn id(&self, index: BlobIndex) -> Result<&BlobId, StoreError> {
+        Ok(&self.slot(index)?.blob.id)
+    }
+
+    /// Requests and bytes so far, of all blobs together.
+    #[must_use]
+    pub fn stats(&self) -> ReadStats {
+        let opened = self.blobs.iter().filter_map(|slot| slot.source.get());
+        opened.fold(ReadStats::default(), |sum, source| {
+            let one = source.stats();
+            ReadStats {
+                requests: sum.requests + one.requests,
+                bytes: sum.bytes + one.bytes,
+            }
+        })
+    }
+
+    fn slot(&self, index: BlobIndex) -> Result<&Slot, StoreError> {
+        let count = self.blobs.len();
+        let slot = self.blobs.get(index.0 as usize);
+        slot.ok_or(StoreError::NoSuchBlob { index, count })
+    }
+}
+
+impl fmt::Debug for BlobStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobStore")
+            .field("blobs", &self.blobs.len())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Blobs as files called by their ids.
+struct BlobDirectory(PathBuf);
+
+impl OpenBlob for BlobDirectory {
+    fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
+        open_file(&self.0.join(blob.id.as_str())).map_err(|(path, source)| StoreError::Open {
+            id: blob.id.clone(),
+            path,
+            source,
+        })
+    }
+}
+
+/// Blobs that nobody knows.
+struct Nowhere;
+
+impl OpenBlob for Nowhere {
+    fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
+        Err(StoreError::Missing {
+            id: blob.id.clone(),
+        })
+    }
+}
+
+fn open_file(path: &Path) -> Result<Arc<dyn ReadAt>, (PathBuf, io::Error)> {
+    match LocalFile::open(path) {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(error) => Err((path.into(), error)),
+    }
+}
