@@ -23,7 +23,7 @@ impl LibdeflateCompressor {
             }),
             _ => Err(CodecError::Level {
                 compression: Compression::Libdeflate { level },
-                min: 1,
+                min: 0,
                 max: 12,
             }),
         }

@@ -1,0 +1,101 @@
+//! What decoders accept, and how they refuse the rest.
+
+use frame_codec::{CodecError, Decoder};
+use image_model::{Blame, Codec, Fault};
+use proptest::prelude::*;
+
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "lz4")]
+mod lz4;
+#[cfg(feature = "zstd")]
+mod zstd;
+
+/// What every codec's known answer decodes to.
+#[cfg(any(feature = "lz4", feature = "zstd", feature = "gzip"))]
+const PLAIN: &[u8; 29] = b"lazy lazy lazy lazy lazy lazy";
+
+fn decode(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
+    let mut out = vec![0xaa; len];
+    Decoder::new().decode(codec, stored, &mut out).map(|()| out)
+}
+
+fn decode_prefix(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
+    let mut out = vec![0xaa; len];
+    Decoder::new()
+        .decode_prefix(codec, stored, &mut out)
+        .map(|()| out)
+}
+
+#[test]
+fn stored_bytes_are_copied() {
+    assert_eq!(decode(Codec::None, b"", 0), Ok(vec![]));
+    assert_eq!(decode(Codec::None, b"abc", 3), Ok(b"abc".to_vec()));
+    assert_eq!(decode_prefix(Codec::None, b"abc", 2), Ok(b"ab".to_vec()));
+}
+
+#[test]
+fn stored_bytes_of_another_length_are_corrupt() {
+    for (stored, found) in [(&b"ab"[..], 2), (b"abcd", 4)] {
+        let error = decode(Codec::None, stored, 3).unwrap_err();
+        assert_eq!(
+            error,
+            CodecError::Length {
+                codec: Codec::None,
+                expected: 3,
+                found
+            }
+        );
+        assert_eq!(error.fault(), Fault::Corrupt);
+    }
+    assert_eq!(
+        decode_prefix(Codec::None, b"ab", 3),
+        Err(CodecError::Truncated {
+            codec: Codec::None,
+            stored_len: 2
+        })
+    );
+}
+
+#[test]
+fn what_is_not_built_in_names_its_feature() {
+    for (built_in, codec, feature) in [
+        (cfg!(feature = "lz4"), Codec::Lz4Block, "lz4"),
+        (cfg!(feature = "zstd"), Codec::Zstd, "zstd"),
+        (cfg!(feature = "gzip"), Codec::Gzip, "gzip"),
+    ] {
+        let expected = CodecError::Unsupported { codec, feature };
+        assert_eq!(decode(codec, b"", 1) == Err(expected.clone()), !built_in);
+        if codec != Codec::Lz4Block {
+            assert_eq!(decode_prefix(codec, b"", 1) == Err(expected), !built_in);
+        }
+    }
+}
+
+#[test]
+fn lz4_has_no_prefixes() {
+    let codec = Codec::Lz4Block;
+    let error = decode_prefix(codec, b"", 1).unwrap_err();
+    assert_eq!(error, CodecError::NoPrefix { codec });
+    assert_eq!(error.fault(), Fault::Unsupported);
+}
+
+const CODECS: [Codec; 4] = [Codec::None, Codec::Lz4Block, Codec::Zstd, Codec::Gzip];
+
+proptest! {
+    #[test]
+    fn no_bytes_break_a_decoder(
+        stored in proptest::collection::vec(any::<u8>(), 0..200),
+        magic in 0..3_usize,
+        len in 0..300_usize,
+    ) {
+        let magic = [&b""[..], &[0x28, 0xb5, 0x2f, 0xfd], &[0x1f, 0x8b, 8]][magic];
+        let stored = [magic, &stored].concat();
+        let mut decoder = Decoder::new();
+        let mut out = vec![0; len];
+        for codec in CODECS {
+            let _ = decoder.decode(codec, &stored, &mut out);
+            let _ = decoder.decode_prefix(codec, &stored, &mut out);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What encoders write, and that decoders read it back.
+
+use frame_codec::{CodecError, Compression, Decoder, Encoder};
+use image_model::{Blame, Codec, Fault};
+use proptest::prelude::*;
+
+/// Every compression that is built in, at its lowest, default and highest level.
+fn compressions() -> Vec<Compression> {
+    let mut all = vec!["none"];
+    if cfg!(feature = "lz4") {
+        all.push("lz4");
+    }
+    if cfg!(feature = "zstd") {
+        all.extend(["zstd:-7", "zstd", "zstd:19"]);
+    }
+    if cfg!(feature = "gzip") {
+        all.extend(["gzip:0", "gzip:1", "gzip", "gzip:9"]);
+    }
+    if cfg!(feature = "libdeflate") {
+        all.extend([
+            "libdeflate:0",
+            "libdeflate:1",
+            "libdeflate",
+            "libdeflate:12",
+        ]);
+    }
+    all.into_iter()
+        .map(|text| text.parse().expect("a compression"))
+        .collect()
+}
+
+fn encode_frame(encoder: &mut Encoder, plain: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::new();
+    encoder.encode_frame(plain, &mut stored).expect("encodes");
+    stored
+}
+
+/// Bytes that compress to about a third, as text does.
+fn text(len: usize) -> Vec<u8> {
+    let words = [&b"layer "[..], b"chunk ", b"frame ", b"blob\n", b"inode "];
+    let mut state = 1_u32;
+    let mut text = Vec::new();
+    while text.len() < len {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text.extend_from_slice(words[state as usize >> 16 & 3]);
+        text.push((state >> 24) as u8);
+    }
+    text.truncate(len);
+    text
+}
+
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        })
+        .collect()
+}
+
+#[test]
+fn frames_of_all_sizes_decode_to_what_was_encoded() {
+    for compression in compressions() {
+        let mut encoder = Encoder::new(compression).unwrap();
+        let mut decoder = Decoder::new();
+        for len in [0, 1, 2, 16, 4095, 4096, 4097, 65_534, 65_535, 1 << 20] {
+            for plain in [vec![0; len], text(len), noise(len)] {
+                let stored = encode_frame(&mut encoder, &plain);
+                let mut decoded = vec![0xaa; len];
+                decoder
+                    .decode(compression.codec(), &stored, &mut decoded)
+                    .unwrap();
+                assert_eq!(decoded, plain, "{compression}, {len} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_shrink_is_stored_as_it_is() {
+    for compression in compressions() {
+        let mut encoder = Encoder::new(compression).unwrap();
+        for plain in [vec![], b"a".to_vec(), noise(4096)] {
+            let mut stored = b"before".to_vec();
+            let codec = encoder.encode(&plain, &mut stored).unwrap();
+            assert_eq!(codec, Codec::None, "{compression}");
+            assert_eq!(stored, [b"before", &plain[..]].concat());
+        }
+    }
+}
+
+#[test]
+fn what_shrinks_is_appended_as_one_frame() {
+    for compression in compressions() {
+        let plain = text(4096);
+        let mut encoder = Encoder::new(compression).unwrap();
+        let frame = encode_frame(&mut encoder, &plain);
+        let mut stored = b"before".to_vec();
+        let codec = encoder.encode(&plain, &mut stored).unwrap();
+        if frame.len() < plain.len() {
+            assert_eq!(codec, compression.codec());
+            assert_eq!(stored, [b"before", &frame[..]].concat());
+        } else {
+            assert_eq!(codec, Codec::None);
+        }
+    }
+}
+
+#[test]
+fn a_frame_depends_on_nothing_before_it() {
+    for compression in compressions() {
+        let mut reused = Encoder::new(compression).unwrap();
+        for plain in [
+            text(100),
+            text(200_000),
+            text(100),
+            noise(70_000),
+            text(4096),
+            vec![],
+            vec![0; 1 << 20],
+            text(65_534),
+            text(65_535),
+        ] {
+            let fresh = encode_frame(&mut Encoder::new(compression).unwrap(), &plain);
+            let stored = encode_frame(&mut reused, &plain);
+            assert_eq!(stored, fresh, "{compression}, {} bytes", plain.len());
+        }
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd_frames_are_those_of_the_one_shot_function() {
+    for level in [-7, 0, 1, 3, 9, 19] {
+        let mut encoder = Encoder::new(Compression::Zstd { level }).unwrap();
+        for plain in [text(0), text(100), text(4097), text(300_000), noise(70_000)] {
+            let mut expected = Vec::with_capacity(plain.len() + 1024);
+            zstd::zstd_safe::compress(&mut expected, &plain, level).unwrap();
+            assert_eq!(encode_frame(&mut encoder, &plain), expected);
+            assert_eq!(
+                zstd::zstd_safe::get_frame_content_size(&expected).unwrap(),
+                Some(plain.len() as u64)
+            );
+        }
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd_level_0_is_level_3() {
+    let plain = text(100_000);
+    let [zero, three] = [0, 3].map(|level| {
+        encode_frame(
+            &mut Encoder::new(Compression::Zstd { level }).unwrap(),
+            &plain,
+        )
+    });
+    assert_eq!(zero, three);
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn gzip_headers_depend_on_the_level_alone() {
+    for compression in compressions() {
+        let (level, trailer) = match compression {
+            Compression::Gzip { level } | Compression::Libdeflate { level } => {
+                (level, [0xc2, 0x41, 0x24, 0x35, 3, 0, 0, 0])
+            }
+            _ => continue,
+        };
+        let xfl = match level {
+            1 => 4,
+            9 => 2,
+            _ => 0,
+        };
+        let stored = encode_frame(&mut Encoder::new(compression).unwrap(), b"abc");
+        assert_eq!(stored[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, xfl, 0xff]);
+        assert_eq!(stored[stored.len() - 8..], trailer, "{compression}");
+    }
+}
+
+#[test]
+fn levels_that_do_not_exist_are_refused() {
+    let mut cases = Vec::new();
+    if cfg!(feature = "zstd") {
+        cases.extend([("zstd:23", -131_072, 22), ("zstd:-131073", -131_072, 22)]);
+    }
+    if cfg!(feature = "gzip") {
+        cases.extend([("gzip:10", 0, 9), ("gzip:4294967295", 0, 9)]);
+    }
+    if cfg!(feature = "libdeflate") {
+        cases.extend([("libdeflate:13", 0, 12), ("libdeflate:4294967295", 0, 12)]);
+    }
+    for (text, min, max) in cases {
+        let compression = text.parse().unwrap();
+        let error = Encoder::new(compression).unwrap_err();
+        assert_eq!(
+            error,
+            CodecError::Level {
+                compression,
+                min,
+                max
+            }
+        );
+        assert_eq!(error.fault(), Fault::Misuse);
+    }
+}
+
+#[test]
+fn what_is_not_built_in_names_its_feature() {
+    for (built_in, text, codec, feature) in [
+        (cfg!(feature = "lz4"), "lz4", Codec::Lz4Block, "lz4"),
+        (cfg!(feature = "zstd"), "zstd", Codec::Zstd, "zstd"),
+        (cfg!(feature = "gzip"), "gzip", Codec::Gzip, "gzip"),
+        (
+            cfg!(feature = "libdeflate"),
+            "libdeflate",
+            Codec::Gzip,
+            "libdeflate",
+        ),
+    ] {
+        let encoder = Encoder::new(text.parse().unwrap());
+        if built_in {
+            assert_eq!(encoder.unwrap().compression().codec(), codec);
+        } else {
+            let error = encoder.unwrap_err();
+            assert_eq!(error, CodecError::Unsupported { codec, feature });
+            assert_eq!(error.fault(), Fault::Unsupported);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_come_back(
+        plains in proptest::collection::vec(
+            proptest::collection::vec(prop_oneof![Just(0_u8), 0..4_u8, any::<u8>()], 0..3000),
+            1..4,
+        ),
+    ) {
+        let mut decoder = Decoder::new();
+        for compression in compressions() {
+            let mut encoder = Encoder::new(compression).unwrap();
+            for plain in &plains {
+                let mut stored = Vec::new();
+                let codec = encoder.encode(plain, &mut stored).unwrap();
+                prop_assert!(stored.len() <= plain.len());
+                let mut decoded = vec![0xaa; plain.len()];
+                decoder.decode(codec, &stored, &mut decoded).unwrap();
+                prop_assert_eq!(&decoded, plain);
+            }
+        }
+    }
+}
