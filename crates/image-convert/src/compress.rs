@@ -1,0 +1,112 @@
+//! A stream as frames of equal plain length, compressed in parallel.
+
+use std::io::{self, Write};
+use std::mem;
+
+use frame_codec::{CodecError, Compression, Encoder};
+
+use crate::ConvertError;
+use crate::pipeline::{self, Stage};
+
+/// Plain bytes of a frame; the last one has fewer.
+const FRAME_LEN: usize = 1 << 20;
+
+struct Piece {
+    plain: Vec<u8>,
+    stored: Vec<u8>,
+}
+
+type Job = Result<Piece, CodecError>;
+
+/// Lets `body` write a stream, which goes to `out` compressed: a gzip member or zstd frame for
+/// every mebibyte, one empty one for an empty stream. The bytes do not depend on `threads`.
+pub(crate) fn compress<T>(
+    out: &mut dyn Write,
+    compression: Compression,
+    threads: usize,
+    body: impl FnOnce(&mut dyn Write) -> Result<T, ConvertError>,
+) -> Result<T, ConvertError> {
+    if compression == Compression::None {
+        return body(out);
+    }
+    let workers = (0..threads.max(1))
+        .map(|_| Encoder::new(compression).map(worker))
+        .collect::<Result<Vec<_>, _>>()?;
+    pipeline::run(workers, 2 * threads + 2, |stage| {
+        let mut frames = Frames {
+            out,
+            stage,
+            plain: Vec::with_capacity(FRAME_LEN),
+            spare: Vec::new(),
+            begun: false,
+        };
+        let value = body(&mut frames)?;
+        frames.finish().map_err(ConvertError::Write)?;
+        Ok(value)
+    })
+}
+
+fn worker(mut encoder: Encoder) -> impl FnMut(Piece) -> Job + Send {
+    move |mut piece| {
+        piece.stored.clear();
+        encoder.encode_frame(&piece.plain, &mut piece.stored)?;
+        Ok(piece)
+    }
+}
+
+struct Frames<'a, 's, W> {
+    out: &'a mut dyn Write,
+    stage: &'a mut Stage<'s, Piece, Job, W>,
+    plain: Vec<u8>,
+    spare: Vec<Piece>,
+    begun: bool,
+}
+
+impl<W: FnMut(Piece) -> Job> Frames<'_, '_, W> {
+    fn submit(&mut self) -> io::Result<()> {
+        self.begun = true;
+        let mut piece = self.spare.pop().unwrap_or_else(|| Piece {
+            plain: Vec::with_capacity(FRAME_LEN),
+            stored: Vec::new(),
+        });
+        mem::swap(&mut self.plain, &mut piece.plain);
+        self.plain.clear();
+        match self.stage.submit(piece) {
+            Some(done) => self.take(done),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, done: Job) -> io::Result<()> {
+        let piece = done.map_err(io::Error::other)?;
+        self.out.write_all(&piece.stored)?;
+        self.spare.push(piece);
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        if !self.plain.is_empty() || !self.begun {
+            self.submit()?;
+        }
+        while let Some(done) = self.stage.next() {
+            self.take(done)?;
+        }
+        self.out.flush()
+    }
+}
+
+impl<W: FnMut(Piece) -> Job> Write for Frames<'_, '_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = bytes.len().min(FRAME_LEN - self.plain.len());
+        self.plain.extend_from_slice(&bytes[..len]);
+        if self.plain.len() == FRAME_LEN {
+            self.submit()?;
+        }
+        Ok(len)
+    }
+
+    /// Does nothing: frames end where they are full.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! Work spread over threads, results in the order of submission.
+//!
+//! One thread, the caller's, makes jobs and takes results; `workers.len()` threads do the work in
+//! between. So neither the source nor the sink has to be [`Send`], and what the caller does with
+//! the results (deduplicating, placing, writing) happens in an order that no race can change:
+//! the output is the same at any number of threads.
+//!
+//! ```text
+//!           submit(job)   bounded by `depth`
+//! caller ───────────────► queue ──► worker 0 ─┐
+//!   ▲                        └────► worker 1 ─┤ one-shot channel per job,
+//!   └── results, oldest first ◄───────────────┘ queued in order
+//! ```
+//!
+//! A channel trip costs a few microseconds, so jobs should carry about a megabyte of work.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+type Outcome<R> = Result<R, Box<dyn Any + Send>>;
+type Ticket<J, R> = (J, SyncSender<Outcome<R>>);
+
+/// Where the caller hands in jobs and gets results back; made by [`run`].
+#[derive(Debug)]
+pub struct Stage<'a, J, R, W> {
+    lanes: Lanes<'a, J, R, W>,
+}
+
+#[derive(Debug)]
+enum Lanes<'a, J, R, W> {
+    /// One worker: the caller's thread does the work itself.
+    Inline { worker: W },
+    Threads {
+        jobs: SyncSender<Ticket<J, R>>,
+        pending: VecDeque<Receiver<Outcome<R>>>,
+        depth: usize,
+        stop: &'a AtomicBool,
+    },
+}
+
+/// Calls `body` with a [`Stage`] whose jobs are done by `workers`, each on a thread of its own; a
+/// single worker works on the caller's thread. At most `depth` jobs (but no fewer than there are
+/// workers) are under way at any time.
+///
+/// When `body` returns early, jobs that no worker has begun are dropped.
+///
+/// ```
+/// use image_convert::pipeline;
+/// let workers = vec![|n: u64| n * n; 3];
+/// let mut squares = Vec::new();
+/// pipeline::run(workers, 4, |stage| {
+///     for n in 0..10 {
+///         squares.extend(stage.submit(n));
+///     }
+///     while let Some(square) = stage.next() {
+///         squares.push(square);
+///     }
+/// });
+/// assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+/// ```
+///
+/// # Panics
+/// If a worker panics, with the worker's own payload; if `workers` is empty.
+pub fn run<J, R, W, T>(
+    mut workers: Vec<W>,
+    depth: usize,
+    body: impl FnOnce(&mut Stage<'_, J, R, W>) -> T,
+) -> T
+where
+    J: Send,
+    R: Send,
+    W: FnMut(J) -> R + Send,
+{
+    if workers.len() == 1 {
+        let worker = workers.remove(0);
+        return body(&mut Stage {
+            lanes: Lanes::Inline { worker },
+        });
+    }
+    assert!(!workers.is_empty(), "a pipeline needs a worker");
+    let depth = depth.max(workers.len());
+    // `jobs` never blocks: at most `depth` tickets exist.
+    let (jobs, queue) = sync_channel(depth);
+    let queue = Mutex::new(queue);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for worker in workers {
+            scope.spawn(|| serve(worker, &queue, &stop));
+        }
+        // Dropped before the scope waits for its threads, also when `body` panics: the closed
+        // queue ends the workers.
+        let mut stage = Stage {
+            lanes: Lanes::Threads {
+                jobs,
+                pending: VecDeque::with_capacity(depth),
+                depth,
+                stop: &stop,
+            },
+        };
+        body(&mut stage)
+    })
+}
+
+fn serve<J, R>(
+    mut worker: impl FnMut(J) -> R,
+    queue: &Mutex<Receiver<Ticket<J, R>>>,
+    stop: &AtomicBool,
+) {
+    loop {
+        // No worker panics while it holds the lock.
+        let ticket = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((job, answer)) = ticket else { return };
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker(job)));
+        let panicked = outcome.is_err();
+        // The caller may have stopped listening: it left early.
+        let _ = answer.send(outcome);
+        if panicked {
+            return;
+        }
+    }
+}
+
+impl<J, R, W: FnMut(J) -> R> Stage<'_, J, R, W> {
+    /// Hands in a job. Once enough jobs are under way, waits for the oldest and returns its result.
+    ///
+    /// # Panics
+    /// If the worker of the awaited job panicked, with its payload.
+    #[must_use = "the oldest result comes back here"]
+    pub fn submit(&mut self, job: J) -> Option<R> {
+        let full = match &mut self.lanes {
+            Lanes::Inline { worker } => return Some(worker(job)),
+            Lanes::Threads {
+                jobs,
+                pending,
+                depth,
+                ..
+            } => {
+                let (answer, result) = sync_channel(1);
+                pending.push_back(result);
+                // Fails only when every worker has panicked, which `next` then tells.
+                let _ = jobs.send((job, answer));
+                pending.len() >= *depth
+            }
+        };
+        if full { self.next() } else { None }
+    }
+
+    /// Waits for the oldest job under way and returns its result; `None` when there is none left.
+    ///
+    /// # Panics
+    /// If the worker of that job panicked, with its payload.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "jobs may follow after `None`"
+    )]
+    pub fn next(&mut self) -> Option<R> {
+        let Lanes::Threads { pending, .. } = &mut self.lanes else {
+            return None;
+        };
+        match pending.pop_front()?.recv() {
+            Ok(Ok(result)) => Some(result),
+            Ok(Err(payload)) => resume_unwind(payload),
+            Err(_) => panic!("all workers of the pipeline have ended"),
+        }
+    }
+}
+
+impl<J, R, W> Drop for Stage<'_, J, R, W> {
+    fn drop(&mut self) {
+        if let Lanes::Threads { stop, .. } = &self.lanes {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn drain<J, R, W: FnMut(J) -> R>(stage: &mut Stage<'_, J, R, W>, into: &mut Vec<R>) {
+        while let Some(result) = stage.next() {
+            into.push(result);
+        }
+    }
+
+    struct Counted<'a>(&'a AtomicUsize);
+
+    impl Counted<'_> {
+        fn pass(self) -> Self {
+            self
+        }
+    }
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn results_keep_the_order_of_jobs() {
+        for threads in [1, 2, 3, 8] {
+            let slow_first = |n: u64| {
+                std::thread::sleep(Duration::from_micros(500 - n * 5));
+                n
+            };
+            let results = run(vec![slow_first; threads], 4, |stage| {
+                let mut results = Vec::new();
+                for n in 0..100 {
+                    results.extend(stage.submit(n));
+                }
+                drain(stage, &mut results);
+                results
+            });
+            assert!(results.into_iter().eq(0..100), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn no_more_than_depth_jobs_are_under_way() {
+        let alive = AtomicUsize::new(0);
+        let peak = AtomicUsize::new(0);
+        run(vec![Counted::pass; 2], 5, |stage| {
+            for _ in 0..200 {
+                let now = alive.fetch_add(1, Ordering::SeqCst) + 1;
+                peak.fetch_max(now, Ordering::SeqCst);
+                drop(stage.submit(Counted(&alive)));
+            }
+            while stage.next().is_some() {}
+        });
+        assert_eq!(alive.load(Ordering::SeqCst), 0);
+        assert_eq!(peak.load(Ordering::SeqCst), 5);
+    }
+
+    #[test]
+    fn leaving_early_drops_what_has_not_begun() {
+        let begun = AtomicUsize::new(0);
+        let worker = |n: usize| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(20));
+            n
+        };
+        let first = run(vec![&worker; 2], 100, |stage| {
+            for n in 0..50 {
+                assert_eq!(stage.submit(n), None);
+            }
+            stage.next()
+        });
+        assert_eq!(first, Some(0));
+        assert!(begun.load(Ordering::SeqCst) <= 6, "{begun:?}");
+    }
+
+    #[test]
+    fn a_panic_of_a_worker_reaches_the_caller() {
+        for threads in [1, 2, 4] {
+            let worker = |n: u32| {
+                if n == 3 {
+                    resume_unwind(Box::new("worker three"));
+                }
+                n
+            };
+            let caught = catch_unwind(|| {
+                run(vec![worker; threads], 4, |stage| {
+                    let mut results = Vec::new();
+                    for n in 0..100 {
+                        results.extend(stage.submit(n));
+                    }
+                    drain(stage, &mut results);
+                });
+            });
+            let payload = caught.unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"worker three"));
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_caller_ends_the_workers() {
+        let caught = catch_unwind(|| {
+            run(vec![|n: u32| n; 2], 4, |stage| {
+                let _ = stage.submit(1);
+                resume_unwind(Box::new("caller"));
+            })
+        });
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"caller"));
+    }
+}

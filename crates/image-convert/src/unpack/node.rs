@@ -1,0 +1,326 @@
+//! One inode of an unpacked tree: made, filled, given its attributes.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use image_model::{
+    Attributes, Extent, FileKind, Image, ImageError, ImagePath, Ino, Progress, Timestamp, Xattrs,
+};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+use verify::{ExtentBytes, FrameSource, read_extent};
+
+use super::{Ownership, UnpackOptions};
+use crate::ConvertError;
+use crate::report::{Loss, LossKind, Report, XattrReason};
+
+/// Makes inodes and keeps count.
+pub(super) struct NodeWriter<'u> {
+    pub(super) image: &'u dyn Image,
+    pub(super) content: &'u mut dyn FrameSource,
+    pub(super) options: &'u UnpackOptions,
+    pub(super) progress: &'u mut dyn Progress,
+    /// Where the tree is to be, for messages.
+    pub(super) output: &'u Path,
+    pub(super) report: Report,
+}
+
+/// An inode of the image.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) path: &'a ImagePath,
+    pub(super) ino: Ino,
+    pub(super) attributes: &'a Attributes,
+}
+
+/// An inode that was made.
+#[derive(Clone, Copy)]
+enum Made<'a> {
+    Open(BorrowedFd<'a>),
+    Named {
+        directory: BorrowedFd<'a>,
+        name: &'a [u8],
+    },
+}
+
+impl NodeWriter<'_> {
+    /// Makes the inode `source`, which is no directory, as `name` in `directory`. Returns false if
+    /// it is a loss.
+    pub(super) fn make(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+        source: Source<'_>,
+    ) -> Result<bool, ConvertError> {
+        self.report.inodes += 1;
+        let kind = match source.attributes.kind {
+            FileKind::File => {
+                let file = create(directory, name)
+                    .map_err(|error| self.failed(source.path, "create the file", error))?;
+                self.fill(&file, source)?;
+                self.finish(Made::Open(file.as_fd()), source)?;
+                return Ok(true);
+            }
+            FileKind::Symlink => {
+                let target = self
+                    .image
+                    .symlink_target(source.ino)
+                    .map_err(|error| image_error(source.path, error))?;
+                rustix::fs::symlinkat(&*target, directory, name)
+                    .map_err(|error| self.failed(source.path, "create the symlink", error))?;
+                return self
+                    .finish(Made::Named { directory, name }, source)
+                    .map(|()| true);
+            }
+            FileKind::CharDevice => FileType::CharacterDevice,
+            FileKind::BlockDevice => FileType::BlockDevice,
+            FileKind::Fifo => FileType::Fifo,
+            FileKind::Socket => FileType::Socket,
+            FileKind::Directory => unreachable!("directories are made by the caller"),
+        };
+        let device = source.attributes.device;
+        let number = rustix::fs::makedev(device.major, device.minor);
+        let private = Mode::RUSR | Mode::WUSR;
+        match rustix::fs::mknodat(directory, name, kind, private, number) {
+            Ok(()) => self.finish(Made::Named { directory, name }, source)?,
+            Err(Errno::PERM) if kind != FileType::Fifo && kind != FileType::Socket => {
+                let reason = "the caller may not create devices";
+                self.lose(source.path, LossKind::Device { device, reason })?;
+                return Ok(false);
+            }
+            Err(error) => return Err(self.failed(source.path, "create the node", error)),
+        }
+        Ok(true)
+    }
+
+    /// Gives the directory `fd`, in which everything is there, its attributes.
+    pub(super) fn finish_directory(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        source: Source<'_>,
+    ) -> Result<(), ConvertError> {
+        self.report.inodes += 1;
+        self.finish(Made::Open(fd), source)
+    }
+
+    fn fill(&mut self, file: &File, source: Source<'_>) -> Result<(), ConvertError> {
+        let size = source.attributes.size;
+        file.set_len(size)
+            .map_err(|error| self.failed(source.path, "set the length of the file", error))?;
+        let mut result = Ok(());
+        self.image
+            .extents(source.ino, 0..size, &mut |extent| {
+                result = self.write(file, source.path, &extent);
+                match &result {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            })
+            .map_err(|error| image_error(source.path, error))?;
+        result
+    }
+
+    fn write(
+        &mut self,
+        file: &File,
+        path: &ImagePath,
+        extent: &Extent,
+    ) -> Result<(), ConvertError> {
+        let bytes = read_extent(self.content, extent).map_err(|source| ConvertError::Content {
+            path: path.clone(),
+            offset: extent.file_offset,
+            source,
+        })?;
+        if let ExtentBytes::Data(data) = bytes
+            && !is_zero(data)
+        {
+            file.write_all_at(data, extent.file_offset)
+                .map_err(|error| failed(self.output, path, "write the file", error))?;
+        }
+        self.report.content_bytes += extent.len;
+        self.progress.advance(self.report.content_bytes, None)?;
+        Ok(())
+    }
+
+    /// Owner, mode, extended attributes and time, in the order in which none undoes another.
+    fn finish(&mut self, made: Made<'_>, source: Source<'_>) -> Result<(), ConvertError> {
+        let Source {
+            path, attributes, ..
+        } = source;
+        let mut mode = attributes.mode;
+        match self.options.ownership {
+            Ownership::Image => made
+                .set_owner(attributes)
+                .map_err(|error| self.failed(path, "change the owner", error))?,
+            Ownership::Caller => mode &= 0o1777,
+        }
+        if attributes.kind != FileKind::Symlink {
+            made.set_mode(mode)
+                .map_err(|error| self.failed(path, "change the mode", error))?;
+        }
+        let xattrs = self
+            .image
+            .xattrs(source.ino)
+            .map_err(|error| image_error(path, error))?;
+        self.set_xattrs(made, path, &xattrs)?;
+        made.set_time(attributes.mtime)
+            .map_err(|error| self.failed(path, "set the time", error))
+    }
+
+    fn set_xattrs(
+        &mut self,
+        made: Made<'_>,
+        path: &ImagePath,
+        xattrs: &Xattrs,
+    ) -> Result<(), ConvertError> {
+        for xattr in xattrs {
+            let Err(errno) = made.set_xattr(&xattr.name, &xattr.value) else {
+                continue;
+            };
+            let reason = match errno {
+                Errno::PERM
+                | Errno::ACCESS
+                | Errno::NOTSUP
+                | Errno::INVAL
+                | Errno::RANGE
+                | Errno::TOOBIG => XattrReason::Refused {
+                    errno: errno.raw_os_error(),
+                },
+                _ => return Err(self.failed(path, "set an extended attribute", errno)),
+            };
+            let name = xattr.name.clone();
+            self.lose(path, LossKind::Xattr { name, reason })?;
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, path: &ImagePath, what: LossKind) -> Result<(), ConvertError> {
+        let loss = Loss {
+            path: path.clone(),
+            what,
+        };
+        self.report
+            .lose(loss, self.options.lossy, "this file system")
+    }
+
+    pub(super) fn failed(
+        &self,
+        path: &ImagePath,
+        action: &'static str,
+        source: impl Into<io::Error>,
+    ) -> ConvertError {
+        failed(self.output, path, action, source)
+    }
+}
+
+pub(super) fn failed(
+    output: &Path,
+    path: &ImagePath,
+    action: &'static str,
+    source: impl Into<io::Error>,
+) -> ConvertError {
+    ConvertError::Unpack {
+        path: path.clone(),
+        action,
+        output: output.to_owned(),
+        source: source.into(),
+    }
+}
+
+fn image_error(path: &ImagePath, source: ImageError) -> ConvertError {
+    ConvertError::Image {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+    Ok(fd.into())
+}
+
+fn is_zero(data: &[u8]) -> bool {
+    let (first, rest) = data.split_at(data.len().min(16));
+    // The comparison of the data with itself, shifted, runs at the speed of memcmp.
+    first.iter().all(|&b| b == 0) && data[..rest.len()] == *rest
+}
+
+impl Made<'_> {
+    fn set_owner(self, attributes: &Attributes) -> io::Result<()> {
+        let owner = Some(Uid::from_raw(attributes.uid));
+        let group = Some(Gid::from_raw(attributes.gid));
+        Ok(match self {
+            Self::Open(fd) => rustix::fs::fchown(fd, owner, group)?,
+            Self::Named { directory, name } => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::chownat(directory, name, owner, group, flags)?;
+            }
+        })
+    }
+
+    fn set_mode(self, mode: u16) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(mode.into());
+        Ok(match self {
+            Self::Open(fd) => rustix::fs::fchmod(fd, mode)?,
+            Self::Named { directory, name } => {
+                rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;
+            }
+        })
+    }
+
+    fn set_xattr(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        match self {
+            Self::Open(fd) => rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()),
+            Self::Named {
+                directory,
+                name: file,
+            } => {
+                // There is no such call below a directory, and a node must not be opened.
+                let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+                path.extend_from_slice(file);
+                rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())
+            }
+        }
+    }
+
+    fn set_time(self, mtime: Timestamp) -> io::Result<()> {
+        let time = Timespec {
+            tv_sec: mtime.seconds,
+            tv_nsec: mtime.nanoseconds.into(),
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        Ok(match self {
+            Self::Open(fd) => rustix::fs::futimens(fd, &times)?,
+            Self::Named { directory, name } => {
+                rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_zero;
+
+    #[test]
+    fn zeros_are_found_and_nothing_else() {
+        for len in [0, 1, 15, 16, 17, 4096] {
+            assert!(is_zero(&vec![0; len]));
+            for at in [0, len / 2, len.saturating_sub(1)] {
+                let mut data = vec![0; len];
+                if let Some(byte) = data.get_mut(at) {
+                    *byte = 1;
+                    assert!(!is_zero(&data), "{len} {at}");
+                }
+            }
+        }
+    }
+}
