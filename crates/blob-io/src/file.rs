@@ -68,6 +68,10 @@ impl ReadAt for LocalFile {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        if buf.is_empty() {
+            // The system call would not notice an offset beyond the end.
+            return check_range(offset, 0, self.len()?);
+        }
         self.read_exact_at(buf, offset).or_else(|source| {
             // Tell a blob that is too short from a file that cannot be read.
             check_range(offset, buf.len(), self.len()?)?;

@@ -5,7 +5,7 @@
 //!
 //! | reading | |
 //! |---|---|
-//! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], [`Mapped`] |
+//! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
 //! | [`coalesce()`] | many small ranges into few larger ones |
 //!

@@ -99,8 +99,8 @@ impl AtomicDir {
 }
 
 fn absent_or_empty(target: &Path) -> bool {
-    match fs::read_dir(target) {
-        Ok(mut entries) => entries.next().is_none(),
+    match fs::symlink_metadata(target) {
+        Ok(_) => fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none()),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
