@@ -155,6 +155,8 @@ fn hard_link_groups_have_their_least_path_as_bytes() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn ino_sets_are_sets(inos in prop::collection::vec(0u64..300, 0..100)) {
         let mut naive = std::collections::BTreeSet::new();

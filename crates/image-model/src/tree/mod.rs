@@ -4,11 +4,15 @@
 //! What a regular file's content is depends on the stage: [`Spans`] right after a source was read,
 //! [`ChunkRange`](crate::image::ChunkRange) once it is cut into stored chunks.
 
+mod spans;
+
 use std::collections::BTreeMap;
 
 use crate::metadata::{Device, FileKind, Metadata};
 use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
+
+pub use spans::{Span, Spans};
 
 /// Position of an inode in its tree's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,61 +110,6 @@ pub struct Inode<C> {
     pub metadata: Metadata,
     /// Kind and content.
     pub node: Node<C>,
-}
-
-/// Where a file's bytes lie in a source: data regions in file order, holes between them.
-///
-/// A plain file is one region; only sparse files have more.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Spans(Vec<Span>);
-
-/// A data region of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// First byte in the file.
-    pub file_offset: u64,
-    /// First byte in the source.
-    pub source_offset: u64,
-    /// Length in bytes; not 0.
-    pub len: u64,
-}
-
-impl Spans {
-    /// The whole content in one piece: `len` bytes from `source_offset`.
-    #[must_use]
-    pub fn contiguous(source_offset: u64, len: u64) -> Self {
-        let span = Span {
-            file_offset: 0,
-            source_offset,
-            len,
-        };
-        Self(if len == 0 { Vec::new() } else { vec![span] })
-    }
-
-    /// Data regions in file order that do not overlap; regions of length 0 are dropped. `None` if
-    /// they overlap, are out of order, or end beyond `u64`.
-    #[must_use]
-    pub fn sparse(spans: impl IntoIterator<Item = Span>) -> Option<Self> {
-        let mut list: Vec<Span> = Vec::new();
-        let mut end = 0u64;
-        for span in spans {
-            if span.file_offset < end {
-                return None;
-            }
-            end = span.file_offset.checked_add(span.len)?;
-            span.source_offset.checked_add(span.len)?;
-            if span.len > 0 {
-                list.push(span);
-            }
-        }
-        Some(Self(list))
-    }
-
-    /// The data regions in file order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Span] {
-        &self.0
-    }
 }
 
 /// A directory entry cannot be made or removed.
@@ -324,6 +273,63 @@ impl<C> Tree<C> {
         counts
     }
 
+    /// Drops the inodes that the root does not reach; the others keep their order. Returns where
+    /// each inode of the old table went.
+    pub fn drop_unreachable(&mut self) -> Vec<Option<InodeId>> {
+        let mut kept = 0;
+        let moved: Vec<Option<InodeId>> = (self.link_counts().into_iter())
+            .map(|names| {
+                let id = InodeId(kept);
+                kept += u32::from(names > 0);
+                (names > 0).then_some(id)
+            })
+            .collect();
+        let mut fate = moved.iter();
+        self.inodes
+            .retain(|_| fate.next().is_some_and(Option::is_some));
+        for child in self.names_mut() {
+            *child = moved[child.index()].expect("the root reaches it through a kept directory");
+        }
+        moved
+    }
+
+    /// Makes every name of an inode that is a key mean the value instead.
+    pub(crate) fn substitute(&mut self, inodes: &BTreeMap<InodeId, InodeId>) {
+        for child in self.names_mut() {
+            if let Some(&other) = inodes.get(child) {
+                *child = other;
+            }
+        }
+    }
+
+    /// Appends the table of `other`; returns the new id of its root, which nothing holds yet.
+    pub(crate) fn append(&mut self, mut other: Self) -> InodeId {
+        let base = u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes");
+        for child in other.names_mut() {
+            *child = InodeId(base.checked_add(child.0).expect("fewer than 2^32 inodes"));
+        }
+        self.inodes.append(&mut other.inodes);
+        InodeId(base)
+    }
+
+    /// Removes all entries of `id` and returns them; none if it is no directory.
+    pub(crate) fn take_entries(&mut self, id: InodeId) -> Directory {
+        match &mut self.inode_mut(id).node {
+            Node::Directory(entries) => std::mem::take(entries),
+            _ => Directory::new(),
+        }
+    }
+
+    fn names_mut(&mut self) -> impl Iterator<Item = &mut InodeId> {
+        self.inodes
+            .iter_mut()
+            .filter_map(|inode| match &mut inode.node {
+                Node::Directory(entries) => Some(entries),
+                _ => None,
+            })
+            .flat_map(Directory::values_mut)
+    }
+
     /// The same tree with every file's content turned into its next stage.
     ///
     /// # Errors
@@ -379,20 +385,5 @@ mod tests {
                 kind: FileKind::Fifo
             })
         );
-    }
-
-    #[test]
-    fn spans_must_not_overlap() {
-        let span = |file_offset, len| Span {
-            file_offset,
-            source_offset: 0,
-            len,
-        };
-        assert_eq!(
-            Spans::sparse([span(0, 4), span(8, 0), span(8, 2)]).map(|s| s.as_slice().len()),
-            Some(2)
-        );
-        assert_eq!(Spans::sparse([span(0, 4), span(3, 2)]), None);
-        assert_eq!(Spans::sparse([span(u64::MAX, 2)]), None);
     }
 }

@@ -1,1 +1,0 @@
-//! Building a tree out of a layer's entries; laying one layer over another.

@@ -1,0 +1,267 @@
+//! Making a layer out of its entries.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::route::{Obstacle, find, make_way};
+use super::{Layer, LayerError, LayerOptions, Whiteout, path_of};
+use crate::metadata::{FileKind, Metadata};
+use crate::name::NameRef;
+use crate::path::ImagePath;
+use crate::tree::{InodeId, Node, Tree};
+
+/// Takes the entries of one layer in their order.
+///
+/// * Of several entries with one path the last one counts. A directory after a directory replaces
+///   its attributes and keeps what lies in it; everything else replaces what was there, with all
+///   that lies below.
+/// * Directories on the way to an entry that the layer does not describe are implied
+///   ([`Metadata::implied_directory`]); their own entry may come later.
+/// * A hard link shares the inode that its target names at that moment, or, if it names none yet,
+///   the one that it names in the end. Its own attributes do not count.
+/// * Whiteouts are kept as the files that they are; they take effect in [`Layer::apply_to`].
+#[derive(Debug)]
+pub struct LayerBuilder<C> {
+    layer: Layer<C>,
+    /// Whether inodes were replaced, and are in the table without a name.
+    replaced: bool,
+}
+
+impl<C> LayerBuilder<C> {
+    /// A layer without entries: an implied root directory.
+    #[must_use]
+    pub fn new(options: LayerOptions) -> Self {
+        Self {
+            layer: Layer {
+                options,
+                tree: Tree::new(Metadata::implied_directory()),
+                implied: HashSet::from([InodeId::ROOT]),
+                links: BTreeMap::new(),
+            },
+            replaced: false,
+        }
+    }
+
+    /// Adds an entry that is no hard link. For a directory give [`Node::empty_directory`]: its
+    /// entries come by themselves.
+    ///
+    /// # Errors
+    /// [`LayerError`] with the path if the entry has no place in the layer. The layer may have
+    /// got implied directories on the way to it.
+    pub fn add(
+        &mut self,
+        path: &ImagePath,
+        metadata: Metadata,
+        node: Node<C>,
+    ) -> Result<(), LayerError> {
+        let kind = node.kind();
+        let mut components = path.components();
+        let Some(name) = components.next_back() else {
+            return match kind {
+                FileKind::Directory => {
+                    self.describe(InodeId::ROOT, metadata);
+                    Ok(())
+                }
+                kind => Err(LayerError::RootNotDirectory { kind }),
+            };
+        };
+        self.check_whiteout(path, name, kind)?;
+        let directory = self.directory(path, components)?;
+        match self.layer.tree.lookup(directory, name) {
+            Some(old) if kind == FileKind::Directory && self.is_directory(old) => {
+                self.describe(old, metadata);
+            }
+            _ => {
+                let node = match node {
+                    Node::Directory(_) => Node::empty_directory(),
+                    other => other,
+                };
+                let inode = self.create(path, metadata, node)?;
+                self.put(directory, name, inode);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a hard link at `path` to what `target` names.
+    ///
+    /// # Errors
+    /// [`LayerError`] with the path if the link has no place in the layer, if its target is a
+    /// directory, itself, or lies below it. The layer may have got implied directories on the way.
+    pub fn link(&mut self, path: &ImagePath, target: &ImagePath) -> Result<(), LayerError> {
+        let mut components = path.components();
+        let Some(name) = components.next_back() else {
+            let kind = FileKind::File;
+            return Err(LayerError::RootNotDirectory { kind });
+        };
+        self.check_whiteout(path, name, FileKind::File)?;
+        let below = target.as_bytes().strip_prefix(path.as_bytes());
+        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
+            return Err(LayerError::LinkLoop {
+                path: path.clone(),
+                target: target.clone(),
+            });
+        }
+        let known = find(&self.layer.tree, target, self.layer.options.lenient);
+        if known.is_some_and(|inode| self.is_directory(inode)) {
+            return Err(LayerError::LinkToDirectory {
+                path: path.clone(),
+                target: target.clone(),
+            });
+        }
+        let directory = self.directory(path, components)?;
+        let inode = match known {
+            Some(inode) => inode,
+            None => {
+                let placeholder = self.create(path, Metadata::default(), Node::Fifo)?;
+                self.layer.links.insert(placeholder, target.clone());
+                placeholder
+            }
+        };
+        self.put(directory, name, inode);
+        Ok(())
+    }
+
+    /// The layer, with hard links bound to targets that came after them.
+    ///
+    /// # Errors
+    /// [`LayerError::LinkToDirectory`] and [`LayerError::LinkLoop`] for such links.
+    pub fn finish(mut self) -> Result<Layer<C>, LayerError> {
+        if !self.layer.links.is_empty() {
+            self.bind_links()?;
+        }
+        let mut layer = self.layer;
+        if self.replaced {
+            let kept = layer.tree.drop_unreachable();
+            let moved = |id: InodeId| kept[id.index()];
+            layer.implied = layer.implied.into_iter().filter_map(moved).collect();
+            layer.links = (layer.links.into_iter())
+                .filter_map(|(id, target)| Some((moved(id)?, target)))
+                .collect();
+        }
+        Ok(layer)
+    }
+
+    fn check_whiteout(
+        &self,
+        path: &ImagePath,
+        name: NameRef<'_>,
+        kind: FileKind,
+    ) -> Result<(), LayerError> {
+        if path
+            .components()
+            .any(|c| c.as_bytes() == super::WHITEOUT_PREFIX)
+        {
+            return Err(LayerError::EmptyWhiteout { path: path.clone() });
+        }
+        let hides = matches!(
+            Whiteout::of(name.as_bytes()),
+            Some(Whiteout::Name(_) | Whiteout::Opaque)
+        );
+        if hides && kind == FileKind::Directory && !self.layer.options.lenient {
+            return Err(LayerError::WhiteoutDirectory { path: path.clone() });
+        }
+        Ok(())
+    }
+
+    /// The directory that `components`, the parents of `path`, lead to; made where it is missing.
+    fn directory<'p>(
+        &mut self,
+        path: &'p ImagePath,
+        components: impl Iterator<Item = NameRef<'p>>,
+    ) -> Result<InodeId, LayerError> {
+        let Layer {
+            options,
+            tree,
+            implied,
+            ..
+        } = &mut self.layer;
+        let made = |directory| {
+            implied.insert(directory);
+        };
+        make_way(tree, components, options, made).map_err(|obstacle| {
+            obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
+        })
+    }
+
+    /// Binds each placeholder to the inode that its target names now. What names nothing stays.
+    fn bind_links(&mut self) -> Result<(), LayerError> {
+        let Layer {
+            options,
+            tree,
+            links,
+            ..
+        } = &mut self.layer;
+        let names = tree.link_counts();
+        links.retain(|link, _| names[link.index()] > 0);
+        let mut bound = BTreeMap::new();
+        for &link in links.keys() {
+            let mut chain = BTreeSet::new();
+            let mut at = link;
+            while let Some(target) = links.get(&at) {
+                if let Some(&end) = bound.get(&at) {
+                    at = end;
+                    continue;
+                }
+                if !chain.insert(at) {
+                    return Err(LayerError::LinkLoop {
+                        path: path_of(tree, at),
+                        target: target.clone(),
+                    });
+                }
+                match find(tree, target, options.lenient) {
+                    None => break,
+                    Some(found) if tree.directory(found).is_some() => {
+                        return Err(LayerError::LinkToDirectory {
+                            path: path_of(tree, at),
+                            target: target.clone(),
+                        });
+                    }
+                    Some(found) => at = found,
+                }
+            }
+            chain.remove(&at);
+            bound.extend(chain.into_iter().map(|link| (link, at)));
+        }
+        links.retain(|link, _| !bound.contains_key(link));
+        self.replaced |= !bound.is_empty();
+        tree.substitute(&bound);
+        Ok(())
+    }
+
+    fn describe(&mut self, directory: InodeId, metadata: Metadata) {
+        self.layer.tree.inode_mut(directory).metadata = metadata;
+        self.layer.implied.remove(&directory);
+    }
+
+    fn create(
+        &mut self,
+        path: &ImagePath,
+        metadata: Metadata,
+        node: Node<C>,
+    ) -> Result<InodeId, LayerError> {
+        let Layer { options, tree, .. } = &mut self.layer;
+        if tree.len() >= options.limits.max_inodes as usize {
+            let kind = |inode: InodeId| tree.inode(inode).node.kind();
+            return Err(Obstacle::TooManyInodes.for_entry(path, options, kind));
+        }
+        Ok(tree.add(metadata, node))
+    }
+
+    fn put(&mut self, directory: InodeId, name: NameRef<'_>, inode: InodeId) {
+        let old = self.layer.tree.link(directory, name.to_name(), inode);
+        self.replaced |= old.expect("the route ended in a directory").is_some();
+    }
+
+    fn is_directory(&self, inode: InodeId) -> bool {
+        self.layer.tree.directory(inode).is_some()
+    }
+
+    /// A placeholder stands for a file.
+    fn kind(&self, inode: InodeId) -> FileKind {
+        if self.layer.links.contains_key(&inode) {
+            FileKind::File
+        } else {
+            self.layer.tree.inode(inode).node.kind()
+        }
+    }
+}

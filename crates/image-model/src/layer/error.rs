@@ -1,0 +1,115 @@
+//! Why a layer cannot be read or applied.
+
+use crate::error::{Blame, Fault};
+use crate::metadata::FileKind;
+use crate::path::ImagePath;
+
+/// An entry that has no place in a layer, or a layer that has none on those below.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// The root is something else than a directory.
+    #[error("the root of the layer is a {kind}, not a directory")]
+    RootNotDirectory {
+        /// What the layer calls it; a hard link counts as a file.
+        kind: FileKind,
+    },
+    /// A whiteout that names nothing: a component of the path is `.wh.` alone.
+    #[error("{path}: a whiteout must name what it hides")]
+    EmptyWhiteout {
+        /// The entry.
+        path: ImagePath,
+    },
+    /// A directory with the name of a whiteout, which some readers take for one and some not.
+    #[error("{path}: a whiteout must not be a directory")]
+    WhiteoutDirectory {
+        /// The entry.
+        path: ImagePath,
+    },
+    /// An entry lies below something that is no directory.
+    #[error("{path}: lies below a {kind}")]
+    BelowNonDirectory {
+        /// The entry.
+        path: ImagePath,
+        /// What it lies below.
+        kind: FileKind,
+    },
+    /// Too many symbolic links lead to the directory of an entry.
+    #[error("{path}: more than {limit} symbolic links lead there")]
+    TooManySymlinks {
+        /// The entry.
+        path: ImagePath,
+        /// Links that are followed at most.
+        limit: u32,
+    },
+    /// A hard link to a directory.
+    #[error("{path}: hard link to the directory {target}")]
+    LinkToDirectory {
+        /// The link.
+        path: ImagePath,
+        /// Its target.
+        target: ImagePath,
+    },
+    /// A hard link that leads to itself, alone or through others, or into what it replaces.
+    #[error("{path}: the hard link to {target} leads back to itself")]
+    LinkLoop {
+        /// The link.
+        path: ImagePath,
+        /// Its target.
+        target: ImagePath,
+    },
+    /// A hard link whose target is not in the layer, where lower layers do not count.
+    #[error("{path}: hard link to {target}, which this layer does not hold")]
+    TargetOutsideLayer {
+        /// The link.
+        path: ImagePath,
+        /// Its target.
+        target: ImagePath,
+    },
+    /// A hard link whose target is in no layer.
+    #[error("{path}: hard link to {target}, which does not exist")]
+    MissingTarget {
+        /// The link.
+        path: ImagePath,
+        /// Its target.
+        target: ImagePath,
+    },
+    /// Too many inodes.
+    #[error("{path}: more than {limit} inodes")]
+    TooManyInodes {
+        /// The entry that is too much.
+        path: ImagePath,
+        /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
+        limit: u32,
+    },
+    /// Directories nested too deep.
+    #[error("{path}: directories are nested more than {limit} deep")]
+    TooDeep {
+        /// The entry.
+        path: ImagePath,
+        /// The bound, [`Limits::max_depth`](crate::Limits::max_depth).
+        limit: u32,
+    },
+}
+
+impl Blame for LayerError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::TargetOutsideLayer { .. } => Fault::Unsupported,
+            Self::WhiteoutDirectory { .. }
+            | Self::BelowNonDirectory {
+                kind: FileKind::Symlink,
+                ..
+            }
+            | Self::TooManyInodes { .. }
+            | Self::TooDeep { .. } => Fault::Limit,
+            Self::RootNotDirectory { .. }
+            | Self::EmptyWhiteout { .. }
+            | Self::BelowNonDirectory { .. }
+            | Self::TooManySymlinks { .. }
+            | Self::LinkToDirectory { .. }
+            | Self::LinkLoop { .. }
+            | Self::MissingTarget { .. } => Fault::Corrupt,
+        }
+    }
+}

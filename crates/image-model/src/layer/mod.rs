@@ -1,0 +1,128 @@
+//! Building a tree out of a layer's entries; laying one layer over another.
+//!
+//! A [`LayerBuilder`] takes the entries of one layer in their order and makes a [`Layer`]. That
+//! becomes a [`Tree`] by itself ([`Layer::into_tree`]), or is laid over the tree of the layers
+//! below it ([`Layer::apply_to`]); an image is the fold of its layers over an empty tree.
+//!
+//! ```
+//! use image_model::layer::{LayerBuilder, LayerOptions};
+//! use image_model::{ImagePath, Metadata, Node, Tree};
+//!
+//! let path = |text: &str| ImagePath::clean(text.as_bytes());
+//! let mut lower = LayerBuilder::new(LayerOptions::default());
+//! lower.add(&path("etc/passwd")?, Metadata::default(), Node::File { size: 0, content: () })?;
+//! let mut upper = LayerBuilder::new(LayerOptions::default());
+//! upper.add(&path("etc/.wh.passwd")?, Metadata::default(), Node::File { size: 0, content: () })?;
+//! upper.add(&path("etc/motd")?, Metadata::default(), Node::File { size: 5, content: () })?;
+//!
+//! let empty = Tree::new(Metadata::implied_directory());
+//! let image = upper.finish()?.apply_to(lower.finish()?.apply_to(empty)?)?;
+//! assert_eq!(image.resolve(b"/etc/passwd"), None);
+//! assert!(image.resolve(b"/etc/motd").is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+mod error;
+mod overlay;
+mod route;
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::limits::Limits;
+use crate::path::ImagePath;
+use crate::tree::{InodeId, Tree};
+
+pub use builder::LayerBuilder;
+pub use error::LayerError;
+
+/// What a name begins with that hides another one in the layers below.
+pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
+
+/// The name that hides everything that the layers below have in its directory.
+pub const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
+
+/// What a [`.wh.` name](WHITEOUT_PREFIX) means in its directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whiteout<'a> {
+    /// Hides this name of the layers below.
+    Name(&'a [u8]),
+    /// Hides every name of the layers below: [`OPAQUE_MARKER`].
+    Opaque,
+    /// Hides nothing, but is no file of the image either: what AUFS kept for itself (all other
+    /// names that begin with `.wh..wh.`), and `.wh.` alone.
+    Leftover,
+}
+
+impl<'a> Whiteout<'a> {
+    /// What `name` means; `None` if it is the name of a file.
+    ///
+    /// Only names of what is no directory take effect. A directory with such a name is invalid;
+    /// it and what lies below it are hidden.
+    #[must_use]
+    pub fn of(name: &'a [u8]) -> Option<Self> {
+        let hidden = name.strip_prefix(WHITEOUT_PREFIX)?;
+        Some(if name == OPAQUE_MARKER {
+            Self::Opaque
+        } else if hidden.is_empty() || hidden.starts_with(WHITEOUT_PREFIX) {
+            Self::Leftover
+        } else {
+            Self::Name(hidden)
+        })
+    }
+}
+
+/// How a layer is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayerOptions {
+    /// Accept what readers disagree on, and read it as containerd does: an entry below a symbolic
+    /// link lands where the link leads, inside the root (at most 40 links are followed). What
+    /// containerd refuses too, an entry below any other kind of file, stays refused.
+    pub lenient: bool,
+    /// Bounds on inodes and depth.
+    pub limits: Limits,
+}
+
+/// One layer: its entries as a tree, whiteouts being ordinary files in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer<C> {
+    options: LayerOptions,
+    tree: Tree<C>,
+    /// Directories that the layer implies but does not describe.
+    implied: HashSet<InodeId>,
+    /// Placeholders in the tree for hard links whose target the layer does not hold.
+    links: BTreeMap<InodeId, ImagePath>,
+}
+
+impl<C> Layer<C> {
+    /// The layer by itself. Whiteouts stay what they are in the layer: files.
+    ///
+    /// # Errors
+    /// [`LayerError::TargetOutsideLayer`] if a hard link leads into a lower layer.
+    pub fn into_tree(self) -> Result<Tree<C>, LayerError> {
+        match self.links.into_iter().next() {
+            None => Ok(self.tree),
+            Some((link, target)) => Err(LayerError::TargetOutsideLayer {
+                path: path_of(&self.tree, link),
+                target,
+            }),
+        }
+    }
+}
+
+/// The first path of `inode` in a walk, for error messages.
+fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
+    let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
+    while let Some((path, at)) = pending.pop() {
+        if at == inode {
+            return path;
+        }
+        let entries = tree.directory(at).into_iter().flat_map(|d| d.iter().rev());
+        for (name, &child) in entries {
+            if child == inode || tree.directory(child).is_some() {
+                pending.push((path.join(name.as_ref()), child));
+            }
+        }
+    }
+    ImagePath::root()
+}

@@ -1,0 +1,204 @@
+//! Laying a layer over the tree of the layers below it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+
+use super::route::{find, make_way};
+use super::{Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of};
+use crate::name::NameRef;
+use crate::path::ImagePath;
+use crate::tree::{Directory, InodeId, Node, Tree};
+
+impl<C> Layer<C> {
+    /// The tree of `lower` with this layer over it, as the OCI image specification says.
+    ///
+    /// * Whiteouts hide what `lower` has, never what the layer itself has, whatever their order;
+    ///   no `.wh.` name is left. They do so before anything else of the layer takes effect.
+    /// * A directory over a directory replaces its attributes, unless the layer only implies it,
+    ///   and keeps what lies in it. Everything else replaces what was there.
+    /// * A hard link whose target the layer does not hold shares the inode that `lower` has there,
+    ///   also where the layer hides or replaces that name.
+    /// * An entry below a symbolic link of `lower` is refused, or, in
+    ///   [lenient](super::LayerOptions::lenient) mode, lands where the link leads.
+    ///
+    /// # Errors
+    /// [`LayerError`] with the path of what has no place on `lower`.
+    pub fn apply_to(self, lower: Tree<C>) -> Result<Tree<C>, LayerError> {
+        let targets = self.links_into(&lower)?;
+        let limit = self.options.limits.max_inodes;
+        if lower.len() + self.tree.len() > limit as usize {
+            let path = ImagePath::root();
+            return Err(LayerError::TooManyInodes { path, limit });
+        }
+        let mut tree = lower;
+        let upper = Upper {
+            root: tree.append(self.tree),
+            options: self.options,
+            implied: self.implied,
+            targets,
+        };
+        upper.merge(&mut tree)?;
+        tree.drop_unreachable();
+        Ok(tree)
+    }
+
+    /// What the hard links mean whose target the layer does not hold.
+    fn links_into(&self, lower: &Tree<C>) -> Result<BTreeMap<InodeId, InodeId>, LayerError> {
+        let mut targets = BTreeMap::new();
+        for (&link, target) in &self.links {
+            let found = find(lower, target, self.options.lenient);
+            let Some(inode) = found.filter(|&inode| lower.directory(inode).is_none()) else {
+                let (path, target) = (path_of(&self.tree, link), target.clone());
+                return Err(match found {
+                    None => LayerError::MissingTarget { path, target },
+                    Some(_) => LayerError::LinkToDirectory { path, target },
+                });
+            };
+            targets.insert(link, inode);
+        }
+        Ok(targets)
+    }
+}
+
+/// The layer while it is merged: its inodes lie in the tree's table from `root` on.
+struct Upper {
+    root: InodeId,
+    options: LayerOptions,
+    /// Ids in the layer's own table.
+    implied: HashSet<InodeId>,
+    /// Ids in the layer's own table, and what they mean in the lower tree.
+    targets: BTreeMap<InodeId, InodeId>,
+}
+
+/// A directory of the layer whose entries are to be put into a directory of the tree.
+struct Pending {
+    path: ImagePath,
+    entries: Directory,
+    into: InodeId,
+}
+
+impl Upper {
+    fn merge<C>(&self, tree: &mut Tree<C>) -> Result<(), LayerError> {
+        let mut pending = Vec::new();
+        let root = self.join(tree, self.root, InodeId::ROOT, ImagePath::root());
+        pending.push(root);
+        while let Some(Pending {
+            path,
+            entries,
+            into,
+        }) = pending.pop()
+        {
+            self.hide(tree, &entries, into);
+            for (name, inode) in entries {
+                if Whiteout::of(name.as_bytes()).is_some() {
+                    continue;
+                }
+                if tree.directory(inode).is_none() {
+                    let inode = self.bound(inode);
+                    link(tree, into, name.as_ref(), inode);
+                    continue;
+                }
+                let path = path.join(name.as_ref());
+                let old = tree.lookup(into, name.as_ref());
+                let onto = match old {
+                    Some(old) if tree.directory(old).is_some() => old,
+                    Some(old) if self.is_implied(inode) => self.follow(tree, &path, old)?,
+                    _ => {
+                        link(tree, into, name.as_ref(), inode);
+                        inode
+                    }
+                };
+                pending.push(self.join(tree, inode, onto, path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives `onto` the attributes of the layer's directory `upper`, and makes its entries pending.
+    fn join<C>(
+        &self,
+        tree: &mut Tree<C>,
+        upper: InodeId,
+        onto: InodeId,
+        path: ImagePath,
+    ) -> Pending {
+        if upper != onto && !self.is_implied(upper) {
+            tree.inode_mut(onto).metadata = std::mem::take(&mut tree.inode_mut(upper).metadata);
+        }
+        Pending {
+            path,
+            entries: tree.take_entries(upper),
+            into: onto,
+        }
+    }
+
+    /// Removes from `directory` what the lower layers have and whiteouts among `entries` hide.
+    fn hide<C>(&self, tree: &mut Tree<C>, entries: &Directory, directory: InodeId) {
+        let is_file = |inode: InodeId| tree.directory(inode).is_none();
+        let opaque = entries.get(OPAQUE_MARKER).copied().is_some_and(is_file);
+        let from = (Bound::Included(WHITEOUT_PREFIX), Bound::Unbounded);
+        let hidden: Vec<&[u8]> = entries
+            .range::<[u8], _>(from)
+            .map_while(|(name, &inode)| Some((Whiteout::of(name.as_bytes())?, inode)))
+            .filter_map(|(whiteout, inode)| match whiteout {
+                Whiteout::Name(name) if is_file(inode) => Some(name),
+                _ => None,
+            })
+            .collect();
+        let mut below = tree.take_entries(directory);
+        if opaque {
+            below.retain(|_, &mut inode| self.owns(inode));
+        }
+        for name in hidden {
+            if below.get(name).is_some_and(|&inode| !self.owns(inode)) {
+                below.remove(name);
+            }
+        }
+        tree.inode_mut(directory).node = Node::Directory(below);
+    }
+
+    /// The directory that an implied directory of the layer at `path` means, where the lower
+    /// layers have `blocking`.
+    fn follow<C>(
+        &self,
+        tree: &mut Tree<C>,
+        path: &ImagePath,
+        blocking: InodeId,
+    ) -> Result<InodeId, LayerError> {
+        let kind = |tree: &Tree<C>, inode: InodeId| tree.inode(inode).node.kind();
+        if !self.options.lenient {
+            return Err(LayerError::BelowNonDirectory {
+                path: path.clone(),
+                kind: kind(tree, blocking),
+            });
+        }
+        make_way(tree, path.components(), &self.options, |_| {})
+            .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
+    }
+
+    /// Whether the layer, not a lower one, brought `inode`.
+    fn owns(&self, inode: InodeId) -> bool {
+        inode >= self.root
+    }
+
+    /// The id in the layer's own table.
+    fn own(&self, inode: InodeId) -> Option<InodeId> {
+        let index = inode.index().checked_sub(self.root.index())?;
+        u32::try_from(index).ok().map(InodeId::new)
+    }
+
+    fn is_implied(&self, inode: InodeId) -> bool {
+        self.own(inode)
+            .is_some_and(|own| self.implied.contains(&own))
+    }
+
+    fn bound(&self, inode: InodeId) -> InodeId {
+        let target = self.own(inode).and_then(|own| self.targets.get(&own));
+        target.copied().unwrap_or(inode)
+    }
+}
+
+fn link<C>(tree: &mut Tree<C>, directory: InodeId, name: NameRef<'_>, inode: InodeId) {
+    let linked = tree.link(directory, name.to_name(), inode);
+    linked.expect("only directories are merged into");
+}
