@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Cutting content into chunks, and finding chunks that are stored already.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`chunker`] | where a file's content is cut, however it arrives |
+//! | [`table`] | which chunk has this digest: one lookup for each chunk of a conversion |
+//! | [`policy`] | what to do with a chunk: reuse, store, or leave a hole |
+//!
+//! The crate knows digests and lengths; codecs, blobs and paths are not its business.
+//!
+//! ```
+//! use std::num::NonZeroU32;
+//! use chunk_dedup::{Chunker, FixedSize};
+//!
+//! let mut chunker = FixedSize::new(NonZeroU32::new(4).expect("not 0"));
+//! assert_eq!(chunker.feed(b"abc"), None);
+//! assert_eq!(chunker.feed(b"defgh"), Some(1)); // "abc" + "d"
+//! assert_eq!(chunker.feed(b"efgh"), Some(4));
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod chunker;
+pub mod policy;
+pub mod table;
+
+pub use chunker::{Chunker, FixedSize};
+pub use policy::{Candidate, Decision, Policy, is_zero};
+pub use table::ChunkTable;
