@@ -1,1 +1,66 @@
-//! Placeholder.
+//! OCI layer tars, lossless: members to entries and back, over plain, gzip and zstd streams.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`layer`] | [`LayerStream`]: the tar bytes of a layer, whatever its compression |
+//! | [`read`] | [`TarReader`]: the members of a tar, one pass, payloads read by the caller |
+//! | [`entry`] | [`Entry`]: one member, its raw header bytes and what they mean |
+//! | [`member`] | [`Member`]: what an entry does to a file tree |
+//! | [`write`] | [`TarWriter`]: entries back to the same bytes, or new members from the model |
+//! | [`block`], [`pax`], [`sparse`] | the structures on the tape, one each |
+//! | [`error`] | [`TarError`]: what is wrong and at which byte; [`Refusal`]: what strict reading refuses |
+//!
+//! # Whose reading
+//!
+//! Tar readers disagree, and what one of them skips another unpacks. The default is *strict*: what
+//! GNU tar, Go's `archive/tar` (and with it containerd, Docker, the stargz tools) and Python's
+//! `tarfile` do not read alike is refused with a [`Refusal`] and its offset. With
+//! [`Options::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
+//! machine over the field layout of `tar-core`; [`read`] says why.
+//!
+//! # Lossless
+//!
+//! A tar is cut into segments: the raw bytes in front of each payload ([`Entry::raw`]), the
+//! payloads, and the trailer. Written one after the other they are the tar again, so that the
+//! digest of a layer survives a way through entries.
+//!
+//! ```
+//! use image_model::{Limits, Metadata, Node, ImagePath};
+//! use tar_stream::{LayerStream, Options, TarReader, TarWriter};
+//! use std::io::Write;
+//!
+//! let mut tar = TarWriter::new(Vec::new());
+//! let file = Node::File { size: 5, content: () };
+//! tar.append(&ImagePath::clean(b"etc/motd")?, &Metadata::default(), &file)?;
+//! tar.write_all(b"hello")?;
+//! let bytes = tar.finish()?;
+//!
+//! let limits = Limits::default();
+//! let layer = LayerStream::open(&bytes[..], &limits)?;
+//! let mut reader = TarReader::new(layer, Options::default());
+//! while let Some(entry) = reader.next_entry()? {
+//!     assert_eq!(entry.path, b"etc/motd");
+//!     let mut content = vec![0; entry.payload_len as usize];
+//!     reader.read_payload_exact(&mut content)?;
+//!     assert_eq!(content, b"hello");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod entry;
+pub mod error;
+pub mod layer;
+pub mod member;
+pub mod pax;
+pub mod read;
+pub mod sparse;
+pub mod write;
+
+pub use entry::{Entry, EntryKind};
+pub use error::{Refusal, TarError};
+pub use layer::{Compression, LayerError, LayerStream};
+pub use member::{Member, MemberError, MemberFault};
+pub use read::{Options, TarReader};
+pub use write::{TarWriter, WriteError};

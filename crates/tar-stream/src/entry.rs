@@ -1,0 +1,126 @@
+//! Tar members as they are on the tape.
+
+use image_model::tree::Spans;
+use image_model::{Timestamp, Xattrs};
+
+/// One member of a tar, its extension headers applied.
+///
+/// Names, owners and device numbers are as the tar has them; [`Entry::into_member`] checks them
+/// and says what the entry does to a file tree.
+///
+/// Offsets are bytes from the start of the tar stream:
+///
+/// ```text
+/// | padding of the member before | extension headers, header block, sparse map | payload | ...
+/// |<------------------------- raw ------------------------------------------->|
+///                                ^ offset                     payload_offset ^
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// First byte of its first header block, extension headers included.
+    pub offset: u64,
+    /// First byte of its own header block.
+    pub header_offset: u64,
+    /// Name, not cleaned.
+    pub path: Vec<u8>,
+    /// Target of a hard or symbolic link, verbatim; whatever the header holds for other kinds.
+    pub link_target: Vec<u8>,
+    /// Kind of member.
+    pub kind: EntryKind,
+    /// Low 12 bits of the mode.
+    pub mode: u16,
+    /// Owner.
+    pub uid: i64,
+    /// Group.
+    pub gid: i64,
+    /// Name of the owner; empty if there is none.
+    pub uname: Box<[u8]>,
+    /// Name of the group; empty if there is none.
+    pub gname: Box<[u8]>,
+    /// Time of last modification.
+    pub mtime: Timestamp,
+    /// Major device number; 0 in V7 headers.
+    pub devmajor: i64,
+    /// Minor device number; 0 in V7 headers.
+    pub devminor: i64,
+    /// Extended attributes.
+    pub xattrs: Xattrs,
+    /// Length of the file in bytes, holes included; 0 for kinds without payload.
+    pub size: u64,
+    /// First byte of the payload.
+    pub payload_offset: u64,
+    /// Bytes of the payload: what the tar stores, without holes, sparse map and padding.
+    pub payload_len: u64,
+    /// Where the file's bytes lie in the tar.
+    pub spans: Spans,
+    pub(crate) raw: Vec<u8>,
+    /// Bytes of `raw` that belong to the member before.
+    pub(crate) gap: usize,
+}
+
+impl Entry {
+    /// Every byte between the payload of the member before and this one's: that one's padding,
+    /// the extension headers, the header block, the blocks of a sparse map.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// [`raw`](Self::raw) without the padding of the member before.
+    #[must_use]
+    pub fn header(&self) -> &[u8] {
+        &self.raw[self.gap..]
+    }
+
+    /// Takes [`raw`](Self::raw) out of the entry, which is left with none.
+    #[must_use]
+    pub fn take_raw(&mut self) -> Vec<u8> {
+        self.gap = 0;
+        std::mem::take(&mut self.raw)
+    }
+}
+
+/// The kinds of tar members. Extension headers are no members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A regular file: type `0`, NUL without a slash at the end of the name, `7` (contiguous) or
+    /// `S` (sparse).
+    File,
+    /// A further name of another member: type `1`.
+    HardLink,
+    /// Type `2`.
+    Symlink,
+    /// Type `3`.
+    CharDevice,
+    /// Type `4`.
+    BlockDevice,
+    /// Type `5`, or NUL with a slash at the end of the name.
+    Directory,
+    /// Type `6`.
+    Fifo,
+    /// Any other type: vendors' members, GNU volume labels and dump directories. Has a payload.
+    Other(u8),
+}
+
+impl EntryKind {
+    pub(crate) fn of(typeflag: u8, path: &[u8]) -> Self {
+        match typeflag {
+            0 if path.ends_with(b"/") => Self::Directory,
+            0 | b'0' | b'7' | b'S' => Self::File,
+            b'1' => Self::HardLink,
+            b'2' => Self::Symlink,
+            b'3' => Self::CharDevice,
+            b'4' => Self::BlockDevice,
+            b'5' => Self::Directory,
+            b'6' => Self::Fifo,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Whether members of this kind have a payload; others have none, whatever their size says.
+    #[must_use]
+    pub const fn has_payload(self) -> bool {
+        matches!(self, Self::File | Self::Other(_))
+    }
+}

@@ -1,0 +1,330 @@
+//! What can be wrong with a tar.
+
+use std::io;
+
+use image_model::metadata::XattrError;
+use image_model::{Blame, Fault};
+
+use crate::block::Field;
+use crate::layer::LayerError;
+use crate::sparse::SparseFault;
+
+/// A tar that cannot be read on. Offsets are bytes from the start of the (decoded) tar stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarError {
+    /// The source failed.
+    #[error("reading the tar at byte {offset}")]
+    Io {
+        /// First byte that could not be read.
+        offset: u64,
+        /// What the source said.
+        source: io::Error,
+    },
+    /// The layer around the tar is cut, corrupt or too large.
+    #[error("reading the tar at byte {offset}")]
+    Layer {
+        /// First byte of the tar that could not be decoded.
+        offset: u64,
+        /// What is wrong with the layer.
+        source: LayerError,
+    },
+    /// The stream ends inside a structure.
+    #[error("the tar is cut at byte {offset}, inside {part}")]
+    Cut {
+        /// Length of what is there.
+        offset: u64,
+        /// What it ends in.
+        part: Part,
+    },
+    /// A header block does not match its checksum: no tar, or not at a member's start.
+    #[error("no tar header at byte {offset}: its bytes sum up to {computed}, the checksum field holds \"{}\"", found.escape_ascii())]
+    Checksum {
+        /// First byte of the block.
+        offset: u64,
+        /// The checksum field as it is.
+        found: [u8; 8],
+        /// The unsigned sum.
+        computed: u32,
+    },
+    /// A numeric field of a header block holds no number.
+    #[error("tar header at byte {offset}: field {field} holds no number: \"{}\"", found.escape_ascii())]
+    Number {
+        /// First byte of the block.
+        offset: u64,
+        /// The field.
+        field: Field,
+        /// Its bytes.
+        found: Box<[u8]>,
+    },
+    /// A member whose size is negative, or so large that its end is beyond 2^63.
+    #[error("tar member at byte {offset}: impossible size {size}")]
+    Size {
+        /// First byte of the member's own header block.
+        offset: u64,
+        /// The size.
+        size: i64,
+    },
+    /// One block of zeros with something else after it.
+    #[error("a lone zero block at byte {offset} of the tar")]
+    LoneZeroBlock {
+        /// First byte of the zero block.
+        offset: u64,
+    },
+    /// The extension headers (PAX records, long names) in front of one member are too long.
+    #[error(
+        "the tar member's extension headers, here at byte {offset}, take {len} bytes; the limit is {limit}"
+    )]
+    ExtensionsTooLong {
+        /// First byte of the header block that goes too far.
+        offset: u64,
+        /// Bytes of all of them so far.
+        len: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A PAX record that breaks the form `LEN KEY=VALUE\n`, has no key, or holds NUL where none
+    /// may be.
+    #[error("malformed PAX record at byte {offset} of the tar")]
+    PaxRecord {
+        /// First byte of the record.
+        offset: u64,
+    },
+    /// A PAX record whose value does not mean what its key asks for.
+    #[error("PAX records at byte {offset} of the tar: `{}` cannot be \"{}\"", key.escape_ascii(), value.escape_ascii())]
+    PaxValue {
+        /// First byte of the records.
+        offset: u64,
+        /// The key.
+        key: Box<[u8]>,
+        /// The value, or its first 64 bytes.
+        value: Box<[u8]>,
+    },
+    /// Extended attributes with an unusable name.
+    #[error("tar member at byte {offset}")]
+    Xattr {
+        /// First byte of the member's own header block.
+        offset: u64,
+        /// What is wrong.
+        source: XattrError,
+    },
+    /// A sparse file whose map is wrong.
+    #[error("sparse tar member at byte {offset}: {fault}")]
+    Sparse {
+        /// First byte of the member's own header block.
+        offset: u64,
+        /// What is wrong.
+        fault: SparseFault,
+    },
+    /// Readers disagree on what this means, so strict reading refuses it.
+    #[error("refused by strict reading at byte {offset} of the tar: {reason}")]
+    Refused {
+        /// First byte of the header block in question.
+        offset: u64,
+        /// What readers disagree on.
+        reason: Refusal,
+    },
+    /// More was asked for than is left of a payload.
+    #[error("{asked} bytes asked for, {left} are left of the payload")]
+    PayloadEnd {
+        /// Bytes left.
+        left: u64,
+        /// Bytes asked for.
+        asked: u64,
+    },
+    /// The reader was asked to go on after an error.
+    #[error("this tar could not be read to its end")]
+    Failed,
+}
+
+impl Blame for TarError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Io { .. } => Fault::Io,
+            Self::Layer { source, .. } => source.fault(),
+            Self::Cut { .. }
+            | Self::Checksum { .. }
+            | Self::Number { .. }
+            | Self::Size { .. }
+            | Self::LoneZeroBlock { .. }
+            | Self::PaxRecord { .. }
+            | Self::PaxValue { .. }
+            | Self::Xattr { .. } => Fault::Corrupt,
+            Self::Sparse { fault, .. } => fault.fault(),
+            Self::ExtensionsTooLong { .. } | Self::Refused { .. } => Fault::Limit,
+            Self::PayloadEnd { .. } | Self::Failed => Fault::Misuse,
+        }
+    }
+}
+
+impl From<TarError> for io::Error {
+    fn from(error: TarError) -> Self {
+        let kind = match &error {
+            TarError::Io { source, .. } => source.kind(),
+            TarError::Cut { .. } => io::ErrorKind::UnexpectedEof,
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// The parts of a tar that a stream can end in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A header block or an end block.
+    Header,
+    /// PAX records or a long name.
+    Extension,
+    /// The map of a sparse file.
+    SparseMap,
+    /// A member's payload.
+    Payload,
+    /// The bytes that fill a payload up to a whole block.
+    Padding,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Header => "a header block",
+            Self::Extension => "an extension header",
+            Self::SparseMap => "a sparse map",
+            Self::Payload => "a payload",
+            Self::Padding => "the padding after a payload",
+        })
+    }
+}
+
+/// Why strict reading refuses a tar: what GNU tar, Go and Python's `tarfile` read differently.
+///
+/// Each variant says what [lenient](crate::Options::lenient) reading, which follows Go, does
+/// instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A PAX and a GNU long name that differ. Lenient: the GNU name.
+    #[error("PAX names the member \"{}\", GNU \"{}\"", pax.escape_ascii(), gnu.escape_ascii())]
+    Names {
+        /// Value of `path` or `GNU.sparse.name`.
+        pax: Box<[u8]>,
+        /// Payload of the `L` header.
+        gnu: Box<[u8]>,
+    },
+    /// A PAX and a GNU long link target that differ. Lenient: the GNU target.
+    #[error("PAX links the member to \"{}\", GNU to \"{}\"", pax.escape_ascii(), gnu.escape_ascii())]
+    LinkTargets {
+        /// Value of `linkpath`.
+        pax: Box<[u8]>,
+        /// Payload of the `K` header.
+        gnu: Box<[u8]>,
+    },
+    /// A GNU long name or link target that is empty: Go ignores it, GNU tar does not. Lenient:
+    /// ignored.
+    #[error("an empty GNU long name of type `{}`", char::from(*typeflag))]
+    EmptyLongName {
+        /// `L` or `K`.
+        typeflag: u8,
+    },
+    /// A PAX `size` where the kind has no payload, other than 0 or other than the header block's.
+    /// Lenient: no payload.
+    #[error("PAX gives size {pax} to a member of type `{}`, which has no payload; its header block says {header}", char::from(*typeflag))]
+    PaxSizeWithoutPayload {
+        /// Type of the member.
+        typeflag: u8,
+        /// Value of `size`.
+        pax: i64,
+        /// Size field of the header block.
+        header: i64,
+    },
+    /// A size in the header block where the kind has no payload. Go and Python read none; GNU tar
+    /// reads none when it extracts, but skips it when it lists. Lenient: no payload.
+    ///
+    /// Hard links and directories are not refused: old writers put sizes there, and all three
+    /// read no payload.
+    #[error("size {size} for a member of type `{}`, which has no payload", char::from(*typeflag))]
+    SizeWithoutPayload {
+        /// Type of the member.
+        typeflag: u8,
+        /// Size field of the header block.
+        size: i64,
+    },
+    /// The same PAX key twice for one member. Lenient: the last one.
+    #[error("PAX record `{}` is there twice", key.escape_ascii())]
+    DuplicateRecord {
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// Two different extension headers of one type in front of one member. Lenient: the last one
+    /// alone.
+    #[error("two different headers of type `{}` for one member", char::from(*typeflag))]
+    RepeatedExtension {
+        /// `x`, `L` or `K`.
+        typeflag: u8,
+    },
+    /// Extension headers with no member after them. Lenient: ignored.
+    #[error("an extension header of type `{}` with no member after it", char::from(*typeflag))]
+    DanglingExtension {
+        /// `x`, `L` or `K`.
+        typeflag: u8,
+    },
+    /// A global PAX header that would change members: GNU tar applies it, Go does not. Lenient:
+    /// ignored. Records without influence (`comment`, as `git archive` writes it) pass.
+    #[error("global PAX record `{}`", key.escape_ascii())]
+    GlobalRecord {
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// A Solaris `X` header: GNU tar takes it for a PAX header, Go for a member. Lenient: a member
+    /// of unknown kind.
+    #[error("a Solaris extended header of type `X`")]
+    SunExtension,
+    /// A regular file (type `0` or `7`) whose name ends in a slash: GNU tar makes a directory, Go
+    /// a file. Lenient: a file.
+    #[error("a regular file whose name ends in a slash: \"{}\"", name.escape_ascii())]
+    TrailingSlash {
+        /// The name.
+        name: Box<[u8]>,
+    },
+    /// A GNU header block whose time fields hold a name prefix, as Go before 1.8 wrote it: only Go
+    /// reads it. Lenient: as Go.
+    #[error("a GNU header block with a ustar name prefix")]
+    GnuPrefix,
+    /// A star header block whose name prefix runs into the bytes that ustar counts to it as well.
+    /// Lenient: as star.
+    #[error("a star header block with a name prefix of full length")]
+    StarPrefix,
+    /// `SCHILY.xattr.` and `LIBARCHIVE.xattr.` give one attribute different values. Lenient: the
+    /// former.
+    #[error("two values for the extended attribute \"{}\"", name.escape_ascii())]
+    Xattrs {
+        /// Name of the attribute.
+        name: Box<[u8]>,
+    },
+    /// An extended attribute whose name holds `%3D` or `%25`: GNU tar reads `=` or `%`, Go does not.
+    /// Lenient: verbatim.
+    #[error("extended attribute \"{}\", which GNU tar reads differently", name.escape_ascii())]
+    EscapedXattr {
+        /// Name of the attribute.
+        name: Box<[u8]>,
+    },
+    /// `GNU.sparse.*` records of a version that nobody knows. Lenient: a plain file.
+    #[error("GNU sparse format {}.{}", major.escape_ascii(), minor.escape_ascii())]
+    SparseVersion {
+        /// Value of `GNU.sparse.major`.
+        major: Box<[u8]>,
+        /// Value of `GNU.sparse.minor`.
+        minor: Box<[u8]>,
+    },
+    /// Sparse records that contradict each other: two maps, or two sizes. Lenient: the
+    /// `GNU.sparse.offset` pairs, `GNU.sparse.size`.
+    #[error("contradicting records of a sparse file")]
+    SparseRecords,
+    /// A sparse file with a data region, not the last one, that is no multiple of 512 bytes: GNU
+    /// tar fills it up, Go and libarchive do not. Lenient: as Go.
+    #[error("a data region of {len} bytes inside a sparse file")]
+    SparseRegion {
+        /// Its length in bytes.
+        len: u64,
+    },
+}

@@ -1,0 +1,201 @@
+//! Writing tars: entries back to the bytes they came from, and new members from the model.
+
+mod encode;
+mod error;
+
+use std::io::{self, Read, Write};
+
+use image_model::{ImagePath, Metadata, Node};
+
+use crate::block::{BLOCK_LEN, padding_len};
+use encode::Fields;
+pub use error::WriteError;
+
+/// Writes a tar.
+///
+/// After a member with a payload, its bytes are written with [`Write`]; exactly as many as were
+/// announced. Padding comes by itself.
+///
+/// A tar comes back as it was when the [raw bytes](crate::Entry::raw) of each entry and its
+/// payload are written in the order in which they were read, and then the trailer:
+///
+/// ```
+/// # use tar_stream::{Options, TarReader, TarWriter};
+/// # use std::io::{copy, Write};
+/// # let mut made = TarWriter::new(Vec::new());
+/// # made.append(&image_model::ImagePath::clean(b"f")?, &Default::default(),
+/// #     &image_model::Node::File { size: 3, content: () })?;
+/// # made.write_all(b"abc")?;
+/// # let original = [made.finish()?, b"garbage".to_vec()].concat();
+/// let mut reader = TarReader::new(&original[..], Options::default());
+/// let mut writer = TarWriter::new(Vec::new());
+/// while let Some(entry) = reader.next_entry()? {
+///     writer.append_raw(entry.raw(), entry.payload_len)?;
+///     copy(&mut reader, &mut writer)?;
+/// }
+/// let mut trailer = reader.trailer().expect("there is no further entry");
+/// assert_eq!(writer.finish_raw(&mut trailer)?, original);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TarWriter<W> {
+    inner: W,
+    position: u64,
+    /// Payload bytes of the current member that are still to come.
+    left: u64,
+    /// The headers of a member, kept for their memory.
+    headers: Vec<u8>,
+}
+
+impl<W: Write> TarWriter<W> {
+    /// Writes a tar to `inner`, in pieces as small as headers: buffer it where that costs.
+    pub fn new(inner: W) -> Self {
+        Self {
+            inner,
+            position: 0,
+            left: 0,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Bytes written.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Writes the bytes in front of a payload as they were read, among them the padding of the
+    /// member before; `payload_len` bytes of payload are due then.
+    ///
+    /// # Errors
+    /// [`WriteError::PayloadMissing`] if the member before is not complete;
+    /// [`WriteError::OutOfPlace`] if the payload would not begin at a whole block, which shows that
+    /// entries were left out or changed their order; what the destination says.
+    pub fn append_raw(&mut self, raw: &[u8], payload_len: u64) -> Result<(), WriteError> {
+        self.check_payload()?;
+        let end = self.position + raw.len() as u64;
+        if !end.is_multiple_of(BLOCK_LEN as u64) {
+            return Err(WriteError::OutOfPlace { offset: end });
+        }
+        self.emit(raw)?;
+        self.left = payload_len;
+        Ok(())
+    }
+
+    /// Writes the rest of a tar as it was read: everything behind the last payload.
+    ///
+    /// # Errors
+    /// [`WriteError::PayloadMissing`]; what `trailer` and the destination say.
+    pub fn finish_raw(mut self, trailer: &mut impl Read) -> Result<W, WriteError> {
+        self.check_payload()?;
+        io::copy(trailer, &mut self.inner)?;
+        Ok(self.inner)
+    }
+
+    /// Writes the header of a new member; the `size` bytes of a [`Node::File`] are due then, holes
+    /// as zeros.
+    ///
+    /// The bytes are a function of the arguments. The member has a ustar header, in which names
+    /// are bytes; a PAX header is in front of it if something does not fit: long names and link
+    /// targets, sizes from 8 GiB, ids from 2^21, times before 1970, after 2242 or with fractions,
+    /// and extended attributes (`SCHILY.xattr.`; names that hold `=`, `%3D` or `%25`, which such
+    /// records cannot carry, as `LIBARCHIVE.xattr.`). Text in it that is not UTF-8 is announced by
+    /// `hdrcharset=BINARY`. Device numbers from 2^21 are base-256 numbers.
+    ///
+    /// # Errors
+    /// [`WriteError::Socket`]: no tar holds one. [`WriteError::ExtensionTooLong`] if PAX records
+    /// are longer than readers take. [`WriteError::PayloadMissing`]; what the destination says.
+    pub fn append<C>(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        node: &Node<C>,
+    ) -> Result<(), WriteError> {
+        let fields = Fields::of_node(path, metadata, node)
+            .ok_or_else(|| WriteError::Socket { path: path.clone() })?;
+        self.append_fields(path, &fields)
+    }
+
+    /// Writes a further name for the member at `target`, which should have been written before.
+    /// `metadata` should be that member's.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_link(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        target: &ImagePath,
+    ) -> Result<(), WriteError> {
+        // Attributes belong to the target, records of them would only be longer.
+        self.append_fields(path, &Fields::of_link(path, metadata, target))
+    }
+
+    fn append_fields(&mut self, path: &ImagePath, fields: &Fields<'_>) -> Result<(), WriteError> {
+        self.pad()?;
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.clear();
+        encode::encode(fields, &mut headers).map_err(|len| WriteError::ExtensionTooLong {
+            path: path.clone(),
+            len,
+        })?;
+        let written = self.emit(&headers);
+        self.headers = headers;
+        written?;
+        self.left = fields.size;
+        Ok(())
+    }
+
+    /// Writes two zero blocks and gives the destination back.
+    ///
+    /// # Errors
+    /// [`WriteError::PayloadMissing`]; what the destination says.
+    pub fn finish(mut self) -> Result<W, WriteError> {
+        self.pad()?;
+        self.emit(&[0; 2 * BLOCK_LEN])?;
+        Ok(self.inner)
+    }
+
+    fn pad(&mut self) -> Result<(), WriteError> {
+        self.check_payload()?;
+        self.emit(&[0; BLOCK_LEN][..padding_len(self.position)])
+    }
+
+    fn check_payload(&self) -> Result<(), WriteError> {
+        match self.left {
+            0 => Ok(()),
+            left => Err(WriteError::PayloadMissing {
+                offset: self.position,
+                left,
+            }),
+        }
+    }
+
+    fn emit(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.inner.write_all(bytes)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The payload of the current member; [`WriteError::PayloadTooLong`], inside the
+/// [`io::Error`], for more than that.
+impl<W: Write> Write for TarWriter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.len() as u64 > self.left {
+            let offset = self.position;
+            return Err(WriteError::PayloadTooLong { offset }.into());
+        }
+        let written = self.inner.write(buf)?;
+        self.position += written as u64;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! The header of a new member: a ustar block, behind a PAX header where something does not fit.
+
+use image_model::{Device, FileKind, ImagePath, Metadata, Node, Timestamp, Xattrs};
+use tar_core::Header;
+
+use crate::block::{padding_len, unsigned_sum};
+use crate::pax;
+
+/// Longest payload of a PAX header that Go reads.
+const MAX_RECORDS_LEN: usize = 1 << 20;
+
+/// What a header says.
+pub(crate) struct Fields<'a> {
+    name: Vec<u8>,
+    link_name: &'a [u8],
+    typeflag: u8,
+    mode: u16,
+    uid: u32,
+    gid: u32,
+    pub(crate) size: u64,
+    mtime: Timestamp,
+    device: Device,
+    xattrs: Option<&'a Xattrs>,
+}
+
+impl<'a> Fields<'a> {
+    /// `None` for a socket.
+    pub(crate) fn of_node<C>(
+        path: &ImagePath,
+        metadata: &'a Metadata,
+        node: &'a Node<C>,
+    ) -> Option<Self> {
+        let kind = node.kind();
+        let mut name = path.as_bytes().to_vec();
+        if path.is_root() {
+            name.push(b'.');
+        }
+        if kind == FileKind::Directory {
+            name.push(b'/');
+        }
+        let typeflag = match kind {
+            FileKind::File => b'0',
+            FileKind::Symlink => b'2',
+            FileKind::CharDevice => b'3',
+            FileKind::BlockDevice => b'4',
+            FileKind::Directory => b'5',
+            FileKind::Fifo => b'6',
+            FileKind::Socket => return None,
+        };
+        let (link_name, size): (&[u8], u64) = match node {
+            Node::Symlink(target) => (target, 0),
+            other => (b"", other.size()),
+        };
+        Some(Self {
+            name,
+            link_name,
+            typeflag,
+            mode: metadata.mode & 0o7777,
+            uid: metadata.uid,
+            gid: metadata.gid,
+            size,
+            mtime: metadata.mtime,
+            device: node.device(),
+            xattrs: Some(&metadata.xattrs),
+        })
+    }
+
+    /// A further name of `target`; its extended attributes are left to that.
+    pub(crate) fn of_link(path: &ImagePath, metadata: &Metadata, target: &'a ImagePath) -> Self {
+        Self {
+            name: path.as_bytes().to_vec(),
+            link_name: target.as_bytes(),
+            typeflag: b'1',
+            mode: metadata.mode & 0o7777,
+            uid: metadata.uid,
+            gid: metadata.gid,
+            size: 0,
+            mtime: metadata.mtime,
+            device: Device::default(),
+            xattrs: None,
+        }
+    }
+}
+
+/// Appends the header blocks to `out`.
+///
+/// # Errors
+/// The length of PAX records that are too long.
+pub(crate) fn encode(fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), usize> {
+    let mut header = Header::new_ustar();
+    let block = header.as_ustar_mut();
+    let mut records = Records::default();
+
+    match split_name(&fields.name) {
+        Some((prefix, name)) => {
+            fill(&mut block.prefix, prefix);
+            fill(&mut block.name, name);
+        }
+        None => {
+            fill(&mut block.name, &fields.name);
+            records.text("path", &fields.name);
+        }
+    }
+    fill(&mut block.linkname, fields.link_name);
+    if fields.link_name.len() > block.linkname.len() {
+        records.text("linkpath", fields.link_name);
+    }
+    octal(&mut block.mode, fields.mode.into());
+    if !octal(&mut block.uid, fields.uid.into()) {
+        records.push(b"uid", fields.uid.to_string().as_bytes());
+    }
+    if !octal(&mut block.gid, fields.gid.into()) {
+        records.push(b"gid", fields.gid.to_string().as_bytes());
+    }
+    if !octal(&mut block.size, fields.size) {
+        records.push(b"size", fields.size.to_string().as_bytes());
+    }
+    let seconds = u64::try_from(fields.mtime.seconds).unwrap_or(u64::MAX);
+    if !octal(&mut block.mtime, seconds) || fields.mtime.nanoseconds != 0 {
+        records.push(b"mtime", pax::format_time(fields.mtime).as_bytes());
+    }
+    block.typeflag = [fields.typeflag];
+    number(&mut block.dev_major, fields.device.major);
+    number(&mut block.dev_minor, fields.device.minor);
+    for xattr in fields.xattrs.into_iter().flatten() {
+        records.xattr(&xattr.name, &xattr.value);
+    }
+
+    let records = records.finish();
+    if records.len() > MAX_RECORDS_LEN {
+        return Err(records.len());
+    }
+    if !records.is_empty() {
+        append_pax_header(&fields.name, &records, out);
+    }
+    append_block(header, out);
+    Ok(())
+}
+
+fn append_pax_header(name: &[u8], records: &[u8], out: &mut Vec<u8>) {
+    let mut header = Header::new_ustar();
+    let block = header.as_ustar_mut();
+    // The name that Go gives it: a reader that does not know PAX shows it as a file.
+    let end = name.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
+    let (parent, base) = match name[..end].iter().rposition(|&b| b == b'/') {
+        Some(slash) => name[..end].split_at(slash + 1),
+        None => (&b""[..], &name[..end]),
+    };
+    let mut pax_name = [parent, b"PaxHeaders.0/", base].concat();
+    pax_name.retain(u8::is_ascii);
+    fill(&mut block.name, &pax_name);
+    octal(&mut block.mode, 0);
+    octal(&mut block.uid, 0);
+    octal(&mut block.gid, 0);
+    octal(&mut block.size, records.len() as u64);
+    octal(&mut block.mtime, 0);
+    block.typeflag = [b'x'];
+    number(&mut block.dev_major, 0);
+    number(&mut block.dev_minor, 0);
+    append_block(header, out);
+    out.extend_from_slice(records);
+    out.resize(out.len() + padding_len(records.len() as u64), 0);
+}
+
+fn append_block(mut header: Header, out: &mut Vec<u8>) {
+    let sum = unsigned_sum(header.as_bytes());
+    // Six digits, NUL, space: 512 * 255 has six.
+    header.as_ustar_mut().cksum = [0; 8];
+    let text = format!("{sum:06o}\0 ");
+    fill(&mut header.as_ustar_mut().cksum, text.as_bytes());
+    out.extend_from_slice(header.as_bytes());
+}
+
+/// The parts of a name that the prefix and the name field take; `None` if it does not fit.
+fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    const NAME: usize = 100;
+    const PREFIX: usize = 155;
+    if name.len() <= NAME {
+        return Some((b"", name));
+    }
+    // The slash between the two is in neither; one at the end belongs to the name.
+    let latest = (name.len() - 1).min(PREFIX + 1);
+    let slash = name[..latest].iter().rposition(|&b| b == b'/')?;
+    let (prefix, rest) = (&name[..slash], &name[slash + 1..]);
+    (!prefix.is_empty() && rest.len() <= NAME).then_some((prefix, rest))
+}
+
+/// Writes `text`, or as much of it as fits.
+fn fill(field: &mut [u8], text: &[u8]) {
+    let len = text.len().min(field.len());
+    field[..len].copy_from_slice(&text[..len]);
+}
+
+/// Writes octal digits and a NUL; zero, and false, if they do not fit.
+fn octal(field: &mut [u8], value: u64) -> bool {
+    let digits = field.len() - 1;
+    let fits = value >> (3 * digits) == 0;
+    let mut rest = if fits { value } else { 0 };
+    for digit in field[..digits].iter_mut().rev() {
+        *digit = b'0' + (rest & 7) as u8;
+        rest >>= 3;
+    }
+    fits
+}
+
+/// Writes octal digits, or where they do not fit a base-256 number.
+fn number(field: &mut [u8; 8], value: u32) {
+    if !octal(field, value.into()) {
+        *field = (u64::from(value) | 1 << 63).to_be_bytes();
+    }
+}
+
+/// PAX records in the order of their keys; `hdrcharset` first, since it counts for those after it.
+#[derive(Default)]
+struct Records {
+    list: Vec<(Vec<u8>, Vec<u8>)>,
+    binary: bool,
+}
+
+impl Records {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.list.push((key.to_vec(), value.to_vec()));
+    }
+
+    fn text(&mut self, key: &str, value: &[u8]) {
+        self.binary |= str::from_utf8(value).is_err();
+        self.push(key.as_bytes(), value);
+    }
+
+    fn xattr(&mut self, name: &[u8], value: &[u8]) {
+        let (key, value) = pax::xattr_record(name, value);
+        self.list.push((key, value.into_owned()));
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.list.sort();
+        let mut out = Vec::new();
+        if self.binary {
+            append_record(b"hdrcharset", b"BINARY", &mut out);
+        }
+        for (key, value) in &self.list {
+            append_record(key, value, &mut out);
+        }
+        out
+    }
+}
+
+fn append_record(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    let rest = key.len() + value.len() + b" =\n".len();
+    let digits = |len: usize| len.checked_ilog10().map_or(1, |log| log as usize + 1);
+    // Counting its own digits may take one digit more.
+    let guess = rest + digits(rest);
+    let len = rest + digits(guess);
+    out.extend_from_slice(len.to_string().as_bytes());
+    out.extend_from_slice(&[b" ", key, b"=", value, b"\n"].concat());
+}

@@ -1,0 +1,69 @@
+//! Why a tar cannot be written.
+
+use std::io;
+
+use image_model::{Blame, Fault, ImagePath};
+
+/// A tar that cannot be written on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The destination failed, or a source that was copied from.
+    #[error("writing the tar")]
+    Io(#[from] io::Error),
+    /// No tar can hold a socket.
+    #[error("{path}: a socket, which no tar can hold")]
+    Socket {
+        /// The socket.
+        path: ImagePath,
+    },
+    /// PAX records longer than readers take.
+    #[error("{path}: its PAX records have {len} bytes, readers take 1 MiB")]
+    ExtensionTooLong {
+        /// The member.
+        path: ImagePath,
+        /// Length of the records in bytes.
+        len: usize,
+    },
+    /// The payload of the member before is not complete.
+    #[error("{left} bytes of the payload are missing at byte {offset} of the tar")]
+    PayloadMissing {
+        /// Bytes written so far.
+        offset: u64,
+        /// Bytes missing.
+        left: u64,
+    },
+    /// More payload than announced.
+    #[error("more payload than announced at byte {offset} of the tar")]
+    PayloadTooLong {
+        /// Bytes written so far.
+        offset: u64,
+    },
+    /// Raw bytes that do not end at a whole block.
+    #[error("raw header bytes that end at byte {offset} of the tar, inside a block")]
+    OutOfPlace {
+        /// Where they would end.
+        offset: u64,
+    },
+}
+
+impl Blame for WriteError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Io(_) => Fault::Io,
+            Self::Socket { .. } | Self::ExtensionTooLong { .. } => Fault::Unsupported,
+            Self::PayloadMissing { .. } | Self::PayloadTooLong { .. } | Self::OutOfPlace { .. } => {
+                Fault::Misuse
+            }
+        }
+    }
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Io(source) => source,
+            other => Self::new(io::ErrorKind::InvalidInput, other),
+        }
+    }
+}
