@@ -78,9 +78,13 @@ pub struct Placement {
 /// ```
 /// use image_model::{Codec, DigestAlgorithm};
 /// use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
-/// use rafs_format::flags::Digester;
+/// use rafs_format::flags::{Compressor, Digester};
 ///
-/// let options = BlobOptions { digester: Digester::Sha256, ..BlobOptions::default() };
+/// let options = BlobOptions {
+///     compressor: Compressor::None,
+///     digester: Digester::Sha256,
+///     ..BlobOptions::default()
+/// };
 /// let mut builder = BlobBuilder::new(options)?;
 /// let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
 /// let content = b"hello";

@@ -1,0 +1,535 @@
+//! Building blobs: nydus-image's bytes, and refusals.
+
+use bytes::Bytes;
+use frame_codec::{Compression, Encoder};
+use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
+use rafs_format::blob::{
+    BlobBuilder, BlobHasher, BlobOptions, BuildError, ChunkFault, FinishedBlob, Placement, Section,
+    StoredChunk, TocEntry, Trailer,
+};
+use rafs_format::flags::{BlobFeatures, Compat, Compressor, Digester};
+use rafs_format::v6::BlobEntry;
+
+use crate::support::{
+    a4_chunks, build, golden, golden_blob, golden_bootstrap, locate, none_sha256, open,
+    plain_chunk, sha256, slice, store,
+};
+
+const COMPATS: [Compat; 2] = [Compat::V2_2, Compat::V2_4];
+
+#[test]
+fn plain_blobs_are_those_of_nydus() {
+    let (golden, golden_entry) = golden_blob("a4-v6-none-sha256");
+    for compat in COMPATS {
+        let (blob, entry) = build(
+            BlobOptions {
+                compat,
+                ..none_sha256()
+            },
+            &a4_chunks(),
+        );
+        assert_eq!(blob, golden);
+        assert_eq!(entry, golden_entry);
+        let id = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
+        assert_eq!(entry.id.as_str(), id);
+    }
+}
+
+#[test]
+fn blobs_with_toc_are_those_of_nydus() {
+    let (golden, golden_entry) = golden_blob("a4-v6-none-sha256-toc");
+    for compat in COMPATS {
+        let options = BlobOptions {
+            compat,
+            toc: true,
+            ..none_sha256()
+        };
+        let mut builder = BlobBuilder::new(options).unwrap();
+        let (mut file, hasher, _) = store(&mut builder, &a4_chunks());
+        let blob = builder.finish(hasher).unwrap().unwrap();
+        file.extend(&blob.trailer);
+        assert_eq!(file, golden);
+        assert_eq!(blob.len, 16757);
+        let digest = "ce8f9d2825bef8ae5dd5602589ce821861baed727bbf8a793e270c0a57cd721e";
+        assert_eq!(blob.digest.hex(), digest);
+        let id = "335b298d42610eef7edad07a3096f33d5144a58c8b458d77c69c92660eab9d88";
+        assert_eq!(blob.nydus_id.as_str(), id);
+
+        let entry = blob.entry.unwrap();
+        assert_eq!(entry.id.as_str(), digest);
+        assert_eq!(
+            BlobEntry {
+                id: blob.nydus_id,
+                ..entry
+            },
+            golden_entry
+        );
+    }
+}
+
+/// The golden's chunks, as they are stored in it.
+fn stored_as_in(golden: &Bytes, entry: &BlobEntry, options: BlobOptions) -> FinishedBlob {
+    let meta = open(golden, entry).unwrap();
+    let mut builder = BlobBuilder::new(options).unwrap();
+    let mut hasher = BlobHasher::default();
+    for index in 0..meta.chunk_count() {
+        let chunk = meta.chunk(index).unwrap();
+        let codec = if chunk.compressed {
+            entry.compressor.into()
+        } else {
+            Codec::None
+        };
+        let digest = Digest::new(entry.digester.into(), [0; 32]);
+        let (len, stored_len) = (chunk.len, chunk.stored_len);
+        let placement = builder
+            .push(&StoredChunk {
+                len,
+                stored_len,
+                codec,
+                digest,
+            })
+            .unwrap();
+        let expected = Placement {
+            index,
+            offset: chunk.offset,
+            padding: 0,
+            address: chunk.address,
+        };
+        assert_eq!(placement, expected);
+        hasher.update(&slice(golden, chunk.offset..chunk.offset_end()));
+    }
+    builder.finish(hasher).unwrap().unwrap()
+}
+
+#[test]
+fn compressed_blobs_are_those_of_nydus() {
+    for name in ["a4-v6-lz4_block-sha256", "a4-v6-zstd-sha256"] {
+        let (golden, entry) = golden_blob(name);
+        let options = BlobOptions {
+            compat: Compat::V2_2,
+            compressor: entry.compressor,
+            ..none_sha256()
+        };
+        let blob = stored_as_in(&golden, &entry, options);
+        assert_eq!(blob.trailer, golden[entry.ci_offset as usize..], "{name}");
+        assert_eq!(blob.entry, Some(entry));
+    }
+}
+
+/// Compressed chunk information depends on the version of zstd, so only its plain form is compared.
+#[test]
+fn large_blobs_describe_themselves_as_nydus_does() {
+    for (name, chunk_size) in [
+        ("odd-v6-zstd-sha256-4k", 1 << 12),
+        ("odd-v6-lz4_block-blake3-64k", 1 << 16),
+    ] {
+        let (golden, entry) = golden_blob(name);
+        for (compat, ci_compressor) in [
+            (Compat::V2_2, Compressor::Zstd),
+            (Compat::V2_4, entry.compressor),
+        ] {
+            let (compressor, digester) = (entry.compressor, entry.digester);
+            let options = BlobOptions {
+                compat,
+                compressor,
+                digester,
+                chunk_size,
+                ..BlobOptions::default()
+            };
+            let blob = stored_as_in(&golden, &entry, options);
+            let built = blob.entry.unwrap();
+            assert_eq!(built.ci_compressor, ci_compressor);
+            let file: Bytes = [&golden[..entry.ci_offset as usize], &blob.trailer[..]]
+                .concat()
+                .into();
+            assert_eq!((sha256(&file), file.len() as u64), (blob.digest, blob.len));
+            let (ours, theirs) = (open(&file, &built).unwrap(), open(&golden, &entry).unwrap());
+            for index in 0..theirs.chunk_count() {
+                assert_eq!(ours.chunk(index), theirs.chunk(index));
+            }
+            let same = BlobEntry {
+                id: entry.id.clone(),
+                compressed_size: entry.compressed_size,
+                ci_compressor: entry.ci_compressor,
+                ci_compressed_size: entry.ci_compressed_size,
+                ..built
+            };
+            assert_eq!(same, entry);
+        }
+    }
+}
+
+#[test]
+fn inlined_bootstraps_are_placed_as_by_nydus() {
+    let golden = golden("a4-v6-none-sha256-inline.blob");
+    let Trailer::Bootstrap(range) = locate(&golden).unwrap() else {
+        panic!("it has a bootstrap");
+    };
+    let bootstrap = slice(&golden, range);
+    let mut builder = BlobBuilder::new(none_sha256()).unwrap();
+    let (mut file, hasher, _) = store(&mut builder, &a4_chunks());
+    let sealed = builder.seal(hasher).unwrap();
+    let expected = golden_bootstrap(bootstrap.clone()).blob_entries()[0].clone();
+    assert_eq!(sealed.entry(), Some(&expected));
+
+    let blob = sealed.embed(&bootstrap).unwrap();
+    file.extend(&blob.trailer);
+    assert_eq!(file, golden);
+    let id = "4a546a2e7adc40ee1c4d21b44dae904deebf787c31266ac4e547240a83942417";
+    assert_eq!((blob.nydus_id.as_str(), &*blob.digest.hex()), (id, id));
+    let outside = BlobEntry {
+        id: blob.nydus_id,
+        features: BlobFeatures::from_raw(0x5000_0001).unwrap(),
+        compressed_size: 36149,
+        ..expected
+    };
+    assert_eq!(blob.entry, Some(outside));
+}
+
+#[test]
+fn inlined_bootstraps_with_toc_are_placed_as_by_nydus() {
+    let golden = golden("a4-v6-none-sha256-inline-toc.blob");
+    let Trailer::Toc(toc) = locate(&golden).unwrap() else {
+        panic!("it has a TOC");
+    };
+    let listed = toc.entry(Section::Bootstrap).unwrap();
+    let bootstrap = listed
+        .extract(
+            &slice(&golden, listed.range()),
+            &mut frame_codec::Decoder::new(),
+            &image_model::Limits::default(),
+        )
+        .unwrap();
+    let mut builder = BlobBuilder::new(BlobOptions {
+        toc: true,
+        ..none_sha256()
+    })
+    .unwrap();
+    let (mut file, hasher, _) = store(&mut builder, &a4_chunks());
+    let sealed = builder.seal(hasher).unwrap();
+    let expected = golden_bootstrap(bootstrap.clone()).blob_entries()[0].clone();
+    assert_eq!(sealed.entry(), Some(&expected));
+
+    let blob = sealed.embed(&bootstrap).unwrap();
+    file.extend(&blob.trailer);
+    let file = Bytes::from(file);
+    let Trailer::Toc(ours) = locate(&file).unwrap() else {
+        panic!("it has a TOC");
+    };
+    // All but the last entry, whose stored length depends on the version of zstd.
+    assert_eq!(ours.entries()[..4], toc.entries()[..4]);
+    let theirs = toc.entries()[4];
+    let last = ours.entries()[4];
+    assert_eq!(
+        (last.digest, last.offset, last.len),
+        (theirs.digest, theirs.offset, theirs.len)
+    );
+    assert_eq!(
+        file[..listed.offset as usize],
+        golden[..listed.offset as usize]
+    );
+    assert_ne!(blob.nydus_id.as_str(), blob.digest.hex());
+    assert_eq!(sha256(&file), blob.digest);
+    let without_digests = [&file[..15157], &file[15221..]].concat();
+    assert_eq!(sha256(&without_digests).hex(), blob.nydus_id.as_str());
+}
+
+#[test]
+fn without_chunks_there_is_no_blob_but_for_a_bootstrap() {
+    let builder = || {
+        BlobBuilder::new(BlobOptions {
+            toc: true,
+            ..none_sha256()
+        })
+        .unwrap()
+    };
+    assert_eq!(builder().finish(BlobHasher::default()), Ok(None));
+
+    let sealed = builder().seal(BlobHasher::default()).unwrap();
+    assert_eq!(sealed.entry(), None);
+    let blob = sealed.embed(&[7; 8192]).unwrap();
+    assert_eq!(
+        (blob.entry, blob.nydus_id.as_str()),
+        (None, &*blob.digest.hex())
+    );
+    let file = Bytes::from(blob.trailer);
+    let Trailer::Toc(toc) = locate(&file).unwrap() else {
+        panic!("it has a TOC");
+    };
+    let names: Vec<&[u8]> = toc.entries().iter().map(TocEntry::name).collect();
+    assert_eq!(names, [b"image.boot"]);
+
+    let plain = BlobBuilder::new(none_sha256()).unwrap();
+    let blob = plain
+        .seal(BlobHasher::default())
+        .unwrap()
+        .embed(&[7; 8192])
+        .unwrap();
+    assert_eq!(blob.len, 8192 + 512);
+    assert_eq!(
+        locate(&blob.trailer.into()),
+        Ok(Trailer::Bootstrap(0..8192))
+    );
+}
+
+#[test]
+fn aligned_data_lie_at_their_addresses() {
+    let options = BlobOptions {
+        aligned_data: true,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(options.clone()).unwrap();
+    let chunks = [a4_chunks().to_vec(), vec![vec![7; 4096]]].concat();
+    let (file, _, placements) = store(&mut builder, &chunks);
+    let place = |index, offset, padding| Placement {
+        index,
+        offset,
+        padding,
+        address: offset,
+    };
+    assert_eq!(
+        placements,
+        [place(0, 0, 4091), place(1, 4096, 2288), place(2, 16384, 0)]
+    );
+    assert_eq!(file.len(), 20480);
+
+    let (blob, entry) = build(options, &chunks);
+    assert_eq!((entry.ci_offset, entry.uncompressed_size), (20480, 20480));
+    assert_eq!(entry.compressed_size, 20480 + 48 + 4096);
+    let meta = open(&blob, &entry).unwrap();
+    assert_eq!(meta.chunk(1).unwrap().offset, 4096);
+    assert_eq!(meta.check(), Ok(()));
+}
+
+#[test]
+fn chunk_information_follows_the_release() {
+    let chunks = vec![vec![1; 100]; 400];
+    for (compat, compressor, expected) in [
+        (Compat::V2_4, Compressor::None, Compressor::None),
+        (Compat::V2_4, Compressor::Lz4Block, Compressor::Lz4Block),
+        (Compat::V2_4, Compressor::Zstd, Compressor::Zstd),
+        (Compat::V2_2, Compressor::None, Compressor::Zstd),
+        (Compat::V2_2, Compressor::Lz4Block, Compressor::Zstd),
+    ] {
+        let options = BlobOptions {
+            compat,
+            compressor,
+            ..none_sha256()
+        };
+        let (blob, entry) = build(options, &chunks);
+        assert_eq!(entry.ci_compressor, expected);
+        assert_eq!(entry.compressor, compressor);
+        assert_eq!(open(&blob, &entry).unwrap().check(), Ok(()));
+    }
+}
+
+#[test]
+fn impossible_options_are_refused() {
+    for (aligned_data, compressor) in [
+        (false, Compressor::Gzip),
+        (true, Compressor::Zstd),
+        (true, Compressor::Lz4Block),
+        (true, Compressor::Gzip),
+    ] {
+        let options = BlobOptions {
+            aligned_data,
+            compressor,
+            ..none_sha256()
+        };
+        let error = BuildError::Compressor { compressor };
+        assert_eq!(error.fault(), Fault::Misuse);
+        assert_eq!(BlobBuilder::new(options).unwrap_err(), error);
+    }
+    for chunk_size in [0, 1 << 11, 3 << 12, 1 << 25] {
+        let options = BlobOptions {
+            chunk_size,
+            ..none_sha256()
+        };
+        let error = BuildError::ChunkSize { chunk_size };
+        assert_eq!(BlobBuilder::new(options).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn impossible_chunks_are_refused() {
+    let zstd = BlobOptions {
+        compressor: Compressor::Zstd,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(zstd).unwrap();
+    let chunk = plain_chunk(4096);
+    let index = 0;
+    let fault = |fault| BuildError::Chunk { index, fault };
+    let (codec, digest) = (
+        Codec::Lz4Block,
+        Digest::new(DigestAlgorithm::Blake3, [0; 32]),
+    );
+    for (chunk, error) in [
+        (
+            StoredChunk { codec, ..chunk },
+            BuildError::Codec {
+                index,
+                codec,
+                compressor: Compressor::Zstd,
+            },
+        ),
+        (
+            StoredChunk { digest, ..chunk },
+            BuildError::Digest {
+                index,
+                digest,
+                digester: Digester::Sha256,
+            },
+        ),
+        (plain_chunk(0), fault(ChunkFault::Len { len: 0 })),
+        (
+            plain_chunk((1 << 20) + 1),
+            fault(ChunkFault::Len { len: (1 << 20) + 1 }),
+        ),
+        (
+            StoredChunk {
+                stored_len: 9,
+                ..chunk
+            },
+            fault(ChunkFault::Compression {
+                len: 4096,
+                stored_len: 9,
+            }),
+        ),
+        (
+            StoredChunk {
+                codec: Codec::Zstd,
+                ..chunk
+            },
+            fault(ChunkFault::Compression {
+                len: 4096,
+                stored_len: 4096,
+            }),
+        ),
+        (
+            StoredChunk {
+                codec: Codec::Zstd,
+                stored_len: 0,
+                ..chunk
+            },
+            fault(ChunkFault::StoredLen { stored_len: 0 }),
+        ),
+    ] {
+        assert_eq!(error.fault(), Fault::Misuse);
+        assert_eq!(builder.push(&chunk), Err(error));
+    }
+    let first = Placement {
+        index: 0,
+        offset: 0,
+        padding: 0,
+        address: 0,
+    };
+    assert_eq!(builder.push(&chunk), Ok(first));
+}
+
+#[test]
+fn a_blob_holds_0xffffff_chunks() {
+    let mut builder = BlobBuilder::new(none_sha256()).unwrap();
+    for _ in 0..0xff_ffff {
+        builder.push(&plain_chunk(1)).unwrap();
+    }
+    let error = BuildError::TooManyChunks { limit: 0xff_ffff };
+    assert_eq!(error.fault(), Fault::Limit);
+    assert_eq!(builder.push(&plain_chunk(1)), Err(error));
+    assert_eq!(builder.chunk_count(), 0xff_ffff);
+}
+
+#[test]
+fn a_blob_holds_2_to_the_40_stored_bytes() {
+    let options = BlobOptions {
+        chunk_size: 1 << 24,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(options).unwrap();
+    for _ in 0..1 << 16 {
+        builder.push(&plain_chunk(1 << 24)).unwrap();
+    }
+    let error = BuildError::TooLarge {
+        what: "stored bytes",
+        limit: 1 << 40,
+    };
+    assert_eq!(builder.push(&plain_chunk(1)), Err(error));
+}
+
+#[test]
+fn a_blob_holds_2_to_the_44_uncompressed_bytes() {
+    let options = BlobOptions {
+        chunk_size: 1 << 24,
+        compressor: Compressor::Zstd,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(options).unwrap();
+    let chunk = StoredChunk {
+        stored_len: 600,
+        codec: Codec::Zstd,
+        ..plain_chunk(1 << 24)
+    };
+    for _ in 0..1 << 20 {
+        builder.push(&chunk).unwrap();
+    }
+    let error = BuildError::TooLarge {
+        what: "uncompressed bytes",
+        limit: 1 << 44,
+    };
+    assert_eq!(builder.push(&plain_chunk(1)), Err(error));
+}
+
+#[test]
+fn every_byte_must_have_been_hashed() {
+    let mut builder = BlobBuilder::new(none_sha256()).unwrap();
+    builder.push(&plain_chunk(5)).unwrap();
+    let mut hasher = BlobHasher::default();
+    hasher.update(b"hell");
+    let error = BuildError::Hashed {
+        expected: 5,
+        found: 4,
+    };
+    assert_eq!(builder.clone().finish(hasher.clone()), Err(error.clone()));
+    assert_eq!(builder.seal(hasher).unwrap_err(), error);
+}
+
+/// The real thing: chunks go through the encoder.
+#[test]
+fn encoded_chunks_read_back() {
+    let mut encoder = Encoder::new(Compression::Zstd { level: 3 }).unwrap();
+    let options = BlobOptions {
+        compressor: Compressor::Zstd,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(options).unwrap();
+    let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
+    for content in &a4_chunks() {
+        let start = file.len();
+        let codec = encoder.encode(content, &mut file).unwrap();
+        hasher.update(&file[start..]);
+        let chunk = StoredChunk {
+            len: content.len() as u32,
+            stored_len: (file.len() - start) as u32,
+            codec,
+            digest: sha256(content),
+        };
+        assert_eq!(builder.push(&chunk).unwrap().offset, start as u64);
+    }
+    let blob = builder.finish(hasher).unwrap().unwrap();
+    file.extend(blob.trailer);
+    let (file, entry) = (Bytes::from(file), blob.entry.unwrap());
+    let meta = open(&file, &entry).unwrap();
+    let mut decoder = frame_codec::Decoder::new();
+    for (index, content) in (0..).zip(a4_chunks()) {
+        let chunk = meta.chunk(index).unwrap();
+        let codec = if chunk.compressed {
+            Codec::Zstd
+        } else {
+            Codec::None
+        };
+        let mut plain = vec![0; chunk.len as usize];
+        let stored = slice(&file, chunk.offset..chunk.offset_end());
+        decoder.decode(codec, &stored, &mut plain).unwrap();
+        assert_eq!(plain, content);
+    }
+}

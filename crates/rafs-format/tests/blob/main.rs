@@ -1,0 +1,12 @@
+//! Tests of the data blob, one module for each of `src/blob`.
+#![allow(clippy::unwrap_used, reason = "test support")]
+
+mod builder;
+mod chunk_info;
+mod digests;
+mod header;
+mod locate;
+mod meta;
+mod support;
+mod tar_header;
+mod toc;
