@@ -1,0 +1,81 @@
+//! Mounts by real implementations, unmounted when dropped.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::corpus::walk;
+use crate::run::{Finished, script};
+
+/// A mounted image.
+#[derive(Debug)]
+pub struct Mount {
+    at: PathBuf,
+    walker_options: &'static [&'static str],
+}
+
+impl Mount {
+    /// By nydusd through FUSE.
+    ///
+    /// # Panics
+    /// If nydusd does not mount it.
+    #[must_use]
+    pub fn nydusd(bootstrap: &Path, blobs: &Path, at: &Path) -> Self {
+        // nydusd sets bits above the inode number in some answers and not in others.
+        Self::mount("nydusd", &[bootstrap, blobs], at, &["--inode-bits", "56"])
+    }
+
+    /// By the kernel's EROFS, with loop devices (`true`) or plain files.
+    ///
+    /// # Panics
+    /// If the kernel does not mount it.
+    #[must_use]
+    pub fn erofs(bootstrap: &Path, devices: &[PathBuf], loop_devices: bool, at: &Path) -> Self {
+        let how = if loop_devices {
+            "erofs-loop"
+        } else {
+            "erofs-files"
+        };
+        let mut images = vec![bootstrap];
+        images.extend(devices.iter().map(PathBuf::as_path));
+        Self::mount(how, &images, at, &[])
+    }
+
+    fn mount(
+        how: &str,
+        images: &[&Path],
+        at: &Path,
+        walker_options: &'static [&'static str],
+    ) -> Self {
+        let mut mount = script("mount/mount.sh");
+        mount.arg(how).args(images).arg(at);
+        // nydusd outlives the script and keeps the pipes: its own output goes to files.
+        let _ = Finished::of(&mut mount).ok();
+        Self {
+            at: at.into(),
+            walker_options,
+        }
+    }
+
+    /// The mount point.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.at
+    }
+
+    /// The digest of everything that the mount shows; every file is read.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        walk(&self.at, self.walker_options)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let mut unmount = script("mount/mount.sh");
+        unmount.args([OsStr::new("umount"), self.at.as_os_str()]);
+        let finished = Finished::of(&mut unmount);
+        if finished.code != 0 && !std::thread::panicking() {
+            panic!("{}\n{}", finished.command, finished.stderr);
+        }
+    }
+}

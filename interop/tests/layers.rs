@@ -1,0 +1,158 @@
+//! Layers: rebuilt byte for byte, read by range, refused when hostile.
+
+use std::path::Path;
+use std::process::Command;
+
+use lazyoci_interop::run::sha256;
+use lazyoci_interop::{Corpus, Finished, lazyoci, scratch};
+
+#[test]
+fn every_layer_is_rebuilt_byte_for_byte() {
+    let layers = [
+        "debian/full",
+        "debian/peer",
+        "packages/full",
+        "packages/peer",
+        "many/layer",
+        "tiny/tree",
+    ];
+    for corpus in layers.map(Corpus::new) {
+        let dir = scratch();
+        let expected = sha256(&corpus.tar());
+        for form in ["tar", "tar.gz", "tar.zst"] {
+            let output = dir.path().join("rebuilt.tar");
+            let mut convert = lazyoci("convert");
+            convert
+                .args(["--to", "tar"])
+                .args([&corpus.with(form), &output]);
+            let _ = Finished::of(&mut convert).ok();
+            assert_eq!(sha256(&output), expected, "{} from {form}", corpus.name);
+            std::fs::remove_file(&output).expect("it was just written");
+        }
+        for (form, tool) in [("tar-gzip", "gzip"), ("tar-zstd", "zstd")] {
+            let output = dir.path().join("packed");
+            let mut convert = lazyoci("convert");
+            convert
+                .args(["--to", form])
+                .args([&corpus.with("tar.zst"), &output]);
+            let _ = Finished::of(&mut convert).ok();
+            let pipe = format!("{tool} -dc < '{}' | sha256sum", output.display());
+            let sum = Finished::of(Command::new("sh").args(["-c", &pipe])).ok();
+            assert_eq!(&sum.text()[..64], expected, "{} as {form}", corpus.name);
+            std::fs::remove_file(&output).expect("it was just written");
+        }
+    }
+}
+
+#[test]
+fn a_range_costs_the_frames_that_hold_it() {
+    let corpus = Corpus::new("debian/full");
+    let dir = scratch();
+    let output = dir.path().join("image");
+    let mut convert = lazyoci("convert");
+    convert
+        .args(["--to", "rafs-v6"])
+        .args([&corpus.tar(), &output]);
+    let _ = Finished::of(&mut convert).ok();
+    let path = "oddities/sizes/noise-5243003";
+    let source = std::fs::read(corpus.dir().join(path)).expect("a file of the corpus");
+    let mut cat = lazyoci("cat");
+    cat.args(["--stats", "--range", "3145720:16"])
+        .arg(output.join("image.boot"))
+        .arg(path);
+    let read = Finished::of(&mut cat).ok();
+    assert_eq!(read.stdout, source[3_145_720..3_145_736]);
+    // The range lies in chunks 2 and 3 of 1 MiB: two frames and nothing else.
+    let stats = read.stderr.lines().last().expect("--stats prints a line");
+    assert!(stats.contains("2 frames"), "{stats}");
+}
+
+/// Peak resident memory of a command in KiB, by GNU time.
+fn peak_kib(command: &mut Command) -> u64 {
+    let mut timed = Command::new("/usr/bin/time");
+    timed
+        .args(["-f", "%M"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    let finished = Finished::of(&mut timed).ok();
+    let last = finished.stderr.lines().last().expect("time prints a line");
+    last.parse().unwrap_or_else(|_| panic!("{last}"))
+}
+
+#[test]
+fn memory_is_bounded_by_the_pipeline() {
+    for (name, inodes, chunks) in [("big/layer", 0, 0), ("many/layer", 151_500, 151_500)] {
+        let corpus = Corpus::new(name);
+        for form in ["tar", "tar.gz"] {
+            let dir = scratch();
+            let mut convert = lazyoci("convert");
+            convert
+                .args(["--to", "rafs-v6", "--threads", "2"])
+                .args([&corpus.with(form), &dir.path().join("image")]);
+            let peak = peak_kib(&mut convert);
+            let bound = (64 << 10) + 300 * (inodes + chunks) / 1024;
+            println!("{name} {form}: {peak} KiB, at most {bound}");
+            assert!(peak <= bound, "{name} {form}: {peak} KiB, at most {bound}");
+        }
+    }
+}
+
+/// A layer that nobody should unpack is refused with exit code 1, says why, and leaves nothing.
+fn refused(layer: &[u8], because: &str) {
+    let dir = scratch();
+    let source = dir.path().join("layer");
+    std::fs::write(&source, layer).expect("a new file");
+    for to in ["rafs-v6", "tar-gzip"] {
+        let output = dir.path().join("output");
+        let mut convert = lazyoci("convert");
+        convert.args(["--to", to]).args([&source, &output]);
+        let finished = Finished::of(&mut convert).exits(1);
+        assert!(
+            finished.stderr.contains(because),
+            "{because}: {}",
+            finished.stderr
+        );
+        let left: Vec<_> = std::fs::read_dir(dir.path()).expect("readable").collect();
+        assert_eq!(
+            left.len(),
+            1,
+            "{because}: something was left behind: {left:?}"
+        );
+        if to == "rafs-v6" && because == "symlink" {
+            // Rebuilding the tar does not look at the tree.
+            break;
+        }
+    }
+}
+
+fn python_tar(members: &str) -> Vec<u8> {
+    let script = format!(
+        "import io,sys,tarfile\nout=io.BytesIO()\nt=tarfile.open(fileobj=out,mode='w',format=tarfile.PAX_FORMAT)\n\
+         def add(name,kind=tarfile.REGTYPE,link='',data=b''):\n i=tarfile.TarInfo(name);i.type=kind;i.linkname=link;i.size=len(data)\n t.addfile(i,io.BytesIO(data))\n\
+         {members}\nt.close()\nsys.stdout.buffer.write(out.getvalue())"
+    );
+    Finished::of(Command::new("python3").args(["-c", &script]))
+        .ok()
+        .stdout
+}
+
+#[test]
+fn hostile_layers_are_refused() {
+    refused(
+        &python_tar("add('a',tarfile.SYMTYPE,'/etc')\nadd('a/passwd',data=b'x')"),
+        "symlink",
+    );
+    let layer = python_tar("add('a',data=b'x'*5000)");
+    refused(&layer[..3000], "3000");
+    let gzip = Path::new("/tmp").join(format!("bomb-{}", std::process::id()));
+    let make = format!(
+        "head -c 100M /dev/zero | gzip -9 | head -c 90000 > {}",
+        gzip.display()
+    );
+    let _ = Finished::of(Command::new("sh").args(["-c", &make])).ok();
+    let cut = std::fs::read(&gzip).expect("just made");
+    std::fs::remove_file(&gzip).expect("just made");
+    let mut cut_layer = cut;
+    cut_layer[50_000] ^= 0x10;
+    refused(&cut_layer, "corrupt");
+}
