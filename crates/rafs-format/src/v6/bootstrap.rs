@@ -77,7 +77,12 @@ impl Bootstrap {
         let superblock =
             Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
         let at = At::new("bootstrap", 0);
-        at.require(len.is_multiple_of(4096), "length", len, "a multiple of 4096")?;
+        at.require(
+            len.is_multiple_of(4096),
+            "length",
+            len,
+            "a multiple of 4096",
+        )?;
         let raw = view::record(&bytes, "extended superblock", ext_superblock::OFFSET)?;
         let ext = ExtSuperblock::from_raw(raw)?;
         check_tables(&superblock, &ext, len)?;
@@ -207,17 +212,23 @@ fn limit(what: &'static str, found: u64, max: u64) -> Result<(), DecodeError> {
 }
 
 /// Checks that counts agree and that tables lie apart, inside `len` bytes.
-fn check_tables(
-    superblock: &Superblock,
-    ext: &ExtSuperblock,
-    len: u64,
-) -> Result<(), DecodeError> {
+fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Result<(), DecodeError> {
     let at = At::new("superblock", superblock::OFFSET);
     let devices = superblock.extra_devices;
-    at.require(devices <= MAX_BLOBS, "extra_devices", devices, "at most 254")?;
+    at.require(
+        devices <= MAX_BLOBS,
+        "extra_devices",
+        devices,
+        "at most 254",
+    )?;
     let entries = u64::from(ext.blob_table_size) / BlobEntry::LEN as u64;
     let rule = "the number of entries in the blob table";
-    at.require(u64::from(devices) == entries, "extra_devices", devices, rule)?;
+    at.require(
+        u64::from(devices) == entries,
+        "extra_devices",
+        devices,
+        rule,
+    )?;
     at.require(
         superblock.meta_start() < len,
         "meta_blkaddr",

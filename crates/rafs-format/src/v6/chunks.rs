@@ -52,6 +52,9 @@ pub(super) struct FileChunk {
     /// Position of its record in the chunk table.
     pub(super) position: usize,
     pub(super) record: ChunkRecord,
+    pub(super) frame: Frame,
+    pub(super) digest: Option<Digest>,
+    pub(super) crc32c: Option<u32>,
     pub(super) extent: Extent,
 }
 
@@ -94,22 +97,26 @@ impl Bootstrap {
             codec,
             open_ended: false,
         };
+        let digest = Some(Digest::new(entry.digester.into(), record.digest));
         let has_crc = record.flags.contains(ChunkFlags::HAS_CRC32);
+        let crc32c = has_crc.then_some(record.crc32);
         let source = ExtentSource::Chunk {
             frame,
             offset_in_frame: 0,
-            digest: Some(Digest::new(entry.digester.into(), record.digest)),
-            crc32c: has_crc.then_some(record.crc32),
-        };
-        let extent = Extent {
-            file_offset,
-            len,
-            source,
+            digest,
+            crc32c,
         };
         Ok(FileChunk {
             position,
             record,
-            extent,
+            frame,
+            digest,
+            crc32c,
+            extent: Extent {
+                file_offset,
+                len,
+                source,
+            },
         })
     }
 
@@ -130,14 +137,14 @@ impl Bootstrap {
         }
         let blob = u32::from(address.device) - 1;
         let index = address.index;
-        let position =
-            self.chunk_index()
-                .find(blob, index)
-                .ok_or(DecodeError::ChunkMissing {
-                    offset,
-                    blob,
-                    index,
-                })?;
+        let position = self
+            .chunk_index()
+            .find(blob, index)
+            .ok_or(DecodeError::ChunkMissing {
+                offset,
+                blob,
+                index,
+            })?;
         let record = ChunkRecord::from_bytes(&self.raw_chunk_records()[position]);
         let block_size = self.superblock.block_size.bytes();
         at.require(
@@ -177,14 +184,24 @@ pub(super) fn check_record(
     let codec = check_flags(record, entry, at)?;
     let plain = record.uncompressed_size;
     let rule = "1 to the chunk size";
-    at.require((1..=entry.chunk_size).contains(&plain), "uncompressed_size", plain, rule)?;
+    at.require(
+        (1..=entry.chunk_size).contains(&plain),
+        "uncompressed_size",
+        plain,
+        rule,
+    )?;
     let stored = record.compressed_size;
     if codec == Codec::None {
         let rule = "uncompressed_size, as the chunk is not compressed";
         at.require(stored == plain, "compressed_size", stored, rule)?;
     } else {
         let rule = "1 to uncompressed_size";
-        at.require((1..=plain).contains(&stored), "compressed_size", stored, rule)?;
+        at.require(
+            (1..=plain).contains(&stored),
+            "compressed_size",
+            stored,
+            rule,
+        )?;
     }
     let rule = "one that ends inside the blob's data";
     let end = record.compressed_offset.checked_add(stored.into());
@@ -193,9 +210,19 @@ pub(super) fn check_record(
     let rule = "one that ends inside the blob's uncompressed address space";
     let end = record.uncompressed_offset.checked_add(plain.into());
     let inside = end.is_some_and(|end| end <= entry.uncompressed_size);
-    at.require(inside, "uncompressed_offset", record.uncompressed_offset, rule)?;
+    at.require(
+        inside,
+        "uncompressed_offset",
+        record.uncompressed_offset,
+        rule,
+    )?;
     let rule = "less than the blob's number of chunks";
-    at.require(record.index < entry.chunk_count, "index", record.index, rule)?;
+    at.require(
+        record.index < entry.chunk_count,
+        "index",
+        record.index,
+        rule,
+    )?;
     Ok(codec)
 }
 
@@ -211,7 +238,12 @@ fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec,
     }
     let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32;
     let found = record.flags.bits();
-    at.require(known.contains(record.flags), "flags", found, "of known bits")?;
+    at.require(
+        known.contains(record.flags),
+        "flags",
+        found,
+        "of known bits",
+    )?;
     if !record.flags.contains(ChunkFlags::COMPRESSED) {
         return Ok(Codec::None);
     }

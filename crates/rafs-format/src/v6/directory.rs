@@ -1,7 +1,6 @@
 //! The data of directories and symbolic links.
 
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
 
 use image_model::{FileKind, NameRef};
 
@@ -82,11 +81,6 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The blocks in order.
-    pub(super) fn blocks(self) -> impl Iterator<Item = Result<DirentBlock<'a>, DecodeError>> {
-        (0..self.block_count()).map(move |number| self.block(number))
-    }
-
     /// The entry called `name`, `.` and `..` included.
     pub(super) fn find(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, DecodeError> {
         let Some(block) = last_at_most(self.block_count(), |number| {
@@ -96,47 +90,85 @@ impl<'a> Directory<'a> {
             return Ok(None);
         };
         let block = self.block(block)?;
-        let entry = last_at_most(block.len(), |index| {
-            Ok(block.entry(index)?.name.cmp(name))
-        })?;
+        let entry = last_at_most(block.len(), |index| Ok(block.entry(index)?.name.cmp(name)))?;
         match entry.map(|index| block.entry(index)).transpose()? {
             Some(entry) if entry.name == name => Ok(Some(entry)),
             _ => Ok(None),
         }
     }
 
-    /// Shows all entries but `.` and `..`, in order; refuses entries that are out of order.
-    pub(super) fn visit(
-        &self,
-        visit: &mut dyn FnMut(NameRef<'a>, Dirent<'a>) -> ControlFlow<()>,
-    ) -> Result<(), DecodeError> {
-        let mut last: &[u8] = &[];
-        for block in self.blocks() {
-            let block = block?;
-            for index in 0..block.len() {
-                let entry = block.entry(index)?;
-                let offset = entry.offset;
-                if entry.name <= last {
-                    return Err(match entry.name {
-                        [] => DecodeError::Name {
-                            offset,
-                            source: image_model::name::NameError::Empty,
-                        },
-                        _ => DecodeError::NameOrder { offset },
-                    });
-                }
-                last = entry.name;
-                if matches!(entry.name, b"." | b"..") {
-                    continue;
-                }
-                let name = NameRef::new(entry.name)
-                    .map_err(|source| DecodeError::Name { offset, source })?;
-                if visit(name, entry).is_break() {
-                    return Ok(());
-                }
+    /// All entries but `.` and `..`, in order; the first that is wrong ends them.
+    pub(super) fn entries(self) -> Entries<'a> {
+        Entries {
+            directory: self,
+            block: None,
+            next_block: 0,
+            next_entry: 0,
+            last: &[],
+        }
+    }
+}
+
+/// See [`Directory::entries`].
+#[derive(Debug)]
+pub(super) struct Entries<'a> {
+    directory: Directory<'a>,
+    block: Option<DirentBlock<'a>>,
+    next_block: usize,
+    next_entry: usize,
+    last: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    /// The next entry, `.` and `..` included.
+    fn next_raw(&mut self) -> Result<Option<Dirent<'a>>, DecodeError> {
+        loop {
+            if let Some(block) = self.block.filter(|block| self.next_entry < block.len()) {
+                let entry = block.entry(self.next_entry)?;
+                self.next_entry += 1;
+                return Ok(Some(entry));
+            }
+            if self.next_block == self.directory.block_count() {
+                return Ok(None);
+            }
+            self.block = Some(self.directory.block(self.next_block)?);
+            self.next_block += 1;
+            self.next_entry = 0;
+        }
+    }
+
+    fn next_entry(&mut self) -> Result<Option<(NameRef<'a>, Dirent<'a>)>, DecodeError> {
+        loop {
+            let Some(entry) = self.next_raw()? else {
+                return Ok(None);
+            };
+            let is_dots = matches!(entry.name, b"." | b"..");
+            let offset = entry.offset;
+            let name = match NameRef::new(entry.name) {
+                Err(source) if !is_dots => return Err(DecodeError::Name { offset, source }),
+                name => name.ok(),
+            };
+            if entry.name <= self.last {
+                return Err(DecodeError::NameOrder { offset });
+            }
+            self.last = entry.name;
+            if let Some(name) = name {
+                return Ok(Some((name, entry)));
             }
         }
-        Ok(())
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<(NameRef<'a>, Dirent<'a>), DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.next_entry().transpose();
+        if let Some(Err(_)) = item {
+            self.block = None;
+            self.next_block = self.directory.block_count();
+        }
+        item
     }
 }
 

@@ -83,6 +83,15 @@ const fn kind(type_id: u8) -> Option<FileKind> {
     })
 }
 
+impl Dirent<'_> {
+    /// Refuses the entry if it means an inode of another kind than `kind`.
+    pub(crate) fn require_kind(&self, kind: FileKind) -> Result<(), DecodeError> {
+        let at = At::new("directory entry", self.offset);
+        let rule = "the kind of its inode";
+        at.require(self.kind == kind, "file_type", type_id(self.kind), rule)
+    }
+}
+
 /// One block of a directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DirentBlock<'a> {

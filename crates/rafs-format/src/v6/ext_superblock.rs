@@ -141,7 +141,8 @@ impl ExtSuperblock {
             "a multiple of 4096",
         )?;
         at.require(
-            self.chunk_table_size.is_multiple_of(ChunkRecord::LEN as u64),
+            self.chunk_table_size
+                .is_multiple_of(ChunkRecord::LEN as u64),
             "chunk_table_size",
             self.chunk_table_size,
             "a multiple of 80",

@@ -7,8 +7,8 @@ use image_model::{
 };
 
 use super::bootstrap::Bootstrap;
-use super::xattr;
 use super::inode::Inode;
+use super::xattr;
 use crate::error::{At, DecodeError};
 
 impl Bootstrap {
@@ -93,13 +93,18 @@ impl Image for Bootstrap {
     ) -> Result<(), ImageError> {
         answer(directory, || {
             let directory = self.directory(&self.inode(directory)?)?;
-            directory.visit(&mut |name, entry| {
-                visit(DirEntry {
+            for entry in directory.entries() {
+                let (name, entry) = entry?;
+                let entry = DirEntry {
                     name,
                     ino: Ino(entry.nid),
                     kind: entry.kind,
-                })
-            })
+                };
+                if visit(entry).is_break() {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 

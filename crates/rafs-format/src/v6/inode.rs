@@ -169,7 +169,12 @@ impl Inode {
         let (kind, mode) = parse_mode(at, raw.i_mode.get())?;
         let nanoseconds = raw.i_mtime_nsec.get();
         let rule = "less than a second";
-        at.require(nanoseconds < 1_000_000_000, "i_mtime_nsec", nanoseconds, rule)?;
+        at.require(
+            nanoseconds < 1_000_000_000,
+            "i_mtime_nsec",
+            nanoseconds,
+            rule,
+        )?;
         Ok(Self {
             nid,
             offset: at.offset,

@@ -18,6 +18,9 @@ mod dirent;
 mod ext_superblock;
 mod image;
 mod inode;
+mod layout;
+mod owned;
+mod prefetch;
 mod superblock;
 pub mod xattr;
 
@@ -27,4 +30,9 @@ pub use chunk_address::ChunkAddress;
 pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
 pub use inode::{DataLayout, Inode};
+pub use layout::{
+    BadContent, CannotCarry, EncodeError, Layout, Loss, MAX_TARGET_LEN, Options, drop_losses,
+    losses,
+};
+pub use prefetch::prefetch_inodes;
 pub use superblock::{BlockSize, Superblock};

@@ -89,15 +89,36 @@ pub(crate) fn split_name(name: &[u8]) -> Option<(u8, &[u8])> {
     })
 }
 
+/// Bytes of an area, entry by entry.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AreaLen(u64);
+
+impl AreaLen {
+    /// With one entry more, whose name without prefix and value take `len` bytes.
+    pub(crate) const fn with(self, len: usize) -> Self {
+        let start = match self.0 {
+            0 => HEADER_LEN,
+            len => len,
+        };
+        Self(start + view::align(ENTRY_LEN + len as u64, 4))
+    }
+
+    pub(crate) const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
 /// Bytes of the area that holds `xattrs`, all of whose names [`split_name`] knows.
 pub(crate) fn planned_len(xattrs: &Xattrs) -> u64 {
-    if xattrs.is_empty() {
-        return 0;
-    }
-    xattrs.iter().fold(HEADER_LEN, |len, xattr| {
+    let len = |xattr: &Xattr| {
         let suffix = split_name(&xattr.name).map_or(0, |(_, suffix)| suffix.len());
-        len + view::align(ENTRY_LEN + (suffix + xattr.value.len()) as u64, 4)
-    })
+        suffix + xattr.value.len()
+    };
+    let sum = xattrs
+        .iter()
+        .map(len)
+        .fold(AreaLen::default(), AreaLen::with);
+    sum.bytes()
 }
 
 /// Appends the area that holds `xattrs`.
@@ -148,8 +169,7 @@ fn read_entry(rest: &[u8], at: At) -> Result<(Xattr, &[u8]), DecodeError> {
         len,
         available: at.offset + rest.len() as u64,
     };
-    let (entry, body) =
-        RawXattrEntry::ref_from_prefix(rest).map_err(|_| truncated(ENTRY_LEN))?;
+    let (entry, body) = RawXattrEntry::ref_from_prefix(rest).map_err(|_| truncated(ENTRY_LEN))?;
     let rule = "of a known prefix: 1, 2, 3, 4 or 6";
     let (_, prefix) = PREFIXES
         .iter()

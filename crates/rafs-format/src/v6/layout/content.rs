@@ -1,0 +1,266 @@
+//! The content of files: checked, addressed, collected into the chunk table.
+
+use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::{Chunk, ChunkedImage, Codec, Frame, InodeId};
+
+use super::error::{BadContent, EncodeError};
+use super::loss::path_of;
+use crate::chunk_record::{ChunkFlags, ChunkRecord};
+use crate::flags::Compat;
+use crate::v6::blob_entry::BlobEntry;
+use crate::v6::chunk_address::ChunkAddress;
+use crate::v6::inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES};
+use crate::v6::superblock::BlockSize;
+
+/// Mark of a chunk that no file uses.
+const UNUSED: u32 = u32::MAX;
+
+/// What is gathered about chunks while files are placed.
+#[derive(Debug)]
+pub(super) struct Contents<'a> {
+    image: &'a ChunkedImage,
+    entries: &'a [BlobEntry],
+    chunk_size: u32,
+    block_size: BlockSize,
+    /// For each chunk of the image its number in the file that used it last.
+    last_use: Vec<u32>,
+}
+
+/// The chunk table, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChunkTable {
+    /// Positions in the image's list of chunks and the chunk's number in the last file that uses it.
+    pub(super) records: Vec<(u32, u32)>,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn new(
+        image: &'a ChunkedImage,
+        entries: &'a [BlobEntry],
+        chunk_size: u32,
+        block_size: BlockSize,
+    ) -> Self {
+        Self {
+            image,
+            entries,
+            chunk_size,
+            block_size,
+            last_use: vec![UNUSED; image.chunks.len()],
+        }
+    }
+
+    pub(super) const fn chunk_size(&self) -> u32 {
+        self.chunk_size
+    }
+
+    /// Checks and registers the content of one file under one of its names; answers `i_u`.
+    pub(super) fn add_file(
+        &mut self,
+        id: InodeId,
+        size: u64,
+        content: ChunkRange,
+    ) -> Result<u32, EncodeError> {
+        let extents = file_extents(self.image, content)?;
+        let chunk_size = u64::from(self.chunk_size);
+        let wrong = |file_offset, what| EncodeError::Content {
+            path: path_of(&self.image.tree, id),
+            file_offset,
+            what,
+        };
+        let mut contiguous = size > chunk_size;
+        let mut last: Option<(Frame, u64)> = None;
+        for (number, extent) in (0u64..).zip(extents) {
+            let file_offset = number.saturating_mul(chunk_size);
+            let (position, chunk, frame) = match extent.chunk {
+                None => return Err(wrong(extent.file_offset, BadContent::Hole)),
+                Some(position) => find_chunk(self.image, position.index())?,
+            };
+            let expected = chunk_size.min(size.saturating_sub(file_offset));
+            let len = u64::from(chunk.len);
+            if extent.file_offset != file_offset || len != expected {
+                return Err(wrong(extent.file_offset, BadContent::Cut { len, expected }));
+            }
+            if self.last_use[position] == UNUSED {
+                self.check_chunk(chunk, frame)
+                    .map_err(|what| wrong(file_offset, what))?;
+            }
+            self.last_use[position] = u32::try_from(number)
+                .ok()
+                .filter(|&number| number < UNUSED)
+                .ok_or(EncodeError::TooLong { len: size })?;
+            contiguous &= last.is_none_or(|(before, address)| {
+                before.blob == frame.blob && address.checked_add(chunk_size) == Some(chunk.address)
+            });
+            last = Some((*frame, chunk.address));
+        }
+        if extents.len() as u64 != size.div_ceil(chunk_size) {
+            return Err(EncodeError::Broken { what: "extent" });
+        }
+        Ok(self.chunk_format(size, contiguous))
+    }
+
+    /// A file whose chunks lie one behind the other is one long chunk for EROFS.
+    fn chunk_format(&self, size: u64, contiguous: bool) -> u32 {
+        let bits = |len: u64| len.trailing_zeros() - u32::from(self.block_size.bits());
+        let own = bits(self.chunk_size.into());
+        let long = match size.checked_next_power_of_two() {
+            Some(len) if contiguous => bits(len),
+            _ => own,
+        };
+        // A length beyond what the field can say is as well served chunk by chunk.
+        let bits = if long <= CHUNK_FORMAT_BITS { long } else { own };
+        CHUNK_FORMAT_INDEXES | bits
+    }
+
+    fn check_chunk(&self, chunk: &Chunk, frame: &Frame) -> Result<(), BadContent> {
+        let entry = self
+            .entries
+            .get(frame.blob.0 as usize)
+            .ok_or(BadContent::OutsideBlob)?;
+        if chunk.offset_in_frame != 0 || chunk.len != frame.len || frame.open_ended {
+            return Err(BadContent::PartOfFrame);
+        }
+        let codec = frame.codec;
+        if codec != Codec::None && codec != Codec::from(entry.compressor) {
+            return Err(BadContent::Codec { codec });
+        }
+        let algorithm = chunk.digest.ok_or(BadContent::NoDigest)?.algorithm();
+        if algorithm != entry.digester.into() {
+            return Err(BadContent::DigestAlgorithm { algorithm });
+        }
+        let stored_len = frame.stored_len;
+        let expected = match codec {
+            Codec::None => chunk.len..=chunk.len,
+            _ => 1..=chunk.len,
+        };
+        if !expected.contains(&stored_len) {
+            return Err(BadContent::StoredLen { stored_len });
+        }
+        let address = chunk.address;
+        if !address.is_multiple_of(4096) {
+            return Err(BadContent::Unaligned { address });
+        }
+        let fits = |start: u64, len: u32, room| {
+            let end = start.checked_add(len.into());
+            end.is_some_and(|end| end <= room)
+        };
+        let inside = fits(frame.offset, frame.stored_len, entry.data_len())
+            && fits(address, chunk.len, entry.uncompressed_size)
+            && chunk.index_in_blob < entry.chunk_count.min(0xff_ffff)
+            && u32::try_from(address / self.block_size.bytes()).is_ok();
+        if inside {
+            Ok(())
+        } else {
+            Err(BadContent::OutsideBlob)
+        }
+    }
+
+    /// Sorts the chunks that files use by digest, then by blob and index.
+    ///
+    /// nydus leaves the index out of the key, so that of two chunks with one digest in one blob it
+    /// drops one, whose files are unreadable then. Without such chunks the tables are the same.
+    pub(super) fn into_table(self) -> Result<ChunkTable, EncodeError> {
+        let used = self.last_use.iter().filter(|&&number| number != UNUSED);
+        let mut records = Vec::with_capacity(used.count());
+        records.extend(
+            (0u32..)
+                .zip(&self.last_use)
+                .filter(|&(_, &number)| number != UNUSED)
+                .map(|(position, &number)| (position, number)),
+        );
+        drop(self.last_use);
+        let place = |&(position, _): &(u32, u32)| {
+            let chunk = &self.image.chunks[position as usize];
+            let blob = self.image.frames[chunk.frame.0 as usize].blob.0;
+            (blob, chunk.index_in_blob)
+        };
+        records.sort_unstable_by_key(place);
+        if let Some(pair) = records
+            .windows(2)
+            .find(|pair| place(&pair[0]) == place(&pair[1]))
+        {
+            let (blob, index) = place(&pair[0]);
+            return Err(EncodeError::DuplicateChunk { blob, index });
+        }
+        let digest = |&(position, _): &(u32, u32)| {
+            let digest = self.image.chunks[position as usize].digest;
+            digest.map(|digest| *digest.as_bytes())
+        };
+        records.sort_by_key(digest);
+        Ok(ChunkTable { records })
+    }
+}
+
+/// The extents of a file.
+pub(super) fn file_extents(
+    image: &ChunkedImage,
+    content: ChunkRange,
+) -> Result<&[ChunkExtent], EncodeError> {
+    image
+        .file_extents(content)
+        .ok_or(EncodeError::Broken { what: "extent" })
+}
+
+fn find_chunk(
+    image: &ChunkedImage,
+    position: usize,
+) -> Result<(usize, &Chunk, &Frame), EncodeError> {
+    let chunk = image.chunks.get(position);
+    let chunk = chunk.ok_or(EncodeError::Broken { what: "chunk" })?;
+    let frame = image.frames.get(chunk.frame.0 as usize);
+    let frame = frame.ok_or(EncodeError::Broken { what: "frame" })?;
+    Ok((position, chunk, frame))
+}
+
+/// The address of a chunk that was registered.
+pub(super) fn address(
+    image: &ChunkedImage,
+    position: usize,
+    block_size: BlockSize,
+) -> ChunkAddress {
+    let chunk = &image.chunks[position];
+    let blob = image.frames[chunk.frame.0 as usize].blob.0;
+    ChunkAddress {
+        device: u8::try_from(blob + 1).expect("the plan refuses more than 254 blobs"),
+        index: chunk.index_in_blob,
+        startblk: u32::try_from(chunk.address / block_size.bytes())
+            .expect("the plan refuses higher addresses"),
+    }
+}
+
+/// The record of a chunk that was registered, which is number `number` of its file.
+pub(super) fn record(
+    image: &ChunkedImage,
+    (position, number): (u32, u32),
+    chunk_size: u32,
+    compat: Compat,
+) -> ChunkRecord {
+    let chunk = &image.chunks[position as usize];
+    let frame = &image.frames[chunk.frame.0 as usize];
+    let crc32 = match compat {
+        Compat::V2_2 => None,
+        Compat::V2_4 => chunk.crc32c,
+    };
+    let compressed = match frame.codec {
+        Codec::None => ChunkFlags::default(),
+        _ => ChunkFlags::COMPRESSED,
+    };
+    let digest = chunk
+        .digest
+        .expect("the plan refuses chunks without digest");
+    ChunkRecord {
+        digest: *digest.as_bytes(),
+        blob_index: frame.blob.0,
+        flags: match crc32 {
+            Some(_) => compressed | ChunkFlags::HAS_CRC32,
+            None => compressed,
+        },
+        compressed_size: frame.stored_len,
+        uncompressed_size: chunk.len,
+        compressed_offset: frame.offset,
+        uncompressed_offset: chunk.address,
+        file_offset: u64::from(number) * u64::from(chunk_size),
+        index: chunk.index_in_blob,
+        crc32: crc32.unwrap_or(0),
+    }
+}

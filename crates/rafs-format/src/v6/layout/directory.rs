@@ -1,0 +1,88 @@
+//! The data of directories, written.
+
+use std::ops::Bound;
+
+use image_model::InodeId;
+use image_model::tree::Directory;
+use zerocopy::IntoBytes;
+
+use crate::v6::dirent::{self, RawDirent};
+
+/// A name and what it means.
+pub(super) type Entry<'a> = (&'a [u8], InodeId);
+
+/// The entries of directory `own` below `parent`, with `.` and `..` in their sorted places.
+pub(super) fn with_dots(
+    entries: &Directory,
+    own: InodeId,
+    parent: InodeId,
+) -> impl Iterator<Item = Entry<'_>> {
+    let range = |from: Bound<&'static [u8]>, to: Bound<&'static [u8]>| {
+        let range = entries.range::<[u8], _>((from, to));
+        range.map(|(name, &id)| (name.as_bytes(), id))
+    };
+    const DOT: &[u8] = b".";
+    const DOTS: &[u8] = b"..";
+    range(Bound::Unbounded, Bound::Excluded(DOT))
+        .chain([(DOT, own)])
+        .chain(range(Bound::Excluded(DOT), Bound::Excluded(DOTS)))
+        .chain([(DOTS, parent)])
+        .chain(range(Bound::Excluded(DOTS), Bound::Unbounded))
+}
+
+/// Bytes of a directory's data in blocks of `block` bytes.
+pub(super) fn data_len(entries: &Directory, block: u64) -> u64 {
+    let root = InodeId::ROOT;
+    let (mut full, mut used) = (0, 0);
+    for entry in with_dots(entries, root, root) {
+        let len = entry_len(&entry) as u64;
+        if used + len > block {
+            full += block;
+            used = 0;
+        }
+        used += len;
+    }
+    full + used
+}
+
+const fn entry_len(entry: &Entry<'_>) -> usize {
+    dirent::LEN + entry.0.len()
+}
+
+/// Shows the entries of one block after the other, and whether it is the last.
+pub(super) fn each_block<'a>(
+    entries: impl Iterator<Item = Entry<'a>>,
+    block: usize,
+    visit: &mut dyn FnMut(&[Entry<'a>], bool),
+) {
+    let mut filled = Vec::new();
+    let mut used = 0;
+    for entry in entries {
+        let len = entry_len(&entry);
+        if used + len > block {
+            visit(&filled, false);
+            filled.clear();
+            used = 0;
+        }
+        used += len;
+        filled.push(entry);
+    }
+    visit(&filled, true);
+}
+
+/// Appends a block with `entries`; `dirent` makes an entry whose name begins at an offset.
+pub(super) fn write_block(
+    entries: &[Entry<'_>],
+    dirent: impl Fn(InodeId, u16) -> RawDirent,
+    out: &mut Vec<u8>,
+) {
+    let mut name_offset = entries.len() * dirent::LEN;
+    for (name, id) in entries {
+        let offset = u16::try_from(name_offset).expect("blocks have at most 4096 bytes");
+        out.extend_from_slice(dirent(*id, offset).as_bytes());
+        name_offset += name.len();
+    }
+    for (name, _) in entries {
+        out.extend_from_slice(name);
+    }
+}

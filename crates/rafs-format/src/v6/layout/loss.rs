@@ -1,0 +1,246 @@
+//! What RAFS v6 cannot carry.
+
+use std::collections::btree_map;
+use std::ops::ControlFlow;
+
+use image_model::metadata::{Metadata, Xattr};
+use image_model::tree::{Directory, Inode};
+use image_model::{Device, ImagePath, InodeId, Name, Node, Timestamp, Tree, Xattrs};
+
+use crate::v6::inode::pack_device;
+use crate::v6::xattr;
+
+/// Longest target of a symbolic link, in bytes: nydusd refuses longer ones.
+pub const MAX_TARGET_LEN: usize = 4096;
+
+/// Something about an inode that RAFS v6 has no place for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CannotCarry {
+    /// A device number beyond 12 bits of major and 20 bits of minor.
+    #[error("device number {}:{} does not fit 12 and 20 bits", device.major, device.minor)]
+    Device {
+        /// The number.
+        device: Device,
+    },
+    /// A symbolic link whose target is empty, longer than [`MAX_TARGET_LEN`], or holds NUL.
+    #[error("a link target of {len} bytes, where 1 to {MAX_TARGET_LEN} without NUL are possible")]
+    Target {
+        /// Bytes of the target.
+        len: usize,
+    },
+    /// A time with a billion nanoseconds or more.
+    #[error("a time with {} nanoseconds", mtime.nanoseconds)]
+    Time {
+        /// The time.
+        mtime: Timestamp,
+    },
+    /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs.
+    #[error("extended attribute {}, whose name has no prefix that can be stored", name.escape_ascii())]
+    XattrName {
+        /// Full name.
+        name: Box<[u8]>,
+    },
+    /// A value of more than 65,535 bytes.
+    #[error("extended attribute {} of {len} bytes, where 65,535 are possible", name.escape_ascii())]
+    XattrValue {
+        /// Full name.
+        name: Box<[u8]>,
+        /// Bytes of the value.
+        len: usize,
+    },
+    /// An extended attribute that would make those of its inode too long in sum.
+    #[error("extended attribute {}: with it the inode's take {len} bytes, where {} are possible", name.escape_ascii(), xattr::MAX_AREA_LEN)]
+    XattrSum {
+        /// Full name.
+        name: Box<[u8]>,
+        /// Bytes that the attributes up to this one would take.
+        len: u64,
+    },
+}
+
+/// Something that an image has and RAFS v6 cannot carry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {what}")]
+pub struct Loss {
+    /// Where; the first path of the inode.
+    pub path: ImagePath,
+    /// What.
+    pub what: CannotCarry,
+}
+
+/// Finds what RAFS v6 cannot carry of `tree`, in the order of paths.
+///
+/// ```
+/// use image_model::{Device, Metadata, Name, Node, Tree};
+/// use rafs_format::v6::{CannotCarry, losses};
+///
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// let device = Device { major: 5000, minor: 0 };
+/// let node = tree.add(Metadata::default(), Node::CharDevice(device));
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"odd")?, node)?;
+/// let mut found = Vec::new();
+/// losses(&tree, &mut |loss| found.push(loss.what));
+/// assert_eq!(found, [CannotCarry::Device { device }]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(Loss)) {
+    each_path(tree, &mut |path, id, again| {
+        if !again {
+            inode_losses(tree.inode(id), &mut |what| {
+                let path = path.clone();
+                report(Loss { path, what });
+            });
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
+/// links, single extended attributes; a time loses its nanoseconds.
+pub fn drop_losses<C>(tree: &mut Tree<C>, report: &mut dyn FnMut(Loss)) {
+    let mut changed = Vec::new();
+    losses(tree, &mut |loss| {
+        changed.push(tree.resolve(loss.path.as_bytes()));
+        report(loss);
+    });
+    let mut removed = vec![false; tree.len()];
+    changed.dedup();
+    for id in changed.into_iter().flatten() {
+        let metadata = &tree.inode(id).metadata;
+        let kept = kept_metadata(metadata);
+        let inode = tree.inode_mut(id);
+        inode.metadata = kept;
+        removed[id.index()] = node_loss(&inode.node).is_some();
+    }
+    for index in 0..u32::try_from(tree.len()).expect("trees have fewer than 2^32 inodes") {
+        if let Node::Directory(entries) = &mut tree.inode_mut(InodeId::new(index)).node {
+            entries.retain(|_, id| !removed[id.index()]);
+        }
+    }
+}
+
+fn inode_losses<C>(inode: &Inode<C>, report: &mut dyn FnMut(CannotCarry)) {
+    if let Some(what) = node_loss(&inode.node) {
+        report(what);
+    }
+    let mtime = inode.metadata.mtime;
+    if mtime.nanoseconds >= 1_000_000_000 {
+        report(CannotCarry::Time { mtime });
+    }
+    split_xattrs(&inode.metadata.xattrs, &mut |_| {}, report);
+}
+
+fn node_loss<C>(node: &Node<C>) -> Option<CannotCarry> {
+    match node {
+        Node::CharDevice(device) | Node::BlockDevice(device) => match pack_device(*device) {
+            Some(_) => None,
+            None => Some(CannotCarry::Device { device: *device }),
+        },
+        Node::Symlink(target) => {
+            let fits = (1..=MAX_TARGET_LEN).contains(&target.len()) && !target.contains(&0);
+            (!fits).then_some(CannotCarry::Target { len: target.len() })
+        }
+        _ => None,
+    }
+}
+
+fn kept_metadata(metadata: &Metadata) -> Metadata {
+    let mut kept = Vec::new();
+    split_xattrs(
+        &metadata.xattrs,
+        &mut |xattr| kept.push(xattr.clone()),
+        &mut |_| {},
+    );
+    let mut mtime = metadata.mtime;
+    if mtime.nanoseconds >= 1_000_000_000 {
+        mtime.nanoseconds = 0;
+    }
+    Metadata {
+        mtime,
+        xattrs: Xattrs::new(kept).expect("a part of sorted, distinct attributes is such again"),
+        ..*metadata
+    }
+}
+
+/// Tells attributes that can be stored from those that cannot, in the order of their names.
+fn split_xattrs(xattrs: &Xattrs, keep: &mut dyn FnMut(&Xattr), lose: &mut dyn FnMut(CannotCarry)) {
+    let mut sum = xattr::AreaLen::default();
+    for xattr in xattrs {
+        let name = || xattr.name.clone();
+        let len = xattr.value.len();
+        let Some((_, suffix)) = xattr::split_name(&xattr.name) else {
+            lose(CannotCarry::XattrName { name: name() });
+            continue;
+        };
+        if len > xattr::MAX_VALUE_LEN {
+            lose(CannotCarry::XattrValue { name: name(), len });
+            continue;
+        }
+        let longer = sum.with(suffix.len() + len);
+        if longer.bytes() > xattr::MAX_AREA_LEN {
+            let len = longer.bytes();
+            lose(CannotCarry::XattrSum { name: name(), len });
+            continue;
+        }
+        sum = longer;
+        keep(xattr);
+    }
+}
+
+/// Shows every path of `tree`, with its inode and whether that had a name before, parents first and
+/// siblings in the order of their names. A directory is entered once.
+pub(super) fn each_path<C>(
+    tree: &Tree<C>,
+    visit: &mut dyn FnMut(&ImagePath, InodeId, bool) -> ControlFlow<()>,
+) {
+    let mut seen = vec![false; tree.len()];
+    let mut path = ImagePath::root();
+    let mut levels: Vec<btree_map::Iter<'_, Name, InodeId>> = Vec::new();
+    let mut enter = |path: &ImagePath, id: InodeId| -> ControlFlow<(), Option<&Directory>> {
+        let again = std::mem::replace(&mut seen[id.index()], true);
+        visit(path, id, again)?;
+        ControlFlow::Continue(tree.directory(id).filter(|_| !again))
+    };
+    let ControlFlow::Continue(Some(root)) = enter(&path, InodeId::ROOT) else {
+        return;
+    };
+    levels.push(root.iter());
+    while let Some(level) = levels.last_mut() {
+        let Some((name, &id)) = level.next() else {
+            levels.pop();
+            path.pop();
+            continue;
+        };
+        path.push(name.as_ref());
+        match enter(&path, id) {
+            ControlFlow::Break(()) => return,
+            ControlFlow::Continue(Some(directory)) => levels.push(directory.iter()),
+            ControlFlow::Continue(None) => {
+                path.pop();
+            }
+        }
+    }
+}
+
+/// The first path of `id`; the root if it has none.
+pub(super) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+    find_path(tree, |at, _| at == id)
+}
+
+/// The second path of `id`; the root if it has none.
+pub(super) fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+    find_path(tree, |at, again| at == id && again)
+}
+
+fn find_path<C>(tree: &Tree<C>, wanted: impl Fn(InodeId, bool) -> bool) -> ImagePath {
+    let mut found = ImagePath::root();
+    each_path(tree, &mut |path, at, again| {
+        if wanted(at, again) {
+            found = path.clone();
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}

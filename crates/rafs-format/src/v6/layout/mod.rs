@@ -1,0 +1,289 @@
+//! Planning and writing a bootstrap.
+
+mod content;
+mod directory;
+mod error;
+mod loss;
+mod options;
+mod order;
+mod placer;
+mod tables;
+mod write;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use image_model::{ChunkedImage, InodeId};
+
+use super::blob_entry::BlobEntry;
+use super::device::{self, DeviceSlot};
+use super::ext_superblock::{ExtSuperblock, is_chunk_size};
+use super::inode::DataLayout;
+use super::superblock::{BlockSize, Superblock};
+use crate::chunk_record::ChunkRecord;
+use crate::flags::SuperFlags;
+use crate::view;
+
+pub use error::{BadContent, EncodeError};
+pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, drop_losses, losses};
+pub use options::Options;
+
+use content::ChunkTable;
+use order::Planner;
+
+/// Longest bootstrap that readers accept, in bytes.
+const MAX_LEN: u64 = 2 << 30;
+
+/// Where one inode goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Planned {
+    /// Number of its 32-byte slot; 0 if the root does not reach the inode.
+    nid: u32,
+    /// The word `i_u`.
+    word: u32,
+    /// The sequential number `i_ino`.
+    number: u32,
+    /// The directory above (directories only).
+    parent: InodeId,
+    layout: DataLayout,
+}
+
+/// A planned bootstrap: where everything in it goes.
+///
+/// The plan is a function of image, blob entries and options, and so are the bytes that
+/// [`write_to`](Self::write_to) writes. It takes about 30 bytes for each inode and 8 for each chunk, and
+/// writing needs no more than a few blocks besides.
+///
+/// Inodes are placed as nydus-image does it: depth first, a directory's files before its
+/// subdirectories, small inodes in the gaps that aligned data leave. All names of a hard-linked inode
+/// share it; nydus does so for regular files only.
+///
+/// ```
+/// use bytes::Bytes;
+/// use image_model::{ChunkedImage, Image, Limits, Metadata, Name, Node, Tree};
+/// use rafs_format::v6::{Bootstrap, Layout, Options};
+///
+/// let mut tree = Tree::new(Metadata::implied_directory());
+/// let link = tree.add(Metadata::default(), Node::Symlink((*b"usr/bin").into()));
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"bin")?, link)?;
+/// # let tree = tree.try_map(|_, _, ()| Ok::<_, std::convert::Infallible>(Default::default()))?;
+/// let image = ChunkedImage::new(tree, vec![], vec![], vec![], vec![])?;
+///
+/// let layout = Layout::plan(&image, &[], &Options::default())?;
+/// let mut bytes = Vec::new();
+/// layout.write_to(&mut bytes)?;
+/// assert_eq!(bytes.len() as u64, layout.len());
+///
+/// let bootstrap = Bootstrap::open(Bytes::from(bytes), &Limits::default())?;
+/// let bin = bootstrap.lookup(bootstrap.root(), Name::new(*b"bin")?.as_ref())?.unwrap();
+/// assert_eq!(&*bootstrap.symlink_target(bin)?, b"usr/bin");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Layout<'a> {
+    image: &'a ChunkedImage,
+    entries: &'a [BlobEntry],
+    options: Options,
+    superblock: Superblock,
+    ext: ExtSuperblock,
+    devices: Vec<DeviceSlot>,
+    /// By position in the tree's table.
+    inodes: Vec<Planned>,
+    /// Inodes in the order of their places.
+    by_place: Vec<InodeId>,
+    /// Inodes with blocks of data, in the order of those.
+    with_blocks: Vec<InodeId>,
+    chunk_table: ChunkTable,
+    len: u64,
+}
+
+impl<'a> Layout<'a> {
+    /// Decides where everything goes. `entries` describe `image.blobs`, position by position.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the format cannot carry the image, its content is not cut and stored as
+    /// the format needs it, or blob entries and options do not fit.
+    pub fn plan(
+        image: &'a ChunkedImage,
+        entries: &'a [BlobEntry],
+        options: &Options,
+    ) -> Result<Self, EncodeError> {
+        Self::plan_blocks(image, entries, options, BlockSize::B4096)
+    }
+
+    fn plan_blocks(
+        image: &'a ChunkedImage,
+        entries: &'a [BlobEntry],
+        options: &Options,
+        block_size: BlockSize,
+    ) -> Result<Self, EncodeError> {
+        if !is_chunk_size(options.chunk_size) {
+            let chunk_size = options.chunk_size;
+            return Err(EncodeError::ChunkSize { chunk_size });
+        }
+        tables::check_entries(image, entries, options.chunk_size)?;
+        refuse_losses(image)?;
+        let mut ext = tables::plan(entries, options);
+        let mut superblock = Superblock::new(block_size, entries.len() as u16);
+        if !entries.is_empty() {
+            let tables = ext.blob_table().end.max(ext.prefetch_table().end);
+            superblock.meta_blkaddr = (view::align(tables, 4096) / block_size.bytes()) as u32;
+        }
+
+        let mut planner = Planner::new(image, entries, options, &superblock);
+        planner.run()?;
+        let Planner {
+            inodes,
+            with_blocks,
+            contents,
+            placer,
+            names,
+            has_xattr,
+            ..
+        } = planner;
+        superblock.inos = names.into();
+        let chunk_table = contents.into_table()?;
+        if has_xattr {
+            ext.flags = ext.flags | SuperFlags::HAS_XATTR;
+        }
+        ext.chunk_table_offset = view::align(superblock.meta_start() + placer.end(), 4096);
+        ext.chunk_table_size = (chunk_table.records.len() * ChunkRecord::LEN) as u64;
+        let len = view::align(ext.chunk_table().end, 4096);
+        if len > MAX_LEN {
+            return Err(EncodeError::TooLong { len });
+        }
+        let devices = tables::plan_devices(entries, options.compat, block_size, len)?;
+        superblock.blocks = devices.iter().map(|slot| slot.blocks).sum();
+        let by_place = sort_by_place(&inodes);
+        let layout = Self {
+            image,
+            entries,
+            options: options.clone(),
+            superblock,
+            ext,
+            devices,
+            inodes,
+            by_place,
+            with_blocks,
+            chunk_table,
+            len,
+        };
+        layout.check_prefetch()?;
+        Ok(layout)
+    }
+
+    fn check_prefetch(&self) -> Result<(), EncodeError> {
+        let missing = |id: &&InodeId| self.nid(**id).is_none();
+        match self.options.prefetch.iter().find(missing) {
+            Some(id) => Err(EncodeError::Prefetch { inode: id.index() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes of the bootstrap.
+    #[expect(clippy::len_without_is_empty, reason = "no bootstrap is empty")]
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The EROFS superblock.
+    #[must_use]
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// The RAFS extended superblock.
+    #[must_use]
+    pub fn ext_superblock(&self) -> &ExtSuperblock {
+        &self.ext
+    }
+
+    /// The device table.
+    #[must_use]
+    pub fn devices(&self) -> &[DeviceSlot] {
+        &self.devices
+    }
+
+    /// Number of the inode `id`; `None` if the root does not reach it.
+    #[must_use]
+    pub fn nid(&self, id: InodeId) -> Option<u64> {
+        let planned = self.inodes.get(id.index())?;
+        (planned.nid != 0).then_some(planned.nid.into())
+    }
+
+    /// Where the data of inode `id` are; `None` if the root does not reach it.
+    #[must_use]
+    pub fn data_layout(&self, id: InodeId) -> Option<DataLayout> {
+        let planned = self.inodes.get(id.index())?;
+        (planned.nid != 0).then_some(planned.layout)
+    }
+}
+
+impl fmt::Debug for Layout<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layout")
+            .field("len", &self.len)
+            .field("superblock", &self.superblock)
+            .field("ext_superblock", &self.ext)
+            .field("devices", &self.devices)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One line for each region, then one for each name with inode and place.
+impl fmt::Display for Layout<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ext, superblock) = (&self.ext, &self.superblock);
+        let devices = device::OFFSET + (self.devices.len() * DeviceSlot::LEN) as u64;
+        let regions = [
+            ("device table", device::OFFSET..devices),
+            ("blob table", ext.blob_table()),
+            ("prefetch table", ext.prefetch_table()),
+            ("metadata", superblock.meta_start()..ext.chunk_table_offset),
+            ("chunk table", ext.chunk_table()),
+            ("end", self.len..self.len),
+        ];
+        for (what, range) in regions {
+            writeln!(
+                f,
+                "{:#010x} {what}, {} bytes",
+                range.start,
+                range.end - range.start
+            )?;
+        }
+        let mut result = Ok(());
+        loss::each_path(&self.image.tree, &mut |path, id, _| {
+            let planned = &self.inodes[id.index()];
+            let offset = superblock.inode_offset(planned.nid.into());
+            let Planned { nid, layout, .. } = planned;
+            result = writeln!(f, "{offset:#010x} inode {nid} {layout:?} {path}");
+            match result {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        result
+    }
+}
+
+fn refuse_losses(image: &ChunkedImage) -> Result<(), EncodeError> {
+    let mut first = None;
+    losses(&image.tree, &mut |loss| {
+        first.get_or_insert(loss);
+    });
+    match first {
+        Some(loss) => Err(loss.into()),
+        None => Ok(()),
+    }
+}
+
+fn sort_by_place(inodes: &[Planned]) -> Vec<InodeId> {
+    let mut ids: Vec<InodeId> = (0u32..)
+        .zip(inodes)
+        .filter(|(_, planned)| planned.nid != 0)
+        .map(|(index, _)| InodeId::new(index))
+        .collect();
+    ids.sort_unstable_by_key(|id| inodes[id.index()].nid);
+    ids
+}

@@ -1,0 +1,36 @@
+//! How a bootstrap is written.
+
+use image_model::InodeId;
+
+use crate::flags::{Compat, Compressor, Digester};
+
+/// How a bootstrap is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Which release of nydus-image the bytes are those of.
+    pub compat: Compat,
+    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB.
+    pub chunk_size: u32,
+    /// Compressor that the superblock names.
+    pub compressor: Compressor,
+    /// Digest algorithm that the superblock names.
+    pub digester: Digester,
+    /// Whether owners are stored; if not, all are 0.
+    pub explicit_ids: bool,
+    /// Inodes of the prefetch table, in order; see [`prefetch_inodes`](crate::v6::prefetch_inodes).
+    pub prefetch: Vec<InodeId>,
+}
+
+impl Default for Options {
+    /// What nydus-image 2.4 does when it is not told otherwise.
+    fn default() -> Self {
+        Self {
+            compat: Compat::default(),
+            chunk_size: 1 << 20,
+            compressor: Compressor::Zstd,
+            digester: Digester::Blake3,
+            explicit_ids: true,
+            prefetch: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Tables of a planned bootstrap, and what must hold for their entries.
+
+use image_model::ChunkedImage;
+
+use super::error::EncodeError;
+use super::options::Options;
+use crate::flags::{BlobFeatures, Cipher, Compat, SuperFlags};
+use crate::v6::blob_entry::BlobEntry;
+use crate::v6::bootstrap::MAX_BLOBS;
+use crate::v6::device::{self, DeviceSlot};
+use crate::v6::ext_superblock::ExtSuperblock;
+use crate::v6::superblock::BlockSize;
+use crate::view;
+
+/// Checks blob table entries as readers will.
+pub(super) fn check_entries(
+    image: &ChunkedImage,
+    entries: &[BlobEntry],
+    chunk_size: u32,
+) -> Result<(), EncodeError> {
+    let (count, blobs) = (entries.len(), image.blobs.len());
+    if count > usize::from(MAX_BLOBS) {
+        return Err(EncodeError::TooManyBlobs { count });
+    }
+    if count != blobs {
+        let entries = count;
+        return Err(EncodeError::BlobCount { entries, blobs });
+    }
+    for (index, entry) in (0u32..).zip(entries) {
+        let len = entry.id.as_str().len();
+        if len > 64 {
+            return Err(EncodeError::BlobIdLength { index, len });
+        }
+        let earlier = (0u32..index).zip(entries);
+        if let Some((first, _)) = earlier.clone().find(|(_, earlier)| earlier.id == entry.id) {
+            return Err(EncodeError::DuplicateBlob { first, index });
+        }
+        let bytes = entry.to_bytes(index);
+        BlobEntry::from_bytes(&bytes, index, 0, chunk_size)
+            .map_err(|source| EncodeError::BlobEntry { index, source })?;
+        let has = |feature| entry.features.contains(feature);
+        let feature = if has(BlobFeatures::TARFS) {
+            "a tarfs image"
+        } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
+            "an encrypted blob"
+        } else {
+            continue;
+        };
+        return Err(EncodeError::Unsupported { index, feature });
+    }
+    Ok(())
+}
+
+/// The extended superblock but for the chunk table and what inodes have.
+pub(super) fn plan(entries: &[BlobEntry], options: &Options) -> ExtSuperblock {
+    let mut flags = options.compressor.super_flag() | options.digester.super_flag();
+    if options.compat == Compat::V2_4 {
+        flags = flags | SuperFlags::ENCRYPTION_NONE;
+    }
+    if options.explicit_ids {
+        flags = flags | SuperFlags::EXPLICIT_UID_GID;
+    }
+    let inlined = BlobFeatures::INLINED_CHUNK_DIGEST;
+    if entries.iter().all(|entry| entry.features.contains(inlined)) {
+        flags = flags | SuperFlags::INLINED_CHUNK_DIGEST;
+    }
+    let device_table = (entries.len() * DeviceSlot::LEN) as u64;
+    let mut ext = ExtSuperblock {
+        flags,
+        blob_table_offset: view::align(device::OFFSET + device_table, 4096),
+        blob_table_size: (entries.len() * BlobEntry::LEN) as u32,
+        chunk_size: options.chunk_size,
+        chunk_table_offset: 0,
+        chunk_table_size: 0,
+        prefetch_table_offset: 0,
+        prefetch_table_size: 0,
+    };
+    if !entries.is_empty() && !options.prefetch.is_empty() {
+        ext.prefetch_table_offset = ext.blob_table().end;
+        ext.prefetch_table_size = u32::try_from(options.prefetch.len() * 4).unwrap_or(u32::MAX);
+    }
+    ext
+}
+
+pub(super) fn plan_devices(
+    entries: &[BlobEntry],
+    compat: Compat,
+    block_size: BlockSize,
+    bootstrap_len: u64,
+) -> Result<Vec<DeviceSlot>, EncodeError> {
+    let block = block_size.bytes();
+    let mut position = bootstrap_len;
+    let mut sum = 0u32;
+    let plan = |(index, entry): (u32, &BlobEntry)| {
+        let wrong = EncodeError::DeviceSize {
+            index,
+            uncompressed_size: entry.uncompressed_size,
+        };
+        let blocks = entry.uncompressed_size / block;
+        let mapped = view::align(position, device::ALIGNMENT) / block;
+        position = (mapped + blocks) * block;
+        match (u32::try_from(blocks), u32::try_from(mapped)) {
+            (Ok(blocks @ 1..), Ok(mapped)) => {
+                sum = sum.checked_add(blocks).ok_or(wrong)?;
+                let mapped = match compat {
+                    Compat::V2_2 => 0,
+                    Compat::V2_4 => mapped,
+                };
+                Ok(DeviceSlot::new(entry.id.as_str(), blocks, mapped))
+            }
+            _ => Err(wrong),
+        }
+    };
+    (0u32..).zip(entries).map(plan).collect()
+}

@@ -1,0 +1,244 @@
+//! Writing a planned bootstrap, from its first byte to its last.
+
+use std::io;
+
+use image_model::{InodeId, Node};
+use zerocopy::IntoBytes;
+
+use super::directory::{each_block, with_dots, write_block};
+use super::{Layout, content};
+use crate::ChunkRecord;
+use crate::flags::Compat;
+use crate::v6::dirent::RawDirent;
+use crate::v6::inode::{DataLayout, Inode};
+use crate::v6::{ext_superblock, superblock, xattr};
+
+/// Bytes gathered before they are written.
+const BUFFER: usize = 64 << 10;
+
+/// Gathers bytes and knows at which one it is.
+struct Emitter<W> {
+    out: W,
+    buffer: Vec<u8>,
+    /// Bytes handed on already.
+    written: u64,
+}
+
+impl<W: io::Write> Emitter<W> {
+    fn position(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Goes on at `offset`, with zeros until there.
+    fn seek(&mut self, offset: u64) -> io::Result<()> {
+        let mut gap = offset
+            .checked_sub(self.position())
+            .expect("nothing is planned over what comes before it");
+        while gap > 0 {
+            let part = gap.min(BUFFER as u64);
+            self.buffer.resize(self.buffer.len() + part as usize, 0);
+            self.flush_if_full()?;
+            gap -= part;
+        }
+        Ok(())
+    }
+
+    fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Layout<'_> {
+    /// Writes the bootstrap, all [`len`](Self::len) bytes of it, in order. Memory: one directory
+    /// block, one inode, and 64 KiB.
+    ///
+    /// # Errors
+    /// What `out` answers.
+    pub fn write_to(&self, out: impl io::Write) -> io::Result<()> {
+        let mut emitter = Emitter {
+            out,
+            buffer: Vec::with_capacity(BUFFER),
+            written: 0,
+        };
+        self.write_tables(&mut emitter)?;
+        self.write_metadata(&mut emitter)?;
+        if !self.chunk_table.records.is_empty() {
+            emitter.seek(self.ext.chunk_table_offset)?;
+        }
+        for &used in &self.chunk_table.records {
+            let options = &self.options;
+            let record: ChunkRecord =
+                content::record(self.image, used, options.chunk_size, options.compat);
+            emitter.buffer.extend_from_slice(&record.to_bytes());
+            emitter.flush_if_full()?;
+        }
+        emitter.seek(self.len)?;
+        emitter.flush()
+    }
+
+    fn write_tables<W: io::Write>(&self, emitter: &mut Emitter<W>) -> io::Result<()> {
+        emitter.seek(superblock::OFFSET)?;
+        let out = &mut emitter.buffer;
+        out.extend_from_slice(self.superblock.to_raw().as_bytes());
+        debug_assert_eq!(out.len() as u64, ext_superblock::OFFSET);
+        out.extend_from_slice(self.ext.to_raw().as_bytes());
+        for slot in &self.devices {
+            out.extend_from_slice(slot.to_raw().as_bytes());
+        }
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        emitter.seek(self.ext.blob_table_offset)?;
+        for (index, entry) in (0u32..).zip(self.entries) {
+            emitter.buffer.extend_from_slice(&entry.to_bytes(index));
+        }
+        for id in &self.options.prefetch {
+            let nid = self.inodes[id.index()].nid;
+            emitter.buffer.extend_from_slice(&nid.to_le_bytes());
+            emitter.flush_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Inodes and blocks of data, whichever comes next.
+    fn write_metadata<W: io::Write>(&self, emitter: &mut Emitter<W>) -> io::Result<()> {
+        let mut with_blocks = self.with_blocks.iter().copied().peekable();
+        for &id in &self.by_place {
+            let offset = self
+                .superblock
+                .inode_offset(self.inodes[id.index()].nid.into());
+            while let Some(earlier) = with_blocks.next_if(|&id| self.blocks_offset(id) < offset) {
+                self.write_blocks(earlier, emitter)?;
+            }
+            emitter.seek(offset)?;
+            self.write_inode(id, &mut emitter.buffer);
+            emitter.flush_if_full()?;
+        }
+        for id in with_blocks {
+            self.write_blocks(id, emitter)?;
+        }
+        Ok(())
+    }
+
+    fn blocks_offset(&self, id: InodeId) -> u64 {
+        u64::from(self.inodes[id.index()].word) * self.superblock.block_size.bytes()
+    }
+
+    /// The inode with extended attributes and what follows it.
+    fn write_inode(&self, id: InodeId, out: &mut Vec<u8>) {
+        let start = out.len();
+        let inode = self.image.tree.inode(id);
+        out.extend_from_slice(self.inode(id).to_extended().as_bytes());
+        xattr::write(&inode.metadata.xattrs, out);
+        let block = self.superblock.block_size.bytes() as usize;
+        match &inode.node {
+            Node::File { content, .. } => {
+                out.resize(start + (out.len() - start).next_multiple_of(8), 0);
+                let extents = self.image.file_extents(*content).unwrap_or_default();
+                for chunk in extents.iter().filter_map(|extent| extent.chunk) {
+                    let block_size = self.superblock.block_size;
+                    let address = content::address(self.image, chunk.index(), block_size);
+                    out.extend_from_slice(&address.to_bytes());
+                }
+            }
+            Node::Symlink(target) if self.is_inline(id) => {
+                let tail = target.len() - target.len() % block;
+                out.extend_from_slice(&target[tail..]);
+            }
+            Node::Directory(_) if self.is_inline(id) => self.write_directory(id, true, out),
+            _ => {}
+        }
+    }
+
+    /// The data of `id` but for its inline tail.
+    fn write_blocks<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
+        emitter.seek(self.blocks_offset(id))?;
+        let out = &mut emitter.buffer;
+        match &self.image.tree.inode(id).node {
+            Node::Symlink(target) => {
+                let block = self.superblock.block_size.bytes() as usize;
+                let inline = if self.is_inline(id) {
+                    target.len() % block
+                } else {
+                    0
+                };
+                out.extend_from_slice(&target[..target.len() - inline]);
+            }
+            _ => self.write_directory(id, false, out),
+        }
+        emitter.flush_if_full()
+    }
+
+    fn is_inline(&self, id: InodeId) -> bool {
+        self.inodes[id.index()].layout == DataLayout::Inline
+    }
+
+    /// The inline tail of a directory, or all before it.
+    fn write_directory(&self, id: InodeId, tail: bool, out: &mut Vec<u8>) {
+        let Some(entries) = self.image.tree.directory(id) else {
+            return;
+        };
+        let dirent = |id: InodeId, name_offset| {
+            let nid = self.inodes[id.index()].nid;
+            RawDirent::new(
+                nid.into(),
+                name_offset,
+                self.image.tree.inode(id).node.kind(),
+            )
+        };
+        let inline = self.is_inline(id);
+        let block = self.superblock.block_size.bytes() as usize;
+        let names = with_dots(entries, id, self.inodes[id.index()].parent);
+        each_block(names, block, &mut |entries, last| {
+            if (inline && last) != tail {
+                return;
+            }
+            let start = out.len();
+            write_block(entries, dirent, out);
+            if !last {
+                out.resize(start + block, 0);
+            }
+        });
+    }
+
+    /// The inode as it is stored.
+    pub(super) fn inode(&self, id: InodeId) -> Inode {
+        let planned = &self.inodes[id.index()];
+        let inode = self.image.tree.inode(id);
+        let metadata = &inode.metadata;
+        let explicit = self.options.explicit_ids;
+        let block = self.superblock.block_size.bytes();
+        let size = match &inode.node {
+            Node::Directory(entries) => super::directory::data_len(entries, block),
+            node => node.size(),
+        };
+        // 2.2.0 numbers every inode but the root.
+        let is_unnumbered = self.options.compat == Compat::V2_2 && id == InodeId::ROOT;
+        Inode {
+            nid: planned.nid.into(),
+            offset: self.superblock.inode_offset(planned.nid.into()),
+            extended: true,
+            layout: planned.layout,
+            xattr_len: xattr::planned_len(&metadata.xattrs),
+            kind: inode.node.kind(),
+            mode: metadata.mode & 0o7777,
+            size,
+            word: planned.word,
+            number: if is_unnumbered { 0 } else { planned.number },
+            uid: if explicit { metadata.uid } else { 0 },
+            gid: if explicit { metadata.gid } else { 0 },
+            mtime: metadata.mtime,
+            links: self.image.links.get(id.index()).copied().unwrap_or(1),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! RAFS v6 bootstraps.
+
+mod goldens;
