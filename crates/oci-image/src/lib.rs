@@ -1,1 +1,43 @@
-//! Placeholder.
+//! OCI image documents, as far as lazy formats touch them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`media_type`] | what an object is: the types of OCI and Docker |
+//! | [`descriptor`] | type, digest, size and annotations of an object; what is unknown is kept |
+//! | [`annotations`] | annotations, and what is wrong with one |
+//! | [`estargz`], [`nydus`] | the annotations of lazy formats as typed values |
+//!
+//! The crate knows the documents and the names in them. What a TOC or a bootstrap is, it does not.
+//!
+//! ```
+//! use oci_image::{Descriptor, EstargzLayer};
+//!
+//! let descriptor: Descriptor = serde_json::from_str(r#"{
+//!     "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+//!     "digest": "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+//!     "size": 32654,
+//!     "annotations": {
+//!         "containerd.io/snapshot/stargz/toc.digest":
+//!             "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+//!     }
+//! }"#)?;
+//! let layer = EstargzLayer::read(&descriptor.annotations)?.expect("it is an eStargz layer");
+//! assert_eq!(layer.uncompressed_size, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `Map` and `Value` of the crate serde_json are part of the interface.
+#![forbid(unsafe_code)]
+
+pub mod annotations;
+pub mod descriptor;
+pub mod estargz;
+mod json;
+pub mod media_type;
+pub mod nydus;
+
+pub use annotations::{AnnotationError, Annotations};
+pub use descriptor::Descriptor;
+pub use estargz::EstargzLayer;
+pub use media_type::{Family, LayerCompression, LayerType, MediaType, UnknownMediaType};
+pub use nydus::NydusLayer;

@@ -1,0 +1,100 @@
+//! Descriptors: how documents refer to objects.
+
+use image_model::Digest;
+use image_model::digest::ParseDigestError;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::annotations::Annotations;
+use crate::json;
+use crate::media_type::{MediaType, UnknownMediaType};
+
+/// The fields that [`Descriptor`] has of its own.
+const FIELDS: [&str; 4] = ["mediaType", "digest", "size", "annotations"];
+
+/// Type, digest and size of an object, with everything else that was said about it.
+///
+/// What this crate does not know (`urls`, `platform`, `data`, `artifactType`, what others add) is
+/// kept in [`rest`](Self::rest) and written again, after the known fields and in the order of the
+/// keys. A document that is written anew therefore loses nothing, but may get another digest.
+///
+/// Keys that are there twice, or differ from a known one in case only, are refused.
+///
+/// ```
+/// use oci_image::Descriptor;
+/// let json = r#"{"mediaType":"text/plain","digest":"sha512:00","size":5,"urls":["https://a"]}"#;
+/// let descriptor: Descriptor = serde_json::from_str(json)?;
+/// assert_eq!(descriptor.rest["urls"][0], "https://a");
+/// assert_eq!(serde_json::to_string(&descriptor)?, json);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Type of the object, whether known here or not.
+    pub media_type: String,
+    /// Digest of the object, of whatever algorithm.
+    pub digest: String,
+    /// Length of the object in bytes.
+    pub size: u64,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
+    /// All other fields.
+    #[serde(flatten, deserialize_with = "other_fields")]
+    pub rest: Map<String, Value>,
+}
+
+impl Descriptor {
+    /// A descriptor without annotations.
+    #[must_use]
+    pub fn new(media_type: MediaType, digest: &Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_string(),
+            digest: digest.to_string(),
+            size,
+            annotations: Annotations::default(),
+            rest: Map::new(),
+        }
+    }
+
+    /// The type, if it is known here.
+    ///
+    /// # Errors
+    /// [`UnknownMediaType`] if not.
+    pub fn parse_media_type(&self) -> Result<MediaType, UnknownMediaType> {
+        self.media_type.parse()
+    }
+
+    /// The digest, if it is of an algorithm that can be computed here.
+    ///
+    /// # Errors
+    /// [`ParseDigestError`] if not.
+    pub fn parse_digest(&self) -> Result<Digest, ParseDigestError> {
+        self.digest.parse()
+    }
+}
+
+fn other_fields<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    let rest: Map<String, Value> = json::unique_keys(deserializer)?;
+    for key in rest.keys() {
+        if let Some(field) = FIELDS.iter().find(|field| fold(field).eq(fold(key))) {
+            return Err(D::Error::custom(format_args!(
+                "key `{key}` reads as `{field}` where case does not count"
+            )));
+        }
+    }
+    Ok(rest)
+}
+
+/// What Go's `encoding/json` compares when it looks for a field.
+fn fold(key: &str) -> impl Iterator<Item = char> {
+    key.chars().map(|c| match c {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        _ => c.to_ascii_lowercase(),
+    })
+}

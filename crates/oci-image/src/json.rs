@@ -1,0 +1,63 @@
+//! Reading JSON objects that say everything once.
+//!
+//! Of a key that is there twice, some readers take the first value and some the last; Go's also
+//! takes a key in another case. A document that relies on that is read differently by different
+//! tools, and is refused here.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+/// A map that can tell whether a key is in it.
+pub(crate) trait UniqueMap<V>: Default {
+    /// Inserts, and returns whether the key was there already.
+    fn replaces(&mut self, key: String, value: V) -> bool;
+}
+
+impl<V> UniqueMap<V> for std::collections::BTreeMap<String, V> {
+    fn replaces(&mut self, key: String, value: V) -> bool {
+        self.insert(key, value).is_some()
+    }
+}
+
+impl UniqueMap<serde_json::Value> for serde_json::Map<String, serde_json::Value> {
+    fn replaces(&mut self, key: String, value: serde_json::Value) -> bool {
+        self.insert(key, value).is_some()
+    }
+}
+
+/// An object whose keys are all different; `null` is an empty one, as in Go.
+pub(crate) fn unique_keys<'de, D, M, V>(deserializer: D) -> Result<M, D::Error>
+where
+    D: Deserializer<'de>,
+    M: UniqueMap<V>,
+    V: Deserialize<'de>,
+{
+    deserializer.deserialize_any(UniqueKeys(PhantomData))
+}
+
+struct UniqueKeys<M, V>(PhantomData<(M, V)>);
+
+impl<'de, M: UniqueMap<V>, V: Deserialize<'de>> Visitor<'de> for UniqueKeys<M, V> {
+    type Value = M;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<M, E> {
+        Ok(M::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<M, A::Error> {
+        let mut map = M::default();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value()?;
+            if map.replaces(key.clone(), value) {
+                return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
+            }
+        }
+        Ok(map)
+    }
+}
