@@ -97,7 +97,9 @@ pub enum DecodeError {
         source: XattrError,
     },
     /// A file uses a chunk that the chunk table lacks.
-    #[error("the chunk address at byte {offset} names chunk {index} of blob {blob}, which the chunk table lacks")]
+    #[error(
+        "the chunk address at byte {offset} names chunk {index} of blob {blob}, which the chunk table lacks"
+    )]
     ChunkMissing {
         /// Where the chunk address begins.
         offset: u64,
@@ -113,7 +115,9 @@ pub enum DecodeError {
         offset: u64,
     },
     /// Structures overlap: what the tree holds so far takes more bytes than there are.
-    #[error("the structures up to the inode at byte {offset} take {taken} bytes, the bootstrap has {available}")]
+    #[error(
+        "the structures up to the inode at byte {offset} take {taken} bytes, the bootstrap has {available}"
+    )]
     Crowded {
         /// Where the inode begins.
         offset: u64,
