@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use image_model::{Blob, FileKind, Ino, Limits};
+use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 use zerocopy::little_endian::U32;
 
 use super::blob_entry::BlobEntry;
@@ -113,6 +113,17 @@ impl Bootstrap {
             rule,
         )?;
         Ok(bootstrap)
+    }
+
+    /// Gives the blob that [could not name itself](BlobEntry::is_self) the id `id`, in what
+    /// [`blobs`](image_model::Image::blobs) answers: the bootstrap in a blob cannot hold that blob's
+    /// digest, the blob's name does.
+    pub fn name_self(&mut self, id: &BlobId) {
+        for (blob, entry) in self.blobs.iter_mut().zip(&self.entries) {
+            if entry.is_self() {
+                blob.id = id.clone();
+            }
+        }
     }
 
     /// Whether `bytes`, at least the first 1152 of a file, begin like a RAFS v6 bootstrap.
