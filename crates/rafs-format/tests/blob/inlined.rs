@@ -1,0 +1,111 @@
+//! A bootstrap planned here, inlined in a blob built here: all that nydus-image writes.
+
+use bytes::Bytes;
+use frame_codec::Decoder;
+use image_model::{BlobId, ChunkedImage, Limits};
+use rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
+use rafs_format::flags::Compat;
+use rafs_format::v6::{BlobEntry, Layout, Options};
+
+use crate::support::{a4_chunks, golden, golden_bootstrap, locate, none_sha256, slice, store};
+
+/// The tree `a4` with its chunks in a blob of this id.
+fn a4(compat: Compat, id: BlobId) -> ChunkedImage {
+    let mut image = golden_bootstrap(golden("a4-v6-none-sha256.boot"))
+        .to_chunked()
+        .unwrap();
+    image.blobs[0].id = id;
+    for (chunk, content) in image.chunks.iter_mut().zip(a4_chunks()) {
+        chunk.crc32c = (compat == Compat::V2_4).then(|| verify::crc32c(&content));
+    }
+    image
+}
+
+fn bootstrap(compat: Compat, entry: &BlobEntry) -> Vec<u8> {
+    let image = a4(compat, entry.id.clone());
+    let options = Options {
+        compat,
+        compressor: entry.compressor,
+        digester: entry.digester,
+        ..Options::default()
+    };
+    let mut bytes = Vec::new();
+    Layout::plan(&image, std::slice::from_ref(entry), &options)
+        .unwrap()
+        .write_to(&mut bytes)
+        .unwrap();
+    bytes
+}
+
+/// With TOC the bytes also depend on the version of zstd, which the lock file names.
+#[test]
+fn blobs_with_inlined_bootstrap_are_those_of_nydus() {
+    for (compat, toc, id, digest) in [
+        (
+            Compat::V2_2,
+            false,
+            "4a546a2e7adc40ee1c4d21b44dae904deebf787c31266ac4e547240a83942417",
+            "4a546a2e7adc40ee1c4d21b44dae904deebf787c31266ac4e547240a83942417",
+        ),
+        (
+            Compat::V2_2,
+            true,
+            "9c02081a771317917fa690f01765e0f270192b734a232276d7f56a1126a39efd",
+            "0b894eb993394d73e4799c12ee2fd13dbc54f5724b5d217a7d22905b195db250",
+        ),
+        (
+            Compat::V2_4,
+            true,
+            "7c824eede13fef89065b8d7137559ac79893440147f81bff38ad55897a28e8c8",
+            "f5d12ec7c1d0a48c12ea56b529de1b0437a5744c158064822134648106288abb",
+        ),
+    ] {
+        let options = BlobOptions {
+            compat,
+            toc,
+            ..none_sha256()
+        };
+        let mut builder = BlobBuilder::new(options).unwrap();
+        let (_, hasher, _) = store(&mut builder, &a4_chunks());
+        let sealed = builder.seal(hasher).unwrap();
+        let bootstrap = bootstrap(compat, sealed.entry().unwrap());
+        let blob = sealed.embed(&bootstrap).unwrap();
+        assert_eq!(blob.nydus_id.as_str(), id);
+        assert_eq!(blob.digest.hex(), digest);
+    }
+}
+
+/// A blob without chunks has no entry, and its bootstrap an empty blob table.
+#[test]
+fn an_empty_layer_is_a_bootstrap_alone() {
+    let options = BlobOptions {
+        toc: true,
+        ..none_sha256()
+    };
+    let sealed = BlobBuilder::new(options)
+        .unwrap()
+        .seal(Default::default())
+        .unwrap();
+    let tree = image_model::Tree::new(image_model::Metadata::implied_directory());
+    let image = ChunkedImage::new(tree, vec![], vec![], vec![], vec![]).unwrap();
+    let mut bootstrap = Vec::new();
+    Layout::plan(&image, &[], &Options::default())
+        .unwrap()
+        .write_to(&mut bootstrap)
+        .unwrap();
+
+    let blob = Bytes::from(sealed.embed(&bootstrap).unwrap().trailer);
+    let Trailer::Toc(toc) = locate(&blob).unwrap() else {
+        panic!("it has a TOC");
+    };
+    let entry = toc.entry(Section::Bootstrap).unwrap();
+    let plain = entry
+        .extract(
+            &slice(&blob, entry.range()),
+            &mut Decoder::new(),
+            &Limits::default(),
+        )
+        .unwrap();
+    assert_eq!(plain, bootstrap);
+    assert_eq!(golden_bootstrap(plain).blob_entries(), []);
+}
