@@ -20,13 +20,13 @@
 //! no file data, inlined         bootstrap  T(image.boot)  [TOC  T(rafs.blob.toc)]
 //! ```
 //!
-//! | section | content | module |
+//! | section | content | here |
 //! |---|---|---|
 //! | chunks | frames in the order they were written, without gap; with aligned data each is padded with zeros to 4096 bytes and lies at its uncompressed address | |
 //! | CI | chunk information: one entry per chunk, in index order, compressed as a whole | [`chunk_info_v1`](super::chunk_info_v1), [`chunk_info_v2`](super::chunk_info_v2) |
-//! | header | 4096 bytes that describe the CI | [`header`](super::header) |
-//! | digests | 32 bytes per chunk, in index order | [`digests`](super::digests) |
-//! | TOC | 128 bytes per section | [`toc`](super::toc) |
+//! | header | 4096 bytes that describe the CI | [`CiHeader`](super::CiHeader) |
+//! | digests | 32 bytes per chunk, in index order | [`ChunkDigests`](super::ChunkDigests) |
+//! | TOC | 128 bytes per section | [`Toc`](super::Toc), [`TocEntry`](super::TocEntry) |
 //!
 //! Source: nydus v2, `builder/src/core/blob.rs`, `builder/src/lib.rs` (`dump_bootstrap`,
 //! `dump_toc`), checked against files that nydus-image made.

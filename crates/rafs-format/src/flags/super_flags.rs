@@ -39,7 +39,8 @@ impl SuperFlags {
     pub const COMPRESSION_GZIP: Self = Self(0x40);
     /// Data are compressed with zstd.
     pub const COMPRESSION_ZSTD: Self = Self(0x80);
-    /// Every blob has [`BlobFeatures::INLINED_CHUNK_DIGEST`] (also when there is no blob).
+    /// Every blob has [`INLINED_CHUNK_DIGEST`](super::BlobFeatures::INLINED_CHUNK_DIGEST), also when
+    /// there is no blob.
     pub const INLINED_CHUNK_DIGEST: Self = Self(0x100);
     /// The image is in tarfs mode.
     pub const TARFS_MODE: Self = Self(0x200);
