@@ -54,15 +54,15 @@ fn worker(mut encoder: Encoder) -> impl FnMut(Piece) -> Job + Send {
     }
 }
 
-struct Frames<'a, 's, W> {
+struct Frames<'a, W> {
     out: &'a mut dyn Write,
-    stage: &'a mut Stage<'s, Piece, Job, W>,
+    stage: &'a mut Stage<Piece, Job, W>,
     plain: Vec<u8>,
     spare: Vec<Piece>,
     begun: bool,
 }
 
-impl<W: FnMut(Piece) -> Job> Frames<'_, '_, W> {
+impl<W: FnMut(Piece) -> Job> Frames<'_, W> {
     fn submit(&mut self) -> io::Result<()> {
         self.begun = true;
         let mut piece = self.spare.pop().unwrap_or_else(|| Piece {
@@ -95,7 +95,7 @@ impl<W: FnMut(Piece) -> Job> Frames<'_, '_, W> {
     }
 }
 
-impl<W: FnMut(Piece) -> Job> Write for Frames<'_, '_, W> {
+impl<W: FnMut(Piece) -> Job> Write for Frames<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let len = bytes.len().min(FRAME_LEN - self.plain.len());
         self.plain.extend_from_slice(&bytes[..len]);

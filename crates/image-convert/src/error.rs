@@ -3,10 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use blob_io::WriteError;
+use blob_io::{ReadError, WriteError};
 use frame_codec::CodecError;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Fault, ImageError, ImagePath};
+use rafs_format::blob::BuildError;
+use rafs_format::flags::FlagsError;
+use rafs_format::v6::EncodeError;
+use tar_stream::{MemberError, TarError};
 use verify::{ExtentError, UnsupportedDigest};
 
 use crate::report::Loss;
@@ -45,6 +49,51 @@ pub enum ConvertError {
         /// What is wrong.
         source: ExtentError,
     },
+    /// The image ends a file's extents before the file ends.
+    #[error("{path}: the image has no content from byte {end} on")]
+    ShortContent {
+        /// The file.
+        path: ImagePath,
+        /// Where its extents end.
+        end: u64,
+    },
+    /// The layer is cut, corrupt, or of a compression that is not read.
+    #[error("cannot read the layer")]
+    Layer(#[from] tar_stream::LayerError),
+    /// The tar cannot be read on.
+    #[error("cannot read the tar")]
+    Tar(#[from] TarError),
+    /// A member of the tar cannot be part of a tree.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// An entry has no place in the layer.
+    #[error("cannot make a tree of the layer")]
+    Entry(#[from] image_model::layer::LayerError),
+    /// The source of a file's content cannot be read.
+    #[error("{path}: cannot read the content")]
+    Source {
+        /// The file.
+        path: ImagePath,
+        /// What happened.
+        source: ReadError,
+    },
+    /// More chunks than [`Limits`](image_model::Limits) allow.
+    #[error("{path}: with this file there are more than {limit} chunks")]
+    TooManyChunks {
+        /// The file that is too much.
+        path: ImagePath,
+        /// The bound, [`Limits::max_chunks`](image_model::Limits::max_chunks).
+        limit: u32,
+    },
+    /// RAFS has no such compression.
+    #[error("RAFS chunks cannot be compressed so")]
+    Flags(#[from] FlagsError),
+    /// The data blob cannot be built.
+    #[error("cannot build the blob")]
+    Blob(#[from] BuildError),
+    /// The image cannot be written as a bootstrap.
+    #[error("cannot write the bootstrap")]
+    Bootstrap(#[from] EncodeError),
     /// A frame cannot be compressed.
     #[error("cannot compress")]
     Codec(#[from] CodecError),
@@ -81,6 +130,16 @@ impl Blame for ConvertError {
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Content { source, .. } => source.fault(),
+            Self::ShortContent { .. } => Fault::Corrupt,
+            Self::Layer(error) => error.fault(),
+            Self::Tar(error) => error.fault(),
+            Self::Member(error) => error.fault(),
+            Self::Entry(error) => error.fault(),
+            Self::Source { source, .. } => source.fault(),
+            Self::TooManyChunks { .. } => Fault::Limit,
+            Self::Flags(error) => error.fault(),
+            Self::Blob(error) => error.fault(),
+            Self::Bootstrap(error) => error.fault(),
             Self::Codec(error) => error.fault(),
             Self::Digest(error) => error.fault(),
             Self::Output(error) => error.fault(),

@@ -6,12 +6,17 @@
 )]
 
 mod compress;
+mod content;
 mod error;
-mod names;
 pub mod pipeline;
+mod rafs;
 mod report;
+mod source;
+mod tree;
 pub mod unpack;
 
 pub use error::ConvertError;
-pub use report::{ChunkCounts, Loss, LossKind, Report, XattrReason};
+pub use rafs::{RafsOptions, to_rafs_v6};
+pub use report::{ChunkCounts, Loss, LossKind, Report};
+pub use source::{Seekable, Source, Streaming};
 pub use unpack::{Ownership, UnpackOptions, unpack};

@@ -19,26 +19,26 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;
 type Ticket<J, R> = (J, SyncSender<Outcome<R>>);
 
 /// Where the caller hands in jobs and gets results back; made by [`run`].
 #[derive(Debug)]
-pub struct Stage<'a, J, R, W> {
-    lanes: Lanes<'a, J, R, W>,
+pub struct Stage<J, R, W> {
+    lanes: Lanes<J, R, W>,
 }
 
 #[derive(Debug)]
-enum Lanes<'a, J, R, W> {
+enum Lanes<J, R, W> {
     /// One worker: the caller's thread does the work itself.
     Inline { worker: W },
     Threads {
         jobs: SyncSender<Ticket<J, R>>,
         pending: VecDeque<Receiver<Outcome<R>>>,
         depth: usize,
-        stop: &'a AtomicBool,
+        stop: Arc<AtomicBool>,
     },
 }
 
@@ -68,7 +68,7 @@ enum Lanes<'a, J, R, W> {
 pub fn run<J, R, W, T>(
     mut workers: Vec<W>,
     depth: usize,
-    body: impl FnOnce(&mut Stage<'_, J, R, W>) -> T,
+    body: impl FnOnce(&mut Stage<J, R, W>) -> T,
 ) -> T
 where
     J: Send,
@@ -86,7 +86,7 @@ where
     // `jobs` never blocks: at most `depth` tickets exist.
     let (jobs, queue) = sync_channel(depth);
     let queue = Mutex::new(queue);
-    let stop = AtomicBool::new(false);
+    let stop = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
         for worker in workers {
             scope.spawn(|| serve(worker, &queue, &stop));
@@ -98,7 +98,7 @@ where
                 jobs,
                 pending: VecDeque::with_capacity(depth),
                 depth,
-                stop: &stop,
+                stop: Arc::clone(&stop),
             },
         };
         body(&mut stage)
@@ -127,7 +127,7 @@ fn serve<J, R>(
     }
 }
 
-impl<J, R, W: FnMut(J) -> R> Stage<'_, J, R, W> {
+impl<J, R, W: FnMut(J) -> R> Stage<J, R, W> {
     /// Hands in a job. Once enough jobs are under way, waits for the oldest and returns its result.
     ///
     /// # Panics
@@ -172,7 +172,7 @@ impl<J, R, W: FnMut(J) -> R> Stage<'_, J, R, W> {
     }
 }
 
-impl<J, R, W> Drop for Stage<'_, J, R, W> {
+impl<J, R, W> Drop for Stage<J, R, W> {
     fn drop(&mut self) {
         if let Lanes::Threads { stop, .. } = &self.lanes {
             stop.store(true, Ordering::Relaxed);
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn drain<J, R, W: FnMut(J) -> R>(stage: &mut Stage<'_, J, R, W>, into: &mut Vec<R>) {
+    fn drain<J, R, W: FnMut(J) -> R>(stage: &mut Stage<J, R, W>, into: &mut Vec<R>) {
         while let Some(result) = stage.next() {
             into.push(result);
         }

@@ -1,10 +1,9 @@
 //! What a conversion did, and what it could not carry.
 
-use std::fmt;
+use image_model::{Device, ImagePath};
+use rafs_format::v6::CannotCarry;
 
 use crate::ConvertError;
-use image_model::name::NameRef;
-use image_model::{Device, ImagePath};
 
 /// What a conversion did. Holds no times: equal conversions report equally.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,67 +67,24 @@ pub struct Loss {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossKind {
-    /// An extended attribute.
-    #[error("extended attribute {}: {reason}", Escaped(name))]
+    /// RAFS v6 has no place for it. Devices and symbolic links are left out whole.
+    #[error(transparent)]
+    Rafs(#[from] CannotCarry),
+    /// A socket, which tar has no word for: it is left out.
+    #[error("a socket")]
+    Socket,
+    /// A device that the caller may not create: it is left out.
+    #[error("device {}:{}, which only root may create", device.major, device.minor)]
+    Device {
+        /// Its number.
+        device: Device,
+    },
+    /// An extended attribute that the file system, or the rights of the caller, do not allow.
+    #[error("extended attribute {}: error {errno} of the file system", name.escape_ascii())]
     Xattr {
         /// Its name.
         name: Box<[u8]>,
-        /// Why it cannot be kept.
-        reason: XattrReason,
-    },
-    /// A device number.
-    #[error("device {}:{}: {reason}", device.major, device.minor)]
-    Device {
-        /// The number.
-        device: Device,
-        /// Why it cannot be kept.
-        reason: &'static str,
-    },
-    /// A socket: the whole inode is left out.
-    #[error("a socket: tar has no such thing")]
-    Socket,
-}
-
-/// Why an extended attribute cannot be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum XattrReason {
-    /// The format has no code for the namespace.
-    #[error("its namespace has no place in the format")]
-    Namespace,
-    /// The name breaks a rule of the format.
-    #[error("its name cannot be written")]
-    Name,
-    /// The value is longer than the format can say.
-    #[error("its value of {len} bytes is over {max}")]
-    Value {
-        /// Bytes of the value.
-        len: usize,
-        /// Most that the format holds.
-        max: usize,
-    },
-    /// All attributes of the inode together take more than the format has room for.
-    #[error("with it the inode's attributes take more than {max} bytes")]
-    Total {
-        /// Most that the format holds.
-        max: usize,
-    },
-    /// The file system or its permissions refuse it.
-    #[error("the file system does not take it (error {errno})")]
-    Refused {
         /// The operating system's error number.
         errno: i32,
     },
-}
-
-/// Bytes of an attribute name for a person.
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match NameRef::new(self.0) {
-            Ok(name) => name.fmt(f),
-            Err(_) => write!(f, "\"{}\"", self.0.escape_ascii()),
-        }
-    }
 }

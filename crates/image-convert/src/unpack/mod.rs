@@ -16,8 +16,8 @@ use rustix::fs::Mode;
 use verify::FrameSource;
 
 use crate::ConvertError;
-use crate::names::several_names;
 use crate::report::Report;
+use crate::tree::several_names;
 use links::Links;
 use node::{NodeWriter, Source};
 use trail::Trail;

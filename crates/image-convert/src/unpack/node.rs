@@ -16,7 +16,7 @@ use verify::{ExtentBytes, FrameSource, read_extent};
 
 use super::{Ownership, UnpackOptions};
 use crate::ConvertError;
-use crate::report::{Loss, LossKind, Report, XattrReason};
+use crate::report::{Loss, LossKind, Report};
 
 /// Makes inodes and keeps count.
 pub(super) struct NodeWriter<'u> {
@@ -88,8 +88,7 @@ impl NodeWriter<'_> {
         match rustix::fs::mknodat(directory, name, kind, private, number) {
             Ok(()) => self.finish(Made::Named { directory, name }, source)?,
             Err(Errno::PERM) if kind != FileType::Fifo && kind != FileType::Socket => {
-                let reason = "the caller may not create devices";
-                self.lose(source.path, LossKind::Device { device, reason })?;
+                self.lose(source.path, LossKind::Device { device })?;
                 return Ok(false);
             }
             Err(error) => return Err(self.failed(source.path, "create the node", error)),
@@ -136,7 +135,7 @@ impl NodeWriter<'_> {
             source,
         })?;
         if let ExtentBytes::Data(data) = bytes
-            && !is_zero(data)
+            && !chunk_dedup::is_zero(data)
         {
             file.write_all_at(data, extent.file_offset)
                 .map_err(|error| failed(self.output, path, "write the file", error))?;
@@ -181,19 +180,18 @@ impl NodeWriter<'_> {
             let Err(errno) = made.set_xattr(&xattr.name, &xattr.value) else {
                 continue;
             };
-            let reason = match errno {
+            match errno {
                 Errno::PERM
                 | Errno::ACCESS
                 | Errno::NOTSUP
                 | Errno::INVAL
                 | Errno::RANGE
-                | Errno::TOOBIG => XattrReason::Refused {
-                    errno: errno.raw_os_error(),
-                },
+                | Errno::TOOBIG => {}
                 _ => return Err(self.failed(path, "set an extended attribute", errno)),
-            };
+            }
             let name = xattr.name.clone();
-            self.lose(path, LossKind::Xattr { name, reason })?;
+            let errno = errno.raw_os_error();
+            self.lose(path, LossKind::Xattr { name, errno })?;
         }
         Ok(())
     }
@@ -242,12 +240,6 @@ fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
     Ok(fd.into())
-}
-
-fn is_zero(data: &[u8]) -> bool {
-    let (first, rest) = data.split_at(data.len().min(16));
-    // The comparison of the data with itself, shifted, runs at the speed of memcmp.
-    first.iter().all(|&b| b == 0) && data[..rest.len()] == *rest
 }
 
 impl Made<'_> {
@@ -303,24 +295,5 @@ impl Made<'_> {
                 rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_zero;
-
-    #[test]
-    fn zeros_are_found_and_nothing_else() {
-        for len in [0, 1, 15, 16, 17, 4096] {
-            assert!(is_zero(&vec![0; len]));
-            for at in [0, len / 2, len.saturating_sub(1)] {
-                let mut data = vec![0; len];
-                if let Some(byte) = data.get_mut(at) {
-                    *byte = 1;
-                    assert!(!is_zero(&data), "{len} {at}");
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,64 @@
+//! How a RAFS image is written.
+
+use std::thread::available_parallelism;
+
+use frame_codec::Compression;
+use image_model::{DigestAlgorithm, ImagePath};
+use rafs_format::flags::Compat;
+
+/// How a RAFS v6 image is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RafsOptions {
+    /// How chunks are compressed: none, LZ4 or zstd. A chunk that would not get smaller is stored
+    /// as it is. Default: zstd, level 3 (in builds without zstd: none).
+    pub compression: Compression,
+    /// How chunks are digested. Default: BLAKE3 (in builds without it: SHA-256).
+    pub digest: DigestAlgorithm,
+    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB. Default:
+    /// 1 MiB.
+    pub chunk_size: u32,
+    /// Which release of nydus-image the bytes are those of. Default: 2.4.
+    pub compat: Compat,
+    /// Whether each chunk is stored at its address, so that the kernel mounts bootstrap and blob
+    /// without anything else. Not with compression.
+    pub aligned: bool,
+    /// Whether the chunks' digests and a table of contents are appended to the blob.
+    pub toc: bool,
+    /// Whether the blob holds the bootstrap too; found best with a table of contents
+    /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same.
+    pub inline_meta: bool,
+    /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
+    /// below it are dropped. From a [`Seekable`](crate::Seekable) source these files are stored
+    /// first as well.
+    pub prefetch: Vec<ImagePath>,
+    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    pub lossy: bool,
+    /// How many threads digest and compress; the bytes written do not depend on it. Default: one
+    /// for each core that the process may use.
+    pub threads: usize,
+}
+
+impl Default for RafsOptions {
+    fn default() -> Self {
+        Self {
+            compression: if cfg!(feature = "zstd") {
+                Compression::Zstd { level: 3 }
+            } else {
+                Compression::None
+            },
+            digest: if cfg!(feature = "blake3") {
+                DigestAlgorithm::Blake3
+            } else {
+                DigestAlgorithm::Sha256
+            },
+            chunk_size: 1 << 20,
+            compat: Compat::default(),
+            aligned: false,
+            toc: false,
+            inline_meta: false,
+            prefetch: Vec::new(),
+            lossy: false,
+            threads: available_parallelism().map_or(1, usize::from),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Where a conversion gets its tree and content from.
+
+use std::fmt;
+use std::io::Read;
+
+use blob_io::ReadAt;
+use image_model::tree::Spans;
+use image_model::{Image, Limits, Timestamp, Tree};
+use image_read::{DirectoryImage, TreeImage};
+use verify::FrameSource;
+
+/// A layer that is read once, from its first byte to its last: a pipe, a download, a file.
+///
+/// Content is stored in the order of the tar. What a later entry of the layer replaces is stored by
+/// then and stays, unused; the [`Report`](crate::Report) counts it.
+pub struct Streaming<'a> {
+    pub(crate) layer: Box<dyn Read + 'a>,
+    pub(crate) lenient: bool,
+    pub(crate) limits: Limits,
+}
+
+impl<'a> Streaming<'a> {
+    /// The layer that `layer` gives: a tar, plain or compressed with gzip or zstd, which is found
+    /// out by its content.
+    pub fn new(layer: impl Read + 'a) -> Self {
+        Self {
+            layer: Box::new(layer),
+            lenient: false,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Whether to accept, as Go and containerd do, what strict reading refuses.
+    #[must_use]
+    pub fn lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+
+    /// Bounds on what the layer may make us do.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for Streaming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming")
+            .field("lenient", &self.lenient)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tree that is known before its content is read, in any order: what prefetch orders and
+/// prioritized files need. Nothing that is not part of the tree is stored.
+pub struct Seekable<'a> {
+    pub(crate) tree: SeekableTree<'a>,
+    pub(crate) limits: Limits,
+}
+
+pub(crate) enum SeekableTree<'a> {
+    /// A tree whose content lies plain in one source.
+    Plain {
+        tree: Tree<Spans>,
+        source: &'a dyn ReadAt,
+        order: DataOrder,
+    },
+    /// Any image.
+    Image {
+        image: &'a dyn Image,
+        frames: &'a mut dyn FrameSource,
+    },
+}
+
+/// In which order files are stored that no prefetch rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataOrder {
+    /// By directory: its files in the order of their names, then its subdirectories. What nydus
+    /// does with directories.
+    Directories,
+    /// As in the source. What nydus does with tars.
+    Source,
+}
+
+impl<'a> Seekable<'a> {
+    /// A plain tar that was opened as an image; content is stored in the order of the tar.
+    #[must_use]
+    pub fn tar(image: TreeImage, source: &'a dyn ReadAt) -> Self {
+        Self::plain(image.into_tree(), source, DataOrder::Source)
+    }
+
+    /// A directory of this machine. The root's time is dropped, as nydus does; content is stored
+    /// directory by directory.
+    #[must_use]
+    pub fn directory(directory: &'a DirectoryImage) -> Self {
+        let mut tree = directory.image.tree().clone();
+        tree.inode_mut(Tree::<Spans>::ROOT).metadata.mtime = Timestamp::EPOCH;
+        Self::plain(tree, &directory.source, DataOrder::Directories)
+    }
+
+    /// Any image, whose content comes verified out of `frames`; it is stored directory by
+    /// directory.
+    #[must_use]
+    pub fn image(image: &'a dyn Image, frames: &'a mut dyn FrameSource) -> Self {
+        Self {
+            tree: SeekableTree::Image { image, frames },
+            limits: Limits::default(),
+        }
+    }
+
+    fn plain(tree: Tree<Spans>, source: &'a dyn ReadAt, order: DataOrder) -> Self {
+        Self {
+            tree: SeekableTree::Plain {
+                tree,
+                source,
+                order,
+            },
+            limits: Limits::default(),
+        }
+    }
+
+    /// Bounds on what the image may make us do.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for Seekable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.tree {
+            SeekableTree::Plain { .. } => "Seekable(Plain)",
+            SeekableTree::Image { .. } => "Seekable(Image)",
+        })
+    }
+}
+
+/// Either kind of source.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// Read once.
+    Streaming(Streaming<'a>),
+    /// Read in any order.
+    Seekable(Seekable<'a>),
+}
+
+impl Source<'_> {
+    pub(crate) fn limits(&self) -> &Limits {
+        match self {
+            Self::Streaming(source) => &source.limits,
+            Self::Seekable(source) => &source.limits,
+        }
+    }
+}
+
+impl<'a> From<Streaming<'a>> for Source<'a> {
+    fn from(source: Streaming<'a>) -> Self {
+        Self::Streaming(source)
+    }
+}
+
+impl<'a> From<Seekable<'a>> for Source<'a> {
+    fn from(source: Seekable<'a>) -> Self {
+        Self::Seekable(source)
+    }
+}
