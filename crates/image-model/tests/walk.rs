@@ -95,11 +95,11 @@ fn disorder_and_missing_inodes_are_errors() {
         "/",
         "Corrupt: /a: the entry `x` is out of order, or there twice",
         "Corrupt: /b: the entry `x` is out of order, or there twice",
-        "Misuse: /c: misuse image, inode 7",
+        "Misuse: /c: the inode is damaged",
     ];
     assert_eq!(visit(&image, &Limits::default()), expected);
     image.missing = vec![0];
-    let expected = ["Misuse: /: misuse image, inode 0"];
+    let expected = ["Misuse: /: the inode is damaged"];
     assert_eq!(visit(&image, &Limits::default()), expected);
 }
 

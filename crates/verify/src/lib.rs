@@ -2,9 +2,11 @@
 //!
 //! | item | does |
 //! |---|---|
-//! | [`Hasher`], [`digest`], [`crc32c`] | compute digests and checksums |
+//! | [`Hasher`], [`digest`], [`crc32c()`] | compute digests and checksums |
 //! | [`check`] | compares bytes with the digest that they should have |
 //! | [`FrameSource`], [`read_extent`] | verified bytes of one extent of a file |
+//! | [`tree_digest`] | one digest of a whole file tree, the same whatever the format |
+//! | [`audit`], [`audit_metadata`] | reads everything and lists every fault |
 //!
 //! The crate knows [`Image`](image_model::Image), but no format, file or socket: content comes
 //! through [`FrameSource`], which whoever holds the blobs implements.
@@ -18,10 +20,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit;
 mod content;
 mod hash;
+mod tree_digest;
 
+pub use audit::{AuditFault, AuditObserver, AuditSummary, audit, audit_metadata};
 pub use content::{
-    ContentError, ExtentBytes, ExtentError, FrameSource, read_extent, read_extent_unverified,
+    ContentError, ExtentBytes, ExtentError, FrameSource, StoredAt, read_extent,
+    read_extent_unverified,
 };
 pub use hash::{CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest};
+pub use tree_digest::{
+    ParseProfileError, ParseTreeDigestError, Profile, TreeDigest, TreeDigestError,
+    TreeDigestOptions, tree_digest,
+};

@@ -121,6 +121,14 @@ impl<C> LayerBuilder<C> {
         Ok(())
     }
 
+    /// What lies at `path` so far, an implied directory too; a hard link whose target is not there
+    /// yet counts as a file. For formats that forbid two entries of one path.
+    #[must_use]
+    pub fn kind_at(&self, path: &ImagePath) -> Option<FileKind> {
+        let found = find(&self.layer.tree, path, self.layer.options.lenient)?;
+        Some(self.kind(found))
+    }
+
     /// The layer, with hard links bound to targets that came after them.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::path::ImagePath;
 #[non_exhaustive]
 pub enum WalkError {
     /// The inode or the directory is damaged.
-    #[error("{path}: {source}")]
+    #[error("{path}: the inode is damaged")]
     Image {
         /// Where.
         path: ImagePath,
@@ -22,7 +22,7 @@ pub enum WalkError {
     Depth {
         /// The directory that is too deep.
         path: ImagePath,
-        /// The bound, [`Limits::max_depth`].
+        /// The bound, [`Limits::max_depth`](crate::Limits::max_depth).
         limit: u32,
     },
     /// There are too many names. The walk ends here.
@@ -30,7 +30,7 @@ pub enum WalkError {
     Names {
         /// The directory whose entries are too many.
         path: ImagePath,
-        /// The bound, [`Limits::max_inodes`].
+        /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
     /// The names of a directory do not rise.

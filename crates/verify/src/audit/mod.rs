@@ -1,0 +1,97 @@
+//! Reading everything of an image and listing every fault.
+
+mod fault;
+mod run;
+mod seen_chunks;
+
+use image_model::{Cancelled, Image, Limits};
+
+use crate::content::FrameSource;
+use run::Audit;
+
+pub use fault::AuditFault;
+
+/// Hears what an [`audit`] finds, and how far it is. A closure over the faults will do.
+pub trait AuditObserver {
+    /// A fault was found. The audit goes on.
+    fn fault(&mut self, fault: AuditFault);
+
+    /// `done` bytes of chunks are read and checked; called at least once per path.
+    ///
+    /// # Errors
+    /// [`Cancelled`] ends the audit. By default it goes on.
+    fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
+        let _ = done;
+        Ok(())
+    }
+}
+
+impl<F: FnMut(AuditFault)> AuditObserver for F {
+    fn fault(&mut self, fault: AuditFault) {
+        self(fault);
+    }
+}
+
+/// What an [`audit`] looked at. Inodes and chunks with several names or users count once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditSummary {
+    /// Paths, the root included.
+    pub paths: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Symbolic links.
+    pub symlinks: u64,
+    /// Devices, FIFOs and sockets.
+    pub specials: u64,
+    /// Length of all regular files in bytes, holes included.
+    pub content_len: u64,
+    /// Distinct chunks.
+    pub chunks: u64,
+    /// Their length in bytes.
+    pub chunk_len: u64,
+    /// Those that carry neither digest nor checksum, so that nobody can tell whether they are right.
+    pub unverifiable_chunks: u64,
+    /// Faults told to the observer.
+    pub faults: u64,
+}
+
+/// Visits every path of `image`, reads every chunk once, and tells `observer` every fault.
+///
+/// Checked are: every directory can be read, its names rise, and looking them up finds the same;
+/// kinds and link counts agree with the directories; the extents of each file cover it; each chunk
+/// can be read and has the digest and the checksum that the image gives it.
+///
+/// ```
+/// use image_model::{Cancelled, Image, Limits};
+/// use verify::{AuditFault, FrameSource, audit};
+///
+/// fn is_sound(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<bool, Cancelled> {
+///     let mut tell = |fault: AuditFault| eprintln!("{}: {fault}", fault.path());
+///     Ok(audit(image, blobs, &Limits::default(), &mut tell)?.faults == 0)
+/// }
+/// ```
+///
+/// # Errors
+/// [`Cancelled`] if the observer asks to stop. Faults are no errors: see [`AuditSummary::faults`].
+pub fn audit(
+    image: &dyn Image,
+    source: &mut dyn FrameSource,
+    limits: &Limits,
+    observer: &mut dyn AuditObserver,
+) -> Result<AuditSummary, Cancelled> {
+    Audit::new(image, Some(source), limits, observer).run()
+}
+
+/// As [`audit`], but no content is read: chunks are counted, not checked.
+///
+/// # Errors
+/// [`Cancelled`] if the observer asks to stop.
+pub fn audit_metadata(
+    image: &dyn Image,
+    limits: &Limits,
+    observer: &mut dyn AuditObserver,
+) -> Result<AuditSummary, Cancelled> {
+    Audit::new(image, None, limits, observer).run()
+}

@@ -1,0 +1,173 @@
+//! One digest of a whole file tree.
+//!
+//! It is a Merkle digest over what a container sees of the tree, so it is the same whatever format
+//! holds the tree. With `u64(n)` for eight bytes little endian, `bytes(b)` for `u64(len)` and the
+//! bytes, and `H` for SHA-256:
+//!
+//! ```text
+//! node(inode) = H( "lazyoci.tree.v1" 0x00
+//!     type                one byte: d f l c b p s; in layers also o (opaque directory), w (whiteout)
+//!     u64(mode)           12 bits; symbolic links: 0o777
+//!     u64(uid) u64(gid)
+//!     u64(mtime)          whole seconds, two's complement; root: 0
+//!     u64(major) u64(minor)           of devices, else 0
+//!     bytes(link)         least path of the inode's names, without leading slash, if it has several
+//!     u64(n) n × ( bytes(name) bytes(value) )     extended attributes by name
+//!     content
+//! )
+//! content of d, o:        u64(n) n × ( bytes(name) node(child) )      by name
+//! content of f:           u64(size) SHA-256 of the bytes
+//! content of l:           bytes(target)
+//! ```
+
+mod compute;
+mod error;
+
+use std::fmt;
+use std::str::FromStr;
+
+use image_model::{Digest, DigestAlgorithm, Image, Limits, Progress};
+
+use crate::content::FrameSource;
+
+pub use error::TreeDigestError;
+
+/// The digest of a file tree, written `tree1:` and 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeDigest([u8; 32]);
+
+impl TreeDigest {
+    /// The 32 raw bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for TreeDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = Digest::new(DigestAlgorithm::Sha256, self.0);
+        write!(f, "tree1:{}", digest.hex())
+    }
+}
+
+impl fmt::Debug for TreeDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is no tree digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a tree digest: expected `tree1:` and 64 lower-case hex digits")]
+pub struct ParseTreeDigestError {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for TreeDigest {
+    type Err = ParseTreeDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ParseTreeDigestError { text: text.into() };
+        let hex = text.strip_prefix("tree1:").ok_or_else(error)?;
+        let digest: Digest = format!("sha256:{hex}").parse().map_err(|_| error())?;
+        Ok(Self(*digest.as_bytes()))
+    }
+}
+
+/// What counts in a tree digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Profile {
+    /// Everything that a container sees: names, kinds, modes, owners, times in seconds, devices,
+    /// hard links, extended attributes, content. Names that begin with `.wh.` do not count, nor
+    /// does what lies below them: a container sees none.
+    #[default]
+    Default,
+    /// The same for one layer of an image. A whiteout counts as a node of type `w`, with all
+    /// fields 0, under the name that it hides; a directory that hides what lies below it (by an
+    /// opaque marker in it or a whiteout beside it) is of type `o`. A whiteout beside a file of
+    /// the name that it hides changes nothing and does not count, nor does what AUFS left behind.
+    Layer,
+    /// Names, kinds, targets of symbolic links and content, nothing else.
+    Content,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Layer => "layer",
+            Self::Content => "content",
+        })
+    }
+}
+
+/// Text that names no [`Profile`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a profile: expected `default`, `layer` or `content`")]
+pub struct ParseProfileError {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Profile {
+    type Err = ParseProfileError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "default" => Ok(Self::Default),
+            "layer" => Ok(Self::Layer),
+            "content" => Ok(Self::Content),
+            _ => Err(ParseProfileError { text: text.into() }),
+        }
+    }
+}
+
+/// How a tree digest is made. A [`Profile`] alone will do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TreeDigestOptions {
+    /// What counts.
+    pub profile: Profile,
+    /// Bounds on names and depth, and, by [`Limits::max_layer_len`], on the content of all files
+    /// together, holes included.
+    pub limits: Limits,
+}
+
+impl From<Profile> for TreeDigestOptions {
+    fn from(profile: Profile) -> Self {
+        Self {
+            profile,
+            ..Self::default()
+        }
+    }
+}
+
+/// The digest of the file tree in `image`, its content read from `source` and verified.
+///
+/// `progress` hears of the bytes of content that are through. Memory beyond the image: the
+/// entries of the directories on the current path, a path and a digest per hard-linked inode, two
+/// bits or so for every other.
+///
+/// ```
+/// use image_model::Image;
+/// use verify::{FrameSource, Profile, TreeDigest, tree_digest};
+///
+/// fn print(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<(), verify::TreeDigestError> {
+///     let digest: TreeDigest = tree_digest(image, blobs, Profile::Default, &mut ())?;
+///     println!("{digest}");
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// [`TreeDigestError`], with the path, on the first fault of the image or its content.
+pub fn tree_digest(
+    image: &dyn Image,
+    source: &mut dyn FrameSource,
+    options: impl Into<TreeDigestOptions>,
+    progress: &mut dyn Progress,
+) -> Result<TreeDigest, TreeDigestError> {
+    compute::compute(image, source, &options.into(), progress).map(TreeDigest)
+}
