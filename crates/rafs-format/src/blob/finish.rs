@@ -4,8 +4,9 @@ use frame_codec::{Compression, Encoder};
 use image_model::{BlobId, Codec, Digest};
 use verify::Hasher;
 
-use super::builder::{BlobBuilder, BlobOptions, BuildError};
+use super::builder::{BlobBuilder, BuildError};
 use super::chunk_info::MAX_STORED_OFFSET;
+use super::chunk_info_v1;
 use super::header::{CiHeader, Contexts};
 use super::layout::Section;
 use super::tar_header::TarHeader;
@@ -153,71 +154,42 @@ impl BlobBuilder {
             });
         }
 
-        let ci_start = tail.end();
-        let ci_compressor = tail.append_compressed(
-            Section::ChunkInfo,
+        let header = tail.append_ci(
             &entries,
             compression(match options.compat {
                 Compat::V2_2 => Compressor::Zstd,
                 Compat::V2_4 => options.compressor,
             }),
+            features,
         )?;
-        let ci_end = tail.end();
-        let header = CiHeader {
-            features: features.bits(),
-            compressor: ci_compressor,
-            entries: chunk_count,
-            offset: ci_start,
-            stored_len: ci_end - ci_start,
-            len: entries.len() as u64,
-            contexts: Contexts::default(),
-        };
-        tail.append_plain(Section::ChunkInfoHeader, &header.to_bytes());
-        if features.contains(BlobFeatures::HAS_TAR_HEADER) {
-            tail.append_header(Section::ChunkInfo, tail.end() - ci_start);
-        }
         if options.toc {
             tail.append_digests(&digests);
         }
 
-        let id = BlobId::new(BlobEntry::SELF_ID.as_bytes()).expect("64 letters name a blob");
         let entry = BlobEntry {
+            id: BlobId::new(BlobEntry::SELF_ID.as_bytes()).expect("64 letters name a blob"),
+            chunk_size: options.chunk_size,
+            chunk_count,
+            compressor: options.compressor,
+            digester: options.digester,
+            features,
             compressed_size: tail.end(),
             uncompressed_size: address,
-            ..entry(id, features, &options, &header)
+            toc_size: 0,
+            toc_digest: [0; 32],
+            ci_compressor: header.compressor,
+            ci_offset: header.offset,
+            ci_compressed_size: header.stored_len,
+            ci_uncompressed_size: header.len,
+            meta_digest: [0; 32],
+            meta_size: 0,
+            cipher_iv: 0,
+            cipher: Cipher::None,
         };
         Ok(SealedBlob {
             tail,
             entry: Some(entry),
         })
-    }
-}
-
-fn entry(
-    id: BlobId,
-    features: BlobFeatures,
-    options: &BlobOptions,
-    header: &CiHeader,
-) -> BlobEntry {
-    BlobEntry {
-        id,
-        chunk_size: options.chunk_size,
-        chunk_count: header.entries,
-        compressor: options.compressor,
-        digester: options.digester,
-        features,
-        compressed_size: 0,
-        uncompressed_size: 0,
-        toc_size: 0,
-        toc_digest: [0; 32],
-        ci_compressor: header.compressor,
-        ci_offset: header.offset,
-        ci_compressed_size: header.stored_len,
-        ci_uncompressed_size: header.len,
-        meta_digest: [0; 32],
-        meta_size: 0,
-        cipher_iv: 0,
-        cipher: Cipher::None,
     }
 }
 
@@ -295,11 +267,34 @@ impl Tail {
         Ok(compressor)
     }
 
-    fn append_plain(&mut self, section: Section, bytes: &[u8]) {
+    /// Appends the chunk information that `entries` are, and its header.
+    fn append_ci(
+        &mut self,
+        entries: &[u8],
+        compression: Compression,
+        features: BlobFeatures,
+    ) -> Result<CiHeader, BuildError> {
         let start = self.end();
-        self.append(bytes);
-        let range = start..self.end();
-        self.list(|_| TocEntry::new(section, sha256(bytes), range));
+        let compressor = self.append_compressed(Section::ChunkInfo, entries, compression)?;
+        let end = self.end();
+        let header = CiHeader {
+            features: features.bits(),
+            compressor,
+            // At most 2^24.
+            entries: (entries.len() / chunk_info_v1::LEN) as u32,
+            offset: start,
+            stored_len: end - start,
+            len: entries.len() as u64,
+            contexts: Contexts::default(),
+        };
+        let bytes = header.to_bytes();
+        self.append(&bytes);
+        let range = end..self.end();
+        self.list(|_| TocEntry::new(Section::ChunkInfoHeader, sha256(&bytes), range));
+        if features.contains(BlobFeatures::HAS_TAR_HEADER) {
+            self.append_header(Section::ChunkInfo, self.end() - start);
+        }
+        Ok(header)
     }
 
     fn append_digests(&mut self, digests: &[u8]) {
