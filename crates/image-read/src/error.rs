@@ -6,6 +6,7 @@ use frame_codec::CodecError;
 use image_model::{Blame, BlobId, BlobIndex, Fault, Frame, ImageError, Ino};
 use verify::ExtentError;
 
+use crate::resolve::ResolveError;
 use crate::store::StoreError;
 
 /// A range of a file cannot be read.
@@ -22,6 +23,19 @@ pub enum ReadError {
         ino: Ino,
         /// First byte that is not covered, or covered twice.
         file_offset: u64,
+    },
+    /// The path leads to no inode.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The file is longer than the caller wants to hold in memory.
+    #[error("inode {ino}: {size} bytes, {limit} are allowed")]
+    TooLong {
+        /// The file.
+        ino: Ino,
+        /// Its length in bytes.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
     },
     /// A frame is longer than the caller allows.
     #[error(
@@ -86,7 +100,8 @@ impl Blame for ReadError {
         match self {
             Self::Image(error) => error.fault(),
             Self::Uncovered { .. } => Fault::Corrupt,
-            Self::FrameTooLong { .. } => Fault::Limit,
+            Self::Resolve(error) => error.fault(),
+            Self::FrameTooLong { .. } | Self::TooLong { .. } => Fault::Limit,
             Self::Store(error) => error.fault(),
             Self::Blob { source, .. } => source.fault(),
             Self::Decode { source, .. } => source.fault(),

@@ -107,7 +107,12 @@ impl BlobStore {
     /// The blobs as files of `directory` that are called by their ids.
     #[must_use]
     pub fn directory(blobs: &[Blob], directory: impl Into<PathBuf>) -> Self {
-        Self::new(blobs, BlobDirectory(directory.into()))
+        let files = BlobFiles {
+            directories: vec![directory.into()],
+            #[cfg(feature = "mmap")]
+            map: false,
+        };
+        Self::new(blobs, files)
     }
 
     /// One blob, number 0, whatever its id.
@@ -186,15 +191,46 @@ impl fmt::Debug for BlobStore {
 }
 
 /// Blobs as files called by their ids.
-struct BlobDirectory(PathBuf);
+#[derive(Debug)]
+pub(crate) struct BlobFiles {
+    /// Where they are looked for; the first file counts.
+    pub(crate) directories: Vec<PathBuf>,
+    /// Whether they are mapped rather than read.
+    #[cfg(feature = "mmap")]
+    pub(crate) map: bool,
+}
 
-impl OpenBlob for BlobDirectory {
+impl BlobFiles {
+    /// Opens one file, whatever its name.
+    pub(crate) fn open_file(&self, path: &Path) -> io::Result<Arc<dyn ReadAt>> {
+        #[cfg(feature = "mmap")]
+        if self.map {
+            return Ok(Arc::new(blob_io::Mapped::open(path)?));
+        }
+        Ok(Arc::new(LocalFile::open(path)?))
+    }
+}
+
+impl OpenBlob for BlobFiles {
     fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
-        open_file(&self.0.join(blob.id.as_str())).map_err(|(path, source)| StoreError::Open {
-            id: blob.id.clone(),
-            path,
-            source,
-        })
+        let mut missing = None;
+        for directory in &self.directories {
+            let path = directory.join(blob.id.as_str());
+            match self.open_file(&path) {
+                Ok(file) => return Ok(file),
+                Err(source) => {
+                    let absent = source.kind() == io::ErrorKind::NotFound;
+                    let id = blob.id.clone();
+                    let error = StoreError::Open { id, path, source };
+                    if !absent {
+                        return Err(error);
+                    }
+                    missing.get_or_insert(error);
+                }
+            }
+        }
+        let id = blob.id.clone();
+        Err(missing.unwrap_or(StoreError::Missing { id }))
     }
 }
 
@@ -206,12 +242,5 @@ impl OpenBlob for Nowhere {
         Err(StoreError::Missing {
             id: blob.id.clone(),
         })
-    }
-}
-
-fn open_file(path: &Path) -> Result<Arc<dyn ReadAt>, (PathBuf, io::Error)> {
-    match LocalFile::open(path) {
-        Ok(file) => Ok(Arc::new(file)),
-        Err(error) => Err((path.into(), error)),
     }
 }

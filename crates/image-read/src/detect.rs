@@ -1,0 +1,136 @@
+//! What a file is, by its content.
+
+use std::fmt;
+
+use estargz_toc::footer::FOOTER_LEN as ESTARGZ_FOOTER_LEN;
+use rafs_format::blob::{CiHeader, Section, TarHeader};
+use rafs_format::v6::Bootstrap;
+use tar_stream::Compression;
+
+/// How many bytes of a file's start, and of its end, tell what it is.
+pub const DETECT_LEN: usize = 4096;
+
+/// `magic` and `version` of the superblock that a RAFS v5 bootstrap begins with.
+const RAFS_V5: [u8; 8] = [0x53, 0x46, 0x41, 0x52, 0x00, 0x05, 0x00, 0x00];
+
+/// `magic` of the EROFS superblock, at byte 1024.
+const EROFS: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
+
+/// The last bytes of a zstd:chunked layer: of stargz-snapshotter, and of containers/storage.
+const ZSTD_CHUNKED: [&[u8; 8]; 2] = [b"GnUlInUx", b"GNUlInUx"];
+
+/// Length of the footers of stargz before eStargz, and of eStargz whose TOC is another blob.
+const OTHER_STARGZ_FOOTERS: [usize; 2] = [47, 46];
+
+/// What holds an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// A directory of this machine.
+    Directory,
+    /// A layer: a tar, compressed in this way.
+    Tar(Compression),
+    /// A RAFS v6 bootstrap; its blobs are elsewhere.
+    RafsV6,
+    /// A RAFS blob that ends with its bootstrap, with its TOC, or both.
+    RafsBlob,
+    /// A RAFS blob whose bootstrap is elsewhere: no image by itself.
+    RafsData,
+    /// A RAFS v5 bootstrap.
+    RafsV5,
+    /// An EROFS file system that is not RAFS.
+    Erofs,
+    /// An eStargz or stargz layer.
+    Estargz,
+    /// A zstd:chunked layer.
+    ZstdChunked,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "directory",
+            Self::Tar(Compression::None) => "tar",
+            Self::Tar(compression) => return write!(f, "tar-{compression}"),
+            Self::RafsV6 => "rafs-v6",
+            Self::RafsBlob => "rafs-blob",
+            Self::RafsData => "rafs-data",
+            Self::RafsV5 => "rafs-v5",
+            Self::Erofs => "erofs",
+            Self::Estargz => "estargz",
+            Self::ZstdChunked => "zstd-chunked",
+        })
+    }
+}
+
+impl Format {
+    /// What a file is whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head`
+    /// and `tail`; `None` if it is nothing that is known here.
+    ///
+    /// Only magic numbers are looked at. No file is two things at once: a bootstrap begins with
+    /// zeros, a tar with a header that does not.
+    ///
+    /// ```
+    /// use image_read::Format;
+    /// use tar_stream::Compression;
+    /// let gzip = [0x1f, 0x8b, 8, 0];
+    /// assert_eq!(Format::detect(&gzip, &gzip), Some(Format::Tar(Compression::Gzip)));
+    /// assert_eq!(Format::detect(b"#!/bin/sh", b"#!/bin/sh"), None);
+    /// ```
+    #[must_use]
+    pub fn detect(head: &[u8], tail: &[u8]) -> Option<Self> {
+        let erofs = head.get(1024..1028) == Some(&EROFS) && head[..1024] == [0; 1024];
+        if erofs && Bootstrap::is_bootstrap(head) {
+            return Some(Self::RafsV6);
+        }
+        if head.starts_with(&RAFS_V5) {
+            return Some(Self::RafsV5);
+        }
+        if let Some(blob) = rafs_blob(tail) {
+            return Some(blob);
+        }
+        if erofs {
+            return Some(Self::Erofs);
+        }
+        match Compression::detect(head) {
+            Compression::Gzip if ends_like_stargz(tail) => Some(Self::Estargz),
+            Compression::Zstd if ZSTD_CHUNKED.iter().any(|magic| tail.ends_with(*magic)) => {
+                Some(Self::ZstdChunked)
+            }
+            Compression::None if !begins_like_tar(head) => None,
+            compression => Some(Self::Tar(compression)),
+        }
+    }
+}
+
+/// A blob is known by its end: it begins with the first chunk's bytes, which may be anything.
+fn rafs_blob(tail: &[u8]) -> Option<Format> {
+    if let Some(header) = tail.last_chunk()
+        && let Ok(header) = TarHeader::from_bytes(header, 0)
+        && (header.names(Section::Toc) || header.names(Section::Bootstrap))
+    {
+        return Some(Format::RafsBlob);
+    }
+    let header = tail.last_chunk()?;
+    CiHeader::from_bytes(header).ok().map(|_| Format::RafsData)
+}
+
+fn ends_like_stargz(tail: &[u8]) -> bool {
+    let lengths = [ESTARGZ_FOOTER_LEN].into_iter().chain(OTHER_STARGZ_FOOTERS);
+    lengths
+        .filter_map(|len| tail.get(tail.len().checked_sub(len)?..))
+        .any(|footer| {
+            // A gzip member with an extra field, in which the magic is.
+            footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
+        })
+}
+
+/// A header block with a checksum in its place, or the zeros of an empty archive.
+fn begins_like_tar(head: &[u8]) -> bool {
+    let Some(block) = head.first_chunk::<512>() else {
+        return head.is_empty();
+    };
+    let checksum = &block[148..156];
+    let octal = checksum.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0));
+    *block == [0; 512] || (octal && checksum.iter().any(u8::is_ascii_digit))
+}

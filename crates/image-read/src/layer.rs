@@ -1,0 +1,246 @@
+//! A tar layer as an image.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use blob_io::{LocalFile, ReadAt};
+use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use image_model::tree::Spans;
+use image_model::{Blame, BlobId, Fault, ImagePath, Limits, Tree};
+use tar_stream::member::MemberError;
+use tar_stream::{Compression, LayerStream, Member, TarError, TarReader};
+
+use crate::tree_image::TreeImage;
+
+/// Bytes that are decoded at once while a layer is spooled.
+const SPOOL_PIECE: usize = 256 << 10;
+
+/// How a layer is opened.
+#[derive(Debug, Clone, Default)]
+pub struct LayerImageOptions {
+    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    pub lenient: bool,
+    /// Bounds on the layer, decoded, and on its tree.
+    pub limits: Limits,
+    /// Where a compressed layer is spooled; default: the system's directory for temporary files.
+    pub spool_directory: Option<PathBuf>,
+}
+
+/// A tar layer as an image: its tree, and the tar that holds the files' bytes.
+///
+/// A plain tar is indexed where it is, by its headers alone. A compressed one is first decoded into
+/// an unnamed temporary file, which goes away with the image. Whiteouts are the files that they are
+/// in the layer.
+///
+/// ```
+/// use std::io::Write;
+/// use std::sync::Arc;
+/// use image_model::{ImagePath, Metadata, Node};
+/// use image_read::{BlobStore, Follow, Frames, LayerImage, ReadOptions, resolve};
+///
+/// let mut tar = tar_stream::TarWriter::new(Vec::new());
+/// let file = Node::File { size: 5, content: () };
+/// tar.append(&ImagePath::clean(b"etc/motd")?, &Metadata::default(), &file)?;
+/// tar.write_all(b"hello")?;
+/// let tar = bytes::Bytes::from(tar.finish()?);
+///
+/// let layer = LayerImage::open(Arc::new(tar), &Default::default())?;
+/// let ino = resolve(&layer.image, b"etc/motd", Follow::All)?;
+/// let store = BlobStore::single(layer.source);
+/// let mut content = Vec::new();
+/// Frames::new(&layer.image, &store, ReadOptions::default()).read_range(ino, 1..4, &mut content)?;
+/// assert_eq!(content, b"ell");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LayerImage {
+    /// Names, metadata, and where in the tar each file's bytes are.
+    pub image: TreeImage,
+    /// The tar, not compressed.
+    pub source: Arc<dyn ReadAt>,
+    /// How the layer was compressed.
+    pub compression: Compression,
+}
+
+impl std::fmt::Debug for LayerImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LayerImage")
+            .field("compression", &self.compression)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A layer cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerImageError {
+    /// The layer cannot be read.
+    #[error("cannot read the layer")]
+    Source(#[from] blob_io::ReadError),
+    /// The layer is cut, corrupt, too large, or compressed in a way that is not read.
+    #[error("cannot decode the layer")]
+    Stream(#[from] tar_stream::LayerError),
+    /// The decoded layer cannot be kept in a temporary file.
+    #[error("cannot spool the layer")]
+    Spool(#[source] io::Error),
+    /// The tar is corrupt, or strict reading refuses it.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A member that no file tree can hold.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// A member that has no place in the layer.
+    #[error("tar member {path} at byte {offset}")]
+    Entry {
+        /// First byte of the member in the tar.
+        offset: u64,
+        /// Its path.
+        path: ImagePath,
+        /// Why it has none.
+        source: LayerError,
+    },
+    /// The members do not make a tree.
+    #[error("the layer is no tree by itself")]
+    Layer(#[source] LayerError),
+}
+
+impl Blame for LayerImageError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Stream(error) => error.fault(),
+            Self::Spool(_) => Fault::Io,
+            Self::Tar(error) => error.fault(),
+            Self::Member(error) => error.fault(),
+            Self::Entry { source, .. } | Self::Layer(source) => source.fault(),
+        }
+    }
+}
+
+impl LayerImage {
+    /// Opens the layer that is all of `source`; how it is compressed is found by its content.
+    ///
+    /// # Errors
+    /// [`LayerImageError`] on the first thing that is wrong with it.
+    pub fn open(
+        source: Arc<dyn ReadAt>,
+        options: &LayerImageOptions,
+    ) -> Result<Self, LayerImageError> {
+        let stream = LayerStream::open(Sequential::new(&*source)?, &options.limits)?;
+        let compression = stream.compression();
+        let source = match compression {
+            Compression::None => source,
+            _ => Arc::new(LocalFile::from(spool(stream, options)?)),
+        };
+        let tree = index(&*source, options)?;
+        let id = BlobId::new(b"layer").expect("a valid id");
+        Ok(Self {
+            image: TreeImage::new(tree, id, source.len()?),
+            source,
+            compression,
+        })
+    }
+}
+
+/// Decodes the whole layer into a temporary file.
+fn spool(
+    mut stream: LayerStream<Sequential<'_>>,
+    options: &LayerImageOptions,
+) -> Result<File, LayerImageError> {
+    let file = match &options.spool_directory {
+        Some(directory) => tempfile::tempfile_in(directory),
+        None => tempfile::tempfile(),
+    };
+    let mut file = file.map_err(LayerImageError::Spool)?;
+    let mut piece = vec![0; SPOOL_PIECE];
+    loop {
+        let len = stream
+            .read(&mut piece)
+            .map_err(|error| match error.downcast() {
+                Ok(error) => LayerImageError::Stream(error),
+                Err(source) => LayerImageError::Stream(tar_stream::LayerError::Io { source }),
+            })?;
+        if len == 0 {
+            return Ok(file);
+        }
+        file.write_all(&piece[..len])
+            .map_err(LayerImageError::Spool)?;
+    }
+}
+
+/// Builds the tree of a plain tar out of its headers.
+fn index(source: &dyn ReadAt, options: &LayerImageOptions) -> Result<Tree<Spans>, LayerImageError> {
+    let LayerImageOptions {
+        lenient, limits, ..
+    } = options;
+    let tar_options = tar_stream::Options {
+        lenient: *lenient,
+        limits: limits.clone(),
+    };
+    let mut builder = LayerBuilder::new(LayerOptions {
+        lenient: *lenient,
+        limits: limits.clone(),
+    });
+    let mut reader = TarReader::seekable(Sequential::new(source)?, tar_options)
+        .expect("a source whose length is known can be sought in");
+    while let Some(entry) = reader.next_entry()? {
+        let offset = entry.offset;
+        let member = entry.into_member(limits)?;
+        let path = member.path().clone();
+        let added = match member {
+            Member::Node {
+                path,
+                metadata,
+                node,
+            } => builder.add(&path, metadata, node),
+            Member::HardLink { path, target } => builder.link(&path, &target),
+        };
+        added.map_err(|source| LayerImageError::Entry {
+            offset,
+            path,
+            source,
+        })?;
+    }
+    let layer = builder.finish().map_err(LayerImageError::Layer)?;
+    layer.into_tree().map_err(LayerImageError::Layer)
+}
+
+/// A source read from its start on.
+struct Sequential<'a> {
+    source: &'a dyn ReadAt,
+    position: u64,
+    len: u64,
+}
+
+impl<'a> Sequential<'a> {
+    fn new(source: &'a dyn ReadAt) -> Result<Self, blob_io::ReadError> {
+        Ok(Self {
+            source,
+            position: 0,
+            len: source.len()?,
+        })
+    }
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.len.saturating_sub(self.position);
+        let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        self.source.read_at(self.position, &mut buf[..len])?;
+        self.position += len as u64;
+        Ok(len)
+    }
+}
+
+impl Seek for Sequential<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(delta) => self.len.checked_add_signed(delta),
+            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}

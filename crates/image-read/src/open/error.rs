@@ -1,0 +1,80 @@
+//! Why an image cannot be opened.
+
+use std::io;
+use std::path::PathBuf;
+
+use image_model::{Blame, Fault};
+use rafs_format::DecodeError;
+use rafs_format::blob::BlobError;
+
+use crate::detect::Format;
+use crate::directory::DirectoryError;
+use crate::layer::LayerImageError;
+
+/// An image cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be opened.
+    #[error("cannot open {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the image")]
+    Read(#[from] blob_io::ReadError),
+    /// It holds nothing that is known here.
+    #[error("neither a layer nor any other image; it begins with \"{}\"", head.escape_ascii())]
+    Unknown {
+        /// Its first bytes, 16 at most.
+        head: Box<[u8]>,
+    },
+    /// It is known what it holds, but not how to read that.
+    #[error("{found} cannot be opened by this version")]
+    Unsupported {
+        /// What it is.
+        found: Format,
+    },
+    /// A data blob, whose image is described by a bootstrap elsewhere.
+    #[error("a RAFS data blob without a bootstrap: open the bootstrap instead")]
+    NoBootstrap,
+    /// The metadata are longer than allowed.
+    #[error("{len} bytes of metadata, {limit} are allowed")]
+    Limit {
+        /// Bytes of metadata.
+        len: u64,
+        /// Bytes allowed, [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len).
+        limit: u64,
+    },
+    /// The directory cannot be taken as an image.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The layer is damaged, refused or no tree.
+    #[error(transparent)]
+    Layer(#[from] LayerImageError),
+    /// The bootstrap is damaged or beyond a limit.
+    #[error("the bootstrap")]
+    Bootstrap(#[from] DecodeError),
+    /// The blob does not give its bootstrap out.
+    #[error("the blob with the bootstrap")]
+    Blob(#[from] BlobError),
+}
+
+impl Blame for OpenError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Io { .. } => Fault::Io,
+            Self::Read(error) => error.fault(),
+            Self::Unknown { .. } | Self::Unsupported { .. } => Fault::Unsupported,
+            Self::NoBootstrap => Fault::Misuse,
+            Self::Limit { .. } => Fault::Limit,
+            Self::Directory(error) => error.fault(),
+            Self::Layer(error) => error.fault(),
+            Self::Bootstrap(error) => error.fault(),
+            Self::Blob(error) => error.fault(),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Opening whatever holds an image.
+
+mod error;
+mod rafs;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blob_io::{Counted, ReadAt, ReadStats};
+use bytes::Bytes;
+use image_model::{BlobId, BlobIndex, Image, Ino, Limits};
+use rafs_format::v6::Bootstrap;
+
+use crate::detect::{DETECT_LEN, Format};
+use crate::directory::DirectoryImage;
+use crate::error::ReadError;
+use crate::frames::Frames;
+use crate::layer::{LayerImage, LayerImageOptions};
+use crate::options::ReadOptions;
+use crate::resolve::{Follow, ResolveError, resolve};
+use crate::store::{BlobFiles, BlobStore, OpenBlob};
+use crate::tree_image::TreeImage;
+pub use error::OpenError;
+
+/// How an image is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Directory with the blobs of a RAFS image, as files called by their ids. Default: `blobs`
+    /// beside the file that is opened, then the directory of that file.
+    pub blobs: Option<PathBuf>,
+    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    pub lenient: bool,
+    /// Take an eStargz or zstd:chunked layer as the plain layer that it is too: what such a format
+    /// adds to the tar counts as files then.
+    pub as_layer: bool,
+    /// Bounds on the image's metadata, on layers and frames.
+    pub limits: Limits,
+    /// Where a compressed layer is spooled; default: the system's directory for temporary files.
+    pub spool_directory: Option<PathBuf>,
+    /// Map files instead of reading them: opening a large bootstrap then costs its headers only.
+    /// [`blob_io::Mapped`] says what must not happen to the files meanwhile.
+    #[cfg(feature = "mmap")]
+    pub map: bool,
+}
+
+/// An image that was found by its content, with its blobs.
+///
+/// ```
+/// use image_read::{Follow, OpenOptions, open};
+/// # let directory = tempfile::tempdir()?;
+/// # std::fs::write(directory.path().join("motd"), "hello")?;
+/// # let path = directory.path();
+/// let image = open(path, &OpenOptions::default())?;
+/// let motd = image.resolve(b"/motd", Follow::All)?;
+/// let mut content = Vec::new();
+/// image.frames().read_range(motd, 1..4, &mut content)?;
+/// assert_eq!(content, b"ell");
+/// println!("{}: {} bytes fetched", image.format(), image.stats().bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct OpenImage {
+    format: Format,
+    holder: Holder,
+    store: BlobStore,
+    metadata_stats: ReadStats,
+    read_options: ReadOptions,
+}
+
+/// What answers for the image.
+#[derive(Debug)]
+enum Holder {
+    Tree(TreeImage),
+    RafsV6(Box<Bootstrap>),
+}
+
+/// Opens the image at `path`: a directory, a layer, a RAFS bootstrap, or a RAFS blob that holds one.
+/// What it is is found by its content, never by its name.
+///
+/// Costs what the metadata cost: the bootstrap of a RAFS image is read (and checked as far as it is
+/// used), every name of a layer or directory. No content is read, and no blob but the one that holds
+/// the metadata.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> {
+    let failed = |source| OpenError::Io {
+        path: path.into(),
+        source,
+    };
+    if fs::metadata(path).map_err(failed)?.is_dir() {
+        let DirectoryImage { image, source } = DirectoryImage::open(path, &options.limits)?;
+        return Ok(OpenImage {
+            format: Format::Directory,
+            holder: Holder::Tree(image),
+            store: BlobStore::single(Arc::new(source)),
+            metadata_stats: ReadStats::default(),
+            read_options: ReadOptions::new(&options.limits),
+        });
+    }
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let directories = match &options.blobs {
+        Some(given) => vec![given.clone()],
+        None => vec![beside.join("blobs"), beside.into()],
+    };
+    let files = BlobFiles {
+        directories,
+        #[cfg(feature = "mmap")]
+        map: options.map,
+    };
+    let source = files.open_file(path).map_err(failed)?;
+    let id = path.file_name().and_then(id_of);
+    open_source(source, id.as_ref(), files, options)
+}
+
+/// Opens the image in `source`, which is anything but a directory, with blobs that `blobs` opens
+/// when they are needed.
+///
+/// `id` is the name of `source` in its store, which a RAFS blob that holds its own bootstrap is
+/// called by; it may be left out for everything else.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged.
+pub fn open_source(
+    source: Arc<dyn ReadAt>,
+    id: Option<&BlobId>,
+    blobs: impl OpenBlob + 'static,
+    options: &OpenOptions,
+) -> Result<OpenImage, OpenError> {
+    let counted = Arc::new(Counted::new(source));
+    let (head, tail) = ends(&*counted)?;
+    let format = Format::detect(&head, &tail).ok_or_else(|| OpenError::Unknown {
+        head: head[..head.len().min(16)].into(),
+    })?;
+    let limits = &options.limits;
+    let (holder, store) = match format {
+        Format::RafsV6 | Format::RafsBlob => {
+            let inlined = format == Format::RafsBlob;
+            let mut bootstrap = match inlined {
+                true => rafs::inlined(&*counted, limits)?,
+                false => rafs::bootstrap(&*counted, limits)?,
+            };
+            if let Some(id) = id {
+                bootstrap.name_self(id);
+            }
+            let mut store = BlobStore::new(bootstrap.blobs(), blobs);
+            for (index, entry) in (0..).zip(bootstrap.blob_entries()) {
+                if inlined && entry.is_self() {
+                    store = store.with_source(BlobIndex(index), counted.clone());
+                }
+            }
+            (Holder::RafsV6(Box::new(bootstrap)), store)
+        }
+        Format::Tar(_) => layer(counted.clone(), options)?,
+        Format::Estargz | Format::ZstdChunked if options.as_layer => {
+            layer(counted.clone(), options)?
+        }
+        Format::RafsData => return Err(OpenError::NoBootstrap),
+        found => return Err(OpenError::Unsupported { found }),
+    };
+    Ok(OpenImage {
+        format,
+        holder,
+        store,
+        metadata_stats: counted.stats(),
+        read_options: ReadOptions::new(limits),
+    })
+}
+
+fn layer(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<(Holder, BlobStore), OpenError> {
+    let options = LayerImageOptions {
+        lenient: options.lenient,
+        limits: options.limits.clone(),
+        spool_directory: options.spool_directory.clone(),
+    };
+    let LayerImage { image, source, .. } = LayerImage::open(source, &options)?;
+    Ok((Holder::Tree(image), BlobStore::single(source)))
+}
+
+/// The first and the last bytes, as many as [`Format::detect`] wants.
+fn ends(source: &dyn ReadAt) -> Result<(Bytes, Bytes), OpenError> {
+    let len = source.len()?;
+    let wanted = usize::try_from(len).map_or(DETECT_LEN, |len| len.min(DETECT_LEN));
+    let head = source.read_bytes(0, wanted)?;
+    let tail = source.read_bytes(len - wanted as u64, wanted)?;
+    Ok((head, tail))
+}
+
+/// The blob id that a file name holds: all before the first dot.
+fn id_of(name: &OsStr) -> Option<BlobId> {
+    let id = name.as_encoded_bytes().split(|&b| b == b'.').next()?;
+    BlobId::new(id).ok()
+}
+
+impl OpenImage {
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &(dyn Image + Send + Sync + 'static) {
+        match &self.holder {
+            Holder::Tree(image) => image,
+            Holder::RafsV6(image) => &**image,
+        }
+    }
+
+    /// What holds it.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The bootstrap, if it is a RAFS v6 image.
+    #[must_use]
+    pub fn bootstrap(&self) -> Option<&Bootstrap> {
+        match &self.holder {
+            Holder::RafsV6(bootstrap) => Some(bootstrap),
+            Holder::Tree(_) => None,
+        }
+    }
+
+    /// The tree, if it is a directory or a layer: its spans are ranges of blob 0.
+    #[must_use]
+    pub fn tree(&self) -> Option<&TreeImage> {
+        match &self.holder {
+            Holder::Tree(image) => Some(image),
+            Holder::RafsV6(_) => None,
+        }
+    }
+
+    /// The image's blobs.
+    #[must_use]
+    pub fn store(&self) -> &BlobStore {
+        &self.store
+    }
+
+    /// How [`frames`](Self::frames) reads.
+    #[must_use]
+    pub fn read_options(&self) -> &ReadOptions {
+        &self.read_options
+    }
+
+    /// Sets how [`frames`](Self::frames) reads.
+    pub fn set_read_options(&mut self, options: ReadOptions) {
+        self.read_options = options;
+    }
+
+    /// A reader of the image's files and frames, with a cache of its own: have one per thread.
+    #[must_use]
+    pub fn frames(&self) -> Frames<'_> {
+        Frames::new(self.image(), &self.store, self.read_options.clone())
+    }
+
+    /// The inode at `path`.
+    ///
+    /// # Errors
+    /// [`ResolveError`] says where the way ends.
+    pub fn resolve(&self, path: &[u8], follow: Follow) -> Result<Ino, ResolveError> {
+        resolve(self.image(), path, follow)
+    }
+
+    /// Writes `range` of the file `ino`, cut off at the file's end, to `out`, every chunk verified;
+    /// returns how many bytes that are. For many reads keep one [`Frames`].
+    ///
+    /// # Errors
+    /// [`ReadError`]; what comes before the fault has been written by then.
+    pub fn read_range(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError> {
+        self.frames().read_range(ino, range, out)
+    }
+
+    /// Like [`read_range`](Self::read_range), with digests and checksums ignored.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what comes before the fault has been written by then.
+    pub fn read_range_unverified(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError> {
+        self.frames().read_range_unverified(ino, range, out)
+    }
+
+    /// The verified content of the file at `path`, symbolic links followed, if it has at most
+    /// `max_len` bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`], [`ReadError::TooLong`] among them.
+    pub fn read(&self, path: &[u8], max_len: u64) -> Result<Vec<u8>, ReadError> {
+        let ino = self.resolve(path, Follow::All)?;
+        let size = self.image().attributes(ino)?.size;
+        if size > max_len {
+            return Err(ReadError::TooLong {
+                ino,
+                size,
+                limit: max_len,
+            });
+        }
+        let mut content = Vec::new();
+        self.read_range(ino, 0..size, &mut content)?;
+        Ok(content)
+    }
+
+    /// What was read from the blobs since the image was opened.
+    #[must_use]
+    pub fn stats(&self) -> ReadStats {
+        self.store.stats()
+    }
+
+    /// What was read to open the image. What directories cost is not counted.
+    #[must_use]
+    pub fn metadata_stats(&self) -> ReadStats {
+        self.metadata_stats
+    }
+}
