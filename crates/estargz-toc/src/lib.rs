@@ -11,6 +11,13 @@
 //! other, which together hold one tar.
 #![forbid(unsafe_code)]
 
+pub mod carry;
 pub mod error;
 pub mod footer;
+mod frames;
+pub mod image;
+mod landmark;
+pub mod open;
 pub mod toc;
+
+pub use landmark::Landmark;

@@ -7,42 +7,121 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess};
+use serde::de::{SeqAccess, Visitor};
 
-use super::Toc;
+use image_model::Limits;
+
 use super::entry::{EntryType, TocEntry};
+use crate::error::TocError;
 
-impl<'de> Deserialize<'de> for Toc<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TocVisitor)
+/// Parses the document, which must fill `json` but for white space, and shows `visit` every entry
+/// with its position, in their order, until it fails. No list of entries is made. Returns the
+/// document's version.
+///
+/// # Errors
+/// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column, or what `visit`
+/// says. What was visited before the error is no TOC then.
+pub fn for_each_entry<'a, E: From<TocError>>(
+    json: &'a [u8],
+    limits: &Limits,
+    mut visit: impl FnMut(usize, TocEntry<'a>) -> Result<(), E>,
+) -> Result<i64, E> {
+    let len = json.len() as u64;
+    if len > limits.max_metadata_len {
+        let limit = limits.max_metadata_len;
+        return Err(TocError::TooLong { len, limit }.into());
+    }
+    let mut refused = None;
+    let mut index = 0;
+    let mut document = serde_json::Deserializer::from_slice(json);
+    let parsed = Document(&mut |entry| {
+        let visited = visit(index, entry);
+        index += 1;
+        visited.map_err(|error| refused = Some(error)).is_ok()
+    })
+    .deserialize(&mut document)
+    .and_then(|version| document.end().map(|()| version));
+    match refused {
+        Some(error) => Err(error),
+        None => parsed.map_err(|error| TocError::from(error).into()),
     }
 }
 
-struct TocVisitor;
+/// Takes an entry; false if it wants no more.
+type Sink<'s, 'a> = &'s mut dyn FnMut(TocEntry<'a>) -> bool;
 
-impl<'de> Visitor<'de> for TocVisitor {
-    type Value = Toc<'de>;
+struct Document<'s, 'a>(Sink<'s, 'a>);
+
+impl<'de> DeserializeSeed<'de> for Document<'_, 'de> {
+    type Value = i64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_, 'de> {
+    type Value = i64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a TOC object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut version, mut entries) = (None, None);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<i64, A::Error> {
+        const KEYS: [&str; 2] = ["version", "entries"];
+        let mut version = 0;
+        let mut seen = [false; KEYS.len()];
         while let Some(Text(key)) = map.next_key()? {
-            match known(&key, &["version", "entries"])? {
-                Some(0) => once(&mut version, "version", map.next_value()?)?,
-                Some(_) => {
-                    let value = map.next_value::<Option<Vec<TocEntry<'de>>>>()?;
-                    once(&mut entries, "entries", value.unwrap_or_default())?;
-                }
-                None => drop(map.next_value::<IgnoredAny>()?),
+            let Some(field) = known(&key, &KEYS)? else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if std::mem::replace(&mut seen[field], true) {
+                return Err(de::Error::duplicate_field(KEYS[field]));
+            }
+            match KEYS[field] {
+                "version" => version = map.next_value()?,
+                _ => map.next_value_seed(Entries(&mut *self.0))?,
             }
         }
-        Ok(Toc {
-            version: version.unwrap_or(0),
-            entries: entries.ok_or_else(|| de::Error::missing_field("entries"))?,
-        })
+        if seen[1] {
+            Ok(version)
+        } else {
+            Err(de::Error::missing_field("entries"))
+        }
+    }
+}
+
+/// The list of entries, or `null`.
+struct Entries<'s, 'a>(Sink<'s, 'a>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of TOC entries")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(entry) = seq.next_element()? {
+            if !(self.0)(entry) {
+                return Err(de::Error::custom("the entry is refused"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -97,12 +176,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
             seen |= 1 << field;
             match FIELDS[field] {
                 "name" => entry.name = map.next_value::<Text<'_>>()?.0,
-                "type" => {
-                    let Text(kind) = map.next_value()?;
-                    entry.kind = EntryType::parse(&kind).ok_or_else(|| {
-                        de::Error::invalid_value(de::Unexpected::Str(&kind), &"an entry type")
-                    })?;
-                }
+                "type" => entry.kind = EntryType::new(map.next_value::<Text<'_>>()?.0),
                 "size" => entry.size = map.next_value()?,
                 "modtime" => entry.modtime = map.next_value::<Text<'_>>()?.0,
                 "linkName" => entry.link_name = map.next_value::<Text<'_>>()?.0,
@@ -133,19 +207,26 @@ impl<'de> Visitor<'de> for EntryVisitor {
 
 /// Position of `key` in `names`; `None` for a key that no reader knows.
 fn known<E: de::Error>(key: &str, names: &[&'static str]) -> Result<Option<usize>, E> {
-    let found = names.iter().position(|name| *name == key);
-    match names.iter().find(|name| name.eq_ignore_ascii_case(key)) {
-        Some(name) if found.is_none() => Err(E::custom(format_args!(
-            "key `{key}` differs from `{name}` in case only"
-        ))),
-        _ => Ok(found),
+    if let Some(found) = names.iter().position(|name| *name == key) {
+        return Ok(Some(found));
     }
-}
-
-fn once<T, E: de::Error>(place: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::duplicate_field(name)),
+    // Go folds these two characters as well.
+    let folded = key.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    });
+    let lower = |name: &str| {
+        folded
+            .clone()
+            .eq(name.chars().map(|c| c.to_ascii_lowercase()))
+    };
+    match names.iter().find(|name| lower(name)) {
+        Some(name) => Err(E::custom(format_args!(
+            "key `{}` differs from `{name}` in case only",
+            key.escape_debug()
+        ))),
+        None => Ok(None),
     }
 }
 

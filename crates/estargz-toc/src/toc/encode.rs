@@ -1,34 +1,74 @@
 //! Entries to JSON, with the bytes of Go's `json.MarshalIndent(toc, "", "\t")`.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
 
-use super::Toc;
+use super::{Toc, TocEntry};
+
+/// Version of every TOC that is written.
+const VERSION: i64 = 1;
+
+/// The document with `entries`, as the reference implementation writes it: tabs, no newline at the
+/// end, `<`, `>`, `&`, U+2028 and U+2029 escaped, no entries as `null`. No list of entries is made.
+///
+/// # Errors
+/// The first error among `entries`.
+pub fn to_json<'a, E>(
+    entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
+) -> Result<Vec<u8>, E> {
+    document(VERSION, entries)
+}
 
 impl Toc<'_> {
-    /// The document, as the reference implementation writes it: tabs, no newline at the end, `<`,
-    /// `>`, `&`, U+2028 and U+2029 escaped, no entries as `null`.
+    /// The document, as [`to_json`] writes it.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Document<'a, T> {
-            version: u64,
-            entries: Option<&'a [T]>,
-        }
-        let document = Document {
-            version: self.version,
-            entries: Some(&self.entries[..]).filter(|entries| !entries.is_empty()),
-        };
-        let mut json = Vec::new();
-        document
-            .serialize(&mut Serializer::with_formatter(
-                &mut json,
-                GoFormatter(PrettyFormatter::with_indent(b"\t")),
-            ))
-            .expect("writing to a vector does not fail, and every key is a string");
-        json
+        let entries = self.entries.iter().map(Ok::<_, Infallible>);
+        document(self.version, entries).unwrap_or_else(|never| match never {})
+    }
+}
+
+fn document<T: Serialize, E>(
+    version: i64,
+    entries: impl IntoIterator<Item = Result<T, E>>,
+) -> Result<Vec<u8>, E> {
+    #[derive(Serialize)]
+    struct Document<T> {
+        version: i64,
+        entries: Option<T>,
+    }
+    let mut refused = None;
+    let entries = entries
+        .into_iter()
+        .map_while(|entry| entry.map_err(|error| refused = Some(error)).ok());
+    let mut entries = entries.peekable();
+    let document = Document {
+        version,
+        entries: entries
+            .peek()
+            .is_some()
+            .then_some(List(RefCell::new(entries))),
+    };
+    let mut json = Vec::new();
+    document
+        .serialize(&mut Serializer::with_formatter(
+            &mut json,
+            GoFormatter(PrettyFormatter::with_indent(b"\t")),
+        ))
+        .expect("writing to a vector does not fail, and every key is a string");
+    refused.map_or(Ok(json), Err)
+}
+
+/// What an iterator yields, as a list; to be serialized once.
+struct List<I>(RefCell<I>);
+
+impl<I: Iterator<Item: Serialize>> Serialize for List<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&mut *self.0.borrow_mut())
     }
 }
 

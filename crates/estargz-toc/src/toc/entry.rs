@@ -8,9 +8,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 /// What an entry describes: the `type` field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntryType {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EntryType<'a> {
     /// A directory.
     Dir,
     /// A regular file, and its first chunk.
@@ -27,11 +26,13 @@ pub enum EntryType {
     Fifo,
     /// A further chunk of the regular file before it.
     Chunk,
+    /// Something that this version does not know. No writer makes it, no image has it.
+    Unknown(Cow<'a, str>),
 }
 
-impl EntryType {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Some(match text {
+impl<'a> EntryType<'a> {
+    pub(super) fn new(text: Cow<'a, str>) -> Self {
+        match &*text {
             "dir" => Self::Dir,
             "reg" => Self::Reg,
             "symlink" => Self::Symlink,
@@ -40,12 +41,35 @@ impl EntryType {
             "block" => Self::Block,
             "fifo" => Self::Fifo,
             "chunk" => Self::Chunk,
-            _ => return None,
-        })
+            _ => Self::Unknown(text),
+        }
+    }
+
+    /// The text of the field.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Dir => "dir",
+            Self::Reg => "reg",
+            Self::Symlink => "symlink",
+            Self::Hardlink => "hardlink",
+            Self::Char => "char",
+            Self::Block => "block",
+            Self::Fifo => "fifo",
+            Self::Chunk => "chunk",
+            Self::Unknown(text) => text,
+        }
     }
 }
 
-/// One entry, its fields in the order in which they are written.
+impl Serialize for EntryType<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One entry, its fields in the order in which they are written. Numbers are signed as in the
+/// reference implementation: what makes sense is checked when they become an image.
 ///
 /// | key | unit | meaning |
 /// |---|---|---|
@@ -71,39 +95,39 @@ impl EntryType {
 pub struct TocEntry<'a> {
     pub name: Cow<'a, str>,
     #[serde(rename = "type")]
-    pub kind: EntryType,
+    pub kind: EntryType<'a>,
     #[serde(skip_serializing_if = "is_zero")]
-    pub size: u64,
+    pub size: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub modtime: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub link_name: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_zero")]
-    pub mode: u64,
+    pub mode: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub uid: u64,
+    pub uid: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub gid: u64,
+    pub gid: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub user_name: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub group_name: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_zero")]
-    pub offset: u64,
+    pub offset: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub inner_offset: u64,
+    pub inner_offset: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub dev_major: u64,
+    pub dev_major: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub dev_minor: u64,
+    pub dev_minor: i64,
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
     pub xattrs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub digest: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_zero")]
-    pub chunk_offset: u64,
+    pub chunk_offset: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub chunk_size: u64,
+    pub chunk_size: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub chunk_digest: Cow<'a, str>,
 }
@@ -111,7 +135,7 @@ pub struct TocEntry<'a> {
 impl<'a> TocEntry<'a> {
     /// An entry of which nothing but name and type is known.
     #[must_use]
-    pub fn new(name: impl Into<Cow<'a, str>>, kind: EntryType) -> Self {
+    pub fn new(name: impl Into<Cow<'a, str>>, kind: EntryType<'a>) -> Self {
         Self {
             name: name.into(),
             kind,
@@ -137,7 +161,7 @@ impl<'a> TocEntry<'a> {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(value: &u64) -> bool {
+fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 

@@ -7,6 +7,8 @@ pub mod time;
 
 use image_model::Limits;
 
+pub use decode::for_each_entry;
+pub use encode::to_json;
 pub use entry::{EntryType, TocEntry};
 
 use crate::error::TocError;
@@ -20,31 +22,29 @@ pub const TOC_NAME: &str = "stargz.index.json";
 /// use estargz_toc::toc::{EntryType, Toc};
 /// let json = br#"{"version": 1, "entries": [{"name": "bin/", "type": "dir", "mode": 493}]}"#;
 /// let toc = Toc::from_json(json, &Default::default())?;
-/// assert_eq!((toc.entries[0].kind, toc.entries[0].mode), (EntryType::Dir, 0o755));
+/// assert_eq!((&toc.entries[0].kind, toc.entries[0].mode), (&EntryType::Dir, 0o755));
 /// # Ok::<(), estargz_toc::error::TocError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toc<'a> {
     /// 1 in everything that was ever written; readers ignore it.
-    pub version: u64,
+    pub version: i64,
     /// Entries in the order of the tar.
     pub entries: Vec<TocEntry<'a>>,
 }
 
 impl<'a> Toc<'a> {
-    /// Parses the document, which must fill `json` but for white space.
+    /// Parses the document into a list; [`for_each_entry`] does without.
     ///
     /// # Errors
     /// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column otherwise.
     pub fn from_json(json: &'a [u8], limits: &Limits) -> Result<Self, TocError> {
-        let len = json.len() as u64;
-        if len > limits.max_metadata_len {
-            return Err(TocError::TooLong {
-                len,
-                limit: limits.max_metadata_len,
-            });
-        }
-        Ok(serde_json::from_slice(json)?)
+        let mut entries = Vec::new();
+        let version = for_each_entry(json, limits, |_, entry| {
+            entries.push(entry);
+            Ok::<_, TocError>(())
+        })?;
+        Ok(Self { version, entries })
     }
 }
 
@@ -103,6 +103,10 @@ mod tests {
             error(r#"{"entries":[{"name":"a","Type":"dir"}]}"#),
             "key `Type` differs from `type` in case only at line 1 column 30"
         );
+        assert_eq!(
+            error("{\"entries\":[{\"name\":\"a\",\"type\":\"dir\",\"chun\u{212a}\u{17f}ize\":1}]}"),
+            "key `chun\u{212a}\u{17f}ize` differs from `chunkSize` in case only at line 1 column 51"
+        );
         assert!(error(r#"{"entries":[],"entries":[]}"#).starts_with("duplicate field `entries`"));
     }
 
@@ -113,12 +117,34 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_type_is_kept() {
+        let json = r#"{"entries":[{"name":"a","type":"door"}]}"#;
+        let toc = parse(json).unwrap();
+        assert_eq!(toc.entries[0].kind, EntryType::Unknown("door".into()));
+        assert!(
+            toc.to_json()
+                .ends_with(b"\"type\": \"door\"\n\t\t}\n\t]\n}")
+        );
+    }
+
+    #[test]
+    fn visiting_stops_at_the_first_refusal() {
+        let json = r#"{"entries":[{"name":"a","type":"dir"},{"name":"b","type":"dir"},3]}"#;
+        let mut seen = Vec::new();
+        let result = for_each_entry(json.as_bytes(), &Limits::default(), |index, entry| {
+            seen.push((index, entry.name.into_owned()));
+            if index == 1 { Err(None) } else { Ok(()) }
+        });
+        assert_eq!(result.map_err(|e: Option<TocError>| e.is_none()), Err(true));
+        assert_eq!(seen, [(0, "a".to_owned()), (1, "b".to_owned())]);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
-        assert!(error(r#"{"entries":[{"name":"a","type":"door"}]}"#).starts_with("invalid value"));
         assert!(error(r#"{"entries":[{"name":"a"}]}"#).starts_with("missing field `type`"));
         assert!(
-            error(r#"{"entries":[{"name":"a","type":"reg","size":-1}]}"#)
-                .starts_with("invalid value: integer `-1`")
+            error(r#"{"entries":[{"name":"a","type":"reg","size":9223372036854775808}]}"#)
+                .starts_with("invalid value: integer `9223372036854775808`")
         );
         assert!(error(r#"{"version":1}"#).starts_with("missing field `entries`"));
         assert!(error(r#"{"entries":[]} x"#).starts_with("trailing characters"));

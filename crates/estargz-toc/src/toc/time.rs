@@ -1,22 +1,76 @@
 //! The `modtime` field: RFC 3339 in UTC, whole seconds.
 
 use image_model::Timestamp;
-use jiff::Timestamp as Instant;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
+
+const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+
+/// 0001-01-01T00:00:00Z, Go's zero time, which it leaves out.
+const YEAR_1: i64 = -62_135_596_800;
+
+/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
+const END_OF_9999: i64 = 253_402_300_799;
 
 /// Parses `text`; an empty one is the epoch. Fractions are kept, zones are applied.
 ///
-/// `None` if it is no RFC 3339 time: the reference reader then shows the year 1, this one refuses.
+/// `None` if it is no RFC 3339 time, or outside the years 1 to 9999. The reference reader then shows
+/// the year 1; this one refuses, since no writer makes such a time.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     if text.is_empty() {
         return Some(Timestamp::EPOCH);
     }
-    let instant: Instant = text.parse().ok()?;
-    let nanoseconds = instant.as_nanosecond();
-    Some(Timestamp {
-        seconds: i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?,
-        nanoseconds: u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).ok()?,
-    })
+    let (local, east) = split_zone(text)?;
+    // jiff takes more: other separators, lower-case letters, the 60th second.
+    let shape = b"0000-00-00T00:00:00";
+    let (seconds, fraction) = local.as_bytes().split_at_checked(shape.len())?;
+    let fits = |(&found, &expected): (&u8, &u8)| match expected {
+        b'0' => found.is_ascii_digit(),
+        _ => found == expected,
+    };
+    let fraction_fits = match fraction {
+        [] => true,
+        [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if !fraction_fits || !seconds.iter().zip(shape).all(fits) || seconds.ends_with(b"60") {
+        return None;
+    }
+    let local: DateTime = local.parse().ok()?;
+    let since_epoch = local.duration_since(EPOCH).checked_sub(east)?;
+    let nanoseconds = since_epoch.as_nanos();
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
+    let nanoseconds = u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).ok()?;
+    (YEAR_1..=END_OF_9999)
+        .contains(&seconds)
+        .then_some(Timestamp {
+            seconds,
+            nanoseconds,
+        })
+}
+
+/// The time without its zone, and how far that is east of Greenwich.
+fn split_zone(text: &str) -> Option<(&str, SignedDuration)> {
+    if let Some(local) = text.strip_suffix('Z') {
+        return Some((local, SignedDuration::ZERO));
+    }
+    let (local, zone) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let &[sign, h1, h0, b':', m1, m0] = zone.as_bytes() else {
+        return None;
+    };
+    let number = |tens: u8, ones: u8| {
+        let both = tens.is_ascii_digit() && ones.is_ascii_digit();
+        both.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+    };
+    let hours = number(h1, h0).filter(|hours| *hours < 24)?;
+    let minutes = number(m1, m0).filter(|minutes| *minutes < 60)?;
+    let offset = SignedDuration::from_mins(hours * 60 + minutes);
+    match sign {
+        b'+' => Some((local, offset)),
+        b'-' => Some((local, -offset)),
+        _ => None,
+    }
 }
 
 /// The field for `seconds` since 1970; empty, which leaves it out, for 0.
@@ -27,13 +81,20 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 /// `None` beyond the years 1 to 9999, which RFC 3339 cannot write.
 #[must_use]
 pub fn format(seconds: i64) -> Option<String> {
-    /// 0001-01-01T00:00:00Z, Go's zero time, which it leaves out.
-    const YEAR_1: i64 = -62_135_596_800;
-    match seconds {
-        0 => Some(String::new()),
-        ..=YEAR_1 => None,
-        _ => Instant::from_second(seconds).ok().map(|t| t.to_string()),
+    if nearest(seconds) != seconds {
+        return None;
     }
+    if seconds == 0 {
+        return Some(String::new());
+    }
+    let time = EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()?;
+    Some(format!("{time}Z"))
+}
+
+/// The time nearest to `seconds` that can be written.
+#[must_use]
+pub fn nearest(seconds: i64) -> i64 {
+    seconds.clamp(YEAR_1 + 1, END_OF_9999)
 }
 
 #[cfg(test)]
@@ -46,13 +107,14 @@ mod tests {
             (0, ""),
             (1_600_000_000, "2020-09-13T12:26:40Z"),
             (-1, "1969-12-31T23:59:59Z"),
-            (253_402_207_200, "9999-12-30T22:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
             (-62_135_596_799, "0001-01-01T00:00:01Z"),
         ] {
             assert_eq!(format(seconds).as_deref(), Some(text));
             assert_eq!(parse(text), Some(Timestamp::from_seconds(seconds)));
         }
         assert_eq!(format(-62_135_596_800), None);
+        assert_eq!(format(253_402_300_800), None);
         assert_eq!(format(i64::MAX), None);
     }
 
@@ -65,6 +127,29 @@ mod tests {
                 nanoseconds: 500_000_000
             })
         );
-        assert_eq!(parse("yesterday"), None);
+        for text in [
+            "yesterday",
+            "2020-09-13 12:26:40Z",
+            "2020-09-13t12:26:40z",
+            "2020-09-13T12:26:40",
+            "2020-09-13T12:26Z",
+            "2020-09-13T12:26:40Z[UTC]",
+            "2020-02-30T12:26:40Z",
+            "0000-12-31T23:59:59Z",
+            "20200913T122640Z",
+            "2020-09-13T12:26:40é",
+            "2020-09-13T12:26:60Z",
+            "2020-09-13T12:26:40.Z",
+            "2020-09-13T12:26:40,5Z",
+            "2020-09-13T12:26:40+24:00",
+            "2020-09-13T12:26:40+0100",
+            "0001-01-01T00:00:00+00:01",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert_eq!(
+            parse("0001-01-01T00:00:00Z").map(|t| t.seconds),
+            Some(YEAR_1)
+        );
     }
 }

@@ -1,0 +1,171 @@
+//! What a TOC cannot carry.
+//!
+//! JSON is UTF-8, so names, link targets and names of extended attributes have to be. The reference
+//! writer replaces what is not by U+FFFD, in the TOC alone: two names can become one, and TOC and tar
+//! disagree. Here such things are refused, or left out of both.
+
+use std::collections::HashSet;
+
+use image_model::metadata::Xattr;
+use image_model::{Blame, Fault, ImagePath, InodeId, Metadata, Node, Tree, Xattrs};
+
+use crate::landmark::Landmark;
+use crate::toc::{TOC_NAME, time};
+
+/// Something of an image that a TOC cannot carry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {what}")]
+pub struct CannotCarry {
+    /// A path of it.
+    pub path: ImagePath,
+    /// What it is.
+    pub what: Uncarried,
+}
+
+impl Blame for CannotCarry {
+    fn fault(&self) -> Fault {
+        Fault::Unsupported
+    }
+}
+
+/// The things that a TOC cannot carry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Uncarried {
+    /// A name that is not UTF-8: the name is lost; for a directory, with all below.
+    #[error("a name that is not UTF-8")]
+    Name,
+    /// A name that eStargz keeps for itself: a landmark's or the TOC's. The name is lost.
+    #[error("a name that eStargz keeps for itself")]
+    ReservedName,
+    /// A symbolic link with a target that is empty, holds NUL or is not UTF-8: the link is lost.
+    #[error("a symbolic link to \"{}\", which is empty, holds NUL or is not UTF-8", target.escape_ascii())]
+    SymlinkTarget {
+        /// The target.
+        target: Box<[u8]>,
+    },
+    /// A socket: tar has no such thing. It is lost.
+    #[error("a socket")]
+    Socket,
+    /// An extended attribute whose name is not UTF-8: the attribute is lost.
+    #[error("the extended attribute \"{}\", whose name is not UTF-8", name.escape_ascii())]
+    XattrName {
+        /// Its name.
+        name: Box<[u8]>,
+    },
+    /// A time outside the years 1 to 9999: the nearest one inside takes its place.
+    #[error("the time {seconds} seconds from 1970, outside the years 1 to 9999")]
+    Time {
+        /// Seconds since 1970.
+        seconds: i64,
+    },
+}
+
+/// What a TOC cannot carry of the name `path`; `None` if it can.
+#[must_use]
+pub fn check_name(path: &ImagePath) -> Option<Uncarried> {
+    if str::from_utf8(path.as_bytes()).is_err() {
+        return Some(Uncarried::Name);
+    }
+    let reserved = path.as_bytes() == TOC_NAME.as_bytes() || Landmark::of(path).is_some();
+    reserved.then_some(Uncarried::ReservedName)
+}
+
+/// What a TOC cannot carry of an inode.
+#[must_use]
+pub fn check_inode<C>(metadata: &Metadata, node: &Node<C>) -> Vec<Uncarried> {
+    let mut found = Vec::from_iter(check_kind(node));
+    let seconds = metadata.mtime.seconds;
+    if time::nearest(seconds) != seconds {
+        found.push(Uncarried::Time { seconds });
+    }
+    let names = metadata.xattrs.iter().map(|xattr| &xattr.name);
+    found.extend(
+        names
+            .filter(|name| str::from_utf8(name).is_err())
+            .map(|name| Uncarried::XattrName { name: name.clone() }),
+    );
+    found
+}
+
+/// What makes it impossible to carry an inode at all.
+fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
+    match node {
+        Node::Socket => Some(Uncarried::Socket),
+        Node::Symlink(target)
+            if target.is_empty() || target.contains(&0) || str::from_utf8(target).is_err() =>
+        {
+            let target = target.clone();
+            Some(Uncarried::SymlinkTarget { target })
+        }
+        _ => None,
+    }
+}
+
+/// Takes out of `tree` what a TOC cannot carry, and tells what it was, in the order of a walk.
+///
+/// ```
+/// use estargz_toc::carry::{Uncarried, reduce};
+/// use image_model::{Metadata, Name, Node, Tree};
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// let pipe = tree.add(Metadata::default(), Node::Fifo);
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"caf\xe9")?, pipe)?;
+/// assert_eq!(reduce(&mut tree)[0].what, Uncarried::Name);
+/// assert!(tree.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
+    let mut lost = Lost::default();
+    lost.repair(tree, &ImagePath::root(), InodeId::ROOT);
+    let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
+    while let Some((path, directory)) = pending.pop() {
+        let entries = tree.directory(directory).into_iter().flatten();
+        let entries: Vec<_> = entries.map(|(name, &id)| (name.clone(), id)).collect();
+        for (name, inode) in entries {
+            let path = path.join(name.as_ref());
+            let impossible = check_name(&path).or_else(|| check_kind(&tree.inode(inode).node));
+            if let Some(what) = impossible {
+                lost.list.push(CannotCarry { path, what });
+                tree.unlink(directory, name.as_ref())
+                    .expect("its entries were read");
+                continue;
+            }
+            lost.repair(tree, &path, inode);
+            if tree.directory(inode).is_some() {
+                pending.push((path, inode));
+            }
+        }
+    }
+    lost.list.sort_by(|a, b| a.path.walk_order(&b.path));
+    lost.list
+}
+
+#[derive(Default)]
+struct Lost {
+    list: Vec<CannotCarry>,
+    /// Inodes with several names that were repaired under another one.
+    repaired: HashSet<InodeId>,
+}
+
+impl Lost {
+    fn repair<C>(&mut self, tree: &mut Tree<C>, path: &ImagePath, id: InodeId) {
+        let inode = tree.inode(id);
+        let found = check_inode(&inode.metadata, &inode.node);
+        if found.is_empty() || !self.repaired.insert(id) {
+            return;
+        }
+        let metadata = &mut tree.inode_mut(id).metadata;
+        metadata.mtime.seconds = time::nearest(metadata.mtime.seconds);
+        let xattrs = std::mem::take(&mut metadata.xattrs);
+        let kept: Vec<Xattr> = (xattrs.iter())
+            .filter(|xattr| str::from_utf8(&xattr.name).is_ok())
+            .cloned()
+            .collect();
+        metadata.xattrs = Xattrs::new(kept).expect("some of those that were there");
+        let cannot_carry = |what| CannotCarry {
+            path: path.clone(),
+            what,
+        };
+        self.list.extend(found.into_iter().map(cannot_carry));
+    }
+}

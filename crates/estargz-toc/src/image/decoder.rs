@@ -1,0 +1,292 @@
+//! Entries, one after the other, to an image.
+
+use std::collections::BTreeMap;
+
+use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
+
+use super::file::{FileChunk, OpenFile};
+use super::inode::{self, unsigned};
+use super::{EstargzImage, ImageOptions, Prefetch, TocBlob};
+use crate::error::{EntryFault, TocError};
+use crate::frames::{FrameList, Place};
+use crate::landmark::Landmark;
+use crate::toc::{EntryType, TOC_NAME, TocEntry, for_each_entry};
+
+/// A file's content until the tree is complete.
+#[derive(Debug)]
+struct Content {
+    extents: ChunkRange,
+    digest: Option<Digest>,
+}
+
+pub(super) struct Decoder<'o> {
+    options: &'o ImageOptions,
+    content_len: u64,
+    builder: LayerBuilder<Content>,
+    frames: FrameList,
+    extents: Vec<ChunkExtent>,
+    prefetch: Option<Prefetch>,
+    /// The file whose chunks come.
+    file: Option<OpenFile>,
+}
+
+impl<'o> Decoder<'o> {
+    pub(super) fn new(options: &'o ImageOptions, content_len: u64) -> Self {
+        let limits = &options.limits;
+        Self {
+            options,
+            content_len,
+            builder: LayerBuilder::new(LayerOptions {
+                lenient: false,
+                limits: limits.clone(),
+            }),
+            frames: FrameList::new(limits.max_chunks, limits.max_frame_len),
+            extents: Vec::new(),
+            prefetch: None,
+            file: None,
+        }
+    }
+
+    pub(super) fn entry(&mut self, index: usize, entry: &TocEntry<'_>) -> Result<(), TocError> {
+        let taken = if entry.kind == EntryType::Chunk {
+            self.chunk(entry)
+        } else {
+            self.close_file()?;
+            self.inode(index, entry)
+        };
+        taken.map_err(|fault| refuse(index, &entry.name, fault))
+    }
+
+    fn inode(&mut self, index: usize, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+        let path = ImagePath::clean(entry.name.as_bytes()).map_err(EntryFault::Name)?;
+        if path.as_bytes() == TOC_NAME.as_bytes() {
+            return Err(EntryFault::ReservedName);
+        }
+        match self.builder.kind_at(&path) {
+            None => {}
+            // Also the root, which is always there and gets its own error from the builder.
+            Some(FileKind::Directory) if entry.kind == EntryType::Dir || path.is_root() => {}
+            Some(existing) => return Err(EntryFault::Conflict { existing }),
+        }
+        if let Some(landmark) = Landmark::of(&path) {
+            self.landmark(landmark, entry)?;
+        }
+        let limits = &self.options.limits;
+        match &entry.kind {
+            EntryType::Hardlink => {
+                let target = ImagePath::clean(entry.link_name.as_bytes());
+                self.builder
+                    .link(&path, &target.map_err(EntryFault::Target)?)?;
+            }
+            EntryType::Reg => {
+                let metadata = inode::metadata(entry, limits)?;
+                let file = OpenFile::new(index, path, metadata, entry)?;
+                self.open_file(file, entry)?;
+            }
+            kind => {
+                let node = inode::node(kind, entry, limits)?;
+                let metadata = inode::metadata(entry, limits)?;
+                self.builder.add(&path, metadata, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn landmark(&mut self, landmark: Landmark, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+        if entry.kind != EntryType::Reg {
+            return Err(EntryFault::LandmarkKind);
+        }
+        match (landmark, self.prefetch) {
+            (Landmark::NoPrefetch, _) => self.prefetch = Some(Prefetch::Nothing),
+            (Landmark::Prefetch, Some(Prefetch::Nothing)) => {}
+            (Landmark::Prefetch, _) => {
+                let offset = unsigned("offset", entry.offset)?;
+                self.prefetch = Some(Prefetch::UpTo(offset.min(self.content_len)));
+            }
+        }
+        Ok(())
+    }
+
+    fn open_file(&mut self, mut file: OpenFile, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+        let start = self.extents_len();
+        file.extents = ChunkRange { start, end: start };
+        if file.size > 0 {
+            let chunk = file.next_chunk(entry)?;
+            self.add_chunk(&mut file, entry, chunk)?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// A further chunk of the open file.
+    fn chunk(&mut self, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+        let mut file = self.file.take().ok_or(EntryFault::ChunkWithoutFile)?;
+        let path = ImagePath::clean(entry.name.as_bytes()).map_err(EntryFault::Name)?;
+        if path != file.path {
+            return Err(EntryFault::ChunkName { file: file.name });
+        }
+        let chunk = file.next_chunk(entry)?;
+        self.add_chunk(&mut file, entry, chunk)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn add_chunk(
+        &mut self,
+        file: &mut OpenFile,
+        entry: &TocEntry<'_>,
+        chunk: FileChunk,
+    ) -> Result<(), EntryFault> {
+        let FileChunk {
+            file_offset,
+            len,
+            digest,
+        } = chunk;
+        if digest.is_none() && !self.options.without_digests {
+            return Err(EntryFault::DigestMissing {
+                chunk_offset: file_offset,
+            });
+        }
+        let offset = unsigned("offset", entry.offset)?;
+        if offset >= self.content_len {
+            return Err(EntryFault::OutsidePayload {
+                offset,
+                end: self.content_len,
+            });
+        }
+        let place = Place {
+            offset,
+            inner_offset: unsigned("innerOffset", entry.inner_offset)?,
+            len,
+        };
+        let chunk = Some(self.frames.push(place, digest)?);
+        self.extents.push(ChunkExtent { file_offset, chunk });
+        file.extents.end = self.extents_len();
+        file.covered += len;
+        Ok(())
+    }
+
+    fn extents_len(&self) -> u32 {
+        u32::try_from(self.extents.len()).expect("not more extents than chunks")
+    }
+
+    /// Puts the open file into the tree: no more chunks of it come.
+    fn close_file(&mut self) -> Result<(), TocError> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let complete = file.check_complete();
+        let OpenFile {
+            index,
+            name,
+            path,
+            metadata,
+            size,
+            digest,
+            extents,
+            ..
+        } = file;
+        let node = Node::File {
+            size,
+            content: Content { extents, digest },
+        };
+        complete
+            .and_then(|()| Ok(self.builder.add(&path, metadata, node)?))
+            .map_err(|fault| refuse(index, &name, fault))
+    }
+
+    pub(super) fn finish(mut self, json: &[u8], blob: TocBlob) -> Result<EstargzImage, TocError> {
+        self.close_file()?;
+        let tree = (self.builder.finish())
+            .and_then(|layer| layer.into_tree())
+            .map_err(|error| blame_link(json, self.options, error))?;
+        let (frames, chunks, decoded_len) = (self.frames.finish(blob.content_len))
+            .map_err(|fault| blame_last_chunk(json, self.options, fault))?;
+
+        let mut file_digests = BTreeMap::new();
+        let mut tree = tree
+            .try_map(|inode, _, content| {
+                let several = content.extents.end - content.extents.start > 1;
+                if let (true, Some(digest)) = (several, content.digest) {
+                    file_digests.insert(inode, digest);
+                }
+                Ok::<_, std::convert::Infallible>(content.extents)
+            })
+            .unwrap_or_else(|never| match never {});
+        drop_landmarks(&mut tree);
+        let blob = Blob {
+            id: blob.id,
+            stored_len: blob.len,
+            decoded_len,
+            chunk_count: u32::try_from(chunks.len()).expect("chunks are limited"),
+        };
+        let image = ChunkedImage::new(tree, self.extents, chunks, frames, vec![blob])
+            .expect("every part was checked when it was added");
+        Ok(EstargzImage {
+            image,
+            prefetch: self.prefetch,
+            file_digests,
+        })
+    }
+}
+
+fn drop_landmarks(tree: &mut Tree<ChunkRange>) {
+    for landmark in [Landmark::Prefetch, Landmark::NoPrefetch] {
+        let path = landmark.path();
+        let name = path.last().expect("it is not the root");
+        tree.unlink(InodeId::ROOT, name)
+            .expect("the root is a directory");
+    }
+}
+
+fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {
+    TocError::Entry {
+        index,
+        name: name.into(),
+        fault,
+    }
+}
+
+/// Finds the entry of a hard link that turned out to be wrong when all entries were known.
+fn blame_link(json: &[u8], options: &ImageOptions, error: LayerError) -> TocError {
+    let path = match &error {
+        LayerError::LinkToDirectory { path, .. }
+        | LayerError::LinkLoop { path, .. }
+        | LayerError::TargetOutsideLayer { path, .. }
+        | LayerError::MissingTarget { path, .. } => Some(path.clone()),
+        _ => None,
+    };
+    blame(json, options, EntryFault::Place(error), |entry| {
+        entry.kind == EntryType::Hardlink
+            && ImagePath::clean(entry.name.as_bytes()).ok().as_ref() == path.as_ref()
+    })
+}
+
+/// Finds the chunk after which too many bytes follow.
+fn blame_last_chunk(json: &[u8], options: &ImageOptions, fault: EntryFault) -> TocError {
+    blame(json, options, fault, |entry| {
+        matches!(entry.kind, EntryType::Chunk) || entry.kind == EntryType::Reg && entry.size > 0
+    })
+}
+
+/// The error of the last entry that is `guilty`; reads the document again.
+fn blame(
+    json: &[u8],
+    options: &ImageOptions,
+    fault: EntryFault,
+    guilty: impl Fn(&TocEntry<'_>) -> bool,
+) -> TocError {
+    let mut found = (0, Box::default());
+    let read = for_each_entry(json, &options.limits, |index, entry| {
+        if guilty(&entry) {
+            found = (index, entry.name.as_ref().into());
+        }
+        Ok::<_, TocError>(())
+    });
+    match read {
+        Ok(_) => refuse(found.0, &found.1, fault),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,96 @@
+//! What an entry says about its inode, content aside.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image_model::metadata::Xattr;
+use image_model::{Device, Limits, Metadata, Node, Xattrs};
+
+use crate::error::EntryFault;
+use crate::toc::{EntryType, TocEntry, time};
+
+/// The inode of an entry that is neither file nor hard link.
+pub(super) fn node<C>(
+    kind: &EntryType<'_>,
+    entry: &TocEntry<'_>,
+    limits: &Limits,
+) -> Result<Node<C>, EntryFault> {
+    Ok(match kind {
+        EntryType::Dir => Node::empty_directory(),
+        EntryType::Symlink => Node::Symlink(symlink(&entry.link_name, limits)?),
+        EntryType::Char => Node::CharDevice(device(entry)?),
+        EntryType::Block => Node::BlockDevice(device(entry)?),
+        EntryType::Fifo => Node::Fifo,
+        other => {
+            let found = other.as_str().into();
+            return Err(EntryFault::UnknownType { found });
+        }
+    })
+}
+
+pub(super) fn metadata(entry: &TocEntry<'_>, limits: &Limits) -> Result<Metadata, EntryFault> {
+    let mode = unsigned("mode", entry.mode)?;
+    let mtime = time::parse(&entry.modtime).ok_or_else(|| EntryFault::Time {
+        found: entry.modtime.as_ref().into(),
+    })?;
+    Ok(Metadata {
+        mode: (mode & 0o7777) as u16,
+        uid: narrow("uid", entry.uid)?,
+        gid: narrow("gid", entry.gid)?,
+        mtime,
+        xattrs: xattrs(entry, limits)?,
+    })
+}
+
+/// A number that must not be negative.
+pub(super) fn unsigned(field: &'static str, value: i64) -> Result<u64, EntryFault> {
+    u64::try_from(value).map_err(|_| EntryFault::Negative { field, value })
+}
+
+fn narrow(field: &'static str, value: i64) -> Result<u32, EntryFault> {
+    u32::try_from(unsigned(field, value)?).map_err(|_| EntryFault::TooLarge {
+        field,
+        value,
+        max: u32::MAX.into(),
+    })
+}
+
+fn device(entry: &TocEntry<'_>) -> Result<Device, EntryFault> {
+    Ok(Device {
+        major: narrow("devMajor", entry.dev_major)?,
+        minor: narrow("devMinor", entry.dev_minor)?,
+    })
+}
+
+fn symlink(target: &str, limits: &Limits) -> Result<Box<[u8]>, EntryFault> {
+    let (len, limit) = (target.len(), limits.max_symlink_len);
+    if len > limit as usize {
+        return Err(EntryFault::SymlinkTooLong { len, limit });
+    }
+    if target.is_empty() || target.contains('\0') {
+        return Err(EntryFault::SymlinkTarget);
+    }
+    Ok(target.as_bytes().into())
+}
+
+fn xattrs(entry: &TocEntry<'_>, limits: &Limits) -> Result<Xattrs, EntryFault> {
+    let limit = limits.max_xattr_len;
+    let mut total = 0;
+    let mut list = Vec::with_capacity(entry.xattrs.len());
+    for (name, value) in &entry.xattrs {
+        // Base64 is longer than what it stands for.
+        total += name.len() + value.len() / 4 * 3;
+        if total > limit as usize {
+            return Err(EntryFault::XattrsTooLong { len: total, limit });
+        }
+        let value = STANDARD
+            .decode(value.as_bytes())
+            .map_err(|_| EntryFault::XattrValue {
+                name: name.as_ref().into(),
+            })?;
+        list.push(Xattr {
+            name: name.as_bytes().into(),
+            value: value.into(),
+        });
+    }
+    Ok(Xattrs::new(list)?)
+}

@@ -1,0 +1,104 @@
+//! A TOC as an image.
+//!
+//! Strict where readers of TOCs differ: see [`EntryFault`](crate::error::EntryFault) for all that
+//! is refused. Names are cleaned at the root, parents that no entry describes are implied, hard
+//! links may come before their targets, and whiteouts are ordinary files, as in every layer here.
+
+mod decoder;
+mod file;
+mod inode;
+
+use std::collections::BTreeMap;
+
+use image_model::{BlobId, ChunkedImage, Digest, InodeId, Limits, Node};
+
+use crate::error::TocError;
+use crate::toc::for_each_entry;
+use decoder::Decoder;
+pub(crate) use file::empty_digest;
+
+/// How to make an image of a TOC.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Take chunks that nothing vouches for, as legacy stargz has them: they cannot be verified.
+    pub without_digests: bool,
+    /// Bounds on the image.
+    pub limits: Limits,
+}
+
+/// The blob that a TOC describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TocBlob {
+    /// Its name.
+    pub id: BlobId,
+    /// Its bytes.
+    pub len: u64,
+    /// Where its members with content end: the TOC's own offset if it lies in the blob.
+    pub content_len: u64,
+}
+
+/// What a TOC describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EstargzImage {
+    /// The image: a frame for each gzip member that holds content, chunks in the order of the blob,
+    /// all with digests. A landmark is not in the tree, but its byte is among the chunks.
+    pub image: ChunkedImage,
+    /// What to fetch ahead of time; `None` if the TOC does not say.
+    pub prefetch: Option<Prefetch>,
+    /// SHA-256 of the files with several chunks; those with one have that chunk's.
+    pub file_digests: BTreeMap<InodeId, Digest>,
+}
+
+/// What to fetch ahead of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prefetch {
+    /// Nothing: there is a [`NoPrefetch`](crate::Landmark::NoPrefetch) landmark.
+    Nothing,
+    /// The first bytes of the blob, up to this one, where the member with the
+    /// [`Prefetch`](crate::Landmark::Prefetch) landmark begins.
+    UpTo(u64),
+}
+
+impl EstargzImage {
+    /// The SHA-256 of a whole file, where the TOC has one. `None` also for what is no file.
+    #[must_use]
+    pub fn file_digest(&self, inode: InodeId) -> Option<Digest> {
+        let Node::File { size, content } = &self.image.tree.inode(inode).node else {
+            return None;
+        };
+        match self.image.file_extents(*content)? {
+            [] if *size == 0 => Some(empty_digest()),
+            [only] => self.image.chunks[only.chunk?.index()].digest,
+            _ => self.file_digests.get(&inode).copied(),
+        }
+    }
+}
+
+/// The image that the TOC `json` describes.
+///
+/// ```
+/// use estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+/// use image_model::BlobId;
+///
+/// let json = br#"{"version": 1, "entries": [{"name": "etc/", "type": "dir", "mode": 493}]}"#;
+/// let blob = TocBlob { id: BlobId::new(b"layer")?, len: 300, content_len: 100 };
+/// let decoded = decode_image(json, blob, &ImageOptions::default())?;
+/// assert!(decoded.image.tree.resolve(b"/etc").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Memory: what the image takes; the entries are not kept.
+///
+/// # Errors
+/// [`TocError`] for the first entry that no image can hold.
+pub fn decode_image(
+    json: &[u8],
+    blob: TocBlob,
+    options: &ImageOptions,
+) -> Result<EstargzImage, TocError> {
+    let mut decoder = Decoder::new(options, blob.content_len);
+    for_each_entry(json, &options.limits, |index, entry| {
+        decoder.entry(index, &entry)
+    })?;
+    decoder.finish(json, blob)
+}

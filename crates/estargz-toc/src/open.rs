@@ -1,0 +1,283 @@
+//! Finding the TOC of a blob, without doing I/O.
+
+use std::io::Read;
+use std::ops::Range;
+
+use image_model::{Blame, BlobId, Digest, Fault, Limits};
+use tar_stream::{Compression, Entry, EntryKind, LayerStream, Options, TarError, TarReader};
+use verify::CheckError;
+
+use crate::error::TocError;
+use crate::footer::{self, FOOTER_LEN, FooterError};
+use crate::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
+use crate::toc::TOC_NAME;
+
+/// Most bytes of headers and padding around the TOC in its tar.
+const MAX_AROUND: u64 = 1 << 16;
+
+/// What an [`Opener`] wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The bytes of this range of the blob.
+    Need(Range<u64>),
+    /// Nothing more: the TOC.
+    Done(OpenedToc),
+}
+
+/// The TOC of a blob, as bytes. Nothing vouches for it until [`check`](Self::check) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedToc {
+    /// The JSON document.
+    pub json: Vec<u8>,
+    /// SHA-256 of all its bytes: the TOC digest.
+    pub digest: Digest,
+    /// Where the TOC member begins, bytes from the start of the blob.
+    pub toc_offset: u64,
+    /// Bytes of the blob.
+    pub blob_len: u64,
+}
+
+impl OpenedToc {
+    /// Compares the TOC with the digest that the image's manifest gives
+    /// (`containerd.io/snapshot/stargz/toc.digest`).
+    ///
+    /// # Errors
+    /// [`CheckError`] if it is another TOC.
+    pub fn check(&self, expected: &Digest) -> Result<(), CheckError> {
+        verify::check(expected, &self.json)
+    }
+
+    /// The image that the TOC describes, with the blob called `id`.
+    ///
+    /// # Errors
+    /// [`TocError`] for the first entry that no image can hold.
+    pub fn image(&self, id: BlobId, options: &ImageOptions) -> Result<EstargzImage, TocError> {
+        let blob = TocBlob {
+            id,
+            len: self.blob_len,
+            content_len: self.toc_offset,
+        };
+        decode_image(&self.json, blob, options)
+    }
+}
+
+/// A blob whose TOC cannot be found or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Too short for a footer.
+    #[error("a blob of {blob_len} bytes has no eStargz footer, which takes {FOOTER_LEN}")]
+    TooShort {
+        /// Bytes of the blob.
+        blob_len: u64,
+    },
+    /// The blob does not end in a footer.
+    #[error("the last bytes of the blob")]
+    Footer(#[from] FooterError),
+    /// The TOC member, or the TOC in it, is longer than the limit.
+    #[error("the TOC takes {len} bytes, the limit is {limit}")]
+    TooLong {
+        /// Bytes of the member as it is stored, or of the document.
+        len: u64,
+        /// [`Limits::max_metadata_len`].
+        limit: u64,
+    },
+    /// Something else than gzip where the TOC should be.
+    #[error("the TOC at byte {toc_offset} of the blob is no gzip member")]
+    NotGzip {
+        /// Where the TOC should be.
+        toc_offset: u64,
+    },
+    /// The TOC member holds no tar, or is damaged.
+    #[error("the TOC member at byte {toc_offset} of the blob")]
+    Tar {
+        /// Where the TOC member begins.
+        toc_offset: u64,
+        /// What is wrong; offsets in it count from the start of the member's tar.
+        source: TarError,
+    },
+    /// The TOC member holds something else than the TOC, or nothing.
+    #[error(
+        "the member at byte {toc_offset} of the blob does not begin with a plain file `{TOC_NAME}`"
+    )]
+    NotToc {
+        /// Where the TOC member begins.
+        toc_offset: u64,
+    },
+    /// Something follows the TOC.
+    #[error("the TOC at byte {toc_offset} of the blob is followed by something else")]
+    Trailing {
+        /// Where the TOC member begins.
+        toc_offset: u64,
+    },
+    /// Other bytes were supplied than asked for.
+    #[error("{found} bytes were supplied, {asked} were asked for")]
+    Supplied {
+        /// Bytes asked for.
+        asked: u64,
+        /// Bytes supplied.
+        found: u64,
+    },
+}
+
+impl Blame for OpenError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::TooShort { .. }
+            | Self::NotGzip { .. }
+            | Self::NotToc { .. }
+            | Self::Trailing { .. } => Fault::Corrupt,
+            Self::TooLong { .. } => Fault::Limit,
+            Self::Footer(error) => error.fault(),
+            Self::Tar { source, .. } => source.fault(),
+            Self::Supplied { .. } => Fault::Misuse,
+        }
+    }
+}
+
+/// Finds the TOC of a blob of which only the length is known: footer, then TOC. It asks for ranges
+/// and is given bytes; the caller does the I/O in its own way.
+///
+/// ```
+/// use estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
+/// use image_model::Limits;
+///
+/// fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {
+///     let mut opener = Opener::new(blob.len() as u64, &Limits::default());
+///     let mut step = opener.start()?;
+///     loop {
+///         match step {
+///             Step::Need(range) => {
+///                 step = opener.supply(&blob[range.start as usize..range.end as usize])?;
+///             }
+///             Step::Done(toc) => return Ok(toc),
+///         }
+///     }
+/// }
+/// assert!(matches!(open(b"short"), Err(OpenError::TooShort { blob_len: 5 })));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Opener {
+    blob_len: u64,
+    limits: Limits,
+    /// Where the TOC begins, once the footer is known.
+    toc_offset: Option<u64>,
+}
+
+impl Opener {
+    /// Starts on a blob of `blob_len` bytes.
+    #[must_use]
+    pub fn new(blob_len: u64, limits: &Limits) -> Self {
+        Self {
+            blob_len,
+            limits: limits.clone(),
+            toc_offset: None,
+        }
+    }
+
+    /// The first step: the footer.
+    ///
+    /// # Errors
+    /// [`OpenError::TooShort`].
+    pub fn start(&mut self) -> Result<Step, OpenError> {
+        self.toc_offset = None;
+        Ok(Step::Need(self.footer_offset()?..self.blob_len))
+    }
+
+    /// Takes the bytes of the range asked for last, and goes on.
+    ///
+    /// # Errors
+    /// [`OpenError`] if they are not what they have to be.
+    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step, OpenError> {
+        let footer_offset = self.footer_offset()?;
+        let start = self.toc_offset.unwrap_or(footer_offset);
+        let end = self.toc_offset.map_or(self.blob_len, |_| footer_offset);
+        let (asked, found) = (end - start, bytes.len() as u64);
+        if asked != found {
+            return Err(OpenError::Supplied { asked, found });
+        }
+        if let Some(toc_offset) = self.toc_offset {
+            let json = toc_of(bytes, toc_offset, &self.limits)?;
+            let mut hasher = verify::Hasher::sha256();
+            hasher.update(&json);
+            return Ok(Step::Done(OpenedToc {
+                json,
+                digest: hasher.finish(),
+                toc_offset,
+                blob_len: self.blob_len,
+            }));
+        }
+        let footer = bytes.first_chunk().expect("as many as were asked for");
+        let toc_offset = footer::decode(footer, footer_offset)?;
+        check_len(footer_offset - toc_offset, &self.limits)?;
+        self.toc_offset = Some(toc_offset);
+        Ok(Step::Need(toc_offset..footer_offset))
+    }
+
+    fn footer_offset(&self) -> Result<u64, OpenError> {
+        let blob_len = self.blob_len;
+        blob_len
+            .checked_sub(FOOTER_LEN as u64)
+            .ok_or(OpenError::TooShort { blob_len })
+    }
+}
+
+fn check_len(len: u64, limits: &Limits) -> Result<(), OpenError> {
+    let limit = limits.max_metadata_len;
+    if len > limit {
+        return Err(OpenError::TooLong { len, limit });
+    }
+    Ok(())
+}
+
+/// The document in a TOC member, or in the blob of an external TOC.
+fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, OpenError> {
+    let tar_error = |source| OpenError::Tar { toc_offset, source };
+    let limits = Limits {
+        max_layer_len: limits.max_metadata_len.saturating_add(MAX_AROUND),
+        ..limits.clone()
+    };
+    let layer = LayerStream::open(member, &limits)
+        .map_err(|source| tar_error(TarError::Layer { offset: 0, source }))?;
+    if layer.compression() != Compression::Gzip {
+        return Err(OpenError::NotGzip { toc_offset });
+    }
+    let options = Options {
+        lenient: false,
+        limits: limits.clone(),
+    };
+    let mut tar = TarReader::new(layer, options);
+    let entry = tar.next_entry().map_err(tar_error)?;
+    let plain = |e: &Entry| e.kind == EntryKind::File && e.size == e.payload_len;
+    let Some(entry) = entry.filter(|e| plain(e) && e.path == TOC_NAME.as_bytes()) else {
+        return Err(OpenError::NotToc { toc_offset });
+    };
+    check_len(entry.payload_len, &limits)?;
+    let mut json = Vec::new();
+    // Grows with what is there, not with what is declared.
+    let mut piece = [0; 1 << 14];
+    loop {
+        match tar.read_payload(&mut piece).map_err(tar_error)? {
+            0 => break,
+            read => json.extend_from_slice(&piece[..read]),
+        }
+    }
+    if tar.next_entry().map_err(tar_error)?.is_some() {
+        return Err(OpenError::Trailing { toc_offset });
+    }
+    let mut trailer = tar.trailer().expect("there is no further entry");
+    let offset = trailer.offset();
+    loop {
+        match trailer.read(&mut piece) {
+            Ok(0) => return Ok(json),
+            Ok(read) if piece[..read].iter().all(|&b| b == 0) => {}
+            Ok(_) => return Err(OpenError::Trailing { toc_offset }),
+            Err(error) => {
+                let error = error.downcast();
+                return Err(tar_error(
+                    error.unwrap_or_else(|source| TarError::Io { offset, source }),
+                ));
+            }
+        }
+    }
+}
