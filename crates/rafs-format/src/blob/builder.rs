@@ -48,7 +48,7 @@ impl Default for BlobOptions {
 pub struct StoredChunk {
     /// Plain bytes, 1 to the chunk size.
     pub len: u32,
-    /// Stored bytes: those of [`len`](Self::len) if not compressed, else fewer or more.
+    /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer.
     pub stored_len: u32,
     /// The blob's compressor, or none where that did not help.
     pub codec: Codec,
@@ -215,6 +215,10 @@ impl BlobBuilder {
                 what: "uncompressed bytes",
                 limit: MAX_ADDRESS,
             });
+        }
+        if codec != Codec::None && stored_len >= len {
+            let fault = ChunkFault::Compression { len, stored_len };
+            return Err(BuildError::Chunk { index, fault });
         }
         let info = ChunkInfo {
             address,

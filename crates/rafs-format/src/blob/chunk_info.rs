@@ -99,8 +99,8 @@ pub enum ChunkFault {
         /// Bytes of the address space.
         space: u64,
     },
-    /// The chunk is stored plain, but the lengths differ; or, in version 1, it is compressed to
-    /// its own length, which cannot be told from plain.
+    /// The chunk is stored plain, but the lengths differ; or compression did not make it smaller,
+    /// which no builder stores so and which version 1 cannot tell from plain.
     #[error("{len} plain and {stored_len} stored bytes contradict the compression flag")]
     Compression {
         /// Plain bytes.

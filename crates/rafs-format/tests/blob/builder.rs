@@ -188,6 +188,17 @@ fn impossible_chunks_are_refused() {
         (
             StoredChunk {
                 codec: Codec::Zstd,
+                stored_len: 4097,
+                ..chunk
+            },
+            fault(ChunkFault::Compression {
+                len: 4096,
+                stored_len: 4097,
+            }),
+        ),
+        (
+            StoredChunk {
+                codec: Codec::Zstd,
                 stored_len: 0,
                 ..chunk
             },
