@@ -30,7 +30,7 @@ pub(crate) struct RawBlobEntry {
     blob_meta_size: U64,
     cipher_iv: U64,
     cipher_algo: U32,
-    pub(crate) reserved: [u8; 36],
+    reserved: [u8; 36],
 }
 
 const _: () = assert!(size_of::<RawBlobEntry>() == BlobEntry::LEN);

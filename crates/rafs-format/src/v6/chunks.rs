@@ -38,8 +38,17 @@ impl ChunkIndex {
         let key = key(blob, index)?;
         let behind = self.0.partition_point(|element| element >> 32 <= key);
         let element = self.0[..behind].last()?;
-        (element >> 32 == key).then_some((element & u64::from(u32::MAX)) as usize)
+        (element >> 32 == key).then(|| position(element))
     }
+
+    /// Positions in the chunk table, by blob and index.
+    pub(super) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().map(position)
+    }
+}
+
+fn position(element: &u64) -> usize {
+    (element & u64::from(u32::MAX)) as usize
 }
 
 fn key(blob: u32, index: u32) -> Option<u64> {
@@ -158,7 +167,7 @@ impl Bootstrap {
 }
 
 /// What this library lacks to find the content of a blob.
-fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
+pub(super) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
     if has(BlobFeatures::TARFS) {
         Some("tarfs mode")

@@ -18,7 +18,7 @@ pub(crate) struct RawDeviceSlot {
     tag: [u8; 64],
     blocks: U32,
     mapped_blkaddr: U32,
-    pub(crate) reserved: [u8; 56],
+    reserved: [u8; 56],
 }
 
 const _: () = assert!(size_of::<RawDeviceSlot>() == DeviceSlot::LEN);

@@ -81,6 +81,21 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// The blocks in order; those that cannot be read by where they are.
+    pub(super) fn blocks(
+        self,
+    ) -> impl Iterator<Item = Result<DirentBlock<'a>, (u64, DecodeError)>> {
+        (0..self.block_count()).map(move |number| {
+            let start = (number * self.block_size) as u64;
+            let offset = if start < self.data.blocks.len() as u64 {
+                self.data.blocks_offset + start
+            } else {
+                self.data.tail_offset
+            };
+            self.block(number).map_err(|error| (offset, error))
+        })
+    }
+
     /// The entry called `name`, `.` and `..` included.
     pub(super) fn find(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, DecodeError> {
         let Some(block) = last_at_most(self.block_count(), |number| {

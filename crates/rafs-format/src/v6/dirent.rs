@@ -30,7 +30,7 @@ pub(crate) struct RawDirent {
     nid: U64,
     nameoff: U16,
     file_type: u8,
-    pub(crate) reserved: u8,
+    reserved: u8,
 }
 
 /// Bytes of an entry without its name.
@@ -130,8 +130,18 @@ impl<'a> DirentBlock<'a> {
         self.entries.len()
     }
 
-    pub(crate) fn raw(&self) -> &'a [RawDirent] {
-        self.entries
+    /// Where the block begins in the bootstrap.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether what no reader looks at is zero: a byte of each entry, and what follows the last name.
+    pub(crate) fn rest_is_zero(&self) -> bool {
+        let last = self.entries.last().map_or(0, |raw| raw.nameoff.get());
+        let names = self.bytes.get(usize::from(last)..).unwrap_or_default();
+        let padding = &names[view::text(names).len()..];
+        let reserved = self.entries.iter().map(|raw| &raw.reserved);
+        padding.iter().chain(reserved).all(|&byte| byte == 0)
     }
 
     /// Entry `index`, which is less than [`len`](Self::len).

@@ -26,8 +26,8 @@ pub(crate) struct RawExtSuperblock {
     chunk_table_size: U64,
     prefetch_table_offset: U64,
     prefetch_table_size: U32,
-    pub(crate) padding: U32,
-    pub(crate) reserved: [u8; 200],
+    padding: U32,
+    reserved: [u8; 200],
 }
 
 const _: () = assert!(size_of::<RawExtSuperblock>() as u64 == LEN);

@@ -29,7 +29,7 @@ pub(crate) struct RawExtendedInode {
     i_format: U16,
     i_xattr_icount: U16,
     i_mode: U16,
-    pub(crate) reserved: U16,
+    reserved: U16,
     i_size: U64,
     i_u: U32,
     i_ino: U32,
@@ -38,7 +38,7 @@ pub(crate) struct RawExtendedInode {
     i_mtime: U64,
     i_mtime_nsec: U32,
     i_nlink: U32,
-    pub(crate) reserved2: [u8; 16],
+    reserved2: [u8; 16],
 }
 
 const _: () = assert!(size_of::<RawExtendedInode>() as u64 == EXTENDED_LEN);

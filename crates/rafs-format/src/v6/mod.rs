@@ -10,11 +10,14 @@
 
 mod blob_entry;
 mod bootstrap;
+mod budget;
+mod check;
 mod chunk_address;
 mod chunks;
 mod device;
 mod directory;
 mod dirent;
+mod dump;
 mod ext_superblock;
 mod image;
 mod inode;
@@ -26,6 +29,7 @@ pub mod xattr;
 
 pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
+pub use check::{CheckSummary, Finding, Inconsistency};
 pub use chunk_address::ChunkAddress;
 pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};

@@ -9,6 +9,7 @@ use image_model::{
 };
 
 use super::bootstrap::Bootstrap;
+use super::budget::Budget;
 use super::chunks::FileChunk;
 use super::dirent::Dirent;
 use super::inode::Inode;
@@ -66,8 +67,7 @@ struct Copy<'a> {
     /// Chunks that were met, by position in the chunk table.
     chunk_ids: Vec<Option<ChunkId>>,
     names: u64,
-    /// Bytes of all structures that were read.
-    taken: u64,
+    budget: Budget,
 }
 
 impl<'a> Copy<'a> {
@@ -82,9 +82,9 @@ impl<'a> Copy<'a> {
             ids: HashMap::from([(root.nid, InodeId::ROOT)]),
             chunk_ids: vec![None; bootstrap.chunk_record_count()],
             names: 1,
-            taken: 0,
+            budget: Budget::default(),
         };
-        copy.charge(&root)?;
+        copy.budget.charge(bootstrap, &root)?;
         Ok(copy)
     }
 
@@ -132,7 +132,7 @@ impl<'a> Copy<'a> {
     fn add(&mut self, nid: u64) -> Result<(InodeId, FileKind), DecodeError> {
         let bootstrap = self.bootstrap;
         let inode = Inode::read(&bootstrap.bytes, &bootstrap.superblock, nid)?;
-        self.charge(&inode)?;
+        self.budget.charge(bootstrap, &inode)?;
         let node = match inode.kind {
             FileKind::Directory => Node::empty_directory(),
             FileKind::File => Node::File {
@@ -148,28 +148,6 @@ impl<'a> Copy<'a> {
         let id = self.tree.add(metadata(bootstrap, &inode)?, node);
         self.ids.insert(nid, id);
         Ok((id, inode.kind))
-    }
-
-    /// Counts the bytes that `inode` takes with everything that belongs to it. In a sound bootstrap
-    /// structures lie apart, so that all together fit into it; this bounds the copy.
-    fn charge(&mut self, inode: &Inode) -> Result<(), DecodeError> {
-        let bootstrap = self.bootstrap;
-        let data = match inode.kind {
-            FileKind::Directory | FileKind::Symlink => inode.size,
-            FileKind::File => bootstrap.chunk_addresses(inode)?.as_flattened().len() as u64,
-            _ => 0,
-        };
-        let own = inode.header_len() + inode.xattr_len;
-        self.taken = self.taken.saturating_add(own).saturating_add(data);
-        let available = bootstrap.bytes.len() as u64;
-        if self.taken > available {
-            return Err(DecodeError::Crowded {
-                offset: inode.offset,
-                taken: self.taken,
-                available,
-            });
-        }
-        Ok(())
     }
 
     fn content(&mut self, inode: &Inode) -> Result<ChunkRange, DecodeError> {

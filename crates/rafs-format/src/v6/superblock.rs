@@ -39,7 +39,7 @@ pub(crate) struct RawSuperblock {
     u: U16,
     extra_devices: U16,
     devt_slotoff: U16,
-    pub(crate) reserved: [u8; 38],
+    reserved: [u8; 38],
 }
 
 const _: () = assert!(size_of::<RawSuperblock>() as u64 == LEN);

@@ -32,9 +32,9 @@ use crate::view;
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct RawXattrHeader {
-    pub(crate) h_name_filter: U32,
+    h_name_filter: U32,
     h_shared_count: u8,
-    pub(crate) reserved: [u8; 7],
+    reserved: [u8; 7],
 }
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -160,6 +160,12 @@ pub(crate) fn read(bytes: &[u8], offset: u64, len: u64) -> Result<Xattrs, Decode
         rest = after;
     }
     Xattrs::new(list).map_err(|source| DecodeError::Xattrs { offset, source })
+}
+
+/// Whether what is not read of the header at `offset` is zero.
+pub(crate) fn header_is_zero(bytes: &[u8], offset: u64) -> bool {
+    let header: Result<&RawXattrHeader, _> = view::record(bytes, "extended attributes", offset);
+    header.is_ok_and(|header| header.h_name_filter == 0 && header.reserved == [0; 7])
 }
 
 fn read_entry(rest: &[u8], at: At) -> Result<(Xattr, &[u8]), DecodeError> {

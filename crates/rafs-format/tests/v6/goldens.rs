@@ -57,3 +57,13 @@ fn decoded_and_encoded_again_they_are_the_same_bytes() {
         assert!(bytes == golden, "{name}");
     }
 }
+
+#[test]
+fn nothing_is_wrong_with_them() {
+    for (name, golden) in GOLDENS {
+        let mut findings = Vec::new();
+        let summary = open(golden).check(&mut |finding| findings.push(finding.to_string()));
+        assert!(findings.is_empty(), "{name}: {findings:#?}");
+        assert_eq!(summary.findings, 0);
+    }
+}

@@ -1,0 +1,99 @@
+//! The chunk table.
+
+use super::{Checker, Inconsistency};
+use crate::chunk_record::ChunkRecord;
+use crate::error::At;
+use crate::v6::chunks::{check_record, missing_support};
+
+impl Checker<'_> {
+    pub(super) fn chunk_table(&mut self) {
+        self.each_record();
+        self.each_blob();
+    }
+
+    /// Each record against its blob and the one before it.
+    fn each_record(&mut self) {
+        let bootstrap = self.bootstrap;
+        let key = |record: &ChunkRecord| (record.digest, record.blob_index);
+        let mut last = None;
+        for (position, record) in bootstrap.chunk_records().enumerate() {
+            let offset = bootstrap.chunk_record_offset(position);
+            let at = At::new("chunk record", offset);
+            if last.is_some_and(|last| key(&record) < last) {
+                self.report(offset, Inconsistency::RecordOrder);
+            }
+            last = Some(key(&record));
+            let Some(entry) = bootstrap.entries.get(record.blob_index as usize) else {
+                let rule = "the position of a blob";
+                self.report(offset, at.wrong("blob_index", record.blob_index, rule));
+                continue;
+            };
+            if missing_support(entry).is_some() {
+                continue;
+            }
+            let aligned = |value: u64, step, field, rule| {
+                at.require(value.is_multiple_of(step), field, value, rule)
+            };
+            let plain = record.uncompressed_offset;
+            let chunk_size = u64::from(bootstrap.ext.chunk_size);
+            let file = record.file_offset;
+            for result in [
+                check_record(&record, entry, at).map(drop),
+                aligned(plain, 4096, "uncompressed_offset", "a multiple of 4096"),
+                aligned(
+                    file,
+                    chunk_size,
+                    "file_offset",
+                    "a multiple of the chunk size",
+                ),
+            ] {
+                if let Err(error) = result {
+                    self.report(offset, error);
+                }
+            }
+        }
+    }
+
+    /// The records of each blob in the order of their indexes.
+    fn each_blob(&mut self) {
+        let bootstrap = self.bootstrap;
+        let records = bootstrap.raw_chunk_records();
+        let read = |position: usize| ChunkRecord::from_bytes(&records[position]);
+        let mut last: Option<(usize, ChunkRecord)> = None;
+        for position in bootstrap.chunk_index().positions() {
+            let record = read(position);
+            let before = last.replace((position, record));
+            let Some((before_position, before)) = before else {
+                continue;
+            };
+            if before.blob_index != record.blob_index {
+                continue;
+            }
+            let offset = bootstrap.chunk_record_offset(position);
+            if before.index == record.index {
+                let what = Inconsistency::DuplicateRecord {
+                    blob: record.blob_index,
+                    index: record.index,
+                    position: before_position,
+                };
+                self.report(offset, what);
+                continue;
+            }
+            let entry = bootstrap.entries.get(record.blob_index as usize);
+            if entry.is_none_or(|entry| missing_support(entry).is_some()) {
+                continue;
+            }
+            let stored = (before.compressed_offset, before.compressed_size);
+            let plain = (before.uncompressed_offset, before.uncompressed_size);
+            for (field, (start, len), next) in [
+                ("compressed_offset", stored, record.compressed_offset),
+                ("uncompressed_offset", plain, record.uncompressed_offset),
+            ] {
+                if next < start.saturating_add(len.into()) {
+                    let before = before.index;
+                    self.report(offset, Inconsistency::ChunkOverlap { field, before });
+                }
+            }
+        }
+    }
+}

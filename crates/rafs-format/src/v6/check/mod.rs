@@ -1,0 +1,272 @@
+//! Looking at everything there is in a bootstrap.
+
+mod chunk_table;
+mod space;
+mod tables;
+mod tree;
+
+use std::collections::HashMap;
+
+use image_model::walk::Walk;
+use image_model::{Blame, Fault, ImagePath};
+
+use super::bootstrap::Bootstrap;
+use super::budget::Budget;
+use crate::error::DecodeError;
+
+use space::Space;
+
+/// Something about a bootstrap that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Inconsistency {
+    /// A structure breaks a rule of its own, or cannot be read at all.
+    #[error(transparent)]
+    Structure(#[from] DecodeError),
+    /// A field contradicts what the rest of the bootstrap says.
+    #[error("{field} of the {structure} is {found:#x}, {expected:#x} would be right")]
+    Mismatch {
+        /// The structure.
+        structure: &'static str,
+        /// The field, by its name in the specification.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+        /// What the rest of the bootstrap asks for.
+        expected: u64,
+    },
+    /// The same as [`Mismatch`](Self::Mismatch), for a device slot's tag.
+    #[error("the tag of the device slot is not the id of its blob")]
+    DeviceTag,
+    /// Two structures take the same bytes.
+    #[error("the {structure} takes bytes of the {other} at byte {other_offset}")]
+    Overlap {
+        /// The structure that begins later.
+        structure: &'static str,
+        /// The one that begins first.
+        other: &'static str,
+        /// Where that begins.
+        other_offset: u64,
+    },
+    /// Bytes that no reader looks at are not zero.
+    #[error("reserved bytes of the {structure} are not zero")]
+    Reserved {
+        /// The structure.
+        structure: &'static str,
+    },
+    /// Bytes that belong to no structure are not zero.
+    #[error("bytes that belong to nothing are not zero")]
+    Stray,
+    /// A directory without one of its two fixed entries.
+    #[error("the directory has no entry `{name}`")]
+    NoDots {
+        /// `.` or `..`.
+        name: &'static str,
+    },
+    /// A record of the chunk table is not in its place, so that searches by digest miss it.
+    #[error("the chunk record sorts before the one in front of it")]
+    RecordOrder,
+    /// A chunk has two records.
+    #[error("chunk {index} of blob {blob} has another record, number {position}")]
+    DuplicateRecord {
+        /// Position of the blob.
+        blob: u32,
+        /// Position of the chunk in it.
+        index: u32,
+        /// Position of the other record in the chunk table.
+        position: usize,
+    },
+    /// Two chunks of a blob overlap, or their addresses do not rise with their indexes.
+    #[error("the chunk record's {field} lies before the end of chunk {before}")]
+    ChunkOverlap {
+        /// `compressed_offset` or `uncompressed_offset`.
+        field: &'static str,
+        /// Index of the chunk before it in the blob.
+        before: u32,
+    },
+    /// A prefetched inode that the tree does not have.
+    #[error("prefetched inode {nid} is not in the tree")]
+    Prefetch {
+        /// The inode.
+        nid: u64,
+    },
+}
+
+impl Blame for Inconsistency {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Structure(source) => source.fault(),
+            _ => Fault::Corrupt,
+        }
+    }
+}
+
+/// An [`Inconsistency`] and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path}, ")).unwrap_or_default())]
+pub struct Finding {
+    /// First path of the inode, if it is about one.
+    pub path: Option<ImagePath>,
+    /// First byte of the structure in the bootstrap.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: Inconsistency,
+}
+
+/// What a check went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CheckSummary {
+    /// Distinct inodes of the tree.
+    pub inodes: u64,
+    /// Names of the tree, the root included.
+    pub names: u64,
+    /// Records of the chunk table.
+    pub chunks: u64,
+    /// Findings that were reported.
+    pub findings: u64,
+}
+
+impl Bootstrap {
+    /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel
+    /// looks at: counts, reserved bytes, bytes between structures, link counts, overlaps. Images made
+    /// by nydus-image have no findings.
+    ///
+    /// Content is not read and no digest computed: that needs the blobs.
+    ///
+    /// Takes about 100 bytes for each inode and 8 for each chunk while it runs.
+    pub fn check(&self, report: &mut dyn FnMut(Finding)) -> CheckSummary {
+        let mut summary = CheckSummary {
+            chunks: self.chunk_record_count() as u64,
+            ..CheckSummary::default()
+        };
+        let mut found = 0;
+        let mut checker = Checker {
+            bootstrap: self,
+            report: &mut |finding| {
+                found += 1;
+                report(finding);
+            },
+            budget: Budget::default(),
+            space: Space::default(),
+            inodes: HashMap::new(),
+        };
+        checker.tables();
+        checker.chunk_table();
+        let seen = checker.tree();
+        (summary.inodes, summary.names) = (checker.inodes.len() as u64, seen.names);
+        checker.after_tree(&seen);
+        summary.findings = found;
+        summary
+    }
+}
+
+/// What the check knows of an inode.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    offset: u64,
+    is_directory: bool,
+    /// The recorded number of links.
+    links: u32,
+    /// Names found so far (not counted for directories).
+    names: u32,
+}
+
+/// What the check knows of the tree when it has gone through it.
+#[derive(Debug, Clone, Copy)]
+struct TreeSeen {
+    names: u64,
+    has_xattr: bool,
+    /// Whether everything was reached, so that counts mean something.
+    complete: bool,
+}
+
+struct Checker<'a> {
+    bootstrap: &'a Bootstrap,
+    report: &'a mut dyn FnMut(Finding),
+    budget: Budget,
+    space: Space,
+    inodes: HashMap<u64, Seen>,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, offset: u64, what: impl Into<Inconsistency>) {
+        (self.report)(Finding {
+            path: None,
+            offset,
+            what: what.into(),
+        });
+    }
+
+    fn report_at(&mut self, path: &ImagePath, offset: u64, what: impl Into<Inconsistency>) {
+        (self.report)(Finding {
+            path: Some(path.clone()),
+            offset,
+            what: what.into(),
+        });
+    }
+
+    fn expect(
+        &mut self,
+        (structure, offset): (&'static str, u64),
+        field: &'static str,
+        found: u64,
+        expected: u64,
+    ) {
+        if found != expected {
+            let what = Inconsistency::Mismatch {
+                structure,
+                field,
+                found,
+                expected,
+            };
+            self.report(offset, what);
+        }
+    }
+
+    /// What can be said once the whole tree was seen.
+    fn after_tree(&mut self, seen: &TreeSeen) {
+        let bootstrap = self.bootstrap;
+        if seen.complete {
+            self.check_counts(seen);
+            self.check_links();
+            for ino in bootstrap.prefetch() {
+                if !self.inodes.contains_key(&ino.0) {
+                    let offset = bootstrap.ext.prefetch_table_offset;
+                    self.report(offset, Inconsistency::Prefetch { nid: ino.0 });
+                }
+            }
+        }
+        let space = std::mem::take(&mut self.space);
+        space.check(&bootstrap.bytes, seen.complete, &mut |offset, what| {
+            self.report(offset, what);
+        });
+    }
+
+    /// Compares link counts, and finds the paths of those that are wrong.
+    fn check_links(&mut self) {
+        let wrong = |seen: &Seen| !seen.is_directory && seen.names != seen.links;
+        if !self.inodes.values().any(wrong) {
+            return;
+        }
+        let bootstrap = self.bootstrap;
+        let mut walk = Walk::new(bootstrap, &bootstrap.limits);
+        while let Some(entry) = walk.next_entry() {
+            let Ok(entry) = entry else { continue };
+            let Some(seen) = self.inodes.get_mut(&entry.ino.0) else {
+                continue;
+            };
+            if !wrong(seen) {
+                continue;
+            }
+            let what = Inconsistency::Mismatch {
+                structure: "inode",
+                field: "i_nlink",
+                found: seen.links.into(),
+                expected: seen.names.into(),
+            };
+            let offset = seen.offset;
+            seen.names = seen.links;
+            self.report_at(entry.path, offset, what);
+        }
+    }
+}

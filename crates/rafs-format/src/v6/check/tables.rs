@@ -1,0 +1,190 @@
+//! Superblocks, device table, blob table.
+
+use zerocopy::IntoBytes;
+
+use super::{Checker, Inconsistency, TreeSeen};
+use crate::error::At;
+use crate::flags::{BlobFeatures, SuperFlags};
+use crate::v6::blob_entry::BlobEntry;
+use crate::v6::chunks;
+use crate::v6::device::{self, DeviceSlot};
+use crate::v6::{ext_superblock, superblock};
+
+const SUPERBLOCK: (&str, u64) = ("superblock", superblock::OFFSET);
+
+impl Checker<'_> {
+    pub(super) fn tables(&mut self) {
+        self.superblocks();
+        self.devices();
+        for index in 0..self.bootstrap.entries.len() {
+            self.blob_entry(index);
+        }
+        let ext = &self.bootstrap.ext;
+        for (what, range) in [
+            ("blob table", ext.blob_table()),
+            ("prefetch table", ext.prefetch_table()),
+            ("chunk table", ext.chunk_table()),
+        ] {
+            self.space.take(what, range.start, range.end - range.start);
+        }
+    }
+
+    fn superblocks(&mut self) {
+        let bootstrap = self.bootstrap;
+        let (superblock, ext) = (&bootstrap.superblock, &bootstrap.ext);
+        let raw = superblock.to_raw();
+        self.reserved(SUPERBLOCK, raw.as_bytes());
+        let offset = ext_superblock::OFFSET;
+        self.reserved(("extended superblock", offset), ext.to_raw().as_bytes());
+        self.space
+            .take("superblock", superblock::OFFSET, superblock::LEN);
+        self.space
+            .take("extended superblock", offset, ext_superblock::LEN);
+
+        let compat = superblock.feature_compat;
+        self.expect(SUPERBLOCK, "feature_compat", compat.into(), 0x4000_0000);
+        let blocks = bootstrap.devices.iter().map(|slot| u64::from(slot.blocks));
+        self.expect(SUPERBLOCK, "blocks", superblock.blocks.into(), blocks.sum());
+
+        let inlined = BlobFeatures::INLINED_CHUNK_DIGEST;
+        let all = bootstrap
+            .entries
+            .iter()
+            .all(|e| e.features.contains(inlined));
+        self.expect_flag(SuperFlags::INLINED_CHUNK_DIGEST, all);
+    }
+
+    fn expect_flag(&mut self, flag: SuperFlags, expected: bool) {
+        let flags = self.bootstrap.ext.flags;
+        if flags.contains(flag) != expected {
+            let structure = ("extended superblock", ext_superblock::OFFSET);
+            let found = flags.bits();
+            self.expect(structure, "flags", found, found ^ flag.bits());
+        }
+    }
+
+    /// Compares a structure with what is stored: they differ in reserved bytes only.
+    fn reserved(&mut self, (structure, offset): (&'static str, u64), written: &[u8]) {
+        let start = offset as usize;
+        let stored = self.bootstrap.bytes.get(start..start + written.len());
+        if stored.is_some_and(|stored| stored != written) {
+            self.report(offset, Inconsistency::Reserved { structure });
+        }
+    }
+
+    /// Compares an extended inode with what is stored.
+    pub(super) fn reserved_of_inode(&mut self, offset: u64, written: &[u8]) -> bool {
+        let start = offset as usize;
+        let stored = self.bootstrap.bytes.get(start..start + written.len());
+        stored.is_none_or(|stored| stored == written)
+    }
+
+    fn devices(&mut self) {
+        let bootstrap = self.bootstrap;
+        let block = bootstrap.superblock.block_size.bytes();
+        let mut free = bootstrap.bytes.len() as u64;
+        for (index, slot) in bootstrap.devices.iter().enumerate() {
+            let offset = device::OFFSET + (index * DeviceSlot::LEN) as u64;
+            let structure = ("device slot", offset);
+            self.space
+                .take("device slot", offset, DeviceSlot::LEN as u64);
+            self.reserved(structure, slot.to_raw().as_bytes());
+            let entry = &bootstrap.entries[index];
+            if slot.tag() != entry.id.as_str().as_bytes() {
+                self.report(offset, Inconsistency::DeviceTag);
+            }
+            let blocks = entry.uncompressed_size / block;
+            self.expect(structure, "blocks", slot.blocks.into(), blocks);
+            let mapped = u64::from(slot.mapped_blkaddr) * block;
+            if slot.mapped_blkaddr != 0 && mapped < free {
+                let found = slot.mapped_blkaddr.into();
+                self.expect(structure, "mapped_blkaddr", found, free.div_ceil(block));
+            }
+            free = free.max(mapped + u64::from(slot.blocks) * block);
+        }
+    }
+
+    fn blob_entry(&mut self, index: usize) {
+        let entry = &self.bootstrap.entries[index];
+        let offset = self.bootstrap.ext.blob_table_offset + (index * BlobEntry::LEN) as u64;
+        let at = At::new("blob table entry", offset);
+        let position = u32::try_from(index).expect("at most 254 entries");
+        self.reserved((at.structure, offset), &entry.to_bytes(position));
+        if let Some(feature) = chunks::missing_support(entry) {
+            self.report(offset, at.unsupported(feature));
+        }
+        for result in [
+            check_sizes(entry, at),
+            check_toc(entry, at),
+            check_unused(entry, at),
+        ] {
+            if let Err(error) = result {
+                self.report(offset, error);
+            }
+        }
+    }
+
+    /// Compares counts and flags with the tree.
+    pub(super) fn check_counts(&mut self, seen: &TreeSeen) {
+        let inos = self.bootstrap.superblock.inos;
+        self.expect(SUPERBLOCK, "inos", inos, seen.names);
+        // Merged images may have the flag without need.
+        if seen.has_xattr {
+            self.expect_flag(SuperFlags::HAS_XATTR, true);
+        }
+    }
+}
+
+type Checked = Result<(), crate::DecodeError>;
+
+fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
+    if entry.features.contains(BlobFeatures::TARFS) {
+        return Ok(());
+    }
+    let plain = entry.uncompressed_size;
+    let rule = "a multiple of 4096";
+    at.require(plain.is_multiple_of(4096), "uncompressed_size", plain, rule)?;
+    if entry.features.contains(BlobFeatures::SEPARATE) || entry.ci_compressed_size == 0 {
+        return Ok(());
+    }
+    // The header of the chunk information follows it.
+    let end = entry.ci_offset.checked_add(entry.ci_compressed_size);
+    let end = end.and_then(|end| end.checked_add(4096));
+    let inside = end.is_some_and(|end| end <= entry.compressed_size);
+    let rule = "one that ends, with the header behind it, inside the blob";
+    at.require(inside, "ci_offset", entry.ci_offset, rule)
+}
+
+fn check_toc(entry: &BlobEntry, at: At) -> Checked {
+    let size = entry.toc_size;
+    let rule = "0, or 512 and 128 for each section";
+    let fits = size == 0 || size > 512 && size.is_multiple_of(128);
+    at.require(fits, "blob_toc_size", size, rule)?;
+    let found = u64::from(entry.toc_digest[0]);
+    let rule = "0 without a TOC";
+    let unused = entry.toc_digest == [0; 32];
+    at.require(size != 0 || unused, "blob_toc_digest", found, rule)
+}
+
+fn check_unused(entry: &BlobEntry, at: At) -> Checked {
+    let has = |feature| entry.features.contains(feature);
+    let encrypted = has(BlobFeatures::ENCRYPTED);
+    let meta = encrypted || has(BlobFeatures::SEPARATE);
+    let rule = "0 for a blob that is neither separate nor encrypted";
+    let unused = entry.meta_digest == [0; 32];
+    let found = u64::from(entry.meta_digest[0]);
+    at.require(meta || unused, "blob_meta_digest", found, rule)?;
+    at.require(
+        meta || entry.meta_size == 0,
+        "blob_meta_size",
+        entry.meta_size,
+        rule,
+    )?;
+    let rule = "0 for a blob that is not encrypted";
+    at.require(
+        encrypted || entry.cipher_iv == 0,
+        "cipher_iv",
+        entry.cipher_iv,
+        rule,
+    )
+}
