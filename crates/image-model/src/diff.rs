@@ -1,1 +1,0 @@
-//! Comparing two images, with reasons.

@@ -1,0 +1,143 @@
+//! What is to be fetched to get from one image to another.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use super::content::Source;
+use super::{DiffError, Side, walk_error};
+use crate::chunk::{BlobIndex, Frame};
+use crate::digest::Digest;
+use crate::image::{ExtentSource, Image};
+use crate::limits::Limits;
+use crate::metadata::FileKind;
+use crate::walk::{InoSet, Walk};
+
+/// The distinct chunks of an image, by whether another one has them too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transfer {
+    /// Chunks that both have.
+    pub shared_chunks: u64,
+    /// Their plain bytes.
+    pub shared_len: u64,
+    /// Chunks that are to be fetched.
+    pub fetch_chunks: u64,
+    /// Their plain bytes.
+    pub fetch_len: u64,
+    /// Stored bytes of the frames that hold them: what goes over the wire.
+    pub fetch_stored_len: u64,
+}
+
+/// Counts what is to be fetched for `want` where `have` is there already.
+///
+/// Chunks are the same if their digests are; those without a digest if they lie at the same place
+/// of the same blob. Memory: an entry per distinct chunk.
+///
+/// # Errors
+/// [`DiffError`] if an image is damaged; `have` is the left one.
+pub fn transfer(
+    have: &dyn Image,
+    want: &dyn Image,
+    limits: &Limits,
+) -> Result<Transfer, DiffError> {
+    let mut blobs = HashMap::new();
+    for (blob, index) in have.blobs().iter().zip(0..) {
+        blobs.entry(&blob.id).or_insert(BlobIndex(index));
+    }
+    let unknown = have.blobs().len();
+    let in_have: Vec<BlobIndex> = (want.blobs().iter().zip(unknown..))
+        .map(|(blob, own)| {
+            let own = BlobIndex(u32::try_from(own).unwrap_or(u32::MAX));
+            blobs.get(&blob.id).copied().unwrap_or(own)
+        })
+        .collect();
+    let mut known = HashSet::new();
+    visit_chunks(Source::new(have, Side::Left, limits), limits, |chunk| {
+        known.insert(chunk.key(chunk.frame.blob));
+    })?;
+    let mut sum = Transfer::default();
+    let (mut seen, mut frames) = (HashSet::new(), HashSet::new());
+    visit_chunks(Source::new(want, Side::Right, limits), limits, |chunk| {
+        let blob = chunk.frame.blob;
+        let key = chunk.key(in_have.get(blob.0 as usize).copied().unwrap_or(blob));
+        if !seen.insert(key) {
+            return;
+        }
+        if known.contains(&key) {
+            sum.shared_chunks += 1;
+            sum.shared_len += chunk.len;
+        } else {
+            sum.fetch_chunks += 1;
+            sum.fetch_len += chunk.len;
+            if frames.insert((blob, chunk.frame.offset)) {
+                sum.fetch_stored_len += u64::from(chunk.frame.stored_len);
+            }
+        }
+    })?;
+    Ok(sum)
+}
+
+/// What makes two chunks the same. Blobs are counted as the image does that is there already.
+#[derive(PartialEq, Eq, Hash, Clone, Copy)]
+enum Key {
+    Digest(Digest),
+    Place {
+        blob: BlobIndex,
+        frame_offset: u64,
+        offset_in_frame: u32,
+    },
+}
+
+struct StoredChunk {
+    frame: Frame,
+    offset_in_frame: u32,
+    digest: Option<Digest>,
+    len: u64,
+}
+
+impl StoredChunk {
+    fn key(&self, blob: BlobIndex) -> Key {
+        self.digest.map_or(
+            Key::Place {
+                blob,
+                frame_offset: self.frame.offset,
+                offset_in_frame: self.offset_in_frame,
+            },
+            Key::Digest,
+        )
+    }
+}
+
+/// Shows `visit` the chunks of every regular file.
+fn visit_chunks(
+    mut source: Source<'_>,
+    limits: &Limits,
+    mut visit: impl FnMut(StoredChunk),
+) -> Result<(), DiffError> {
+    let mut files = InoSet::default();
+    let mut walk = Walk::new(source.image, limits);
+    while let Some(entry) = walk.next_entry() {
+        let entry = entry.map_err(|error| walk_error(source.side, error))?;
+        if entry.attributes.kind != FileKind::File || !files.insert(entry.ino) {
+            continue;
+        }
+        let size = entry.attributes.size;
+        source.extents(entry.path, entry.ino, size, |extent| {
+            if let ExtentSource::Chunk {
+                frame,
+                offset_in_frame,
+                digest,
+                ..
+            } = extent.source
+            {
+                visit(StoredChunk {
+                    frame,
+                    offset_in_frame,
+                    digest,
+                    len: extent.len,
+                });
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(())
+}
