@@ -18,6 +18,8 @@ mod frames;
 pub mod image;
 mod landmark;
 pub mod open;
+pub mod order;
 pub mod toc;
+pub mod write;
 
 pub use landmark::Landmark;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
 use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
 
 use super::file::{FileChunk, OpenFile};
@@ -200,7 +200,7 @@ impl<'o> Decoder<'o> {
     pub(super) fn finish(mut self, json: &[u8], blob: TocBlob) -> Result<EstargzImage, TocError> {
         self.close_file()?;
         let tree = (self.builder.finish())
-            .and_then(|layer| layer.into_tree())
+            .and_then(Layer::into_tree)
             .map_err(|error| blame_link(json, self.options, error))?;
         let (frames, chunks, decoded_len) = (self.frames.finish(blob.content_len))
             .map_err(|fault| blame_last_chunk(json, self.options, fault))?;

@@ -1,0 +1,151 @@
+//! In which order names stand in the tar.
+
+use std::collections::HashMap;
+
+use image_model::{ImagePath, InodeId, Tree};
+
+/// A name of an inode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// The path.
+    pub path: ImagePath,
+    /// The inode.
+    pub inode: InodeId,
+}
+
+/// All names of `tree`: directories before what lies in them, siblings in byte order, the root
+/// first.
+#[must_use]
+pub fn walk<C>(tree: &Tree<C>) -> Vec<Named> {
+    let mut names = Vec::new();
+    let mut pending = vec![Named {
+        path: ImagePath::root(),
+        inode: InodeId::ROOT,
+    }];
+    while let Some(named) = pending.pop() {
+        let entries = tree.directory(named.inode).into_iter().flatten().rev();
+        pending.extend(entries.map(|(name, &inode)| Named {
+            path: named.path.join(name.as_ref()),
+            inode,
+        }));
+        names.push(named);
+    }
+    names
+}
+
+/// Names with those first that are worth fetching ahead of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prioritized {
+    /// All names.
+    pub names: Vec<Named>,
+    /// How many of them come first; the landmark stands behind them.
+    pub landmark: usize,
+    /// Positions, in the list of wanted paths, of those that are not there.
+    pub missed: Vec<usize>,
+}
+
+/// Moves the `wanted` paths to the front, in their order, each behind what it needs: the
+/// directories on the way to it and, for a further name of a file, the first one. The other names
+/// keep their order.
+///
+/// As in the reference implementation a path is missed if it is not among `names`, or a directory
+/// on the way to it is not (but for the root). Symbolic links are not followed, and a file does not
+/// pull its further names.
+///
+/// ```
+/// use estargz_toc::order::{prioritize, walk};
+/// use image_model::{ImagePath, Metadata, Name, Node, Tree};
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// for name in [*b"a", *b"b", *b"c"] {
+///     let fifo = tree.add(Metadata::default(), Node::Fifo);
+///     tree.link(Tree::<()>::ROOT, Name::new(name)?, fifo)?;
+/// }
+/// let first = prioritize(walk(&tree), &[ImagePath::clean(b"c")?, ImagePath::clean(b"x")?]);
+/// let order: Vec<_> = first.names.iter().map(|named| named.path.to_string()).collect();
+/// assert_eq!(order, ["/", "/c", "/a", "/b"]);
+/// assert_eq!((first.landmark, first.missed), (2, vec![1]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn prioritize(names: Vec<Named>, wanted: &[ImagePath]) -> Prioritized {
+    let mut picker = Picker::new(&names);
+    let missed = (0..wanted.len())
+        .filter(|&position| !picker.pick(&wanted[position]))
+        .collect();
+    let Picker {
+        picked, mut order, ..
+    } = picker;
+    let landmark = order.len();
+    order.extend((0..names.len()).filter(|&position| !picked[position]));
+    let mut names: Vec<_> = names.into_iter().map(Some).collect();
+    let names = order
+        .into_iter()
+        .map(|position| names[position].take().expect("each is picked once"))
+        .collect();
+    Prioritized {
+        names,
+        landmark,
+        missed,
+    }
+}
+
+struct Picker<'n> {
+    names: &'n [Named],
+    positions: HashMap<&'n ImagePath, usize>,
+    first_names: HashMap<InodeId, usize>,
+    picked: Vec<bool>,
+    order: Vec<usize>,
+}
+
+impl<'n> Picker<'n> {
+    fn new(names: &'n [Named]) -> Self {
+        let mut first_names = HashMap::new();
+        for (position, named) in names.iter().enumerate() {
+            first_names.entry(named.inode).or_insert(position);
+        }
+        Self {
+            names,
+            positions: names.iter().map(|n| &n.path).zip(0..).collect(),
+            first_names,
+            picked: vec![false; names.len()],
+            order: Vec::new(),
+        }
+    }
+
+    /// Picks `path` with what it needs; false if something of that is not there.
+    fn pick(&mut self, path: &ImagePath) -> bool {
+        let Some(&position) = self.positions.get(path) else {
+            return path.is_root();
+        };
+        let first = self.first_names[&self.names[position].inode];
+        if !self.pick_parents(path) || !self.pick_parents(&self.names[first].path) {
+            return false;
+        }
+        self.take(first);
+        self.take(position);
+        true
+    }
+
+    /// Picks the directories on the way to `path`, or none if one is not there.
+    fn pick_parents(&mut self, path: &ImagePath) -> bool {
+        let mut parents = Vec::new();
+        let mut at = path.clone();
+        while at.pop() {
+            match self.positions.get(&at) {
+                Some(&position) => parents.push(position),
+                None if at.is_root() => {}
+                None => return false,
+            }
+        }
+        for position in parents.into_iter().rev() {
+            self.take(position);
+        }
+        true
+    }
+
+    fn take(&mut self, position: usize) {
+        if !std::mem::replace(&mut self.picked[position], true) {
+            self.order.push(position);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The tar stream cut into gzip members, not compressed yet.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use image_model::{ImagePath, Metadata, Node};
+use tar_stream::{TarWriter, WriteError};
+
+use crate::landmark::Landmark;
+
+/// Bytes of a tar block.
+const BLOCK_LEN: u64 = 512;
+
+/// A member is closed in front of a tar header once it holds so many bytes of headers.
+const MAX_HEADERS_LEN: usize = 1 << 20;
+
+/// The plain bytes of one gzip member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// All of them: a chunk's, then padding and tar headers.
+    pub plain: Vec<u8>,
+    /// Bytes of the chunk at the beginning; 0 if there is none.
+    pub content_len: u32,
+}
+
+impl Member {
+    /// The bytes of the chunk.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.plain[..self.content_len as usize]
+    }
+}
+
+/// Writes a tar and cuts it into members.
+///
+/// A member begins at the first byte of a file's content and at every `chunk_size` bytes of it
+/// from there; everything between two contents (padding and headers) stays in the member of the
+/// content before. Only a long run of headers gets further members, so that no member grows
+/// without bound.
+///
+/// The members depend on what is appended alone. The headers are those of [`TarWriter::append`].
+/// Memory: the members that were not [taken](Self::take) yet, and the one that grows.
+///
+/// See the [module](super) for an example.
+#[derive(Debug)]
+pub struct Members {
+    chunk_size: NonZeroU32,
+    growing: Member,
+    /// Bytes of content that are still to come.
+    left: u64,
+    /// Bytes that fill up the content before to whole blocks.
+    padding: usize,
+    /// Bytes of the tar, the content that is still to come included.
+    tar_len: u64,
+    complete: VecDeque<Member>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Members {
+    /// An empty tar, to be cut into chunks of `chunk_size` bytes.
+    #[must_use]
+    pub fn new(chunk_size: NonZeroU32) -> Self {
+        Self {
+            chunk_size,
+            growing: Member {
+                plain: Vec::new(),
+                content_len: 0,
+            },
+            left: 0,
+            padding: 0,
+            tar_len: 0,
+            complete: VecDeque::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Appends the header of a file of any kind. The content of a regular one is due then, in
+    /// [chunks](Self::next_chunk).
+    ///
+    /// # Errors
+    /// [`WriteError`] if the content before is not complete, or if no tar can hold the file.
+    pub fn append<C>(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        node: &Node<C>,
+    ) -> Result<(), WriteError> {
+        self.header(|tar| tar.append(path, metadata, node))?;
+        if let Node::File { size, .. } = node {
+            self.left = *size;
+            self.padding = usize::try_from(size.next_multiple_of(BLOCK_LEN) - size)
+                .expect("less than a block");
+            self.tar_len += size;
+        }
+        Ok(())
+    }
+
+    /// Appends a hard link to the file at `target`, which was appended before and has `metadata`.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_link(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        target: &ImagePath,
+    ) -> Result<(), WriteError> {
+        self.header(|tar| tar.append_link(path, metadata, target))
+    }
+
+    /// Appends a landmark with its content.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn landmark(&mut self, landmark: Landmark) -> Result<(), WriteError> {
+        self.append(&landmark.path(), &Metadata::default(), &Landmark::node())?;
+        while let Some(content) = self.next_chunk() {
+            content.fill(Landmark::BYTE);
+        }
+        Ok(())
+    }
+
+    /// The place for the next chunk of the current file's content, in a member of its own, to be
+    /// filled before anything else is called; `None` once the content is complete.
+    pub fn next_chunk(&mut self) -> Option<&mut [u8]> {
+        let len = u64::from(self.chunk_size.get()).min(self.left);
+        if len == 0 {
+            return None;
+        }
+        self.left -= len;
+        self.close();
+        let len = u32::try_from(len).expect("not more than the size of a chunk");
+        self.growing.content_len = len;
+        self.growing.plain.resize(len as usize, 0);
+        Some(&mut self.growing.plain)
+    }
+
+    /// Completes the last member. The end of the tar is in the [TOC member](super::toc_member).
+    ///
+    /// # Errors
+    /// [`WriteError::PayloadMissing`] if the content of the last file is not complete.
+    pub fn finish(&mut self) -> Result<(), WriteError> {
+        self.pad()?;
+        self.close();
+        Ok(())
+    }
+
+    /// The next complete member.
+    pub fn take(&mut self) -> Option<Member> {
+        self.complete.pop_front()
+    }
+
+    /// Gives the memory of a member back, to be used for another one.
+    pub fn recycle(&mut self, plain: Vec<u8>) {
+        self.spare.push(plain);
+    }
+
+    /// Bytes of the tar so far.
+    #[must_use]
+    pub fn tar_len(&self) -> u64 {
+        self.tar_len
+    }
+
+    fn header(
+        &mut self,
+        append: impl FnOnce(&mut TarWriter<&mut Vec<u8>>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.pad()?;
+        let headers_len = self.growing.plain.len() - self.growing.content_len as usize;
+        if headers_len >= MAX_HEADERS_LEN {
+            self.close();
+        }
+        let before = self.growing.plain.len();
+        let appended = append(&mut TarWriter::new(&mut self.growing.plain));
+        self.tar_len += (self.growing.plain.len() - before) as u64;
+        appended
+    }
+
+    /// Fills up the content before to whole blocks.
+    fn pad(&mut self) -> Result<(), WriteError> {
+        if self.left > 0 {
+            return Err(WriteError::PayloadMissing {
+                offset: self.tar_len - self.left,
+                left: self.left,
+            });
+        }
+        let padding = std::mem::take(&mut self.padding);
+        let plain = &mut self.growing.plain;
+        plain.resize(plain.len() + padding, 0);
+        self.tar_len += padding as u64;
+        Ok(())
+    }
+
+    /// Completes the member that grows, if there is anything in it.
+    fn close(&mut self) {
+        if self.growing.plain.is_empty() {
+            return;
+        }
+        let mut plain = self.spare.pop().unwrap_or_default();
+        plain.clear();
+        let next = Member {
+            plain,
+            content_len: 0,
+        };
+        self.complete
+            .push_back(std::mem::replace(&mut self.growing, next));
+    }
+}

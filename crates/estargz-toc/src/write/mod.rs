@@ -1,0 +1,117 @@
+//! Writing eStargz: the plan. Compression, threads and output are the caller's.
+//!
+//! ```text
+//!  names, metadata, payloads ──► Members ──► plain members ──► compressed by the caller, in parallel
+//!                                                                       │ in order
+//!  Listing ◄── image ◄── chunks, frames ◄── Placements ◄────────────────┘
+//!     │
+//!     └──► JSON ──► toc_member ──► compressed by the caller; then the footer
+//! ```
+//!
+//! A blob for two names of one file and one directory, from front to end:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::num::NonZeroU32;
+//! use estargz_toc::write::{Listing, Members, Placements, toc_member};
+//! use estargz_toc::{Landmark, footer};
+//! # use frame_codec::{Compression, Encoder};
+//! use image_model::image::{ChunkExtent, ChunkRange};
+//! use image_model::{Blob, BlobId, ChunkedImage, DigestAlgorithm, Limits, Metadata, Name, Node, Tree};
+//!
+//! let mut tree = Tree::new(Metadata::implied_directory());
+//! let content = ChunkRange { start: 0, end: 1 };
+//! let file = tree.add(Metadata::default(), Node::File { size: 5, content });
+//! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"a")?, file)?;
+//! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"b")?, file)?;
+//! let names = estargz_toc::order::walk(&tree);
+//!
+//! // Plain members.
+//! let mut members = Members::new(NonZeroU32::new(4 << 20).unwrap());
+//! members.landmark(Landmark::NoPrefetch)?;
+//! for (position, name) in names.iter().enumerate() {
+//!     let inode = tree.inode(name.inode);
+//!     match names[..position].iter().find(|before| before.inode == name.inode) {
+//!         Some(first) => members.append_link(&name.path, &inode.metadata, &first.path)?,
+//!         None => members.append(&name.path, &inode.metadata, &inode.node)?,
+//!     }
+//!     while let Some(chunk) = members.next_chunk() {
+//!         chunk.copy_from_slice(b"hello");
+//!     }
+//! }
+//! members.finish()?;
+//!
+//! // Compressed members and where they are.
+//! let mut encoder = Encoder::new(Compression::Gzip { level: 9 })?;
+//! let mut blob = Vec::new();
+//! let mut placements = Placements::new(&Limits::default());
+//! let mut chunks_of_files = Vec::new();
+//! while let Some(member) = members.take() {
+//!     let mut stored = Vec::new();
+//!     encoder.encode_frame(&member.plain, &mut stored)?;
+//!     let digest = verify::digest(DigestAlgorithm::Sha256, member.content())?;
+//!     let chunk = (member.content_len > 0).then_some((member.content_len, digest));
+//!     chunks_of_files.extend(placements.push(stored.len() as u64, chunk)?);
+//!     blob.extend(stored);
+//! }
+//! let placed = placements.finish()?;
+//!
+//! // The TOC, and the end of the blob.
+//! let [landmark, hello] = chunks_of_files[..] else { panic!() };
+//! let extents = vec![ChunkExtent { file_offset: 0, chunk: Some(hello) }];
+//! let about_blob = Blob {
+//!     id: BlobId::new(b"layer")?,
+//!     stored_len: 0,
+//!     decoded_len: placed.decoded_len,
+//!     chunk_count: 2,
+//! };
+//! let image = ChunkedImage::new(tree, extents, placed.chunks, placed.frames, vec![about_blob])?;
+//! let listing = Listing {
+//!     image: &image,
+//!     names: &names,
+//!     landmark: Some((0, Landmark::NoPrefetch, landmark)),
+//!     chunk_size: NonZeroU32::new(4 << 20).unwrap(),
+//!     file_digests: &BTreeMap::new(),
+//! };
+//! encoder.encode_frame(&toc_member(&listing.to_json()?)?, &mut blob)?;
+//! blob.extend(footer::encode(placed.toc_offset));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod listing;
+mod members;
+mod placements;
+
+use std::io::Write as _;
+
+use image_model::{ImagePath, Metadata, Node};
+use tar_stream::{TarWriter, WriteError};
+
+pub use listing::{Entries, Listing, ListingError};
+pub use members::{Member, Members};
+pub use placements::{Placed, Placements};
+
+use crate::toc::TOC_NAME;
+
+/// The plain bytes of the TOC member: the tar member `stargz.index.json` and the end of the tar.
+///
+/// | offset | size | part |
+/// |---|---|---|
+/// | 0 | 512 | ustar header: all fields 0 but name, type `0`, size |
+/// | 512 | as long as it is | the JSON document |
+/// | | up to a multiple of 512 | zeros |
+/// | | 1024 | zeros: the end of the archive |
+///
+/// # Errors
+/// What [`TarWriter`] says, which is nothing.
+pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let path = ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name");
+    let node = Node::File {
+        size: json.len() as u64,
+        content: (),
+    };
+    let mut tar = TarWriter::new(Vec::with_capacity(json.len() + 4 * 512));
+    tar.append(&path, &Metadata::default(), &node)?;
+    tar.write_all(json)?;
+    tar.finish()
+}
