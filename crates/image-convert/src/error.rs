@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use blob_io::{ReadError, WriteError};
 use frame_codec::CodecError;
 use image_model::walk::WalkError;
-use image_model::{Blame, Cancelled, Fault, ImageError, ImagePath};
+use image_model::{Blame, Cancelled, Codec, Fault, ImageError, ImagePath};
 use rafs_format::blob::BuildError;
 use rafs_format::flags::FlagsError;
 use rafs_format::v6::EncodeError;
@@ -85,6 +85,23 @@ pub enum ConvertError {
         /// The bound, [`Limits::max_chunks`](image_model::Limits::max_chunks).
         limit: u32,
     },
+    /// The tar would be longer than [`Limits`](image_model::Limits) allow.
+    #[error("{path}: with this file the tar is longer than {limit} bytes")]
+    TarTooLong {
+        /// The file that is too much.
+        path: ImagePath,
+        /// The bound, [`Limits::max_layer_len`](image_model::Limits::max_layer_len).
+        limit: u64,
+    },
+    /// A tar cannot be written.
+    #[error("cannot write the tar")]
+    TarWrite(#[from] tar_stream::WriteError),
+    /// Layers are not compressed so.
+    #[error("a layer cannot be compressed with {codec}")]
+    NoLayerCodec {
+        /// The codec asked for.
+        codec: Codec,
+    },
     /// RAFS has no such compression.
     #[error("RAFS chunks cannot be compressed so")]
     Flags(#[from] FlagsError),
@@ -136,7 +153,9 @@ impl Blame for ConvertError {
             Self::Member(error) => error.fault(),
             Self::Entry(error) => error.fault(),
             Self::Source { source, .. } => source.fault(),
-            Self::TooManyChunks { .. } => Fault::Limit,
+            Self::TooManyChunks { .. } | Self::TarTooLong { .. } => Fault::Limit,
+            Self::TarWrite(error) => error.fault(),
+            Self::NoLayerCodec { .. } => Fault::Misuse,
             Self::Flags(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),

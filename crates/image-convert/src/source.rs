@@ -5,8 +5,8 @@ use std::io::Read;
 
 use blob_io::ReadAt;
 use image_model::tree::Spans;
-use image_model::{Image, Limits, Timestamp, Tree};
-use image_read::{DirectoryImage, TreeImage};
+use image_model::{BlobIndex, Image, Limits, Timestamp, Tree};
+use image_read::{Format, OpenImage, StoreError, TreeImage};
 use verify::FrameSource;
 
 /// A layer that is read once, from its first byte to its last: a pipe, a download, a file.
@@ -70,7 +70,7 @@ pub(crate) enum SeekableTree<'a> {
     /// Any image.
     Image {
         image: &'a dyn Image,
-        frames: &'a mut dyn FrameSource,
+        frames: Box<dyn FrameSource + 'a>,
     },
 }
 
@@ -85,25 +85,43 @@ pub(crate) enum DataOrder {
 }
 
 impl<'a> Seekable<'a> {
-    /// A plain tar that was opened as an image; content is stored in the order of the tar.
-    #[must_use]
-    pub fn tar(image: TreeImage, source: &'a dyn ReadAt) -> Self {
-        Self::plain(image.into_tree(), source, DataOrder::Source)
+    /// An image that was opened; layers as [`tar`](Self::tar), directories as
+    /// [`directory`](Self::directory), everything else as [`image`](Self::image).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the layer's or directory's content is not at hand.
+    pub fn opened(opened: &'a OpenImage) -> Result<Self, StoreError> {
+        let Some(tree) = opened.tree() else {
+            return Ok(Self::image(opened.image(), opened.frames()));
+        };
+        let source = opened.store().blob(BlobIndex(0))?;
+        Ok(match opened.format() {
+            Format::Directory => Self::directory(tree, source),
+            _ => Self::tar(tree, source),
+        })
     }
 
-    /// A directory of this machine. The root's time is dropped, as nydus does; content is stored
-    /// directory by directory.
+    /// The tree of a tar whose plain bytes are in `source`. Content is stored in the order of the
+    /// tar.
     #[must_use]
-    pub fn directory(directory: &'a DirectoryImage) -> Self {
-        let mut tree = directory.image.tree().clone();
+    pub fn tar(image: &TreeImage, source: &'a dyn ReadAt) -> Self {
+        Self::plain(image.tree().clone(), source, DataOrder::Source)
+    }
+
+    /// The tree of a directory whose files' bytes are in `source`. The root's time is dropped, as
+    /// nydus does; content is stored directory by directory.
+    #[must_use]
+    pub fn directory(image: &TreeImage, source: &'a dyn ReadAt) -> Self {
+        let mut tree = image.tree().clone();
         tree.inode_mut(Tree::<Spans>::ROOT).metadata.mtime = Timestamp::EPOCH;
-        Self::plain(tree, &directory.source, DataOrder::Directories)
+        Self::plain(tree, source, DataOrder::Directories)
     }
 
     /// Any image, whose content comes verified out of `frames`; it is stored directory by
     /// directory.
     #[must_use]
-    pub fn image(image: &'a dyn Image, frames: &'a mut dyn FrameSource) -> Self {
+    pub fn image(image: &'a dyn Image, frames: impl FrameSource + 'a) -> Self {
+        let frames = Box::new(frames);
         Self {
             tree: SeekableTree::Image { image, frames },
             limits: Limits::default(),
@@ -131,7 +149,7 @@ impl<'a> Seekable<'a> {
 
 impl fmt::Debug for Seekable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.tree {
+        f.write_str(match &self.tree {
             SeekableTree::Plain { .. } => "Seekable(Plain)",
             SeekableTree::Image { .. } => "Seekable(Image)",
         })

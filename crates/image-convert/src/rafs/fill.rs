@@ -54,12 +54,12 @@ pub(super) fn fill<'k, W: Write>(
                 chunker.file(size, &mut content, path)
             })?
         }
-        SeekableTree::Image { image, frames } => {
+        SeekableTree::Image { image, mut frames } => {
             let mut tree = copy_tree(image, &seekable.limits)?;
             settle_losses(&mut tree, options.lossy, report)?;
             let files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
             store(tree, &files, &mut chunker, |chunker, size, &ino, path| {
-                let mut content = ImageContent::new(image, frames, ino, path);
+                let mut content = ImageContent::new(image, &mut *frames, ino, path);
                 chunker.file(size, &mut content, path)
             })?
         }

@@ -243,26 +243,26 @@ fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
 }
 
 impl Made<'_> {
-    fn set_owner(self, attributes: &Attributes) -> io::Result<()> {
+    fn set_owner(self, attributes: &Attributes) -> Result<(), Errno> {
         let owner = Some(Uid::from_raw(attributes.uid));
         let group = Some(Gid::from_raw(attributes.gid));
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::fchown(fd, owner, group)?,
+        match self {
+            Self::Open(fd) => rustix::fs::fchown(fd, owner, group),
             Self::Named { directory, name } => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::chownat(directory, name, owner, group, flags)?;
+                rustix::fs::chownat(directory, name, owner, group, flags)
             }
-        })
+        }
     }
 
-    fn set_mode(self, mode: u16) -> io::Result<()> {
+    fn set_mode(self, mode: u16) -> Result<(), Errno> {
         let mode = Mode::from_raw_mode(mode.into());
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::fchmod(fd, mode)?,
+        match self {
+            Self::Open(fd) => rustix::fs::fchmod(fd, mode),
             Self::Named { directory, name } => {
-                rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;
+                rustix::fs::chmodat(directory, name, mode, AtFlags::empty())
             }
-        })
+        }
     }
 
     fn set_xattr(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
@@ -280,7 +280,7 @@ impl Made<'_> {
         }
     }
 
-    fn set_time(self, mtime: Timestamp) -> io::Result<()> {
+    fn set_time(self, mtime: Timestamp) -> Result<(), Errno> {
         let time = Timespec {
             tv_sec: mtime.seconds,
             tv_nsec: mtime.nanoseconds.into(),
@@ -289,11 +289,11 @@ impl Made<'_> {
             last_access: time,
             last_modification: time,
         };
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::futimens(fd, &times)?,
+        match self {
+            Self::Open(fd) => rustix::fs::futimens(fd, &times),
             Self::Named { directory, name } => {
-                rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+                rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)
             }
-        })
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A stream as frames of equal plain length, compressed in parallel.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::mem;
 
 use frame_codec::{CodecError, Compression, Encoder};
@@ -18,32 +18,59 @@ struct Piece {
 
 type Job = Result<Piece, CodecError>;
 
+/// Bytes gathered before they are written.
+const BUFFER_LEN: usize = 256 << 10;
+
 /// Lets `body` write a stream, which goes to `out` compressed: a gzip member or zstd frame for
-/// every mebibyte, one empty one for an empty stream. The bytes do not depend on `threads`.
-pub(crate) fn compress<T>(
+/// every mebibyte, one empty one for an empty stream. The bytes do not depend on `threads`. Returns
+/// how many bytes `out` got.
+pub(super) fn compress(
     out: &mut dyn Write,
     compression: Compression,
     threads: usize,
-    body: impl FnOnce(&mut dyn Write) -> Result<T, ConvertError>,
-) -> Result<T, ConvertError> {
+    body: impl FnOnce(&mut dyn Write) -> Result<(), ConvertError>,
+) -> Result<u64, ConvertError> {
+    let mut out = Counted { out, len: 0 };
     if compression == Compression::None {
-        return body(out);
+        let mut buffered = BufWriter::with_capacity(BUFFER_LEN, &mut out);
+        body(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        return Ok(out.len);
     }
-    let workers = (0..threads.max(1))
+    let threads = threads.max(1);
+    let workers = (0..threads)
         .map(|_| Encoder::new(compression).map(worker))
         .collect::<Result<Vec<_>, _>>()?;
     pipeline::run(workers, 2 * threads + 2, |stage| {
         let mut frames = Frames {
-            out,
+            out: &mut out,
             stage,
             plain: Vec::with_capacity(FRAME_LEN),
             spare: Vec::new(),
             begun: false,
         };
-        let value = body(&mut frames)?;
-        frames.finish().map_err(ConvertError::Write)?;
-        Ok(value)
-    })
+        body(&mut frames)?;
+        Ok::<_, ConvertError>(frames.finish()?)
+    })?;
+    Ok(out.len)
+}
+
+struct Counted<'a> {
+    out: &'a mut dyn Write,
+    len: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(buf)?;
+        self.len += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 fn worker(mut encoder: Encoder) -> impl FnMut(Piece) -> Job + Send {

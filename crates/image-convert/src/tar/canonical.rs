@@ -1,0 +1,165 @@
+//! A tar out of an image.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+
+use image_model::walk::{InoSet, Walk, WalkEntry};
+use image_model::{FileKind, Image, ImagePath, Ino, Node, Progress};
+use tar_stream::TarWriter;
+use verify::{ExtentBytes, FrameSource, read_extent};
+
+use super::TarOptions;
+use super::compress::compress;
+use crate::ConvertError;
+use crate::report::{Loss, LossKind, Report};
+use crate::tree::{inode, several_names};
+
+/// Zeros to write for holes.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// Writes `image`, whose content comes verified out of `content`, to `out` as a tar.
+///
+/// The bytes depend on the image alone: the root comes first, as `./`, then everything else, each
+/// directory before what it holds, siblings in the order of their names. The first name of an inode
+/// has its content, further ones are hard links to it. Headers are those of
+/// [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as zeros. Sockets, which
+/// tars do not have, are refused, or left out if losses are allowed.
+///
+/// # Errors
+/// [`ConvertError`]; `out` has got a part of the tar then.
+pub fn to_tar(
+    image: &dyn Image,
+    content: &mut dyn FrameSource,
+    out: &mut dyn Write,
+    options: &TarOptions,
+    progress: &mut dyn Progress,
+) -> Result<Report, ConvertError> {
+    options.check()?;
+    let several = several_names(image, &options.limits)?;
+    let mut report = Report::default();
+    report.bytes_out = compress(out, options.compression, options.threads, |out| {
+        let mut members = Members {
+            image,
+            content,
+            options,
+            progress,
+            several,
+            first_names: HashMap::new(),
+            writer: TarWriter::new(out),
+            report: &mut report,
+        };
+        let mut walk = Walk::new(image, &options.limits);
+        while let Some(entry) = walk.next_entry() {
+            members.append(&entry?)?;
+        }
+        members.writer.finish()?;
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+struct Members<'a> {
+    image: &'a dyn Image,
+    content: &'a mut dyn FrameSource,
+    options: &'a TarOptions,
+    progress: &'a mut dyn Progress,
+    several: InoSet,
+    /// The first name of inodes with several.
+    first_names: HashMap<Ino, ImagePath>,
+    writer: TarWriter<&'a mut dyn Write>,
+    report: &'a mut Report,
+}
+
+impl Members<'_> {
+    fn append(&mut self, entry: &WalkEntry<'_>) -> Result<(), ConvertError> {
+        let (path, ino) = (entry.path, entry.ino);
+        self.progress.advance(self.report.content_bytes, None)?;
+        let first_name = self.first_names.get(&ino);
+        if entry.attributes.kind == FileKind::Socket {
+            if first_name.is_none() {
+                let (path, what) = (path.clone(), LossKind::Socket);
+                let loss = Loss { path, what };
+                self.report.lose(loss, self.options.lossy, "tar")?;
+            }
+        } else {
+            let (metadata, node) = inode(self.image, path, ino)?;
+            if let Some(first_name) = first_name {
+                self.writer.append_link(path, &metadata, first_name)?;
+                return Ok(());
+            }
+            self.report.inodes += 1;
+            self.check_len(path, node.size())?;
+            self.writer.append(path, &metadata, &node)?;
+            if let Node::File { size, .. } = node {
+                self.append_content(path, ino, size)?;
+            }
+        }
+        if self.several.contains(ino) {
+            self.first_names.entry(ino).or_insert_with(|| path.clone());
+        }
+        Ok(())
+    }
+
+    fn check_len(&self, path: &ImagePath, size: u64) -> Result<(), ConvertError> {
+        let limit = self.options.limits.max_layer_len;
+        if self.writer.position().saturating_add(size) > limit {
+            let path = path.clone();
+            return Err(ConvertError::TarTooLong { path, limit });
+        }
+        Ok(())
+    }
+
+    fn append_content(
+        &mut self,
+        path: &ImagePath,
+        ino: Ino,
+        size: u64,
+    ) -> Result<(), ConvertError> {
+        let mut result = Ok(());
+        let mut end = 0;
+        self.image
+            .extents(ino, 0..size, &mut |extent| {
+                end = extent.file_offset + extent.len;
+                result = read_extent(self.content, &extent)
+                    .map_err(|source| ConvertError::Content {
+                        path: path.clone(),
+                        offset: extent.file_offset,
+                        source,
+                    })
+                    .and_then(|bytes| Ok(write(&mut self.writer, bytes)?))
+                    .and_then(|()| {
+                        self.report.content_bytes += extent.len;
+                        Ok(self.progress.advance(self.report.content_bytes, None)?)
+                    });
+                match result {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            })
+            .map_err(|source| ConvertError::Image {
+                path: path.clone(),
+                source,
+            })?;
+        result?;
+        if end < size {
+            let path = path.clone();
+            return Err(ConvertError::ShortContent { path, end });
+        }
+        Ok(())
+    }
+}
+
+fn write(out: &mut impl Write, bytes: ExtentBytes<'_>) -> std::io::Result<()> {
+    match bytes {
+        ExtentBytes::Data(data) => out.write_all(data),
+        ExtentBytes::Zeros(mut left) => {
+            while left > 0 {
+                let now = left.min(ZEROS.len() as u64);
+                out.write_all(&ZEROS[..now as usize])?;
+                left -= now;
+            }
+            Ok(())
+        }
+    }
+}
