@@ -1,6 +1,8 @@
 //! Images made by hand, with their blobs in memory.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub(crate) mod tar;
+
 use std::sync::Arc;
 
 use blob_io::ReadAt;

@@ -1,0 +1,478 @@
+//! Opening images by content: goldens of nydus-image, layers, directories, and what is none.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::tar;
+use frame_codec::{Compression as Codec, Encoder};
+use image_model::{Blame, Fault, FileKind, Limits};
+use image_read::{
+    BlobStore, Follow, Format, LayerImageError, OpenError, OpenImage, OpenOptions, ReadError,
+    ResolveError, StoreError, open,
+};
+use tar_stream::Compression;
+use verify::{Profile, tree_digest};
+
+const A4: &str = "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
+const ODD: &str = "tree1:378fadebc85cdeec9d3aaf908a899987df9b8af7786a747db53746b0c6b0d3f5";
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/goldens")
+        .join(name)
+}
+
+fn blob_of(name: &str) -> PathBuf {
+    let mut blobs = fs::read_dir(golden(name).join("blobs")).unwrap();
+    blobs.next().unwrap().unwrap().path()
+}
+
+fn open_default(path: &Path) -> Result<OpenImage, OpenError> {
+    open(path, &OpenOptions::default())
+}
+
+fn digest(image: &OpenImage) -> String {
+    let digest = tree_digest(
+        image.image(),
+        &mut image.frames(),
+        Profile::Default,
+        &mut (),
+    );
+    digest.unwrap().to_string()
+}
+
+#[test]
+fn goldens_of_nydus_hold_the_trees_they_were_made_of() {
+    let cases = [
+        ("a4-v6-none-sha256", A4),
+        #[cfg(all(feature = "lz4", feature = "blake3"))]
+        ("a4-v6-lz4_block-blake3", A4),
+        #[cfg(feature = "zstd")]
+        ("a4-v6-zstd-sha256", A4),
+        #[cfg(feature = "zstd")]
+        ("a4-v6-zstd-sha256-toc", A4),
+        #[cfg(feature = "zstd")]
+        ("odd-v6-zstd-sha256-4k", ODD),
+    ];
+    for (name, expected) in cases {
+        let image = open_default(&golden(name).join("image.boot")).unwrap();
+        assert_eq!(image.format(), Format::RafsV6);
+        assert_eq!(digest(&image), expected, "{name}");
+        assert!(image.bootstrap().is_some() && image.tree().is_none());
+    }
+}
+
+#[test]
+fn a_blob_with_its_bootstrap_is_an_image() {
+    let cases = [
+        "a4-v6-none-sha256-inline",
+        #[cfg(feature = "zstd")]
+        "a4-v6-zstd-sha256-inline-toc",
+    ];
+    for name in cases {
+        let path = blob_of(name);
+        let image = open_default(&path).unwrap();
+        assert_eq!(image.format(), Format::RafsBlob);
+        assert_eq!(digest(&image), A4, "{name}");
+        // The bootstrap cannot know what the blob is called.
+        let [blob] = image.image().blobs() else {
+            panic!("one blob")
+        };
+        assert_eq!(
+            blob.id.as_str(),
+            path.file_name().unwrap().to_str().unwrap()
+        );
+    }
+}
+
+#[test]
+fn blobs_are_found_where_the_options_say() {
+    let name = "a4-v6-none-sha256";
+    let directory = tempfile::tempdir().unwrap();
+    let boot = directory.path().join("x");
+    fs::copy(golden(name).join("image.boot"), &boot).unwrap();
+    let blob = blob_of(name);
+    let id = blob.file_name().unwrap();
+
+    // Opening and listing need no blob.
+    let image = open_default(&boot).unwrap();
+    assert!(image.resolve(b"/f", Follow::All).is_ok());
+    let error = image.read(b"/f", 100).unwrap_err();
+    let ReadError::Store(StoreError::Open {
+        id: found, path, ..
+    }) = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(found.as_str(), id.to_str().unwrap());
+    assert_eq!(path, &directory.path().join("blobs").join(id));
+    assert_eq!(error.fault(), Fault::Io);
+    // An empty file needs none either.
+    assert_eq!(image.read(b"/e", 0).unwrap(), b"");
+
+    let options = OpenOptions {
+        blobs: Some(golden(name).join("blobs")),
+        ..OpenOptions::default()
+    };
+    assert_eq!(
+        open(&boot, &options).unwrap().read(b"/f", 100).unwrap(),
+        b"hello"
+    );
+    // Beside the bootstrap itself.
+    fs::copy(&blob, directory.path().join(id)).unwrap();
+    assert_eq!(
+        open_default(&boot).unwrap().read(b"/f", 100).unwrap(),
+        b"hello"
+    );
+}
+
+#[test]
+fn reads_cost_the_frames_that_they_need() {
+    let image = open_default(&golden("a4-v6-none-sha256").join("image.boot")).unwrap();
+    assert_eq!(image.stats().requests, 0);
+    assert!(image.metadata_stats().bytes >= 20_480);
+    let z = image.resolve(b"z", Follow::All).unwrap();
+    let mut content = Vec::new();
+    image.read_range(z, 9_990..20_000, &mut content).unwrap();
+    assert_eq!(content, b"A".repeat(10));
+    let stats = image.stats();
+    assert_eq!((stats.requests, stats.bytes), (1, 10_000));
+}
+
+#[test]
+fn links_lead_to_files() {
+    let image = open_default(&golden("a4-v6-none-sha256").join("image.boot")).unwrap();
+    assert_eq!(image.read(b"/d/l", 5).unwrap(), b"hello");
+    assert!(matches!(
+        image.read(b"/d/l", 4),
+        Err(ReadError::TooLong {
+            size: 5,
+            limit: 4,
+            ..
+        })
+    ));
+    let link = image.resolve(b"/d/l", Follow::Parents).unwrap();
+    assert_eq!(
+        image.image().attributes(link).unwrap().kind,
+        FileKind::Symlink
+    );
+    let error = image.read(b"/d/m", 5).unwrap_err();
+    assert!(
+        matches!(&error, ReadError::Resolve(ResolveError::NotFound { path }) if path.as_bytes() == b"d/m"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn damage_is_found_unless_it_is_not_looked_for() {
+    let name = "a4-v6-none-sha256";
+    let directory = tempfile::tempdir().unwrap();
+    let blob = blob_of(name);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[1] ^= 0x20;
+    fs::write(directory.path().join(blob.file_name().unwrap()), bytes).unwrap();
+    let options = OpenOptions {
+        blobs: Some(directory.path().into()),
+        ..OpenOptions::default()
+    };
+    let image = open(&golden(name).join("image.boot"), &options).unwrap();
+    let f = image.resolve(b"f", Follow::All).unwrap();
+    let mut content = Vec::new();
+    let error = image.read_range(f, 0..1, &mut content).unwrap_err();
+    assert_eq!((error.fault(), &content[..]), (Fault::Corrupt, &b""[..]));
+    image
+        .read_range_unverified(f, 0..u64::MAX, &mut content)
+        .unwrap();
+    assert_eq!(content, b"hEllo");
+    // The other file is whole.
+    assert_eq!(image.read(b"z", 10_000).unwrap().len(), 10_000);
+}
+
+#[test]
+fn layers_are_found_whatever_their_compression() {
+    let directory = tempfile::tempdir().unwrap();
+    let tar = tar::vector();
+    let mut cases = vec![(tar.clone(), Compression::None)];
+    for (codec, compression) in [
+        #[cfg(feature = "gzip")]
+        (Codec::Gzip { level: 6 }, Compression::Gzip),
+        #[cfg(feature = "zstd")]
+        (Codec::Zstd { level: 3 }, Compression::Zstd),
+    ] {
+        let mut layer = Vec::new();
+        Encoder::new(codec)
+            .unwrap()
+            .encode_frame(&tar, &mut layer)
+            .unwrap();
+        cases.push((layer, compression));
+    }
+    for (layer, compression) in cases {
+        let path = directory.path().join("misleading.boot");
+        fs::write(&path, layer).unwrap();
+        let options = OpenOptions {
+            spool_directory: Some(directory.path().into()),
+            ..OpenOptions::default()
+        };
+        let image = open(&path, &options).unwrap();
+        assert_eq!(image.format(), Format::Tar(compression));
+        assert_eq!(digest(&image), A4);
+        assert!(image.tree().is_some());
+        drop(image);
+        assert_eq!(
+            fs::read_dir(&directory).unwrap().count(),
+            1,
+            "nothing is left behind"
+        );
+    }
+}
+
+#[test]
+fn a_plain_tar_is_indexed_without_its_payloads() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer.tar");
+    let mut tar = tar::Builder::new();
+    for i in 0..20 {
+        tar.file(&format!("f{i}"), &vec![i; 1_000_000]);
+    }
+    fs::write(&path, tar.finish()).unwrap();
+    let image = open_default(&path).unwrap();
+    assert!(
+        image.metadata_stats().bytes < 1_000_000,
+        "{:?}",
+        image.metadata_stats()
+    );
+    let f = image.resolve(b"f7", Follow::All).unwrap();
+    let mut content = Vec::new();
+    image
+        .read_range(f, 999_999..u64::MAX, &mut content)
+        .unwrap();
+    assert_eq!(content, [7]);
+    assert_eq!(image.stats().requests, 1);
+}
+
+#[test]
+fn a_cut_layer_is_named_with_its_offset() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.file("f", &[1; 2_000]);
+    let tar = tar.finish();
+    fs::write(&path, &tar[..1_500]).unwrap();
+    let error = open_default(&path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Layer(LayerImageError::Tar(tar_stream::TarError::Cut {
+                offset: 1_500,
+                ..
+            }))
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Corrupt);
+
+    #[cfg(feature = "gzip")]
+    {
+        let mut layer = Vec::new();
+        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+        encoder.encode_frame(&tar, &mut layer).unwrap();
+        layer.pop();
+        fs::write(&path, &layer).unwrap();
+        let error = open_default(&path).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::Cut { .. }))
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_bomb_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut layer = Vec::new();
+    let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+    encoder.encode_frame(&vec![0; 1 << 20], &mut layer).unwrap();
+    fs::write(&path, &layer).unwrap();
+    let limits = Limits {
+        max_layer_len: 1 << 19,
+        ..Limits::default()
+    };
+    let options = OpenOptions {
+        limits,
+        ..OpenOptions::default()
+    };
+    let error = open(&path, &options).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::TooLarge { limit })) if limit == 1 << 19
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Limit);
+}
+
+#[test]
+fn strict_and_lenient_reading_differ() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.directory("usr");
+    tar.symlink("bin", "usr");
+    tar.file("bin/sh", b"#!");
+    fs::write(&path, tar.finish()).unwrap();
+    let error = open_default(&path).unwrap_err();
+    let OpenError::Layer(LayerImageError::Entry {
+        offset, path: at, ..
+    }) = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((*offset, at.as_bytes()), (1024, &b"bin/sh"[..]));
+
+    let options = OpenOptions {
+        lenient: true,
+        ..OpenOptions::default()
+    };
+    let image = open(&path, &options).unwrap();
+    assert_eq!(image.read(b"usr/sh", 2).unwrap(), b"#!");
+}
+
+#[test]
+fn whiteouts_are_files_of_a_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.file("d/.wh.gone", b"");
+    fs::write(&path, tar.finish()).unwrap();
+    let image = open_default(&path).unwrap();
+    assert!(image.resolve(b"d/.wh.gone", Follow::Never).is_ok());
+}
+
+#[test]
+fn what_is_known_but_not_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let unsupported = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        match open_default(&path).unwrap_err() {
+            OpenError::Unsupported { found } => found,
+            error => panic!("{error:?}"),
+        }
+    };
+    let v5 = fs::read(golden("a4-v5-none-sha256").join("image.boot")).unwrap();
+    assert_eq!(unsupported(&v5), Format::RafsV5);
+
+    let mut erofs = fs::read(golden("a4-v6-none-sha256").join("image.boot")).unwrap();
+    erofs[1032..1036].fill(0);
+    assert_eq!(unsupported(&erofs), Format::Erofs);
+
+    let mut estargz = vec![0x1f, 0x8b, 8, 0, 0, 0];
+    estargz.extend(estargz_toc::footer::encode(3));
+    assert_eq!(unsupported(&estargz), Format::Estargz);
+
+    let chunked = [&[0x28, 0xb5, 0x2f, 0xfd][..], &[0; 60], b"GNUlInUx"].concat();
+    assert_eq!(unsupported(&chunked), Format::ZstdChunked);
+
+    for data in ["a4-v6-none-sha256", "a4-v6-zstd-sha256"] {
+        let error = open_default(&blob_of(data)).unwrap_err();
+        assert!(matches!(error, OpenError::NoBootstrap), "{error:?}");
+        assert_eq!(error.fault(), Fault::Misuse);
+    }
+    // It has a TOC, which lists no bootstrap.
+    let error = open_default(&blob_of("a4-v6-zstd-sha256-toc")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Blob(rafs_format::blob::BlobError::NoSection { .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_stargz_footer_does_not_hide_the_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let chunked = [&tar::vector()[..], b"GNUlInUx"].concat();
+    // Plain tars have no footer, whatever follows their end.
+    fs::write(&path, chunked).unwrap();
+    assert_eq!(
+        open_default(&path).unwrap().format(),
+        Format::Tar(Compression::None)
+    );
+
+    #[cfg(feature = "gzip")]
+    {
+        let mut layer = Vec::new();
+        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+        encoder.encode_frame(&tar::vector(), &mut layer).unwrap();
+        layer.extend(estargz_toc::footer::encode(3));
+        fs::write(&path, layer).unwrap();
+        let options = OpenOptions {
+            as_layer: true,
+            ..OpenOptions::default()
+        };
+        let image = open(&path, &options).unwrap();
+        assert_eq!(image.format(), Format::Estargz);
+        assert_eq!(digest(&image), A4);
+    }
+}
+
+#[test]
+fn nothing_known_is_said_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let script = b"#!/bin/sh\n".repeat(1_000);
+    fs::write(&path, &script).unwrap();
+    let error = open_default(&path).unwrap_err();
+    assert!(
+        matches!(&error, OpenError::Unknown { head } if **head == script[..16]),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Unsupported);
+
+    let error = open_default(&directory.path().join("missing")).unwrap_err();
+    assert!(matches!(&error, OpenError::Io { path, .. } if path.ends_with("missing")));
+}
+
+#[test]
+fn metadata_beyond_the_limit_are_not_read() {
+    let boot = golden("a4-v6-none-sha256").join("image.boot");
+    let limits = Limits {
+        max_metadata_len: 4096,
+        ..Limits::default()
+    };
+    let options = OpenOptions {
+        limits,
+        ..OpenOptions::default()
+    };
+    let error = open(&boot, &options).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Limit {
+                len: 20_480,
+                limit: 4096
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn images_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<OpenImage>();
+    shared::<BlobStore>();
+    shared::<OpenError>();
+    shared::<ReadError>();
+}

@@ -1,0 +1,242 @@
+//! Images over plain sources, and paths in them.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::tar;
+use image_model::name::NameError;
+use image_model::tree::{Span, Spans};
+use image_model::{
+    Blame, BlobId, Device, Extent, ExtentSource, Fault, FileKind, Image, Ino, Metadata, Name, Node,
+    Tree,
+};
+use image_read::{Follow, LayerImage, PIECE_LEN, ResolveError, TreeImage, resolve};
+use proptest::prelude::*;
+
+/// An image of one file, inode 1.
+fn one_file(size: u64, content: Spans) -> TreeImage {
+    let mut tree = Tree::new(Metadata::default());
+    let file = tree.add(Metadata::default(), Node::File { size, content });
+    tree.link(Tree::<Spans>::ROOT, Name::new(*b"f").unwrap(), file)
+        .unwrap();
+    TreeImage::new(tree, BlobId::new(b"source").unwrap(), u64::MAX)
+}
+
+fn extents(image: &TreeImage, range: Range<u64>) -> Vec<Extent> {
+    let mut list = Vec::new();
+    image
+        .extents(Ino(1), range, &mut |extent| {
+            list.push(extent);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    list
+}
+
+/// Runs of hole and data, as spans and size of a file; data lies 1,000 bytes apart in the source.
+fn sparse(runs: &[(u64, u64)]) -> (u64, Spans) {
+    let (mut at, mut source) = (0, 0);
+    let mut spans = Vec::new();
+    for &(hole, data) in runs {
+        at += hole;
+        spans.push(Span {
+            file_offset: at,
+            source_offset: source,
+            len: data,
+        });
+        at += data;
+        source += data + 1_000;
+    }
+    (at, Spans::sparse(spans).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn extents_cover_files_and_ranges_see_the_same(
+        runs in prop::collection::vec((0u64..3_000_000, 0u64..3_000_000), 0..6),
+        tail in 0u64..2_000_000,
+        start in 0u64..20_000_000,
+        len in 0u64..5_000_000,
+    ) {
+        let (end, spans) = sparse(&runs);
+        let size = end + tail;
+        let image = one_file(size, spans.clone());
+        let all = extents(&image, 0..u64::MAX);
+        let mut at = 0;
+        for extent in &all {
+            prop_assert_eq!(extent.file_offset, at);
+            prop_assert!(extent.len > 0);
+            at += extent.len;
+            let inside = spans.as_slice().iter().find(|s| {
+                s.file_offset <= extent.file_offset && at <= s.file_offset + s.len
+            });
+            match (extent.source, inside) {
+                (ExtentSource::Zeros, None) => {}
+                (ExtentSource::Chunk { frame, offset_in_frame: 0, .. }, Some(span)) => {
+                    prop_assert!(extent.len <= u64::from(PIECE_LEN));
+                    prop_assert_eq!(u64::from(frame.len), extent.len);
+                    let in_span = extent.file_offset - span.file_offset;
+                    prop_assert_eq!(frame.offset, span.source_offset + in_span);
+                }
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+        prop_assert_eq!(at, size);
+        let range = start..start + len;
+        let touched = |e: &&Extent| {
+            e.file_offset < range.end && range.start < e.file_offset + e.len && !range.is_empty()
+        };
+        let expected: Vec<_> = all.iter().filter(touched).copied().collect();
+        prop_assert_eq!(extents(&image, range.clone()), expected);
+    }
+}
+
+#[test]
+fn every_kind_of_member_is_in_the_image() {
+    let device = Device {
+        major: 8,
+        minor: 0x12345,
+    };
+    let mut members = tar::Builder::new();
+    members.node("char", &Node::CharDevice(device));
+    members.node("block", &Node::BlockDevice(device));
+    members.node("fifo", &Node::Fifo);
+    members.file("a/implied/f", b"1");
+    members.link("link", "a/implied/f");
+    let tar: Bytes = members.finish().into();
+    let image = LayerImage::open(Arc::new(tar), &Default::default())
+        .unwrap()
+        .image;
+    let attributes = |path: &str| {
+        let ino = resolve(&image, path.as_bytes(), Follow::Never).unwrap();
+        image.attributes(ino).unwrap()
+    };
+    assert_eq!(
+        (attributes("char").kind, attributes("char").device),
+        (FileKind::CharDevice, device)
+    );
+    assert_eq!(attributes("block").kind, FileKind::BlockDevice);
+    assert_eq!(attributes("fifo").kind, FileKind::Fifo);
+    assert_eq!((attributes("link").links, attributes("link").size), (2, 1));
+    let implied = attributes("a/implied");
+    assert_eq!(
+        (implied.mode, implied.mtime.seconds, implied.links),
+        (0o755, 0, 2)
+    );
+}
+
+/// Links that lead about.
+fn maze() -> TreeImage {
+    let mut members = tar::Builder::new();
+    members.directory("usr");
+    members.directory("usr/bin");
+    members.file("usr/bin/sh", b"#!");
+    members.symlink("bin", "usr/bin");
+    members.symlink("abs", "/usr/bin/sh");
+    members.symlink("usr/up", "../../../../bin/./sh");
+    members.symlink("loop", "loop");
+    members.symlink("dangling", "usr/nothing");
+    members.symlink("bad", &format!("usr/{}", "x".repeat(256)));
+    let mut name = "sh".to_owned();
+    for i in 0..41 {
+        members.symlink(&format!("usr/bin/chain{i}"), &name);
+        name = format!("chain{i}");
+    }
+    let tar: Bytes = members.finish().into();
+    LayerImage::open(Arc::new(tar), &Default::default())
+        .unwrap()
+        .image
+}
+
+#[test]
+fn links_are_followed_inside_the_root() {
+    let image = maze();
+    let sh = resolve(&image, b"usr/bin/sh", Follow::Never).unwrap();
+    for path in [
+        "bin/sh",
+        "/bin/sh",
+        "abs",
+        "usr/up",
+        "bin/../bin/sh",
+        "../../bin//sh",
+        "./bin/./sh",
+        "usr/bin/chain39",
+    ] {
+        assert_eq!(
+            resolve(&image, path.as_bytes(), Follow::All).unwrap(),
+            sh,
+            "{path}"
+        );
+    }
+    // `..` of what a link leads to, not of where the link is.
+    let usr = resolve(&image, b"usr", Follow::Never).unwrap();
+    assert_eq!(resolve(&image, b"bin/..", Follow::All).unwrap(), usr);
+    assert_eq!(
+        resolve(&image, b"bin/..", Follow::Never).unwrap(),
+        image.root()
+    );
+    assert_eq!(resolve(&image, b"", Follow::All).unwrap(), image.root());
+    assert_eq!(
+        resolve(&image, b"/../..", Follow::All).unwrap(),
+        image.root()
+    );
+
+    let kind = |path: &[u8], follow| {
+        let ino = resolve(&image, path, follow).unwrap();
+        image.attributes(ino).unwrap().kind
+    };
+    assert_eq!(kind(b"bin", Follow::All), FileKind::Directory);
+    assert_eq!(kind(b"bin", Follow::Parents), FileKind::Symlink);
+    assert_eq!(kind(b"bin", Follow::Never), FileKind::Symlink);
+    assert_eq!(kind(b"bin/sh", Follow::Parents), FileKind::File);
+    assert_eq!(kind(b"dangling", Follow::Parents), FileKind::Symlink);
+}
+
+#[test]
+fn where_a_way_ends_is_told() {
+    let image = maze();
+    let error = |path: &[u8], follow| resolve(&image, path, follow).unwrap_err();
+
+    let not_found = error(b"dangling", Follow::All);
+    assert!(
+        matches!(&not_found, ResolveError::NotFound { path } if path.as_bytes() == b"usr/nothing"),
+        "{not_found:?}"
+    );
+    assert_eq!(not_found.fault(), Fault::Misuse);
+    for (path, follow, at, expected) in [
+        (
+            &b"abs/x"[..],
+            Follow::All,
+            &b"usr/bin/sh"[..],
+            FileKind::File,
+        ),
+        (b"bin/sh", Follow::Never, b"bin", FileKind::Symlink),
+    ] {
+        let error = error(path, follow);
+        assert!(
+            matches!(&error, ResolveError::NotADirectory { path, kind } if path.as_bytes() == at && *kind == expected),
+            "{error:?}"
+        );
+    }
+    for path in [&b"loop"[..], b"usr/bin/chain40"] {
+        let error = error(path, Follow::All);
+        assert!(
+            matches!(&error, ResolveError::TooManyLinks { .. }),
+            "{error:?}"
+        );
+        assert_eq!(error.fault(), Fault::Limit);
+    }
+    assert!(matches!(error(b"a\0b", Follow::All), ResolveError::Path(_)));
+    let target = error(b"bad", Follow::All);
+    assert!(
+        matches!(&target, ResolveError::Target { path, source: NameError::TooLong { len: 256 } } if path.as_bytes() == b"usr"),
+        "{target:?}"
+    );
+    assert_eq!(target.fault(), Fault::Corrupt);
+}
