@@ -282,6 +282,26 @@ fn limits_are_kept() {
         Err(too_many("c"))
     );
     assert_eq!(over("f a", "f b/c", limits(3, 9)), Err(too_many("")));
+    let short = LayerOptions {
+        limits: Limits {
+            max_metadata_len: 10,
+            ..Limits::default()
+        },
+        ..strict()
+    };
+    let too_much = |at: &str| {
+        Err(LayerError::TooMuchMetadata {
+            path: path(at),
+            limit: 10,
+        })
+    };
+    assert!(build("f 12345, f 67890", 1, short.clone()).is_ok());
+    assert_eq!(
+        build("f 12345, f 678901", 1, short.clone()),
+        too_much("678901")
+    );
+    assert_eq!(build("l a -> 1234567890", 1, short.clone()), too_much("a"));
+    assert_eq!(build("h a -> 1234567890", 1, short), too_much("a"));
     let too_deep = LayerError::TooDeep {
         path: path("a/b/c"),
         limit: 2,
@@ -505,4 +525,18 @@ fn lenient_layers_have_bounds_too() {
         kind: FileKind::Symlink,
     };
     assert_eq!(error, expected);
+}
+
+#[test]
+fn deep_layers_go_over_deep_layers() {
+    // Many levels with a sibling directory and an open link each, over themselves.
+    let mut entries = String::new();
+    let mut at = String::new();
+    for _ in 0..200 {
+        at.push_str("d/");
+        entries += &format!("d {at}, d {at}s, h {at}l -> x,");
+    }
+    entries.push_str("f x");
+    let names = over(&entries, &entries, strict()).unwrap();
+    assert_eq!(names.matches("=/d").count(), 200);
 }

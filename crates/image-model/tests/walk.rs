@@ -148,6 +148,13 @@ fn hard_link_groups_have_their_least_path_as_bytes() {
     assert_eq!(all.group(Ino(9)), Some(&path(".wh.x")));
     assert_eq!(all.group(Ino(8)), None);
     assert_eq!(all.len(), 3);
+    let short = Limits {
+        max_metadata_len: 9,
+        ..Limits::default()
+    };
+    let error = HardLinks::collect(&image, &short, &|_| false).unwrap_err();
+    let text = "/a/y: the paths of hard links have more than 9 bytes";
+    assert_eq!(error.to_string(), text);
     let hidden = |name: image_model::NameRef<'_>| name.as_bytes().starts_with(b".wh.");
     let shown = HardLinks::collect(&image, &limits, &hidden).unwrap();
     assert_eq!(shown.group(Ino(9)), None);

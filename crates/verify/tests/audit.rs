@@ -80,7 +80,7 @@ fn wrong_attributes_are_told() {
         (
             "a",
             |a| a.links = 1,
-            "Corrupt: /d/c: has link count 1, but 2 links",
+            "Corrupt: /a: has link count 1, but 2 links",
         ),
         (
             "a",
@@ -130,7 +130,7 @@ fn contradictions_of_directories_are_told() {
         "Corrupt: /d/b: called a file in its directory, but is a symlink",
         "Corrupt: /d/b: inode 4 in its directory, but inode 3 by its name",
         "Corrupt: /l: called a file in its directory, but is a symlink",
-        "Corrupt: /l: has link count 1, but 2 links",
+        "Corrupt: /d/b: has link count 1, but 2 links",
     ];
     assert_eq!(texts(&image, &mut store), expected);
     let (mut image, mut store) = sound();

@@ -24,6 +24,8 @@ pub struct LayerBuilder<C> {
     layer: Layer<C>,
     /// Whether inodes were replaced, and are in the table without a name.
     replaced: bool,
+    /// Bytes of names, targets and attributes so far.
+    metadata_len: u64,
 }
 
 impl<C> LayerBuilder<C> {
@@ -38,6 +40,7 @@ impl<C> LayerBuilder<C> {
                 links: BTreeMap::new(),
             },
             replaced: false,
+            metadata_len: 0,
         }
     }
 
@@ -54,6 +57,12 @@ impl<C> LayerBuilder<C> {
         node: Node<C>,
     ) -> Result<(), LayerError> {
         let kind = node.kind();
+        let attributes = metadata.xattrs.iter();
+        let attributes_len: usize = attributes.map(|x| x.name.len() + x.value.len()).sum();
+        self.charge(path, attributes_len)?;
+        if let Node::Symlink(target) = &node {
+            self.charge(path, target.len())?;
+        }
         let mut components = path.components();
         let Some(name) = components.next_back() else {
             return match kind {
@@ -65,6 +74,7 @@ impl<C> LayerBuilder<C> {
             };
         };
         self.check_whiteout(path, name, kind)?;
+        self.charge(path, name.as_bytes().len())?;
         let directory = self.directory(path, components)?;
         match self.layer.tree.lookup(directory, name) {
             Some(old) if kind == FileKind::Directory && self.is_directory(old) => {
@@ -94,6 +104,7 @@ impl<C> LayerBuilder<C> {
             return Err(LayerError::RootNotDirectory { kind });
         };
         self.check_whiteout(path, name, FileKind::File)?;
+        self.charge(path, name.as_bytes().len())?;
         let below = target.as_bytes().strip_prefix(path.as_bytes());
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
             return Err(LayerError::LinkLoop {
@@ -112,6 +123,7 @@ impl<C> LayerBuilder<C> {
         let inode = match known {
             Some(inode) => inode,
             None => {
+                self.charge(path, target.as_bytes().len())?;
                 let placeholder = self.create(path, Metadata::default(), Node::Fifo)?;
                 self.layer.links.insert(placeholder, target.clone());
                 placeholder
@@ -239,6 +251,16 @@ impl<C> LayerBuilder<C> {
     fn describe(&mut self, directory: InodeId, metadata: Metadata) {
         self.layer.tree.inode_mut(directory).metadata = metadata;
         self.layer.implied.remove(&directory);
+    }
+
+    fn charge(&mut self, path: &ImagePath, len: usize) -> Result<(), LayerError> {
+        let limit = self.layer.options.limits.max_metadata_len;
+        self.metadata_len = self.metadata_len.saturating_add(len as u64);
+        if self.metadata_len > limit {
+            let path = path.clone();
+            return Err(LayerError::TooMuchMetadata { path, limit });
+        }
+        Ok(())
     }
 
     fn create(

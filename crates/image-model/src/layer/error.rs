@@ -82,6 +82,14 @@ pub enum LayerError {
         /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
+    /// Names, targets and attributes are too long together.
+    #[error("{path}: more than {limit} bytes of names, targets and attributes")]
+    TooMuchMetadata {
+        /// The entry that is too much.
+        path: ImagePath,
+        /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
+        limit: u64,
+    },
     /// Directories nested too deep.
     #[error("{path}: directories are nested more than {limit} deep")]
     TooDeep {
@@ -102,6 +110,7 @@ impl Blame for LayerError {
                 ..
             }
             | Self::TooManyInodes { .. }
+            | Self::TooMuchMetadata { .. }
             | Self::TooDeep { .. } => Fault::Limit,
             Self::RootNotDirectory { .. }
             | Self::EmptyWhiteout { .. }

@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::limits::Limits;
 use crate::path::ImagePath;
-use crate::tree::{InodeId, Tree};
+use crate::tree::{Directory, InodeId, Tree};
 
 pub use builder::LayerBuilder;
 pub use error::LayerError;
@@ -79,7 +79,8 @@ pub struct LayerOptions {
     /// link lands where the link leads, inside the root (at most 40 links are followed). What
     /// containerd refuses too, an entry below any other kind of file, stays refused.
     pub lenient: bool,
-    /// Bounds on inodes and depth.
+    /// Bounds on inodes, depth, and the length of names, targets and attributes together
+    /// ([`Limits::max_metadata_len`]).
     pub limits: Limits,
 }
 
@@ -112,17 +113,26 @@ impl<C> Layer<C> {
 
 /// The first path of `inode` in a walk, for error messages.
 fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
-    let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
-    while let Some((path, at)) = pending.pop() {
-        if at == inode {
-            return path;
-        }
-        let entries = tree.directory(at).into_iter().flat_map(|d| d.iter().rev());
-        for (name, &child) in entries {
-            if child == inode || tree.directory(child).is_some() {
-                pending.push((path.join(name.as_ref()), child));
+    let mut path = ImagePath::root();
+    let mut levels: Vec<_> = tree
+        .directory(InodeId::ROOT)
+        .into_iter()
+        .map(Directory::iter)
+        .collect();
+    while let Some(level) = levels.last_mut() {
+        if let Some((name, &child)) = level.next() {
+            path.push(name.as_ref());
+            if child == inode {
+                return path;
             }
+            match tree.directory(child) {
+                Some(directory) => levels.push(directory.iter()),
+                None => drop(path.pop()),
+            }
+        } else {
+            levels.pop();
+            path.pop();
         }
     }
-    ImagePath::root()
+    path
 }

@@ -1,11 +1,11 @@
 //! Laying a layer over the tree of the layers below it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, btree_map};
 use std::ops::Bound;
 
 use super::route::{find, make_way};
 use super::{Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of};
-use crate::name::NameRef;
+use crate::name::Name;
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
 
@@ -70,64 +70,53 @@ struct Upper {
     targets: BTreeMap<InodeId, InodeId>,
 }
 
-/// A directory of the layer whose entries are to be put into a directory of the tree.
-struct Pending {
-    path: ImagePath,
-    entries: Directory,
+/// A directory of the layer whose entries are put into a directory of the tree.
+struct Level {
+    entries: btree_map::IntoIter<Name, InodeId>,
     into: InodeId,
 }
 
 impl Upper {
     fn merge<C>(&self, tree: &mut Tree<C>) -> Result<(), LayerError> {
-        let mut pending = Vec::new();
-        let root = self.join(tree, self.root, InodeId::ROOT, ImagePath::root());
-        pending.push(root);
-        while let Some(Pending {
-            path,
-            entries,
-            into,
-        }) = pending.pop()
-        {
-            self.hide(tree, &entries, into);
-            for (name, inode) in entries {
-                if Whiteout::of(name.as_bytes()).is_some() {
-                    continue;
-                }
-                if tree.directory(inode).is_none() {
-                    let inode = self.bound(inode);
-                    link(tree, into, name.as_ref(), inode);
-                    continue;
-                }
-                let path = path.join(name.as_ref());
-                let old = tree.lookup(into, name.as_ref());
-                let onto = match old {
-                    Some(old) if tree.directory(old).is_some() => old,
-                    Some(old) if self.is_implied(inode) => self.follow(tree, &path, old)?,
-                    _ => {
-                        link(tree, into, name.as_ref(), inode);
-                        inode
-                    }
-                };
-                pending.push(self.join(tree, inode, onto, path));
+        let mut path = ImagePath::root();
+        let mut levels = vec![self.join(tree, self.root, InodeId::ROOT)];
+        while let Some(Level { entries, into }) = levels.last_mut() {
+            let into = *into;
+            let Some((name, inode)) = entries.next() else {
+                levels.pop();
+                path.pop();
+                continue;
+            };
+            if Whiteout::of(name.as_bytes()).is_some() {
+                continue;
             }
+            if tree.directory(inode).is_none() {
+                link(tree, into, name, self.bound(inode));
+                continue;
+            }
+            path.push(name.as_ref());
+            let onto = match tree.lookup(into, name.as_ref()) {
+                Some(old) if tree.directory(old).is_some() => old,
+                Some(old) if self.is_implied(inode) => self.follow(tree, &path, old)?,
+                _ => {
+                    link(tree, into, name, inode);
+                    inode
+                }
+            };
+            levels.push(self.join(tree, inode, onto));
         }
         Ok(())
     }
 
-    /// Gives `onto` the attributes of the layer's directory `upper`, and makes its entries pending.
-    fn join<C>(
-        &self,
-        tree: &mut Tree<C>,
-        upper: InodeId,
-        onto: InodeId,
-        path: ImagePath,
-    ) -> Pending {
+    /// Gives `onto` the attributes of the layer's directory `upper` and hides what that hides.
+    fn join<C>(&self, tree: &mut Tree<C>, upper: InodeId, onto: InodeId) -> Level {
         if upper != onto && !self.is_implied(upper) {
             tree.inode_mut(onto).metadata = std::mem::take(&mut tree.inode_mut(upper).metadata);
         }
-        Pending {
-            path,
-            entries: tree.take_entries(upper),
+        let entries = tree.take_entries(upper);
+        self.hide(tree, &entries, onto);
+        Level {
+            entries: entries.into_iter(),
             into: onto,
         }
     }
@@ -198,7 +187,7 @@ impl Upper {
     }
 }
 
-fn link<C>(tree: &mut Tree<C>, directory: InodeId, name: NameRef<'_>, inode: InodeId) {
-    let linked = tree.link(directory, name.to_name(), inode);
+fn link<C>(tree: &mut Tree<C>, directory: InodeId, name: Name, inode: InodeId) {
+    let linked = tree.link(directory, name, inode);
     linked.expect("only directories are merged into");
 }

@@ -33,6 +33,14 @@ pub enum WalkError {
         /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
+    /// The paths of hard links are too long together.
+    #[error("{path}: the paths of hard links have more than {limit} bytes")]
+    LinkPaths {
+        /// The link that is too much.
+        path: ImagePath,
+        /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
+        limit: u64,
+    },
     /// The names of a directory do not rise.
     #[error("{path}: the entry `{name}` is out of order, or there twice")]
     Order {
@@ -67,6 +75,7 @@ impl WalkError {
             Self::Image { path, .. }
             | Self::Depth { path, .. }
             | Self::Names { path, .. }
+            | Self::LinkPaths { path, .. }
             | Self::Order { path, .. }
             | Self::Loop { path, .. }
             | Self::SecondName { path, .. } => path,
@@ -78,7 +87,7 @@ impl Blame for WalkError {
     fn fault(&self) -> Fault {
         match self {
             Self::Image { source, .. } => source.fault(),
-            Self::Depth { .. } | Self::Names { .. } => Fault::Limit,
+            Self::Depth { .. } | Self::Names { .. } | Self::LinkPaths { .. } => Fault::Limit,
             Self::Order { .. } | Self::Loop { .. } | Self::SecondName { .. } => Fault::Corrupt,
         }
     }

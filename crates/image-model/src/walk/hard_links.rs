@@ -20,7 +20,7 @@ pub struct HardLinks {
 
 impl HardLinks {
     /// Walks `image` and collects its groups. Names that `hidden` accepts, and what lies below
-    /// them, do not count.
+    /// them, do not count. The paths together are bounded by [`Limits::max_metadata_len`].
     ///
     /// # Errors
     /// The first [`WalkError`].
@@ -35,14 +35,23 @@ impl HardLinks {
             if !seen.insert(ino) {
                 least.entry(ino).or_insert_with(ImagePath::root);
             }
+            Ok(())
         })?;
+        let limit = limits.max_metadata_len;
+        let mut len = 0;
         if !least.is_empty() {
             visit_names(image, limits, hidden, |ino, path| {
                 if let Some(known) = least.get_mut(&ino)
                     && (known.is_root() || path < known)
                 {
+                    len = len + path.as_bytes().len() as u64 - known.as_bytes().len() as u64;
+                    if len > limit {
+                        let path = path.clone();
+                        return Err(WalkError::LinkPaths { path, limit });
+                    }
                     known.clone_from(path);
                 }
+                Ok(())
             })?;
         }
         Ok(Self { least })
@@ -71,7 +80,7 @@ fn visit_names(
     image: &dyn Image,
     limits: &Limits,
     hidden: &dyn Fn(NameRef<'_>) -> bool,
-    mut visit: impl FnMut(Ino, &ImagePath),
+    mut visit: impl FnMut(Ino, &ImagePath) -> Result<(), WalkError>,
 ) -> Result<(), WalkError> {
     let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
@@ -79,7 +88,7 @@ fn visit_names(
         if entry.name().is_some_and(hidden) {
             walk.skip_children();
         } else if entry.attributes.kind != FileKind::Directory {
-            visit(entry.ino, entry.path);
+            visit(entry.ino, entry.path)?;
         }
     }
     Ok(())

@@ -28,7 +28,6 @@ pub(super) struct Audit<'a> {
 }
 
 struct Linked {
-    path: ImagePath,
     names: u64,
     links: u32,
 }
@@ -132,7 +131,6 @@ impl<'a> Audit<'a> {
         let links = entry.attributes.links;
         if !first || links != 1 {
             let linked = self.linked.entry(entry.ino).or_insert_with(|| Linked {
-                path: entry.path.clone(),
                 names: u64::from(!first),
                 links,
             });
@@ -141,12 +139,20 @@ impl<'a> Audit<'a> {
         first
     }
 
+    /// Tells wrong link counts at the first path of the inode. Paths are looked for only now:
+    /// those of all hard links together can be much larger than the image.
     fn link_counts(&mut self) {
-        let mut wrong: Vec<Linked> = std::mem::take(&mut self.linked).into_values().collect();
-        wrong.retain(|inode| inode.names != u64::from(inode.links));
-        wrong.sort_by(|a, b| a.path.cmp(&b.path));
-        for Linked { path, names, links } in wrong {
-            self.fault(AuditFault::Links { path, names, links });
+        let mut wrong = std::mem::take(&mut self.linked);
+        wrong.retain(|_, inode| inode.names != u64::from(inode.links));
+        let mut walk = Walk::new(self.image, self.limits);
+        while !wrong.is_empty()
+            && let Some(entry) = walk.next_entry()
+        {
+            let Ok(entry) = entry else { continue };
+            if let Some(Linked { names, links }) = wrong.remove(&entry.ino) {
+                let path = entry.path.clone();
+                self.fault(AuditFault::Links { path, names, links });
+            }
         }
     }
 
