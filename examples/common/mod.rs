@@ -1,5 +1,9 @@
 //! What the examples share: exit codes, errors for people, progress, sizes, opening an image.
-#![allow(dead_code, reason = "each example uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each example uses its own part of this"
+)]
 
 pub mod open;
 pub mod progress;
@@ -36,6 +40,14 @@ impl Failure {
             source: source.into(),
         }
     }
+
+    /// The image is not what it has to be.
+    pub fn bad(source: impl Into<Box<dyn Error>>) -> Self {
+        Self {
+            code: 1,
+            source: source.into(),
+        }
+    }
 }
 
 impl<E: Blame + 'static> From<E> for Failure {
@@ -65,7 +77,9 @@ impl fmt::Display for Failure {
 }
 
 /// Parses the arguments, runs, and turns the result into an exit code.
-pub fn main<A: Parser>(run: impl FnOnce(A, &mut dyn Write) -> Result<Outcome, Failure>) -> ExitCode {
+pub fn main<A: Parser>(
+    run: impl FnOnce(A, &mut dyn Write) -> Result<Outcome, Failure>,
+) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = run(A::parse(), &mut out).and_then(|outcome| {
         out.flush().map_err(Failure::usage)?;

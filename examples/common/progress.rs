@@ -31,8 +31,9 @@ impl Progress for Bar {
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
         if let (Some(total), None) = (total, self.0.length()) {
             self.0.set_length(total);
-            self.0
-                .set_style(style("{msg} {bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta})"));
+            self.0.set_style(style(
+                "{msg} {bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta})",
+            ));
         }
         self.0.set_position(done);
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use blob_io::{ReadAt, ReadError};
+use bytes::Bytes;
 use estargz_toc::footer::FOOTER_LEN as ESTARGZ_FOOTER_LEN;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
 use rafs_format::v6::Bootstrap;
@@ -63,7 +65,25 @@ impl fmt::Display for Format {
     }
 }
 
+/// The first and the last bytes, as many as [`Format::detect`] wants.
+pub(crate) fn ends(source: &dyn ReadAt) -> Result<(Bytes, Bytes), ReadError> {
+    let len = source.len()?;
+    let wanted = usize::try_from(len).map_or(DETECT_LEN, |len| len.min(DETECT_LEN));
+    let head = source.read_bytes(0, wanted)?;
+    let tail = source.read_bytes(len - wanted as u64, wanted)?;
+    Ok((head, tail))
+}
+
 impl Format {
+    /// What `source` is, by its first and last bytes; `None` if it is nothing that is known here.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it cannot be read.
+    pub fn of(source: &dyn ReadAt) -> Result<Option<Self>, ReadError> {
+        let (head, tail) = ends(source)?;
+        Ok(Self::detect(&head, &tail))
+    }
+
     /// What a file is whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head`
     /// and `tail`; `None` if it is nothing that is known here.
     ///

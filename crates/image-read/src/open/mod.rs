@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blob_io::{Counted, ReadAt, ReadStats};
-use bytes::Bytes;
 use image_model::{BlobId, BlobIndex, Image, Ino, Limits};
 use rafs_format::v6::Bootstrap;
 
-use crate::detect::{DETECT_LEN, Format};
+use crate::detect::{Format, ends};
 use crate::directory::DirectoryImage;
 use crate::error::ReadError;
 use crate::frames::Frames;
@@ -179,15 +178,6 @@ fn layer(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<(Holder, Blob
     };
     let LayerImage { image, source, .. } = LayerImage::open(source, &options)?;
     Ok((Holder::Tree(image), BlobStore::single(source)))
-}
-
-/// The first and the last bytes, as many as [`Format::detect`] wants.
-fn ends(source: &dyn ReadAt) -> Result<(Bytes, Bytes), OpenError> {
-    let len = source.len()?;
-    let wanted = usize::try_from(len).map_or(DETECT_LEN, |len| len.min(DETECT_LEN));
-    let head = source.read_bytes(0, wanted)?;
-    let tail = source.read_bytes(len - wanted as u64, wanted)?;
-    Ok((head, tail))
 }
 
 /// The blob id that a file name holds: all before the first dot.

@@ -1,0 +1,247 @@
+//! Converts a layer, a directory or an image into another format.
+
+mod common;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use common::open::OpenArgs;
+use common::progress::Bar;
+use common::{Failure, Outcome};
+use lazyoci::blob_io::{AtomicFile, LocalFile};
+use lazyoci::convert::{
+    RafsOptions, Report, Seekable, Streaming, TarOptions, recompress, to_rafs_v6, to_tar,
+};
+use lazyoci::frame_codec::Compression;
+use lazyoci::model::{DigestAlgorithm, ImagePath};
+use lazyoci::rafs_format::flags::Compat;
+use lazyoci::read::Format;
+use serde_json::json;
+
+/// Convert a layer, a directory or an image into another format
+#[derive(Parser)]
+struct Args {
+    /// What to make
+    #[arg(long, value_name = "FORMAT")]
+    to: Target,
+    /// A layer, a RAFS bootstrap or blob, or a directory
+    image: PathBuf,
+    /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
+    output: PathBuf,
+    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` [default: zstd:3; tar-gzip gzip:6]
+    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    compressor: Option<Compression>,
+    /// Digests of chunks (RAFS)
+    #[arg(long, default_value = "blake3")]
+    digester: Digester,
+    /// Bytes of a chunk, a power of two from 4096 to 16 MiB (RAFS)
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    chunk_size: u32,
+    /// File with one path a line: what readers fetch first, in this order
+    #[arg(long, value_name = "FILE")]
+    prefetch: Option<PathBuf>,
+    /// Put the bootstrap into the blob too (RAFS)
+    #[arg(long)]
+    inline_meta: bool,
+    /// Store every chunk at its block address, so that the kernel mounts bootstrap and blob
+    /// (RAFS v6, `--compressor none`)
+    #[arg(long)]
+    aligned: bool,
+    /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2`
+    #[arg(long, value_name = "RELEASE", default_value_t)]
+    compat: Compat,
+    /// Leave out what the format cannot carry, and report it
+    #[arg(long)]
+    lossy: bool,
+    /// Threads that digest and compress [default: one a core]; the output does not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    open: OpenArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    RafsV6,
+    Tar,
+    TarGzip,
+    TarZstd,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Digester {
+    Blake3,
+    Sha256,
+}
+
+fn main() -> ExitCode {
+    common::main(run)
+}
+
+fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let mut bar = Bar::new("converting");
+    let report = match args.to {
+        Target::RafsV6 => rafs_v6(&args, &mut bar)?,
+        Target::Tar | Target::TarGzip | Target::TarZstd => tar(&args, out, &mut bar)?,
+    };
+    drop(bar);
+    // The tar itself may go to stdout; what is said about it must not.
+    let to_stdout = args.output == Path::new("-");
+    let mut stderr = io::stderr();
+    say(&args, &report, if to_stdout { &mut stderr } else { out })?;
+    Ok(Outcome::Done)
+}
+
+fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
+    let mut options = RafsOptions::default();
+    options.digest = match args.digester {
+        Digester::Blake3 => DigestAlgorithm::Blake3,
+        Digester::Sha256 => DigestAlgorithm::Sha256,
+    };
+    options.compression = match args.compressor {
+        Some(compression) => compression,
+        None if args.aligned => Compression::None,
+        None => options.compression,
+    };
+    options.chunk_size = args.chunk_size;
+    options.compat = args.compat;
+    options.aligned = args.aligned;
+    options.inline_meta = args.inline_meta;
+    options.lossy = args.lossy;
+    options.threads = args.threads.map_or(options.threads, NonZeroUsize::get);
+    if let Some(file) = &args.prefetch {
+        options.prefetch = prefetch_list(file)?;
+    }
+    // A layer is read once, from first byte to last, unless another order than its own is wanted.
+    if options.prefetch.is_empty() && is_layer(&args.image)? {
+        return Ok(to_rafs_v6(layer(args)?, &args.output, &options, bar)?);
+    }
+    let image = args.open.open(&args.image)?;
+    Ok(to_rafs_v6(
+        Seekable::opened(&image)?,
+        &args.output,
+        &options,
+        bar,
+    )?)
+}
+
+fn layer(args: &Args) -> Result<Streaming<'static>, Failure> {
+    let layer = File::open(&args.image).map_err(Failure::usage)?;
+    Ok(Streaming::new(layer).lenient(args.open.lenient()))
+}
+
+/// Whether `path` is a tar layer, by its content.
+fn is_layer(path: &Path) -> Result<bool, Failure> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    let file =
+        LocalFile::open(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
+    Ok(matches!(Format::of(&file)?, Some(Format::Tar(_))))
+}
+
+fn prefetch_list(file: &Path) -> Result<Vec<ImagePath>, Failure> {
+    let text =
+        std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+    text.split(|&b| b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| ImagePath::clean(line).map_err(Failure::usage))
+        .collect()
+}
+
+fn tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
+    if args.output == Path::new("-") {
+        return write_tar(args, out, bar);
+    }
+    let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
+    let report = write_tar(args, &mut file, bar)?;
+    let file = file
+        .into_inner()
+        .map_err(|e| Failure::usage(e.into_error()))?;
+    file.commit()?;
+    Ok(report)
+}
+
+fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
+    let mut options = TarOptions::default();
+    options.compression = match (args.to, args.compressor) {
+        (Target::TarGzip, None) => Compression::Libdeflate { level: 6 },
+        (
+            Target::TarGzip,
+            Some(Compression::Gzip { level } | Compression::Libdeflate { level }),
+        ) => Compression::Libdeflate { level },
+        (Target::TarZstd, None) => Compression::Zstd { level: 3 },
+        (Target::TarZstd, Some(compression @ Compression::Zstd { .. })) => compression,
+        (Target::Tar, None | Some(Compression::None)) => Compression::None,
+        (_, Some(compression)) => {
+            return Err(Failure::usage(format!(
+                "--compressor {compression} does not fit the format"
+            )));
+        }
+        (_, None) => Compression::None,
+    };
+    options.lossy = args.lossy;
+    options.threads = args.threads.map_or(options.threads, NonZeroUsize::get);
+    if is_layer(&args.image)? {
+        return Ok(recompress(layer(args)?, out, &options, bar)?);
+    }
+    let image = args.open.open(&args.image)?;
+    Ok(to_tar(
+        image.image(),
+        &mut image.frames(),
+        out,
+        &options,
+        bar,
+    )?)
+}
+
+fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+    let chunks = report.chunks;
+    if args.json {
+        let losses: Vec<_> = report
+            .losses
+            .iter()
+            .map(|loss| json!({ "path": loss.path.to_string(), "what": loss.what.to_string() }))
+            .collect();
+        let value = json!({
+            "output": args.output.display().to_string(),
+            "inodes": report.inodes,
+            "content_bytes": report.content_bytes,
+            "bytes_written": report.bytes_out,
+            "chunks": {
+                "stored": chunks.stored,
+                "stored_bytes": chunks.stored_bytes,
+                "deduplicated": chunks.deduplicated,
+                "deduplicated_bytes": chunks.deduplicated_bytes,
+                "dead": chunks.dead,
+            },
+            "losses": losses,
+        });
+        return common::json(out, &value);
+    }
+    for loss in &report.losses {
+        eprintln!("lost: {loss}");
+    }
+    let written = common::size(report.bytes_out);
+    writeln!(out, "{}: {written} written", args.output.display())
+        .and_then(|()| match args.to {
+            Target::RafsV6 => writeln!(
+                out,
+                "{} inodes, {} of content; {} chunks stored, {} found again ({})",
+                report.inodes,
+                common::size(report.content_bytes),
+                chunks.stored,
+                chunks.deduplicated,
+                common::size(chunks.deduplicated_bytes),
+            ),
+            _ => Ok(()),
+        })
+        .map_err(Failure::usage)
+}

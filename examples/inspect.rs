@@ -1,0 +1,164 @@
+//! Shows what an image is made of: format, flags, counts, blobs, digests, prefetch list.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::open::OpenArgs;
+use common::{Failure, Outcome};
+use lazyoci::model::walk::Walk;
+use lazyoci::model::{FileKind, Image, Limits};
+use lazyoci::rafs_format::v6::Bootstrap;
+use lazyoci::read::OpenImage;
+use serde_json::{Value, json};
+
+/// Show what an image is made of
+#[derive(Parser)]
+struct Args {
+    /// A layer, a RAFS bootstrap or blob, or a directory
+    image: PathBuf,
+    /// Print every structure with its offset
+    #[arg(long)]
+    dump: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    open: OpenArgs,
+}
+
+fn main() -> ExitCode {
+    common::main(run)
+}
+
+fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let image = args.open.open(&args.image)?;
+    if args.dump {
+        let Some(bootstrap) = image.bootstrap() else {
+            let what = format!("a {} has no structures to dump", image.format());
+            return Err(Failure::usage(what));
+        };
+        let mut text = String::new();
+        bootstrap.dump(&mut text).map_err(Failure::usage)?;
+        out.write_all(text.as_bytes()).map_err(Failure::usage)?;
+        return Ok(Outcome::Done);
+    }
+    let value = describe(&image)?;
+    if args.json {
+        common::json(out, &value)?;
+    } else {
+        let mut text = String::new();
+        outline(&mut text, &value, 0);
+        out.write_all(text.as_bytes()).map_err(Failure::usage)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn describe(opened: &OpenImage) -> Result<Value, Failure> {
+    let image = opened.image();
+    let blobs: Vec<Value> = image
+        .blobs()
+        .iter()
+        .map(|blob| {
+            json!({
+                "id": blob.id.as_str(),
+                "stored_bytes": blob.stored_len,
+                "decoded_bytes": blob.decoded_len,
+                "chunks": blob.chunk_count,
+            })
+        })
+        .collect();
+    let mut value = json!({
+        "format": opened.format().to_string(),
+        "counts": counts(image)?,
+        "blobs": blobs,
+        "metadata_bytes_read": opened.metadata_stats().bytes,
+    });
+    if let Some(bootstrap) = opened.bootstrap() {
+        value["rafs"] = describe_rafs(bootstrap);
+    }
+    Ok(value)
+}
+
+fn counts(image: &dyn Image) -> Result<Value, Failure> {
+    let (mut paths, mut content) = (0u64, 0u64);
+    let mut kinds = [0u64; 7];
+    let mut walk = Walk::new(image, &Limits::default());
+    while let Some(entry) = walk.next_entry() {
+        let attributes = entry?.attributes;
+        paths += 1;
+        kinds[attributes.kind as usize] += 1;
+        if attributes.kind == FileKind::File {
+            content = content.saturating_add(attributes.size);
+        }
+    }
+    let [
+        directories,
+        files,
+        symlinks,
+        char_devices,
+        block_devices,
+        fifos,
+        sockets,
+    ] = kinds;
+    Ok(json!({
+        "paths": paths,
+        "directories": directories,
+        "files": files,
+        "symlinks": symlinks,
+        "char_devices": char_devices,
+        "block_devices": block_devices,
+        "fifos": fifos,
+        "sockets": sockets,
+        "content_bytes": content,
+    }))
+}
+
+fn describe_rafs(bootstrap: &Bootstrap) -> Value {
+    let ext = bootstrap.ext_superblock();
+    let prefetch: Vec<u64> = bootstrap.prefetch().map(|ino| ino.0).collect();
+    json!({
+        "version": 6,
+        "bootstrap_bytes": bootstrap.bytes().len(),
+        "flags": format!("{:#x}", ext.flags.bits()),
+        "chunk_size": ext.chunk_size,
+        "chunk_records": bootstrap.chunk_record_count(),
+        "prefetch_inodes": prefetch,
+        "blob_features": bootstrap
+            .blob_entries()
+            .iter()
+            .map(|entry| format!("{:#x}", entry.features.bits()))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// The same for people: `key: value`, nested things indented.
+fn outline(text: &mut String, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let Value::Object(fields) = value else { return };
+    for (key, value) in fields {
+        let key = key.replace('_', " ");
+        // Writing to a string does not fail.
+        let _ = match value {
+            Value::Object(_) => {
+                let result = writeln!(text, "{indent}{key}:");
+                outline(text, value, depth + 1);
+                result
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                let result = writeln!(text, "{indent}{key}:");
+                for item in items {
+                    let _ = writeln!(text, "{indent}  -");
+                    outline(text, item, depth + 2);
+                }
+                result
+            }
+            Value::String(value) => writeln!(text, "{indent}{key}: {value}"),
+            other => writeln!(text, "{indent}{key}: {other}"),
+        };
+    }
+}

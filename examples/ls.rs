@@ -1,0 +1,176 @@
+//! Lists files of an image.
+
+mod common;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::open::{OpenArgs, path_bytes};
+use common::{Failure, Outcome};
+use lazyoci::model::walk::{Walk, WalkEntry};
+use lazyoci::model::{FileKind, Image, ImagePath, Limits};
+use serde_json::json;
+
+/// List files of an image
+#[derive(Parser)]
+struct Args {
+    /// A layer, a RAFS bootstrap or blob, or a directory
+    image: PathBuf,
+    /// Where in the image
+    #[arg(default_value = "/")]
+    path: PathBuf,
+    /// Modes, link counts, owners, sizes, times
+    #[arg(short)]
+    long: bool,
+    /// Everything below, too
+    #[arg(short = 'R')]
+    recursive: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    open: OpenArgs,
+}
+
+fn main() -> ExitCode {
+    common::main(run)
+}
+
+fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let opened = args.open.open(&args.image)?;
+    let image = opened.image();
+    let top = ImagePath::clean(path_bytes(&args.path)).map_err(Failure::usage)?;
+    let top_ino = common::open::resolve(&opened, &args.path)?;
+    let top_kind = image.attributes(top_ino)?.kind;
+    let depth = top.depth();
+    let mut listed = Vec::new();
+    let mut walk = Walk::new(image, &Limits::default());
+    while let Some(entry) = walk.next_entry() {
+        let entry = entry?;
+        let below = is_below(entry.path, &top);
+        let leave = !below && !is_below(&top, entry.path);
+        let shown = below
+            && match top_kind {
+                FileKind::Directory => entry.depth > depth,
+                _ => true,
+            };
+        let too_deep = !args.recursive && entry.depth > depth;
+        if shown {
+            if args.json {
+                listed.push(object(image, &entry)?);
+            } else {
+                line(out, image, &entry, args.long, args.recursive)?;
+            }
+        }
+        if leave || too_deep {
+            walk.skip_children();
+        }
+    }
+    if args.json {
+        common::json(out, &json!({ "entries": listed }))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Whether `path` is `top` or lies below it.
+fn is_below(path: &ImagePath, top: &ImagePath) -> bool {
+    let rest = path.as_bytes().strip_prefix(top.as_bytes());
+    rest.is_some_and(|rest| top.is_root() || matches!(rest.first(), None | Some(b'/')))
+}
+
+fn line(
+    out: &mut dyn Write,
+    image: &dyn Image,
+    entry: &WalkEntry<'_>,
+    long: bool,
+    recursive: bool,
+) -> Result<(), Failure> {
+    let name = match entry.name() {
+        Some(name) if !recursive => name.to_string(),
+        _ => entry.path.to_string(),
+    };
+    if !long {
+        return writeln!(out, "{name}").map_err(Failure::usage);
+    }
+    let a = entry.attributes;
+    let size = match a.kind {
+        FileKind::CharDevice | FileKind::BlockDevice => {
+            format!("{}, {}", a.device.major, a.device.minor)
+        }
+        _ => a.size.to_string(),
+    };
+    let arrow = match a.kind {
+        FileKind::Symlink => format!(" -> {}", image.symlink_target(entry.ino)?.escape_ascii()),
+        _ => String::new(),
+    };
+    writeln!(
+        out,
+        "{}{} {:>3} {:>5} {:>5} {size:>12} {:>11} {name}{arrow}",
+        if a.kind == FileKind::File {
+            '-'
+        } else {
+            a.kind.letter()
+        },
+        permissions(a.mode),
+        a.links,
+        a.uid,
+        a.gid,
+        a.mtime.seconds,
+    )
+    .map_err(Failure::usage)
+}
+
+/// `rwxr-xr-x`, with set-id and sticky bits as `ls` shows them.
+fn permissions(mode: u16) -> String {
+    let mut text: Vec<u8> = (0..9)
+        .map(|bit| {
+            if mode & (0o400 >> bit) == 0 {
+                b'-'
+            } else {
+                b"rwx"[bit % 3]
+            }
+        })
+        .collect();
+    for (bit, place, letter) in [(0o4000, 2, b's'), (0o2000, 5, b's'), (0o1000, 8, b't')] {
+        if mode & bit != 0 {
+            let executable = text[place] == b'x';
+            text[place] = if executable {
+                letter
+            } else {
+                letter.to_ascii_uppercase()
+            };
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn object(image: &dyn Image, entry: &WalkEntry<'_>) -> Result<serde_json::Value, Failure> {
+    let a = entry.attributes;
+    let mut object = json!({
+        "path": common::open::text(entry.path),
+        "kind": a.kind.to_string(),
+        "mode": format!("{:04o}", a.mode),
+        "uid": a.uid,
+        "gid": a.gid,
+        "mtime": a.mtime.seconds,
+        "mtime_nanoseconds": a.mtime.nanoseconds,
+        "size": a.size,
+        "links": a.links,
+    });
+    match a.kind {
+        FileKind::Symlink => {
+            object["target"] = image
+                .symlink_target(entry.ino)?
+                .escape_ascii()
+                .to_string()
+                .into();
+        }
+        FileKind::CharDevice | FileKind::BlockDevice => {
+            object["device"] = json!([a.device.major, a.device.minor]);
+        }
+        _ => {}
+    }
+    Ok(object)
+}
