@@ -23,7 +23,10 @@ impl Budget {
         inode: &Inode,
     ) -> Result<(), DecodeError> {
         let data = match inode.kind {
-            FileKind::Directory | FileKind::Symlink => inode.size,
+            FileKind::Directory | FileKind::Symlink => {
+                let data = bootstrap.data(inode)?;
+                (data.blocks.len() + data.tail.len()) as u64
+            }
             FileKind::File => bootstrap.chunk_addresses(inode)?.as_flattened().len() as u64,
             _ => 0,
         };

@@ -13,7 +13,6 @@ use super::device::{self, DeviceSlot};
 use super::inode::Inode;
 use super::{ext_superblock, superblock};
 use crate::chunk_record::ChunkRecord;
-use crate::error::DecodeError;
 use crate::view;
 
 /// Bytes of a value that are shown.
@@ -125,7 +124,7 @@ impl Bootstrap {
             let (path, ino) = match entry {
                 Ok(entry) => (entry.path, entry.ino),
                 Err(error) => {
-                    writeln!(out, "! {}", Chain(&error))?;
+                    dump_error(&error, out)?;
                     continue;
                 }
             };
@@ -136,7 +135,7 @@ impl Bootstrap {
             }
             match self.inode(ino) {
                 Ok(inode) => self.dump_inode(&inode, path, out)?,
-                Err(error) => writeln!(out, "! {}", Chain(&error))?,
+                Err(error) => dump_error(&error, out)?,
             }
         }
         Ok(())
@@ -172,18 +171,17 @@ impl Bootstrap {
             inode.xattr_len,
         )?;
         self.dump_xattrs(inode, out)?;
-        let dumped = match inode.kind {
+        match inode.kind {
             FileKind::File => self.dump_addresses(inode, out),
             FileKind::Directory => self.dump_directory(inode, out),
-            FileKind::Symlink => self.read_target(inode).map(|target| {
-                let offset = inode.end();
-                writeln!(out, "{offset:#010x}   target {}", Shown(&target))
-            }),
-            _ => Ok(Ok(())),
-        };
-        match dumped {
-            Ok(result) => result,
-            Err(error) => writeln!(out, "! {}", Chain(&error)),
+            FileKind::Symlink => match self.read_target(inode) {
+                Ok(target) => {
+                    let offset = inode.end();
+                    writeln!(out, "{offset:#010x}   target {}", Shown(&target))
+                }
+                Err(error) => dump_error(&error, out),
+            },
+            _ => Ok(()),
         }
     }
 
@@ -194,17 +192,16 @@ impl Bootstrap {
                 let (name, value) = (Shown(&xattr.name), Shown(&xattr.value));
                 writeln!(out, "{offset:#010x}   xattr {name} = {value}")
             }),
-            Err(error) => writeln!(out, "! {}", Chain(&error)),
+            Err(error) => dump_error(&error, out),
         }
     }
 
-    fn dump_addresses(
-        &self,
-        inode: &Inode,
-        out: &mut impl Write,
-    ) -> Result<fmt::Result, DecodeError> {
-        let addresses = self.chunk_addresses(inode)?;
-        let mut line = |(number, address): (usize, &[u8; ChunkAddress::LEN])| {
+    fn dump_addresses(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
+        let addresses = match self.chunk_addresses(inode) {
+            Ok(addresses) => addresses,
+            Err(error) => return dump_error(&error, out),
+        };
+        for (number, address) in addresses.iter().enumerate() {
             let offset = inode.chunk_addresses() + (number * ChunkAddress::LEN) as u64;
             let ChunkAddress {
                 device,
@@ -215,30 +212,44 @@ impl Bootstrap {
                 out,
                 "{offset:#010x}   chunk address {number}: device={device} index={index} \
                  startblk={startblk}"
-            )
-        };
-        Ok(addresses.iter().enumerate().try_for_each(&mut line))
+            )?;
+        }
+        Ok(())
     }
 
-    fn dump_directory(
-        &self,
-        inode: &Inode,
-        out: &mut impl Write,
-    ) -> Result<fmt::Result, DecodeError> {
-        for block in self.directory(inode)?.blocks() {
-            let block = block.map_err(|(_, error)| error)?;
-            for index in 0..block.len() {
-                let entry = block.entry(index)?;
-                let (offset, name) = (entry.offset, Shown(entry.name));
-                let (nid, kind) = (entry.nid, entry.kind);
-                let line = writeln!(out, "{offset:#010x}   entry {name}: nid={nid} type={kind}");
-                if line.is_err() {
-                    return Ok(line);
+    fn dump_directory(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
+        let directory = match self.directory(inode) {
+            Ok(directory) => directory,
+            Err(error) => return dump_error(&error, out),
+        };
+        for block in directory.blocks() {
+            let block = match block {
+                Ok(block) => block,
+                Err((_, error)) => {
+                    dump_error(&error, out)?;
+                    continue;
+                }
+            };
+            for entry in (0..block.len()).map(|index| block.entry(index)) {
+                match entry {
+                    Ok(entry) => writeln!(
+                        out,
+                        "{:#010x}   entry {}: nid={} type={}",
+                        entry.offset,
+                        Shown(entry.name),
+                        entry.nid,
+                        entry.kind
+                    )?,
+                    Err(error) => dump_error(&error, out)?,
                 }
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
+}
+
+fn dump_error(error: &dyn std::error::Error, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, "! {}", Chain(error))
 }
 
 fn dump_entry(index: usize, offset: u64, entry: &BlobEntry, out: &mut impl Write) -> fmt::Result {

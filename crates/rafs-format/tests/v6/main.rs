@@ -1,4 +1,5 @@
 //! RAFS v6 bootstraps.
+#![allow(clippy::unwrap_used, reason = "test support")]
 
 mod common;
 

@@ -105,7 +105,7 @@ impl Blame for Inconsistency {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path}, ")).unwrap_or_default())]
 pub struct Finding {
-    /// First path of the inode, if it is about one.
+    /// A path of the inode, if it is about one.
     pub path: Option<ImagePath>,
     /// First byte of the structure in the bootstrap.
     pub offset: u64,

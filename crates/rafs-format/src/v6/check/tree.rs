@@ -146,10 +146,10 @@ impl Checker<'_> {
         if let Err(error) = checked {
             self.report_at(path, inode.offset, error);
         }
-        if inode.kind == FileKind::Symlink {
-            if let Err(error) = bootstrap.read_target(inode) {
-                self.report_at(path, inode.offset, error);
-            }
+        if inode.kind == FileKind::Symlink
+            && let Err(error) = bootstrap.read_target(inode)
+        {
+            self.report_at(path, inode.offset, error);
         }
     }
 
@@ -167,21 +167,17 @@ impl Checker<'_> {
                 }
             }
         }
-        if inode.layout == DataLayout::Chunked {
-            let at = At::new("inode", inode.offset);
-            self.chunk_format(inode, addresses)
-                .then_some(())
-                .ok_or_else(|| {
-                    let rule = "of the image's chunk size, or of a longer one if the chunks lie \
-                                one behind the other";
-                    at.wrong("i_u", inode.word, rule)
-                })?;
+        if inode.layout == DataLayout::Chunked && !self.chunk_format_fits(inode, addresses) {
+            let rule = "of the image's chunk size, or of a longer one if the chunks lie one \
+                        behind the other";
+            let error = At::new("inode", inode.offset).wrong("i_u", inode.word, rule);
+            self.report_at(path, inode.offset, error);
         }
         Ok(addresses.as_flattened().len() as u64)
     }
 
     /// Whether the kernel, which goes by the inode's own chunk size, reads what the addresses say.
-    fn chunk_format(&self, inode: &Inode, addresses: &[[u8; ChunkAddress::LEN]]) -> bool {
+    fn chunk_format_fits(&self, inode: &Inode, addresses: &[[u8; ChunkAddress::LEN]]) -> bool {
         let superblock = &self.bootstrap.superblock;
         let chunk_size = u64::from(self.bootstrap.ext.chunk_size);
         let bits = inode.chunk_bits(superblock);
@@ -333,10 +329,10 @@ impl Checker<'_> {
         } else if self.first_name(path, nid, seen).is_some() {
             found.children.push((name.to_name(), nid));
         }
-        if let Ok(inode) = self.bootstrap.inode(Ino(nid)) {
-            if let Err(error) = entry.require_kind(inode.kind) {
-                self.report_at(path, entry.offset, error);
-            }
+        if let Ok(inode) = self.bootstrap.inode(Ino(nid))
+            && let Err(error) = entry.require_kind(inode.kind)
+        {
+            self.report_at(path, entry.offset, error);
         }
     }
 }

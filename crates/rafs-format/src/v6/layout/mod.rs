@@ -8,6 +8,8 @@ mod options;
 mod order;
 mod placer;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::fmt;
