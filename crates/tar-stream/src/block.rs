@@ -15,7 +15,7 @@
 //! | 148 | 8 | checksum | octal sum of the 512 bytes, these eight taken as spaces; unsigned, or signed by old writers |
 //! | 156 | 1 | typeflag | see [`EntryKind`](crate::EntryKind) |
 //! | 157 | 100 | linkname | as name |
-//! | 257 | 8 | magic and version | see [`Magic`]; absent in V7 |
+//! | 257 | 8 | magic and version | `ustar`, NUL, any version: POSIX, star; `ustar`, two spaces, NUL: GNU; else V7, in which nothing behind the link name counts |
 //! | 265 | 32 | uname | as name |
 //! | 297 | 32 | gname | as name |
 //! | 329 | 8 | devmajor | number |
@@ -90,7 +90,7 @@ impl fmt::Display for Field {
 
 /// What the magic of a header block says about its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Magic {
+pub(crate) enum Magic {
     /// None: nothing behind the link name counts.
     V7,
     /// `ustar` NUL, any version: POSIX, PAX.

@@ -240,8 +240,8 @@ pub enum Refusal {
     /// A size in the header block where the kind has no payload. Go and Python read none; GNU tar
     /// reads none when it extracts, but skips it when it lists. Lenient: no payload.
     ///
-    /// Hard links and directories are not refused: old writers put sizes there, and all three
-    /// read no payload.
+    /// Hard links (type `1`) and directories (type `5`) are not refused: old writers put sizes
+    /// there, and all three always read no payload.
     #[error("size {size} for a member of type `{}`, which has no payload", char::from(*typeflag))]
     SizeWithoutPayload {
         /// Type of the member.

@@ -178,6 +178,3 @@ impl<R: Read> Read for LayerStream<R> {
         Ok(read)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@
 //! | [`read`] | [`TarReader`]: the members of a tar, one pass, payloads read by the caller |
 //! | [`entry`] | [`Entry`]: one member, its raw header bytes and what they mean |
 //! | [`member`] | [`Member`]: what an entry does to a file tree |
-//! | [`write`] | [`TarWriter`]: entries back to the same bytes, or new members from the model |
+//! | [`mod@write`] | [`TarWriter`]: entries back to the same bytes, or new members from the model |
 //! | [`block`], [`pax`], [`sparse`] | the structures on the tape, one each |
 //! | [`error`] | [`TarError`]: what is wrong and at which byte; [`Refusal`]: what strict reading refuses |
 //!

@@ -361,6 +361,3 @@ impl<R: Read> TarReader<R> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

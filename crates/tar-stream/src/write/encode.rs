@@ -105,23 +105,26 @@ pub(crate) fn encode(fields: &Fields<'_>, out: &mut Vec<u8>) -> Result<(), usize
     if fields.link_name.len() > block.linkname.len() {
         records.text("linkpath", fields.link_name);
     }
-    octal(&mut block.mode, fields.mode.into());
-    if !octal(&mut block.uid, fields.uid.into()) {
+    number(&mut block.mode, fields.mode.into());
+    if !number(&mut block.uid, fields.uid.into()) {
         records.push(b"uid", fields.uid.to_string().as_bytes());
     }
-    if !octal(&mut block.gid, fields.gid.into()) {
+    if !number(&mut block.gid, fields.gid.into()) {
         records.push(b"gid", fields.gid.to_string().as_bytes());
     }
-    if !octal(&mut block.size, fields.size) {
+    if !number(&mut block.size, fields.size.into()) {
         records.push(b"size", fields.size.to_string().as_bytes());
     }
-    let seconds = u64::try_from(fields.mtime.seconds).unwrap_or(u64::MAX);
-    if !octal(&mut block.mtime, seconds) || fields.mtime.nanoseconds != 0 {
+    let Timestamp {
+        seconds,
+        nanoseconds,
+    } = fields.mtime;
+    if !number(&mut block.mtime, seconds.into()) || nanoseconds != 0 {
         records.push(b"mtime", pax::format_time(fields.mtime).as_bytes());
     }
     block.typeflag = [fields.typeflag];
-    number(&mut block.dev_major, fields.device.major);
-    number(&mut block.dev_minor, fields.device.minor);
+    number(&mut block.dev_major, fields.device.major.into());
+    number(&mut block.dev_minor, fields.device.minor.into());
     for xattr in fields.xattrs.into_iter().flatten() {
         records.xattr(&xattr.name, &xattr.value);
     }
@@ -149,11 +152,11 @@ fn append_pax_header(name: &[u8], records: &[u8], out: &mut Vec<u8>) {
     let mut pax_name = [parent, b"PaxHeaders.0/", base].concat();
     pax_name.retain(u8::is_ascii);
     fill(&mut block.name, &pax_name);
-    octal(&mut block.mode, 0);
-    octal(&mut block.uid, 0);
-    octal(&mut block.gid, 0);
-    octal(&mut block.size, records.len() as u64);
-    octal(&mut block.mtime, 0);
+    number(&mut block.mode, 0);
+    number(&mut block.uid, 0);
+    number(&mut block.gid, 0);
+    number(&mut block.size, records.len() as i128);
+    number(&mut block.mtime, 0);
     block.typeflag = [b'x'];
     number(&mut block.dev_major, 0);
     number(&mut block.dev_minor, 0);
@@ -191,23 +194,23 @@ fn fill(field: &mut [u8], text: &[u8]) {
     field[..len].copy_from_slice(&text[..len]);
 }
 
-/// Writes octal digits and a NUL; zero, and false, if they do not fit.
-fn octal(field: &mut [u8], value: u64) -> bool {
-    let digits = field.len() - 1;
-    let fits = value >> (3 * digits) == 0;
-    let mut rest = if fits { value } else { 0 };
-    for digit in field[..digits].iter_mut().rev() {
-        *digit = b'0' + (rest & 7) as u8;
-        rest >>= 3;
+/// Writes octal digits and a NUL; where they do not fit, a base-256 number, and false.
+fn number(field: &mut [u8], value: i128) -> bool {
+    let (last, digits) = field.split_last_mut().expect("fields are not empty");
+    if let Ok(mut rest) = u64::try_from(value)
+        && rest >> (3 * digits.len()) == 0
+    {
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest & 7) as u8;
+            rest >>= 3;
+        }
+        *last = 0;
+        return true;
     }
-    fits
-}
-
-/// Writes octal digits, or where they do not fit a base-256 number.
-fn number(field: &mut [u8; 8], value: u32) {
-    if !octal(field, value.into()) {
-        *field = (u64::from(value) | 1 << 63).to_be_bytes();
-    }
+    let bytes = value.to_be_bytes();
+    field.copy_from_slice(&bytes[bytes.len() - field.len()..]);
+    field[0] |= 0x80;
+    false
 }
 
 /// PAX records in the order of their keys; `hdrcharset` first, since it counts for those after it.

@@ -1,0 +1,313 @@
+//! What strict reading refuses, each with its own reason and offset, and what lenient reading,
+//! which follows Go, makes of the same tape.
+
+use tar_stream::{EntryKind, Refusal, TarError};
+
+use crate::tape::*;
+
+/// Checks that strict reading refuses, and answers the names that lenient reading finds.
+fn refused(tape: Tape, offset: u64, reason: &Refusal) -> Vec<String> {
+    let tar = tape.end();
+    match entries(&tar, strict()) {
+        Err(TarError::Refused {
+            offset: at,
+            reason: found,
+        }) => assert_eq!((at, &found), (offset, reason)),
+        other => panic!("{reason:?}: {other:?}"),
+    }
+    names(&tar, lenient())
+}
+
+fn bytes(text: &str) -> Box<[u8]> {
+    text.as_bytes().into()
+}
+
+/// GNU tar: the PAX name. Go: the GNU name. Python: whichever comes first.
+#[test]
+fn pax_and_gnu_names_that_differ() {
+    let reason = Refusal::Names {
+        pax: bytes("pax"),
+        gnu: bytes("gnu"),
+    };
+    let member = |tape: Tape| tape.header(header(b"block", b'0'));
+    let tape = Tape::new().pax(&[("path", "pax")]).long(b'L', b"gnu");
+    assert_eq!(refused(member(tape), 2048, &reason), ["gnu"]);
+    let tape = Tape::new().long(b'L', b"gnu").pax(&[("path", "pax")]);
+    assert_eq!(refused(member(tape), 2048, &reason), ["gnu"]);
+}
+
+#[test]
+fn pax_and_gnu_link_targets_that_differ() {
+    let reason = Refusal::LinkTargets {
+        pax: bytes("pax"),
+        gnu: bytes("gnu"),
+    };
+    let tape = Tape::new()
+        .pax(&[("linkpath", "pax")])
+        .long(b'K', b"gnu")
+        .header(header(b"a", b'2'));
+    refused(tape.clone(), 2048, &reason);
+    assert_eq!(
+        entries(&tape.end(), lenient()).unwrap()[0].link_target,
+        b"gnu"
+    );
+}
+
+/// GNU tar and Python: an empty name. Go: the header block's.
+#[test]
+fn an_empty_gnu_name() {
+    for typeflag in [b'L', b'K'] {
+        let reason = Refusal::EmptyLongName { typeflag };
+        let tape = Tape::new()
+            .file("first", b"")
+            .long(typeflag, b"")
+            .header(header(b"block", b'0'));
+        assert_eq!(refused(tape, 512, &reason), ["first", "block"]);
+    }
+}
+
+/// GNU tar: skips what the PAX size says, but for directories. Go, Python: nothing.
+#[test]
+fn a_pax_size_for_a_kind_without_payload() {
+    for typeflag in b'1'..=b'6' {
+        for (pax, header_size) in [(512, 0), (0, 512), (512, 512)] {
+            let reason = Refusal::PaxSizeWithoutPayload {
+                typeflag,
+                pax,
+                header: header_size,
+            };
+            let tape = Tape::new()
+                .pax(&[("size", &pax.to_string())])
+                .header(header(b"a", typeflag).size(header_size as u64))
+                .file("smuggled", b"");
+            assert_eq!(refused(tape, 1024, &reason), ["a", "smuggled"]);
+        }
+    }
+}
+
+#[test]
+fn a_pax_size_of_nothing_is_fine() {
+    let tape = Tape::new()
+        .pax(&[("size", "0")])
+        .header(header(b"a", b'2').put(LINK, b"b"));
+    assert_eq!(names(&tape.end(), strict()), ["a"]);
+}
+
+/// GNU tar skips the payload when it lists, and reads none when it extracts. Go, Python: none.
+#[test]
+fn a_size_for_a_kind_without_payload() {
+    let cases = [
+        (b'2', "a"),
+        (b'3', "a"),
+        (b'4', "a"),
+        (b'6', "a"),
+        (0, "directory/"),
+    ];
+    for (typeflag, name) in cases {
+        let reason = Refusal::SizeWithoutPayload {
+            typeflag,
+            size: 512,
+        };
+        let tape = Tape::new()
+            .header(header(name.as_bytes(), typeflag).size(512))
+            .file("smuggled", b"");
+        assert_eq!(refused(tape, 0, &reason), [name, "smuggled"]);
+    }
+}
+
+/// Old writers put sizes there; GNU tar, Go and Python agree that no payload follows.
+#[test]
+fn sizes_of_hard_links_and_directories_mean_nothing() {
+    for typeflag in [b'1', b'5'] {
+        let tar = Tape::new()
+            .header(header(b"a", typeflag).size(512))
+            .file("b", b"")
+            .end();
+        let found = entries(&tar, strict()).unwrap();
+        assert_eq!((found[0].size, found[0].payload_len), (0, 0));
+        assert_eq!(found[1].path, b"b");
+    }
+}
+
+#[test]
+fn duplicate_path_or_size_records() {
+    let cases = [
+        ("path", "first", "second", "second"),
+        ("path", "same", "same", "same"),
+        ("linkpath", "1", "2", "a"),
+        ("size", "0", "0", "a"),
+        ("uid", "1", "2", "a"),
+        ("SCHILY.xattr.user.a", "1", "2", "a"),
+    ];
+    for (key, first, second, name) in cases {
+        let reason = Refusal::DuplicateRecord { key: bytes(key) };
+        let tape = Tape::new()
+            .pax(&[(key, first), (key, second)])
+            .header(header(b"a", b'0'));
+        assert_eq!(refused(tape, 512, &reason), [name]);
+    }
+}
+
+/// GNU tar, Go: the last one alone. Python: both, the first one first.
+#[test]
+fn two_different_headers_of_one_type() {
+    let cases = [
+        (
+            b'x',
+            Tape::new().pax(&[("path", "1")]).pax(&[("path", "2")]),
+            "2",
+        ),
+        (
+            b'x',
+            Tape::new().pax(&[("path", "1")]).pax(&[("uid", "2")]),
+            "a",
+        ),
+        (
+            b'x',
+            Tape::new()
+                .pax(&[("path", "1")])
+                .long(b'K', b"k")
+                .pax(&[("path", "2")]),
+            "2",
+        ),
+        (b'L', Tape::new().long(b'L', b"1").long(b'L', b"2"), "2"),
+        (b'K', Tape::new().long(b'K', b"1").long(b'K', b"2"), "a"),
+    ];
+    for (typeflag, tape, name) in cases {
+        let reason = Refusal::RepeatedExtension { typeflag };
+        let offset = tape.len() - 1024;
+        let tape = tape.header(header(b"a", b'0'));
+        assert_eq!(refused(tape, offset, &reason), [name]);
+    }
+    let same = Tape::new()
+        .long(b'L', b"1")
+        .long(b'L', b"1")
+        .pax(&[])
+        .pax(&[]);
+    assert_eq!(
+        names(&same.header(header(b"a", b'0')).end(), strict()),
+        ["1"]
+    );
+}
+
+/// GNU tar, Go: ignored. Python: an error.
+#[test]
+fn extension_headers_without_a_member() {
+    let cases = [
+        (b'x', Tape::new().file("a", b"").pax(&[("path", "b")])),
+        (b'L', Tape::new().file("a", b"").long(b'L', b"b").pax(&[])),
+        (b'K', Tape::new().file("a", b"").long(b'K', b"b")),
+    ];
+    for (typeflag, tape) in cases {
+        let reason = Refusal::DanglingExtension { typeflag };
+        assert_eq!(refused(tape.clone(), 512, &reason), ["a"]);
+        let error = entries(&tape.into_bytes(), strict()).unwrap_err();
+        assert!(matches!(error, TarError::Refused { offset: 512, .. }));
+    }
+}
+
+/// GNU tar, Python: applied to all members. Go: not.
+#[test]
+fn global_records_that_change_members() {
+    for key in [
+        "path",
+        "size",
+        "linkpath",
+        "uid",
+        "mtime",
+        "SCHILY.xattr.user.a",
+    ] {
+        let reason = Refusal::GlobalRecord { key: bytes(key) };
+        let tape = Tape::new()
+            .records(b'g', &[("comment", "c"), (key, "7")])
+            .header(header(b"a", b'0'))
+            .file("b", b"");
+        assert_eq!(refused(tape.clone(), 512, &reason), ["a", "b"]);
+        let found = entries(&tape.end(), lenient()).unwrap();
+        assert_eq!((found[0].uid, found[0].size), (0, 0));
+    }
+}
+
+/// GNU tar, Python: like `x`. Go: a member.
+#[test]
+fn solaris_extended_headers() {
+    let tape = Tape::new()
+        .records(b'X', &[("path", "sun")])
+        .header(header(b"a", b'0'));
+    let found = refused(tape.clone(), 0, &Refusal::SunExtension);
+    assert_eq!(found, ["PaxHeaders/x", "a"]);
+    let kind = entries(&tape.end(), lenient()).unwrap()[0].kind;
+    assert_eq!(kind, EntryKind::Other(b'X'));
+}
+
+/// GNU tar: a directory. Go, Python: a file.
+#[test]
+fn regular_files_whose_name_ends_in_a_slash() {
+    for typeflag in [b'0', b'7'] {
+        let reason = Refusal::TrailingSlash { name: bytes("d/") };
+        let tape = Tape::new().header(header(b"d/", typeflag));
+        assert_eq!(refused(tape.clone(), 0, &reason), ["d/"]);
+        let kind = entries(&tape.end(), lenient()).unwrap()[0].kind;
+        assert_eq!(kind, EntryKind::File);
+    }
+    let by_pax = Tape::new()
+        .pax(&[("path", "d/")])
+        .header(header(b"d", b'0'));
+    let reason = Refusal::TrailingSlash { name: bytes("d/") };
+    refused(by_pax, 1024, &reason);
+}
+
+/// As Go before 1.8 wrote them. GNU tar: `a`. Go, Python: with the prefix.
+#[test]
+fn gnu_headers_with_a_ustar_prefix() {
+    let head = header(b"a", b'0')
+        .put(MAGIC, GNU)
+        .put(PREFIX, b"some/prefix");
+    let tape = Tape::new().header(head.clone());
+    assert_eq!(refused(tape, 0, &Refusal::GnuPrefix), ["some/prefix/a"]);
+    // Where another name counts, nobody looks at the prefix.
+    let named = Tape::new().long(b'L', b"name").header(head);
+    assert_eq!(names(&named.end(), strict()), ["name"]);
+    let not_ascii = header(b"a", b'0').put(MAGIC, GNU).put(PREFIX, b"pr\xe9fix");
+    assert_eq!(names(&Tape::new().header(not_ascii).end(), strict()), ["a"]);
+}
+
+#[test]
+fn star_headers_with_a_prefix_of_full_length() {
+    let head = header(b"a", b'0')
+        .put(PREFIX, &[b'p'; 131])
+        .put(STAR_TRAILER, b"tar\0");
+    let tape = Tape::new().header(head);
+    let lenient = refused(tape, 0, &Refusal::StarPrefix);
+    assert_eq!(lenient, [format!("{}/a", "p".repeat(131))]);
+}
+
+#[test]
+fn two_values_for_one_attribute() {
+    let reason = Refusal::Xattrs {
+        name: bytes("user.a"),
+    };
+    let tape = Tape::new()
+        .pax(&[
+            ("SCHILY.xattr.user.a", "1"),
+            ("LIBARCHIVE.xattr.user.a", "Mg"),
+        ])
+        .header(header(b"a", b'0'));
+    refused(tape.clone(), 512, &reason);
+    let found = entries(&tape.end(), lenient()).unwrap();
+    assert_eq!(found[0].xattrs.value(b"user.a"), Some(&b"1"[..]));
+}
+
+/// GNU tar: `user.a=b`. Go: the name as it is.
+#[test]
+fn attribute_names_with_an_escape() {
+    let reason = Refusal::EscapedXattr {
+        name: bytes("user.a%3Db"),
+    };
+    let tape = Tape::new()
+        .pax(&[("SCHILY.xattr.user.a%3Db", "1")])
+        .header(header(b"a", b'0'));
+    refused(tape.clone(), 512, &reason);
+    let found = entries(&tape.end(), lenient()).unwrap();
+    assert_eq!(found[0].xattrs.value(b"user.a%3Db"), Some(&b"1"[..]));
+}
