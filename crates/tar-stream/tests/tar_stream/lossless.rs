@@ -8,7 +8,8 @@ use tar_stream::{Options, TarError, TarReader, TarWriter, WriteError};
 use crate::hostile::sampler;
 use crate::tape::*;
 
-fn rebuild(tar: &[u8], options: Options) -> Result<Vec<u8>, TarError> {
+/// The same tar, from its entries.
+pub(crate) fn rebuild(tar: &[u8], options: Options) -> Result<Vec<u8>, TarError> {
     let mut reader = TarReader::new(tar, options);
     let mut writer = TarWriter::new(Vec::new());
     while let Some(entry) = reader.next_entry()? {

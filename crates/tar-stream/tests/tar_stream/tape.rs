@@ -85,6 +85,12 @@ impl Header {
     }
 }
 
+/// Makes the checksum of a changed block right again.
+pub(crate) fn repair(block: &mut [u8]) {
+    let bytes: &mut [u8; 512] = block.try_into().unwrap();
+    *bytes = Header(*bytes).block();
+}
+
 fn sum(block: &[u8; 512]) -> u32 {
     let mut block = *block;
     block[CHECKSUM].fill(b' ');
