@@ -1,4 +1,40 @@
 //! Open any image lazily: path to inode to range to verified bytes.
+//!
+//! ```no_run
+//! use image_read::{OpenOptions, open};
+//! let image = open("image.boot".as_ref(), &OpenOptions::default())?;
+//! let release = image.read(b"/etc/os-release", 1 << 20)?;
+//! println!("{} bytes, {} fetched", release.len(), image.stats().bytes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | item | does |
+//! |---|---|
+//! | [`open`], [`open_source`], [`OpenImage`] | whatever holds an image, found by content, with its blobs |
+//! | [`Format`] | what a file is, by its first and last bytes |
+//! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
+//! | [`resolve()`] | from a path to an inode, links followed inside the image |
+//! | [`ReadPlan`] | reads a range without I/O: asks for stored bytes, hands out verified ones |
+//! | [`Frames`], [`FrameCache`] | drives it over a store; decoded frames kept by their user |
+//! | [`BlobStore`], [`OpenBlob`] | where the blobs are, counted; yours, if you implement it |
+//!
+//! ```text
+//! path -resolve-> inode -Image::extents-> extents -ReadPlan-> frames, near ones in one range
+//!      -BlobStore, ReadAt-> stored bytes -Decoder-> frame -digest, else CRC-> slice -> bytes
+//! ```
+//!
+//! Reads verify; the methods that do not are called `*_unverified`. What an image keeps no digests of
+//! (a tar, a directory) is read as it is. There is no encoder here, and no network.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `lz4`, `zstd`, `gzip` | frames of that codec; the last two also layers |
+//! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always there) |
+//! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
+//!
+//! [`OpenOptions::map`]: OpenOptions#structfield.map
 #![forbid(unsafe_code)]
 
 mod cache;

@@ -17,6 +17,7 @@ use tar_stream::Compression;
 use verify::{Profile, tree_digest};
 
 const A4: &str = "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
+#[cfg(feature = "zstd")]
 const ODD: &str = "tree1:378fadebc85cdeec9d3aaf908a899987df9b8af7786a747db53746b0c6b0d3f5";
 
 fn golden(name: &str) -> PathBuf {
@@ -86,6 +87,31 @@ fn a_blob_with_its_bootstrap_is_an_image() {
             path.file_name().unwrap().to_str().unwrap()
         );
     }
+}
+
+#[test]
+fn a_bootstrap_taken_out_of_its_blob_finds_it_by_its_name() {
+    let blob = blob_of("a4-v6-none-sha256-inline");
+    let id = blob.file_name().unwrap().to_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let boot = directory.path().join(format!("{id}.image.boot"));
+    let inlined = open_default(&blob).unwrap();
+    fs::write(&boot, inlined.bootstrap().unwrap().bytes()).unwrap();
+    fs::copy(&blob, directory.path().join(id)).unwrap();
+    let image = open_default(&boot).unwrap();
+    assert_eq!(image.format(), Format::RafsV6);
+    assert_eq!(digest(&image), A4);
+}
+
+#[cfg(feature = "mmap")]
+#[test]
+fn mapped_images_read_the_same() {
+    let options = OpenOptions {
+        map: true,
+        ..OpenOptions::default()
+    };
+    let image = open(&golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
+    assert_eq!(digest(&image), A4);
 }
 
 #[test]
@@ -196,12 +222,13 @@ fn layers_are_found_whatever_their_compression() {
     let directory = tempfile::tempdir().unwrap();
     let tar = tar::vector();
     let mut cases = vec![(tar.clone(), Compression::None)];
-    for (codec, compression) in [
+    let compressed: &[(Codec, Compression)] = &[
         #[cfg(feature = "gzip")]
         (Codec::Gzip { level: 6 }, Compression::Gzip),
         #[cfg(feature = "zstd")]
         (Codec::Zstd { level: 3 }, Compression::Zstd),
-    ] {
+    ];
+    for &(codec, compression) in compressed {
         let mut layer = Vec::new();
         Encoder::new(codec)
             .unwrap()
@@ -344,6 +371,18 @@ fn strict_and_lenient_reading_differ() {
     };
     let image = open(&path, &options).unwrap();
     assert_eq!(image.read(b"usr/sh", 2).unwrap(), b"#!");
+}
+
+#[test]
+fn empty_layers_are_empty_trees() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    for len in [0, 1_024, 10_240] {
+        fs::write(&path, vec![0; len]).unwrap();
+        let image = open_default(&path).unwrap();
+        assert_eq!(image.format(), Format::Tar(Compression::None));
+        assert!(image.tree().unwrap().tree().is_empty());
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::TreeImage;
 /// inode number) are hard links. Content is read later, by [`DirectorySource`], from the files as
 /// they then are: one that has another length by then is an error.
 ///
-/// In memory a file takes about FIXME bytes, its names included.
+/// In memory a file with a name of 20 bytes takes some 250 bytes: a million files 250 MB.
 #[derive(Debug)]
 pub struct DirectoryImage {
     /// Names, metadata, and where in the source each file's bytes are.
