@@ -162,12 +162,14 @@ impl Bootstrap {
         &self.entries
     }
 
-    /// The inodes of the prefetch table, in its order. They need not exist.
+    /// The inodes of the prefetch table, in its order, up to the first 0: nydus 2.2 fills the table up
+    /// with one for each rule that names nothing. They need not exist.
     pub fn prefetch(&self) -> impl Iterator<Item = Ino> + '_ {
         let table = self.table(self.ext.prefetch_table());
         let (nids, _) = table.as_chunks::<4>();
         nids.iter()
             .map(|&nid| Ino(U32::from_bytes(nid).get().into()))
+            .take_while(|&ino| ino != Ino(0))
     }
 
     /// Number of records in the chunk table.

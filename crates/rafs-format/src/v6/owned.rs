@@ -73,14 +73,15 @@ struct Copy<'a> {
 impl<'a> Copy<'a> {
     fn new(bootstrap: &'a Bootstrap) -> Result<Self, DecodeError> {
         let root = bootstrap.inode(bootstrap.root_ino())?;
+        let records = bootstrap.chunk_record_count();
         let mut copy = Self {
             bootstrap,
             tree: Tree::new(metadata(bootstrap, &root)?),
             extents: Vec::new(),
-            chunks: Vec::new(),
-            frames: Vec::new(),
+            chunks: Vec::with_capacity(records),
+            frames: Vec::with_capacity(records),
             ids: HashMap::from([(root.nid, InodeId::ROOT)]),
-            chunk_ids: vec![None; bootstrap.chunk_record_count()],
+            chunk_ids: vec![None; records],
             names: 1,
             budget: Budget::default(),
         };

@@ -1,11 +1,12 @@
 //! The prefetch table: which files a reader should fetch first.
 //!
 //! It lies right behind the blob table: one nid of 4 bytes for each rule that matched, in the order of
-//! the rules. A directory stands for all files below it.
+//! the rules. A directory stands for all files below it. 0 ends the table: nydus 2.2 has an entry for
+//! each distinct rule, and those of rules that name nothing or an empty file are 0, at the end.
 
 use image_model::{ImagePath, InodeId, Node, Tree};
 
-/// The inodes that prefetch rules name, as nydus picks them: a rule that equals an earlier one or lies
+/// The inodes that prefetch rules name, as nydus 2.4 picks them: a rule that equals an earlier one or lies
 /// below it is dropped, and so is one that names nothing or an empty file. Order is kept.
 ///
 /// ```

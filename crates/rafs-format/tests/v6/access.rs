@@ -498,7 +498,7 @@ fn content_of_other_modes() {
 fn extents_of_a_range() {
     let mut store = Store::new(DigestAlgorithm::Blake3, 4096);
     let mut tree = Tree::new(metadata(0o755));
-    let content: Vec<u8> = (0..10_000u32).flat_map(|n| n.to_le_bytes()).collect();
+    let content: Vec<u8> = (0..10_000u32).flat_map(u32::to_le_bytes).collect();
     let file = tree.add(metadata(0o644), store.file(&content));
     tree.link(InodeId::ROOT, name(b"file"), file).unwrap();
     let (image, entries) = store.image(tree);

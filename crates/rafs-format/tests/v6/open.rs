@@ -475,6 +475,9 @@ fn the_prefetch_table_follows_the_blob_table() {
         [Ino(138), Ino(141)]
     );
     bootstrap.check(&mut |finding| panic!("{finding}"));
+    let shorter = open(&patched(&bytes, &[(4356, &[0])])).unwrap();
+    assert_eq!(shorter.prefetch().collect::<Vec<_>>(), [Ino(138)]);
+    shorter.check(&mut |finding| panic!("{finding}"));
     // Without blobs there is no such table.
     let mut tree = Tree::new(metadata(0o755));
     let fifo = tree.add(metadata(0o600), Node::Fifo);
