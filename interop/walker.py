@@ -55,11 +55,12 @@ class Node:
 
 
 class Walker:
-    def __init__(self, top, profile, ignored_xattrs=(), inode_bits=64, dump=None):
+    def __init__(self, top, profile, ignored_xattrs=(), inode_bits=64, now=None, dump=None):
         self.top = top
         self.profile = profile
         self.ignored_xattrs = frozenset(ignored_xattrs)
         self.inode_mask = (1 << inode_bits) - 1
+        self.now = now
         self.dump = dump
         self.link_groups = {}  # (st_dev, st_ino) -> sorted paths, for inodes with several names in this tree
         self.content_of_inode = {}  # (st_dev, st_ino) -> content part, so that a second name is not read again
@@ -107,6 +108,8 @@ class Walker:
             mode = 0o777 if letter == b"l" else stat.S_IMODE(status.st_mode)
             uid, gid = status.st_uid, status.st_gid
             mtime = 0 if is_root else status.st_mtime_ns // 1_000_000_000
+            if self.now is not None and 0 <= mtime - self.now < 86400:
+                mtime = 0
             if letter in b"cb":
                 major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
             group = self.link_groups.get(self._inode(status), b"") if letter != b"d" else b""
@@ -236,6 +239,8 @@ def main():
                         "mode, owner, mtime, device, hard link group, xattrs, content; for diff(1)")
     parser.add_argument("--ignore-xattr", action="append", default=[], type=os.fsencode, metavar="NAME",
                         help="leave out an xattr that a mount invents (may be repeated)")
+    parser.add_argument("--epoch-since", type=int, metavar="SECONDS",
+                        help="take times in the day after SECONDS for 0: nydusd shows a time of 0 as the present")
     parser.add_argument("--inode-bits", type=int, default=64, metavar="N",
                         help="low bits of inode numbers that tell hard links; 56 for a mount by nydusd, which sets a "
                         "higher bit in the numbers that READDIRPLUS returns and not in those of LOOKUP")
@@ -251,7 +256,7 @@ def main():
     sys.setrecursionlimit(20_000)
     dump = sys.stdout if arguments.dump else None
     top = arguments.directory.rstrip(b"/") or b"/"
-    digest = Walker(top, arguments.profile, arguments.ignore_xattr, arguments.inode_bits, dump).digest()
+    digest = Walker(top, arguments.profile, arguments.ignore_xattr, arguments.inode_bits, arguments.epoch_since, dump).digest()
     print(f"tree1:{digest}")
 
 

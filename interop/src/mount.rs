@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::corpus::walk;
 use crate::run::{Finished, script};
@@ -10,7 +11,7 @@ use crate::run::{Finished, script};
 #[derive(Debug)]
 pub struct Mount {
     at: PathBuf,
-    walker_options: &'static [&'static str],
+    walker_options: Vec<String>,
 }
 
 impl Mount {
@@ -20,8 +21,12 @@ impl Mount {
     /// If nydusd does not mount it.
     #[must_use]
     pub fn nydusd(bootstrap: &Path, blobs: &Path, at: &Path) -> Self {
-        // nydusd sets bits above the inode number in some answers and not in others.
-        Self::mount("nydusd", &[bootstrap, blobs], at, &["--inode-bits", "56"])
+        // nydusd sets bits above the inode number in some answers and not in others, and shows a
+        // time of 0 as the present.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("a clock after 1970").as_secs().to_string();
+        let options = ["--inode-bits", "56", "--epoch-since", &now];
+        Self::mount("nydusd", &[bootstrap, blobs], at, &options)
     }
 
     /// By the kernel's EROFS, with loop devices (`true`) or plain files.
@@ -40,19 +45,14 @@ impl Mount {
         Self::mount(how, &images, at, &[])
     }
 
-    fn mount(
-        how: &str,
-        images: &[&Path],
-        at: &Path,
-        walker_options: &'static [&'static str],
-    ) -> Self {
+    fn mount(how: &str, images: &[&Path], at: &Path, walker_options: &[&str]) -> Self {
         let mut mount = script("mount/mount.sh");
         mount.arg(how).args(images).arg(at);
         // nydusd outlives the script and keeps the pipes: its own output goes to files.
         let _ = Finished::of(&mut mount).ok();
         Self {
             at: at.into(),
-            walker_options,
+            walker_options: walker_options.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -65,7 +65,8 @@ impl Mount {
     /// The digest of everything that the mount shows; every file is read.
     #[must_use]
     pub fn digest(&self) -> String {
-        walk(&self.at, self.walker_options)
+        let options: Vec<&str> = self.walker_options.iter().map(String::as_str).collect();
+        walk(&self.at, &options)
     }
 }
 
