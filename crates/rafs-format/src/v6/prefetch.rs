@@ -4,6 +4,8 @@
 //! the rules. A directory stands for all files below it. 0 ends the table: nydus 2.2 has an entry for
 //! each distinct rule, and those of rules that name nothing or an empty file are 0, at the end.
 
+use std::collections::HashSet;
+
 use image_model::{ImagePath, InodeId, Node, Tree};
 
 /// The inodes that prefetch rules name, as nydus 2.4 picks them: a rule that equals an earlier one or lies
@@ -21,18 +23,23 @@ use image_model::{ImagePath, InodeId, Node, Tree};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn prefetch_inodes<C>(tree: &Tree<C>, rules: &[ImagePath]) -> Vec<InodeId> {
-    let is_covered = |position: usize| {
-        let rule = &rules[position];
-        let covers = |earlier: &ImagePath| {
-            let rest = rule.as_bytes().strip_prefix(earlier.as_bytes());
-            rest.is_some_and(|rest| earlier.is_root() || rest.is_empty() || rest[0] == b'/')
-        };
-        rules[..position].iter().any(covers)
+pub fn prefetch_inodes<'r, C>(tree: &Tree<C>, rules: &'r [ImagePath]) -> Vec<InodeId> {
+    let mut earlier: HashSet<&[u8]> = HashSet::new();
+    let mut is_new = |rule: &'r ImagePath| {
+        let path = rule.as_bytes();
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let mut above = slashes.map(|(offset, _)| &path[..offset]).chain([&[][..]]);
+        let covered = above.any(|above| earlier.contains(above));
+        earlier.insert(path) && !covered
     };
-    (0..rules.len())
-        .filter(|&position| !is_covered(position))
-        .filter_map(|position| tree.resolve(rules[position].as_bytes()))
-        .filter(|&id| !matches!(tree.inode(id).node, Node::File { size: 0, .. }))
-        .collect()
+    let mut inodes = Vec::new();
+    for rule in rules {
+        if !is_new(rule) {
+            continue;
+        }
+        let named = tree.resolve(rule.as_bytes());
+        let is_empty = |id| matches!(tree.inode(id).node, Node::File { size: 0, .. });
+        inodes.extend(named.filter(|&id| !is_empty(id)));
+    }
+    inodes
 }
