@@ -59,5 +59,5 @@ pub use open::{OpenError, OpenImage, OpenOptions, open, open_source};
 pub use options::ReadOptions;
 pub use plan::{ReadPlan, Step, StoredRange};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
-pub use store::{BlobStore, OpenBlob, StoreError};
+pub use store::{BlobStore, NoBlobs, OpenBlob, StoreError};
 pub use tree_image::{PIECE_LEN, TreeImage};

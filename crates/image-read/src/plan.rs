@@ -250,8 +250,7 @@ impl<'a, I: Image + ?Sized> ReadPlan<'a, I> {
             self.ino,
             rest,
             &mut |extent| match window.take(extent, self.ino) {
-                Ok(Window::MORE) => ControlFlow::Continue(()),
-                Ok(_) => ControlFlow::Break(()),
+                Ok(flow) => flow,
                 Err(error) => {
                     refused = Some(error);
                     ControlFlow::Break(())
@@ -324,11 +323,8 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Answer of [`take`](Self::take): the next extent is wanted.
-    const MORE: bool = true;
-
-    /// Takes `extent`, unless the window is full.
-    fn take(&mut self, extent: Extent, ino: Ino) -> Result<bool, ReadError> {
+    /// Takes `extent` unless that is too much; breaks when no more is wanted.
+    fn take(&mut self, extent: Extent, ino: Ino) -> Result<ControlFlow<()>, ReadError> {
         let begins = match self.extents.is_empty() {
             true => extent.file_offset <= self.next,
             false => extent.file_offset == self.next,
@@ -352,14 +348,18 @@ impl Window<'_> {
             }
             let full = self.cost + u64::from(cost) > self.options.window;
             if full && !self.extents.is_empty() {
-                return Ok(!Self::MORE);
+                return Ok(ControlFlow::Break(()));
             }
             self.cost += u64::from(cost);
             self.frames.insert(frame);
         }
         self.extents.push_back(extent);
         self.next = end.min(self.end);
-        Ok(self.next < self.end && self.extents.len() < MAX_EXTENTS)
+        if self.next < self.end && self.extents.len() < MAX_EXTENTS {
+            Ok(ControlFlow::Continue(()))
+        } else {
+            Ok(ControlFlow::Break(()))
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl BlobStore {
             decoded_len: 0,
             chunk_count: 0,
         };
-        Self::new(&[blob], Nowhere).with_source(BlobIndex(0), source)
+        Self::new(&[blob], NoBlobs).with_source(BlobIndex(0), source)
     }
 
     /// Takes the blob number `index` from `source`. A number beyond the last blob is ignored.
@@ -234,10 +234,11 @@ impl OpenBlob for BlobFiles {
     }
 }
 
-/// Blobs that nobody knows.
-struct Nowhere;
+/// No blobs at all: for an image that needs none but the one that holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct NoBlobs;
 
-impl OpenBlob for Nowhere {
+impl OpenBlob for NoBlobs {
     fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
         Err(StoreError::Missing {
             id: blob.id.clone(),

@@ -4,6 +4,7 @@ mod error;
 mod places;
 mod source;
 mod walk;
+mod xattrs;
 
 pub use error::DirectoryError;
 pub use source::DirectorySource;

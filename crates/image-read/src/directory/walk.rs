@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use image_model::metadata::Xattr;
 use image_model::tree::{Span, Spans};
 use image_model::{
     Device, FileKind, InodeId, Limits, Metadata, Name, NameRef, Node, Timestamp, Tree, Xattrs,
@@ -18,6 +17,7 @@ use rustix::io::Errno;
 use super::error::DirectoryError;
 use super::places::{PlaceId, Places, Trail};
 use super::source::{DirectorySource, Files, io_error, open_file};
+use super::xattrs;
 
 /// Walks the directory at `path`.
 pub(super) fn walk(
@@ -325,44 +325,18 @@ impl Walk<'_> {
     }
 
     fn xattrs(&self, entry: &Entry<'_>) -> Result<Xattrs, DirectoryError> {
-        let path = self.entry_path(entry);
-        let failed = |error: Errno| {
-            io_error(
-                self.path(entry),
-                "read the extended attributes",
-                error.into(),
-            )
-        };
-        let max = self.limits.max_xattr_len as usize;
-        let too_long = || DirectoryError::Limit {
-            path: self.path(entry),
-            what: "bytes of extended attributes",
-            limit: max as u64,
-        };
-        let names = match grow(max, |buf| rustix::fs::llistxattr(&path, buf)) {
-            Ok(names) => names.ok_or_else(too_long)?,
-            Err(Errno::NOTSUP) => return Ok(Xattrs::default()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut list = Vec::new();
-        let mut len = names.len();
-        for name in names.split(|&b| b == 0).filter(|name| !name.is_empty()) {
-            let left = max.saturating_sub(len);
-            let value = match grow(left, |buf| rustix::fs::lgetxattr(&path, name, buf)) {
-                Ok(value) => value.ok_or_else(too_long)?,
-                // Removed since it was listed.
-                Err(Errno::NODATA) => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            len += value.len();
-            list.push(Xattr {
-                name: name.into(),
-                value: value.into(),
-            });
-        }
-        Xattrs::new(list).map_err(|source| DirectoryError::Xattrs {
-            path: self.path(entry),
-            source,
+        let limit = self.limits.max_xattr_len;
+        xattrs::read(&self.entry_path(entry), limit as usize).map_err(|fault| {
+            let path = self.path(entry);
+            match fault {
+                xattrs::Fault::Io(error) => io_error(path, "read the extended attributes", error),
+                xattrs::Fault::TooLong => DirectoryError::Limit {
+                    path,
+                    what: "bytes of extended attributes",
+                    limit: limit.into(),
+                },
+                xattrs::Fault::Invalid(source) => DirectoryError::Xattrs { path, source },
+            }
         })
     }
 
@@ -380,27 +354,6 @@ impl Walk<'_> {
 
     fn path(&self, entry: &Entry<'_>) -> PathBuf {
         self.places.path(entry.parent, entry.name)
-    }
-}
-
-/// Calls `read` with larger and larger buffers until all fits; `None` if that takes more than `max`
-/// bytes.
-fn grow(
-    max: usize,
-    mut read: impl FnMut(&mut [u8]) -> Result<usize, Errno>,
-) -> Result<Option<Vec<u8>>, Errno> {
-    let mut buf = vec![0; 256.min(max)];
-    loop {
-        match read(&mut buf) {
-            // An empty buffer asks for the length and gets nothing.
-            Ok(len) if len <= buf.len() && !buf.is_empty() => {
-                buf.truncate(len);
-                return Ok(Some(buf));
-            }
-            Ok(_) | Err(Errno::RANGE) if buf.len() == max => return Ok(None),
-            Ok(_) | Err(Errno::RANGE) => buf.resize(buf.len().saturating_mul(4).min(max), 0),
-            Err(error) => return Err(error),
-        }
     }
 }
 

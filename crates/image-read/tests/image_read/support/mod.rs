@@ -1,6 +1,6 @@
 //! Images made by hand, with their blobs in memory.
-#![allow(clippy::unwrap_used, dead_code)]
 
+pub(crate) mod fixtures;
 pub(crate) mod tar;
 
 use std::sync::Arc;

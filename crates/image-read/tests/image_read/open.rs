@@ -1,41 +1,37 @@
-//! Opening images by content: goldens of nydus-image, layers, directories, and what is none.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Opening images by content: goldens of nydus-image, and what is none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::tar;
-use frame_codec::{Compression as Codec, Encoder};
 use image_model::{Blame, Fault, FileKind, Limits};
 use image_read::{
-    BlobStore, Follow, Format, LayerImageError, OpenError, OpenImage, OpenOptions, ReadError,
-    ResolveError, StoreError, open,
+    BlobStore, Follow, Format, OpenError, OpenImage, OpenOptions, ReadError, ResolveError,
+    StoreError, open,
 };
-use tar_stream::Compression;
 use verify::{Profile, tree_digest};
 
-const A4: &str = "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
+pub(crate) const A4: &str =
+    "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
 #[cfg(feature = "zstd")]
-const ODD: &str = "tree1:378fadebc85cdeec9d3aaf908a899987df9b8af7786a747db53746b0c6b0d3f5";
+pub(crate) const ODD: &str =
+    "tree1:378fadebc85cdeec9d3aaf908a899987df9b8af7786a747db53746b0c6b0d3f5";
 
-fn golden(name: &str) -> PathBuf {
+pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/goldens")
         .join(name)
 }
 
-fn blob_of(name: &str) -> PathBuf {
+pub(crate) fn blob_of(name: &str) -> PathBuf {
     let mut blobs = fs::read_dir(golden(name).join("blobs")).unwrap();
     blobs.next().unwrap().unwrap().path()
 }
 
-fn open_default(path: &Path) -> Result<OpenImage, OpenError> {
+pub(crate) fn open_default(path: &Path) -> Result<OpenImage, OpenError> {
     open(path, &OpenOptions::default())
 }
 
-fn digest(image: &OpenImage) -> String {
+pub(crate) fn digest(image: &OpenImage) -> String {
     let digest = tree_digest(
         image.image(),
         &mut image.frames(),
@@ -218,185 +214,6 @@ fn damage_is_found_unless_it_is_not_looked_for() {
 }
 
 #[test]
-fn layers_are_found_whatever_their_compression() {
-    let directory = tempfile::tempdir().unwrap();
-    let tar = tar::vector();
-    let mut cases = vec![(tar.clone(), Compression::None)];
-    let compressed: &[(Codec, Compression)] = &[
-        #[cfg(feature = "gzip")]
-        (Codec::Gzip { level: 6 }, Compression::Gzip),
-        #[cfg(feature = "zstd")]
-        (Codec::Zstd { level: 3 }, Compression::Zstd),
-    ];
-    for &(codec, compression) in compressed {
-        let mut layer = Vec::new();
-        Encoder::new(codec)
-            .unwrap()
-            .encode_frame(&tar, &mut layer)
-            .unwrap();
-        cases.push((layer, compression));
-    }
-    for (layer, compression) in cases {
-        let path = directory.path().join("misleading.boot");
-        fs::write(&path, layer).unwrap();
-        let options = OpenOptions {
-            spool_directory: Some(directory.path().into()),
-            ..OpenOptions::default()
-        };
-        let image = open(&path, &options).unwrap();
-        assert_eq!(image.format(), Format::Tar(compression));
-        assert_eq!(digest(&image), A4);
-        assert!(image.tree().is_some());
-        drop(image);
-        assert_eq!(
-            fs::read_dir(&directory).unwrap().count(),
-            1,
-            "nothing is left behind"
-        );
-    }
-}
-
-#[test]
-fn a_plain_tar_is_indexed_without_its_payloads() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer.tar");
-    let mut tar = tar::Builder::new();
-    for i in 0..20 {
-        tar.file(&format!("f{i}"), &vec![i; 1_000_000]);
-    }
-    fs::write(&path, tar.finish()).unwrap();
-    let image = open_default(&path).unwrap();
-    assert!(
-        image.metadata_stats().bytes < 1_000_000,
-        "{:?}",
-        image.metadata_stats()
-    );
-    let f = image.resolve(b"f7", Follow::All).unwrap();
-    let mut content = Vec::new();
-    image
-        .read_range(f, 999_999..u64::MAX, &mut content)
-        .unwrap();
-    assert_eq!(content, [7]);
-    assert_eq!(image.stats().requests, 1);
-}
-
-#[test]
-fn a_cut_layer_is_named_with_its_offset() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    let mut tar = tar::Builder::new();
-    tar.file("f", &[1; 2_000]);
-    let tar = tar.finish();
-    fs::write(&path, &tar[..1_500]).unwrap();
-    let error = open_default(&path).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            OpenError::Layer(LayerImageError::Tar(tar_stream::TarError::Cut {
-                offset: 1_500,
-                ..
-            }))
-        ),
-        "{error:?}"
-    );
-    assert_eq!(error.fault(), Fault::Corrupt);
-
-    #[cfg(feature = "gzip")]
-    {
-        let mut layer = Vec::new();
-        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
-        encoder.encode_frame(&tar, &mut layer).unwrap();
-        layer.pop();
-        fs::write(&path, &layer).unwrap();
-        let error = open_default(&path).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::Cut { .. }))
-            ),
-            "{error:?}"
-        );
-    }
-}
-
-#[cfg(feature = "gzip")]
-#[test]
-fn a_bomb_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    let mut layer = Vec::new();
-    let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
-    encoder.encode_frame(&vec![0; 1 << 20], &mut layer).unwrap();
-    fs::write(&path, &layer).unwrap();
-    let limits = Limits {
-        max_layer_len: 1 << 19,
-        ..Limits::default()
-    };
-    let options = OpenOptions {
-        limits,
-        ..OpenOptions::default()
-    };
-    let error = open(&path, &options).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::TooLarge { limit })) if limit == 1 << 19
-        ),
-        "{error:?}"
-    );
-    assert_eq!(error.fault(), Fault::Limit);
-}
-
-#[test]
-fn strict_and_lenient_reading_differ() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    let mut tar = tar::Builder::new();
-    tar.directory("usr");
-    tar.symlink("bin", "usr");
-    tar.file("bin/sh", b"#!");
-    fs::write(&path, tar.finish()).unwrap();
-    let error = open_default(&path).unwrap_err();
-    let OpenError::Layer(LayerImageError::Entry {
-        offset, path: at, ..
-    }) = &error
-    else {
-        panic!("{error:?}");
-    };
-    assert_eq!((*offset, at.as_bytes()), (1024, &b"bin/sh"[..]));
-
-    let options = OpenOptions {
-        lenient: true,
-        ..OpenOptions::default()
-    };
-    let image = open(&path, &options).unwrap();
-    assert_eq!(image.read(b"usr/sh", 2).unwrap(), b"#!");
-}
-
-#[test]
-fn empty_layers_are_empty_trees() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    for len in [0, 1_024, 10_240] {
-        fs::write(&path, vec![0; len]).unwrap();
-        let image = open_default(&path).unwrap();
-        assert_eq!(image.format(), Format::Tar(Compression::None));
-        assert!(image.tree().unwrap().tree().is_empty());
-    }
-}
-
-#[test]
-fn whiteouts_are_files_of_a_layer() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    let mut tar = tar::Builder::new();
-    tar.file("d/.wh.gone", b"");
-    fs::write(&path, tar.finish()).unwrap();
-    let image = open_default(&path).unwrap();
-    assert!(image.resolve(b"d/.wh.gone", Follow::Never).is_ok());
-}
-
-#[test]
 fn what_is_known_but_not_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x");
@@ -435,35 +252,6 @@ fn what_is_known_but_not_read_is_named() {
         ),
         "{error:?}"
     );
-}
-
-#[test]
-fn a_stargz_footer_does_not_hide_the_layer() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("layer");
-    let chunked = [&tar::vector()[..], b"GNUlInUx"].concat();
-    // Plain tars have no footer, whatever follows their end.
-    fs::write(&path, chunked).unwrap();
-    assert_eq!(
-        open_default(&path).unwrap().format(),
-        Format::Tar(Compression::None)
-    );
-
-    #[cfg(feature = "gzip")]
-    {
-        let mut layer = Vec::new();
-        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
-        encoder.encode_frame(&tar::vector(), &mut layer).unwrap();
-        layer.extend(estargz_toc::footer::encode(3));
-        fs::write(&path, layer).unwrap();
-        let options = OpenOptions {
-            as_layer: true,
-            ..OpenOptions::default()
-        };
-        let image = open(&path, &options).unwrap();
-        assert_eq!(image.format(), Format::Estargz);
-        assert_eq!(digest(&image), A4);
-    }
 }
 
 #[test]

@@ -1,9 +1,5 @@
 //! Directories as images.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -14,7 +10,6 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::text;
 use image_model::{
     Attributes, Blame, Device, ExtentSource, Fault, FileKind, Image, Ino, Limits, Timestamp,
 };
@@ -24,14 +19,15 @@ use image_read::{
 };
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
-use tempfile::TempDir;
 use verify::{Profile, tree_digest};
 
-fn opened(path: &Path) -> DirectoryImage {
+use crate::support::text;
+
+pub(crate) fn opened(path: &Path) -> DirectoryImage {
     DirectoryImage::open(path, &Limits::default()).unwrap()
 }
 
-fn ino(image: &TreeImage, path: &[u8]) -> Ino {
+pub(crate) fn ino(image: &TreeImage, path: &[u8]) -> Ino {
     resolve(image, path, Follow::Never).unwrap()
 }
 
@@ -40,7 +36,11 @@ fn attributes(image: &TreeImage, path: &[u8]) -> Attributes {
 }
 
 /// Reads a file of an image that was opened before, perhaps long before.
-fn read(image: &TreeImage, store: &BlobStore, path: &[u8]) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read(
+    image: &TreeImage,
+    store: &BlobStore,
+    path: &[u8],
+) -> Result<Vec<u8>, ReadError> {
     let mut content = Vec::new();
     Frames::new(image, store, ReadOptions::default()).read_range(
         ino(image, path),
@@ -50,16 +50,9 @@ fn read(image: &TreeImage, store: &BlobStore, path: &[u8]) -> Result<Vec<u8>, Re
     Ok(content)
 }
 
-fn into_parts(directory: DirectoryImage) -> (TreeImage, BlobStore) {
+pub(crate) fn into_parts(directory: DirectoryImage) -> (TreeImage, BlobStore) {
     let store = BlobStore::single(Arc::new(directory.source));
     (directory.image, store)
-}
-
-/// The error of the directory that made a read fail.
-fn cause(error: &ReadError) -> &DirectoryError {
-    let io = error.source().unwrap().source().unwrap();
-    let io: &std::io::Error = io.downcast_ref().unwrap();
-    io.get_ref().unwrap().downcast_ref().unwrap()
 }
 
 fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
@@ -314,113 +307,6 @@ fn large_files_are_read_in_pieces() {
     assert!(part == content[2_000_000..2_200_000]);
     // Two pieces: the range lies across a boundary.
     assert_eq!(store.stats().bytes - before.bytes, 2 << 20);
-}
-
-#[test]
-fn a_file_that_changed_its_length_is_an_error() {
-    for now in [&b"short"[..], b"this is longer than it was"] {
-        let top = tempfile::tempdir().unwrap();
-        let path = top.path().join("f");
-        fs::write(&path, b"as it was").unwrap();
-        let (image, store) = into_parts(opened(top.path()));
-        fs::write(&path, now).unwrap();
-        let error = read(&image, &store, b"f").unwrap_err();
-        assert_eq!(error.fault(), Fault::Io);
-        let DirectoryError::Changed {
-            path: at,
-            expected: 9,
-            found,
-        } = cause(&error)
-        else {
-            panic!("{error:?}");
-        };
-        assert_eq!((at, *found), (&path, now.len() as u64));
-    }
-    // While it is open.
-    let top = tempfile::tempdir().unwrap();
-    let path = top.path().join("f");
-    fs::write(&path, vec![1; 3_000_000]).unwrap();
-    let (image, store) = into_parts(opened(top.path()));
-    let mut frames = Frames::new(&image, &store, ReadOptions::default());
-    let f = ino(&image, b"f");
-    frames.read_range(f, 0..1, &mut Vec::new()).unwrap();
-    File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(2_000_000)
-        .unwrap();
-    let error = frames
-        .read_range(f, 2_999_999..3_000_000, &mut Vec::new())
-        .unwrap_err();
-    assert!(
-        matches!(
-            cause(&error),
-            DirectoryError::Changed {
-                expected: 3_000_000,
-                found: 2_000_000,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn what_took_a_files_place_is_not_read() {
-    let secret = TempDir::new().unwrap();
-    fs::write(secret.path().join("f"), b"secret...").unwrap();
-    let setup = || {
-        let top = tempfile::tempdir().unwrap();
-        fs::create_dir(top.path().join("d")).unwrap();
-        fs::write(top.path().join("d/f"), b"as it was").unwrap();
-        let parts = into_parts(opened(top.path()));
-        (top, parts)
-    };
-    // A link instead of the file.
-    let (top, (image, store)) = setup();
-    fs::remove_file(top.path().join("d/f")).unwrap();
-    symlink(secret.path().join("f"), top.path().join("d/f")).unwrap();
-    let error = read(&image, &store, b"d/f").unwrap_err();
-    assert!(
-        matches!(cause(&error), DirectoryError::Io { action: "open", .. }),
-        "{error:?}"
-    );
-
-    // A link instead of its directory.
-    let (top, (image, store)) = setup();
-    fs::remove_dir_all(top.path().join("d")).unwrap();
-    symlink(secret.path(), top.path().join("d")).unwrap();
-    let error = read(&image, &store, b"d/f").unwrap_err();
-    let DirectoryError::Io {
-        path,
-        action: "open the directory",
-        ..
-    } = cause(&error)
-    else {
-        panic!("{error:?}");
-    };
-    assert_eq!(path, &top.path().join("d"));
-
-    // A FIFO that nobody writes to.
-    let (top, (image, store)) = setup();
-    let path = top.path().join("d/f");
-    fs::remove_file(&path).unwrap();
-    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from(0o600), 0).unwrap();
-    let error = read(&image, &store, b"d/f").unwrap_err();
-    assert!(
-        matches!(cause(&error), DirectoryError::Replaced { path: at } if *at == path),
-        "{error:?}"
-    );
-
-    // Nothing.
-    let (top, (image, store)) = setup();
-    fs::remove_file(top.path().join("d/f")).unwrap();
-    let error = read(&image, &store, b"d/f").unwrap_err();
-    let DirectoryError::Io { source, .. } = cause(&error) else {
-        panic!("{error:?}");
-    };
-    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
 }
 
 /// Makes `depth` nested directories below `top` with a file in the last one; returns its path.

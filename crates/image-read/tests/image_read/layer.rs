@@ -1,0 +1,219 @@
+//! Layers as images.
+
+use std::fs;
+
+use frame_codec::{Compression as Codec, Encoder};
+use image_model::{Blame, Fault};
+use image_read::{Follow, Format, LayerImageError, OpenError, OpenOptions, open};
+use tar_stream::Compression;
+
+use crate::open::{A4, digest, open_default};
+use crate::support::tar;
+
+#[test]
+fn layers_are_found_whatever_their_compression() {
+    let directory = tempfile::tempdir().unwrap();
+    let tar = tar::vector();
+    let mut cases = vec![(tar.clone(), Compression::None)];
+    let compressed: &[(Codec, Compression)] = &[
+        #[cfg(feature = "gzip")]
+        (Codec::Gzip { level: 6 }, Compression::Gzip),
+        #[cfg(feature = "zstd")]
+        (Codec::Zstd { level: 3 }, Compression::Zstd),
+    ];
+    for &(codec, compression) in compressed {
+        let mut layer = Vec::new();
+        Encoder::new(codec)
+            .unwrap()
+            .encode_frame(&tar, &mut layer)
+            .unwrap();
+        cases.push((layer, compression));
+    }
+    for (layer, compression) in cases {
+        let path = directory.path().join("misleading.boot");
+        fs::write(&path, layer).unwrap();
+        let options = OpenOptions {
+            spool_directory: Some(directory.path().into()),
+            ..OpenOptions::default()
+        };
+        let image = open(&path, &options).unwrap();
+        assert_eq!(image.format(), Format::Tar(compression));
+        assert_eq!(digest(&image), A4);
+        assert!(image.tree().is_some());
+        drop(image);
+        assert_eq!(
+            fs::read_dir(&directory).unwrap().count(),
+            1,
+            "nothing is left behind"
+        );
+    }
+}
+
+#[test]
+fn a_plain_tar_is_indexed_without_its_payloads() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer.tar");
+    let mut tar = tar::Builder::new();
+    for i in 0..20 {
+        tar.file(&format!("f{i}"), &vec![i; 1_000_000]);
+    }
+    fs::write(&path, tar.finish()).unwrap();
+    let image = open_default(&path).unwrap();
+    assert!(
+        image.metadata_stats().bytes < 1_000_000,
+        "{:?}",
+        image.metadata_stats()
+    );
+    let f = image.resolve(b"f7", Follow::All).unwrap();
+    let mut content = Vec::new();
+    image
+        .read_range(f, 999_999..u64::MAX, &mut content)
+        .unwrap();
+    assert_eq!(content, [7]);
+    assert_eq!(image.stats().requests, 1);
+}
+
+#[test]
+fn a_cut_layer_is_named_with_its_offset() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.file("f", &[1; 2_000]);
+    let tar = tar.finish();
+    fs::write(&path, &tar[..1_500]).unwrap();
+    let error = open_default(&path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Layer(LayerImageError::Tar(tar_stream::TarError::Cut {
+                offset: 1_500,
+                ..
+            }))
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Corrupt);
+
+    #[cfg(feature = "gzip")]
+    {
+        let mut layer = Vec::new();
+        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+        encoder.encode_frame(&tar, &mut layer).unwrap();
+        layer.pop();
+        fs::write(&path, &layer).unwrap();
+        let error = open_default(&path).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::Cut { .. }))
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_bomb_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut layer = Vec::new();
+    let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+    encoder.encode_frame(&vec![0; 1 << 20], &mut layer).unwrap();
+    fs::write(&path, &layer).unwrap();
+    let limits = image_model::Limits {
+        max_layer_len: 1 << 19,
+        ..Default::default()
+    };
+    let options = OpenOptions {
+        limits,
+        ..OpenOptions::default()
+    };
+    let error = open(&path, &options).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Layer(LayerImageError::Stream(tar_stream::LayerError::TooLarge { limit })) if limit == 1 << 19
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Limit);
+}
+
+#[test]
+fn strict_and_lenient_reading_differ() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.directory("usr");
+    tar.symlink("bin", "usr");
+    tar.file("bin/sh", b"#!");
+    fs::write(&path, tar.finish()).unwrap();
+    let error = open_default(&path).unwrap_err();
+    let OpenError::Layer(LayerImageError::Entry {
+        offset, path: at, ..
+    }) = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((*offset, at.as_bytes()), (1024, &b"bin/sh"[..]));
+
+    let options = OpenOptions {
+        lenient: true,
+        ..OpenOptions::default()
+    };
+    let image = open(&path, &options).unwrap();
+    assert_eq!(image.read(b"usr/sh", 2).unwrap(), b"#!");
+}
+
+#[test]
+fn empty_layers_are_empty_trees() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    for len in [0, 1_024, 10_240] {
+        fs::write(&path, vec![0; len]).unwrap();
+        let image = open_default(&path).unwrap();
+        assert_eq!(image.format(), Format::Tar(Compression::None));
+        assert!(image.tree().unwrap().tree().is_empty());
+    }
+}
+
+#[test]
+fn whiteouts_are_files_of_a_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let mut tar = tar::Builder::new();
+    tar.file("d/.wh.gone", b"");
+    fs::write(&path, tar.finish()).unwrap();
+    let image = open_default(&path).unwrap();
+    assert!(image.resolve(b"d/.wh.gone", Follow::Never).is_ok());
+}
+
+#[test]
+fn a_stargz_footer_does_not_hide_the_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    let chunked = [&tar::vector()[..], b"GNUlInUx"].concat();
+    // Plain tars have no footer, whatever follows their end.
+    fs::write(&path, chunked).unwrap();
+    assert_eq!(
+        open_default(&path).unwrap().format(),
+        Format::Tar(Compression::None)
+    );
+
+    #[cfg(feature = "gzip")]
+    {
+        let mut layer = Vec::new();
+        let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
+        encoder.encode_frame(&tar::vector(), &mut layer).unwrap();
+        layer.extend(estargz_toc::footer::encode(3));
+        fs::write(&path, layer).unwrap();
+        let options = OpenOptions {
+            as_layer: true,
+            ..OpenOptions::default()
+        };
+        let image = open(&path, &options).unwrap();
+        assert_eq!(image.format(), Format::Estargz);
+        assert_eq!(digest(&image), A4);
+    }
+}

@@ -1,0 +1,12 @@
+//! Reading images: by plan and by store, from RAFS, layers and directories.
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod directory;
+mod directory_changes;
+mod layer;
+mod open;
+mod plan;
+mod resolve;
+mod support;
+mod tree_image;
