@@ -4,6 +4,8 @@ use std::io;
 
 use image_model::{Blame, Fault, ImagePath};
 
+use crate::error::TarError;
+
 /// A tar that cannot be written on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,7 +52,10 @@ pub enum WriteError {
 impl Blame for WriteError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Io(_) => Fault::Io,
+            // A tar that is copied from may be what failed.
+            Self::Io(source) => (source.get_ref())
+                .and_then(|inner| inner.downcast_ref::<TarError>())
+                .map_or(Fault::Io, Blame::fault),
             Self::Socket { .. } | Self::ExtensionTooLong { .. } => Fault::Unsupported,
             Self::PayloadMissing { .. } | Self::PayloadTooLong { .. } | Self::OutOfPlace { .. } => {
                 Fault::Misuse

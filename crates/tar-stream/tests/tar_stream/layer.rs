@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use image_model::{Blame, Fault, Limits};
-use tar_stream::{Compression, LayerError, LayerStream, TarError, TarReader};
+use tar_stream::{Compression, LayerError, LayerStream, TarError, TarReader, TarWriter};
 
 use crate::tape::*;
 
@@ -356,4 +356,19 @@ fn zstd_needs_its_feature() {
             }
         ));
     }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_trailer_that_cannot_be_read_is_not_the_destinations_fault() {
+    let tar = Tape::new().file("a", b"1").end();
+    let mut gzip = gzip(&tar);
+    gzip.truncate(gzip.len() - 8);
+    let layer = LayerStream::open(&gzip[..], &Limits::default()).unwrap();
+    let mut reader = TarReader::new(layer, strict());
+    while reader.next_entry().unwrap().is_some() {}
+    let error = TarWriter::new(Vec::new())
+        .finish_raw(&mut reader.trailer().unwrap())
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::Corrupt);
 }
