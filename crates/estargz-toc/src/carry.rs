@@ -103,6 +103,7 @@ fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
 }
 
 /// Takes out of `tree` what a TOC cannot carry, and tells what it was, in the order of a walk.
+/// Inodes may get other numbers.
 ///
 /// ```
 /// use estargz_toc::carry::{Uncarried, reduce};
@@ -136,6 +137,7 @@ pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
             }
         }
     }
+    tree.drop_unreachable();
     lost.list.sort_by(|a, b| a.path.walk_order(&b.path));
     lost.list
 }

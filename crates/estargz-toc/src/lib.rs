@@ -9,9 +9,28 @@
 //!
 //! For a runtime that knows nothing of it the blob is an ordinary layer: gzip members one after the
 //! other, which together hold one tar.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`footer`] | the last 51 bytes |
+//! | [`open`] | finding the TOC of a blob: a step machine |
+//! | [`toc`] | the TOC as it is: JSON to entries and back, byte for byte |
+//! | [`image`] | the TOC as an image, all that makes no sense refused |
+//! | [`compare`] | the TOC against the tar inside |
+//! | [`order`] | the order of names in the tar, prioritized files first |
+//! | [`carry`] | what a TOC cannot carry |
+//! | [`write`] | the plan of a blob: members, places, the TOC of an image |
+//! | [`error`] | why a TOC is refused: entry, name, reason |
+//!
+//! Nothing here does I/O or compresses: callers fetch ranges and run threads in their own way.
+//!
+//! Source of truth: containerd/stargz-snapshotter, `estargz/`, commit 7cf47cba, and blobs that it and
+//! ctr-remote 0.12 made (`tests/goldens`). Where its two readers disagree with each other or with the
+//! tar inside, the entry is refused; [`error::EntryFault`] lists them all.
 #![forbid(unsafe_code)]
 
 pub mod carry;
+pub mod compare;
 pub mod error;
 pub mod footer;
 mod frames;

@@ -199,14 +199,15 @@ impl<'o> Decoder<'o> {
 
     pub(super) fn finish(mut self, json: &[u8], blob: TocBlob) -> Result<EstargzImage, TocError> {
         self.close_file()?;
-        let tree = (self.builder.finish())
+        let mut tree = (self.builder.finish())
             .and_then(Layer::into_tree)
             .map_err(|error| blame_link(json, self.options, error))?;
+        drop_landmarks(&mut tree);
         let (frames, chunks, decoded_len) = (self.frames.finish(blob.content_len))
             .map_err(|fault| blame_last_chunk(json, self.options, fault))?;
 
         let mut file_digests = BTreeMap::new();
-        let mut tree = tree
+        let tree = tree
             .try_map(|inode, _, content| {
                 let several = content.extents.end - content.extents.start > 1;
                 if let (true, Some(digest)) = (several, content.digest) {
@@ -215,7 +216,6 @@ impl<'o> Decoder<'o> {
                 Ok::<_, std::convert::Infallible>(content.extents)
             })
             .unwrap_or_else(|never| match never {});
-        drop_landmarks(&mut tree);
         let blob = Blob {
             id: blob.id,
             stored_len: blob.len,
@@ -232,13 +232,14 @@ impl<'o> Decoder<'o> {
     }
 }
 
-fn drop_landmarks(tree: &mut Tree<ChunkRange>) {
+fn drop_landmarks<C>(tree: &mut Tree<C>) {
     for landmark in [Landmark::Prefetch, Landmark::NoPrefetch] {
         let path = landmark.path();
         let name = path.last().expect("it is not the root");
         tree.unlink(InodeId::ROOT, name)
             .expect("the root is a directory");
     }
+    tree.drop_unreachable();
 }
 
 fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {

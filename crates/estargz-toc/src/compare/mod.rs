@@ -1,0 +1,230 @@
+//! The TOC against the tar inside the blob.
+//!
+//! A lazy runtime shows what the TOC says, everything else what the tar says, and nothing keeps the
+//! two alike but the good will of whoever made the blob. This finds where they are not.
+
+mod disagreement;
+mod error;
+mod tar;
+
+use std::io::Read;
+
+use image_model::diff::{Change, DiffObserver, Difference, Reason, diff};
+use image_model::walk::HardLinks;
+use image_model::{ChunkedImage, FileKind, ImagePath, Ino, InodeId, Limits, Node, Timestamp};
+
+use crate::image::{EstargzImage, Prefetch};
+use crate::landmark::Landmark;
+pub use disagreement::{Both, Disagreement, Readings};
+pub use error::CompareError;
+use tar::TarInside;
+
+/// How to read the tar.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// Follow Go's reading of what tar readers disagree on, instead of refusing it.
+    pub lenient: bool,
+    /// Bounds on the tar.
+    pub limits: Limits,
+}
+
+/// Reads all of `layer`, the blob as it is stored, as readers do that know nothing of eStargz, and
+/// tells `report` where the TOC says something else, in the order of a walk.
+///
+/// Names, kinds, attributes and landmarks are compared, and content by its digests: those of the
+/// whole files and those of their chunks. That the bytes in the blob have the chunks' digests is
+/// for an audit of the image to find. Times agree if the TOC has the tar's in whole seconds, floored or rounded
+/// (which the reference implementation does).
+///
+/// Memory: the tree of the tar.
+///
+/// ```no_run
+/// use estargz_toc::compare::{CompareOptions, compare};
+/// # fn decoded() -> estargz_toc::image::EstargzImage { unimplemented!() }
+/// let toc = decoded();
+/// let layer = std::fs::File::open("layer.esgz")?;
+/// compare(&toc, layer, &CompareOptions::default(), &mut |found| println!("{found}"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`CompareError`] if the layer cannot be read as a tar.
+pub fn compare(
+    toc: &EstargzImage,
+    layer: impl Read,
+    options: &CompareOptions,
+    report: &mut dyn FnMut(Disagreement),
+) -> Result<(), CompareError> {
+    let tar = TarInside::read(toc, layer, options)?;
+    let landmarks = Both {
+        toc: toc.prefetch.map(|prefetch| match prefetch {
+            Prefetch::Nothing => Landmark::NoPrefetch,
+            Prefetch::UpTo(_) => Landmark::Prefetch,
+        }),
+        tar: tar.landmark,
+    };
+    let mut report = |path: &ImagePath, readings| {
+        let path = path.clone();
+        report(Disagreement { path, readings });
+    };
+    if landmarks.toc != landmarks.tar {
+        report(&ImagePath::root(), Readings::Landmark(landmarks));
+    }
+    // Differences do not count the time of the root.
+    let roots = Both {
+        toc: mtime(&toc.image, InodeId::ROOT),
+        tar: mtime(&tar.image, InodeId::ROOT),
+    };
+    if !times_agree(&roots) {
+        report(&ImagePath::root(), Readings::Mtime(roots));
+    }
+    let mut observer = Observer {
+        toc,
+        tar: &tar,
+        limits: &options.limits,
+        links: None,
+        report: &mut report,
+    };
+    diff(&toc.image, &tar.image, &options.limits, &mut observer)?;
+    Ok(())
+}
+
+fn mtime(image: &ChunkedImage, inode: InodeId) -> Timestamp {
+    image.tree.inode(inode).metadata.mtime
+}
+
+fn times_agree(times: &Both<Timestamp>) -> bool {
+    let Both { toc, tar } = times;
+    let rounded = tar
+        .seconds
+        .saturating_add((tar.nanoseconds >= 500_000_000).into());
+    toc.seconds == tar.seconds || toc.seconds == rounded
+}
+
+/// Makes readings of differences.
+struct Observer<'a> {
+    toc: &'a EstargzImage,
+    tar: &'a TarInside,
+    limits: &'a Limits,
+    /// Which names share an inode; collected when it is asked for.
+    links: Option<Both<HardLinks>>,
+    report: &'a mut dyn FnMut(&ImagePath, Readings),
+}
+
+impl DiffObserver for Observer<'_> {
+    type Error = CompareError;
+
+    fn difference(&mut self, difference: Difference<'_>) -> Result<(), CompareError> {
+        let path = difference.path;
+        match difference.change {
+            Change::Removed(ino) => {
+                let readings = Readings::OnlyInToc(kind(&self.toc.image, ino));
+                (self.report)(path, readings);
+            }
+            Change::Added(ino) => {
+                let readings = Readings::OnlyInTar(kind(&self.tar.image, ino));
+                (self.report)(path, readings);
+            }
+            Change::Changed {
+                left,
+                right,
+                reasons,
+            } => {
+                for &reason in reasons {
+                    let inodes = Both {
+                        toc: inode(left),
+                        tar: inode(right),
+                    };
+                    if let Some(readings) = self.readings(reason, &inodes)? {
+                        (self.report)(path, readings);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, CompareError> {
+        let content = self.tar.content(inode(right));
+        Ok(content.is_some_and(|content| content.is_that_of(self.toc, inode(left))))
+    }
+}
+
+impl Observer<'_> {
+    /// What both say of something in which they differ; `None` if that is no disagreement.
+    fn readings(
+        &mut self,
+        reason: Reason,
+        inodes: &Both<InodeId>,
+    ) -> Result<Option<Readings>, CompareError> {
+        let both = Both {
+            toc: self.toc.image.tree.inode(inodes.toc),
+            tar: self.tar.image.tree.inode(inodes.tar),
+        };
+        Ok(Some(match reason {
+            Reason::Kind => Readings::Kind(both.map(|inode| inode.node.kind())),
+            Reason::Mode => Readings::Mode(both.map(|inode| inode.metadata.mode)),
+            Reason::Uid => Readings::Uid(both.map(|inode| inode.metadata.uid)),
+            Reason::Gid => Readings::Gid(both.map(|inode| inode.metadata.gid)),
+            Reason::Mtime => {
+                let times = both.map(|inode| inode.metadata.mtime);
+                if times_agree(&times) {
+                    return Ok(None);
+                }
+                Readings::Mtime(times)
+            }
+            Reason::Size => Readings::Size(both.map(|inode| inode.node.size())),
+            Reason::Device => Readings::Device(both.map(|inode| inode.node.device())),
+            Reason::Target => Readings::Target(both.map(|inode| match &inode.node {
+                Node::Symlink(target) => target.clone(),
+                _ => Box::default(),
+            })),
+            Reason::Xattrs => Readings::Xattrs(both.map(|inode| inode.metadata.xattrs.clone())),
+            Reason::Content => {
+                let digests = Both {
+                    toc: self.toc.file_digest(inodes.toc),
+                    tar: self.tar.content(inodes.tar).and_then(|c| c.digest),
+                };
+                if digests.toc.is_some() && digests.toc == digests.tar {
+                    Readings::ChunkDigests
+                } else {
+                    Readings::Content(digests)
+                }
+            }
+            Reason::Links => {
+                let links = self.links()?;
+                Readings::Links(Both {
+                    toc: links.toc.group(ino(inodes.toc)).cloned(),
+                    tar: links.tar.group(ino(inodes.tar)).cloned(),
+                })
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn links(&mut self) -> Result<&Both<HardLinks>, CompareError> {
+        if self.links.is_none() {
+            let collect = |image: &ChunkedImage| {
+                HardLinks::collect(image, self.limits, &|_| false).map_err(CompareError::Links)
+            };
+            self.links = Some(Both {
+                toc: collect(&self.toc.image)?,
+                tar: collect(&self.tar.image)?,
+            });
+        }
+        Ok(self.links.as_ref().expect("they were collected above"))
+    }
+}
+
+fn kind(image: &ChunkedImage, ino: Ino) -> FileKind {
+    image.tree.inode(inode(ino)).node.kind()
+}
+
+/// An owned image numbers inodes by their position.
+fn inode(ino: Ino) -> InodeId {
+    InodeId::new(u32::try_from(ino.0).expect("a position in a tree"))
+}
+
+fn ino(inode: InodeId) -> Ino {
+    Ino(inode.index() as u64)
+}

@@ -1,0 +1,231 @@
+//! The tar inside, with the digests of its files.
+
+use std::io::Read;
+
+use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::layer::LayerBuilder;
+use image_model::layer::LayerOptions;
+use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
+use tar_stream::{LayerStream, Member, Options, TarReader};
+use verify::Hasher;
+
+use super::{CompareError, CompareOptions};
+use crate::image::EstargzImage;
+use crate::landmark::Landmark;
+use crate::toc::TOC_NAME;
+
+/// The tar as an image, without landmarks and TOC.
+pub(super) struct TarInside {
+    /// Tree and attributes; where content is does not matter here, so it is all zeros.
+    pub(super) image: ChunkedImage,
+    pub(super) landmark: Option<Landmark>,
+    contents: Vec<Option<TarContent>>,
+}
+
+/// A file's content.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TarContent {
+    /// SHA-256; `None` for a sparse file, whose bytes are not all in the blob.
+    pub(super) digest: Option<Digest>,
+    /// The file that the TOC has at the same path, and whether its chunks have the digests of the
+    /// same pieces of this content.
+    pieces: Option<(InodeId, bool)>,
+}
+
+impl TarContent {
+    /// Whether the TOC says of its file `inode` that it has this content.
+    pub(super) fn is_that_of(&self, toc: &EstargzImage, inode: InodeId) -> bool {
+        let (Some(digest), whole) = (self.digest, toc.file_digest(inode)) else {
+            return false;
+        };
+        if whole.is_some_and(|whole| whole != digest) {
+            return false;
+        }
+        match self.pieces {
+            Some((compared, same)) if compared == inode => same,
+            _ => whole.is_some(),
+        }
+    }
+}
+
+impl TarInside {
+    pub(super) fn read(
+        toc: &EstargzImage,
+        layer: impl Read,
+        options: &CompareOptions,
+    ) -> Result<Self, CompareError> {
+        let CompareOptions { lenient, limits } = options;
+        let lenient = *lenient;
+        let mut tar = TarReader::new(
+            LayerStream::open(layer, limits)?,
+            Options {
+                lenient,
+                limits: limits.clone(),
+            },
+        );
+        let mut builder = LayerBuilder::new(LayerOptions {
+            lenient,
+            limits: limits.clone(),
+        });
+        let mut piece = vec![0; 1 << 16];
+        while let Some(entry) = tar.next_entry()? {
+            let sparse = entry.size != entry.payload_len;
+            match entry.into_member(limits)? {
+                Member::HardLink { path, target } => builder.link(&path, &target)?,
+                Member::Node {
+                    path,
+                    metadata,
+                    node,
+                } => {
+                    let content = if sparse || node.kind() != FileKind::File {
+                        TarContent::default()
+                    } else {
+                        content(toc, &path, &mut tar, &mut piece)?
+                    };
+                    let node = match node {
+                        Node::File { size, .. } => Node::File { size, content },
+                        Node::Directory(_) => Node::empty_directory(),
+                        Node::Symlink(target) => Node::Symlink(target),
+                        Node::CharDevice(device) => Node::CharDevice(device),
+                        Node::BlockDevice(device) => Node::BlockDevice(device),
+                        Node::Fifo => Node::Fifo,
+                        Node::Socket => Node::Socket,
+                    };
+                    builder.add(&path, metadata, node)?;
+                }
+            }
+        }
+        // The checksums of all members are looked at.
+        tar.finish()?;
+        Ok(Self::of(builder.finish()?.into_tree()?))
+    }
+
+    fn of(tree: Tree<TarContent>) -> Self {
+        let mut extents = Vec::new();
+        let mut contents = vec![None; tree.len()];
+        let zeros = |inode: InodeId, size, content| {
+            contents[inode.index()] = Some(content);
+            let start = u32::try_from(extents.len()).expect("not more extents than inodes");
+            let extent = ChunkExtent {
+                file_offset: 0,
+                chunk: None,
+            };
+            extents.extend((size > 0).then_some(extent));
+            let end = start + u32::from(size > 0);
+            Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
+        };
+        let mut tree = tree.try_map(zeros).unwrap_or_else(|never| match never {});
+        let mut found = |path: ImagePath| {
+            let name = path.last().expect("it is not the root");
+            let inode = tree.lookup(InodeId::ROOT, name)?;
+            (tree.inode(inode).node.kind() == FileKind::File).then(|| {
+                tree.unlink(InodeId::ROOT, name)
+                    .expect("the root is a directory")
+            })
+        };
+        found(ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name"));
+        let landmark = [Landmark::Prefetch, Landmark::NoPrefetch]
+            .into_iter()
+            .filter(|landmark| found(landmark.path()).is_some())
+            .last();
+        let image = ChunkedImage::new(tree, extents, Vec::new(), Vec::new(), Vec::new())
+            .expect("every file is one run of zeros");
+        Self {
+            image,
+            landmark,
+            contents,
+        }
+    }
+
+    /// The content of a file.
+    pub(super) fn content(&self, inode: InodeId) -> Option<TarContent> {
+        self.contents[inode.index()]
+    }
+}
+
+/// Reads the payload of the current member of `tar`, at `path`.
+fn content<R: Read>(
+    toc: &EstargzImage,
+    path: &ImagePath,
+    tar: &mut TarReader<R>,
+    piece: &mut [u8],
+) -> Result<TarContent, CompareError> {
+    let mut chunks = ExpectedChunks::of(toc, path, tar.payload_left());
+    let mut whole = Hasher::sha256();
+    loop {
+        let read = tar.read_payload(piece)?;
+        if read == 0 {
+            break;
+        }
+        whole.update(&piece[..read]);
+        if let Some(chunks) = &mut chunks {
+            chunks.update(&piece[..read]);
+        }
+    }
+    Ok(TarContent {
+        digest: Some(whole.finish()),
+        pieces: chunks.map(|chunks| (chunks.inode, chunks.same)),
+    })
+}
+
+/// The chunks that the TOC says a file has, several of them.
+struct ExpectedChunks<'a> {
+    toc: &'a EstargzImage,
+    inode: InodeId,
+    chunks: std::slice::Iter<'a, ChunkExtent>,
+    /// Bytes that the current chunk still lacks.
+    left: usize,
+    hasher: Hasher,
+    expected: Option<Digest>,
+    same: bool,
+}
+
+impl<'a> ExpectedChunks<'a> {
+    /// Those at `path`, if the TOC has a file of `size` bytes there that has several chunks.
+    fn of(toc: &'a EstargzImage, path: &ImagePath, size: u64) -> Option<Self> {
+        let image = &toc.image;
+        let inode = image.tree.resolve(path.as_bytes())?;
+        let Node::File {
+            size: in_toc,
+            content,
+        } = image.tree.inode(inode).node
+        else {
+            return None;
+        };
+        let extents = image.file_extents(content)?;
+        (in_toc == size && extents.len() > 1).then(|| Self {
+            toc,
+            inode,
+            chunks: extents.iter(),
+            left: 0,
+            hasher: Hasher::sha256(),
+            expected: None,
+            same: true,
+        })
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.left == 0 && !self.next_chunk() {
+                self.same = false;
+                return;
+            }
+            let (now, rest) = bytes.split_at(self.left.min(bytes.len()));
+            self.hasher.update(now);
+            self.left -= now.len();
+            bytes = rest;
+            if self.left == 0 {
+                let found = std::mem::replace(&mut self.hasher, Hasher::sha256()).finish();
+                self.same &= self.expected == Some(found);
+            }
+        }
+    }
+
+    fn next_chunk(&mut self) -> bool {
+        let id = self.chunks.next().and_then(|extent| extent.chunk);
+        let chunk = id.map(|id| self.toc.image.chunks[id.index()]);
+        self.left = chunk.map_or(0, |chunk| chunk.len as usize);
+        self.expected = chunk.and_then(|chunk| chunk.digest);
+        self.left > 0
+    }
+}

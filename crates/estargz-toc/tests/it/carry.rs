@@ -1,0 +1,113 @@
+//! What a TOC cannot carry, and what is left of a tree without it.
+
+use estargz_toc::carry::{CannotCarry, Uncarried, reduce};
+use image_model::metadata::Xattr;
+use image_model::{ImagePath, Metadata, Name, Node, Timestamp, Xattrs};
+
+use crate::common::{Options, TreeMaker, decode, metadata, path};
+
+fn lost(at: &[u8], what: Uncarried) -> CannotCarry {
+    CannotCarry {
+        path: ImagePath::clean(at).unwrap(),
+        what,
+    }
+}
+
+#[test]
+fn what_cannot_be_carried_is_told_and_taken_out() {
+    let mut maker = TreeMaker::new();
+    let name = |bytes: &[u8]| Name::new(bytes).unwrap();
+    let root = ImagePath::root();
+
+    let directory = maker.0.add(Metadata::default(), Node::empty_directory());
+    maker.name_in(&root, name(b"dir\xff"), directory);
+    let inside = maker.0.add(Metadata::default(), Node::Fifo);
+    maker.0.link(directory, name(b"in"), inside).unwrap();
+
+    let file = maker.file("file", b"content");
+    maker.name_in(&root, name(b"file\xfe"), file);
+
+    let bad_name: Box<[u8]> = (*b"user.\xff").into();
+    let xattr = |name: &[u8]| Xattr {
+        name: name.into(),
+        value: (*b"v").into(),
+    };
+    let far = Metadata {
+        mtime: Timestamp {
+            seconds: i64::MAX,
+            nanoseconds: 1,
+        },
+        xattrs: Xattrs::new([xattr(&bad_name), xattr(b"user.good")]).unwrap(),
+        ..Metadata::default()
+    };
+    let linked = maker.add("linked", far, Node::Fifo);
+    maker.name("linked-too", linked);
+
+    for target in [&b""[..], b"a\0b", b"\xff"] {
+        let at = format!("link{}", target.len());
+        let node = Node::Symlink(target.into());
+        maker.add(&at, metadata(0o777, 0), node);
+    }
+    maker.add("socket", metadata(0o644, 0), Node::Socket);
+    maker.file(".prefetch.landmark", b"x");
+    maker.directory("d", 0o755, 0);
+    maker.file("d/.prefetch.landmark", b"x");
+
+    let target = |bytes: &[u8]| Uncarried::SymlinkTarget {
+        target: bytes.into(),
+    };
+    let expected = vec![
+        lost(b".prefetch.landmark", Uncarried::ReservedName),
+        lost(b"dir\xff", Uncarried::Name),
+        lost(b"file\xfe", Uncarried::Name),
+        lost(b"link0", target(b"")),
+        lost(b"link1", target(b"\xff")),
+        lost(b"link3", target(b"a\0b")),
+        lost(b"linked", Uncarried::Time { seconds: i64::MAX }),
+        lost(b"linked", Uncarried::XattrName { name: bad_name }),
+        lost(b"socket", Uncarried::Socket),
+    ];
+    assert_eq!(reduce(&mut maker.0), expected);
+    assert_eq!(reduce(&mut maker.0), []);
+
+    let names: Vec<_> = maker
+        .names()
+        .iter()
+        .map(|named| named.path.to_string())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "/",
+            "/d",
+            "/d/.prefetch.landmark",
+            "/file",
+            "/linked",
+            "/linked-too"
+        ]
+    );
+    let linked = maker.0.resolve(b"linked").unwrap();
+    let metadata = &maker.0.inode(linked).metadata;
+    assert_eq!(metadata.mtime.seconds, 253_402_300_799);
+    assert_eq!(metadata.xattrs.len(), 1);
+
+    let written = maker.write(&Options::default());
+    let tree = decode(&written.blob).image.tree;
+    assert!(tree.resolve(path("linked-too").as_bytes()).is_some());
+}
+
+#[test]
+fn the_root_is_repaired_too() {
+    let mut maker = TreeMaker::new();
+    maker
+        .0
+        .inode_mut(image_model::InodeId::ROOT)
+        .metadata
+        .mtime
+        .seconds = i64::MIN;
+    let seconds = i64::MIN;
+    assert_eq!(
+        reduce(&mut maker.0),
+        [lost(b"", Uncarried::Time { seconds })]
+    );
+}

@@ -1,0 +1,136 @@
+//! Prioritized files: the peer's own cases, as far as they are about order.
+
+use estargz_toc::order::{Named, prioritize, walk};
+use image_model::InodeId;
+
+use crate::common::{TreeMaker, path};
+
+/// Names, each of an inode of its own unless it is given as `LINK=FIRST`; wanted paths; the order
+/// that comes of them, `|` for the landmark; the wanted that are missed.
+#[track_caller]
+fn check(names: &str, wanted: &str, expected: &str, missed: &[usize]) {
+    let mut list: Vec<Named> = Vec::new();
+    for (number, name) in (0..).zip(names.split_whitespace()) {
+        let (name, first) = name.split_once('=').unwrap_or((name, ""));
+        let of_first = list
+            .iter()
+            .find(|named| named.path == path(first) && !first.is_empty());
+        let inode = of_first.map_or(InodeId::new(number), |named| named.inode);
+        list.push(Named {
+            path: path(name),
+            inode,
+        });
+    }
+    let wanted: Vec<_> = wanted.split_whitespace().map(path).collect();
+    let found = prioritize(list, &wanted);
+    let mut order: Vec<_> = found
+        .names
+        .iter()
+        .map(|named| named.path.to_string())
+        .collect();
+    order.insert(found.landmark, "|".to_owned());
+    let expected: Vec<_> = expected
+        .split_whitespace()
+        .map(|name| {
+            if name == "|" {
+                name.to_owned()
+            } else {
+                path(name).to_string()
+            }
+        })
+        .collect();
+    assert_eq!(order, expected);
+    assert_eq!(found.missed, missed);
+}
+
+#[test]
+fn nothing_wanted() {
+    check(
+        "foo.txt bar/ bar/baz.txt",
+        "",
+        "| foo.txt bar/ bar/baz.txt",
+        &[],
+    );
+    check("", "a", "|", &[0]);
+}
+
+#[test]
+fn files_in_the_order_of_the_list() {
+    check(
+        "foo.txt bar/ bar/baz.txt bar/bar.txt bar/baa.txt",
+        "foo.txt bar/baz.txt",
+        "foo.txt bar/ bar/baz.txt | bar/bar.txt bar/baa.txt",
+        &[],
+    );
+    check(
+        "foo.txt baz bar baa",
+        "baa bar baz",
+        "baa bar baz | foo.txt",
+        &[],
+    );
+    check("a b", "./b ../b /b b/", "b | a", &[]);
+}
+
+#[test]
+fn directories_come_before_what_is_in_them() {
+    check(
+        "foo.txt bar/ baz/ baz/bazbaz/ baz/bazbaz/a.txt baz/bazbaz/b.txt baz/baz1.txt baz/baz2.txt",
+        "baz/bazbaz/a.txt baz/baz2.txt foo.txt",
+        "baz/ baz/bazbaz/ baz/bazbaz/a.txt baz/baz2.txt foo.txt | bar/ baz/bazbaz/b.txt baz/baz1.txt",
+        &[],
+    );
+    check("d/ d/x d/y", "d", "d/ | d/x d/y", &[]);
+}
+
+#[test]
+fn the_root_comes_with_anything() {
+    check("./ a b", "b", "./ b | a", &[]);
+    check("a b ./", "/", "./ | a b", &[]);
+    check("a", "/", "| a", &[]);
+}
+
+#[test]
+fn a_link_pulls_the_first_name() {
+    check(
+        "baz.txt bar/ bar/bar.txt=baz.txt foo.txt",
+        "bar/bar.txt",
+        "bar/ baz.txt bar/bar.txt | foo.txt",
+        &[],
+    );
+    check(
+        "baz.txt bar.txt=baz.txt foo.txt",
+        "baz.txt",
+        "baz.txt | bar.txt foo.txt",
+        &[],
+    );
+    check("d/ d/f x/ x/l=d/f", "x/l", "x/ d/ d/f x/l | ", &[]);
+}
+
+#[test]
+fn what_is_not_there_is_missed() {
+    check(
+        "foo.txt bar/ bar/baz.txt",
+        "x bar/x foo.txt bar/baz.txt/y",
+        "foo.txt | bar/ bar/baz.txt",
+        &[0, 1, 3],
+    );
+    // The directory of a file has no entry.
+    check("a/ a/b/c", "a/b/c", "| a/ a/b/c", &[0]);
+    // That of a link's first name has none.
+    check("n/f d/ d/l=n/f", "d/l", "d/ | n/f d/l", &[0]);
+}
+
+#[test]
+fn a_walk_is_in_byte_order() {
+    let mut maker = TreeMaker::new();
+    maker.directory("a", 0o755, 0);
+    maker.file("a/z", b"");
+    maker.file("a-b", b"");
+    let f = maker.file("B", b"");
+    maker.name("c", f);
+    let names: Vec<_> = walk(&maker.0)
+        .iter()
+        .map(|named| named.path.to_string())
+        .collect();
+    assert_eq!(names, ["/", "/B", "/a", "/a/z", "/a-b", "/c"]);
+}
