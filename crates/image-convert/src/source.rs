@@ -80,8 +80,9 @@ pub(crate) enum DataOrder {
     /// By directory: its files in the order of their names, then its subdirectories. What nydus
     /// does with directories.
     Directories,
-    /// As in the source. What nydus does with tars.
-    Source,
+    /// As in the inode table, where a layer's members are in the order of the tar. What nydus does
+    /// with tars.
+    InodeTable,
 }
 
 impl<'a> Seekable<'a> {
@@ -102,10 +103,10 @@ impl<'a> Seekable<'a> {
     }
 
     /// The tree of a tar whose plain bytes are in `source`. Content is stored in the order of the
-    /// tar.
+    /// inode table, which is that of the tar if a [`LayerImage`](image_read::LayerImage) made it.
     #[must_use]
     pub fn tar(image: &TreeImage, source: &'a dyn ReadAt) -> Self {
-        Self::plain(image.tree().clone(), source, DataOrder::Source)
+        Self::plain(image.tree().clone(), source, DataOrder::InodeTable)
     }
 
     /// The tree of a directory whose files' bytes are in `source`. The root's time is dropped, as

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use image_model::tree::{Directory, Spans};
+use image_model::tree::Directory;
 use image_model::walk::{InoSet, Walk, WalkError};
 use image_model::{
     FileKind, Image, ImageError, ImagePath, Ino, InodeId, Limits, Metadata, Node, Tree,
@@ -154,12 +154,9 @@ impl StoreOrder {
         Self { files, first }
     }
 
-    /// The others in the order of the source instead.
-    pub(crate) fn by_source(mut self, tree: &Tree<Spans>) -> Self {
-        self.files[self.first..].sort_by_key(|&id| match &tree.inode(id).node {
-            Node::File { content, .. } => content.as_slice().first().map(|s| s.source_offset),
-            _ => None,
-        });
+    /// The others in the order of the inode table instead.
+    pub(crate) fn by_table(mut self) -> Self {
+        self.files[self.first..].sort_unstable();
         self
     }
 }

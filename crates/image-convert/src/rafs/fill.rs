@@ -39,8 +39,8 @@ pub(super) fn fill<'k, W: Write>(
         } => {
             settle_losses(&mut tree, options.lossy, report)?;
             let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
-            if order == DataOrder::Source {
-                files = files.by_source(&tree);
+            if order == DataOrder::InodeTable {
+                files = files.by_table();
             }
             store(tree, &files, &mut chunker, |chunker, size, spans, path| {
                 let spans = spans.as_slice();

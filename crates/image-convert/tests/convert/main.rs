@@ -1,0 +1,13 @@
+//! Conversions from end to end, on small sources.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod support;
+
+mod rafs_content;
+mod rafs_errors;
+mod rafs_golden;
+mod rafs_losses;
+mod rafs_order;
+mod round_trip;
+mod tar;
+mod unpack;

@@ -1,0 +1,217 @@
+//! The bytes of nydus-image.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use image_convert::{RafsOptions, Seekable};
+use image_model::{BlobIndex, Metadata, Node};
+use rafs_format::flags::Compat;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+use crate::support::{
+    COMPATS, GOLDEN_DIGEST, Image, MTIME, Tar, golden_tar, metadata, plain_options, sha256,
+};
+
+/// SHA-256 of the golden tree's blob.
+const BLOB: &str = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
+
+fn options() -> RafsOptions {
+    RafsOptions {
+        chunk_size: 1 << 20,
+        ..plain_options()
+    }
+}
+
+/// SHA-256 of bootstrap and blob.
+fn digests(image: &Image) -> (String, String) {
+    let bootstrap = fs::read(image.bootstrap_path()).unwrap();
+    (sha256(&bootstrap), sha256(&image.blob()))
+}
+
+#[test]
+#[cfg(all(feature = "blake3", feature = "zstd"))]
+fn digests_are_those_of_nydus() {
+    let cases = [
+        (
+            Compat::V2_4,
+            "1ce7b6b887689d77a9c0a79001fd4481075a54c3ab7a86fabd5f27c83260650d",
+        ),
+        (
+            Compat::V2_2,
+            "05f2777c5931d9dabef566f938d38b9b69dc1a67b46f4db5a497a598a2964116",
+        ),
+    ];
+    for (compat, bootstrap) in cases {
+        let options = RafsOptions {
+            compat,
+            digest: image_model::DigestAlgorithm::Blake3,
+            ..options()
+        };
+        let image = Image::of_tar(&golden_tar(), &options);
+        assert_eq!(digests(&image), (bootstrap.into(), BLOB.into()));
+    }
+}
+
+/// SHA-256 of the golden tree's bootstrap.
+fn bootstrap_of(compat: Compat) -> &'static str {
+    match compat {
+        Compat::V2_4 => "3303210bbef7120d0d5ecf7862926c2417eedf7acfad4d2b6c11cee8d10f9f5d",
+        Compat::V2_2 => "75b633be056ae1c2da5f61979c97d4bd35fa68fff509cbb5209ac6e8f643e939",
+    }
+}
+
+#[test]
+fn a_tar_becomes_the_bytes_of_nydus() {
+    for &compat in COMPATS {
+        let bootstrap = bootstrap_of(compat);
+        let options = RafsOptions {
+            compat,
+            ..options()
+        };
+        let image = Image::of_tar(&golden_tar(), &options);
+        assert_eq!(digests(&image), (bootstrap.into(), BLOB.into()));
+        assert_eq!(image.digest(), GOLDEN_DIGEST);
+    }
+}
+
+/// The golden tree in `directory`.
+fn make_directory(directory: &Path) {
+    let file = |name: &str, bytes: &[u8]| {
+        let path = directory.join(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    };
+    fs::create_dir(directory.join("d")).unwrap();
+    file("f", b"hello");
+    file("e", b"");
+    file("z", &[b'A'; 10_000]);
+    fs::hard_link(directory.join("f"), directory.join("d/h")).unwrap();
+    symlink("../f", directory.join("d/l")).unwrap();
+    let time = Timespec {
+        tv_sec: MTIME.seconds,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    for name in ["d/l", "d/h", "d", "f", "e", "z", ""] {
+        let path = directory.join(name);
+        if path.is_dir() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_becomes_the_bytes_of_nydus() {
+    let directory = tempfile::tempdir().unwrap();
+    make_directory(directory.path());
+    let opened = image_read::open(directory.path(), &Default::default()).unwrap();
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    for &compat in COMPATS {
+        let bootstrap = bootstrap_of(compat);
+        let options = RafsOptions {
+            compat,
+            ..options()
+        };
+        let image = Image::of(Seekable::opened(&opened).unwrap(), &options).unwrap();
+        assert_eq!(digests(&image).1, BLOB);
+        if (uid, gid) == (0, 0) {
+            assert_eq!(digests(&image).0, bootstrap);
+            continue;
+        }
+        // Whoever runs the test owns the files: no golden for that, but the tar of the same tree.
+        let owned = |mode| Metadata {
+            uid,
+            gid,
+            ..metadata(mode)
+        };
+        let root = Metadata {
+            mtime: Default::default(),
+            ..owned(0o755)
+        };
+        let tar = Tar::new()
+            .node(".", &root, &Node::empty_directory())
+            .node("d", &owned(0o755), &Node::empty_directory())
+            .file_with("f", &owned(0o644), b"hello")
+            .link("d/h", "f")
+            .node("d/l", &owned(0o777), &Node::Symlink((*b"../f").into()))
+            .file_with("e", &owned(0o644), b"")
+            .file_with("z", &owned(0o644), &[b'A'; 10_000])
+            .finish();
+        assert_eq!(digests(&image), digests(&Image::of_tar(&tar, &options)));
+    }
+}
+
+#[test]
+#[cfg(feature = "zstd")]
+fn blobs_with_toc_and_inlined_bootstrap_are_those_of_nydus() {
+    let cases = [
+        (
+            Compat::V2_4,
+            (true, false),
+            "ce8f9d2825bef8ae5dd5602589ce821861baed727bbf8a793e270c0a57cd721e",
+        ),
+        (
+            Compat::V2_4,
+            (true, true),
+            "f5d12ec7c1d0a48c12ea56b529de1b0437a5744c158064822134648106288abb",
+        ),
+        (
+            Compat::V2_2,
+            (true, false),
+            "ce8f9d2825bef8ae5dd5602589ce821861baed727bbf8a793e270c0a57cd721e",
+        ),
+        (
+            Compat::V2_2,
+            (true, true),
+            "0b894eb993394d73e4799c12ee2fd13dbc54f5724b5d217a7d22905b195db250",
+        ),
+        (
+            Compat::V2_2,
+            (false, true),
+            "4a546a2e7adc40ee1c4d21b44dae904deebf787c31266ac4e547240a83942417",
+        ),
+    ];
+    for (compat, (toc, inline_meta), blob) in cases {
+        let options = RafsOptions {
+            compat,
+            toc,
+            inline_meta,
+            ..options()
+        };
+        let image = Image::of_tar(&golden_tar(), &options);
+        assert_eq!(sha256(&image.blob()), blob);
+        // Both the bootstrap beside the blob and the one in it lead to the content.
+        assert_eq!(image.digest(), GOLDEN_DIGEST);
+        if inline_meta {
+            let blob = image.output().join("blobs").join(blob);
+            assert_eq!(crate::support::digest(&blob), GOLDEN_DIGEST);
+        }
+    }
+}
+
+#[test]
+fn an_aligned_blob_has_each_chunk_at_its_address() {
+    let options = RafsOptions {
+        aligned: true,
+        ..options()
+    };
+    let image = Image::of_tar(&golden_tar(), &options);
+    let chunked = image.chunked();
+    for chunk in &chunked.chunks {
+        let frame = &chunked.frames[chunk.frame.0 as usize];
+        assert_eq!((frame.blob, frame.offset), (BlobIndex(0), chunk.address));
+    }
+    let blob = image.blob();
+    assert_eq!(&blob[..5], b"hello");
+    assert_eq!(blob[5..4096], [0; 4091]);
+    assert_eq!(blob[4096..14_096], [b'A'; 10_000]);
+    assert_eq!(image.digest(), GOLDEN_DIGEST);
+}

@@ -1,0 +1,80 @@
+//! What RAFS v6 cannot carry.
+
+use image_convert::{ConvertError, Loss, LossKind, RafsOptions, Seekable, Streaming};
+use image_model::{Blame, Device, Fault, Node};
+use image_read::LayerImage;
+use rafs_format::v6::CannotCarry;
+
+use crate::support::{Image, Tar, digest_of_tar, metadata, path, plain_options, with_xattr};
+
+fn tar() -> Vec<u8> {
+    let device = Device {
+        major: 4096,
+        minor: 1,
+    };
+    Tar::new()
+        .file_with("a", &with_xattr(b"system.nfs4_acl", b"x"), b"a")
+        .node("b", &metadata(0o600), &Node::CharDevice(device))
+        .file_with("c", &with_xattr(b"user.ok", b"x"), b"c")
+        .finish()
+}
+
+fn losses() -> Vec<Loss> {
+    let device = Device {
+        major: 4096,
+        minor: 1,
+    };
+    vec![
+        Loss {
+            path: path("a"),
+            what: LossKind::Rafs(CannotCarry::XattrName {
+                name: (*b"system.nfs4_acl").into(),
+            }),
+        },
+        Loss {
+            path: path("b"),
+            what: LossKind::Rafs(CannotCarry::Device { device }),
+        },
+    ]
+}
+
+fn check_refused(result: Result<Image, ConvertError>) {
+    match result.map(|image| image.report) {
+        Err(error @ ConvertError::NotCarried { .. }) => {
+            assert_eq!(error.fault(), Fault::Unsupported);
+            let ConvertError::NotCarried { target, loss } = error else {
+                unreachable!()
+            };
+            assert_eq!((target, loss), ("RAFS v6", losses().remove(0)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_is_refused_with_its_path() {
+    let tar = tar();
+    check_refused(Image::of(Streaming::new(&tar[..]), &plain_options()));
+    let source = std::sync::Arc::new(tar.into_boxed_slice());
+    let layer = LayerImage::open(source, &Default::default()).unwrap();
+    check_refused(Image::of(
+        Seekable::tar(&layer.image, &*layer.source),
+        &plain_options(),
+    ));
+}
+
+#[test]
+fn all_are_reported_where_losses_are_allowed() {
+    let options = RafsOptions {
+        lossy: true,
+        ..plain_options()
+    };
+    let image = Image::of_tar(&tar(), &options);
+    assert_eq!(image.report.losses, losses());
+    assert_eq!(image.report.inodes, 3);
+    let without = Tar::new()
+        .file("a", b"a")
+        .file_with("c", &with_xattr(b"user.ok", b"x"), b"c")
+        .finish();
+    assert_eq!(image.digest(), digest_of_tar(&without));
+}

@@ -1,0 +1,269 @@
+//! Tars out of images, and layers compressed anew.
+
+use frame_codec::Compression;
+use image_convert::{
+    ConvertError, Loss, LossKind, Report, Streaming, TarOptions, recompress, to_tar,
+};
+use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Tree};
+use image_read::OpenImage;
+use tar_stream::{LayerStream, Options, TarError, TarReader};
+
+use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options};
+
+fn compressions() -> Vec<Compression> {
+    vec![
+        Compression::None,
+        #[cfg(feature = "gzip")]
+        Compression::Gzip { level: 6 },
+        #[cfg(feature = "zstd")]
+        Compression::Zstd { level: 3 },
+    ]
+}
+
+fn decoded(layer: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut stream = LayerStream::open(layer, &Limits::default()).unwrap();
+    std::io::copy(&mut stream, &mut plain).unwrap();
+    plain
+}
+
+fn open(image: &Image) -> OpenImage {
+    image_read::open(&image.bootstrap_path(), &Default::default()).unwrap()
+}
+
+fn tar_of(image: &Image, options: &TarOptions) -> (Report, Vec<u8>) {
+    let opened = open(image);
+    let mut out = Vec::new();
+    let report = to_tar(
+        opened.image(),
+        &mut opened.frames(),
+        &mut out,
+        options,
+        &mut (),
+    );
+    (report.unwrap(), out)
+}
+
+/// Names, and targets of hard links, in the order of the tar.
+fn members(tar: &[u8]) -> Vec<(String, String)> {
+    let mut reader = TarReader::new(tar, Options::default());
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        found.push((text(entry.path), text(entry.link_target)));
+    }
+    found
+}
+
+#[test]
+fn a_tar_is_canonical() {
+    let image = Image::of_tar(&golden_tar(), &plain_options());
+    let (report, tar) = tar_of(&image, &TarOptions::default());
+    let expected = [
+        ("./", ""),
+        ("d/", ""),
+        ("d/h", ""),
+        ("d/l", "../f"),
+        ("e", ""),
+        ("f", "d/h"),
+        ("z", ""),
+    ];
+    assert_eq!(members(&tar), expected.map(|(a, b)| (a.into(), b.into())));
+    assert_eq!((report.inodes, report.content_bytes), (6, 10_005));
+    assert_eq!(report.bytes_out, tar.len() as u64);
+    assert_eq!(digest_of_tar(&tar), crate::support::GOLDEN_DIGEST);
+    // From a tar of another order it is the same.
+    let again = Image::of_tar(&tar, &plain_options());
+    assert_eq!(tar_of(&again, &TarOptions::default()).1, tar);
+}
+
+/// A layer of several mebibytes, with something behind its end.
+fn layer() -> Vec<u8> {
+    let tar = (0..5).fold(Tar::new(), |tar, n| {
+        let mut bytes = noise(n, 300_000);
+        bytes.resize(700_000, b'x');
+        tar.file(&format!("{n}"), &bytes)
+    });
+    let mut layer = tar.finish();
+    layer.extend([0; 8192]);
+    layer.extend(b"garbage");
+    layer
+}
+
+#[test]
+fn a_layer_keeps_its_bytes_whatever_the_compression() {
+    let layer = layer();
+    for compression in compressions() {
+        let options = |threads| TarOptions {
+            compression,
+            threads,
+            ..TarOptions::default()
+        };
+        let compress = |layer: &[u8], threads| {
+            let mut out = Vec::new();
+            let report = recompress(Streaming::new(layer), &mut out, &options(threads), &mut ());
+            assert_eq!(report.unwrap().bytes_out, out.len() as u64);
+            out
+        };
+        let one = compress(&layer, 1);
+        assert!(decoded(&one) == layer, "{compression}");
+        for threads in [2, 3, 8] {
+            assert!(compress(&layer, threads) == one, "{compression} {threads}");
+        }
+        // From the compressed one as well.
+        assert!(compress(&one, 2) == one, "{compression}");
+        let empty = compress(&[], 2);
+        assert_eq!(decoded(&empty), b"");
+        assert_eq!(empty.is_empty(), compression == Compression::None);
+    }
+}
+
+#[test]
+fn a_compressed_tar_does_not_depend_on_threads() {
+    let image = Image::of_tar(&layer(), &plain_options());
+    let plain = tar_of(&image, &TarOptions::default()).1;
+    for compression in compressions() {
+        let tar = |threads| {
+            let options = TarOptions {
+                compression,
+                threads,
+                ..TarOptions::default()
+            };
+            tar_of(&image, &options).1
+        };
+        let one = tar(1);
+        assert!(decoded(&one) == plain, "{compression}");
+        assert!(tar(3) == one, "{compression}");
+    }
+}
+
+#[test]
+fn sockets_are_refused_or_reported() {
+    let mut tree = Tree::new(Metadata::implied_directory());
+    let socket = tree.add(metadata(0o600), Node::Socket);
+    let file = tree.add(
+        metadata(0o644),
+        Node::File {
+            size: 0,
+            content: image_model::tree::Spans::default(),
+        },
+    );
+    for (name, inode) in [("a", socket), ("b", socket), ("c", file), ("d", file)] {
+        let name = Name::new(name.as_bytes()).unwrap();
+        tree.link(Tree::<()>::ROOT, name, inode).unwrap();
+    }
+    let id = image_model::BlobId::new(b"nothing").unwrap();
+    let image = image_read::TreeImage::new(tree, id, 0);
+    let store = image_read::BlobStore::single(std::sync::Arc::new(Box::<[u8]>::default()));
+    let convert = |lossy| {
+        let mut frames = image_read::Frames::new(&image, &store, Default::default());
+        let options = TarOptions {
+            lossy,
+            ..TarOptions::default()
+        };
+        let mut out = Vec::new();
+        let report = to_tar(&image, &mut frames, &mut out, &options, &mut ());
+        report.map(|report| (report, out))
+    };
+    let loss = Loss {
+        path: path("a"),
+        what: LossKind::Socket,
+    };
+    match convert(false) {
+        Err(ConvertError::NotCarried {
+            target: "tar",
+            loss: found,
+        }) => assert_eq!(found, loss),
+        other => panic!("{other:?}"),
+    }
+    let (report, tar) = convert(true).unwrap();
+    assert_eq!(report.losses, [loss]);
+    let expected = [("./", ""), ("c", ""), ("d", "c")];
+    assert_eq!(members(&tar), expected.map(|(a, b)| (a.into(), b.into())));
+}
+
+#[test]
+fn a_cut_layer_is_not_compressed_anew() {
+    let layer = layer();
+    let result = recompress(
+        Streaming::new(&layer[..700_000]),
+        &mut Vec::new(),
+        &TarOptions::default(),
+        &mut (),
+    );
+    assert!(matches!(
+        result,
+        Err(ConvertError::Tar(TarError::Cut {
+            offset: 700_000,
+            ..
+        }))
+    ));
+}
+
+#[test]
+fn other_failures() {
+    let image = Image::of_tar(&layer(), &plain_options());
+    let opened = open(&image);
+    let convert = |options: &TarOptions, progress: &mut dyn image_model::Progress| {
+        let mut frames = opened.frames();
+        let result = to_tar(
+            opened.image(),
+            &mut frames,
+            &mut Vec::new(),
+            options,
+            progress,
+        );
+        result.unwrap_err()
+    };
+    let lz4 = TarOptions {
+        compression: Compression::Lz4Block,
+        ..TarOptions::default()
+    };
+    assert_eq!(convert(&lz4, &mut ()).fault(), Fault::Misuse);
+    let short = TarOptions {
+        limits: Limits {
+            max_layer_len: 1_000_000,
+            ..Limits::default()
+        },
+        ..TarOptions::default()
+    };
+    match convert(&short, &mut ()) {
+        ConvertError::TarTooLong { path: at, limit } => {
+            assert_eq!((at, limit), (path("1"), 1_000_000));
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut cancel = |done, _| if done > 0 { Err(Cancelled) } else { Ok(()) };
+    let error = convert(&TarOptions::default(), &mut cancel);
+    assert_eq!(error.fault(), Fault::Cancelled);
+}
+
+#[test]
+fn damaged_content_is_found() {
+    let image = Image::of_tar(&layer(), &plain_options());
+    let blobs = image.output().join("blobs");
+    let (name, mut bytes) = crate::support::files(&blobs).remove(0);
+    bytes[5000] ^= 1;
+    std::fs::write(blobs.join(name), bytes).unwrap();
+    let opened = open(&image);
+    let result = to_tar(
+        opened.image(),
+        &mut opened.frames(),
+        &mut Vec::new(),
+        &TarOptions::default(),
+        &mut (),
+    );
+    match result {
+        Err(error @ ConvertError::Content { .. }) => {
+            assert_eq!(error.fault(), Fault::Corrupt);
+            let ConvertError::Content {
+                path: at, offset, ..
+            } = error
+            else {
+                unreachable!()
+            };
+            assert_eq!((at, offset), (path("0"), 4096));
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,272 @@
+//! Images as directories of this machine.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use image_convert::{ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack};
+use image_model::{Blame, Cancelled, Device, Fault, Metadata, Node, Progress, Timestamp};
+
+use crate::support::{Image, MTIME, Tar, digest, metadata, noise, path, plain_options, with_xattr};
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The owner that whoever runs the test may give.
+fn owner() -> (u32, u32) {
+    if is_root() {
+        (1234, 5678)
+    } else {
+        (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        )
+    }
+}
+
+fn owned(mode: u16) -> Metadata {
+    let (uid, gid) = owner();
+    Metadata {
+        uid,
+        gid,
+        mtime: Timestamp {
+            seconds: -5,
+            nanoseconds: 7,
+        },
+        ..metadata(mode)
+    }
+}
+
+/// Everything that the caller may create. Directories that do not let their owner in, too.
+fn tar() -> Vec<u8> {
+    let mut tar = Tar::new()
+        .node(".", &owned(0o700), &Node::empty_directory())
+        .node("locked", &owned(0o000), &Node::empty_directory())
+        .file_with("locked/f", &owned(0o000), b"behind a lock")
+        .node("locked/d", &owned(0o111), &Node::empty_directory())
+        .node(
+            "locked/d/l",
+            &owned(0o777),
+            &Node::Symlink((*b"/etc/passwd").into()),
+        )
+        .node("fifo", &owned(0o640), &Node::Fifo)
+        .link("locked/d/fifo", "fifo")
+        .file_with(
+            "x",
+            &Metadata {
+                xattrs: with_xattr(b"user.a", b"1\0\n").xattrs,
+                ..owned(0o644)
+            },
+            b"x",
+        )
+        .link("locked/d/x", "x")
+        .link("y", "x")
+        .link("locked/d/l2", "locked/d/l");
+    let mut deep = String::from("deep");
+    for _ in 0..60 {
+        tar = tar.node(&deep, &owned(0o755), &Node::empty_directory());
+        deep.push('/');
+        deep.push_str(&"d".repeat(100));
+    }
+    let mut sparse = vec![0; 1 << 20];
+    sparse[500_000..][..5].copy_from_slice(b"islet");
+    tar = tar.file_with("sparse", &owned(0o600), &sparse);
+    if is_root() {
+        let device = Device { major: 1, minor: 3 };
+        tar = tar
+            .node("null", &owned(0o666), &Node::CharDevice(device))
+            .file_with("suid", &owned(0o4755), b"#!")
+            .file_with(
+                "cap",
+                &Metadata {
+                    // cap_net_raw+ep
+                    xattrs: with_xattr(b"security.capability", &CAPABILITY).xattrs,
+                    ..owned(0o755)
+                },
+                b"ping",
+            );
+    }
+    tar.finish()
+}
+
+const CAPABILITY: [u8; 20] = [
+    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+fn unpack_to(
+    image: &Image,
+    output: &Path,
+    options: &UnpackOptions,
+    progress: &mut dyn Progress,
+) -> Result<Report, ConvertError> {
+    let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
+    unpack(
+        opened.image(),
+        &mut opened.frames(),
+        output,
+        options,
+        progress,
+    )
+}
+
+#[test]
+fn a_directory_holds_what_the_image_holds() {
+    let image = Image::of_tar(&tar(), &plain_options());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let options = UnpackOptions {
+        ownership: Ownership::Image,
+        ..UnpackOptions::default()
+    };
+    let report = unpack_to(&image, &output, &options, &mut ()).unwrap();
+    assert_eq!(report.inodes, image.report.inodes);
+    assert_eq!(report.content_bytes, image.report.content_bytes);
+    assert_eq!(report.losses, []);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+
+    let stat = fs::symlink_metadata(output.join("x")).unwrap();
+    assert_eq!((stat.nlink(), stat.mode()), (3, 0o100_644));
+    assert_eq!((stat.mtime(), stat.mtime_nsec()), (-5, 7));
+    let sparse = fs::symlink_metadata(output.join("sparse")).unwrap();
+    assert!(sparse.blocks() * 512 < 100_000, "{}", sparse.blocks());
+    let locked = output.join("locked");
+    assert_eq!(fs::symlink_metadata(&locked).unwrap().mode(), 0o40_000);
+    if is_root() {
+        assert_eq!(digest(&output), image.digest());
+    } else {
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
+        let inner = locked.join("d");
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(
+            fs::read_link(inner.join("l")).unwrap(),
+            Path::new("/etc/passwd")
+        );
+    }
+}
+
+#[test]
+fn a_caller_that_owns_the_files_gets_no_set_id_bits() {
+    let tar = Tar::new()
+        .file_with("suid", &owned(0o6755), b"#!")
+        .node("tmp", &owned(0o3777), &Node::empty_directory())
+        .finish();
+    let image = Image::of_tar(&tar, &plain_options());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let options = UnpackOptions {
+        ownership: Ownership::Caller,
+        ..UnpackOptions::default()
+    };
+    unpack_to(&image, &output, &options, &mut ()).unwrap();
+    let stat = |name| fs::symlink_metadata(output.join(name)).unwrap();
+    assert_eq!(stat("suid").mode(), 0o100_755);
+    assert_eq!(stat("tmp").mode(), 0o41_777);
+    assert_eq!(stat("suid").uid(), rustix::process::geteuid().as_raw());
+    assert_eq!(stat("suid").mtime(), -5);
+}
+
+#[test]
+fn an_attribute_that_the_file_system_refuses_is_refused_or_reported() {
+    // No file system takes a namespace that the kernel does not know.
+    let tar = Tar::new()
+        .file_with("a", &with_xattr(b"unheard.of", b"1"), b"content")
+        .finish();
+    let source = std::sync::Arc::new(tar.into_boxed_slice());
+    let layer = image_read::LayerImage::open(source, &Default::default()).unwrap();
+    let store = image_read::BlobStore::single(layer.source.clone());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let unpack = |lossy| {
+        let options = UnpackOptions {
+            ownership: Ownership::Caller,
+            lossy,
+            ..UnpackOptions::default()
+        };
+        let mut frames = image_read::Frames::new(&layer.image, &store, Default::default());
+        unpack(&layer.image, &mut frames, &output, &options, &mut ())
+    };
+    let loss = Loss {
+        path: path("a"),
+        what: LossKind::Xattr {
+            name: (*b"unheard.of").into(),
+            errno: rustix::io::Errno::NOTSUP.raw_os_error(),
+        },
+    };
+    match unpack(false) {
+        Err(ConvertError::NotCarried { loss: found, .. }) => assert_eq!(found, loss),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(unpack(true).unwrap().losses, [loss]);
+    assert_eq!(fs::read(output.join("a")).unwrap(), b"content");
+}
+
+#[test]
+fn failures_leave_nothing() {
+    let tar = Tar::new()
+        .node("ro", &owned(0o500), &Node::empty_directory())
+        .file("ro/f", &noise(1, 10_000))
+        .file("z", &noise(2, 10_000))
+        .finish();
+    let image = Image::of_tar(&tar, &plain_options());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let options = UnpackOptions {
+        ownership: Ownership::Caller,
+        ..UnpackOptions::default()
+    };
+
+    let mut cancel = |done, _| {
+        if done >= 18_000 {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
+    };
+    let error = unpack_to(&image, &output, &options, &mut cancel).unwrap_err();
+    assert_eq!(error.fault(), Fault::Cancelled);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+
+    let blobs = image.output().join("blobs");
+    let (name, mut bytes) = crate::support::files(&blobs).remove(0);
+    bytes[19_000] ^= 1;
+    fs::write(blobs.join(name), bytes).unwrap();
+    let error = unpack_to(&image, &output, &options, &mut ()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Corrupt);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+
+    fs::create_dir(&output).unwrap();
+    fs::write(output.join("mine"), "precious").unwrap();
+    let error = unpack_to(&image, &output, &options, &mut ()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Misuse);
+    assert_eq!(fs::read(output.join("mine")).unwrap(), b"precious");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn times_of_directories_are_those_of_the_image() {
+    let tar = Tar::new()
+        .node(".", &metadata(0o755), &Node::empty_directory())
+        .directory("a")
+        .directory("a/b")
+        .file("a/b/f", b"f")
+        .link("a/g", "a/b/f")
+        .finish();
+    let image = Image::of_tar(&tar, &plain_options());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let options = UnpackOptions {
+        ownership: Ownership::Caller,
+        ..UnpackOptions::default()
+    };
+    unpack_to(&image, &output, &options, &mut ()).unwrap();
+    for name in ["", "a", "a/b", "a/b/f"] {
+        let stat = fs::symlink_metadata(output.join(name)).unwrap();
+        assert_eq!(
+            (stat.mtime(), stat.mtime_nsec()),
+            (MTIME.seconds, 0),
+            "{name}"
+        );
+    }
+}
