@@ -160,10 +160,14 @@ fn check_toc(entry: &BlobEntry, at: At) -> Checked {
     let rule = "0, or 512 and 128 for each section";
     let fits = size == 0 || size > 512 && size.is_multiple_of(128);
     at.require(fits, "blob_toc_size", size, rule)?;
-    let found = u64::from(entry.toc_digest[0]);
     let rule = "0 without a TOC";
-    let unused = entry.toc_digest == [0; 32];
-    at.require(size != 0 || unused, "blob_toc_digest", found, rule)
+    let used = first_used(&entry.toc_digest);
+    at.require(size != 0 || used == 0, "blob_toc_digest", used, rule)
+}
+
+/// The first byte that is not 0.
+fn first_used(bytes: &[u8]) -> u8 {
+    bytes.iter().copied().find(|&byte| byte != 0).unwrap_or(0)
 }
 
 fn check_unused(entry: &BlobEntry, at: At) -> Checked {
@@ -171,9 +175,8 @@ fn check_unused(entry: &BlobEntry, at: At) -> Checked {
     let encrypted = has(BlobFeatures::ENCRYPTED);
     let meta = encrypted || has(BlobFeatures::SEPARATE);
     let rule = "0 for a blob that is neither separate nor encrypted";
-    let unused = entry.meta_digest == [0; 32];
-    let found = u64::from(entry.meta_digest[0]);
-    at.require(meta || unused, "blob_meta_digest", found, rule)?;
+    let used = first_used(&entry.meta_digest);
+    at.require(meta || used == 0, "blob_meta_digest", used, rule)?;
     at.require(
         meta || entry.meta_size == 0,
         "blob_meta_size",
