@@ -48,6 +48,15 @@ pub enum ReadError {
         /// Bytes allowed.
         limit: u32,
     },
+    /// A frame ends where no blob can: beyond 2^64 bytes.
+    #[error(
+        "the frame at byte {} of blob {} has {} stored bytes, which no blob has there",
+        frame.offset, frame.blob.0, frame.stored_len
+    )]
+    FrameOutside {
+        /// The frame.
+        frame: Frame,
+    },
     /// There is no such blob, or it cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -99,7 +108,7 @@ impl Blame for ReadError {
     fn fault(&self) -> Fault {
         match self {
             Self::Image(error) => error.fault(),
-            Self::Uncovered { .. } => Fault::Corrupt,
+            Self::Uncovered { .. } | Self::FrameOutside { .. } => Fault::Corrupt,
             Self::Resolve(error) => error.fault(),
             Self::FrameTooLong { .. } | Self::TooLong { .. } => Fault::Limit,
             Self::Store(error) => error.fault(),

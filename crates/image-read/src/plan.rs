@@ -160,6 +160,11 @@ impl<'a, I: Image + ?Sized> ReadPlan<'a, I> {
         if self.extents.is_empty() && self.planned < self.range.end {
             self.plan_window()?;
         }
+        // What takes no bytes is never supplied.
+        while let Some(frame) = self.missing.iter().find(|frame| frame.stored_len == 0) {
+            let Frame { blob, offset, .. } = *frame;
+            self.supply(blob, offset, &[])?;
+        }
         if !self.missing.is_empty() {
             return Ok(Step::Need(self.needed_ranges()));
         }
@@ -339,6 +344,9 @@ impl Window<'_> {
         if let ExtentSource::Chunk { frame, .. } = extent.source
             && !self.frames.contains(&frame)
         {
+            if frame.offset.checked_add(frame.stored_len.into()).is_none() {
+                return Err(ReadError::FrameOutside { frame });
+            }
             let cost = frame.len.max(frame.stored_len);
             if cost > self.options.max_frame_len {
                 return Err(ReadError::FrameTooLong {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::{
-    Attributes, Blame, Blob, DirEntry, Extent, ExtentSource, Fault, Image, ImageError, Ino, Limits,
-    NameRef, Xattrs,
+    Attributes, Blame, Blob, BlobIndex, Codec, DirEntry, Extent, ExtentSource, Fault, Frame, Image,
+    ImageError, Ino, Limits, NameRef, Xattrs,
 };
 use image_read::{
-    FrameCache, Frames, NoBlobs, OpenOptions, ReadError, ReadOptions, ReadPlan, Step, open_source,
+    BlobStore, FrameCache, Frames, NoBlobs, OpenOptions, ReadError, ReadOptions, ReadPlan, Step,
+    open_source,
 };
 use proptest::prelude::*;
 use verify::{CheckError, ExtentBytes, ExtentError, FrameSource, Profile, tree_digest};
@@ -276,6 +277,87 @@ fn extents_that_do_not_cover_the_file_are_refused() {
         let error = plan.step().unwrap_err();
         assert!(
             matches!(error, ReadError::Uncovered { ino: Ino(1), file_offset } if file_offset == at),
+            "{error:?}"
+        );
+    }
+}
+
+/// An image of one file of 100 bytes in one frame.
+fn in_frame(frame: Frame) -> Liar {
+    Liar(vec![Extent {
+        file_offset: 0,
+        len: 100,
+        source: ExtentSource::Chunk {
+            frame,
+            offset_in_frame: 0,
+            digest: None,
+            crc32c: None,
+        },
+    }])
+}
+
+#[test]
+fn frames_that_cannot_be_are_refused() {
+    let frame = Frame {
+        blob: BlobIndex(0),
+        offset: 7,
+        stored_len: 0,
+        len: 100,
+        codec: Codec::None,
+        open_ended: false,
+    };
+    let first_step = |frame| {
+        let options = ReadOptions::default();
+        let mut cache = FrameCache::new(0);
+        let image = in_frame(frame);
+        let mut plan = ReadPlan::new(&image, Ino(1), 0..100, &options, &mut cache).unwrap();
+        let error = plan.step().unwrap_err();
+        assert_eq!(error.fault(), Fault::Corrupt);
+        // It stays so.
+        assert!(plan.step().is_err());
+        error
+    };
+    // Nothing is stored.
+    let error = first_step(frame);
+    assert!(
+        matches!(error, ReadError::Decode { frame: found, .. } if found == frame),
+        "{error:?}"
+    );
+    // It leaves every blob.
+    let outside = Frame {
+        offset: u64::MAX - 98,
+        stored_len: 100,
+        ..frame
+    };
+    let error = first_step(outside);
+    assert!(
+        matches!(error, ReadError::FrameOutside { frame: found } if found == outside),
+        "{error:?}"
+    );
+    // It is shorter than the chunk in it.
+    let image = in_frame(Frame {
+        len: 99,
+        stored_len: 99,
+        ..frame
+    });
+    let store = BlobStore::single(Arc::new(Bytes::from_static(&[0; 200])));
+    let mut frames = Frames::new(&image, &store, ReadOptions::default());
+    for _ in 0..2 {
+        let error = frames
+            .read_range(Ino(1), 0..100, &mut Vec::new())
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ReadError::Extent {
+                    source: ExtentError::OutsideFrame {
+                        len: 100,
+                        frame_len: 99,
+                        ..
+                    },
+                    ..
+                }
+            ),
             "{error:?}"
         );
     }
