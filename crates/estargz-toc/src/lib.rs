@@ -19,7 +19,7 @@
 //! | [`compare`] | the TOC against the tar inside |
 //! | [`order`] | the order of names in the tar, prioritized files first |
 //! | [`carry`] | what a TOC cannot carry |
-//! | [`write`] | the plan of a blob: members, places, the TOC of an image |
+//! | [`mod@write`] | the plan of a blob: members, places, the TOC of an image |
 //! | [`error`] | why a TOC is refused: entry, name, reason |
 //!
 //! Nothing here does I/O or compresses: callers fetch ranges and run threads in their own way.

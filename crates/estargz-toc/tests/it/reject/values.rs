@@ -1,0 +1,159 @@
+//! Values of single fields.
+
+use estargz_toc::error::{EntryFault, TocError};
+use estargz_toc::image::ImageOptions;
+use image_model::metadata::XattrError;
+use image_model::{Blame, Fault, FileKind, Limits};
+
+use super::{DIR, accepted, decode_with, refused, refused_with};
+
+#[test]
+fn an_unknown_type() {
+    let entries = format!(r#"{DIR}, {{"name": "x", "type": "socket"}}"#);
+    let fault = EntryFault::UnknownType {
+        found: "socket".into(),
+    };
+    refused(&entries, 1, "x", &fault);
+    assert_eq!(fault.fault(), Fault::Unsupported);
+}
+
+#[test]
+fn numbers_below_zero() {
+    for field in [
+        "size",
+        "offset",
+        "innerOffset",
+        "chunkOffset",
+        "chunkSize",
+        "mode",
+        "uid",
+        "gid",
+    ] {
+        // The last one of two equal keys would be refused before: leave the other out.
+        let others: String = [("size", 1), ("offset", 5)]
+            .into_iter()
+            .filter(|(other, _)| *other != field)
+            .map(|(other, value)| format!(r#""{other}": {value}, "#))
+            .collect();
+        let entry = format!(r#"{{"name": "f", "type": "reg", {others}"{field}": -7, $D}}"#);
+        refused(&entry, 0, "f", &EntryFault::Negative { field, value: -7 });
+    }
+    for field in ["devMajor", "devMinor"] {
+        let entry = format!(r#"{{"name": "c", "type": "char", "{field}": -1}}"#);
+        refused(&entry, 0, "c", &EntryFault::Negative { field, value: -1 });
+    }
+}
+
+#[test]
+fn numbers_beyond_their_range() {
+    for (field, kind) in [
+        ("uid", "dir"),
+        ("gid", "fifo"),
+        ("devMajor", "char"),
+        ("devMinor", "block"),
+    ] {
+        let value = 1 << 32;
+        let entry = format!(r#"{{"name": "n", "type": "{kind}", "{field}": {value}}}"#);
+        let max = u32::MAX.into();
+        refused(&entry, 0, "n", &EntryFault::TooLarge { field, value, max });
+        let entry = entry.replace("4294967296", "4294967295");
+        accepted(&entry);
+    }
+}
+
+#[test]
+fn file_type_bits_of_the_mode_are_masked() {
+    let decoded = accepted(r#"{"name": "d", "type": "dir", "mode": 16877}"#);
+    let tree = &decoded.image.tree;
+    let inode = tree.inode(tree.resolve(b"d").unwrap());
+    assert_eq!(
+        (inode.metadata.mode, inode.node.kind()),
+        (0o755, FileKind::Directory)
+    );
+}
+
+#[test]
+fn symbolic_links_without_a_usable_target() {
+    for target in ["", r"a\u0000b"] {
+        let entry = format!(r#"{{"name": "l", "type": "symlink", "linkName": "{target}"}}"#);
+        refused(&entry, 0, "l", &EntryFault::SymlinkTarget);
+    }
+    let entry = format!(
+        r#"{{"name": "l", "type": "symlink", "linkName": "{}"}}"#,
+        "x".repeat(4097)
+    );
+    let fault = EntryFault::SymlinkTooLong {
+        len: 4097,
+        limit: 4096,
+    };
+    refused(&entry, 0, "l", &fault);
+}
+
+#[test]
+fn a_time_that_is_none() {
+    let entry = r#"{"name": "p", "type": "fifo", "modtime": "2020-13-01T00:00:00Z"}"#;
+    let found = "2020-13-01T00:00:00Z".into();
+    refused(entry, 0, "p", &EntryFault::Time { found });
+}
+
+#[test]
+fn extended_attributes() {
+    for value in ["AAE", "AA=E", "A A=", "____", "AAF="] {
+        let entry =
+            format!(r#"{{"name": "p", "type": "fifo", "xattrs": {{"user.a": "{value}"}}}}"#);
+        let name = "user.a".into();
+        refused(&entry, 0, "p", &EntryFault::XattrValue { name });
+    }
+    let twice = r#"{"name": "p", "type": "fifo", "xattrs": {"user.a": "", "user.a": "AA=="}}"#;
+    let fault = XattrError::Duplicate {
+        name: (*b"user.a").into(),
+    };
+    refused(twice, 0, "p", &fault.into());
+    let empty = r#"{"name": "p", "type": "fifo", "xattrs": {"": "AA=="}}"#;
+    refused(empty, 0, "p", &XattrError::Name { name: [].into() }.into());
+    let long = format!(
+        r#"{{"name": "p", "type": "fifo", "xattrs": {{"user.a": "{}"}}}}"#,
+        "AAAA".repeat(100)
+    );
+    let options = ImageOptions {
+        limits: Limits {
+            max_xattr_len: 305,
+            ..Limits::default()
+        },
+        ..ImageOptions::default()
+    };
+    let fault = EntryFault::XattrsTooLong {
+        len: 306,
+        limit: 305,
+    };
+    refused_with(&long, &options, 0, "p", &fault);
+    let decoded = accepted(&long.replace(r#""user.a""#, r#""user.b": "AP8=", "user.a""#));
+    let tree = &decoded.image.tree;
+    let xattrs = &tree.inode(tree.resolve(b"p").unwrap()).metadata.xattrs;
+    assert_eq!(xattrs.value(b"user.b"), Some(&b"\0\xff"[..]));
+}
+
+#[test]
+fn a_document_beyond_the_limit() {
+    let options = ImageOptions {
+        limits: Limits {
+            max_metadata_len: 10,
+            ..Limits::default()
+        },
+        ..ImageOptions::default()
+    };
+    match decode_with("", &options) {
+        Err(error @ TocError::TooLong { limit: 10, .. }) => assert_eq!(error.fault(), Fault::Limit),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn json_nested_without_end() {
+    let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+    let entry = format!(r#"{{"name": "f", "type": "reg", "unknown": {open}{close}}}"#);
+    match decode_with(&entry, &ImageOptions::default()) {
+        Err(error @ TocError::Json(_)) => assert_eq!(error.fault(), Fault::Corrupt),
+        other => panic!("{other:?}"),
+    }
+}
