@@ -7,7 +7,9 @@ use image_model::{
 use rafs_format::DecodeError;
 use rafs_format::v6::{Finding, Inconsistency};
 
-use crate::common::{A4, Store, a4, a4_options, encode, metadata, name, open, options, patched};
+use crate::common::{
+    A4, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,
+};
 
 const EXT: usize = 1152;
 const DEVICE: usize = 1408;
@@ -47,22 +49,6 @@ fn mismatch(
         field,
         found,
         expected,
-    }
-}
-
-fn field(
-    structure: &'static str,
-    offset: usize,
-    field: &'static str,
-    found: u64,
-    rule: &'static str,
-) -> DecodeError {
-    DecodeError::Field {
-        structure,
-        offset: offset as u64,
-        field,
-        found,
-        rule,
     }
 }
 

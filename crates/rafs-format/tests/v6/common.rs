@@ -200,3 +200,20 @@ pub(crate) fn patched(bytes: &[u8], patches: &[(usize, &[u8])]) -> Vec<u8> {
     }
     bytes
 }
+
+/// The error about one field.
+pub(crate) fn field(
+    structure: &'static str,
+    offset: usize,
+    field: &'static str,
+    found: u64,
+    rule: &'static str,
+) -> DecodeError {
+    DecodeError::Field {
+        structure,
+        offset: offset as u64,
+        field,
+        found,
+        rule,
+    }
+}

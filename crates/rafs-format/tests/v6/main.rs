@@ -2,12 +2,18 @@
 #![allow(clippy::unwrap_used, reason = "test support")]
 
 mod common;
+mod damage;
 
-mod access;
 mod check;
+mod chunks;
+mod directory;
 mod encode;
 mod flips;
 mod goldens;
+mod inode;
 mod losses;
 mod open;
+mod owned;
 mod round_trip;
+mod tables;
+mod xattr;

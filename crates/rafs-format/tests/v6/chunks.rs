@@ -1,0 +1,201 @@
+//! The content of files: one corruption for each rule.
+
+use std::ops::{ControlFlow, Range};
+
+use image_model::{Blame, DigestAlgorithm, ExtentSource, Fault, Image, InodeId, Tree};
+use rafs_format::DecodeError;
+
+use crate::common::{Store, encode, field, metadata, name, open, options};
+use crate::damage::{F, INO_F, INO_Z, broken, refuses};
+
+#[test]
+fn chunk_addresses() {
+    let address = F + 64;
+    let device = "the position of a blob, plus 1";
+    let startblk = "the uncompressed offset of the chunk's record";
+    refuses(
+        &[(address + 2, &[0])],
+        &field("chunk address", address, "device", 0, device),
+    );
+    refuses(
+        &[(address + 2, &[2])],
+        &field("chunk address", address, "device", 2, device),
+    );
+    refuses(
+        &[(address + 4, &[1])],
+        &field("chunk address", address, "startblk", 1, startblk),
+    );
+    for (patch, index) in [
+        ((address, 2), 2),
+        ((address + 1, 1), 256),
+        ((address + 3, 1), 0x1_0000),
+    ] {
+        let expected = DecodeError::ChunkMissing {
+            offset: address as u64,
+            blob: 0,
+            index,
+        };
+        refuses(&[(patch.0, &[patch.1])], &expected);
+    }
+    let expected = DecodeError::Truncated {
+        what: "chunk addresses",
+        offset: address as u64,
+        len: 8 << 20,
+        available: 20_480,
+    };
+    refuses(&[(F + 8, &[0, 0, 0, 0, 0, 1])], &expected);
+}
+
+#[test]
+fn chunk_records() {
+    let record = 0x4000;
+    let plain = "the bytes that its file has there";
+    let stored = "uncompressed_size, as the chunk is not compressed";
+    let size = "1 to the chunk size";
+    let data = "one that ends inside the blob's data";
+    let space = "one that ends inside the blob's uncompressed address space";
+    let cases: [(usize, &[u8], &str, u64, &str); 9] = [
+        (36, &[0x20], "flags", 0x20, "of known bits"),
+        (
+            36,
+            &[1],
+            "flags",
+            1,
+            "without COMPRESSED, as the blob has no compressor",
+        ),
+        (44, &[0], "uncompressed_size", 0, size),
+        (46, &[0x11], "uncompressed_size", 0x11_0005, size),
+        (40, &[4], "compressed_size", 4, stored),
+        (49, &[0x28], "compressed_offset", 0x2800, data),
+        (48, &[0xff; 8], "compressed_offset", u64::MAX, data),
+        (40, &[6, 0, 0, 0, 6], "uncompressed_size", 6, plain),
+        (44, &[5, 0, 0, 1], "uncompressed_size", 0x0100_0005, size),
+    ];
+    for (offset, bytes, name, found, rule) in cases {
+        let expected = field("chunk record", record, name, found, rule);
+        refuses(&[(record + offset, bytes)], &expected);
+    }
+    let expected = field("chunk record", record, "uncompressed_offset", 0x4000, space);
+    refuses(&[(record + 57, &[0x40]), (F + 68, &[4])], &expected);
+    let rule = "less than the blob's number of chunks";
+    let expected = field("chunk record", record, "index", 2, rule);
+    refuses(&[(record + 72, &[2]), (F + 64, &[2])], &expected);
+    for (flag, feature) in [
+        (2, "chunks that are holes"),
+        (4, "encrypted chunks"),
+        (8, "batch chunks"),
+    ] {
+        let expected = DecodeError::Unsupported {
+            structure: "chunk record",
+            offset: record as u64,
+            feature,
+        };
+        refuses(&[(record + 36, &[flag])], &expected);
+        assert_eq!(expected.fault(), Fault::Unsupported);
+    }
+}
+
+#[test]
+fn compressed_chunks() {
+    let record = 0x4000;
+    let zstd: (usize, &[u8]) = (4096 + 76, &[3]);
+    let bootstrap = broken(&[zstd, (record + 36, &[1]), (record + 40, &[4])]);
+    let mut codecs = Vec::new();
+    for ino in [INO_F, INO_Z] {
+        let result = bootstrap.extents(ino, 0..1, &mut |extent| {
+            if let ExtentSource::Chunk { frame, .. } = extent.source {
+                codecs.push((frame.codec, frame.stored_len, frame.len));
+            }
+            ControlFlow::Continue(())
+        });
+        result.unwrap();
+    }
+    let [zstd_codec, none] = [image_model::Codec::Zstd, image_model::Codec::None];
+    assert_eq!(codecs, [(zstd_codec, 4, 5), (none, 10_000, 10_000)]);
+    for (stored, found) in [(0, 0), (6, 6)] {
+        let rule = "1 to uncompressed_size";
+        let expected = field("chunk record", record, "compressed_size", found, rule);
+        refuses(
+            &[zstd, (record + 36, &[1]), (record + 40, &[stored])],
+            &expected,
+        );
+    }
+    let expected = DecodeError::Unsupported {
+        structure: "chunk record",
+        offset: record as u64,
+        feature: "chunks in gzip members",
+    };
+    refuses(&[(4096 + 76, &[2]), (record + 36, &[1])], &expected);
+}
+
+/// Metadata of other modes can be read, content is refused by the name of what is missing.
+#[test]
+fn content_of_other_modes() {
+    let v2: (usize, &[u8]) = (4096 + 128, &[48]);
+    for (patches, feature) in [
+        (vec![(4096 + 84, [0x40, 0].as_slice())], "tarfs mode"),
+        (vec![(4096 + 84, &[0x0d, 0]), v2], "zran mode"),
+        (vec![(4096 + 84, &[0x85, 0]), v2], "batch chunks"),
+        (vec![(4096 + 84, &[5, 1]), v2], "encrypted blobs"),
+        (vec![(4096 + 216, &[1])], "encrypted blobs"),
+        (vec![(4096 + 84, &[1, 8])], "external blobs"),
+    ] {
+        let bootstrap = broken(&patches);
+        assert_eq!(bootstrap.attributes(INO_F).unwrap().size, 5);
+        let expected = DecodeError::Unsupported {
+            structure: "chunk address",
+            offset: F as u64 + 64,
+            feature,
+        };
+        refuses(&patches, &expected);
+        let mut findings = Vec::new();
+        bootstrap.check(&mut |finding| findings.push(finding.what.to_string()));
+        let about =
+            format!("the blob table entry at byte 4096 needs {feature}, which is not supported");
+        assert!(findings.contains(&about), "{findings:?}");
+    }
+}
+
+#[test]
+fn extents_of_a_range() {
+    let mut store = Store::new(DigestAlgorithm::Blake3, 4096);
+    let mut tree = Tree::new(metadata(0o755));
+    let content: Vec<u8> = (0..10_000u32).flat_map(u32::to_le_bytes).collect();
+    let file = tree.add(metadata(0o644), store.file(&content));
+    tree.link(InodeId::ROOT, name(b"file"), file).unwrap();
+    let (image, entries) = store.image(tree);
+    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Blake3, 4096)).unwrap();
+    let bootstrap = open(&bytes).unwrap();
+    let ino = bootstrap
+        .lookup(bootstrap.root(), name(b"file").as_ref())
+        .unwrap()
+        .unwrap();
+    let numbers = |range: Range<u64>| {
+        let mut list = Vec::new();
+        let result = bootstrap.extents(ino, range, &mut |extent| {
+            list.push((extent.file_offset / 4096, extent.len));
+            ControlFlow::Continue(())
+        });
+        result.map(|()| list)
+    };
+    assert_eq!(numbers(0..0).unwrap(), []);
+    assert_eq!(numbers(0..1).unwrap(), [(0, 4096)]);
+    assert_eq!(numbers(4095..4097).unwrap(), [(0, 4096), (1, 4096)]);
+    assert_eq!(numbers(39_000..u64::MAX).unwrap(), [(9, 3136)]);
+    assert_eq!(numbers(40_000..u64::MAX).unwrap(), []);
+    assert_eq!(numbers(0..u64::MAX).unwrap().len(), 10);
+    let mut first = None;
+    let stopped = bootstrap.extents(ino, 0..u64::MAX, &mut |extent| {
+        assert_eq!(first.replace(extent), None);
+        ControlFlow::Break(())
+    });
+    stopped.unwrap();
+    let digest = match first.unwrap().source {
+        ExtentSource::Chunk { digest, crc32c, .. } => {
+            assert_eq!(crc32c, Some(verify::crc32c(&content[..4096])));
+            digest.unwrap()
+        }
+        ExtentSource::Zeros => panic!("not zeros"),
+    };
+    assert_eq!(verify::check(&digest, &content[..4096]), Ok(()));
+}

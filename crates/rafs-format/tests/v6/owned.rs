@@ -1,0 +1,119 @@
+//! The copy into the shared model: limits, and trees that are none.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use image_model::{Blame, DigestAlgorithm, Fault, Image, Ino, InodeId, Limits, Node, Tree};
+use rafs_format::DecodeError;
+use rafs_format::v6::Bootstrap;
+
+use crate::common::{A4, Store, encode, field, metadata, name, open, options};
+use crate::damage::{D, ROOT, broken, cause};
+use crate::xattr::with_xattrs;
+
+#[test]
+fn the_callers_limits() {
+    let (bytes, area) = with_xattrs();
+    let limits = Limits {
+        max_xattr_len: 35,
+        ..Limits::default()
+    };
+    let bootstrap = Bootstrap::open(Bytes::from(bytes), &limits).unwrap();
+    let error = bootstrap.xattrs(Ino((area as u64 - 64) / 32)).unwrap_err();
+    let what = "bytes of extended attributes";
+    let (found, max) = (36, 35);
+    assert_eq!(cause(&error), DecodeError::Limit { what, found, max });
+
+    let copy = |limits: &Limits| {
+        let bootstrap = Bootstrap::open(Bytes::from_static(A4), limits).unwrap();
+        bootstrap.to_chunked().unwrap_err()
+    };
+    let limits = Limits {
+        max_inodes: 4,
+        ..Limits::default()
+    };
+    let what = "names";
+    let (found, max) = (5, 4);
+    assert_eq!(copy(&limits), DecodeError::Limit { what, found, max });
+    let limits = Limits {
+        max_depth: 0,
+        ..Limits::default()
+    };
+    let what = "nested directories";
+    let (found, max) = (1, 0);
+    assert_eq!(copy(&limits), DecodeError::Limit { what, found, max });
+}
+
+#[test]
+fn the_copy_refuses_what_is_no_tree() {
+    let again = |offset: usize| DecodeError::DirectoryAgain {
+        offset: offset as u64,
+    };
+    let copy = |patches: &[(usize, &[u8])]| broken(patches).to_chunked().unwrap_err();
+    // The root in `d`, `d` in `d`, `d` twice in the root.
+    let first_in_d = D + 64 + 24;
+    assert_eq!(
+        copy(&[(first_in_d, &[128]), (first_in_d + 10, &[2])]),
+        again(ROOT)
+    );
+    assert_eq!(
+        copy(&[(first_in_d, &[141]), (first_in_d + 10, &[2])]),
+        again(D)
+    );
+    assert_eq!(
+        copy(&[(ROOT + 64 + 36, &[141]), (ROOT + 64 + 46, &[2])]),
+        again(D)
+    );
+    // An entry of another kind than its inode.
+    let entry = ROOT + 64 + 36;
+    let expected = field(
+        "directory entry",
+        entry,
+        "file_type",
+        7,
+        "the kind of its inode",
+    );
+    assert_eq!(copy(&[(entry + 10, &[7])]), expected);
+    let expected = field(
+        "directory entry",
+        first_in_d,
+        "file_type",
+        7,
+        "the kind of its inode",
+    );
+    assert_eq!(copy(&[(first_in_d + 10, &[7])]), expected);
+}
+
+/// Many directories that share one block of entries would make a small bootstrap a large image.
+#[test]
+fn the_copy_refuses_structures_that_overlap() {
+    let mut tree = Tree::new(metadata(0o755));
+    for number in 0..200 {
+        let id = tree.add(metadata(0o755), Node::empty_directory());
+        let label = format!("{number:0>40}");
+        tree.link(InodeId::ROOT, name(label.as_bytes()), id)
+            .unwrap();
+    }
+    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
+    let mut bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let bootstrap = open(&bytes).unwrap();
+    let root = bootstrap.inode(bootstrap.root()).unwrap();
+    let mut children = Vec::new();
+    let list = &mut |entry: image_model::DirEntry<'_>| {
+        children.push(bootstrap.inode(entry.ino).unwrap().offset as usize);
+        ControlFlow::Continue(())
+    };
+    bootstrap.read_directory(bootstrap.root(), list).unwrap();
+    for child in children {
+        // Plain data, those of the root.
+        bytes[child] = 1;
+        bytes[child + 8..child + 16].copy_from_slice(&8192u64.to_le_bytes());
+        bytes[child + 16..child + 20].copy_from_slice(&root.word.to_le_bytes());
+    }
+    let error = open(&bytes).unwrap().to_chunked().unwrap_err();
+    assert!(
+        matches!(error, DecodeError::Crowded { taken, available, .. } if taken > available),
+        "{error}"
+    );
+    assert_eq!(error.fault(), Fault::Corrupt);
+}
