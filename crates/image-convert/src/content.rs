@@ -8,6 +8,44 @@ use verify::{ExtentBytes, FrameSource, read_extent};
 
 use crate::ConvertError;
 
+/// Hands the bytes of the file `ino`, verified and extent by extent, to `take`, with the offset of
+/// each extent.
+pub(crate) fn read_file(
+    image: &dyn Image,
+    frames: &mut dyn FrameSource,
+    (path, ino, size): (&ImagePath, Ino, u64),
+    take: &mut dyn FnMut(u64, ExtentBytes<'_>) -> Result<(), ConvertError>,
+) -> Result<(), ConvertError> {
+    let mut result = Ok(());
+    let mut end = 0;
+    image
+        .extents(ino, 0..size, &mut |extent| {
+            let offset = extent.file_offset;
+            result = read_extent(frames, &extent)
+                .map_err(|source| ConvertError::Content {
+                    path: path.clone(),
+                    offset,
+                    source,
+                })
+                .and_then(|bytes| take(offset, bytes));
+            end = offset + extent.len;
+            match result {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })
+        .map_err(|source| ConvertError::Image {
+            path: path.clone(),
+            source,
+        })?;
+    result?;
+    if end < size {
+        let path = path.clone();
+        return Err(ConvertError::ShortContent { path, end });
+    }
+    Ok(())
+}
+
 /// The bytes of a file, read once from its first to its last.
 pub(crate) trait Content {
     /// How many bytes from here on are known to be zeros without reading them.

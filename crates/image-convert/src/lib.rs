@@ -1,4 +1,46 @@
-//! Converts container images between OCI layers, directories and lazily loadable formats.
+//! Conversions between OCI layers, directories and lazily loadable images.
+//!
+//! | function | does |
+//! |---|---|
+//! | [`to_rafs_v6`] | a layer, a directory or any image to RAFS v6 |
+//! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
+//! | [`recompress`] | a layer to the same layer, compressed otherwise |
+//! | [`unpack`] | any image to a directory of this machine |
+//! | [`pipeline`] | what they share: work on many threads, results in order |
+//!
+//! A source is either [`Streaming`], read once from front to back, or [`Seekable`], a tree whose content
+//! is read in whatever order is wanted. Output appears whole or not at all, and its bytes depend on the
+//! source and the options alone: not on the number of threads, the machine or the day. What a target
+//! cannot carry is refused with its path, or, where the options allow losses, left out and
+//! [reported](Report::losses).
+//!
+//! ```
+//! use std::io::Write;
+//! use image_convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
+//! use image_model::{ImagePath, Metadata, Node};
+//!
+//! let mut layer = tar_stream::TarWriter::new(Vec::new());
+//! let file = Node::File { size: 5, content: () };
+//! layer.append(&ImagePath::clean(b"etc/motd")?, &Metadata::default(), &file)?;
+//! layer.write_all(b"hello")?;
+//! let layer = layer.finish()?;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let output = directory.path().join("image");
+//! to_rafs_v6(Streaming::new(&layer[..]), &output, &RafsOptions::default(), &mut ())?;
+//!
+//! let image = image_read::open(&output.join("image.boot"), &Default::default())?;
+//! assert_eq!(image.read(b"/etc/motd", 1024)?, b"hello");
+//! let mut tar = Vec::new();
+//! to_tar(image.image(), &mut image.frames(), &mut tar, &TarOptions::default(), &mut ())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, are those of the crates that compress and
+//! digest. Options of any of them can be written without it; conversions then answer with an error
+//! that names what is missing.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -13,7 +55,7 @@ mod report;
 mod source;
 mod tar;
 mod tree;
-pub mod unpack;
+mod unpack;
 
 pub use error::ConvertError;
 pub use rafs::{RafsOptions, to_rafs_v6};

@@ -21,6 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Most threads that a conversion starts, whatever its options say.
+pub(crate) const MAX_THREADS: usize = 256;
+
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;
 type Ticket<J, R> = (J, SyncSender<Outcome<R>>);
 

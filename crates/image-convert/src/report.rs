@@ -9,7 +9,7 @@ use crate::ConvertError;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// Distinct inodes of the tree that was written.
+    /// Distinct inodes of the tree that was written; members of a layer that was compressed anew.
     pub inodes: u64,
     /// Bytes of file content that were read, holes included.
     pub content_bytes: u64,
@@ -73,6 +73,12 @@ pub enum LossKind {
     /// A socket, which tar has no word for: it is left out.
     #[error("a socket")]
     Socket,
+    /// A tar member of a type that is no file, such as a volume label: it is left out.
+    #[error("a tar member of type {typeflag:#04x}, which is no file")]
+    Member {
+        /// The type.
+        typeflag: u8,
+    },
     /// A device that the caller may not create: it is left out.
     #[error("device {}:{}, which only root may create", device.major, device.minor)]
     Device {

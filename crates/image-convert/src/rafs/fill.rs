@@ -6,13 +6,13 @@ use image_model::image::ChunkRange;
 use image_model::layer::{LayerBuilder, LayerOptions};
 use image_model::{ImagePath, InodeId, Node, Tree};
 use rafs_format::v6::{drop_losses, losses, prefetch_inodes};
-use tar_stream::{LayerStream, Member, TarReader};
+use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
 use super::RafsOptions;
 use super::chunker::Chunker;
 use super::store::Store;
 use crate::content::{ImageContent, SpanContent};
-use crate::report::{Loss, Report};
+use crate::report::{Loss, LossKind, Report};
 use crate::source::{DataOrder, SeekableTree};
 use crate::tree::{StoreOrder, copy_tree, map_content, path_of};
 use crate::{ConvertError, Source, Streaming};
@@ -91,7 +91,14 @@ fn stream<'k, W: Write>(
     });
     while let Some(entry) = reader.next_entry()? {
         chunker.tick()?;
-        match entry.into_member(&limits)? {
+        let member = match entry.into_member(&limits) {
+            Err(error) if options.lossy => {
+                report.losses.push(no_file(error)?);
+                continue;
+            }
+            member => member?,
+        };
+        match member {
             Member::HardLink { path, target } => builder.link(&path, &target)?,
             Member::Node {
                 path,
@@ -114,6 +121,17 @@ fn stream<'k, W: Write>(
     let mut tree = builder.finish()?.into_tree()?;
     settle_losses(&mut tree, options.lossy, report)?;
     Ok((tree, store))
+}
+
+/// A member of a kind that is no file, as a loss; every other error as it is.
+fn no_file(error: MemberError) -> Result<Loss, MemberError> {
+    match error.reason {
+        MemberFault::Kind { typeflag } => Ok(Loss {
+            path: ImagePath::clean(&error.path).unwrap_or_default(),
+            what: LossKind::Member { typeflag },
+        }),
+        _ => Err(error),
+    }
 }
 
 /// Has the files of `tree` stored by `file`, in the order `files`.

@@ -21,7 +21,7 @@ use image_model::Progress;
 use rafs_format::blob::{BlobBuilder, BlobOptions};
 use rafs_format::flags::{Compat, Compressor, Digester};
 
-use crate::pipeline;
+use crate::pipeline::{self, MAX_THREADS};
 use crate::report::Report;
 use crate::{ConvertError, Source};
 use chunker::{Chunker, Parts, Work, batch_len};
@@ -42,8 +42,8 @@ const BATCHES_LEN: usize = 16 << 20;
 /// that of nydus-image, with two exceptions: fractions of a second in a tar are kept, and extended
 /// attributes are sorted by name. Whiteouts of a layer are kept as the files that they are.
 ///
-/// Memory: some 16 MiB of batches, the contexts of the compressor, and 200 to 400 bytes for each
-/// inode and chunk.
+/// Memory: some 16 MiB of batches (with chunks of more than 4 MiB two for each thread), the contexts
+/// of the compressor, and 200 to 300 bytes for each inode and chunk.
 ///
 /// ```
 /// use image_convert::{RafsOptions, Streaming, to_rafs_v6};
@@ -98,7 +98,7 @@ fn store_content(
     })?;
     let max_chunks = source.limits().max_chunks;
     let known = KnownChunks::default();
-    let threads = options.threads.max(1);
+    let threads = options.threads.clamp(1, MAX_THREADS);
     let workers = (0..threads)
         .map(|_| work(options, &known))
         .collect::<Result<Vec<_>, _>>()?;

@@ -34,7 +34,7 @@ pub struct RafsOptions {
     /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
     /// How many threads digest and compress; the bytes written do not depend on it. Default: one
-    /// for each core that the process may use.
+    /// for each core that the process may use; at most 256.
     pub threads: usize,
 }
 

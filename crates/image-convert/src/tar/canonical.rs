@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::ops::ControlFlow;
 
 use image_model::walk::{InoSet, Walk, WalkEntry};
 use image_model::{FileKind, Image, ImagePath, Ino, Node, Progress};
 use tar_stream::TarWriter;
-use verify::{ExtentBytes, FrameSource, read_extent};
+use verify::{ExtentBytes, FrameSource};
 
 use super::TarOptions;
 use super::compress::compress;
 use crate::ConvertError;
+use crate::content::read_file;
 use crate::report::{Loss, LossKind, Report};
 use crate::tree::{inode, several_names};
 
@@ -116,36 +116,22 @@ impl Members<'_> {
         ino: Ino,
         size: u64,
     ) -> Result<(), ConvertError> {
-        let mut result = Ok(());
-        let mut end = 0;
-        self.image
-            .extents(ino, 0..size, &mut |extent| {
-                end = extent.file_offset + extent.len;
-                result = read_extent(self.content, &extent)
-                    .map_err(|source| ConvertError::Content {
-                        path: path.clone(),
-                        offset: extent.file_offset,
-                        source,
-                    })
-                    .and_then(|bytes| Ok(write(&mut self.writer, bytes)?))
-                    .and_then(|()| {
-                        self.report.content_bytes += extent.len;
-                        Ok(self.progress.advance(self.report.content_bytes, None)?)
-                    });
-                match result {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            })
-            .map_err(|source| ConvertError::Image {
-                path: path.clone(),
-                source,
-            })?;
-        result?;
-        if end < size {
-            let path = path.clone();
-            return Err(ConvertError::ShortContent { path, end });
-        }
+        let Self {
+            writer,
+            progress,
+            report,
+            ..
+        } = self;
+        read_file(
+            self.image,
+            self.content,
+            (path, ino, size),
+            &mut |offset, bytes| {
+                progress.advance(report.content_bytes + offset, None)?;
+                Ok(write(writer, bytes)?)
+            },
+        )?;
+        report.content_bytes += size;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::mem;
 use frame_codec::{CodecError, Compression, Encoder};
 
 use crate::ConvertError;
-use crate::pipeline::{self, Stage};
+use crate::pipeline::{self, MAX_THREADS, Stage};
 
 /// Plain bytes of a frame; the last one has fewer.
 const FRAME_LEN: usize = 1 << 20;
@@ -38,7 +38,7 @@ pub(super) fn compress(
         drop(buffered);
         return Ok(out.len);
     }
-    let threads = threads.max(1);
+    let threads = threads.clamp(1, MAX_THREADS);
     let workers = (0..threads)
         .map(|_| Encoder::new(compression).map(worker))
         .collect::<Result<Vec<_>, _>>()?;

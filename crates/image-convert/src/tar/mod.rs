@@ -23,7 +23,7 @@ pub struct TarOptions {
     /// Whether to leave out what a tar cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
     /// How many threads compress; the bytes written do not depend on it. Default: one for each core
-    /// that the process may use.
+    /// that the process may use; at most 256.
     pub threads: usize,
     /// Bounds on the source, and on the length of the tar ([`Limits::max_layer_len`]).
     pub limits: Limits,

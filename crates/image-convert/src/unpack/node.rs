@@ -2,20 +2,20 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use image_model::{
-    Attributes, Extent, FileKind, Image, ImageError, ImagePath, Ino, Progress, Timestamp, Xattrs,
+    Attributes, FileKind, Image, ImageError, ImagePath, Ino, Progress, Timestamp, Xattrs,
 };
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
-use verify::{ExtentBytes, FrameSource, read_extent};
+use verify::{ExtentBytes, FrameSource};
 
 use super::{Ownership, UnpackOptions};
 use crate::ConvertError;
+use crate::content::read_file;
 use crate::report::{Loss, LossKind, Report};
 
 /// Makes inodes and keeps count.
@@ -107,41 +107,30 @@ impl NodeWriter<'_> {
     }
 
     fn fill(&mut self, file: &File, source: Source<'_>) -> Result<(), ConvertError> {
-        let size = source.attributes.size;
+        let (path, size) = (source.path, source.attributes.size);
         file.set_len(size)
-            .map_err(|error| self.failed(source.path, "set the length of the file", error))?;
-        let mut result = Ok(());
-        self.image
-            .extents(source.ino, 0..size, &mut |extent| {
-                result = self.write(file, source.path, &extent);
-                match &result {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
+            .map_err(|error| self.failed(path, "set the length of the file", error))?;
+        let Self {
+            progress,
+            report,
+            output,
+            ..
+        } = self;
+        read_file(
+            self.image,
+            self.content,
+            (path, source.ino, size),
+            &mut |offset, bytes| {
+                progress.advance(report.content_bytes + offset, None)?;
+                match bytes {
+                    ExtentBytes::Data(data) if !chunk_dedup::is_zero(data) => file
+                        .write_all_at(data, offset)
+                        .map_err(|error| failed(output, path, "write the file", error)),
+                    _ => Ok(()),
                 }
-            })
-            .map_err(|error| image_error(source.path, error))?;
-        result
-    }
-
-    fn write(
-        &mut self,
-        file: &File,
-        path: &ImagePath,
-        extent: &Extent,
-    ) -> Result<(), ConvertError> {
-        let bytes = read_extent(self.content, extent).map_err(|source| ConvertError::Content {
-            path: path.clone(),
-            offset: extent.file_offset,
-            source,
-        })?;
-        if let ExtentBytes::Data(data) = bytes
-            && !chunk_dedup::is_zero(data)
-        {
-            file.write_all_at(data, extent.file_offset)
-                .map_err(|error| failed(self.output, path, "write the file", error))?;
-        }
-        self.report.content_bytes += extent.len;
-        self.progress.advance(self.report.content_bytes, None)?;
+            },
+        )?;
+        report.content_bytes += size;
         Ok(())
     }
 

@@ -78,3 +78,39 @@ fn all_are_reported_where_losses_are_allowed() {
         .finish();
     assert_eq!(image.digest(), digest_of_tar(&without));
 }
+
+/// The tar of a file and, before it, a member of type `V`: GNU's volume label.
+fn labelled_tar() -> Vec<u8> {
+    let mut label = Tar::new().file("label", b"").finish();
+    label.truncate(512);
+    label[156] = b'V';
+    label[148..156].fill(b' ');
+    let sum: u32 = label.iter().map(|&b| u32::from(b)).sum();
+    label[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    label.extend(Tar::new().file("f", b"f").finish());
+    label
+}
+
+#[test]
+fn members_that_are_no_files() {
+    let tar = labelled_tar();
+    let error = Image::of(Streaming::new(&tar[..]), &plain_options()).err();
+    match error {
+        Some(ConvertError::Member(error)) => {
+            assert_eq!((error.offset, &*error.path), (0, &b"label"[..]));
+            assert_eq!(error.fault(), Fault::Unsupported);
+        }
+        other => panic!("{other:?}"),
+    }
+    let options = RafsOptions {
+        lossy: true,
+        ..plain_options()
+    };
+    let image = Image::of_tar(&tar, &options);
+    let loss = Loss {
+        path: path("label"),
+        what: LossKind::Member { typeflag: b'V' },
+    };
+    assert_eq!(image.report.losses, [loss]);
+    assert_eq!(image.digest(), digest_of_tar(&tar[512..]));
+}
