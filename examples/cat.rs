@@ -41,10 +41,10 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let ino = common::open::resolve(&image, &args.path)?;
-    let range = args.range.unwrap_or(0..u64::MAX);
+    let range = args.range.clone().unwrap_or(0..u64::MAX);
     image.read_range(ino, range, out)?;
     if args.stats {
         let (metadata, content) = (image.metadata_stats(), image.stats());

@@ -85,40 +85,44 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut bar = Bar::new("converting");
     let report = match args.to {
-        Target::RafsV6 => rafs_v6(&args, &mut bar)?,
-        Target::Tar | Target::TarGzip | Target::TarZstd => tar(&args, out, &mut bar)?,
+        Target::RafsV6 => rafs_v6(args, &mut bar)?,
+        Target::Tar | Target::TarGzip | Target::TarZstd => tar(args, out, &mut bar)?,
     };
     drop(bar);
     // The tar itself may go to stdout; what is said about it must not.
     let to_stdout = args.output == Path::new("-");
     let mut stderr = io::stderr();
-    say(&args, &report, if to_stdout { &mut stderr } else { out })?;
+    say(args, &report, if to_stdout { &mut stderr } else { out })?;
     Ok(Outcome::Done)
 }
 
 fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
-    let mut options = RafsOptions::default();
-    options.digest = match args.digester {
-        Digester::Blake3 => DigestAlgorithm::Blake3,
-        Digester::Sha256 => DigestAlgorithm::Sha256,
+    let defaults = RafsOptions::default();
+    let options = RafsOptions {
+        compression: match args.compressor {
+            Some(compression) => compression,
+            None if args.aligned => Compression::None,
+            None => defaults.compression,
+        },
+        digest: match args.digester {
+            Digester::Blake3 => DigestAlgorithm::Blake3,
+            Digester::Sha256 => DigestAlgorithm::Sha256,
+        },
+        chunk_size: args.chunk_size,
+        compat: args.compat,
+        aligned: args.aligned,
+        inline_meta: args.inline_meta,
+        prefetch: match &args.prefetch {
+            Some(file) => prefetch_list(file)?,
+            None => Vec::new(),
+        },
+        lossy: args.lossy,
+        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
+        ..defaults
     };
-    options.compression = match args.compressor {
-        Some(compression) => compression,
-        None if args.aligned => Compression::None,
-        None => options.compression,
-    };
-    options.chunk_size = args.chunk_size;
-    options.compat = args.compat;
-    options.aligned = args.aligned;
-    options.inline_meta = args.inline_meta;
-    options.lossy = args.lossy;
-    options.threads = args.threads.map_or(options.threads, NonZeroUsize::get);
-    if let Some(file) = &args.prefetch {
-        options.prefetch = prefetch_list(file)?;
-    }
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     if options.prefetch.is_empty() && is_layer(&args.image)? {
         return Ok(to_rafs_v6(layer(args)?, &args.output, &options, bar)?);
@@ -170,8 +174,7 @@ fn tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failur
 }
 
 fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
-    let mut options = TarOptions::default();
-    options.compression = match (args.to, args.compressor) {
+    let compression = match (args.to, args.compressor) {
         (Target::TarGzip, None) => Compression::Libdeflate { level: 6 },
         (
             Target::TarGzip,
@@ -187,8 +190,13 @@ fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, 
         }
         (_, None) => Compression::None,
     };
-    options.lossy = args.lossy;
-    options.threads = args.threads.map_or(options.threads, NonZeroUsize::get);
+    let defaults = TarOptions::default();
+    let options = TarOptions {
+        compression,
+        lossy: args.lossy,
+        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
+        ..defaults
+    };
     if is_layer(&args.image)? {
         return Ok(recompress(layer(args)?, out, &options, bar)?);
     }

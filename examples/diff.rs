@@ -74,7 +74,7 @@ impl DiffObserver for Differences<'_> {
     }
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let (left, right) = (args.open.open(&args.old)?, args.open.open(&args.new)?);
     let limits = Limits::default();
     let mut differences = Differences {

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let mut bar = Bar::new("digesting");
     let digest = tree_digest(image.image(), &mut image.frames(), args.profile, &mut bar)?;

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     if args.dump {
         let Some(bootstrap) = image.bootstrap() else {

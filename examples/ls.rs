@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let opened = args.open.open(&args.image)?;
     let image = opened.image();
     let top = ImagePath::clean(path_bytes(&args.path)).map_err(Failure::usage)?;

@@ -47,7 +47,7 @@ struct Row {
     bytes_touched: u64,
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
     let input = args.image.as_deref().unwrap_or(&sources);
     let source = args.open.open(input)?;
@@ -61,8 +61,10 @@ fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         ("rafs-v6 none", Compression::None),
     ] {
         let output = work.path().join(format);
-        let mut options = RafsOptions::default();
-        options.compression = compression;
+        let options = RafsOptions {
+            compression,
+            ..RafsOptions::default()
+        };
         let start = Instant::now();
         let mut bar = Bar::new(format);
         let report = to_rafs_v6(Seekable::opened(&source)?, &output, &options, &mut bar)?;
@@ -77,8 +79,10 @@ fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         ("tar-zstd", Compression::Zstd { level: 3 }),
     ] {
         let output = work.path().join(format);
-        let mut options = TarOptions::default();
-        options.compression = compression;
+        let options = TarOptions {
+            compression,
+            ..TarOptions::default()
+        };
         let start = Instant::now();
         let mut layer = AtomicFile::create(&output)?;
         let (image, mut bar) = (source.image(), Bar::new(format));

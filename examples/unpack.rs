@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let mut frames = image.frames();
     let mut bar = Bar::new("unpacking");
@@ -45,12 +45,12 @@ fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             image.image(),
             &mut frames,
             out,
-            &tar_options(&args),
+            &tar_options(args),
             &mut bar,
         )?
     } else if args.output.extension().is_some_and(|e| e == "tar") {
         let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
-        let options = tar_options(&args);
+        let options = tar_options(args);
         let report = to_tar(image.image(), &mut frames, &mut file, &options, &mut bar)?;
         let file = file
             .into_inner()
@@ -58,21 +58,24 @@ fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         file.commit()?;
         report
     } else {
-        let mut options = UnpackOptions::default();
-        options.lossy = args.lossy;
+        let options = UnpackOptions {
+            lossy: args.lossy,
+            ..UnpackOptions::default()
+        };
         unpack(image.image(), &mut frames, &args.output, &options, &mut bar)?
     };
     drop(bar);
     if !stdout {
-        say(&args, &report, out)?;
+        say(args, &report, out)?;
     }
     Ok(Outcome::Done)
 }
 
 fn tar_options(args: &Args) -> TarOptions {
-    let mut options = TarOptions::default();
-    options.lossy = args.lossy;
-    options
+    TarOptions {
+        lossy: args.lossy,
+        ..TarOptions::default()
+    }
 }
 
 fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {

@@ -44,7 +44,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, fault: Fault, path: Option<String>, error: &dyn std::error::Error) {
+    fn add(&mut self, fault: Fault, path: &str, error: &dyn std::error::Error) {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -58,7 +58,7 @@ impl Faults {
 
 impl AuditObserver for Faults {
     fn fault(&mut self, fault: AuditFault) {
-        self.add(fault.fault(), Some(fault.path().to_string()), &fault);
+        self.add(fault.fault(), &fault.path().to_string(), &fault);
     }
 
     fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
@@ -66,13 +66,13 @@ impl AuditObserver for Faults {
     }
 }
 
-fn run(args: Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut faults = Faults {
         list: Vec::new(),
         bar: Bar::new("verifying"),
     };
     if let Some(expected) = &args.expect {
-        expect(&args, expected)?;
+        expect(args, expected)?;
     }
     let image = args.open.open(&args.image)?;
     check_structure(&image, &mut faults);

@@ -78,10 +78,10 @@ impl fmt::Display for Failure {
 
 /// Parses the arguments, runs, and turns the result into an exit code.
 pub fn main<A: Parser>(
-    run: impl FnOnce(A, &mut dyn Write) -> Result<Outcome, Failure>,
+    run: impl FnOnce(&A, &mut dyn Write) -> Result<Outcome, Failure>,
 ) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = run(A::parse(), &mut out).and_then(|outcome| {
+    let result = run(&A::parse(), &mut out).and_then(|outcome| {
         out.flush().map_err(Failure::usage)?;
         Ok(outcome)
     });
