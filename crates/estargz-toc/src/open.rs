@@ -1,8 +1,8 @@
 //! Finding the TOC of a blob, without doing I/O.
 
 use std::io::Read;
-use std::ops::Range;
 
+pub use image_model::Step;
 use image_model::{Blame, BlobId, Digest, Fault, Limits};
 use tar_stream::{Compression, Entry, EntryKind, LayerStream, Options, TarError, TarReader};
 use verify::CheckError;
@@ -14,15 +14,6 @@ use crate::toc::TOC_NAME;
 
 /// Most bytes of headers and padding around the TOC in its tar.
 const MAX_AROUND: u64 = 1 << 16;
-
-/// What an [`Opener`] wants next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The bytes of this range of the blob.
-    Need(Range<u64>),
-    /// Nothing more: the TOC.
-    Done(OpenedToc),
-}
 
 /// The TOC of a blob, as bytes. Nothing vouches for it until [`check`](Self::check) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +170,7 @@ impl Opener {
     ///
     /// # Errors
     /// [`OpenError::TooShort`].
-    pub fn start(&mut self) -> Result<Step, OpenError> {
+    pub fn start(&mut self) -> Result<Step<OpenedToc>, OpenError> {
         self.toc_offset = None;
         Ok(Step::Need(self.footer_offset()?..self.blob_len))
     }
@@ -188,7 +179,7 @@ impl Opener {
     ///
     /// # Errors
     /// [`OpenError`] if they are not what they have to be.
-    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step, OpenError> {
+    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step<OpenedToc>, OpenError> {
         let footer_offset = self.footer_offset()?;
         let start = self.toc_offset.unwrap_or(footer_offset);
         let end = self.toc_offset.map_or(self.blob_len, |_| footer_offset);

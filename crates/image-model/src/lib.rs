@@ -14,6 +14,7 @@
 //! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
+//! | [`step`] | what a format that does no I/O asks its caller to read |
 //!
 //! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's
 //! bytes lie in the source, a [`ChunkedImage`] says in which chunks they are stored. Encoders take
@@ -31,6 +32,7 @@ pub mod metadata;
 pub mod name;
 pub mod path;
 pub mod progress;
+pub mod step;
 pub mod tree;
 pub mod tree_view;
 pub mod walk;
@@ -44,5 +46,6 @@ pub use metadata::{Device, FileKind, Metadata, Timestamp, Xattrs};
 pub use name::{Name, NameRef};
 pub use path::ImagePath;
 pub use progress::{Cancelled, Progress};
+pub use step::Step;
 pub use tree::{Inode, InodeId, Node, Tree};
 pub use tree_view::TreeView;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use image_model::{Digest, DigestAlgorithm};
+use image_model::{Digest, DigestAlgorithm, Step};
 use verify::CheckError;
 
 use super::error::{BlobError, TarHeaderFault};
@@ -10,15 +10,6 @@ use super::layout::Section;
 use super::tar_header::TarHeader;
 use super::toc::Toc;
 use crate::v6::BlobEntry;
-
-/// What a step machine wants next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step<T> {
-    /// The bytes of this range of the blob.
-    Need(Range<u64>),
-    /// Nothing more: the result.
-    Done(T),
-}
 
 /// What ends a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
