@@ -1,0 +1,253 @@
+//! The examples as their users run them: output, exit codes, and that failures leave nothing.
+//! `cargo test` builds them beside this test; `cargo test --test examples` alone does not.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn example(name: &str) -> Command {
+    let deps = std::env::current_exe().unwrap();
+    let target = deps.parent().and_then(Path::parent).unwrap();
+    Command::new(target.join("examples").join(name))
+}
+
+fn run(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{stderr}");
+    output
+}
+
+fn text(command: &mut Command) -> String {
+    String::from_utf8(run(command, 0).stdout).unwrap()
+}
+
+fn json(command: &mut Command) -> Value {
+    serde_json::from_slice(&run(command.arg("--json"), 0).stdout).unwrap()
+}
+
+/// A small tree and its RAFS image.
+struct Fixture {
+    dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let fixture = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let source = fixture.path("source");
+        fs::create_dir_all(source.join("etc")).unwrap();
+        fs::write(source.join("etc/motd"), "hello\n").unwrap();
+        fs::write(source.join("big"), vec![b'x'; 3 << 20]).unwrap();
+        let mut convert = example("convert");
+        convert
+            .args(["--to", "rafs-v6"])
+            .arg(&source)
+            .arg(fixture.path("image"));
+        run(&mut convert, 0);
+        fixture
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn bootstrap(&self) -> PathBuf {
+        self.path("image/image.boot")
+    }
+}
+
+#[test]
+fn convert_reports_what_it_did() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "--compressor", "none", "--threads", "2"])
+        .args([fixture.path("source"), fixture.path("other")]);
+    let report = json(&mut convert);
+    assert_eq!(report["inodes"], 4);
+    assert_eq!(report["content_bytes"], (3 << 20) + 6);
+    // Three equal chunks of 1 MiB are one, and motd is the other.
+    assert_eq!(report["chunks"]["stored"], 2);
+    assert_eq!(report["chunks"]["deduplicated"], 2);
+    assert_eq!(report["losses"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_tar_goes_to_stdout() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "tar"])
+        .arg(fixture.bootstrap())
+        .arg("-");
+    let tar = run(&mut convert, 0).stdout;
+    assert_eq!(tar.len() % 512, 0);
+    fs::write(fixture.path("layer"), tar).unwrap();
+    let digest = |image: PathBuf| text(example("digest").arg(image));
+    assert_eq!(digest(fixture.path("layer")), digest(fixture.bootstrap()));
+    assert_eq!(digest(fixture.path("source")), digest(fixture.bootstrap()));
+}
+
+#[test]
+fn ls_lists() {
+    let fixture = Fixture::new();
+    assert_eq!(text(example("ls").arg(fixture.bootstrap())), "big\netc\n");
+    let below = text(example("ls").arg("-R").arg(fixture.bootstrap()).arg("etc"));
+    assert_eq!(below, "/etc/motd\n");
+    let long = text(
+        example("ls")
+            .arg("-l")
+            .arg(fixture.bootstrap())
+            .arg("etc/motd"),
+    );
+    assert!(long.starts_with("-rw"), "{long}");
+    let listed = json(example("ls").arg("-R").arg(fixture.bootstrap()));
+    assert_eq!(listed["entries"].as_array().unwrap().len(), 3);
+    assert_eq!(listed["entries"][2]["path"], "/etc/motd");
+}
+
+#[test]
+fn cat_reads_ranges() {
+    let fixture = Fixture::new();
+    let mut cat = example("cat");
+    cat.args(["--range", "1:3", "--stats"])
+        .arg(fixture.bootstrap())
+        .arg("etc/motd");
+    let output = run(&mut cat, 0);
+    assert_eq!(output.stdout, b"ell");
+    let stats = String::from_utf8(output.stderr).unwrap();
+    assert!(stats.ends_with("content: 1 requests, 6 bytes\n"), "{stats}");
+}
+
+#[test]
+fn inspect_tells_the_format() {
+    let fixture = Fixture::new();
+    let value = json(example("inspect").arg(fixture.bootstrap()));
+    assert_eq!(value["format"], "rafs-v6");
+    assert_eq!(value["counts"]["files"], 2);
+    assert_eq!(value["blobs"][0]["chunks"], 2);
+    let dump = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
+    assert!(
+        dump.contains("s_blocks_count") || dump.contains("superblock"),
+        "{dump}"
+    );
+    run(
+        example("inspect").arg("--dump").arg(fixture.path("source")),
+        2,
+    );
+}
+
+#[test]
+fn verify_finds_a_flipped_byte() {
+    let fixture = Fixture::new();
+    let value = json(example("verify").arg(fixture.bootstrap()));
+    assert_eq!(value["faults"], Value::Array(Vec::new()));
+    let blob = fs::read_dir(fixture.path("image/blobs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let output = run(example("verify").arg(fixture.bootstrap()), 1);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("corrupt: /"), "{stderr}");
+    run(
+        example("verify")
+            .arg("--metadata-only")
+            .arg(fixture.bootstrap()),
+        0,
+    );
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    run(
+        example("verify")
+            .args(["--expect", &wrong])
+            .arg(fixture.bootstrap()),
+        1,
+    );
+}
+
+#[test]
+fn unpack_and_diff_agree() {
+    let fixture = Fixture::new();
+    run(
+        example("unpack")
+            .arg(fixture.bootstrap())
+            .arg(fixture.path("out")),
+        0,
+    );
+    let out = fixture.path("out");
+    let same = text(example("diff").arg(fixture.bootstrap()).arg(&out));
+    assert!(
+        same.starts_with("0 added, 0 removed, 0 changed, 4 the same"),
+        "{same}"
+    );
+    fs::write(out.join("new"), "").unwrap();
+    fs::write(out.join("etc/motd"), "other\n").unwrap();
+    let output = run(example("diff").arg(fixture.bootstrap()).arg(&out), 1);
+    let differences = String::from_utf8(output.stdout).unwrap();
+    assert!(differences.contains("+ /new\n"), "{differences}");
+    assert!(differences.contains("~ /etc/motd "), "{differences}");
+    assert!(differences.contains("content"), "{differences}");
+}
+
+#[test]
+fn quickstart_proves_that_all_formats_agree() {
+    let fixture = Fixture::new();
+    let value = json(example("quickstart").arg(fixture.path("source")));
+    assert_eq!(value["equal"], true);
+    assert!(value["formats"].as_array().unwrap().len() >= 5);
+}
+
+#[test]
+fn failures_say_whose_fault_and_leave_nothing() {
+    let fixture = Fixture::new();
+    let output = fixture.path("output");
+    let convert = |source: &Path, code| {
+        let mut convert = example("convert");
+        convert.args(["--to", "rafs-v6"]).arg(source).arg(&output);
+        run(&mut convert, code);
+        assert!(!output.exists());
+    };
+    convert(&fixture.path("missing"), 2);
+    fs::write(fixture.path("text"), "this is no image\n".repeat(100)).unwrap();
+    convert(&fixture.path("text"), 1);
+    let mut cut = vec![0; 512];
+    cut[..4].copy_from_slice(b"name");
+    fs::write(fixture.path("cut"), cut).unwrap();
+    convert(&fixture.path("cut"), 1);
+    run(example("convert").args(["--to", "no-such-format"]), 2);
+    run(
+        example("cat").arg(fixture.bootstrap()).arg("no/such/file"),
+        2,
+    );
+}
+
+#[test]
+fn every_example_has_help() {
+    let names = [
+        "quickstart",
+        "convert",
+        "inspect",
+        "ls",
+        "cat",
+        "unpack",
+        "verify",
+        "digest",
+        "diff",
+    ];
+    for name in names {
+        assert!(
+            text(example(name).arg("--help")).contains("Usage:"),
+            "{name}"
+        );
+    }
+}
