@@ -1,0 +1,351 @@
+//! Makes the seeds of every target out of the goldens of this repository and of tars made here.
+//!
+//! ```text
+//! cargo run --manifest-path fuzz/Cargo.toml --example seeds [CORPUS]
+//! ```
+//!
+//! They go to `fuzz/corpus/TARGET/seed-NAME`, or below CORPUS. Each is run through its target first, so
+//! this is a test as well.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use lazyoci::frame_codec::{Compression, Encoder};
+use lazyoci::model::metadata::Xattr;
+use lazyoci::model::{Device, ImagePath, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
+use lazyoci::tar_stream::TarWriter;
+use lazyoci_fuzz::targets::TARGETS;
+
+/// Longest seed in bytes: longer ones are slow and teach nothing.
+const MAX_LEN: usize = 96 << 10;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Seeds by target and name.
+type Seeds = BTreeMap<(&'static str, String), Vec<u8>>;
+
+fn main() -> Result<()> {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| fuzz.join("corpus"), PathBuf::from);
+    let mut seeds = Seeds::new();
+    let root = fuzz.parent().ok_or("the package lies in the repository")?;
+    for golden in goldens(root)? {
+        take_golden(&golden, root, &mut seeds)?;
+    }
+    for (name, tar) in tars()? {
+        take_tar(&name, &tar, &mut seeds)?;
+    }
+    take_texts(&mut seeds);
+    take_choices(&mut seeds);
+    for target in TARGETS {
+        let mut count = 0;
+        let folder = corpus.join(target.name);
+        fs::create_dir_all(&folder)?;
+        for ((_, name), bytes) in seeds.iter().filter(|((of, _), _)| *of == target.name) {
+            (target.run)(bytes);
+            fs::write(folder.join(format!("seed-{name}")), bytes)?;
+            count += 1;
+        }
+        println!("{}: {count} seeds", target.name);
+        if count == 0 {
+            return Err(format!("{} has no seeds", target.name).into());
+        }
+    }
+    Ok(())
+}
+
+/// Every file in a folder called `goldens`.
+fn goldens(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut pending = vec![root.join("interop/goldens")];
+    for entry in fs::read_dir(root.join("crates"))? {
+        pending.push(entry?.path().join("tests/goldens"));
+    }
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                pending.push(entry?.path());
+            }
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a golden is is told by its content; texts and scripts are nothing.
+fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
+    let bytes = fs::read(path)?;
+    let name = path.strip_prefix(root)?.to_string_lossy().replace('/', "_");
+    if bytes.len() > MAX_LEN || str::from_utf8(&bytes).is_ok() {
+        return Ok(());
+    }
+    let mut add = |target, bytes: &[u8]| {
+        seeds.insert((target, name.clone()), bytes.to_vec());
+    };
+    add("open_image", &bytes);
+    if Bootstrap::is_bootstrap(&bytes) {
+        add("v6_bootstrap", &bytes);
+        let blobs = Bootstrap::open(bytes.into(), &Default::default())?;
+        for entry in blobs.blob_entries() {
+            for blob in blobs_of(path, entry) {
+                let bytes = [&entry.to_bytes(0)[..], &fs::read(blob)?].concat();
+                if bytes.len() <= MAX_LEN {
+                    add("rafs_blob", &bytes);
+                }
+            }
+        }
+    } else if bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar") {
+        add("layer_tar", &bytes);
+        add("estargz", &bytes);
+    } else {
+        // The blob of some bootstrap, whose entry is not at hand.
+        let entry = [0; BlobEntry::LEN];
+        add("rafs_blob", &[&entry[..], &bytes].concat());
+    }
+    Ok(())
+}
+
+/// Where the blob of a bootstrap may lie.
+fn blobs_of(bootstrap: &Path, entry: &BlobEntry) -> Vec<PathBuf> {
+    let beside = bootstrap.with_file_name("blobs").join(entry.id.as_str());
+    let same_name = bootstrap.with_extension("blob");
+    [beside, same_name]
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+fn path(text: &str) -> Result<ImagePath> {
+    Ok(ImagePath::clean(text.as_bytes())?)
+}
+
+/// Small tars: one with every kind of member, one with what needs PAX records, one with whiteouts.
+fn tars() -> Result<Vec<(String, Vec<u8>)>> {
+    let plain = Metadata {
+        mode: 0o644,
+        mtime: Timestamp::from_seconds(1_600_000_000),
+        ..Metadata::default()
+    };
+    let kinds: [(&str, Node<()>); 7] = [
+        ("d", Node::empty_directory()),
+        (
+            "d/f",
+            Node::File {
+                size: 700,
+                content: (),
+            },
+        ),
+        (
+            "d/e",
+            Node::File {
+                size: 0,
+                content: (),
+            },
+        ),
+        ("d/l", Node::Symlink((*b"../d/f").into())),
+        ("c", Node::CharDevice(Device { major: 1, minor: 3 })),
+        (
+            "b",
+            Node::BlockDevice(Device {
+                major: 8,
+                minor: 300_000,
+            }),
+        ),
+        ("p", Node::Fifo),
+    ];
+    let mut all = TarWriter::new(Vec::new());
+    for (name, node) in kinds {
+        all.append(&path(name)?, &plain, &node)?;
+        if let Node::File { size, .. } = node {
+            all.write_all(&vec![b'x'; usize::try_from(size)?])?;
+        }
+    }
+    all.append_link(&path("h")?, &plain, &path("d/f")?)?;
+
+    let odd = Metadata {
+        mode: 0o4755,
+        uid: 3_000_000,
+        gid: 4_000_000_000,
+        mtime: Timestamp {
+            seconds: -1,
+            nanoseconds: 500_000_000,
+        },
+        xattrs: Xattrs::new([Xattr {
+            name: (*b"user.key").into(),
+            value: (*b"a\0b\n").into(),
+        }])?,
+    };
+    let mut pax = TarWriter::new(Vec::new());
+    let long = "long/".repeat(60);
+    pax.append(
+        &path(&long)?,
+        &odd,
+        &Node::File {
+            size: 3,
+            content: (),
+        },
+    )?;
+    pax.write_all(b"abc")?;
+    let target = Node::<()>::Symlink(long.as_bytes().into());
+    pax.append(&path("link")?, &odd, &target)?;
+
+    let mut whiteouts = TarWriter::new(Vec::new());
+    for name in ["etc/.wh.passwd", "var/.wh..wh..opq", "var/new"] {
+        whiteouts.append(
+            &path(name)?,
+            &plain,
+            &Node::File {
+                size: 0,
+                content: (),
+            },
+        )?;
+    }
+    Ok(vec![
+        ("kinds".into(), all.finish()?),
+        ("pax".into(), pax.finish()?),
+        ("whiteouts".into(), whiteouts.finish()?),
+        ("gnu-sparse".into(), gnu_sparse()),
+    ])
+}
+
+/// A GNU sparse member with two regions of data, and one with a long name.
+fn gnu_sparse() -> Vec<u8> {
+    let mut tar = vec![0; 512 * 8];
+    let mut header = |at: usize, name: &[u8], kind: u8, size: u32| {
+        let block = &mut tar[at..at + 512];
+        block[..name.len()].copy_from_slice(name);
+        for (place, text) in [(100, "0000644\0"), (108, "0000000\0"), (116, "0000000\0")] {
+            block[place..place + 8].copy_from_slice(text.as_bytes());
+        }
+        block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+        block[136..148].copy_from_slice(b"14000000000\0");
+        block[156] = kind;
+        block[257..265].copy_from_slice(b"ustar  \0");
+    };
+    header(0, b"sparse", b'S', 1024);
+    header(512 * 3, b"././@LongLink", b'L', 200);
+    header(512 * 5, b"short", b'0', 0);
+    for (at, number) in [(386, 0), (398, 512), (410, 4096), (422, 512), (483, 8192)] {
+        tar[at..at + 12].copy_from_slice(format!("{number:011o}\0").as_bytes());
+    }
+    tar[512..1536].fill(b's');
+    tar[512 * 4..512 * 4 + 199].fill(b'n');
+    for at in [0, 512 * 3, 512 * 5] {
+        let block = &mut tar[at..at + 512];
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    tar
+}
+
+fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
+    let mut compressed = vec![("tar", tar.to_vec())];
+    for (suffix, compression) in [
+        ("tar.gz", Compression::Gzip { level: 6 }),
+        ("tar.zst", Compression::Zstd { level: 3 }),
+    ] {
+        let mut layer = Vec::new();
+        Encoder::new(compression)?.encode_frame(tar, &mut layer)?;
+        compressed.push((suffix, layer));
+    }
+    for (suffix, layer) in compressed {
+        let name = format!("{name}.{suffix}");
+        for target in ["layer_tar", "open_image", "convert_layer"] {
+            seeds.insert((target, name.clone()), layer.clone());
+        }
+        // Lengths of pieces, and the choice of a layer.
+        let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
+        let pieced = [&choices[..], &layer].concat();
+        seeds.insert(("read_boundaries", name), pieced);
+    }
+    seeds.insert(("tar_round_trip", name.into()), tar.to_vec());
+    Ok(())
+}
+
+fn take_texts(seeds: &mut Seeds) {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let descriptor = format!(
+        r#"{{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "{digest}", "size": 7,
+ "annotations": {{"containerd.io/snapshot/stargz/toc.digest": "{digest}",
+ "containerd.io/snapshot/nydus-blob": "true"}}, "urls": ["http://x"]}}"#
+    );
+    let chunked = format!(
+        r#"{{"version": 1, "entries": [
+ {{"name": "d/", "type": "dir", "mode": 493, "modtime": "2020-09-13T12:26:40Z"}},
+ {{"name": "d/f", "type": "reg", "size": 10, "offset": 120, "digest": "{digest}", "chunkSize": 6,
+  "chunkDigest": "{digest}", "xattrs": {{"user.k": "dmFsdWU="}}}},
+ {{"name": "d/f", "type": "chunk", "offset": 300, "chunkOffset": 6, "chunkSize": 4, "chunkDigest": "{digest}"}},
+ {{"name": "d/g", "type": "reg", "size": 3, "offset": 500, "innerOffset": 512, "digest": "{digest}",
+  "chunkDigest": "{digest}"}},
+ {{"name": "h", "type": "hardlink", "linkName": "d/f"}},
+ {{"name": "l", "type": "symlink", "linkName": "d/f", "uid": 1000, "userName": "u"}},
+ {{"name": "c", "type": "char", "devMajor": 1, "devMinor": 3}},
+ {{"name": ".no.prefetch.landmark", "type": "reg", "size": 1, "offset": 700, "digest": "{digest}",
+  "chunkDigest": "{digest}"}}]}}"#
+    );
+    for (target, name, text) in [
+        ("descriptor", "digest", digest.as_str()),
+        ("descriptor", "descriptor", &descriptor),
+        ("descriptor", "compression", "zstd:19"),
+        ("descriptor", "path", "/usr/./share/../lib//x"),
+        ("estargz", "toc", &chunked),
+    ] {
+        seeds.insert((target, name.into()), text.into());
+    }
+}
+
+/// Bytes for the targets that read them as choices; the same ones every time.
+fn take_choices(seeds: &mut Seeds) {
+    let mut state = 1u64;
+    for (number, len) in [0, 16, 64, 256, 512, 1024, 2048].into_iter().enumerate() {
+        for variant in 0..4u8 {
+            let mut bytes: Vec<u8> = (0..len)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    (state >> 56) as u8
+                })
+                .collect();
+            if let Some(first) = bytes.first_mut() {
+                *first = variant;
+            }
+            for target in [
+                "chunk_lookup",
+                "frame_decode",
+                "read_boundaries",
+                "tar_round_trip",
+                "v6_round_trip",
+            ] {
+                seeds.insert(
+                    (target, format!("choices-{number}-{variant}")),
+                    bytes.clone(),
+                );
+            }
+        }
+    }
+    for (choice, compression) in [
+        (0, Compression::Lz4Block),
+        (1, Compression::Zstd { level: 3 }),
+        (2, Compression::Gzip { level: 6 }),
+    ] {
+        let plain = b"lazy pulling ".repeat(20);
+        let mut seed = vec![choice];
+        seed.extend((plain.len() as u16).to_le_bytes());
+        seed.push(3);
+        let mut encoder = Encoder::new(compression).expect("the level exists");
+        encoder
+            .encode_frame(&plain, &mut seed)
+            .expect("it is short");
+        seeds.insert(("frame_decode", compression.to_string()), seed);
+    }
+}

@@ -1,0 +1,175 @@
+//! From a path and an offset to a frame, from an address to a chunk, from a digest to a chunk.
+
+use std::ops::ControlFlow;
+
+use lazyoci::chunk_dedup::{Candidate, ChunkTable, Decision, Policy, is_zero};
+use lazyoci::frame_codec::Decoder;
+use lazyoci::model::{
+    Chunk, ChunkId, ChunkedImage, Digest, DigestAlgorithm, ExtentSource, FrameId, Image, Limits,
+    Node,
+};
+use lazyoci::rafs_format::blob::BlobMeta;
+use lazyoci::rafs_format::v6::{Bootstrap, drop_losses};
+use lazyoci::read::{Follow, resolve};
+
+use super::input::Input;
+use super::same::see;
+use super::tree::take_tree;
+use super::v6::{Choices, Stored, encode, store};
+
+/// Compares the lookups of chunks with naive searches: in a chunk table of few different digests, and
+/// in an arbitrary image, by path and offset, and by address.
+pub fn chunk_lookup(data: &[u8]) {
+    let input = &mut Input::new(data);
+    if input.flag() {
+        by_digest(input);
+    } else {
+        in_image(input);
+    }
+}
+
+/// A chunk with one of 16 digests, or none, and one of 4 lengths.
+fn take_chunk(input: &mut Input<'_>) -> Chunk {
+    let choice = input.byte();
+    let algorithm = match choice & 1 {
+        0 => DigestAlgorithm::Sha256,
+        _ => DigestAlgorithm::Blake3,
+    };
+    // Equal in the first bytes, or in the last.
+    let mut bytes = [0; 32];
+    bytes[usize::from(choice & 2) * 15] = choice >> 2 & 7;
+    let digest = Digest::new(algorithm, bytes);
+    Chunk {
+        digest: (choice < 240).then_some(digest),
+        len: 1 + u32::from(choice >> 5 & 3),
+        crc32c: None,
+        frame: FrameId(0),
+        offset_in_frame: 0,
+        index_in_blob: 0,
+        address: 0,
+    }
+}
+
+fn by_digest(input: &mut Input<'_>) {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut table = ChunkTable::new();
+    while !input.is_empty() && chunks.len() < 1000 {
+        let chunk = take_chunk(input);
+        let naive = |chunks: &[Chunk]| {
+            let same = |known: &Chunk| known.digest == chunk.digest && known.len == chunk.len;
+            let found = chunks.iter().position(same);
+            found
+                .filter(|_| chunk.digest.is_some())
+                .map(|index| ChunkId::new(index as u32))
+        };
+        let known = naive(&chunks);
+        if let Some(digest) = chunk.digest {
+            assert_eq!(table.find(&chunks, &digest, chunk.len), known);
+            let candidate = Candidate {
+                digest,
+                len: chunk.len,
+                zero: is_zero(digest.as_bytes()),
+            };
+            let decision = Policy::default().decide(&table, &chunks, &candidate);
+            assert_eq!(decision, known.map_or(Decision::Store, Decision::Reuse));
+        }
+        chunks.push(chunk);
+        let id = ChunkId::new(chunks.len() as u32 - 1);
+        let new = table.insert(&chunks, id);
+        assert_eq!(new, chunk.digest.is_some() && known.is_none());
+    }
+    let at_once = ChunkTable::of(&chunks);
+    assert_eq!(at_once.len(), table.len());
+    assert_eq!(at_once.is_empty(), table.is_empty());
+    for chunk in &chunks {
+        if let Some(digest) = &chunk.digest {
+            let found = table.find(&chunks, digest, chunk.len);
+            assert!(found.is_some());
+            assert_eq!(at_once.find(&chunks, digest, chunk.len), found);
+        }
+    }
+}
+
+fn in_image(input: &mut Input<'_>) {
+    let choices = Choices::take(input);
+    let mut stored = store(take_tree(input), &choices);
+    drop_losses(&mut stored.image.tree, &mut drop);
+    stored.image.links = stored.image.tree.link_counts();
+    let bytes =
+        encode(&stored.image, &stored.entries, &choices.layout()).expect("all can be carried");
+    let bootstrap =
+        Bootstrap::open(bytes.into(), &Limits::default()).expect("it was written by us");
+    by_path(&stored.image, &bootstrap, input);
+    by_address(&stored);
+}
+
+/// Every file by its path, and the chunks at the edges of its chunks by their offsets.
+fn by_path(image: &ChunkedImage, bootstrap: &Bootstrap, input: &mut Input<'_>) {
+    for seen in see(image, &Limits::default()).expect("an owned image answers everything") {
+        let ino = resolve(bootstrap, seen.path.as_bytes(), Follow::Never).expect("it is there");
+        let id = image
+            .tree
+            .resolve(seen.path.as_bytes())
+            .expect("it is there");
+        let Node::File { size, content } = image.tree.inode(id).node else {
+            continue;
+        };
+        let extents = image.file_extents(content).expect("the image was checked");
+        let starts = extents.iter().map(|extent| extent.file_offset);
+        let offsets = starts.flat_map(|start| [start.saturating_sub(1), start, start + 1]);
+        for offset in offsets.chain([size, u64::from(input.u16())]) {
+            let naive = (extents.iter().rev()).find(|extent| extent.file_offset <= offset);
+            let naive = naive
+                .filter(|_| offset < size)
+                .and_then(|extent| extent.chunk);
+            let mut found = None;
+            let mut take = |extent| {
+                assert_eq!(found.replace(extent), None, "one byte lies in one extent");
+                ControlFlow::Continue(())
+            };
+            let end = offset.saturating_add(1);
+            bootstrap
+                .extents(ino, offset..end, &mut take)
+                .expect("the file is sound");
+            let found = found.map(|extent| extent.source);
+            let expected = naive.map(|id| {
+                let chunk = image.chunks[id.index()];
+                ExtentSource::Chunk {
+                    frame: image.frames[chunk.frame.0 as usize],
+                    offset_in_frame: 0,
+                    digest: chunk.digest,
+                    crc32c: chunk.crc32c,
+                }
+            });
+            assert_eq!(found, expected, "{}, byte {offset}", seen.path);
+        }
+    }
+}
+
+/// Every chunk by the addresses at its edges.
+fn by_address(stored: &Stored) {
+    let Some(entry) = stored.entries.first() else {
+        return;
+    };
+    let limits = Limits::default();
+    let range = BlobMeta::range(entry, &limits).expect("the entry was written by us");
+    let bytes = stored.blob[range.start as usize..range.end as usize].to_vec();
+    let meta = BlobMeta::decode(entry, &bytes.into(), &mut Decoder::new(), &limits)
+        .expect("the chunk information was written by us");
+    assert_eq!(meta.check(), Ok(()));
+    let chunks = &stored.image.chunks;
+    assert_eq!(meta.chunk_count() as usize, chunks.len());
+    for chunk in chunks {
+        let end = chunk.address + u64::from(chunk.len);
+        for address in [chunk.address, end - 1, end, chunk.address.wrapping_sub(1)] {
+            let naive = chunks.iter().find(|chunk| {
+                (chunk.address..chunk.address + u64::from(chunk.len)).contains(&address)
+            });
+            let found = meta.chunk_at(address).expect("the chunks are sound");
+            assert_eq!(
+                found.map(|(index, info)| (index, info.address, info.len)),
+                naive.map(|chunk| (chunk.index_in_blob, chunk.address, chunk.len)),
+            );
+        }
+    }
+}

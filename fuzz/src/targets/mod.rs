@@ -1,0 +1,67 @@
+//! What the targets do, without a fuzzer.
+//!
+//! A target takes any bytes, keeps to small limits, calls everything that there is to call, and panics
+//! if something is not as it has to be.
+
+mod chunk_lookup;
+mod convert_layer;
+mod descriptor;
+mod estargz;
+mod frame_decode;
+mod input;
+mod layer_tar;
+mod memory;
+mod open_image;
+mod rafs_blob;
+mod read_boundaries;
+mod same;
+mod tar;
+mod tar_round_trip;
+mod tree;
+mod v6;
+mod v6_bootstrap;
+mod v6_round_trip;
+
+pub use chunk_lookup::chunk_lookup;
+pub use convert_layer::convert_layer;
+pub use descriptor::descriptor;
+pub use estargz::estargz;
+pub use frame_decode::frame_decode;
+pub use layer_tar::layer_tar;
+pub use open_image::open_image;
+pub use rafs_blob::rafs_blob;
+pub use read_boundaries::read_boundaries;
+pub use tar_round_trip::tar_round_trip;
+pub use v6_bootstrap::v6_bootstrap;
+pub use v6_round_trip::v6_round_trip;
+
+/// A target by its name.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Name of the target, of its corpus, and of its folder of findings.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+}
+
+macro_rules! targets {
+    ($($name:ident),* $(,)?) => {
+        /// Every target.
+        pub const TARGETS: &[Target] = &[$(Target { name: stringify!($name), run: $name }),*];
+    };
+}
+
+targets![
+    chunk_lookup,
+    convert_layer,
+    descriptor,
+    estargz,
+    frame_decode,
+    layer_tar,
+    open_image,
+    rafs_blob,
+    read_boundaries,
+    tar_round_trip,
+    v6_bootstrap,
+    v6_round_trip,
+];

@@ -1,0 +1,103 @@
+//! Whether two images are the same file system.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use lazyoci::model::walk::Walk;
+use lazyoci::model::{Attributes, Extent, FileKind, Image, ImagePath, Ino, Limits, Xattrs};
+
+/// A path of an image, with everything that can be asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) path: ImagePath,
+    pub(super) attributes: Attributes,
+    pub(super) xattrs: Xattrs,
+    pub(super) target: Option<Box<[u8]>>,
+    pub(super) extents: Vec<Extent>,
+    /// Position of the inode's first path.
+    pub(super) first: usize,
+}
+
+/// Everything in `image`, in the order of a walk, as long as it answers.
+///
+/// Checks on the way that its answers agree: lookups with directories, parts of files with the whole.
+pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
+    let mut walk = Walk::new(image, limits);
+    let mut seen = Vec::new();
+    let mut first = HashMap::new();
+    let mut extents_left = limits.max_chunks as usize;
+    while let Some(entry) = walk.next_entry() {
+        let entry = entry.ok()?;
+        for child in entry.children() {
+            if image.lookup(entry.ino, child.name).ok()? != Some(child.ino) {
+                return None;
+            }
+        }
+        let number = seen.len();
+        let extents = extents(image, entry.ino, entry.attributes, extents_left)?;
+        extents_left -= extents.len();
+        seen.push(Seen {
+            path: entry.path.clone(),
+            attributes: entry.attributes,
+            xattrs: image.xattrs(entry.ino).ok()?,
+            target: match entry.attributes.kind {
+                FileKind::Symlink => Some(image.symlink_target(entry.ino).ok()?),
+                _ => None,
+            },
+            extents,
+            first: *first.entry(entry.ino).or_insert(number),
+        });
+    }
+    Some(seen)
+}
+
+fn extents(
+    image: &dyn Image,
+    ino: Ino,
+    attributes: Attributes,
+    most: usize,
+) -> Option<Vec<Extent>> {
+    let mut found = Vec::new();
+    let size = attributes.size;
+    if attributes.kind != FileKind::File {
+        let mut none = |_| -> ControlFlow<()> { panic!("only files have extents") };
+        assert!(image.extents(ino, 0..1, &mut none).is_err());
+        return Some(found);
+    }
+    let mut collect = |extent| {
+        found.push(extent);
+        match found.len() <= most {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    };
+    image.extents(ino, 0..u64::MAX, &mut collect).ok()?;
+    if found.len() > most {
+        return None;
+    }
+    let mut end = 0;
+    for extent in &found {
+        assert_eq!(extent.file_offset, end, "extents leave no gap");
+        assert!(extent.len > 0);
+        end += extent.len;
+    }
+    assert_eq!(end, size, "extents cover the file");
+    check_parts(image, ino, &found);
+    Some(found)
+}
+
+/// Asks for parts of a file, which must be parts of the whole.
+fn check_parts(image: &dyn Image, ino: Ino, whole: &[Extent]) {
+    let ends = |extent: &Extent| [extent.file_offset, extent.file_offset + extent.len - 1];
+    for at in whole.iter().take(4).chain(whole.last()).flat_map(ends) {
+        let mut found = Vec::new();
+        let mut collect = |extent| {
+            found.push(extent);
+            ControlFlow::Continue(())
+        };
+        let answer = image.extents(ino, at..at + 1, &mut collect);
+        answer.expect("the whole file could be asked for");
+        let expected = whole.partition_point(|extent| extent.file_offset <= at) - 1;
+        assert_eq!(found, [whole[expected]], "byte {at}");
+    }
+}

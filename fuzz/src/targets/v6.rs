@@ -1,0 +1,223 @@
+//! What the targets of RAFS v6 share.
+
+use std::sync::Arc;
+
+use lazyoci::chunk_dedup::ChunkTable;
+use lazyoci::frame_codec::{Compression, Encoder};
+use lazyoci::model::image::{ChunkExtent, ChunkRange};
+use lazyoci::model::{
+    BlobIndex, Chunk, ChunkId, ChunkedImage, DigestAlgorithm, Frame, FrameId, Limits, Tree,
+};
+use lazyoci::rafs_format::DecodeError;
+use lazyoci::rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
+use lazyoci::rafs_format::flags::{Compat, Compressor, Digester, SuperFlags};
+use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap, EncodeError, Layout, Options};
+use lazyoci::read::BlobStore;
+use lazyoci::verify;
+
+use super::input::Input;
+use super::memory::Memory;
+use super::tree::Pattern;
+
+/// Opens a bootstrap with small limits.
+pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
+    Bootstrap::open(bytes.to_vec().into(), &Limits::small())
+}
+
+/// The options with which a bootstrap may have been written.
+pub(super) fn options_of(bootstrap: &Bootstrap) -> Options {
+    let flags = bootstrap.ext_superblock().flags;
+    Options {
+        compat: Compat::V2_4,
+        chunk_size: bootstrap.ext_superblock().chunk_size,
+        compressor: flags.compressor(),
+        digester: flags.digester(),
+        explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
+        prefetch: Vec::new(),
+    }
+}
+
+/// The bytes of a bootstrap.
+pub(super) fn encode(
+    image: &ChunkedImage,
+    entries: &[BlobEntry],
+    options: &Options,
+) -> Result<Vec<u8>, EncodeError> {
+    let layout = Layout::plan(image, entries, options)?;
+    let mut bytes = Vec::new();
+    layout
+        .write_to(&mut bytes)
+        .expect("a vector takes all bytes");
+    assert_eq!(bytes.len() as u64, layout.len());
+    Ok(bytes)
+}
+
+/// How a tree is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Choices {
+    compression: Compression,
+    blob: BlobOptions,
+}
+
+impl Choices {
+    /// Choices out of the input.
+    pub(super) fn take(input: &mut Input<'_>) -> Self {
+        let compression = input.one_of(&[
+            Compression::None,
+            Compression::Lz4Block,
+            Compression::Zstd { level: 1 },
+        ]);
+        let compressor = Compressor::try_from(compression.codec()).expect("RAFS has these three");
+        Self {
+            compression,
+            blob: BlobOptions {
+                compat: input.one_of(&[Compat::V2_2, Compat::V2_4]),
+                compressor,
+                digester: input.one_of(&[Digester::Sha256, Digester::Blake3]),
+                chunk_size: input.one_of(&[4096, 8192, 1 << 20]),
+                toc: input.flag(),
+                aligned_data: input.flag() && compression == Compression::None,
+            },
+        }
+    }
+
+    /// Options for a bootstrap of such a blob.
+    pub(super) fn layout(&self) -> Options {
+        Options {
+            compat: self.blob.compat,
+            chunk_size: self.blob.chunk_size,
+            compressor: self.blob.compressor,
+            digester: self.blob.digester,
+            explicit_ids: true,
+            prefetch: Vec::new(),
+        }
+    }
+}
+
+/// An image with its blob.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) image: ChunkedImage,
+    /// One, or none if there is no content.
+    pub(super) entries: Vec<BlobEntry>,
+    pub(super) blob: Vec<u8>,
+}
+
+impl Stored {
+    /// The blob as a store.
+    pub(super) fn store(&self) -> BlobStore {
+        BlobStore::single(Arc::new(Memory(self.blob.clone())))
+    }
+}
+
+/// Stores the content of `tree`.
+pub(super) fn store(tree: Tree<Pattern>, choices: &Choices) -> Stored {
+    let builder = BlobBuilder::new(choices.blob.clone()).expect("the options are possible");
+    let encoder = Encoder::new(choices.compression).expect("the codec is built in");
+    let mut writer = Writer {
+        choices,
+        builder,
+        encoder,
+        hasher: BlobHasher::default(),
+        table: ChunkTable::new(),
+        extents: Vec::new(),
+        chunks: Vec::new(),
+        frames: Vec::new(),
+        blob: Vec::new(),
+    };
+    let tree =
+        tree.try_map(|_, _, content| Ok::<_, std::convert::Infallible>(writer.file(content)));
+    let tree = tree.unwrap_or_else(|never| match never {});
+    writer.finish(tree)
+}
+
+struct Writer<'a> {
+    choices: &'a Choices,
+    builder: BlobBuilder,
+    encoder: Encoder,
+    hasher: BlobHasher,
+    table: ChunkTable,
+    extents: Vec<ChunkExtent>,
+    chunks: Vec<Chunk>,
+    frames: Vec<Frame>,
+    blob: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn file(&mut self, content: Pattern) -> ChunkRange {
+        let start = self.extents.len() as u32;
+        let chunk_size = self.choices.blob.chunk_size as usize;
+        for (number, plain) in (0u64..).zip(content.bytes().chunks(chunk_size)) {
+            let chunk = Some(self.chunk(plain));
+            let file_offset = number * chunk_size as u64;
+            self.extents.push(ChunkExtent { file_offset, chunk });
+        }
+        let end = self.extents.len() as u32;
+        ChunkRange { start, end }
+    }
+
+    fn chunk(&mut self, plain: &[u8]) -> ChunkId {
+        let options = &self.choices.blob;
+        let algorithm = DigestAlgorithm::from(options.digester);
+        let digest = verify::digest(algorithm, plain).expect("the algorithm is built in");
+        let len = plain.len() as u32;
+        if let Some(id) = self.table.find(&self.chunks, &digest, len) {
+            return id;
+        }
+        let mut stored = Vec::new();
+        let codec = self
+            .encoder
+            .encode(plain, &mut stored)
+            .expect("it is short");
+        let stored_len = stored.len() as u32;
+        let chunk = StoredChunk {
+            len,
+            stored_len,
+            codec,
+            digest,
+        };
+        let placement = self.builder.push(&chunk).expect("the blob has room");
+        assert_eq!(placement.offset, self.blob.len() as u64);
+        stored.resize(stored.len() + placement.padding as usize, 0);
+        self.blob.extend(&stored);
+        self.hasher.update(&stored);
+        let crc32c = (options.compat == Compat::V2_4).then(|| verify::crc32c(plain));
+        self.frames.push(Frame {
+            blob: BlobIndex(0),
+            offset: placement.offset,
+            stored_len,
+            len,
+            codec,
+            open_ended: false,
+        });
+        let id = ChunkId::new(placement.index);
+        self.chunks.push(Chunk {
+            digest: Some(digest),
+            len,
+            crc32c,
+            frame: FrameId(placement.index),
+            offset_in_frame: 0,
+            index_in_blob: placement.index,
+            address: placement.address,
+        });
+        assert!(self.table.insert(&self.chunks, id));
+        id
+    }
+
+    fn finish(mut self, tree: Tree<ChunkRange>) -> Stored {
+        let finished = self.builder.finish(self.hasher).expect("all was hashed");
+        let mut entries = Vec::new();
+        if let Some(finished) = finished {
+            self.blob.extend(&finished.trailer);
+            assert_eq!(self.blob.len() as u64, finished.len);
+            entries.extend(finished.entry);
+        }
+        let blobs = entries.iter().map(BlobEntry::blob).collect();
+        let image = ChunkedImage::new(tree, self.extents, self.chunks, self.frames, blobs);
+        Stored {
+            image: image.expect("each extent, chunk and frame was put in where it belongs"),
+            entries,
+            blob: self.blob,
+        }
+    }
+}

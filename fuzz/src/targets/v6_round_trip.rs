@@ -1,0 +1,67 @@
+//! Trees to RAFS v6 and back.
+
+use lazyoci::model::{ChunkedImage, ImagePath, Limits};
+use lazyoci::rafs_format::v6::{Bootstrap, Options, drop_losses, losses, prefetch_inodes};
+use lazyoci::read::{Frames, ReadOptions};
+use lazyoci::verify;
+
+use super::input::Input;
+use super::same::see;
+use super::tree::take_tree;
+use super::v6::{Choices, encode, store};
+
+/// Stores an arbitrary tree as RAFS v6: what cannot be carried is refused, the rest comes back.
+pub fn v6_round_trip(data: &[u8]) {
+    let input = &mut Input::new(data);
+    let choices = Choices::take(input);
+    let tree = take_tree(input);
+    let mut stored = store(tree, &choices);
+    let mut options = choices.layout();
+
+    let mut lost = Vec::new();
+    losses(&stored.image.tree, &mut |loss| lost.push(loss));
+    if let Some(first) = lost.first() {
+        let refused = encode(&stored.image, &stored.entries, &options);
+        assert_eq!(refused, Err(first.clone().into()));
+        let mut dropped = Vec::new();
+        drop_losses(&mut stored.image.tree, &mut |loss| dropped.push(loss));
+        assert_eq!(dropped, lost);
+        losses(&stored.image.tree, &mut |loss| {
+            panic!("still there: {loss}")
+        });
+        stored.image.links = stored.image.tree.link_counts();
+    }
+
+    options.prefetch = prefetch_inodes(&stored.image.tree, &[ImagePath::root()]);
+    let bytes = encode(&stored.image, &stored.entries, &options).expect("all can be carried");
+    let limits = Limits::default();
+    let bootstrap = Bootstrap::open(bytes.clone().into(), &limits).expect("it was written by us");
+    bootstrap.check(&mut |finding| panic!("wrong: {finding}"));
+    let expected = see(&stored.image, &limits).expect("an owned image answers everything");
+    let view = see(&bootstrap, &limits).expect("a sound bootstrap answers everything");
+    assert!(expected == view, "the bootstrap is another image");
+    let copy = bootstrap
+        .to_chunked()
+        .expect("a sound bootstrap can be copied");
+    let copied = see(&copy, &limits).expect("an owned image answers everything");
+    assert!(expected == copied, "the copy is another image");
+    let again = encode(
+        &copy,
+        bootstrap.blob_entries(),
+        &options_for(&options, &copy),
+    );
+    assert!(again == Ok(bytes), "encoded again it is other bytes");
+
+    let blobs = stored.store();
+    let mut frames = Frames::new(&bootstrap, &blobs, ReadOptions::new(&Limits::small()));
+    let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
+    verify::audit(&bootstrap, &mut frames, &limits, &mut tell).expect("nobody cancels");
+}
+
+/// The same options for the copy, whose inodes have other numbers.
+fn options_for(options: &Options, copy: &ChunkedImage) -> Options {
+    Options {
+        prefetch: prefetch_inodes(&copy.tree, &[ImagePath::root()]),
+        ..options.clone()
+    }
+}
