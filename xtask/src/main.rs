@@ -34,6 +34,7 @@ const CHECKS: &[Part] = &[
 /// What CI adds.
 const CI: &[Part] = &[
     ("quickstart", "the README's run command", quickstart),
+    ("fuzz", "every fuzz target for a short while", fuzz),
     (
         "interop",
         "the real tools, in both directions (root, installs them)",
@@ -266,6 +267,10 @@ fn package() -> Result<(), String> {
 
 fn quickstart() -> Result<(), String> {
     cargo(&["run", "--release", "--example", "quickstart"])
+}
+
+fn fuzz() -> Result<(), String> {
+    command(Command::new("fuzz/run.sh").arg("10"))
 }
 
 fn interop() -> Result<(), String> {
