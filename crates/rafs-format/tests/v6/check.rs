@@ -1,8 +1,10 @@
 //! The whole check: one corruption for each thing that it finds, with path and offset.
 
+use std::ops::ControlFlow;
+
 use image_model::metadata::Xattr;
 use image_model::{
-    Blame, DigestAlgorithm, Fault, ImagePath, InodeId, Metadata, Node, Tree, Xattrs,
+    Blame, DigestAlgorithm, Fault, Image, ImagePath, Ino, InodeId, Metadata, Node, Tree, Xattrs,
 };
 use rafs_format::DecodeError;
 use rafs_format::v6::{Finding, Inconsistency};
@@ -20,6 +22,8 @@ const F: usize = 0x30e0;
 const D: usize = 0x31a0;
 const L: usize = 0x3220;
 const CHUNKS: usize = 0x4000;
+const CHUNK_FORMAT: &str = "of the image's chunk size, or of one that holds the whole file if its \
+                            chunks lie one behind the other";
 
 fn check(bytes: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -245,11 +249,42 @@ fn content() {
         index: 7,
     };
     finds(&[(address, &[7])], &[finding(Some("/f"), address, missing)]);
-    let rule =
-        "of the image's chunk size, or of a longer one if the chunks lie one behind the other";
-    let format = field("inode", F, "i_u", 0x27, rule);
+    let format = field("inode", F, "i_u", 0x27, CHUNK_FORMAT);
     finds(&[(F + 16, &[0x27])], &[finding(Some("/f"), F, format)]);
     finds(&[(F + 16, &[0x29])], &[]);
+}
+
+/// EROFS looks for byte `n` at address `n >> bits`, where only the first one is right if the bits
+/// are not the image's.
+#[test]
+fn chunks_of_erofs() {
+    let mut store = Store::new(DigestAlgorithm::Sha256, 4096);
+    let mut tree = Tree::new(metadata(0o755));
+    let content: Vec<u8> = (0..2500u32).flat_map(u32::to_le_bytes).collect();
+    let file = tree.add(metadata(0o644), store.file(&content));
+    tree.link(InodeId::ROOT, name(b"file"), file).unwrap();
+    let (image, entries) = store.image(tree);
+    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let bootstrap = open(&bytes).unwrap();
+    let ino = bootstrap.lookup(bootstrap.root(), name(b"file").as_ref());
+    let inode = bootstrap.inode(ino.unwrap().unwrap()).unwrap();
+    let offset = inode.offset as usize;
+    assert_eq!((inode.size, inode.word), (10_000, 0x22));
+    let with = |word: u8| check(&patched(&bytes, &[(offset + 16, &[word])]));
+    let format = field("inode", offset, "i_u", 0x21, CHUNK_FORMAT);
+    assert_eq!(with(0x21), [finding(Some("/file"), offset, format)]);
+    for word in [0x20, 0x23, 0x3f] {
+        assert_eq!(with(word), []);
+    }
+    // The view goes by the image's chunk size, whatever the inode says.
+    let view = open(&patched(&bytes, &[(offset + 16, &[0x21])])).unwrap();
+    let mut starts = Vec::new();
+    let read = view.extents(Ino(inode.nid), 0..u64::MAX, &mut |extent| {
+        starts.push(extent.file_offset);
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    assert_eq!(starts, [0, 4096, 8192]);
 }
 
 #[test]

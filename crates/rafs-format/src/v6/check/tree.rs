@@ -168,26 +168,27 @@ impl Checker<'_> {
             }
         }
         if inode.layout == DataLayout::Chunked && !self.chunk_format_fits(inode, addresses) {
-            let rule = "of the image's chunk size, or of a longer one if the chunks lie one \
-                        behind the other";
+            let rule = "of the image's chunk size, or of one that holds the whole file if its \
+                        chunks lie one behind the other";
             let error = At::new("inode", inode.offset).wrong("i_u", inode.word, rule);
             self.report_at(path, inode.offset, error);
         }
         Ok(addresses.as_flattened().len() as u64)
     }
 
-    /// Whether the kernel, which goes by the inode's own chunk size, reads what the addresses say.
+    /// Whether the kernel, which goes by the inode's own chunk size, reads what the addresses say:
+    /// with a larger one than the image's it must need the first address only.
     fn chunk_format_fits(&self, inode: &Inode, addresses: &[[u8; ChunkAddress::LEN]]) -> bool {
         let superblock = &self.bootstrap.superblock;
         let chunk_size = u64::from(self.bootstrap.ext.chunk_size);
         let bits = inode.chunk_bits(superblock);
+        let own = chunk_size.trailing_zeros();
         let step = chunk_size / superblock.block_size.bytes();
         let follows = |pair: &[[u8; ChunkAddress::LEN]]| {
             let [a, b] = [0, 1].map(|n| ChunkAddress::from_bytes(&pair[n]));
             a.device == b.device && u64::from(a.startblk) + step == u64::from(b.startblk)
         };
-        bits == chunk_size.trailing_zeros()
-            || bits > chunk_size.trailing_zeros() && addresses.windows(2).all(follows)
+        bits == own || bits > own && 1 << bits >= inode.size && addresses.windows(2).all(follows)
     }
 
     /// Checks the entries of a directory and the inodes that they mention first; answers the
