@@ -204,9 +204,10 @@ pub(super) fn check_record(
         let rule = "uncompressed_size, as the chunk is not compressed";
         at.require(stored == plain, "compressed_size", stored, rule)?;
     } else {
-        let rule = "1 to uncompressed_size";
+        // Equal sizes mean "not compressed" in chunk information of version 1.
+        let rule = "1 or more, and less than uncompressed_size";
         at.require(
-            (1..=plain).contains(&stored),
+            (1..plain).contains(&stored),
             "compressed_size",
             stored,
             rule,

@@ -112,8 +112,8 @@ fn compressed_chunks() {
     }
     let [zstd_codec, none] = [image_model::Codec::Zstd, image_model::Codec::None];
     assert_eq!(codecs, [(zstd_codec, 4, 5), (none, 10_000, 10_000)]);
-    for (stored, found) in [(0, 0), (6, 6)] {
-        let rule = "1 to uncompressed_size";
+    for (stored, found) in [(0, 0), (5, 5), (6, 6)] {
+        let rule = "1 or more, and less than uncompressed_size";
         let expected = field("chunk record", record, "compressed_size", found, rule);
         refuses(
             &[zstd, (record + 36, &[1]), (record + 40, &[stored])],

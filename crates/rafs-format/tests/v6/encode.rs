@@ -6,7 +6,7 @@ use image_model::{
     InodeId, Metadata, Node, Tree,
 };
 use rafs_format::DecodeError;
-use rafs_format::flags::{BlobFeatures, Compat, SuperFlags};
+use rafs_format::flags::{BlobFeatures, Compat, Compressor, SuperFlags};
 use rafs_format::v6::{BadContent, BlobEntry, EncodeError, Layout, Options, prefetch_inodes};
 
 use crate::common::{Store, a4, a4_options, encode, metadata, name, open, options};
@@ -178,6 +178,14 @@ fn content_that_is_stored_in_another_way() {
             |image, _| image.frames[0].stored_len = stored_len,
             &expected,
         );
+    }
+    for stored_len in [0, 5, 6] {
+        let zstd = |image: &mut ChunkedImage, entries: &mut Vec<BlobEntry>| {
+            entries[0].compressor = Compressor::Zstd;
+            image.frames[0].codec = codec;
+            image.frames[0].stored_len = stored_len;
+        };
+        refuses(zstd, &content("d/h", BadContent::StoredLen { stored_len }));
     }
     refuses(
         |image, _| image.chunks[0].digest = None,

@@ -131,7 +131,7 @@ impl<'a> Contents<'a> {
         let stored_len = frame.stored_len;
         let expected = match codec {
             Codec::None => chunk.len..=chunk.len,
-            _ => 1..=chunk.len,
+            _ => 1..=chunk.len.saturating_sub(1),
         };
         if !expected.contains(&stored_len) {
             return Err(BadContent::StoredLen { stored_len });

@@ -146,7 +146,8 @@ pub enum BadContent {
         /// Its codec.
         codec: Codec,
     },
-    /// The chunk's stored form is empty, or longer than itself.
+    /// The chunk's stored form is empty, or does not have the length that its codec asks for: that of
+    /// the chunk if it is not compressed, else less.
     #[error("a chunk of {stored_len} stored bytes")]
     StoredLen {
         /// Its stored bytes.
