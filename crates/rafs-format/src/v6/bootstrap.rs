@@ -18,6 +18,9 @@ use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::view;
 
+/// Longest bootstrap that readers accept, in bytes.
+pub(crate) const MAX_LEN: u64 = 2 << 30;
+
 /// Most data blobs that chunk addresses can tell apart.
 pub(crate) const MAX_BLOBS: u16 = 254;
 
@@ -70,10 +73,11 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`DecodeError`] if nydus would refuse superblocks, device table or blob table, if tables leave
-    /// the bytes or overlap, if the root is no directory, or beyond `limits`.
+    /// the bytes or overlap, if the root is no directory, or beyond `limits` or the 2 GiB that nydus
+    /// accepts.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
         let len = bytes.len() as u64;
-        limit("bytes of metadata", len, limits.max_metadata_len)?;
+        check_len(len, limits)?;
         let superblock =
             Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
         let at = At::new("bootstrap", 0);
@@ -216,6 +220,11 @@ impl Bootstrap {
     }
 }
 
+fn check_len(len: u64, limits: &Limits) -> Result<(), DecodeError> {
+    let max = limits.max_metadata_len.min(MAX_LEN);
+    limit("bytes of metadata", len, max)
+}
+
 fn limit(what: &'static str, found: u64, max: u64) -> Result<(), DecodeError> {
     if found <= max {
         Ok(())
@@ -305,4 +314,25 @@ fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, 
         entries.push(entry);
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the caller's limit: positions in what a bootstrap holds are numbers of 32 bits.
+    #[test]
+    fn two_gib_are_the_most() {
+        let limits = Limits {
+            max_metadata_len: u64::MAX,
+            ..Limits::default()
+        };
+        assert_eq!(check_len(0x8000_0000, &limits), Ok(()));
+        let expected = DecodeError::Limit {
+            what: "bytes of metadata",
+            found: 0x8000_1000,
+            max: 0x8000_0000,
+        };
+        assert_eq!(check_len(0x8000_1000, &limits), Err(expected));
+    }
 }

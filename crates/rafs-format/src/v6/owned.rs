@@ -162,7 +162,8 @@ impl<'a> Copy<'a> {
                 chunk: Some(id),
             });
         }
-        let small = |len| u32::try_from(len).expect("fewer extents than bytes, of which 2 GiB fit");
+        let small =
+            |len| u32::try_from(len).expect("a bootstrap has at most 2 GiB, and fewer extents");
         Ok(ChunkRange {
             start: small(start),
             end: small(self.extents.len()),

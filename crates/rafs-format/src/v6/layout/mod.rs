@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use image_model::{ChunkedImage, InodeId};
 
 use super::blob_entry::BlobEntry;
+use super::bootstrap::MAX_LEN;
 use super::device::{self, DeviceSlot};
 use super::ext_superblock::{ExtSuperblock, is_chunk_size};
 use super::inode::DataLayout;
@@ -32,9 +33,6 @@ pub use options::Options;
 
 use content::ChunkTable;
 use order::Planner;
-
-/// Longest bootstrap that readers accept, in bytes.
-const MAX_LEN: u64 = 2 << 30;
 
 /// Where one inode goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
