@@ -390,6 +390,43 @@ fn unreachable_inodes() {
     assert!(bootstrap.ext_superblock().flags.contains(inlined));
 }
 
+/// What is gathered before it is written does not grow with a directory or a file.
+#[test]
+fn memory_of_writing() {
+    struct Longest {
+        piece: usize,
+        all: usize,
+    }
+    impl std::io::Write for Longest {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.piece = self.piece.max(bytes.len());
+            self.all += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut store = Store::new(DigestAlgorithm::Sha256, 4096);
+    let mut tree = Tree::new(metadata(0o755));
+    let file = tree.add(metadata(0o644), store.file(&vec![7; 20_000 * 4096]));
+    for number in 0..20_000 {
+        let label = name(format!("{number}").as_bytes());
+        tree.link(InodeId::ROOT, label, file).unwrap();
+    }
+    let (image, entries) = store.image(tree);
+    let options = options(DigestAlgorithm::Sha256, 4096);
+    let layout = Layout::plan(&image, &entries, &options).unwrap();
+    let mut out = Longest { piece: 0, all: 0 };
+    layout.write_to(&mut out).unwrap();
+    assert_eq!(out.all as u64, layout.len());
+    assert!(
+        out.all > 400_000 && out.piece < 64 * 1024 + 4096,
+        "{}",
+        out.piece
+    );
+}
+
 #[test]
 fn prefetch_rules() {
     let (image, _) = image();

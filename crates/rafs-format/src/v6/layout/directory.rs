@@ -49,25 +49,25 @@ const fn entry_len(entry: &Entry<'_>) -> usize {
     dirent::LEN + entry.0.len()
 }
 
-/// Shows the entries of one block after the other, and whether it is the last.
-pub(super) fn each_block<'a>(
+/// Shows the entries of one block after the other, and whether it is the last, until `visit` fails.
+pub(super) fn each_block<'a, E>(
     entries: impl Iterator<Item = Entry<'a>>,
     block: usize,
-    visit: &mut dyn FnMut(&[Entry<'a>], bool),
-) {
+    visit: &mut dyn FnMut(&[Entry<'a>], bool) -> Result<(), E>,
+) -> Result<(), E> {
     let mut filled = Vec::new();
     let mut used = 0;
     for entry in entries {
         let len = entry_len(&entry);
         if used + len > block {
-            visit(&filled, false);
+            visit(&filled, false)?;
             filled.clear();
             used = 0;
         }
         used += len;
         filled.push(entry);
     }
-    visit(&filled, true);
+    visit(&filled, true)
 }
 
 /// Appends a block with `entries`; `dirent` makes an entry whose name begins at an offset.

@@ -59,8 +59,8 @@ impl<W: io::Write> Emitter<W> {
 }
 
 impl Layout<'_> {
-    /// Writes the bootstrap, all [`len`](Self::len) bytes of it, in order. Memory: one directory
-    /// block, one inode, and 64 KiB.
+    /// Writes the bootstrap, all [`len`](Self::len) bytes of it, in order. Memory: 64 KiB, and what
+    /// is longest of a directory's block, an inode's extended attributes and a link's target.
     ///
     /// # Errors
     /// What `out` answers.
@@ -121,7 +121,7 @@ impl Layout<'_> {
                 self.write_blocks(earlier, emitter)?;
             }
             emitter.seek(offset)?;
-            self.write_inode(id, &mut emitter.buffer);
+            self.write_inode(id, emitter)?;
             emitter.flush_if_full()?;
         }
         for id in with_blocks {
@@ -135,9 +135,10 @@ impl Layout<'_> {
     }
 
     /// The inode with extended attributes and what follows it.
-    fn write_inode(&self, id: InodeId, out: &mut Vec<u8>) {
-        let start = out.len();
+    fn write_inode<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
         let inode = self.image.tree.inode(id);
+        let out = &mut emitter.buffer;
+        let start = out.len();
         out.extend_from_slice(self.inode(id).to_extended().as_bytes());
         xattr::write(&inode.metadata.xattrs, out);
         let block = self.superblock.block_size.bytes() as usize;
@@ -148,22 +149,23 @@ impl Layout<'_> {
                 for chunk in extents.iter().filter_map(|extent| extent.chunk) {
                     let block_size = self.superblock.block_size;
                     let address = content::address(self.image, chunk.index(), block_size);
-                    out.extend_from_slice(&address.to_bytes());
+                    emitter.buffer.extend_from_slice(&address.to_bytes());
+                    emitter.flush_if_full()?;
                 }
             }
             Node::Symlink(target) if self.is_inline(id) => {
                 let tail = target.len() - target.len() % block;
                 out.extend_from_slice(&target[tail..]);
             }
-            Node::Directory(_) if self.is_inline(id) => self.write_directory(id, true, out),
+            Node::Directory(_) if self.is_inline(id) => self.write_directory(id, true, emitter)?,
             _ => {}
         }
+        Ok(())
     }
 
     /// The data of `id` but for its inline tail.
     fn write_blocks<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
         emitter.seek(self.blocks_offset(id))?;
-        let out = &mut emitter.buffer;
         match &self.image.tree.inode(id).node {
             Node::Symlink(target) => {
                 let block = self.superblock.block_size.bytes() as usize;
@@ -172,9 +174,10 @@ impl Layout<'_> {
                 } else {
                     0
                 };
-                out.extend_from_slice(&target[..target.len() - inline]);
+                let blocks = &target[..target.len() - inline];
+                emitter.buffer.extend_from_slice(blocks);
             }
-            _ => self.write_directory(id, false, out),
+            _ => self.write_directory(id, false, emitter)?,
         }
         emitter.flush_if_full()
     }
@@ -184,9 +187,14 @@ impl Layout<'_> {
     }
 
     /// The inline tail of a directory, or all before it.
-    fn write_directory(&self, id: InodeId, tail: bool, out: &mut Vec<u8>) {
+    fn write_directory<W: io::Write>(
+        &self,
+        id: InodeId,
+        tail: bool,
+        emitter: &mut Emitter<W>,
+    ) -> io::Result<()> {
         let Some(entries) = self.image.tree.directory(id) else {
-            return;
+            return Ok(());
         };
         let dirent = |id: InodeId, name_offset| {
             let nid = self.inodes[id.index()].nid;
@@ -201,14 +209,16 @@ impl Layout<'_> {
         let names = with_dots(entries, id, self.inodes[id.index()].parent);
         each_block(names, block, &mut |entries, last| {
             if (inline && last) != tail {
-                return;
+                return Ok(());
             }
+            let out = &mut emitter.buffer;
             let start = out.len();
             write_block(entries, dirent, out);
             if !last {
                 out.resize(start + block, 0);
             }
-        });
+            emitter.flush_if_full()
+        })
     }
 
     /// The inode as it is stored.
