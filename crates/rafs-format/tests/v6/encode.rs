@@ -314,16 +314,28 @@ fn records_remember_their_last_use() {
     let directory = add(InodeId::ROOT, b"a-directory", b"", &mut store);
     add(directory, b"in-directory", &[b, b, a].concat(), &mut store);
     add(InodeId::ROOT, b"file", &[a, b].concat(), &mut store);
-    let (image, entries) = store.image(tree);
-    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
-    let mut offsets: Vec<_> = open(&bytes)
-        .unwrap()
-        .chunk_records()
-        .map(|record| (record.index, record.file_offset))
-        .collect();
-    offsets.sort_unstable();
+    let (mut image, entries) = store.image(tree);
+    let offsets = |image: &ChunkedImage| {
+        let bytes = encode(image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+        let records = open(&bytes).unwrap();
+        let mut offsets: Vec<_> = records
+            .chunk_records()
+            .map(|record| (record.index, record.file_offset))
+            .collect();
+        offsets.sort_unstable();
+        offsets
+    };
     // Number 0 is `b`, stored first.
-    assert_eq!(offsets, [(0, 4096), (1, 8192)]);
+    assert_eq!(offsets(&image), [(0, 4096), (1, 8192)]);
+    // Of a file with several names the last one counts, whichever that is.
+    let file = image.tree.resolve(b"file").unwrap();
+    let mut link = |label: &[u8]| {
+        image.tree.link(directory, name(label), file).unwrap();
+        image.links = image.tree.link_counts();
+        offsets(&image)
+    };
+    assert_eq!(link(b"before"), [(0, 4096), (1, 8192)]);
+    assert_eq!(link(b"late"), [(0, 4096), (1, 0)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The content of files: checked, addressed, collected into the chunk table.
 
 use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::{Chunk, ChunkedImage, Codec, Digest, Frame, InodeId};
+use image_model::{Chunk, ChunkedImage, Codec, Digest, Frame, InodeId, Node};
 
 use super::error::{BadContent, EncodeError};
 use super::loss::path_of;
@@ -22,8 +22,8 @@ pub(super) struct Contents<'a> {
     entries: &'a [BlobEntry],
     chunk_size: u32,
     block_size: BlockSize,
-    /// For each chunk of the image its number in the file that used it last.
-    last_use: Vec<u32>,
+    /// A file for each of its names, in the order of the names.
+    names: Vec<InodeId>,
 }
 
 /// The chunk table, in its order.
@@ -45,7 +45,7 @@ impl<'a> Contents<'a> {
             entries,
             chunk_size,
             block_size,
-            last_use: vec![UNUSED; image.chunks.len()],
+            names: Vec::new(),
         }
     }
 
@@ -53,9 +53,14 @@ impl<'a> Contents<'a> {
         self.chunk_size
     }
 
-    /// Checks and registers the content of one file under one of its names; answers `i_u`.
-    pub(super) fn add_file(
-        &mut self,
+    /// Registers a name of the file `id`.
+    pub(super) fn add_name(&mut self, id: InodeId) {
+        self.names.push(id);
+    }
+
+    /// Checks the content of a file; answers `i_u`.
+    pub(super) fn check_file(
+        &self,
         id: InodeId,
         size: u64,
         content: ChunkRange,
@@ -71,7 +76,7 @@ impl<'a> Contents<'a> {
         let mut last: Option<(Frame, u64)> = None;
         for (number, extent) in (0u64..).zip(extents) {
             let file_offset = number.saturating_mul(chunk_size);
-            let (position, chunk, frame) = match extent.chunk {
+            let (chunk, frame) = match extent.chunk {
                 None => return Err(wrong(extent.file_offset, BadContent::Hole)),
                 Some(position) => find_chunk(self.image, position.index())?,
             };
@@ -80,14 +85,8 @@ impl<'a> Contents<'a> {
             if extent.file_offset != file_offset || len != expected {
                 return Err(wrong(extent.file_offset, BadContent::Cut { len, expected }));
             }
-            if self.last_use[position] == UNUSED {
-                self.check_chunk(chunk, frame)
-                    .map_err(|what| wrong(file_offset, what))?;
-            }
-            self.last_use[position] = u32::try_from(number)
-                .ok()
-                .filter(|&number| number < UNUSED)
-                .ok_or(EncodeError::TooLong { len: size })?;
+            self.check_chunk(chunk, frame)
+                .map_err(|what| wrong(file_offset, what))?;
             contiguous &= last.is_none_or(|(before, address)| {
                 before.blob == frame.blob && address.checked_add(chunk_size) == Some(chunk.address)
             });
@@ -155,20 +154,41 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// The chunks that files use, each with its number in the file that uses it last, in the order of
+    /// names. Of a file with several names that is the last one.
+    fn uses(&mut self) -> Result<Vec<(u32, u32)>, EncodeError> {
+        let image = self.image;
+        let mut last_use = vec![UNUSED; image.chunks.len()];
+        let mut used = 0;
+        let mut seen = vec![false; image.tree.len()];
+        for id in std::mem::take(&mut self.names).into_iter().rev() {
+            if std::mem::replace(&mut seen[id.index()], true) {
+                continue;
+            }
+            let Node::File { content, .. } = image.tree.inode(id).node else {
+                continue;
+            };
+            let extents = file_extents(image, content)?.iter().enumerate().rev();
+            for (number, chunk) in extents.filter_map(|(n, extent)| Some((n, extent.chunk?))) {
+                let last = &mut last_use[chunk.index()];
+                if *last == UNUSED {
+                    *last = u32::try_from(number).expect("a file has fewer extents");
+                    used += 1;
+                }
+            }
+        }
+        let mut uses = Vec::with_capacity(used);
+        let positions = (0u32..).zip(last_use);
+        uses.extend(positions.filter(|&(_, number)| number != UNUSED));
+        Ok(uses)
+    }
+
     /// Sorts the chunks that files use by digest, then by blob and index.
     ///
     /// nydus leaves the index out of the key, so that of two chunks with one digest in one blob it
     /// drops one, whose files are unreadable then. Without such chunks the tables are the same.
-    pub(super) fn into_table(self) -> Result<ChunkTable, EncodeError> {
-        let used = self.last_use.iter().filter(|&&number| number != UNUSED);
-        let mut records = Vec::with_capacity(used.count());
-        records.extend(
-            (0u32..)
-                .zip(&self.last_use)
-                .filter(|&(_, &number)| number != UNUSED)
-                .map(|(position, &number)| (position, number)),
-        );
-        drop(self.last_use);
+    pub(super) fn into_table(mut self) -> Result<ChunkTable, EncodeError> {
+        let mut records = self.uses()?;
         let place = |&(position, _): &(u32, u32)| {
             let chunk = &self.image.chunks[position as usize];
             let blob = self.image.frames[chunk.frame.0 as usize].blob.0;
@@ -214,15 +234,12 @@ pub(super) fn file_extents(
         .ok_or(EncodeError::Broken { what: "extent" })
 }
 
-fn find_chunk(
-    image: &ChunkedImage,
-    position: usize,
-) -> Result<(usize, &Chunk, &Frame), EncodeError> {
+fn find_chunk(image: &ChunkedImage, position: usize) -> Result<(&Chunk, &Frame), EncodeError> {
     let chunk = image.chunks.get(position);
     let chunk = chunk.ok_or(EncodeError::Broken { what: "chunk" })?;
     let frame = image.frames.get(chunk.frame.0 as usize);
     let frame = frame.ok_or(EncodeError::Broken { what: "frame" })?;
-    Ok((position, chunk, frame))
+    Ok((chunk, frame))
 }
 
 /// The address of a chunk that was registered.

@@ -104,7 +104,10 @@ impl<'a> Planner<'a> {
                 Ok(true)
             }
             Node::File { size, content } => {
-                planned.word = self.contents.add_file(id, *size, *content)?;
+                self.contents.add_name(id);
+                if first {
+                    planned.word = self.contents.check_file(id, *size, *content)?;
+                }
                 Ok(first)
             }
             _ => Ok(first),
