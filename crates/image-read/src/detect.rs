@@ -42,8 +42,10 @@ pub enum Format {
     RafsV5,
     /// An EROFS file system that is not RAFS.
     Erofs,
-    /// An eStargz or stargz layer.
+    /// An eStargz layer.
     Estargz,
+    /// A stargz layer from before eStargz, or eStargz whose TOC is another blob.
+    Stargz,
     /// A zstd:chunked layer.
     ZstdChunked,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Format {
             Self::RafsV5 => "rafs-v5",
             Self::Erofs => "erofs",
             Self::Estargz => "estargz",
+            Self::Stargz => "stargz",
             Self::ZstdChunked => "zstd-chunked",
         })
     }
@@ -113,7 +116,14 @@ impl Format {
             return Some(Self::Erofs);
         }
         match Compression::detect(head) {
-            Compression::Gzip if ends_like_stargz(tail) => Some(Self::Estargz),
+            Compression::Gzip if ends_like_stargz(tail, ESTARGZ_FOOTER_LEN) => Some(Self::Estargz),
+            Compression::Gzip
+                if OTHER_STARGZ_FOOTERS
+                    .iter()
+                    .any(|&len| ends_like_stargz(tail, len)) =>
+            {
+                Some(Self::Stargz)
+            }
             Compression::Zstd if ZSTD_CHUNKED.iter().any(|magic| tail.ends_with(*magic)) => {
                 Some(Self::ZstdChunked)
             }
@@ -135,14 +145,11 @@ fn rafs_blob(tail: &[u8]) -> Option<Format> {
     CiHeader::from_bytes(header).ok().map(|_| Format::RafsData)
 }
 
-fn ends_like_stargz(tail: &[u8]) -> bool {
-    let lengths = [ESTARGZ_FOOTER_LEN].into_iter().chain(OTHER_STARGZ_FOOTERS);
-    lengths
-        .filter_map(|len| tail.get(tail.len().checked_sub(len)?..))
-        .any(|footer| {
-            // A gzip member with an extra field, in which the magic is.
-            footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
-        })
+/// Whether the last `len` bytes are a gzip member with an extra field in which the magic is.
+fn ends_like_stargz(tail: &[u8], len: usize) -> bool {
+    let start = tail.len().checked_sub(len);
+    let footer = start.map_or(&[][..], |start| &tail[start..]);
+    footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
 }
 
 /// A header block with a checksum in its place, or the zeros of an empty archive.

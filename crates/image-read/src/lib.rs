@@ -11,6 +11,7 @@
 //! | item | does |
 //! |---|---|
 //! | [`open`], [`open_source`], [`OpenImage`] | whatever holds an image, found by content, with its blobs |
+//! | [`Estargz`], [`read_toc`] | what an eStargz layer says of itself |
 //! | [`Format`] | what a file is, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
 //! | [`resolve()`] | from a path to an inode, links followed inside the image |
@@ -55,7 +56,7 @@ pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use error::ReadError;
 pub use frames::Frames;
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions};
-pub use open::{OpenError, OpenImage, OpenOptions, open, open_source};
+pub use open::{Estargz, OpenError, OpenImage, OpenOptions, open, open_source, read_toc};
 pub use options::ReadOptions;
 pub use plan::{ReadPlan, Step, StoredRange};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};

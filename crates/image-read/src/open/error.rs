@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use estargz_toc::error::TocError;
 use image_model::{Blame, Fault};
 use rafs_format::DecodeError;
 use rafs_format::blob::BlobError;
+use verify::CheckError;
 
 use crate::detect::Format;
 use crate::directory::DirectoryError;
@@ -49,6 +51,15 @@ pub enum OpenError {
         /// Bytes allowed, [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len).
         limit: u64,
     },
+    /// The metadata have another digest than they must have.
+    #[error("the metadata")]
+    Metadata(#[from] CheckError),
+    /// A digest of metadata was given, for what has none.
+    #[error("a {found} has no metadata whose digest could be checked")]
+    NoMetadata {
+        /// What it is.
+        found: Format,
+    },
     /// The directory cannot be taken as an image.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -61,6 +72,12 @@ pub enum OpenError {
     /// The blob does not give its bootstrap out.
     #[error("the blob with the bootstrap")]
     Blob(#[from] BlobError),
+    /// The TOC of eStargz cannot be found.
+    #[error(transparent)]
+    Estargz(#[from] estargz_toc::open::OpenError),
+    /// The TOC of eStargz describes no image.
+    #[error("the TOC")]
+    Toc(#[from] TocError),
 }
 
 impl Blame for OpenError {
@@ -69,12 +86,15 @@ impl Blame for OpenError {
             Self::Io { .. } => Fault::Io,
             Self::Read(error) => error.fault(),
             Self::Unknown { .. } | Self::Unsupported { .. } => Fault::Unsupported,
-            Self::NoBootstrap => Fault::Misuse,
+            Self::NoBootstrap | Self::NoMetadata { .. } => Fault::Misuse,
+            Self::Metadata(error) => error.fault(),
             Self::Limit { .. } => Fault::Limit,
             Self::Directory(error) => error.fault(),
             Self::Layer(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),
             Self::Blob(error) => error.fault(),
+            Self::Estargz(error) => error.fault(),
+            Self::Toc(error) => error.fault(),
         }
     }
 }

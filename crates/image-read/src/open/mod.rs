@@ -1,6 +1,7 @@
 //! Opening whatever holds an image.
 
 mod error;
+mod estargz;
 mod rafs;
 
 use std::ffi::OsStr;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blob_io::{Counted, ReadAt, ReadStats};
-use image_model::{BlobId, BlobIndex, Image, Ino, Limits};
+use bytes::Bytes;
+use image_model::{BlobId, BlobIndex, Digest, Image, Ino, Limits};
 use rafs_format::v6::Bootstrap;
 
 use crate::detect::{Format, ends};
@@ -21,9 +23,10 @@ use crate::frames::Frames;
 use crate::layer::{LayerImage, LayerImageOptions};
 use crate::options::ReadOptions;
 use crate::resolve::{Follow, ResolveError, resolve};
-use crate::store::{BlobFiles, BlobStore, OpenBlob};
+use crate::store::{BlobFiles, BlobStore, NoBlobs, OpenBlob};
 use crate::tree_image::TreeImage;
 pub use error::OpenError;
+pub use estargz::{Estargz, read_toc};
 
 /// How an image is opened.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,9 @@ pub struct OpenOptions {
     /// Take an eStargz or zstd:chunked layer as the plain layer that it is too: what such a format
     /// adds to the tar counts as files then.
     pub as_layer: bool,
+    /// Digest that the metadata must have: a RAFS bootstrap, an eStargz TOC. Where there are none, in
+    /// a layer or directory, opening fails. Default: metadata are taken as they are.
+    pub metadata_digest: Option<Digest>,
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
@@ -75,14 +81,15 @@ pub struct OpenImage {
 enum Holder {
     Tree(TreeImage),
     RafsV6(Box<Bootstrap>),
+    Estargz(Box<Estargz>),
 }
 
-/// Opens the image at `path`: a directory, a layer, a RAFS bootstrap, or a RAFS blob that holds one.
-/// What it is is found by its content, never by its name.
+/// Opens the image at `path`: a directory, a layer, an eStargz layer, a RAFS bootstrap, or a RAFS blob
+/// that holds one. What it is is found by its content, never by its name.
 ///
 /// Costs what the metadata cost: the bootstrap of a RAFS image is read (and checked as far as it is
-/// used), every name of a layer or directory. No content is read, and no blob but the one that holds
-/// the metadata.
+/// used), the TOC of eStargz, every name of a layer or directory. No content is read, and no blob but
+/// the one that holds the metadata.
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged.
@@ -92,6 +99,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> 
         source,
     };
     if fs::metadata(path).map_err(failed)?.is_dir() {
+        vouch_for_none(Format::Directory, options)?;
         let DirectoryImage { image, source } = DirectoryImage::open(path, &options.limits)?;
         return Ok(OpenImage {
             format: Format::Directory,
@@ -119,8 +127,8 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> 
 /// Opens the image in `source`, which is anything but a directory, with blobs that `blobs` opens
 /// when they are needed.
 ///
-/// `id` is the name of `source` in its store, which a RAFS blob that holds its own bootstrap is
-/// called by; it may be left out for everything else.
+/// `id` is the name of `source` in its store, which a blob that holds its own metadata is called by;
+/// it may be left out for everything else, and for eStargz.
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged.
@@ -143,6 +151,9 @@ pub fn open_source(
                 true => rafs::inlined(&*counted, limits)?,
                 false => rafs::bootstrap(&*counted, limits)?,
             };
+            if let Some(expected) = &options.metadata_digest {
+                verify::check(expected, bootstrap.bytes())?;
+            }
             if let Some(id) = id {
                 bootstrap.name_self(id);
             }
@@ -154,9 +165,15 @@ pub fn open_source(
             }
             (Holder::RafsV6(Box::new(bootstrap)), store)
         }
-        Format::Tar(_) => layer(counted.clone(), options)?,
-        Format::Estargz | Format::ZstdChunked if options.as_layer => {
-            layer(counted.clone(), options)?
+        Format::Tar(_) => layer(format, counted.clone(), options)?,
+        Format::Estargz | Format::Stargz | Format::ZstdChunked if options.as_layer => {
+            layer(format, counted.clone(), options)?
+        }
+        Format::Estargz => {
+            let estargz = estargz::open(&*counted, id, options)?;
+            let store = BlobStore::new(&estargz.toc.image.blobs, NoBlobs);
+            let store = store.with_source(BlobIndex(0), counted.clone());
+            (Holder::Estargz(Box::new(estargz)), store)
         }
         Format::RafsData => return Err(OpenError::NoBootstrap),
         found => return Err(OpenError::Unsupported { found }),
@@ -170,7 +187,12 @@ pub fn open_source(
     })
 }
 
-fn layer(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<(Holder, BlobStore), OpenError> {
+fn layer(
+    format: Format,
+    source: Arc<dyn ReadAt>,
+    options: &OpenOptions,
+) -> Result<(Holder, BlobStore), OpenError> {
+    vouch_for_none(format, options)?;
     let options = LayerImageOptions {
         lenient: options.lenient,
         limits: options.limits.clone(),
@@ -178,6 +200,28 @@ fn layer(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<(Holder, Blob
     };
     let LayerImage { image, source, .. } = LayerImage::open(source, &options)?;
     Ok((Holder::Tree(image), BlobStore::single(source)))
+}
+
+/// Fails if a digest is expected of metadata that are not there.
+fn vouch_for_none(found: Format, options: &OpenOptions) -> Result<(), OpenError> {
+    match options.metadata_digest {
+        Some(_) => Err(OpenError::NoMetadata { found }),
+        None => Ok(()),
+    }
+}
+
+/// A range that holds metadata, if it is not too long.
+fn read_metadata(
+    source: &dyn ReadAt,
+    range: Range<u64>,
+    limits: &Limits,
+) -> Result<Bytes, OpenError> {
+    let len = range.end - range.start;
+    let limit = limits.max_metadata_len;
+    match usize::try_from(len) {
+        Ok(len_in_memory) if len <= limit => Ok(source.read_bytes(range.start, len_in_memory)?),
+        _ => Err(OpenError::Limit { len, limit }),
+    }
 }
 
 /// The blob id that a file name holds: all before the first dot.
@@ -193,6 +237,7 @@ impl OpenImage {
         match &self.holder {
             Holder::Tree(image) => image,
             Holder::RafsV6(image) => &**image,
+            Holder::Estargz(estargz) => &estargz.toc.image,
         }
     }
 
@@ -207,7 +252,16 @@ impl OpenImage {
     pub fn bootstrap(&self) -> Option<&Bootstrap> {
         match &self.holder {
             Holder::RafsV6(bootstrap) => Some(bootstrap),
-            Holder::Tree(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The TOC, if it is eStargz.
+    #[must_use]
+    pub fn estargz(&self) -> Option<&Estargz> {
+        match &self.holder {
+            Holder::Estargz(estargz) => Some(estargz),
+            _ => None,
         }
     }
 
@@ -216,7 +270,7 @@ impl OpenImage {
     pub fn tree(&self) -> Option<&TreeImage> {
         match &self.holder {
             Holder::Tree(image) => Some(image),
-            Holder::RafsV6(_) => None,
+            _ => None,
         }
     }
 

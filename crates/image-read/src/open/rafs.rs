@@ -1,20 +1,18 @@
 //! Getting at the bootstrap of a RAFS image.
 
-use std::ops::Range;
-
 use blob_io::ReadAt;
-use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::Limits;
 use rafs_format::blob::{LocateTrailer, Section, Step, Trailer};
 use rafs_format::v6::Bootstrap;
 
 use super::error::OpenError;
+use super::read_metadata;
 use crate::detect::Format;
 
 /// Opens the bootstrap that is all of `source`.
 pub(super) fn bootstrap(source: &dyn ReadAt, limits: &Limits) -> Result<Bootstrap, OpenError> {
-    let bytes = read(source, 0..source.len()?, limits)?;
+    let bytes = read_metadata(source, 0..source.len()?, limits)?;
     Ok(Bootstrap::open(bytes, limits)?)
 }
 
@@ -23,10 +21,10 @@ pub(super) fn inlined(source: &dyn ReadAt, limits: &Limits) -> Result<Bootstrap,
     let bytes = match locate(source, limits)? {
         Trailer::Toc(toc) => {
             let entry = toc.entry(Section::Bootstrap)?;
-            let stored = read(source, entry.range(), limits)?;
+            let stored = read_metadata(source, entry.range(), limits)?;
             entry.extract(&stored, &mut Decoder::new(), limits)?
         }
-        Trailer::Bootstrap(range) => read(source, range, limits)?,
+        Trailer::Bootstrap(range) => read_metadata(source, range, limits)?,
         _ => return Err(OpenError::NoBootstrap),
     };
     match Format::detect(&bytes, &[]) {
@@ -40,17 +38,8 @@ fn locate(source: &dyn ReadAt, limits: &Limits) -> Result<Trailer, OpenError> {
     let mut step = locate.start();
     loop {
         match step {
-            Step::Need(range) => step = locate.supply(&read(source, range, limits)?)?,
+            Step::Need(range) => step = locate.supply(&read_metadata(source, range, limits)?)?,
             Step::Done(trailer) => return Ok(trailer),
         }
-    }
-}
-
-fn read(source: &dyn ReadAt, range: Range<u64>, limits: &Limits) -> Result<Bytes, OpenError> {
-    let len = range.end - range.start;
-    let limit = limits.max_metadata_len;
-    match usize::try_from(len) {
-        Ok(len_in_memory) if len <= limit => Ok(source.read_bytes(range.start, len_in_memory)?),
-        _ => Err(OpenError::Limit { len, limit }),
     }
 }

@@ -4,6 +4,8 @@
 mod damage;
 mod directory;
 mod directory_changes;
+#[cfg(feature = "gzip")]
+mod estargz;
 mod layer;
 mod open;
 mod plan;

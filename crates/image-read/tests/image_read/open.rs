@@ -231,9 +231,10 @@ fn what_is_known_but_not_read_is_named() {
     erofs[1032..1036].fill(0);
     assert_eq!(unsupported(&erofs), Format::Erofs);
 
-    let mut estargz = vec![0x1f, 0x8b, 8, 0, 0, 0];
-    estargz.extend(estargz_toc::footer::encode(3));
-    assert_eq!(unsupported(&estargz), Format::Estargz);
+    let mut legacy = vec![0x1f, 0x8b, 8, 0, 0, 0];
+    legacy.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 22, 0]);
+    legacy.extend(b"0000000000000003STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0");
+    assert_eq!(unsupported(&legacy), Format::Stargz);
 
     let chunked = [&[0x28, 0xb5, 0x2f, 0xfd][..], &[0; 60], b"GNUlInUx"].concat();
     assert_eq!(unsupported(&chunked), Format::ZstdChunked);

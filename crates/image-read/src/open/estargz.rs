@@ -1,0 +1,70 @@
+//! Opening eStargz.
+
+use blob_io::ReadAt;
+use estargz_toc::image::{EstargzImage, ImageOptions};
+use estargz_toc::open::{OpenedToc, Opener, Step};
+use image_model::{BlobId, Digest, Limits};
+
+use super::error::OpenError;
+use super::{OpenOptions, read_metadata};
+
+/// An eStargz layer by its TOC.
+///
+/// ```no_run
+/// let image = image_read::open("layer.esgz".as_ref(), &Default::default())?;
+/// let layer = image.estargz().ok_or("no eStargz")?;
+/// println!("{}, fetch ahead: {:?}", layer.toc_digest, layer.toc.prefetch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estargz {
+    /// What the TOC says: the image, what to fetch ahead of time, digests of files.
+    pub toc: EstargzImage,
+    /// SHA-256 of the TOC.
+    pub toc_digest: Digest,
+    /// Bytes of the TOC, a JSON document.
+    pub toc_len: u64,
+    /// Where the TOC's gzip member begins, bytes from the start of the blob.
+    pub toc_offset: u64,
+}
+
+/// The TOC of the eStargz blob `source`, as bytes: two reads, of the footer and of the TOC's member.
+///
+/// # Errors
+/// [`OpenError`] if the blob cannot be read, or if its TOC cannot be found.
+pub fn read_toc(source: &dyn ReadAt, limits: &Limits) -> Result<OpenedToc, OpenError> {
+    let mut opener = Opener::new(source.len()?, limits);
+    let mut step = opener.start()?;
+    loop {
+        match step {
+            Step::Need(range) => step = opener.supply(&read_metadata(source, range, limits)?)?,
+            Step::Done(toc) => return Ok(toc),
+        }
+    }
+}
+
+/// Opens the eStargz blob `source`, called `id` in its store.
+pub(super) fn open(
+    source: &dyn ReadAt,
+    id: Option<&BlobId>,
+    options: &OpenOptions,
+) -> Result<Estargz, OpenError> {
+    let opened = read_toc(source, &options.limits)?;
+    if let Some(expected) = &options.metadata_digest {
+        opened.check(expected)?;
+    }
+    let id = match id {
+        Some(id) => id.clone(),
+        None => BlobId::new(b"layer").expect("a valid id"),
+    };
+    let image_options = ImageOptions {
+        limits: options.limits.clone(),
+        ..ImageOptions::default()
+    };
+    Ok(Estargz {
+        toc: opened.image(id, &image_options)?,
+        toc_digest: opened.digest,
+        toc_len: opened.json.len() as u64,
+        toc_offset: opened.toc_offset,
+    })
+}
