@@ -81,11 +81,16 @@ pub(crate) fn icount(area_len: u64) -> u16 {
     }
 }
 
-/// Index and rest of a name; `None` if the name has no known prefix or the rest is too long.
+/// Index and rest of a name; `None` if the name has no known prefix, or the rest is too long, missing,
+/// or one too many: the ACLs are names of their own, the other prefixes only begin one.
 pub(crate) fn split_name(name: &[u8]) -> Option<(u8, &[u8])> {
     PREFIXES.iter().find_map(|&(index, prefix)| {
         let suffix = name.strip_prefix(prefix)?;
-        (suffix.len() <= usize::from(u8::MAX)).then_some((index, suffix))
+        let fits = match prefix.ends_with(b".") {
+            true => (1..=usize::from(u8::MAX)).contains(&suffix.len()),
+            false => suffix.is_empty(),
+        };
+        fits.then_some((index, suffix))
     })
 }
 

@@ -139,7 +139,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
 
 fn xattrs() -> impl Strategy<Value = Xattrs> {
     let prefixes = prop::sample::select(vec!["user.", "trusted.", "security."]);
-    let names = (prefixes, vec(1..255u8, 0..40))
+    let names = (prefixes, vec(1..255u8, 1..40))
         .prop_map(|(prefix, rest)| [prefix.as_bytes(), &rest].concat());
     let acl = prop::sample::select(vec![
         b"system.posix_acl_access".to_vec(),

@@ -35,8 +35,9 @@ pub enum CannotCarry {
         /// The time.
         mtime: Timestamp,
     },
-    /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs.
-    #[error("extended attribute {}, whose name has no prefix that can be stored", name.escape_ascii())]
+    /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs, or with
+    /// no or more than 255 bytes behind such a prefix.
+    #[error("extended attribute {}, whose name cannot be stored", name.escape_ascii())]
     XattrName {
         /// Full name.
         name: Box<[u8]>,
