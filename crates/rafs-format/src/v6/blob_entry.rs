@@ -59,7 +59,7 @@ const _: () = assert!(std::mem::offset_of!(RawBlobEntry, cipher_algo) == 216);
 /// | 168 | 32 | blob_meta_digest | SEPARATE: SHA-256 of the meta blob; ENCRYPTED: the key |
 /// | 200 | 8 | blob_meta_size | SEPARATE: bytes of the meta blob; ENCRYPTED: IV, first half |
 /// | 208 | 8 | cipher_iv | ENCRYPTED: IV, second half |
-/// | 216 | 4 | cipher_algo | [`Cipher`], none or aes-128-xts |
+/// | 216 | 4 | cipher_algo | [`Cipher`], none or aes-128-xts, whose key has two different halves |
 /// | 220 | 36 | reserved | 0, not read |
 ///
 /// Source: nydus v2, `rafs/src/metadata/layout/v6.rs` (`RafsV6Blob`). A reader learns of growth by the
@@ -232,6 +232,14 @@ impl BlobEntry {
             "cipher_algo",
             self.cipher.id(),
             "0 (none) or 1 (aes-128-xts)",
+        )?;
+        let (data_key, tweak_key) = self.meta_digest.split_at(16);
+        let rule = "a key whose halves differ, for aes-128-xts";
+        at.require(
+            self.cipher != Cipher::Aes128Xts || data_key != tweak_key,
+            "blob_meta_digest",
+            data_key[0],
+            rule,
         )
     }
 

@@ -137,7 +137,10 @@ fn content_of_other_modes() {
         (vec![(4096 + 84, &[0x0d, 0]), v2], "zran mode"),
         (vec![(4096 + 84, &[0x85, 0]), v2], "batch chunks"),
         (vec![(4096 + 84, &[5, 1]), v2], "encrypted blobs"),
-        (vec![(4096 + 216, &[1])], "encrypted blobs"),
+        (
+            vec![(4096 + 216, &[1]), (4096 + 168, &[1])],
+            "encrypted blobs",
+        ),
         (vec![(4096 + 84, &[1, 8])], "external blobs"),
     ] {
         let bootstrap = broken(&patches);

@@ -89,6 +89,9 @@ fn blob_table_entries() {
         let expected = field("blob table entry", BLOB, name, found, rule);
         refuses(&[(BLOB + offset, bytes)], &expected);
     }
+    let rule = "a key whose halves differ, for aes-128-xts";
+    let key = field("blob table entry", BLOB, "blob_meta_digest", 7, rule);
+    refuses(&[(BLOB + 216, b"\x01"), (BLOB + 168, &[7; 32])], &key);
     let rule = "padded with zeros";
     let id: &[u8] = &[0, b'x'];
     refuses(
