@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::error::{Blame, Fault, ImageError};
 use crate::metadata::{Device, FileKind, Timestamp, Xattrs};
 use crate::name::NameRef;
-use crate::tree::{InodeId, Node, Tree};
+use crate::tree::{BrokenTree, InodeId, Node, Tree};
 use crate::tree_view::TreeView;
 
 /// An inode's number within one image. All names of a hard-linked file give the same number.
@@ -206,6 +206,9 @@ pub struct ChunkedImage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokenImage {
+    /// The names are no tree, or lead nowhere.
+    #[error(transparent)]
+    Tree(#[from] BrokenTree),
     /// A file's extents leave the list, begin after 0, or are out of order.
     #[error("the extents of inode {} do not cover its {size} bytes in order", inode.index())]
     Extents {
@@ -258,7 +261,8 @@ impl ChunkedImage {
     /// Puts the parts together and checks that they fit.
     ///
     /// # Errors
-    /// [`BrokenImage`] on the first reference that leads nowhere or range that does not fit.
+    /// [`BrokenImage`] on the first reference that leads nowhere or range that does not fit, and if
+    /// a directory has two names or lies in itself.
     pub fn new(
         tree: Tree<ChunkRange>,
         extents: Vec<ChunkExtent>,
@@ -266,7 +270,8 @@ impl ChunkedImage {
         frames: Vec<Frame>,
         blobs: Vec<Blob>,
     ) -> Result<Self, BrokenImage> {
-        let links = tree.link_counts();
+        let (links, checked) = tree.count_links();
+        checked?;
         let image = Self {
             tree,
             extents,
@@ -398,7 +403,7 @@ impl Image for ChunkedImage {
         for position in first..extents.len() {
             let ChunkExtent { file_offset, chunk } = extents[position];
             let end = extents.get(position + 1).map_or(size, |e| e.file_offset);
-            if file_offset >= range.end || range.start >= end {
+            if file_offset >= range.end || range.start >= end || range.is_empty() {
                 break;
             }
             let source = chunk.map_or(ExtentSource::Zeros, |id| {

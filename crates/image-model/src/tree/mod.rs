@@ -8,6 +8,7 @@ mod spans;
 
 use std::collections::BTreeMap;
 
+use crate::error::{Blame, Fault};
 use crate::metadata::{Device, FileKind, Metadata};
 use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
@@ -122,7 +123,36 @@ pub struct NotADirectory {
     pub kind: FileKind,
 }
 
+/// A [`Tree`] whose directories form none, or whose names lead nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokenTree {
+    /// A directory has two names, or lies in itself.
+    #[error("directory {} has a second name", inode.index())]
+    SharedDirectory {
+        /// The directory.
+        inode: InodeId,
+    },
+    /// A name means an inode that the table does not have.
+    #[error("a name means inode {}, the table has {len}", inode.index())]
+    Dangling {
+        /// What the name means.
+        inode: InodeId,
+        /// Length of the table.
+        len: usize,
+    },
+}
+
+impl Blame for BrokenTree {
+    fn fault(&self) -> Fault {
+        Fault::Misuse
+    }
+}
+
 /// A file system; inode 0 is the root directory.
+///
+/// It is put together in any order, name by name; [`check`](Self::check) tells whether the names
+/// form a tree in the end.
 ///
 /// Inodes that no directory holds may be in the table (replaced files): encoders walk from the
 /// root and never see them.
@@ -253,24 +283,50 @@ impl<C> Tree<C> {
     }
 
     /// How many names each inode of the table has; for directories 1 plus the `.` and the `..` of
-    /// each subdirectory, as `st_nlink`. 0 for inodes that the root does not reach.
+    /// each subdirectory, as `st_nlink`. 0 for inodes that the root does not reach. A name that
+    /// [`check`](Self::check) refuses does not count.
     #[must_use]
     pub fn link_counts(&self) -> Vec<u32> {
-        let mut counts = vec![0u32; self.inodes.len()];
+        self.count_links().0
+    }
+
+    /// Checks that every name that the root reaches means an inode of the table, and that no directory
+    /// has two names or lies in itself.
+    ///
+    /// # Errors
+    /// [`BrokenTree`] for the first name found that is wrong.
+    pub fn check(&self) -> Result<(), BrokenTree> {
+        self.count_links().1
+    }
+
+    /// Each inode's links, and whether all names can be counted.
+    pub(crate) fn count_links(&self) -> (Vec<u32>, Result<(), BrokenTree>) {
+        let len = self.inodes.len();
+        let mut counts = vec![0u32; len];
+        let mut checked = Ok(());
         let mut pending = vec![Self::ROOT];
         counts[0] = 2;
         while let Some(at) = pending.pop() {
-            for &child in self.directory(at).into_iter().flat_map(Directory::values) {
-                if self.directory(child).is_some() {
-                    counts[at.index()] += 1;
-                    counts[child.index()] = 2;
-                    pending.push(child);
-                } else {
-                    counts[child.index()] += 1;
+            for &inode in self.directory(at).into_iter().flat_map(Directory::values) {
+                let counted = match self.inodes.get(inode.index()).map(|child| &child.node) {
+                    None => Err(BrokenTree::Dangling { inode, len }),
+                    Some(Node::Directory(_)) if counts[inode.index()] > 0 => {
+                        Err(BrokenTree::SharedDirectory { inode })
+                    }
+                    Some(Node::Directory(_)) => {
+                        counts[inode.index()] = 2;
+                        pending.push(inode);
+                        Ok(at)
+                    }
+                    Some(_) => Ok(inode),
+                };
+                match counted {
+                    Ok(id) => counts[id.index()] = counts[id.index()].saturating_add(1),
+                    Err(error) => checked = checked.and(Err(error)),
                 }
             }
         }
-        counts
+        (counts, checked)
     }
 
     /// Drops the inodes that the root does not reach; the others keep their order. Returns where
@@ -355,35 +411,5 @@ impl<C> Tree<C> {
             inodes.push(Inode { metadata, node });
         }
         Ok(Tree { inodes })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        Name::new(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn hard_links_share_an_inode() {
-        let mut tree: Tree<()> = Tree::new(Metadata::default());
-        let dir = tree.add(Metadata::default(), Node::empty_directory());
-        let fifo = tree.add(Metadata::default(), Node::Fifo);
-        tree.link(Tree::<()>::ROOT, name("d"), dir).unwrap();
-        tree.link(Tree::<()>::ROOT, name("a"), fifo).unwrap();
-        assert_eq!(tree.link(dir, name("b"), fifo), Ok(None));
-        assert_eq!(tree.resolve(b"d/b"), tree.resolve(b"/a"));
-        assert_eq!(tree.link_counts(), [3, 2, 2]);
-        assert_eq!(tree.unlink(dir, name("b").as_ref()), Ok(Some(fifo)));
-        assert_eq!(tree.link_counts(), [3, 2, 1]);
-        assert_eq!(
-            tree.link(fifo, name("x"), dir),
-            Err(NotADirectory {
-                inode: fifo,
-                kind: FileKind::Fifo
-            })
-        );
     }
 }

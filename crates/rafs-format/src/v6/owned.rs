@@ -51,7 +51,7 @@ impl Bootstrap {
             ..
         } = copy;
         let image = ChunkedImage::new(tree, extents, chunks, frames, self.blobs.clone());
-        Ok(image.expect("each extent, chunk and frame was put in where it belongs"))
+        Ok(image.expect("each directory was met once, and the rest put in where it belongs"))
     }
 }
 
