@@ -53,7 +53,7 @@ const fn entry_len(entry: &Entry<'_>) -> usize {
 pub(super) fn each_block<'a, E>(
     entries: impl Iterator<Item = Entry<'a>>,
     block: usize,
-    visit: &mut dyn FnMut(&[Entry<'a>], bool) -> Result<(), E>,
+    mut visit: impl FnMut(&[Entry<'a>], bool) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut filled = Vec::new();
     let mut used = 0;

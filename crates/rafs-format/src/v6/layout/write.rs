@@ -207,7 +207,7 @@ impl Layout<'_> {
         let inline = self.is_inline(id);
         let block = self.superblock.block_size.bytes() as usize;
         let names = with_dots(entries, id, self.inodes[id.index()].parent);
-        each_block(names, block, &mut |entries, last| {
+        each_block(names, block, |entries, last| {
             if (inline && last) != tail {
                 return Ok(());
             }
@@ -232,8 +232,10 @@ impl Layout<'_> {
             Node::Directory(entries) => super::directory::data_len(entries, block),
             node => node.size(),
         };
-        // 2.2.0 numbers every inode but the root.
-        let is_unnumbered = self.options.compat == Compat::V2_2 && id == InodeId::ROOT;
+        let number = match self.options.compat {
+            Compat::V2_2 if id == InodeId::ROOT => self.options.root_number,
+            _ => planned.number,
+        };
         Inode {
             nid: planned.nid.into(),
             offset: self.superblock.inode_offset(planned.nid.into()),
@@ -244,7 +246,7 @@ impl Layout<'_> {
             mode: metadata.mode & 0o7777,
             size,
             word: planned.word,
-            number: if is_unnumbered { 0 } else { planned.number },
+            number,
             uid: if explicit { metadata.uid } else { 0 },
             gid: if explicit { metadata.gid } else { 0 },
             mtime: metadata.mtime,
