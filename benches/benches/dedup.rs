@@ -15,7 +15,7 @@ const CHUNKS: usize = 1_000_000;
 fn chunk(random: &mut Random) -> Chunk {
     let mut digest = [0; 32];
     for word in digest.as_chunks_mut().0 {
-        *word = random.next().to_le_bytes();
+        *word = random.number().to_le_bytes();
     }
     Chunk {
         digest: Some(Digest::new(DigestAlgorithm::Blake3, digest)),

@@ -59,6 +59,7 @@ fn metadata(criterion: &mut Criterion) {
         compressor: flags.compressor(),
         digester: flags.digester(),
         explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
+        root_number: 0,
         ..Options::default()
     };
     let entries = image.bootstrap.blob_entries();

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Random {
     /// # Panics
     /// If `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.number() % n
     }
 
     /// A number of fewer than `bits` bits, small ones being more frequent.
@@ -60,7 +60,7 @@ pub fn bytes(kind: Kind, seed: u64, len: usize) -> Vec<u8> {
         Kind::Zeros => bytes.resize(len, 0),
         Kind::Random => {
             while bytes.len() < len {
-                bytes.extend(random.next().to_le_bytes());
+                bytes.extend(random.number().to_le_bytes());
             }
         }
         Kind::Text => {
