@@ -8,11 +8,14 @@ use image_model::{FileKind, Ino};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
+use super::budget::Budget;
 use super::chunk_address::ChunkAddress;
 use super::device::{self, DeviceSlot};
 use super::inode::Inode;
 use super::{ext_superblock, superblock};
 use crate::chunk_record::ChunkRecord;
+use crate::error::DecodeError;
+use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
 
 /// Bytes of a value that are shown.
@@ -21,7 +24,8 @@ const SHOWN: usize = 64;
 impl Bootstrap {
     /// Prints every structure with its offset, one a line: headers and tables, then the tree in the
     /// order of paths. What cannot be read is a line that begins with `!` and says why. Values are
-    /// escaped, and shown up to their 64th byte.
+    /// escaped, and shown up to their 64th byte. The tree ends where its structures take more bytes
+    /// than the bootstrap has.
     ///
     /// # Errors
     /// What `out` answers.
@@ -113,14 +117,9 @@ impl Bootstrap {
 
     fn dump_tree(&self, out: &mut impl Write) -> fmt::Result {
         let mut seen = HashSet::new();
-        // No sound bootstrap has a name in fewer bytes than its entry takes.
-        let mut names_left = self.bytes.len() / 13;
+        let mut budget = Budget::default();
         let mut walk = Walk::new(self, &self.limits);
         while let Some(entry) = walk.next_entry() {
-            let Some(left) = names_left.checked_sub(1) else {
-                return writeln!(out, "! more names than there is room for");
-            };
-            names_left = left;
             let (path, ino) = match entry {
                 Ok(entry) => (entry.path, entry.ino),
                 Err(error) => {
@@ -133,10 +132,18 @@ impl Bootstrap {
                 writeln!(out, "{offset:#010x} inode {ino} again: {path}")?;
                 continue;
             }
-            match self.inode(ino) {
-                Ok(inode) => self.dump_inode(&inode, path, out)?,
-                Err(error) => dump_error(&error, out)?,
+            let inode = match self.inode(ino) {
+                Ok(inode) => inode,
+                Err(error) => {
+                    dump_error(&error, out)?;
+                    continue;
+                }
+            };
+            // Other errors show up where the structures are printed.
+            if let Err(error @ DecodeError::Crowded { .. }) = budget.charge(self, &inode) {
+                return dump_error(&error, out);
             }
+            self.dump_inode(&inode, path, out)?;
         }
         Ok(())
     }
@@ -253,6 +260,8 @@ fn dump_error(error: &dyn std::error::Error, out: &mut impl Write) -> fmt::Resul
 }
 
 fn dump_entry(index: usize, offset: u64, entry: &BlobEntry, out: &mut impl Write) -> fmt::Result {
+    let encrypted =
+        entry.cipher != Cipher::None || entry.features.contains(BlobFeatures::ENCRYPTED);
     writeln!(
         out,
         "{offset:#010x} blob {index}: id={} chunk_size={} chunks={} compressor={:?} digester={:?} \
@@ -274,10 +283,10 @@ fn dump_entry(index: usize, offset: u64, entry: &BlobEntry, out: &mut impl Write
         entry.ci_uncompressed_size,
         entry.ci_compressor,
         // The key of an encrypted blob is kept there, and not shown.
-        if entry.cipher == crate::flags::Cipher::None {
-            Hex(&entry.meta_digest)
-        } else {
+        if encrypted {
             Hex(&[])
+        } else {
+            Hex(&entry.meta_digest)
         },
         entry.meta_size,
         entry.cipher,

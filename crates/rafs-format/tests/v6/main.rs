@@ -7,6 +7,7 @@ mod damage;
 mod check;
 mod chunks;
 mod directory;
+mod dump;
 mod encode;
 mod flips;
 mod goldens;
