@@ -8,6 +8,7 @@ use super::chunk_info::{
 };
 use super::chunk_info_v1;
 use crate::flags::{Compat, Compressor, Digester};
+use crate::v6::is_chunk_size;
 use crate::view;
 
 /// What blob to build.
@@ -119,8 +120,7 @@ pub struct BlobBuilder {
 }
 
 /// nydus-image refuses to number a chunk beyond.
-const MAX_CHUNKS: u32 = 0xff_ffff;
-const CHUNK_SIZES: std::ops::RangeInclusive<u32> = 1 << 12..=1 << 24;
+pub(crate) const MAX_CHUNKS: u32 = 0xff_ffff;
 
 impl BlobBuilder {
     /// Starts a blob.
@@ -139,7 +139,7 @@ impl BlobBuilder {
             return Err(BuildError::Compressor { compressor });
         }
         let chunk_size = options.chunk_size;
-        if !chunk_size.is_power_of_two() || !CHUNK_SIZES.contains(&chunk_size) {
+        if !is_chunk_size(chunk_size) {
             return Err(BuildError::ChunkSize { chunk_size });
         }
         Ok(Self {

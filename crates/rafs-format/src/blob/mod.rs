@@ -21,6 +21,7 @@ mod section;
 mod tar_header;
 mod toc;
 
+pub(crate) use builder::MAX_CHUNKS;
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
 pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 pub use digests::ChunkDigests;

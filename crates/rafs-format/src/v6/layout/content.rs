@@ -5,6 +5,7 @@ use image_model::{Chunk, ChunkedImage, Codec, Digest, Frame, InodeId, Node};
 
 use super::error::{BadContent, EncodeError};
 use super::loss::path_of;
+use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
 use crate::v6::blob_entry::BlobEntry;
@@ -145,7 +146,7 @@ impl<'a> Contents<'a> {
         };
         let inside = fits(frame.offset, frame.stored_len, entry.data_len())
             && fits(address, chunk.len, entry.uncompressed_size)
-            && chunk.index_in_blob < entry.chunk_count.min(0xff_ffff)
+            && chunk.index_in_blob < entry.chunk_count.min(MAX_CHUNKS)
             && u32::try_from(address / self.block_size.bytes()).is_ok();
         if inside {
             Ok(())
