@@ -321,6 +321,7 @@ fn take_choices(seeds: &mut Seeds) {
             }
             for target in [
                 "chunk_lookup",
+                "estargz_round_trip",
                 "frame_decode",
                 "read_boundaries",
                 "tar_round_trip",

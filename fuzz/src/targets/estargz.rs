@@ -1,5 +1,6 @@
 //! eStargz: footer, TOC, and the image that a TOC describes.
 
+use lazyoci::estargz_toc::compare::{CompareOptions, Disagreement, compare};
 use lazyoci::estargz_toc::footer::{self, FOOTER_LEN};
 use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
 use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
@@ -53,10 +54,23 @@ fn blob(blob: &[u8]) {
             for without_digests in [false, true] {
                 if let Ok(image) = opened.image(id(), &options(without_digests)) {
                     check(&image, opened.toc_offset);
+                    with_tar(&image, blob);
                 }
             }
         }
         Err(error) => assert_ne!(error.fault(), Fault::Misuse, "{error}"),
+    }
+}
+
+/// Compares the TOC with the tar inside.
+fn with_tar(image: &EstargzImage, blob: &[u8]) {
+    for lenient in [false, true] {
+        let limits = Limits::small();
+        let options = CompareOptions { lenient, limits };
+        let mut report = |found: Disagreement| drop(found.to_string());
+        if let Err(error) = compare(image, blob, &options, &mut report) {
+            let _ = (error.fault(), error.to_string());
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod chunk_lookup;
 mod convert_layer;
 mod descriptor;
 mod estargz;
+mod estargz_round_trip;
 mod frame_decode;
 mod input;
 mod layer_tar;
@@ -15,6 +16,7 @@ mod open_image;
 mod rafs_blob;
 mod read_boundaries;
 mod same;
+mod stargz;
 mod tar;
 mod tar_round_trip;
 mod tree;
@@ -26,6 +28,7 @@ pub use chunk_lookup::chunk_lookup;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
 pub use estargz::estargz;
+pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
 pub use layer_tar::layer_tar;
 pub use open_image::open_image;
@@ -56,6 +59,7 @@ targets![
     convert_layer,
     descriptor,
     estargz,
+    estargz_round_trip,
     frame_decode,
     layer_tar,
     open_image,

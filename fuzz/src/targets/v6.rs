@@ -33,6 +33,7 @@ pub(super) fn options_of(bootstrap: &Bootstrap) -> Options {
         compressor: flags.compressor(),
         digester: flags.digester(),
         explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
+        root_number: 0,
         prefetch: Vec::new(),
     }
 }
@@ -89,6 +90,7 @@ impl Choices {
             compressor: self.blob.compressor,
             digester: self.blob.digester,
             explicit_ids: true,
+            root_number: 0,
             prefetch: Vec::new(),
         }
     }

@@ -1,0 +1,98 @@
+//! Trees to eStargz and back.
+
+use lazyoci::estargz_toc::carry::reduce;
+use lazyoci::estargz_toc::compare::{CompareOptions, compare};
+use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
+use lazyoci::estargz_toc::open::{OpenedToc, Opener, Step};
+use lazyoci::model::layer::{WHITEOUT_PREFIX, Whiteout};
+use lazyoci::model::{BlobId, InodeId, Limits, Name, Tree};
+use lazyoci::read::{BlobStore, Frames, ReadOptions};
+use lazyoci::verify;
+
+use super::input::Input;
+use super::memory::Memory;
+use super::same::see;
+use super::stargz::{Choices, Stored, store};
+use super::tree::{Pattern, take_tree};
+
+/// Stores what a TOC can carry of an arbitrary tree as eStargz: it comes back, but for fractions of
+/// seconds, TOC and tar agree, and all chunks verify.
+pub fn estargz_round_trip(data: &[u8]) {
+    let input = &mut Input::new(data);
+    let choices = Choices::take(input);
+    let mut tree = take_tree(input);
+    reduce(&mut tree);
+    without_odd_whiteouts(&mut tree);
+    tree.drop_unreachable();
+    assert!(reduce(&mut tree).is_empty(), "reduced twice");
+    let limits = Limits::small();
+    let Some(stored) = store(tree, &choices, &limits) else {
+        return;
+    };
+
+    let opened = open(&stored, &limits);
+    assert_eq!(opened.digest, stored.toc_digest);
+    let id = BlobId::new(b"fuzz").expect("it is a name");
+    let options = ImageOptions {
+        without_digests: false,
+        limits: limits.clone(),
+    };
+    let decoded = opened
+        .image(id, &options)
+        .expect("the TOC was written by us");
+    let EstargzImage { image, .. } = &decoded;
+    let mut expected = see(&stored.image, &limits).expect("an owned image answers everything");
+    for seen in &mut expected {
+        seen.attributes.mtime.nanoseconds = 0;
+    }
+    let found = see(image, &limits).expect("an owned image answers everything");
+    assert!(expected == found, "the TOC is another image");
+
+    let options = CompareOptions {
+        lenient: false,
+        limits: limits.clone(),
+    };
+    let mut disagree = |found| panic!("{found}");
+    compare(&decoded, &stored.blob[..], &options, &mut disagree)
+        .expect("the tar was written by us");
+
+    let blobs = BlobStore::single(std::sync::Arc::new(Memory(stored.blob)));
+    let mut frames = Frames::new(image, &blobs, ReadOptions::new(&limits));
+    let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
+    let summary = verify::audit(image, &mut frames, &limits, &mut tell).expect("nobody cancels");
+    assert_eq!(summary.unverifiable_chunks, 0);
+}
+
+/// Layers have no directories called like whiteouts, and nothing called like an empty one.
+fn without_odd_whiteouts(tree: &mut Tree<Pattern>) {
+    for index in 0..tree.len() as u32 {
+        let id = InodeId::new(index);
+        let odd = |(name, child): &(&Name, &InodeId)| {
+            let name = name.as_bytes();
+            let hides = matches!(
+                Whiteout::of(name),
+                Some(Whiteout::Name(_) | Whiteout::Opaque)
+            );
+            name == WHITEOUT_PREFIX || hides && tree.directory(**child).is_some()
+        };
+        let odd = tree.directory(id).into_iter().flatten().filter(odd);
+        let odd: Vec<Name> = odd.map(|(name, _)| name.clone()).collect();
+        for name in odd {
+            tree.unlink(id, name.as_ref()).expect("it is a directory");
+        }
+    }
+}
+
+fn open(stored: &Stored, limits: &Limits) -> OpenedToc {
+    let mut opener = Opener::new(stored.blob.len() as u64, limits);
+    let mut step = opener.start();
+    loop {
+        match step.expect("the blob was written by us") {
+            Step::Need(range) => {
+                let bytes = &stored.blob[range.start as usize..range.end as usize];
+                step = opener.supply(bytes);
+            }
+            Step::Done(opened) => return opened,
+        }
+    }
+}
