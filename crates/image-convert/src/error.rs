@@ -4,9 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use blob_io::{ReadError, WriteError};
+use estargz_toc::error::EntryFault;
+use estargz_toc::write::ListingError;
 use frame_codec::CodecError;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Codec, Fault, ImageError, ImagePath};
+use image_read::LayerImageError;
 use rafs_format::blob::BuildError;
 use rafs_format::flags::FlagsError;
 use rafs_format::v6::EncodeError;
@@ -108,6 +111,15 @@ pub enum ConvertError {
     /// The data blob cannot be built.
     #[error("cannot build the blob")]
     Blob(#[from] BuildError),
+    /// The layer cannot be spooled, or what was spooled is no image.
+    #[error("cannot take the layer as an image")]
+    LayerImage(#[from] LayerImageError),
+    /// A member of an eStargz layer has no place.
+    #[error("cannot place a member of the layer")]
+    Placement(#[from] EntryFault),
+    /// The image cannot be written as a TOC.
+    #[error("cannot write the TOC")]
+    Toc(#[from] ListingError),
     /// The image cannot be written as a bootstrap.
     #[error("cannot write the bootstrap")]
     Bootstrap(#[from] EncodeError),
@@ -158,6 +170,9 @@ impl Blame for ConvertError {
             Self::NoLayerCodec { .. } => Fault::Misuse,
             Self::Flags(error) => error.fault(),
             Self::Blob(error) => error.fault(),
+            Self::LayerImage(error) => error.fault(),
+            Self::Placement(error) => error.fault(),
+            Self::Toc(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),
             Self::Codec(error) => error.fault(),
             Self::Digest(error) => error.fault(),

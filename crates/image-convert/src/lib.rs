@@ -3,6 +3,7 @@
 //! | function | does |
 //! |---|---|
 //! | [`to_rafs_v6`] | a layer, a directory or any image to RAFS v6 |
+//! | [`to_estargz`] | the same to eStargz |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
 //! | [`unpack`] | any image to a directory of this machine |
@@ -39,7 +40,7 @@
 //! # Features
 //!
 //! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, are those of the crates that compress and
-//! digest. Options of any of them can be written without it; conversions then answer with an error
+//! digest; `libdeflate` makes that library the default for eStargz. Options of any of them can be written without it; conversions then answer with an error
 //! that names what is missing.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -49,6 +50,7 @@
 
 mod content;
 mod error;
+mod estargz;
 pub mod pipeline;
 mod rafs;
 mod report;
@@ -58,6 +60,7 @@ mod tree;
 mod unpack;
 
 pub use error::ConvertError;
+pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{RafsOptions, to_rafs_v6};
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{Seekable, Source, Streaming};

@@ -1,5 +1,6 @@
 //! What a conversion did, and what it could not carry.
 
+use estargz_toc::carry::Uncarried;
 use image_model::{Device, ImagePath};
 use rafs_format::v6::CannotCarry;
 
@@ -70,6 +71,9 @@ pub enum LossKind {
     /// RAFS v6 has no place for it. Devices and symbolic links are left out whole.
     #[error(transparent)]
     Rafs(#[from] CannotCarry),
+    /// An eStargz TOC has no place for it.
+    #[error(transparent)]
+    Estargz(#[from] Uncarried),
     /// A socket, which tar has no word for: it is left out.
     #[error("a socket")]
     Socket,

@@ -3,6 +3,8 @@
 
 mod support;
 
+#[cfg(feature = "gzip")]
+mod estargz;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;

@@ -1,0 +1,288 @@
+//! Any source as an eStargz layer.
+//!
+//! ```text
+//! source ─► plan: names in order ─► assembler: members ─► batches ─► workers: digest, compress
+//!                                                                          │ in order
+//! footer ◄─ TOC ◄──────────────────────────────────────── sink: place, write
+//! ```
+
+mod assembler;
+mod batch;
+mod options;
+mod plan;
+mod sink;
+mod spool;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use blob_io::Written;
+use estargz_toc::write::{Listing, toc_member};
+use frame_codec::Encoder;
+use image_model::{
+    Blob, BlobId, ChunkedImage, Digest, DigestAlgorithm, ImagePath, InodeId, Limits, Node, Progress,
+};
+use image_read::LayerImage;
+use oci_image::EstargzLayer;
+
+use crate::content::{ImageContent, SpanContent};
+use crate::pipeline::{self, MAX_THREADS};
+use crate::report::Report;
+use crate::source::{DataOrder, SeekableTree};
+use crate::tree::copy_tree;
+use crate::{ConvertError, Seekable, Source};
+use assembler::{Assembler, Parts, StoredContent, Work};
+use batch::{BATCH_LEN, work};
+use plan::Plan;
+use sink::{Finished, Sink};
+
+pub use options::EstargzOptions;
+
+/// Bytes that batches may take on their way.
+const BATCHES_LEN: usize = 16 << 20;
+
+/// What a conversion to eStargz did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EstargzReport {
+    /// What every conversion reports.
+    pub report: Report,
+    /// SHA-256 and length of the layer as it was written.
+    pub blob: Written,
+    /// SHA-256 of the tar in it, TOC and landmark included: the layer's DiffID.
+    pub diff_id: Digest,
+    /// SHA-256 of the TOC.
+    pub toc_digest: Digest,
+    /// Length of the tar in it, in bytes.
+    pub uncompressed_size: u64,
+    /// Paths that were to be fetched first, but are not there.
+    pub missed: Vec<ImagePath>,
+}
+
+impl EstargzReport {
+    /// What the layer's descriptor has to say.
+    #[must_use]
+    pub fn layer(&self) -> EstargzLayer {
+        EstargzLayer {
+            toc_digest: self.toc_digest,
+            uncompressed_size: Some(self.uncompressed_size),
+        }
+    }
+}
+
+/// Writes `source` as an eStargz layer to `out`.
+///
+/// The layer is a gzip-compressed tar with its table of contents at the end. The members of a tar
+/// that is the source keep their order, as far as every directory comes before what lies in it; all
+/// else is written in the order of a walk. The first name of an inode has its content, further ones
+/// are hard links to it; holes are written as zeros. Whiteouts are kept as the files that they are. A
+/// root without anything of its own gets no entry.
+///
+/// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
+/// is first decoded into an unnamed temporary file, since a tar may replace what it had before.
+///
+/// Memory: some 16 MiB of batches (at least one for each thread, with its compressed form), and some
+/// hundred bytes for each inode and chunk.
+///
+/// ```
+/// use image_convert::{EstargzOptions, Streaming, to_estargz};
+///
+/// let empty_layer = [0; 1024];
+/// let mut layer = Vec::new();
+/// let source = Streaming::new(&empty_layer[..]);
+/// let report = to_estargz(source, &mut layer, &EstargzOptions::default(), &mut ())?;
+/// assert_eq!(report.blob.len, layer.len() as u64);
+/// println!("diff id {}, TOC {}", report.diff_id, report.layer().toc_digest);
+/// # Ok::<(), image_convert::ConvertError>(())
+/// ```
+///
+/// [`Streaming`]: crate::Streaming
+///
+/// # Errors
+/// [`ConvertError`]; `out` has got a part of the layer then.
+pub fn to_estargz<'a>(
+    source: impl Into<Source<'a>>,
+    out: &mut dyn Write,
+    options: &EstargzOptions,
+    progress: &mut dyn Progress,
+) -> Result<EstargzReport, ConvertError> {
+    options.check()?;
+    match source.into() {
+        Source::Seekable(source) => write(source, out, options, progress),
+        Source::Streaming(layer) => {
+            let limits = layer.limits.clone();
+            let LayerImage { image, source, .. } = spool::spool(layer)?;
+            let source = Seekable::tar(&image, &*source).limits(limits);
+            write(source, out, options, progress)
+        }
+    }
+}
+
+fn write(
+    source: Seekable<'_>,
+    out: &mut dyn Write,
+    options: &EstargzOptions,
+    progress: &mut dyn Progress,
+) -> Result<EstargzReport, ConvertError> {
+    let Seekable { tree, limits } = source;
+    let mut report = Report::default();
+    let target = Target {
+        out,
+        options,
+        limits: &limits,
+        progress,
+    };
+    match tree {
+        SeekableTree::Plain {
+            tree,
+            source,
+            order,
+        } => {
+            let plan = Plan::new(tree, order, options, &mut report)?;
+            target.write(plan, report, |assembler, path, size, spans| {
+                let spans = spans.as_slice();
+                let mut content = SpanContent::new(spans, size, |offset, buf: &mut [u8]| {
+                    let read = source.read_at(offset, buf);
+                    read.map_err(|source| ConvertError::Source {
+                        path: path.clone(),
+                        source,
+                    })
+                });
+                assembler.content(size, &mut content)
+            })
+        }
+        SeekableTree::Image { image, mut frames } => {
+            let tree = copy_tree(image, &limits)?;
+            let plan = Plan::new(tree, DataOrder::Directories, options, &mut report)?;
+            target.write(plan, report, |assembler, path, size, &ino| {
+                let path = || path.clone();
+                let mut content = ImageContent::new(image, &mut *frames, ino, &path);
+                assembler.content(size, &mut content)
+            })
+        }
+    }
+}
+
+/// Where a layer is written to, and how.
+struct Target<'a> {
+    out: &'a mut dyn Write,
+    options: &'a EstargzOptions,
+    limits: &'a Limits,
+    progress: &'a mut dyn Progress,
+}
+
+impl Target<'_> {
+    /// Writes what `plan` says; `content` has the content of a file stored.
+    fn write<C>(
+        self,
+        plan: Plan<C>,
+        mut report: Report,
+        mut content: impl FnMut(
+            &mut Assembler<'_, '_>,
+            &ImagePath,
+            u64,
+            &C,
+        ) -> Result<StoredContent, ConvertError>,
+    ) -> Result<EstargzReport, ConvertError> {
+        let Self {
+            out,
+            options,
+            limits,
+            progress,
+        } = self;
+        let threads = options.threads.clamp(1, MAX_THREADS);
+        let workers = (0..threads)
+            .map(|_| worker(options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let depth = BATCHES_LEN / BATCH_LEN.max(options.chunk_size.get() as usize);
+        let mut ranges = vec![Default::default(); plan.tree.len()];
+        let mut file_digests = BTreeMap::new();
+        let (assembled, landmark_chunk) =
+            pipeline::run(workers, depth.min(4 * threads), |stage| {
+                let mut assembler = Assembler::new(Parts {
+                    stage,
+                    sink: Sink::new(out, limits),
+                    progress,
+                    limits,
+                    chunk_size: options.chunk_size,
+                    total: content_len(&plan),
+                });
+                let (before, landmark) = plan.landmark;
+                let mut landmark_chunk = None;
+                for (position, (name, first)) in
+                    plan.names.iter().zip(plan.first_names()).enumerate()
+                {
+                    if position == before {
+                        landmark_chunk = Some(assembler.landmark(landmark)?);
+                    }
+                    let inode = plan.tree.inode(name.inode);
+                    if let Some(first) = first {
+                        let target = &plan.names[first].path;
+                        assembler.link(&name.path, &inode.metadata, target)?;
+                        continue;
+                    }
+                    assembler.header(&name.path, &inode.metadata, &inode.node)?;
+                    if let Node::File { size, content: of } = &inode.node {
+                        let stored = content(&mut assembler, &name.path, *size, of)?;
+                        ranges[name.inode.index()] = stored.range;
+                        file_digests.extend(stored.digest.map(|digest| (name.inode, digest)));
+                    }
+                }
+                let landmark_chunk = match landmark_chunk {
+                    Some(chunk) => chunk,
+                    None => assembler.landmark(landmark)?,
+                };
+                Ok::<_, ConvertError>((assembler.finish()?, landmark_chunk))
+            })?;
+        report.inodes = plan.tree.len() as u64;
+        report.content_bytes = assembled.content_bytes;
+        report.chunks = assembled.sink.counts;
+        let tree = plan
+            .tree
+            .try_map(|id: InodeId, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?;
+        let (placed, end) = assembled.sink.place()?;
+        let blob = Blob {
+            id: BlobId::new(b"layer").expect("a valid id"),
+            stored_len: placed.toc_offset,
+            decoded_len: placed.decoded_len,
+            chunk_count: placed.chunks.len() as u32,
+        };
+        let (extents, chunks) = (assembled.extents, placed.chunks);
+        let image = ChunkedImage::new(tree, extents, chunks, placed.frames, vec![blob])
+            .expect("as they were stored");
+        let (before, landmark) = plan.landmark;
+        let json = Listing {
+            image: &image,
+            names: &plan.names,
+            landmark: Some((before, landmark, landmark_chunk)),
+            chunk_size: options.chunk_size,
+            file_digests: &file_digests,
+        }
+        .to_json()?;
+        let member = toc_member(&json)?;
+        let mut encoder = Encoder::new(options.compression)?;
+        let Finished { blob, diff_id } = end.finish(&mut encoder, &member, placed.toc_offset)?;
+        report.bytes_out = blob.len;
+        Ok(EstargzReport {
+            report,
+            blob,
+            diff_id,
+            toc_digest: verify::digest(DigestAlgorithm::Sha256, &json)?,
+            uncompressed_size: assembled.tar_len + member.len() as u64,
+            missed: plan.missed,
+        })
+    }
+}
+
+/// A worker with a context of its own.
+fn worker(options: &EstargzOptions) -> Result<Work, ConvertError> {
+    let mut encoder = Encoder::new(options.compression)?;
+    Ok(Box::new(move |batch| work(&mut encoder, batch)))
+}
+
+/// Bytes of all files.
+fn content_len<C>(plan: &Plan<C>) -> u64 {
+    let ids = (0..plan.tree.len() as u32).map(InodeId::new);
+    let sizes = ids.map(|id| plan.tree.inode(id).node.size());
+    sizes.fold(0, u64::saturating_add)
+}

@@ -1,0 +1,54 @@
+//! How eStargz is written.
+
+use std::num::NonZeroU32;
+use std::thread::available_parallelism;
+
+use frame_codec::Compression;
+use image_model::{Codec, ImagePath};
+
+use crate::ConvertError;
+
+/// How an eStargz layer is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EstargzOptions {
+    /// How members are compressed: gzip, by either of its encoders. Default: libdeflate, level 6 (in
+    /// builds without it: gzip, level 6).
+    pub compression: Compression,
+    /// Bytes of a chunk that is not its file's last. Default: 4 MiB, as the reference implementation
+    /// has it.
+    pub chunk_size: NonZeroU32,
+    /// What readers should fetch first, most urgent first. These files, with the directories on the
+    /// way to them, come first in the layer, and a landmark stands behind them. Default: nothing,
+    /// which a landmark says too.
+    pub prefetch: Vec<ImagePath>,
+    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    pub lossy: bool,
+    /// How many threads digest and compress; the bytes written do not depend on it. Default: one
+    /// for each core that the process may use; at most 256.
+    pub threads: usize,
+}
+
+impl Default for EstargzOptions {
+    fn default() -> Self {
+        Self {
+            compression: if cfg!(feature = "libdeflate") {
+                Compression::Libdeflate { level: 6 }
+            } else {
+                Compression::Gzip { level: 6 }
+            },
+            chunk_size: NonZeroU32::new(4 << 20).expect("it is not 0"),
+            prefetch: Vec::new(),
+            lossy: false,
+            threads: available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+impl EstargzOptions {
+    pub(super) fn check(&self) -> Result<(), ConvertError> {
+        match self.compression.codec() {
+            Codec::Gzip => Ok(()),
+            codec => Err(ConvertError::NoLayerCodec { codec }),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! eStargz: what is written, in which order, and what becomes of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use estargz_toc::carry::Uncarried;
+use estargz_toc::compare::{CompareOptions, compare};
+use estargz_toc::image::Prefetch;
+use frame_codec::Compression;
+use image_convert::{
+    ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
+    to_estargz, to_tar,
+};
+use image_model::walk::Walk;
+use image_model::{Blame, Codec, Fault, Limits};
+use image_read::{LayerImage, NoBlobs, OpenImage, OpenOptions, open_source};
+use verify::{AuditFault, Profile, audit, tree_digest};
+
+use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, sha256};
+
+fn options() -> EstargzOptions {
+    EstargzOptions {
+        chunk_size: 4096.try_into().unwrap(),
+        threads: 2,
+        ..EstargzOptions::default()
+    }
+}
+
+fn convert<'a>(
+    source: impl Into<Source<'a>>,
+    options: &EstargzOptions,
+) -> Result<(Vec<u8>, EstargzReport), ConvertError> {
+    let mut layer = Vec::new();
+    let report = to_estargz(source, &mut layer, options, &mut ())?;
+    Ok((layer, report))
+}
+
+fn of_tar(tar: &[u8], options: &EstargzOptions) -> (Vec<u8>, EstargzReport) {
+    convert(Streaming::new(tar), options).unwrap()
+}
+
+/// Opens a layer by its TOC, which has to agree with the tar, and whose content has to be whole.
+fn opened(layer: &[u8]) -> OpenImage {
+    let source = Arc::new(Bytes::copy_from_slice(layer));
+    let image = open_source(source, None, NoBlobs, &OpenOptions::default()).unwrap();
+    let toc = &image.estargz().unwrap().toc;
+    let mut tell = |found| panic!("{found}");
+    compare(toc, layer, &CompareOptions::default(), &mut tell).unwrap();
+    let mut tell = |fault: AuditFault| panic!("{}: {fault}", fault.path());
+    audit(
+        image.image(),
+        &mut image.frames(),
+        &Limits::default(),
+        &mut tell,
+    )
+    .unwrap();
+    image
+}
+
+fn digest(image: &OpenImage) -> String {
+    let mut frames = image.frames();
+    let digest = tree_digest(image.image(), &mut frames, Profile::Default, &mut ());
+    digest.unwrap().to_string()
+}
+
+/// The tar inside a layer.
+fn inside(layer: &[u8]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    let mut stream = tar_stream::LayerStream::open(layer, &Limits::default()).unwrap();
+    std::io::Read::read_to_end(&mut stream, &mut tar).unwrap();
+    tar
+}
+
+/// The names in the tar inside, in their order.
+fn names(layer: &[u8]) -> Vec<String> {
+    let tar = inside(layer);
+    let mut reader = tar_stream::TarReader::new(&tar[..], tar_stream::Options::default());
+    let mut names = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        names.push(String::from_utf8(entry.path.clone()).unwrap());
+    }
+    names
+}
+
+fn many() -> Vec<u8> {
+    let tar = (0..300).fold(few(), |tar, n| {
+        tar.file(&format!("d/{n}"), &noise(n, (n as usize * 97) % 30_000))
+    });
+    tar.finish()
+}
+
+fn few() -> Tar {
+    Tar::new().directory("d").file("zeros", &[0; 20_000])
+}
+
+#[test]
+fn the_tree_is_that_of_the_source() {
+    for tar in [golden_tar(), many(), Tar::new().finish()] {
+        let (layer, _) = of_tar(&tar, &options());
+        assert_eq!(digest(&opened(&layer)), digest_of_tar(&tar));
+    }
+}
+
+#[test]
+fn the_report_says_what_was_written() {
+    let (layer, report) = of_tar(&golden_tar(), &options());
+    let image = opened(&layer);
+    let tar = inside(&layer);
+    assert_eq!(report.blob.digest.hex(), sha256(&layer));
+    assert_eq!(report.blob.len, layer.len() as u64);
+    assert_eq!(report.report.bytes_out, report.blob.len);
+    assert_eq!(report.diff_id.hex(), sha256(&tar));
+    assert_eq!(report.uncompressed_size, tar.len() as u64);
+    assert_eq!(report.toc_digest, image.estargz().unwrap().toc_digest);
+    assert_eq!(report.layer().toc_digest, report.toc_digest);
+    assert_eq!(report.report.content_bytes, 10_005);
+    // Three of `z`, one of `f`, the landmark's.
+    assert_eq!(report.report.chunks.stored, 5);
+    assert_eq!(report.report.inodes, 6);
+    assert_eq!(
+        image.estargz().unwrap().toc.prefetch,
+        Some(Prefetch::Nothing)
+    );
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads_or_on_how_the_source_is_read() {
+    let tar = many();
+    let (expected, _) = of_tar(
+        &tar,
+        &EstargzOptions {
+            threads: 1,
+            ..options()
+        },
+    );
+    for threads in [2, 3, 8] {
+        let (found, _) = of_tar(
+            &tar,
+            &EstargzOptions {
+                threads,
+                ..options()
+            },
+        );
+        assert!(found == expected, "{threads} threads");
+    }
+    let layer = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
+    let source = Seekable::tar(&layer.image, &*layer.source);
+    assert!(convert(source, &options()).unwrap().0 == expected);
+}
+
+#[test]
+fn a_tar_keeps_its_order_and_an_image_has_that_of_a_walk() {
+    let tar = Tar::new()
+        .file("z", b"z")
+        .directory("b")
+        .file("b/2", b"2")
+        .file("b/1", b"1")
+        .file("a", b"a")
+        .link("b/a", "z")
+        .finish();
+    let (layer, _) = of_tar(&tar, &options());
+    let landmark = ".no.prefetch.landmark";
+    let toc = "stargz.index.json";
+    assert_eq!(
+        names(&layer),
+        [landmark, "z", "b/", "b/a", "b/2", "b/1", "a", toc]
+    );
+    let image = opened(&layer);
+    let source = Seekable::image(image.image(), image.frames());
+    let (again, _) = convert(source, &options()).unwrap();
+    assert_eq!(
+        names(&again),
+        [landmark, "a", "b/", "b/1", "b/2", "b/a", "z", toc]
+    );
+    assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
+}
+
+#[test]
+fn what_is_wanted_first_comes_first() {
+    let tar = Tar::new()
+        .file("a", b"a")
+        .directory("b")
+        .file("b/1", b"1")
+        .finish();
+    let wanted = EstargzOptions {
+        prefetch: vec![path("b/1"), path("nothing")],
+        ..options()
+    };
+    let (layer, report) = of_tar(&tar, &wanted);
+    assert_eq!(
+        names(&layer),
+        ["b/", "b/1", ".prefetch.landmark", "a", "stargz.index.json"]
+    );
+    assert_eq!(report.missed, [path("nothing")]);
+    let image = opened(&layer);
+    let Some(Prefetch::UpTo(end)) = image.estargz().unwrap().toc.prefetch else {
+        panic!("there is a landmark");
+    };
+    assert!(0 < end && end < layer.len() as u64);
+}
+
+#[test]
+fn rafs_and_back() {
+    let tar = many();
+    let rafs = Image::of_tar(&tar, &crate::support::plain_options());
+    let boot = image_read::open(&rafs.bootstrap_path(), &Default::default()).unwrap();
+    let (layer, _) = convert(Seekable::opened(&boot).unwrap(), &options()).unwrap();
+    let image = opened(&layer);
+    let source = Seekable::opened(&image).unwrap();
+    let rafs = Image::of(source, &crate::support::plain_options()).unwrap();
+    assert_eq!(rafs.digest(), digest_of_tar(&tar));
+    let mut back = Vec::new();
+    let (image, content) = (image.image(), &mut image.frames());
+    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
+}
+
+#[test]
+fn what_a_toc_cannot_carry_is_refused_or_lost() {
+    let tar = Tar::new()
+        .file(".prefetch.landmark", b"x")
+        .file("kept", b"kept")
+        .finish();
+    let error = convert(Streaming::new(&tar[..]), &options()).unwrap_err();
+    let ConvertError::NotCarried { target, loss } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*target, "eStargz");
+    assert_eq!(loss.path, path(".prefetch.landmark"));
+    assert_eq!(loss.what, LossKind::Estargz(Uncarried::ReservedName));
+    assert_eq!(error.fault(), Fault::Unsupported);
+
+    let lossy = EstargzOptions {
+        lossy: true,
+        ..options()
+    };
+    let (layer, report) = of_tar(&tar, &lossy);
+    assert_eq!(report.report.losses.len(), 1);
+    let image = opened(&layer);
+    let mut walk = Walk::new(image.image(), &Limits::default());
+    let mut found = Vec::new();
+    while let Some(entry) = walk.next_entry() {
+        found.push(entry.unwrap().path.to_string());
+    }
+    assert_eq!(found, ["/", "/kept"]);
+}
+
+#[test]
+fn layers_are_gzip() {
+    let zstd = EstargzOptions {
+        compression: Compression::Zstd { level: 3 },
+        ..options()
+    };
+    let error = convert(Streaming::new(&golden_tar()[..]), &zstd).unwrap_err();
+    assert!(matches!(
+        error,
+        ConvertError::NoLayerCodec { codec: Codec::Zstd }
+    ));
+}
+
+#[test]
+fn limits_hold() {
+    let tar = Tar::new().file("big", &[1; 20_000]).finish();
+    let limits = Limits {
+        max_chunks: 4,
+        ..Limits::default()
+    };
+    let error = convert(Streaming::new(&tar[..]).limits(limits), &options()).unwrap_err();
+    assert!(
+        matches!(&error, ConvertError::TooManyChunks { path: p, limit: 4 } if *p == path("big"))
+    );
+    let metadata = metadata(0o644);
+    let tar = Tar::new()
+        .file_with("big", &metadata, &[1; 20_000])
+        .finish();
+    let limits = Limits {
+        max_layer_len: 1000,
+        ..Limits::default()
+    };
+    let layer = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
+    let source = Seekable::tar(&layer.image, &*layer.source).limits(limits);
+    let error = convert(source, &options()).unwrap_err();
+    assert!(
+        matches!(&error, ConvertError::TarTooLong { path: p, limit: 1000 } if *p == path("big"))
+    );
+}
