@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lazyoci_interop::run::sha256;
-use lazyoci_interop::{Corpus, Finished, lazyoci, scratch};
+use lazyoci_interop::{Corpus, Finished, lazyoci, nydus_image, scratch};
 
 /// Converts the golden tree and returns the digests of its bootstrap and its blob.
 fn made(source: &Path, digester: &str, compat: &str) -> (String, String) {
@@ -65,5 +65,39 @@ fn uncompressed_native_v6_byte_for_byte() {
             (bootstrap, blob),
             "{digester} {compat}"
         );
+    }
+}
+
+/// Real roots, not only the golden tree: whole images of nydus-image 2.2.0, byte for byte.
+#[test]
+fn uncompressed_roots_byte_for_byte() {
+    for corpus in Corpus::roots("peer") {
+        for (kind, source) in [
+            ("tar-rafs", corpus.tar()),
+            ("dir-rafs", corpus.dir().to_path_buf()),
+        ] {
+            let dir = scratch();
+            let theirs = dir.path().join("theirs");
+            let bootstrap = dir.path().join("image.boot");
+            std::fs::create_dir(&theirs).expect("a new directory");
+            let mut create = nydus_image("create");
+            create
+                .args([
+                    "-t",
+                    kind,
+                    "-v",
+                    "6",
+                    "--whiteout-spec",
+                    "none",
+                    "--compressor",
+                    "none",
+                ])
+                .args(["--digester", "sha256", "-D"])
+                .args([theirs.as_path(), Path::new("-B"), &bootstrap, &source]);
+            let _ = Finished::of(&mut create).ok();
+            let (ours, blob) = made(&source, "sha256", "2.2");
+            assert_eq!(ours, sha256(&bootstrap), "{} {kind}", corpus.name);
+            assert!(theirs.join(blob).exists(), "{} {kind}", corpus.name);
+        }
     }
 }

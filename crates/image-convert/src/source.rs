@@ -167,6 +167,20 @@ pub enum Source<'a> {
 }
 
 impl Source<'_> {
+    /// Whether this is a tar whose content is stored in its own order.
+    pub(crate) fn is_tar(&self) -> bool {
+        match self {
+            Self::Streaming(_) => true,
+            Self::Seekable(source) => matches!(
+                source.tree,
+                SeekableTree::Plain {
+                    order: DataOrder::InodeTable,
+                    ..
+                }
+            ),
+        }
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         match self {
             Self::Streaming(source) => &source.limits,

@@ -97,6 +97,7 @@ fn store_content(
         aligned_data: options.aligned,
     })?;
     let max_chunks = source.limits().max_chunks;
+    let from_tar = source.is_tar();
     let known = KnownChunks::default();
     let threads = options.threads.clamp(1, MAX_THREADS);
     let workers = (0..threads)
@@ -115,7 +116,7 @@ fn store_content(
     })?;
     report.chunks = store.counts;
     report.content_bytes = store.content_bytes;
-    let stored = Stored::new(tree, known.take(), store);
+    let stored = Stored::new(from_tar, tree, known.take(), store);
     report.chunks.dead = stored.dead_chunks();
     Ok(stored)
 }

@@ -73,6 +73,8 @@ impl Write for BlobFile {
 /// Content that is stored, but for the end of the blob.
 #[derive(Debug)]
 pub(super) struct Stored {
+    /// Whether the source was a tar, in its own order.
+    from_tar: bool,
     pub(super) tree: Tree<ChunkRange>,
     pub(super) extents: Vec<ChunkExtent>,
     pub(super) chunks: Vec<Chunk>,
@@ -84,11 +86,13 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn new(
+        from_tar: bool,
         tree: Tree<ChunkRange>,
         chunks: Vec<Chunk>,
         store: Store<'_, BlobFile>,
     ) -> Self {
         Self {
+            from_tar,
             tree,
             extents: store.extents,
             chunks,
@@ -122,6 +126,7 @@ pub(super) fn write(
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     let Stored {
+        from_tar,
         tree,
         extents,
         chunks,
@@ -136,6 +141,7 @@ pub(super) fn write(
         compressor: options.compression.codec().try_into()?,
         digester: options.digest.try_into()?,
         explicit_ids: true,
+        root_number: from_tar.into(),
         prefetch: prefetch_inodes(&tree, &options.prefetch),
     };
     let image = |entries: &[BlobEntry]| {
