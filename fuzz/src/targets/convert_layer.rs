@@ -1,21 +1,27 @@
-//! Layers to RAFS v6, whole.
+//! Layers to RAFS v6, eStargz and tar, whole.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use lazyoci::convert::{ConvertError, RafsOptions, Seekable, Streaming, to_rafs_v6};
-use lazyoci::frame_codec::Compression;
-use lazyoci::model::{Blame, Fault, Limits};
-use lazyoci::read::{
-    BlobStore, Frames, LayerImage, LayerImageOptions, OpenOptions, ReadOptions, open,
+use lazyoci::blob_io::ReadAt;
+use lazyoci::convert::{
+    ConvertError, EstargzOptions, EstargzReport, RafsOptions, Seekable, Source, Streaming,
+    TarOptions, to_estargz, to_rafs_v6, to_tar,
 };
-use lazyoci::verify::{self, Profile, TreeDigest, TreeDigestOptions};
+use lazyoci::frame_codec::Compression;
+use lazyoci::model::{Blame, Blob, BlobId, BlobIndex, DigestAlgorithm, Fault, Image, Limits};
+use lazyoci::read::{
+    BlobStore, Format, Frames, LayerImage, LayerImageOptions, OpenBlob, OpenOptions, ReadOptions,
+    StoreError, open, open_source,
+};
+use lazyoci::verify::{self, AuditFault, FrameSource, Profile, TreeDigest, TreeDigestOptions};
 
 use super::memory::Memory;
 use super::tar::repair_checksums;
 
 /// Takes the bytes, with the checksums of tar headers made right, as a layer; what can be read is
-/// converted, streaming and seekable, and must be the same tree.
+/// converted, streaming and seekable, with one thread and two, and must be the same tree.
 pub fn convert_layer(data: &[u8]) {
     let mut layer = data.to_vec();
     repair_checksums(&mut layer);
@@ -32,6 +38,8 @@ pub fn convert_layer(data: &[u8]) {
         Ok(opened) => opened,
         Err(_) => {
             assert!(streamed.is_err(), "what cannot be opened was converted");
+            let stargz = to_stargz(Streaming::new(&layer[..]).limits(limits), 1);
+            assert!(stargz.is_err(), "what cannot be opened was converted");
             return;
         }
     };
@@ -42,9 +50,15 @@ pub fn convert_layer(data: &[u8]) {
     match expected {
         Ok(expected) => {
             compare(&streamed, &output.join("streamed"), expected);
-            let seekable = Seekable::tar(&image, &*source).limits(limits);
-            let sought = to_rafs_v6(seekable, &output.join("sought"), &rafs(2), &mut ());
+            let seekable = || Seekable::tar(&image, &*source).limits(limits.clone());
+            let sought = to_rafs_v6(seekable(), &output.join("sought"), &rafs(2), &mut ());
             compare(&sought, &output.join("sought"), expected);
+            let stargz = [
+                to_stargz(Streaming::new(&layer[..]).limits(limits.clone()), 2),
+                to_stargz(seekable(), 1),
+            ];
+            compare_stargz(&stargz, expected);
+            compare_tar(&image, &mut frames, expected);
         }
         Err(error) => assert!(
             matches!(error.fault(), Fault::Limit | Fault::Corrupt),
@@ -87,4 +101,96 @@ fn compare<T>(converted: &Result<T, ConvertError>, output: &Path, expected: Tree
             assert_eq!(found, expected);
         }
     }
+}
+
+fn to_stargz<'a>(
+    source: impl Into<Source<'a>>,
+    threads: usize,
+) -> Result<(Vec<u8>, EstargzReport), ConvertError> {
+    let options = EstargzOptions {
+        compression: Compression::Gzip { level: 1 },
+        chunk_size: NonZeroU32::new(4096).expect("it is not 0"),
+        threads,
+        ..EstargzOptions::default()
+    };
+    let mut layer = Vec::new();
+    let report = to_estargz(source, &mut layer, &options, &mut ())?;
+    Ok((layer, report))
+}
+
+fn compare_stargz(
+    converted: &[Result<(Vec<u8>, EstargzReport), ConvertError>; 2],
+    expected: TreeDigest,
+) {
+    let (blob, report) = match converted {
+        [Ok(streamed), Ok(sought)] => {
+            assert!(streamed == sought, "streaming and seekable differ");
+            streamed
+        }
+        [Err(streamed), Err(sought)] => {
+            for error in [streamed, sought] {
+                let allowed = matches!(error.fault(), Fault::Unsupported | Fault::Limit);
+                assert!(allowed, "an open layer cannot be converted: {error:?}");
+            }
+            return;
+        }
+        [streamed, sought] => panic!("streaming and seekable differ: {streamed:?}, {sought:?}"),
+    };
+    for as_layer in [false, true] {
+        let options = OpenOptions {
+            as_layer,
+            ..OpenOptions::default()
+        };
+        let source: Arc<dyn ReadAt> = Arc::new(Memory(blob.clone()));
+        let id = BlobId::new(b"fuzz").expect("it is a name");
+        let image = open_source(source.clone(), Some(&id), Same(source), &options)
+            .expect("it was written by us");
+        if as_layer {
+            // TOC and landmark are files then.
+            continue;
+        }
+        assert_eq!(image.format(), Format::Estargz);
+        let mut tell = |fault: AuditFault| panic!("{}: {fault}", fault.path());
+        verify::audit(
+            image.image(),
+            &mut image.frames(),
+            &options.limits,
+            &mut tell,
+        )
+        .expect("nobody cancels");
+        let found =
+            verify::tree_digest(image.image(), &mut image.frames(), Profile::Layer, &mut ());
+        assert_eq!(found.expect("it was written by us"), expected);
+    }
+    let digest = verify::digest(DigestAlgorithm::Sha256, blob).expect("SHA-256 is always there");
+    assert_eq!(digest, report.blob.digest);
+    assert_eq!(report.blob.len, blob.len() as u64);
+}
+
+/// Opens every blob as the one there is.
+struct Same(Arc<dyn ReadAt>);
+
+impl OpenBlob for Same {
+    fn open_blob(&self, _: BlobIndex, _: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
+        Ok(self.0.clone())
+    }
+}
+
+fn compare_tar(image: &dyn Image, frames: &mut dyn FrameSource, expected: TreeDigest) {
+    let options = TarOptions {
+        threads: 1,
+        ..TarOptions::default()
+    };
+    let mut tar = Vec::new();
+    if let Err(error) = to_tar(image, frames, &mut tar, &options, &mut ()) {
+        assert_eq!(error.fault(), Fault::Unsupported, "{error:?}");
+        return;
+    }
+    let LayerImage { image, source, .. } =
+        LayerImage::open(Arc::new(Memory(tar)), &LayerImageOptions::default())
+            .expect("it was written by us");
+    let store = BlobStore::single(source);
+    let mut frames = Frames::new(&image, &store, ReadOptions::default());
+    let found = verify::tree_digest(&image, &mut frames, digest_options(), &mut ());
+    assert_eq!(found.expect("it was written by us"), expected);
 }

@@ -29,11 +29,10 @@ pub(super) struct Choices {
 impl Choices {
     /// Choices out of the input.
     pub(super) fn take(input: &mut Input<'_>) -> Self {
-        let chunk_size = input.one_of(&[4096, 512, 1, 1 << 22]);
+        let chunk_size = input.one_of(&[4096, 1000, 8192, 1 << 22]);
         let level = input.byte();
         let wanted = input.flag().then(|| input.bytes().to_vec());
         Self {
-            // Chunks of one byte are many.
             chunk_size: NonZeroU32::new(chunk_size).unwrap_or(NonZeroU32::MIN),
             level: u32::from(level % 10),
             wanted: wanted.filter(|wanted| wanted.len() < 16),
