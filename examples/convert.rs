@@ -4,7 +4,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,10 +14,12 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::{AtomicFile, LocalFile};
 use lazyoci::convert::{
-    RafsOptions, Report, Seekable, Streaming, TarOptions, recompress, to_rafs_v6, to_tar,
+    EstargzOptions, EstargzReport, RafsOptions, Report, Seekable, Streaming, TarOptions,
+    recompress, to_estargz, to_rafs_v6, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
+use lazyoci::oci_image::Annotations;
 use lazyoci::rafs_format::flags::Compat;
 use lazyoci::read::Format;
 use serde_json::json;
@@ -28,19 +30,19 @@ struct Args {
     /// What to make
     #[arg(long, value_name = "FORMAT")]
     to: Target,
-    /// A layer, a RAFS bootstrap or blob, or a directory
+    /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
     /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
     output: PathBuf,
-    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` [default: zstd:3; tar-gzip gzip:6]
+    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` [default: zstd:3; estargz, tar-gzip gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     compressor: Option<Compression>,
     /// Digests of chunks (RAFS)
     #[arg(long, default_value = "blake3")]
     digester: Digester,
-    /// Bytes of a chunk, a power of two from 4096 to 16 MiB (RAFS)
-    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
-    chunk_size: u32,
+    /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB [default: RAFS 1 MiB, eStargz 4 MiB]
+    #[arg(long, value_name = "N")]
+    chunk_size: Option<NonZeroU32>,
     /// File with one path a line: what readers fetch first, in this order
     #[arg(long, value_name = "FILE")]
     prefetch: Option<PathBuf>,
@@ -70,6 +72,7 @@ struct Args {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
     RafsV6,
+    Estargz,
     Tar,
     TarGzip,
     TarZstd,
@@ -87,15 +90,23 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut bar = Bar::new("converting");
-    let report = match args.to {
-        Target::RafsV6 => rafs_v6(args, &mut bar)?,
-        Target::Tar | Target::TarGzip | Target::TarZstd => tar(args, out, &mut bar)?,
+    let (report, estargz) = match args.to {
+        Target::RafsV6 => (rafs_v6(args, &mut bar)?, None),
+        Target::Estargz => {
+            let done = write_file(args, out, |out| write_estargz(args, out, &mut bar))?;
+            (done.report.clone(), Some(done))
+        }
+        Target::Tar | Target::TarGzip | Target::TarZstd => {
+            let done = write_file(args, out, |out| write_tar(args, out, &mut bar))?;
+            (done, None)
+        }
     };
     drop(bar);
     // The tar itself may go to stdout; what is said about it must not.
     let to_stdout = args.output == Path::new("-");
     let mut stderr = io::stderr();
-    say(args, &report, if to_stdout { &mut stderr } else { out })?;
+    let out = if to_stdout { &mut stderr } else { out };
+    say(args, &report, estargz.as_ref(), out)?;
     Ok(Outcome::Done)
 }
 
@@ -111,14 +122,11 @@ fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
             Digester::Blake3 => DigestAlgorithm::Blake3,
             Digester::Sha256 => DigestAlgorithm::Sha256,
         },
-        chunk_size: args.chunk_size,
+        chunk_size: args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get),
         compat: args.compat,
         aligned: args.aligned,
         inline_meta: args.inline_meta,
-        prefetch: match &args.prefetch {
-            Some(file) => prefetch_list(file)?,
-            None => Vec::new(),
-        },
+        prefetch: prefetch_list(args)?,
         lossy: args.lossy,
         threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
         ..defaults
@@ -151,7 +159,10 @@ fn is_layer(path: &Path) -> Result<bool, Failure> {
     Ok(matches!(Format::of(&file)?, Some(Format::Tar(_))))
 }
 
-fn prefetch_list(file: &Path) -> Result<Vec<ImagePath>, Failure> {
+fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
+    let Some(file) = &args.prefetch else {
+        return Ok(Vec::new());
+    };
     let text =
         std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
     text.split(|&b| b == b'\n')
@@ -160,35 +171,65 @@ fn prefetch_list(file: &Path) -> Result<Vec<ImagePath>, Failure> {
         .collect()
 }
 
-fn tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
+/// Has `write` write the output file, or stdout.
+fn write_file<T>(
+    args: &Args,
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     if args.output == Path::new("-") {
-        return write_tar(args, out, bar);
+        return write(out);
     }
     let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
-    let report = write_tar(args, &mut file, bar)?;
+    let done = write(&mut file)?;
     let file = file
         .into_inner()
         .map_err(|e| Failure::usage(e.into_error()))?;
     file.commit()?;
-    Ok(report)
+    Ok(done)
+}
+
+fn write_estargz(
+    args: &Args,
+    out: &mut dyn Write,
+    bar: &mut Bar,
+) -> Result<EstargzReport, Failure> {
+    let defaults = EstargzOptions::default();
+    let options = EstargzOptions {
+        compression: gzip(args.compressor)?,
+        chunk_size: args.chunk_size.unwrap_or(defaults.chunk_size),
+        prefetch: prefetch_list(args)?,
+        lossy: args.lossy,
+        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
+    };
+    let image = args.open.open(&args.image)?;
+    Ok(to_estargz(Seekable::opened(&image)?, out, &options, bar)?)
+}
+
+/// The gzip encoder that the examples have, at the level asked for.
+fn gzip(compressor: Option<Compression>) -> Result<Compression, Failure> {
+    match compressor {
+        None => Ok(Compression::Libdeflate { level: 6 }),
+        Some(Compression::Gzip { level } | Compression::Libdeflate { level }) => {
+            Ok(Compression::Libdeflate { level })
+        }
+        Some(compression) => Err(does_not_fit(compression)),
+    }
+}
+
+fn does_not_fit(compression: Compression) -> Failure {
+    Failure::usage(format!(
+        "--compressor {compression} does not fit the format"
+    ))
 }
 
 fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
     let compression = match (args.to, args.compressor) {
-        (Target::TarGzip, None) => Compression::Libdeflate { level: 6 },
-        (
-            Target::TarGzip,
-            Some(Compression::Gzip { level } | Compression::Libdeflate { level }),
-        ) => Compression::Libdeflate { level },
+        (Target::TarGzip, compressor) => gzip(compressor)?,
         (Target::TarZstd, None) => Compression::Zstd { level: 3 },
         (Target::TarZstd, Some(compression @ Compression::Zstd { .. })) => compression,
-        (Target::Tar, None | Some(Compression::None)) => Compression::None,
-        (_, Some(compression)) => {
-            return Err(Failure::usage(format!(
-                "--compressor {compression} does not fit the format"
-            )));
-        }
-        (_, None) => Compression::None,
+        (_, None | Some(Compression::None)) => Compression::None,
+        (_, Some(compression)) => return Err(does_not_fit(compression)),
     };
     let defaults = TarOptions::default();
     let options = TarOptions {
@@ -210,7 +251,12 @@ fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, 
     )?)
 }
 
-fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+fn say(
+    args: &Args,
+    report: &Report,
+    estargz: Option<&EstargzReport>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let chunks = report.chunks;
     if args.json {
         let losses: Vec<_> = report
@@ -218,7 +264,7 @@ fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure>
             .iter()
             .map(|loss| json!({ "path": loss.path.to_string(), "what": loss.what.to_string() }))
             .collect();
-        let value = json!({
+        let mut value = json!({
             "output": args.output.display().to_string(),
             "inodes": report.inodes,
             "content_bytes": report.content_bytes,
@@ -232,7 +278,22 @@ fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure>
             },
             "losses": losses,
         });
+        if let Some(layer) = estargz {
+            let mut annotations = Annotations::default();
+            layer.layer().write(&mut annotations);
+            value["layer"] = json!({
+                "digest": layer.blob.digest.to_string(),
+                "size": layer.blob.len,
+                "diff_id": layer.diff_id.to_string(),
+                "toc_digest": layer.toc_digest.to_string(),
+                "annotations": annotations,
+                "prefetch_missed": layer.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            });
+        }
         return common::json(out, &value);
+    }
+    for path in estargz.iter().flat_map(|layer| &layer.missed) {
+        eprintln!("not there, so not fetched first: {path}");
     }
     for loss in &report.losses {
         eprintln!("lost: {loss}");
@@ -240,7 +301,7 @@ fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure>
     let written = common::size(report.bytes_out);
     writeln!(out, "{}: {written} written", args.output.display())
         .and_then(|()| match args.to {
-            Target::RafsV6 => writeln!(
+            Target::RafsV6 | Target::Estargz => writeln!(
                 out,
                 "{} inodes, {} of content; {} chunks stored, {} found again ({})",
                 report.inodes,
@@ -250,6 +311,14 @@ fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure>
                 common::size(chunks.deduplicated_bytes),
             ),
             _ => Ok(()),
+        })
+        .and_then(|()| match estargz {
+            Some(layer) => writeln!(
+                out,
+                "layer {}\ndiff id {}\nTOC {}",
+                layer.blob.digest, layer.diff_id, layer.toc_digest
+            ),
+            None => Ok(()),
         })
         .map_err(Failure::usage)
 }

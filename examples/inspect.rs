@@ -10,10 +10,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::open::OpenArgs;
 use common::{Failure, Outcome};
+use lazyoci::blob_io::LocalFile;
+use lazyoci::estargz_toc::Landmark;
+use lazyoci::estargz_toc::image::Prefetch;
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, Image, Limits};
+use lazyoci::oci_image::{Annotations, EstargzLayer};
 use lazyoci::rafs_format::v6::Bootstrap;
-use lazyoci::read::OpenImage;
+use lazyoci::read::{Estargz, OpenImage, read_toc};
 use serde_json::{Value, json};
 
 /// Show what an image is made of
@@ -21,7 +25,7 @@ use serde_json::{Value, json};
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
-    /// Print every structure with its offset
+    /// Print every structure with its offset (RAFS); the TOC (eStargz)
     #[arg(long)]
     dump: bool,
     /// Print one JSON object
@@ -37,6 +41,12 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
+    if args.dump && image.estargz().is_some() {
+        let layer = LocalFile::open(&args.image).map_err(Failure::usage)?;
+        let toc = read_toc(&layer, &Limits::default())?;
+        out.write_all(&toc.json).map_err(Failure::usage)?;
+        return Ok(Outcome::Done);
+    }
     if args.dump {
         let Some(bootstrap) = image.bootstrap() else {
             let what = format!("a {} has no structures to dump", image.format());
@@ -80,6 +90,9 @@ fn describe(opened: &OpenImage) -> Result<Value, Failure> {
     });
     if let Some(bootstrap) = opened.bootstrap() {
         value["rafs"] = describe_rafs(bootstrap);
+    }
+    if let Some(estargz) = opened.estargz() {
+        value["estargz"] = describe_estargz(estargz);
     }
     Ok(value)
 }
@@ -133,6 +146,30 @@ fn describe_rafs(bootstrap: &Bootstrap) -> Value {
             .iter()
             .map(|entry| format!("{:#x}", entry.features.bits()))
             .collect::<Vec<_>>(),
+    })
+}
+
+fn describe_estargz(estargz: &Estargz) -> Value {
+    let mut annotations = Annotations::default();
+    let layer = EstargzLayer {
+        toc_digest: estargz.toc_digest,
+        uncompressed_size: None,
+    };
+    layer.write(&mut annotations);
+    json!({
+        "toc_digest": estargz.toc_digest.to_string(),
+        "toc_offset": estargz.toc_offset,
+        "toc_bytes": estargz.toc_len,
+        "prefetch_bytes": match estargz.toc.prefetch {
+            Some(Prefetch::UpTo(end)) => Some(end),
+            Some(Prefetch::Nothing) => Some(0),
+            None => None,
+        },
+        "landmark": estargz.toc.prefetch.map(|prefetch| match prefetch {
+            Prefetch::UpTo(_) => Landmark::Prefetch.name(),
+            Prefetch::Nothing => Landmark::NoPrefetch.name(),
+        }),
+        "annotations": annotations,
     })
 }
 

@@ -13,7 +13,9 @@ use common::open::OpenArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome, size};
 use lazyoci::blob_io::AtomicFile;
-use lazyoci::convert::{RafsOptions, Seekable, TarOptions, to_rafs_v6, to_tar};
+use lazyoci::convert::{
+    EstargzOptions, RafsOptions, Seekable, TarOptions, to_estargz, to_rafs_v6, to_tar,
+};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, ImagePath, Limits};
@@ -74,6 +76,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let bytes = report.bytes_out;
         rows.push(measure(format, &image, bytes, seconds, &file)?);
     }
+    rows.push(estargz(args, &source, work.path(), &file)?);
     for (format, compression) in [
         ("tar-gzip", Compression::Libdeflate { level: 6 }),
         ("tar-zstd", Compression::Zstd { level: 3 }),
@@ -103,6 +106,22 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     Err(Failure::bad("the formats do not hold the same tree"))
+}
+
+fn estargz(args: &Args, source: &OpenImage, work: &Path, file: &ImagePath) -> Result<Row, Failure> {
+    let output = work.join("estargz");
+    let options = EstargzOptions {
+        compression: Compression::Libdeflate { level: 6 },
+        ..EstargzOptions::default()
+    };
+    let start = Instant::now();
+    let (mut layer, mut bar) = (AtomicFile::create(&output)?, Bar::new("estargz"));
+    let report = to_estargz(Seekable::opened(source)?, &mut layer, &options, &mut bar)?;
+    drop(bar);
+    layer.commit()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let image = args.open.open(&output)?;
+    measure("estargz", &image, report.blob.len, seconds, file)
 }
 
 fn digest(image: &OpenImage) -> Result<TreeDigest, Failure> {

@@ -10,8 +10,10 @@ use clap::Parser;
 use common::open::OpenArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
+use lazyoci::blob_io::LocalFile;
+use lazyoci::estargz_toc::compare::{CompareOptions, compare};
 use lazyoci::model::{Blame, Cancelled, Digest, Fault, Limits, Progress};
-use lazyoci::read::OpenImage;
+use lazyoci::read::{Format, OpenImage, read_toc};
 use lazyoci::verify::{AuditFault, AuditObserver, Hasher, audit, audit_metadata};
 use serde_json::{Value, json};
 
@@ -20,7 +22,7 @@ use serde_json::{Value, json};
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
-    /// Digest that the file must have: of a bootstrap, layer or blob, `sha256:...` or `blake3:...`
+    /// Digest that the file must have, `sha256:...` or `blake3:...`, or the TOC of an eStargz layer
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,
     /// Do not read the content
@@ -76,6 +78,9 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     }
     let image = args.open.open(&args.image)?;
     check_structure(&image, &mut faults);
+    if !args.metadata_only {
+        check_tar(args, &image, &mut faults)?;
+    }
     let limits = Limits::default();
     let summary = if args.metadata_only {
         audit_metadata(image.image(), &limits, &mut faults)?
@@ -131,7 +136,32 @@ fn check_structure(image: &OpenImage, faults: &mut Faults) {
     }
 }
 
-/// The file itself against the digest that its user trusts.
+/// The TOC of an eStargz layer against the tar that everything else sees in it.
+fn check_tar(args: &Args, image: &OpenImage, faults: &mut Faults) -> Result<(), Failure> {
+    let Some(estargz) = image.estargz() else {
+        return Ok(());
+    };
+    let layer = std::fs::File::open(&args.image).map_err(Failure::usage)?;
+    let options = CompareOptions {
+        lenient: args.open.lenient(),
+        ..CompareOptions::default()
+    };
+    let mut found = Vec::new();
+    let compared = compare(&estargz.toc, layer, &options, &mut |disagreement| {
+        found.push(json!({
+            "fault": Fault::Corrupt.to_string(),
+            "path": disagreement.path.to_string(),
+            "what": disagreement.to_string(),
+        }));
+    });
+    faults.list.extend(found);
+    if let Err(error) = compared {
+        faults.add(error.fault(), "/", &error);
+    }
+    Ok(())
+}
+
+/// The file itself, or its TOC, against the digest that its user trusts.
 fn expect(args: &Args, expected: &Digest) -> Result<(), Failure> {
     let mut file = std::fs::File::open(&args.image).map_err(Failure::usage)?;
     let mut hasher = Hasher::new(expected.algorithm())?;
@@ -145,6 +175,11 @@ fn expect(args: &Args, expected: &Digest) -> Result<(), Failure> {
     let found = hasher.finish();
     if found == *expected {
         return Ok(());
+    }
+    let layer = LocalFile::open(&args.image).map_err(Failure::usage)?;
+    if Format::of(&layer)? == Some(Format::Estargz) {
+        let toc = read_toc(&layer, &Limits::default())?;
+        return Ok(toc.check(expected)?);
     }
     Err(Failure::bad(format!(
         "the file has digest {found}, expected {expected}"

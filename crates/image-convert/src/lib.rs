@@ -40,8 +40,8 @@
 //! # Features
 //!
 //! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, are those of the crates that compress and
-//! digest; `libdeflate` makes that library the default for eStargz. Options of any of them can be written without it; conversions then answer with an error
-//! that names what is missing.
+//! digest; `libdeflate` makes that library the default for eStargz. Options of any of them can be
+//! written without it; conversions then answer with an error that names what is missing.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
