@@ -138,7 +138,10 @@ impl NaiveLayer {
 
     fn bind(&mut self) -> Result<(), Refused> {
         let (mut refused, mut bound) = (None, self.paths.clone());
-        for inode in bound.values_mut() {
+        // In order of the entries, as errors are told.
+        let mut inodes: Vec<_> = bound.values_mut().collect();
+        inodes.sort();
+        for inode in inodes {
             let mut steps = 0;
             while let Some(target) = self.targets.get(inode) {
                 let Some(&next) = self.paths.get(target) else {
