@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
+use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, TarOptions};
+use lazyoci::convert::{to_estargz, to_rafs_v6, to_tar};
 use lazyoci::frame_codec::Compression;
 use lazyoci::read::{OpenOptions, open};
 use lazyoci_benches::Shape;
@@ -37,6 +38,25 @@ fn pipeline(criterion: &mut Criterion) {
                 bencher.iter_batched(fresh, convert, BatchSize::PerIteration);
             });
         }
+    }
+    for (compression, threads) in [
+        (Compression::Gzip { level: 6 }, 1),
+        (Compression::Libdeflate { level: 6 }, 1),
+        (Compression::Libdeflate { level: 6 }, 2),
+    ] {
+        let options = EstargzOptions {
+            compression,
+            threads,
+            ..EstargzOptions::default()
+        };
+        let name = format!("tar to estargz, {compression}, {threads} threads");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let source = Streaming::new(&tar[..]);
+                to_estargz(source, &mut std::io::sink(), &options, &mut ())
+                    .expect("the layer can be converted")
+            });
+        });
     }
     group.finish();
 }

@@ -4,21 +4,21 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::model::walk::Walk;
-use lazyoci::model::{FileKind, Image, Ino, Limits};
+use lazyoci::model::{Image as _, Limits};
 use lazyoci::rafs_format::flags::SuperFlags;
 use lazyoci::rafs_format::v6::{Bootstrap, Layout, Options};
-use lazyoci::read::{OpenImage, OpenOptions, open};
+use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify;
 use lazyoci_benches::Shape;
-use lazyoci_benches::lookups::{COUNT, Lookup, RafsV6, SHAPE};
+use lazyoci_benches::lookups::{COUNT, RafsV6, prepare};
+use lazyoci_benches::reading::{count_paths, files, read_all};
 
 fn metadata(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
-    let path = directory.path().join("image");
-    SHAPE.rafs_v6(&path);
-    let image = RafsV6::open(&path);
-    let bytes = image.bootstrap.bytes().clone();
+    prepare(directory.path());
+    let image = RafsV6::open(directory.path());
+    let bootstrap = &image.names.image;
+    let bytes = bootstrap.bytes().clone();
     let limits = Limits::default();
 
     let mut group = criterion.benchmark_group("rafs-v6");
@@ -27,14 +27,22 @@ fn metadata(criterion: &mut Criterion) {
     });
 
     group.throughput(Throughput::Elements(COUNT as u64));
-    for (name, lookup) in Lookup::ALL {
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| image.look_up(black_box(lookup)))
-        });
-    }
-    let (ino, offset) = image.places[0];
+    group.bench_function("path", |bencher| bencher.iter(|| image.names.find_paths()));
+    group.bench_function("missing path", |bencher| {
+        bencher.iter(|| image.names.find_missing());
+    });
+    group.bench_function("offset to frame", |bencher| {
+        bencher.iter(|| image.names.find_frames());
+    });
+    group.bench_function("address to chunk", |bencher| {
+        bencher.iter(|| image.find_addresses());
+    });
+    group.bench_function("digest to chunk", |bencher| {
+        bencher.iter(|| image.find_digests())
+    });
+    let (ino, offset) = image.names.places[0];
     group.throughput(Throughput::Elements(image.chunks.len() as u64));
-    group.bench_function("first offset-to-frame", |bencher| {
+    group.bench_function("first offset to frame", |bencher| {
         let open = || Bootstrap::open(bytes.clone(), &limits).expect("it was written by us");
         let first = |bootstrap: Bootstrap| {
             let mut stop = |_| std::ops::ControlFlow::Break(());
@@ -45,16 +53,14 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter_batched(open, first, BatchSize::LargeInput);
     });
 
-    let copy = image.bootstrap.to_chunked().expect("it was written by us");
+    let copy = bootstrap.to_chunked().expect("it was written by us");
     group.throughput(Throughput::Elements(copy.tree.len() as u64));
-    group.bench_function("walk", |bencher| bencher.iter(|| walk(&image.bootstrap)));
-    group.bench_function("decode", |bencher| {
-        bencher.iter(|| image.bootstrap.to_chunked())
-    });
+    group.bench_function("walk", |bencher| bencher.iter(|| count_paths(bootstrap)));
+    group.bench_function("decode", |bencher| bencher.iter(|| bootstrap.to_chunked()));
     group.bench_function("check", |bencher| {
-        bencher.iter(|| image.bootstrap.check(&mut |finding| panic!("{finding}")));
+        bencher.iter(|| bootstrap.check(&mut |finding| panic!("{finding}")));
     });
-    let flags = image.bootstrap.ext_superblock().flags;
+    let flags = bootstrap.ext_superblock().flags;
     let options = Options {
         compressor: flags.compressor(),
         digester: flags.digester(),
@@ -62,7 +68,7 @@ fn metadata(criterion: &mut Criterion) {
         root_number: 0,
         ..Options::default()
     };
-    let entries = image.bootstrap.blob_entries();
+    let entries = bootstrap.blob_entries();
     group.bench_function("encode", |bencher| {
         bencher.iter(|| {
             let layout = Layout::plan(&copy, entries, &options).expect("all can be carried");
@@ -74,49 +80,18 @@ fn metadata(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn walk(image: &dyn Image) -> usize {
-    let mut walk = Walk::new(image, &Limits::default());
-    let mut count = 0;
-    while let Some(entry) = walk.next_entry() {
-        black_box(entry.expect("the image is sound").ino);
-        count += 1;
-    }
-    count
-}
-
-fn files(image: &OpenImage) -> Vec<Ino> {
-    let mut walk = Walk::new(image.image(), &Limits::default());
-    let mut files = Vec::new();
-    while let Some(entry) = walk.next_entry() {
-        let entry = entry.expect("the image is sound");
-        if entry.attributes.kind == FileKind::File {
-            files.push(entry.ino);
-        }
-    }
-    files
-}
-
 fn content(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("image");
     Shape::CONTENT.rafs_v6(&path);
     let image =
         open(&path.join("image.boot"), &OpenOptions::default()).expect("it was written by us");
-    let files = files(&image);
-    let read_all = || {
-        let mut frames = image.frames();
-        let mut sink = std::io::sink();
-        let lens = files.iter().map(|&ino| {
-            let read = frames.read_range(ino, 0..u64::MAX, &mut sink);
-            read.expect("the blob is sound")
-        });
-        lens.sum::<u64>()
-    };
+    let files = files(image.image());
     let mut group = criterion.benchmark_group("rafs-v6 content");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes(read_all()));
+    group.throughput(Throughput::Bytes(read_all(&image, &files)));
     group.bench_function("read all files, lz4, blake3", |bencher| {
-        bencher.iter(read_all)
+        bencher.iter(|| read_all(&image, &files))
     });
     group.bench_function("tree digest", |bencher| {
         bencher.iter(|| {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
+use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs_v6};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{ImagePath, Metadata, Node, Timestamp};
 use lazyoci::tar_stream::TarWriter;
@@ -117,6 +117,20 @@ impl Shape {
         let tar = self.tar();
         to_rafs_v6(Streaming::new(&tar[..]), output, &options, &mut ())
             .expect("the layer can be converted");
+    }
+
+    /// The eStargz layer.
+    ///
+    /// # Panics
+    /// Never: a TOC can carry the layer.
+    #[must_use]
+    pub fn estargz(self) -> Vec<u8> {
+        let tar = self.tar();
+        let mut layer = Vec::new();
+        let source = Streaming::new(&tar[..]);
+        to_estargz(source, &mut layer, &EstargzOptions::default(), &mut ())
+            .expect("the layer can be converted");
+        layer
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod content;
 pub mod layer;
 pub mod lookups;
+pub mod reading;
 
 pub use layer::Shape;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lookups             prints the instructions of each lookup, as Markdown
-//! lookups NAME DIR    does the lookups called NAME in the image in DIR: what is counted
+//! lookups NAME DIR    does the lookups called NAME in the images in DIR: what is counted
 //! ```
 
 use std::error::Error;
@@ -11,7 +11,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-use lazyoci_benches::lookups::{COUNT, Lookup, RafsV6, SHAPE};
+use lazyoci::model::ChunkedImage;
+use lazyoci_benches::lookups::{COUNT, Names, RafsV6, SHAPE, estargz_image, estargz_toc, prepare};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -24,41 +25,77 @@ fn main() -> Result<()> {
     }
 }
 
-fn look_up(name: &OsStr, directory: &Path) -> Result<()> {
-    let known = |(known, _): &&(&str, Lookup)| *known == name;
-    let (_, lookup) = Lookup::ALL
+/// A name, and what is to be done in the directory with the images.
+type NamedLookup = (&'static str, fn(&Path));
+
+const LOOKUPS: [NamedLookup; 8] = [
+    ("rafs-v6, path", |images| {
+        count_in(&RafsV6::open(images).names, Names::find_paths)
+    }),
+    ("rafs-v6, missing path", |images| {
+        count_in(&RafsV6::open(images).names, Names::find_missing)
+    }),
+    ("rafs-v6, offset to frame", |images| {
+        count_in(&RafsV6::open(images).names, Names::find_frames)
+    }),
+    ("rafs-v6, address to chunk", |images| {
+        count_in(&RafsV6::open(images), RafsV6::find_addresses)
+    }),
+    ("digest to chunk", |images| {
+        count_in(&RafsV6::open(images), RafsV6::find_digests)
+    }),
+    ("estargz, path", |images| {
+        count_in(&estargz(images), Names::find_paths)
+    }),
+    ("estargz, missing path", |images| {
+        count_in(&estargz(images), Names::find_missing)
+    }),
+    ("estargz, offset to frame", |images| {
+        count_in(&estargz(images), Names::find_frames)
+    }),
+];
+
+fn estargz(images: &Path) -> Names<ChunkedImage> {
+    Names::new(estargz_image(&estargz_toc(images)))
+}
+
+fn look_up(name: &OsStr, images: &Path) -> Result<()> {
+    let known = |(known, _): &&NamedLookup| *known == name;
+    let (_, look_up) = LOOKUPS
         .iter()
         .find(known)
         .ok_or("there is no such lookup")?;
-    let image = RafsV6::open(directory);
-    // The first lookup of a frame sorts an index.
-    let _ = black_box(image.look_up(*lookup));
-    counted_by_callgrind(&image, *lookup);
+    look_up(images);
     Ok(())
+}
+
+fn count_in<T>(image: &T, look_up: fn(&T) -> usize) {
+    // The first lookup of a frame sorts an index.
+    black_box(look_up(image));
+    counted_by_callgrind(image, look_up);
 }
 
 /// The only function whose instructions are counted, those of its callees included.
 #[inline(never)]
-fn counted_by_callgrind(image: &RafsV6, lookup: Lookup) {
-    black_box(black_box(image).look_up(lookup));
+fn counted_by_callgrind<T>(image: &T, look_up: fn(&T) -> usize) {
+    black_box(look_up(black_box(image)));
 }
 
 fn count_all() -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let image = directory.path().join("image");
-    SHAPE.rafs_v6(&image);
+    let images = tempfile::tempdir()?;
+    prepare(images.path());
     println!(
         "| lookup in {} entries | instructions |\n|---|---|",
         SHAPE.files
     );
-    for (name, _) in Lookup::ALL {
-        let count = count(name, &image)?;
+    for (name, _) in LOOKUPS {
+        let count = count(name, images.path())?;
         println!("| {name} | {:.0} |", count as f64 / COUNT as f64);
     }
     Ok(())
 }
 
-fn count(name: &str, image: &Path) -> Result<u64> {
+fn count(name: &str, images: &Path) -> Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .args([
@@ -67,7 +104,7 @@ fn count(name: &str, image: &Path) -> Result<u64> {
         ])
         .arg(std::env::current_exe()?)
         .arg(name)
-        .arg(image)
+        .arg(images)
         .output()
         .map_err(|error| format!("cannot run valgrind: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);

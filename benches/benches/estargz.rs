@@ -1,0 +1,89 @@
+//! eStargz: opening, looking up, decoding, encoding, reading.
+
+use std::fs;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lazyoci::estargz_toc::image::ImageOptions;
+use lazyoci::estargz_toc::order::walk;
+use lazyoci::estargz_toc::write::Listing;
+use lazyoci::model::BlobId;
+use lazyoci::read::{OpenOptions, open};
+use lazyoci::verify;
+use lazyoci_benches::Shape;
+use lazyoci_benches::lookups::{COUNT, Names, estargz_image, estargz_toc, prepare};
+use lazyoci_benches::reading::{count_paths, files, read_all};
+
+fn metadata(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("there is room");
+    prepare(directory.path());
+    let toc = estargz_toc(directory.path());
+    let names = Names::new(estargz_image(&toc));
+
+    let mut group = criterion.benchmark_group("estargz");
+    group.throughput(Throughput::Elements(COUNT as u64));
+    group.bench_function("path", |bencher| bencher.iter(|| names.find_paths()));
+    group.bench_function("missing path", |bencher| {
+        bencher.iter(|| names.find_missing())
+    });
+    group.bench_function("offset to frame", |bencher| {
+        bencher.iter(|| names.find_frames())
+    });
+
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(count_paths(&names.image)));
+    group.bench_function("walk", |bencher| bencher.iter(|| count_paths(&names.image)));
+    group.bench_function("open: TOC out of the layer", |bencher| {
+        bencher.iter(|| estargz_toc(black_box(directory.path())));
+    });
+    group.bench_function("decode", |bencher| bencher.iter(|| estargz_image(&toc)));
+    let id = BlobId::new(b"layer").expect("it is a name");
+    let decoded = toc
+        .image(id, &ImageOptions::default())
+        .expect("it was written by us");
+    let order = walk(&decoded.image.tree);
+    let listing = Listing {
+        image: &decoded.image,
+        names: &order,
+        landmark: None,
+        chunk_size: NonZeroU32::new(4 << 20).expect("it is not 0"),
+        file_digests: &decoded.file_digests,
+    };
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| listing.to_json().expect("a TOC can carry all"));
+    });
+    group.finish();
+}
+
+fn content(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = directory.path().join("layer");
+    fs::write(&path, Shape::CONTENT.estargz()).expect("there is room");
+    let image = open(&path, &OpenOptions::default()).expect("it was written by us");
+    let files = files(image.image());
+    let mut group = criterion.benchmark_group("estargz content");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(read_all(&image, &files)));
+    group.bench_function("read all files", |bencher| {
+        bencher.iter(|| read_all(&image, &files))
+    });
+    group.bench_function("tree digest", |bencher| {
+        bencher.iter(|| {
+            let profile = verify::Profile::Default;
+            verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = metadata, content
+}
+criterion_main!(benches);
