@@ -4,7 +4,7 @@
   against_nydus.py [--runs N] [--corpus NAME] [--record FILE]
 
 Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and
-`cargo build --release --examples`. Every run writes to a fresh directory; inputs are read once
+`cargo build --release --examples` (LAZYOCI_EXAMPLES names another directory with them). Every run writes to a fresh directory; inputs are read once
 before (warm). The two tools alternate, so that a machine that slows down slows both; medians and
 the median of the pairwise ratios are printed as Markdown, and written to FILE.
 """
@@ -24,7 +24,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("LAZYOCI_CACHE", "/var/cache/lazyoci"))
 NYDUS_IMAGE = CACHE / "nydus/bin/nydus-image"
-CONVERT = ROOT / "target/release/examples/convert"
+CONVERT = pathlib.Path(os.environ.get("LAZYOCI_EXAMPLES", ROOT / "target/release/examples")) / "convert"
 
 
 class Run:
