@@ -26,7 +26,7 @@ impl Mount {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.expect("a clock after 1970").as_secs().to_string();
         let options = ["--inode-bits", "56", "--epoch-since", &now];
-        Self::mount("nydusd", &[bootstrap, blobs], at, &options)
+        Self::by("nydusd", &[bootstrap, blobs], at, &options)
     }
 
     /// By the kernel's EROFS, with loop devices (`true`) or plain files.
@@ -42,10 +42,10 @@ impl Mount {
         };
         let mut images = vec![bootstrap];
         images.extend(devices.iter().map(PathBuf::as_path));
-        Self::mount(how, &images, at, &[])
+        Self::by(how, &images, at, &[])
     }
 
-    fn mount(how: &str, images: &[&Path], at: &Path, walker_options: &[&str]) -> Self {
+    fn by(how: &str, images: &[&Path], at: &Path, walker_options: &[&str]) -> Self {
         let mut mount = script("mount/mount.sh");
         mount.arg(how).args(images).arg(at);
         // nydusd outlives the script and keeps the pipes: its own output goes to files.
