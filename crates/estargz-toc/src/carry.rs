@@ -6,8 +6,11 @@
 
 use std::collections::HashSet;
 
+use image_model::layer::{WHITEOUT_PREFIX, Whiteout};
 use image_model::metadata::Xattr;
-use image_model::{Blame, Fault, ImagePath, InodeId, Metadata, Node, Tree, Xattrs};
+use image_model::{
+    Blame, Fault, FileKind, ImagePath, InodeId, Metadata, NameRef, Node, Tree, Xattrs,
+};
 
 use crate::landmark::Landmark;
 use crate::toc::{TOC_NAME, time};
@@ -38,6 +41,10 @@ pub enum Uncarried {
     /// A name that eStargz keeps for itself: a landmark's or the TOC's. The name is lost.
     #[error("a name that eStargz keeps for itself")]
     ReservedName,
+    /// A directory with the name of a whiteout, which layers cannot have, or `.wh.` alone, a whiteout
+    /// of nothing: the name is lost; for a directory, with all below.
+    #[error("a name that layers keep for whiteouts")]
+    Whiteout,
     /// A symbolic link with a target that is empty, holds NUL or is not UTF-8: the link is lost.
     #[error("a symbolic link to \"{}\", which is empty, holds NUL or is not UTF-8", target.escape_ascii())]
     SymlinkTarget {
@@ -61,11 +68,19 @@ pub enum Uncarried {
     },
 }
 
-/// What a TOC cannot carry of the name `path`; `None` if it can.
+/// What a TOC cannot carry of the name `path` of a file of some kind; `None` if it can.
 #[must_use]
-pub fn check_name(path: &ImagePath) -> Option<Uncarried> {
+pub fn check_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     if str::from_utf8(path.as_bytes()).is_err() {
         return Some(Uncarried::Name);
+    }
+    let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
+    let hides = matches!(
+        Whiteout::of(name),
+        Some(Whiteout::Name(_) | Whiteout::Opaque)
+    );
+    if name == WHITEOUT_PREFIX || hides && kind == FileKind::Directory {
+        return Some(Uncarried::Whiteout);
     }
     let reserved = path.as_bytes() == TOC_NAME.as_bytes() || Landmark::of(path).is_some();
     reserved.then_some(Uncarried::ReservedName)
@@ -124,7 +139,8 @@ pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
         let entries: Vec<_> = entries.map(|(name, &id)| (name.clone(), id)).collect();
         for (name, inode) in entries {
             let path = path.join(name.as_ref());
-            let impossible = check_name(&path).or_else(|| check_kind(&tree.inode(inode).node));
+            let node = &tree.inode(inode).node;
+            let impossible = check_name(&path, node.kind()).or_else(|| check_kind(node));
             if let Some(what) = impossible {
                 lost.list.push(CannotCarry { path, what });
                 tree.unlink(directory, name.as_ref())

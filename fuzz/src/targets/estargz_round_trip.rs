@@ -4,8 +4,7 @@ use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::compare::{CompareOptions, compare};
 use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
 use lazyoci::estargz_toc::open::{OpenedToc, Opener, Step};
-use lazyoci::model::layer::{WHITEOUT_PREFIX, Whiteout};
-use lazyoci::model::{BlobId, InodeId, Limits, Name, Tree};
+use lazyoci::model::{BlobId, Limits};
 use lazyoci::read::{BlobStore, Frames, ReadOptions};
 use lazyoci::verify;
 
@@ -13,7 +12,7 @@ use super::input::Input;
 use super::memory::Memory;
 use super::same::see;
 use super::stargz::{Choices, Stored, store};
-use super::tree::{Pattern, take_tree};
+use super::tree::take_tree;
 
 /// Stores what a TOC can carry of an arbitrary tree as eStargz: it comes back, but for fractions of
 /// seconds, TOC and tar agree, and all chunks verify.
@@ -22,7 +21,6 @@ pub fn estargz_round_trip(data: &[u8]) {
     let choices = Choices::take(input);
     let mut tree = take_tree(input);
     reduce(&mut tree);
-    without_odd_whiteouts(&mut tree);
     tree.drop_unreachable();
     assert!(reduce(&mut tree).is_empty(), "reduced twice");
     let limits = Limits {
@@ -65,26 +63,6 @@ pub fn estargz_round_trip(data: &[u8]) {
     let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
     let summary = verify::audit(image, &mut frames, &limits, &mut tell).expect("nobody cancels");
     assert_eq!(summary.unverifiable_chunks, 0);
-}
-
-/// Layers have no directories called like whiteouts, and nothing called like an empty one.
-fn without_odd_whiteouts(tree: &mut Tree<Pattern>) {
-    for index in 0..tree.len() as u32 {
-        let id = InodeId::new(index);
-        let odd = |(name, child): &(&Name, &InodeId)| {
-            let name = name.as_bytes();
-            let hides = matches!(
-                Whiteout::of(name),
-                Some(Whiteout::Name(_) | Whiteout::Opaque)
-            );
-            name == WHITEOUT_PREFIX || hides && tree.directory(**child).is_some()
-        };
-        let odd = tree.directory(id).into_iter().flatten().filter(odd);
-        let odd: Vec<Name> = odd.map(|(name, _)| name.clone()).collect();
-        for name in odd {
-            tree.unlink(id, name.as_ref()).expect("it is a directory");
-        }
-    }
 }
 
 fn open(stored: &Stored, limits: &Limits) -> OpenedToc {

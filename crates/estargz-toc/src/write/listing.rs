@@ -240,12 +240,12 @@ impl<'a> Entries<'a> {
         let position = self.next;
         self.next += 1;
         let Named { path, inode: id } = named;
-        if let Some(what) = check_name(path) {
+        let image = self.listing.image;
+        let inode = image.tree.inode(*id);
+        if let Some(what) = check_name(path, inode.node.kind()) {
             let path = path.clone();
             return Err(CannotCarry { path, what }.into());
         }
-        let image = self.listing.image;
-        let inode = image.tree.inode(*id);
         let several = image.links[id.index()] > 1 && image.tree.directory(*id).is_none();
         if several {
             let first = *self.first_names.entry(*id).or_insert(position);

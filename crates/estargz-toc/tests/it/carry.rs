@@ -96,6 +96,28 @@ fn what_cannot_be_carried_is_told_and_taken_out() {
     assert!(tree.resolve(path("linked-too").as_bytes()).is_some());
 }
 
+/// Found by fuzzing: such a directory was written, and refused when it was read.
+#[test]
+fn directories_with_names_of_whiteouts_cannot_be_carried() {
+    let mut maker = TreeMaker::new();
+    for directory in [".wh.d", ".wh..wh..opq", ".wh..wh.plnk", ".wh.", "d"] {
+        maker.directory(directory, 0o755, 0);
+    }
+    maker.file(".wh.d/inside", b"");
+    maker.file("d/.wh.", b"");
+    maker.file("d/.wh.file", b"");
+    maker.file("d/.wh..wh..opq", b"");
+    let expected = [".wh.", ".wh..wh..opq", ".wh.d", "d/.wh."];
+    let expected = expected.map(|at| lost(at.as_bytes(), Uncarried::Whiteout));
+    assert_eq!(reduce(&mut maker.0), expected);
+
+    let written = maker.write(&Options::default());
+    let tree = decode(&written.blob).image.tree;
+    for kept in [".wh..wh.plnk", "d/.wh.file", "d/.wh..wh..opq"] {
+        assert!(tree.resolve(kept.as_bytes()).is_some(), "{kept}");
+    }
+}
+
 #[test]
 fn the_root_is_repaired_too() {
     let mut maker = TreeMaker::new();
