@@ -72,11 +72,11 @@ impl EstargzReport {
 
 /// Writes `source` as an eStargz layer to `out`.
 ///
-/// The layer is a gzip-compressed tar with its table of contents at the end. The members of a tar
-/// that is the source keep their order, as far as every directory comes before what lies in it; all
-/// else is written in the order of a walk. The first name of an inode has its content, further ones
-/// are hard links to it; holes are written as zeros. Whiteouts are kept as the files that they are. A
-/// root without anything of its own gets no entry.
+/// The layer is a gzip-compressed tar with its table of contents at the end. Every directory is
+/// followed by all that lies in it (but for prefetched files); siblings are in the order that they
+/// have in the tar that is the source, or else in that of their names. The first name of an inode has
+/// its content, further ones are hard links to it; holes are written as zeros. Whiteouts are kept as
+/// the files that they are. A root without anything of its own gets no entry.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before.

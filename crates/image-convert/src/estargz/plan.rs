@@ -31,12 +31,12 @@ impl<C> Plan<C> {
             let (path, what) = (lost.path, lost.what.into());
             report.lose(Loss { path, what }, options.lossy, "eStargz")?;
         }
-        let mut names = walk(&tree);
+        let mut names = match order {
+            DataOrder::Directories => walk(&tree),
+            DataOrder::InodeTable => walk_by_table(&tree),
+        };
         if tree.inode(InodeId::ROOT).metadata == Metadata::implied_directory() {
             names.remove(0);
-        }
-        if order == DataOrder::InodeTable {
-            names = by_table(names);
         }
         let wanted = &options.prefetch;
         if wanted.is_empty() {
@@ -75,31 +75,29 @@ impl<C> Plan<C> {
     }
 }
 
-/// The order of the inode table, where a layer's members are in the order of the tar, but every
-/// directory before what lies in it. `names` are in the order of a walk.
-fn by_table(names: Vec<Named>) -> Vec<Named> {
-    // The greatest inodes on the way to a name: a directory's come before those below it, or are
-    // the same; then the sort keeps the order of the walk.
-    let mut above: Vec<(ImagePath, InodeId)> = Vec::new();
-    let mut keyed = Vec::with_capacity(names.len());
-    for name in names {
-        while above
-            .pop_if(|(path, _)| !is_below(&name.path, path))
-            .is_some()
-        {}
-        let key = above.last().map_or(name.inode, |top| top.1.max(name.inode));
-        above.push((name.path.clone(), key));
-        keyed.push((key, name));
+/// All names of `tree`, siblings in the order of the inode table, where a layer's members are in the
+/// order of the tar.
+///
+/// What lies in a directory follows it without a break, as in a walk: GNU tar restores the time of a
+/// directory once it meets something outside.
+fn walk_by_table<C>(tree: &Tree<C>) -> Vec<Named> {
+    let mut names = Vec::new();
+    let mut pending = vec![Named {
+        path: ImagePath::root(),
+        inode: InodeId::ROOT,
+    }];
+    while let Some(named) = pending.pop() {
+        let entries = tree.directory(named.inode).into_iter().flatten();
+        let first = pending.len();
+        pending.extend(entries.map(|(name, &inode)| Named {
+            path: named.path.join(name.as_ref()),
+            inode,
+        }));
+        pending[first..].sort_by_key(|entry| entry.inode);
+        pending[first..].reverse();
+        names.push(named);
     }
-    keyed.sort_by_key(|(key, _)| *key);
-    keyed.into_iter().map(|(_, name)| name).collect()
-}
-
-fn is_below(path: &ImagePath, directory: &ImagePath) -> bool {
-    directory.is_root()
-        || (path.as_bytes())
-            .strip_prefix(directory.as_bytes())
-            .is_some_and(|rest| rest.first() == Some(&b'/'))
+    names
 }
 
 #[cfg(test)]
@@ -109,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_come_before_what_a_tar_had_before_them() {
+    fn siblings_keep_the_order_of_the_table() {
         let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
         let mut add = |parent, name: &str, node| {
             let id = tree.add(Metadata::default(), node);
@@ -120,11 +118,11 @@ mod tests {
         let z = add(InodeId::ROOT, "z", Node::Fifo);
         let a = add(InodeId::ROOT, "a", Node::empty_directory());
         add(InodeId::ROOT, "a.b", Node::Fifo);
+        add(a, "d", Node::Fifo);
         add(a, "c", Node::Fifo);
-        // A link in a directory that comes later.
-        tree.link(a, Name::new(*b"b").unwrap(), z).unwrap();
-        let order = by_table(walk(&tree));
+        tree.link(a, Name::new(*b"y").unwrap(), z).unwrap();
+        let order = walk_by_table(&tree);
         let order: Vec<_> = order.iter().map(|n| n.path.to_string()).collect();
-        assert_eq!(order, ["/", "/z", "/a", "/a/b", "/a.b", "/a/c"]);
+        assert_eq!(order, ["/", "/z", "/a", "/a/y", "/a/d", "/a/c", "/a.b"]);
     }
 }
