@@ -59,7 +59,8 @@ def make(out, layers):
     for path in layers:
         blob = pathlib.Path(path).read_bytes()
         compressed = blob[:2] == b"\x1f\x8b"
-        tar = gzip.decompress(blob) if compressed else blob
+        # Not gzip.decompress, which copies what is left for each of thousands of members.
+        tar = gzip.open(io.BytesIO(blob)).read() if compressed else blob
         diff_ids.append(digest(tar))
         media_type = OCI + "layer.v1.tar" + ("+gzip" if compressed else "")
         descriptors.append(add(media_type, blob, estargz_annotations(blob, tar) if compressed else None))
