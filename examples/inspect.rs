@@ -152,12 +152,12 @@ fn describe_rafs(bootstrap: &Bootstrap) -> Value {
 fn describe_estargz(estargz: &Estargz) -> Value {
     let mut annotations = Annotations::default();
     let layer = EstargzLayer {
-        toc_digest: estargz.toc_digest,
+        toc_digest: estargz.toc.digest,
         uncompressed_size: None,
     };
     layer.write(&mut annotations);
     json!({
-        "toc_digest": estargz.toc_digest.to_string(),
+        "toc_digest": estargz.toc.digest.to_string(),
         "toc_offset": estargz.toc_offset,
         "toc_bytes": estargz.toc_len,
         "prefetch_bytes": match estargz.toc.prefetch {

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use blob_io::{DigestWriter, Written};
-use image_model::DigestAlgorithm;
 
 /// Takes at most three bytes at once, and ten in all.
 #[derive(Default)]
@@ -23,7 +22,7 @@ impl Write for Narrow {
 
 fn written(bytes: &[u8]) -> Written {
     Written {
-        digest: verify::digest(DigestAlgorithm::Sha256, bytes).expect("SHA-256 is always there"),
+        digest: verify::sha256(bytes),
         len: bytes.len() as u64,
     }
 }

@@ -189,11 +189,9 @@ impl Opener {
         }
         if let Some(toc_offset) = self.toc_offset {
             let json = toc_of(bytes, toc_offset, &self.limits)?;
-            let mut hasher = verify::Hasher::sha256();
-            hasher.update(&json);
             return Ok(Step::Done(OpenedToc {
+                digest: verify::sha256(&json),
                 json,
-                digest: hasher.finish(),
                 toc_offset,
                 blob_len: self.blob_len,
             }));
@@ -221,7 +219,7 @@ fn check_len(len: u64, limits: &Limits) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The document in a TOC member, or in the blob of an external TOC.
+/// The document in a TOC member.
 fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, OpenError> {
     let tar_error = |source| OpenError::Tar { toc_offset, source };
     let limits = Limits {

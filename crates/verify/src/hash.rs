@@ -91,6 +91,19 @@ impl fmt::Debug for Hasher {
     }
 }
 
+/// SHA-256 of `bytes`.
+///
+/// ```
+/// let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// assert_eq!(verify::sha256(b"").to_string(), nothing);
+/// ```
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::sha256();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
 /// The digest of `bytes`.
 ///
 /// # Errors

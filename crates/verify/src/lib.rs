@@ -30,7 +30,9 @@ pub use content::{
     ContentError, ExtentBytes, ExtentError, FrameSource, StoredAt, read_extent,
     read_extent_unverified,
 };
-pub use hash::{CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest};
+pub use hash::{
+    CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest, sha256,
+};
 pub use tree_digest::{
     ParseProfileError, ParseTreeDigestError, Profile, TreeDigest, TreeDigestError,
     TreeDigestOptions, tree_digest,

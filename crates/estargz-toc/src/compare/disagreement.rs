@@ -68,6 +68,8 @@ pub enum Readings {
     Links(Both<Option<ImagePath>>),
     /// What the layer says about fetching ahead of time.
     Landmark(Both<Option<Landmark>>),
+    /// The tar goes on behind its end, where some readers look for members and others do not.
+    BehindEnd,
 }
 
 impl fmt::Display for Disagreement {
@@ -127,6 +129,7 @@ impl fmt::Display for Readings {
                 let Both { toc, tar } = landmarks.map(|l| or_none(l.map(Landmark::name).as_ref()));
                 both("landmark", &toc, &tar)
             }
+            Self::BehindEnd => f.write_str("the tar goes on behind its end"),
         }
     }
 }

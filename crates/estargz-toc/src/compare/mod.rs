@@ -4,6 +4,7 @@
 //! two alike but the good will of whoever made the blob. This finds where they are not.
 
 mod disagreement;
+mod end;
 mod error;
 mod tar;
 
@@ -33,8 +34,12 @@ pub struct CompareOptions {
 ///
 /// Names, kinds, attributes and landmarks are compared, and content by its digests: those of the
 /// whole files and those of their chunks. That the bytes in the blob have the chunks' digests is
-/// for an audit of the image to find. Times agree if the TOC has the tar's in whole seconds, floored or rounded
-/// (which the reference implementation does).
+/// for an audit of the image to find. Times agree if the TOC has the tar's in whole seconds, floored
+/// or rounded (which the reference implementation does); modes of symbolic links mean nothing.
+///
+/// A member with the name of a landmark that is not exactly one is a file that only the tar has, and
+/// so is one with the name of the TOC that is not the last member and the TOC itself. Nothing but
+/// zeros may follow the end of the archive, or the TOC if it is not inside.
 ///
 /// Memory: the tree of the tar.
 ///
@@ -69,6 +74,9 @@ pub fn compare(
     };
     if landmarks.toc != landmarks.tar {
         report(&ImagePath::root(), Readings::Landmark(landmarks));
+    }
+    if tar.goes_on {
+        report(&ImagePath::root(), Readings::BehindEnd);
     }
     // Differences do not count the time of the root.
     let roots = Both {

@@ -5,10 +5,11 @@ use std::io::Read;
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
-use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
+use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
 use tar_stream::{LayerStream, Member, Options, TarReader};
 use verify::Hasher;
 
+use super::end::{BehindEnd, behind_end};
 use super::{CompareError, CompareOptions};
 use crate::image::EstargzImage;
 use crate::landmark::Landmark;
@@ -19,7 +20,17 @@ pub(super) struct TarInside {
     /// Tree and attributes; where content is does not matter here, so it is all zeros.
     pub(super) image: ChunkedImage,
     pub(super) landmark: Option<Landmark>,
+    /// Whether something follows the end of the archive that has no business there.
+    pub(super) goes_on: bool,
     contents: Vec<Option<TarContent>>,
+}
+
+/// Members with the name of the TOC.
+#[derive(Debug, Default)]
+struct TocMembers {
+    count: u64,
+    /// Whether the one that came last is the last member, and holds the TOC.
+    last: bool,
 }
 
 /// A file's content.
@@ -43,8 +54,20 @@ impl TarContent {
         }
         match self.pieces {
             Some((compared, same)) if compared == inode => same,
-            _ => whole.is_some(),
+            // Nobody compared the chunks of a file whose content the tar has at another path, and
+            // the digest of the whole is but a claim of the TOC.
+            _ => whole.is_some() && !has_several_chunks(toc, inode),
         }
+    }
+}
+
+fn has_several_chunks(toc: &EstargzImage, inode: InodeId) -> bool {
+    match &toc.image.tree.inode(inode).node {
+        Node::File { content, .. } => {
+            let extents = toc.image.file_extents(*content);
+            extents.is_some_and(|extents| extents.len() > 1)
+        }
+        _ => false,
     }
 }
 
@@ -68,9 +91,13 @@ impl TarInside {
             limits: limits.clone(),
         });
         let mut piece = vec![0; 1 << 16];
+        let toc_path = toc_path();
+        let mut toc_members = TocMembers::default();
         while let Some(entry) = tar.next_entry()? {
             let sparse = entry.size != entry.payload_len;
-            match entry.into_member(limits)? {
+            let member = entry.into_member(limits)?;
+            toc_members.last = false;
+            match member {
                 Member::HardLink { path, target } => builder.link(&path, &target)?,
                 Member::Node {
                     path,
@@ -82,6 +109,10 @@ impl TarInside {
                     } else {
                         content(toc, &path, &mut tar, &mut piece)?
                     };
+                    if path == toc_path {
+                        toc_members.count += 1;
+                        toc_members.last = content.digest == Some(toc.digest);
+                    }
                     let node = match node {
                         Node::File { size, .. } => Node::File { size, content },
                         Node::Directory(_) => Node::empty_directory(),
@@ -95,12 +126,18 @@ impl TarInside {
                 }
             }
         }
-        // The checksums of all members are looked at.
-        tar.finish()?;
-        Ok(Self::of(builder.finish()?.into_tree()?))
+        // So the checksums of all members are looked at, too.
+        let goes_on = match behind_end(&mut tar, &toc.digest)? {
+            BehindEnd::Nothing => false,
+            BehindEnd::Toc => toc_members.count > 0,
+            BehindEnd::Something => true,
+        };
+        let mut inside = Self::of(builder.finish()?.into_tree()?, &toc_members);
+        inside.goes_on = goes_on;
+        Ok(inside)
     }
 
-    fn of(tree: Tree<TarContent>) -> Self {
+    fn of(tree: Tree<TarContent>, toc_members: &TocMembers) -> Self {
         let mut extents = Vec::new();
         let mut contents = vec![None; tree.len()];
         let zeros = |inode: InodeId, size, content| {
@@ -115,24 +152,34 @@ impl TarInside {
             Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
         };
         let mut tree = tree.try_map(zeros).unwrap_or_else(|never| match never {});
-        let mut found = |path: ImagePath| {
+        let links = tree.link_counts();
+        let mut take = |path: ImagePath, is_it: &dyn Fn(&Metadata, Option<Digest>) -> bool| {
             let name = path.last().expect("it is not the root");
             let inode = tree.lookup(InodeId::ROOT, name)?;
-            (tree.inode(inode).node.kind() == FileKind::File).then(|| {
+            let digest = contents[inode.index()]?.digest;
+            let alone = links[inode.index()] == 1;
+            (alone && is_it(&tree.inode(inode).metadata, digest)).then(|| {
                 tree.unlink(InodeId::ROOT, name)
                     .expect("the root is a directory")
             })
         };
-        found(ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name"));
+        // Only what is a TOC or a landmark in every respect is none of the files.
+        if toc_members.count == 1 && toc_members.last {
+            take(toc_path(), &|_, _| true);
+        }
+        let byte = verify::sha256(&[Landmark::BYTE]);
+        let is_landmark =
+            |metadata: &Metadata, digest| *metadata == Metadata::default() && digest == Some(byte);
         let landmark = [Landmark::Prefetch, Landmark::NoPrefetch]
             .into_iter()
-            .filter(|landmark| found(landmark.path()).is_some())
+            .filter(|landmark| take(landmark.path(), &is_landmark).is_some())
             .last();
         let image = ChunkedImage::new(tree, extents, Vec::new(), Vec::new(), Vec::new())
             .expect("every file is one run of zeros");
         Self {
             image,
             landmark,
+            goes_on: false,
             contents,
         }
     }
@@ -141,6 +188,10 @@ impl TarInside {
     pub(super) fn content(&self, inode: InodeId) -> Option<TarContent> {
         self.contents[inode.index()]
     }
+}
+
+fn toc_path() -> ImagePath {
+    ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name")
 }
 
 /// Reads the payload of the current member of `tar`, at `path`.

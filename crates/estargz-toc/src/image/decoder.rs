@@ -225,6 +225,7 @@ impl<'o> Decoder<'o> {
         let image = ChunkedImage::new(tree, self.extents, chunks, frames, vec![blob])
             .expect("every part was checked when it was added");
         Ok(EstargzImage {
+            digest: verify::sha256(json),
             image,
             prefetch: self.prefetch,
             file_digests,

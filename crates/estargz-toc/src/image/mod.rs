@@ -40,12 +40,15 @@ pub struct TocBlob {
 /// What a TOC describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EstargzImage {
+    /// SHA-256 of the TOC.
+    pub digest: Digest,
     /// The image: a frame for each gzip member that holds content, chunks in the order of the blob,
-    /// all with digests. A landmark is not in the tree, but its byte is among the chunks.
+    /// all with digests but for [`without_digests`](ImageOptions::without_digests). A landmark is not in the tree, but its byte is among the chunks.
     pub image: ChunkedImage,
     /// What to fetch ahead of time; `None` if the TOC does not say.
     pub prefetch: Option<Prefetch>,
-    /// SHA-256 of the files with several chunks; those with one have that chunk's.
+    /// SHA-256 of the files with several chunks, as the TOC claims it: a read checks the digests of
+    /// chunks alone. Those with one chunk have that chunk's.
     pub file_digests: BTreeMap<InodeId, Digest>,
 }
 

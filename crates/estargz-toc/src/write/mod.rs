@@ -17,7 +17,7 @@
 //! use estargz_toc::{Landmark, footer};
 //! # use frame_codec::{Compression, Encoder};
 //! use image_model::image::{ChunkExtent, ChunkRange};
-//! use image_model::{Blob, BlobId, ChunkedImage, DigestAlgorithm, Limits, Metadata, Name, Node, Tree};
+//! use image_model::{Blob, BlobId, ChunkedImage, Limits, Metadata, Name, Node, Tree};
 //!
 //! let mut tree = Tree::new(Metadata::implied_directory());
 //! let content = ChunkRange { start: 0, end: 1 };
@@ -49,7 +49,7 @@
 //! while let Some(member) = members.take() {
 //!     let mut stored = Vec::new();
 //!     encoder.encode_frame(&member.plain, &mut stored)?;
-//!     let digest = verify::digest(DigestAlgorithm::Sha256, member.content())?;
+//!     let digest = verify::sha256(member.content());
 //!     let chunk = (member.content_len > 0).then_some((member.content_len, digest));
 //!     chunks_of_files.extend(placements.push(stored.len() as u64, chunk)?);
 //!     blob.extend(stored);

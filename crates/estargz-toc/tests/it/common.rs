@@ -12,20 +12,14 @@ use estargz_toc::{Landmark, footer};
 use frame_codec::{Compression, Decoder, Encoder};
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{
-    Blob, BlobId, ChunkId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Metadata, Name, Node,
+    Blob, BlobId, ChunkId, ChunkedImage, ImagePath, InodeId, Limits, Metadata, Name, Node,
     Timestamp, Tree,
 };
-use verify::Hasher;
+use verify::sha256;
 
 pub(crate) fn golden(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
     std::fs::read(path.join(name)).unwrap()
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::sha256();
-    hasher.update(bytes);
-    hasher.finish()
 }
 
 pub(crate) fn path(text: &str) -> ImagePath {

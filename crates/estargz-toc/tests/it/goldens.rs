@@ -6,7 +6,8 @@ use estargz_toc::image::{EstargzImage, Prefetch};
 use estargz_toc::toc::Toc;
 use image_model::{Device, InodeId, Limits, Node, Timestamp};
 
-use crate::common::{chunk, content, content_at, decode, golden, members_of, open, sha256};
+use crate::common::{chunk, content, content_at, decode, golden, members_of, open};
+use verify::sha256;
 
 const ALL: [&str; 8] = [
     "vector1",

@@ -8,7 +8,8 @@ use image_model::{Blame, Fault, ImagePath, Limits, Metadata, Node};
 use std::io::Write as _;
 use tar_stream::{TarError, TarWriter};
 
-use crate::common::{golden, open, open_with, path, sha256};
+use crate::common::{golden, open, open_with, path};
+use verify::sha256;
 
 const JSON: &[u8] = br#"{"version": 1, "entries": []}"#;
 

@@ -8,7 +8,8 @@ use image_model::{Device, InodeId, Limits, Metadata, Name, Node, Timestamp, Tree
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::common::{Options, TreeMaker, blob_id, content, decode, sha256};
+use crate::common::{Options, TreeMaker, blob_id, content, decode};
+use verify::sha256;
 
 fn any_metadata() -> impl Strategy<Value = Metadata> {
     let xattrs = vec(

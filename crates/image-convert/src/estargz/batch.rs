@@ -2,7 +2,7 @@
 
 use estargz_toc::write::Member;
 use frame_codec::Encoder;
-use image_model::{Digest, DigestAlgorithm};
+use image_model::Digest;
 
 use crate::ConvertError;
 
@@ -46,10 +46,7 @@ pub(super) fn work(encoder: &mut Encoder, mut batch: Batch) -> Result<Batch, Con
     for member in &batch.members {
         let chunk = match member.content() {
             [] => None,
-            content => {
-                let digest = verify::digest(DigestAlgorithm::Sha256, content)?;
-                Some((member.content_len, digest))
-            }
+            content => Some((member.content_len, verify::sha256(content))),
         };
         let start = batch.bytes.len();
         encoder.encode_frame(&member.plain, &mut batch.bytes)?;

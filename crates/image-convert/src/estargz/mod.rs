@@ -19,9 +19,7 @@ use std::io::Write;
 use blob_io::Written;
 use estargz_toc::write::{Listing, toc_member};
 use frame_codec::Encoder;
-use image_model::{
-    Blob, BlobId, ChunkedImage, Digest, DigestAlgorithm, ImagePath, InodeId, Limits, Node, Progress,
-};
+use image_model::{Blob, BlobId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Node, Progress};
 use image_read::LayerImage;
 use oci_image::EstargzLayer;
 
@@ -267,7 +265,7 @@ impl Target<'_> {
             report,
             blob,
             diff_id,
-            toc_digest: verify::digest(DigestAlgorithm::Sha256, &json)?,
+            toc_digest: verify::sha256(&json),
             uncompressed_size: assembled.tar_len + member.len() as u64,
             missed: plan.missed,
         })

@@ -111,7 +111,7 @@ fn the_report_says_what_was_written() {
     assert_eq!(report.report.bytes_out, report.blob.len);
     assert_eq!(report.diff_id.hex(), sha256(&tar));
     assert_eq!(report.uncompressed_size, tar.len() as u64);
-    assert_eq!(report.toc_digest, image.estargz().unwrap().toc_digest);
+    assert_eq!(report.toc_digest, image.estargz().unwrap().toc.digest);
     assert_eq!(report.layer().toc_digest, report.toc_digest);
     assert_eq!(report.report.content_bytes, 10_005);
     // Three of `z`, one of `f`, the landmark's.

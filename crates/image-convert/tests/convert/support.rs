@@ -24,8 +24,7 @@ pub(crate) const GOLDEN_DIGEST: &str =
     "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digest = verify::digest(DigestAlgorithm::Sha256, bytes).unwrap();
-    digest.hex()
+    verify::sha256(bytes).hex()
 }
 
 pub(crate) fn path(text: &str) -> ImagePath {

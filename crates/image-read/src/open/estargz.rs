@@ -3,7 +3,7 @@
 use blob_io::ReadAt;
 use estargz_toc::image::{EstargzImage, ImageOptions};
 use estargz_toc::open::{OpenedToc, Opener, Step};
-use image_model::{BlobId, Digest, Limits};
+use image_model::{BlobId, Limits};
 
 use super::error::OpenError;
 use super::{OpenOptions, read_metadata};
@@ -13,15 +13,13 @@ use super::{OpenOptions, read_metadata};
 /// ```no_run
 /// let image = image_read::open("layer.esgz".as_ref(), &Default::default())?;
 /// let layer = image.estargz().ok_or("no eStargz")?;
-/// println!("{}, fetch ahead: {:?}", layer.toc_digest, layer.toc.prefetch);
+/// println!("{}, fetch ahead: {:?}", layer.toc.digest, layer.toc.prefetch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estargz {
-    /// What the TOC says: the image, what to fetch ahead of time, digests of files.
+    /// What the TOC says: the image, what to fetch ahead of time, digests of files; and its own digest.
     pub toc: EstargzImage,
-    /// SHA-256 of the TOC.
-    pub toc_digest: Digest,
     /// Bytes of the TOC, a JSON document.
     pub toc_len: u64,
     /// Where the TOC's gzip member begins, bytes from the start of the blob.
@@ -63,7 +61,6 @@ pub(super) fn open(
     };
     Ok(Estargz {
         toc: opened.image(id, &image_options)?,
-        toc_digest: opened.digest,
         toc_len: opened.json.len() as u64,
         toc_offset: opened.toc_offset,
     })

@@ -53,11 +53,11 @@ fn a_toc_is_an_image_of_its_own() {
     assert_eq!(image.format(), Format::Estargz);
     assert!(image.bootstrap().is_none() && image.tree().is_none());
     let estargz = image.estargz().unwrap();
-    assert_eq!(estargz.toc_digest.to_string(), VECTOR);
+    assert_eq!(estargz.toc.digest.to_string(), VECTOR);
     assert_eq!(estargz.toc_len, 1063);
     assert_eq!(estargz.toc.prefetch, Some(Prefetch::Nothing));
     let toc = read_toc(&Bytes::from(bytes("vector1")), &Limits::default()).unwrap();
-    assert_eq!(sha256(&toc.json), estargz.toc_digest);
+    assert_eq!(sha256(&toc.json), estargz.toc.digest);
     assert_eq!(toc.toc_offset, estargz.toc_offset);
 }
 

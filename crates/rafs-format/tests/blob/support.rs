@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{Codec, Digest, DigestAlgorithm, Limits};
+use image_model::{Codec, Digest, Limits};
 use rafs_format::blob::{
     BlobBuilder, BlobError, BlobHasher, BlobMeta, BlobOptions, LocateTrailer, Placement, Step,
     StoredChunk, Trailer,
@@ -46,7 +46,7 @@ pub(crate) fn none_sha256() -> BlobOptions {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    verify::digest(DigestAlgorithm::Sha256, bytes).unwrap()
+    verify::sha256(bytes)
 }
 
 /// A chunk of `len` plain bytes, not compressed.

@@ -5,7 +5,8 @@ use estargz_toc::image::{ImageOptions, TocBlob, decode_image};
 use image_model::{Blame, Fault, Limits};
 
 use super::{CONTENT_LEN, DIR, FILE, accepted, decode_with, refused, refused_with};
-use crate::common::{blob_id, sha256};
+use crate::common::blob_id;
+use verify::sha256;
 
 #[test]
 fn digests_that_are_none() {

@@ -7,7 +7,8 @@ mod values;
 use estargz_toc::error::{EntryFault, TocError};
 use estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
 
-use crate::common::{blob_id, sha256};
+use crate::common::blob_id;
+use verify::sha256;
 
 const CONTENT_LEN: u64 = 10_000;
 

@@ -10,7 +10,8 @@ use estargz_toc::write::Members;
 use image_model::{Limits, Metadata, Node, Timestamp};
 
 use super::{everything, tar_names};
-use crate::common::{Options, TreeMaker, content_at, decode, path, sha256, write};
+use crate::common::{Options, TreeMaker, content_at, decode, path, write};
+use verify::sha256;
 
 #[test]
 fn chunk_sizes_are_written_as_the_reference_does() {

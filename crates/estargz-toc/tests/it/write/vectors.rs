@@ -10,8 +10,9 @@ use tar_stream::{EntryKind, Options as TarOptions, TarReader};
 
 use super::{lengths, tar_names, vector};
 use crate::common::{
-    Options, content_at, decode, golden, members_of, open, path, sha256, vector_tree, write,
+    Options, content_at, decode, golden, members_of, open, path, vector_tree, write,
 };
+use verify::sha256;
 
 /// A TOC with the offsets left out, which depend on the compressor.
 fn without_offsets(json: &[u8]) -> Toc<'_> {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{
-    Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Digest, DigestAlgorithm, Frame,
-    FrameId, Image, Ino, Metadata, Name, NameRef, Node, Tree,
+    Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Digest, Frame, FrameId, Image,
+    Ino, Metadata, Name, NameRef, Node, Tree,
 };
 use image_read::{BlobStore, OpenBlob, StoreError};
 
@@ -98,7 +98,7 @@ impl Builder {
 
     pub(crate) fn chunk(&mut self, frame: FrameId, offset: u32, len: u32, vouch: Vouch) -> ChunkId {
         let plain = &self.plain_frames[frame.0 as usize][offset as usize..][..len as usize];
-        let digest = verify::digest(DigestAlgorithm::Sha256, plain).unwrap();
+        let digest = verify::sha256(plain);
         self.chunks.push(Chunk {
             digest: (vouch == Vouch::Digest).then_some(digest),
             len,
@@ -220,5 +220,5 @@ pub(crate) fn text(len: usize, seed: u64) -> Vec<u8> {
 
 /// The digest of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    verify::digest(DigestAlgorithm::Sha256, bytes).unwrap()
+    verify::sha256(bytes)
 }

@@ -1,0 +1,105 @@
+//! What follows the end of the tar.
+
+use std::io::{self, Read};
+
+use image_model::Digest;
+use tar_stream::read::Trailer;
+use tar_stream::{EntryKind, Options, TarError, TarReader};
+use verify::Hasher;
+
+use crate::toc::TOC_NAME;
+
+const BLOCK_LEN: usize = 512;
+
+/// What lies behind the end blocks of a tar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BehindEnd {
+    /// Nothing, or zeros.
+    Nothing,
+    /// The member with the TOC and nothing else, as the reference implementation's library writes it
+    /// behind a tar that it keeps as it was (`AppendTarLossLess`).
+    Toc,
+    /// Something that nobody is meant to see.
+    Something,
+}
+
+/// Reads `tar`, whose members were all seen, to its end; `toc` is the digest of the TOC.
+pub(super) fn behind_end<R: Read>(
+    tar: &mut TarReader<R>,
+    toc: &Digest,
+) -> Result<BehindEnd, TarError> {
+    let end = tar.position();
+    let Some(mut trailer) = tar.trailer() else {
+        return Ok(BehindEnd::Nothing);
+    };
+    // Padding of the last member, and the end blocks.
+    let mut position = trailer.offset();
+    let mut left = end - position;
+    let mut block = [0; BLOCK_LEN];
+    while left > 0 {
+        let len = left.min(BLOCK_LEN as u64) as usize;
+        let read = fill(&mut trailer, &mut block[..len], &mut position)?;
+        left = if read == 0 { 0 } else { left - read as u64 };
+    }
+    let mut found = BehindEnd::Nothing;
+    // Content of a TOC that is still to come.
+    let (mut left, mut content) = (0, Hasher::sha256());
+    loop {
+        let read = fill(&mut trailer, &mut block, &mut position)?;
+        if read == 0 {
+            break;
+        }
+        let mut bytes = &block[..read];
+        if found == BehindEnd::Toc && left > 0 {
+            let (now, padding) = bytes.split_at(left.min(read as u64) as usize);
+            content.update(now);
+            left -= now.len() as u64;
+            bytes = padding;
+        }
+        if bytes.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        found = match (found, toc_len(bytes)) {
+            (BehindEnd::Nothing, Some(len)) => {
+                left = len;
+                BehindEnd::Toc
+            }
+            _ => BehindEnd::Something,
+        };
+    }
+    if found == BehindEnd::Toc && (left > 0 || content.finish() != *toc) {
+        found = BehindEnd::Something;
+    }
+    Ok(found)
+}
+
+/// Bytes of the TOC whose header `block` is; `None` if it is another block.
+fn toc_len(block: &[u8]) -> Option<u64> {
+    let entry = TarReader::new(block, Options::default()).next_entry();
+    let entry = entry.ok().flatten()?;
+    let plain = entry.kind == EntryKind::File && entry.size == entry.payload_len;
+    (plain && entry.path == TOC_NAME.as_bytes()).then_some(entry.size)
+}
+
+/// Fills `block` as far as there are bytes.
+fn fill<R: Read>(
+    trailer: &mut Trailer<'_, R>,
+    block: &mut [u8],
+    position: &mut u64,
+) -> Result<usize, TarError> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match trailer.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let offset = *position + filled as u64;
+                let error = error.downcast();
+                return Err(error.unwrap_or_else(|source| TarError::Io { offset, source }));
+            }
+        }
+    }
+    *position += filled as u64;
+    Ok(filled)
+}
