@@ -12,6 +12,8 @@ use image_model::{
     Blame, Fault, FileKind, ImagePath, InodeId, Metadata, NameRef, Node, Tree, Xattrs,
 };
 
+use tar_stream::pax::is_portable;
+
 use crate::landmark::Landmark;
 use crate::toc::{TOC_NAME, time};
 
@@ -54,8 +56,9 @@ pub enum Uncarried {
     /// A socket: tar has no such thing. It is lost.
     #[error("a socket")]
     Socket,
-    /// An extended attribute whose name is not UTF-8: the attribute is lost.
-    #[error("the extended attribute \"{}\", whose name is not UTF-8", name.escape_ascii())]
+    /// An extended attribute whose name is not UTF-8, or one that a tar cannot hold for every reader
+    /// ([`is_portable`]): the attribute is lost.
+    #[error("the extended attribute \"{}\", a name that is not UTF-8 or not portable", name.escape_ascii())]
     XattrName {
         /// Its name.
         name: Box<[u8]>,
@@ -97,10 +100,15 @@ pub fn check_inode<C>(metadata: &Metadata, node: &Node<C>) -> Vec<Uncarried> {
     let names = metadata.xattrs.iter().map(|xattr| &xattr.name);
     found.extend(
         names
-            .filter(|name| str::from_utf8(name).is_err())
+            .filter(|name| !can_carry_xattr(name))
             .map(|name| Uncarried::XattrName { name: name.clone() }),
     );
     found
+}
+
+/// Whether TOC and tar can both hold an extended attribute of this name.
+fn can_carry_xattr(name: &[u8]) -> bool {
+    str::from_utf8(name).is_ok() && is_portable(name)
 }
 
 /// What makes it impossible to carry an inode at all.
@@ -176,7 +184,7 @@ impl Lost {
         metadata.mtime.seconds = time::nearest(metadata.mtime.seconds);
         let xattrs = std::mem::take(&mut metadata.xattrs);
         let kept: Vec<Xattr> = (xattrs.iter())
-            .filter(|xattr| str::from_utf8(&xattr.name).is_ok())
+            .filter(|xattr| can_carry_xattr(&xattr.name))
             .cloned()
             .collect();
         metadata.xattrs = Xattrs::new(kept).expect("some of those that were there");

@@ -14,6 +14,13 @@
 //! | 43 | 8 | CRC-32, ISIZE | 0 |
 //!
 //! The Go reader takes upper-case digits, a sign, and offsets beyond the blob; this one does not.
+//!
+//! Two more footers are known, and refused by name:
+//!
+//! | of | length | XLEN | extra field |
+//! |---|---|---|---|
+//! | stargz before eStargz | 47 | 22 | TOC offset and magic, without subfield id and length |
+//! | eStargz whose TOC is another blob | 46 | 21 | subfield `SG` of 17 bytes: `STARGZEXTERNALTOC` |
 
 use image_model::{Blame, Fault};
 
@@ -28,6 +35,10 @@ const EMPTY_BLOCK: [u8; 13] = [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0];
 const TOC_OFFSET_AT: usize = HEADER.len() + EXTRA.len();
 const MAGIC_AT: usize = TOC_OFFSET_AT + 16;
 const BLOCK_AT: usize = MAGIC_AT + MAGIC.len();
+
+const LEGACY_XLEN: [u8; 2] = [22, 0];
+const EXTERNAL_EXTRA: [u8; 6] = [21, 0, b'S', b'G', 17, 0];
+const EXTERNAL_MAGIC: &[u8; 17] = b"STARGZEXTERNALTOC";
 
 /// The last bytes of a blob are no eStargz footer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +62,12 @@ pub enum FooterError {
         /// What is there.
         found: u8,
     },
+    /// The footer of stargz before eStargz, whose files have no digests.
+    #[error("the footer of stargz before eStargz")]
+    Legacy,
+    /// The footer of a layer whose TOC is another blob.
+    #[error("the footer of eStargz whose TOC is another blob")]
+    ExternalToc,
     /// The TOC would begin at or behind the footer.
     #[error("footer: the TOC begins at {toc_offset}, but the footer at {footer_offset}")]
     TocOffset {
@@ -63,7 +80,10 @@ pub enum FooterError {
 
 impl Blame for FooterError {
     fn fault(&self) -> Fault {
-        Fault::Corrupt
+        match self {
+            Self::Legacy | Self::ExternalToc => Fault::Unsupported,
+            Self::Magic { .. } | Self::Digit { .. } | Self::TocOffset { .. } => Fault::Corrupt,
+        }
     }
 }
 
@@ -95,6 +115,9 @@ pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
 /// # Errors
 /// [`FooterError`] on the first byte that is not as it has to be, or an offset past the footer.
 pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, FooterError> {
+    if let Some(other) = other_footer(footer) {
+        return Err(other);
+    }
     let mut toc_offset = 0u64;
     let expected = encode(0);
     for (offset, (&found, &expected)) in footer.iter().zip(&expected).enumerate() {
@@ -124,9 +147,56 @@ pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, Foot
     Ok(toc_offset)
 }
 
+/// What ends `tail` if it is one of the footers that are not read here.
+fn other_footer(tail: &[u8; FOOTER_LEN]) -> Option<FooterError> {
+    let rest = |len: usize, extra: &[u8]| {
+        let footer = tail[FOOTER_LEN - len..].strip_prefix(&HEADER)?;
+        footer.strip_prefix(extra)?.strip_suffix(&EMPTY_BLOCK)
+    };
+    if rest(46, &EXTERNAL_EXTRA).is_some_and(|magic| magic == EXTERNAL_MAGIC) {
+        return Some(FooterError::ExternalToc);
+    }
+    rest(47, &LEGACY_XLEN)
+        .is_some_and(|extra| extra.ends_with(MAGIC))
+        .then_some(FooterError::Legacy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_footers_are_called_by_their_names() {
+        let before = |footer: &[u8]| {
+            let mut tail = vec![0x55; FOOTER_LEN - footer.len()];
+            tail.extend(footer);
+            decode(tail.first_chunk().unwrap(), 1000)
+        };
+        let legacy = [
+            &HEADER[..],
+            &[22, 0],
+            b"0000000000000145STARGZ",
+            &EMPTY_BLOCK,
+        ]
+        .concat();
+        assert_eq!(before(&legacy), Err(FooterError::Legacy));
+        assert_eq!(FooterError::Legacy.fault(), Fault::Unsupported);
+        // As the reference implementation wrote it.
+        let external = [
+            &HEADER[..],
+            &[21, 0],
+            b"SG\x11\0STARGZEXTERNALTOC",
+            &EMPTY_BLOCK,
+        ]
+        .concat();
+        assert_eq!(before(&external), Err(FooterError::ExternalToc));
+        let magic = |found| FooterError::Magic {
+            offset: 0,
+            expected: 0x1f,
+            found,
+        };
+        assert_eq!(before(&external[1..]), Err(magic(0x55)));
+    }
 
     #[test]
     fn every_flipped_bit_is_found_or_moves_the_toc() {

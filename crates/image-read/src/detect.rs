@@ -4,7 +4,7 @@ use std::fmt;
 
 use blob_io::{ReadAt, ReadError};
 use bytes::Bytes;
-use estargz_toc::footer::FOOTER_LEN as ESTARGZ_FOOTER_LEN;
+use estargz_toc::footer;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
 use rafs_format::v6::Bootstrap;
 use tar_stream::Compression;
@@ -115,8 +115,14 @@ impl Format {
         if erofs {
             return Some(Self::Erofs);
         }
+        // The reference reader looks at nothing else, so a layer that begins with something else is
+        // one that can be read in two ways.
+        let footer = tail.last_chunk();
+        if footer.is_some_and(|footer| footer::decode(footer, u64::MAX).is_ok()) {
+            return Some(Self::Estargz);
+        }
         match Compression::detect(head) {
-            Compression::Gzip if ends_like_stargz(tail, ESTARGZ_FOOTER_LEN) => Some(Self::Estargz),
+            Compression::Gzip if ends_like_stargz(tail, footer::FOOTER_LEN) => Some(Self::Estargz),
             Compression::Gzip
                 if OTHER_STARGZ_FOOTERS
                     .iter()

@@ -23,6 +23,7 @@ mod xattr;
 use image_model::{Timestamp, Xattrs};
 
 pub(crate) use time::format as format_time;
+pub use xattr::is_portable;
 pub(crate) use xattr::record as xattr_record;
 
 use crate::error::{Refusal, TarError};

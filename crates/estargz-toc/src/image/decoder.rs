@@ -50,12 +50,15 @@ impl<'o> Decoder<'o> {
     }
 
     pub(super) fn entry(&mut self, index: usize, entry: &TocEntry<'_>) -> Result<(), TocError> {
-        let taken = if entry.kind == EntryType::Chunk {
-            self.chunk(entry)
-        } else {
+        let chunk = entry.kind == EntryType::Chunk;
+        if !chunk {
             self.close_file()?;
-            self.inode(index, entry)
-        };
+        }
+        let numbers = inode::check_numbers(entry);
+        let taken = numbers.and_then(|()| match chunk {
+            true => self.chunk(entry),
+            false => self.inode(index, entry),
+        });
         taken.map_err(|fault| refuse(index, &entry.name, fault))
     }
 
@@ -76,6 +79,8 @@ impl<'o> Decoder<'o> {
         let limits = &self.options.limits;
         match &entry.kind {
             EntryType::Hardlink => {
+                // Its own attributes mean nothing, but have to be some.
+                inode::metadata(entry, limits)?;
                 let target = ImagePath::clean(entry.link_name.as_bytes());
                 self.builder
                     .link(&path, &target.map_err(EntryFault::Target)?)?;

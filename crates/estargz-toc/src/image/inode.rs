@@ -41,6 +41,24 @@ pub(super) fn metadata(entry: &TocEntry<'_>, limits: &Limits) -> Result<Metadata
     })
 }
 
+/// Refuses numbers below 0, also where they mean nothing for the entry's type.
+pub(super) fn check_numbers(entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+    let numbers = [
+        ("size", entry.size),
+        ("mode", entry.mode),
+        ("uid", entry.uid),
+        ("gid", entry.gid),
+        ("offset", entry.offset),
+        ("innerOffset", entry.inner_offset),
+        ("devMajor", entry.dev_major),
+        ("devMinor", entry.dev_minor),
+        ("chunkOffset", entry.chunk_offset),
+        ("chunkSize", entry.chunk_size),
+    ];
+    let mut numbers = numbers.into_iter();
+    numbers.try_for_each(|(field, value)| unsigned(field, value).map(drop))
+}
+
 /// A number that must not be negative.
 pub(super) fn unsigned(field: &'static str, value: i64) -> Result<u64, EntryFault> {
     u64::try_from(value).map_err(|_| EntryFault::Negative { field, value })

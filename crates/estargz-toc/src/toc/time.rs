@@ -14,8 +14,9 @@ const END_OF_9999: i64 = 253_402_300_799;
 
 /// Parses `text`; an empty one is the epoch. Fractions are kept, zones are applied.
 ///
-/// `None` if it is no RFC 3339 time, or outside the years 1 to 9999. The reference reader then shows
-/// the year 1; this one refuses, since no writer makes such a time.
+/// `None` if it is no RFC 3339 time, or outside the years 1 to 9999 (Go writes five digits for years
+/// after that, which it does not read again). The reference reader then shows the year 1; this one
+/// refuses what cannot be the file's time.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     if text.is_empty() {

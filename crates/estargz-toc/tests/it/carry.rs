@@ -118,6 +118,27 @@ fn directories_with_names_of_whiteouts_cannot_be_carried() {
     }
 }
 
+/// Go does not find them in the tar, so the TOC must not have them either.
+#[test]
+fn extended_attributes_that_tars_hold_for_some_readers_only() {
+    let xattr = |name: &[u8]| Xattr {
+        name: name.into(),
+        value: (*b"v").into(),
+    };
+    let names: [&[u8]; 4] = [b"user.%25", b"user.%41", b"user.a%3Db", b"user.a=b"];
+    let mut maker = TreeMaker::new();
+    let with = Metadata {
+        xattrs: Xattrs::new(names.map(xattr)).unwrap(),
+        ..metadata(0o644, 0)
+    };
+    maker.add("f", with, Node::Fifo);
+    let lost = |name: &[u8]| lost(b"f", Uncarried::XattrName { name: name.into() });
+    assert_eq!(
+        reduce(&mut maker.0),
+        [names[0], names[2], names[3]].map(lost)
+    );
+}
+
 #[test]
 fn the_root_is_repaired_too() {
     let mut maker = TreeMaker::new();

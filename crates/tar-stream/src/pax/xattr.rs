@@ -97,11 +97,24 @@ pub(crate) fn merge(
 /// The record that every reader gives the attribute `name` for, if there is one; else one that
 /// libarchive reads, and Go leaves out.
 pub(crate) fn record<'v>(name: &[u8], value: &'v [u8]) -> (Vec<u8>, Cow<'v, [u8]>) {
-    if name.contains(&b'=') || is_escaped(name) {
+    if !is_portable(name) {
         let key = [b"LIBARCHIVE.xattr.", &*url_encoded(name)].concat();
         return (key, BASE64.encode(value).into_bytes().into());
     }
     ([b"SCHILY.xattr.", name].concat(), value.into())
+}
+
+/// Whether an extended attribute of this name can be written into a tar so that every reader finds
+/// it. PAX keys cannot hold `=`, and readers disagree on how to write it otherwise.
+///
+/// ```
+/// use tar_stream::pax::is_portable;
+/// assert!(is_portable(b"user.name"));
+/// assert!(!is_portable(b"user.a=b"));
+/// ```
+#[must_use]
+pub fn is_portable(name: &[u8]) -> bool {
+    !name.contains(&b'=') && !is_escaped(name)
 }
 
 /// Whether GNU tar would read another name.

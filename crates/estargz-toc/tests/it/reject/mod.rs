@@ -21,12 +21,16 @@ fn decode_with(entries: &str, options: &ImageOptions) -> Result<EstargzImage, To
         )
         .replace("$C", &format!(r#""chunkDigest": "{one}""#))
         .replace("$W", &format!(r#""digest": "{one}""#));
+    decode_json(json.as_bytes(), options)
+}
+
+fn decode_json(json: &[u8], options: &ImageOptions) -> Result<EstargzImage, TocError> {
     let blob = TocBlob {
         id: blob_id(),
         len: CONTENT_LEN + 1000,
         content_len: CONTENT_LEN,
     };
-    decode_image(json.as_bytes(), blob, options)
+    decode_image(json, blob, options)
 }
 
 fn decode(entries: &str) -> Result<EstargzImage, TocError> {

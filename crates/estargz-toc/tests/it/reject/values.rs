@@ -5,7 +5,7 @@ use estargz_toc::image::ImageOptions;
 use image_model::metadata::XattrError;
 use image_model::{Blame, Fault, FileKind, Limits};
 
-use super::{DIR, accepted, decode_with, refused, refused_with};
+use super::{DIR, accepted, decode_json, decode_with, refused, refused_with};
 
 #[test]
 fn an_unknown_type() {
@@ -42,6 +42,24 @@ fn numbers_below_zero() {
         let entry = format!(r#"{{"name": "c", "type": "char", "{field}": -1}}"#);
         refused(&entry, 0, "c", &EntryFault::Negative { field, value: -1 });
     }
+}
+
+/// What an entry of some type has no use for is looked at all the same.
+#[test]
+fn fields_that_mean_nothing() {
+    for kind in ["dir", "fifo", "chunk", "hardlink"] {
+        for field in ["size", "offset", "innerOffset", "devMinor"] {
+            let other = r#"{"name": "f", "type": "reg"}"#;
+            let link = r#""linkName": "f""#;
+            let entry = format!(r#"{{"name": "n", "type": "{kind}", "{field}": -1, {link}}}"#);
+            let entries = format!("{other}, {entry}");
+            refused(&entries, 1, "n", &EntryFault::Negative { field, value: -1 });
+        }
+    }
+    let link = r#"{"name": "l", "type": "hardlink", "linkName": "f", "modtime": "never"}"#;
+    let entries = format!(r#"{{"name": "f", "type": "fifo"}}, {link}"#);
+    let found = "never".into();
+    refused(&entries, 1, "l", &EntryFault::Time { found });
 }
 
 #[test]
@@ -146,6 +164,55 @@ fn a_document_beyond_the_limit() {
         Err(error @ TocError::TooLong { limit: 10, .. }) => assert_eq!(error.fault(), Fault::Limit),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn documents_that_are_none() {
+    for (json, why) in [
+        ("", "EOF while parsing a value at line 1 column 0"),
+        (
+            "[]",
+            "invalid type: sequence, expected a TOC object at line 1 column 0",
+        ),
+        (
+            "null",
+            "invalid type: null, expected a TOC object at line 1 column 4",
+        ),
+        ("{}", "missing field `entries` at line 1 column 2"),
+        (
+            r#"{"entries": {}}"#,
+            "invalid type: map, expected a list of TOC entries at line 1 column 14",
+        ),
+        (
+            r#"{"entries": []} x"#,
+            "trailing characters at line 1 column 17",
+        ),
+        (
+            r#"{"entries": [],"#,
+            "EOF while parsing a value at line 1 column 15",
+        ),
+        (
+            r#"{"entries": [1]}"#,
+            "invalid type: integer `1`, expected a TOC entry at line 1 column 14",
+        ),
+        (
+            r#"{"version": "1", "entries": []}"#,
+            "invalid type: string \"1\", expected i64 at line 1 column 15",
+        ),
+    ] {
+        match decode_json(json.as_bytes(), &ImageOptions::default()) {
+            Err(TocError::Json(error)) => assert_eq!(error.to_string(), why, "{json}"),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+}
+
+/// Writers always say 1, readers never look.
+#[test]
+fn any_version() {
+    let json = br#"{"version": 77, "entries": null}"#;
+    let decoded = decode_json(json, &ImageOptions::default()).unwrap();
+    assert!(decoded.image.tree.is_empty());
 }
 
 #[test]
