@@ -4,7 +4,6 @@
 mod carry;
 mod common;
 mod compare;
-mod flips;
 mod goldens;
 mod open;
 mod order;

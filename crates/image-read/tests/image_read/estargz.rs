@@ -18,10 +18,10 @@ use crate::support::sha256;
 const VECTOR: &str = "sha256:d73551bfdda94f1746db96e41b8382877c9a870d6ef8dc7f86d0bd519b9e32a9";
 
 fn layer(name: &str) -> PathBuf {
-    golden("estargz").join(name).with_extension("esgz")
+    golden("estargz").join(format!("{name}.esgz"))
 }
 
-fn bytes(name: &str) -> Vec<u8> {
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(layer(name)).unwrap()
 }
 
