@@ -20,7 +20,9 @@ pub struct Limits {
     pub max_blobs: u32,
     /// Nested directories.
     pub max_depth: u32,
-    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information.
+    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information; also what the tree of a
+    /// layer takes in memory, roughly: see [`LayerBuilder`](crate::layer::LayerBuilder). The default
+    /// of 1 GiB is a layer of about five million files.
     pub max_metadata_len: u64,
     /// Bytes of one entry's extension headers (PAX records, long names) and of one inode's
     /// extended attributes.
@@ -42,7 +44,7 @@ impl Default for Limits {
             max_chunks: 1 << 26,
             max_blobs: 1 << 16,
             max_depth: 10_000,
-            max_metadata_len: 2 << 30,
+            max_metadata_len: 1 << 30,
             max_xattr_len: 1 << 20,
             max_frame_len: 64 << 20,
             max_symlink_len: 4096,
