@@ -80,19 +80,19 @@ impl<'o> Decoder<'o> {
         match &entry.kind {
             EntryType::Hardlink => {
                 // Its own attributes mean nothing, but have to be some.
-                inode::metadata(entry, limits)?;
+                inode::metadata(entry)?;
                 let target = ImagePath::clean(entry.link_name.as_bytes());
                 self.builder
                     .link(&path, &target.map_err(EntryFault::Target)?)?;
             }
             EntryType::Reg => {
-                let metadata = inode::metadata(entry, limits)?;
+                let metadata = inode::metadata(entry)?;
                 let file = OpenFile::new(index, path, metadata, entry)?;
                 self.open_file(file, entry)?;
             }
             kind => {
                 let node = inode::node(kind, entry, limits)?;
-                let metadata = inode::metadata(entry, limits)?;
+                let metadata = inode::metadata(entry)?;
                 self.builder.add(&path, metadata, node)?;
             }
         }
