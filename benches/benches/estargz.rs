@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::estargz_toc::order::walk;
 use lazyoci::estargz_toc::write::Listing;
-use lazyoci::model::BlobId;
+use lazyoci::model::{BlobId, Limits};
 use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify;
 use lazyoci_benches::Shape;
@@ -43,7 +43,7 @@ fn metadata(criterion: &mut Criterion) {
     let decoded = toc
         .image(id, &ImageOptions::default())
         .expect("it was written by us");
-    let order = walk(&decoded.image.tree);
+    let order = walk(&decoded.image.tree, &Limits::default()).expect("short paths");
     let listing = Listing {
         image: &decoded.image,
         names: &order,
