@@ -238,12 +238,13 @@ pub enum EntryFault {
         /// [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
-    /// A member, up to the next one that the TOC knows, of 4 GiB or more.
-    #[error("the members from {offset} on have {len} stored bytes")]
+    /// A chunk whose member may have 4 GiB or more, stored: only where the limits allow so long
+    /// chunks.
+    #[error("the member at {offset} may have {len} stored bytes")]
     StoredTooLong {
         /// `offset` of the chunk before.
         offset: u64,
-        /// Bytes up to this entry's member, or to the TOC.
+        /// Bytes up to this entry's member, or to the TOC, or what gzip can need if that is less.
         len: u64,
     },
     /// More chunks than the limit allows.
