@@ -31,10 +31,6 @@ pub struct Estargz {
 /// # Errors
 /// [`OpenError`] if the blob cannot be read, or if its TOC cannot be found.
 pub fn read_toc(source: &dyn ReadAt, limits: &Limits) -> Result<OpenedToc, OpenError> {
-    let limits = &Limits {
-        max_metadata_len: limits.max_metadata_len.min(limits.max_toc_len),
-        ..limits.clone()
-    };
     let mut opener = Opener::new(source.len()?, limits);
     let mut step = opener.start()?;
     loop {
