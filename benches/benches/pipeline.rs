@@ -64,7 +64,7 @@ fn pipeline(criterion: &mut Criterion) {
 fn back(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("image");
-    Shape::CONTENT.rafs_v6(&path);
+    Shape::CONTENT.rafs_v6(&path, 1 << 20);
     let bytes = tar_of(&path, Compression::None);
     let mut group = criterion.benchmark_group("pipeline back");
     group.sample_size(10);
