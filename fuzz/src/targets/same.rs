@@ -13,6 +13,7 @@ pub(super) struct Seen {
     pub(super) attributes: Attributes,
     pub(super) xattrs: Xattrs,
     pub(super) target: Option<Box<[u8]>>,
+    /// At the inode's first path; none at further ones.
     pub(super) extents: Vec<Extent>,
     /// Position of the inode's first path.
     pub(super) first: usize,
@@ -34,7 +35,12 @@ pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
             }
         }
         let number = seen.len();
-        let extents = extents(image, entry.ino, entry.attributes, extents_left)?;
+        let first = *first.entry(entry.ino).or_insert(number);
+        // Limits count the chunks of an inode once, whatever names it has.
+        let extents = match first == number {
+            true => extents(image, entry.ino, entry.attributes, extents_left)?,
+            false => Vec::new(),
+        };
         extents_left -= extents.len();
         seen.push(Seen {
             path: entry.path.clone(),
@@ -45,7 +51,7 @@ pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
                 _ => None,
             },
             extents,
-            first: *first.entry(entry.ino).or_insert(number),
+            first,
         });
     }
     Some(seen)
