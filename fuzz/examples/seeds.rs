@@ -7,18 +7,21 @@
 //! They go to `fuzz/corpus/TARGET/seed-NAME`, or below CORPUS. Each is run through its target first, so
 //! this is a test as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::metadata::Xattr;
-use lazyoci::model::{Device, ImagePath, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::model::{Device, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
-use lazyoci::tar_stream::TarWriter;
-use lazyoci_fuzz::targets::TARGETS;
+use lazyoci::read::read_toc;
+use lazyoci::tar_stream::{LayerStream, TarWriter};
+use lazyoci_fuzz::targets::{TARGETS, estargz_agrees};
+use serde_json::Value;
 
 /// Longest seed in bytes: longer ones are slow and teach nothing.
 const MAX_LEN: usize = 96 << 10;
@@ -37,10 +40,17 @@ fn main() -> Result<()> {
     let root = fuzz.parent().ok_or("the package lies in the repository")?;
     for golden in goldens(root)? {
         take_golden(&golden, root, &mut seeds)?;
+        if golden
+            .extension()
+            .is_some_and(|extension| extension == "esgz")
+        {
+            take_estargz(&golden, root, &mut seeds)?;
+        }
     }
     for (name, tar) in tars()? {
         take_tar(&name, &tar, &mut seeds)?;
     }
+    take_many_chunks(&mut seeds)?;
     take_texts(&mut seeds);
     take_choices(&mut seeds);
     for target in TARGETS {
@@ -109,6 +119,56 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         // The blob of some bootstrap, whose entry is not at hand.
         let entry = [0; BlobEntry::LEN];
         add("rafs_blob", &[&entry[..], &bytes].concat());
+    }
+    Ok(())
+}
+
+/// TOC and tar of a blob, with gzip members cut where the TOC says that one begins; once with the offsets
+/// that they have when nothing is compressed, and once with the numbers of members as offsets.
+fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
+    let blob = fs::read(golden)?;
+    let opened = read_toc(&blob.as_slice(), &Limits::default())?;
+    let mut toc: Value = serde_json::from_slice(&opened.json)?;
+    let entries = toc["entries"].as_array_mut().ok_or("a TOC has entries")?;
+    let offsets = entries.iter().filter_map(|entry| entry["offset"].as_u64());
+    let offsets: BTreeSet<u64> = offsets.chain([0, opened.toc_offset]).collect();
+    let offsets: Vec<u64> = offsets.into_iter().collect();
+    let mut encoder = Encoder::new(Compression::Gzip { level: 0 })?;
+    let (mut stored, mut moved) = (Vec::new(), BTreeMap::new());
+    let (mut tar, mut cuts) = (Vec::new(), Vec::new());
+    for range in offsets.windows(2) {
+        moved.insert(range[0], stored.len());
+        let members = &blob[usize::try_from(range[0])?..usize::try_from(range[1])?];
+        let start = tar.len();
+        LayerStream::open(members, &Limits::default())?.read_to_end(&mut tar)?;
+        encoder.encode_frame(&tar[start..], &mut stored)?;
+        cuts.push(u16::try_from(tar.len() - start)?);
+    }
+    let agrees = !golden.ends_with("bytes.esgz");
+    let name = golden
+        .strip_prefix(root)?
+        .to_string_lossy()
+        .replace('/', "_");
+    for (flags, suffix) in [(0u8, "stored"), (2, "numbered")] {
+        let mut toc = toc.clone();
+        for entry in toc["entries"].as_array_mut().into_iter().flatten() {
+            let Some(offset) = entry["offset"].as_u64() else {
+                continue;
+            };
+            entry["offset"] = match flags {
+                0 => moved[&offset].into(),
+                _ => offsets.partition_point(|&before| before < offset).into(),
+            };
+        }
+        let mut seed = vec![flags, u8::try_from(cuts.len())?];
+        seed.extend(cuts.iter().flat_map(|len| len.to_le_bytes()));
+        seed.extend(serde_json::to_vec(&toc)?);
+        seed.push(0);
+        seed.extend(&tar);
+        if estargz_agrees(&seed) != agrees {
+            return Err(format!("{name}, {suffix}: TOC and tar agree: {}", !agrees).into());
+        }
+        seeds.insert(("estargz_compare", format!("{name}-{suffix}")), seed);
     }
     Ok(())
 }
@@ -269,6 +329,39 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
     }
     seeds.insert(("tar_round_trip", name.into()), tar.to_vec());
     Ok(())
+}
+
+/// Bootstraps of a file with more chunks than small limits allow: one file of that many, and one with
+/// half of them but two names.
+fn take_many_chunks(seeds: &mut Seeds) -> Result<()> {
+    let chunks = u64::from(Limits::small().max_chunks) + 1;
+    for (name, chunks, names) in [
+        ("chunks", chunks, 1),
+        ("chunks-of-two-names", chunks / 2 + 1, 2),
+    ] {
+        let size = chunks * 4096;
+        let mut tar = TarWriter::new(Vec::new());
+        let file = Node::File { size, content: () };
+        tar.append(&path("f")?, &Metadata::default(), &file)?;
+        tar.write_all(&vec![0; usize::try_from(size)?])?;
+        for number in 1..names {
+            let name = path(&format!("g{number}"))?;
+            tar.append_link(&name, &Metadata::default(), &path("f")?)?;
+        }
+        seeds.insert(("v6_bootstrap", name.into()), bootstrap_of(&tar.finish()?)?);
+    }
+    Ok(())
+}
+
+fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir()?;
+    let output = directory.path().join("image");
+    let options = RafsOptions {
+        chunk_size: 4096,
+        ..RafsOptions::default()
+    };
+    to_rafs_v6(Streaming::new(tar), &output, &options, &mut ())?;
+    Ok(fs::read(output.join("image.boot"))?)
 }
 
 fn take_texts(seeds: &mut Seeds) {

@@ -7,6 +7,7 @@ mod chunk_lookup;
 mod convert_layer;
 mod descriptor;
 mod estargz;
+mod estargz_compare;
 mod estargz_round_trip;
 mod frame_decode;
 mod input;
@@ -28,6 +29,7 @@ pub use chunk_lookup::chunk_lookup;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
 pub use estargz::estargz;
+pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
 pub use layer_tar::layer_tar;
@@ -59,6 +61,7 @@ targets![
     convert_layer,
     descriptor,
     estargz,
+    estargz_compare,
     estargz_round_trip,
     frame_decode,
     layer_tar,
