@@ -51,6 +51,7 @@ fn main() -> Result<()> {
         take_tar(&name, &tar, &mut seeds)?;
     }
     take_many_chunks(&mut seeds)?;
+    take_traps(&mut seeds)?;
     take_texts(&mut seeds);
     take_choices(&mut seeds);
     for target in TARGETS {
@@ -101,6 +102,8 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         seeds.insert((target, name.clone()), bytes.to_vec());
     };
     add("open_image", &bytes);
+    // With the owners of the image, and without what cannot be unpacked.
+    add("unpack", &[&[12], &bytes[..]].concat());
     if Bootstrap::is_bootstrap(&bytes) {
         add("v6_bootstrap", &bytes);
         let blobs = Bootstrap::open(bytes.into(), &Default::default())?;
@@ -322,6 +325,7 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
         for target in ["layer_tar", "open_image", "convert_layer"] {
             seeds.insert((target, name.clone()), layer.clone());
         }
+        seeds.insert(("unpack", name.clone()), [&[4], &layer[..]].concat());
         // Lengths of pieces, and the choice of a layer.
         let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
         let pieced = [&choices[..], &layer].concat();
@@ -362,6 +366,66 @@ fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
     };
     to_rafs_v6(Streaming::new(tar), &output, &options, &mut ())?;
     Ok(fs::read(output.join("image.boot"))?)
+}
+
+/// Images that lead out of the directory into which they are unpacked, as far as they can: by links, by
+/// two entries of one name, by names that are none, by members below a link.
+fn take_traps(seeds: &mut Seeds) -> Result<()> {
+    let plain = Metadata {
+        mode: 0o755,
+        ..Metadata::default()
+    };
+    let file = Node::File {
+        size: 0,
+        content: (),
+    };
+    for (name, target) in [("relative", "../guard"), ("absolute", "/guard")] {
+        let link = Node::<()>::Symlink(target.as_bytes().into());
+        let mut tar = TarWriter::new(Vec::new());
+        tar.append(&path("link-a")?, &plain, &link)?;
+        tar.append(&path("link-b")?, &plain, &Node::<()>::empty_directory())?;
+        tar.append(&path("link-b/f")?, &plain, &file)?;
+        tar.append_link(&path("link-c")?, &plain, &path("link-a")?)?;
+        let tar = tar.finish()?;
+        let bootstrap = bootstrap_of(&tar)?;
+        let below = replaced(&tar, b"link-b", b"link-a");
+        seeds.insert(
+            ("unpack", format!("trap-{name}-below.tar")),
+            [&[5], &below[..]].concat(),
+        );
+        for (number, other) in [b"link-b", b"link-a", b"../x/y", b"/guard", b"..\0\0\0\0"]
+            .iter()
+            .enumerate()
+        {
+            let bytes = replaced(&bootstrap, b"link-b", other);
+            let seed = [&[4], &bytes[..]].concat();
+            seeds.insert(("unpack", format!("trap-{name}-{number}.boot")), seed);
+        }
+    }
+    let nobody = Metadata {
+        uid: u32::MAX,
+        gid: u32::MAX,
+        mode: 0o6755,
+        ..Metadata::default()
+    };
+    let mut tar = TarWriter::new(Vec::new());
+    tar.append(&path("f")?, &nobody, &file)?;
+    seeds.insert(
+        ("unpack", "nobody.tar".into()),
+        [&[4], &tar.finish()?[..]].concat(),
+    );
+    Ok(())
+}
+
+/// `bytes` with every `old` replaced; the checksums of tar headers are left for the target to make right.
+fn replaced(bytes: &[u8], old: &[u8; 6], new: &[u8; 6]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len().saturating_sub(old.len()) {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    }
+    bytes
 }
 
 fn take_texts(seeds: &mut Seeds) {

@@ -21,6 +21,7 @@ mod stargz;
 mod tar;
 mod tar_round_trip;
 mod tree;
+mod unpack;
 mod v6;
 mod v6_bootstrap;
 mod v6_round_trip;
@@ -37,6 +38,7 @@ pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
 pub use read_boundaries::read_boundaries;
 pub use tar_round_trip::tar_round_trip;
+pub use unpack::unpack;
 pub use v6_bootstrap::v6_bootstrap;
 pub use v6_round_trip::v6_round_trip;
 
@@ -69,6 +71,7 @@ targets![
     rafs_blob,
     read_boundaries,
     tar_round_trip,
+    unpack,
     v6_bootstrap,
     v6_round_trip,
 ];
