@@ -102,14 +102,22 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         seeds.insert((target, name.clone()), bytes.to_vec());
     };
     add("open_image", &bytes);
+    add("convert_image", &[&[1, 0, 0, 0], &bytes[..]].concat());
     // With the owners of the image, and without what cannot be unpacked.
     add("unpack", &[&[12], &bytes[..]].concat());
     if Bootstrap::is_bootstrap(&bytes) {
         add("v6_bootstrap", &bytes);
-        let blobs = Bootstrap::open(bytes.into(), &Default::default())?;
+        let blobs = Bootstrap::open(bytes.clone().into(), &Default::default())?;
         for entry in blobs.blob_entries() {
             for blob in blobs_of(path, entry) {
-                let bytes = [&entry.to_bytes(0)[..], &fs::read(blob)?].concat();
+                let blob = fs::read(blob)?;
+                let blocks = u16::try_from(bytes.len() / 4096)?.to_le_bytes();
+                // A TOC, and the bootstrap in the blob.
+                let image = [&[2, 48], &blocks[..], &bytes, &blob].concat();
+                if image.len() <= MAX_LEN {
+                    add("convert_image", &image);
+                }
+                let bytes = [&entry.to_bytes(0)[..], &blob].concat();
                 if bytes.len() <= MAX_LEN {
                     add("rafs_blob", &bytes);
                 }
@@ -326,6 +334,8 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
             seeds.insert((target, name.clone()), layer.clone());
         }
         seeds.insert(("unpack", name.clone()), [&[4], &layer[..]].concat());
+        let plain = [&[0, 8, 0, 0], &layer[..]].concat();
+        seeds.insert(("convert_image", name.clone()), plain);
         // Lengths of pieces, and the choice of a layer.
         let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
         let pieced = [&choices[..], &layer].concat();

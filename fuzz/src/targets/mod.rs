@@ -4,7 +4,9 @@
 //! if something is not as it has to be.
 
 mod chunk_lookup;
+mod convert_image;
 mod convert_layer;
+mod converted;
 mod descriptor;
 mod estargz;
 mod estargz_compare;
@@ -27,6 +29,7 @@ mod v6_bootstrap;
 mod v6_round_trip;
 
 pub use chunk_lookup::chunk_lookup;
+pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
 pub use estargz::estargz;
@@ -60,6 +63,7 @@ macro_rules! targets {
 
 targets![
     chunk_lookup,
+    convert_image,
     convert_layer,
     descriptor,
     estargz,
