@@ -14,9 +14,11 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
-use lazyoci::frame_codec::{Compression, Encoder};
+use lazyoci::frame_codec::{Compression, Decoder, Encoder};
 use lazyoci::model::metadata::Xattr;
 use lazyoci::model::{Device, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, Contexts, chunk_info_v2};
+use lazyoci::rafs_format::flags::{BlobFeatures, Compressor};
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
 use lazyoci::read::read_toc;
 use lazyoci::tar_stream::{LayerStream, TarWriter};
@@ -98,6 +100,7 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
     if bytes.len() > MAX_LEN || str::from_utf8(&bytes).is_ok() {
         return Ok(());
     }
+    let mut others = Vec::new();
     let mut add = |target, bytes: &[u8]| {
         seeds.insert((target, name.clone()), bytes.to_vec());
     };
@@ -120,6 +123,7 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
                 if bytes.len() <= MAX_LEN {
                     add("rafs_blob", &bytes);
+                    others.extend(version_2(entry, &blob)?);
                 }
             }
         }
@@ -130,6 +134,9 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         // The blob of some bootstrap, whose entry is not at hand.
         let entry = [0; BlobEntry::LEN];
         add("rafs_blob", &[&entry[..], &bytes].concat());
+    }
+    for (number, bytes) in others.into_iter().enumerate() {
+        seeds.insert(("rafs_blob", format!("{name}-v2-{number}")), bytes);
     }
     Ok(())
 }
@@ -182,6 +189,46 @@ fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         seeds.insert(("estargz_compare", format!("{name}-{suffix}")), seed);
     }
     Ok(())
+}
+
+/// The blob with chunk information of version 2, which nydus writes for batches and encryption only, and
+/// its entry: some chunks with a checksum, some without. None of blobs whose chunk information is not read.
+fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
+    let limits = Limits::default();
+    let Ok(range) = BlobMeta::range(entry, &limits) else {
+        return Ok(None);
+    };
+    let stored = blob[usize::try_from(range.start)?..usize::try_from(range.end)?].to_vec();
+    let meta = BlobMeta::decode(entry, &stored.into(), &mut Decoder::new(), &limits)?;
+    let mut ci = Vec::new();
+    for index in 0..meta.chunk_count() {
+        let mut chunk = meta.chunk(index)?;
+        if index % 2 == 1 {
+            chunk.extra = ChunkExtra::Crc32c(index);
+        }
+        ci.extend(chunk_info_v2::encode(&chunk)?);
+    }
+    let mut entry = entry.clone();
+    let bits = entry.features.bits() | BlobFeatures::CHUNK_INFO_V2.bits();
+    entry.features = BlobFeatures::from_raw(bits)?;
+    entry.ci_compressor = Compressor::None;
+    entry.ci_compressed_size = ci.len() as u64;
+    entry.ci_uncompressed_size = ci.len() as u64;
+    let header = CiHeader {
+        features: bits,
+        compressor: entry.ci_compressor,
+        entries: entry.chunk_count,
+        offset: entry.ci_offset,
+        stored_len: entry.ci_compressed_size,
+        len: entry.ci_uncompressed_size,
+        contexts: Contexts::default(),
+    };
+    let data = &blob[..usize::try_from(entry.ci_offset)?];
+    let again = [data, &ci, &header.to_bytes()].concat();
+    entry.compressed_size = again.len() as u64;
+    let stored = again[data.len()..].to_vec();
+    BlobMeta::decode(&entry, &stored.into(), &mut Decoder::new(), &limits)?.check()?;
+    Ok(Some([&entry.to_bytes(0)[..], &again].concat()))
 }
 
 /// Where the blob of a bootstrap may lie.
