@@ -27,7 +27,7 @@ fn with_toc(blob: &[u8], change: impl FnOnce(&mut Toc<'_>)) -> Vec<u8> {
     changed
 }
 
-fn found(blob: &[u8]) -> Vec<(String, Readings)> {
+pub(crate) fn found(blob: &[u8]) -> Vec<(String, Readings)> {
     let mut found = Vec::new();
     let mut report = |Disagreement { path, readings }: Disagreement| {
         found.push((path.to_string(), readings));
