@@ -4,7 +4,9 @@ use std::fs;
 
 use frame_codec::{Compression as Codec, Encoder};
 use image_model::{Blame, Fault};
-use image_read::{Follow, Format, LayerImageError, OpenError, OpenOptions, open};
+use image_read::{Follow, Format, LayerImageError, OpenError, OpenOptions, format_at, open};
+#[cfg(target_os = "linux")]
+use rustix::fs::FileType;
 use tar_stream::Compression;
 
 use crate::open::{A4, digest, open_default};
@@ -170,12 +172,42 @@ fn strict_and_lenient_reading_differ() {
 fn empty_layers_are_empty_trees() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layer");
-    for len in [0, 1_024, 10_240] {
+    for len in [1_024, 10_240] {
         fs::write(&path, vec![0; len]).unwrap();
         let image = open_default(&path).unwrap();
         assert_eq!(image.format(), Format::Tar(Compression::None));
         assert!(image.tree().unwrap().tree().is_empty());
     }
+}
+
+#[test]
+fn an_empty_file_is_no_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    fs::write(&path, "").unwrap();
+    let error = open_default(&path).unwrap_err();
+    assert!(matches!(&error, OpenError::Unknown { head } if head.is_empty()));
+    assert_eq!(
+        error.to_string(),
+        "neither a layer nor any other image; it is empty"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn pipes_and_devices_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let mode = rustix::fs::Mode::from(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
+    // Nobody writes to it: opening it would block.
+    for path in [&*pipe, "/dev/null".as_ref()] {
+        let error = open_default(path).unwrap_err();
+        assert!(matches!(&error, OpenError::NotAFile { path: named } if named == path));
+        assert_eq!(error.fault(), Fault::Misuse);
+        assert!(matches!(format_at(path), Err(OpenError::NotAFile { .. })));
+    }
+    assert_eq!(format_at(directory.path()).unwrap(), Format::Directory);
 }
 
 #[test]
