@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod interrupt;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -55,6 +57,11 @@ impl Fixture {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    fn blob(&self) -> PathBuf {
+        let mut blobs = fs::read_dir(self.path("image/blobs")).unwrap();
+        blobs.next().unwrap().unwrap().path()
     }
 
     fn bootstrap(&self) -> PathBuf {
@@ -148,12 +155,7 @@ fn verify_finds_a_flipped_byte() {
     let fixture = Fixture::new();
     let value = json(example("verify").arg(fixture.bootstrap()));
     assert_eq!(value["faults"], Value::Array(Vec::new()));
-    let blob = fs::read_dir(fixture.path("image/blobs"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let blob = fixture.blob();
     let mut bytes = fs::read(&blob).unwrap();
     bytes[0] ^= 1;
     fs::write(&blob, bytes).unwrap();
