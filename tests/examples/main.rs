@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod interrupt;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,11 @@ fn run(command: &mut Command, code: i32) -> Output {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{stderr}");
     output
+}
+
+/// Runs `command`, which is to end with `code`; what it says on stderr.
+fn complaint(command: &mut Command, code: i32) -> String {
+    String::from_utf8(run(command, code).stderr).unwrap()
 }
 
 fn text(command: &mut Command) -> String {
@@ -57,6 +63,15 @@ impl Fixture {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The source as an eStargz layer; its members are not compressed.
+    fn estargz(&self, name: &str) -> PathBuf {
+        let layer = self.path(name);
+        let mut convert = example("convert");
+        convert.args(["--to", "estargz", "--compressor", "gzip:0"]);
+        run(convert.arg(self.path("source")).arg(&layer), 0);
+        layer
     }
 
     fn blob(&self) -> PathBuf {
