@@ -7,6 +7,7 @@
 
 pub mod interrupt;
 pub mod open;
+pub mod prefetch;
 pub mod progress;
 
 use std::error::Error;

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod convert;
 mod interrupt;
+mod output;
 mod verify;
 
 use std::fs;
