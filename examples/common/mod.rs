@@ -5,6 +5,7 @@
     reason = "each example uses its own part of this"
 )]
 
+pub mod estargz_dump;
 pub mod interrupt;
 pub mod open;
 pub mod prefetch;
