@@ -40,6 +40,18 @@ fn a_missing_blob_is_one_fault_of_the_environment() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_blob_that_is_a_pipe_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let blob = fixture.blob();
+    fs::remove_file(&blob).unwrap();
+    run(std::process::Command::new("mkfifo").arg(&blob), 0);
+    let said = complaint(example("verify").arg(fixture.bootstrap()), 2);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.ends_with(": not a file\n"), "{said}");
+}
+
 #[test]
 fn an_undecodable_toc_is_a_fault_like_others() {
     let fixture = Fixture::new();

@@ -1,10 +1,14 @@
 //! Layers as images.
 
 use std::fs;
+use std::sync::Arc;
 
 use frame_codec::{Compression as Codec, Encoder};
 use image_model::{Blame, Fault};
-use image_read::{Follow, Format, LayerImageError, OpenError, OpenOptions, format_at, open};
+use image_read::{
+    Follow, Format, LayerImage, LayerImageError, LayerImageOptions, OpenError, OpenOptions,
+    format_at, open,
+};
 #[cfg(target_os = "linux")]
 use rustix::fs::FileType;
 use tar_stream::Compression;
@@ -191,6 +195,10 @@ fn an_empty_file_is_no_layer() {
         error.to_string(),
         "neither a layer nor any other image; it is empty"
     );
+    // Who opens a layer as such gets the empty tree that an empty stream is.
+    let nothing = Arc::new(bytes::Bytes::new());
+    let layer = LayerImage::open(nothing, &LayerImageOptions::default()).unwrap();
+    assert!(layer.image.tree().is_empty());
 }
 
 #[cfg(target_os = "linux")]
