@@ -204,11 +204,14 @@ fn check_disguise(image: &OpenImage, faults: &mut Faults) {
     }
 }
 
-/// The TOC of an eStargz layer against the tar that everything else sees in it.
+/// The landmarks of an eStargz layer, and its TOC against the tar that everything else sees in it.
 fn check_tar(args: &Args, image: &OpenImage, faults: &mut Faults) -> Result<(), Failure> {
     let Some(estargz) = image.estargz() else {
         return Ok(());
     };
+    if let Err(error) = estargz.toc.check_landmarks(&mut image.frames()) {
+        faults.error(&error);
+    }
     let layer = std::fs::File::open(&args.image).map_err(Failure::usage)?;
     let options = CompareOptions {
         lenient: args.open.lenient(),

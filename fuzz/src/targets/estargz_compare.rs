@@ -188,7 +188,7 @@ fn audit(decoded: &EstargzImage, blob: &[u8]) -> u64 {
     let summary = verify::audit(&decoded.image, &mut frames, &limits, &mut tell);
     let summary = summary.expect("nobody cancels");
     assert_eq!(summary.unverifiable_chunks, 0, "every chunk has a digest");
-    summary.faults
+    summary.faults + u64::from(decoded.check_landmarks(&mut frames).is_err())
 }
 
 /// The layer is the same tree, TOC and landmarks aside, by its TOC and by its tar.

@@ -64,6 +64,8 @@ pub fn estargz_round_trip(data: &[u8]) {
     let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
     let summary = verify::audit(image, &mut frames, &limits, &mut tell).expect("nobody cancels");
     assert_eq!(summary.unverifiable_chunks, 0);
+    let landmarks = decoded.check_landmarks(&mut frames);
+    landmarks.expect("they are where they were written");
 }
 
 fn open(stored: &Stored, limits: &Limits) -> OpenedToc {

@@ -45,7 +45,7 @@ pub fn unpack(data: &[u8]) {
     let Ok(image) = opened else { return };
     let seen = see(image.image(), &options.limits);
     let mut sizes = seen.iter().flatten().map(|seen| seen.attributes.size);
-    let content = sizes.try_fold(0u64, |sum, size| sum.checked_add(size));
+    let content = sizes.try_fold(0, u64::checked_add);
     // What cannot be seen to its end is unpacked as far as it goes, with even smaller limits.
     let small = seen.as_ref().is_none_or(|seen| seen.len() <= MAX_NAMES);
     if !small || content.is_none_or(|len| len > MAX_CONTENT) {
