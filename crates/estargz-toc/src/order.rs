@@ -1,8 +1,10 @@
 //! In which order names stand in the tar.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use image_model::{ImagePath, InodeId, Tree};
+use image_model::layer::{OPAQUE_MARKER, Rank, WHITEOUT_PREFIX};
+use image_model::{ImagePath, InodeId, Name, NameRef, Tree};
 
 /// A name of an inode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,8 +15,16 @@ pub struct Named {
     pub inode: InodeId,
 }
 
-/// All names of `tree`: directories before what lies in them, siblings in byte order, the root
-/// first.
+impl Named {
+    /// Where it stands among its siblings.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank::of(self.path.last().map_or(&[][..], NameRef::as_bytes))
+    }
+}
+
+/// All names of `tree`: directories before what lies in them, siblings by their [`Rank`] and then in
+/// byte order, the root first.
 #[must_use]
 pub fn walk<C>(tree: &Tree<C>) -> Vec<Named> {
     let mut names = Vec::new();
@@ -24,10 +34,12 @@ pub fn walk<C>(tree: &Tree<C>) -> Vec<Named> {
     }];
     while let Some(named) = pending.pop() {
         let entries = tree.directory(named.inode).into_iter().flatten().rev();
+        let first = pending.len();
         pending.extend(entries.map(|(name, &inode)| Named {
             path: named.path.join(name.as_ref()),
             inode,
         }));
+        pending[first..].sort_by_key(|named| Reverse(named.rank()));
         names.push(named);
     }
     names
@@ -45,12 +57,14 @@ pub struct Prioritized {
 }
 
 /// Moves the `wanted` paths to the front, in their order, each behind what it needs: the
-/// directories on the way to it and, for a further name of a file, the first one. The other names
-/// keep their order.
+/// directories on the way to it and, for a further name of a file, the first one. In front of each
+/// of these come the whiteouts that could mean it: the opaque marker of its directory and its own
+/// `.wh.` name, if they are among `names`. The other names keep their order.
 ///
-/// As in the reference implementation a path is missed if it is not among `names`, or a directory
-/// on the way to it is not (but for the root). Symbolic links are not followed, and a file does not
-/// pull its further names.
+/// As in the reference implementation a path is missed if it is not among `names`, symbolic links are
+/// not followed, and a file does not pull its further names. Unlike there a directory on the way that
+/// is not among `names` is no obstacle, since those that a layer only implies have no entry; and
+/// whiteouts are not pulled there.
 ///
 /// ```
 /// use estargz_toc::order::{prioritize, walk};
@@ -112,40 +126,53 @@ impl<'n> Picker<'n> {
         }
     }
 
-    /// Picks `path` with what it needs; false if something of that is not there.
+    /// Picks `path` with what it needs; false if it is not there.
     fn pick(&mut self, path: &ImagePath) -> bool {
         let Some(&position) = self.positions.get(path) else {
             return path.is_root();
         };
         let first = self.first_names[&self.names[position].inode];
-        if !self.pick_parents(path) || !self.pick_parents(&self.names[first].path) {
-            return false;
-        }
-        self.take(first);
-        self.take(position);
+        let mut parent = path.clone();
+        parent.pop();
+        self.take_way(&parent);
+        self.take_way(&self.names[first].path);
+        self.take_way(path);
         true
     }
 
-    /// Picks the directories on the way to `path`, or none if one is not there.
-    fn pick_parents(&mut self, path: &ImagePath) -> bool {
-        let mut parents = Vec::new();
-        let mut at = path.clone();
-        while at.pop() {
-            match self.positions.get(&at) {
-                Some(&position) => parents.push(position),
-                None if at.is_root() => {}
-                None => return false,
+    /// Takes the directories on the way to `path` and `path`, as far as they are there, each behind
+    /// its whiteouts.
+    fn take_way(&mut self, path: &ImagePath) {
+        let mut at = ImagePath::root();
+        self.take(&at);
+        for name in path.components() {
+            if Rank::of(name.as_bytes()) > Rank::Opaque {
+                self.take(&at.join(opaque_marker()));
             }
+            if Rank::of(name.as_bytes()) > Rank::Whiteout
+                && let Some(whiteout) = whiteout_of(name)
+            {
+                self.take(&at.join(whiteout.as_ref()));
+            }
+            at.push(name);
+            self.take(&at);
         }
-        for position in parents.into_iter().rev() {
-            self.take(position);
-        }
-        true
     }
 
-    fn take(&mut self, position: usize) {
-        if !std::mem::replace(&mut self.picked[position], true) {
+    fn take(&mut self, path: &ImagePath) {
+        if let Some(&position) = self.positions.get(path)
+            && !std::mem::replace(&mut self.picked[position], true)
+        {
             self.order.push(position);
         }
     }
+}
+
+fn opaque_marker() -> NameRef<'static> {
+    NameRef::new(OPAQUE_MARKER).expect("it is a name")
+}
+
+/// The name that hides `name`; `None` if it would be too long for a name.
+fn whiteout_of(name: NameRef<'_>) -> Option<Name> {
+    Name::new([WHITEOUT_PREFIX, name.as_bytes()].concat()).ok()
 }

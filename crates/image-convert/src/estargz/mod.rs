@@ -71,8 +71,9 @@ impl EstargzReport {
 /// Writes `source` as an eStargz layer to `out`.
 ///
 /// The layer is a gzip-compressed tar with its table of contents at the end. Every directory is
-/// followed by all that lies in it (but for prefetched files); siblings are in the order that they
-/// have in the tar that is the source, or else in that of their names. The first name of an inode has
+/// followed by all that lies in it (but for prefetched files). Of siblings the opaque marker comes
+/// first, then the other whiteouts, for those who apply whiteouts as they come; the rest is in the
+/// order that it has in the tar that is the source, or else in that of the names. The first name of an inode has
 /// its content, further ones are hard links to it; holes are written as zeros. Whiteouts are kept as
 /// the files that they are. A root without anything of its own gets no entry.
 ///

@@ -75,8 +75,8 @@ impl<C> Plan<C> {
     }
 }
 
-/// All names of `tree`, siblings in the order of the inode table, where a layer's members are in the
-/// order of the tar.
+/// All names of `tree`, siblings by their rank (whiteouts first) and then in the order of the inode
+/// table, where a layer's members are in the order of the tar.
 ///
 /// What lies in a directory follows it without a break, as in a walk: GNU tar restores the time of a
 /// directory once it meets something outside.
@@ -93,7 +93,7 @@ fn walk_by_table<C>(tree: &Tree<C>) -> Vec<Named> {
             path: named.path.join(name.as_ref()),
             inode,
         }));
-        pending[first..].sort_by_key(|entry| entry.inode);
+        pending[first..].sort_by_key(|entry| (entry.rank(), entry.inode));
         pending[first..].reverse();
         names.push(named);
     }

@@ -200,6 +200,63 @@ fn what_is_wanted_first_comes_first() {
 }
 
 #[test]
+fn whiteouts_come_before_what_replaces_what_they_hide() {
+    let tar = Tar::new()
+        .directory("d")
+        .file("d/+p", b"+")
+        .file("d/a", b"a")
+        .file("d/.wh.a", b"")
+        .file("d/.wh.+p", b"")
+        .file("d/.wh..wh..opq", b"")
+        .finish();
+    let toc = "stargz.index.json";
+    let whiteouts = ["d/.wh..wh..opq", "d/.wh.a", "d/.wh.+p"];
+    let (layer, _) = of_tar(&tar, &options());
+    let [opaque, wh_a, wh_p] = whiteouts;
+    assert_eq!(
+        names(&layer),
+        [
+            ".no.prefetch.landmark",
+            "d/",
+            opaque,
+            wh_a,
+            wh_p,
+            "d/+p",
+            "d/a",
+            toc
+        ]
+    );
+    let wanted = EstargzOptions {
+        prefetch: vec![path("d/a")],
+        ..options()
+    };
+    let (first, _) = of_tar(&tar, &wanted);
+    assert_eq!(
+        names(&first),
+        [
+            "d/",
+            opaque,
+            wh_a,
+            "d/a",
+            ".prefetch.landmark",
+            wh_p,
+            "d/+p",
+            toc
+        ]
+    );
+    // Out of an image siblings come in byte order, which has `+` before `.`.
+    let image = opened(&layer);
+    let source = Seekable::image(image.image(), image.frames());
+    let (again, _) = convert(source, &options()).unwrap();
+    let by_name = ["d/", opaque, wh_p, wh_a, "d/+p", "d/a"];
+    assert_eq!(names(&again)[1..7], by_name);
+    let mut back = Vec::new();
+    let (image, content) = (image.image(), &mut image.frames());
+    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    assert_eq!(names(&back)[1..], by_name);
+}
+
+#[test]
 fn rafs_and_back() {
     let tar = many();
     let rafs = Image::of_tar(&tar, &crate::support::plain_options());
