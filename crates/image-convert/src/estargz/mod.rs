@@ -75,7 +75,9 @@ impl EstargzReport {
 /// first, then the other whiteouts, for those who apply whiteouts as they come; the rest is in the
 /// order that it has in the tar that is the source, or else in that of the names. The first name of an inode has
 /// its content, further ones are hard links to it; holes are written as zeros. Whiteouts are kept as
-/// the files that they are. A root without anything of its own gets no entry.
+/// the files that they are. A root without anything of its own gets no entry, nor does a directory that
+/// no entry of the source described and that holds something: its attributes are unknown, and an
+/// entry would change those that a lower layer has.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before.

@@ -253,7 +253,51 @@ fn whiteouts_come_before_what_replaces_what_they_hide() {
     let mut back = Vec::new();
     let (image, content) = (image.image(), &mut image.frames());
     to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
-    assert_eq!(names(&back)[1..], by_name);
+    assert_eq!(names(&back), by_name);
+}
+
+#[test]
+fn directories_that_no_entry_describes_get_none() {
+    let tar = Tar::new()
+        .directory("etc")
+        .file("etc/a", b"a")
+        .file("tmp/x/f", b"f")
+        .file("usr/f", b"f")
+        .directory("usr")
+        .finish();
+    let (landmark, toc) = (".no.prefetch.landmark", "stargz.index.json");
+    let (layer, report) = of_tar(&tar, &options());
+    let expected = [landmark, "etc/", "etc/a", "tmp/x/f", "usr/", "usr/f", toc];
+    assert_eq!(names(&layer), expected);
+    assert_eq!(report.report.inodes, 8);
+    let image = opened(&layer);
+    assert_eq!(digest(&image), digest_of_tar(&tar));
+
+    // They are as little described by the TOC.
+    let source = Seekable::opened(&image).unwrap();
+    let wanted = EstargzOptions {
+        prefetch: vec![path("tmp/x/f"), path("tmp")],
+        ..options()
+    };
+    let (again, report) = convert(source, &wanted).unwrap();
+    let expected = [
+        "tmp/x/f",
+        ".prefetch.landmark",
+        "etc/",
+        "etc/a",
+        "usr/",
+        "usr/f",
+        toc,
+    ];
+    assert_eq!(names(&again), expected);
+    assert_eq!(report.missed, [path("tmp")]);
+    assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
+
+    let mut back = Vec::new();
+    let (image, content) = (image.image(), &mut image.frames());
+    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    assert_eq!(names(&back), ["etc/", "etc/a", "tmp/x/f", "usr/", "usr/f"]);
+    assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
 }
 
 #[test]

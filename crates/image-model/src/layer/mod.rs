@@ -27,7 +27,7 @@ mod error;
 mod overlay;
 mod route;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::limits::Limits;
 use crate::path::ImagePath;
@@ -116,8 +116,6 @@ pub struct LayerOptions {
 pub struct Layer<C> {
     options: LayerOptions,
     tree: Tree<C>,
-    /// Directories that the layer implies but does not describe.
-    implied: HashSet<InodeId>,
     /// Placeholders in the tree for hard links whose target the layer does not hold.
     links: BTreeMap<InodeId, ImagePath>,
 }

@@ -26,12 +26,11 @@ pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, follow: bool) -> Option<
     }
 }
 
-/// The directory that `components` lead to. Those that are missing are made, and shown to `made`.
+/// The directory that `components` lead to. Those that are missing are implied.
 pub(super) fn make_way<'p, C>(
     tree: &mut Tree<C>,
     components: impl Iterator<Item = NameRef<'p>>,
     options: &LayerOptions,
-    mut made: impl FnMut(InodeId),
 ) -> Result<InodeId, Obstacle> {
     let mut route = Route::new(components, options.lenient);
     loop {
@@ -48,7 +47,7 @@ pub(super) fn make_way<'p, C>(
                 let directory = tree.add(Metadata::implied_directory(), Node::empty_directory());
                 tree.link(parent, name, directory)
                     .expect("routes lead through directories");
-                made(directory);
+                tree.imply(directory);
                 route.trail.push(directory);
             }
             Arrival::Blocked(inode) => return Err(Obstacle::NotADirectory(inode)),
