@@ -360,6 +360,29 @@ fn layers_are_gzip() {
 }
 
 #[test]
+fn chunks_are_not_longer_than_readers_take() {
+    for (chunk_size, refused) in [(64 << 20, false), ((64 << 20) + 1, true), (u32::MAX, true)] {
+        let options = EstargzOptions {
+            chunk_size: chunk_size.try_into().unwrap(),
+            ..options()
+        };
+        let result = convert(Streaming::new(&golden_tar()[..]), &options);
+        match result {
+            Ok((layer, _)) if !refused => drop(opened(&layer)),
+            Err(error @ ConvertError::ChunkSize { .. }) if refused => {
+                assert_eq!(error.fault(), Fault::Misuse);
+                let limit = 64 << 20;
+                assert!(
+                    matches!(error, ConvertError::ChunkSize { chunk_size: size, limit: l }
+                        if (size, l) == (chunk_size, limit))
+                );
+            }
+            other => panic!("{chunk_size}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn limits_hold() {
     let tar = Tar::new().file("big", &[1; 20_000]).finish();
     let limits = Limits {
