@@ -1,6 +1,7 @@
 //! eStargz: what is written, in which order, and what becomes of it.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use estargz_toc::carry::Uncarried;
@@ -12,7 +13,7 @@ use image_convert::{
     to_estargz, to_tar,
 };
 use image_model::walk::Walk;
-use image_model::{Blame, Codec, Fault, Limits};
+use image_model::{Blame, Codec, Fault, Limits, Timestamp};
 use image_read::{LayerImage, NoBlobs, OpenImage, OpenOptions, open_source};
 use verify::{AuditFault, Profile, audit, tree_digest};
 
@@ -298,6 +299,24 @@ fn directories_that_no_entry_describes_get_none() {
     to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
     assert_eq!(names(&back), ["etc/", "etc/a", "tmp/x/f", "usr/", "usr/f"]);
     assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
+}
+
+#[test]
+fn a_directory_keeps_the_time_of_its_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890);
+    let root = std::fs::File::open(directory.path()).unwrap();
+    let file = std::fs::File::create(directory.path().join("f")).unwrap();
+    for file in [file, root] {
+        file.set_modified(time).unwrap();
+    }
+    let source = image_read::open(directory.path(), &Default::default()).unwrap();
+    let (layer, _) = convert(Seekable::opened(&source).unwrap(), &options()).unwrap();
+    assert_eq!(names(&layer)[1..3], ["./", "f"]);
+    let image = opened(&layer);
+    let root = image.image().attributes(image.image().root()).unwrap();
+    assert_eq!(root.mtime, Timestamp::from_seconds(1_234_567_890));
+    assert_eq!(digest(&image), crate::support::digest(directory.path()));
 }
 
 #[test]
