@@ -277,6 +277,7 @@ fn say(
                 "dead": chunks.dead,
             },
             "losses": losses,
+            "prefetch_missed": report.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         if let Some(layer) = estargz {
             let mut annotations = Annotations::default();
@@ -287,12 +288,11 @@ fn say(
                 "diff_id": layer.diff_id.to_string(),
                 "toc_digest": layer.toc_digest.to_string(),
                 "annotations": annotations,
-                "prefetch_missed": layer.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
             });
         }
         return common::json(out, &value);
     }
-    for path in estargz.iter().flat_map(|layer| &layer.missed) {
+    for path in &report.missed {
         eprintln!("not there, so not fetched first: {path}");
     }
     for loss in &report.losses {

@@ -53,8 +53,6 @@ pub struct EstargzReport {
     pub toc_digest: Digest,
     /// Length of the tar in it, in bytes.
     pub uncompressed_size: u64,
-    /// Paths that were to be fetched first, but are not there.
-    pub missed: Vec<ImagePath>,
 }
 
 impl EstargzReport {
@@ -264,13 +262,13 @@ impl Target<'_> {
         let mut encoder = Encoder::new(options.compression)?;
         let Finished { blob, diff_id } = end.finish(&mut encoder, &member, placed.toc_offset)?;
         report.bytes_out = blob.len;
+        report.missed = plan.missed;
         Ok(EstargzReport {
             report,
             blob,
             diff_id,
             toc_digest: verify::sha256(&json),
             uncompressed_size: assembled.tar_len + member.len() as u64,
-            missed: plan.missed,
         })
     }
 }

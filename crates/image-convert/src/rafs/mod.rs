@@ -17,7 +17,7 @@ mod worker;
 use std::path::Path;
 
 use blob_io::AtomicDir;
-use image_model::Progress;
+use image_model::{ImagePath, Progress};
 use rafs_format::blob::{BlobBuilder, BlobOptions};
 use rafs_format::flags::{Compat, Compressor, Digester};
 
@@ -76,6 +76,8 @@ pub fn to_rafs_v6<'a>(
         progress,
     )?;
     report.inodes = stored.tree.len() as u64;
+    let is_missed = |path: &&ImagePath| stored.tree.resolve(path.as_bytes()).is_none();
+    report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
     output::write(stored, directory.path(), options, &mut report)?;
     directory.commit()?;
     Ok(report)

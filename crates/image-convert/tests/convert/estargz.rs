@@ -192,7 +192,7 @@ fn what_is_wanted_first_comes_first() {
         names(&layer),
         ["b/", "b/1", ".prefetch.landmark", "a", "stargz.index.json"]
     );
-    assert_eq!(report.missed, [path("nothing")]);
+    assert_eq!(report.report.missed, [path("nothing")]);
     let image = opened(&layer);
     let Some(Prefetch::UpTo(end)) = image.estargz().unwrap().toc.prefetch else {
         panic!("there is a landmark");
@@ -291,7 +291,7 @@ fn directories_that_no_entry_describes_get_none() {
         toc,
     ];
     assert_eq!(names(&again), expected);
-    assert_eq!(report.missed, [path("tmp")]);
+    assert_eq!(report.report.missed, [path("tmp")]);
     assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
 
     let mut back = Vec::new();
