@@ -30,14 +30,11 @@ use crate::source::{DataOrder, SeekableTree};
 use crate::tree::copy_tree;
 use crate::{ConvertError, Seekable, Source};
 use assembler::{Assembler, Parts, StoredContent, Work};
-use batch::{BATCH_LEN, work};
+use batch::Worker;
 use plan::Plan;
 use sink::{Finished, Sink};
 
 pub use options::EstargzOptions;
-
-/// Bytes that batches may take on their way.
-const BATCHES_LEN: usize = 16 << 20;
 
 /// What a conversion to eStargz did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +77,9 @@ impl EstargzReport {
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before.
 ///
-/// Memory: some 16 MiB of batches (at least one for each thread, with its compressed form), and some
-/// hundred bytes for each inode and chunk.
+/// Memory: some 16 MiB of batches (or two of a megabyte for each thread; where chunks are so long that
+/// fewer fit, one for each thread), with their compressed form, and some hundred bytes for each inode
+/// and chunk.
 ///
 /// ```
 /// use image_convert::{EstargzOptions, Streaming, to_estargz};
@@ -193,46 +191,43 @@ impl Target<'_> {
         let workers = (0..threads)
             .map(|_| worker(options))
             .collect::<Result<Vec<_>, _>>()?;
-        let depth = BATCHES_LEN / BATCH_LEN.max(options.chunk_size.get() as usize);
         let mut ranges = vec![Default::default(); plan.tree.len()];
         let mut file_digests = BTreeMap::new();
-        let (assembled, landmark_chunk) =
-            pipeline::run(workers, depth.min(4 * threads), |stage| {
-                let mut assembler = Assembler::new(Parts {
-                    stage,
-                    sink: Sink::new(out, limits),
-                    progress,
-                    limits,
-                    chunk_size: options.chunk_size,
-                    total: content_len(&plan),
-                });
-                let (before, landmark) = plan.landmark;
-                let mut landmark_chunk = None;
-                for (position, (name, first)) in
-                    plan.names.iter().zip(plan.first_names()).enumerate()
-                {
-                    if position == before {
-                        landmark_chunk = Some(assembler.landmark(landmark)?);
-                    }
-                    let inode = plan.tree.inode(name.inode);
-                    if let Some(first) = first {
-                        let target = &plan.names[first].path;
-                        assembler.link(&name.path, &inode.metadata, target)?;
-                        continue;
-                    }
-                    assembler.header(&name.path, &inode.metadata, &inode.node)?;
-                    if let Node::File { size, content: of } = &inode.node {
-                        let stored = content(&mut assembler, &name.path, *size, of)?;
-                        ranges[name.inode.index()] = stored.range;
-                        file_digests.extend(stored.digest.map(|digest| (name.inode, digest)));
-                    }
+        let (assembled, landmark_chunk) = pipeline::run(workers, 4 * threads, |stage| {
+            let mut assembler = Assembler::new(Parts {
+                stage,
+                sink: Sink::new(out, limits),
+                progress,
+                limits,
+                chunk_size: options.chunk_size,
+                threads,
+                total: content_len(&plan),
+            });
+            let (before, landmark) = plan.landmark;
+            let mut landmark_chunk = None;
+            for (position, (name, first)) in plan.names.iter().zip(plan.first_names()).enumerate() {
+                if position == before {
+                    landmark_chunk = Some(assembler.landmark(landmark)?);
                 }
-                let landmark_chunk = match landmark_chunk {
-                    Some(chunk) => chunk,
-                    None => assembler.landmark(landmark)?,
-                };
-                Ok::<_, ConvertError>((assembler.finish()?, landmark_chunk))
-            })?;
+                let inode = plan.tree.inode(name.inode);
+                if let Some(first) = first {
+                    let target = &plan.names[first].path;
+                    assembler.link(&name.path, &inode.metadata, target)?;
+                    continue;
+                }
+                assembler.header(&name.path, &inode.metadata, &inode.node)?;
+                if let Node::File { size, content: of } = &inode.node {
+                    let stored = content(&mut assembler, &name.path, *size, of)?;
+                    ranges[name.inode.index()] = stored.range;
+                    file_digests.extend(stored.digest.map(|digest| (name.inode, digest)));
+                }
+            }
+            let landmark_chunk = match landmark_chunk {
+                Some(chunk) => chunk,
+                None => assembler.landmark(landmark)?,
+            };
+            Ok::<_, ConvertError>((assembler.finish()?, landmark_chunk))
+        })?;
         report.inodes = plan.tree.len() as u64;
         report.content_bytes = assembled.content_bytes;
         report.chunks = assembled.sink.counts;
@@ -275,8 +270,8 @@ impl Target<'_> {
 
 /// A worker with a context of its own.
 fn worker(options: &EstargzOptions) -> Result<Work, ConvertError> {
-    let mut encoder = Encoder::new(options.compression)?;
-    Ok(Box::new(move |batch| work(&mut encoder, batch)))
+    let mut worker = Worker::new(options)?;
+    Ok(Box::new(move |batch| worker.work(batch)))
 }
 
 /// Bytes of all files.

@@ -401,6 +401,35 @@ fn chunks_are_not_longer_than_readers_take() {
     }
 }
 
+/// Sparse files and files of zeros, more than one batch of them.
+#[test]
+fn chunks_of_zeros_are_stored_like_others() {
+    let tar = Tar::new()
+        .file("a", &[0; 3 << 20])
+        .file(
+            "b",
+            &[vec![0; 5000], vec![1; 5000], vec![0; 10_000]].concat(),
+        )
+        .finish();
+    let (expected, report) = of_tar(&tar, &options());
+    assert_eq!(report.report.chunks.stored, 1 + 768 + 5);
+    let image = opened(&expected);
+    assert_eq!(digest(&image), digest_of_tar(&tar));
+    // Every member is what the encoder makes of its plain bytes.
+    let mut encoder = frame_codec::Encoder::new(options().compression).unwrap();
+    let mut zeros = Vec::new();
+    encoder.encode_frame(&[0; 4096], &mut zeros).unwrap();
+    let members = |layer: &[u8]| layer.windows(zeros.len()).filter(|w| *w == zeros).count();
+    // The last chunk of `a` has a header behind it. Of `b` the chunks 0 and 3 are zeros, and the last
+    // one with its padding.
+    assert_eq!(members(&expected), 767 + 3);
+    let one = EstargzOptions {
+        threads: 1,
+        ..options()
+    };
+    assert!(of_tar(&tar, &one).0 == expected);
+}
+
 #[test]
 fn limits_hold() {
     let tar = Tar::new().file("big", &[1; 20_000]).finish();
