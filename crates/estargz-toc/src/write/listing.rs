@@ -60,6 +60,12 @@ pub enum ListingError {
         /// Where the chunk begins in the file; 0 for the whole file.
         chunk_offset: u64,
     },
+    /// A document that readers would refuse.
+    #[error("the TOC is longer than {limit} bytes")]
+    TooLong {
+        /// The bound.
+        limit: u64,
+    },
 }
 
 impl Blame for ListingError {
@@ -67,6 +73,7 @@ impl Blame for ListingError {
         match self {
             Self::CannotCarry(error) => error.fault(),
             Self::Hole { .. } | Self::DigestMissing { .. } => Fault::Misuse,
+            Self::TooLong { .. } => Fault::Limit,
         }
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use blob_io::Written;
-use estargz_toc::write::{Listing, toc_member};
+use estargz_toc::write::Listing;
 use frame_codec::Encoder;
 use image_model::{Blob, BlobId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Node, Progress};
 use image_read::LayerImage;
@@ -79,7 +79,7 @@ impl EstargzReport {
 ///
 /// Memory: some 16 MiB of batches (or two of a megabyte for each thread; where chunks are so long that
 /// fewer fit, one for each thread), with their compressed form, and some hundred bytes for each inode
-/// and chunk.
+/// and chunk; in the end the TOC and its compressed form.
 ///
 /// ```
 /// use image_convert::{EstargzOptions, Streaming, to_estargz};
@@ -245,25 +245,27 @@ impl Target<'_> {
         let image = ChunkedImage::new(tree, extents, chunks, placed.frames, vec![blob])
             .expect("as they were stored");
         let (before, landmark) = plan.landmark;
-        let json = Listing {
+        let member = Listing {
             image: &image,
             names: &plan.names,
             landmark: Some((before, landmark, landmark_chunk)),
             chunk_size: options.chunk_size,
             file_digests: &file_digests,
         }
-        .to_json()?;
-        let member = toc_member(&json)?;
+        .to_member(limits.max_metadata_len)?;
+        drop((image, plan.names));
+        let toc_digest = verify::sha256(member.json());
+        let uncompressed_size = assembled.tar_len + member.plain().len() as u64;
         let mut encoder = Encoder::new(options.compression)?;
-        let Finished { blob, diff_id } = end.finish(&mut encoder, &member, placed.toc_offset)?;
+        let Finished { blob, diff_id } = end.finish(&mut encoder, member, placed.toc_offset)?;
         report.bytes_out = blob.len;
         report.missed = plan.missed;
         Ok(EstargzReport {
             report,
             blob,
             diff_id,
-            toc_digest: verify::sha256(&json),
-            uncompressed_size: assembled.tar_len + member.len() as u64,
+            toc_digest,
+            uncompressed_size,
         })
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use estargz_toc::carry::Uncarried;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::image::Prefetch;
+use estargz_toc::write::ListingError;
 use frame_codec::Compression;
 use image_convert::{
     ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
@@ -399,6 +400,33 @@ fn chunks_are_not_longer_than_readers_take() {
             other => panic!("{chunk_size}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_toc_is_not_longer_than_readers_take() {
+    let tar = many();
+    let source = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
+    let convert = |max_metadata_len| {
+        let limits = Limits {
+            max_metadata_len,
+            ..Limits::default()
+        };
+        let source = Seekable::tar(&source.image, &*source.source).limits(limits);
+        convert(source, &options())
+    };
+    let (layer, _) = convert(u64::MAX).unwrap();
+    let inside = inside(&layer);
+    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::Options::default());
+    let mut len = 0;
+    while let Some(entry) = reader.next_entry().unwrap() {
+        len = entry.size;
+    }
+    assert_eq!(convert(len).unwrap().0, layer);
+    let error = convert(len - 1).unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit);
+    assert!(
+        matches!(error, ConvertError::Toc(ListingError::TooLong { limit }) if limit == len - 1)
+    );
 }
 
 /// Sparse files and files of zeros, more than one batch of them.
