@@ -3,78 +3,58 @@
 
   against_ctr_remote.py [--runs N] [--corpus NAME] [--record FILE]
 
-Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and
-`cargo build --release --examples`; run as root. Of ctr-remote only `images convert` is timed, with as
-many threads as the machine has cores: the layer is imported before and exported after. It is done by
-two processes, ctr-remote and containerd, whose CPU seconds are not known; wall seconds are. The two
-tools alternate, so that a machine that slows down slows both; medians and the median of the pairwise
-ratios are printed as Markdown, and written to FILE.
+Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and GNU time; builds our example
+(LAZYOCI_EXAMPLES names another directory with it); run as root. Of ctr-remote only `images convert` is
+measured, with as many threads as the machine has cores: the layer is imported before and exported
+after. Two processes do it: its CPU seconds are those of ctr-remote and of the containerd that serves
+it, its peak memory is that of ctr-remote alone. The two tools alternate, so that a machine that slows
+down slows both; medians and the median of the pairwise ratios are printed as Markdown, and written to
+FILE, which needs a tree that is committed.
 """
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("LAZYOCI_CACHE", "/var/cache/lazyoci"))
-CONVERT = ROOT / "target/release/examples/convert"
+from measure import CACHE, ROOT, Run, convert_example, corpus, fresh, header, publish, ratios, row, run, table
+
 CTR = ROOT / "interop/estargz/ctr.sh"
 LAYOUT = ROOT / "interop/estargz/layout.py"
-CTR_REMOTE = ["ctr-remote", "--address", "/run/lazyoci-containerd/containerd.sock", "--namespace", "lazyoci"]
+STATE = pathlib.Path("/run/lazyoci-containerd")
+CTR_REMOTE = ["ctr-remote", "--address", STATE / "containerd.sock", "--namespace", "lazyoci"]
 
 
-def run(*command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stderr}")
-    return done.stdout
-
-
-def timed(*command, **options):
-    start = time.monotonic()
-    run(*command, **options)
-    return time.monotonic() - start
-
-
-def ours(layer, directory):
-    """Wall seconds, bytes."""
+def ours(layer, directory, convert):
     output = directory / "ours.tar.gz"
-    wall = timed(CONVERT, "--to", "estargz", "--threads", str(os.cpu_count()), layer, output)
-    return wall, output.stat().st_size
+    done = Run(convert, "--to", "estargz", "--compressor", "libdeflate:6", "--threads", str(os.cpu_count()), layer, output)
+    done.bytes = output.stat().st_size
+    return done
+
+
+def containerd_cpu():
+    """CPU seconds of containerd so far."""
+    pid = (STATE / "pid").read_text().strip()
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def theirs(layout, directory):
     name = f"example.org/bench-{time.time_ns()}"
     run(*CTR_REMOTE, "images", "import", "--no-unpack", "--index-name", f"{name}:in", layout)
-    wall = timed(*CTR_REMOTE, "images", "convert", "--estargz", "--oci", "--all-platforms", f"{name}:in", f"{name}:out",
-                 env=os.environ | {"GOMAXPROCS": str(os.cpu_count())})
+    before = containerd_cpu()
+    done = Run(*CTR_REMOTE, "images", "convert", "--estargz", "--oci", "--all-platforms", f"{name}:in", f"{name}:out",
+               env=os.environ | {"GOMAXPROCS": str(os.cpu_count())})
+    done.cpu += containerd_cpu() - before
     run(*CTR_REMOTE, "images", "export", "--all-platforms", directory / "theirs.tar", f"{name}:out")
     run(LAYOUT, "unmake", directory / "theirs.tar", directory)
     # What was converted must not be found again.
     run(*CTR_REMOTE, "images", "rm", "--sync", f"{name}:in", f"{name}:out")
-    return wall, json.loads((directory / "layers.json").read_text())[0]["size"]
-
-
-def fresh(measure, source):
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
-    try:
-        return measure(source, directory)
-    finally:
-        shutil.rmtree(directory)
-
-
-def row(name, runs):
-    walls = [wall for wall, _ in runs]
-    return f"| {name} | {statistics.median(walls):.2f} ({min(walls):.2f}–{max(walls):.2f}) | {runs[0][1]} |"
+    done.bytes = json.loads((directory / "layers.json").read_text())[0]["size"]
+    return done
 
 
 def main():
@@ -83,44 +63,35 @@ def main():
     parser.add_argument("--corpus", default="debian/peer")
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
-    layer = CACHE / "corpus" / f"{args.corpus}.tar"
-    for needed in (CONVERT, layer):
-        if not needed.exists():
-            sys.exit(f"missing: {needed}")
+    layer = corpus(f"{args.corpus}.tar")
+    convert, built = convert_example()
     run(CTR, "start")
+    lines = header(
+        f"tar to eStargz against ctr-remote, {args.corpus}",
+        args.record,
+        f"command: `benches/against_ctr_remote.py --runs {args.runs} --corpus {args.corpus}`",
+        f"ours: {built}",
+        f"peers: {'; '.join(run(CTR, 'versions').splitlines())}",
+        f"input: {layer.stat().st_size} bytes of tar, warm; 4 MiB chunks; ours by libdeflate, level 6; as many threads as cores",
+        "CPU of ctr-remote: its own and containerd's; its peak: its own, without containerd's",
+    )
     work = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
     try:
         layout = work / "layout.tar"
         run(LAYOUT, "make", layout, layer)
-        fresh(ours, layer)
-        pairs = [(fresh(ours, layer), fresh(theirs, layout)) for _ in range(args.runs)]
+        fresh(ours, layer, convert), fresh(theirs, layout)
+        pairs = [(fresh(ours, layer, convert), fresh(theirs, layout)) for _ in range(args.runs)]
     finally:
         shutil.rmtree(work)
-    commit = run("git", "-C", ROOT, "describe", "--always", "--dirty").strip()
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
-    versions = "; ".join(run(CTR, "versions").splitlines())
-    wall = statistics.median(a[0] / b[0] for a, b in pairs)
-    size = pairs[0][0][1] / pairs[0][1][1]
-    text = "\n".join([
-        f"# tar to eStargz against ctr-remote, {args.corpus}",
+    lines += [
         "",
-        f"- date: {datetime.date.today()}, commit {commit}",
-        f"- machine: {os.cpu_count()} cores, {cpu}, Linux {platform.release()}",
-        f"- command: `benches/against_ctr_remote.py --runs {args.runs} --corpus {args.corpus}`",
-        f"- peers: {versions}",
-        f"- input: {layer.stat().st_size} bytes of tar, warm; 4 MiB chunks; ours by libdeflate, level 6; as many threads as cores",
-        "",
-        "| tool | wall s, median (min–max) | bytes of the layer |",
-        "|---|---|---|",
+        *table("bytes of the layer"),
         row("lazyoci", [a for a, _ in pairs]),
         row("ctr-remote", [b for _, b in pairs]),
         "",
-        f"- **{wall:.3f}** of its wall time (median of {args.runs} pairs), {size:.4f} of its size",
-        "",
-    ])
-    print(text)
-    if args.record:
-        args.record.write_text(text)
+        f"- {ratios(pairs)}",
+    ]
+    publish(lines, args.record)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
   record.py [--quick] [--no-instructions] [--record FILE] [BENCH...]
 
 BENCH is the name of a file in benches/; default: all. --quick stops as soon as a figure is roughly
-known. Instructions of lookups are counted with valgrind. FILE gets what is printed.
+known. Instructions of lookups are counted with valgrind. FILE gets what is printed, which needs a tree
+that is committed.
 """
 
 import argparse
@@ -12,22 +13,14 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
 import subprocess
 import sys
 
+from measure import header, publish, run
+
 HERE = pathlib.Path(__file__).resolve().parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
-
-
-def output(*command):
-    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
-    return f"{os.cpu_count()} cores, {cpu}, Linux {platform.release()}"
 
 
 def time(nanoseconds):
@@ -70,20 +63,18 @@ def main():
     if not args.no_instructions and not shutil.which("valgrind"):
         sys.exit("missing: valgrind (or --no-instructions)")
 
+    flags = (" --quick" if args.quick else "") + (" --no-instructions" if args.no_instructions else "")
+    lines = header(
+        "Benchmarks",
+        args.record,
+        run("rustc", "--version"),
+        f"command: `benches/record.py{flags}{''.join(' ' + name for name in args.bench)}`",
+    )
     arguments = [part for name in args.bench for part in ("--bench", name)] or ["--benches"]
     quick = ["--", "--quick"] if args.quick else []
     started = datetime.datetime.now().timestamp()
     subprocess.run(["cargo", "bench", *arguments, *quick], cwd=HERE, stdout=sys.stderr, check=True)
 
-    flags = " --quick" if args.quick else ""
-    lines = [
-        "# Benchmarks",
-        "",
-        f"- date: {datetime.date.today()}, commit {output('git', 'describe', '--always', '--dirty')}",
-        f"- machine: {machine()}",
-        f"- {output('rustc', '--version')}",
-        f"- command: `benches/record.py{flags}{''.join(' ' + name for name in args.bench)}`",
-    ]
     last = None
     for group, name, median, throughput in benchmarks(started):
         if group != last:
@@ -91,12 +82,9 @@ def main():
             last = group
         lines.append(f"| {name} | {time(median)} | {rate(throughput, median)} |")
     if not args.no_instructions:
-        counts = output("cargo", "run", "--quiet", "--release", "--bin", "lookups")
+        counts = run("cargo", "run", "--quiet", "--release", "--bin", "lookups", cwd=HERE)
         lines += ["", "## instructions", "", counts]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if args.record:
-        args.record.write_text(text)
+    publish(lines, args.record)
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     image.read_range(ino, range, out)?;
     if args.stats {
         let (metadata, content) = (image.metadata_stats(), image.stats());
-        eprintln!(
+        common::note(format_args!(
             "metadata: {} requests, {} bytes; content: {} requests, {} bytes",
             metadata.requests, metadata.bytes, content.requests, content.bytes
-        );
+        ));
     }
     Ok(Outcome::Done)
 }

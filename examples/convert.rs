@@ -2,8 +2,9 @@
 
 mod common;
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,16 +13,16 @@ use clap::{Parser, ValueEnum};
 use common::open::OpenArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
-use lazyoci::blob_io::{AtomicFile, LocalFile};
+use lazyoci::blob_io::AtomicFile;
 use lazyoci::convert::{
-    EstargzOptions, EstargzReport, RafsOptions, Report, Seekable, Streaming, TarOptions,
-    recompress, to_estargz, to_rafs_v6, to_tar,
+    ConvertError, EstargzOptions, EstargzReport, RafsOptions, Report, Seekable, Streaming,
+    TarOptions, recompress, to_estargz, to_rafs_v6, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::oci_image::Annotations;
 use lazyoci::rafs_format::flags::Compat;
-use lazyoci::read::Format;
+use lazyoci::read::{Format, format_at};
 use serde_json::json;
 
 /// Convert a layer, a directory or an image into another format
@@ -37,13 +38,13 @@ struct Args {
     /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` [default: zstd:3; estargz, tar-gzip gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     compressor: Option<Compression>,
-    /// Digests of chunks (RAFS)
-    #[arg(long, default_value = "blake3")]
-    digester: Digester,
+    /// Digests of chunks (RAFS) [default: blake3]
+    #[arg(long)]
+    digester: Option<Digester>,
     /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB [default: RAFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N")]
     chunk_size: Option<NonZeroU32>,
-    /// File with one path a line: what readers fetch first, in this order
+    /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
     prefetch: Option<PathBuf>,
     /// Put the bootstrap into the blob too (RAFS)
@@ -53,9 +54,9 @@ struct Args {
     /// (RAFS v6, `--compressor none`)
     #[arg(long)]
     aligned: bool,
-    /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2`
-    #[arg(long, value_name = "RELEASE", default_value_t)]
-    compat: Compat,
+    /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2` [default: 2.4]
+    #[arg(long, value_name = "RELEASE")]
+    compat: Option<Compat>,
     /// Leave out what the format cannot carry, and report it
     #[arg(long)]
     lossy: bool,
@@ -88,29 +89,49 @@ fn main() -> ExitCode {
     common::main(run)
 }
 
+/// What was done.
+struct Done {
+    report: Report,
+    estargz: Option<EstargzReport>,
+}
+
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let mut bar = Bar::new("converting");
-    let (report, estargz) = match args.to {
-        Target::RafsV6 => (rafs_v6(args, &mut bar)?, None),
-        Target::Estargz => {
-            let done = write_file(args, out, |out| write_estargz(args, out, &mut bar))?;
-            (done.report.clone(), Some(done))
-        }
-        Target::Tar | Target::TarGzip | Target::TarZstd => {
-            let done = write_file(args, out, |out| write_tar(args, out, &mut bar))?;
-            (done, None)
-        }
+    refuse_what_does_not_fit(args)?;
+    let done = match args.to {
+        Target::RafsV6 => rafs_v6(args)?,
+        Target::Estargz => estargz(args, out)?,
+        Target::Tar | Target::TarGzip | Target::TarZstd => tar(args, out)?,
     };
-    drop(bar);
-    // The tar itself may go to stdout; what is said about it must not.
-    let to_stdout = args.output == Path::new("-");
-    let mut stderr = io::stderr();
-    let out = if to_stdout { &mut stderr } else { out };
-    say(args, &report, estargz.as_ref(), out)?;
+    common::say(&args.output, out, |out| say(args, &done, out))?;
     Ok(Outcome::Done)
 }
 
-fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
+/// Refuses options that mean nothing for the format, rather than ignoring them.
+fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
+    let rafs = args.to == Target::RafsV6;
+    let lazy = rafs || args.to == Target::Estargz;
+    for (option, given, fits) in [
+        ("--digester", args.digester.is_some(), rafs),
+        ("--chunk-size", args.chunk_size.is_some(), lazy),
+        ("--prefetch", args.prefetch.is_some(), lazy),
+        ("--inline-meta", args.inline_meta, rafs),
+        ("--aligned", args.aligned, rafs),
+        ("--compat", args.compat.is_some(), rafs),
+    ] {
+        if given && !fits {
+            return Err(does_not_fit(args, option));
+        }
+    }
+    Ok(())
+}
+
+fn does_not_fit(args: &Args, option: impl Display) -> Failure {
+    let format = args.to.to_possible_value();
+    let format = format.expect("no format is skipped");
+    Failure::usage(format!("{option} does not fit {}", format.get_name()))
+}
+
+fn rafs_v6(args: &Args) -> Result<Done, Failure> {
     let defaults = RafsOptions::default();
     let options = RafsOptions {
         compression: match args.compressor {
@@ -118,12 +139,12 @@ fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
             None if args.aligned => Compression::None,
             None => defaults.compression,
         },
-        digest: match args.digester {
+        digest: match args.digester.unwrap_or(Digester::Blake3) {
             Digester::Blake3 => DigestAlgorithm::Blake3,
             Digester::Sha256 => DigestAlgorithm::Sha256,
         },
         chunk_size: args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get),
-        compat: args.compat,
+        compat: args.compat.unwrap_or_default(),
         aligned: args.aligned,
         inline_meta: args.inline_meta,
         prefetch: prefetch_list(args)?,
@@ -132,16 +153,21 @@ fn rafs_v6(args: &Args, bar: &mut Bar) -> Result<Report, Failure> {
         ..defaults
     };
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
-    if options.prefetch.is_empty() && is_layer(&args.image)? {
-        return Ok(to_rafs_v6(layer(args)?, &args.output, &options, bar)?);
-    }
-    let image = args.open.open(&args.image)?;
-    Ok(to_rafs_v6(
-        Seekable::opened(&image)?,
-        &args.output,
-        &options,
-        bar,
-    )?)
+    let report = if options.prefetch.is_empty() && is_layer(&args.image)? {
+        to_rafs_v6(layer(args)?, &args.output, &options, &mut bar())?
+    } else {
+        let image = args.open.open(&args.image)?;
+        let source = Seekable::opened(&image)?;
+        to_rafs_v6(source, &args.output, &options, &mut bar())?
+    };
+    Ok(Done {
+        report,
+        estargz: None,
+    })
+}
+
+fn bar() -> Bar {
+    Bar::new("converting")
 }
 
 fn layer(args: &Args) -> Result<Streaming<'static>, Failure> {
@@ -151,34 +177,23 @@ fn layer(args: &Args) -> Result<Streaming<'static>, Failure> {
 
 /// Whether `path` is a tar layer, by its content.
 fn is_layer(path: &Path) -> Result<bool, Failure> {
-    if path.is_dir() {
-        return Ok(false);
-    }
-    let file =
-        LocalFile::open(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
-    Ok(matches!(Format::of(&file)?, Some(Format::Tar(_))))
+    Ok(matches!(format_at(path)?, Format::Tar(_)))
 }
 
 fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
-    let Some(file) = &args.prefetch else {
-        return Ok(Vec::new());
-    };
-    let text =
-        std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-    text.split(|&b| b == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| ImagePath::clean(line).map_err(Failure::usage))
-        .collect()
+    let file = args.prefetch.as_deref();
+    file.map_or_else(|| Ok(Vec::new()), common::prefetch::read)
 }
 
-/// Has `write` write the output file, or stdout.
+/// Has `write` write the output file, or stdout. To be called when the source is open: if that is a
+/// directory, the output may lie in it, and is not to become part of itself.
 fn write_file<T>(
     args: &Args,
     out: &mut dyn Write,
-    write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, ConvertError>,
 ) -> Result<T, Failure> {
     if args.output == Path::new("-") {
-        return write(out);
+        return Ok(write(out)?);
     }
     let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
     let done = write(&mut file)?;
@@ -189,47 +204,48 @@ fn write_file<T>(
     Ok(done)
 }
 
-fn write_estargz(
-    args: &Args,
-    out: &mut dyn Write,
-    bar: &mut Bar,
-) -> Result<EstargzReport, Failure> {
+fn estargz(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let defaults = EstargzOptions::default();
     let options = EstargzOptions {
-        compression: gzip(args.compressor)?,
+        compression: gzip(args)?,
         chunk_size: args.chunk_size.unwrap_or(defaults.chunk_size),
         prefetch: prefetch_list(args)?,
         lossy: args.lossy,
         threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
     };
     let image = args.open.open(&args.image)?;
-    Ok(to_estargz(Seekable::opened(&image)?, out, &options, bar)?)
+    let source = Seekable::opened(&image)?;
+    let mut bar = bar();
+    let estargz = write_file(args, out, |out| to_estargz(source, out, &options, &mut bar))?;
+    Ok(Done {
+        report: estargz.report.clone(),
+        estargz: Some(estargz),
+    })
 }
 
 /// The gzip encoder that the examples have, at the level asked for.
-fn gzip(compressor: Option<Compression>) -> Result<Compression, Failure> {
-    match compressor {
+fn gzip(args: &Args) -> Result<Compression, Failure> {
+    match args.compressor {
         None => Ok(Compression::Libdeflate { level: 6 }),
         Some(Compression::Gzip { level } | Compression::Libdeflate { level }) => {
             Ok(Compression::Libdeflate { level })
         }
-        Some(compression) => Err(does_not_fit(compression)),
+        Some(compression) => Err(compressor_does_not_fit(args, compression)),
     }
 }
 
-fn does_not_fit(compression: Compression) -> Failure {
-    Failure::usage(format!(
-        "--compressor {compression} does not fit the format"
-    ))
+fn compressor_does_not_fit(args: &Args, compression: Compression) -> Failure {
+    does_not_fit(args, format_args!("--compressor {compression}"))
 }
 
-fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, Failure> {
+fn tar(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let compression = match (args.to, args.compressor) {
-        (Target::TarGzip, compressor) => gzip(compressor)?,
+        (Target::TarGzip, _) => gzip(args)?,
         (Target::TarZstd, None) => Compression::Zstd { level: 3 },
         (Target::TarZstd, Some(compression @ Compression::Zstd { .. })) => compression,
-        (_, None | Some(Compression::None)) => Compression::None,
-        (_, Some(compression)) => return Err(does_not_fit(compression)),
+        (Target::Tar, None | Some(Compression::None)) => Compression::None,
+        (_, Some(compression)) => return Err(compressor_does_not_fit(args, compression)),
+        (_, None) => Compression::None,
     };
     let defaults = TarOptions::default();
     let options = TarOptions {
@@ -238,25 +254,25 @@ fn write_tar(args: &Args, out: &mut dyn Write, bar: &mut Bar) -> Result<Report, 
         threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
         ..defaults
     };
-    if is_layer(&args.image)? {
-        return Ok(recompress(layer(args)?, out, &options, bar)?);
-    }
-    let image = args.open.open(&args.image)?;
-    Ok(to_tar(
-        image.image(),
-        &mut image.frames(),
-        out,
-        &options,
-        bar,
-    )?)
+    let report = if is_layer(&args.image)? {
+        let layer = layer(args)?;
+        let mut bar = bar();
+        write_file(args, out, |out| recompress(layer, out, &options, &mut bar))?
+    } else {
+        let opened = args.open.open(&args.image)?;
+        let (image, mut frames, mut bar) = (opened.image(), opened.frames(), bar());
+        write_file(args, out, |out| {
+            to_tar(image, &mut frames, out, &options, &mut bar)
+        })?
+    };
+    Ok(Done {
+        report,
+        estargz: None,
+    })
 }
 
-fn say(
-    args: &Args,
-    report: &Report,
-    estargz: Option<&EstargzReport>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
+    let Done { report, estargz } = done;
     let chunks = report.chunks;
     if args.json {
         let losses: Vec<_> = report
@@ -293,10 +309,10 @@ fn say(
         return common::json(out, &value);
     }
     for path in &report.missed {
-        eprintln!("not there, so not fetched first: {path}");
+        common::note(format_args!("not there, so not fetched first: {path}"));
     }
     for loss in &report.losses {
-        eprintln!("lost: {loss}");
+        common::note(format_args!("lost: {loss}"));
     }
     let written = common::size(report.bytes_out);
     writeln!(out, "{}: {written} written", args.output.display())

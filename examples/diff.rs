@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::open::OpenArgs;
 use common::{Failure, Outcome};
-use lazyoci::model::diff::{Change, DiffObserver, Difference, diff, transfer};
+use lazyoci::model::diff::{
+    Change, DiffObserver, DiffSummary, Difference, Transfer, diff, transfer,
+};
 use lazyoci::model::{Ino, Limits};
 use lazyoci::read::OpenImage;
 use serde_json::{Value, json};
@@ -85,6 +87,21 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let summary = diff(left.image(), right.image(), &limits, &mut differences)?;
     let transfer = transfer(left.image(), right.image(), &limits)?;
     let list = differences.list;
+    let said = say(args, &summary, &transfer, &list, out);
+    if list.is_empty() {
+        return said.map(|()| Outcome::Done);
+    }
+    // They differ, whether or not somebody reads how.
+    Ok(Outcome::Bad)
+}
+
+fn say(
+    args: &Args,
+    summary: &DiffSummary,
+    transfer: &Transfer,
+    list: &[Value],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if args.json {
         let value = json!({
             "added": summary.added,
@@ -98,25 +115,25 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             "fetch_bytes": transfer.fetch_len,
             "fetch_stored_bytes": transfer.fetch_stored_len,
         });
-        common::json(out, &value)?;
-    } else {
-        for difference in &list {
-            let sign = match difference["change"].as_str() {
-                Some("added") => '+',
-                Some("removed") => '-',
-                _ => '~',
-            };
-            let reasons: Vec<&str> = difference["reasons"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let path = difference["path"].as_str().unwrap_or_default();
-            let line = format!("{sign} {path} {}", reasons.join(", "));
-            writeln!(out, "{}", line.trim_end()).map_err(Failure::usage)?;
-        }
-        writeln!(
+        return common::json(out, &value);
+    }
+    for difference in list {
+        let sign = match difference["change"].as_str() {
+            Some("added") => '+',
+            Some("removed") => '-',
+            _ => '~',
+        };
+        let reasons: Vec<&str> = difference["reasons"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let path = difference["path"].as_str().unwrap_or_default();
+        let line = format!("{sign} {path} {}", reasons.join(", "));
+        writeln!(out, "{}", line.trim_end()).map_err(Failure::usage)?;
+    }
+    writeln!(
             out,
             "{} added, {} removed, {} changed, {} the same; {} chunks shared ({}), {} to fetch ({}, stored {})",
             summary.added,
@@ -129,11 +146,5 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             common::size(transfer.fetch_len),
             common::size(transfer.fetch_stored_len),
         )
-        .map_err(Failure::usage)?;
-    }
-    Ok(if list.is_empty() {
-        Outcome::Done
-    } else {
-        Outcome::Bad
-    })
+        .map_err(Failure::usage)
 }

@@ -9,15 +9,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::open::OpenArgs;
-use common::{Failure, Outcome};
-use lazyoci::blob_io::LocalFile;
+use common::{Failure, Outcome, estargz_dump};
 use lazyoci::estargz_toc::Landmark;
 use lazyoci::estargz_toc::image::Prefetch;
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, Image, Limits};
 use lazyoci::oci_image::{Annotations, EstargzLayer};
 use lazyoci::rafs_format::v6::Bootstrap;
-use lazyoci::read::{Estargz, OpenImage, read_toc};
+use lazyoci::read::{Estargz, OpenImage};
 use serde_json::{Value, json};
 
 /// Show what an image is made of
@@ -25,7 +24,7 @@ use serde_json::{Value, json};
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
-    /// Print every structure with its offset (RAFS); the TOC (eStargz)
+    /// Print every structure with its offset (RAFS, eStargz)
     #[arg(long)]
     dump: bool,
     /// Print one JSON object
@@ -41,21 +40,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
-    if args.dump && image.estargz().is_some() {
-        let layer = LocalFile::open(&args.image).map_err(Failure::usage)?;
-        let toc = read_toc(&layer, &Limits::default())?;
-        out.write_all(&toc.json).map_err(Failure::usage)?;
-        return Ok(Outcome::Done);
-    }
     if args.dump {
-        let Some(bootstrap) = image.bootstrap() else {
-            let what = format!("a {} has no structures to dump", image.format());
-            return Err(Failure::usage(what));
-        };
-        let mut text = String::new();
-        bootstrap.dump(&mut text).map_err(Failure::usage)?;
-        out.write_all(text.as_bytes()).map_err(Failure::usage)?;
-        return Ok(Outcome::Done);
+        return dump(args, &image, out);
     }
     let value = describe(&image)?;
     if args.json {
@@ -66,6 +52,40 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         out.write_all(text.as_bytes()).map_err(Failure::usage)?;
     }
     Ok(Outcome::Done)
+}
+
+fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let (value, text) = if image.estargz().is_some() {
+        let value = estargz_dump::dump(&args.image)?;
+        let text = estargz_dump::lines(&value);
+        (value, text)
+    } else if let Some(bootstrap) = image.bootstrap() {
+        let mut text = String::new();
+        bootstrap.dump(&mut text).map_err(Failure::usage)?;
+        let structures: Vec<Value> = text.lines().map(structure).collect();
+        let format = image.format().to_string();
+        (json!({ "format": format, "structures": structures }), text)
+    } else {
+        let what = format!("a {} has no structures to dump", image.format());
+        return Err(Failure::usage(what));
+    };
+    if args.json {
+        common::json(out, &value)?;
+    } else {
+        out.write_all(text.as_bytes()).map_err(Failure::usage)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// A line of a bootstrap's dump: offset, structure, values.
+fn structure(line: &str) -> Value {
+    let parse = || {
+        let (offset, rest) = line.strip_prefix("0x")?.split_once(' ')?;
+        let offset = u64::from_str_radix(offset, 16).ok()?;
+        let (name, values) = rest.split_once(": ").unwrap_or((rest, ""));
+        Some(json!({ "offset": offset, "structure": name, "values": values }))
+    };
+    parse().unwrap_or_else(|| json!({ "text": line }))
 }
 
 fn describe(opened: &OpenImage) -> Result<Value, Failure> {

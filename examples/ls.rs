@@ -3,14 +3,15 @@
 mod common;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use common::open::{OpenArgs, path_bytes};
 use common::{Failure, Outcome};
 use lazyoci::model::walk::{Walk, WalkEntry};
-use lazyoci::model::{FileKind, Image, ImagePath, Limits};
+use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits};
+use lazyoci::read::{Follow, OpenImage};
 use serde_json::json;
 
 /// List files of an image
@@ -41,8 +42,7 @@ fn main() -> ExitCode {
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let opened = args.open.open(&args.image)?;
     let image = opened.image();
-    let top = ImagePath::clean(path_bytes(&args.path)).map_err(Failure::usage)?;
-    let top_ino = common::open::resolve(&opened, &args.path)?;
+    let (top, top_ino) = real_path(&opened, &args.path)?;
     let top_kind = image.attributes(top_ino)?.kind;
     let depth = top.depth();
     let mut listed = Vec::new();
@@ -72,6 +72,24 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         common::json(out, &json!({ "entries": listed }))?;
     }
     Ok(Outcome::Done)
+}
+
+/// The inode at `path`, symbolic links followed, and the path that it has without them.
+fn real_path(opened: &OpenImage, path: &Path) -> Result<(ImagePath, Ino), Failure> {
+    let ino = common::open::resolve(opened, path)?;
+    let cleaned = ImagePath::clean(path_bytes(path)).map_err(Failure::usage)?;
+    let without_links = opened.resolve(cleaned.as_bytes(), Follow::Never);
+    if without_links.is_ok_and(|found| found == ino) {
+        return Ok((cleaned, ino));
+    }
+    let mut walk = Walk::new(opened.image(), &Limits::default());
+    while let Some(entry) = walk.next_entry() {
+        let entry = entry?;
+        if entry.ino == ino {
+            return Ok((entry.path.clone(), ino));
+        }
+    }
+    Err(Failure::bad(format!("{cleaned}: found, but not listed")))
 }
 
 /// Whether `path` is `top` or lies below it.

@@ -3,24 +3,27 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use common::interrupt::Interruptible;
 use common::open::OpenArgs;
 use common::progress::Bar;
-use common::{Failure, Outcome, size};
+use common::{Failure, Outcome, chain, note, size};
 use lazyoci::blob_io::AtomicFile;
 use lazyoci::convert::{
     EstargzOptions, RafsOptions, Seekable, TarOptions, to_estargz, to_rafs_v6, to_tar,
 };
+use lazyoci::estargz_toc::compare::{CompareOptions, Disagreement, compare};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::walk::Walk;
-use lazyoci::model::{FileKind, ImagePath, Limits};
+use lazyoci::model::{Cancelled, FileKind, ImagePath, Limits, Progress};
 use lazyoci::read::{Follow, OpenImage};
-use lazyoci::verify::{AuditFault, Profile, TreeDigest, audit, tree_digest};
+use lazyoci::verify::{AuditFault, AuditObserver, Profile, TreeDigest, audit, tree_digest};
 use serde_json::{Value, json};
 
 /// Convert to every format, verify, compare, read one file lazily; print a table
@@ -55,6 +58,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let source = args.open.open(input)?;
     let expected = digest(&source)?;
     let file = largest_file(&source)?;
+    // The directory is to be removed on SIGINT too.
+    let _interruptible = Interruptible::new();
     let work = tempfile::tempdir().map_err(Failure::usage)?;
     let mut rows = Vec::new();
     for (format, compression) in [
@@ -74,9 +79,9 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let seconds = start.elapsed().as_secs_f64();
         let image = args.open.open(&output.join("image.boot"))?;
         let bytes = report.bytes_out;
-        rows.push(measure(format, &image, bytes, seconds, &file)?);
+        rows.push(measure(format, &image, bytes, seconds, file.as_ref())?);
     }
-    rows.push(estargz(args, &source, work.path(), &file)?);
+    rows.push(estargz(args, &source, work.path(), file.as_ref())?);
     for (format, compression) in [
         ("tar-gzip", Compression::Libdeflate { level: 6 }),
         ("tar-zstd", Compression::Zstd { level: 3 }),
@@ -94,13 +99,19 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         layer.commit()?;
         let seconds = start.elapsed().as_secs_f64();
         let image = args.open.open(&output)?;
-        rows.push(measure(format, &image, report.bytes_out, seconds, &file)?);
+        rows.push(measure(
+            format,
+            &image,
+            report.bytes_out,
+            seconds,
+            file.as_ref(),
+        )?);
     }
     let equal = rows.iter().all(|row| row.digest == expected);
     if args.json {
-        common::json(out, &as_json(input, expected, &file, equal, &rows))?;
+        common::json(out, &as_json(input, expected, file.as_ref(), equal, &rows))?;
     } else {
-        table(out, input, expected, &file, &rows).map_err(Failure::usage)?;
+        table(out, input, expected, file.as_ref(), &rows).map_err(Failure::usage)?;
     }
     if equal {
         return Ok(Outcome::Done);
@@ -108,7 +119,12 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     Err(Failure::bad("the formats do not hold the same tree"))
 }
 
-fn estargz(args: &Args, source: &OpenImage, work: &Path, file: &ImagePath) -> Result<Row, Failure> {
+fn estargz(
+    args: &Args,
+    source: &OpenImage,
+    work: &Path,
+    file: Option<&ImagePath>,
+) -> Result<Row, Failure> {
     let output = work.join("estargz");
     let options = EstargzOptions {
         compression: Compression::Libdeflate { level: 6 },
@@ -121,7 +137,26 @@ fn estargz(args: &Args, source: &OpenImage, work: &Path, file: &ImagePath) -> Re
     layer.commit()?;
     let seconds = start.elapsed().as_secs_f64();
     let image = args.open.open(&output)?;
+    agree(&image, &output)?;
     measure("estargz", &image, report.blob.len, seconds, file)
+}
+
+/// Proves that the TOC and the tar of an eStargz layer say the same.
+fn agree(image: &OpenImage, layer: &Path) -> Result<(), Failure> {
+    let Some(estargz) = image.estargz() else {
+        return Err(Failure::bad("the eStargz layer is not one"));
+    };
+    let mut found = 0;
+    let mut tell = |disagreement: Disagreement| {
+        note(disagreement);
+        found += 1;
+    };
+    let layer = File::open(layer).map_err(Failure::usage)?;
+    compare(&estargz.toc, layer, &CompareOptions::default(), &mut tell)?;
+    match found {
+        0 => Ok(()),
+        _ => Err(Failure::bad("estargz: the TOC and the tar differ")),
+    }
 }
 
 fn digest(image: &OpenImage) -> Result<TreeDigest, Failure> {
@@ -135,29 +170,41 @@ fn digest(image: &OpenImage) -> Result<TreeDigest, Failure> {
     )?)
 }
 
+/// Says what an audit finds.
+struct Faults(Bar);
+
+impl AuditObserver for Faults {
+    fn fault(&mut self, fault: AuditFault) {
+        note(chain(&fault));
+    }
+
+    fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
+        self.0.advance(done, None)
+    }
+}
+
 /// Verifies everything, then reads 4 KiB from the middle of `file` with a fresh reader.
 fn measure(
     format: &'static str,
     image: &OpenImage,
     bytes: u64,
     seconds: f64,
-    file: &ImagePath,
+    file: Option<&ImagePath>,
 ) -> Result<Row, Failure> {
-    let mut tell = |fault: AuditFault| eprintln!("{}: {fault}", fault.path());
-    let summary = audit(
-        image.image(),
-        &mut image.frames(),
-        &Limits::default(),
-        &mut tell,
-    )?;
+    let mut faults = Faults(Bar::new("verifying"));
+    let limits = Limits::default();
+    let summary = audit(image.image(), &mut image.frames(), &limits, &mut faults)?;
+    drop(faults);
     if summary.faults > 0 {
         return Err(Failure::bad(format!("{format}: {} faults", summary.faults)));
     }
     let digest = digest(image)?;
     let before = image.stats().bytes;
-    let ino = image.resolve(file.as_bytes(), Follow::Never)?;
-    let middle = image.image().attributes(ino)?.size / 2;
-    image.read_range(ino, middle..middle + 4096, &mut std::io::sink())?;
+    if let Some(file) = file {
+        let ino = image.resolve(file.as_bytes(), Follow::Never)?;
+        let middle = image.image().attributes(ino)?.size / 2;
+        image.read_range(ino, middle..middle + 4096, &mut std::io::sink())?;
+    }
     Ok(Row {
         format,
         bytes,
@@ -168,8 +215,8 @@ fn measure(
     })
 }
 
-/// The file that is read lazily.
-fn largest_file(image: &OpenImage) -> Result<ImagePath, Failure> {
+/// The file that is read lazily; an image may have none.
+fn largest_file(image: &OpenImage) -> Result<Option<ImagePath>, Failure> {
     let mut largest = (0, None);
     let mut walk = Walk::new(image.image(), &Limits::default());
     while let Some(entry) = walk.next_entry() {
@@ -179,20 +226,21 @@ fn largest_file(image: &OpenImage) -> Result<ImagePath, Failure> {
             largest = (a.size, Some(entry.path.clone()));
         }
     }
-    largest
-        .1
-        .ok_or_else(|| Failure::usage("the image has no regular file"))
+    Ok(largest.1)
 }
 
 fn table(
     out: &mut dyn Write,
     input: &Path,
     expected: TreeDigest,
-    file: &ImagePath,
+    file: Option<&ImagePath>,
     rows: &[Row],
 ) -> std::io::Result<()> {
     writeln!(out, "{}: {expected}", input.display())?;
-    writeln!(out, "lazy read: 4 KiB in the middle of {file}\n")?;
+    match file {
+        Some(file) => writeln!(out, "lazy read: 4 KiB in the middle of {file}\n")?,
+        None => writeln!(out, "lazy read: none, there is no regular file\n")?,
+    }
     writeln!(
         out,
         "{:<14}{:>12}{:>12}{:>10}{:>12}  tree",
@@ -220,7 +268,7 @@ fn table(
 fn as_json(
     input: &Path,
     expected: TreeDigest,
-    file: &ImagePath,
+    file: Option<&ImagePath>,
     equal: bool,
     rows: &[Row],
 ) -> Value {
@@ -240,7 +288,7 @@ fn as_json(
     json!({
         "input": input.display().to_string(),
         "digest": expected.to_string(),
-        "file": file.to_string(),
+        "file": file.map(ToString::to_string),
         "equal": equal,
         "formats": formats,
     })

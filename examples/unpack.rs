@@ -39,8 +39,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let mut frames = image.frames();
     let mut bar = Bar::new("unpacking");
-    let stdout = args.output == Path::new("-");
-    let report = if stdout {
+    let report = if args.output == Path::new("-") {
         to_tar(
             image.image(),
             &mut frames,
@@ -65,9 +64,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         unpack(image.image(), &mut frames, &args.output, &options, &mut bar)?
     };
     drop(bar);
-    if !stdout {
-        say(args, &report, out)?;
-    }
+    common::say(&args.output, out, |out| say(args, &report, out))?;
     Ok(Outcome::Done)
 }
 
@@ -90,7 +87,7 @@ fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure>
         return common::json(out, &value);
     }
     for loss in losses {
-        eprintln!("lost: {loss}");
+        common::note(format_args!("lost: {loss}"));
     }
     let content = common::size(report.content_bytes);
     writeln!(

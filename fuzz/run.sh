@@ -3,7 +3,7 @@
 #
 #   run.sh SECONDS [TARGET...]
 #
-# Prints the number of executions of each target. Exits 1 if anything was found: the input is then in
+# Prints the number of executions of each target, and at last that of all and the time that they took. Exits 1 if anything was found: the input is then in
 # fuzz/artifacts/TARGET/, and belongs into fuzz/findings/TARGET/ once it is understood.
 #
 #   JOBS=N    targets that run at the same time (default 2)
@@ -43,14 +43,20 @@ trap 'rm -rf "$logs"' EXIT
 
 # The time limit is for one input; a hang is a finding.
 fuzz() {
-    local target=$1 status=0
+    local target=$1 status=0 count start=$SECONDS
     cargo fuzz run --fuzz-dir . -s "$sanitizer" "$target" -- -max_total_time="$seconds" \
-        -timeout=20 -rss_limit_mb=2048 -max_len=98304 -print_final_stats=1 >"$logs/$target" 2>&1 || status=$?
-    printf '%-16s %12s executions\n' "$target" \
-        "$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")"
+        -timeout=20 -rss_limit_mb=2048 -max_len=98304 -print_final_stats=1 -dict=dictionary \
+        >"$logs/$target" 2>&1 || status=$?
+    count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")
+    printf '%-17s %12s executions\n' "$target" "$count"
+    echo "${count:-0} $((SECONDS - start))" >"$logs/$target.sum"
     [ "$status" = 0 ] || { grep -v '^#' "$logs/$target" | tail -n 40; return 1; }
 }
 export -f fuzz
 export logs seconds sanitizer
 
-printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-2}" -I{} bash -c 'fuzz {}' || { echo "run.sh: findings" >&2; exit 1; }
+status=0
+printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-2}" -I{} bash -c 'fuzz {}' || status=1
+cat "$logs"/*.sum | awk '{ count += $1; seconds += $2 }
+    END { printf "%-17s %12d executions of %d targets in %d s of target time\n", "total", count, NR, seconds }'
+[ "$status" = 0 ] || { echo "run.sh: findings" >&2; exit 1; }

@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# The interop suite: installs the peers, makes the corpora, proves the peers, and tests ours against them.
-# Root is needed. Prints the time of every part.
+# The interop suite: installs the peers, makes the corpora, proves the peers, makes the goldens again, and tests ours
+# against all of them. Root is needed. Prints the time of every part.
+#
+#   run.sh              everything
+#   run.sh [ARG...]     only the tests, with these arguments of `cargo test`: `run.sh --test estargz -- gnu_tar`
+#
+# The containerd that the tests start is stopped at the end, and what it stored is removed.
 set -euo pipefail
 cd "$(dirname "$0")"
+. lib/common.sh
 
 part() {
     local start=$SECONDS
@@ -11,9 +17,18 @@ part() {
     echo "== interop: $1 took $((SECONDS - start)) s" >&2
 }
 
-part ./peers.sh
-part ./corpus/make.sh
-part python3 walker.py --self-test
-part ./check_peers.sh goldens tiny
+case "${1:-}" in --help|-h) help_from_header; exit 0 ;; esac
+need_root
+if [ "$#" = 0 ]; then
+    part ./peers.sh
+    part ./corpus/make.sh
+    part python3 walker.py --self-test
+    part ./goldens/make.sh
+    part ./goldens/copies.sh
+    part ./check_peers.sh goldens tiny
+fi
+trap './estargz/ctr.sh stop' EXIT
+[ "$#" != 0 ] || part ./estargz/goldens.sh --compare
 part cargo build --quiet --release --examples --manifest-path ../Cargo.toml
-part cargo test --release --manifest-path Cargo.toml -- --test-threads 2
+if [ "$#" = 0 ]; then set -- -- --test-threads 2; fi
+part cargo test --release --manifest-path Cargo.toml "$@"

@@ -52,7 +52,7 @@ fn table(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(CHUNKS as u64));
     group.sample_size(10);
     group.bench_function("table of 10^6", |bencher| {
-        bencher.iter(|| ChunkTable::of(&chunks))
+        bencher.iter_with_large_drop(|| ChunkTable::of(&chunks))
     });
     group.finish();
 }

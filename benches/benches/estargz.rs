@@ -6,53 +6,67 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::estargz_toc::order::walk;
 use lazyoci::estargz_toc::write::Listing;
-use lazyoci::model::BlobId;
+use lazyoci::model::Limits;
 use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify;
 use lazyoci_benches::Shape;
-use lazyoci_benches::lookups::{COUNT, Names, estargz_image, estargz_toc, prepare};
-use lazyoci_benches::reading::{count_paths, files, read_all};
+use lazyoci_benches::lookups::{
+    CHUNK_SIZE, COUNT, Estargz, estargz_image, estargz_toc, prepare, read_estargz,
+};
+use lazyoci_benches::reading::{count_paths, files, places, read_all, read_places};
 
 fn metadata(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     prepare(directory.path());
-    let toc = estargz_toc(directory.path());
-    let names = Names::new(estargz_image(&toc));
+    let layer = read_estargz(directory.path());
+    let toc = estargz_toc(&layer);
+    let image = Estargz::open(directory.path());
+    let names = &image.names;
 
     let mut group = criterion.benchmark_group("estargz");
+    group.bench_function("open: TOC out of the layer", |bencher| {
+        bencher.iter_with_large_drop(|| estargz_toc(black_box(&layer)));
+    });
     group.throughput(Throughput::Elements(COUNT as u64));
     group.bench_function("path", |bencher| bencher.iter(|| names.find_paths()));
     group.bench_function("missing path", |bencher| {
         bencher.iter(|| names.find_missing())
     });
+    group.bench_function("path and offset to frame", |bencher| {
+        bencher.iter(|| names.find_paths_and_frames())
+    });
     group.bench_function("offset to frame", |bencher| {
         bencher.iter(|| names.find_frames())
+    });
+    group.bench_function("offset to frame, 64 chunks", |bencher| {
+        bencher.iter(|| names.find_frames_of_long())
+    });
+    group.bench_function("offset to frame, 4,096 chunks", |bencher| {
+        bencher.iter(|| names.find_frames_of_longest())
+    });
+    group.bench_function("digest to frame", |bencher| {
+        bencher.iter(|| image.find_digests())
     });
 
     group.sample_size(10);
     group.throughput(Throughput::Elements(count_paths(&names.image)));
     group.bench_function("walk", |bencher| bencher.iter(|| count_paths(&names.image)));
-    group.bench_function("open: TOC out of the layer", |bencher| {
-        bencher.iter(|| estargz_toc(black_box(directory.path())));
+    group.bench_function("decode", |bencher| {
+        bencher.iter_with_large_drop(|| estargz_image(&toc))
     });
-    group.bench_function("decode", |bencher| bencher.iter(|| estargz_image(&toc)));
-    let id = BlobId::new(b"layer").expect("it is a name");
-    let decoded = toc
-        .image(id, &ImageOptions::default())
-        .expect("it was written by us");
-    let order = walk(&decoded.image.tree);
+    let decoded = estargz_image(&toc);
+    let order = walk(&decoded.image.tree, &Limits::default()).expect("short paths");
     let listing = Listing {
         image: &decoded.image,
         names: &order,
         landmark: None,
-        chunk_size: NonZeroU32::new(4 << 20).expect("it is not 0"),
+        chunk_size: NonZeroU32::new(CHUNK_SIZE).expect("it is not 0"),
         file_digests: &decoded.file_digests,
     };
     group.bench_function("encode", |bencher| {
-        bencher.iter(|| listing.to_json().expect("a TOC can carry all"));
+        bencher.iter_with_large_drop(|| listing.to_json().expect("a TOC can carry all"));
     });
     group.finish();
 }
@@ -60,7 +74,7 @@ fn metadata(criterion: &mut Criterion) {
 fn content(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("layer");
-    fs::write(&path, Shape::CONTENT.estargz()).expect("there is room");
+    fs::write(&path, Shape::CONTENT.estargz(4 << 20)).expect("there is room");
     let image = open(&path, &OpenOptions::default()).expect("it was written by us");
     let files = files(image.image());
     let mut group = criterion.benchmark_group("estargz content");
@@ -74,6 +88,11 @@ fn content(criterion: &mut Criterion) {
             let profile = verify::Profile::Default;
             verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())
         });
+    });
+    let places = places(&files, COUNT);
+    group.throughput(Throughput::Elements(COUNT as u64));
+    group.bench_function("read 4 KiB by path and offset", |bencher| {
+        bencher.iter(|| read_places(&image, &places, 4096))
     });
     group.finish();
 }

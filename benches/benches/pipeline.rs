@@ -1,16 +1,17 @@
-//! Conversions, from a layer in memory to files.
+//! Conversions: of a layer in memory, and of images in files.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, TarOptions};
+use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
+use lazyoci::convert::{EstargzOptions, RafsOptions, Seekable, Source, Streaming, TarOptions};
 use lazyoci::convert::{to_estargz, to_rafs_v6, to_tar};
 use lazyoci::frame_codec::Compression;
-use lazyoci::read::{OpenOptions, open};
+use lazyoci::read::{OpenImage, OpenOptions, open};
 use lazyoci_benches::Shape;
 
-fn pipeline(criterion: &mut Criterion) {
+fn from_tar(criterion: &mut Criterion) {
     let tar = Shape::CONTENT.tar();
     let mut group = criterion.benchmark_group("pipeline");
     group.sample_size(10);
@@ -28,14 +29,7 @@ fn pipeline(criterion: &mut Criterion) {
             };
             let name = format!("tar to rafs-v6, {compression}, {threads} threads");
             group.bench_function(name, |bencher| {
-                let fresh = || tempfile::tempdir().expect("there is room");
-                let convert = |directory: tempfile::TempDir| {
-                    let output = directory.path().join("image");
-                    to_rafs_v6(Streaming::new(&tar[..]), &output, &options, &mut ())
-                        .expect("the layer can be converted");
-                    directory
-                };
-                bencher.iter_batched(fresh, convert, BatchSize::PerIteration);
+                rafs_v6_of(bencher, || Streaming::new(&tar[..]), &options);
             });
         }
     }
@@ -61,37 +55,80 @@ fn pipeline(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn back(criterion: &mut Criterion) {
+fn from_images(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
-    let path = directory.path().join("image");
-    Shape::CONTENT.rafs_v6(&path);
-    let bytes = tar_of(&path, Compression::None);
-    let mut group = criterion.benchmark_group("pipeline back");
+    let rafs_v6 = directory.path().join("image");
+    Shape::CONTENT.rafs_v6(&rafs_v6, 1 << 20);
+    let estargz = directory.path().join("layer");
+    fs::write(&estargz, Shape::CONTENT.estargz(4 << 20)).expect("there is room");
+    let opened = |path: &Path| open(path, &OpenOptions::default()).expect("it was written by us");
+    let (rafs_v6, estargz) = (opened(&rafs_v6.join("image.boot")), opened(&estargz));
+
+    let mut group = criterion.benchmark_group("pipeline from images");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes(bytes));
-    for compression in [Compression::None, Compression::Zstd { level: 3 }] {
-        let name = format!("rafs-v6 to tar, {compression}");
-        group.bench_function(name, |bencher| bencher.iter(|| tar_of(&path, compression)));
+    group.throughput(Throughput::Bytes(tar_of(&rafs_v6, Compression::None)));
+    for (format, image) in [("rafs-v6", &rafs_v6), ("estargz", &estargz)] {
+        for compression in [Compression::None, Compression::Zstd { level: 3 }] {
+            let name = format!("{format} to tar, {compression}");
+            group.bench_function(name, |bencher| bencher.iter(|| tar_of(image, compression)));
+        }
+    }
+    for threads in [1, 2] {
+        let options = EstargzOptions {
+            threads,
+            ..EstargzOptions::default()
+        };
+        let name = format!(
+            "rafs-v6 to estargz, {}, {threads} threads",
+            options.compression
+        );
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let source = Seekable::opened(&rafs_v6).expect("it has its blob");
+                to_estargz(source, &mut std::io::sink(), &options, &mut ())
+                    .expect("the image can be converted")
+            });
+        });
+        let options = RafsOptions {
+            threads,
+            ..RafsOptions::default()
+        };
+        let name = format!(
+            "estargz to rafs-v6, {}, {threads} threads",
+            options.compression
+        );
+        group.bench_function(name, |bencher| {
+            let source = || Seekable::opened(&estargz).expect("it has its layer");
+            rafs_v6_of(bencher, source, &options);
+        });
     }
     group.finish();
 }
 
+/// Converts what `source` gives, each time into a fresh directory that is removed off the clock.
+fn rafs_v6_of<'a, S: Into<Source<'a>>>(
+    bencher: &mut Bencher<'_>,
+    source: impl Fn() -> S,
+    options: &RafsOptions,
+) {
+    let fresh = || tempfile::tempdir().expect("there is room");
+    let convert = |directory: tempfile::TempDir| {
+        let output = directory.path().join("image");
+        to_rafs_v6(source(), &output, options, &mut ()).expect("the source can be converted");
+        directory
+    };
+    bencher.iter_batched(fresh, convert, BatchSize::PerIteration);
+}
+
 /// Writes the image as a tar to nowhere; the length of the tar.
-fn tar_of(directory: &Path, compression: Compression) -> u64 {
-    let path = directory.join("image.boot");
-    let image = open(&path, &OpenOptions::default()).expect("it was written by us");
+fn tar_of(image: &OpenImage, compression: Compression) -> u64 {
     let options = TarOptions {
         compression,
         ..TarOptions::default()
     };
     let mut sink = std::io::sink();
-    let report = to_tar(
-        image.image(),
-        &mut image.frames(),
-        &mut sink,
-        &options,
-        &mut (),
-    );
+    let mut frames = image.frames();
+    let report = to_tar(image.image(), &mut frames, &mut sink, &options, &mut ());
     report.expect("the image is sound").bytes_out
 }
 
@@ -100,6 +137,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(3));
-    targets = pipeline, back
+    targets = from_tar, from_images
 }
 criterion_main!(benches);

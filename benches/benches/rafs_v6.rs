@@ -4,14 +4,16 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Image as _, Limits};
+use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::flags::SuperFlags;
 use lazyoci::rafs_format::v6::{Bootstrap, Layout, Options};
 use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify;
 use lazyoci_benches::Shape;
-use lazyoci_benches::lookups::{COUNT, RafsV6, prepare};
-use lazyoci_benches::reading::{count_paths, files, read_all};
+use lazyoci_benches::lookups::{CHUNK_SIZE, COUNT, RafsV6, prepare};
+use lazyoci_benches::reading::{count_paths, files, places, read_all, read_places};
 
 fn metadata(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
@@ -27,21 +29,39 @@ fn metadata(criterion: &mut Criterion) {
     });
 
     group.throughput(Throughput::Elements(COUNT as u64));
-    group.bench_function("path", |bencher| bencher.iter(|| image.names.find_paths()));
+    let names = &image.names;
+    group.bench_function("path", |bencher| bencher.iter(|| names.find_paths()));
     group.bench_function("missing path", |bencher| {
-        bencher.iter(|| image.names.find_missing());
+        bencher.iter(|| names.find_missing())
+    });
+    group.bench_function("path and offset to frame", |bencher| {
+        bencher.iter(|| names.find_paths_and_frames())
     });
     group.bench_function("offset to frame", |bencher| {
-        bencher.iter(|| image.names.find_frames());
+        bencher.iter(|| names.find_frames())
+    });
+    group.bench_function("offset to frame, 64 chunks", |bencher| {
+        bencher.iter(|| names.find_frames_of_long())
+    });
+    group.bench_function("offset to frame, 4,096 chunks", |bencher| {
+        bencher.iter(|| names.find_frames_of_longest())
     });
     group.bench_function("address to chunk", |bencher| {
         bencher.iter(|| image.find_addresses());
     });
-    group.bench_function("digest to chunk", |bencher| {
+    group.bench_function("digest to frame", |bencher| {
         bencher.iter(|| image.find_digests())
     });
     let (ino, offset) = image.names.places[0];
-    group.throughput(Throughput::Elements(image.chunks.len() as u64));
+    group.throughput(Throughput::Elements(image.copy.chunks.len() as u64));
+    let entries = bootstrap.blob_entries();
+    group.bench_function("decode chunk information", |bencher| {
+        let decoder = &mut Decoder::new();
+        bencher.iter_with_large_drop(|| {
+            let stored = black_box(&image.stored_meta);
+            BlobMeta::decode(&entries[0], stored, decoder, &limits).expect("it was written by us")
+        });
+    });
     group.bench_function("first offset to frame", |bencher| {
         let open = || Bootstrap::open(bytes.clone(), &limits).expect("it was written by us");
         let first = |bootstrap: Bootstrap| {
@@ -53,25 +73,27 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter_batched(open, first, BatchSize::LargeInput);
     });
 
-    let copy = bootstrap.to_chunked().expect("it was written by us");
+    let copy = &image.copy;
     group.throughput(Throughput::Elements(copy.tree.len() as u64));
     group.bench_function("walk", |bencher| bencher.iter(|| count_paths(bootstrap)));
-    group.bench_function("decode", |bencher| bencher.iter(|| bootstrap.to_chunked()));
+    group.bench_function("decode", |bencher| {
+        bencher.iter_with_large_drop(|| bootstrap.to_chunked());
+    });
     group.bench_function("check", |bencher| {
         bencher.iter(|| bootstrap.check(&mut |finding| panic!("{finding}")));
     });
     let flags = bootstrap.ext_superblock().flags;
     let options = Options {
+        chunk_size: CHUNK_SIZE,
         compressor: flags.compressor(),
         digester: flags.digester(),
         explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
         root_number: 0,
         ..Options::default()
     };
-    let entries = bootstrap.blob_entries();
     group.bench_function("encode", |bencher| {
-        bencher.iter(|| {
-            let layout = Layout::plan(&copy, entries, &options).expect("all can be carried");
+        bencher.iter_with_large_drop(|| {
+            let layout = Layout::plan(copy, entries, &options).expect("all can be carried");
             let mut out = Vec::with_capacity(bytes.len());
             layout.write_to(&mut out).expect("a vector takes all bytes");
             out
@@ -83,7 +105,7 @@ fn metadata(criterion: &mut Criterion) {
 fn content(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("image");
-    Shape::CONTENT.rafs_v6(&path);
+    Shape::CONTENT.rafs_v6(&path, 1 << 20);
     let image =
         open(&path.join("image.boot"), &OpenOptions::default()).expect("it was written by us");
     let files = files(image.image());
@@ -98,6 +120,11 @@ fn content(criterion: &mut Criterion) {
             let profile = verify::Profile::Default;
             verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())
         });
+    });
+    let places = places(&files, COUNT);
+    group.throughput(Throughput::Elements(COUNT as u64));
+    group.bench_function("read 4 KiB by path and offset", |bencher| {
+        bencher.iter(|| read_places(&image, &places, 4096))
     });
     group.finish();
 }

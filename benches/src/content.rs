@@ -36,6 +36,20 @@ impl Random {
         let limit = 1 << self.below(bits);
         self.below(limit)
     }
+
+    /// `count` of `all`, none twice, in any order.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[must_use]
+    pub fn choose<T>(&mut self, mut all: Vec<T>, count: usize) -> Vec<T> {
+        for i in 0..count {
+            let other = i + self.below((all.len() - i) as u64) as usize;
+            all.swap(i, other);
+        }
+        all.truncate(count);
+        all
+    }
 }
 
 /// What the bytes are like.

@@ -1,6 +1,7 @@
 //! Layers like those of distributions.
 
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs_v6};
@@ -17,18 +18,32 @@ pub struct Shape {
     pub files: u32,
     /// Bytes of a middling file; most are smaller, some much larger.
     pub file_len: u32,
+    /// Number of files of [`LONG_LEN`] bytes. If there are any, one of [`LONGEST_LEN`] follows them.
+    pub long_files: u32,
 }
+
+/// Bytes of a long file.
+pub const LONG_LEN: u32 = 256 << 10;
+/// Bytes of the longest file.
+pub const LONGEST_LEN: u32 = 16 << 20;
 
 impl Shape {
     /// 4,000 entries, 47 MB of tar: content counts.
     pub const CONTENT: Self = Self {
         files: 4_000,
         file_len: 16_000,
+        long_files: 0,
     };
     /// 40,000 entries, 37 MB of tar, files of at most some hundred bytes: names and inodes count.
     pub const METADATA: Self = Self {
         files: 40_000,
         file_len: 60,
+        long_files: 0,
+    };
+    /// The same with 65 long files: in chunks of 4 KiB 64 have 64 chunks each, and one has 4,096.
+    pub const LOOKUPS: Self = Self {
+        long_files: 64,
+        ..Self::METADATA
     };
 
     /// The tar.
@@ -82,7 +97,21 @@ impl Shape {
                     .expect("a vector takes all bytes");
             }
         }
+        for (number, len) in self.long_lens().enumerate() {
+            let path = clean(&format!("var/lib/long/file-{number:02}"));
+            let content = bytes(Kind::Random, u64::MAX - number as u64, len as usize);
+            let size = content.len() as u64;
+            let node = Node::File { size, content: () };
+            tar.append(&path, &metadata(0o644, 0), &node)
+                .expect("a vector takes all bytes");
+            tar.write_all(&content).expect("as many as were announced");
+        }
         tar.finish().expect("all payloads are complete")
+    }
+
+    fn long_lens(self) -> impl Iterator<Item = u32> {
+        let long = (0..self.long_files).map(|_| LONG_LEN);
+        long.chain((self.long_files != 0).then_some(LONGEST_LEN))
     }
 
     fn content(self, number: u32) -> Vec<u8> {
@@ -105,13 +134,15 @@ impl Shape {
         bytes(kind, seed, len)
     }
 
-    /// Writes the RAFS v6 image of the layer to the new directory `output`.
+    /// Writes the RAFS v6 image of the layer, in chunks of `chunk_size` bytes, to the new directory
+    /// `output`.
     ///
     /// # Panics
-    /// If that cannot be written.
-    pub fn rafs_v6(self, output: &Path) {
+    /// If that cannot be written, or is no chunk size.
+    pub fn rafs_v6(self, output: &Path, chunk_size: u32) {
         let options = RafsOptions {
             compression: Compression::Lz4Block,
+            chunk_size,
             ..RafsOptions::default()
         };
         let tar = self.tar();
@@ -119,17 +150,20 @@ impl Shape {
             .expect("the layer can be converted");
     }
 
-    /// The eStargz layer.
+    /// The eStargz layer, in chunks of `chunk_size` bytes.
     ///
     /// # Panics
-    /// Never: a TOC can carry the layer.
+    /// If `chunk_size` is 0; a TOC can carry the layer.
     #[must_use]
-    pub fn estargz(self) -> Vec<u8> {
+    pub fn estargz(self, chunk_size: u32) -> Vec<u8> {
+        let options = EstargzOptions {
+            chunk_size: NonZeroU32::new(chunk_size).expect("chunks are not empty"),
+            ..EstargzOptions::default()
+        };
         let tar = self.tar();
         let mut layer = Vec::new();
         let source = Streaming::new(&tar[..]);
-        to_estargz(source, &mut layer, &EstargzOptions::default(), &mut ())
-            .expect("the layer can be converted");
+        to_estargz(source, &mut layer, &options, &mut ()).expect("the layer can be converted");
         layer
     }
 }

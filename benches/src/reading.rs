@@ -1,8 +1,10 @@
-//! Reading all content of an image.
+//! Reading the content of an image.
 
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, Image, Ino, Limits};
-use lazyoci::read::OpenImage;
+use lazyoci::read::{Follow, OpenImage};
+
+use crate::content::Random;
 
 /// Visits every path of `image`; how many there are.
 ///
@@ -18,21 +20,68 @@ pub fn count_paths(image: &dyn Image) -> u64 {
     count
 }
 
+/// A name of a regular file.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Where it is.
+    pub path: String,
+    /// The file.
+    pub ino: Ino,
+    /// Its bytes.
+    pub size: u64,
+}
+
 /// The regular files of `image`, in the order of their paths.
 ///
 /// # Panics
-/// If the image is damaged.
+/// If the image is damaged, or not ours.
 #[must_use]
-pub fn files(image: &dyn Image) -> Vec<Ino> {
+pub fn files(image: &dyn Image) -> Vec<File> {
     let mut walk = Walk::new(image, &Limits::default());
     let mut files = Vec::new();
     while let Some(entry) = walk.next_entry() {
         let entry = entry.expect("the image is sound");
         if entry.attributes.kind == FileKind::File {
-            files.push(entry.ino);
+            let path = entry.path.as_bytes().to_vec();
+            files.push(File {
+                path: String::from_utf8(path).expect("our names are ASCII"),
+                ino: entry.ino,
+                size: entry.attributes.size,
+            });
         }
     }
     files
+}
+
+/// Paths and offsets of `count` different files of `files`, none of them empty.
+///
+/// # Panics
+/// If there are not as many.
+#[must_use]
+pub fn places(files: &[File], count: usize) -> Vec<(String, u64)> {
+    let random = &mut Random::new(3);
+    let full = files.iter().filter(|file| file.size != 0).collect();
+    let chosen = random.choose(full, count).into_iter();
+    let place = |file: &File| (file.path.clone(), random.below(file.size));
+    chosen.map(place).collect()
+}
+
+/// Finds each path, reads and verifies at most `len` bytes from the offset on; how many bytes were
+/// got. Nothing is cached at first.
+///
+/// # Panics
+/// If the image is damaged or lacks a path.
+#[must_use]
+pub fn read_places(image: &OpenImage, places: &[(String, u64)], len: u64) -> u64 {
+    let mut frames = image.frames();
+    let mut sink = std::io::sink();
+    let lens = places.iter().map(|(path, offset)| {
+        let ino = image.resolve(path.as_bytes(), Follow::All);
+        let ino = ino.expect("it is there");
+        let read = frames.read_range(ino, *offset..offset + len, &mut sink);
+        read.expect("the blobs are sound")
+    });
+    lens.sum()
 }
 
 /// Reads and verifies `files` of `image`; how many bytes that are.
@@ -40,11 +89,11 @@ pub fn files(image: &dyn Image) -> Vec<Ino> {
 /// # Panics
 /// If the image is damaged.
 #[must_use]
-pub fn read_all(image: &OpenImage, files: &[Ino]) -> u64 {
+pub fn read_all(image: &OpenImage, files: &[File]) -> u64 {
     let mut frames = image.frames();
     let mut sink = std::io::sink();
-    let lens = files.iter().map(|&ino| {
-        let read = frames.read_range(ino, 0..u64::MAX, &mut sink);
+    let lens = files.iter().map(|file| {
+        let read = frames.read_range(file.ino, 0..u64::MAX, &mut sink);
         read.expect("the blobs are sound")
     });
     lens.sum()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{ImagePath, Ino};
-use lazyoci::read::{Follow, OpenImage, OpenOptions};
+use lazyoci::read::{Follow, OpenError, OpenImage, OpenOptions};
 
 use super::Failure;
 
@@ -22,12 +22,17 @@ pub struct OpenArgs {
 impl OpenArgs {
     /// Opens what is at `path`.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
+        Ok(self.try_open(path)?)
+    }
+
+    /// As [`open`](Self::open), for who looks at the error.
+    pub fn try_open(&self, path: &Path) -> Result<OpenImage, OpenError> {
         let options = OpenOptions {
             blobs: self.blobs.clone(),
             lenient: self.lenient,
             ..OpenOptions::default()
         };
-        Ok(lazyoci::read::open(path, &options)?)
+        lazyoci::read::open(path, &options)
     }
 
     /// Whether lenient reading was asked for.
@@ -44,9 +49,7 @@ pub fn path_bytes(path: &Path) -> &[u8] {
 
 /// The inode at `path`, symbolic links followed.
 pub fn resolve(image: &OpenImage, path: &Path) -> Result<Ino, Failure> {
-    image
-        .resolve(path_bytes(path), Follow::All)
-        .map_err(Failure::usage)
+    Ok(image.resolve(path_bytes(path), Follow::All)?)
 }
 
 /// A path as text for JSON; bytes that are no UTF-8 escaped as everywhere else.

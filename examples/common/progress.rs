@@ -1,13 +1,15 @@
-//! A progress bar on stderr, where that is a terminal.
+//! A progress bar on stderr, where that is a terminal, and the end of the work on SIGINT.
 
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lazyoci::model::{Cancelled, Progress};
 
-/// Shows bytes done, rate and, where the total is known, what is left.
+use super::interrupt::Interruptible;
+
+/// Shows bytes done, rate and, where the total is known, what is left. SIGINT cancels the work.
 #[derive(Debug)]
-pub struct Bar(ProgressBar);
+pub struct Bar(ProgressBar, Interruptible);
 
 impl Bar {
     /// A bar for work that is called `what`; nothing is drawn unless stderr is a terminal.
@@ -19,7 +21,7 @@ impl Bar {
         };
         bar.set_message(what);
         bar.set_style(style("{msg} {bytes} ({bytes_per_sec})"));
-        Self(bar)
+        Self(bar, Interruptible::new())
     }
 }
 
@@ -36,7 +38,7 @@ impl Progress for Bar {
             ));
         }
         self.0.set_position(done);
-        Ok(())
+        self.1.check()
     }
 }
 

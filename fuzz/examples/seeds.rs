@@ -7,18 +7,23 @@
 //! They go to `fuzz/corpus/TARGET/seed-NAME`, or below CORPUS. Each is run through its target first, so
 //! this is a test as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use lazyoci::frame_codec::{Compression, Encoder};
+use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
+use lazyoci::frame_codec::{Compression, Decoder, Encoder};
 use lazyoci::model::metadata::Xattr;
-use lazyoci::model::{Device, ImagePath, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::model::{Device, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, Contexts, chunk_info_v2};
+use lazyoci::rafs_format::flags::{BlobFeatures, Compressor};
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
-use lazyoci::tar_stream::TarWriter;
-use lazyoci_fuzz::targets::TARGETS;
+use lazyoci::read::read_toc;
+use lazyoci::tar_stream::{LayerStream, TarWriter};
+use lazyoci_fuzz::targets::{TARGETS, estargz_agrees};
+use serde_json::Value;
 
 /// Longest seed in bytes: longer ones are slow and teach nothing.
 const MAX_LEN: usize = 96 << 10;
@@ -37,10 +42,18 @@ fn main() -> Result<()> {
     let root = fuzz.parent().ok_or("the package lies in the repository")?;
     for golden in goldens(root)? {
         take_golden(&golden, root, &mut seeds)?;
+        if golden
+            .extension()
+            .is_some_and(|extension| extension == "esgz")
+        {
+            take_estargz(&golden, root, &mut seeds)?;
+        }
     }
     for (name, tar) in tars()? {
         take_tar(&name, &tar, &mut seeds)?;
     }
+    take_many_chunks(&mut seeds)?;
+    take_traps(&mut seeds)?;
     take_texts(&mut seeds);
     take_choices(&mut seeds);
     for target in TARGETS {
@@ -87,18 +100,30 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
     if bytes.len() > MAX_LEN || str::from_utf8(&bytes).is_ok() {
         return Ok(());
     }
+    let mut others = Vec::new();
     let mut add = |target, bytes: &[u8]| {
         seeds.insert((target, name.clone()), bytes.to_vec());
     };
     add("open_image", &bytes);
+    add("convert_image", &[&[1, 0, 0, 0], &bytes[..]].concat());
+    // With the owners of the image, and without what cannot be unpacked.
+    add("unpack", &[&[12], &bytes[..]].concat());
     if Bootstrap::is_bootstrap(&bytes) {
         add("v6_bootstrap", &bytes);
-        let blobs = Bootstrap::open(bytes.into(), &Default::default())?;
+        let blobs = Bootstrap::open(bytes.clone().into(), &Default::default())?;
         for entry in blobs.blob_entries() {
             for blob in blobs_of(path, entry) {
-                let bytes = [&entry.to_bytes(0)[..], &fs::read(blob)?].concat();
+                let blob = fs::read(blob)?;
+                let blocks = u16::try_from(bytes.len() / 4096)?.to_le_bytes();
+                // A TOC, and the bootstrap in the blob.
+                let image = [&[2, 48], &blocks[..], &bytes, &blob].concat();
+                if image.len() <= MAX_LEN {
+                    add("convert_image", &image);
+                }
+                let bytes = [&entry.to_bytes(0)[..], &blob].concat();
                 if bytes.len() <= MAX_LEN {
                     add("rafs_blob", &bytes);
+                    others.extend(version_2(entry, &blob)?);
                 }
             }
         }
@@ -110,7 +135,100 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         let entry = [0; BlobEntry::LEN];
         add("rafs_blob", &[&entry[..], &bytes].concat());
     }
+    for (number, bytes) in others.into_iter().enumerate() {
+        seeds.insert(("rafs_blob", format!("{name}-v2-{number}")), bytes);
+    }
     Ok(())
+}
+
+/// TOC and tar of a blob, with gzip members cut where the TOC says that one begins; once with the offsets
+/// that they have when nothing is compressed, and once with the numbers of members as offsets.
+fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
+    let blob = fs::read(golden)?;
+    let opened = read_toc(&blob.as_slice(), &Limits::default())?;
+    let mut toc: Value = serde_json::from_slice(&opened.json)?;
+    let entries = toc["entries"].as_array_mut().ok_or("a TOC has entries")?;
+    let offsets = entries.iter().filter_map(|entry| entry["offset"].as_u64());
+    let offsets: BTreeSet<u64> = offsets.chain([0, opened.toc_offset]).collect();
+    let offsets: Vec<u64> = offsets.into_iter().collect();
+    let mut encoder = Encoder::new(Compression::Gzip { level: 0 })?;
+    let (mut stored, mut moved) = (Vec::new(), BTreeMap::new());
+    let (mut tar, mut cuts) = (Vec::new(), Vec::new());
+    for range in offsets.windows(2) {
+        moved.insert(range[0], stored.len());
+        let members = &blob[usize::try_from(range[0])?..usize::try_from(range[1])?];
+        let start = tar.len();
+        LayerStream::open(members, &Limits::default())?.read_to_end(&mut tar)?;
+        encoder.encode_frame(&tar[start..], &mut stored)?;
+        cuts.push(u16::try_from(tar.len() - start)?);
+    }
+    let agrees = !golden.ends_with("bytes.esgz");
+    let name = golden
+        .strip_prefix(root)?
+        .to_string_lossy()
+        .replace('/', "_");
+    for (flags, suffix) in [(0u8, "stored"), (2, "numbered")] {
+        let mut toc = toc.clone();
+        for entry in toc["entries"].as_array_mut().into_iter().flatten() {
+            let Some(offset) = entry["offset"].as_u64() else {
+                continue;
+            };
+            entry["offset"] = match flags {
+                0 => moved[&offset].into(),
+                _ => offsets.partition_point(|&before| before < offset).into(),
+            };
+        }
+        let mut seed = vec![flags, u8::try_from(cuts.len())?];
+        seed.extend(cuts.iter().flat_map(|len| len.to_le_bytes()));
+        seed.extend(serde_json::to_vec(&toc)?);
+        seed.push(0);
+        seed.extend(&tar);
+        if estargz_agrees(&seed) != agrees {
+            return Err(format!("{name}, {suffix}: TOC and tar agree: {}", !agrees).into());
+        }
+        seeds.insert(("estargz_compare", format!("{name}-{suffix}")), seed);
+    }
+    Ok(())
+}
+
+/// The blob with chunk information of version 2, which nydus writes for batches and encryption only, and
+/// its entry: some chunks with a checksum, some without. None of blobs whose chunk information is not read.
+fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
+    let limits = Limits::default();
+    let Ok(range) = BlobMeta::range(entry, &limits) else {
+        return Ok(None);
+    };
+    let stored = blob[usize::try_from(range.start)?..usize::try_from(range.end)?].to_vec();
+    let meta = BlobMeta::decode(entry, &stored.into(), &mut Decoder::new(), &limits)?;
+    let mut ci = Vec::new();
+    for index in 0..meta.chunk_count() {
+        let mut chunk = meta.chunk(index)?;
+        if index % 2 == 1 {
+            chunk.extra = ChunkExtra::Crc32c(index);
+        }
+        ci.extend(chunk_info_v2::encode(&chunk)?);
+    }
+    let mut entry = entry.clone();
+    let bits = entry.features.bits() | BlobFeatures::CHUNK_INFO_V2.bits();
+    entry.features = BlobFeatures::from_raw(bits)?;
+    entry.ci_compressor = Compressor::None;
+    entry.ci_compressed_size = ci.len() as u64;
+    entry.ci_uncompressed_size = ci.len() as u64;
+    let header = CiHeader {
+        features: bits,
+        compressor: entry.ci_compressor,
+        entries: entry.chunk_count,
+        offset: entry.ci_offset,
+        stored_len: entry.ci_compressed_size,
+        len: entry.ci_uncompressed_size,
+        contexts: Contexts::default(),
+    };
+    let data = &blob[..usize::try_from(entry.ci_offset)?];
+    let again = [data, &ci, &header.to_bytes()].concat();
+    entry.compressed_size = again.len() as u64;
+    let stored = again[data.len()..].to_vec();
+    BlobMeta::decode(&entry, &stored.into(), &mut Decoder::new(), &limits)?.check()?;
+    Ok(Some([&entry.to_bytes(0)[..], &again].concat()))
 }
 
 /// Where the blob of a bootstrap may lie.
@@ -262,6 +380,9 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
         for target in ["layer_tar", "open_image", "convert_layer"] {
             seeds.insert((target, name.clone()), layer.clone());
         }
+        seeds.insert(("unpack", name.clone()), [&[4], &layer[..]].concat());
+        let plain = [&[0, 8, 0, 0], &layer[..]].concat();
+        seeds.insert(("convert_image", name.clone()), plain);
         // Lengths of pieces, and the choice of a layer.
         let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
         let pieced = [&choices[..], &layer].concat();
@@ -269,6 +390,99 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
     }
     seeds.insert(("tar_round_trip", name.into()), tar.to_vec());
     Ok(())
+}
+
+/// Bootstraps of a file with more chunks than small limits allow: one file of that many, and one with
+/// half of them but two names.
+fn take_many_chunks(seeds: &mut Seeds) -> Result<()> {
+    let chunks = u64::from(Limits::small().max_chunks) + 1;
+    for (name, chunks, names) in [
+        ("chunks", chunks, 1),
+        ("chunks-of-two-names", chunks / 2 + 1, 2),
+    ] {
+        let size = chunks * 4096;
+        let mut tar = TarWriter::new(Vec::new());
+        let file = Node::File { size, content: () };
+        tar.append(&path("f")?, &Metadata::default(), &file)?;
+        tar.write_all(&vec![0; usize::try_from(size)?])?;
+        for number in 1..names {
+            let name = path(&format!("g{number}"))?;
+            tar.append_link(&name, &Metadata::default(), &path("f")?)?;
+        }
+        seeds.insert(("v6_bootstrap", name.into()), bootstrap_of(&tar.finish()?)?);
+    }
+    Ok(())
+}
+
+fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir()?;
+    let output = directory.path().join("image");
+    let options = RafsOptions {
+        chunk_size: 4096,
+        ..RafsOptions::default()
+    };
+    to_rafs_v6(Streaming::new(tar), &output, &options, &mut ())?;
+    Ok(fs::read(output.join("image.boot"))?)
+}
+
+/// Images that lead out of the directory into which they are unpacked, as far as they can: by links, by
+/// two entries of one name, by names that are none, by members below a link.
+fn take_traps(seeds: &mut Seeds) -> Result<()> {
+    let plain = Metadata {
+        mode: 0o755,
+        ..Metadata::default()
+    };
+    let file = Node::File {
+        size: 0,
+        content: (),
+    };
+    for (name, target) in [("relative", "../guard"), ("absolute", "/guard")] {
+        let link = Node::<()>::Symlink(target.as_bytes().into());
+        let mut tar = TarWriter::new(Vec::new());
+        tar.append(&path("link-a")?, &plain, &link)?;
+        tar.append(&path("link-b")?, &plain, &Node::<()>::empty_directory())?;
+        tar.append(&path("link-b/f")?, &plain, &file)?;
+        tar.append_link(&path("link-c")?, &plain, &path("link-a")?)?;
+        let tar = tar.finish()?;
+        let bootstrap = bootstrap_of(&tar)?;
+        let below = replaced(&tar, b"link-b", b"link-a");
+        seeds.insert(
+            ("unpack", format!("trap-{name}-below.tar")),
+            [&[5], &below[..]].concat(),
+        );
+        for (number, other) in [b"link-b", b"link-a", b"../x/y", b"/guard", b"..\0\0\0\0"]
+            .iter()
+            .enumerate()
+        {
+            let bytes = replaced(&bootstrap, b"link-b", other);
+            let seed = [&[4], &bytes[..]].concat();
+            seeds.insert(("unpack", format!("trap-{name}-{number}.boot")), seed);
+        }
+    }
+    let nobody = Metadata {
+        uid: u32::MAX,
+        gid: u32::MAX,
+        mode: 0o6755,
+        ..Metadata::default()
+    };
+    let mut tar = TarWriter::new(Vec::new());
+    tar.append(&path("f")?, &nobody, &file)?;
+    seeds.insert(
+        ("unpack", "nobody.tar".into()),
+        [&[4], &tar.finish()?[..]].concat(),
+    );
+    Ok(())
+}
+
+/// `bytes` with every `old` replaced; the checksums of tar headers are left for the target to make right.
+fn replaced(bytes: &[u8], old: &[u8; 6], new: &[u8; 6]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len().saturating_sub(old.len()) {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    }
+    bytes
 }
 
 fn take_texts(seeds: &mut Seeds) {

@@ -10,26 +10,34 @@
 #   ctr.sh versions                       one line for each peer
 #
 # Layouts are made and read by layout.py. Everything lies in ${LAZYOCI_CACHE:-/var/cache/lazyoci}/containerd; the socket
-# is in /run/lazyoci-containerd. GOMAXPROCS is 1 unless it is set: with more, ctr-remote makes other blobs.
+# is in /run/lazyoci-containerd (LAZYOCI_CONTAINERD=NAME takes NAME in place of `containerd`, for one beside it). What a
+# command stored is removed when it ends; commands wait for each other. GOMAXPROCS is 1 unless it is set: with more,
+# ctr-remote makes other blobs.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
-root="$cache/containerd"
-state=/run/lazyoci-containerd
+instance="${LAZYOCI_CONTAINERD:-containerd}"
+root="$cache/$instance"
+state="/run/lazyoci-$instance"
 address="$state/containerd.sock"
 pid_file="$state/pid"
 namespace=lazyoci
 
 ctr_remote() { GOMAXPROCS="${GOMAXPROCS:-1}" ctr-remote --address "$address" --namespace "$namespace" "$@"; }
 
-runs() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+# The number in the file may be another process's by now.
+runs() { [ -s "$pid_file" ] && grep -qsaF "$root/config.toml" "/proc/$(cat "$pid_file")/cmdline"; }
 
 start() {
     need_root
-    need_tools containerd ctr-remote
+    need_tools containerd ctr-remote flock
+    mkdir -p "$state"
+    exec 9>"$state.lock"
+    flock 9
     if runs; then return; fi
-    mkdir -p "$root" "$state"
-    # No CRI, no network; snapshots are plain directories, so that no overlay mount is needed.
+    mkdir -p "$root"
+    # No CRI, no network; snapshots are plain directories, so that no overlay mount is needed. Garbage is collected
+    # only where `images rm --sync` asks for it, never under a conversion or below a blob just ingested.
     cat >"$root/config.toml" <<EOF
 version = 2
 root = "$root/root"
@@ -38,13 +46,16 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
   "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper"]
 [grpc]
 address = "$address"
+[plugins."io.containerd.gc.v1.scheduler"]
+mutation_threshold = 0
+deletion_threshold = 0
 EOF
     # Detached from this shell's files: a caller that reads our output would otherwise wait for it.
-    setsid containerd --config "$root/config.toml" >"$root/log" 2>&1 </dev/null &
+    setsid containerd --config "$root/config.toml" >"$root/log" 2>&1 </dev/null 9>&- &
     echo $! >"$pid_file"
     for _ in $(seq 100); do
         if ctr_remote version >/dev/null 2>&1; then return; fi
-        runs || break
+        kill -0 $! 2>/dev/null || break
         sleep 0.1
     done
     tail -20 "$root/log" >&2
@@ -65,42 +76,51 @@ stop() {
     rm -rf "$root" "$state"
 }
 
+# named: a name for images that is used once, and forgotten with all that only they hold when the script ends.
+named() {
+    name="example.org/$$-$(date +%s%N)"
+    trap forget EXIT
+}
+
+forget() { ctr_remote images rm --sync "$name:out" "$name:in" >/dev/null 2>&1 || true; }
+
 convert() {
     [ "$#" -ge 2 ] || misuse "convert: an input and an output are needed (see --help)"
-    start
-    # Names are never used again: what loses its name is collected in the background, now and then together with
-    # what a conversion is about to use.
-    local input="$1" output="$2" name="example.org/$$-$(date +%s%N)"
+    local input="$1" output="$2"
     shift 2
+    start
+    named
     ctr_remote images import --no-unpack --index-name "$name:in" "$input" >/dev/null
     ctr_remote images convert --estargz --oci --all-platforms "$@" "$name:in" "$name:out" >/dev/null
     ctr_remote images export --all-platforms "$output" "$name:out"
 }
 
-ingest() {
-    local digest
+# toc BLOB [FLAG...]: get-toc-digest on a blob that is in the store only for that.
+toc() {
+    [ "$#" -ge 1 ] || misuse "a blob is needed (see --help)"
+    start
     digest="sha256:$(sha256sum <"$1" | cut -d' ' -f1)"
-    if ! ctr_remote content ls -q | grep -qx "$digest"; then
-        ctr_remote content ingest --expected-digest "$digest" "ingest-$digest" <"$1" >/dev/null
-    fi
-    printf '%s\n' "$digest"
+    trap 'ctr_remote content rm "$digest" >/dev/null' EXIT
+    ctr_remote content ingest --expected-digest "$digest" "ingest-$digest" <"$1" >/dev/null
+    ctr_remote images get-toc-digest "${@:2}" "$digest"
 }
 
 run_container() {
     [ "$#" -ge 2 ] || misuse "run: a layout and a command are needed (see --help)"
-    start
-    local input="$1" name="example.org/$$-$(date +%s%N):run"
+    local input="$1"
     shift
-    ctr_remote images import --snapshotter native --index-name "$name" "$input" >/dev/null
-    ctr_remote run --rm --snapshotter native "$name" "run-$$" "$@"
+    start
+    named
+    ctr_remote images import --snapshotter native --index-name "$name:in" "$input" >/dev/null
+    ctr_remote run --rm --snapshotter native "$name:in" "run-$$" "$@"
 }
 
 case "${1:-}" in
     --help|-h|"") help_from_header ;;
     start|stop) "$1" ;;
     convert) shift; convert "$@" ;;
-    get-toc-digest) start; ctr_remote images get-toc-digest "$(ingest "$2")" ;;
-    dump-toc) start; ctr_remote images get-toc-digest --dump-toc "$(ingest "$2")" ;;
+    get-toc-digest) toc "${@:2}" ;;
+    dump-toc) toc "${@:2}" --dump-toc ;;
     run) shift; run_container "$@" ;;
     versions)
         dpkg-query -W -f '${Package} ${Version}\n' stargz-snapshotter containerd runc

@@ -112,6 +112,8 @@ def main(arguments):
         case ["toc", blob]:
             toc = toc_of(pathlib.Path(blob).read_bytes())
             sys.stdout.buffer.write(toc if toc is not None else sys.exit(f"{blob}: no eStargz footer"))
+        case ["--help" | "-h"]:
+            print(__doc__.strip())
         case _:
             sys.exit(__doc__)
 

@@ -84,5 +84,7 @@ def main(out, which="utf8"):
 
 
 if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-    sys.exit(__doc__)
+    help_wanted = sys.argv[1:2] in (["-h"], ["--help"])
+    print(__doc__.strip(), file=sys.stdout if help_wanted else sys.stderr)
+    sys.exit(0 if help_wanted else 2)
 main(*sys.argv[1:])

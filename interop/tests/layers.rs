@@ -1,8 +1,11 @@
 //! Layers: rebuilt byte for byte, read by range, refused when hostile.
 
-use std::path::Path;
 use std::process::Command;
 
+use lazyoci::convert::{
+    EstargzOptions, RafsOptions, Streaming, TarOptions, recompress, to_estargz, to_rafs_v6,
+};
+use lazyoci::model::{Blame, Fault, Limits};
 use lazyoci_interop::run::sha256;
 use lazyoci_interop::{Corpus, Finished, lazyoci, scratch};
 
@@ -100,31 +103,21 @@ fn memory_is_bounded_by_the_pipeline() {
     }
 }
 
-/// A layer that nobody should unpack is refused with exit code 1, says why, and leaves nothing.
-fn refused(layer: &[u8], because: &str) {
+/// A layer that nobody should unpack is refused with exit code 1 by each of `targets`, which say why
+/// and leave nothing.
+fn refused(layer: &[u8], targets: &[&str], because: &str) {
     let dir = scratch();
     let source = dir.path().join("layer");
     std::fs::write(&source, layer).expect("a new file");
-    for to in ["rafs-v6", "tar-gzip"] {
+    for to in targets {
         let output = dir.path().join("output");
         let mut convert = lazyoci("convert");
         convert.args(["--to", to]).args([&source, &output]);
         let finished = Finished::of(&mut convert).exits(1);
-        assert!(
-            finished.stderr.contains(because),
-            "{because}: {}",
-            finished.stderr
-        );
+        let said = &finished.stderr;
+        assert!(said.contains(because), "{to}, {because}: {said}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).expect("readable").collect();
-        assert_eq!(
-            left.len(),
-            1,
-            "{because}: something was left behind: {left:?}"
-        );
-        if to == "rafs-v6" && because == "symlink" {
-            // Rebuilding the tar does not look at the tree.
-            break;
-        }
+        assert_eq!(left.len(), 1, "{to}, {because}: left behind: {left:?}");
     }
 }
 
@@ -139,23 +132,64 @@ fn python_tar(members: &str) -> Vec<u8> {
         .stdout
 }
 
+const TARGETS: [&str; 3] = ["rafs-v6", "estargz", "tar-gzip"];
+
 #[test]
 fn hostile_layers_are_refused() {
-    refused(
-        &python_tar("add('a',tarfile.SYMTYPE,'/etc')\nadd('a/passwd',data=b'x')"),
-        "symlink",
-    );
+    let through_a_link = python_tar("add('a',tarfile.SYMTYPE,'/etc')\nadd('a/passwd',data=b'x')");
+    // Compressing the tar anew does not look at the tree.
+    refused(&through_a_link, &TARGETS[..2], "symlink");
+
     let layer = python_tar("add('a',data=b'x'*5000)");
-    refused(&layer[..3000], "3000");
-    let gzip = Path::new("/tmp").join(format!("bomb-{}", std::process::id()));
-    let make = format!(
-        "head -c 100M /dev/zero | gzip -9 | head -c 90000 > {}",
-        gzip.display()
+    refused(&layer[..3000], &TARGETS, "3000");
+
+    let mut layer = gzip_layer("random.Random(1).randbytes", 2, 6);
+    refused(&layer[..1_000_000], &TARGETS, "is cut at byte 1000000");
+    layer[1_000_000] ^= 0x10;
+    refused(&layer, &TARGETS, "corrupt");
+}
+
+/// A layer with a file of so many MiB, each of which the Python function `content` gives.
+fn gzip_layer(content: &str, mib: u32, level: u32) -> Vec<u8> {
+    let script = format!(
+        "import gzip,random,sys,tarfile\n\
+         out=gzip.GzipFile(fileobj=sys.stdout.buffer,mode='wb',compresslevel={level},mtime=0)\n\
+         info=tarfile.TarInfo('file');info.size={mib}<<20\n\
+         out.write(info.tobuf())\n\
+         for _ in range({mib}): out.write({content}(1<<20))\n\
+         out.write(bytes(1024));out.close()"
     );
-    let _ = Finished::of(Command::new("sh").args(["-c", &make])).ok();
-    let cut = std::fs::read(&gzip).expect("just made");
-    std::fs::remove_file(&gzip).expect("just made");
-    let mut cut_layer = cut;
-    cut_layer[50_000] ^= 0x10;
-    refused(&cut_layer, "corrupt");
+    let mut python = Command::new("python3");
+    Finished::of(python.args(["-c", &script])).ok().stdout
+}
+
+/// 512 MiB in half a MB: whoever sets a limit is not made to decode it, whoever sets none needs no memory for it.
+#[test]
+fn a_gzip_bomb_stops_at_the_limit() {
+    let bomb = gzip_layer("bytes", 512, 9);
+    assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
+    let limits = Limits {
+        max_layer_len: 16 << 20,
+        ..Limits::default()
+    };
+    let layer = || Streaming::new(&*bomb).limits(limits.clone());
+    let dir = scratch();
+    let (rafs, estargz) = (RafsOptions::default(), EstargzOptions::default());
+    let refusals = [
+        to_rafs_v6(layer(), &dir.path().join("image"), &rafs, &mut ()).map(drop),
+        to_estargz(layer(), &mut std::io::sink(), &estargz, &mut ()).map(drop),
+        recompress(
+            layer(),
+            &mut std::io::sink(),
+            &TarOptions::default(),
+            &mut (),
+        )
+        .map(drop),
+    ];
+    for refusal in refusals {
+        let error = refusal.expect_err("it is larger than the limit");
+        assert_eq!(error.fault(), Fault::Limit, "{error}");
+    }
+    let left = std::fs::read_dir(dir.path()).expect("readable").count();
+    assert_eq!(left, 0, "something was left behind");
 }

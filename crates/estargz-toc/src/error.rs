@@ -14,7 +14,8 @@ pub enum TocError {
     TooLong {
         /// Bytes of the document.
         len: u64,
-        /// [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len).
+        /// [`Limits::max_toc_len`](image_model::Limits::max_toc_len), or
+        /// [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len) if that is less.
         limit: u64,
     },
     /// The document is no JSON, or not this one.
@@ -122,7 +123,7 @@ pub enum EntryFault {
     /// Too many bytes of extended attributes.
     #[error("{len} bytes of extended attributes; the limit is {limit}")]
     XattrsTooLong {
-        /// Bytes of names and values, up to the one that goes too far.
+        /// Bytes of names and values, up to the one that goes too far; sixteen for a shorter one.
         len: usize,
         /// [`Limits::max_xattr_len`](image_model::Limits::max_xattr_len).
         limit: u32,
@@ -237,12 +238,13 @@ pub enum EntryFault {
         /// [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
-    /// A member, up to the next one that the TOC knows, of 4 GiB or more.
-    #[error("the members from {offset} on have {len} stored bytes")]
+    /// A chunk whose member may have 4 GiB or more, stored: only where the limits allow so long
+    /// chunks.
+    #[error("the member at {offset} may have {len} stored bytes")]
     StoredTooLong {
         /// `offset` of the chunk before.
         offset: u64,
-        /// Bytes up to this entry's member, or to the TOC.
+        /// Bytes up to this entry's member, or to the TOC, or what gzip can need if that is less.
         len: u64,
     },
     /// More chunks than the limit allows.

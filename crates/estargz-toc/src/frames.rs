@@ -5,7 +5,9 @@ use image_model::{BlobIndex, Chunk, ChunkId, Codec, Digest, Frame, FrameId};
 use crate::error::EntryFault;
 
 /// Puts chunks into frames. A frame is the gzip member that begins at an offset which some chunk
-/// names, up to the next such offset; members of tar headers alone may lie at its end.
+/// names, up to the next such offset, but no longer than what gzip can need for the bytes of its
+/// chunks: where the member ends is not known, and any number of members with tar headers alone may
+/// follow (of directories and links), which nobody needs to fetch.
 #[derive(Debug)]
 pub(crate) struct FrameList {
     max_chunks: u32,
@@ -103,7 +105,7 @@ impl FrameList {
         Ok(self.frames.last_mut().expect("there is one now"))
     }
 
-    /// Ends the last frame where the next one begins.
+    /// Ends the last frame where the next one begins, at the latest.
     fn close(&mut self, end: u64) -> Result<(), EntryFault> {
         let Some(last) = self.frames.last_mut() else {
             return Ok(());
@@ -113,14 +115,15 @@ impl FrameList {
             offset: end,
             previous: offset,
         })?;
+        let len = len.min(last.codec.max_stored_len(last.len));
         last.stored_len =
             u32::try_from(len).map_err(|_| EntryFault::StoredTooLong { offset, len })?;
         self.address += u64::from(last.len);
         Ok(())
     }
 
-    /// The lists; the last frame ends at byte `end` of the blob. Also the length of the decoded
-    /// address space.
+    /// The lists; the last frame ends at byte `end` of the blob, at the latest. Also the length
+    /// of the decoded address space.
     pub(crate) fn finish(mut self, end: u64) -> Result<(Vec<Frame>, Vec<Chunk>, u64), EntryFault> {
         self.close(end)?;
         Ok((self.frames, self.chunks, self.address))

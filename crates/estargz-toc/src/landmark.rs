@@ -6,7 +6,7 @@ use image_model::{ImagePath, Node};
 ///
 /// A landmark is a regular file at the root of the archive with the single byte [`BYTE`](Self::BYTE)
 /// as content, and nothing else set in its tar header. It is no file of the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Landmark {
     /// `.prefetch.landmark`: what lies in front of it is worth fetching at once.
     Prefetch,

@@ -25,8 +25,9 @@
 //! Nothing here does I/O or compresses: callers fetch ranges and run threads in their own way.
 //!
 //! Source of truth: containerd/stargz-snapshotter, `estargz/`, commit 7cf47cba, and blobs that it and
-//! ctr-remote 0.12 made (`tests/goldens`). Where its two readers disagree with each other or with the
-//! tar inside, the entry is refused; [`error::EntryFault`] lists them all.
+//! ctr-remote 0.12 made (`tests/goldens`). Where its two readers disagree with each other, the entry is
+//! refused ([`error::EntryFault`] lists why), but for a directory that is described twice: the last
+//! description counts. Where the TOC disagrees with the tar inside, [`mod@compare`] tells.
 #![forbid(unsafe_code)]
 
 pub mod carry;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use blob_io::{ReadError, WriteError};
 use estargz_toc::error::EntryFault;
+use estargz_toc::order::PathsTooLong;
 use estargz_toc::write::ListingError;
 use frame_codec::CodecError;
 use image_model::walk::WalkError;
@@ -122,6 +123,9 @@ pub enum ConvertError {
     /// The layer cannot be spooled, or what was spooled is no image.
     #[error("cannot take the layer as an image")]
     LayerImage(#[from] LayerImageError),
+    /// The paths of an eStargz layer's names are too long to be held.
+    #[error("cannot put the names in order")]
+    Paths(#[from] PathsTooLong),
     /// A member of an eStargz layer has no place.
     #[error("cannot place a member of the layer")]
     Placement(#[from] EntryFault),
@@ -179,6 +183,7 @@ impl Blame for ConvertError {
             Self::Flags(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::LayerImage(error) => error.fault(),
+            Self::Paths(error) => error.fault(),
             Self::Placement(error) => error.fault(),
             Self::Toc(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),

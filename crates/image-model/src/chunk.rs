@@ -24,6 +24,24 @@ pub enum Codec {
     Gzip,
 }
 
+impl Codec {
+    /// Most stored bytes of a frame with `len` decoded ones that a reader has to take.
+    ///
+    /// * `Gzip`: `len`, an eighth of it and 64 KiB. No literal takes more than nine bits in the fixed
+    ///   code of deflate, and some encoders have nothing else for what does not compress (zlib-ng at
+    ///   level 1); stored blocks and flushes cost far less. The constant is for headers with a name, a
+    ///   comment or an extra field, of a few members.
+    /// * The others: `len`, since RAFS stores as it is what does not get shorter.
+    #[must_use]
+    pub fn max_stored_len(self, len: u32) -> u64 {
+        let len = u64::from(len);
+        match self {
+            Self::Gzip => len + len / 8 + (64 << 10),
+            Self::None | Self::Lz4Block | Self::Zstd => len,
+        }
+    }
+}
+
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -78,7 +96,7 @@ pub struct Frame {
     pub blob: BlobIndex,
     /// First stored byte, from the start of the blob.
     pub offset: u64,
-    /// Stored bytes.
+    /// Stored bytes. More may follow that belong to it if it is open-ended.
     pub stored_len: u32,
     /// Decoded bytes that the image's metadata vouch for.
     pub len: u32,
@@ -188,6 +206,16 @@ mod tests {
             &[b'a'; 256],
         ] {
             assert_eq!(BlobId::new(bad), Err(BlobIdError { id: bad.to_vec() }));
+        }
+    }
+
+    #[test]
+    fn gzip_may_make_frames_longer() {
+        assert_eq!(Codec::Gzip.max_stored_len(5), 65_541);
+        assert_eq!(Codec::Gzip.max_stored_len(800), 66_436);
+        assert_eq!(Codec::Gzip.max_stored_len(u32::MAX), 4_831_903_742);
+        for codec in [Codec::None, Codec::Lz4Block, Codec::Zstd] {
+            assert_eq!(codec.max_stored_len(800), 800);
         }
     }
 

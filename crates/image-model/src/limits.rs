@@ -20,8 +20,15 @@ pub struct Limits {
     pub max_blobs: u32,
     /// Nested directories.
     pub max_depth: u32,
-    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information.
+    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information; also what the tree of a
+    /// layer takes in memory, roughly: see [`LayerBuilder`](crate::layer::LayerBuilder). The default
+    /// of 1 GiB is a layer of about five million files.
     pub max_metadata_len: u64,
+    /// Bytes of an eStargz TOC, decompressed; [`max_metadata_len`](Self::max_metadata_len) bounds it
+    /// too. Compressed it is up to a thousand times shorter, and so costs who sends it nothing: the
+    /// default is 512 MiB, one to three million entries. The reference tools have other bounds:
+    /// containers/storage takes 150 MiB, stargz-snapshotter any length.
+    pub max_toc_len: u64,
     /// Bytes of one entry's extension headers (PAX records, long names) and of one inode's
     /// extended attributes.
     pub max_xattr_len: u32,
@@ -42,7 +49,8 @@ impl Default for Limits {
             max_chunks: 1 << 26,
             max_blobs: 1 << 16,
             max_depth: 10_000,
-            max_metadata_len: 2 << 30,
+            max_metadata_len: 1 << 30,
+            max_toc_len: 512 << 20,
             max_xattr_len: 1 << 20,
             max_frame_len: 64 << 20,
             max_symlink_len: 4096,
@@ -62,6 +70,7 @@ impl Limits {
             max_blobs: 16,
             max_depth: 256,
             max_metadata_len: 1 << 20,
+            max_toc_len: 1 << 20,
             max_xattr_len: 1 << 16,
             max_frame_len: 1 << 20,
             max_symlink_len: 4096,

@@ -24,7 +24,7 @@ pub struct ImagePath(Vec<u8>);
 
 /// A component of a path is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("path component at byte {offset}: {source}")]
+#[error("path component at byte {offset}")]
 pub struct PathError {
     /// Offset of the component in the path as given, in bytes.
     pub offset: usize,

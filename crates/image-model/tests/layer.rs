@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use common::path;
 use image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::metadata::Xattr;
 use image_model::{
-    Blame, Fault, FileKind, ImagePath, InodeId, Limits, Metadata, Node, Timestamp, Tree,
+    Blame, Fault, FileKind, ImagePath, InodeId, Limits, Metadata, Node, Timestamp, Tree, Xattrs,
 };
 
 /// Entries, one per line or comma: `d PATH`, `f PATH`, `p PATH`, `l PATH -> TARGET` (symlink),
@@ -284,26 +285,6 @@ fn limits_are_kept() {
         Err(too_many("c"))
     );
     assert_eq!(over("f a", "f b/c", limits(3, 9)), Err(too_many("")));
-    let short = LayerOptions {
-        limits: Limits {
-            max_metadata_len: 10,
-            ..Limits::default()
-        },
-        ..strict()
-    };
-    let too_much = |at: &str| {
-        Err(LayerError::TooMuchMetadata {
-            path: path(at),
-            limit: 10,
-        })
-    };
-    assert!(build("f 12345, f 67890", 1, short.clone()).is_ok());
-    assert_eq!(
-        build("f 12345, f 678901", 1, short.clone()),
-        too_much("678901")
-    );
-    assert_eq!(build("l a -> 1234567890", 1, short.clone()), too_much("a"));
-    assert_eq!(build("h a -> 1234567890", 1, short), too_much("a"));
     let too_deep = LayerError::TooDeep {
         path: path("a/b/c"),
         limit: 2,
@@ -541,4 +522,89 @@ fn deep_layers_go_over_deep_layers() {
     entries.push_str("f x");
     let names = over(&entries, &entries, strict()).unwrap();
     assert_eq!(names.matches("=/d").count(), 200);
+}
+
+fn in_memory(max_metadata_len: u64) -> LayerOptions {
+    LayerOptions {
+        limits: Limits {
+            max_metadata_len,
+            ..Limits::default()
+        },
+        ..strict()
+    }
+}
+
+#[test]
+fn what_a_layer_takes_in_memory_is_limited() {
+    const INODE: u64 = 128;
+    const NAME: u64 = 64;
+    const DIRECTORY: u64 = 256;
+    for (entries, len, guilty) in [
+        ("f 12345, f 678901", 2 * (INODE + NAME) + 11, "678901"),
+        ("d a, f b", 2 * (INODE + NAME + 1) + DIRECTORY, "b"),
+        ("l a -> 1234567890", INODE + NAME + 1 + 10, "a"),
+        // A hard link is a name, but for one that waits for its target.
+        ("f a, h b -> a", INODE + 2 * (NAME + 1), "b"),
+        ("h a -> 1234567890", INODE + NAME + 1 + 10, "a"),
+        // What is replaced counts on.
+        ("f a, f a", 2 * (INODE + NAME + 1), "a"),
+        // Directories that are implied, and one that is there already.
+        ("f a/bc/d", 3 * (INODE + NAME) + 2 * DIRECTORY + 4, "a/bc/d"),
+        ("f a/b, f a/c", 3 * (INODE + NAME + 1) + DIRECTORY, "a/c"),
+    ] {
+        assert!(build(entries, 1, in_memory(len)).is_ok(), "{entries}");
+        let limit = len - 1;
+        let too_much = LayerError::TooMuchMetadata {
+            path: path(guilty),
+            limit,
+        };
+        let refused = build(entries, 1, in_memory(limit));
+        assert_eq!(refused, Err(too_much), "{entries}");
+    }
+
+    let mut builder = LayerBuilder::new(in_memory(INODE + NAME + 1 + 2 * (64 + 5)));
+    let xattr = |name: &[u8; 3]| Xattr {
+        name: (*name).into(),
+        value: [0; 2].into(),
+    };
+    let metadata = Metadata {
+        xattrs: Xattrs::new([xattr(b"u.a"), xattr(b"u.b")]).unwrap(),
+        ..Metadata::default()
+    };
+    let fifo = || Node::<i64>::Fifo;
+    builder.add(&path("a"), metadata.clone(), fifo()).unwrap();
+    let error = builder.add(&path("b"), metadata, fifo()).unwrap_err();
+    assert!(matches!(error, LayerError::TooMuchMetadata { .. }));
+}
+
+#[test]
+fn a_long_path_does_not_make_directories_without_bound() {
+    let limit = 1 << 20;
+    let mut builder = LayerBuilder::new(in_memory(limit));
+    let deep = |number: u32| path(&format!("{number}{}", "/a".repeat(999)));
+    let mut add = |number| builder.add(&deep(number), Metadata::default(), Node::<i64>::Fifo);
+    // 449 bytes for a directory with a name of one byte: two thousand and some fit in.
+    assert_eq!(add(0), Ok(()));
+    assert_eq!(add(1), Ok(()));
+    let path = deep(2);
+    assert_eq!(add(2), Err(LayerError::TooMuchMetadata { path, limit }));
+}
+
+/// A twentieth of a layer of a million files, under a twentieth of the default.
+#[test]
+fn a_million_files_are_no_problem() {
+    let mut builder = LayerBuilder::new(in_memory(Limits::default().max_metadata_len / 20));
+    for directory in 0..5_000 {
+        let directory = format!("usr/lib/python3/dist-packages/package-{directory}");
+        for file in 0..10 {
+            let path = path(&format!("{directory}/{}-{file}.py", "module".repeat(8)));
+            let node = Node::File {
+                size: 1,
+                content: 0,
+            };
+            builder.add(&path, Metadata::default(), node).unwrap();
+        }
+    }
+    let tree = builder.finish().unwrap().into_tree().unwrap();
+    assert_eq!(tree.len(), 55_005);
 }

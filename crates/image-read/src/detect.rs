@@ -158,10 +158,11 @@ fn ends_like_stargz(tail: &[u8], len: usize) -> bool {
     footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
 }
 
-/// A header block with a checksum in its place, or the zeros of an empty archive.
+/// A header block with a checksum in its place, or the zeros of an empty archive. No bytes at all
+/// are rather what a failed download leaves.
 fn begins_like_tar(head: &[u8]) -> bool {
     let Some(block) = head.first_chunk::<512>() else {
-        return head.is_empty();
+        return false;
     };
     let checksum = &block[148..156];
     let octal = checksum.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0));

@@ -45,7 +45,7 @@ pub enum ReadError {
     FrameTooLong {
         /// The frame.
         frame: Frame,
-        /// Bytes allowed.
+        /// Decoded bytes allowed, [`ReadOptions::max_frame_len`](crate::ReadOptions::max_frame_len).
         limit: u32,
     },
     /// A frame ends where no blob can: beyond 2^64 bytes.

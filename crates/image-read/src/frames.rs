@@ -78,13 +78,7 @@ impl<'a, I: Image + ?Sized> Frames<'a, I> {
         if self.cache.holds(frame) {
             return Ok(());
         }
-        let limit = self.options.max_frame_len;
-        if frame.len > limit || frame.stored_len > limit {
-            return Err(ReadError::FrameTooLong {
-                frame: *frame,
-                limit,
-            });
-        }
+        self.options.check_len(frame)?;
         let range = StoredRange {
             blob: frame.blob,
             offset: frame.offset,

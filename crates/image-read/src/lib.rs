@@ -56,7 +56,9 @@ pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use error::ReadError;
 pub use frames::Frames;
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions};
-pub use open::{Estargz, OpenError, OpenImage, OpenOptions, open, open_source, read_toc};
+pub use open::{
+    Estargz, OpenError, OpenImage, OpenOptions, format_at, open, open_source, read_toc,
+};
 pub use options::ReadOptions;
 pub use plan::{ReadPlan, Step, StoredRange};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};

@@ -1,6 +1,8 @@
 //! How ranges are read.
 
-use image_model::Limits;
+use image_model::{Frame, Limits};
+
+use crate::error::ReadError;
 
 /// How a [`ReadPlan`](crate::ReadPlan) reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +17,9 @@ pub struct ReadOptions {
     /// Longest range in bytes that is asked for at once; a single longer frame is not cut. Default:
     /// 4 MiB.
     pub max_request: u64,
-    /// Longest frame in bytes, stored and decoded, that is not refused. Default: that of
-    /// [`Limits`].
+    /// Longest frame in decoded bytes that is not refused. Stored it may have what its codec needs
+    /// for that ([`Codec::max_stored_len`](image_model::Codec::max_stored_len)): gzip makes longer
+    /// what does not compress. Default: that of [`Limits`].
     pub max_frame_len: u32,
 }
 
@@ -27,6 +30,16 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
+    /// Refuses a frame that is too long, decoded or stored.
+    pub(crate) fn check_len(&self, frame: &Frame) -> Result<(), ReadError> {
+        let limit = self.max_frame_len;
+        if frame.len > limit || u64::from(frame.stored_len) > frame.codec.max_stored_len(limit) {
+            let frame = *frame;
+            return Err(ReadError::FrameTooLong { frame, limit });
+        }
+        Ok(())
+    }
+
     /// The defaults under `limits`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {

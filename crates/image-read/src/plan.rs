@@ -347,13 +347,8 @@ impl Window<'_> {
             if frame.offset.checked_add(frame.stored_len.into()).is_none() {
                 return Err(ReadError::FrameOutside { frame });
             }
+            self.options.check_len(&frame)?;
             let cost = frame.len.max(frame.stored_len);
-            if cost > self.options.max_frame_len {
-                return Err(ReadError::FrameTooLong {
-                    frame,
-                    limit: self.options.max_frame_len,
-                });
-            }
             let full = self.cost + u64::from(cost) > self.options.window;
             if full && !self.extents.is_empty() {
                 return Ok(ControlFlow::Break(()));

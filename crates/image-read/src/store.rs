@@ -1,6 +1,7 @@
 //! Where the blobs of an image are.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -201,8 +202,12 @@ pub(crate) struct BlobFiles {
 }
 
 impl BlobFiles {
-    /// Opens one file, whatever its name.
+    /// Opens one file, whatever its name. Nothing else is opened: a pipe would block, and has no
+    /// offsets.
     pub(crate) fn open_file(&self, path: &Path) -> io::Result<Arc<dyn ReadAt>> {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
         #[cfg(feature = "mmap")]
         if self.map {
             return Ok(Arc::new(blob_io::Mapped::open(path)?));

@@ -3,17 +3,20 @@
 use std::ops::ControlFlow;
 
 use lazyoci::chunk_dedup::{Candidate, ChunkTable, Decision, Policy, is_zero};
+use lazyoci::estargz_toc::carry::reduce;
+use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{
-    Chunk, ChunkId, ChunkedImage, Digest, DigestAlgorithm, ExtentSource, FrameId, Image, Limits,
-    Node,
+    BlobId, Chunk, ChunkId, ChunkedImage, Digest, DigestAlgorithm, ExtentSource, FrameId, Image,
+    Limits, Node,
 };
 use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::v6::{Bootstrap, drop_losses};
-use lazyoci::read::{Follow, resolve};
+use lazyoci::read::{Follow, read_toc, resolve};
 
 use super::input::Input;
 use super::same::see;
+use super::stargz;
 use super::tree::take_tree;
 use super::v6::{Choices, Stored, encode, store};
 
@@ -21,10 +24,10 @@ use super::v6::{Choices, Stored, encode, store};
 /// in an arbitrary image, by path and offset, and by address.
 pub fn chunk_lookup(data: &[u8]) {
     let input = &mut Input::new(data);
-    if input.flag() {
-        by_digest(input);
-    } else {
-        in_image(input);
+    match input.byte() {
+        choice if choice & 1 == 1 => by_digest(input),
+        choice if choice & 2 == 2 => in_estargz(input),
+        _ => in_image(input),
     }
 }
 
@@ -103,10 +106,29 @@ fn in_image(input: &mut Input<'_>) {
     by_address(&stored);
 }
 
+fn in_estargz(input: &mut Input<'_>) {
+    let choices = stargz::Choices::take(input);
+    let mut tree = take_tree(input);
+    reduce(&mut tree);
+    tree.drop_unreachable();
+    let limits = Limits::default();
+    let Some(stored) = stargz::store(tree, &choices, &limits) else {
+        return;
+    };
+    let toc = read_toc(&stored.blob.as_slice(), &limits).expect("it was written by us");
+    let id = BlobId::new(b"fuzz").expect("it is a name");
+    let options = ImageOptions {
+        without_digests: false,
+        limits,
+    };
+    let opened = toc.image(id, &options).expect("it was written by us");
+    by_path(&stored.image, &opened.image, input);
+}
+
 /// Every file by its path, and the chunks at the edges of its chunks by their offsets.
-fn by_path(image: &ChunkedImage, bootstrap: &Bootstrap, input: &mut Input<'_>) {
+fn by_path(image: &ChunkedImage, opened: &dyn Image, input: &mut Input<'_>) {
     for seen in see(image, &Limits::default()).expect("an owned image answers everything") {
-        let ino = resolve(bootstrap, seen.path.as_bytes(), Follow::Never).expect("it is there");
+        let ino = resolve(opened, seen.path.as_bytes(), Follow::Never).expect("it is there");
         let id = image
             .tree
             .resolve(seen.path.as_bytes())
@@ -128,7 +150,7 @@ fn by_path(image: &ChunkedImage, bootstrap: &Bootstrap, input: &mut Input<'_>) {
                 ControlFlow::Continue(())
             };
             let end = offset.saturating_add(1);
-            bootstrap
+            opened
                 .extents(ino, offset..end, &mut take)
                 .expect("the file is sound");
             let found = found.map(|extent| extent.source);
@@ -136,7 +158,7 @@ fn by_path(image: &ChunkedImage, bootstrap: &Bootstrap, input: &mut Input<'_>) {
                 let chunk = image.chunks[id.index()];
                 ExtentSource::Chunk {
                     frame: image.frames[chunk.frame.0 as usize],
-                    offset_in_frame: 0,
+                    offset_in_frame: chunk.offset_in_frame,
                     digest: chunk.digest,
                     crc32c: chunk.crc32c,
                 }

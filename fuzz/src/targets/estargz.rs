@@ -29,7 +29,7 @@ fn around(tar: &[u8]) -> Vec<u8> {
     blob
 }
 
-fn options(without_digests: bool) -> ImageOptions {
+pub(super) fn options(without_digests: bool) -> ImageOptions {
     let limits = Limits::small();
     ImageOptions {
         without_digests,
@@ -37,7 +37,7 @@ fn options(without_digests: bool) -> ImageOptions {
     }
 }
 
-fn id() -> BlobId {
+pub(super) fn id() -> BlobId {
     BlobId::new(b"fuzz").expect("it is a name")
 }
 
@@ -74,7 +74,7 @@ fn with_tar(image: &EstargzImage, blob: &[u8]) {
     }
 }
 
-fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {
+pub(super) fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {
     let mut opener = Opener::new(blob.len() as u64, &Limits::small());
     let mut step = opener.start()?;
     for _ in 0..4 {
@@ -122,7 +122,7 @@ fn toc(json: &[u8]) {
     }
 }
 
-fn check(decoded: &EstargzImage, content_len: u64) {
+pub(super) fn check(decoded: &EstargzImage, content_len: u64) {
     let image = &decoded.image;
     see(image, &Limits::default()).expect("an owned image answers everything");
     let mut end = 0;

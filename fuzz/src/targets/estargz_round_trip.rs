@@ -26,6 +26,7 @@ pub fn estargz_round_trip(data: &[u8]) {
     let limits = Limits {
         // Small chunks make a long TOC.
         max_metadata_len: 1 << 24,
+        max_toc_len: 1 << 24,
         ..Limits::small()
     };
     let Some(stored) = store(tree, &choices, &limits) else {

@@ -4,9 +4,12 @@
 //! if something is not as it has to be.
 
 mod chunk_lookup;
+mod convert_image;
 mod convert_layer;
+mod converted;
 mod descriptor;
 mod estargz;
+mod estargz_compare;
 mod estargz_round_trip;
 mod frame_decode;
 mod input;
@@ -20,14 +23,17 @@ mod stargz;
 mod tar;
 mod tar_round_trip;
 mod tree;
+mod unpack;
 mod v6;
 mod v6_bootstrap;
 mod v6_round_trip;
 
 pub use chunk_lookup::chunk_lookup;
+pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
 pub use estargz::estargz;
+pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
 pub use layer_tar::layer_tar;
@@ -35,6 +41,7 @@ pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
 pub use read_boundaries::read_boundaries;
 pub use tar_round_trip::tar_round_trip;
+pub use unpack::unpack;
 pub use v6_bootstrap::v6_bootstrap;
 pub use v6_round_trip::v6_round_trip;
 
@@ -56,9 +63,11 @@ macro_rules! targets {
 
 targets![
     chunk_lookup,
+    convert_image,
     convert_layer,
     descriptor,
     estargz,
+    estargz_compare,
     estargz_round_trip,
     frame_decode,
     layer_tar,
@@ -66,6 +75,7 @@ targets![
     rafs_blob,
     read_boundaries,
     tar_round_trip,
+    unpack,
     v6_bootstrap,
     v6_round_trip,
 ];

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use lazyoci::blob_io::ReadAt;
-use lazyoci::model::{Blame as _, Blob, BlobId, BlobIndex, Limits};
-use lazyoci::read::{OpenBlob, OpenOptions, StoreError, open_source};
-use lazyoci::verify::{self, AuditFault, Profile, TreeDigestOptions};
+use lazyoci::model::diff::{DiffError, DiffObserver, Difference, diff, transfer};
+use lazyoci::model::{Blame as _, Blob, BlobId, BlobIndex, FileKind, Image, Ino, Limits};
+use lazyoci::read::{Follow, OpenBlob, OpenImage, OpenOptions, StoreError, open_source};
+use lazyoci::verify::{self, AuditFault, AuditSummary, Profile, TreeDigestOptions};
 
 use super::memory::Memory;
-use super::same::see;
+use super::same::{Seen, see};
 
 /// Opens every blob as the same bytes.
 #[derive(Debug)]
-struct Same(Memory);
+pub(super) struct Same(pub(super) Memory);
 
 impl OpenBlob for Same {
     fn open_blob(&self, _: BlobIndex, _: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
@@ -60,6 +61,15 @@ pub fn open_image(data: &[u8]) {
         )
         .expect("nobody cancels");
         assert_eq!(summary.faults, count);
+        assert!(
+            seen.is_some() || count > 0,
+            "no fault was found, but not all answers agree"
+        );
+        metadata_alone(image.image(), &options.limits, &summary);
+        with_itself(&image, &options.limits, count == 0);
+        if let Some(seen) = &seen {
+            follow(&image, seen);
+        }
         for profile in [Profile::Default, Profile::Layer, Profile::Content] {
             let options = TreeDigestOptions {
                 profile,
@@ -73,6 +83,67 @@ pub fn open_image(data: &[u8]) {
         }
         if let Some(stats) = seen.map(|_| (image.stats(), image.metadata_stats())) {
             assert!(stats.1.bytes > 0 || data.is_empty());
+        }
+    }
+}
+
+/// An audit that reads no content looks at the same things and finds no more.
+fn metadata_alone(image: &dyn Image, limits: &Limits, whole: &AuditSummary) {
+    let mut tell = |fault: AuditFault| drop(fault.to_string());
+    let mut found = verify::audit_metadata(image, limits, &mut tell).expect("nobody cancels");
+    assert!(found.faults <= whole.faults, "content hides faults");
+    found.faults = whole.faults;
+    assert_eq!(&found, whole);
+}
+
+/// No image differs from itself, and none is to be fetched that is there.
+fn with_itself(image: &OpenImage, limits: &Limits, sound: bool) {
+    let image = image.image();
+    match diff(image, image, limits, &mut Nothing) {
+        Ok(summary) => assert_eq!(summary.added + summary.removed + summary.changed, 0),
+        Err(error) => assert!(!sound, "nothing was found wrong, but: {error}"),
+    }
+    match transfer(image, image, limits) {
+        Ok(transfer) => assert_eq!(transfer.fetch_chunks + transfer.fetch_len, 0),
+        Err(error) => assert!(!sound, "nothing was found wrong, but: {error}"),
+    }
+}
+
+/// Hears no difference.
+struct Nothing;
+
+impl DiffObserver for Nothing {
+    type Error = DiffError;
+
+    fn difference(&mut self, difference: Difference<'_>) -> Result<(), DiffError> {
+        panic!("an image differs from itself: {difference:?}");
+    }
+
+    fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, DiffError> {
+        assert_eq!(left, right);
+        Ok(true)
+    }
+}
+
+/// Every path by every way: links on the way change nothing, since the walk went through directories.
+fn follow(image: &OpenImage, seen: &[Seen]) {
+    for seen in seen.iter().take(256) {
+        let path = seen.path.as_bytes();
+        let itself = image.resolve(path, Follow::Never);
+        let itself = itself.expect("the walk was there");
+        let found = image.resolve(path, Follow::Parents);
+        assert_eq!(found.expect("the walk was there"), itself, "{}", seen.path);
+        match image.resolve(path, Follow::All) {
+            Ok(found) => {
+                let kind = image.image().attributes(found).map(|found| found.kind);
+                assert_ne!(kind.ok(), Some(FileKind::Symlink), "{}", seen.path);
+                let is_link = seen.attributes.kind == FileKind::Symlink;
+                assert!(is_link || found == itself, "{}", seen.path);
+            }
+            Err(error) => {
+                assert_eq!(seen.attributes.kind, FileKind::Symlink, "{error}");
+                let _ = (error.fault(), error.to_string());
+            }
         }
     }
 }

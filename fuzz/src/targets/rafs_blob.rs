@@ -1,7 +1,7 @@
 //! RAFS data blobs: chunk information, its header, TOC, digests.
 
 use lazyoci::frame_codec::Decoder;
-use lazyoci::model::{Blame as _, Limits};
+use lazyoci::model::{Blame as _, Digest, DigestAlgorithm, Limits};
 use lazyoci::rafs_format::blob::{
     BlobError, BlobMeta, ChunkDigests, CiHeader, LocateTrailer, Section, Step, TarHeader, Toc,
     Trailer, chunk_info_v1, chunk_info_v2,
@@ -45,14 +45,19 @@ fn read(entry: &[u8; BlobEntry::LEN], blob: &[u8]) {
     let _ = (entry.blob(), entry.data_len());
     let known = LocateTrailer::of(&entry, blob.len() as u64)
         .and_then(|locate_toc| locate(locate_toc, blob));
-    match known {
-        Ok(trailer) => sections(&trailer, blob),
-        Err(error) => {
-            let _ = (error.fault(), error.to_string());
-        }
+    if let Err(error) = &known {
+        let _ = (error.fault(), error.to_string());
+    }
+    if let Ok(trailer) = &known {
+        sections(trailer, blob);
     }
     match meta(&entry, blob) {
-        Ok(Some(meta)) => look_up(&meta),
+        Ok(Some(meta)) => {
+            look_up(&meta);
+            if let Ok(Trailer::Toc(toc)) = &known {
+                digests(toc, blob, &entry, meta.chunk_count());
+            }
+        }
         Ok(None) => {}
         Err(error) => {
             let _ = (error.fault(), error.to_string());
@@ -144,12 +149,33 @@ fn meta(entry: &BlobEntry, blob: &[u8]) -> Result<Option<BlobMeta>, BlobError> {
         return Ok(None);
     }
     let stored = blob[range.start as usize..range.end as usize].to_vec();
-    let meta = BlobMeta::decode(entry, &stored.into(), &mut Decoder::new(), &limits)?;
-    let digests = vec![7; 32 * meta.chunk_count() as usize].into();
-    let digests = ChunkDigests::new(digests, entry.digester.into(), meta.chunk_count())?;
-    assert!(digests.digest(meta.chunk_count() - 1).is_some());
-    assert!(digests.digest(meta.chunk_count()).is_none());
-    Ok(Some(meta))
+    BlobMeta::decode(entry, &stored.into(), &mut Decoder::new(), &limits).map(Some)
+}
+
+/// The section of chunk digests, if there is one that the TOC vouches for, as the digests of that many
+/// chunks.
+fn digests(toc: &Toc, blob: &[u8], entry: &BlobEntry, chunk_count: u32) {
+    let Ok(section) = toc.entry(Section::ChunkDigests) else {
+        return;
+    };
+    let range = section.range();
+    let stored = blob[range.start as usize..range.end as usize].to_vec();
+    let Ok(plain) = section.extract(&stored.into(), &mut Decoder::new(), &Limits::small()) else {
+        return;
+    };
+    let count = (plain.len() / 32) as u32;
+    let algorithm = DigestAlgorithm::from(entry.digester);
+    let taken = ChunkDigests::new(plain.clone(), algorithm, chunk_count);
+    assert_eq!(
+        taken.is_ok(),
+        count == chunk_count && plain.len().is_multiple_of(32)
+    );
+    let Ok(digests) = taken else { return };
+    for (index, bytes) in (0..).zip(plain.as_chunks().0) {
+        let digest = Digest::new(algorithm, *bytes);
+        assert_eq!(digests.digest(index), Some(digest));
+    }
+    assert_eq!(digests.digest(chunk_count), None);
 }
 
 /// Every chunk, and every edge of a chunk by its address.

@@ -2,17 +2,22 @@
 
 use std::io::{self, Cursor, Read};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use lazyoci::chunk_dedup::{Chunker, FixedSize};
-use lazyoci::model::{FileKind, Limits, Node};
+use lazyoci::estargz_toc::carry::reduce;
+use lazyoci::estargz_toc::image::ImageOptions;
+use lazyoci::model::{BlobId, FileKind, Image, Limits, Node, Tree};
 use lazyoci::rafs_format::v6::{Bootstrap, drop_losses};
-use lazyoci::read::{Follow, Frames, ReadOptions, resolve};
+use lazyoci::read::{BlobStore, Follow, Frames, ReadOptions, read_toc, resolve};
 use lazyoci::tar_stream::{Compression, LayerStream, TarError, TarReader};
 
 use super::input::Input;
+use super::memory::Memory;
 use super::same::see;
+use super::stargz;
 use super::tar::{Pieces, cut, options};
-use super::tree::take_tree;
+use super::tree::{Pattern, take_tree};
 use super::v6::{Choices, encode, store};
 
 /// Lengths of pieces, over and over.
@@ -168,8 +173,13 @@ fn chunker(bytes: &[u8], mut lengths: Lengths) {
     assert_eq!(whole.len(), bytes.len() / size.get() as usize);
 }
 
-fn files(input: &mut Input<'_>, mut lengths: Lengths) {
-    let ranges: Vec<u64> = (0..6).map(|_| input.u16().into()).collect();
+fn files(input: &mut Input<'_>, lengths: Lengths) {
+    let first = input.u16();
+    let ranges = [first.into()].into_iter();
+    let ranges: Vec<u64> = ranges.chain((0..5).map(|_| input.u16().into())).collect();
+    if first & 1 == 1 {
+        return estargz_files(input, lengths, &ranges);
+    }
     let choices = Choices::take(input);
     let tree = take_tree(input);
     let mut stored = store(tree.clone(), &choices);
@@ -178,21 +188,51 @@ fn files(input: &mut Input<'_>, mut lengths: Lengths) {
         encode(&stored.image, &stored.entries, &choices.layout()).expect("all can be carried");
     let bootstrap =
         Bootstrap::open(bytes.into(), &Limits::default()).expect("it was written by us");
-    let blobs = stored.store();
+    read_ranges(&bootstrap, &tree, &stored.store(), lengths, &ranges);
+}
 
+/// The same of an eStargz blob, whose frames are longer than what they hold of a file.
+fn estargz_files(input: &mut Input<'_>, lengths: Lengths, ranges: &[u64]) {
+    let choices = stargz::Choices::take(input);
+    let mut tree = take_tree(input);
+    reduce(&mut tree);
+    tree.drop_unreachable();
+    let limits = Limits::default();
+    let Some(stored) = stargz::store(tree.clone(), &choices, &limits) else {
+        return;
+    };
+    let toc = read_toc(&stored.blob.as_slice(), &limits).expect("it was written by us");
+    let id = BlobId::new(b"fuzz").expect("it is a name");
+    let options = ImageOptions {
+        without_digests: false,
+        limits,
+    };
+    let opened = toc.image(id, &options).expect("it was written by us");
+    let blobs = BlobStore::single(Arc::new(Memory(stored.blob)));
+    read_ranges(&opened.image, &tree, &blobs, lengths, ranges);
+}
+
+/// Reads ranges of every file, which are parts of what the tree says.
+fn read_ranges(
+    image: &dyn Image,
+    tree: &Tree<Pattern>,
+    blobs: &BlobStore,
+    mut lengths: Lengths,
+    ranges: &[u64],
+) {
     let options = ReadOptions {
         window: lengths.next() as u64,
         gap: lengths.next() as u64 % 5000,
         max_request: lengths.next() as u64,
         ..ReadOptions::default()
     };
-    let mut frames = Frames::new(&bootstrap, &blobs, options);
-    let mut whole = Frames::new(&bootstrap, &blobs, ReadOptions::default());
-    for seen in see(&bootstrap, &Limits::default()).expect("a sound bootstrap answers everything") {
+    let mut frames = Frames::new(image, blobs, options);
+    let mut whole = Frames::new(image, blobs, ReadOptions::default());
+    for seen in see(image, &Limits::default()).expect("a sound image answers everything") {
         if seen.attributes.kind != FileKind::File {
             continue;
         }
-        let ino = resolve(&bootstrap, seen.path.as_bytes(), Follow::Never).expect("it is there");
+        let ino = resolve(image, seen.path.as_bytes(), Follow::Never).expect("it is there");
         let inode = tree.resolve(seen.path.as_bytes()).expect("it is there");
         let Node::File { content, .. } = &tree.inode(inode).node else {
             panic!("{} was a file", seen.path);

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use lazyoci::model::walk::Walk;
-use lazyoci::model::{Attributes, Extent, FileKind, Image, ImagePath, Ino, Limits, Xattrs};
+use lazyoci::model::walk::{Walk, WalkEntry};
+use lazyoci::model::{Attributes, Extent, FileKind, Image, ImagePath, Ino, Limits, Name, Xattrs};
 
 /// A path of an image, with everything that can be asked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(super) struct Seen {
     pub(super) attributes: Attributes,
     pub(super) xattrs: Xattrs,
     pub(super) target: Option<Box<[u8]>>,
+    /// At the inode's first path; none at further ones.
     pub(super) extents: Vec<Extent>,
     /// Position of the inode's first path.
     pub(super) first: usize,
@@ -20,7 +21,8 @@ pub(super) struct Seen {
 
 /// Everything in `image`, in the order of a walk, as long as it answers.
 ///
-/// Checks on the way that its answers agree: lookups with directories, parts of files with the whole.
+/// Checks on the way that its answers agree: lookups with directories, also of names that are not there,
+/// parts of files with the whole.
 pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
     let mut walk = Walk::new(image, limits);
     let mut seen = Vec::new();
@@ -33,8 +35,16 @@ pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
                 return None;
             }
         }
+        if absent(&entry).any(|name| finds(image, entry.ino, &name)) {
+            return None;
+        }
         let number = seen.len();
-        let extents = extents(image, entry.ino, entry.attributes, extents_left)?;
+        let first = *first.entry(entry.ino).or_insert(number);
+        // Limits count the chunks of an inode once, whatever names it has.
+        let extents = match first == number {
+            true => extents(image, entry.ino, entry.attributes, extents_left)?,
+            false => Vec::new(),
+        };
         extents_left -= extents.len();
         seen.push(Seen {
             path: entry.path.clone(),
@@ -45,10 +55,36 @@ pub(super) fn see(image: &dyn Image, limits: &Limits) -> Option<Vec<Seen>> {
                 _ => None,
             },
             extents,
-            first: *first.entry(entry.ino).or_insert(number),
+            first,
         });
     }
     Some(seen)
+}
+
+/// Names close to those of the first, the middle and the last child, which no child has.
+fn absent<'a>(directory: &'a WalkEntry<'_>) -> impl Iterator<Item = Name> + 'a {
+    let count = directory.children().count();
+    let picked = [0, count / 2, count.saturating_sub(1)];
+    let near = picked.into_iter().filter_map(move |number| {
+        let name = directory.children().nth(number)?.name.as_bytes();
+        let (last, rest) = name.split_last()?;
+        Some([
+            [name, b"\x01"].concat(),
+            [rest, &[last.wrapping_sub(1)]].concat(),
+            [rest, &[last.wrapping_add(1)]].concat(),
+        ])
+    });
+    let there = move |name: &Name| {
+        let mut children = directory.children();
+        children.any(|child| child.name.as_bytes() == name.as_bytes())
+    };
+    let names = near.flatten().filter_map(|name| Name::new(name).ok());
+    names.filter(move |name| !there(name))
+}
+
+/// Whether a name leads anywhere, or cannot be answered.
+fn finds(image: &dyn Image, directory: Ino, name: &Name) -> bool {
+    !matches!(image.lookup(directory, name.as_ref()), Ok(None))
 }
 
 fn extents(

@@ -133,7 +133,7 @@ fn plan(
     Prioritized,
     Landmark,
 ) {
-    let names = walk(tree);
+    let names = walk(tree, &Limits::default()).expect("short paths");
     let wanted: Vec<ImagePath> = (choices.wanted.iter().flatten())
         .map(|&number| names[usize::from(number) % names.len()].path.clone())
         .collect();

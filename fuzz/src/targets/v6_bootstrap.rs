@@ -21,18 +21,28 @@ pub fn v6_bootstrap(data: &[u8]) {
             return;
         }
     };
-    let seen = see(&bootstrap, &Limits::small());
+    let limits = &seeing(bytes.len());
+    let seen = see(&bootstrap, limits);
     let sound = ask(&bootstrap);
     match bootstrap.to_chunked() {
         Ok(image) => {
             let seen = seen.expect("what was copied can be seen");
-            compare(&seen, &see_copy(&image), sound);
-            write_again(&bootstrap, &image, sound);
+            compare(&seen, &see_copy(&image, limits), sound);
+            write_again(&bootstrap, &image, sound, limits);
         }
         Err(error) => {
             assert!(!sound, "nothing was found wrong, but: {error}");
             let _ = error.fault();
         }
+    }
+}
+
+/// Limits under which all can be seen that a bootstrap of `len` bytes can hold: each chunk of a file
+/// takes 8 bytes, whether other files have it or not.
+fn seeing(len: usize) -> Limits {
+    Limits {
+        max_chunks: (len / 8) as u32,
+        ..Limits::small()
     }
 }
 
@@ -67,8 +77,8 @@ fn ask(bootstrap: &Bootstrap) -> bool {
     found == 0
 }
 
-fn see_copy(image: &ChunkedImage) -> Vec<Seen> {
-    see(image, &Limits::small()).expect("the copy answers everything")
+fn see_copy(image: &ChunkedImage, limits: &Limits) -> Vec<Seen> {
+    see(image, limits).expect("the copy answers everything")
 }
 
 /// Compares what the bootstrap says with what its copy says.
@@ -84,7 +94,7 @@ fn compare(bootstrap: &[Seen], copy: &[Seen], sound: bool) {
 }
 
 /// What is written of the copy decodes to the copy, and is written again as the same bytes.
-fn write_again(bootstrap: &Bootstrap, image: &ChunkedImage, sound: bool) {
+fn write_again(bootstrap: &Bootstrap, image: &ChunkedImage, sound: bool, limits: &Limits) {
     let mut options = options_of(bootstrap);
     options.prefetch = prefetch_inodes(&image.tree, &[ImagePath::root()]);
     let bytes = match encode(image, bootstrap.blob_entries(), &options) {
@@ -100,7 +110,7 @@ fn write_again(bootstrap: &Bootstrap, image: &ChunkedImage, sound: bool) {
     // What was wrong with an entry of the blob table still is.
     second.check(&mut |finding| assert!(!sound, "what was written is wrong: {finding}"));
     let again = second.to_chunked().expect("it was written by us");
-    let (mut expected, mut found) = (see_copy(image), see_copy(&again));
+    let (mut expected, mut found) = (see_copy(image, limits), see_copy(&again, limits));
     for seen in expected.iter_mut().chain(&mut found) {
         // Without this option owners are not stored.
         if !options.explicit_ids {

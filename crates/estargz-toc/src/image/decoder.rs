@@ -80,19 +80,19 @@ impl<'o> Decoder<'o> {
         match &entry.kind {
             EntryType::Hardlink => {
                 // Its own attributes mean nothing, but have to be some.
-                inode::metadata(entry, limits)?;
+                inode::metadata(entry)?;
                 let target = ImagePath::clean(entry.link_name.as_bytes());
                 self.builder
                     .link(&path, &target.map_err(EntryFault::Target)?)?;
             }
             EntryType::Reg => {
-                let metadata = inode::metadata(entry, limits)?;
+                let metadata = inode::metadata(entry)?;
                 let file = OpenFile::new(index, path, metadata, entry)?;
                 self.open_file(file, entry)?;
             }
             kind => {
                 let node = inode::node(kind, entry, limits)?;
-                let metadata = inode::metadata(entry, limits)?;
+                let metadata = inode::metadata(entry)?;
                 self.builder.add(&path, metadata, node)?;
             }
         }
@@ -207,7 +207,7 @@ impl<'o> Decoder<'o> {
         let mut tree = (self.builder.finish())
             .and_then(Layer::into_tree)
             .map_err(|error| blame_link(json, self.options, error))?;
-        drop_landmarks(&mut tree);
+        let landmarks = take_landmarks(&mut tree);
         let (frames, chunks, decoded_len) = (self.frames.finish(blob.content_len))
             .map_err(|fault| blame_last_chunk(json, self.options, fault))?;
 
@@ -233,19 +233,26 @@ impl<'o> Decoder<'o> {
             digest: verify::sha256(json),
             image,
             prefetch: self.prefetch,
+            landmarks,
             file_digests,
         })
     }
 }
 
-fn drop_landmarks<C>(tree: &mut Tree<C>) {
+/// Takes the landmarks out of the tree; where their content is.
+fn take_landmarks(tree: &mut Tree<Content>) -> BTreeMap<Landmark, ChunkRange> {
+    let mut taken = BTreeMap::new();
     for landmark in [Landmark::Prefetch, Landmark::NoPrefetch] {
         let path = landmark.path();
         let name = path.last().expect("it is not the root");
-        tree.unlink(InodeId::ROOT, name)
-            .expect("the root is a directory");
+        let unlinked = tree.unlink(InodeId::ROOT, name);
+        let inode = unlinked.expect("the root is a directory");
+        if let Some(Node::File { content, .. }) = inode.map(|inode| &tree.inode(inode).node) {
+            taken.insert(landmark, content.extents);
+        }
     }
     tree.drop_unreachable();
+    taken
 }
 
 fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {

@@ -27,7 +27,7 @@ pub(super) fn node<C>(
     })
 }
 
-pub(super) fn metadata(entry: &TocEntry<'_>, limits: &Limits) -> Result<Metadata, EntryFault> {
+pub(super) fn metadata(entry: &TocEntry<'_>) -> Result<Metadata, EntryFault> {
     let mode = unsigned("mode", entry.mode)?;
     let mtime = time::parse(&entry.modtime).ok_or_else(|| EntryFault::Time {
         found: entry.modtime.as_ref().into(),
@@ -37,7 +37,7 @@ pub(super) fn metadata(entry: &TocEntry<'_>, limits: &Limits) -> Result<Metadata
         uid: narrow("uid", entry.uid)?,
         gid: narrow("gid", entry.gid)?,
         mtime,
-        xattrs: xattrs(entry, limits)?,
+        xattrs: xattrs(entry)?,
     })
 }
 
@@ -90,16 +90,10 @@ fn symlink(target: &str, limits: &Limits) -> Result<Box<[u8]>, EntryFault> {
     Ok(target.as_bytes().into())
 }
 
-fn xattrs(entry: &TocEntry<'_>, limits: &Limits) -> Result<Xattrs, EntryFault> {
-    let limit = limits.max_xattr_len;
-    let mut total = 0;
+/// The attributes, which were found not to be too long when they were parsed.
+fn xattrs(entry: &TocEntry<'_>) -> Result<Xattrs, EntryFault> {
     let mut list = Vec::with_capacity(entry.xattrs.len());
     for (name, value) in &entry.xattrs {
-        // Base64 is longer than what it stands for.
-        total += name.len() + value.len() / 4 * 3;
-        if total > limit as usize {
-            return Err(EntryFault::XattrsTooLong { len: total, limit });
-        }
         let value = STANDARD
             .decode(value.as_bytes())
             .map_err(|_| EntryFault::XattrValue {

@@ -7,15 +7,19 @@
 mod decoder;
 mod file;
 mod inode;
+mod landmark;
 
 use std::collections::BTreeMap;
 
+use image_model::image::ChunkRange;
 use image_model::{BlobId, ChunkedImage, Digest, InodeId, Limits, Node};
 
 use crate::error::TocError;
+use crate::landmark::Landmark;
 use crate::toc::for_each_entry;
 use decoder::Decoder;
 pub(crate) use file::empty_digest;
+pub use landmark::LandmarkError;
 
 /// How to make an image of a TOC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct EstargzImage {
     pub image: ChunkedImage,
     /// What to fetch ahead of time; `None` if the TOC does not say.
     pub prefetch: Option<Prefetch>,
+    /// The landmarks and the chunks of their content, a range of the image's extents.
+    pub landmarks: BTreeMap<Landmark, ChunkRange>,
     /// SHA-256 of the files with several chunks, as the TOC claims it: a read checks the digests of
     /// chunks alone. Those with one chunk have that chunk's.
     pub file_digests: BTreeMap<InodeId, Digest>,

@@ -13,33 +13,46 @@ use serde::de::{SeqAccess, Visitor};
 use image_model::Limits;
 
 use super::entry::{EntryType, TocEntry};
-use crate::error::TocError;
+use crate::error::{EntryFault, TocError};
 
 /// Parses the document, which must fill `json` but for white space, and shows `visit` every entry
 /// with its position, in their order, until it fails. No list of entries is made. Returns the
 /// document's version.
 ///
 /// # Errors
-/// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column, or what `visit`
-/// says. What was visited before the error is no TOC then.
+/// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column,
+/// [`EntryFault::XattrsTooLong`], or what `visit` says. What was visited before the error is no TOC
+/// then.
 pub fn for_each_entry<'a, E: From<TocError>>(
     json: &'a [u8],
     limits: &Limits,
     mut visit: impl FnMut(usize, TocEntry<'a>) -> Result<(), E>,
 ) -> Result<i64, E> {
     let len = json.len() as u64;
-    if len > limits.max_metadata_len {
-        let limit = limits.max_metadata_len;
+    let limit = limits.max_toc_len.min(limits.max_metadata_len);
+    if len > limit {
         return Err(TocError::TooLong { len, limit }.into());
     }
     let mut refused = None;
     let mut index = 0;
     let mut document = serde_json::Deserializer::from_slice(json);
-    let parsed = Document(&mut |entry| {
-        let visited = visit(index, entry);
+    let mut sink = |Parsed { entry, fault }: Parsed<'a>| {
+        let visited = match fault {
+            None => visit(index, entry),
+            Some(fault) => Err(TocError::Entry {
+                index,
+                name: entry.name.into(),
+                fault,
+            }
+            .into()),
+        };
         index += 1;
         visited.map_err(|error| refused = Some(error)).is_ok()
-    })
+    };
+    let parsed = Document {
+        sink: &mut sink,
+        max_xattr_len: limits.max_xattr_len,
+    }
     .deserialize(&mut document)
     .and_then(|version| document.end().map(|()| version));
     match refused {
@@ -48,10 +61,19 @@ pub fn for_each_entry<'a, E: From<TocError>>(
     }
 }
 
-/// Takes an entry; false if it wants no more.
-type Sink<'s, 'a> = &'s mut dyn FnMut(TocEntry<'a>) -> bool;
+/// An entry, and what is wrong with it although it is sound JSON.
+struct Parsed<'a> {
+    entry: TocEntry<'a>,
+    fault: Option<EntryFault>,
+}
 
-struct Document<'s, 'a>(Sink<'s, 'a>);
+/// Takes an entry; false if it wants no more.
+type Sink<'s, 'a> = &'s mut dyn FnMut(Parsed<'a>) -> bool;
+
+struct Document<'s, 'a> {
+    sink: Sink<'s, 'a>,
+    max_xattr_len: u32,
+}
 
 impl<'de> DeserializeSeed<'de> for Document<'_, 'de> {
     type Value = i64;
@@ -82,7 +104,10 @@ impl<'de> Visitor<'de> for Document<'_, 'de> {
             }
             match KEYS[field] {
                 "version" => version = map.next_value()?,
-                _ => map.next_value_seed(Entries(&mut *self.0))?,
+                _ => map.next_value_seed(Entries {
+                    sink: &mut *self.sink,
+                    max_xattr_len: self.max_xattr_len,
+                })?,
             }
         }
         if seen[1] {
@@ -94,7 +119,10 @@ impl<'de> Visitor<'de> for Document<'_, 'de> {
 }
 
 /// The list of entries, or `null`.
-struct Entries<'s, 'a>(Sink<'s, 'a>);
+struct Entries<'s, 'a> {
+    sink: Sink<'s, 'a>,
+    max_xattr_len: u32,
+}
 
 impl<'de> DeserializeSeed<'de> for Entries<'_, 'de> {
     type Value = ();
@@ -116,8 +144,12 @@ impl<'de> Visitor<'de> for Entries<'_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(entry) = seq.next_element()? {
-            if !(self.0)(entry) {
+        let Self {
+            sink,
+            max_xattr_len,
+        } = self;
+        while let Some(parsed) = seq.next_element_seed(EntrySeed { max_xattr_len })? {
+            if !sink(parsed) {
                 return Err(de::Error::custom("the entry is refused"));
             }
         }
@@ -147,16 +179,21 @@ const FIELDS: &[&str] = &[
     "chunkDigest",
 ];
 
-impl<'de> Deserialize<'de> for TocEntry<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor)
+#[derive(Clone, Copy)]
+struct EntrySeed {
+    max_xattr_len: u32,
+}
+
+impl<'de> DeserializeSeed<'de> for EntrySeed {
+    type Value = Parsed<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct EntryVisitor;
-
-impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = TocEntry<'de>;
+impl<'de> Visitor<'de> for EntrySeed {
+    type Value = Parsed<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a TOC entry")
@@ -164,6 +201,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entry = TocEntry::new("", EntryType::Reg);
+        let mut fault = None;
         let mut seen = 0u32;
         while let Some(Text(key)) = map.next_key()? {
             let Some(field) = known(&key, FIELDS)? else {
@@ -189,7 +227,12 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 "innerOffset" => entry.inner_offset = map.next_value()?,
                 "devMajor" => entry.dev_major = map.next_value()?,
                 "devMinor" => entry.dev_minor = map.next_value()?,
-                "xattrs" => entry.xattrs = map.next_value::<XattrMap<'_>>()?.0,
+                "xattrs" => match map.next_value_seed(XattrMap {
+                    limit: self.max_xattr_len,
+                })? {
+                    Ok(xattrs) => entry.xattrs = xattrs,
+                    Err(too_long) => fault = Some(too_long),
+                },
                 "digest" => entry.digest = map.next_value::<Text<'_>>()?.0,
                 "chunkOffset" => entry.chunk_offset = map.next_value()?,
                 "chunkSize" => entry.chunk_size = map.next_value()?,
@@ -201,7 +244,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 return Err(de::Error::missing_field(name));
             }
         }
-        Ok(entry)
+        Ok(Parsed { entry, fault })
     }
 }
 
@@ -255,30 +298,51 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-struct XattrMap<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+/// What an extended attribute counts at least, since it takes memory however short it is. Linux lists
+/// 64 KiB of names, which is less than the default limit has room for.
+const MIN_XATTR_LEN: usize = 16;
 
-impl<'de: 'a, 'a> Deserialize<'de> for XattrMap<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MapVisitor;
-        impl<'de> Visitor<'de> for MapVisitor {
-            type Value = XattrMap<'de>;
+type XattrList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of extended attributes")
+/// A map of extended attributes of up to `limit` bytes. One that is longer is read to its end, so
+/// that the entry can be named, but not kept.
+struct XattrMap {
+    limit: u32,
+}
+
+impl<'de> DeserializeSeed<'de> for XattrMap {
+    type Value = Result<XattrList<'de>, EntryFault>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for XattrMap {
+    type Value = Result<XattrList<'de>, EntryFault>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of extended attributes")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Ok(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let limit = self.limit;
+        let mut list = Vec::new();
+        let mut len = 0;
+        while let Some((Text(name), Text(value))) = map.next_entry()? {
+            // Base64 is longer than what it stands for.
+            len += (name.len() + value.len() / 4 * 3).max(MIN_XATTR_LEN);
+            if len > limit as usize {
+                drop(list);
+                while map.next_entry::<Text<'_>, Text<'_>>()?.is_some() {}
+                return Ok(Err(EntryFault::XattrsTooLong { len, limit }));
             }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(XattrMap(Vec::new()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some((Text(name), Text(value))) = map.next_entry()? {
-                    list.push((name, value));
-                }
-                Ok(XattrMap(list))
-            }
+            list.push((name, value));
         }
-        deserializer.deserialize_any(MapVisitor)
+        Ok(Ok(list))
     }
 }

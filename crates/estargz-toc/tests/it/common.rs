@@ -287,7 +287,7 @@ impl TreeMaker {
     }
 
     pub(crate) fn names(&self) -> Vec<Named> {
-        walk(&self.0)
+        walk(&self.0, &Limits::default()).unwrap()
     }
 
     pub(crate) fn write(&self, options: &Options) -> Written {

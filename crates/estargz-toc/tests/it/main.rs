@@ -1,13 +1,14 @@
 //! eStargz blobs as a whole: those of other tools, our own, and broken ones.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod by_hand;
 mod carry;
 mod common;
 mod compare;
-mod flips;
 mod goldens;
 mod open;
 mod order;
 mod properties;
 mod reject;
+mod shared_members;
 mod write;

@@ -173,8 +173,8 @@ fn a_damaged_toc_member() {
 #[test]
 fn a_toc_beyond_the_limit() {
     let blob = blob_with(&toc());
-    let limits = |max_metadata_len| Limits {
-        max_metadata_len,
+    let limits = |max_toc_len| Limits {
+        max_toc_len,
         ..Limits::default()
     };
     let stored = (blob.len() - 20 - FOOTER_LEN) as u64;
@@ -209,6 +209,7 @@ fn a_header_that_declares_what_is_not_there() {
     tar[148..156].copy_from_slice(sum.as_bytes());
     let limits = Limits {
         max_metadata_len: 1 << 40,
+        max_toc_len: 1 << 40,
         ..Limits::default()
     };
     let error = open_with(&blob_with(&tar), &limits).unwrap_err();

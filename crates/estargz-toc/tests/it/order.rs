@@ -1,7 +1,7 @@
 //! Prioritized files: the peer's own cases, as far as they are about order.
 
-use estargz_toc::order::{Named, prioritize, walk};
-use image_model::InodeId;
+use estargz_toc::order::{Named, PathsTooLong, prioritize, walk, walk_by_table};
+use image_model::{InodeId, Limits};
 
 use crate::common::{TreeMaker, path};
 
@@ -162,7 +162,8 @@ fn a_walk_has_whiteouts_first() {
     for name in ["+p", ".wh..a", ".wh.+p", ".wh..wh..opq", ".wh.z", "z"] {
         maker.file(name, b"");
     }
-    let names: Vec<_> = walk(&maker.0)
+    let names: Vec<_> = walk(&maker.0, &Limits::default())
+        .unwrap()
         .iter()
         .map(|named| named.path.to_string())
         .collect();
@@ -186,9 +187,48 @@ fn a_walk_is_in_byte_order() {
     maker.file("a-b", b"");
     let f = maker.file("B", b"");
     maker.name("c", f);
-    let names: Vec<_> = walk(&maker.0)
+    let names: Vec<_> = walk(&maker.0, &Limits::default())
+        .unwrap()
         .iter()
         .map(|named| named.path.to_string())
         .collect();
     assert_eq!(names, ["/", "/B", "/a", "/a/z", "/a-b", "/c"]);
+}
+
+#[test]
+fn siblings_keep_the_order_of_the_table() {
+    let mut maker = TreeMaker::new();
+    let z = maker.file("z", b"");
+    maker.directory("a", 0o755, 0);
+    maker.file("a.b", b"");
+    maker.file("a/d", b"");
+    maker.file("a/c", b"");
+    maker.name("a/y", z);
+    let names: Vec<_> = walk_by_table(&maker.0, &Limits::default())
+        .unwrap()
+        .iter()
+        .map(|named| named.path.to_string())
+        .collect();
+    assert_eq!(names, ["/", "/z", "/a", "/a/y", "/a/d", "/a/c", "/a.b"]);
+}
+
+#[test]
+fn paths_are_limited_together() {
+    let mut maker = TreeMaker::new();
+    maker.directory("aa", 0o755, 0);
+    maker.directory("aa/bb", 0o755, 0);
+    maker.file("aa/bb/cc", b"");
+    let limits = |max_metadata_len| Limits {
+        max_metadata_len,
+        ..Limits::default()
+    };
+    let len = 2 + 5 + 8;
+    let too_long = PathsTooLong {
+        path: path("aa/bb/cc"),
+        limit: len - 1,
+    };
+    for walk in [walk, walk_by_table] {
+        assert_eq!(walk(&maker.0, &limits(len)).unwrap().len(), 4);
+        assert_eq!(walk(&maker.0, &limits(len - 1)), Err(too_long.clone()));
+    }
 }

@@ -135,7 +135,7 @@ fn write(
             source,
             order,
         } => {
-            let plan = Plan::new(tree, order, options, &mut report)?;
+            let plan = Plan::new(tree, order, options, &limits, &mut report)?;
             target.write(plan, report, |assembler, path, size, spans| {
                 let spans = spans.as_slice();
                 let mut content = SpanContent::new(spans, size, |offset, buf: &mut [u8]| {
@@ -150,7 +150,7 @@ fn write(
         }
         SeekableTree::Image { image, mut frames } => {
             let tree = copy_tree(image, &limits)?;
-            let plan = Plan::new(tree, DataOrder::Directories, options, &mut report)?;
+            let plan = Plan::new(tree, DataOrder::Directories, options, &limits, &mut report)?;
             target.write(plan, report, |assembler, path, size, &ino| {
                 let path = || path.clone();
                 let mut content = ImageContent::new(image, &mut *frames, ino, &path);

@@ -2,9 +2,9 @@
 
 use estargz_toc::Landmark;
 use estargz_toc::carry;
-use estargz_toc::order::{Named, Prioritized, prioritize, walk};
+use estargz_toc::order::{Named, Prioritized, prioritize, walk, walk_by_table};
 use image_model::tree::Directory;
-use image_model::{ImagePath, InodeId, Metadata, Tree};
+use image_model::{ImagePath, InodeId, Limits, Metadata, Tree};
 
 use super::EstargzOptions;
 use crate::ConvertError;
@@ -26,6 +26,7 @@ impl<C> Plan<C> {
         mut tree: Tree<C>,
         order: DataOrder,
         options: &EstargzOptions,
+        limits: &Limits,
         report: &mut Report,
     ) -> Result<Self, ConvertError> {
         for lost in carry::reduce(&mut tree) {
@@ -33,8 +34,8 @@ impl<C> Plan<C> {
             report.lose(Loss { path, what }, options.lossy, "eStargz")?;
         }
         let mut names = match order {
-            DataOrder::Directories => walk(&tree),
-            DataOrder::InodeTable => walk_by_table(&tree),
+            DataOrder::Directories => walk(&tree, limits)?,
+            DataOrder::InodeTable => walk_by_table(&tree, limits)?,
         };
         names.retain(|name| needs_entry(&tree, name.inode));
         let wanted = &options.prefetch;
@@ -83,56 +84,4 @@ fn needs_entry<C>(tree: &Tree<C>, id: InodeId) -> bool {
     }
     let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
     is_empty || !inode.is_implied()
-}
-
-/// All names of `tree`, siblings by their rank (whiteouts first) and then in the order of the inode
-/// table, where a layer's members are in the order of the tar.
-///
-/// What lies in a directory follows it without a break, as in a walk: GNU tar restores the time of a
-/// directory once it meets something outside.
-fn walk_by_table<C>(tree: &Tree<C>) -> Vec<Named> {
-    let mut names = Vec::new();
-    let mut pending = vec![Named {
-        path: ImagePath::root(),
-        inode: InodeId::ROOT,
-    }];
-    while let Some(named) = pending.pop() {
-        let entries = tree.directory(named.inode).into_iter().flatten();
-        let first = pending.len();
-        pending.extend(entries.map(|(name, &inode)| Named {
-            path: named.path.join(name.as_ref()),
-            inode,
-        }));
-        pending[first..].sort_by_key(|entry| (entry.rank(), entry.inode));
-        pending[first..].reverse();
-        names.push(named);
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use image_model::{Name, Node};
-
-    use super::*;
-
-    #[test]
-    fn siblings_keep_the_order_of_the_table() {
-        let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
-        let mut add = |parent, name: &str, node| {
-            let id = tree.add(Metadata::default(), node);
-            let name = Name::new(name.as_bytes()).unwrap();
-            tree.link(parent, name, id).unwrap();
-            id
-        };
-        let z = add(InodeId::ROOT, "z", Node::Fifo);
-        let a = add(InodeId::ROOT, "a", Node::empty_directory());
-        add(InodeId::ROOT, "a.b", Node::Fifo);
-        add(a, "d", Node::Fifo);
-        add(a, "c", Node::Fifo);
-        tree.link(a, Name::new(*b"y").unwrap(), z).unwrap();
-        let order = walk_by_table(&tree);
-        let order: Vec<_> = order.iter().map(|n| n.path.to_string()).collect();
-        assert_eq!(order, ["/", "/z", "/a", "/a/y", "/a/d", "/a/c", "/a.b"]);
-    }
 }

@@ -235,6 +235,10 @@ fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
 
 impl Made<'_> {
     fn set_owner(self, attributes: &Attributes) -> Result<(), Errno> {
+        // To the kernel this means that the owner stays: whoever unpacks, who is root as a rule.
+        if attributes.uid == u32::MAX || attributes.gid == u32::MAX {
+            return Err(Errno::INVAL);
+        }
         let owner = Some(Uid::from_raw(attributes.uid));
         let group = Some(Gid::from_raw(attributes.gid));
         match self {

@@ -288,6 +288,37 @@ fn failures_leave_nothing() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
+/// The kernel takes the greatest number for an owner that is not to change: the file would be root's,
+/// set-id bits and all.
+#[test]
+fn an_owner_that_no_file_can_have_is_refused() {
+    for (uid, gid) in [(u32::MAX, owner().1), (owner().0, u32::MAX)] {
+        let nobody = Metadata {
+            uid,
+            gid,
+            ..metadata(0o6755)
+        };
+        let tar = Tar::new().file_with("f", &nobody, b"").finish();
+        let image = Image::of_tar(&tar, &plain_options());
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("tree");
+        let options = UnpackOptions {
+            ownership: Ownership::Image,
+            lossy: true,
+            ..UnpackOptions::default()
+        };
+        let error = unpack_to(&image, &output, &options, &mut ()).unwrap_err();
+        assert!(matches!(
+            error,
+            ConvertError::Unpack {
+                action: "change the owner",
+                ..
+            }
+        ));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn times_of_directories_are_those_of_the_image() {
     let tar = Tar::new()

@@ -9,6 +9,19 @@ use crate::name::NameRef;
 use crate::path::ImagePath;
 use crate::tree::{InodeId, Node, Tree};
 
+/// What an inode takes in the table, in bytes: rounded, and the same on every platform.
+const INODE_LEN: usize = 128;
+
+/// What a name takes besides its bytes: its place in a directory that is half full, and an
+/// allocation.
+const NAME_LEN: usize = 64;
+
+/// What a directory takes besides its inode: the first node of its map has room for eleven names.
+const DIRECTORY_LEN: usize = 256;
+
+/// What an extended attribute takes besides its bytes: its place in the list, and two allocations.
+const XATTR_LEN: usize = 64;
+
 /// Takes the entries of one layer in their order.
 ///
 /// * Of several entries with one path the last one counts. A directory after a directory replaces
@@ -19,12 +32,19 @@ use crate::tree::{InodeId, Node, Tree};
 /// * A hard link shares the inode that its target names at that moment, or, if it names none yet,
 ///   the one that it names in the end. Its own attributes do not count.
 /// * Whiteouts are kept as the files that they are; they take effect in [`Layer::apply_to`].
+///
+/// What the entries take in memory is bounded by [`Limits::max_metadata_len`]: names, targets and
+/// attributes count with their bytes, and besides every inode, name, directory and attribute with
+/// about what it takes by itself (128, 64, 256 and 64 bytes). Implied directories count like others,
+/// since one long path makes thousands of them. What is replaced counts on.
+///
+/// [`Limits::max_metadata_len`]: crate::Limits::max_metadata_len
 #[derive(Debug)]
 pub struct LayerBuilder<C> {
     layer: Layer<C>,
     /// Whether inodes were replaced, and are in the table without a name.
     replaced: bool,
-    /// Bytes of names, targets and attributes so far.
+    /// Bytes that the tree takes so far, roughly.
     metadata_len: u64,
 }
 
@@ -59,7 +79,9 @@ impl<C> LayerBuilder<C> {
     ) -> Result<(), LayerError> {
         let kind = node.kind();
         let attributes = metadata.xattrs.iter();
-        let attributes_len: usize = attributes.map(|x| x.name.len() + x.value.len()).sum();
+        let attributes_len: usize = attributes
+            .map(|x| XATTR_LEN + x.name.len() + x.value.len())
+            .sum();
         self.charge(path, attributes_len)?;
         if let Node::Symlink(target) = &node {
             self.charge(path, target.len())?;
@@ -75,7 +97,7 @@ impl<C> LayerBuilder<C> {
             };
         };
         self.check_whiteout(path, name, kind)?;
-        self.charge(path, name.as_bytes().len())?;
+        self.charge(path, NAME_LEN + name.as_bytes().len())?;
         let directory = self.directory(path, components)?;
         match self.layer.tree.lookup(directory, name) {
             Some(old) if kind == FileKind::Directory && self.is_directory(old) => {
@@ -83,7 +105,10 @@ impl<C> LayerBuilder<C> {
             }
             _ => {
                 let node = match node {
-                    Node::Directory(_) => Node::empty_directory(),
+                    Node::Directory(_) => {
+                        self.charge(path, DIRECTORY_LEN)?;
+                        Node::empty_directory()
+                    }
                     other => other,
                 };
                 let inode = self.create(path, metadata, node)?;
@@ -105,7 +130,7 @@ impl<C> LayerBuilder<C> {
             return Err(LayerError::RootNotDirectory { kind });
         };
         self.check_whiteout(path, name, FileKind::File)?;
-        self.charge(path, name.as_bytes().len())?;
+        self.charge(path, NAME_LEN + name.as_bytes().len())?;
         let below = target.as_bytes().strip_prefix(path.as_bytes());
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
             return Err(LayerError::LinkLoop {
@@ -190,7 +215,12 @@ impl<C> LayerBuilder<C> {
         components: impl Iterator<Item = NameRef<'p>>,
     ) -> Result<InodeId, LayerError> {
         let Layer { options, tree, .. } = &mut self.layer;
-        make_way(tree, components, options).map_err(|obstacle| {
+        let metadata_len = &mut self.metadata_len;
+        let made = |name: NameRef<'_>| {
+            let len = INODE_LEN + DIRECTORY_LEN + NAME_LEN + name.as_bytes().len();
+            spend(metadata_len, len, options)
+        };
+        make_way(tree, components, options, made).map_err(|obstacle| {
             obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
         })
     }
@@ -241,13 +271,9 @@ impl<C> LayerBuilder<C> {
     }
 
     fn charge(&mut self, path: &ImagePath, len: usize) -> Result<(), LayerError> {
-        let limit = self.layer.options.limits.max_metadata_len;
-        self.metadata_len = self.metadata_len.saturating_add(len as u64);
-        if self.metadata_len > limit {
-            let path = path.clone();
-            return Err(LayerError::TooMuchMetadata { path, limit });
-        }
-        Ok(())
+        let options = &self.layer.options;
+        spend(&mut self.metadata_len, len, options)
+            .map_err(|obstacle| obstacle.for_entry(path, options, |inode| self.kind(inode)))
     }
 
     fn create(
@@ -256,6 +282,7 @@ impl<C> LayerBuilder<C> {
         metadata: Metadata,
         node: Node<C>,
     ) -> Result<InodeId, LayerError> {
+        self.charge(path, INODE_LEN)?;
         let Layer { options, tree, .. } = &mut self.layer;
         if tree.len() >= options.limits.max_inodes as usize {
             let kind = |inode: InodeId| tree.inode(inode).node.kind();
@@ -281,4 +308,13 @@ impl<C> LayerBuilder<C> {
             self.layer.tree.inode(inode).node.kind()
         }
     }
+}
+
+/// Counts `len` bytes more.
+fn spend(spent: &mut u64, len: usize, options: &LayerOptions) -> Result<(), Obstacle> {
+    *spent = spent.saturating_add(len as u64);
+    if *spent > options.limits.max_metadata_len {
+        return Err(Obstacle::TooMuchMetadata);
+    }
+    Ok(())
 }

@@ -82,8 +82,8 @@ pub enum LayerError {
         /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
-    /// Names, targets and attributes are too long together.
-    #[error("{path}: more than {limit} bytes of names, targets and attributes")]
+    /// Inodes, names, targets and attributes take too much together.
+    #[error("{path}: more than {limit} bytes of inodes, names, targets and attributes")]
     TooMuchMetadata {
         /// The entry that is too much.
         path: ImagePath,

@@ -106,8 +106,8 @@ pub struct LayerOptions {
     /// link lands where the link leads, inside the root (at most 40 links are followed). What
     /// containerd refuses too, an entry below any other kind of file, stays refused.
     pub lenient: bool,
-    /// Bounds on inodes, depth, and the length of names, targets and attributes together
-    /// ([`Limits::max_metadata_len`]).
+    /// Bounds on inodes, depth, and what the layer takes in memory ([`Limits::max_metadata_len`],
+    /// counted as [`LayerBuilder`] says).
     pub limits: Limits,
 }
 

@@ -159,7 +159,7 @@ impl Upper {
                 kind: kind(tree, blocking),
             });
         }
-        make_way(tree, path.components(), &self.options)
+        make_way(tree, path.components(), &self.options, |_| Ok(()))
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 

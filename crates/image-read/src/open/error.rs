@@ -25,13 +25,20 @@ pub enum OpenError {
         /// Why not.
         source: io::Error,
     },
+    /// Neither a file nor a directory. A pipe or a device has no length and no offsets to read at;
+    /// what comes through one is to be put into a file first.
+    #[error("{} is neither a file nor a directory", path.display())]
+    NotAFile {
+        /// What it is called.
+        path: PathBuf,
+    },
     /// The file cannot be read.
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
     /// It holds nothing that is known here.
-    #[error("neither a layer nor any other image; it begins with \"{}\"", head.escape_ascii())]
+    #[error("neither a layer nor any other image; {}", beginning(head))]
     Unknown {
-        /// Its first bytes, 16 at most.
+        /// Its first bytes, 16 at most; none of an empty file.
         head: Box<[u8]>,
     },
     /// It is known what it holds, but not how to read that.
@@ -80,13 +87,20 @@ pub enum OpenError {
     Toc(#[from] TocError),
 }
 
+fn beginning(head: &[u8]) -> String {
+    match head {
+        [] => "it is empty".into(),
+        _ => format!("it begins with \"{}\"", head.escape_ascii()),
+    }
+}
+
 impl Blame for OpenError {
     fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } => Fault::Io,
             Self::Read(error) => error.fault(),
             Self::Unknown { .. } | Self::Unsupported { .. } => Fault::Unsupported,
-            Self::NoBootstrap | Self::NoMetadata { .. } => Fault::Misuse,
+            Self::NotAFile { .. } | Self::NoBootstrap | Self::NoMetadata { .. } => Fault::Misuse,
             Self::Metadata(error) => error.fault(),
             Self::Limit { .. } => Fault::Limit,
             Self::Directory(error) => error.fault(),

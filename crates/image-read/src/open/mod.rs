@@ -6,12 +6,12 @@ mod rafs;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use blob_io::{Counted, ReadAt, ReadStats};
+use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
 use bytes::Bytes;
 use image_model::{BlobId, BlobIndex, Digest, Image, Ino, Limits};
 use rafs_format::v6::Bootstrap;
@@ -92,13 +92,10 @@ enum Holder {
 /// the one that holds the metadata.
 ///
 /// # Errors
-/// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged.
+/// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged; pipes and devices
+/// are not read.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> {
-    let failed = |source| OpenError::Io {
-        path: path.into(),
-        source,
-    };
-    if fs::metadata(path).map_err(failed)?.is_dir() {
+    if is_directory(path)? {
         vouch_for_none(Format::Directory, options)?;
         let DirectoryImage { image, source } = DirectoryImage::open(path, &options.limits)?;
         return Ok(OpenImage {
@@ -119,9 +116,44 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> 
         #[cfg(feature = "mmap")]
         map: options.map,
     };
-    let source = files.open_file(path).map_err(failed)?;
+    let source = files.open_file(path).map_err(cannot_open(path))?;
     let id = path.file_name().and_then(id_of);
     open_source(source, id.as_ref(), files, options)
+}
+
+/// What the image at `path` is, by its first and last bytes.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be read or is nothing that is known here, as [`open`] says it.
+pub fn format_at(path: &Path) -> Result<Format, OpenError> {
+    if is_directory(path)? {
+        return Ok(Format::Directory);
+    }
+    detect(&LocalFile::open(path).map_err(cannot_open(path))?)
+}
+
+/// Whether `path` is a directory, if it is not a file. A pipe must not even be opened: that may
+/// block, and the length of 0 that it tells would make it an empty file.
+fn is_directory(path: &Path) -> Result<bool, OpenError> {
+    let kind = fs::metadata(path).map_err(cannot_open(path))?.file_type();
+    if kind.is_dir() || kind.is_file() {
+        return Ok(kind.is_dir());
+    }
+    Err(OpenError::NotAFile { path: path.into() })
+}
+
+fn cannot_open(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Io {
+        path: path.into(),
+        source,
+    }
+}
+
+fn detect(source: &dyn ReadAt) -> Result<Format, OpenError> {
+    let (head, tail) = ends(source)?;
+    Format::detect(&head, &tail).ok_or_else(|| OpenError::Unknown {
+        head: head[..head.len().min(16)].into(),
+    })
 }
 
 /// Opens the image in `source`, which is anything but a directory, with blobs that `blobs` opens
@@ -139,10 +171,7 @@ pub fn open_source(
     options: &OpenOptions,
 ) -> Result<OpenImage, OpenError> {
     let counted = Arc::new(Counted::new(source));
-    let (head, tail) = ends(&*counted)?;
-    let format = Format::detect(&head, &tail).ok_or_else(|| OpenError::Unknown {
-        head: head[..head.len().min(16)].into(),
-    })?;
+    let format = detect(&*counted)?;
     let limits = &options.limits;
     let (holder, store) = match format {
         Format::RafsV6 | Format::RafsBlob => {

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use estargz_toc::footer;
 use estargz_toc::image::Prefetch;
+use estargz_toc::write::toc_member;
+use frame_codec::{CodecError, Compression, Encoder};
 use image_model::walk::Walk;
-use image_model::{Blame, Digest, Fault, FileKind, Limits};
+use image_model::{Blame, Codec, Digest, Fault, FileKind, Limits};
 use image_read::{
-    Follow, Format, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError, open, open_source,
-    read_toc,
+    BlobStore, Follow, Format, Frames, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError,
+    ReadOptions, open, open_source, read_toc,
 };
+use verify::{CheckError, ExtentError};
 
 use crate::open::{golden, open_default};
 use crate::support::sha256;
@@ -18,10 +22,10 @@ use crate::support::sha256;
 const VECTOR: &str = "sha256:d73551bfdda94f1746db96e41b8382877c9a870d6ef8dc7f86d0bd519b9e32a9";
 
 fn layer(name: &str) -> PathBuf {
-    golden("estargz").join(name).with_extension("esgz")
+    golden("estargz").join(format!("{name}.esgz"))
 }
 
-fn bytes(name: &str) -> Vec<u8> {
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(layer(name)).unwrap()
 }
 
@@ -166,4 +170,147 @@ fn damage_is_told() {
         error,
         ReadError::Decode { .. } | ReadError::Extent { .. }
     ));
+}
+
+/// A layer of these members, with a TOC of `entries`.
+fn layer_of(members: &[Vec<u8>], entries: &str) -> Vec<u8> {
+    let mut layer = members.concat();
+    let toc_offset = layer.len() as u64;
+    let json = format!(r#"{{"version": 1, "entries": [{entries}]}}"#);
+    layer.extend(member(&toc_member(json.as_bytes()).unwrap()));
+    layer.extend(footer::encode(toc_offset));
+    layer
+}
+
+fn member(plain: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::new();
+    let mut encoder = Encoder::new(Compression::Gzip { level: 1 }).unwrap();
+    encoder.encode_frame(plain, &mut stored).unwrap();
+    stored
+}
+
+fn entry(name: &str, content: &[u8], offset: usize) -> String {
+    let (size, digest) = (content.len(), sha256(content));
+    format!(
+        r#"{{"name": "{name}", "type": "reg", "size": {size}, "offset": {offset}, "digest": "{digest}"}}"#
+    )
+}
+
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let next = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as u8
+    });
+    next.take(len).collect()
+}
+
+fn open_limited(layer: Vec<u8>, max_frame_len: u32) -> OpenImage {
+    let options = OpenOptions {
+        limits: Limits {
+            max_frame_len,
+            ..Limits::default()
+        },
+        ..OpenOptions::default()
+    };
+    open_source(Arc::new(Bytes::from(layer)), None, NoBlobs, &options).unwrap()
+}
+
+#[test]
+fn members_of_headers_are_not_fetched_with_a_file() {
+    // As behind a short file with many hard links: more than any frame may have.
+    let mut members = vec![member(b"hello")];
+    members.extend(vec![member(&noise(50_000)); 20]);
+    let end = members.concat().len();
+    let last = member(b"world");
+    let last_len = last.len() as u64;
+    members.push(last);
+    let entries = [entry("a", b"hello", 0), entry("b", b"world", end)].join(",");
+    let image = open_limited(layer_of(&members, &entries), 100_000);
+    assert_eq!(image.read(b"a", 10).unwrap(), b"hello");
+    let stats = image.stats();
+    assert_eq!((stats.requests, stats.bytes), (1, 65_541));
+    assert_eq!(image.read(b"b", 10).unwrap(), b"world");
+    let stats = image.stats();
+    assert_eq!((stats.requests, stats.bytes), (2, 65_541 + last_len));
+}
+
+#[test]
+fn a_chunk_of_the_longest_length_may_not_compress() {
+    let content = noise(100_000);
+    let members = [member(&content)];
+    let stored = members[0].len() as u64;
+    assert!(stored > 100_000);
+    let layer = layer_of(&members, &entry("a", &content, 0));
+    let image = open_limited(layer.clone(), 100_000);
+    assert_eq!(image.read(b"a", 100_000).unwrap(), content);
+    assert_eq!(image.stats().bytes, stored);
+
+    let long = image.estargz().unwrap().toc.image.frames[0];
+    let ino = image.resolve(b"a", Follow::Never).unwrap();
+    let store = BlobStore::single(Arc::new(Bytes::from(layer)));
+    let read = |max_frame_len| {
+        let options = ReadOptions {
+            max_frame_len,
+            ..ReadOptions::default()
+        };
+        let mut frames = Frames::new(image.image(), &store, options);
+        frames.read_range(ino, 0..1, &mut Vec::new())
+    };
+    assert_eq!(read(100_000).unwrap(), 1);
+    match read(99_999).unwrap_err() {
+        ReadError::FrameTooLong { frame, limit } => assert_eq!((frame, limit), (long, 99_999)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_member_that_holds_less_than_declared() {
+    // Nothing follows in the frame.
+    let members = [member(b"hello")];
+    let stored_len = members[0].len() as u64;
+    let image = open_bytes(layer_of(&members, &entry("a", b"hello world", 0))).unwrap();
+    let whole = image.estargz().unwrap().toc.image.frames[0];
+    assert_eq!(u64::from(whole.stored_len), stored_len);
+    match image.read(b"a", 100).unwrap_err() {
+        ReadError::Decode { frame, source } => {
+            let codec = Codec::Gzip;
+            let truncated = CodecError::Truncated { codec, stored_len };
+            assert_eq!((frame, source), (whole, truncated));
+        }
+        other => panic!("{other:?}"),
+    }
+    // The bytes of the next member do not make up for it.
+    let members = [member(b"hello"), member(b" there")];
+    let image = open_bytes(layer_of(&members, &entry("a", b"hello world", 0))).unwrap();
+    match image.read(b"a", 100).unwrap_err() {
+        ReadError::Extent {
+            file_offset: 0,
+            source: ExtentError::Check(CheckError::Digest { expected, found }),
+            ..
+        } => {
+            assert_eq!(expected, sha256(b"hello world"));
+            assert_eq!(found, sha256(b"hello there"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_toc_beyond_its_limit_is_not_opened() {
+    let source = Bytes::from(bytes("vector1"));
+    let limits = |max_toc_len| Limits {
+        max_toc_len,
+        ..Limits::default()
+    };
+    read_toc(&source, &limits(1063)).unwrap();
+    match read_toc(&source, &limits(1062)).unwrap_err() {
+        OpenError::Estargz(estargz_toc::open::OpenError::TooLong { len, limit }) => {
+            assert_eq!((len, limit), (1063, 1062));
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,10 +1,16 @@
 //! Layers as images.
 
 use std::fs;
+use std::sync::Arc;
 
 use frame_codec::{Compression as Codec, Encoder};
 use image_model::{Blame, Fault};
-use image_read::{Follow, Format, LayerImageError, OpenError, OpenOptions, open};
+use image_read::{
+    Follow, Format, LayerImage, LayerImageError, LayerImageOptions, OpenError, OpenOptions,
+    format_at, open,
+};
+#[cfg(target_os = "linux")]
+use rustix::fs::FileType;
 use tar_stream::Compression;
 
 use crate::open::{A4, digest, open_default};
@@ -170,12 +176,46 @@ fn strict_and_lenient_reading_differ() {
 fn empty_layers_are_empty_trees() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layer");
-    for len in [0, 1_024, 10_240] {
+    for len in [1_024, 10_240] {
         fs::write(&path, vec![0; len]).unwrap();
         let image = open_default(&path).unwrap();
         assert_eq!(image.format(), Format::Tar(Compression::None));
         assert!(image.tree().unwrap().tree().is_empty());
     }
+}
+
+#[test]
+fn an_empty_file_is_no_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    fs::write(&path, "").unwrap();
+    let error = open_default(&path).unwrap_err();
+    assert!(matches!(&error, OpenError::Unknown { head } if head.is_empty()));
+    assert_eq!(
+        error.to_string(),
+        "neither a layer nor any other image; it is empty"
+    );
+    // Who opens a layer as such gets the empty tree that an empty stream is.
+    let nothing = Arc::new(bytes::Bytes::new());
+    let layer = LayerImage::open(nothing, &LayerImageOptions::default()).unwrap();
+    assert!(layer.image.tree().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn pipes_and_devices_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let mode = rustix::fs::Mode::from(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
+    // Nobody writes to it: opening it would block.
+    for path in [&*pipe, "/dev/null".as_ref()] {
+        let error = open_default(path).unwrap_err();
+        assert!(matches!(&error, OpenError::NotAFile { path: named } if named == path));
+        assert_eq!(error.fault(), Fault::Misuse);
+        assert!(matches!(format_at(path), Err(OpenError::NotAFile { .. })));
+    }
+    assert_eq!(format_at(directory.path()).unwrap(), Format::Directory);
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod directory;
 mod directory_changes;
 #[cfg(feature = "gzip")]
 mod estargz;
+#[cfg(feature = "gzip")]
+mod estargz_flips;
 mod layer;
 mod open;
 mod plan;

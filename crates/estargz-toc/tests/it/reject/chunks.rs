@@ -248,26 +248,63 @@ fn chunks_that_share_bytes_or_go_back() {
 }
 
 #[test]
-fn a_member_of_four_gigabytes() {
+fn a_frame_ends_where_gzip_needs_no_more() {
+    let digest = format!(r#""digest": "{}""#, sha256(b"1"));
     let json = format!(
-        r#"{{"entries": [{{"name": "f", "type": "reg", "size": 1, "offset": 5, "digest": "{}"}},
-            {{"name": "d", "type": "dir"}}]}}"#,
-        sha256(b"1")
+        r#"{{"entries": [
+            {{"name": "f", "type": "reg", "size": 80, "offset": 5, {digest}}},
+            {{"name": "g", "type": "reg", "size": 1, "offset": 70000, {digest}}},
+            {{"name": "h", "type": "reg", "size": 1, "offset": 70000, "innerOffset": 799, {digest}}}]}}"#
     );
-    let content_len = 5 + (1u64 << 32);
-    let blob = |content_len| TocBlob {
-        id: blob_id(),
-        len: content_len + 100,
-        content_len,
+    let lens = |content_len| {
+        let blob = TocBlob {
+            id: blob_id(),
+            len: content_len + 100,
+            content_len,
+        };
+        let decoded = decode_image(json.as_bytes(), blob, &ImageOptions::default()).unwrap();
+        let frames = decoded.image.frames.into_iter();
+        frames.map(|f| (f.len, f.stored_len)).collect::<Vec<_>>()
     };
-    let options = ImageOptions::default();
-    assert!(decode_image(json.as_bytes(), blob(content_len - 1), &options).is_ok());
-    match decode_image(json.as_bytes(), blob(content_len), &options) {
-        Err(TocError::Entry {
-            index: 0,
-            fault: EntryFault::StoredTooLong { offset: 5, len },
-            ..
-        }) => assert_eq!(len, 1 << 32),
-        other => panic!("{other:?}"),
+    let first = (80, 65_536 + 80 + 10);
+    assert_eq!(lens(70_001), [first, (800, 1)]);
+    assert_eq!(lens(1 << 40), [first, (800, 65_536 + 800 + 100)]);
+}
+
+#[test]
+fn a_member_of_four_gigabytes() {
+    let decode = |size: u32, content_len| {
+        let json = format!(
+            r#"{{"entries": [{{"name": "f", "type": "reg", "size": {size}, "offset": 5, "digest": "{}"}},
+                {{"name": "d", "type": "dir"}}]}}"#,
+            sha256(b"1")
+        );
+        let blob = TocBlob {
+            id: blob_id(),
+            len: content_len + 100,
+            content_len,
+        };
+        let options = ImageOptions {
+            limits: Limits {
+                max_frame_len: u32::MAX,
+                ..Limits::default()
+            },
+            ..ImageOptions::default()
+        };
+        decode_image(json.as_bytes(), blob, &options)
+    };
+    let end = 5 + (1u64 << 32);
+    assert!(decode(1, 1 << 40).is_ok());
+    assert!(decode(u32::MAX, end - 1).is_ok());
+    let most = u64::from(u32::MAX) + u64::from(u32::MAX / 8) + (1 << 16);
+    for (content_len, expected) in [(end, 1 << 32), (1 << 40, most)] {
+        match decode(u32::MAX, content_len) {
+            Err(TocError::Entry {
+                index: 0,
+                fault: EntryFault::StoredTooLong { offset: 5, len },
+                ..
+            }) => assert_eq!(len, expected),
+            other => panic!("{other:?}"),
+        }
     }
 }

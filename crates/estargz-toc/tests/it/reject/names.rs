@@ -259,3 +259,52 @@ fn depth_and_inodes_are_limited() {
     let entries = ["a", "b", "c", "d", "e"].map(entry).join(",");
     refused_with(&entries, &options, 4, "e", &many.into());
 }
+
+#[test]
+fn whiteouts_that_are_none() {
+    for name in [".wh.", "d/.wh.", ".wh./f"] {
+        let fault = EntryFault::from(LayerError::EmptyWhiteout { path: path(name) });
+        let entry = format!(r#"{{"name": "{name}", "type": "reg"}}"#);
+        refused(&entry, 0, name, &fault);
+        let entry = format!(r#"{FILE}, {{"name": "{name}", "type": "hardlink", "linkName": "f"}}"#);
+        refused(&entry, 1, name, &fault);
+    }
+    for name in [".wh.x/", "d/.wh..wh..opq"] {
+        let entry = format!(r#"{DIR}, {{"name": "{name}", "type": "dir"}}"#);
+        let fault = LayerError::WhiteoutDirectory { path: path(name) };
+        refused(&entry, 1, name, &fault.into());
+    }
+    accepted(r#"{"name": "d/.wh.x", "type": "reg"}, {"name": ".wh..wh.x/", "type": "dir"}"#);
+}
+
+#[test]
+fn what_the_tree_takes_is_limited() {
+    let limit = 10_000;
+    let options = ImageOptions {
+        limits: Limits {
+            max_metadata_len: limit,
+            ..Limits::default()
+        },
+        ..ImageOptions::default()
+    };
+    let entry = |name: &str| format!(r#"{{"name": "{name}", "type": "fifo"}}"#);
+    let fault = |name: &str| {
+        EntryFault::from(LayerError::TooMuchMetadata {
+            path: path(name),
+            limit,
+        })
+    };
+    // The entry itself takes 193 bytes, each directory on the way to it 449.
+    let deep = |number: u32, depth| format!("{number}{}", "/a".repeat(depth));
+    let (fits, too_much) = (deep(0, 21), deep(0, 22));
+    decode_with(&entry(&fits), &options).unwrap();
+    let error = fault(&too_much);
+    refused_with(&entry(&too_much), &options, 0, &too_much, &error);
+    let (first, second) = (deep(0, 15), deep(1, 15));
+    let entries = [&*first, &second].map(entry).join(",");
+    refused_with(&entries, &options, 1, &second, &fault(&second));
+    // Files come into the tree when their last chunk is known.
+    let file = entry(&too_much).replace("fifo", "reg");
+    let entries = format!("{file}, {DIR}");
+    refused_with(&entries, &options, 0, &too_much, &error);
+}

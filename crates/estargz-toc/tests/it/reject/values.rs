@@ -227,3 +227,56 @@ fn json_nested_deeply_is_no_recursion() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn short_attributes_count_too() {
+    let entry = |kind: &str, count: usize| {
+        let xattrs = vec![r#""":"""#; count].join(",");
+        format!(r#"{{"xattrs": {{{xattrs}}}, "type": "{kind}", "linkName": "f", "name": "p"}}"#)
+    };
+    let options = ImageOptions {
+        limits: Limits {
+            max_xattr_len: 1000,
+            ..Limits::default()
+        },
+        ..ImageOptions::default()
+    };
+    let fault = EntryFault::XattrsTooLong {
+        len: 1008,
+        limit: 1000,
+    };
+    // Whether or not anybody wants them.
+    for kind in ["fifo", "dir", "hardlink", "chunk", "reg"] {
+        for count in [63, 100_000] {
+            let entries = format!(r#"{{"name": "f", "type": "fifo"}}, {}"#, entry(kind, count));
+            refused_with(&entries, &options, 1, "p", &fault);
+        }
+    }
+    let name = XattrError::Name { name: [].into() };
+    refused_with(&entry("fifo", 62), &options, 0, "p", &name.into());
+}
+
+#[test]
+fn a_toc_has_a_limit_of_its_own() {
+    let limits = |max_toc_len, max_metadata_len| ImageOptions {
+        limits: Limits {
+            max_toc_len,
+            max_metadata_len,
+            ..Limits::default()
+        },
+        ..ImageOptions::default()
+    };
+    // All of it counts, white space too.
+    let entries = " ".repeat(1000);
+    let len = 1000 + 29;
+    decode_with(&entries, &limits(len, 1 << 20)).unwrap();
+    decode_with(&entries, &limits(1 << 20, len)).unwrap();
+    for options in [limits(len - 1, 1 << 20), limits(1 << 20, len - 1)] {
+        match decode_with(&entries, &options) {
+            Err(TocError::TooLong { len: found, limit }) => {
+                assert_eq!((found, limit), (len, len - 1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -6,7 +6,7 @@ use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::image::Prefetch;
 use estargz_toc::order::Named;
 use estargz_toc::toc::Toc;
-use estargz_toc::write::Members;
+use estargz_toc::write::{Members, Placements};
 use image_model::{Limits, Metadata, Node, Timestamp};
 
 use super::{everything, tar_names};
@@ -157,4 +157,24 @@ fn names_may_leave_directories_out() {
     );
     let decoded = decode(&written.blob);
     assert_eq!(content_at(&decoded, &written.blob, "d/f"), b"x");
+}
+
+#[test]
+fn members_of_headers_are_no_part_of_a_frame() {
+    let mut placements = Placements::new(&Limits::default());
+    let digest = sha256(b"hello");
+    // A chunk of five bytes, members without any chunk, and a chunk right in front of the TOC.
+    placements.push(100, None).unwrap();
+    placements.push(40, Some((5, digest))).unwrap();
+    for _ in 0..5_000 {
+        placements.push(1 << 20, None).unwrap();
+    }
+    placements.push(41, Some((5, digest))).unwrap();
+    let placed = placements.finish().unwrap();
+    let end = 140 + (5_000 << 20);
+    assert_eq!(placed.toc_offset, end + 41);
+    let frames: Vec<_> = (placed.frames.iter())
+        .map(|frame| (frame.offset, frame.stored_len, frame.len))
+        .collect();
+    assert_eq!(frames, [(100, 65_541, 5), (end, 41, 5)]);
 }

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod convert;
+mod inspect;
+mod interrupt;
+mod output;
+mod verify;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,6 +26,11 @@ fn run(command: &mut Command, code: i32) -> Output {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{stderr}");
     output
+}
+
+/// Runs `command`, which is to end with `code`; what it says on stderr.
+fn complaint(command: &mut Command, code: i32) -> String {
+    String::from_utf8(run(command, code).stderr).unwrap()
 }
 
 fn text(command: &mut Command) -> String {
@@ -55,6 +66,20 @@ impl Fixture {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The source as an eStargz layer; its members are not compressed.
+    fn estargz(&self, name: &str) -> PathBuf {
+        let layer = self.path(name);
+        let mut convert = example("convert");
+        convert.args(["--to", "estargz", "--compressor", "gzip:0"]);
+        run(convert.arg(self.path("source")).arg(&layer), 0);
+        layer
+    }
+
+    fn blob(&self) -> PathBuf {
+        let mut blobs = fs::read_dir(self.path("image/blobs")).unwrap();
+        blobs.next().unwrap().unwrap().path()
     }
 
     fn bootstrap(&self) -> PathBuf {
@@ -148,12 +173,7 @@ fn verify_finds_a_flipped_byte() {
     let fixture = Fixture::new();
     let value = json(example("verify").arg(fixture.bootstrap()));
     assert_eq!(value["faults"], Value::Array(Vec::new()));
-    let blob = fs::read_dir(fixture.path("image/blobs"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let blob = fixture.blob();
     let mut bytes = fs::read(&blob).unwrap();
     bytes[0] ^= 1;
     fs::write(&blob, bytes).unwrap();

@@ -1,0 +1,80 @@
+//! Lookups in eStargz.
+
+use std::fs;
+use std::path::Path;
+
+use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
+use lazyoci::estargz_toc::open::{OpenedToc, Opener, Step};
+use lazyoci::model::{BlobId, ChunkedImage, Limits};
+
+use super::{Digests, ESTARGZ, Names};
+
+/// What an eStargz layer's TOC describes, and what to ask it.
+#[derive(Debug)]
+pub struct Estargz {
+    /// The image, and places in it.
+    pub names: Names<ChunkedImage>,
+    /// Its chunks as a dictionary.
+    pub digests: Digests,
+}
+
+impl Estargz {
+    /// Opens the layer that [`prepare`](super::prepare) wrote into `directory`.
+    ///
+    /// # Panics
+    /// If it is not there, or another image.
+    #[must_use]
+    pub fn open(directory: &Path) -> Self {
+        let image = estargz_image(&estargz_toc(&read_estargz(directory))).image;
+        Self {
+            digests: Digests::of(&image),
+            names: Names::new(image),
+        }
+    }
+
+    /// Digests to frames, [`COUNT`](super::COUNT) times.
+    ///
+    /// # Panics
+    /// If the image is damaged.
+    pub fn find_digests(&self) {
+        self.digests.find(&self.names.image);
+    }
+}
+
+/// The eStargz layer that [`prepare`](super::prepare) wrote into `directory`.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn read_estargz(directory: &Path) -> Vec<u8> {
+    fs::read(directory.join(ESTARGZ)).expect("the layer is there")
+}
+
+/// The TOC of an eStargz layer.
+///
+/// # Panics
+/// If it has none.
+#[must_use]
+pub fn estargz_toc(layer: &[u8]) -> OpenedToc {
+    let mut opener = Opener::new(layer.len() as u64, &Limits::default());
+    let mut step = opener.start();
+    loop {
+        match step.expect("it was written by us") {
+            Step::Need(range) => {
+                step = opener.supply(&layer[range.start as usize..range.end as usize]);
+            }
+            Step::Done(toc) => return toc,
+        }
+    }
+}
+
+/// The image that a TOC describes.
+///
+/// # Panics
+/// If it describes none.
+#[must_use]
+pub fn estargz_image(toc: &OpenedToc) -> EstargzImage {
+    let id = BlobId::new(b"layer").expect("it is a name");
+    let decoded = toc.image(id, &ImageOptions::default());
+    decoded.expect("it was written by us")
+}

@@ -1,0 +1,78 @@
+//! Lookups in RAFS v6.
+
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use lazyoci::frame_codec::Decoder;
+use lazyoci::model::{ChunkedImage, Limits};
+use lazyoci::rafs_format::blob::BlobMeta;
+use lazyoci::rafs_format::v6::Bootstrap;
+
+use super::{COUNT, Digests, Names, RAFS_V6};
+use crate::content::Random;
+
+/// A RAFS v6 image, and what to ask it.
+#[derive(Debug)]
+pub struct RafsV6 {
+    /// The bootstrap, and places in it.
+    pub names: Names<Bootstrap>,
+    /// The chunk information of its blob, as it is stored.
+    pub stored_meta: Bytes,
+    /// The same, decoded.
+    pub meta: BlobMeta,
+    /// The bootstrap, decoded.
+    pub copy: ChunkedImage,
+    /// Its chunks as a dictionary.
+    pub digests: Digests,
+    /// Addresses in the blob.
+    pub addresses: Vec<u64>,
+}
+
+impl RafsV6 {
+    /// Opens the image that [`prepare`](super::prepare) wrote into `directory`.
+    ///
+    /// # Panics
+    /// If it is not there, or another image.
+    #[must_use]
+    pub fn open(directory: &Path) -> Self {
+        let directory = directory.join(RAFS_V6);
+        let limits = Limits::default();
+        let bytes = fs::read(directory.join("image.boot")).expect("the bootstrap is there");
+        let bootstrap = Bootstrap::open(bytes.into(), &limits).expect("it was written by us");
+        let entry = &bootstrap.blob_entries()[0];
+        let blob = directory.join("blobs").join(entry.id.as_str());
+        let blob = fs::read(blob).expect("so is the blob");
+        let range = BlobMeta::range(entry, &limits).expect("it was written by us");
+        let stored_meta = Bytes::copy_from_slice(&blob[range.start as usize..range.end as usize]);
+        let meta = BlobMeta::decode(entry, &stored_meta, &mut Decoder::new(), &limits)
+            .expect("it was written by us");
+        let copy = bootstrap.to_chunked().expect("it was written by us");
+        let chunks = Random::new(4).choose(copy.chunks.clone(), COUNT);
+        Self {
+            addresses: chunks.iter().map(|chunk| chunk.address).collect(),
+            digests: Digests::of(&copy),
+            names: Names::new(bootstrap),
+            stored_meta,
+            meta,
+            copy,
+        }
+    }
+
+    /// Addresses in the blob to chunks, [`COUNT`] times.
+    ///
+    /// # Panics
+    /// If the chunk information is damaged.
+    pub fn find_addresses(&self) {
+        let found = |&&address: &&u64| self.meta.chunk_at(address).expect("it is sound").is_some();
+        assert_eq!(self.addresses.iter().filter(found).count(), COUNT);
+    }
+
+    /// Digests to frames, [`COUNT`] times.
+    ///
+    /// # Panics
+    /// If the image is damaged.
+    pub fn find_digests(&self) {
+        self.digests.find(&self.copy);
+    }
+}

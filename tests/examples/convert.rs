@@ -1,0 +1,185 @@
+//! Options, sources and outputs of `convert`, and `unpack`, `quickstart` where they share them.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{Fixture, complaint, example, json, run, text};
+
+#[test]
+fn pipes_and_empty_files_are_no_images() {
+    let fixture = Fixture::new();
+    let layer = fixture.path("layer");
+    let mut to_tar = example("convert");
+    to_tar.args(["--to", "tar"]).arg(fixture.path("source"));
+    run(to_tar.arg(&layer), 0);
+    for arguments in [
+        &["convert", "--to", "estargz", "/dev/stdin", "-"][..],
+        &["convert", "--to", "tar-zstd", "/dev/stdin", "-"],
+        &[
+            "convert",
+            "--to",
+            "rafs-v6",
+            "/dev/stdin",
+            "/no/such/output",
+        ],
+        &["verify", "/dev/stdin"],
+        &["ls", "/dev/stdin"],
+    ] {
+        let mut cat = std::process::Command::new("cat");
+        let mut cat = cat.arg(&layer).stdout(Stdio::piped()).spawn().unwrap();
+        let mut piped = example(arguments[0]);
+        piped
+            .args(&arguments[1..])
+            .stdin(cat.stdout.take().unwrap());
+        let output = run(&mut piped, 2);
+        assert_eq!(output.stdout, b"");
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "error: /dev/stdin is neither a file nor a directory\n"
+        );
+        // The last reader of the pipe: `cat` ends.
+        drop(piped);
+        cat.wait().unwrap();
+    }
+    // A file is one by whatever name.
+    let mut redirected = example("verify");
+    redirected.arg("/dev/stdin");
+    run(redirected.stdin(fs::File::open(&layer).unwrap()), 0);
+
+    fs::write(fixture.path("empty"), "").unwrap();
+    for to in ["rafs-v6", "estargz", "tar-gzip"] {
+        let mut convert = example("convert");
+        convert.args(["--to", to]).arg(fixture.path("empty"));
+        assert_eq!(
+            complaint(convert.arg(fixture.path("out")), 1),
+            "error: neither a layer nor any other image; it is empty\n"
+        );
+        assert!(!fixture.path("out").exists());
+    }
+}
+
+#[test]
+fn output_inside_the_source_is_no_part_of_itself() {
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    for (to, name) in [
+        ("estargz", "a.esgz"),
+        ("tar", "b.tar"),
+        ("tar-zstd", "c.zst"),
+    ] {
+        let before = text(example("ls").arg("-R").arg(&source));
+        let output = source.join(name);
+        let mut convert = example("convert");
+        run(convert.args(["--to", to]).arg(&source).arg(&output), 0);
+        let inside = text(example("ls").arg("-R").arg(&output));
+        assert_eq!(inside, before, "{to}");
+    }
+}
+
+#[test]
+fn options_that_do_not_fit_the_format_are_refused() {
+    let fixture = Fixture::new();
+    let output = fixture.path("output");
+    for (to, options) in [
+        ("tar", &["--prefetch", "list"][..]),
+        ("tar", &["--chunk-size", "4096"]),
+        ("tar-gzip", &["--digester", "sha256"]),
+        ("tar-zstd", &["--compat", "2.2"]),
+        ("estargz", &["--aligned"]),
+        ("estargz", &["--inline-meta"]),
+        ("estargz", &["--digester", "blake3"]),
+        ("tar", &["--compressor", "zstd:3"]),
+        ("tar-gzip", &["--compressor", "none"]),
+        ("tar-zstd", &["--compressor", "gzip:6"]),
+        ("estargz", &["--compressor", "lz4"]),
+    ] {
+        let mut convert = example("convert");
+        convert.args(["--to", to]).args(options);
+        let said = complaint(convert.arg(fixture.path("source")).arg(&output), 2);
+        let option = match options {
+            ["--compressor", _] => options.join(" "),
+            _ => options[0].into(),
+        };
+        assert_eq!(said, format!("error: {option} does not fit {to}\n"));
+        assert!(!output.exists());
+    }
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--aligned", "--compressor", "zstd"]);
+    complaint(convert.arg(fixture.path("source")).arg(&output), 2);
+}
+
+#[test]
+fn prefetch_lists_are_checked() {
+    let fixture = Fixture::new();
+    let list = fixture.path("list");
+    for (to, output) in [("rafs-v6", "rafs"), ("estargz", "layer")] {
+        let convert = || {
+            let mut convert = example("convert");
+            convert.args(["--to", to, "--prefetch"]).arg(&list);
+            convert.arg(fixture.path("source"));
+            convert
+        };
+        fs::write(&list, "/big\n\netc\0motd\n").unwrap();
+        let said = complaint(convert().arg(fixture.path(output)), 2);
+        let place = format!("error: {}, line 3: ", list.display());
+        assert!(said.starts_with(&place), "{said}");
+        assert_eq!(said.matches("must not hold").count(), 1, "{said}");
+        assert!(!fixture.path(output).exists());
+
+        fs::write(&list, "/gone\netc/motd\netc/motd/below\n").unwrap();
+        let report = json(convert().arg(fixture.path(output)));
+        let missed: Vec<_> = report["prefetch_missed"].as_array().unwrap().clone();
+        assert_eq!(missed, ["/gone", "/etc/motd/below"]);
+    }
+    let said = complaint(
+        example("convert")
+            .args(["--to", "rafs-v6", "--prefetch"])
+            .args([&list, &fixture.path("source"), &fixture.path("again")]),
+        0,
+    );
+    let missed = "not there, so not fetched first: ";
+    assert_eq!(said, format!("{missed}/gone\n{missed}/etc/motd/below\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn losses_are_told_when_a_tar_goes_to_stdout() {
+    let fixture = Fixture::new();
+    let socket = fixture.path("source/socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for name in ["unpack", "convert"] {
+        let command = || {
+            let mut command = example(name);
+            if name == "convert" {
+                command.args(["--to", "tar"]);
+            }
+            command.arg(fixture.path("source")).arg("-");
+            command
+        };
+        run(&mut command(), 1);
+        let said = complaint(command().arg("--lossy"), 0);
+        assert!(said.starts_with("lost: /socket: a socket\n-: "), "{said}");
+    }
+}
+
+#[test]
+fn quickstart_takes_an_image_without_files() {
+    let fixture = Fixture::new();
+    let source = fixture.path("empty");
+    fs::create_dir_all(source.join("only/directories")).unwrap();
+    let value = json(example("quickstart").arg(&source));
+    assert_eq!(
+        (&value["equal"], &value["file"]),
+        (&Value::Bool(true), &Value::Null)
+    );
+    for format in value["formats"].as_array().unwrap() {
+        assert_eq!(format["bytes_touched"], 0);
+    }
+    let table = text(example("quickstart").arg(&source));
+    assert!(
+        table.contains("lazy read: none, there is no regular file\n"),
+        "{table}"
+    );
+}

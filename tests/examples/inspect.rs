@@ -1,0 +1,104 @@
+//! `inspect --dump`, and `ls` and `cat` by paths with links.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{Fixture, complaint, example, json, run, text};
+
+#[test]
+fn every_structure_of_estargz_is_dumped() {
+    let fixture = Fixture::new();
+    let layer = fixture.estargz("layer");
+    let len = fs::metadata(&layer).unwrap().len();
+    let value = json(example("inspect").arg("--dump").arg(&layer));
+    let members = value["members"].as_array().unwrap();
+    // From the first byte to the footer, without a gap.
+    let mut end = 0;
+    for member in members {
+        assert_eq!(member["offset"], end);
+        end += member["stored_bytes"].as_u64().unwrap();
+        assert!(member["decoded_bytes"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(value["footer"]["offset"], end);
+    assert_eq!(end + 51, len);
+    assert_eq!(value["footer"]["toc_offset"], value["toc"]["offset"]);
+    let holds = |name: &str| {
+        let held = |member: &&Value| member["holds"][0]["name"] == name;
+        members.iter().filter(held).count()
+    };
+    assert_eq!((holds("big"), holds("etc/motd")), (1, 1));
+    assert_eq!(holds("stargz.index.json"), 1);
+    let entries = value["toc"]["entries"].as_array().unwrap();
+    assert!(
+        entries
+            .iter()
+            .any(|e| e["name"] == "etc/motd" && e["size"] == 6)
+    );
+
+    let lines = text(example("inspect").arg("--dump").arg(&layer));
+    assert_eq!(lines.lines().count(), members.len() + entries.len() + 2);
+    assert!(lines.contains("`etc/motd`@0+6\n"), "{lines}");
+    let footer = format!(
+        "{:#010x} footer: bytes=51 toc_offset={}\n",
+        len - 51,
+        value["toc"]["offset"]
+    );
+    assert!(lines.ends_with(&footer), "{lines}");
+}
+
+#[test]
+fn a_dump_of_a_bootstrap_is_one_object_too() {
+    let fixture = Fixture::new();
+    let value = json(example("inspect").arg("--dump").arg(fixture.bootstrap()));
+    assert_eq!(value["format"], "rafs-v6");
+    let structures = value["structures"].as_array().unwrap();
+    assert_eq!(structures[0]["offset"], 1024);
+    assert_eq!(structures[0]["structure"], "superblock");
+    let lines = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
+    assert_eq!(structures.len(), lines.lines().count());
+    assert!(structures.iter().all(|s| s["offset"].is_u64()), "{lines}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ls_lists_what_links_lead_to() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    symlink("etc", source.join("conf")).unwrap();
+    symlink("conf/motd", source.join("hello")).unwrap();
+    symlink("loop", source.join("loop")).unwrap();
+    let ls = |path: &str| text(example("ls").arg(&source).arg(path));
+    assert_eq!(ls("conf"), "motd\n");
+    assert_eq!(ls("conf/motd"), "motd\n");
+    assert_eq!(ls("hello"), "motd\n");
+    let listed = json(example("ls").arg(&source).arg("/hello"));
+    assert_eq!(listed["entries"][0]["path"], "/etc/motd");
+    assert_eq!(
+        text(example("ls").arg("-R").arg(&source).arg("conf")),
+        "/etc/motd\n"
+    );
+    // More links than are followed: the image's fault. No such file: the caller's.
+    complaint(example("ls").arg(&source).arg("loop"), 1);
+    complaint(example("ls").arg(&source).arg("conf/gone"), 2);
+    complaint(example("cat").arg(&source).arg("motd/.."), 2);
+}
+
+#[test]
+fn a_damaged_directory_on_the_way_is_the_images_fault() {
+    let fixture = Fixture::new();
+    let lines = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
+    let root = lines
+        .lines()
+        .find(|line| line.contains("inode") && line.contains(": /"))
+        .unwrap();
+    let offset = usize::from_str_radix(&root[2..10], 16).unwrap();
+    let mut bytes = fs::read(fixture.bootstrap()).unwrap();
+    // The layout of the root's data: one that does not exist.
+    bytes[offset] |= 0x0e;
+    fs::write(fixture.bootstrap(), bytes).unwrap();
+    for name in ["cat", "ls"] {
+        run(example(name).arg(fixture.bootstrap()).arg("etc/motd"), 1);
+    }
+}

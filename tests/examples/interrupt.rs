@@ -1,0 +1,66 @@
+//! SIGINT in the middle of the work.
+#![cfg(unix)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Fixture, example};
+
+/// Waits until a temporary output is in `directory`, then sends SIGINT.
+fn interrupt(child: &mut Child, directory: &Path) {
+    let start = Instant::now();
+    while !names(directory)
+        .iter()
+        .any(|name| name.starts_with(".lazyoci-"))
+    {
+        assert!(child.try_wait().unwrap().is_none(), "ended too early");
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-s", "INT", &id]).status();
+    assert!(killed.unwrap().success());
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    entries.map(|entry| name(entry.unwrap())).collect()
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let fixture = Fixture::new();
+    // Long work out of nothing: 2 GiB that take no room on the disk.
+    let hole = File::create(fixture.path("source/hole")).unwrap();
+    hole.set_len(2 << 30).unwrap();
+    drop(hole);
+    let output = fixture.path("output");
+    for arguments in [
+        &["convert", "--to", "tar-zstd", "--compressor", "zstd:19"][..],
+        &["convert", "--to", "estargz", "--compressor", "gzip:9"],
+        &["unpack"],
+    ] {
+        fs::create_dir(&output).unwrap();
+        let target = match arguments[0] {
+            "unpack" => output.join("out.tar"),
+            _ => output.join("out"),
+        };
+        let mut command = example(arguments[0]);
+        command.args(&arguments[1..]);
+        command.arg(fixture.path("source")).arg(&target);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        interrupt(&mut child, &output);
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(
+            String::from_utf8(ended.stderr).unwrap(),
+            "error: interrupted\n"
+        );
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(names(&output), [""; 0], "{arguments:?}");
+        fs::remove_dir(&output).unwrap();
+    }
+}

@@ -1,0 +1,193 @@
+//! What `verify` finds, how it says it, and the exit codes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{Fixture, complaint, example, json, run, text};
+
+/// The object that `verify` prints in spite of exit code `code`.
+fn object(command: &mut std::process::Command, code: i32) -> Value {
+    serde_json::from_slice(&run(command.arg("--json"), code).stdout).unwrap()
+}
+
+fn faults(value: &Value) -> Vec<String> {
+    let faults = value["faults"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let line = |fault: &Value| format!("{}: {}", text(&fault["fault"]), text(&fault["what"]));
+    faults.map(line).collect()
+}
+
+#[test]
+fn a_missing_blob_is_one_fault_of_the_environment() {
+    let fixture = Fixture::new();
+    let blob = fixture.blob();
+    fs::remove_file(&blob).unwrap();
+    let said = complaint(example("verify").arg(fixture.bootstrap()), 2);
+    let id = blob.file_name().unwrap().to_str().unwrap();
+    assert!(
+        said.starts_with(&format!("i/o: blob `{id}`: cannot open ")),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let value = object(example("verify").arg(fixture.bootstrap()), 2);
+    assert_eq!(value["faults"].as_array().unwrap().len(), 1);
+    run(
+        example("verify")
+            .arg("--metadata-only")
+            .arg(fixture.bootstrap()),
+        0,
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_blob_that_is_a_pipe_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let blob = fixture.blob();
+    fs::remove_file(&blob).unwrap();
+    run(std::process::Command::new("mkfifo").arg(&blob), 0);
+    let said = complaint(example("verify").arg(fixture.bootstrap()), 2);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.ends_with(": not a file\n"), "{said}");
+}
+
+#[test]
+fn an_undecodable_toc_is_a_fault_like_others() {
+    let fixture = Fixture::new();
+    let layer = fixture.estargz("layer");
+    let toc_offset = json(example("inspect").arg(&layer))["estargz"]["toc_offset"].clone();
+    let mut bytes = fs::read(&layer).unwrap();
+    bytes[toc_offset.as_u64().unwrap() as usize + 200] ^= 1;
+    fs::write(&layer, bytes).unwrap();
+    let value = object(example("verify").arg(&layer), 1);
+    assert_eq!(value["format"], "estargz");
+    let found = faults(&value);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("corrupt: "), "{found:?}");
+    let output = run(example("verify").arg(&layer), 1);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!("{}\n", found[0])
+    );
+    assert!(output.stdout.ends_with(b"1 faults\n"));
+
+    fs::write(fixture.path("empty"), "").unwrap();
+    let value = object(example("verify").arg(fixture.path("empty")), 1);
+    assert_eq!(value["format"], "unknown");
+    run(
+        example("verify").arg("--json").arg(fixture.path("missing")),
+        2,
+    );
+}
+
+#[test]
+fn an_unexpected_digest_does_not_hide_other_faults() {
+    let fixture = Fixture::new();
+    let mut bytes = fs::read(fixture.blob()).unwrap();
+    bytes[0] ^= 1;
+    fs::write(fixture.blob(), bytes).unwrap();
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let mut verify = example("verify");
+    let value = object(
+        verify.args(["--expect", &wrong]).arg(fixture.bootstrap()),
+        1,
+    );
+    let found = faults(&value);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("corrupt: the file has digest sha256:"),
+        "{found:?}"
+    );
+    assert!(
+        found[0].ends_with(&format!(", expected {wrong}")),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("corrupt: /"), "{found:?}");
+}
+
+#[test]
+fn digests_of_bootstrap_toc_and_blob_are_expected() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--inline-meta"]);
+    let image = fixture.path("inline");
+    run(convert.arg(fixture.path("source")).arg(&image), 0);
+    let blob = fs::read_dir(image.join("blobs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let sha256 = |path| lazyoci::verify::sha256(&fs::read(path).unwrap()).to_string();
+    let expect = |digest: &str, code| {
+        let mut verify = example("verify");
+        complaint(verify.args(["--expect", digest]).arg(&blob), code)
+    };
+    expect(&sha256(blob.clone()), 0);
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let said = expect(&wrong, 1);
+    let (_, bootstrap) = said.split_once("its bootstrap has digest ").unwrap();
+    let bootstrap = bootstrap.split(',').next().unwrap();
+    expect(bootstrap, 0);
+
+    let layer = fixture.estargz("layer");
+    let toc = json(example("inspect").arg(&layer))["estargz"]["toc_digest"].clone();
+    for digest in [toc.as_str().unwrap(), &sha256(layer.clone())] {
+        run(example("verify").args(["--expect", digest]).arg(&layer), 0);
+    }
+}
+
+#[test]
+fn both_readings_of_a_layer_are_told() {
+    let fixture = Fixture::new();
+    let open_to_all = fixture.estargz("first");
+    let motd = fixture.path("source/etc/motd");
+    let mut permissions = fs::metadata(&motd).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&motd, permissions).unwrap();
+    let read_only = fixture.estargz("second");
+    // The tar of one, the TOC of the other.
+    let offset = |layer| json(example("inspect").arg(layer))["estargz"]["toc_offset"].clone();
+    assert_eq!(offset(&open_to_all), offset(&read_only));
+    let at = offset(&read_only).as_u64().unwrap() as usize;
+    let mut layer = fs::read(&open_to_all).unwrap();
+    layer.truncate(at);
+    layer.extend(&fs::read(&read_only).unwrap()[at..]);
+    fs::write(fixture.path("both"), layer).unwrap();
+
+    let said = complaint(example("verify").arg(fixture.path("both")), 1);
+    assert!(said.starts_with("corrupt: /etc/motd: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let mode = |layer| {
+        let listed = json(example("ls").arg(layer).arg("etc/motd"));
+        listed["entries"][0]["mode"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches('0')
+            .to_owned()
+    };
+    let (tar, toc) = (mode(&open_to_all), mode(&read_only));
+    assert_ne!(tar, toc);
+    assert!(said.contains(&tar) && said.contains(&toc), "{said}");
+    // Those that were not tampered with have one reading.
+    assert!(text(example("verify").arg(&open_to_all)).ends_with(" 0 faults\n"));
+    assert!(text(example("verify").arg(&read_only)).ends_with(" 0 faults\n"));
+}
+
+#[test]
+fn estargz_whose_footer_is_damaged_is_no_sound_tar() {
+    let fixture = Fixture::new();
+    let layer = fixture.estargz("layer");
+    let sound = fs::read(&layer).unwrap();
+    let footer = sound.len() - 51;
+    let found = "corrupt: looks like eStargz whose footer is damaged or gone\n";
+    let mut flipped = sound.clone();
+    flipped[footer + 33] ^= 1;
+    for damaged in [&flipped[..], &sound[..footer]] {
+        fs::write(&layer, damaged).unwrap();
+        assert_eq!(complaint(example("verify").arg(&layer), 1), found);
+        let value = object(example("verify").arg("--metadata-only").arg(&layer), 1);
+        assert_eq!(value["format"], "tar-gzip");
+    }
+}
