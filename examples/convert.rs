@@ -93,8 +93,6 @@ fn main() -> ExitCode {
 struct Done {
     report: Report,
     estargz: Option<EstargzReport>,
-    /// Paths of the prefetch list that lead to nothing.
-    missed: Vec<ImagePath>,
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
@@ -154,20 +152,17 @@ fn rafs_v6(args: &Args) -> Result<Done, Failure> {
         threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
         ..defaults
     };
-    let mut missed = Vec::new();
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let report = if options.prefetch.is_empty() && is_layer(&args.image)? {
         to_rafs_v6(layer(args)?, &args.output, &options, &mut bar())?
     } else {
         let image = args.open.open(&args.image)?;
-        missed = common::prefetch::missed(&image, &options.prefetch)?;
         let source = Seekable::opened(&image)?;
         to_rafs_v6(source, &args.output, &options, &mut bar())?
     };
     Ok(Done {
         report,
         estargz: None,
-        missed,
     })
 }
 
@@ -224,7 +219,6 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let estargz = write_file(args, out, |out| to_estargz(source, out, &options, &mut bar))?;
     Ok(Done {
         report: estargz.report.clone(),
-        missed: estargz.missed.clone(),
         estargz: Some(estargz),
     })
 }
@@ -274,16 +268,11 @@ fn tar(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     Ok(Done {
         report,
         estargz: None,
-        missed: Vec::new(),
     })
 }
 
 fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
-    let Done {
-        report,
-        estargz,
-        missed,
-    } = done;
+    let Done { report, estargz } = done;
     let chunks = report.chunks;
     if args.json {
         let losses: Vec<_> = report
@@ -304,7 +293,7 @@ fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
                 "dead": chunks.dead,
             },
             "losses": losses,
-            "prefetch_missed": missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "prefetch_missed": report.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         if let Some(layer) = estargz {
             let mut annotations = Annotations::default();
@@ -315,12 +304,11 @@ fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
                 "diff_id": layer.diff_id.to_string(),
                 "toc_digest": layer.toc_digest.to_string(),
                 "annotations": annotations,
-                "prefetch_missed": layer.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
             });
         }
         return common::json(out, &value);
     }
-    for path in missed {
+    for path in &report.missed {
         common::note(format_args!("not there, so not fetched first: {path}"));
     }
     for loss in &report.losses {

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use lazyoci::model::{Blame, Fault, ImagePath};
-use lazyoci::read::{Follow, OpenImage};
+use lazyoci::model::ImagePath;
 
 use super::{Failure, chain};
 
@@ -22,17 +21,4 @@ pub fn read(file: &Path) -> Result<Vec<ImagePath>, Failure> {
         })?);
     }
     Ok(paths)
-}
-
-/// Which of `paths` lead to nothing in `image`.
-pub fn missed(image: &OpenImage, paths: &[ImagePath]) -> Result<Vec<ImagePath>, Failure> {
-    let mut missed = Vec::new();
-    for path in paths {
-        match image.resolve(path.as_bytes(), Follow::Never) {
-            Ok(_) => {}
-            Err(error) if error.fault() == Fault::Misuse => missed.push(path.clone()),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(missed)
 }

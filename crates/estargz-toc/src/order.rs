@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use image_model::{Blame, Fault, ImagePath, InodeId, Limits, Tree};
+use image_model::layer::{OPAQUE_MARKER, Rank, WHITEOUT_PREFIX};
+use image_model::{Blame, Fault, ImagePath, InodeId, Limits, Name, NameRef, Tree};
 
 /// A name of an inode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,6 +12,14 @@ pub struct Named {
     pub path: ImagePath,
     /// The inode.
     pub inode: InodeId,
+}
+
+impl Named {
+    /// Where it stands among its siblings.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank::of(self.path.last().map_or(&[][..], NameRef::as_bytes))
+    }
 }
 
 /// The paths of a tree are too long to be held.
@@ -29,18 +38,18 @@ impl Blame for PathsTooLong {
     }
 }
 
-/// All names of `tree`: directories before what lies in them, siblings in byte order, the root
-/// first.
+/// All names of `tree`: directories before what lies in them, siblings by their [`Rank`] and then in
+/// byte order, the root first.
 ///
 /// # Errors
 /// [`PathsTooLong`]: directories nested deeply have paths that are far longer, together, than their
 /// names. [`Limits::max_metadata_len`] bounds the bytes of all paths.
 pub fn walk<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
-    walk_sorted(tree, limits, |_| {})
+    walk_sorted(tree, limits, |siblings| siblings.sort_by_key(Named::rank))
 }
 
-/// All names of `tree`, siblings in the order of the inode table, where a layer's members are in the
-/// order of the tar.
+/// All names of `tree`, siblings by their [`Rank`] and then in the order of the inode table, where a
+/// layer's members are in the order of the tar.
 ///
 /// What lies in a directory follows it without a break, as in a [walk](walk()): GNU tar restores the
 /// time of a directory once it meets something outside.
@@ -49,7 +58,7 @@ pub fn walk<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLo
 /// [`PathsTooLong`], as a [walk](walk()).
 pub fn walk_by_table<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
     walk_sorted(tree, limits, |siblings| {
-        siblings.sort_by_key(|entry| entry.inode);
+        siblings.sort_by_key(|entry| (entry.rank(), entry.inode));
     })
 }
 
@@ -95,12 +104,14 @@ pub struct Prioritized {
 }
 
 /// Moves the `wanted` paths to the front, in their order, each behind what it needs: the
-/// directories on the way to it and, for a further name of a file, the first one. The other names
-/// keep their order.
+/// directories on the way to it and, for a further name of a file, the first one. In front of each
+/// of these come the whiteouts that could mean it: the opaque marker of its directory and its own
+/// `.wh.` name, if they are among `names`. The other names keep their order.
 ///
-/// As in the reference implementation a path is missed if it is not among `names`, or a directory
-/// on the way to it is not (but for the root). Symbolic links are not followed, and a file does not
-/// pull its further names.
+/// As in the reference implementation a path is missed if it is not among `names`, symbolic links are
+/// not followed, and a file does not pull its further names. Unlike there a directory on the way that
+/// is not among `names` is no obstacle, since those that a layer only implies have no entry; and
+/// whiteouts are not pulled there.
 ///
 /// ```
 /// use estargz_toc::order::{prioritize, walk};
@@ -163,40 +174,53 @@ impl<'n> Picker<'n> {
         }
     }
 
-    /// Picks `path` with what it needs; false if something of that is not there.
+    /// Picks `path` with what it needs; false if it is not there.
     fn pick(&mut self, path: &ImagePath) -> bool {
         let Some(&position) = self.positions.get(path) else {
             return path.is_root();
         };
         let first = self.first_names[&self.names[position].inode];
-        if !self.pick_parents(path) || !self.pick_parents(&self.names[first].path) {
-            return false;
-        }
-        self.take(first);
-        self.take(position);
+        let mut parent = path.clone();
+        parent.pop();
+        self.take_way(&parent);
+        self.take_way(&self.names[first].path);
+        self.take_way(path);
         true
     }
 
-    /// Picks the directories on the way to `path`, or none if one is not there.
-    fn pick_parents(&mut self, path: &ImagePath) -> bool {
-        let mut parents = Vec::new();
-        let mut at = path.clone();
-        while at.pop() {
-            match self.positions.get(&at) {
-                Some(&position) => parents.push(position),
-                None if at.is_root() => {}
-                None => return false,
+    /// Takes the directories on the way to `path` and `path`, as far as they are there, each behind
+    /// its whiteouts.
+    fn take_way(&mut self, path: &ImagePath) {
+        let mut at = ImagePath::root();
+        self.take(&at);
+        for name in path.components() {
+            if Rank::of(name.as_bytes()) > Rank::Opaque {
+                self.take(&at.join(opaque_marker()));
             }
+            if Rank::of(name.as_bytes()) > Rank::Whiteout
+                && let Some(whiteout) = whiteout_of(name)
+            {
+                self.take(&at.join(whiteout.as_ref()));
+            }
+            at.push(name);
+            self.take(&at);
         }
-        for position in parents.into_iter().rev() {
-            self.take(position);
-        }
-        true
     }
 
-    fn take(&mut self, position: usize) {
-        if !std::mem::replace(&mut self.picked[position], true) {
+    fn take(&mut self, path: &ImagePath) {
+        if let Some(&position) = self.positions.get(path)
+            && !std::mem::replace(&mut self.picked[position], true)
+        {
             self.order.push(position);
         }
     }
+}
+
+fn opaque_marker() -> NameRef<'static> {
+    NameRef::new(OPAQUE_MARKER).expect("it is a name")
+}
+
+/// The name that hides `name`; `None` if it would be too long for a name.
+fn whiteout_of(name: NameRef<'_>) -> Option<Name> {
+    Name::new([WHITEOUT_PREFIX, name.as_bytes()].concat()).ok()
 }

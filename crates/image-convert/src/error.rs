@@ -106,6 +106,14 @@ pub enum ConvertError {
         /// The codec asked for.
         codec: Codec,
     },
+    /// Chunks of an eStargz layer would be longer than readers take.
+    #[error("chunks of {chunk_size} bytes; readers take {limit} at most")]
+    ChunkSize {
+        /// The size asked for.
+        chunk_size: u32,
+        /// The bound, that of the default [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
+        limit: u32,
+    },
     /// RAFS has no such compression.
     #[error("RAFS chunks cannot be compressed so")]
     Flags(#[from] FlagsError),
@@ -171,7 +179,7 @@ impl Blame for ConvertError {
             Self::Source { source, .. } => source.fault(),
             Self::TooManyChunks { .. } | Self::TarTooLong { .. } => Fault::Limit,
             Self::TarWrite(error) => error.fault(),
-            Self::NoLayerCodec { .. } => Fault::Misuse,
+            Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,
             Self::Flags(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::LayerImage(error) => error.fault(),

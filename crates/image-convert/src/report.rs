@@ -20,6 +20,8 @@ pub struct Report {
     pub chunks: ChunkCounts,
     /// What the target could not carry and the caller allowed to lose, in the order of the source.
     pub losses: Vec<Loss>,
+    /// Paths that were to be fetched first, but are not there, in the order of the options.
+    pub missed: Vec<ImagePath>,
 }
 
 impl Report {

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use blob_io::ReadAt;
 use image_model::tree::Spans;
-use image_model::{BlobIndex, Image, Limits, Timestamp, Tree};
+use image_model::{BlobIndex, Image, Limits, Tree};
 use image_read::{Format, OpenImage, StoreError, TreeImage};
 use verify::FrameSource;
 
@@ -109,13 +109,11 @@ impl<'a> Seekable<'a> {
         Self::plain(image.tree().clone(), source, DataOrder::InodeTable)
     }
 
-    /// The tree of a directory whose files' bytes are in `source`. The root's time is dropped, as
-    /// nydus does; content is stored directory by directory.
+    /// The tree of a directory whose files' bytes are in `source`. Content is stored directory by
+    /// directory.
     #[must_use]
     pub fn directory(image: &TreeImage, source: &'a dyn ReadAt) -> Self {
-        let mut tree = image.tree().clone();
-        tree.inode_mut(Tree::<Spans>::ROOT).metadata.mtime = Timestamp::EPOCH;
-        Self::plain(tree, source, DataOrder::Directories)
+        Self::plain(image.tree().clone(), source, DataOrder::Directories)
     }
 
     /// Any image, whose content comes verified out of `frames`; it is stored directory by

@@ -39,12 +39,18 @@ pub(crate) fn copy_tree(image: &dyn Image, limits: &Limits) -> Result<Tree<Ino>,
             (None, _) => {
                 let (metadata, _) = inode(image, entry.path, entry.ino)?;
                 tree.inode_mut(InodeId::ROOT).metadata = metadata;
+                if image.is_implied(entry.ino) {
+                    tree.imply(InodeId::ROOT);
+                }
                 InodeId::ROOT
             }
             (Some(_), Some(&id)) => id,
             (Some(_), None) => {
                 let (metadata, node) = inode(image, entry.path, entry.ino)?;
                 let id = tree.add(metadata, node);
+                if image.is_implied(entry.ino) {
+                    tree.imply(id);
+                }
                 if several.contains(entry.ino) {
                     linked.insert(entry.ino, id);
                 }

@@ -49,6 +49,13 @@ impl<'a, C> TreeView<'a, C> {
         })
     }
 
+    /// Whether `ino` is an implied directory of the tree; false if there is no such inode.
+    #[must_use]
+    pub fn is_implied(&self, ino: Ino) -> bool {
+        self.id(ino)
+            .is_ok_and(|id| self.tree.inode(id).is_implied())
+    }
+
     /// The extended attributes of `ino`.
     ///
     /// # Errors

@@ -78,6 +78,8 @@ fn list(tree: &Tree<i64>) -> String {
         if at.is_root() && implied {
             continue;
         }
+        // What no entry described is marked, through any overlay.
+        assert_eq!(tree.inode(inode).is_implied(), implied, "{at}");
         let time = if implied {
             "-".into()
         } else {

@@ -35,6 +35,43 @@ fn parents_first_and_siblings_by_name() {
 }
 
 #[test]
+fn whiteouts_come_first_where_that_is_wanted() {
+    let image = Liar::new(&[
+        (
+            0,
+            &[
+                ("+p", 1),
+                (".wh.+p", 2),
+                (".wh..wh..opq", 3),
+                (".wh.z", 4),
+                ("d", 5),
+                ("z", 6),
+            ],
+        ),
+        (5, &[("+q", 7), (".wh.+q", 8)]),
+    ]);
+    let mut walk = Walk::new(&image, &Limits::default()).whiteouts_first();
+    let root = walk.next_entry().unwrap().unwrap();
+    let inos: Vec<_> = root.children().map(|child| child.ino.0).collect();
+    assert_eq!(inos, [3, 2, 4, 1, 5, 6]);
+    let mut seen = Vec::new();
+    while let Some(entry) = walk.next_entry() {
+        seen.push(entry.unwrap().path.to_string());
+    }
+    let expected = [
+        "/.wh..wh..opq",
+        "/.wh.+p",
+        "/.wh.z",
+        "/+p",
+        "/d",
+        "/d/.wh.+q",
+        "/d/+q",
+        "/z",
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn entries_know_their_place() {
     let image = Liar::new(&[(0, &[("a", 1), ("b", 2)]), (1, &[("x", 3), ("yy", 4)])]);
     let mut walk = Walk::new(&image, &Limits::default());

@@ -148,6 +148,10 @@ impl Image for TreeImage {
     fn blobs(&self) -> &[Blob] {
         &self.blobs
     }
+
+    fn is_implied(&self, ino: Ino) -> bool {
+        self.view().is_implied(ino)
+    }
 }
 
 fn piece_of(file_offset: u64, source_offset: u64, len: u64) -> Extent {

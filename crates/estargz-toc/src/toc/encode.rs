@@ -20,7 +20,41 @@ const VERSION: i64 = 1;
 pub fn to_json<'a, E>(
     entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
 ) -> Result<Vec<u8>, E> {
-    document(VERSION, entries)
+    let mut json = Vec::new();
+    document(&mut json, VERSION, entries)?.expect(WRITES);
+    Ok(json)
+}
+
+/// Appends the document of [`to_json`] to `out`; false if it has more than `limit` bytes, of which
+/// some are appended then.
+pub(crate) fn append_json<'a, E>(
+    out: &mut Vec<u8>,
+    limit: usize,
+    entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
+) -> Result<bool, E> {
+    let written = document(&mut Bounded { out, left: limit }, VERSION, entries)?;
+    Ok(written.is_ok())
+}
+
+/// Why a document can be written to a vector.
+const WRITES: &str = "writing to a vector does not fail, and every key is a string";
+
+/// A vector that takes so many bytes more.
+struct Bounded<'o> {
+    out: &'o mut Vec<u8>,
+    left: usize,
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = (self.left.checked_sub(bytes.len())).ok_or(io::ErrorKind::StorageFull)?;
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Toc<'_> {
@@ -28,14 +62,21 @@ impl Toc<'_> {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let entries = self.entries.iter().map(Ok::<_, Infallible>);
-        document(self.version, entries).unwrap_or_else(|never| match never {})
+        let mut json = Vec::new();
+        let written = document(&mut json, self.version, entries);
+        written
+            .unwrap_or_else(|never| match never {})
+            .expect(WRITES);
+        json
     }
 }
 
+/// Writes a document; the outer error is the first among `entries`, the inner one that of `out`.
 fn document<T: Serialize, E>(
+    out: &mut impl io::Write,
     version: i64,
     entries: impl IntoIterator<Item = Result<T, E>>,
-) -> Result<Vec<u8>, E> {
+) -> Result<serde_json::Result<()>, E> {
     #[derive(Serialize)]
     struct Document<T> {
         version: i64,
@@ -53,14 +94,11 @@ fn document<T: Serialize, E>(
             .is_some()
             .then_some(List(RefCell::new(entries))),
     };
-    let mut json = Vec::new();
-    document
-        .serialize(&mut Serializer::with_formatter(
-            &mut json,
-            GoFormatter(PrettyFormatter::with_indent(b"\t")),
-        ))
-        .expect("writing to a vector does not fail, and every key is a string");
-    refused.map_or(Ok(json), Err)
+    let written = document.serialize(&mut Serializer::with_formatter(
+        out,
+        GoFormatter(PrettyFormatter::with_indent(b"\t")),
+    ));
+    refused.map_or(Ok(written), Err)
 }
 
 /// What an iterator yields, as a list; to be serialized once.

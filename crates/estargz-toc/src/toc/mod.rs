@@ -8,6 +8,7 @@ pub mod time;
 use image_model::Limits;
 
 pub use decode::for_each_entry;
+pub(crate) use encode::append_json;
 pub use encode::to_json;
 pub use entry::{EntryType, TocEntry};
 

@@ -1,11 +1,12 @@
 //! An image as the entries of its TOC.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
+use std::slice;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image_model::image::ChunkRange;
+use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{
     Blame, Chunk, ChunkId, ChunkedImage, Device, Digest, DigestAlgorithm, Fault, ImagePath, Inode,
     InodeId, Node,
@@ -59,6 +60,12 @@ pub enum ListingError {
         /// Where the chunk begins in the file; 0 for the whole file.
         chunk_offset: u64,
     },
+    /// A document that readers would refuse.
+    #[error("the TOC is longer than {limit} bytes")]
+    TooLong {
+        /// The bound.
+        limit: u64,
+    },
 }
 
 impl Blame for ListingError {
@@ -66,6 +73,7 @@ impl Blame for ListingError {
         match self {
             Self::CannotCarry(error) => error.fault(),
             Self::Hole { .. } | Self::DigestMissing { .. } => Fault::Misuse,
+            Self::TooLong { .. } => Fault::Limit,
         }
     }
 }
@@ -79,7 +87,7 @@ impl<'a> Listing<'a> {
             next: 0,
             landmark: self.landmark,
             first_names: HashMap::new(),
-            chunks: VecDeque::new(),
+            further: None,
         }
     }
 
@@ -104,12 +112,12 @@ impl<'a> Listing<'a> {
         Ok(entry)
     }
 
-    /// The entry of an inode under its first name; appends those of its further chunks to `chunks`.
+    /// The entry of an inode under its first name; `further` gets the chunks that follow it.
     fn inode_entry(
         &self,
         path: &'a ImagePath,
         id: InodeId,
-        chunks: &mut VecDeque<TocEntry<'a>>,
+        further: &mut Option<FurtherChunks<'a>>,
     ) -> Result<TocEntry<'a>, ListingError> {
         let inode = self.image.tree.inode(id);
         if let Some(what) = check_inode(&inode.metadata, &inode.node).into_iter().next() {
@@ -122,7 +130,7 @@ impl<'a> Listing<'a> {
             Node::Directory(_) => TocEntry::new(format!("{name}/"), EntryType::Dir),
             Node::File { size, content } => {
                 let mut entry = TocEntry::new(name, EntryType::Reg);
-                self.put_content(&mut entry, path, id, (*size, *content), chunks)?;
+                *further = self.put_content(&mut entry, path, id, (*size, *content))?;
                 entry
             }
             Node::Symlink(target) => {
@@ -148,32 +156,24 @@ impl<'a> Listing<'a> {
         Ok(entry)
     }
 
-    /// Size, digest and first chunk of a file; appends the entries of its further chunks to `chunks`.
+    /// Size, digest and first chunk of a file; returns the chunks that follow.
     fn put_content(
         &self,
         entry: &mut TocEntry<'a>,
         path: &'a ImagePath,
         id: InodeId,
         (size, content): (u64, ChunkRange),
-        chunks: &mut VecDeque<TocEntry<'a>>,
-    ) -> Result<(), ListingError> {
+    ) -> Result<Option<FurtherChunks<'a>>, ListingError> {
         entry.size = number(size);
         let extents = self.image.file_extents(content).unwrap_or_default();
-        for (position, extent) in extents.iter().enumerate() {
-            let file_offset = extent.file_offset;
-            let chunk = extent.chunk.ok_or_else(|| ListingError::Hole {
-                path: path.clone(),
-                file_offset,
-            })?;
-            if position == 0 {
-                let len = self.put_chunk(entry, path, chunk, file_offset)?;
-                self.put_chunk_size(entry, len, size);
-                continue;
-            }
-            let mut further = TocEntry::new(entry.name.clone(), EntryType::Chunk);
-            let len = self.put_chunk(&mut further, path, chunk, file_offset)?;
-            self.put_chunk_size(&mut further, len, size - file_offset);
-            chunks.push_back(further);
+        let mut further = None;
+        if let [first, rest @ ..] = extents {
+            self.put_extent(entry, path, *first, size)?;
+            further = (!rest.is_empty()).then(|| FurtherChunks {
+                path,
+                size,
+                extents: rest.iter(),
+            });
         }
         entry.digest = match extents {
             [] => empty_digest().to_string().into(),
@@ -185,6 +185,35 @@ impl<'a> Listing<'a> {
                 _ => return Err(digest_missing(path, 0)),
             },
         };
+        Ok(further)
+    }
+
+    /// The entry of a chunk that is not its file's first.
+    fn further_entry(
+        &self,
+        file: &FurtherChunks<'a>,
+        extent: ChunkExtent,
+    ) -> Result<TocEntry<'a>, ListingError> {
+        let mut entry = TocEntry::new(text_of(file.path)?, EntryType::Chunk);
+        self.put_extent(&mut entry, file.path, extent, file.size)?;
+        Ok(entry)
+    }
+
+    /// Place, digest and length of the chunk `extent` of a file of `size` bytes.
+    fn put_extent(
+        &self,
+        entry: &mut TocEntry<'_>,
+        path: &ImagePath,
+        extent: ChunkExtent,
+        size: u64,
+    ) -> Result<(), ListingError> {
+        let ChunkExtent { file_offset, chunk } = extent;
+        let chunk = chunk.ok_or_else(|| ListingError::Hole {
+            path: path.clone(),
+            file_offset,
+        })?;
+        let len = self.put_chunk(entry, path, chunk, file_offset)?;
+        self.put_chunk_size(entry, len, size - file_offset);
         Ok(())
     }
 
@@ -231,11 +260,35 @@ pub struct Entries<'a> {
     landmark: Option<(usize, Landmark, ChunkId)>,
     /// Of inodes with several names: position of the one with the entry.
     first_names: HashMap<InodeId, usize>,
-    /// Further chunks of the file before.
-    chunks: VecDeque<TocEntry<'a>>,
+    further: Option<FurtherChunks<'a>>,
+}
+
+/// Chunks of the file before whose entries are to come.
+#[derive(Debug)]
+struct FurtherChunks<'a> {
+    path: &'a ImagePath,
+    size: u64,
+    extents: slice::Iter<'a, ChunkExtent>,
 }
 
 impl<'a> Entries<'a> {
+    fn next_entry(&mut self) -> Option<Result<TocEntry<'a>, ListingError>> {
+        if let Some(file) = &mut self.further {
+            if let Some(&extent) = file.extents.next() {
+                return Some(self.listing.further_entry(file, extent));
+            }
+            self.further = None;
+        }
+        let names = self.listing.names;
+        let due =
+            |&mut (before, ..): &mut (usize, _, _)| before <= self.next || names.len() <= self.next;
+        if let Some((_, landmark, chunk)) = self.landmark.take_if(due) {
+            return Some(self.listing.landmark_entry(landmark, chunk));
+        }
+        let named = names.get(self.next)?;
+        Some(self.next_name(named))
+    }
+
     fn next_name(&mut self, named: &'a Named) -> Result<TocEntry<'a>, ListingError> {
         let position = self.next;
         self.next += 1;
@@ -256,7 +309,7 @@ impl<'a> Entries<'a> {
                 return Ok(link);
             }
         }
-        self.listing.inode_entry(path, *id, &mut self.chunks)
+        self.listing.inode_entry(path, *id, &mut self.further)
     }
 }
 
@@ -264,21 +317,11 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<TocEntry<'a>, ListingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(chunk) = self.chunks.pop_front() {
-            return Some(Ok(chunk));
-        }
-        let names = self.listing.names;
-        let due =
-            |&mut (before, ..): &mut (usize, _, _)| before <= self.next || names.len() <= self.next;
-        if let Some((_, landmark, chunk)) = self.landmark.take_if(due) {
-            return Some(self.listing.landmark_entry(landmark, chunk));
-        }
-        let named = names.get(self.next)?;
-        let entry = self.next_name(named);
+        let entry = self.next_entry()?;
         if entry.is_err() {
-            self.next = names.len();
+            self.next = self.listing.names.len();
             self.landmark = None;
-            self.chunks.clear();
+            self.further = None;
         }
         Some(entry)
     }

@@ -14,6 +14,9 @@ const BLOCK_LEN: u64 = 512;
 /// A member is closed in front of a tar header once it holds so many bytes of headers.
 const MAX_HEADERS_LEN: usize = 1 << 20;
 
+/// Room that is reserved behind a chunk: padding and one header.
+const ROOM_BEHIND: usize = 1024;
+
 /// The plain bytes of one gzip member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -53,7 +56,6 @@ pub struct Members {
     /// Bytes of the tar, the content that is still to come included.
     tar_len: u64,
     complete: VecDeque<Member>,
-    spare: Vec<Vec<u8>>,
 }
 
 impl Members {
@@ -70,7 +72,6 @@ impl Members {
             padding: 0,
             tar_len: 0,
             complete: VecDeque::new(),
-            spare: Vec::new(),
         }
     }
 
@@ -131,11 +132,13 @@ impl Members {
         self.close();
         let len = u32::try_from(len).expect("not more than the size of a chunk");
         self.growing.content_len = len;
-        self.growing.plain.resize(len as usize, 0);
+        // Zeroed by whoever hands the memory out, and with room for what follows most contents.
+        self.growing.plain = vec![0; len as usize + ROOM_BEHIND];
+        self.growing.plain.truncate(len as usize);
         Some(&mut self.growing.plain)
     }
 
-    /// Completes the last member. The end of the tar is in the [TOC member](super::toc_member).
+    /// Completes the last member. The end of the tar is in the [TOC member](super::TocMember).
     ///
     /// # Errors
     /// [`WriteError::PayloadMissing`] if the content of the last file is not complete.
@@ -148,11 +151,6 @@ impl Members {
     /// The next complete member.
     pub fn take(&mut self) -> Option<Member> {
         self.complete.pop_front()
-    }
-
-    /// Gives the memory of a member back, to be used for another one.
-    pub fn recycle(&mut self, plain: Vec<u8>) {
-        self.spare.push(plain);
     }
 
     /// Bytes of the tar so far.
@@ -196,10 +194,8 @@ impl Members {
         if self.growing.plain.is_empty() {
             return;
         }
-        let mut plain = self.spare.pop().unwrap_or_default();
-        plain.clear();
         let next = Member {
-            plain,
+            plain: Vec::new(),
             content_len: 0,
         };
         self.complete

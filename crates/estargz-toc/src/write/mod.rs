@@ -5,7 +5,7 @@
 //!                                                                       │ in order
 //!  Listing ◄── image ◄── chunks, frames ◄── Placements ◄────────────────┘
 //!     │
-//!     └──► JSON ──► toc_member ──► compressed by the caller; then the footer
+//!     └──► TocMember, with the JSON ──► compressed by the caller; then the footer
 //! ```
 //!
 //! A blob for two names of one file and one directory, from front to end:
@@ -13,7 +13,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::num::NonZeroU32;
-//! use estargz_toc::write::{Listing, Members, Placements, toc_member};
+//! use estargz_toc::write::{Listing, Members, Placements};
 //! use estargz_toc::{Landmark, footer};
 //! # use frame_codec::{Compression, Encoder};
 //! use image_model::image::{ChunkExtent, ChunkRange};
@@ -73,7 +73,8 @@
 //!     chunk_size: NonZeroU32::new(4 << 20).unwrap(),
 //!     file_digests: &BTreeMap::new(),
 //! };
-//! encoder.encode_frame(&toc_member(&listing.to_json()?)?, &mut blob)?;
+//! let member = listing.to_member(Limits::default().max_metadata_len)?;
+//! encoder.encode_frame(member.plain(), &mut blob)?;
 //! blob.extend(footer::encode(placed.toc_offset));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -81,37 +82,9 @@
 mod listing;
 mod members;
 mod placements;
-
-use std::io::Write as _;
-
-use image_model::{ImagePath, Metadata, Node};
-use tar_stream::{TarWriter, WriteError};
+mod toc_member;
 
 pub use listing::{Entries, Listing, ListingError};
 pub use members::{Member, Members};
 pub use placements::{Placed, Placements};
-
-use crate::toc::TOC_NAME;
-
-/// The plain bytes of the TOC member: the tar member `stargz.index.json` and the end of the tar.
-///
-/// | offset | size | part |
-/// |---|---|---|
-/// | 0 | 512 | ustar header: all fields 0 but name, type `0`, size |
-/// | 512 | as long as it is | the JSON document |
-/// | | up to a multiple of 512 | zeros |
-/// | | 1024 | zeros: the end of the archive |
-///
-/// # Errors
-/// What [`TarWriter`] says, which is nothing.
-pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
-    let path = ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name");
-    let node = Node::File {
-        size: json.len() as u64,
-        content: (),
-    };
-    let mut tar = TarWriter::new(Vec::with_capacity(json.len() + 4 * 512));
-    tar.append(&path, &Metadata::default(), &node)?;
-    tar.write_all(json)?;
-    tar.finish()
-}
+pub use toc_member::{TocMember, toc_member};

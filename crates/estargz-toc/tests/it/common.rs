@@ -238,9 +238,13 @@ pub(crate) fn write(
         file_digests: &file_digests,
     };
     let json = listing.to_json()?;
-    encoder
-        .encode_frame(&toc_member(&json).unwrap(), &mut blob)
-        .unwrap();
+    let member = listing.to_member(json.len() as u64)?;
+    assert_eq!(member.plain(), toc_member(&json).unwrap());
+    assert_eq!(member.json(), json);
+    let limit = json.len() as u64 - 1;
+    let too_long = listing.to_member(limit).unwrap_err();
+    assert_eq!(too_long, ListingError::TooLong { limit });
+    encoder.encode_frame(member.plain(), &mut blob).unwrap();
     blob.extend(footer::encode(placed.toc_offset));
     image.blobs[0].stored_len = blob.len() as u64;
     Ok(Written { blob, json, image })

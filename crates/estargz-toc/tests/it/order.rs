@@ -114,10 +114,69 @@ fn what_is_not_there_is_missed() {
         "foo.txt | bar/ bar/baz.txt",
         &[0, 1, 3],
     );
-    // The directory of a file has no entry.
-    check("a/ a/b/c", "a/b/c", "| a/ a/b/c", &[0]);
+}
+
+#[test]
+fn directories_without_entries_are_no_obstacle() {
+    check("a/ x a/b/c", "a/b/c", "a/ a/b/c | x", &[]);
     // That of a link's first name has none.
-    check("n/f d/ d/l=n/f", "d/l", "d/ | n/f d/l", &[0]);
+    check("n/f x d/ d/l=n/f", "d/l", "d/ n/f d/l | x", &[]);
+    // One that is wanted itself has none either.
+    check("a/b", "a", "| a/b", &[0]);
+}
+
+#[test]
+fn whiteouts_come_before_what_could_replace_what_they_hide() {
+    check(
+        "d/ d/.wh..wh..opq d/.wh.a d/.wh.b d/a",
+        "d/a",
+        "d/ d/.wh..wh..opq d/.wh.a d/a | d/.wh.b",
+        &[],
+    );
+    // Those of the directories on the way too, whether these have entries or not.
+    check(
+        ".wh.d .wh..wh..opq d/.wh.e x d/e/f",
+        "d/e/f",
+        ".wh..wh..opq .wh.d d/.wh.e d/e/f | x",
+        &[],
+    );
+    // And those of a link's first name.
+    check(
+        "n/ n/.wh.f n/f d/ d/.wh.l d/l=n/f",
+        "d/l",
+        "d/ n/ n/.wh.f n/f d/.wh.l d/l | ",
+        &[],
+    );
+    // A wanted whiteout comes behind the opaque marker.
+    check(
+        "x d/.wh.a d/.wh..wh..opq",
+        "d/.wh.a d/.wh..wh..opq",
+        "d/.wh..wh..opq d/.wh.a | x",
+        &[],
+    );
+}
+
+#[test]
+fn a_walk_has_whiteouts_first() {
+    let mut maker = TreeMaker::new();
+    for name in ["+p", ".wh..a", ".wh.+p", ".wh..wh..opq", ".wh.z", "z"] {
+        maker.file(name, b"");
+    }
+    let names: Vec<_> = walk(&maker.0, &Limits::default())
+        .unwrap()
+        .iter()
+        .map(|named| named.path.to_string())
+        .collect();
+    let opaque_first = [
+        "/",
+        "/.wh..wh..opq",
+        "/.wh.+p",
+        "/.wh..a",
+        "/.wh.z",
+        "/+p",
+        "/z",
+    ];
+    assert_eq!(names, opaque_first);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files into members, members into batches.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use estargz_toc::Landmark;
@@ -8,7 +9,7 @@ use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{ChunkId, Digest, ImagePath, Limits, Metadata, Node, Progress};
 use verify::Hasher;
 
-use super::batch::Batch;
+use super::batch::{BATCH_LEN, Batch};
 use super::sink::Sink;
 use crate::ConvertError;
 use crate::content::Content;
@@ -26,6 +27,12 @@ pub(super) struct Assembler<'a, 'o> {
     chunk_size: NonZeroU32,
     members: Members,
     batch: Batch,
+    /// Plain bytes of the batches under way, oldest first.
+    under_way: VecDeque<usize>,
+    /// How many bytes may be under way.
+    bytes_under_way: usize,
+    /// How many batches are under way even if they have more bytes.
+    threads: usize,
     /// The chunks of all files so far.
     extents: Vec<ChunkExtent>,
     chunk_count: u32,
@@ -41,6 +48,7 @@ pub(super) struct Parts<'a, 'o> {
     pub(super) progress: &'a mut dyn Progress,
     pub(super) limits: &'a Limits,
     pub(super) chunk_size: NonZeroU32,
+    pub(super) threads: usize,
     pub(super) total: u64,
 }
 
@@ -67,6 +75,7 @@ impl<'a, 'o> Assembler<'a, 'o> {
             progress,
             limits,
             chunk_size,
+            threads,
             total,
         } = parts;
         Self {
@@ -77,6 +86,9 @@ impl<'a, 'o> Assembler<'a, 'o> {
             chunk_size,
             members: Members::new(chunk_size),
             batch: Batch::default(),
+            under_way: VecDeque::new(),
+            bytes_under_way: bytes_under_way(threads),
+            threads,
             extents: Vec::new(),
             chunk_count: 0,
             content_bytes: 0,
@@ -168,7 +180,7 @@ impl<'a, 'o> Assembler<'a, 'o> {
             self.submit()?;
         }
         while let Some(done) = self.stage.next() {
-            self.sink.take(&done?)?;
+            self.take(&done?)?;
         }
         Ok(Assembled {
             sink: self.sink,
@@ -188,13 +200,46 @@ impl<'a, 'o> Assembler<'a, 'o> {
         Ok(())
     }
 
+    /// Hands the batch to the workers, once few enough bytes are under way.
     fn submit(&mut self) -> Result<(), ConvertError> {
         let full = std::mem::take(&mut self.batch);
+        while self.under_way.len() >= self.threads
+            && self.under_way.iter().sum::<usize>() + full.plain_len() > self.bytes_under_way
+        {
+            let Some(done) = self.stage.next() else { break };
+            self.take(&done?)?;
+        }
+        self.under_way.push_back(full.plain_len());
         if let Some(done) = self.stage.submit(full) {
-            self.sink.take(&done?)?;
+            self.take(&done?)?;
         }
         Ok(self
             .progress
             .advance(self.content_bytes, Some(self.total))?)
+    }
+
+    /// Takes the oldest batch under way.
+    fn take(&mut self, done: &Batch) -> Result<(), ConvertError> {
+        self.under_way.pop_front();
+        self.sink.take(done)
+    }
+}
+
+/// Plain bytes of batches that may be under way with so many threads: 16 MiB, or two batches for each.
+fn bytes_under_way(threads: usize) -> usize {
+    (16 << 20).max(threads.saturating_mul(2 * BATCH_LEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_has_two_batches() {
+        let with_threads = [1, 2, 8, 9, 64, 256].map(bytes_under_way);
+        assert_eq!(
+            with_threads,
+            [16, 16, 16, 18, 128, 512].map(|mib| mib << 20)
+        );
     }
 }

@@ -4,6 +4,7 @@ use estargz_toc::write::Member;
 use frame_codec::Encoder;
 use image_model::Digest;
 
+use super::EstargzOptions;
 use crate::ConvertError;
 
 /// Plain bytes of a batch; only a longer member makes it longer.
@@ -36,22 +37,67 @@ impl Batch {
         self.plain_len >= BATCH_LEN
     }
 
+    /// Plain bytes.
+    pub(super) fn plain_len(&self) -> usize {
+        self.plain_len
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 }
 
-/// Digests and compresses the members of `batch`.
-pub(super) fn work(encoder: &mut Encoder, mut batch: Batch) -> Result<Batch, ConvertError> {
-    for member in &batch.members {
-        let chunk = match member.content() {
-            [] => None,
-            content => Some((member.content_len, verify::sha256(content))),
-        };
-        let start = batch.bytes.len();
-        encoder.encode_frame(&member.plain, &mut batch.bytes)?;
-        let len = (batch.bytes.len() - start) as u64;
-        batch.stored.push(StoredMember { len, chunk });
+/// What a thread does: digesting and compressing, with a context of its own.
+pub(super) struct Worker {
+    encoder: Encoder,
+    chunk_size: usize,
+    /// The last whole chunk of zeros without anything behind it, compressed, and its digest.
+    zeros: Option<(Digest, Box<[u8]>)>,
+}
+
+impl Worker {
+    pub(super) fn new(options: &EstargzOptions) -> Result<Self, ConvertError> {
+        Ok(Self {
+            encoder: Encoder::new(options.compression)?,
+            chunk_size: options.chunk_size.get() as usize,
+            zeros: None,
+        })
     }
-    Ok(batch)
+
+    /// Digests and compresses the members of `batch`.
+    pub(super) fn work(&mut self, mut batch: Batch) -> Result<Batch, ConvertError> {
+        for member in &batch.members {
+            let start = batch.bytes.len();
+            let digest = self.member(member, &mut batch.bytes)?;
+            batch.stored.push(StoredMember {
+                len: (batch.bytes.len() - start) as u64,
+                chunk: digest.map(|digest| (member.content_len, digest)),
+            });
+        }
+        Ok(batch)
+    }
+
+    /// Appends a compressed member to `bytes`; returns the digest of its chunk.
+    fn member(
+        &mut self,
+        member: &Member,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Option<Digest>, ConvertError> {
+        let content = member.content();
+        let whole = content.len() == self.chunk_size && content.len() == member.plain.len();
+        if !whole || !chunk_dedup::is_zero(content) {
+            self.encoder.encode_frame(&member.plain, bytes)?;
+            return Ok((!content.is_empty()).then(|| verify::sha256(content)));
+        }
+        if self.zeros.is_none() {
+            let mut stored = Vec::new();
+            self.encoder.encode_frame(content, &mut stored)?;
+            self.zeros = Some((verify::sha256(content), stored.into()));
+        }
+        let known = self.zeros.as_ref();
+        Ok(known.map(|(digest, stored)| {
+            bytes.extend_from_slice(stored);
+            *digest
+        }))
+    }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use blob_io::Written;
-use estargz_toc::write::{Listing, toc_member};
+use estargz_toc::write::Listing;
 use frame_codec::Encoder;
 use image_model::{Blob, BlobId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Node, Progress};
 use image_read::LayerImage;
@@ -30,14 +30,11 @@ use crate::source::{DataOrder, SeekableTree};
 use crate::tree::copy_tree;
 use crate::{ConvertError, Seekable, Source};
 use assembler::{Assembler, Parts, StoredContent, Work};
-use batch::{BATCH_LEN, work};
+use batch::Worker;
 use plan::Plan;
 use sink::{Finished, Sink};
 
 pub use options::EstargzOptions;
-
-/// Bytes that batches may take on their way.
-const BATCHES_LEN: usize = 16 << 20;
 
 /// What a conversion to eStargz did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +50,6 @@ pub struct EstargzReport {
     pub toc_digest: Digest,
     /// Length of the tar in it, in bytes.
     pub uncompressed_size: u64,
-    /// Paths that were to be fetched first, but are not there.
-    pub missed: Vec<ImagePath>,
 }
 
 impl EstargzReport {
@@ -71,16 +66,20 @@ impl EstargzReport {
 /// Writes `source` as an eStargz layer to `out`.
 ///
 /// The layer is a gzip-compressed tar with its table of contents at the end. Every directory is
-/// followed by all that lies in it (but for prefetched files); siblings are in the order that they
-/// have in the tar that is the source, or else in that of their names. The first name of an inode has
+/// followed by all that lies in it (but for prefetched files). Of siblings the opaque marker comes
+/// first, then the other whiteouts, for those who apply whiteouts as they come; the rest is in the
+/// order that it has in the tar that is the source, or else in that of the names. The first name of an inode has
 /// its content, further ones are hard links to it; holes are written as zeros. Whiteouts are kept as
-/// the files that they are. A root without anything of its own gets no entry.
+/// the files that they are. A root without anything of its own gets no entry, nor does a directory that
+/// no entry of the source described and that holds something: its attributes are unknown, and an
+/// entry would change those that a lower layer has.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before.
 ///
-/// Memory: some 16 MiB of batches (at least one for each thread, with its compressed form), and some
-/// hundred bytes for each inode and chunk.
+/// Memory: some 16 MiB of batches (or two of a megabyte for each thread; where chunks are so long that
+/// fewer fit, one for each thread), with their compressed form, and some hundred bytes for each inode
+/// and chunk; in the end the TOC and its compressed form.
 ///
 /// ```
 /// use image_convert::{EstargzOptions, Streaming, to_estargz};
@@ -192,46 +191,43 @@ impl Target<'_> {
         let workers = (0..threads)
             .map(|_| worker(options))
             .collect::<Result<Vec<_>, _>>()?;
-        let depth = BATCHES_LEN / BATCH_LEN.max(options.chunk_size.get() as usize);
         let mut ranges = vec![Default::default(); plan.tree.len()];
         let mut file_digests = BTreeMap::new();
-        let (assembled, landmark_chunk) =
-            pipeline::run(workers, depth.min(4 * threads), |stage| {
-                let mut assembler = Assembler::new(Parts {
-                    stage,
-                    sink: Sink::new(out, limits),
-                    progress,
-                    limits,
-                    chunk_size: options.chunk_size,
-                    total: content_len(&plan),
-                });
-                let (before, landmark) = plan.landmark;
-                let mut landmark_chunk = None;
-                for (position, (name, first)) in
-                    plan.names.iter().zip(plan.first_names()).enumerate()
-                {
-                    if position == before {
-                        landmark_chunk = Some(assembler.landmark(landmark)?);
-                    }
-                    let inode = plan.tree.inode(name.inode);
-                    if let Some(first) = first {
-                        let target = &plan.names[first].path;
-                        assembler.link(&name.path, &inode.metadata, target)?;
-                        continue;
-                    }
-                    assembler.header(&name.path, &inode.metadata, &inode.node)?;
-                    if let Node::File { size, content: of } = &inode.node {
-                        let stored = content(&mut assembler, &name.path, *size, of)?;
-                        ranges[name.inode.index()] = stored.range;
-                        file_digests.extend(stored.digest.map(|digest| (name.inode, digest)));
-                    }
+        let (assembled, landmark_chunk) = pipeline::run(workers, 4 * threads, |stage| {
+            let mut assembler = Assembler::new(Parts {
+                stage,
+                sink: Sink::new(out, limits),
+                progress,
+                limits,
+                chunk_size: options.chunk_size,
+                threads,
+                total: content_len(&plan),
+            });
+            let (before, landmark) = plan.landmark;
+            let mut landmark_chunk = None;
+            for (position, (name, first)) in plan.names.iter().zip(plan.first_names()).enumerate() {
+                if position == before {
+                    landmark_chunk = Some(assembler.landmark(landmark)?);
                 }
-                let landmark_chunk = match landmark_chunk {
-                    Some(chunk) => chunk,
-                    None => assembler.landmark(landmark)?,
-                };
-                Ok::<_, ConvertError>((assembler.finish()?, landmark_chunk))
-            })?;
+                let inode = plan.tree.inode(name.inode);
+                if let Some(first) = first {
+                    let target = &plan.names[first].path;
+                    assembler.link(&name.path, &inode.metadata, target)?;
+                    continue;
+                }
+                assembler.header(&name.path, &inode.metadata, &inode.node)?;
+                if let Node::File { size, content: of } = &inode.node {
+                    let stored = content(&mut assembler, &name.path, *size, of)?;
+                    ranges[name.inode.index()] = stored.range;
+                    file_digests.extend(stored.digest.map(|digest| (name.inode, digest)));
+                }
+            }
+            let landmark_chunk = match landmark_chunk {
+                Some(chunk) => chunk,
+                None => assembler.landmark(landmark)?,
+            };
+            Ok::<_, ConvertError>((assembler.finish()?, landmark_chunk))
+        })?;
         report.inodes = plan.tree.len() as u64;
         report.content_bytes = assembled.content_bytes;
         report.chunks = assembled.sink.counts;
@@ -249,33 +245,35 @@ impl Target<'_> {
         let image = ChunkedImage::new(tree, extents, chunks, placed.frames, vec![blob])
             .expect("as they were stored");
         let (before, landmark) = plan.landmark;
-        let json = Listing {
+        let member = Listing {
             image: &image,
             names: &plan.names,
             landmark: Some((before, landmark, landmark_chunk)),
             chunk_size: options.chunk_size,
             file_digests: &file_digests,
         }
-        .to_json()?;
-        let member = toc_member(&json)?;
+        .to_member(limits.max_metadata_len)?;
+        drop((image, plan.names));
+        let toc_digest = verify::sha256(member.json());
+        let uncompressed_size = assembled.tar_len + member.plain().len() as u64;
         let mut encoder = Encoder::new(options.compression)?;
-        let Finished { blob, diff_id } = end.finish(&mut encoder, &member, placed.toc_offset)?;
+        let Finished { blob, diff_id } = end.finish(&mut encoder, member, placed.toc_offset)?;
         report.bytes_out = blob.len;
+        report.missed = plan.missed;
         Ok(EstargzReport {
             report,
             blob,
             diff_id,
-            toc_digest: verify::sha256(&json),
-            uncompressed_size: assembled.tar_len + member.len() as u64,
-            missed: plan.missed,
+            toc_digest,
+            uncompressed_size,
         })
     }
 }
 
 /// A worker with a context of its own.
 fn worker(options: &EstargzOptions) -> Result<Work, ConvertError> {
-    let mut encoder = Encoder::new(options.compression)?;
-    Ok(Box::new(move |batch| work(&mut encoder, batch)))
+    let mut worker = Worker::new(options)?;
+    Ok(Box::new(move |batch| worker.work(batch)))
 }
 
 /// Bytes of all files.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::thread::available_parallelism;
 
 use frame_codec::Compression;
-use image_model::{Codec, ImagePath};
+use image_model::{Codec, ImagePath, Limits};
 
 use crate::ConvertError;
 
@@ -14,8 +14,8 @@ pub struct EstargzOptions {
     /// How members are compressed: gzip, by either of its encoders. Default: libdeflate, level 6 (in
     /// builds without it: gzip, level 6).
     pub compression: Compression,
-    /// Bytes of a chunk that is not its file's last. Default: 4 MiB, as the reference implementation
-    /// has it.
+    /// Bytes of a chunk that is not its file's last: at most as many as readers take by default
+    /// ([`Limits::max_frame_len`]), 64 MiB. Default: 4 MiB, as the reference implementation has it.
     pub chunk_size: NonZeroU32,
     /// What readers should fetch first, most urgent first. These files, with the directories on the
     /// way to them, come first in the layer, and a landmark stands behind them. Default: nothing,
@@ -46,6 +46,10 @@ impl Default for EstargzOptions {
 
 impl EstargzOptions {
     pub(super) fn check(&self) -> Result<(), ConvertError> {
+        let (chunk_size, limit) = (self.chunk_size.get(), Limits::default().max_frame_len);
+        if chunk_size > limit {
+            return Err(ConvertError::ChunkSize { chunk_size, limit });
+        }
         match self.compression.codec() {
             Codec::Gzip => Ok(()),
             codec => Err(ConvertError::NoLayerCodec { codec }),

@@ -3,6 +3,7 @@
 use estargz_toc::Landmark;
 use estargz_toc::carry;
 use estargz_toc::order::{Named, Prioritized, prioritize, walk, walk_by_table};
+use image_model::tree::Directory;
 use image_model::{ImagePath, InodeId, Limits, Metadata, Tree};
 
 use super::EstargzOptions;
@@ -36,9 +37,7 @@ impl<C> Plan<C> {
             DataOrder::Directories => walk(&tree, limits)?,
             DataOrder::InodeTable => walk_by_table(&tree, limits)?,
         };
-        if tree.inode(InodeId::ROOT).metadata == Metadata::implied_directory() {
-            names.remove(0);
-        }
+        names.retain(|name| needs_entry(&tree, name.inode));
         let wanted = &options.prefetch;
         if wanted.is_empty() {
             return Ok(Self {
@@ -74,4 +73,15 @@ impl<C> Plan<C> {
             })
             .collect()
     }
+}
+
+/// Whether an inode has to be in the tar: not a directory that is there by what lies in it, nor a root
+/// without anything of its own.
+fn needs_entry<C>(tree: &Tree<C>, id: InodeId) -> bool {
+    let inode = tree.inode(id);
+    if id == InodeId::ROOT {
+        return inode.metadata != Metadata::implied_directory();
+    }
+    let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
+    is_empty || !inode.is_implied()
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use blob_io::{DigestWriter, Written};
 use estargz_toc::footer;
-use estargz_toc::write::{Placed, Placements};
+use estargz_toc::write::{Placed, Placements, TocMember};
 use frame_codec::Encoder;
 use image_model::{Digest, Limits};
 use verify::Hasher;
@@ -69,16 +69,17 @@ pub(super) struct End<'o> {
 }
 
 impl End<'_> {
-    /// Writes the TOC member, of these plain bytes, and the footer.
+    /// Writes the TOC member and the footer.
     pub(super) fn finish(
         mut self,
         encoder: &mut Encoder,
-        toc_member: &[u8],
+        toc_member: TocMember,
         toc_offset: u64,
     ) -> Result<Finished, ConvertError> {
-        self.diff.update(toc_member);
+        self.diff.update(toc_member.plain());
         let mut stored = Vec::new();
-        encoder.encode_frame(toc_member, &mut stored)?;
+        encoder.encode_frame(toc_member.plain(), &mut stored)?;
+        drop(toc_member);
         self.out.write_all(&stored)?;
         self.out.write_all(&footer::encode(toc_offset))?;
         let out = self.out.into_inner().map_err(io::Error::from)?;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use image_model::image::ChunkRange;
 use image_model::layer::{LayerBuilder, LayerOptions};
-use image_model::{ImagePath, InodeId, Node, Tree};
+use image_model::{ImagePath, InodeId, Node, Timestamp, Tree};
 use rafs_format::v6::{drop_losses, losses, prefetch_inodes};
 use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
@@ -37,6 +37,9 @@ pub(super) fn fill<'k, W: Write>(
             source,
             order,
         } => {
+            if order == DataOrder::Directories {
+                tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
+            }
             settle_losses(&mut tree, options.lossy, report)?;
             let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
             if order == DataOrder::InodeTable {

@@ -17,7 +17,7 @@ mod worker;
 use std::path::Path;
 
 use blob_io::AtomicDir;
-use image_model::Progress;
+use image_model::{ImagePath, Progress};
 use rafs_format::blob::{BlobBuilder, BlobOptions};
 use rafs_format::flags::{Compat, Compressor, Digester};
 
@@ -40,7 +40,8 @@ const BATCHES_LEN: usize = 16 << 20;
 ///
 /// The bytes depend on source and options alone, not on the number of threads. Uncompressed output is
 /// that of nydus-image, with two exceptions: fractions of a second in a tar are kept, and extended
-/// attributes are sorted by name. Whiteouts of a layer are kept as the files that they are.
+/// attributes are sorted by name. The root of a directory that is the source loses its time, as nydus
+/// has it. Whiteouts of a layer are kept as the files that they are.
 ///
 /// Memory: some 16 MiB of batches (with chunks of more than 4 MiB two for each thread), the contexts
 /// of the compressor, and 200 to 300 bytes for each inode and chunk.
@@ -75,6 +76,8 @@ pub fn to_rafs_v6<'a>(
         progress,
     )?;
     report.inodes = stored.tree.len() as u64;
+    let is_missed = |path: &&ImagePath| stored.tree.resolve(path.as_bytes()).is_none();
+    report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
     output::write(stored, directory.path(), options, &mut report)?;
     directory.commit()?;
     Ok(report)

@@ -28,7 +28,7 @@ pub struct RafsOptions {
     /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same.
     pub inline_meta: bool,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
-    /// below it are dropped. From a [`Seekable`](crate::Seekable) source these files are stored
+    /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). From a [`Seekable`](crate::Seekable) source these files are stored
     /// first as well.
     pub prefetch: Vec<ImagePath>,
     /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.

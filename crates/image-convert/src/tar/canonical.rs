@@ -21,10 +21,12 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 /// Writes `image`, whose content comes verified out of `content`, to `out` as a tar.
 ///
 /// The bytes depend on the image alone: the root comes first, as `./`, then everything else, each
-/// directory before what it holds, siblings in the order of their names. The first name of an inode
-/// has its content, further ones are hard links to it. Headers are those of
-/// [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as zeros. Sockets, which
-/// tars do not have, are refused, or left out if losses are allowed.
+/// directory before what it holds, whiteouts before their siblings, these in the order of their
+/// names. A directory that holds something and that no entry of a layer described, such as the root
+/// in most layers, gets no entry: its attributes are unknown, and an entry would change those that
+/// a lower layer has. The first name of an inode has its content, further ones are hard links to it.
+/// Headers are those of [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as
+/// zeros. Sockets, which tars do not have, are refused, or left out if losses are allowed.
 ///
 /// # Errors
 /// [`ConvertError`]; `out` has got a part of the tar then.
@@ -49,7 +51,7 @@ pub fn to_tar(
             writer: TarWriter::new(out),
             report: &mut report,
         };
-        let mut walk = Walk::new(image, &options.limits);
+        let mut walk = Walk::new(image, &options.limits).whiteouts_first();
         while let Some(entry) = walk.next_entry() {
             members.append(&entry?)?;
         }
@@ -83,6 +85,11 @@ impl Members<'_> {
                 self.report.lose(loss, self.options.lossy, "tar")?;
             }
         } else {
+            let needed = entry.depth > 0 && entry.children().next().is_none();
+            if self.image.is_implied(ino) && !needed {
+                self.report.inodes += 1;
+                return Ok(());
+            }
             let (metadata, node) = inode(self.image, path, ino)?;
             if let Some(first_name) = first_name {
                 self.writer.append_link(path, &metadata, first_name)?;

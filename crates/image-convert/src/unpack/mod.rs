@@ -69,8 +69,8 @@ impl Default for UnpackOptions {
 /// `output`, which appears under its name when it is complete.
 ///
 /// Every entry is created below the new directory by its single name, and no symbolic link is
-/// followed. Owners come before modes, modes before extended attributes (so that capabilities
-/// survive), times last; a directory gets its own when everything in it is there. Holes and chunks
+/// followed. Owners come before extended attributes (so that capabilities survive), these before modes
+/// (which may forbid them), times last; a directory gets its own when everything in it is there. Holes and chunks
 /// of zeros become holes. Whiteouts are ordinary files here: unpack an image, not a layer.
 ///
 /// # Errors

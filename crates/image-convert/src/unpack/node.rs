@@ -134,7 +134,9 @@ impl NodeWriter<'_> {
         Ok(())
     }
 
-    /// Owner, mode, extended attributes and time, in the order in which none undoes another.
+    /// Owner, extended attributes, mode and time, in the order in which none undoes or forbids another:
+    /// a new owner clears capabilities, an ACL sets mode bits, and a mode may forbid its owner to set
+    /// attributes.
     fn finish(&mut self, made: Made<'_>, source: Source<'_>) -> Result<(), ConvertError> {
         let Source {
             path, attributes, ..
@@ -146,15 +148,15 @@ impl NodeWriter<'_> {
                 .map_err(|error| self.failed(path, "change the owner", error))?,
             Ownership::Caller => mode &= 0o1777,
         }
-        if attributes.kind != FileKind::Symlink {
-            made.set_mode(mode)
-                .map_err(|error| self.failed(path, "change the mode", error))?;
-        }
         let xattrs = self
             .image
             .xattrs(source.ino)
             .map_err(|error| image_error(path, error))?;
         self.set_xattrs(made, path, &xattrs)?;
+        if attributes.kind != FileKind::Symlink {
+            made.set_mode(mode)
+                .map_err(|error| self.failed(path, "change the mode", error))?;
+        }
         made.set_time(attributes.mtime)
             .map_err(|error| self.failed(path, "set the time", error))
     }

@@ -1,18 +1,20 @@
 //! eStargz: what is written, in which order, and what becomes of it.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use estargz_toc::carry::Uncarried;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::image::Prefetch;
+use estargz_toc::write::ListingError;
 use frame_codec::Compression;
 use image_convert::{
     ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
     to_estargz, to_tar,
 };
 use image_model::walk::Walk;
-use image_model::{Blame, Codec, Fault, Limits};
+use image_model::{Blame, Codec, Fault, Limits, Timestamp};
 use image_read::{LayerImage, NoBlobs, OpenImage, OpenOptions, open_source};
 use verify::{AuditFault, Profile, audit, tree_digest};
 
@@ -191,12 +193,131 @@ fn what_is_wanted_first_comes_first() {
         names(&layer),
         ["b/", "b/1", ".prefetch.landmark", "a", "stargz.index.json"]
     );
-    assert_eq!(report.missed, [path("nothing")]);
+    assert_eq!(report.report.missed, [path("nothing")]);
     let image = opened(&layer);
     let Some(Prefetch::UpTo(end)) = image.estargz().unwrap().toc.prefetch else {
         panic!("there is a landmark");
     };
     assert!(0 < end && end < layer.len() as u64);
+}
+
+#[test]
+fn whiteouts_come_before_what_replaces_what_they_hide() {
+    let tar = Tar::new()
+        .directory("d")
+        .file("d/+p", b"+")
+        .file("d/a", b"a")
+        .file("d/.wh.a", b"")
+        .file("d/.wh.+p", b"")
+        .file("d/.wh..wh..opq", b"")
+        .finish();
+    let toc = "stargz.index.json";
+    let whiteouts = ["d/.wh..wh..opq", "d/.wh.a", "d/.wh.+p"];
+    let (layer, _) = of_tar(&tar, &options());
+    let [opaque, wh_a, wh_p] = whiteouts;
+    assert_eq!(
+        names(&layer),
+        [
+            ".no.prefetch.landmark",
+            "d/",
+            opaque,
+            wh_a,
+            wh_p,
+            "d/+p",
+            "d/a",
+            toc
+        ]
+    );
+    let wanted = EstargzOptions {
+        prefetch: vec![path("d/a")],
+        ..options()
+    };
+    let (first, _) = of_tar(&tar, &wanted);
+    assert_eq!(
+        names(&first),
+        [
+            "d/",
+            opaque,
+            wh_a,
+            "d/a",
+            ".prefetch.landmark",
+            wh_p,
+            "d/+p",
+            toc
+        ]
+    );
+    // Out of an image siblings come in byte order, which has `+` before `.`.
+    let image = opened(&layer);
+    let source = Seekable::image(image.image(), image.frames());
+    let (again, _) = convert(source, &options()).unwrap();
+    let by_name = ["d/", opaque, wh_p, wh_a, "d/+p", "d/a"];
+    assert_eq!(names(&again)[1..7], by_name);
+    let mut back = Vec::new();
+    let (image, content) = (image.image(), &mut image.frames());
+    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    assert_eq!(names(&back), by_name);
+}
+
+#[test]
+fn directories_that_no_entry_describes_get_none() {
+    let tar = Tar::new()
+        .directory("etc")
+        .file("etc/a", b"a")
+        .file("tmp/x/f", b"f")
+        .file("usr/f", b"f")
+        .directory("usr")
+        .finish();
+    let (landmark, toc) = (".no.prefetch.landmark", "stargz.index.json");
+    let (layer, report) = of_tar(&tar, &options());
+    let expected = [landmark, "etc/", "etc/a", "tmp/x/f", "usr/", "usr/f", toc];
+    assert_eq!(names(&layer), expected);
+    assert_eq!(report.report.inodes, 8);
+    let image = opened(&layer);
+    assert_eq!(digest(&image), digest_of_tar(&tar));
+
+    // They are as little described by the TOC.
+    let source = Seekable::opened(&image).unwrap();
+    let wanted = EstargzOptions {
+        prefetch: vec![path("tmp/x/f"), path("tmp")],
+        ..options()
+    };
+    let (again, report) = convert(source, &wanted).unwrap();
+    let expected = [
+        "tmp/x/f",
+        ".prefetch.landmark",
+        "etc/",
+        "etc/a",
+        "usr/",
+        "usr/f",
+        toc,
+    ];
+    assert_eq!(names(&again), expected);
+    assert_eq!(report.report.missed, [path("tmp")]);
+    assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
+
+    let mut back = Vec::new();
+    let (image, content) = (image.image(), &mut image.frames());
+    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    assert_eq!(names(&back), ["etc/", "etc/a", "tmp/x/f", "usr/", "usr/f"]);
+    assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
+}
+
+#[test]
+fn a_directory_keeps_the_time_of_its_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890);
+    let root = std::fs::File::open(directory.path()).unwrap();
+    let file = std::fs::File::create(directory.path().join("f")).unwrap();
+    for file in [file, root] {
+        file.set_modified(time).unwrap();
+    }
+    let source = image_read::open(directory.path(), &Default::default()).unwrap();
+    let (layer, _) = convert(Seekable::opened(&source).unwrap(), &options()).unwrap();
+    assert_eq!(names(&layer)[1..3], ["./", "f"]);
+    let image = opened(&layer);
+    let root = image.image().attributes(image.image().root()).unwrap();
+    assert_eq!(root.mtime, Timestamp::from_seconds(1_234_567_890));
+    assert_eq!(digest(&image), crate::support::digest(directory.path()));
 }
 
 #[test]
@@ -256,6 +377,85 @@ fn layers_are_gzip() {
         error,
         ConvertError::NoLayerCodec { codec: Codec::Zstd }
     ));
+}
+
+#[test]
+fn chunks_are_not_longer_than_readers_take() {
+    for (chunk_size, refused) in [(64 << 20, false), ((64 << 20) + 1, true), (u32::MAX, true)] {
+        let options = EstargzOptions {
+            chunk_size: chunk_size.try_into().unwrap(),
+            ..options()
+        };
+        let result = convert(Streaming::new(&golden_tar()[..]), &options);
+        match result {
+            Ok((layer, _)) if !refused => drop(opened(&layer)),
+            Err(error @ ConvertError::ChunkSize { .. }) if refused => {
+                assert_eq!(error.fault(), Fault::Misuse);
+                let limit = 64 << 20;
+                assert!(
+                    matches!(error, ConvertError::ChunkSize { chunk_size: size, limit: l }
+                        if (size, l) == (chunk_size, limit))
+                );
+            }
+            other => panic!("{chunk_size}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_toc_is_not_longer_than_readers_take() {
+    let tar = many();
+    let source = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
+    let convert = |max_metadata_len| {
+        let limits = Limits {
+            max_metadata_len,
+            ..Limits::default()
+        };
+        let source = Seekable::tar(&source.image, &*source.source).limits(limits);
+        convert(source, &options())
+    };
+    let (layer, _) = convert(u64::MAX).unwrap();
+    let inside = inside(&layer);
+    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::Options::default());
+    let mut len = 0;
+    while let Some(entry) = reader.next_entry().unwrap() {
+        len = entry.size;
+    }
+    assert_eq!(convert(len).unwrap().0, layer);
+    let error = convert(len - 1).unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit);
+    assert!(
+        matches!(error, ConvertError::Toc(ListingError::TooLong { limit }) if limit == len - 1)
+    );
+}
+
+/// Sparse files and files of zeros, more than one batch of them.
+#[test]
+fn chunks_of_zeros_are_stored_like_others() {
+    let tar = Tar::new()
+        .file("a", &[0; 3 << 20])
+        .file(
+            "b",
+            &[vec![0; 5000], vec![1; 5000], vec![0; 10_000]].concat(),
+        )
+        .finish();
+    let (expected, report) = of_tar(&tar, &options());
+    assert_eq!(report.report.chunks.stored, 1 + 768 + 5);
+    let image = opened(&expected);
+    assert_eq!(digest(&image), digest_of_tar(&tar));
+    // Every member is what the encoder makes of its plain bytes.
+    let mut encoder = frame_codec::Encoder::new(options().compression).unwrap();
+    let mut zeros = Vec::new();
+    encoder.encode_frame(&[0; 4096], &mut zeros).unwrap();
+    let members = |layer: &[u8]| layer.windows(zeros.len()).filter(|w| *w == zeros).count();
+    // The last chunk of `a` has a header behind it. Of `b` the chunks 0 and 3 are zeros, and the last
+    // one with its padding.
+    assert_eq!(members(&expected), 767 + 3);
+    let one = EstargzOptions {
+        threads: 1,
+        ..options()
+    };
+    assert!(of_tar(&tar, &one).0 == expected);
 }
 
 #[test]

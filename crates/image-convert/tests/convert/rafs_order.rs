@@ -58,6 +58,7 @@ fn a_seekable_tar_stores_prefetched_files_first() {
     let image = convert(&["/m", "b", "b/c/3", "empty", "nothing", "a", "m"]);
     assert!(image.blob().starts_with(b"mb/1b/2b/c/3az"));
     assert_eq!(prefetched(&image, &["a", "b", "m"]), ["m", "b", "a"]);
+    assert_eq!(image.report.missed, [path("nothing")]);
 }
 
 #[test]

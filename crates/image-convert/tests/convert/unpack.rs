@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use image_convert::{ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack};
 use image_model::{Blame, Cancelled, Device, Fault, Metadata, Node, Progress, Timestamp};
@@ -164,6 +166,48 @@ fn a_caller_that_owns_the_files_gets_no_set_id_bits() {
     assert_eq!(stat("tmp").mode(), 0o41_777);
     assert_eq!(stat("suid").uid(), rustix::process::geteuid().as_raw());
     assert_eq!(stat("suid").mtime(), -5);
+}
+
+/// Root may set attributes of files that nobody may write; for everybody else the order matters. So
+/// root has the test run again by nobody, where that one may run it.
+#[test]
+fn files_that_nobody_may_write_have_attributes_too() {
+    if is_root() {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let name = "unpack::files_that_nobody_may_write_have_attributes_too";
+        let child = child.args(["--exact", name]).uid(65534).gid(65534);
+        match child.output() {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "{said}");
+                assert!(said.contains("1 passed"), "{said}");
+            }
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+        }
+    }
+    let readable = |mode| Metadata {
+        xattrs: with_xattr(b"user.a", b"1").xattrs,
+        ..metadata(mode)
+    };
+    let tar = Tar::new()
+        .file_with("f", &readable(0o444), b"content")
+        .node("d", &readable(0o555), &Node::empty_directory())
+        .finish();
+    let image = Image::of_tar(&tar, &plain_options());
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("tree");
+    let options = UnpackOptions {
+        ownership: Ownership::Caller,
+        ..UnpackOptions::default()
+    };
+    unpack_to(&image, &output, &options, &mut ()).unwrap();
+    for (name, mode) in [("f", 0o100_444), ("d", 0o40_555)] {
+        let path = output.join(name);
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode(), mode);
+        let mut value = [0; 8];
+        let len = rustix::fs::getxattr(&path, "user.a", &mut value).unwrap();
+        assert_eq!(value[..len], *b"1");
+    }
 }
 
 #[test]

@@ -277,4 +277,8 @@ impl Image for ChunkedImage {
     fn blobs(&self) -> &[Blob] {
         &self.blobs
     }
+
+    fn is_implied(&self, ino: Ino) -> bool {
+        self.view().is_implied(ino)
+    }
 }

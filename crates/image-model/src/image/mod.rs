@@ -140,6 +140,12 @@ pub trait Image {
 
     /// The blobs that [`Frame::blob`] counts.
     fn blobs(&self) -> &[Blob];
+
+    /// Whether `ino` is a directory that no entry of the layer described
+    /// ([`Inode::is_implied`](crate::Inode::is_implied)). In most formats there is none.
+    fn is_implied(&self, _ino: Ino) -> bool {
+        false
+    }
 }
 
 /// A question that the image cannot answer: the caller mixed something up.

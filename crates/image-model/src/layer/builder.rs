@@ -1,6 +1,6 @@
 //! Making a layer out of its entries.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::route::{Obstacle, find, make_way};
 use super::{Layer, LayerError, LayerOptions, Whiteout, path_of};
@@ -28,7 +28,7 @@ const XATTR_LEN: usize = 64;
 ///   its attributes and keeps what lies in it; everything else replaces what was there, with all
 ///   that lies below.
 /// * Directories on the way to an entry that the layer does not describe are implied
-///   ([`Metadata::implied_directory`]); their own entry may come later.
+///   ([`Inode::is_implied`](crate::Inode::is_implied)); their own entry may come later.
 /// * A hard link shares the inode that its target names at that moment, or, if it names none yet,
 ///   the one that it names in the end. Its own attributes do not count.
 /// * Whiteouts are kept as the files that they are; they take effect in [`Layer::apply_to`].
@@ -52,11 +52,12 @@ impl<C> LayerBuilder<C> {
     /// A layer without entries: an implied root directory.
     #[must_use]
     pub fn new(options: LayerOptions) -> Self {
+        let mut tree = Tree::new(Metadata::implied_directory());
+        tree.imply(InodeId::ROOT);
         Self {
             layer: Layer {
                 options,
-                tree: Tree::new(Metadata::implied_directory()),
-                implied: HashSet::from([InodeId::ROOT]),
+                tree,
                 links: BTreeMap::new(),
             },
             replaced: false,
@@ -89,7 +90,7 @@ impl<C> LayerBuilder<C> {
         let Some(name) = components.next_back() else {
             return match kind {
                 FileKind::Directory => {
-                    self.describe(InodeId::ROOT, metadata);
+                    self.layer.tree.describe(InodeId::ROOT, metadata);
                     Ok(())
                 }
                 kind => Err(LayerError::RootNotDirectory { kind }),
@@ -100,7 +101,7 @@ impl<C> LayerBuilder<C> {
         let directory = self.directory(path, components)?;
         match self.layer.tree.lookup(directory, name) {
             Some(old) if kind == FileKind::Directory && self.is_directory(old) => {
-                self.describe(old, metadata);
+                self.layer.tree.describe(old, metadata);
             }
             _ => {
                 let node = match node {
@@ -178,7 +179,6 @@ impl<C> LayerBuilder<C> {
         if self.replaced {
             let kept = layer.tree.drop_unreachable();
             let moved = |id: InodeId| kept[id.index()];
-            layer.implied = layer.implied.into_iter().filter_map(moved).collect();
             layer.links = (layer.links.into_iter())
                 .filter_map(|(id, target)| Some((moved(id)?, target)))
                 .collect();
@@ -214,15 +214,9 @@ impl<C> LayerBuilder<C> {
         path: &'p ImagePath,
         components: impl Iterator<Item = NameRef<'p>>,
     ) -> Result<InodeId, LayerError> {
-        let Layer {
-            options,
-            tree,
-            implied,
-            ..
-        } = &mut self.layer;
+        let Layer { options, tree, .. } = &mut self.layer;
         let metadata_len = &mut self.metadata_len;
-        let made = |directory, name: NameRef<'_>| {
-            implied.insert(directory);
+        let made = |name: NameRef<'_>| {
             let len = INODE_LEN + DIRECTORY_LEN + NAME_LEN + name.as_bytes().len();
             spend(metadata_len, len, options)
         };
@@ -274,11 +268,6 @@ impl<C> LayerBuilder<C> {
         self.replaced |= !bound.is_empty();
         tree.substitute(&bound);
         Ok(())
-    }
-
-    fn describe(&mut self, directory: InodeId, metadata: Metadata) {
-        self.layer.tree.inode_mut(directory).metadata = metadata;
-        self.layer.implied.remove(&directory);
     }
 
     fn charge(&mut self, path: &ImagePath, len: usize) -> Result<(), LayerError> {

@@ -27,7 +27,7 @@ mod error;
 mod overlay;
 mod route;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::limits::Limits;
 use crate::path::ImagePath;
@@ -72,6 +72,33 @@ impl<'a> Whiteout<'a> {
     }
 }
 
+/// Where an entry stands among its siblings when a layer is written.
+///
+/// Whiteouts mean what lower layers have, wherever they stand. But who unpacks a layer entry by entry
+/// applies them where they stand: behind the file that replaces what it hides, a whiteout would remove
+/// that file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// First: [`OPAQUE_MARKER`].
+    Opaque,
+    /// Then every other [`.wh.` name](WHITEOUT_PREFIX).
+    Whiteout,
+    /// Then the files of the image.
+    File,
+}
+
+impl Rank {
+    /// The rank of `name`.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        match Whiteout::of(name) {
+            Some(Whiteout::Opaque) => Self::Opaque,
+            Some(Whiteout::Name(_) | Whiteout::Leftover) => Self::Whiteout,
+            None => Self::File,
+        }
+    }
+}
+
 /// How a layer is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerOptions {
@@ -89,8 +116,6 @@ pub struct LayerOptions {
 pub struct Layer<C> {
     options: LayerOptions,
     tree: Tree<C>,
-    /// Directories that the layer implies but does not describe.
-    implied: HashSet<InodeId>,
     /// Placeholders in the tree for hard links whose target the layer does not hold.
     links: BTreeMap<InodeId, ImagePath>,
 }

@@ -1,6 +1,6 @@
 //! Laying a layer over the tree of the layers below it.
 
-use std::collections::{BTreeMap, HashSet, btree_map};
+use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
 use super::route::{find, make_way};
@@ -34,7 +34,6 @@ impl<C> Layer<C> {
         let upper = Upper {
             root: tree.append(self.tree),
             options: self.options,
-            implied: self.implied,
             targets,
         };
         upper.merge(&mut tree)?;
@@ -64,8 +63,6 @@ impl<C> Layer<C> {
 struct Upper {
     root: InodeId,
     options: LayerOptions,
-    /// Ids in the layer's own table.
-    implied: HashSet<InodeId>,
     /// Ids in the layer's own table, and what they mean in the lower tree.
     targets: BTreeMap<InodeId, InodeId>,
 }
@@ -97,7 +94,7 @@ impl Upper {
             path.push(name.as_ref());
             let onto = match tree.lookup(into, name.as_ref()) {
                 Some(old) if tree.directory(old).is_some() => old,
-                Some(old) if self.is_implied(inode) => self.follow(tree, &path, old)?,
+                Some(old) if tree.inode(inode).is_implied() => self.follow(tree, &path, old)?,
                 _ => {
                     link(tree, into, name, inode);
                     inode
@@ -110,8 +107,9 @@ impl Upper {
 
     /// Gives `onto` the attributes of the layer's directory `upper` and hides what that hides.
     fn join<C>(&self, tree: &mut Tree<C>, upper: InodeId, onto: InodeId) -> Level {
-        if upper != onto && !self.is_implied(upper) {
-            tree.inode_mut(onto).metadata = std::mem::take(&mut tree.inode_mut(upper).metadata);
+        if upper != onto && !tree.inode(upper).is_implied() {
+            let metadata = std::mem::take(&mut tree.inode_mut(upper).metadata);
+            tree.describe(onto, metadata);
         }
         let entries = tree.take_entries(upper);
         self.hide(tree, &entries, onto);
@@ -161,7 +159,7 @@ impl Upper {
                 kind: kind(tree, blocking),
             });
         }
-        make_way(tree, path.components(), &self.options, |_, _| Ok(()))
+        make_way(tree, path.components(), &self.options, |_| Ok(()))
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 
@@ -174,11 +172,6 @@ impl Upper {
     fn own(&self, inode: InodeId) -> Option<InodeId> {
         let index = inode.index().checked_sub(self.root.index())?;
         u32::try_from(index).ok().map(InodeId::new)
-    }
-
-    fn is_implied(&self, inode: InodeId) -> bool {
-        self.own(inode)
-            .is_some_and(|own| self.implied.contains(&own))
     }
 
     fn bound(&self, inode: InodeId) -> InodeId {

@@ -26,13 +26,13 @@ pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, follow: bool) -> Option<
     }
 }
 
-/// The directory that `components` lead to. Those that are missing are made, and shown to `made`,
-/// which may refuse to go on.
+/// The directory that `components` lead to. Those that are missing are implied, and their names shown
+/// to `made`, which may refuse to go on.
 pub(super) fn make_way<'p, C>(
     tree: &mut Tree<C>,
     components: impl Iterator<Item = NameRef<'p>>,
     options: &LayerOptions,
-    mut made: impl FnMut(InodeId, NameRef<'_>) -> Result<(), Obstacle>,
+    mut made: impl FnMut(NameRef<'_>) -> Result<(), Obstacle>,
 ) -> Result<InodeId, Obstacle> {
     let mut route = Route::new(components, options.lenient);
     loop {
@@ -47,9 +47,10 @@ pub(super) fn make_way<'p, C>(
                     return Err(Obstacle::TooManyInodes);
                 }
                 let directory = tree.add(Metadata::implied_directory(), Node::empty_directory());
-                let refused = made(directory, name.as_ref());
+                let refused = made(name.as_ref());
                 tree.link(parent, name, directory)
                     .expect("routes lead through directories");
+                tree.imply(directory);
                 refused?;
                 route.trail.push(directory);
             }

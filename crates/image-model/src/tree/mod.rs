@@ -104,14 +104,33 @@ impl<C> Node<C> {
     }
 }
 
-/// One inode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One inode. Two are equal if they are the same file; where they come from does not count.
+#[derive(Debug, Clone)]
 pub struct Inode<C> {
     /// Permissions, owner, time, extended attributes.
     pub metadata: Metadata,
     /// Kind and content.
     pub node: Node<C>,
+    implied: bool,
 }
+
+impl<C> Inode<C> {
+    /// Whether this is a directory that no entry of a layer described: it is there because of what
+    /// lies in it, with the attributes of an [implied directory](Metadata::implied_directory). Unpacked
+    /// over another layer it leaves that one's directory as it is, so it must not become an entry.
+    #[must_use]
+    pub fn is_implied(&self) -> bool {
+        self.implied && self.metadata == Metadata::implied_directory()
+    }
+}
+
+impl<C: PartialEq> PartialEq for Inode<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.metadata == other.metadata && self.node == other.node
+    }
+}
+
+impl<C: Eq> Eq for Inode<C> {}
 
 /// A directory entry cannot be made or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -181,6 +200,7 @@ impl<C> Tree<C> {
             inodes: vec![Inode {
                 metadata: root,
                 node: Node::empty_directory(),
+                implied: false,
             }],
         }
     }
@@ -191,8 +211,29 @@ impl<C> Tree<C> {
     /// At 2^32 inodes; decoders bound them by [`Limits`](crate::Limits) far below.
     pub fn add(&mut self, metadata: Metadata, node: Node<C>) -> InodeId {
         let id = InodeId(u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes"));
-        self.inodes.push(Inode { metadata, node });
+        self.inodes.push(Inode {
+            metadata,
+            node,
+            implied: false,
+        });
         id
+    }
+
+    /// Makes `id` an [implied](Inode::is_implied) directory.
+    ///
+    /// # Panics
+    /// If `id` comes from another, larger tree.
+    pub fn imply(&mut self, id: InodeId) {
+        let inode = self.inode_mut(id);
+        inode.metadata = Metadata::implied_directory();
+        inode.implied = true;
+    }
+
+    /// Gives `id` the attributes that an entry has for it.
+    pub(crate) fn describe(&mut self, id: InodeId, metadata: Metadata) {
+        let inode = self.inode_mut(id);
+        inode.metadata = metadata;
+        inode.implied = false;
     }
 
     /// The inode called `id`.
@@ -395,7 +436,12 @@ impl<C> Tree<C> {
         mut next: impl FnMut(InodeId, u64, C) -> Result<D, E>,
     ) -> Result<Tree<D>, E> {
         let mut inodes = Vec::with_capacity(self.inodes.len());
-        for (index, Inode { metadata, node }) in (0u32..).zip(self.inodes) {
+        for (index, inode) in (0u32..).zip(self.inodes) {
+            let Inode {
+                metadata,
+                node,
+                implied,
+            } = inode;
             let node = match node {
                 Node::File { size, content } => Node::File {
                     size,
@@ -408,7 +454,11 @@ impl<C> Tree<C> {
                 Node::Fifo => Node::Fifo,
                 Node::Socket => Node::Socket,
             };
-            inodes.push(Inode { metadata, node });
+            inodes.push(Inode {
+                metadata,
+                node,
+                implied,
+            });
         }
         Ok(Tree { inodes })
     }

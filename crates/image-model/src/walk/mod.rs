@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use crate::error::ImageError;
 use crate::image::{Attributes, DirEntry, Image, Ino};
+use crate::layer::Rank;
 use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::name::NameRef;
@@ -18,7 +19,8 @@ pub use error::WalkError;
 pub use hard_links::HardLinks;
 pub use ino_set::InoSet;
 
-/// Visits every path of an image before what lies below it, siblings in byte order of their names.
+/// Visits every path of an image before what lies below it, siblings in byte order of their names
+/// or, if that is [wanted](Self::whiteouts_first), whiteouts before the others.
 ///
 /// The walk does not trust the image: depth and number of names are bounded by [`Limits`], each
 /// directory is entered once (a second name of a directory, also one that closes a loop, is an
@@ -60,6 +62,7 @@ pub struct Walk<'i> {
     names: Vec<u8>,
     path: ImagePath,
     at: Position,
+    whiteouts_first: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +114,8 @@ impl<'w> WalkEntry<'w> {
         self.path.last()
     }
 
-    /// The entries of this directory in byte order, which the walk visits next; none if it is
-    /// no directory.
+    /// The entries of this directory in the order of the walk, which visits them next; none if it
+    /// is no directory.
     pub fn children(&self) -> impl Iterator<Item = DirEntry<'w>> + use<'w> {
         let mut names = self.names;
         self.entries.iter().map(move |entry| {
@@ -142,7 +145,15 @@ impl<'i> Walk<'i> {
             names: Vec::new(),
             path: ImagePath::root(),
             at: Position::BeforeRoot,
+            whiteouts_first: false,
         }
+    }
+
+    /// Visits siblings by their [`Rank`], then in byte order: the order in which a layer is written.
+    #[must_use]
+    pub fn whiteouts_first(mut self) -> Self {
+        self.whiteouts_first = true;
+        self
     }
 
     /// The next path; `None` at the end.
@@ -257,6 +268,9 @@ impl<'i> Walk<'i> {
             self.names.truncate(first_name);
         }
         result?;
+        if self.whiteouts_first {
+            self.move_whiteouts(first_entry, first_name);
+        }
         self.levels.push(Level {
             directory,
             first_entry,
@@ -313,6 +327,29 @@ impl<'i> Walk<'i> {
             });
         }
         Ok(())
+    }
+
+    /// Moves the whiteouts among the last entries, from `first_entry` on, before the others, and the
+    /// opaque marker before them. In byte order whiteouts stand together.
+    fn move_whiteouts(&mut self, first_entry: usize, first_name: usize) {
+        for wanted in [Rank::Whiteout, Rank::Opaque] {
+            let (mut entry, mut name) = (first_entry, first_name);
+            let mut found: Option<(usize, usize)> = None;
+            while let Some(pending) = self.entries.get(entry) {
+                let end = name + usize::from(pending.name_len);
+                match (found, Rank::of(&self.names[name..end]) <= wanted) {
+                    (None, true) => found = Some((entry, name)),
+                    (Some(_), false) => break,
+                    _ => {}
+                }
+                (entry, name) = (entry + 1, end);
+            }
+            let Some((start_entry, start_name)) = found else {
+                return;
+            };
+            self.entries[first_entry..entry].rotate_left(start_entry - first_entry);
+            self.names[first_name..name].rotate_left(start_name - first_name);
+        }
     }
 
     fn image_error(&self, source: ImageError) -> WalkError {

@@ -1,0 +1,90 @@
+//! The tar member that holds the TOC.
+
+use std::io::Write as _;
+
+use image_model::{ImagePath, Metadata, Node};
+use tar_stream::{TarWriter, WriteError};
+
+use super::{Listing, ListingError};
+use crate::toc::{TOC_NAME, append_json};
+
+/// Bytes of a tar block.
+const BLOCK_LEN: usize = 512;
+
+/// Longest file that a header of one block has a size for: 11 octal digits.
+const MAX_LEN: u64 = (8 << 30) - 1;
+
+/// The plain bytes of a TOC member, with the document in it. The layout is that of [`toc_member`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TocMember {
+    plain: Vec<u8>,
+    json_len: usize,
+}
+
+impl TocMember {
+    /// All of its bytes.
+    #[must_use]
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// The JSON document.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.plain[BLOCK_LEN..BLOCK_LEN + self.json_len]
+    }
+}
+
+impl Listing<'_> {
+    /// The document of [`to_json`](Self::to_json), written once, in the member that holds it.
+    /// Readers refuse a longer one than their [`max_metadata_len`](image_model::Limits): give theirs
+    /// as `max_len`.
+    ///
+    /// # Errors
+    /// [`ListingError`] for the first thing that cannot be described, or as soon as the document is
+    /// longer than `max_len`.
+    pub fn to_member(&self, max_len: u64) -> Result<TocMember, ListingError> {
+        let limit = max_len.min(MAX_LEN);
+        let mut plain = vec![0; BLOCK_LEN];
+        let max_json_len = usize::try_from(limit).unwrap_or(usize::MAX);
+        if !append_json(&mut plain, max_json_len, self.entries())? {
+            return Err(ListingError::TooLong { limit });
+        }
+        let json_len = plain.len() - BLOCK_LEN;
+        let mut header = Vec::with_capacity(BLOCK_LEN);
+        put_header(&mut TarWriter::new(&mut header), json_len as u64)
+            .expect("a block holds the name and the size");
+        plain[..BLOCK_LEN].copy_from_slice(&header);
+        let end = plain.len().next_multiple_of(BLOCK_LEN) + 2 * BLOCK_LEN;
+        plain.reserve_exact(end - plain.len());
+        plain.resize(end, 0);
+        Ok(TocMember { plain, json_len })
+    }
+}
+
+/// The plain bytes of the TOC member: the tar member `stargz.index.json` and the end of the tar.
+///
+/// | offset | size | part |
+/// |---|---|---|
+/// | 0 | 512 | ustar header: all fields 0 but name, type `0`, size |
+/// | 512 | as long as it is | the JSON document |
+/// | | up to a multiple of 512 | zeros |
+/// | | 1024 | zeros: the end of the archive |
+///
+/// # Errors
+/// What [`TarWriter`] says, which is nothing.
+pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let mut tar = TarWriter::new(Vec::with_capacity(json.len() + 4 * BLOCK_LEN));
+    put_header(&mut tar, json.len() as u64)?;
+    tar.write_all(json)?;
+    tar.finish()
+}
+
+fn put_header(tar: &mut TarWriter<impl std::io::Write>, size: u64) -> Result<(), WriteError> {
+    let path = ImagePath::clean(TOC_NAME.as_bytes()).expect("it is a name");
+    tar.append(
+        &path,
+        &Metadata::default(),
+        &Node::File { size, content: () },
+    )
+}
