@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use image_model::layer::{WHITEOUT_PREFIX, Whiteout};
+use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
 use image_model::{
     Blame, Fault, FileKind, ImagePath, InodeId, Metadata, NameRef, Node, Tree, Xattrs,
@@ -78,11 +78,7 @@ pub fn check_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
         return Some(Uncarried::Name);
     }
     let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
-    let hides = matches!(
-        Whiteout::of(name),
-        Some(Whiteout::Name(_) | Whiteout::Opaque)
-    );
-    if name == WHITEOUT_PREFIX || hides && kind == FileKind::Directory {
+    if Whiteout::forbids(name, kind) {
         return Some(Uncarried::Whiteout);
     }
     let reserved = path.as_bytes() == TOC_NAME.as_bytes() || Landmark::of(path).is_some();

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io::Write;
 
+use image_model::layer::Whiteout;
 use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{FileKind, Image, ImagePath, Ino, Node, Progress};
+use image_model::{FileKind, Image, ImagePath, Ino, NameRef, Node, Progress};
 use tar_stream::TarWriter;
 use verify::{ExtentBytes, FrameSource};
 
@@ -26,7 +27,8 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 /// in most layers, gets no entry: its attributes are unknown, and an entry would change those that
 /// a lower layer has. The first name of an inode has its content, further ones are hard links to it.
 /// Headers are those of [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as
-/// zeros. Sockets, which tars do not have, are refused, or left out if losses are allowed.
+/// zeros. Sockets, which tars do not have, and names that layers keep for whiteouts are refused, or
+/// left out if losses are allowed.
 ///
 /// # Errors
 /// [`ConvertError`]; `out` has got a part of the tar then.
@@ -78,6 +80,15 @@ impl Members<'_> {
         let (path, ino) = (entry.path, entry.ino);
         self.progress.advance(self.report.content_bytes, None)?;
         let first_name = self.first_names.get(&ino);
+        let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
+        let needed = entry.depth > 0 && entry.children().next().is_none();
+        let implied = self.image.is_implied(ino) && !needed;
+        if !implied && Whiteout::forbids(name, entry.attributes.kind) {
+            let (path, what) = (path.clone(), LossKind::Whiteout);
+            return self
+                .report
+                .lose(Loss { path, what }, self.options.lossy, "tar");
+        }
         if entry.attributes.kind == FileKind::Socket {
             if first_name.is_none() {
                 let (path, what) = (path.clone(), LossKind::Socket);
@@ -85,8 +96,7 @@ impl Members<'_> {
                 self.report.lose(loss, self.options.lossy, "tar")?;
             }
         } else {
-            let needed = entry.depth > 0 && entry.children().next().is_none();
-            if self.image.is_implied(ino) && !needed {
+            if implied {
                 self.report.inodes += 1;
                 return Ok(());
             }

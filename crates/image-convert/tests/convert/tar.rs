@@ -138,7 +138,7 @@ fn a_compressed_tar_does_not_depend_on_threads() {
 }
 
 #[test]
-fn sockets_are_refused_or_reported() {
+fn what_layers_cannot_have_is_refused_or_reported() {
     let mut tree = Tree::new(Metadata::implied_directory());
     let socket = tree.add(metadata(0o600), Node::Socket);
     let file = tree.add(
@@ -148,7 +148,14 @@ fn sockets_are_refused_or_reported() {
             content: image_model::tree::Spans::default(),
         },
     );
-    for (name, inode) in [("a", socket), ("b", socket), ("c", file), ("d", file)] {
+    // What unpackers of layers would take for whiteouts.
+    let directory = tree.add(metadata(0o700), Node::empty_directory());
+    let empty = tree.add(metadata(0o700), Node::empty_directory());
+    let inside = Name::new(*b"inside").unwrap();
+    tree.link(directory, inside, file).unwrap();
+    let named = [(".wh.", file), (".wh.d", directory), (".wh.e", empty)];
+    let others = [("a", socket), ("b", socket), ("c", file), ("d", file)];
+    for (name, inode) in named.into_iter().chain(others) {
         let name = Name::new(name.as_bytes()).unwrap();
         tree.link(Tree::<()>::ROOT, name, inode).unwrap();
     }
@@ -165,20 +172,30 @@ fn sockets_are_refused_or_reported() {
         let report = to_tar(&image, &mut frames, &mut out, &options, &mut ());
         report.map(|report| (report, out))
     };
-    let loss = Loss {
-        path: path("a"),
-        what: LossKind::Socket,
+    let loss = |at: &str, what| Loss {
+        path: path(at),
+        what,
     };
     match convert(false) {
         Err(ConvertError::NotCarried {
             target: "tar",
             loss: found,
-        }) => assert_eq!(found, loss),
+        }) => assert_eq!(found, loss(".wh.", LossKind::Whiteout)),
         other => panic!("{other:?}"),
     }
     let (report, tar) = convert(true).unwrap();
-    assert_eq!(report.losses, [loss]);
-    let expected = [("./", ""), ("c", ""), ("d", "c")];
+    let lost = [".wh.", ".wh.d", ".wh.e"].map(|at| loss(at, LossKind::Whiteout));
+    let [first, second, third] = lost;
+    assert_eq!(
+        report.losses,
+        [first, second, third, loss("a", LossKind::Socket)]
+    );
+    let expected = [
+        ("./", ""),
+        (".wh.d/inside", ""),
+        ("c", ".wh.d/inside"),
+        ("d", ".wh.d/inside"),
+    ];
     assert_eq!(members(&tar), expected.map(|(a, b)| (a.into(), b.into())));
 }
 

@@ -30,6 +30,7 @@ mod route;
 use std::collections::BTreeMap;
 
 use crate::limits::Limits;
+use crate::metadata::FileKind;
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Tree};
 
@@ -69,6 +70,25 @@ impl<'a> Whiteout<'a> {
         } else {
             Self::Name(hidden)
         })
+    }
+
+    /// Whether no layer can have a file of this kind and name: a directory with the name of a
+    /// whiteout, or anything called [`WHITEOUT_PREFIX`], a whiteout of nothing.
+    ///
+    /// ```
+    /// use image_model::FileKind;
+    /// use image_model::layer::Whiteout;
+    /// assert!(Whiteout::forbids(b".wh.etc", FileKind::Directory));
+    /// assert!(!Whiteout::forbids(b".wh.etc", FileKind::File));
+    /// assert!(Whiteout::forbids(b".wh.", FileKind::File));
+    /// ```
+    #[must_use]
+    pub fn forbids(name: &[u8], kind: FileKind) -> bool {
+        match Whiteout::of(name) {
+            Some(Whiteout::Name(_) | Whiteout::Opaque) => kind == FileKind::Directory,
+            Some(Whiteout::Leftover) => name == WHITEOUT_PREFIX,
+            None => false,
+        }
     }
 }
 
