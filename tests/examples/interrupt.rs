@@ -33,9 +33,9 @@ fn names(directory: &Path) -> Vec<String> {
 #[test]
 fn nothing_is_left_behind() {
     let fixture = Fixture::new();
-    // Long work out of nothing: 2 GiB that take no room on the disk.
+    // Long work out of nothing: 16 GiB that take no room on the disk.
     let hole = File::create(fixture.path("source/hole")).unwrap();
-    hole.set_len(2 << 30).unwrap();
+    hole.set_len(16 << 30).unwrap();
     drop(hole);
     let output = fixture.path("output");
     for arguments in [
