@@ -27,6 +27,8 @@ pub fn estargz_round_trip(data: &[u8]) {
         // Small chunks make a long TOC.
         max_metadata_len: 1 << 24,
         max_toc_len: 1 << 24,
+        // Six values of 64 KiB, and names.
+        max_xattr_len: 1 << 20,
         ..Limits::small()
     };
     let Some(stored) = store(tree, &choices, &limits) else {

@@ -298,9 +298,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// What an extended attribute counts at least, since it takes memory however short it is. Linux lists
-/// 64 KiB of names, which is less than the default limit has room for.
-const MIN_XATTR_LEN: usize = 16;
+/// Bytes that an extended attribute counts: those of its name and of its value. One without any is
+/// refused later, but takes memory until then.
+fn xattr_len(name: &str, base64: &str) -> usize {
+    let padding = base64.len() - base64.trim_end_matches('=').len();
+    let value = (base64.len() / 4 * 3).saturating_sub(padding);
+    (name.len() + value).max(1)
+}
 
 type XattrList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
@@ -334,8 +338,7 @@ impl<'de> Visitor<'de> for XattrMap {
         let mut list = Vec::new();
         let mut len = 0;
         while let Some((Text(name), Text(value))) = map.next_entry()? {
-            // Base64 is longer than what it stands for.
-            len += (name.len() + value.len() / 4 * 3).max(MIN_XATTR_LEN);
+            len += xattr_len(&name, &value);
             if len > limit as usize {
                 drop(list);
                 while map.next_entry::<Text<'_>, Text<'_>>()?.is_some() {}

@@ -144,25 +144,23 @@ impl Members<'_> {
             self.content,
             (path, ino, size),
             &mut |offset, bytes| {
-                progress.advance(report.content_bytes + offset, None)?;
-                Ok(write(writer, bytes)?)
+                let mut done = report.content_bytes + offset;
+                progress.advance(done, None)?;
+                let mut left = match bytes {
+                    ExtentBytes::Data(data) => return Ok(writer.write_all(data)?),
+                    ExtentBytes::Zeros(left) => left,
+                };
+                while left > 0 {
+                    let now = left.min(ZEROS.len() as u64);
+                    writer.write_all(&ZEROS[..now as usize])?;
+                    left -= now;
+                    done += now;
+                    progress.advance(done, None)?;
+                }
+                Ok(())
             },
         )?;
         report.content_bytes += size;
         Ok(())
-    }
-}
-
-fn write(out: &mut impl Write, bytes: ExtentBytes<'_>) -> std::io::Result<()> {
-    match bytes {
-        ExtentBytes::Data(data) => out.write_all(data),
-        ExtentBytes::Zeros(mut left) => {
-            while left > 0 {
-                let now = left.min(ZEROS.len() as u64);
-                out.write_all(&ZEROS[..now as usize])?;
-                left -= now;
-            }
-            Ok(())
-        }
     }
 }
