@@ -35,7 +35,7 @@ struct Args {
     image: PathBuf,
     /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
     output: PathBuf,
-    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` [default: zstd:3; estargz, tar-gzip gzip:6]
+    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     compressor: Option<Compression>,
     /// Digests of chunks (RAFS) [default: blake3]

@@ -15,6 +15,7 @@ use common::{Failure, Outcome, is_bad};
 use lazyoci::blob_io::{LocalFile, ReadAt};
 use lazyoci::estargz_toc::Landmark;
 use lazyoci::estargz_toc::compare::{CompareOptions, compare};
+use lazyoci::estargz_toc::footer::{self, FOOTER_LEN};
 use lazyoci::estargz_toc::toc::TOC_NAME;
 use lazyoci::model::{Blame, Cancelled, Digest, Fault, Limits, Progress};
 use lazyoci::rafs_format::blob::{LocateTrailer, Step, Trailer};
@@ -130,13 +131,15 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
 
 fn check(args: &Args, image: &OpenImage, faults: &mut Faults) -> Result<AuditSummary, Failure> {
     check_structure(image, faults);
-    check_disguise(image, faults);
+    check_disguise(args, image, faults)?;
     let limits = Limits::default();
+    if !args.metadata_only {
+        check_tar(args, image, faults)?;
+    }
     faults.bar = Some(Bar::new("verifying"));
     let summary = if args.metadata_only {
         audit_metadata(image.image(), &limits, faults)?
     } else {
-        check_tar(args, image, faults)?;
         audit(image.image(), &mut image.frames(), &limits, faults)?
     };
     faults.bar = None;
@@ -191,17 +194,30 @@ fn check_structure(image: &OpenImage, faults: &mut Faults) {
     }
 }
 
-/// Without its footer an eStargz layer is a sound tar, but nothing that is verified or lazy any more.
-fn check_disguise(image: &OpenImage, faults: &mut Faults) {
+/// With a damaged footer an eStargz layer is a sound tar, but nothing that is verified or lazy any
+/// more. Without any it may have been compressed anew, and be a layer like others.
+fn check_disguise(args: &Args, image: &OpenImage, faults: &mut Faults) -> Result<(), Failure> {
     let has = |name: &str| image.resolve(name.as_bytes(), Follow::Never).is_ok();
     let landmarks = [Landmark::Prefetch, Landmark::NoPrefetch];
     if image.format() == Format::Tar(Compression::Gzip)
         && has(TOC_NAME)
         && landmarks.iter().any(|landmark| has(landmark.name()))
+        && ends_like_estargz(&LocalFile::open(&args.image).map_err(Failure::usage)?)?
     {
-        let what = "looks like eStargz whose footer is damaged or gone";
+        let what = "looks like eStargz whose footer is damaged";
         faults.add(Fault::Corrupt, None, what);
     }
+    Ok(())
+}
+
+/// Whether the gzip header of the footer, or its magic, is still there.
+fn ends_like_estargz(layer: &dyn ReadAt) -> Result<bool, Failure> {
+    let Some(start) = layer.len()?.checked_sub(FOOTER_LEN as u64) else {
+        return Ok(false);
+    };
+    let tail = layer.read_bytes(start, FOOTER_LEN)?;
+    let sound = footer::encode(0);
+    Ok(tail[..10] == sound[..10] || tail[32..38] == sound[32..38])
 }
 
 /// The landmarks of an eStargz layer, and its TOC against the tar that everything else sees in it.

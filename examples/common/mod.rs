@@ -107,18 +107,18 @@ pub fn chain(error: &dyn Error) -> String {
 
 /// Parses the arguments, runs, and turns the result into an exit code.
 ///
-/// When nobody reads the output any more, as in `ls IMAGE | head`, the run ends early and there is
-/// nothing to complain about.
+/// When nobody reads the output any more, as in `ls IMAGE | head`, the run ends early with exit code
+/// 2, as it did not do all of its work, and without a word.
 pub fn main<A: Parser>(
     run: impl FnOnce(&A, &mut dyn Write) -> Result<Outcome, Failure>,
 ) -> ExitCode {
     let mut out = Stdout::default();
     let result = run(&A::parse(), &mut out);
+    let ended_early = out.closed;
     let flushed = out.flush();
-    let closed = out.closed;
     ExitCode::from(match (result, flushed) {
-        (Ok(outcome), Err(_)) if closed => outcome.code(),
-        (Err(_), _) if closed => 0,
+        (Err(failure), _) if ended_early => failure.code,
+        (Ok(outcome), Err(_)) if out.closed => outcome.code(),
         (Ok(outcome), Ok(())) => outcome.code(),
         (Err(failure), _) => failure.tell(),
         (Ok(_), Err(error)) => Failure::usage(error).tell(),

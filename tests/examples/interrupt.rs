@@ -33,7 +33,7 @@ fn names(directory: &Path) -> Vec<String> {
 #[test]
 fn nothing_is_left_behind() {
     let fixture = Fixture::new();
-    // Long work out of nothing: 16 GiB that take no room on the disk.
+    // Long work out of nothing: 16 GiB of which hardly any are written until the signal comes.
     let hole = File::create(fixture.path("source/hole")).unwrap();
     hole.set_len(16 << 30).unwrap();
     drop(hole);

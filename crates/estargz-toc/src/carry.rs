@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
+use image_model::tree::Directory;
 use image_model::{
     Blame, Fault, FileKind, ImagePath, InodeId, Metadata, NameRef, Node, Tree, Xattrs,
 };
@@ -141,6 +142,7 @@ pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
     while let Some((path, directory)) = pending.pop() {
         let entries = tree.directory(directory).into_iter().flatten();
         let entries: Vec<_> = entries.map(|(name, &id)| (name.clone(), id)).collect();
+        let mut emptied = false;
         for (name, inode) in entries {
             let path = path.join(name.as_ref());
             let node = &tree.inode(inode).node;
@@ -149,6 +151,7 @@ pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
                 lost.list.push(CannotCarry { path, what });
                 tree.unlink(directory, name.as_ref())
                     .expect("its entries were read");
+                emptied = true;
                 continue;
             }
             lost.repair(tree, &path, inode);
@@ -156,6 +159,12 @@ pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
                 pending.push((path, inode));
             }
         }
+        if emptied {
+            lost.emptied.push(path);
+        }
+    }
+    for path in &lost.emptied {
+        drop_implied(tree, path);
     }
     tree.drop_unreachable();
     lost.list.sort_by(|a, b| a.path.walk_order(&b.path));
@@ -167,6 +176,29 @@ struct Lost {
     list: Vec<CannotCarry>,
     /// Inodes with several names that were repaired under another one.
     repaired: HashSet<InodeId>,
+    /// Directories out of which something was taken.
+    emptied: Vec<ImagePath>,
+}
+
+/// Takes out the directory at `path`, and those above it, that are there only because of what lay in
+/// them.
+fn drop_implied<C>(tree: &mut Tree<C>, path: &ImagePath) {
+    let mut path = path.as_bytes();
+    while let Some(id) = tree.resolve(path)
+        && tree.inode(id).is_implied()
+        && tree.directory(id).is_some_and(Directory::is_empty)
+    {
+        let (above, name) = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&path[..0], path),
+        };
+        let (Some(parent), Ok(name)) = (tree.resolve(above), NameRef::new(name)) else {
+            return;
+        };
+        tree.unlink(parent, name)
+            .expect("the path above is a directory");
+        path = above;
+    }
 }
 
 impl Lost {

@@ -123,7 +123,7 @@ pub enum EntryFault {
     /// Too many bytes of extended attributes.
     #[error("{len} bytes of extended attributes; the limit is {limit}")]
     XattrsTooLong {
-        /// Bytes of names and values, up to the one that goes too far; sixteen for a shorter one.
+        /// Bytes of names and values, up to the one that goes too far; one for an empty one.
         len: usize,
         /// [`Limits::max_xattr_len`](image_model::Limits::max_xattr_len).
         limit: u32,

@@ -70,7 +70,7 @@ pub enum OpenError {
     TooLong {
         /// Bytes of the member as it is stored, or of the document.
         len: u64,
-        /// The least of [`Limits::max_toc_len`] and [`Limits::max_metadata_len`].
+        /// [`Limits::toc_len`].
         limit: u64,
     },
     /// Something else than gzip where the TOC should be.
@@ -211,12 +211,8 @@ impl Opener {
     }
 }
 
-fn max_len(limits: &Limits) -> u64 {
-    limits.max_toc_len.min(limits.max_metadata_len)
-}
-
 fn check_len(len: u64, limits: &Limits) -> Result<(), OpenError> {
-    let limit = max_len(limits);
+    let limit = limits.toc_len();
     if len > limit {
         return Err(OpenError::TooLong { len, limit });
     }
@@ -227,7 +223,7 @@ fn check_len(len: u64, limits: &Limits) -> Result<(), OpenError> {
 fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, OpenError> {
     let tar_error = |source| OpenError::Tar { toc_offset, source };
     let limits = Limits {
-        max_layer_len: max_len(limits).saturating_add(MAX_AROUND),
+        max_layer_len: limits.toc_len().saturating_add(MAX_AROUND),
         ..limits.clone()
     };
     let layer = LayerStream::open(member, &limits)

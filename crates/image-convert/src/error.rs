@@ -147,6 +147,16 @@ pub enum ConvertError {
     /// Writing failed.
     #[error("cannot write the output")]
     Write(#[from] io::Error),
+    /// An owner or group that no file of a Unix system can have.
+    #[error("{path}: no file can have the owner {uid} and the group {gid}")]
+    Owner {
+        /// The file in the image.
+        path: ImagePath,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
     /// Creating or changing a file of an unpacked tree failed.
     #[error("{path}: cannot {action} below {}", output.display())]
     Unpack {
@@ -190,6 +200,7 @@ impl Blame for ConvertError {
             Self::Codec(error) => error.fault(),
             Self::Digest(error) => error.fault(),
             Self::Output(error) => error.fault(),
+            Self::Owner { .. } => Fault::Unsupported,
             Self::Write(_) | Self::Unpack { .. } => Fault::Io,
             Self::Cancelled(error) => error.fault(),
         }

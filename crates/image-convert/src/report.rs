@@ -79,8 +79,8 @@ pub enum LossKind {
     /// A socket, which tar has no word for: it is left out.
     #[error("a socket")]
     Socket,
-    /// A directory with the name of a whiteout, or a whiteout of nothing, which layers cannot have. In
-    /// a tar a directory loses its attributes, and is gone if nothing lies in it.
+    /// A directory with the name of a whiteout, or a whiteout of nothing, which layers cannot have: it
+    /// is left out, a directory with all below.
     #[error("a name that layers keep for whiteouts")]
     Whiteout,
     /// A tar member of a type that is no file, such as a volume label: it is left out.

@@ -61,6 +61,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Bytes that an eStargz TOC may have: the less of [`max_toc_len`](Self::max_toc_len) and
+    /// [`max_metadata_len`](Self::max_metadata_len).
+    #[must_use]
+    pub fn toc_len(&self) -> u64 {
+        self.max_toc_len.min(self.max_metadata_len)
+    }
+
     /// Small bounds for fuzzing and for images of strangers that should be small.
     #[must_use]
     pub fn small() -> Self {

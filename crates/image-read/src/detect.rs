@@ -90,8 +90,8 @@ impl Format {
     /// What a file is whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head`
     /// and `tail`; `None` if it is nothing that is known here.
     ///
-    /// Only magic numbers are looked at. No file is two things at once: a bootstrap begins with
-    /// zeros, a tar with a header that does not.
+    /// Only magic numbers are looked at. A bootstrap begins with zeros, a tar with a header that does
+    /// not; a layer with the footer of eStargz is that, however it begins.
     ///
     /// ```
     /// use image_read::Format;

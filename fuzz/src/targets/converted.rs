@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lazyoci::blob_io::ReadAt;
 use lazyoci::convert::{ConvertError, EstargzReport, TarOptions, to_tar};
+use lazyoci::estargz_toc::compare::{CompareOptions, compare};
 use lazyoci::model::{Blame, BlobId, DigestAlgorithm, Fault, Image};
 use lazyoci::read::{
     BlobStore, Format, Frames, LayerImage, LayerImageOptions, OpenImage, OpenOptions, ReadOptions,
@@ -78,6 +79,11 @@ pub(super) fn check_estargz(blob: &[u8], report: &EstargzReport, expected: TreeD
     let mut tell = |fault: AuditFault| panic!("{}: {fault}", fault.path());
     let limits = OpenOptions::default().limits;
     verify::audit(image.image(), &mut image.frames(), &limits, &mut tell).expect("nobody cancels");
+    let toc = &image.estargz().expect("it is eStargz").toc;
+    toc.check_landmarks(&mut image.frames())
+        .expect("they are where they were written");
+    let mut disagree = |found| panic!("{found}");
+    compare(toc, blob, &CompareOptions::default(), &mut disagree).expect("it was written by us");
     assert_eq!(digest(&image), expected);
     let digest = verify::digest(DigestAlgorithm::Sha256, blob).expect("SHA-256 is always there");
     assert_eq!(digest, report.blob.digest);

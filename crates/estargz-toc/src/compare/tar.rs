@@ -163,7 +163,7 @@ impl TarInside {
                     .expect("the root is a directory")
             })
         };
-        // Only what is a TOC or a landmark in every respect is none of the files.
+        // Only what holds the TOC, or is a landmark in every respect, is none of the files.
         if toc_members.count == 1 && toc_members.last {
             take(toc_path(), &|_, _| true);
         }

@@ -29,7 +29,7 @@ pub fn for_each_entry<'a, E: From<TocError>>(
     mut visit: impl FnMut(usize, TocEntry<'a>) -> Result<(), E>,
 ) -> Result<i64, E> {
     let len = json.len() as u64;
-    let limit = limits.max_toc_len.min(limits.max_metadata_len);
+    let limit = limits.toc_len();
     if len > limit {
         return Err(TocError::TooLong { len, limit }.into());
     }

@@ -37,7 +37,7 @@ impl TocMember {
 
 impl Listing<'_> {
     /// The document of [`to_json`](Self::to_json), written once, in the member that holds it.
-    /// Readers refuse a longer one than their [`max_metadata_len`](image_model::Limits): give theirs
+    /// Readers refuse a longer one than their [`toc_len`](image_model::Limits::toc_len): give theirs
     /// as `max_len`.
     ///
     /// # Errors

@@ -118,6 +118,30 @@ fn directories_with_names_of_whiteouts_cannot_be_carried() {
     }
 }
 
+/// A directory that a layer only implied is gone with what lay in it: an entry of its own would change
+/// the one of a lower layer.
+#[test]
+fn implied_directories_go_with_their_content() {
+    let mut maker = TreeMaker::new();
+    for at in ["a", "a/b", "a/b/c", "d", "e", "e/f"] {
+        maker.directory(at, 0o755, 0);
+    }
+    for at in ["a/b/c", "d", "e/f"] {
+        let id = maker.0.resolve(at.as_bytes()).unwrap();
+        let lost = maker.0.add(Metadata::default(), Node::Socket);
+        maker.0.link(id, Name::new(*b"s").unwrap(), lost).unwrap();
+    }
+    for at in ["a", "a/b", "a/b/c", "e/f"] {
+        let id = maker.0.resolve(at.as_bytes()).unwrap();
+        maker.0.inode_mut(id).metadata = Metadata::implied_directory();
+        maker.0.imply(id);
+    }
+    let lost = [b"a/b/c/s", &b"d/s"[..], b"e/f/s"].map(|at| lost(at, Uncarried::Socket));
+    assert_eq!(reduce(&mut maker.0), lost);
+    let kept = ["a", "d", "e", "e/f"].map(|at| maker.0.resolve(at.as_bytes()).is_some());
+    assert_eq!(kept, [false, true, true, false]);
+}
+
 /// Go does not find them in the tar, so the TOC must not have them either.
 #[test]
 fn extended_attributes_that_tars_hold_for_some_readers_only() {

@@ -252,7 +252,7 @@ impl Target<'_> {
             chunk_size: options.chunk_size,
             file_digests: &file_digests,
         }
-        .to_member(limits.max_metadata_len)?;
+        .to_member(limits.toc_len())?;
         drop((image, plan.names));
         let toc_digest = verify::sha256(member.json());
         let uncompressed_size = assembled.tar_len + member.plain().len() as u64;

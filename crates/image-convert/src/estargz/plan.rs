@@ -52,11 +52,14 @@ impl<C> Plan<C> {
             landmark,
             missed,
         } = prioritize(names, wanted);
+        let missed = missed.into_iter().map(|at| &wanted[at]);
+        // An implied directory has no entry, and yet is there.
+        let missed = missed.filter(|path| tree.resolve(path.as_bytes()).is_none());
         Ok(Self {
-            tree,
             names,
             landmark: (landmark, Landmark::Prefetch),
-            missed: missed.into_iter().map(|at| wanted[at].clone()).collect(),
+            missed: missed.cloned().collect(),
+            tree,
         })
     }
 

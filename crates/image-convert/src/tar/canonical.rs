@@ -55,7 +55,9 @@ pub fn to_tar(
         };
         let mut walk = Walk::new(image, &options.limits).whiteouts_first();
         while let Some(entry) = walk.next_entry() {
-            members.append(&entry?)?;
+            if !members.append(&entry?)? {
+                walk.skip_children();
+            }
         }
         members.writer.finish()?;
         Ok(())
@@ -76,7 +78,8 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    fn append(&mut self, entry: &WalkEntry<'_>) -> Result<(), ConvertError> {
+    /// Appends an entry; whether those below it may follow.
+    fn append(&mut self, entry: &WalkEntry<'_>) -> Result<bool, ConvertError> {
         let (path, ino) = (entry.path, entry.ino);
         self.progress.advance(self.report.content_bytes, None)?;
         let first_name = self.first_names.get(&ino);
@@ -85,9 +88,9 @@ impl Members<'_> {
         let implied = self.image.is_implied(ino) && !needed;
         if !implied && Whiteout::forbids(name, entry.attributes.kind) {
             let (path, what) = (path.clone(), LossKind::Whiteout);
-            return self
-                .report
-                .lose(Loss { path, what }, self.options.lossy, "tar");
+            let lossy = self.options.lossy;
+            self.report.lose(Loss { path, what }, lossy, "tar")?;
+            return Ok(false);
         }
         if entry.attributes.kind == FileKind::Socket {
             if first_name.is_none() {
@@ -98,12 +101,12 @@ impl Members<'_> {
         } else {
             if implied {
                 self.report.inodes += 1;
-                return Ok(());
+                return Ok(true);
             }
             let (metadata, node) = inode(self.image, path, ino)?;
             if let Some(first_name) = first_name {
                 self.writer.append_link(path, &metadata, first_name)?;
-                return Ok(());
+                return Ok(true);
             }
             self.report.inodes += 1;
             self.check_len(path, node.size())?;
@@ -115,7 +118,7 @@ impl Members<'_> {
         if self.several.contains(ino) {
             self.first_names.entry(ino).or_insert_with(|| path.clone());
         }
-        Ok(())
+        Ok(true)
     }
 
     fn check_len(&self, path: &ImagePath, size: u64) -> Result<(), ConvertError> {

@@ -143,6 +143,14 @@ impl NodeWriter<'_> {
         } = source;
         let mut mode = attributes.mode;
         match self.options.ownership {
+            // To the kernel this means that the owner stays: whoever unpacks, who is root as a rule.
+            Ownership::Image if attributes.uid == u32::MAX || attributes.gid == u32::MAX => {
+                return Err(ConvertError::Owner {
+                    path: path.clone(),
+                    uid: attributes.uid,
+                    gid: attributes.gid,
+                });
+            }
             Ownership::Image => made
                 .set_owner(attributes)
                 .map_err(|error| self.failed(path, "change the owner", error))?,
@@ -235,10 +243,6 @@ fn create(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
 
 impl Made<'_> {
     fn set_owner(self, attributes: &Attributes) -> Result<(), Errno> {
-        // To the kernel this means that the owner stays: whoever unpacks, who is root as a rule.
-        if attributes.uid == u32::MAX || attributes.gid == u32::MAX {
-            return Err(Errno::INVAL);
-        }
         let owner = Some(Uid::from_raw(attributes.uid));
         let group = Some(Gid::from_raw(attributes.gid));
         match self {

@@ -308,13 +308,15 @@ fn an_owner_that_no_file_can_have_is_refused() {
             ..UnpackOptions::default()
         };
         let error = unpack_to(&image, &output, &options, &mut ()).unwrap_err();
-        assert!(matches!(
-            error,
-            ConvertError::Unpack {
-                action: "change the owner",
-                ..
-            }
-        ));
+        assert_eq!(error.fault(), Fault::Unsupported);
+        match error {
+            ConvertError::Owner {
+                path: at,
+                uid: u,
+                gid: g,
+            } => assert_eq!((at, u, g), (path("f"), uid, gid)),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

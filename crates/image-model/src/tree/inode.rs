@@ -111,7 +111,8 @@ impl<C> Inode<C> {
     /// over another layer it leaves that one's directory as it is, so it must not become an entry.
     #[must_use]
     pub fn is_implied(&self) -> bool {
-        self.implied && self.metadata == Metadata::implied_directory()
+        let directory = matches!(self.node, Node::Directory(_));
+        directory && self.implied && self.metadata == Metadata::implied_directory()
     }
 }
 
