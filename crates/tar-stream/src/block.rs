@@ -45,7 +45,13 @@ pub const BLOCK_LEN: usize = 512;
 pub(crate) type Block = [u8; BLOCK_LEN];
 
 /// Bytes that fill up `len` bytes to whole blocks.
-pub(crate) fn padding_len(len: u64) -> usize {
+///
+/// ```
+/// use tar_stream::block::padding_len;
+/// assert_eq!([0, 1, 512].map(padding_len), [0, 511, 0]);
+/// ```
+#[must_use]
+pub fn padding_len(len: u64) -> usize {
     let over = (len % BLOCK_LEN as u64) as usize;
     if over == 0 { 0 } else { BLOCK_LEN - over }
 }

@@ -3,13 +3,12 @@
 use std::io::{self, Read};
 
 use image_model::Digest;
+use tar_stream::block::BLOCK_LEN;
 use tar_stream::read::Trailer;
 use tar_stream::{EntryKind, Options, TarError, TarReader};
 use verify::Hasher;
 
 use crate::toc::TOC_NAME;
-
-const BLOCK_LEN: usize = 512;
 
 /// What lies behind the end blocks of a tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,12 +4,10 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use image_model::{ImagePath, Metadata, Node};
+use tar_stream::block::padding_len;
 use tar_stream::{TarWriter, WriteError};
 
 use crate::landmark::Landmark;
-
-/// Bytes of a tar block.
-const BLOCK_LEN: u64 = 512;
 
 /// A member is closed in front of a tar header once it holds so many bytes of headers.
 const MAX_HEADERS_LEN: usize = 1 << 20;
@@ -89,8 +87,7 @@ impl Members {
         self.header(|tar| tar.append(path, metadata, node))?;
         if let Node::File { size, .. } = node {
             self.left = *size;
-            self.padding = usize::try_from(size.next_multiple_of(BLOCK_LEN) - size)
-                .expect("less than a block");
+            self.padding = padding_len(*size);
             self.tar_len += size;
         }
         Ok(())

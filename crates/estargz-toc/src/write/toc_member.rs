@@ -3,13 +3,11 @@
 use std::io::Write as _;
 
 use image_model::{ImagePath, Metadata, Node};
+use tar_stream::block::BLOCK_LEN;
 use tar_stream::{TarWriter, WriteError};
 
 use super::{Listing, ListingError};
 use crate::toc::{TOC_NAME, append_json};
-
-/// Bytes of a tar block.
-const BLOCK_LEN: usize = 512;
 
 /// Longest file that a header of one block has a size for: 11 octal digits.
 const MAX_LEN: u64 = (8 << 30) - 1;
