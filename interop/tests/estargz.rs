@@ -78,7 +78,7 @@ fn losses() -> Vec<(String, String)> {
         (&format!(r"sparse/{}\n\xff", "s".repeat(240)), name),
         (
             "xattrs/foreign-name",
-            r#"the extended attribute "user.\xff\xfe-name", whose name is not UTF-8"#,
+            r#"the extended attribute "user.\xff\xfe-name", a name that is not UTF-8 or not portable"#,
         ),
     ]
     .map(|(path, what)| (format!("/oddities/{path}"), what.to_owned()))
