@@ -3,10 +3,12 @@
 #
 #   run.sh SECONDS [TARGET...]
 #
-# Prints the number of executions of each target, and at last that of all and the time that they took. Exits 1 if anything was found: the input is then in
-# fuzz/artifacts/TARGET/, and belongs into fuzz/findings/TARGET/ once it is understood.
+# Prints the number of executions of each target, and at last that of all and the time that they took.
+# Exits 1 if anything was found: the input is then in fuzz/artifacts/TARGET/, and belongs into
+# fuzz/findings/TARGET/ once it is understood.
 #
 #   JOBS=N    targets that run at the same time (default 2)
+#   SEED=N    the same seed in every run, which are nearly alike then
 #   ASAN=1    with AddressSanitizer, slower: for the C code of zstd
 #
 # cargo-fuzz is taken from the path, or built into ${LAZYOCI_CACHE:-/var/cache/lazyoci}/cargo-fuzz.
@@ -45,7 +47,7 @@ trap 'rm -rf "$logs"' EXIT
 fuzz() {
     local target=$1 status=0 count start=$SECONDS
     cargo fuzz run --fuzz-dir . -s "$sanitizer" "$target" -- -max_total_time="$seconds" \
-        -timeout=20 -rss_limit_mb=2048 -max_len=98304 -print_final_stats=1 -dict=dictionary \
+        -timeout=20 -rss_limit_mb=2048 -max_len=98304 -print_final_stats=1 -dict=dictionary -seed="${SEED:-0}" \
         >"$logs/$target" 2>&1 || status=$?
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")
     printf '%-17s %12s executions\n' "$target" "$count"

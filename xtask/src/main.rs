@@ -283,8 +283,9 @@ fn quickstart() -> Result<(), String> {
     cargo(&["run", "--release", "--example", "quickstart"])
 }
 
+/// With a seed of its own: what fails is to be what changed.
 fn fuzz() -> Result<(), String> {
-    command(Command::new("fuzz/run.sh").arg("10"))
+    command(Command::new("fuzz/run.sh").arg("10").env("SEED", "1"))
 }
 
 fn interop() -> Result<(), String> {
