@@ -20,7 +20,7 @@ pub struct Fetch {
 /// in part and `max_len` forbids to merge them.
 ///
 /// ```
-/// use blob_io::{Fetch, coalesce};
+/// use lazyoci_blob_io::{Fetch, coalesce};
 /// let requests = [4096..8192, 0..100, 200..300];
 /// assert_eq!(
 ///     coalesce(&requests, 512, 1 << 20),

@@ -9,12 +9,12 @@ use crate::read::{ReadAt, ReadError};
 /// A blob that counts its reads, those that fail too.
 ///
 /// ```
-/// use blob_io::{Counted, ReadAt, ReadStats};
+/// use lazyoci_blob_io::{Counted, ReadAt, ReadStats};
 /// let blob = Counted::new(&b"0123456789"[..]);
 /// blob.read_bytes(2, 3)?;
 /// blob.read_bytes(8, 2)?;
 /// assert_eq!(blob.stats(), ReadStats { requests: 2, bytes: 5 });
-/// # Ok::<(), blob_io::ReadError>(())
+/// # Ok::<(), lazyoci_blob_io::ReadError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Counted<R> {

@@ -10,7 +10,7 @@ use verify::Hasher;
 ///
 /// ```
 /// use std::io::Write;
-/// use blob_io::DigestWriter;
+/// use lazyoci_blob_io::DigestWriter;
 /// let mut writer = DigestWriter::new(Vec::new());
 /// writer.write_all(b"abc")?;
 /// let (bytes, written) = writer.finish();

@@ -9,7 +9,7 @@ use crate::read::{ReadAt, ReadError, check_range};
 /// A local file, read by `pread`: threads share it without a lock.
 ///
 /// ```no_run
-/// use blob_io::{LocalFile, ReadAt};
+/// use lazyoci_blob_io::{LocalFile, ReadAt};
 /// let blob = LocalFile::open("blobs/0123abcd".as_ref())?;
 /// let mut header = [0; 1024];
 /// blob.read_at(0, &mut header)?;

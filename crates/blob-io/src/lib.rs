@@ -15,14 +15,14 @@
 //! | [`DigestWriter`] | SHA-256 and length of what is written |
 //!
 //! ```
-//! use blob_io::{Counted, ReadAt};
+//! use lazyoci_blob_io::{Counted, ReadAt};
 //!
 //! let blob = Counted::new(bytes::Bytes::from_static(b"header, frames, trailer"));
 //! let mut frames = [0; 6];
 //! blob.read_at(8, &mut frames)?;
 //! assert_eq!(&frames, b"frames");
 //! assert_eq!(blob.stats().bytes, 6);
-//! # Ok::<(), blob_io::ReadError>(())
+//! # Ok::<(), lazyoci_blob_io::ReadError>(())
 //! ```
 //!
 //! `Bytes` of the crate bytes is part of the interface.

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use blob_io::{AtomicDir, AtomicFile, WriteError};
 use image_model::{Blame, Fault};
+use lazyoci_blob_io::{AtomicDir, AtomicFile, WriteError};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(dir)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use blob_io::{Fetch, coalesce};
+use lazyoci_blob_io::{Fetch, coalesce};
 use proptest::prelude::*;
 
 fn fetch(range: Range<u64>, requests: &[usize]) -> Fetch {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use blob_io::{DigestWriter, Written};
+use lazyoci_blob_io::{DigestWriter, Written};
 
 /// Takes at most three bytes at once, and ten in all.
 #[derive(Default)]

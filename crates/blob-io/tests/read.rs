@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use blob_io::{Counted, LocalFile, ReadAt, ReadError, ReadStats};
 use bytes::Bytes;
 use image_model::{Blame, Fault};
+use lazyoci_blob_io::{Counted, LocalFile, ReadAt, ReadError, ReadStats};
 
 const BLOB: &[u8; 10] = b"0123456789";
 
@@ -30,7 +30,7 @@ fn sources(content: &[u8]) -> Vec<(&'static str, Box<dyn ReadAt + '_>)> {
         #[cfg(feature = "mmap")]
         (
             "mapped",
-            Box::new(blob_io::Mapped::map(&file(content)).expect("files can be mapped")),
+            Box::new(lazyoci_blob_io::Mapped::map(&file(content)).expect("files can be mapped")),
         ),
     ]
 }
@@ -110,7 +110,7 @@ fn a_mapping_outlives_its_file_and_is_not_copied() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("blob");
     std::fs::write(&path, BLOB).unwrap();
-    let mapped = blob_io::Mapped::open(&path).unwrap();
+    let mapped = lazyoci_blob_io::Mapped::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let slice = mapped.read_bytes(3, 4).unwrap();
     assert_eq!(slice.as_ptr(), mapped.bytes()[3..].as_ptr());

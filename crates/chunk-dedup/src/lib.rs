@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::num::NonZeroU32;
-//! use chunk_dedup::{Chunker, FixedSize};
+//! use lazyoci_chunk_dedup::{Chunker, FixedSize};
 //!
 //! let mut chunker = FixedSize::new(NonZeroU32::new(4).expect("not 0"));
 //! assert_eq!(chunker.feed(b"abc"), None);

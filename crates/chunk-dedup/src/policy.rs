@@ -29,7 +29,7 @@ pub struct Candidate {
 /// What is done with chunks.
 ///
 /// ```
-/// use chunk_dedup::{Candidate, ChunkTable, Decision, Policy};
+/// use lazyoci_chunk_dedup::{Candidate, ChunkTable, Decision, Policy};
 /// # let digest = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [7; 32]);
 /// let candidate = Candidate { digest, len: 4096, zero: true };
 /// let table = ChunkTable::new();

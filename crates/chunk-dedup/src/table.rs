@@ -17,7 +17,7 @@ use image_model::{Chunk, ChunkId, Digest};
 /// purpose cannot fill one place of the table. What is found never depends on the seed.
 ///
 /// ```
-/// use chunk_dedup::ChunkTable;
+/// use lazyoci_chunk_dedup::ChunkTable;
 /// # use image_model::{Chunk, ChunkId, Digest, DigestAlgorithm, FrameId};
 /// # let chunk = |byte: u8| Chunk {
 /// #     digest: Some(Digest::new(DigestAlgorithm::Blake3, [byte; 32])),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use chunk_dedup::{Chunker, FixedSize};
+use lazyoci_chunk_dedup::{Chunker, FixedSize};
 use proptest::prelude::*;
 
 fn fixed(size: u32) -> FixedSize {

@@ -1,7 +1,7 @@
 //! Decisions.
 
-use chunk_dedup::{Candidate, ChunkTable, Decision, Policy, is_zero};
 use image_model::{Chunk, ChunkId, Digest, DigestAlgorithm, FrameId};
+use lazyoci_chunk_dedup::{Candidate, ChunkTable, Decision, Policy, is_zero};
 use proptest::prelude::*;
 
 #[test]

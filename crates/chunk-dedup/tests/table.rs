@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use chunk_dedup::ChunkTable;
 use image_model::{Chunk, ChunkId, Digest, DigestAlgorithm, FrameId};
+use lazyoci_chunk_dedup::ChunkTable;
 use proptest::prelude::*;
 
 fn chunk(digest: Option<Digest>, len: u32) -> Chunk {

@@ -126,7 +126,7 @@ fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
 /// Inodes may get other numbers.
 ///
 /// ```
-/// use estargz_toc::carry::{Uncarried, reduce};
+/// use lazyoci_estargz_toc::carry::{Uncarried, reduce};
 /// use image_model::{Metadata, Name, Node, Tree};
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);

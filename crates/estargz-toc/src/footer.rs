@@ -90,7 +90,7 @@ impl Blame for FooterError {
 /// The footer of a blob whose TOC member begins `toc_offset` bytes into it.
 ///
 /// ```
-/// use estargz_toc::footer;
+/// use lazyoci_estargz_toc::footer;
 /// let bytes = footer::encode(325);
 /// assert_eq!(footer::decode(&bytes, 1000), Ok(325));
 /// ```

@@ -130,7 +130,7 @@ impl Blame for OpenError {
 /// and is given bytes; the caller does the I/O in its own way.
 ///
 /// ```
-/// use estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
+/// use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
 /// use image_model::Limits;
 ///
 /// fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {

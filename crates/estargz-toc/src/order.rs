@@ -114,7 +114,7 @@ pub struct Prioritized {
 /// whiteouts are not pulled there.
 ///
 /// ```
-/// use estargz_toc::order::{prioritize, walk};
+/// use lazyoci_estargz_toc::order::{prioritize, walk};
 /// use image_model::{ImagePath, Limits, Metadata, Name, Node, Tree};
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// for name in [*b"a", *b"b", *b"c"] {

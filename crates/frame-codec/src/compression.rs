@@ -12,11 +12,11 @@ use image_model::Codec;
 /// [`Encoder::new`](crate::Encoder::new).
 ///
 /// ```
-/// use frame_codec::Compression;
+/// use lazyoci_frame_codec::Compression;
 /// let compression: Compression = "zstd:19".parse()?;
 /// assert_eq!(compression, Compression::Zstd { level: 19 });
 /// assert_eq!(compression.to_string(), "zstd:19");
-/// # Ok::<(), frame_codec::ParseCompressionError>(())
+/// # Ok::<(), lazyoci_frame_codec::ParseCompressionError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

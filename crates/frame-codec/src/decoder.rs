@@ -19,7 +19,7 @@ use crate::zstd;
 /// of 32 MiB.
 ///
 /// ```
-/// use frame_codec::{CodecError, Decoder};
+/// use lazyoci_frame_codec::{CodecError, Decoder};
 /// use image_model::Codec;
 ///
 /// let mut decoder = Decoder::new();

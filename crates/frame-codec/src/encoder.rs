@@ -18,13 +18,13 @@ use crate::{CodecError, Compression};
 /// version of the compression library), never on earlier frames.
 ///
 /// ```
-/// use frame_codec::{Compression, Encoder};
+/// use lazyoci_frame_codec::{Compression, Encoder};
 /// use image_model::Codec;
 ///
 /// let mut stored = Vec::new();
 /// let codec = Encoder::new(Compression::None)?.encode(b"abc", &mut stored)?;
 /// assert_eq!((codec, &stored[..]), (Codec::None, &b"abc"[..]));
-/// # Ok::<(), frame_codec::CodecError>(())
+/// # Ok::<(), lazyoci_frame_codec::CodecError>(())
 /// ```
 pub struct Encoder {
     compression: Compression,

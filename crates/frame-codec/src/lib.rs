@@ -9,7 +9,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "zstd")] {
-//! use frame_codec::{Compression, Decoder, Encoder};
+//! use lazyoci_frame_codec::{Compression, Decoder, Encoder};
 //! use image_model::Codec;
 //!
 //! let plain = b"lazy ".repeat(100);
@@ -21,7 +21,7 @@
 //! Decoder::new().decode(codec, &stored, &mut decoded)?;
 //! assert_eq!(decoded, plain);
 //! # }
-//! # Ok::<(), frame_codec::CodecError>(())
+//! # Ok::<(), lazyoci_frame_codec::CodecError>(())
 //! ```
 //!
 //! # Features

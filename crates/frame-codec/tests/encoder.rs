@@ -1,7 +1,7 @@
 //! What encoders write, and that decoders read it back.
 
-use frame_codec::{CodecError, Compression, Decoder, Encoder};
 use image_model::{Blame, Codec, Fault};
+use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
 use proptest::prelude::*;
 
 /// Every compression that is built in, at its lowest, default and highest level.

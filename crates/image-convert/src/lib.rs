@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use std::io::Write;
-//! use image_convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
+//! use lazyoci_image_convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
 //! use image_model::{ImagePath, Metadata, Node};
 //!
 //! let mut layer = tar_stream::TarWriter::new(Vec::new());

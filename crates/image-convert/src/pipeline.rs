@@ -52,7 +52,7 @@ enum Lanes<J, R, W> {
 /// When `body` returns early, jobs that no worker has begun are dropped.
 ///
 /// ```
-/// use image_convert::pipeline;
+/// use lazyoci_image_convert::pipeline;
 /// let workers = vec![|n: u64| n * n; 3];
 /// let mut squares = Vec::new();
 /// pipeline::run(workers, 4, |stage| {

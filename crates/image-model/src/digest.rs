@@ -33,10 +33,10 @@ pub struct ParseDigestError {
 /// A 32-byte digest with its algorithm, written `sha256:<64 hex digits>` as OCI does.
 ///
 /// ```
-/// use image_model::{Digest, DigestAlgorithm};
+/// use lazyoci_image_model::{Digest, DigestAlgorithm};
 /// let digest = Digest::new(DigestAlgorithm::Blake3, [0xab; 32]);
 /// assert_eq!(digest.to_string().parse::<Digest>()?, digest);
-/// # Ok::<(), image_model::digest::ParseDigestError>(())
+/// # Ok::<(), lazyoci_image_model::digest::ParseDigestError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {

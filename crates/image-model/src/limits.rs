@@ -7,7 +7,7 @@
 /// images lower them.
 ///
 /// ```
-/// let limits = image_model::Limits { max_inodes: 10_000, ..Default::default() };
+/// let limits = lazyoci_image_model::Limits { max_inodes: 10_000, ..Default::default() };
 /// assert!(limits.max_depth > 1_000);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,10 +37,10 @@ pub enum NameError {
 /// Names order by their bytes, as every format here sorts them.
 ///
 /// ```
-/// use image_model::NameRef;
+/// use lazyoci_image_model::NameRef;
 /// assert_eq!(NameRef::new(b"caf\xe9")?.as_bytes(), b"caf\xe9");
 /// assert!(NameRef::new(b"a/b").is_err());
-/// # Ok::<(), image_model::name::NameError>(())
+/// # Ok::<(), lazyoci_image_model::name::NameError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameRef<'a>(&'a [u8]);

@@ -13,11 +13,11 @@ use crate::name::{NameError, NameRef, write_escaped};
 /// symbolic links.
 ///
 /// ```
-/// use image_model::ImagePath;
+/// use lazyoci_image_model::ImagePath;
 /// assert_eq!(ImagePath::clean(b"./usr//lib/../bin/")?.as_bytes(), b"usr/bin");
 /// assert_eq!(ImagePath::clean(b"../../etc")?.as_bytes(), b"etc");
 /// assert!(ImagePath::clean(b"/")?.is_root());
-/// # Ok::<(), image_model::path::PathError>(())
+/// # Ok::<(), lazyoci_image_model::path::PathError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ImagePath(Vec<u8>);

@@ -18,7 +18,7 @@ impl Blame for Cancelled {
 /// `()` listens to nothing and never cancels; a closure over `(done, total)` works too.
 ///
 /// ```
-/// use image_model::{Cancelled, Progress};
+/// use lazyoci_image_model::{Cancelled, Progress};
 /// let mut seen = 0;
 /// let mut progress = |done: u64, _total: Option<u64>| {
 ///     seen = done;

@@ -4,13 +4,13 @@
 mod common;
 
 use common::{Liar, name, path};
-use image_model::diff::{
+use lazyoci_image_model::diff::{
     Change, DiffError, DiffObserver, DiffSummary, Difference, Reason, Side, Transfer, diff,
     transfer,
 };
-use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::metadata::Xattr;
-use image_model::{
+use lazyoci_image_model::image::{ChunkExtent, ChunkRange};
+use lazyoci_image_model::metadata::Xattr;
+use lazyoci_image_model::{
     Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device, Digest,
     DigestAlgorithm, Fault, Frame, FrameId, Ino, InodeId, Limits, Metadata, Node, Timestamp, Tree,
     Xattrs,

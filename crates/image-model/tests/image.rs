@@ -6,9 +6,9 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::name;
-use image_model::image::{BrokenImage, ChunkExtent, ChunkRange};
-use image_model::tree::BrokenTree;
-use image_model::{
+use lazyoci_image_model::image::{BrokenImage, ChunkExtent, ChunkRange};
+use lazyoci_image_model::tree::BrokenTree;
+use lazyoci_image_model::{
     Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, ExtentSource, Fault,
     Frame, FrameId, Image, Ino, InodeId, Metadata, Node, Tree,
 };

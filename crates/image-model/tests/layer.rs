@@ -6,9 +6,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::path;
-use image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
-use image_model::metadata::Xattr;
-use image_model::{
+use lazyoci_image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
+use lazyoci_image_model::metadata::Xattr;
+use lazyoci_image_model::{
     Blame, Fault, FileKind, ImagePath, InodeId, Limits, Metadata, Node, Timestamp, Tree, Xattrs,
 };
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
-use image_model::{ImagePath, InodeId, Metadata, Node, Timestamp, Tree};
+use lazyoci_image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use lazyoci_image_model::{ImagePath, InodeId, Metadata, Node, Timestamp, Tree};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +226,10 @@ fn naive_overlay(lower: &Listing, upper: &NaiveLayer) -> Result<Listing, Refused
     Ok(result)
 }
 
-fn build(entries: &[Entry], first: i64) -> Result<image_model::layer::Layer<()>, LayerError> {
+fn build(
+    entries: &[Entry],
+    first: i64,
+) -> Result<lazyoci_image_model::layer::Layer<()>, LayerError> {
     let clean = |text: &str| ImagePath::clean(text.as_bytes()).unwrap();
     let mut builder = LayerBuilder::new(LayerOptions::default());
     for (label, entry) in (first..).zip(entries) {

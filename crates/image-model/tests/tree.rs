@@ -4,8 +4,8 @@
 mod common;
 
 use common::name;
-use image_model::tree::{BrokenTree, NotADirectory};
-use image_model::{Blame, Fault, FileKind, InodeId, Metadata, Node, Tree};
+use lazyoci_image_model::tree::{BrokenTree, NotADirectory};
+use lazyoci_image_model::{Blame, Fault, FileKind, InodeId, Metadata, Node, Tree};
 
 const ROOT: InodeId = InodeId::ROOT;
 

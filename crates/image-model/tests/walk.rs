@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Liar, path};
-use image_model::walk::{HardLinks, InoSet, Walk};
-use image_model::{Blame, Ino, Limits};
+use lazyoci_image_model::walk::{HardLinks, InoSet, Walk};
+use lazyoci_image_model::{Blame, Ino, Limits};
 use proptest::prelude::*;
 
 /// Every path, or the error in its place.
@@ -192,7 +192,7 @@ fn hard_link_groups_have_their_least_path_as_bytes() {
     let error = HardLinks::collect(&image, &short, &|_| false).unwrap_err();
     let text = "/a/y: the paths of hard links have more than 9 bytes";
     assert_eq!(error.to_string(), text);
-    let hidden = |name: image_model::NameRef<'_>| name.as_bytes().starts_with(b".wh.");
+    let hidden = |name: lazyoci_image_model::NameRef<'_>| name.as_bytes().starts_with(b".wh.");
     let shown = HardLinks::collect(&image, &limits, &hidden).unwrap();
     assert_eq!(shown.group(Ino(9)), None);
     assert_eq!(shown.len(), 2);

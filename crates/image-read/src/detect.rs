@@ -94,7 +94,7 @@ impl Format {
     /// not; a layer with the footer of eStargz is that, however it begins.
     ///
     /// ```
-    /// use image_read::Format;
+    /// use lazyoci_image_read::Format;
     /// use tar_stream::Compression;
     /// let gzip = [0x1f, 0x8b, 8, 0];
     /// assert_eq!(Format::detect(&gzip, &gzip), Some(Format::Tar(Compression::Gzip)));

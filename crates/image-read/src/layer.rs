@@ -38,7 +38,7 @@ pub struct LayerImageOptions {
 /// use std::io::Write;
 /// use std::sync::Arc;
 /// use image_model::{ImagePath, Metadata, Node};
-/// use image_read::{BlobStore, Follow, Frames, LayerImage, ReadOptions, resolve};
+/// use lazyoci_image_read::{BlobStore, Follow, Frames, LayerImage, ReadOptions, resolve};
 ///
 /// let mut tar = tar_stream::TarWriter::new(Vec::new());
 /// let file = Node::File { size: 5, content: () };

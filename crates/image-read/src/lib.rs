@@ -1,7 +1,7 @@
 //! Open any image lazily: path to inode to range to verified bytes.
 //!
 //! ```no_run
-//! use image_read::{OpenOptions, open};
+//! use lazyoci_image_read::{OpenOptions, open};
 //! let image = open("image.boot".as_ref(), &OpenOptions::default())?;
 //! let release = image.read(b"/etc/os-release", 1 << 20)?;
 //! println!("{} bytes, {} fetched", release.len(), image.stats().bytes);

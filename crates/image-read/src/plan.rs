@@ -57,7 +57,7 @@ pub enum Step<'a> {
 /// ```
 /// use std::convert::Infallible;
 /// use image_model::{Image, Ino};
-/// use image_read::{FrameCache, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
+/// use lazyoci_image_read::{FrameCache, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
 /// use verify::ExtentBytes;
 ///
 /// async fn read<F: Future<Output = Vec<u8>>>(

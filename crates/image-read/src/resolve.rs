@@ -82,7 +82,7 @@ impl Blame for ResolveError {
 /// ```
 /// use image_model::{Image, Metadata, Name, Node, Tree};
 /// use image_model::{BlobId, tree::Spans};
-/// use image_read::{Follow, TreeImage, resolve};
+/// use lazyoci_image_read::{Follow, TreeImage, resolve};
 ///
 /// let mut tree: Tree<Spans> = Tree::new(Metadata::implied_directory());
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);

@@ -72,7 +72,7 @@ impl Blame for StoreError {
 /// ```
 /// use std::sync::Arc;
 /// use image_model::BlobIndex;
-/// use image_read::BlobStore;
+/// use lazyoci_image_read::BlobStore;
 ///
 /// let store = BlobStore::single(Arc::new(bytes::Bytes::from_static(b"the only blob")));
 /// let mut only = [0; 4];

@@ -19,7 +19,7 @@ pub const PIECE_LEN: u32 = 1 << 20;
 /// ```
 /// use image_model::tree::Spans;
 /// use image_model::{BlobId, Image, Metadata, Name, NameRef, Node, Tree};
-/// use image_read::TreeImage;
+/// use lazyoci_image_read::TreeImage;
 ///
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let content = Spans::contiguous(512, 3_000_000);

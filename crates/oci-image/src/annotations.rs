@@ -10,7 +10,7 @@ use crate::json;
 /// Annotations: text by key, written in the order of the keys.
 ///
 /// ```
-/// use oci_image::Annotations;
+/// use lazyoci_oci_image::Annotations;
 /// let mut annotations = Annotations::default();
 /// annotations.set("org.opencontainers.image.title", "base");
 /// assert_eq!(annotations.text("org.opencontainers.image.title"), Some("base"));

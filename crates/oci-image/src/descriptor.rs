@@ -22,7 +22,7 @@ const FIELDS: [&str; 4] = ["mediaType", "digest", "size", "annotations"];
 /// Keys that are there twice, or differ from a known one in case only, are refused.
 ///
 /// ```
-/// use oci_image::Descriptor;
+/// use lazyoci_oci_image::Descriptor;
 /// let json = r#"{"mediaType":"text/plain","digest":"sha512:00","size":5,"urls":["https://a"]}"#;
 /// let descriptor: Descriptor = serde_json::from_str(json)?;
 /// assert_eq!(descriptor.rest["urls"][0], "https://a");

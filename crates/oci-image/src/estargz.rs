@@ -13,13 +13,13 @@ pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 /// What the annotations of an eStargz layer say.
 ///
 /// ```
-/// use oci_image::{Annotations, EstargzLayer};
+/// use lazyoci_oci_image::{Annotations, EstargzLayer};
 /// # let toc_digest = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [7; 32]);
 /// let layer = EstargzLayer { toc_digest, uncompressed_size: Some(10_240) };
 /// let mut annotations = Annotations::default();
 /// layer.write(&mut annotations);
 /// assert_eq!(EstargzLayer::read(&annotations)?, Some(layer));
-/// # Ok::<(), oci_image::AnnotationError>(())
+/// # Ok::<(), lazyoci_oci_image::AnnotationError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EstargzLayer {

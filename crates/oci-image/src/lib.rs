@@ -10,7 +10,7 @@
 //! The crate knows the documents and the names in them. What a TOC or a bootstrap is, it does not.
 //!
 //! ```
-//! use oci_image::{Descriptor, EstargzLayer};
+//! use lazyoci_oci_image::{Descriptor, EstargzLayer};
 //!
 //! let descriptor: Descriptor = serde_json::from_str(r#"{
 //!     "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",

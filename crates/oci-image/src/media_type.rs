@@ -31,14 +31,14 @@ pub enum LayerCompression {
 /// Only types that exist can be made: Docker has no non-distributable zstd layers.
 ///
 /// ```
-/// use oci_image::{LayerCompression, LayerType, MediaType};
+/// use lazyoci_oci_image::{LayerCompression, LayerType, MediaType};
 /// let MediaType::Layer(layer) = "application/vnd.docker.image.rootfs.diff.tar".parse()? else {
 ///     panic!("it is a layer");
 /// };
 /// let gzip = layer.with_compression(LayerCompression::Gzip).expect("this type exists");
 /// assert_eq!(gzip.to_string(), "application/vnd.docker.image.rootfs.diff.tar.gzip");
 /// assert_eq!(gzip.to_oci().to_string(), "application/vnd.oci.image.layer.v1.tar+gzip");
-/// # Ok::<(), oci_image::UnknownMediaType>(())
+/// # Ok::<(), lazyoci_oci_image::UnknownMediaType>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LayerType {

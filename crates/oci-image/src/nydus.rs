@@ -91,14 +91,14 @@ impl FsVersion {
 /// What a layer of a nydus image is.
 ///
 /// ```
-/// use oci_image::nydus::{self, FsVersion, NydusLayer};
-/// # let mut annotations = oci_image::Annotations::default();
+/// use lazyoci_oci_image::nydus::{self, FsVersion, NydusLayer};
+/// # let mut annotations = lazyoci_oci_image::Annotations::default();
 /// annotations.set(nydus::BOOTSTRAP, "true");
 /// assert_eq!(
 ///     NydusLayer::read(&annotations)?,
 ///     Some(NydusLayer::Bootstrap { fs_version: FsVersion::V6 })
 /// );
-/// # Ok::<(), oci_image::AnnotationError>(())
+/// # Ok::<(), lazyoci_oci_image::AnnotationError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -1,8 +1,8 @@
 //! Annotations of lazy formats.
 
 use image_model::{Blame, Digest, DigestAlgorithm, Fault};
-use oci_image::nydus::{self, FsVersion, NydusLayer};
-use oci_image::{AnnotationError, Annotations, EstargzLayer, estargz};
+use lazyoci_oci_image::nydus::{self, FsVersion, NydusLayer};
+use lazyoci_oci_image::{AnnotationError, Annotations, EstargzLayer, estargz};
 
 const DIGEST: Digest = Digest::new(DigestAlgorithm::Sha256, [0x11; 32]);
 

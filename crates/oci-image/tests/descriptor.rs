@@ -1,7 +1,7 @@
 //! Descriptors as JSON.
 
 use image_model::{Digest, DigestAlgorithm};
-use oci_image::{Descriptor, EstargzLayer, Family, LayerCompression, LayerType, MediaType};
+use lazyoci_oci_image::{Descriptor, EstargzLayer, Family, LayerCompression, LayerType, MediaType};
 
 const LAYER: &str = r#"{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b","size":32654}"#;
 

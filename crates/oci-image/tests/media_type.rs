@@ -1,9 +1,9 @@
 //! Every type of the table, both ways.
 
 use image_model::{Blame, Fault};
-use oci_image::Family::{Docker, Oci};
-use oci_image::LayerCompression::{Gzip, None, Zstd};
-use oci_image::{LayerType, MediaType, UnknownMediaType};
+use lazyoci_oci_image::Family::{Docker, Oci};
+use lazyoci_oci_image::LayerCompression::{Gzip, None, Zstd};
+use lazyoci_oci_image::{LayerType, MediaType, UnknownMediaType};
 
 #[test]
 fn documents() {

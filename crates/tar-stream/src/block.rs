@@ -47,7 +47,7 @@ pub(crate) type Block = [u8; BLOCK_LEN];
 /// Bytes that fill up `len` bytes to whole blocks.
 ///
 /// ```
-/// use tar_stream::block::padding_len;
+/// use lazyoci_tar_stream::block::padding_len;
 /// assert_eq!([0, 1, 512].map(padding_len), [0, 511, 0]);
 /// ```
 #[must_use]

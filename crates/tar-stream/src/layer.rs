@@ -35,7 +35,7 @@ impl Compression {
     /// What the first bytes of a layer say; six are enough.
     ///
     /// ```
-    /// use tar_stream::Compression;
+    /// use lazyoci_tar_stream::Compression;
     /// assert_eq!(Compression::detect(&[0x1f, 0x8b, 8, 0, 0, 0]), Compression::Gzip);
     /// assert_eq!(Compression::detect(b""), Compression::None);
     /// ```

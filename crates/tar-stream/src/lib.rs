@@ -26,7 +26,7 @@
 //!
 //! ```
 //! use image_model::{Limits, Metadata, Node, ImagePath};
-//! use tar_stream::{LayerStream, Options, TarReader, TarWriter};
+//! use lazyoci_tar_stream::{LayerStream, Options, TarReader, TarWriter};
 //! use std::io::Write;
 //!
 //! let mut tar = TarWriter::new(Vec::new());

@@ -57,9 +57,9 @@ impl MalformedRecord {
 /// The records of a payload in order; ends after the first malformed one.
 ///
 /// ```
-/// let mut records = tar_stream::pax::records(b"13 path=a\nb\n\n");
+/// let mut records = lazyoci_tar_stream::pax::records(b"13 path=a\nb\n\n");
 /// assert_eq!(records.next().unwrap()?.value, b"a\nb\n");
-/// # Ok::<(), tar_stream::pax::MalformedRecord>(())
+/// # Ok::<(), lazyoci_tar_stream::pax::MalformedRecord>(())
 /// ```
 pub fn records(payload: &[u8]) -> impl Iterator<Item = Result<Record<'_>, MalformedRecord>> {
     let mut at = 0;

@@ -20,7 +20,7 @@ pub use error::WriteError;
 /// payload are written in the order in which they were read, and then the trailer:
 ///
 /// ```
-/// # use tar_stream::{Options, TarReader, TarWriter};
+/// # use lazyoci_tar_stream::{Options, TarReader, TarWriter};
 /// # use std::io::{copy, Write};
 /// # let mut made = TarWriter::new(Vec::new());
 /// # made.append(&image_model::ImagePath::clean(b"f")?, &Default::default(),

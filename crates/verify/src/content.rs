@@ -11,7 +11,7 @@ use crate::hash::{CheckError, check, check_crc32c};
 ///
 /// ```
 /// use image_model::{Blame, Fault, Frame};
-/// use verify::{ContentError, FrameSource};
+/// use lazyoci_verify::{ContentError, FrameSource};
 ///
 /// /// One blob in memory whose frames are not compressed.
 /// struct Memory(Vec<u8>);

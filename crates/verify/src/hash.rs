@@ -23,11 +23,11 @@ impl Blame for UnsupportedDigest {
 ///
 /// ```
 /// use image_model::DigestAlgorithm::Sha256;
-/// let mut hasher = verify::Hasher::new(Sha256)?;
+/// let mut hasher = lazyoci_verify::Hasher::new(Sha256)?;
 /// hasher.update(b"hel");
 /// hasher.update(b"lo");
-/// assert_eq!(hasher.finish(), verify::digest(Sha256, b"hello")?);
-/// # Ok::<(), verify::UnsupportedDigest>(())
+/// assert_eq!(hasher.finish(), lazyoci_verify::digest(Sha256, b"hello")?);
+/// # Ok::<(), lazyoci_verify::UnsupportedDigest>(())
 /// ```
 #[derive(Clone)]
 pub struct Hasher(State);
@@ -95,7 +95,7 @@ impl fmt::Debug for Hasher {
 ///
 /// ```
 /// let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// assert_eq!(verify::sha256(b"").to_string(), nothing);
+/// assert_eq!(lazyoci_verify::sha256(b"").to_string(), nothing);
 /// ```
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {

@@ -13,10 +13,10 @@
 //!
 //! ```
 //! use image_model::DigestAlgorithm;
-//! let digest = verify::digest(DigestAlgorithm::Sha256, b"hello")?;
-//! assert_eq!(verify::check(&digest, b"hello"), Ok(()));
-//! assert!(verify::check(&digest, b"hallo").is_err());
-//! # Ok::<(), verify::UnsupportedDigest>(())
+//! let digest = lazyoci_verify::digest(DigestAlgorithm::Sha256, b"hello")?;
+//! assert_eq!(lazyoci_verify::check(&digest, b"hello"), Ok(()));
+//! assert!(lazyoci_verify::check(&digest, b"hallo").is_err());
+//! # Ok::<(), lazyoci_verify::UnsupportedDigest>(())
 //! ```
 #![forbid(unsafe_code)]
 

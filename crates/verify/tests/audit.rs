@@ -8,7 +8,7 @@ use image_model::{
     Attributes, Blame, Cancelled, Device, Digest, DigestAlgorithm, Extent, ExtentSource, Fault,
     FileKind, Limits,
 };
-use verify::{
+use lazyoci_verify::{
     AuditFault, AuditObserver, AuditSummary, CheckError, ExtentError, audit, audit_metadata, crc32c,
 };
 

@@ -5,11 +5,11 @@ mod common;
 
 use common::{Files, Nothing};
 use image_model::{Blame, Extent, ExtentSource, Fault, Image};
-use std::error::Error as _;
-use std::ops::ControlFlow;
-use verify::{
+use lazyoci_verify::{
     CheckError, ExtentBytes, ExtentError, FrameSource, read_extent, read_extent_unverified,
 };
+use std::error::Error as _;
+use std::ops::ControlFlow;
 
 /// Extents of one file: a chunk with digest and checksum, one with a checksum, zeros.
 fn extents() -> (Vec<Extent>, common::Store) {

@@ -1,7 +1,7 @@
 //! Digests and checksums against published values.
 
 use image_model::{Blame, Digest, DigestAlgorithm, Fault};
-use verify::{CheckError, Hasher, check, check_crc32c, crc32c, digest};
+use lazyoci_verify::{CheckError, Hasher, check, check_crc32c, crc32c, digest};
 
 const SHA256_OF_ABC: &str =
     "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -34,7 +34,7 @@ fn a_missing_algorithm_is_named() {
     let error = check(&expected, b"").unwrap_err();
     assert_eq!(
         error,
-        CheckError::Unsupported(verify::UnsupportedDigest {
+        CheckError::Unsupported(lazyoci_verify::UnsupportedDigest {
             algorithm: DigestAlgorithm::Blake3
         })
     );

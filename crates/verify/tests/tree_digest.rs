@@ -12,9 +12,9 @@ use image_model::{
     Blame, Cancelled, ChunkedImage, Fault, FileKind, InodeId, Limits, Metadata, Node, Timestamp,
     Tree,
 };
+use lazyoci_verify::{Profile, TreeDigest, TreeDigestError, TreeDigestOptions, tree_digest};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use verify::{Profile, TreeDigest, TreeDigestError, TreeDigestOptions, tree_digest};
 
 fn digest_of(files: Files, profile: Profile) -> TreeDigest {
     let (image, mut blob) = files.store(4096);

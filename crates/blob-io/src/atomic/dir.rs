@@ -13,7 +13,7 @@ use super::{PREFIX, WriteError, parent, resolve};
 /// The target may be an empty directory, which it replaces. It is filled by path:
 ///
 /// ```
-/// use blob_io::AtomicDir;
+/// use lazyoci_blob_io::AtomicDir;
 /// # let dir = tempfile::tempdir()?;
 /// # let target = dir.path().join("image");
 /// let output = AtomicDir::create(&target)?;

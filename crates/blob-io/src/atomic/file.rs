@@ -14,7 +14,7 @@ use super::{PREFIX, WriteError, parent, resolve};
 ///
 /// ```
 /// use std::io::Write;
-/// use blob_io::AtomicFile;
+/// use lazyoci_blob_io::AtomicFile;
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("image.boot");
 /// let mut file = AtomicFile::create(&path)?;

@@ -44,8 +44,8 @@ pub struct CompareOptions {
 /// Memory: the tree of the tar.
 ///
 /// ```no_run
-/// use estargz_toc::compare::{CompareOptions, compare};
-/// # fn decoded() -> estargz_toc::image::EstargzImage { unimplemented!() }
+/// use lazyoci_estargz_toc::compare::{CompareOptions, compare};
+/// # fn decoded() -> lazyoci_estargz_toc::image::EstargzImage { unimplemented!() }
 /// let toc = decoded();
 /// let layer = std::fs::File::open("layer.esgz")?;
 /// compare(&toc, layer, &CompareOptions::default(), &mut |found| println!("{found}"))?;

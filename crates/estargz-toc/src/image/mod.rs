@@ -86,7 +86,7 @@ impl EstargzImage {
 /// The image that the TOC `json` describes.
 ///
 /// ```
-/// use estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+/// use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
 /// use image_model::BlobId;
 ///
 /// let json = br#"{"version": 1, "entries": [{"name": "etc/", "type": "dir", "mode": 493}]}"#;

@@ -20,11 +20,11 @@ pub const TOC_NAME: &str = "stargz.index.json";
 /// The parsed document. Strings borrow from it where they hold no escapes.
 ///
 /// ```
-/// use estargz_toc::toc::{EntryType, Toc};
+/// use lazyoci_estargz_toc::toc::{EntryType, Toc};
 /// let json = br#"{"version": 1, "entries": [{"name": "bin/", "type": "dir", "mode": 493}]}"#;
 /// let toc = Toc::from_json(json, &Default::default())?;
 /// assert_eq!((&toc.entries[0].kind, toc.entries[0].mode), (&EntryType::Dir, 0o755));
-/// # Ok::<(), estargz_toc::error::TocError>(())
+/// # Ok::<(), lazyoci_estargz_toc::error::TocError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toc<'a> {

@@ -13,8 +13,8 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::num::NonZeroU32;
-//! use estargz_toc::write::{Listing, Members, Placements};
-//! use estargz_toc::{Landmark, footer};
+//! use lazyoci_estargz_toc::write::{Listing, Members, Placements};
+//! use lazyoci_estargz_toc::{Landmark, footer};
 //! # use frame_codec::{Compression, Encoder};
 //! use image_model::image::{ChunkExtent, ChunkRange};
 //! use image_model::{Blob, BlobId, ChunkedImage, Limits, Metadata, Name, Node, Tree};
@@ -24,7 +24,7 @@
 //! let file = tree.add(Metadata::default(), Node::File { size: 5, content });
 //! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"a")?, file)?;
 //! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"b")?, file)?;
-//! let names = estargz_toc::order::walk(&tree, &Limits::default())?;
+//! let names = lazyoci_estargz_toc::order::walk(&tree, &Limits::default())?;
 //!
 //! // Plain members.
 //! let mut members = Members::new(NonZeroU32::new(4 << 20).unwrap());

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use estargz_toc::footer;
-use estargz_toc::write::toc_member;
 use frame_codec::{Compression, Encoder};
 use image_model::Node;
+use lazyoci_estargz_toc::footer;
+use lazyoci_estargz_toc::write::toc_member;
 use tar_stream::TarWriter;
 
 use crate::common::{metadata, path};

@@ -1,8 +1,8 @@
 //! What a TOC cannot carry, and what is left of a tree without it.
 
-use estargz_toc::carry::{CannotCarry, Uncarried, reduce};
 use image_model::metadata::Xattr;
 use image_model::{ImagePath, Metadata, Name, Node, Timestamp, Xattrs};
+use lazyoci_estargz_toc::carry::{CannotCarry, Uncarried, reduce};
 
 use crate::common::{Options, TreeMaker, decode, metadata, path};
 

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use estargz_toc::image::{EstargzImage, ImageOptions};
-use estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
-use estargz_toc::order::{Named, walk};
-use estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
-use estargz_toc::{Landmark, footer};
 use frame_codec::{Compression, Decoder, Encoder};
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{
     Blob, BlobId, ChunkId, ChunkedImage, ImagePath, InodeId, Limits, Metadata, Name, Node,
     Timestamp, Tree,
 };
+use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
+use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
+use lazyoci_estargz_toc::order::{Named, walk};
+use lazyoci_estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
+use lazyoci_estargz_toc::{Landmark, footer};
 use verify::sha256;
 
 pub(crate) fn golden(name: &str) -> Vec<u8> {

@@ -1,10 +1,10 @@
 //! Blobs that the reference implementation made; `tests/goldens/README.md` says how.
 
-use estargz_toc::Landmark;
-use estargz_toc::compare::{CompareOptions, Disagreement, compare};
-use estargz_toc::image::{EstargzImage, Prefetch};
-use estargz_toc::toc::Toc;
 use image_model::{Device, InodeId, Limits, Node, Timestamp};
+use lazyoci_estargz_toc::Landmark;
+use lazyoci_estargz_toc::compare::{CompareOptions, Disagreement, compare};
+use lazyoci_estargz_toc::image::{EstargzImage, Prefetch};
+use lazyoci_estargz_toc::toc::Toc;
 
 use crate::common::{chunk, content, content_at, decode, golden, members_of, open};
 use verify::sha256;
@@ -236,7 +236,7 @@ fn the_ways_to_convert_a_layer_give_the_same_tree() {
 /// Whether two images have the same names, attributes and file digests.
 fn compare_trees(a: &EstargzImage, b: &EstargzImage, differences: &mut Vec<String>) -> bool {
     let names = |image: &EstargzImage| {
-        estargz_toc::order::walk(&image.image.tree, &Limits::default()).unwrap()
+        lazyoci_estargz_toc::order::walk(&image.image.tree, &Limits::default()).unwrap()
     };
     let (of_a, of_b) = (names(a), names(b));
     assert_eq!(of_a.len(), of_b.len());

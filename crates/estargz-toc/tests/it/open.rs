@@ -1,10 +1,10 @@
 //! Blobs whose TOC cannot be found.
 
-use estargz_toc::footer::{self, FOOTER_LEN, FooterError};
-use estargz_toc::open::{OpenError, Opener, Step};
-use estargz_toc::toc::TOC_NAME;
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Fault, ImagePath, Limits, Metadata, Node};
+use lazyoci_estargz_toc::footer::{self, FOOTER_LEN, FooterError};
+use lazyoci_estargz_toc::open::{OpenError, Opener, Step};
+use lazyoci_estargz_toc::toc::TOC_NAME;
 use std::io::Write as _;
 use tar_stream::{TarError, TarWriter};
 

@@ -1,7 +1,7 @@
 //! Prioritized files: the peer's own cases, as far as they are about order.
 
-use estargz_toc::order::{Named, PathsTooLong, prioritize, walk, walk_by_table};
 use image_model::{InodeId, Limits};
+use lazyoci_estargz_toc::order::{Named, PathsTooLong, prioritize, walk, walk_by_table};
 
 use crate::common::{TreeMaker, path};
 

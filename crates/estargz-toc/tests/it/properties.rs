@@ -1,10 +1,10 @@
 //! Trees and TOCs that nobody thought of.
 
-use estargz_toc::compare::{CompareOptions, compare};
-use estargz_toc::image::{ImageOptions, TocBlob, decode_image};
-use estargz_toc::toc::{EntryType, Toc, TocEntry};
 use image_model::metadata::Xattr;
 use image_model::{Device, InodeId, Limits, Metadata, Name, Node, Timestamp, Tree, Xattrs};
+use lazyoci_estargz_toc::compare::{CompareOptions, compare};
+use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+use lazyoci_estargz_toc::toc::{EntryType, Toc, TocEntry};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -144,14 +144,14 @@ proptest! {
 
     #[test]
     fn a_tree_survives(mut maker in any_tree(), chunk_size in 1u32..150, level in 0u32..9) {
-        estargz_toc::carry::reduce(&mut maker.0);
+        lazyoci_estargz_toc::carry::reduce(&mut maker.0);
         let options = Options { chunk_size, level, ..Options::default() };
         let written = maker.write(&options);
         let decoded = decode(&written.blob);
         prop_assert_eq!(&decoded.image.frames, &written.image.frames);
         prop_assert_eq!(&decoded.image.chunks, &written.image.chunks);
         let names = maker.names();
-        let theirs = estargz_toc::order::walk(&decoded.image.tree, &Limits::default()).unwrap();
+        let theirs = lazyoci_estargz_toc::order::walk(&decoded.image.tree, &Limits::default()).unwrap();
         prop_assert_eq!(names.len(), theirs.len());
         for (ours, theirs) in names.iter().zip(&theirs) {
             prop_assert_eq!(&ours.path, &theirs.path);

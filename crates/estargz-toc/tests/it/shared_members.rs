@@ -1,7 +1,7 @@
 //! Members that hold several chunks (`innerOffset`), as the reference implementation writes them with
 //! a minimum chunk size. Cases `several_files_in_chunk` and `several_files_in_chunk_chunked` of its tests.
 
-use estargz_toc::image::EstargzImage;
+use lazyoci_estargz_toc::image::EstargzImage;
 use verify::sha256;
 
 use crate::by_hand::{blob_of, header, padded};

@@ -1,7 +1,7 @@
 //! gzip members.
 
-use frame_codec::{CodecError, Compression, Decoder, Encoder};
 use image_model::Codec;
+use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
 use proptest::prelude::*;
 
 use crate::{PLAIN, decode, decode_prefix};

@@ -1,7 +1,7 @@
 //! LZ4 blocks.
 
-use frame_codec::CodecError;
 use image_model::Codec;
+use lazyoci_frame_codec::CodecError;
 
 use crate::{PLAIN, decode};
 

@@ -1,7 +1,7 @@
 //! What decoders accept, and how they refuse the rest.
 
-use frame_codec::{CodecError, Decoder};
 use image_model::{Blame, Codec, Fault};
+use lazyoci_frame_codec::{CodecError, Decoder};
 use proptest::prelude::*;
 
 #[cfg(feature = "gzip")]

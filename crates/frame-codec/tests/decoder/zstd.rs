@@ -1,7 +1,7 @@
 //! zstd frames.
 
-use frame_codec::{CodecError, Compression, Decoder, Encoder};
 use image_model::{Blame, Codec, Fault};
+use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
 use proptest::prelude::*;
 
 use crate::{PLAIN, decode, decode_prefix};

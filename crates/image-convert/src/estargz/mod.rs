@@ -82,7 +82,7 @@ impl EstargzReport {
 /// and chunk; in the end the TOC and its compressed form.
 ///
 /// ```
-/// use image_convert::{EstargzOptions, Streaming, to_estargz};
+/// use lazyoci_image_convert::{EstargzOptions, Streaming, to_estargz};
 ///
 /// let empty_layer = [0; 1024];
 /// let mut layer = Vec::new();
@@ -90,7 +90,7 @@ impl EstargzReport {
 /// let report = to_estargz(source, &mut layer, &EstargzOptions::default(), &mut ())?;
 /// assert_eq!(report.blob.len, layer.len() as u64);
 /// println!("diff id {}, TOC {}", report.diff_id, report.layer().toc_digest);
-/// # Ok::<(), image_convert::ConvertError>(())
+/// # Ok::<(), lazyoci_image_convert::ConvertError>(())
 /// ```
 ///
 /// [`Streaming`]: crate::Streaming

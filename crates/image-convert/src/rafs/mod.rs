@@ -47,7 +47,7 @@ const BATCHES_LEN: usize = 16 << 20;
 /// of the compressor, and 200 to 300 bytes for each inode and chunk.
 ///
 /// ```
-/// use image_convert::{RafsOptions, Streaming, to_rafs_v6};
+/// use lazyoci_image_convert::{RafsOptions, Streaming, to_rafs_v6};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let output = dir.path().join("image");

@@ -18,12 +18,12 @@ const BUFFER_LEN: usize = 128 << 10;
 ///
 /// ```
 /// use frame_codec::Compression;
-/// use image_convert::{Streaming, TarOptions, recompress};
+/// use lazyoci_image_convert::{Streaming, TarOptions, recompress};
 /// let empty_layer = [0; 10_240];
 /// let mut out = Vec::new();
 /// recompress(Streaming::new(&empty_layer[..]), &mut out, &TarOptions::default(), &mut ())?;
 /// assert_eq!(out, empty_layer);
-/// # Ok::<(), image_convert::ConvertError>(())
+/// # Ok::<(), lazyoci_image_convert::ConvertError>(())
 /// ```
 ///
 /// # Errors

@@ -9,13 +9,13 @@ use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::image::Prefetch;
 use estargz_toc::write::ListingError;
 use frame_codec::Compression;
-use image_convert::{
-    ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
-    to_estargz, to_tar,
-};
 use image_model::walk::Walk;
 use image_model::{Blame, Codec, Fault, Limits, Timestamp};
 use image_read::{LayerImage, NoBlobs, OpenImage, OpenOptions, open_source};
+use lazyoci_image_convert::{
+    ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
+    to_estargz, to_tar,
+};
 use verify::{AuditFault, Profile, audit, tree_digest};
 
 use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, sha256};

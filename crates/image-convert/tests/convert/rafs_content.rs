@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use frame_codec::Compression;
-use image_convert::{ChunkCounts, RafsOptions, Seekable, Streaming};
 use image_model::tree::{Span, Spans};
 use image_model::{BlobId, Metadata, Name, Node, Tree};
 use image_read::{LayerImage, TreeImage};
+use lazyoci_image_convert::{ChunkCounts, RafsOptions, Seekable, Streaming};
 use rafs_format::flags::Compat;
 
 use crate::support::{COMPATS, Image, Tar, digest_of_tar, files, metadata, noise, plain_options};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::{self, Read};
 
-use image_convert::{ConvertError, RafsOptions, Seekable, Streaming, to_rafs_v6};
 use image_model::{Blame, Cancelled, Fault, Limits};
+use lazyoci_image_convert::{ConvertError, RafsOptions, Seekable, Streaming, to_rafs_v6};
 use tar_stream::TarError;
 
 use crate::support::{Image, Tar, files, noise, path, plain_options};

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use image_convert::{RafsOptions, Seekable};
 use image_model::{BlobIndex, Metadata, Node};
+use lazyoci_image_convert::{RafsOptions, Seekable};
 use rafs_format::flags::Compat;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 

@@ -1,8 +1,8 @@
 //! What RAFS v6 cannot carry.
 
-use image_convert::{ConvertError, Loss, LossKind, RafsOptions, Seekable, Streaming};
 use image_model::{Blame, Device, Fault, Node};
 use image_read::LayerImage;
+use lazyoci_image_convert::{ConvertError, Loss, LossKind, RafsOptions, Seekable, Streaming};
 use rafs_format::v6::CannotCarry;
 
 use crate::support::{Image, Tar, digest_of_tar, metadata, path, plain_options, with_xattr};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use image_convert::{RafsOptions, Seekable, Streaming};
 use image_model::Image as _;
 use image_read::{Follow, LayerImage, resolve};
+use lazyoci_image_convert::{RafsOptions, Seekable, Streaming};
 
 use crate::support::{Image, Tar, path, plain_options};
 

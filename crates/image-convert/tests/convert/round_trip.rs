@@ -1,8 +1,8 @@
 //! Generated trees: tar to v6 and back.
 
-use image_convert::{RafsOptions, TarOptions, to_tar};
 use image_model::metadata::Xattr;
 use image_model::{Device, Metadata, Node, Timestamp, Xattrs};
+use lazyoci_image_convert::{RafsOptions, TarOptions, to_tar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -111,7 +111,7 @@ proptest! {
         let tar = tar(nodes);
         let options = RafsOptions { threads, lossy: true, ..plain_options() };
         // Some trees are no trees: a file below a file, a link to what became a directory.
-        let Ok(image) = Image::of(image_convert::Streaming::new(&tar[..]), &options) else {
+        let Ok(image) = Image::of(lazyoci_image_convert::Streaming::new(&tar[..]), &options) else {
             return Ok(());
         };
         let expected = digest_of_tar(&tar);

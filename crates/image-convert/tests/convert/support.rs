@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use frame_codec::Compression;
-use image_convert::{ConvertError, RafsOptions, Report, Source, Streaming, to_rafs_v6};
 use image_model::metadata::Xattr;
 use image_model::{
     Chunk, ChunkedImage, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs,
 };
+use lazyoci_image_convert::{ConvertError, RafsOptions, Report, Source, Streaming, to_rafs_v6};
 use rafs_format::flags::Compat;
 use rafs_format::v6::Bootstrap;
 use tar_stream::TarWriter;

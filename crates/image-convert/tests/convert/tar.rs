@@ -1,11 +1,11 @@
 //! Tars out of images, and layers compressed anew.
 
 use frame_codec::Compression;
-use image_convert::{
-    ConvertError, Loss, LossKind, Report, Streaming, TarOptions, recompress, to_tar,
-};
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Tree};
 use image_read::OpenImage;
+use lazyoci_image_convert::{
+    ConvertError, Loss, LossKind, Report, Streaming, TarOptions, recompress, to_tar,
+};
 use tar_stream::{LayerStream, Options, TarError, TarReader};
 
 use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options};

@@ -6,8 +6,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use image_convert::{ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack};
 use image_model::{Blame, Cancelled, Device, Fault, Metadata, Node, Progress, Timestamp};
+use lazyoci_image_convert::{
+    ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack,
+};
 
 use crate::support::{Image, MTIME, Tar, digest, metadata, noise, path, plain_options, with_xattr};
 

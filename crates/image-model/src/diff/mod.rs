@@ -133,8 +133,8 @@ pub struct DiffSummary {
 /// directories on the current path, the extents of one file, a path per hard-linked inode.
 ///
 /// ```
-/// use image_model::diff::{Change, DiffError, DiffObserver, Difference, diff};
-/// use image_model::{ChunkedImage, Ino, Limits, Metadata, Name, Node, Tree};
+/// use lazyoci_image_model::diff::{Change, DiffError, DiffObserver, Difference, diff};
+/// use lazyoci_image_model::{ChunkedImage, Ino, Limits, Metadata, Name, Node, Tree};
 ///
 /// struct Print;
 /// impl DiffObserver for Print {

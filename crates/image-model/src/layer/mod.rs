@@ -5,8 +5,8 @@
 //! below it ([`Layer::apply_to`]); an image is the fold of its layers over an empty tree.
 //!
 //! ```
-//! use image_model::layer::{LayerBuilder, LayerOptions};
-//! use image_model::{ImagePath, Metadata, Node, Tree};
+//! use lazyoci_image_model::layer::{LayerBuilder, LayerOptions};
+//! use lazyoci_image_model::{ImagePath, Metadata, Node, Tree};
 //!
 //! let path = |text: &str| ImagePath::clean(text.as_bytes());
 //! let mut lower = LayerBuilder::new(LayerOptions::default());
@@ -76,8 +76,8 @@ impl<'a> Whiteout<'a> {
     /// whiteout, or anything called [`WHITEOUT_PREFIX`], a whiteout of nothing.
     ///
     /// ```
-    /// use image_model::FileKind;
-    /// use image_model::layer::Whiteout;
+    /// use lazyoci_image_model::FileKind;
+    /// use lazyoci_image_model::layer::Whiteout;
     /// assert!(Whiteout::forbids(b".wh.etc", FileKind::Directory));
     /// assert!(!Whiteout::forbids(b".wh.etc", FileKind::File));
     /// assert!(Whiteout::forbids(b".wh.", FileKind::File));

@@ -62,12 +62,12 @@ impl Blame for BrokenTree {
 /// root and never see them.
 ///
 /// ```
-/// use image_model::{Metadata, Name, Node, Tree};
+/// use lazyoci_image_model::{Metadata, Name, Node, Tree};
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// let file = tree.add(Metadata::default(), Node::Fifo);
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"pipe").unwrap(), file)?;
 /// assert_eq!(tree.resolve(b"/pipe"), Some(file));
-/// # Ok::<(), image_model::tree::NotADirectory>(())
+/// # Ok::<(), lazyoci_image_model::tree::NotADirectory>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree<C> {

@@ -32,7 +32,7 @@ pub use ino_set::InoSet;
 /// or so per directory.
 ///
 /// ```
-/// use image_model::{ChunkedImage, Limits, Metadata, Name, Node, Tree, walk::Walk};
+/// use lazyoci_image_model::{ChunkedImage, Limits, Metadata, Name, Node, Tree, walk::Walk};
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"pipe")?, pipe)?;

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use image_model::image::WrongInode;
-use image_model::{
+use lazyoci_image_model::image::WrongInode;
+use lazyoci_image_model::{
     Attributes, Blob, Device, DirEntry, Extent, FileKind, Image, ImageError, ImagePath, Ino, Name,
     NameRef, Timestamp, Xattrs,
 };

@@ -55,7 +55,7 @@ pub struct OpenOptions {
 /// An image that was found by its content, with its blobs.
 ///
 /// ```
-/// use image_read::{Follow, OpenOptions, open};
+/// use lazyoci_image_read::{Follow, OpenOptions, open};
 /// # let directory = tempfile::tempdir()?;
 /// # std::fs::write(directory.path().join("motd"), "hello")?;
 /// # let path = directory.path();

@@ -11,7 +11,7 @@ use image_model::{
     Attributes, Blame, Blob, BlobIndex, Codec, DirEntry, Extent, ExtentSource, Fault, Frame, Image,
     ImageError, Ino, Limits, NameRef, Xattrs,
 };
-use image_read::{
+use lazyoci_image_read::{
     BlobStore, FrameCache, Frames, NoBlobs, OpenOptions, ReadError, ReadOptions, ReadPlan, Step,
     open_source,
 };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use image_model::{
     Attributes, Blame, Device, ExtentSource, Fault, FileKind, Image, Ino, Limits, Timestamp,
 };
-use image_read::{
+use lazyoci_image_read::{
     BlobStore, DirectoryError, DirectoryImage, Follow, Format, Frames, OpenOptions, ReadError,
     ReadOptions, TreeImage, open, resolve,
 };

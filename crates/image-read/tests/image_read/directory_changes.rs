@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 use image_model::{Blame, Fault};
-use image_read::{DirectoryError, Frames, ReadError, ReadOptions};
+use lazyoci_image_read::{DirectoryError, Frames, ReadError, ReadOptions};
 use rustix::fs::{CWD, FileType, Mode};
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use estargz_toc::write::toc_member;
 use frame_codec::{CodecError, Compression, Encoder};
 use image_model::walk::Walk;
 use image_model::{Blame, Codec, Digest, Fault, FileKind, Limits};
-use image_read::{
+use lazyoci_image_read::{
     BlobStore, Follow, Format, Frames, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError,
     ReadOptions, open, open_source, read_toc,
 };

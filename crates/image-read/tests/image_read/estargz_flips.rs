@@ -8,7 +8,7 @@ use bytes::Bytes;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::footer::FOOTER_LEN;
 use image_model::{Digest, Limits};
-use image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
+use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
 use tar_stream::LayerStream;
 use verify::{AuditFault, Profile, TreeDigest, audit, tree_digest};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use frame_codec::{Compression as Codec, Encoder};
 use image_model::{Blame, Fault};
-use image_read::{
+use lazyoci_image_read::{
     Follow, Format, LayerImage, LayerImageError, LayerImageOptions, OpenError, OpenOptions,
     format_at, open,
 };

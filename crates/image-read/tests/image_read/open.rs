@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image_model::{Blame, Fault, FileKind, Limits};
-use image_read::{
+use lazyoci_image_read::{
     BlobStore, Follow, Format, OpenError, OpenImage, OpenOptions, ReadError, ResolveError,
     StoreError, open,
 };

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use frame_codec::Compression;
 use image_model::{Blame, BlobIndex, Fault, Image, Ino};
-use image_read::{FrameCache, Frames, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
+use lazyoci_image_read::{FrameCache, Frames, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
 use proptest::prelude::*;
 use verify::{ExtentBytes, FrameSource};
 

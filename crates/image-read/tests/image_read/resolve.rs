@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use image_model::name::NameError;
 use image_model::{Blame, Fault, FileKind, Image};
-use image_read::{Follow, LayerImage, ResolveError, TreeImage, resolve};
+use lazyoci_image_read::{Follow, LayerImage, ResolveError, TreeImage, resolve};
 
 use crate::support::tar;
 

@@ -8,7 +8,7 @@ use image_model::tree::{Span, Spans};
 use image_model::{
     BlobId, Device, Extent, ExtentSource, FileKind, Image, Ino, Metadata, Name, Node, Tree,
 };
-use image_read::{Follow, LayerImage, PIECE_LEN, TreeImage, resolve};
+use lazyoci_image_read::{Follow, LayerImage, PIECE_LEN, TreeImage, resolve};
 use proptest::prelude::*;
 
 use crate::support::tar;

@@ -78,8 +78,8 @@ pub struct Placement {
 ///
 /// ```
 /// use image_model::{Codec, DigestAlgorithm};
-/// use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
-/// use rafs_format::flags::{Compressor, Digester};
+/// use lazyoci_rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
+/// use lazyoci_rafs_format::flags::{Compressor, Digester};
 ///
 /// let options = BlobOptions {
 ///     compressor: Compressor::None,

@@ -32,7 +32,7 @@ const TAIL: u64 = 4096;
 /// It asks for ranges and is given bytes; the caller does the I/O in its own way.
 ///
 /// ```
-/// # use rafs_format::blob::{BlobError, LocateTrailer, Step, Trailer};
+/// # use lazyoci_rafs_format::blob::{BlobError, LocateTrailer, Step, Trailer};
 /// fn locate(blob: &[u8]) -> Result<Trailer, BlobError> {
 ///     let mut locate = LocateTrailer::new(blob.len() as u64);
 ///     let mut step = locate.start();

@@ -23,8 +23,8 @@ use crate::v6::BlobEntry;
 ///
 /// ```no_run
 /// # fn read(range: std::ops::Range<u64>) -> bytes::Bytes { unimplemented!() }
-/// # fn open(blob: &rafs_format::v6::BlobEntry) -> Result<(), rafs_format::blob::BlobError> {
-/// use rafs_format::blob::BlobMeta;
+/// # fn open(blob: &lazyoci_rafs_format::v6::BlobEntry) -> Result<(), lazyoci_rafs_format::blob::BlobError> {
+/// use lazyoci_rafs_format::blob::BlobMeta;
 /// let limits = image_model::Limits::default();
 /// let range = BlobMeta::range(blob, &limits)?;
 /// let mut decoder = frame_codec::Decoder::new();

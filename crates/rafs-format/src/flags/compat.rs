@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// of the input. Both are read by every release since 2.2.
 ///
 /// ```
-/// use rafs_format::flags::Compat;
+/// use lazyoci_rafs_format::flags::Compat;
 /// assert_eq!("2.2".parse(), Ok(Compat::V2_2));
 /// assert_eq!(Compat::default().to_string(), "2.4");
 /// ```

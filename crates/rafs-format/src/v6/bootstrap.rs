@@ -38,7 +38,7 @@ pub(crate) const MAX_BLOBS: u16 = 254;
 /// ```
 /// use bytes::Bytes;
 /// use image_model::{Image, Limits};
-/// use rafs_format::v6::Bootstrap;
+/// use lazyoci_rafs_format::v6::Bootstrap;
 ///
 /// # let bytes = Bytes::from_static(include_bytes!("../../tests/goldens/a4-v6-none-sha256.boot"));
 /// let bootstrap = Bootstrap::open(bytes, &Limits::default())?;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
-use rafs_format::blob::{
+use lazyoci_rafs_format::blob::{
     BlobBuilder, BlobHasher, BlobOptions, BuildError, ChunkFault, Placement, StoredChunk, TocEntry,
     Trailer,
 };
-use rafs_format::flags::{Compat, Compressor, Digester};
+use lazyoci_rafs_format::flags::{Compat, Compressor, Digester};
 
 use crate::support::{
     a4_chunks, build, locate, none_sha256, open, plain_chunk, sha256, slice, store,

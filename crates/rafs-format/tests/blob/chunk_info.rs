@@ -1,8 +1,8 @@
 //! Entries of both versions.
 
 use image_model::Fault;
+use lazyoci_rafs_format::blob::{ChunkExtra, ChunkFault, ChunkInfo, chunk_info_v1, chunk_info_v2};
 use proptest::prelude::*;
-use rafs_format::blob::{ChunkExtra, ChunkFault, ChunkInfo, chunk_info_v1, chunk_info_v2};
 
 const CHUNK: ChunkInfo = ChunkInfo {
     address: 4096,
@@ -196,11 +196,11 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
-/// Faults carry whose they are only inside a [`BlobError`](rafs_format::blob::BlobError).
+/// Faults carry whose they are only inside a [`BlobError`](lazyoci_rafs_format::blob::BlobError).
 #[test]
 fn a_bad_entry_is_the_image_s_fault() {
     use image_model::Blame;
-    let error = rafs_format::blob::BlobError::Chunk {
+    let error = lazyoci_rafs_format::blob::BlobError::Chunk {
         index: 3,
         fault: ChunkFault::ZeroCrc,
     };

@@ -1,7 +1,7 @@
 //! The section of chunk digests.
 
 use image_model::DigestAlgorithm;
-use rafs_format::blob::{BlobError, ChunkDigests};
+use lazyoci_rafs_format::blob::{BlobError, ChunkDigests};
 
 use crate::support::{a4_chunks, golden, sha256};
 

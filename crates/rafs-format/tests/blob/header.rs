@@ -1,8 +1,8 @@
 //! The header of the chunk information.
 
+use lazyoci_rafs_format::blob::{BlobError, CiHeader, Contexts};
+use lazyoci_rafs_format::flags::{BlobFeatures, Compressor, FlagsError};
 use proptest::prelude::*;
-use rafs_format::blob::{BlobError, CiHeader, Contexts};
-use rafs_format::flags::{BlobFeatures, Compressor, FlagsError};
 
 use crate::support::{golden_blob, patched};
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{BlobId, ChunkedImage, Limits};
-use rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
-use rafs_format::flags::Compat;
-use rafs_format::v6::{BlobEntry, Layout, Options};
+use lazyoci_rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
+use lazyoci_rafs_format::flags::Compat;
+use lazyoci_rafs_format::v6::{BlobEntry, Layout, Options};
 
 use crate::support::{a4_chunks, golden, golden_bootstrap, locate, none_sha256, slice, store};
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use image_model::{Blame, Digest, DigestAlgorithm, Fault};
-use rafs_format::blob::{
+use lazyoci_rafs_format::blob::{
     BlobError, LocateTrailer, Section, Step, TarHeader, TarHeaderFault, Toc, Trailer,
 };
-use rafs_format::v6::BlobEntry;
+use lazyoci_rafs_format::v6::BlobEntry;
 use verify::CheckError;
 
 use crate::support::{drive, golden, golden_blob, locate, patched, sha256};

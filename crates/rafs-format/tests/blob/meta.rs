@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::Limits;
-use proptest::prelude::*;
-use rafs_format::blob::{
+use lazyoci_rafs_format::blob::{
     BlobError, BlobMeta, BlobOptions, ChunkExtra, ChunkFault, ChunkInfo, CiHeader, Contexts,
     chunk_info_v1, chunk_info_v2,
 };
-use rafs_format::chunk_record::ChunkFlags;
-use rafs_format::flags::{BlobFeatures, Compat, Compressor};
-use rafs_format::v6::BlobEntry;
+use lazyoci_rafs_format::chunk_record::ChunkFlags;
+use lazyoci_rafs_format::flags::{BlobFeatures, Compat, Compressor};
+use lazyoci_rafs_format::v6::BlobEntry;
+use proptest::prelude::*;
 
 use crate::support::{
     a4_chunks, build, golden, golden_blob, golden_bootstrap, none_sha256, open, patched, slice,

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use frame_codec::{CodecError, Decoder};
 use image_model::{Blame, Codec, Fault, Limits};
-use rafs_format::blob::{BlobError, BlobMeta, CiHeader, Contexts};
-use rafs_format::flags::{BlobFeatures, Compressor, FlagsError};
-use rafs_format::v6::BlobEntry;
+use lazyoci_rafs_format::blob::{BlobError, BlobMeta, CiHeader, Contexts};
+use lazyoci_rafs_format::flags::{BlobFeatures, Compressor, FlagsError};
+use lazyoci_rafs_format::v6::BlobEntry;
 
 use crate::support::{golden_blob, open, patched};
 

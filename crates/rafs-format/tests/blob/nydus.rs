@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use image_model::{Codec, Digest};
-use rafs_format::blob::{
+use lazyoci_rafs_format::blob::{
     BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, Placement, Section, StoredChunk, Trailer,
 };
-use rafs_format::flags::{BlobFeatures, Compat, Compressor};
-use rafs_format::v6::BlobEntry;
+use lazyoci_rafs_format::flags::{BlobFeatures, Compat, Compressor};
+use lazyoci_rafs_format::v6::BlobEntry;
 
 use crate::support::{
     a4_chunks, build, golden, golden_blob, golden_bootstrap, locate, none_sha256, open, sha256,

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{Codec, Digest, Limits};
-use rafs_format::blob::{
+use lazyoci_rafs_format::blob::{
     BlobBuilder, BlobError, BlobHasher, BlobMeta, BlobOptions, LocateTrailer, Placement, Step,
     StoredChunk, Trailer,
 };
-use rafs_format::flags::{Compressor, Digester};
-use rafs_format::v6::{BlobEntry, Bootstrap};
+use lazyoci_rafs_format::flags::{Compressor, Digester};
+use lazyoci_rafs_format::v6::{BlobEntry, Bootstrap};
 
 /// The chunks of the golden tree `a4`.
 pub(crate) fn a4_chunks() -> [Vec<u8>; 2] {

@@ -1,8 +1,8 @@
 //! Tar headers behind sections.
 
 use image_model::Limits;
+use lazyoci_rafs_format::blob::{BlobError, Section, TarHeader, TarHeaderFault};
 use proptest::prelude::*;
-use rafs_format::blob::{BlobError, Section, TarHeader, TarHeaderFault};
 
 use crate::support::{golden, patched};
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use frame_codec::{CodecError, Decoder};
 use image_model::{Blame, Codec, Fault, Limits};
-use rafs_format::blob::{BlobError, CiHeader, Section, Toc, TocEntry, Trailer};
-use rafs_format::flags::Compressor;
+use lazyoci_rafs_format::blob::{BlobError, CiHeader, Section, Toc, TocEntry, Trailer};
+use lazyoci_rafs_format::flags::Compressor;
 use verify::CheckError;
 
 use crate::support::{golden, golden_blob, golden_bootstrap, locate, patched, sha256, slice};

@@ -6,8 +6,8 @@ use image_model::metadata::Xattr;
 use image_model::{
     Blame, DigestAlgorithm, Fault, Image, ImagePath, Ino, InodeId, Metadata, Node, Tree, Xattrs,
 };
-use rafs_format::DecodeError;
-use rafs_format::v6::{Finding, Inconsistency};
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::v6::{Finding, Inconsistency};
 
 use crate::common::{
     A4, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,
@@ -362,7 +362,7 @@ fn overlaps() {
 #[test]
 fn prefetched_inodes() {
     let (image, entries) = a4(DigestAlgorithm::Sha256);
-    let options = rafs_format::v6::Options {
+    let options = lazyoci_rafs_format::v6::Options {
         prefetch: vec![InodeId::new(4)],
         ..a4_options()
     };

@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use image_model::{Blame, DigestAlgorithm, ExtentSource, Fault, Image, InodeId, Tree};
-use rafs_format::DecodeError;
+use lazyoci_rafs_format::DecodeError;
 
 use crate::common::{Store, encode, field, metadata, name, open, options};
 use crate::damage::{F, INO_F, INO_Z, broken, refuses};

@@ -8,9 +8,9 @@ use image_model::{
     Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Frame, FrameId,
     InodeId, Limits, Metadata, Name, Node, Timestamp, Tree,
 };
-use rafs_format::DecodeError;
-use rafs_format::flags::{BlobFeatures, Cipher, Compressor, Digester};
-use rafs_format::v6::{BlobEntry, Bootstrap, EncodeError, Layout, Options};
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::flags::{BlobFeatures, Cipher, Compressor, Digester};
+use lazyoci_rafs_format::v6::{BlobEntry, Bootstrap, EncodeError, Layout, Options};
 
 pub(crate) const ID: &str = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
 

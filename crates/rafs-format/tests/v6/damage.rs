@@ -4,8 +4,8 @@ use std::error::Error;
 use std::ops::ControlFlow;
 
 use image_model::{FileKind, Image, ImageError, Ino};
-use rafs_format::DecodeError;
-use rafs_format::v6::Bootstrap;
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::v6::Bootstrap;
 
 use crate::common::{A4, open, patched};
 

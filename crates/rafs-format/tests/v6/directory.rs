@@ -2,7 +2,7 @@
 
 use image_model::Image;
 use image_model::name::NameError;
-use rafs_format::DecodeError;
+use lazyoci_rafs_format::DecodeError;
 
 use crate::common::{field, name};
 use crate::damage::{INO_F, INO_Z, L, ROOT, broken, refuses};

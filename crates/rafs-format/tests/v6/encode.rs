@@ -5,9 +5,11 @@ use image_model::{
     Blame, BlobId, ChunkId, ChunkedImage, Codec, Device, Digest, DigestAlgorithm, Fault, ImagePath,
     InodeId, Metadata, Node, Tree,
 };
-use rafs_format::DecodeError;
-use rafs_format::flags::{BlobFeatures, Compat, Compressor, SuperFlags};
-use rafs_format::v6::{BadContent, BlobEntry, EncodeError, Layout, Options, prefetch_inodes};
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::flags::{BlobFeatures, Compat, Compressor, SuperFlags};
+use lazyoci_rafs_format::v6::{
+    BadContent, BlobEntry, EncodeError, Layout, Options, prefetch_inodes,
+};
 
 use crate::common::{Store, a4, a4_options, encode, metadata, name, open, options};
 

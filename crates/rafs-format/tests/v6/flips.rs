@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use image_model::walk::Walk;
 use image_model::{ExtentSource, FileKind, Image, Limits};
-use rafs_format::v6::Bootstrap;
+use lazyoci_rafs_format::v6::Bootstrap;
 
 use crate::common::A4;
 

@@ -1,8 +1,8 @@
 //! Bootstraps made by nydus-image, and the golden vectors of its output.
 
 use image_model::{DigestAlgorithm, InodeId};
-use rafs_format::flags::{Compat, SuperFlags};
-use rafs_format::v6::{Bootstrap, DataLayout, Layout, Options};
+use lazyoci_rafs_format::flags::{Compat, SuperFlags};
+use lazyoci_rafs_format::v6::{Bootstrap, DataLayout, Layout, Options};
 
 use crate::common::{a4, a4_options, encode, open, options};
 

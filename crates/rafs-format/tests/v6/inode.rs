@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use image_model::image::WrongInode;
 use image_model::{Blame, Fault, FileKind, Image, ImageError, Ino, Timestamp};
-use rafs_format::DecodeError;
+use lazyoci_rafs_format::DecodeError;
 
 use crate::common::{field, name};
 use crate::damage::{E, F, INO_E, INO_F, INO_L, L, broken, cause, refuses};

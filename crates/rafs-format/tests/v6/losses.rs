@@ -5,7 +5,7 @@ use image_model::{
     Blame, Device, DigestAlgorithm, Fault, ImagePath, InodeId, Metadata, Node, Timestamp, Tree,
     Xattrs,
 };
-use rafs_format::v6::{CannotCarry, EncodeError, Loss, drop_losses, losses};
+use lazyoci_rafs_format::v6::{CannotCarry, EncodeError, Loss, drop_losses, losses};
 
 use crate::common::{Store, a4_options, encode, metadata, name};
 

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use image_model::{Blame, DigestAlgorithm, Fault, Limits, Tree};
-use rafs_format::DecodeError;
-use rafs_format::flags::FlagsError;
-use rafs_format::v6::Bootstrap;
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::flags::FlagsError;
+use lazyoci_rafs_format::v6::Bootstrap;
 
 use crate::common::{A4, Store, a4_options, encode, field, metadata, open, patched};
 

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use image_model::{Blame, DigestAlgorithm, Fault, Image, Ino, InodeId, Limits, Node, Tree};
-use rafs_format::DecodeError;
-use rafs_format::v6::Bootstrap;
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::v6::Bootstrap;
 
 use crate::common::{A4, Store, encode, field, metadata, name, open, options};
 use crate::damage::{D, ROOT, broken, cause};

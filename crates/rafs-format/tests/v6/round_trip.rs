@@ -10,10 +10,10 @@ use image_model::{
     Attributes, ChunkedImage, Device, DigestAlgorithm, Extent, FileKind, Image, ImagePath, Ino,
     InodeId, Limits, Metadata, Name, Node, Timestamp, Tree, Xattrs,
 };
+use lazyoci_rafs_format::flags::Compat;
+use lazyoci_rafs_format::v6::{BlobEntry, Options};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rafs_format::flags::Compat;
-use rafs_format::v6::{BlobEntry, Options};
 
 use crate::common::{Store, encode, metadata, name, open, options};
 

@@ -2,8 +2,8 @@
 
 use image_model::chunk::BlobIdError;
 use image_model::{BlobId, DigestAlgorithm, Ino, InodeId, Node, Tree};
-use rafs_format::DecodeError;
-use rafs_format::v6::{BlobEntry, Options};
+use lazyoci_rafs_format::DecodeError;
+use lazyoci_rafs_format::v6::{BlobEntry, Options};
 
 use crate::common::{
     A4, ID, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,

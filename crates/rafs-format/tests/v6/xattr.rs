@@ -2,7 +2,7 @@
 
 use image_model::metadata::{Xattr, XattrError};
 use image_model::{DigestAlgorithm, Image, Ino, InodeId, Metadata, Node, Tree, Xattrs};
-use rafs_format::DecodeError;
+use lazyoci_rafs_format::DecodeError;
 
 use crate::common::{Store, encode, field, metadata, name, open, options, patched};
 use crate::damage::cause;

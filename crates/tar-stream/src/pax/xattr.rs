@@ -108,7 +108,7 @@ pub(crate) fn record<'v>(name: &[u8], value: &'v [u8]) -> (Vec<u8>, Cow<'v, [u8]
 /// it. PAX keys cannot hold `=`, and readers disagree on how to write it otherwise.
 ///
 /// ```
-/// use tar_stream::pax::is_portable;
+/// use lazyoci_tar_stream::pax::is_portable;
 /// assert!(is_portable(b"user.name"));
 /// assert!(!is_portable(b"user.a=b"));
 /// ```

@@ -1,7 +1,7 @@
 //! Published bugs of other tar readers, each as a tape that they misread.
 
 use image_model::Limits;
-use tar_stream::{Options, TarError};
+use lazyoci_tar_stream::{Options, TarError};
 
 use crate::tape::*;
 
@@ -160,7 +160,7 @@ fn cve_2017_14992_trailers_are_not_held() {
     use std::io::Read;
     let member = Tape::new().file("a", b"1").end();
     let source = member.chain(std::io::repeat(7).take(100 << 20));
-    let mut reader = tar_stream::TarReader::new(source, strict());
+    let mut reader = lazyoci_tar_stream::TarReader::new(source, strict());
     while reader.next_entry().unwrap().is_some() {}
     let copied = std::io::copy(&mut reader.trailer().unwrap(), &mut std::io::sink());
     assert_eq!(copied.unwrap(), 511 + 1024 + (100 << 20));

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image_model::{Blame, Limits};
-use tar_stream::{Options, TarError, TarReader};
+use lazyoci_tar_stream::{Options, TarError, TarReader};
 
 use crate::lossless::rebuild;
 use crate::tape::*;

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use image_model::{Blame, Fault, Limits};
-use tar_stream::{Compression, LayerError, LayerStream, TarError, TarReader, TarWriter};
+use lazyoci_tar_stream::{Compression, LayerError, LayerStream, TarError, TarReader, TarWriter};
 
 use crate::tape::*;
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use lazyoci_tar_stream::{Options, TarError, TarReader, TarWriter, WriteError};
 use proptest::prelude::*;
-use tar_stream::{Options, TarError, TarReader, TarWriter, WriteError};
 
 use crate::hostile::sampler;
 use crate::tape::*;

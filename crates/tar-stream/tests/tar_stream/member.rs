@@ -4,8 +4,8 @@ use image_model::layer::{LayerBuilder, LayerOptions, Whiteout};
 use image_model::name::NameError;
 use image_model::path::PathError;
 use image_model::{Blame, Device, Fault, FileKind, ImagePath, Limits, Node};
-use tar_stream::block::Field;
-use tar_stream::{Member, MemberError, MemberFault};
+use lazyoci_tar_stream::block::Field;
+use lazyoci_tar_stream::{Member, MemberError, MemberFault};
 
 use crate::tape::*;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use lazyoci_tar_stream::{EntryKind, TarReader};
 use proptest::prelude::*;
-use tar_stream::{EntryKind, TarReader};
 
 use crate::tape::*;
 

@@ -1,7 +1,7 @@
 //! What the headers of each format mean.
 
 use image_model::Timestamp;
-use tar_stream::{EntryKind, Options, TarError, TarReader};
+use lazyoci_tar_stream::{EntryKind, Options, TarError, TarReader};
 
 use crate::tape::*;
 

@@ -1,7 +1,7 @@
 //! What strict reading refuses, each with its own reason and offset, and what lenient reading,
 //! which follows Go, makes of the same tape.
 
-use tar_stream::{EntryKind, Refusal, TarError};
+use lazyoci_tar_stream::{EntryKind, Refusal, TarError};
 
 use crate::tape::*;
 

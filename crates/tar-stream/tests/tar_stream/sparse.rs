@@ -1,8 +1,8 @@
 //! Sparse files in their four encodings.
 
 use image_model::Limits;
-use tar_stream::sparse::SparseFault;
-use tar_stream::{Options, Refusal, TarError};
+use lazyoci_tar_stream::sparse::SparseFault;
+use lazyoci_tar_stream::{Options, Refusal, TarError};
 
 use crate::tape::*;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tar_stream::{Entry, Options, TarError, TarReader};
+use lazyoci_tar_stream::{Entry, Options, TarError, TarReader};
 
 pub(crate) const NAME: Range<usize> = 0..100;
 pub(crate) const MODE: Range<usize> = 100..108;

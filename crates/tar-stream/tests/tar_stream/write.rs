@@ -4,8 +4,8 @@ use std::io::Write;
 
 use image_model::metadata::Xattr;
 use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
+use lazyoci_tar_stream::{Member, TarReader, TarWriter, WriteError};
 use proptest::prelude::*;
-use tar_stream::{Member, TarReader, TarWriter, WriteError};
 
 use crate::tape::*;
 

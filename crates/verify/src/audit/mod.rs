@@ -65,7 +65,7 @@ pub struct AuditSummary {
 ///
 /// ```
 /// use image_model::{Cancelled, Image, Limits};
-/// use verify::{AuditFault, FrameSource, audit};
+/// use lazyoci_verify::{AuditFault, FrameSource, audit};
 ///
 /// fn is_sound(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<bool, Cancelled> {
 ///     let mut tell = |fault: AuditFault| eprintln!("{}: {fault}", fault.path());

@@ -152,9 +152,9 @@ impl From<Profile> for TreeDigestOptions {
 ///
 /// ```
 /// use image_model::Image;
-/// use verify::{FrameSource, Profile, TreeDigest, tree_digest};
+/// use lazyoci_verify::{FrameSource, Profile, TreeDigest, tree_digest};
 ///
-/// fn print(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<(), verify::TreeDigestError> {
+/// fn print(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<(), lazyoci_verify::TreeDigestError> {
 ///     let digest: TreeDigest = tree_digest(image, blobs, Profile::Default, &mut ())?;
 ///     println!("{digest}");
 ///     Ok(())

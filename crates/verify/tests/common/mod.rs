@@ -17,7 +17,7 @@ use image_model::{
     DigestAlgorithm, DirEntry, Extent, Fault, Frame, FrameId, Image, ImageError, ImagePath, Ino,
     Metadata, NameRef, Node, Timestamp, Tree, Xattrs,
 };
-use verify::{ContentError, FrameSource, crc32c, digest};
+use lazyoci_verify::{ContentError, FrameSource, crc32c, digest};
 
 pub fn path(text: &str) -> ImagePath {
     ImagePath::clean(text.as_bytes()).unwrap()

@@ -1,10 +1,10 @@
 //! Landmarks, which are no files of the image.
 
-use estargz_toc::Landmark;
-use estargz_toc::image::LandmarkError;
-use estargz_toc::toc::TocEntry;
 use frame_codec::Decoder;
 use image_model::{Blame, Fault, Frame};
+use lazyoci_estargz_toc::Landmark;
+use lazyoci_estargz_toc::image::LandmarkError;
+use lazyoci_estargz_toc::toc::TocEntry;
 use verify::{ContentError, ExtentError, FrameSource, sha256};
 
 use super::{sample, with_toc};

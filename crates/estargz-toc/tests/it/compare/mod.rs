@@ -3,12 +3,14 @@
 mod landmarks;
 mod two_readings;
 
-use estargz_toc::compare::{Both, CompareError, CompareOptions, Disagreement, Readings, compare};
-use estargz_toc::toc::{EntryType, Toc, TocEntry};
-use estargz_toc::write::toc_member;
-use estargz_toc::{Landmark, footer};
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Device, Fault, FileKind, Limits, Node, Timestamp};
+use lazyoci_estargz_toc::compare::{
+    Both, CompareError, CompareOptions, Disagreement, Readings, compare,
+};
+use lazyoci_estargz_toc::toc::{EntryType, Toc, TocEntry};
+use lazyoci_estargz_toc::write::toc_member;
+use lazyoci_estargz_toc::{Landmark, footer};
 
 use verify::sha256;
 

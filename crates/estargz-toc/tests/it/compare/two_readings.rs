@@ -1,9 +1,9 @@
 //! Layers made to be read in two ways.
 
-use estargz_toc::Landmark;
-use estargz_toc::compare::Readings;
-use estargz_toc::write::toc_member;
 use image_model::{FileKind, Node};
+use lazyoci_estargz_toc::Landmark;
+use lazyoci_estargz_toc::compare::Readings;
+use lazyoci_estargz_toc::write::toc_member;
 use tar_stream::TarWriter;
 use verify::sha256;
 

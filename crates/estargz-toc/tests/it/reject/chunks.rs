@@ -1,8 +1,8 @@
 //! Digests, chunks and where their bytes are.
 
-use estargz_toc::error::{EntryFault, TocError};
-use estargz_toc::image::{ImageOptions, TocBlob, decode_image};
 use image_model::{Blame, Fault, Limits};
+use lazyoci_estargz_toc::error::{EntryFault, TocError};
+use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
 
 use super::{CONTENT_LEN, DIR, FILE, accepted, decode_with, refused, refused_with};
 use crate::common::blob_id;

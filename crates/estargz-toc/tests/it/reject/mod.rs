@@ -4,8 +4,8 @@ mod chunks;
 mod names;
 mod values;
 
-use estargz_toc::error::{EntryFault, TocError};
-use estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
+use lazyoci_estargz_toc::error::{EntryFault, TocError};
+use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
 
 use crate::common::blob_id;
 use verify::sha256;

@@ -1,11 +1,11 @@
 //! Names, links, and what has no place in the tree.
 
-use estargz_toc::error::{EntryFault, TocError};
-use estargz_toc::image::{ImageOptions, Prefetch};
 use image_model::layer::LayerError;
 use image_model::name::NameError;
 use image_model::path::PathError;
 use image_model::{FileKind, Limits};
+use lazyoci_estargz_toc::error::{EntryFault, TocError};
+use lazyoci_estargz_toc::image::{ImageOptions, Prefetch};
 
 use super::{DIR, FILE, accepted, decode, decode_with, refused, refused_with};
 use crate::common::path;

@@ -1,9 +1,9 @@
 //! Values of single fields.
 
-use estargz_toc::error::{EntryFault, TocError};
-use estargz_toc::image::ImageOptions;
 use image_model::metadata::XattrError;
 use image_model::{Blame, Fault, FileKind, Limits};
+use lazyoci_estargz_toc::error::{EntryFault, TocError};
+use lazyoci_estargz_toc::image::ImageOptions;
 
 use super::{DIR, accepted, decode_json, decode_with, refused, refused_with};
 

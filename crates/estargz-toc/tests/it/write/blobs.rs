@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use estargz_toc::compare::{CompareOptions, compare};
-use estargz_toc::image::Prefetch;
-use estargz_toc::order::Named;
-use estargz_toc::toc::Toc;
-use estargz_toc::write::{Members, Placements};
 use image_model::{Limits, Metadata, Node, Timestamp};
+use lazyoci_estargz_toc::compare::{CompareOptions, compare};
+use lazyoci_estargz_toc::image::Prefetch;
+use lazyoci_estargz_toc::order::Named;
+use lazyoci_estargz_toc::toc::Toc;
+use lazyoci_estargz_toc::write::{Members, Placements};
 
 use super::{everything, tar_names};
 use crate::common::{Options, TreeMaker, content_at, decode, path, write};

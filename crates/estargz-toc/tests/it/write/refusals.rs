@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use estargz_toc::carry::{CannotCarry, Uncarried};
-use estargz_toc::order::Named;
-use estargz_toc::write::{Listing, ListingError, Members};
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{Blob, ChunkedImage, Metadata, Name, Node, Tree};
+use lazyoci_estargz_toc::carry::{CannotCarry, Uncarried};
+use lazyoci_estargz_toc::order::Named;
+use lazyoci_estargz_toc::write::{Listing, ListingError, Members};
 use tar_stream::WriteError;
 
 use super::vector;

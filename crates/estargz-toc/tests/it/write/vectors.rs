@@ -1,11 +1,11 @@
 //! The published test vectors.
 
-use estargz_toc::image::Prefetch;
-use estargz_toc::order::prioritize;
-use estargz_toc::toc::Toc;
-use estargz_toc::write::toc_member;
-use estargz_toc::{Landmark, footer};
 use image_model::Limits;
+use lazyoci_estargz_toc::image::Prefetch;
+use lazyoci_estargz_toc::order::prioritize;
+use lazyoci_estargz_toc::toc::Toc;
+use lazyoci_estargz_toc::write::toc_member;
+use lazyoci_estargz_toc::{Landmark, footer};
 use tar_stream::{EntryKind, Options as TarOptions, TarReader};
 
 use super::{lengths, tar_names, vector};

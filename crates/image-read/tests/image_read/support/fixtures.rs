@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use frame_codec::Compression;
-use image_read::{Frames, ReadError, ReadOptions};
+use lazyoci_image_read::{Frames, ReadError, ReadOptions};
 
 use super::{Builder, Fixture, Piece, Vouch, text};
 

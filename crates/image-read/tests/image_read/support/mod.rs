@@ -13,7 +13,7 @@ use image_model::{
     Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Digest, Frame, FrameId, Image,
     Ino, Metadata, Name, NameRef, Node, Tree,
 };
-use image_read::{BlobStore, OpenBlob, StoreError};
+use lazyoci_image_read::{BlobStore, OpenBlob, StoreError};
 
 /// What vouches for a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -74,7 +74,7 @@ pub struct Loss {
 ///
 /// ```
 /// use image_model::{Device, Metadata, Name, Node, Tree};
-/// use rafs_format::v6::{CannotCarry, losses};
+/// use lazyoci_rafs_format::v6::{CannotCarry, losses};
 ///
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// let device = Device { major: 5000, minor: 0 };

@@ -61,7 +61,7 @@ struct Planned {
 /// ```
 /// use bytes::Bytes;
 /// use image_model::{ChunkedImage, Image, Limits, Metadata, Name, Node, Tree};
-/// use rafs_format::v6::{Bootstrap, Layout, Options};
+/// use lazyoci_rafs_format::v6::{Bootstrap, Layout, Options};
 ///
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let link = tree.add(Metadata::default(), Node::Symlink((*b"usr/bin").into()));
