@@ -75,4 +75,12 @@ impl<R: ReadAt> ReadAt for Counted<R> {
         self.count(len);
         self.inner.read_bytes(offset, len)
     }
+
+    fn in_memory(&self, offset: u64, len: usize) -> Result<Option<Bytes>, ReadError> {
+        let found = self.inner.in_memory(offset, len)?;
+        if found.is_some() {
+            self.count(len);
+        }
+        Ok(found)
+    }
 }

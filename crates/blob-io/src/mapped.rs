@@ -71,4 +71,8 @@ impl ReadAt for Mapped {
     fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         self.bytes.read_bytes(offset, len)
     }
+
+    fn in_memory(&self, offset: u64, len: usize) -> Result<Option<Bytes>, ReadError> {
+        self.bytes.in_memory(offset, len)
+    }
 }

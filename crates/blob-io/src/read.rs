@@ -37,6 +37,15 @@ pub trait ReadAt: Send + Sync {
         self.read_at(offset, &mut buf)?;
         Ok(buf.into())
     }
+
+    /// The `len` bytes that start at byte `offset`, if they are in memory already: then nothing is
+    /// read or copied. `None` from all other blobs.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn in_memory(&self, _offset: u64, _len: usize) -> Result<Option<Bytes>, ReadError> {
+        Ok(None)
+    }
 }
 
 /// Why bytes of a blob cannot be had.
@@ -133,6 +142,10 @@ impl ReadAt for Bytes {
     fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         Ok(self.slice(range_of(self, offset, len)?))
     }
+
+    fn in_memory(&self, offset: u64, len: usize) -> Result<Option<Bytes>, ReadError> {
+        self.read_bytes(offset, len).map(Some)
+    }
 }
 
 macro_rules! read_through_pointer {
@@ -148,6 +161,10 @@ macro_rules! read_through_pointer {
 
             fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
                 (**self).read_bytes(offset, len)
+            }
+
+            fn in_memory(&self, offset: u64, len: usize) -> Result<Option<Bytes>, ReadError> {
+                (**self).in_memory(offset, len)
             }
         }
     )*};

@@ -21,7 +21,7 @@ use image_model::{Chunk, ChunkId, Digest};
 /// # use image_model::{Chunk, ChunkId, Digest, DigestAlgorithm, FrameId};
 /// # let chunk = |byte: u8| Chunk {
 /// #     digest: Some(Digest::new(DigestAlgorithm::Blake3, [byte; 32])),
-/// #     len: 4096, crc32c: None, frame: FrameId(0), offset_in_frame: 0, index_in_blob: 0, address: 0,
+/// #     len: 4096, crc32c: None, frame: FrameId(0), offset_in_frame: 0,
 /// # };
 /// # let (stored, other) = (chunk(1), chunk(2));
 /// let mut chunks = Vec::new();

@@ -1,6 +1,6 @@
 //! Chunks in the order of the blob, and the frames that hold them.
 
-use image_model::{BlobIndex, Chunk, ChunkId, Codec, Digest, Frame, FrameId};
+use image_model::{BlobIndex, Chunk, ChunkId, Codec, Digest, Frame, FrameId, Recipe, RecipeId};
 
 use crate::error::EntryFault;
 
@@ -16,7 +16,7 @@ pub(crate) struct FrameList {
     frames: Vec<Frame>,
     chunks: Vec<Chunk>,
     /// Decoded bytes of all frames but the last one.
-    address: u64,
+    decoded_len: u64,
 }
 
 /// Where the bytes of a chunk are.
@@ -37,7 +37,7 @@ impl FrameList {
             max_frame_len,
             frames: Vec::new(),
             chunks: Vec::new(),
-            address: 0,
+            decoded_len: 0,
         }
     }
 
@@ -83,8 +83,6 @@ impl FrameList {
             crc32c: None,
             frame: FrameId(last),
             offset_in_frame: bounded(inner_offset),
-            index_in_blob: index,
-            address: self.address + inner_offset,
         });
         Ok(ChunkId::new(index))
     }
@@ -98,8 +96,7 @@ impl FrameList {
                 offset,
                 stored_len: 0,
                 len: 0,
-                codec: Codec::Gzip,
-                open_ended: true,
+                recipe: RecipeId(0),
             });
         }
         Ok(self.frames.last_mut().expect("there is one now"))
@@ -115,17 +112,22 @@ impl FrameList {
             offset: end,
             previous: offset,
         })?;
-        let len = len.min(last.codec.max_stored_len(last.len));
+        let len = len.min(Codec::Gzip.max_stored_len(last.len));
         last.stored_len =
             u32::try_from(len).map_err(|_| EntryFault::StoredTooLong { offset, len })?;
-        self.address += u64::from(last.len);
+        self.decoded_len += u64::from(last.len);
         Ok(())
+    }
+
+    /// The recipes of an eStargz layer: members of gzip, which go on with the next files' headers.
+    pub(crate) fn recipes() -> Vec<Recipe> {
+        vec![Recipe::prefix(Codec::Gzip)]
     }
 
     /// The lists; the last frame ends at byte `end` of the blob, at the latest. Also the length
     /// of the decoded address space.
     pub(crate) fn finish(mut self, end: u64) -> Result<(Vec<Frame>, Vec<Chunk>, u64), EntryFault> {
         self.close(end)?;
-        Ok((self.frames, self.chunks, self.address))
+        Ok((self.frames, self.chunks, self.decoded_len))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use image_model::Codec;
+use image_model::{Codec, Decode};
 
 use crate::CodecError;
 #[cfg(feature = "gzip")]
@@ -20,7 +20,7 @@ use crate::zstd;
 ///
 /// ```
 /// use lazyoci_frame_codec::{CodecError, Decoder};
-/// use image_model::Codec;
+/// use image_model::{Codec, Decode};
 ///
 /// let mut decoder = Decoder::new();
 /// let mut plain = [0; 4];
@@ -47,6 +47,24 @@ impl Decoder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Decodes a frame as its recipe says: `stored` are its bytes, `out` has room for what they hold.
+    ///
+    /// # Errors
+    /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix);
+    /// [`CodecError`] for a way that this version does not know.
+    pub fn decode_frame(
+        &mut self,
+        how: &Decode,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        match *how {
+            Decode::Exact(codec) => self.decode(codec, stored, out),
+            Decode::Prefix(codec) => self.decode_prefix(codec, stored, out),
+            _ => Err(missing(how.codec())),
+        }
     }
 
     /// Decodes `stored`, which is exactly one frame, into exactly `out`.

@@ -15,7 +15,7 @@ use rafs_format::blob::BuildError;
 use rafs_format::flags::FlagsError;
 use rafs_format::v6::EncodeError;
 use tar_stream::{MemberError, TarError};
-use verify::{ExtentError, UnsupportedDigest};
+use verify::UnsupportedDigest;
 
 use crate::report::Loss;
 
@@ -44,22 +44,12 @@ pub enum ConvertError {
         source: ImageError,
     },
     /// The content of a file cannot be read, or is not what its digests say.
-    #[error("{path}: content at byte {offset}")]
+    #[error("{path}")]
     Content {
         /// The file.
         path: ImagePath,
-        /// First byte of the unreadable extent.
-        offset: u64,
-        /// What is wrong.
-        source: ExtentError,
-    },
-    /// The image ends a file's extents before the file ends.
-    #[error("{path}: the image has no content from byte {end} on")]
-    ShortContent {
-        /// The file.
-        path: ImagePath,
-        /// Where its extents end.
-        end: u64,
+        /// What is wrong, and where.
+        source: image_read::ReadError,
     },
     /// The layer is cut, corrupt, or of a compression that is not read.
     #[error("cannot read the layer")]
@@ -181,7 +171,6 @@ impl Blame for ConvertError {
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Content { source, .. } => source.fault(),
-            Self::ShortContent { .. } => Fault::Corrupt,
             Self::Layer(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),

@@ -7,7 +7,6 @@
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
 //! | [`unpack`] | any image to a directory of this machine |
-//! | [`pipeline`] | what they share: work on many threads, results in order |
 //!
 //! A source is either [`Streaming`], read once from front to back, or [`Seekable`], a tree whose content
 //! is read in whatever order is wanted. Output appears whole or not at all, and its bytes depend on the
@@ -30,10 +29,10 @@
 //! # let output = directory.path().join("image");
 //! to_rafs_v6(Streaming::new(&layer[..]), &output, &RafsOptions::default(), &mut ())?;
 //!
-//! let image = image_read::open(&output.join("image.boot"), &Default::default())?;
+//! let image = image_read::open(output.join("image.boot"), &Default::default())?;
 //! assert_eq!(image.read(b"/etc/motd", 1024)?, b"hello");
 //! let mut tar = Vec::new();
-//! to_tar(image.image(), &mut image.frames(), &mut tar, &TarOptions::default(), &mut ())?;
+//! to_tar(image.reader(), &mut tar, &TarOptions::default(), &mut ())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -51,7 +50,7 @@
 mod content;
 mod error;
 mod estargz;
-pub mod pipeline;
+
 mod rafs;
 mod report;
 mod source;

@@ -5,9 +5,8 @@ use std::io::Read;
 
 use blob_io::ReadAt;
 use image_model::tree::Spans;
-use image_model::{BlobIndex, Image, Limits, Tree};
-use image_read::{Format, OpenImage, StoreError, TreeImage};
-use verify::FrameSource;
+use image_model::{BlobIndex, Limits, Tree};
+use image_read::{Format, OpenImage, Reader, StoreError, TreeImage};
 
 /// A layer that is read once, from its first byte to its last: a pipe, a download, a file.
 ///
@@ -68,10 +67,7 @@ pub(crate) enum SeekableTree<'a> {
         order: DataOrder,
     },
     /// Any image.
-    Image {
-        image: &'a dyn Image,
-        frames: Box<dyn FrameSource + 'a>,
-    },
+    Image(Reader),
 }
 
 /// In which order files are stored that no prefetch rule names.
@@ -93,9 +89,9 @@ impl<'a> Seekable<'a> {
     /// [`StoreError`] if the layer's or directory's content is not at hand.
     pub fn opened(opened: &'a OpenImage) -> Result<Self, StoreError> {
         let Some(tree) = opened.tree() else {
-            return Ok(Self::image(opened.image(), opened.frames()));
+            return Ok(Self::image(opened.reader().clone()));
         };
-        let source = opened.store().blob(BlobIndex(0))?;
+        let source = opened.blobs().blob(BlobIndex(0))?;
         Ok(match opened.format() {
             Format::Directory => Self::directory(tree, source),
             _ => Self::tar(tree, source),
@@ -116,13 +112,11 @@ impl<'a> Seekable<'a> {
         Self::plain(image.tree().clone(), source, DataOrder::Directories)
     }
 
-    /// Any image, whose content comes verified out of `frames`; it is stored directory by
-    /// directory.
+    /// Any image that `reader` reads; it is stored directory by directory.
     #[must_use]
-    pub fn image(image: &'a dyn Image, frames: impl FrameSource + 'a) -> Self {
-        let frames = Box::new(frames);
+    pub fn image(reader: Reader) -> Self {
         Self {
-            tree: SeekableTree::Image { image, frames },
+            tree: SeekableTree::Image(reader),
             limits: Limits::default(),
         }
     }
@@ -150,7 +144,7 @@ impl fmt::Debug for Seekable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.tree {
             SeekableTree::Plain { .. } => "Seekable(Plain)",
-            SeekableTree::Image { .. } => "Seekable(Image)",
+            SeekableTree::Image(_) => "Seekable(Image)",
         })
     }
 }

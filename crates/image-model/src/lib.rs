@@ -8,7 +8,7 @@
 //! | [`name`], [`path`] | validated names and cleaned paths: bytes, not UTF-8 |
 //! | [`metadata`] | modes, owners, times, devices, extended attributes |
 //! | [`tree`] | a file system: inodes in one table, names only in directories |
-//! | [`chunk`] | chunks (what is addressed, digested, shared), frames (what is decompressed at once), blobs |
+//! | [`chunk`], [`frame`], [`blob`] | what is addressed, digested, shared; what is decompressed at once, and how; what is stored |
 //! | [`image`] | the narrow [`Image`] trait that every format implements, and [`ChunkedImage`], the owned one |
 //! | [`tree_view`] | what an owned image answers out of its tree alone |
 //! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
@@ -21,10 +21,12 @@
 //! only the latter.
 #![forbid(unsafe_code)]
 
+pub mod blob;
 pub mod chunk;
 pub mod diff;
 pub mod digest;
 pub mod error;
+pub mod frame;
 pub mod image;
 pub mod layer;
 pub mod limits;
@@ -37,9 +39,11 @@ pub mod tree;
 pub mod tree_view;
 pub mod walk;
 
-pub use chunk::{Blob, BlobId, BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId};
+pub use blob::{Blob, BlobId, BlobIndex};
+pub use chunk::{Chunk, ChunkId};
 pub use digest::{Digest, DigestAlgorithm};
 pub use error::{Blame, Fault, ImageError};
+pub use frame::{Codec, Decode, Frame, FrameId, Recipe, RecipeId, Vouched};
 pub use image::{Attributes, ChunkedImage, DirEntry, Extent, ExtentSource, Image, Ino};
 pub use limits::Limits;
 pub use metadata::{Device, FileKind, Metadata, Timestamp, Xattrs};

@@ -38,7 +38,7 @@ pub struct LayerImageOptions {
 /// use std::io::Write;
 /// use std::sync::Arc;
 /// use image_model::{ImagePath, Metadata, Node};
-/// use lazyoci_image_read::{BlobStore, Follow, Frames, LayerImage, ReadOptions, resolve};
+/// use lazyoci_image_read::{BlobStore, Follow, LayerImage, Reader, resolve};
 ///
 /// let mut tar = tar_stream::TarWriter::new(Vec::new());
 /// let file = Node::File { size: 5, content: () };
@@ -48,9 +48,10 @@ pub struct LayerImageOptions {
 ///
 /// let layer = LayerImage::open(Arc::new(tar), &Default::default())?;
 /// let ino = resolve(&layer.image, b"etc/motd", Follow::All)?;
-/// let store = BlobStore::single(layer.source);
+/// let blobs = BlobStore::single(layer.source);
+/// let reader = Reader::new(Arc::new(layer.image), blobs, Default::default());
 /// let mut content = Vec::new();
-/// Frames::new(&layer.image, &store, ReadOptions::default()).read_range(ino, 1..4, &mut content)?;
+/// reader.read_range(ino, 1..4, &mut content)?;
 /// assert_eq!(content, b"ell");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -15,13 +15,14 @@
 //! | [`Format`] | what a file is, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
 //! | [`resolve()`] | from a path to an inode, links followed inside the image |
-//! | [`ReadPlan`] | reads a range without I/O: asks for stored bytes, hands out verified ones |
-//! | [`Frames`], [`FrameCache`] | drives it over a store; decoded frames kept by their user |
+//! | [`Reader`], [`FileHandle`] | reads files of an image; owned, shared by threads |
+//! | [`ReadPlan`], [`FrameStore`] | the machine below: asks for stored bytes, hands out verified ones |
 //! | [`BlobStore`], [`OpenBlob`] | where the blobs are, counted; yours, if you implement it |
+//! | [`pipeline`] | work on many threads, results in order |
 //!
 //! ```text
-//! path -resolve-> inode -Image::extents-> extents -ReadPlan-> frames, near ones in one range
-//!      -BlobStore, ReadAt-> stored bytes -Decoder-> frame -digest, else CRC-> slice -> bytes
+//! path -resolve-> inode -FileExtents-> extents -ReadPlan-> frames, near ones in one range
+//!      -BlobStore, ReadAt-> stored bytes -Job-> decoded, verified -FrameStore-> bytes
 //! ```
 //!
 //! Reads verify; the methods that do not are called `*_unverified`. What an image keeps no digests of
@@ -38,29 +39,33 @@
 //! [`OpenOptions::map`]: OpenOptions#structfield.map
 #![forbid(unsafe_code)]
 
-mod cache;
+mod blobs;
+mod check;
+mod content;
 mod detect;
 mod directory;
-mod error;
-mod frames;
+mod handle;
 mod layer;
 mod open;
 mod options;
-mod plan;
+pub mod pipeline;
+mod reader;
 mod resolve;
-mod store;
 mod tree_image;
-pub use cache::{FrameCache, NotHeld};
+
+pub use blobs::{BlobStore, NoBlobs, OpenBlob, StoreError};
+pub use content::{
+    FileExtents, FrameError, FrameStore, Job, JobDone, Piece, PieceBytes, ReadError, ReadPlan,
+    Step, StoredRange, Want,
+};
 pub use detect::{DETECT_LEN, Format};
 pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
-pub use error::ReadError;
-pub use frames::Frames;
+pub use handle::FileHandle;
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions};
 pub use open::{
     Estargz, OpenError, OpenImage, OpenOptions, format_at, open, open_source, read_toc,
 };
 pub use options::ReadOptions;
-pub use plan::{ReadPlan, Step, StoredRange};
+pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
-pub use store::{BlobStore, NoBlobs, OpenBlob, StoreError};
-pub use tree_image::{PIECE_LEN, TreeImage};
+pub use tree_image::TreeImage;

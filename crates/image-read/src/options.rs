@@ -1,26 +1,42 @@
-//! How ranges are read.
+//! How content is read.
 
-use image_model::{Frame, Limits};
+use std::thread::available_parallelism;
 
-use crate::error::ReadError;
+use image_model::{Frame, Limits, Recipe};
 
-/// How a [`ReadPlan`](crate::ReadPlan) reads.
+use crate::content::FrameError;
+
+/// How content is read.
+///
+/// ```
+/// use lazyoci_image_read::ReadOptions;
+/// let from_a_registry = ReadOptions::default().gap(64 << 10).max_request(4 << 20);
+/// assert_eq!(from_a_registry.threads, ReadOptions::default().threads);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadOptions {
-    /// Bytes of frames (stored or decoded, whichever is more) that are asked for before the first
-    /// of them is handed out. One frame is always taken, even if it alone is larger. Default:
-    /// 4 MiB.
+    /// Bytes of frames (stored or decoded, whichever is more) that one reader looks ahead, at least
+    /// one frame. Default: 8 MiB.
     pub window: u64,
     /// Bytes between two frames that are rather fetched in vain than by two requests. Default: 0,
     /// right for local files; a registry deserves some 64 KiB.
     pub gap: u64,
-    /// Longest range in bytes that is asked for at once; a single longer frame is not cut. Default:
-    /// 4 MiB.
+    /// Longest range in bytes that is asked for at once; longer ones are asked for in parts.
+    /// Default: 1 MiB.
     pub max_request: u64,
     /// Longest frame in decoded bytes that is not refused. Stored it may have what its codec needs
     /// for that ([`Codec::max_stored_len`](image_model::Codec::max_stored_len)): gzip makes longer
     /// what does not compress. Default: that of [`Limits`].
     pub max_frame_len: u32,
+    /// Decoded bytes that stay for the next readers of the image. Default: 8 MiB.
+    pub cache: u64,
+    /// Decoded bytes that work on the whole image keeps back because it needs them again. Default:
+    /// 8 MiB.
+    pub keep: u64,
+    /// Threads that decode in work on the whole image. Default: one for each core that the process may
+    /// use; at most 256.
+    pub threads: usize,
 }
 
 impl Default for ReadOptions {
@@ -30,24 +46,77 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
-    /// Refuses a frame that is too long, decoded or stored.
-    pub(crate) fn check_len(&self, frame: &Frame) -> Result<(), ReadError> {
-        let limit = self.max_frame_len;
-        if frame.len > limit || u64::from(frame.stored_len) > frame.codec.max_stored_len(limit) {
-            let frame = *frame;
-            return Err(ReadError::FrameTooLong { frame, limit });
-        }
-        Ok(())
-    }
-
     /// The defaults under `limits`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            window: 4 << 20,
+            window: 8 << 20,
             gap: 0,
-            max_request: 4 << 20,
+            max_request: 1 << 20,
             max_frame_len: limits.max_frame_len,
+            cache: 8 << 20,
+            keep: 8 << 20,
+            threads: available_parallelism().map_or(1, usize::from),
         }
+    }
+
+    /// Sets [`window`](Self#structfield.window).
+    #[must_use]
+    pub fn window(mut self, bytes: u64) -> Self {
+        self.window = bytes;
+        self
+    }
+
+    /// Sets [`gap`](Self#structfield.gap).
+    #[must_use]
+    pub fn gap(mut self, bytes: u64) -> Self {
+        self.gap = bytes;
+        self
+    }
+
+    /// Sets [`max_request`](Self#structfield.max_request).
+    #[must_use]
+    pub fn max_request(mut self, bytes: u64) -> Self {
+        self.max_request = bytes;
+        self
+    }
+
+    /// Sets [`max_frame_len`](Self#structfield.max_frame_len).
+    #[must_use]
+    pub fn max_frame_len(mut self, bytes: u32) -> Self {
+        self.max_frame_len = bytes;
+        self
+    }
+
+    /// Sets [`cache`](Self#structfield.cache).
+    #[must_use]
+    pub fn cache(mut self, bytes: u64) -> Self {
+        self.cache = bytes;
+        self
+    }
+
+    /// Sets [`keep`](Self#structfield.keep).
+    #[must_use]
+    pub fn keep(mut self, bytes: u64) -> Self {
+        self.keep = bytes;
+        self
+    }
+
+    /// Sets [`threads`](Self#structfield.threads).
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Refuses a frame that is too long, decoded or stored.
+    pub(crate) fn check_len(&self, frame: &Frame, recipe: &Recipe) -> Result<(), FrameError> {
+        let limit = self.max_frame_len;
+        let max_stored = recipe.decode.codec().max_stored_len(limit);
+        if frame.len > limit || u64::from(frame.stored_len) > max_stored {
+            let frame = *frame;
+            return Err(FrameError::TooLong { frame, limit });
+        }
+        Ok(())
     }
 }

@@ -2,19 +2,17 @@
 
 use std::ops::{ControlFlow, Range};
 
+use image_model::image::NoSuchEntry;
 use image_model::tree::Spans;
 use image_model::{
-    Attributes, Blob, BlobId, BlobIndex, Codec, DirEntry, Extent, ExtentSource, Frame, Image,
-    ImageError, Ino, NameRef, Tree, TreeView, Xattrs,
+    Attributes, Blob, BlobId, BlobIndex, DirEntry, Extent, ExtentSource, Frame, FrameId, Image,
+    ImageError, Ino, NameRef, Recipe, RecipeId, Tree, TreeView, Xattrs,
 };
-
-/// Longest frame of a [`TreeImage`], in bytes.
-pub const PIECE_LEN: u32 = 1 << 20;
 
 /// An [`Image`] over a [`Tree<Spans>`](Tree) whose spans are ranges of one uncompressed source.
 ///
-/// It has one blob, the source. Each data span is cut into frames of [`PIECE_LEN`] bytes at most,
-/// stored as they are, which nothing vouches for: a tar holds no digests. Holes are zeros.
+/// It has one blob, the source, and neither frames nor digests: each data span is an extent of bytes
+/// that lie plain in the blob. Holes are zeros.
 ///
 /// ```
 /// use image_model::tree::Spans;
@@ -28,9 +26,9 @@ pub const PIECE_LEN: u32 = 1 << 20;
 ///
 /// let image = TreeImage::new(tree, BlobId::new(b"layer.tar")?, 3_001_344);
 /// let file = image.lookup(image.root(), NameRef::new(b"f")?)?.unwrap();
-/// let mut pieces = 0;
-/// image.extents(file, 0..3_000_000, &mut |_| { pieces += 1; std::ops::ControlFlow::Continue(()) })?;
-/// assert_eq!(pieces, 3);
+/// let mut len = 0;
+/// image.extents(file, 0..10, &mut |extent| { len = extent.len; std::ops::ControlFlow::Continue(()) })?;
+/// assert_eq!(len, 3_000_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -44,15 +42,13 @@ impl TreeImage {
     /// The image of `tree`, whose spans lie in a source of `source_len` bytes that is called `source`.
     #[must_use]
     pub fn new(tree: Tree<Spans>, source: BlobId, source_len: u64) -> Self {
+        let mut blob = Blob::new(source);
+        blob.stored_len = Some(source_len);
+        blob.decoded_len = Some(source_len);
         Self {
             links: tree.link_counts(),
             tree,
-            blobs: [Blob {
-                id: source,
-                stored_len: source_len,
-                decoded_len: source_len,
-                chunk_count: 0,
-            }],
+            blobs: [blob],
         }
     }
 
@@ -113,7 +109,7 @@ impl Image for TreeImage {
         let spans = spans.as_slice();
         let mut next =
             spans.partition_point(|s| s.file_offset.saturating_add(s.len) <= range.start);
-        // Where the current run, a hole or a piece of a span, begins.
+        // Where the current extent, a hole or a span, begins.
         let mut at = match next.checked_sub(1).map(|before| spans[before]) {
             Some(before) => before.file_offset + before.len,
             None => 0,
@@ -121,15 +117,15 @@ impl Image for TreeImage {
         while at < end {
             let extent = match spans.get(next) {
                 Some(span) if span.file_offset <= at => {
-                    let first = span.file_offset;
-                    // Pieces are counted from the start of the span, wherever the range begins.
-                    let piece = (at.max(range.start) - first) / u64::from(PIECE_LEN);
-                    let skip = piece * u64::from(PIECE_LEN);
-                    let len = u64::from(PIECE_LEN).min(span.len - skip);
-                    if skip + len == span.len {
-                        next += 1;
+                    next += 1;
+                    Extent {
+                        file_offset: span.file_offset,
+                        len: span.len,
+                        source: ExtentSource::Plain {
+                            blob: BlobIndex(0),
+                            offset: span.source_offset,
+                        },
                     }
-                    piece_of(first + skip, span.source_offset + skip, len)
                 }
                 following => Extent {
                     file_offset: at,
@@ -145,32 +141,24 @@ impl Image for TreeImage {
         Ok(())
     }
 
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        let missing = NoSuchEntry {
+            what: "frame",
+            index: frame.0,
+            count: 0,
+        };
+        Err(ImageError::new(None, missing))
+    }
+
+    fn recipe(&self, _recipe: RecipeId) -> Option<Recipe> {
+        None
+    }
+
     fn blobs(&self) -> &[Blob] {
         &self.blobs
     }
 
     fn is_implied(&self, ino: Ino) -> bool {
         self.view().is_implied(ino)
-    }
-}
-
-fn piece_of(file_offset: u64, source_offset: u64, len: u64) -> Extent {
-    let frame_len = u32::try_from(len).expect("pieces have at most PIECE_LEN bytes");
-    Extent {
-        file_offset,
-        len,
-        source: ExtentSource::Chunk {
-            frame: Frame {
-                blob: BlobIndex(0),
-                offset: source_offset,
-                stored_len: frame_len,
-                len: frame_len,
-                codec: Codec::None,
-                open_ended: false,
-            },
-            offset_in_frame: 0,
-            digest: None,
-            crc32c: None,
-        },
     }
 }

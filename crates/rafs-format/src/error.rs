@@ -1,6 +1,6 @@
 //! Why a bootstrap cannot be read.
 
-use image_model::chunk::BlobIdError;
+use image_model::blob::BlobIdError;
 use image_model::image::WrongInode;
 use image_model::metadata::XattrError;
 use image_model::name::NameError;

@@ -1,77 +1,161 @@
-//! Reading the content of files, verified.
+//! The content of files, as whoever holds the blobs reads it.
 
 use std::error::Error;
 use std::fmt;
 
-use image_model::{Blame, BlobId, BlobIndex, Digest, Extent, ExtentSource, Fault, Frame, Image};
+use image_model::{Blame, BlobId, BlobIndex, Cancelled, Digest, Fault, ImageError, Ino, Limits};
 
 use crate::hash::{CheckError, check, check_crc32c};
 
-/// Where decoded frames come from: whoever holds an image's blobs implements it.
+/// Reads the content of an image's files: whoever holds the blobs implements it.
 ///
-/// ```
-/// use image_model::{Blame, Fault, Frame};
-/// use lazyoci_verify::{ContentError, FrameSource};
-///
-/// /// One blob in memory whose frames are not compressed.
-/// struct Memory(Vec<u8>);
-///
-/// #[derive(Debug, thiserror::Error)]
-/// #[error("no frame at byte {0}")]
-/// struct NoFrame(u64);
-///
-/// impl Blame for NoFrame {
-///     fn fault(&self) -> Fault {
-///         Fault::Corrupt
-///     }
-/// }
-///
-/// impl FrameSource for Memory {
-///     fn frame(&mut self, frame: &Frame) -> Result<&[u8], ContentError> {
-///         let start = usize::try_from(frame.offset).unwrap_or(usize::MAX);
-///         let bytes = self.0.get(start..).and_then(|rest| rest.get(..frame.len as usize));
-///         bytes.ok_or_else(|| ContentError::new(NoFrame(frame.offset)))
-///     }
-/// }
-/// ```
-pub trait FrameSource {
-    /// The decoded bytes of `frame`: [`Frame::len`] of them. Nothing about them is verified.
-    ///
-    /// Neighbouring chunks of one frame are asked for one after the other: keep the last frame.
+/// Files are asked for many at once, so that near frames are fetched together and each is decoded
+/// once, in whatever order costs least.
+pub trait Content {
+    /// Hands the bytes of each of `files` to `take`, verified, in pieces: those of one file come one
+    /// behind the other from its first byte to its last, then those of another one. Files without
+    /// content are passed by. Each of `files` is a regular file, and none stands there twice.
     ///
     /// # Errors
-    /// [`ContentError`] if the frame cannot be read or does not decode.
-    fn frame(&mut self, frame: &Frame) -> Result<&[u8], ContentError>;
+    /// [`ContentError`] on the first piece that cannot be read or is wrong, and if `take` cancels.
+    fn read_files(
+        &mut self,
+        files: &[Ino],
+        take: &mut dyn FnMut(FilePiece<'_>) -> Result<(), Cancelled>,
+    ) -> Result<(), ContentError>;
+
+    /// Checks that the extents of each of `files` cover it, and every distinct chunk once: that it lies
+    /// in its frame and blob and, if `read` says so, that its bytes can be read and have the digest
+    /// and the checksum that the image gives them.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if `observer` asks to stop. Faults are no errors.
+    fn check_files(
+        &mut self,
+        files: &[Ino],
+        options: &CheckFiles<'_>,
+        observer: &mut dyn ChunkObserver,
+    ) -> Result<ChunkSummary, Cancelled>;
 }
 
-impl<S: FrameSource + ?Sized> FrameSource for &mut S {
-    fn frame(&mut self, frame: &Frame) -> Result<&[u8], ContentError> {
-        (**self).frame(frame)
+/// How [`Content::check_files`] checks.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckFiles<'a> {
+    /// Whether to read what is stored, too.
+    pub read: bool,
+    /// Bounds: after [`max_chunks`](Limits::max_chunks) extents no more are looked at.
+    pub limits: &'a Limits,
+}
+
+/// Hears what [`Content::check_files`] finds.
+pub trait ChunkObserver {
+    /// Something is wrong with the file at position `file` of those asked for: the first that uses
+    /// the chunk, if several do.
+    fn fault(&mut self, file: usize, fault: ChunkFault);
+
+    /// `done` of `total` bytes of chunks are through.
+    ///
+    /// # Errors
+    /// [`Cancelled`] ends the check.
+    fn advance(&mut self, done: u64, total: u64) -> Result<(), Cancelled>;
+}
+
+/// What [`Content::check_files`] looked at. Chunks that several files use count once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChunkSummary {
+    /// Distinct chunks, and pieces that lie plain in a blob.
+    pub chunks: u64,
+    /// Their length in bytes.
+    pub chunk_len: u64,
+    /// Those that carry neither digest nor checksum, so that nobody can tell whether they are right.
+    pub unverifiable: u64,
+}
+
+/// A piece of a file that [`Content::read_files`] hands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePiece<'a> {
+    /// Position of the file among those asked for.
+    pub file: usize,
+    /// First byte in the file.
+    pub file_offset: u64,
+    /// The bytes.
+    pub bytes: ExtentBytes<'a>,
+}
+
+/// The bytes of a piece of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtentBytes<'a> {
+    /// That many zeros.
+    Zeros(u64),
+    /// These.
+    Data(&'a [u8]),
+}
+
+impl ExtentBytes<'_> {
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Zeros(len) => *len,
+            Self::Data(data) => data.len() as u64,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
-impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
-    fn frame(&mut self, frame: &Frame) -> Result<&[u8], ContentError> {
-        (**self).frame(frame)
-    }
-}
-
-/// What a [`FrameSource`] answers when a frame cannot be had.
+/// Content that cannot be read, or is wrong.
 ///
-/// `source()` is the source's own typed error.
+/// `source()` is the reader's own typed error, which says what is wrong and where it is stored.
 #[derive(Debug)]
 pub struct ContentError {
     fault: Fault,
+    ino: Option<Ino>,
+    file_offset: u64,
     source: Box<dyn Error + Send + Sync>,
 }
 
 impl ContentError {
-    /// Wraps the source's error.
-    pub fn new(source: impl Blame + Send + Sync + 'static) -> Self {
+    /// Wraps the reader's error about byte `file_offset` of the file `ino`.
+    pub fn new(
+        ino: impl Into<Option<Ino>>,
+        file_offset: u64,
+        source: impl Blame + Send + Sync + 'static,
+    ) -> Self {
         Self {
             fault: source.fault(),
+            ino: ino.into(),
+            file_offset,
             source: Box::new(source),
         }
+    }
+
+    /// The file, if it is about one.
+    #[must_use]
+    pub fn ino(&self) -> Option<Ino> {
+        self.ino
+    }
+
+    /// Whether the caller asked to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.fault == Fault::Cancelled
+    }
+
+    /// Where in the file the unreadable piece begins.
+    #[must_use]
+    pub fn file_offset(&self) -> u64 {
+        self.file_offset
+    }
+}
+
+impl From<Cancelled> for ContentError {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::new(None, 0, cancelled)
     }
 }
 
@@ -83,7 +167,11 @@ impl Blame for ContentError {
 
 impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the frame cannot be read ({})", self.fault)
+        write!(
+            f,
+            "the content from byte {} on ({})",
+            self.file_offset, self.fault
+        )
     }
 }
 
@@ -93,34 +181,80 @@ impl Error for ContentError {
     }
 }
 
-/// The bytes of an extent cannot be had, or are wrong.
+/// What is wrong with the content of a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ExtentError {
-    /// The frame cannot be read or decoded.
-    #[error(transparent)]
-    Content(#[from] ContentError),
-    /// The chunk ends outside its frame.
-    #[error("a chunk of {len} bytes at byte {offset_in_frame} leaves its frame of {frame_len}")]
-    OutsideFrame {
-        /// First byte of the chunk in the decoded frame.
-        offset_in_frame: u32,
-        /// Bytes of the chunk.
-        len: u64,
-        /// Decoded bytes of the frame.
-        frame_len: u64,
+pub enum ChunkFault {
+    /// The image does not answer where the content is.
+    #[error("the inode is damaged")]
+    Image(#[source] ImageError),
+    /// The extents do not cover the file in order.
+    #[error("no extent begins at byte {file_offset} of {size}")]
+    Extents {
+        /// Where the next extent should begin.
+        file_offset: u64,
+        /// Bytes of the file.
+        size: u64,
     },
-    /// The bytes differ from their digest or checksum.
-    #[error(transparent)]
-    Check(#[from] CheckError),
+    /// A chunk lies in a blob that the image does not list.
+    #[error("chunk {chunk} at byte {file_offset}: {at} is not in the image's list")]
+    Blob {
+        /// Position among the file's chunks, counted from 0.
+        chunk: u64,
+        /// Where the chunk begins in the file.
+        file_offset: u64,
+        /// Where it should be stored.
+        at: StoredAt,
+    },
+    /// A chunk's frame ends behind its blob.
+    #[error("chunk {chunk} at byte {file_offset}: {at} ends at byte {end} of {blob_len}")]
+    OutsideBlob {
+        /// Position among the file's chunks, counted from 0.
+        chunk: u64,
+        /// Where the chunk begins in the file.
+        file_offset: u64,
+        /// Where it should be stored.
+        at: StoredAt,
+        /// One past the last stored byte of the frame.
+        end: u64,
+        /// Stored bytes of the blob.
+        blob_len: u64,
+    },
+    /// A chunk cannot be read, or is wrong.
+    #[error("chunk {chunk} at byte {file_offset} ({at}) is damaged")]
+    Chunk {
+        /// Position among the file's chunks, counted from 0.
+        chunk: u64,
+        /// Where the chunk begins in the file.
+        file_offset: u64,
+        /// Where it is stored.
+        at: StoredAt,
+        /// What is wrong with it.
+        source: ContentError,
+    },
+    /// A blob cannot be opened: none of its chunks is looked at. Told once, whatever it holds.
+    #[error("blob {blob} cannot be opened")]
+    Unopened {
+        /// Its name.
+        blob: BlobId,
+        /// Why not.
+        source: ContentError,
+    },
+    /// There are too many extents. Those of later files are not looked at.
+    #[error("the image has more than {limit} extents")]
+    TooManyExtents {
+        /// The bound, [`Limits::max_chunks`].
+        limit: u32,
+    },
 }
 
-impl Blame for ExtentError {
+impl Blame for ChunkFault {
     fn fault(&self) -> Fault {
         match self {
-            Self::Content(error) => error.fault(),
-            Self::OutsideFrame { .. } => Fault::Corrupt,
-            Self::Check(error) => error.fault(),
+            Self::Image(error) => error.fault(),
+            Self::Chunk { source, .. } | Self::Unopened { source, .. } => source.fault(),
+            Self::TooManyExtents { .. } => Fault::Limit,
+            Self::Extents { .. } | Self::Blob { .. } | Self::OutsideBlob { .. } => Fault::Corrupt,
         }
     }
 }
@@ -152,120 +286,21 @@ impl fmt::Display for StoredAt {
     }
 }
 
-/// The chunk of an extent.
-#[derive(Debug, Clone, Copy, Hash)]
-pub(crate) struct StoredChunk {
-    pub(crate) frame: Frame,
-    pub(crate) offset_in_frame: u32,
-    pub(crate) len: u64,
-    pub(crate) digest: Option<Digest>,
-    pub(crate) crc32c: Option<u32>,
-}
-
-impl StoredChunk {
-    /// `None` for a run of zeros.
-    pub(crate) fn of(extent: &Extent) -> Option<Self> {
-        match extent.source {
-            ExtentSource::Zeros => None,
-            ExtentSource::Chunk {
-                frame,
-                offset_in_frame,
-                digest,
-                crc32c,
-            } => Some(Self {
-                frame,
-                offset_in_frame,
-                len: extent.len,
-                digest,
-                crc32c,
-            }),
-        }
-    }
-
-    pub(crate) fn read_unverified<'s>(
-        &self,
-        source: &'s mut dyn FrameSource,
-    ) -> Result<&'s [u8], ExtentError> {
-        self.check_place(self.frame.len.into())?;
-        let decoded = source.frame(&self.frame)?;
-        self.check_place(decoded.len() as u64)?;
-        let start = self.offset_in_frame as usize;
-        Ok(&decoded[start..start + self.len as usize])
-    }
-
-    /// Whether the chunk lies in its frame of `frame_len` decoded bytes.
-    pub(crate) fn check_place(&self, frame_len: u64) -> Result<(), ExtentError> {
-        let end = u64::from(self.offset_in_frame).checked_add(self.len);
-        if end.is_some_and(|end| end <= frame_len) {
-            return Ok(());
-        }
-        Err(ExtentError::OutsideFrame {
-            offset_in_frame: self.offset_in_frame,
-            len: self.len,
-            frame_len,
-        })
-    }
-
-    pub(crate) fn read<'s>(
-        &self,
-        source: &'s mut dyn FrameSource,
-    ) -> Result<&'s [u8], ExtentError> {
-        let bytes = self.read_unverified(source)?;
-        match (self.digest, self.crc32c) {
-            (Some(digest), _) => check(&digest, bytes)?,
-            (None, Some(crc32c)) => check_crc32c(crc32c, bytes)?,
-            (None, None) => {}
-        }
-        Ok(bytes)
-    }
-
-    pub(crate) fn stored_at(&self, image: &dyn Image) -> StoredAt {
-        let blob = image.blobs().get(self.frame.blob.0 as usize);
-        StoredAt {
-            blob: self.frame.blob,
-            blob_id: blob.map(|blob| blob.id.clone()),
-            frame_offset: self.frame.offset,
-            offset_in_frame: self.offset_in_frame,
-        }
-    }
-}
-
-/// The bytes of an extent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExtentBytes<'a> {
-    /// That many zeros.
-    Zeros(u64),
-    /// These, as many as the extent is long.
-    Data(&'a [u8]),
-}
-
-/// The bytes of `extent`, compared with its digest or, where it has none, with its CRC-32C.
-///
-/// An extent that carries neither cannot be verified: the image vouches for nothing there, and
-/// the bytes are returned as they are ([`audit`](crate::audit()) counts such chunks).
+/// Compares the bytes of a chunk with all that the image says of them: digest and CRC-32C. Where it
+/// says nothing, nobody can tell, and the bytes are taken as they are.
 ///
 /// # Errors
-/// [`ExtentError`] if the frame cannot be read, is too short, or the bytes are wrong.
-pub fn read_extent<'s>(
-    source: &'s mut dyn FrameSource,
-    extent: &Extent,
-) -> Result<ExtentBytes<'s>, ExtentError> {
-    match StoredChunk::of(extent) {
-        None => Ok(ExtentBytes::Zeros(extent.len)),
-        Some(chunk) => chunk.read(source).map(ExtentBytes::Data),
+/// [`CheckError`] if they differ.
+pub fn check_chunk(
+    bytes: &[u8],
+    digest: Option<&Digest>,
+    crc32c: Option<u32>,
+) -> Result<(), CheckError> {
+    if let Some(digest) = digest {
+        check(digest, bytes)?;
     }
-}
-
-/// The bytes of `extent`, whatever its digest says.
-///
-/// # Errors
-/// [`ExtentError`] if the frame cannot be read or is too short.
-pub fn read_extent_unverified<'s>(
-    source: &'s mut dyn FrameSource,
-    extent: &Extent,
-) -> Result<ExtentBytes<'s>, ExtentError> {
-    match StoredChunk::of(extent) {
-        None => Ok(ExtentBytes::Zeros(extent.len)),
-        Some(chunk) => chunk.read_unverified(source).map(ExtentBytes::Data),
+    match crc32c {
+        Some(crc32c) => check_crc32c(crc32c, bytes),
+        None => Ok(()),
     }
 }

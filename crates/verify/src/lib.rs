@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`Hasher`], [`digest`], [`crc32c()`] | compute digests and checksums |
 //! | [`check`] | compares bytes with the digest that they should have |
-//! | [`FrameSource`], [`read_extent`] | verified bytes of one extent of a file |
+//! | [`check_chunk`] | the same for a chunk, with all that an image says of it |
+//! | [`Content`] | reads and checks the content of files: whoever holds the blobs implements it |
 //! | [`tree_digest`] | one digest of a whole file tree, the same whatever the format |
 //! | [`audit`], [`audit_metadata`] | reads everything and lists every fault |
 //!
 //! The crate knows [`Image`](image_model::Image), but no format, file or socket: content comes
-//! through [`FrameSource`], which whoever holds the blobs implements.
+//! through [`Content`].
 //!
 //! ```
 //! use image_model::DigestAlgorithm;
@@ -25,10 +26,12 @@ mod content;
 mod hash;
 mod tree_digest;
 
-pub use audit::{AuditFault, AuditObserver, AuditSummary, audit, audit_metadata};
+pub use audit::{
+    AuditFault, AuditObserver, AuditSummary, MAX_CONTENT_FAULTS, audit, audit_metadata,
+};
 pub use content::{
-    ContentError, ExtentBytes, ExtentError, FrameSource, StoredAt, read_extent,
-    read_extent_unverified,
+    CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content, ContentError, ExtentBytes,
+    FilePiece, StoredAt, check_chunk,
 };
 pub use hash::{
     CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest, sha256,

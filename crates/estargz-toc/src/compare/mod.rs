@@ -93,7 +93,7 @@ pub fn compare(
         links: None,
         report: &mut report,
     };
-    diff(&toc.image, &tar.image, &options.limits, &mut observer)?;
+    diff(&*toc.image, &tar.image, &options.limits, &mut observer)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
@@ -174,8 +174,11 @@ impl TarInside {
             .into_iter()
             .filter(|landmark| take(landmark.path(), &is_landmark).is_some())
             .last();
-        let image = ChunkedImage::new(tree, extents, Vec::new(), Vec::new(), Vec::new())
-            .expect("every file is one run of zeros");
+        let parts = ChunkedParts {
+            extents,
+            ..ChunkedParts::default()
+        };
+        let image = ChunkedImage::new(tree, parts).expect("every file is one run of zeros");
         Self {
             image,
             landmark,

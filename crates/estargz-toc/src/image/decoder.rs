@@ -1,8 +1,9 @@
 //! Entries, one after the other, to an image.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
 use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
 
@@ -221,17 +222,22 @@ impl<'o> Decoder<'o> {
                 Ok::<_, std::convert::Infallible>(content.extents)
             })
             .unwrap_or_else(|never| match never {});
-        let blob = Blob {
-            id: blob.id,
-            stored_len: blob.len,
-            decoded_len,
-            chunk_count: u32::try_from(chunks.len()).expect("chunks are limited"),
+        let mut described = Blob::new(blob.id);
+        described.stored_len = Some(blob.len);
+        described.decoded_len = Some(decoded_len);
+        described.chunk_count = u32::try_from(chunks.len()).ok();
+        let parts = ChunkedParts {
+            extents: self.extents,
+            chunks,
+            frames,
+            recipes: FrameList::recipes(),
+            blobs: vec![described],
         };
-        let image = ChunkedImage::new(tree, self.extents, chunks, frames, vec![blob])
-            .expect("every part was checked when it was added");
+        let image =
+            ChunkedImage::new(tree, parts).expect("every part was checked when it was added");
         Ok(EstargzImage {
             digest: verify::sha256(json),
-            image,
+            image: Arc::new(image),
             prefetch: self.prefetch,
             landmarks,
             file_digests,

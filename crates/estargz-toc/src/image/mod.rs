@@ -10,6 +10,7 @@ mod inode;
 mod landmark;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use image_model::image::ChunkRange;
 use image_model::{BlobId, ChunkedImage, Digest, InodeId, Limits, Node};
@@ -48,7 +49,7 @@ pub struct EstargzImage {
     pub digest: Digest,
     /// The image: a frame for each gzip member that holds content, chunks in the order of the blob,
     /// all with digests but for [`without_digests`](ImageOptions::without_digests). A landmark is not in the tree, but its byte is among the chunks.
-    pub image: ChunkedImage,
+    pub image: Arc<ChunkedImage>,
     /// What to fetch ahead of time; `None` if the TOC does not say.
     pub prefetch: Option<Prefetch>,
     /// The landmarks and the chunks of their content, a range of the image's extents.

@@ -1,6 +1,6 @@
 //! Where compressed members come to lie.
 
-use image_model::{Chunk, ChunkId, Digest, Frame, Limits};
+use image_model::{Chunk, ChunkId, Digest, Frame, Limits, Recipe};
 
 use crate::error::EntryFault;
 use crate::frames::{FrameList, Place};
@@ -19,6 +19,8 @@ pub struct Placed {
     pub frames: Vec<Frame>,
     /// The chunks, the landmark's too.
     pub chunks: Vec<Chunk>,
+    /// How the frames are decoded.
+    pub recipes: Vec<Recipe>,
     /// Length of the decoded address space of the chunks, for [`Blob`](image_model::Blob).
     pub decoded_len: u64,
     /// Where the TOC member begins, bytes from the start of the blob.
@@ -67,6 +69,7 @@ impl Placements {
         let (frames, chunks, decoded_len) = self.frames.finish(toc_offset)?;
         Ok(Placed {
             frames,
+            recipes: FrameList::recipes(),
             chunks,
             decoded_len,
             toc_offset,

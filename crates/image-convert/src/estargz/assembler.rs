@@ -13,7 +13,7 @@ use super::batch::{BATCH_LEN, Batch};
 use super::sink::Sink;
 use crate::ConvertError;
 use crate::content::Content;
-use crate::pipeline::Stage;
+use image_read::pipeline::Stage;
 
 /// A worker of a thread.
 pub(super) type Work = Box<dyn FnMut(Batch) -> Result<Batch, ConvertError> + Send>;

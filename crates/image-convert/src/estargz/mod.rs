@@ -19,18 +19,19 @@ use std::io::Write;
 use blob_io::Written;
 use estargz_toc::write::Listing;
 use frame_codec::Encoder;
+use image_model::image::ChunkedParts;
 use image_model::{Blob, BlobId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Node, Progress};
 use image_read::LayerImage;
 use oci_image::EstargzLayer;
 
 use crate::content::{ImageContent, SpanContent};
-use crate::pipeline::{self, MAX_THREADS};
 use crate::report::Report;
 use crate::source::{DataOrder, SeekableTree};
 use crate::tree::copy_tree;
 use crate::{ConvertError, Seekable, Source};
 use assembler::{Assembler, Parts, StoredContent, Work};
 use batch::Worker;
+use image_read::pipeline::{self, MAX_THREADS};
 use plan::Plan;
 use sink::{Finished, Sink};
 
@@ -148,12 +149,12 @@ fn write(
                 assembler.content(size, &mut content)
             })
         }
-        SeekableTree::Image { image, mut frames } => {
-            let tree = copy_tree(image, &limits)?;
+        SeekableTree::Image(reader) => {
+            let tree = copy_tree(&**reader.image(), &limits)?;
             let plan = Plan::new(tree, DataOrder::Directories, options, &limits, &mut report)?;
             target.write(plan, report, |assembler, path, size, &ino| {
                 let path = || path.clone();
-                let mut content = ImageContent::new(image, &mut *frames, ino, &path);
+                let mut content = ImageContent::new(&reader, ino, &path);
                 assembler.content(size, &mut content)
             })
         }
@@ -235,15 +236,17 @@ impl Target<'_> {
             .tree
             .try_map(|id: InodeId, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?;
         let (placed, end) = assembled.sink.place()?;
-        let blob = Blob {
-            id: BlobId::new(b"layer").expect("a valid id"),
-            stored_len: placed.toc_offset,
-            decoded_len: placed.decoded_len,
-            chunk_count: placed.chunks.len() as u32,
+        let mut blob = Blob::new(BlobId::new(b"layer").expect("a valid id"));
+        blob.stored_len = Some(placed.toc_offset);
+        blob.decoded_len = Some(placed.decoded_len);
+        let parts = ChunkedParts {
+            extents: assembled.extents,
+            chunks: placed.chunks,
+            frames: placed.frames,
+            recipes: placed.recipes,
+            blobs: vec![blob],
         };
-        let (extents, chunks) = (assembled.extents, placed.chunks);
-        let image = ChunkedImage::new(tree, extents, chunks, placed.frames, vec![blob])
-            .expect("as they were stored");
+        let image = ChunkedImage::new(tree, parts).expect("as they were stored");
         let (before, landmark) = plan.landmark;
         let member = Listing {
             image: &image,

@@ -9,7 +9,7 @@ use super::batch::Job;
 use super::store::Store;
 use crate::ConvertError;
 use crate::content::Content;
-use crate::pipeline::Stage;
+use image_read::pipeline::Stage;
 
 /// A worker of a thread.
 pub(super) type Work<'w> = Box<dyn FnMut(Job) -> Result<Job, ConvertError> + Send + 'w>;

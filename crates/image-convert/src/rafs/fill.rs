@@ -57,12 +57,12 @@ pub(super) fn fill<'k, W: Write>(
                 chunker.file(size, &mut content, path)
             })?
         }
-        SeekableTree::Image { image, mut frames } => {
-            let mut tree = copy_tree(image, &seekable.limits)?;
+        SeekableTree::Image(reader) => {
+            let mut tree = copy_tree(&**reader.image(), &seekable.limits)?;
             settle_losses(&mut tree, options.lossy, report)?;
             let files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
             store(tree, &files, &mut chunker, |chunker, size, &ino, path| {
-                let mut content = ImageContent::new(image, &mut *frames, ino, path);
+                let mut content = ImageContent::new(&reader, ino, path);
                 chunker.file(size, &mut content, path)
             })?
         }

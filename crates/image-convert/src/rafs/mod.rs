@@ -21,10 +21,10 @@ use image_model::{ImagePath, Progress};
 use rafs_format::blob::{BlobBuilder, BlobOptions};
 use rafs_format::flags::{Compat, Compressor, Digester};
 
-use crate::pipeline::{self, MAX_THREADS};
 use crate::report::Report;
 use crate::{ConvertError, Source};
 use chunker::{Chunker, Parts, Work, batch_len};
+use image_read::pipeline::{self, MAX_THREADS};
 use known::KnownChunks;
 use output::{BlobFile, Stored};
 use store::Store;

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{Chunk, ChunkedImage, Frame, InodeId, Node, Tree};
 use rafs_format::blob::{BlobBuilder, BlobHasher, FinishedBlob};
-use rafs_format::v6::{BlobEntry, Layout, Options, prefetch_inodes};
+use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, Options, prefetch_inodes};
 
 use super::RafsOptions;
-use super::store::Store;
+use super::store::{Store, recipes};
 use crate::ConvertError;
 use crate::report::Report;
 
@@ -79,6 +79,7 @@ pub(super) struct Stored {
     pub(super) extents: Vec<ChunkExtent>,
     pub(super) chunks: Vec<Chunk>,
     frames: Vec<Frame>,
+    places: Vec<ChunkPlace>,
     builder: BlobBuilder,
     hasher: BlobHasher,
     blob: BlobFile,
@@ -97,6 +98,7 @@ impl Stored {
             extents: store.extents,
             chunks,
             frames: store.frames,
+            places: store.places,
             builder: store.builder,
             hasher: store.hasher,
             blob: store.out,
@@ -131,6 +133,7 @@ pub(super) fn write(
         extents,
         chunks,
         frames,
+        places,
         builder,
         hasher,
         blob,
@@ -145,15 +148,22 @@ pub(super) fn write(
         prefetch: prefetch_inodes(&tree, &options.prefetch),
     };
     let image = |entries: &[BlobEntry]| {
-        let blobs = entries.iter().map(BlobEntry::blob).collect();
-        ChunkedImage::new(tree, extents, chunks, frames, blobs).expect("as they were stored")
+        let parts = ChunkedParts {
+            extents,
+            chunks,
+            frames,
+            recipes: recipes(options.compression.codec()),
+            blobs: entries.iter().map(BlobEntry::blob).collect(),
+        };
+        ChunkedImage::new(tree, parts).expect("as they were stored")
     };
     let (mut image, finished) = if options.inline_meta {
         let sealed = builder.seal(hasher)?;
         let entry = sealed.entry().cloned();
         let image = image(entry.as_slice());
         let mut bootstrap = Vec::new();
-        Layout::plan(&image, entry.as_slice(), &layout_options)?.write_to(&mut bootstrap)?;
+        Layout::plan(input(&image, &places, entry.as_slice()), &layout_options)?
+            .write_to(&mut bootstrap)?;
         (image, Some(sealed.embed(&bootstrap)?))
     } else {
         let finished = builder.finish(hasher)?;
@@ -170,8 +180,20 @@ pub(super) fn write(
     let entry = finished.and_then(|finished| finished.entry);
     let entries = entry.as_slice();
     image.blobs = entries.iter().map(BlobEntry::blob).collect();
-    let layout = Layout::plan(&image, entries, &layout_options)?;
+    let layout = Layout::plan(input(&image, &places, entries), &layout_options)?;
     layout.write_to(File::create_new(directory.join(BOOTSTRAP))?)?;
     report.bytes_out += layout.len();
     Ok(())
+}
+
+fn input<'a>(
+    image: &'a ChunkedImage,
+    places: &'a [ChunkPlace],
+    entries: &'a [BlobEntry],
+) -> LayoutInput<'a> {
+    LayoutInput {
+        image,
+        places,
+        entries,
+    }
 }

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use image_model::image::ChunkExtent;
-use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId};
+use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
 use rafs_format::blob::{BlobBuilder, BlobHasher, StoredChunk};
+use rafs_format::v6::ChunkPlace;
 
 use super::batch::{Cut, DigestedChunk, Job, Payload};
 use super::known::KnownChunks;
@@ -20,6 +21,7 @@ pub(super) struct Store<'k, W> {
     pub(super) out: W,
     pub(super) extents: Vec<ChunkExtent>,
     pub(super) frames: Vec<Frame>,
+    pub(super) places: Vec<ChunkPlace>,
     pub(super) counts: ChunkCounts,
     /// Plain bytes of all chunks that went through.
     pub(super) content_bytes: u64,
@@ -35,6 +37,7 @@ impl<'k, W: Write> Store<'k, W> {
             out,
             extents: Vec::new(),
             frames: Vec::new(),
+            places: Vec::new(),
             counts: ChunkCounts::default(),
             content_bytes: 0,
             zeros: Vec::new(),
@@ -99,8 +102,11 @@ impl<'k, W: Write> Store<'k, W> {
             offset: placement.offset,
             stored_len,
             len: cut.len,
-            codec,
-            open_ended: false,
+            recipe: recipe_of(codec),
+        });
+        self.places.push(ChunkPlace {
+            index: placement.index,
+            address: placement.address,
         });
         self.counts.stored += 1;
         self.counts.stored_bytes += u64::from(stored_len);
@@ -110,8 +116,15 @@ impl<'k, W: Write> Store<'k, W> {
             crc32c: chunk.crc32c,
             frame,
             offset_in_frame: 0,
-            index_in_blob: placement.index,
-            address: placement.address,
         }))
     }
+}
+
+/// Chunks are stored as they are, or by the blob's compressor.
+pub(super) fn recipes(codec: Codec) -> Vec<Recipe> {
+    vec![Recipe::exact(Codec::None), Recipe::exact(codec)]
+}
+
+fn recipe_of(codec: Codec) -> RecipeId {
+    RecipeId((codec != Codec::None).into())
 }

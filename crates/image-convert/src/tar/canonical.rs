@@ -6,8 +6,9 @@ use std::io::Write;
 use image_model::layer::Whiteout;
 use image_model::walk::{InoSet, Walk, WalkEntry};
 use image_model::{FileKind, Image, ImagePath, Ino, NameRef, Node, Progress};
+use image_read::Reader;
 use tar_stream::TarWriter;
-use verify::{ExtentBytes, FrameSource};
+use verify::ExtentBytes;
 
 use super::TarOptions;
 use super::compress::compress;
@@ -19,7 +20,7 @@ use crate::tree::{inode, several_names};
 /// Zeros to write for holes.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
-/// Writes `image`, whose content comes verified out of `content`, to `out` as a tar.
+/// Writes the image that `reader` reads to `out` as a tar.
 ///
 /// The bytes depend on the image alone: the root comes first, as `./`, then everything else, each
 /// directory before what it holds, whiteouts before their siblings, these in the order of their
@@ -33,19 +34,19 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 /// # Errors
 /// [`ConvertError`]; `out` has got a part of the tar then.
 pub fn to_tar(
-    image: &dyn Image,
-    content: &mut dyn FrameSource,
+    reader: &Reader,
     out: &mut dyn Write,
     options: &TarOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
     options.check()?;
+    let image = &**reader.image();
     let several = several_names(image, &options.limits)?;
     let mut report = Report::default();
     report.bytes_out = compress(out, options.compression, options.threads, |out| {
         let mut members = Members {
             image,
-            content,
+            reader,
             options,
             progress,
             several,
@@ -67,7 +68,7 @@ pub fn to_tar(
 
 struct Members<'a> {
     image: &'a dyn Image,
-    content: &'a mut dyn FrameSource,
+    reader: &'a Reader,
     options: &'a TarOptions,
     progress: &'a mut dyn Progress,
     several: InoSet,
@@ -142,27 +143,22 @@ impl Members<'_> {
             report,
             ..
         } = self;
-        read_file(
-            self.image,
-            self.content,
-            (path, ino, size),
-            &mut |offset, bytes| {
-                let mut done = report.content_bytes + offset;
+        read_file(self.reader, (path, ino), &mut |offset, bytes| {
+            let mut done = report.content_bytes + offset;
+            progress.advance(done, None)?;
+            let mut left = match bytes {
+                ExtentBytes::Data(data) => return Ok(writer.write_all(data)?),
+                ExtentBytes::Zeros(left) => left,
+            };
+            while left > 0 {
+                let now = left.min(ZEROS.len() as u64);
+                writer.write_all(&ZEROS[..now as usize])?;
+                left -= now;
+                done += now;
                 progress.advance(done, None)?;
-                let mut left = match bytes {
-                    ExtentBytes::Data(data) => return Ok(writer.write_all(data)?),
-                    ExtentBytes::Zeros(left) => left,
-                };
-                while left > 0 {
-                    let now = left.min(ZEROS.len() as u64);
-                    writer.write_all(&ZEROS[..now as usize])?;
-                    left -= now;
-                    done += now;
-                    progress.advance(done, None)?;
-                }
-                Ok(())
-            },
-        )?;
+            }
+            Ok(())
+        })?;
         report.content_bytes += size;
         Ok(())
     }

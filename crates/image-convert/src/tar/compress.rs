@@ -6,7 +6,7 @@ use std::mem;
 use frame_codec::{CodecError, Compression, Encoder};
 
 use crate::ConvertError;
-use crate::pipeline::{self, MAX_THREADS, Stage};
+use image_read::pipeline::{self, MAX_THREADS, Stage};
 
 /// Plain bytes of a frame; the last one has fewer.
 const FRAME_LEN: usize = 1 << 20;

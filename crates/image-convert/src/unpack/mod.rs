@@ -11,9 +11,9 @@ use std::path::Path;
 
 use blob_io::AtomicDir;
 use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{Attributes, FileKind, Image, Ino, Limits, NameRef, Progress};
+use image_model::{Attributes, FileKind, Ino, Limits, NameRef, Progress};
+use image_read::Reader;
 use rustix::fs::Mode;
-use verify::FrameSource;
 
 use crate::ConvertError;
 use crate::report::Report;
@@ -65,8 +65,7 @@ impl Default for UnpackOptions {
     }
 }
 
-/// Unpacks `image`, whose content comes verified out of `content`, into the new directory
-/// `output`, which appears under its name when it is complete.
+/// Unpacks the image that `reader` reads into the new directory `output`, which appears under its name when it is complete.
 ///
 /// Every entry is created below the new directory by its single name, and no symbolic link is
 /// followed. Owners come before extended attributes (so that capabilities survive), these before modes
@@ -76,17 +75,17 @@ impl Default for UnpackOptions {
 /// # Errors
 /// [`ConvertError`]; what was unpacked by then is removed.
 pub fn unpack(
-    image: &dyn Image,
-    content: &mut dyn FrameSource,
+    reader: &Reader,
     output: &Path,
     options: &UnpackOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
+    let image = &**reader.image();
     let several = several_names(image, &options.limits)?;
     let directory = AtomicDir::create(output)?;
     let writer = NodeWriter {
         image,
-        content,
+        reader,
         options,
         progress,
         output,

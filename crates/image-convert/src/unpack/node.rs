@@ -9,9 +9,10 @@ use std::path::Path;
 use image_model::{
     Attributes, FileKind, Image, ImageError, ImagePath, Ino, Progress, Timestamp, Xattrs,
 };
+use image_read::Reader;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
-use verify::{ExtentBytes, FrameSource};
+use verify::ExtentBytes;
 
 use super::{Ownership, UnpackOptions};
 use crate::ConvertError;
@@ -21,7 +22,7 @@ use crate::report::{Loss, LossKind, Report};
 /// Makes inodes and keeps count.
 pub(super) struct NodeWriter<'u> {
     pub(super) image: &'u dyn Image,
-    pub(super) content: &'u mut dyn FrameSource,
+    pub(super) reader: &'u Reader,
     pub(super) options: &'u UnpackOptions,
     pub(super) progress: &'u mut dyn Progress,
     /// Where the tree is to be, for messages.
@@ -116,20 +117,15 @@ impl NodeWriter<'_> {
             output,
             ..
         } = self;
-        read_file(
-            self.image,
-            self.content,
-            (path, source.ino, size),
-            &mut |offset, bytes| {
-                progress.advance(report.content_bytes + offset, None)?;
-                match bytes {
-                    ExtentBytes::Data(data) if !chunk_dedup::is_zero(data) => file
-                        .write_all_at(data, offset)
-                        .map_err(|error| failed(output, path, "write the file", error)),
-                    _ => Ok(()),
-                }
-            },
-        )?;
+        read_file(self.reader, (path, source.ino), &mut |offset, bytes| {
+            progress.advance(report.content_bytes + offset, None)?;
+            match bytes {
+                ExtentBytes::Data(data) if !chunk_dedup::is_zero(data) => file
+                    .write_all_at(data, offset)
+                    .map_err(|error| failed(output, path, "write the file", error)),
+                _ => Ok(()),
+            }
+        })?;
         report.content_bytes += size;
         Ok(())
     }

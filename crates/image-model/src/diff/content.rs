@@ -80,6 +80,7 @@ impl Piece {
     fn of(extent: &Extent) -> Self {
         match extent.source {
             ExtentSource::Zeros => Self::Zeros,
+            ExtentSource::Plain { .. } => Self::Unknown,
             ExtentSource::Chunk { digest, .. } => digest.map_or(Self::Unknown, Self::Digest),
         }
     }

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use super::content::Source;
 use super::{DiffError, Side, walk_error};
-use crate::chunk::{BlobIndex, Frame};
+use crate::blob::BlobIndex;
 use crate::digest::Digest;
-use crate::image::{ExtentSource, Image};
+use crate::error::ImageError;
+use crate::image::{Extent, ExtentSource, Image};
 use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::walk::{InoSet, Walk};
@@ -52,12 +53,12 @@ pub fn transfer(
         .collect();
     let mut known = HashSet::new();
     visit_chunks(Source::new(have, Side::Left, limits), limits, |chunk| {
-        known.insert(chunk.key(chunk.frame.blob));
+        known.insert(chunk.key(chunk.blob));
     })?;
     let mut sum = Transfer::default();
     let (mut seen, mut frames) = (HashSet::new(), HashSet::new());
     visit_chunks(Source::new(want, Side::Right, limits), limits, |chunk| {
-        let blob = chunk.frame.blob;
+        let blob = chunk.blob;
         let key = chunk.key(in_have.get(blob.0 as usize).copied().unwrap_or(blob));
         if !seen.insert(key) {
             return;
@@ -68,8 +69,8 @@ pub fn transfer(
         } else {
             sum.fetch_chunks += 1;
             sum.fetch_len += chunk.len;
-            if frames.insert((blob, chunk.frame.offset)) {
-                sum.fetch_stored_len += u64::from(chunk.frame.stored_len);
+            if frames.insert((blob, chunk.offset)) {
+                sum.fetch_stored_len += chunk.stored_len;
             }
         }
     })?;
@@ -87,19 +88,56 @@ enum Key {
     },
 }
 
+/// A chunk, or bytes that lie plain in a blob.
 struct StoredChunk {
-    frame: Frame,
+    blob: BlobIndex,
+    /// Where its frame begins in the blob.
+    offset: u64,
+    /// Stored bytes of its frame.
+    stored_len: u64,
     offset_in_frame: u32,
     digest: Option<Digest>,
     len: u64,
 }
 
 impl StoredChunk {
+    /// `None` for zeros.
+    fn of(image: &dyn Image, extent: &Extent) -> Result<Option<Self>, ImageError> {
+        let len = extent.len;
+        Ok(match extent.source {
+            ExtentSource::Zeros => None,
+            ExtentSource::Plain { blob, offset } => Some(Self {
+                blob,
+                offset,
+                stored_len: len,
+                offset_in_frame: 0,
+                digest: None,
+                len,
+            }),
+            ExtentSource::Chunk {
+                frame,
+                offset_in_frame,
+                digest,
+                ..
+            } => {
+                let frame = image.frame(frame)?;
+                Some(Self {
+                    blob: frame.blob,
+                    offset: frame.offset,
+                    stored_len: frame.stored_len.into(),
+                    offset_in_frame,
+                    digest,
+                    len,
+                })
+            }
+        })
+    }
+
     fn key(&self, blob: BlobIndex) -> Key {
         self.digest.map_or(
             Key::Place {
                 blob,
-                frame_offset: self.frame.offset,
+                frame_offset: self.offset,
                 offset_in_frame: self.offset_in_frame,
             },
             Key::Digest,
@@ -113,31 +151,35 @@ fn visit_chunks(
     limits: &Limits,
     mut visit: impl FnMut(StoredChunk),
 ) -> Result<(), DiffError> {
+    let (image, side) = (source.image, source.side);
     let mut files = InoSet::default();
-    let mut walk = Walk::new(source.image, limits);
+    let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
-        let entry = entry.map_err(|error| walk_error(source.side, error))?;
+        let entry = entry.map_err(|error| walk_error(side, error))?;
         if entry.attributes.kind != FileKind::File || !files.insert(entry.ino) {
             continue;
         }
+        let mut damaged = None;
         let size = entry.attributes.size;
-        source.extents(entry.path, entry.ino, size, |extent| {
-            if let ExtentSource::Chunk {
-                frame,
-                offset_in_frame,
-                digest,
-                ..
-            } = extent.source
-            {
-                visit(StoredChunk {
-                    frame,
-                    offset_in_frame,
-                    digest,
-                    len: extent.len,
-                });
-            }
-            ControlFlow::Continue(())
-        })?;
+        source.extents(
+            entry.path,
+            entry.ino,
+            size,
+            |extent| match StoredChunk::of(image, extent) {
+                Ok(chunk) => {
+                    chunk.into_iter().for_each(&mut visit);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    damaged = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        if let Some(source) = damaged {
+            let path = entry.path.clone();
+            return Err(DiffError::Image { side, path, source });
+        }
     }
     Ok(())
 }

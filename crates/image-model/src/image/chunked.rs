@@ -2,9 +2,11 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::{Attributes, DirEntry, Extent, ExtentSource, Image, Ino};
-use crate::chunk::{Blob, Chunk, ChunkId, Frame};
+use super::{Attributes, DirEntry, Extent, ExtentSource, Image, Ino, NoSuchEntry};
+use crate::blob::Blob;
+use crate::chunk::{Chunk, ChunkId};
 use crate::error::{Blame, Fault, ImageError};
+use crate::frame::{Frame, FrameId, Recipe, RecipeId};
 use crate::metadata::Xattrs;
 use crate::name::NameRef;
 use crate::tree::{BrokenTree, InodeId, Node, Tree};
@@ -43,10 +45,27 @@ pub struct ChunkedImage {
     pub chunks: Vec<Chunk>,
     /// Distinct stored frames.
     pub frames: Vec<Frame>,
+    /// How they are decoded.
+    pub recipes: Vec<Recipe>,
     /// Blobs that hold the frames.
     pub blobs: Vec<Blob>,
     /// `st_nlink` of every inode of the tree.
     pub links: Vec<u32>,
+}
+
+/// What a [`ChunkedImage`] is put together from.
+#[derive(Debug, Clone, Default)]
+pub struct ChunkedParts {
+    /// All files' extents.
+    pub extents: Vec<ChunkExtent>,
+    /// Distinct stored chunks.
+    pub chunks: Vec<Chunk>,
+    /// Distinct stored frames.
+    pub frames: Vec<Frame>,
+    /// How they are decoded.
+    pub recipes: Vec<Recipe>,
+    /// Blobs that hold the frames.
+    pub blobs: Vec<Blob>,
 }
 
 /// A [`ChunkedImage`] whose lists do not fit together.
@@ -79,7 +98,7 @@ pub enum BrokenImage {
     /// An extent, chunk or frame points past the end of its list.
     #[error("a reference to {what} {index} leaves the list of {len}")]
     Dangling {
-        /// `chunk`, `frame` or `blob`.
+        /// `chunk`, `frame`, `recipe` or `blob`.
         what: &'static str,
         /// The position asked for.
         index: usize,
@@ -110,20 +129,22 @@ impl ChunkedImage {
     /// # Errors
     /// [`BrokenImage`] on the first reference that leads nowhere or range that does not fit, and if
     /// a directory has two names or lies in itself.
-    pub fn new(
-        tree: Tree<ChunkRange>,
-        extents: Vec<ChunkExtent>,
-        chunks: Vec<Chunk>,
-        frames: Vec<Frame>,
-        blobs: Vec<Blob>,
-    ) -> Result<Self, BrokenImage> {
+    pub fn new(tree: Tree<ChunkRange>, parts: ChunkedParts) -> Result<Self, BrokenImage> {
         let (links, checked) = tree.count_links();
         checked?;
+        let ChunkedParts {
+            extents,
+            chunks,
+            frames,
+            recipes,
+            blobs,
+        } = parts;
         let image = Self {
             tree,
             extents,
             chunks,
             frames,
+            recipes,
             blobs,
             links,
         };
@@ -134,6 +155,7 @@ impl ChunkedImage {
     fn check(&self) -> Result<(), BrokenImage> {
         for frame in &self.frames {
             at(&self.blobs, "blob", frame.blob.0 as usize)?;
+            at(&self.recipes, "recipe", frame.recipe.0 as usize)?;
         }
         for (index, chunk) in self.chunks.iter().enumerate() {
             let frame = at(&self.frames, "frame", chunk.frame.0 as usize)?;
@@ -256,7 +278,7 @@ impl Image for ChunkedImage {
             let source = chunk.map_or(ExtentSource::Zeros, |id| {
                 let chunk = self.chunks[id.index()];
                 ExtentSource::Chunk {
-                    frame: self.frames[chunk.frame.0 as usize],
+                    frame: chunk.frame,
                     offset_in_frame: chunk.offset_in_frame,
                     digest: chunk.digest,
                     crc32c: chunk.crc32c,
@@ -272,6 +294,18 @@ impl Image for ChunkedImage {
             }
         }
         Ok(())
+    }
+
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        self.frames.get(frame.0 as usize).copied().ok_or_else(|| {
+            let (what, index) = ("frame", frame.0);
+            let count = self.frames.len();
+            ImageError::new(None, NoSuchEntry { what, index, count })
+        })
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.recipes.get(recipe.0 as usize).cloned()
     }
 
     fn blobs(&self) -> &[Blob] {

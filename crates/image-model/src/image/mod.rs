@@ -5,13 +5,15 @@ mod chunked;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 
-use crate::chunk::{Blob, Frame};
+use crate::blob::{Blob, BlobIndex};
+
 use crate::digest::Digest;
 use crate::error::{Blame, Fault, ImageError};
+use crate::frame::{Frame, FrameId, Recipe, RecipeId};
 use crate::metadata::{Device, FileKind, Timestamp, Xattrs};
 use crate::name::NameRef;
 
-pub use chunked::{BrokenImage, ChunkExtent, ChunkRange, ChunkedImage};
+pub use chunked::{BrokenImage, ChunkExtent, ChunkRange, ChunkedImage, ChunkedParts};
 
 /// An inode's number within one image. All names of a hard-linked file give the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +57,7 @@ pub struct DirEntry<'a> {
     pub kind: FileKind,
 }
 
-/// A piece of a file: one chunk, or a run of zeros.
+/// A piece of a file: one chunk, a run of zeros, or bytes that lie plain in a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// First byte in the file.
@@ -67,14 +69,22 @@ pub struct Extent {
 }
 
 /// Where the bytes of an [`Extent`] are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExtentSource {
     /// Nowhere: they are zero.
     Zeros,
+    /// In a blob as they are, in any length: a tar, a directory, a file system. Nothing vouches for
+    /// them, and any part of them can be read by itself.
+    Plain {
+        /// The blob.
+        blob: BlobIndex,
+        /// First byte, from the start of the blob.
+        offset: u64,
+    },
     /// In a chunk, which is as long as the extent.
     Chunk {
-        /// The frame to decode.
-        frame: Frame,
+        /// The frame that holds it: see [`Image::frame`].
+        frame: FrameId,
         /// First byte of the chunk in the decoded frame.
         offset_in_frame: u32,
         /// Digest of the chunk's bytes, where the image has one.
@@ -138,6 +148,15 @@ pub trait Image {
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError>;
 
+    /// The frame that an extent names.
+    ///
+    /// # Errors
+    /// If there is no such frame, or what describes it is damaged.
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError>;
+
+    /// How frames are decoded: the table that [`Frame::recipe`] counts. `None` beyond its end.
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe>;
+
     /// The blobs that [`Frame::blob`] counts.
     fn blobs(&self) -> &[Blob];
 
@@ -145,6 +164,24 @@ pub trait Image {
     /// ([`Inode::is_implied`](crate::Inode::is_implied)). In most formats there is none.
     fn is_implied(&self, _ino: Ino) -> bool {
         false
+    }
+}
+
+/// A frame or recipe that the image does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} {index}, the image has {count}")]
+pub struct NoSuchEntry {
+    /// `frame` or `recipe`.
+    pub what: &'static str,
+    /// The number asked for.
+    pub index: u32,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Blame for NoSuchEntry {
+    fn fault(&self) -> Fault {
+        Fault::Misuse
     }
 }
 

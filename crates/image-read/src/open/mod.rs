@@ -13,17 +13,19 @@ use std::sync::Arc;
 
 use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
 use bytes::Bytes;
-use image_model::{BlobId, BlobIndex, Digest, Image, Ino, Limits};
+use image_model::{BlobId, BlobIndex, Digest, Image, Ino, Limits, Progress};
 use rafs_format::v6::Bootstrap;
+use verify::{Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
 
+use crate::blobs::{BlobFiles, BlobStore, NoBlobs, OpenBlob};
+use crate::content::ReadError;
 use crate::detect::{Format, ends};
 use crate::directory::DirectoryImage;
-use crate::error::ReadError;
-use crate::frames::Frames;
+use crate::handle::FileHandle;
 use crate::layer::{LayerImage, LayerImageOptions};
 use crate::options::ReadOptions;
+use crate::reader::{Reader, SharedImage};
 use crate::resolve::{Follow, ResolveError, resolve};
-use crate::store::{BlobFiles, BlobStore, NoBlobs, OpenBlob};
 use crate::tree_image::TreeImage;
 pub use error::OpenError;
 pub use estargz::{Estargz, read_toc};
@@ -62,26 +64,46 @@ pub struct OpenOptions {
 /// let image = open(path, &OpenOptions::default())?;
 /// let motd = image.resolve(b"/motd", Follow::All)?;
 /// let mut content = Vec::new();
-/// image.frames().read_range(motd, 1..4, &mut content)?;
+/// image.read_range(motd, 1..4, &mut content)?;
 /// assert_eq!(content, b"ell");
 /// println!("{}: {} bytes fetched", image.format(), image.stats().bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OpenImage {
     format: Format,
     holder: Holder,
-    store: BlobStore,
+    reader: Reader,
+    limits: Limits,
     metadata_stats: ReadStats,
-    read_options: ReadOptions,
 }
 
 /// What answers for the image.
-#[derive(Debug)]
+#[derive(Clone)]
 enum Holder {
-    Tree(TreeImage),
-    RafsV6(Box<Bootstrap>),
-    Estargz(Box<Estargz>),
+    Tree(Arc<TreeImage>),
+    RafsV6(Arc<Bootstrap>),
+    Estargz(Arc<Estargz>),
+}
+
+impl Holder {
+    fn image(&self) -> SharedImage {
+        match self {
+            Self::Tree(image) => Arc::clone(image) as SharedImage,
+            Self::RafsV6(image) => Arc::clone(image) as SharedImage,
+            Self::Estargz(estargz) => Arc::clone(&estargz.toc.image) as SharedImage,
+        }
+    }
+}
+
+impl std::fmt::Debug for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tree(_) => "Tree",
+            Self::RafsV6(_) => "RafsV6",
+            Self::Estargz(_) => "Estargz",
+        })
+    }
 }
 
 /// Opens the image at `path`: a directory, a layer, an eStargz layer, a RAFS bootstrap, or a RAFS blob
@@ -94,17 +116,21 @@ enum Holder {
 /// # Errors
 /// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged; pipes and devices
 /// are not read.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> {
+pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<OpenImage, OpenError> {
+    let path = path.as_ref();
     if is_directory(path)? {
         vouch_for_none(Format::Directory, options)?;
         let DirectoryImage { image, source } = DirectoryImage::open(path, &options.limits)?;
-        return Ok(OpenImage {
-            format: Format::Directory,
-            holder: Holder::Tree(image),
-            store: BlobStore::single(Arc::new(source)),
-            metadata_stats: ReadStats::default(),
-            read_options: ReadOptions::new(&options.limits),
-        });
+        let holder = Holder::Tree(Arc::new(image));
+        let blobs = BlobStore::single(Arc::new(source));
+        let stats = ReadStats::default();
+        return Ok(OpenImage::new(
+            Format::Directory,
+            holder,
+            blobs,
+            options,
+            stats,
+        ));
     }
     let beside = path.parent().unwrap_or(Path::new(""));
     let directories = match &options.blobs {
@@ -125,7 +151,8 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenImage, OpenError> 
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read or is nothing that is known here, as [`open`] says it.
-pub fn format_at(path: &Path) -> Result<Format, OpenError> {
+pub fn format_at(path: impl AsRef<Path>) -> Result<Format, OpenError> {
+    let path = path.as_ref();
     if is_directory(path)? {
         return Ok(Format::Directory);
     }
@@ -192,7 +219,7 @@ pub fn open_source(
                     store = store.with_source(BlobIndex(index), counted.clone());
                 }
             }
-            (Holder::RafsV6(Box::new(bootstrap)), store)
+            (Holder::RafsV6(Arc::new(bootstrap)), store)
         }
         Format::Tar(_) => layer(format, counted.clone(), options)?,
         Format::Estargz | Format::Stargz | Format::ZstdChunked if options.as_layer => {
@@ -202,18 +229,13 @@ pub fn open_source(
             let estargz = estargz::open(&*counted, id, options)?;
             let store = BlobStore::new(&estargz.toc.image.blobs, NoBlobs);
             let store = store.with_source(BlobIndex(0), counted.clone());
-            (Holder::Estargz(Box::new(estargz)), store)
+            (Holder::Estargz(Arc::new(estargz)), store)
         }
         Format::RafsData => return Err(OpenError::NoBootstrap),
         found => return Err(OpenError::Unsupported { found }),
     };
-    Ok(OpenImage {
-        format,
-        holder,
-        store,
-        metadata_stats: counted.stats(),
-        read_options: ReadOptions::new(limits),
-    })
+    let stats = counted.stats();
+    Ok(OpenImage::new(format, holder, store, options, stats))
 }
 
 fn layer(
@@ -228,7 +250,7 @@ fn layer(
         spool_directory: options.spool_directory.clone(),
     };
     let LayerImage { image, source, .. } = LayerImage::open(source, &options)?;
-    Ok((Holder::Tree(image), BlobStore::single(source)))
+    Ok((Holder::Tree(Arc::new(image)), BlobStore::single(source)))
 }
 
 /// Fails if a digest is expected of metadata that are not there.
@@ -260,20 +282,39 @@ fn id_of(name: &OsStr) -> Option<BlobId> {
 }
 
 impl OpenImage {
+    fn new(
+        format: Format,
+        holder: Holder,
+        blobs: BlobStore,
+        options: &OpenOptions,
+        metadata_stats: ReadStats,
+    ) -> Self {
+        let read_options = ReadOptions::new(&options.limits);
+        Self {
+            format,
+            reader: Reader::new(holder.image(), blobs, read_options),
+            holder,
+            limits: options.limits.clone(),
+            metadata_stats,
+        }
+    }
+
     /// The image.
     #[must_use]
     pub fn image(&self) -> &(dyn Image + Send + Sync + 'static) {
-        match &self.holder {
-            Holder::Tree(image) => image,
-            Holder::RafsV6(image) => &**image,
-            Holder::Estargz(estargz) => &estargz.toc.image,
-        }
+        &**self.reader.image()
     }
 
     /// What holds it.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// The bounds that it was opened with, which hold for whatever is made of it.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The bootstrap, if it is a RAFS v6 image.
@@ -305,37 +346,40 @@ impl OpenImage {
 
     /// The image's blobs.
     #[must_use]
-    pub fn store(&self) -> &BlobStore {
-        &self.store
+    pub fn blobs(&self) -> &BlobStore {
+        self.reader.blobs()
     }
 
-    /// How [`frames`](Self::frames) reads.
+    /// What reads its files: cheap to clone, shared by threads, and independent of this value.
     #[must_use]
-    pub fn read_options(&self) -> &ReadOptions {
-        &self.read_options
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 
-    /// Sets how [`frames`](Self::frames) reads.
+    /// Sets how files are read.
     pub fn set_read_options(&mut self, options: ReadOptions) {
-        self.read_options = options;
-    }
-
-    /// A reader of the image's files and frames, with a cache of its own: have one per thread.
-    #[must_use]
-    pub fn frames(&self) -> Frames<'_> {
-        Frames::new(self.image(), &self.store, self.read_options.clone())
+        self.reader = self.reader.with_options(options);
     }
 
     /// The inode at `path`.
     ///
     /// # Errors
     /// [`ResolveError`] says where the way ends.
-    pub fn resolve(&self, path: &[u8], follow: Follow) -> Result<Ino, ResolveError> {
-        resolve(self.image(), path, follow)
+    pub fn resolve(&self, path: impl AsRef<[u8]>, follow: Follow) -> Result<Ino, ResolveError> {
+        resolve(self.image(), path.as_ref(), follow)
+    }
+
+    /// The file at `path`, symbolic links followed, as `Read` and `Seek`.
+    ///
+    /// # Errors
+    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is no file.
+    pub fn file(&self, path: impl AsRef<[u8]>) -> Result<FileHandle, ReadError> {
+        let ino = self.resolve(path, Follow::All)?;
+        FileHandle::new(self.reader.clone(), ino)
     }
 
     /// Writes `range` of the file `ino`, cut off at the file's end, to `out`, every chunk verified;
-    /// returns how many bytes that are. For many reads keep one [`Frames`].
+    /// returns how many bytes that are.
     ///
     /// # Errors
     /// [`ReadError`]; what comes before the fault has been written by then.
@@ -345,20 +389,7 @@ impl OpenImage {
         range: Range<u64>,
         out: &mut (impl Write + ?Sized),
     ) -> Result<u64, ReadError> {
-        self.frames().read_range(ino, range, out)
-    }
-
-    /// Like [`read_range`](Self::read_range), with digests and checksums ignored.
-    ///
-    /// # Errors
-    /// [`ReadError`]; what comes before the fault has been written by then.
-    pub fn read_range_unverified(
-        &self,
-        ino: Ino,
-        range: Range<u64>,
-        out: &mut (impl Write + ?Sized),
-    ) -> Result<u64, ReadError> {
-        self.frames().read_range_unverified(ino, range, out)
+        self.reader.read_range(ino, range, out)
     }
 
     /// The verified content of the file at `path`, symbolic links followed, if it has at most
@@ -366,7 +397,7 @@ impl OpenImage {
     ///
     /// # Errors
     /// [`ReadError`], [`ReadError::TooLong`] among them.
-    pub fn read(&self, path: &[u8], max_len: u64) -> Result<Vec<u8>, ReadError> {
+    pub fn read(&self, path: impl AsRef<[u8]>, max_len: u64) -> Result<Vec<u8>, ReadError> {
         let ino = self.resolve(path, Follow::All)?;
         let size = self.image().attributes(ino)?.size;
         if size > max_len {
@@ -381,10 +412,26 @@ impl OpenImage {
         Ok(content)
     }
 
+    /// The digest of the file tree: the same whatever the format.
+    ///
+    /// # Errors
+    /// [`TreeDigestError`], with the path, on the first fault of the image or its content.
+    pub fn tree_digest(
+        &self,
+        profile: Profile,
+        progress: &mut dyn Progress,
+    ) -> Result<TreeDigest, TreeDigestError> {
+        let options = TreeDigestOptions {
+            profile,
+            limits: self.limits.clone(),
+        };
+        verify::tree_digest(self.image(), &mut self.reader.clone(), options, progress)
+    }
+
     /// What was read from the blobs since the image was opened.
     #[must_use]
     pub fn stats(&self) -> ReadStats {
-        self.store.stats()
+        self.blobs().stats()
     }
 
     /// What was read to open the image. What directories cost is not counted.

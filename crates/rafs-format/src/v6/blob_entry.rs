@@ -139,12 +139,11 @@ impl BlobEntry {
     /// The same facts in the shared model.
     #[must_use]
     pub fn blob(&self) -> Blob {
-        Blob {
-            id: self.id.clone(),
-            stored_len: self.compressed_size,
-            decoded_len: self.uncompressed_size,
-            chunk_count: self.chunk_count,
-        }
+        let mut blob = Blob::new(self.id.clone());
+        blob.stored_len = Some(self.compressed_size);
+        blob.decoded_len = Some(self.uncompressed_size);
+        blob.chunk_count = Some(self.chunk_count);
+        blob
     }
 
     /// Reads the entry at position `index`, which lies at `offset` of a bootstrap whose chunks have

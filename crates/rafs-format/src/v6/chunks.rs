@@ -1,6 +1,8 @@
 //! From a file's chunk address to the record of the chunk.
 
-use image_model::{Codec, Digest, Extent, ExtentSource, Frame};
+use image_model::{
+    BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, Recipe, RecipeId,
+};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
@@ -98,14 +100,7 @@ impl Bootstrap {
         let rule = "the bytes that its file has there";
         let found = record.uncompressed_size;
         at.require(u64::from(found) == len, "uncompressed_size", found, rule)?;
-        let frame = Frame {
-            blob: image_model::BlobIndex(record.blob_index),
-            offset: record.compressed_offset,
-            stored_len: record.compressed_size,
-            len: record.uncompressed_size,
-            codec,
-            open_ended: false,
-        };
+        let frame = FrameId(u32::try_from(position).expect("a table has fewer records"));
         let digest = Some(Digest::new(entry.digester.into(), record.digest));
         let has_crc = record.flags.contains(ChunkFlags::HAS_CRC32);
         let crc32c = has_crc.then_some(record.crc32);
@@ -118,7 +113,7 @@ impl Bootstrap {
         Ok(FileChunk {
             position,
             record,
-            frame,
+            frame: record_frame(&record, codec),
             digest,
             crc32c,
             extent: Extent {
@@ -127,6 +122,23 @@ impl Bootstrap {
                 source,
             },
         })
+    }
+
+    /// The frame of a chunk: that of record `frame` of the chunk table. `None` if there is no such
+    /// record.
+    pub(super) fn native_frame(&self, frame: FrameId) -> Option<Result<Frame, DecodeError>> {
+        let position = frame.0 as usize;
+        let raw = self.raw_chunk_records().get(position)?;
+        let record = ChunkRecord::from_bytes(raw);
+        let at = At::new("chunk record", self.chunk_record_offset(position));
+        let entry = self.entries.get(record.blob_index as usize);
+        let rule = "the position of a blob";
+        let entry = entry.ok_or_else(|| at.wrong("blob_index", record.blob_index, rule));
+        let codec = entry.and_then(|entry| match missing_support(entry) {
+            Some(feature) => Err(at.unsupported(feature)),
+            None => check_record(&record, entry, at),
+        });
+        Some(codec.map(|codec| record_frame(&record, codec)))
     }
 
     /// The record that the address at `offset` names, its position, and its blob.
@@ -164,6 +176,35 @@ impl Bootstrap {
         )?;
         Ok((position, record, entry))
     }
+}
+
+/// The frame that holds the chunk of `record`, and nothing else.
+fn record_frame(record: &ChunkRecord, codec: Codec) -> Frame {
+    Frame {
+        blob: BlobIndex(record.blob_index),
+        offset: record.compressed_offset,
+        stored_len: record.compressed_size,
+        len: record.uncompressed_size,
+        recipe: native_recipe(codec),
+    }
+}
+
+/// How chunks of native blobs are stored. A frame's recipe is a position in this list.
+const NATIVE_CODECS: [Codec; 3] = [Codec::None, Codec::Lz4Block, Codec::Zstd];
+
+/// The position of the recipe of `codec` in [`native_recipes`].
+pub(super) fn native_recipe(codec: Codec) -> RecipeId {
+    RecipeId(match codec {
+        Codec::Lz4Block => 1,
+        Codec::Zstd => 2,
+        // Gzip is refused before.
+        _ => 0,
+    })
+}
+
+/// The recipes of native blobs: each chunk is a frame of one codec, and has a digest of its own.
+pub(super) fn native_recipes() -> impl Iterator<Item = Recipe> {
+    NATIVE_CODECS.into_iter().map(Recipe::exact)
 }
 
 /// What this library lacks to find the content of a blob.

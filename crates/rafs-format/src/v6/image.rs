@@ -2,11 +2,14 @@
 
 use std::ops::{ControlFlow, Range};
 
+use image_model::image::NoSuchEntry;
 use image_model::{
-    Attributes, Blob, DirEntry, Extent, FileKind, Image, ImageError, Ino, NameRef, Xattrs,
+    Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
+    Recipe, RecipeId, Xattrs,
 };
 
 use super::bootstrap::Bootstrap;
+use super::chunks::native_recipes;
 use super::inode::Inode;
 use super::xattr;
 use crate::error::{At, DecodeError};
@@ -119,6 +122,21 @@ impl Image for Bootstrap {
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
         answer(ino, || self.visit_extents(&self.inode(ino)?, range, visit))
+    }
+
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        match self.native_frame(frame) {
+            Some(found) => found.map_err(|error| ImageError::new(None, error)),
+            None => {
+                let (what, index) = ("frame", frame.0);
+                let count = self.chunk_record_count();
+                Err(ImageError::new(None, NoSuchEntry { what, index, count }))
+            }
+        }
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        native_recipes().nth(recipe.0 as usize)
     }
 
     fn blobs(&self) -> &[Blob] {

@@ -13,6 +13,7 @@ mod bootstrap;
 mod budget;
 mod check;
 mod chunk_address;
+mod chunk_place;
 mod chunks;
 mod device;
 mod directory;
@@ -31,12 +32,14 @@ pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
 pub use check::{CheckSummary, Finding, Inconsistency};
 pub use chunk_address::ChunkAddress;
+pub use chunk_place::ChunkPlace;
 pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
 pub use inode::{DataLayout, Inode};
 pub use layout::{
-    BadContent, CannotCarry, EncodeError, Layout, Loss, MAX_TARGET_LEN, Options, drop_losses,
-    losses,
+    BadContent, CannotCarry, EncodeError, Layout, LayoutInput, Loss, MAX_TARGET_LEN, Options,
+    drop_losses, losses,
 };
+pub use owned::OwnedBootstrap;
 pub use prefetch::prefetch_inodes;
 pub use superblock::{BlockSize, Superblock};

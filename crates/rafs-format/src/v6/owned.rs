@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::tree::Directory;
 use image_model::{
     Chunk, ChunkId, ChunkedImage, FileKind, Frame, FrameId, InodeId, Metadata, Node, Tree,
@@ -10,10 +10,20 @@ use image_model::{
 
 use super::bootstrap::Bootstrap;
 use super::budget::Budget;
-use super::chunks::FileChunk;
+use super::chunk_place::ChunkPlace;
+use super::chunks::{FileChunk, native_recipes};
 use super::dirent::Dirent;
 use super::inode::Inode;
 use crate::error::DecodeError;
+
+/// A bootstrap copied into the shared model, with what only RAFS knows of chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedBootstrap {
+    /// The image.
+    pub image: ChunkedImage,
+    /// Where its chunks stand in their blobs, in the order of the image's list.
+    pub places: Vec<ChunkPlace>,
+}
 
 impl Bootstrap {
     /// Copies the image into the shared model: every inode that the root reaches once, in the order
@@ -24,7 +34,7 @@ impl Bootstrap {
     /// # Errors
     /// [`DecodeError`] if any structure is damaged, directories form no tree, structures overlap, or
     /// beyond the limits given to [`open`](Self::open).
-    pub fn to_chunked(&self) -> Result<ChunkedImage, DecodeError> {
+    pub fn to_chunked(&self) -> Result<OwnedBootstrap, DecodeError> {
         let mut copy = Copy::new(self)?;
         let mut pending = vec![(InodeId::ROOT, self.root_ino().0, 0u32)];
         while let Some((id, nid, depth)) = pending.pop() {
@@ -48,10 +58,19 @@ impl Bootstrap {
             extents,
             chunks,
             frames,
+            places,
             ..
         } = copy;
-        let image = ChunkedImage::new(tree, extents, chunks, frames, self.blobs.clone());
-        Ok(image.expect("each directory was met once, and the rest put in where it belongs"))
+        let parts = ChunkedParts {
+            extents,
+            chunks,
+            frames,
+            recipes: native_recipes().collect(),
+            blobs: self.blobs.clone(),
+        };
+        let image = ChunkedImage::new(tree, parts);
+        let image = image.expect("each directory was met once, and the rest put in its place");
+        Ok(OwnedBootstrap { image, places })
     }
 }
 
@@ -62,6 +81,7 @@ struct Copy<'a> {
     extents: Vec<ChunkExtent>,
     chunks: Vec<Chunk>,
     frames: Vec<Frame>,
+    places: Vec<ChunkPlace>,
     /// Inodes that were met, by nid.
     ids: HashMap<u64, InodeId>,
     /// Chunks that were met, by position in the chunk table.
@@ -80,6 +100,7 @@ impl<'a> Copy<'a> {
             extents: Vec::new(),
             chunks: Vec::with_capacity(records),
             frames: Vec::with_capacity(records),
+            places: Vec::with_capacity(records),
             ids: HashMap::from([(root.nid, InodeId::ROOT)]),
             chunk_ids: vec![None; records],
             names: 1,
@@ -183,7 +204,9 @@ impl<'a> Copy<'a> {
             crc32c: chunk.crc32c,
             frame: FrameId(index),
             offset_in_frame: 0,
-            index_in_blob: chunk.record.index,
+        });
+        self.places.push(ChunkPlace {
+            index: chunk.record.index,
             address: chunk.record.uncompressed_offset,
         });
         self.frames.push(chunk.frame);

@@ -3,7 +3,7 @@
 use image_model::walk::WalkError;
 use image_model::{Blame, Device, Fault, FileKind, ImageError, ImagePath, Ino};
 
-use crate::content::{ExtentError, StoredAt};
+use crate::content::ChunkFault;
 
 /// One fault of an image.
 #[derive(Debug, thiserror::Error)]
@@ -68,65 +68,14 @@ pub enum AuditFault {
         /// The number.
         device: Device,
     },
-    /// The extents of a file do not cover it in order.
-    #[error("{path}: no extent begins at byte {file_offset} of {size}")]
-    Extents {
-        /// The file.
+    /// The content of a file is damaged, or cannot be had.
+    #[error("{path}")]
+    Content {
+        /// The file; of all that share a chunk the one that comes first in the walk.
         path: ImagePath,
-        /// Where the next extent should begin.
-        file_offset: u64,
-        /// Bytes of the file.
-        size: u64,
-    },
-    /// A chunk lies in a blob that the image does not list.
-    #[error("{path}: chunk {chunk} at byte {file_offset}: {at} is not in the image's list")]
-    Blob {
-        /// The file.
-        path: ImagePath,
-        /// Position among the file's chunks, counted from 0.
-        chunk: u64,
-        /// Where the chunk begins in the file.
-        file_offset: u64,
-        /// Where it should be stored.
-        at: StoredAt,
-    },
-    /// A chunk's frame ends behind its blob.
-    #[error("{path}: chunk {chunk} at byte {file_offset}: {at} ends at byte {end} of {blob_len}")]
-    OutsideBlob {
-        /// The file.
-        path: ImagePath,
-        /// Position among the file's chunks, counted from 0.
-        chunk: u64,
-        /// Where the chunk begins in the file.
-        file_offset: u64,
-        /// Where it should be stored.
-        at: StoredAt,
-        /// One past the last stored byte of the frame.
-        end: u64,
-        /// Stored bytes of the blob.
-        blob_len: u64,
-    },
-    /// A chunk cannot be read, or is wrong.
-    #[error("{path}: chunk {chunk} at byte {file_offset} ({at}) is damaged")]
-    Chunk {
-        /// The file that comes first in the walk, of all that share the chunk.
-        path: ImagePath,
-        /// Position among the file's chunks, counted from 0.
-        chunk: u64,
-        /// Where the chunk begins in the file.
-        file_offset: u64,
-        /// Where it is stored.
-        at: StoredAt,
         /// What is wrong with it.
-        source: ExtentError,
-    },
-    /// There are too many extents. Those of later files are not looked at.
-    #[error("{path}: the image has more than {limit} extents")]
-    TooManyExtents {
-        /// The file that is too much.
-        path: ImagePath,
-        /// The bound, [`Limits::max_chunks`](image_model::Limits::max_chunks).
-        limit: u32,
+        #[source]
+        fault: ChunkFault,
     },
 }
 
@@ -146,11 +95,7 @@ impl AuditFault {
             | Self::Links { path, .. }
             | Self::TargetLength { path, .. }
             | Self::Device { path, .. }
-            | Self::Extents { path, .. }
-            | Self::Blob { path, .. }
-            | Self::OutsideBlob { path, .. }
-            | Self::Chunk { path, .. }
-            | Self::TooManyExtents { path, .. } => path,
+            | Self::Content { path, .. } => path,
         }
     }
 }
@@ -160,16 +105,12 @@ impl Blame for AuditFault {
         match self {
             Self::Walk(error) => error.fault(),
             Self::Inode { source, .. } => source.fault(),
-            Self::Chunk { source, .. } => source.fault(),
-            Self::TooManyExtents { .. } => Fault::Limit,
+            Self::Content { fault, .. } => fault.fault(),
             Self::EntryKind { .. }
             | Self::Lookup { .. }
             | Self::Links { .. }
             | Self::TargetLength { .. }
-            | Self::Device { .. }
-            | Self::Extents { .. }
-            | Self::Blob { .. }
-            | Self::OutsideBlob { .. } => Fault::Corrupt,
+            | Self::Device { .. } => Fault::Corrupt,
         }
     }
 }

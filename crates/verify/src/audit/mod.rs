@@ -2,11 +2,10 @@
 
 mod fault;
 mod run;
-mod seen_chunks;
 
 use image_model::{Cancelled, Image, Limits};
 
-use crate::content::FrameSource;
+use crate::content::Content;
 use run::Audit;
 
 pub use fault::AuditFault;
@@ -16,12 +15,13 @@ pub trait AuditObserver {
     /// A fault was found. The audit goes on.
     fn fault(&mut self, fault: AuditFault);
 
-    /// `done` bytes of chunks are read and checked; called at least once per path.
+    /// `done` of `total` bytes of chunks are read and checked; `total` is not known before all paths
+    /// were visited, during which this is called for each.
     ///
     /// # Errors
     /// [`Cancelled`] ends the audit. By default it goes on.
-    fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
-        let _ = done;
+    fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
+        let _ = (done, total);
         Ok(())
     }
 }
@@ -53,9 +53,15 @@ pub struct AuditSummary {
     pub chunk_len: u64,
     /// Those that carry neither digest nor checksum, so that nobody can tell whether they are right.
     pub unverifiable_chunks: u64,
-    /// Faults told to the observer.
+    /// Faults that were found.
     pub faults: u64,
+    /// Those of them that the observer was not told: there are too many.
+    pub untold: u64,
 }
+
+/// Most faults of content that an audit tells; more are counted. To tell one, its path is looked
+/// for, and that of all chunks of an image whose blob is wrong would be told.
+pub const MAX_CONTENT_FAULTS: usize = 1 << 14;
 
 /// Visits every path of `image`, reads every chunk once, and tells `observer` every fault.
 ///
@@ -65,11 +71,11 @@ pub struct AuditSummary {
 ///
 /// ```
 /// use image_model::{Cancelled, Image, Limits};
-/// use lazyoci_verify::{AuditFault, FrameSource, audit};
+/// use lazyoci_verify::{AuditFault, Content, audit};
 ///
-/// fn is_sound(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<bool, Cancelled> {
+/// fn is_sound(image: &dyn Image, content: &mut dyn Content) -> Result<bool, Cancelled> {
 ///     let mut tell = |fault: AuditFault| eprintln!("{}: {fault}", fault.path());
-///     Ok(audit(image, blobs, &Limits::default(), &mut tell)?.faults == 0)
+///     Ok(audit(image, content, &Limits::default(), &mut tell)?.faults == 0)
 /// }
 /// ```
 ///
@@ -77,21 +83,22 @@ pub struct AuditSummary {
 /// [`Cancelled`] if the observer asks to stop. Faults are no errors: see [`AuditSummary::faults`].
 pub fn audit(
     image: &dyn Image,
-    source: &mut dyn FrameSource,
+    content: &mut dyn Content,
     limits: &Limits,
     observer: &mut dyn AuditObserver,
 ) -> Result<AuditSummary, Cancelled> {
-    Audit::new(image, Some(source), limits, observer).run()
+    Audit::new(image, limits, observer).run(content, true)
 }
 
-/// As [`audit`], but no content is read: chunks are counted, not checked.
+/// As [`audit`], but no content is read: it is only checked that chunks lie where they can.
 ///
 /// # Errors
 /// [`Cancelled`] if the observer asks to stop.
 pub fn audit_metadata(
     image: &dyn Image,
+    content: &mut dyn Content,
     limits: &Limits,
     observer: &mut dyn AuditObserver,
 ) -> Result<AuditSummary, Cancelled> {
-    Audit::new(image, None, limits, observer).run()
+    Audit::new(image, limits, observer).run(content, false)
 }

@@ -1,21 +1,15 @@
 //! The walk of an audit.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::collections::{HashMap, VecDeque};
 
 use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{
-    Attributes, Cancelled, Device, Extent, FileKind, Image, ImagePath, Ino, Limits, NameRef,
-};
+use image_model::{Attributes, Cancelled, Device, FileKind, Image, Ino, Limits, NameRef};
 
-use super::seen_chunks::SeenChunks;
-use super::{AuditFault, AuditObserver, AuditSummary};
-use crate::content::{ExtentError, FrameSource, StoredChunk};
-use crate::hash::{check, check_crc32c};
+use super::{AuditFault, AuditObserver, AuditSummary, MAX_CONTENT_FAULTS};
+use crate::content::{CheckFiles, ChunkFault, ChunkObserver, Content};
 
 pub(super) struct Audit<'a> {
     image: &'a dyn Image,
-    source: Option<&'a mut dyn FrameSource>,
     limits: &'a Limits,
     observer: &'a mut dyn AuditObserver,
     summary: AuditSummary,
@@ -23,8 +17,8 @@ pub(super) struct Audit<'a> {
     inodes: InoSet,
     /// Those with several names or a link count other than 1.
     linked: HashMap<Ino, Linked>,
-    chunks: SeenChunks,
-    extents: u32,
+    /// The distinct files.
+    files: Vec<Ino>,
 }
 
 struct Linked {
@@ -35,28 +29,29 @@ struct Linked {
 impl<'a> Audit<'a> {
     pub(super) fn new(
         image: &'a dyn Image,
-        source: Option<&'a mut dyn FrameSource>,
         limits: &'a Limits,
         observer: &'a mut dyn AuditObserver,
     ) -> Self {
         Self {
             image,
-            source,
             limits,
             observer,
             summary: AuditSummary::default(),
             inodes: InoSet::default(),
             linked: HashMap::new(),
-            chunks: SeenChunks::default(),
-            extents: 0,
+            files: Vec::new(),
         }
     }
 
-    pub(super) fn run(mut self) -> Result<AuditSummary, Cancelled> {
+    pub(super) fn run(
+        mut self,
+        content: &mut dyn Content,
+        read: bool,
+    ) -> Result<AuditSummary, Cancelled> {
         let mut walk = Walk::new(self.image, self.limits);
         let mut directories: Vec<Ino> = Vec::new();
         while let Some(entry) = walk.next_entry() {
-            self.observer.advance(self.summary.chunk_len)?;
+            self.observer.advance(0, None)?;
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -73,10 +68,11 @@ impl<'a> Audit<'a> {
                 directories.push(entry.ino);
                 self.directory(&entry);
             } else if self.link(&entry) {
-                self.inode(&entry)?;
+                self.inode(&entry);
             }
         }
         self.link_counts();
+        self.content(content, read)?;
         Ok(self.summary)
     }
 
@@ -172,12 +168,14 @@ impl<'a> Audit<'a> {
     }
 
     /// What is no directory.
-    fn inode(&mut self, entry: &WalkEntry<'_>) -> Result<(), Cancelled> {
+    fn inode(&mut self, entry: &WalkEntry<'_>) {
         self.attributes(entry);
         match entry.attributes.kind {
             FileKind::File => {
+                let size = entry.attributes.size;
                 self.summary.files += 1;
-                self.file(entry)?;
+                self.summary.content_len = self.summary.content_len.saturating_add(size);
+                self.files.push(entry.ino);
             }
             FileKind::Symlink => {
                 self.summary.symlinks += 1;
@@ -185,7 +183,6 @@ impl<'a> Audit<'a> {
             }
             _ => self.summary.specials += 1,
         }
-        Ok(())
     }
 
     fn symlink(&mut self, entry: &WalkEntry<'_>) {
@@ -201,134 +198,62 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn file(&mut self, entry: &WalkEntry<'_>) -> Result<(), Cancelled> {
-        let limit = self.limits.max_chunks;
-        if self.extents > limit {
-            return Ok(());
-        }
-        let (path, size) = (entry.path, entry.attributes.size);
-        self.summary.content_len = self.summary.content_len.saturating_add(size);
-        let image = self.image;
-        let (mut file_offset, mut chunk) = (0, 0);
-        let mut cancelled = Ok(());
-        let visited = image.extents(entry.ino, 0..size, &mut |extent| {
-            let fits = extent.file_offset == file_offset
-                && extent.len > 0
-                && extent.len <= size - file_offset;
-            self.extents = self.extents.saturating_add(1);
-            if !fits || self.extents > limit {
-                return ControlFlow::Break(());
-            }
-            file_offset += extent.len;
-            if let Some(stored) = StoredChunk::of(&extent) {
-                cancelled = self.chunk(path, chunk, &extent, &stored);
-                chunk += 1;
-            }
-            match cancelled {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(Cancelled) => ControlFlow::Break(()),
-            }
-        });
-        cancelled?;
-        let path = || path.clone();
-        if let Err(source) = visited {
-            self.fault(AuditFault::Inode {
-                path: path(),
-                source,
-            });
-        } else if self.extents > limit {
-            self.fault(AuditFault::TooManyExtents {
-                path: path(),
-                limit,
-            });
-        } else if file_offset != size {
-            self.fault(AuditFault::Extents {
-                path: path(),
-                file_offset,
-                size,
-            });
-        }
-        Ok(())
-    }
-
-    fn chunk(
-        &mut self,
-        path: &ImagePath,
-        chunk: u64,
-        extent: &Extent,
-        stored: &StoredChunk,
-    ) -> Result<(), Cancelled> {
-        if !self.chunks.insert(stored) {
-            return Ok(());
-        }
-        self.summary.chunks += 1;
-        if stored.digest.is_none() && stored.crc32c.is_none() {
-            self.summary.unverifiable_chunks += 1;
-        }
-        if let Err(problem) = self.check_chunk(stored) {
-            let (path, file_offset) = (path.clone(), extent.file_offset);
-            let at = stored.stored_at(self.image);
-            self.fault(match problem {
-                Problem::Blob => AuditFault::Blob {
-                    path,
-                    chunk,
-                    file_offset,
-                    at,
-                },
-                Problem::OutsideBlob { end, blob_len } => AuditFault::OutsideBlob {
-                    path,
-                    chunk,
-                    file_offset,
-                    at,
-                    end,
-                    blob_len,
-                },
-                Problem::Extent(source) => AuditFault::Chunk {
-                    path,
-                    chunk,
-                    file_offset,
-                    at,
-                    source,
-                },
-            });
-        }
-        self.summary.chunk_len += stored.len;
-        self.observer.advance(self.summary.chunk_len)
-    }
-
-    /// Reads `chunk` if content is read, and checks all that the image says of it.
-    fn check_chunk(&mut self, chunk: &StoredChunk) -> Result<(), Problem> {
-        let frame = &chunk.frame;
-        let blobs = self.image.blobs();
-        let blob = blobs.get(frame.blob.0 as usize).ok_or(Problem::Blob)?;
-        let end = frame.offset.saturating_add(frame.stored_len.into());
-        if blob.stored_len != 0 && end > blob.stored_len {
-            let blob_len = blob.stored_len;
-            return Err(Problem::OutsideBlob { end, blob_len });
-        }
-        let Some(source) = &mut self.source else {
-            return Ok(chunk.check_place(frame.len.into())?);
+    /// The content of all files. Of those that are damaged the paths are looked for only then.
+    fn content(&mut self, content: &mut dyn Content, read: bool) -> Result<(), Cancelled> {
+        let files = std::mem::take(&mut self.files);
+        let mut found = Found {
+            observer: &mut *self.observer,
+            faults: Vec::new(),
+            untold: 0,
         };
-        let bytes = chunk.read_unverified(*source)?;
-        if let Some(digest) = chunk.digest {
-            check(&digest, bytes).map_err(ExtentError::from)?;
-        }
-        if let Some(crc32c) = chunk.crc32c {
-            check_crc32c(crc32c, bytes).map_err(ExtentError::from)?;
-        }
+        let limits = self.limits;
+        let summary = content.check_files(&files, &CheckFiles { read, limits }, &mut found)?;
+        let Found { faults, untold, .. } = found;
+        self.summary.chunks = summary.chunks;
+        self.summary.chunk_len = summary.chunk_len;
+        self.summary.unverifiable_chunks = summary.unverifiable;
+        self.summary.faults += untold;
+        self.summary.untold += untold;
+        self.tell(&files, faults);
         Ok(())
+    }
+
+    /// Tells the faults of `files`, file by file in the order of the walk.
+    fn tell(&mut self, files: &[Ino], faults: Vec<(usize, ChunkFault)>) {
+        let mut by_file: HashMap<Ino, VecDeque<ChunkFault>> = HashMap::new();
+        for (file, fault) in faults {
+            by_file.entry(files[file]).or_default().push_back(fault);
+        }
+        let mut walk = Walk::new(self.image, self.limits);
+        while !by_file.is_empty()
+            && let Some(entry) = walk.next_entry()
+        {
+            let Ok(entry) = entry else { continue };
+            for fault in by_file.remove(&entry.ino).into_iter().flatten() {
+                let path = entry.path.clone();
+                self.fault(AuditFault::Content { path, fault });
+            }
+        }
     }
 }
 
-/// What is wrong with a chunk.
-enum Problem {
-    Blob,
-    OutsideBlob { end: u64, blob_len: u64 },
-    Extent(ExtentError),
+/// What is found in the content of files.
+struct Found<'a> {
+    observer: &'a mut dyn AuditObserver,
+    faults: Vec<(usize, ChunkFault)>,
+    untold: u64,
 }
 
-impl From<ExtentError> for Problem {
-    fn from(error: ExtentError) -> Self {
-        Self::Extent(error)
+impl ChunkObserver for Found<'_> {
+    fn fault(&mut self, file: usize, fault: ChunkFault) {
+        if self.faults.len() < MAX_CONTENT_FAULTS {
+            self.faults.push((file, fault));
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    fn advance(&mut self, done: u64, total: u64) -> Result<(), Cancelled> {
+        self.observer.advance(done, Some(total))
     }
 }

@@ -1,41 +1,37 @@
 //! The walk that makes a tree digest.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use image_model::layer::Whiteout;
 use image_model::walk::{HardLinks, Walk, WalkEntry};
 use image_model::{
-    Attributes, Extent, FileKind, Image, ImageError, ImagePath, Ino, Limits, NameRef, Progress,
-    Timestamp,
+    Attributes, FileKind, Image, ImageError, ImagePath, Ino, NameRef, Progress, Timestamp,
 };
 use sha2::{Digest as _, Sha256};
 
+use super::files::Files;
 use super::{Profile, TreeDigestError, TreeDigestOptions};
-use crate::content::{FrameSource, StoredChunk};
+use crate::content::Content;
 
 const MAGIC: &[u8] = b"lazyoci.tree.v1\0";
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 pub(super) fn compute(
     image: &dyn Image,
-    source: &mut dyn FrameSource,
+    content: &mut dyn Content,
     TreeDigestOptions { profile, limits }: &TreeDigestOptions,
     progress: &mut dyn Progress,
 ) -> Result<Hash, TreeDigestError> {
     let hidden = |name: NameRef<'_>| Whiteout::of(name.as_bytes()).is_some();
     let links = HardLinks::collect(image, limits, &hidden)?;
+    let files = Files::collect(image, limits, &hidden)?;
     let mut state = State {
         image,
-        source,
-        progress,
         profile: *profile,
-        limits,
         links,
         known: HashMap::new(),
-        done: 0,
+        contents: files.digest(image, content, limits, progress)?.into_iter(),
     };
     let mut walk = Walk::new(image, limits);
     let mut levels: Vec<Level> = Vec::new();
@@ -114,15 +110,12 @@ impl Level {
 
 struct State<'a> {
     image: &'a dyn Image,
-    source: &'a mut dyn FrameSource,
-    progress: &'a mut dyn Progress,
     profile: Profile,
-    limits: &'a Limits,
     links: HardLinks,
     /// Nodes of hard-linked inodes.
     known: HashMap<Ino, Hash>,
-    /// Bytes of content digested.
-    done: u64,
+    /// Digests of the contents of files, in the order of their first names.
+    contents: std::vec::IntoIter<Hash>,
 }
 
 impl State<'_> {
@@ -170,7 +163,8 @@ impl State<'_> {
         match kind {
             FileKind::File => {
                 put_u64(&mut hasher, entry.attributes.size);
-                hasher.update(self.content(entry.path, entry.ino, &entry.attributes)?);
+                let content = self.contents.next();
+                hasher.update(content.expect("the walk before met the same files"));
             }
             FileKind::Symlink => {
                 let target = self.image.symlink_target(entry.ino);
@@ -232,78 +226,6 @@ impl State<'_> {
             put_bytes(&mut hasher, &xattr.value);
         }
         Ok(hasher)
-    }
-
-    /// SHA-256 of a file's bytes.
-    fn content(
-        &mut self,
-        path: &ImagePath,
-        ino: Ino,
-        attributes: &Attributes,
-    ) -> Result<Hash, TreeDigestError> {
-        let size = attributes.size;
-        let limit = self.limits.max_layer_len;
-        if self.done.checked_add(size).is_none_or(|sum| sum > limit) {
-            let path = path.clone();
-            return Err(TreeDigestError::TooLarge { path, limit });
-        }
-        let image = self.image;
-        let mut hasher = Sha256::new();
-        let mut file_offset = 0;
-        let mut failure = None;
-        let visited = image.extents(ino, 0..size, &mut |extent| {
-            let fits = extent.file_offset == file_offset
-                && extent.len > 0
-                && extent.len <= size - file_offset;
-            if !fits {
-                return ControlFlow::Break(());
-            }
-            if let Err(error) = self.extent(path, &extent, &mut hasher) {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            file_offset += extent.len;
-            ControlFlow::Continue(())
-        });
-        visited.map_err(image_error(path))?;
-        match failure {
-            Some(error) => Err(error),
-            None if file_offset == size => Ok(hasher.finalize().into()),
-            None => Err(TreeDigestError::Extents {
-                path: path.clone(),
-                file_offset,
-                size,
-            }),
-        }
-    }
-
-    fn extent(
-        &mut self,
-        path: &ImagePath,
-        extent: &Extent,
-        hasher: &mut Sha256,
-    ) -> Result<(), TreeDigestError> {
-        if let Some(chunk) = StoredChunk::of(extent) {
-            let bytes = chunk.read(self.source);
-            hasher.update(bytes.map_err(|source| TreeDigestError::Content {
-                path: path.clone(),
-                file_offset: extent.file_offset,
-                at: Box::new(chunk.stored_at(self.image)),
-                source,
-            })?);
-            self.done += extent.len;
-            self.progress.advance(self.done, None)?;
-            return Ok(());
-        }
-        let mut left = extent.len;
-        while left > 0 {
-            let len = left.min(ZEROS.len() as u64);
-            hasher.update(&ZEROS[..len as usize]);
-            left -= len;
-            self.done += len;
-            self.progress.advance(self.done, None)?;
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Fault, FileKind, ImageError, ImagePath};
 
-use crate::content::{ExtentError, StoredAt};
+use crate::content::ContentError;
 
 /// A tree that cannot be digested: it is damaged, or too large.
 #[derive(Debug, thiserror::Error)]
@@ -26,27 +26,13 @@ pub enum TreeDigestError {
         /// What it is.
         kind: FileKind,
     },
-    /// The extents of a file do not cover it in order.
-    #[error("{path}: no extent begins at byte {file_offset} of {size}")]
-    Extents {
-        /// The file.
-        path: ImagePath,
-        /// Where the next extent should begin.
-        file_offset: u64,
-        /// Bytes of the file.
-        size: u64,
-    },
     /// Content cannot be read, or is wrong.
-    #[error("{path}: the content at byte {file_offset} ({at}) is missing or wrong")]
+    #[error("{path}: the content at byte {} is missing or wrong", source.file_offset())]
     Content {
         /// The file.
         path: ImagePath,
-        /// Where the chunk begins in the file.
-        file_offset: u64,
-        /// Where it is stored.
-        at: Box<StoredAt>,
         /// What is wrong with it.
-        source: ExtentError,
+        source: ContentError,
     },
     /// All files together are too large.
     #[error("{path}: the content of all files exceeds {limit} bytes")]
@@ -66,7 +52,7 @@ impl Blame for TreeDigestError {
         match self {
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
-            Self::Root { .. } | Self::Extents { .. } => Fault::Corrupt,
+            Self::Root { .. } => Fault::Corrupt,
             Self::Content { source, .. } => source.fault(),
             Self::TooLarge { .. } => Fault::Limit,
             Self::Cancelled(error) => error.fault(),

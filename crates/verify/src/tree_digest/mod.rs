@@ -22,13 +22,14 @@
 
 mod compute;
 mod error;
+mod files;
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_model::{Digest, DigestAlgorithm, Image, Limits, Progress};
 
-use crate::content::FrameSource;
+use crate::content::Content;
 
 pub use error::TreeDigestError;
 
@@ -144,18 +145,18 @@ impl From<Profile> for TreeDigestOptions {
     }
 }
 
-/// The digest of the file tree in `image`, its content read from `source` and verified.
+/// The digest of the file tree in `image`, its content read by `content`, verified.
 ///
 /// `progress` hears of the bytes of content that are through. Memory beyond the image: the
-/// entries of the directories on the current path, a path and a digest per hard-linked inode, two
-/// bits or so for every other.
+/// entries of the directories on the current path, a path and a digest per hard-linked inode, a
+/// number and a digest for each file.
 ///
 /// ```
 /// use image_model::Image;
-/// use lazyoci_verify::{FrameSource, Profile, TreeDigest, tree_digest};
+/// use lazyoci_verify::{Content, Profile, TreeDigest, tree_digest};
 ///
-/// fn print(image: &dyn Image, blobs: &mut dyn FrameSource) -> Result<(), lazyoci_verify::TreeDigestError> {
-///     let digest: TreeDigest = tree_digest(image, blobs, Profile::Default, &mut ())?;
+/// fn print(image: &dyn Image, content: &mut dyn Content) -> Result<(), lazyoci_verify::TreeDigestError> {
+///     let digest: TreeDigest = tree_digest(image, content, Profile::Default, &mut ())?;
 ///     println!("{digest}");
 ///     Ok(())
 /// }
@@ -165,9 +166,9 @@ impl From<Profile> for TreeDigestOptions {
 /// [`TreeDigestError`], with the path, on the first fault of the image or its content.
 pub fn tree_digest(
     image: &dyn Image,
-    source: &mut dyn FrameSource,
+    content: &mut dyn Content,
     options: impl Into<TreeDigestOptions>,
     progress: &mut dyn Progress,
 ) -> Result<TreeDigest, TreeDigestError> {
-    compute::compute(image, source, &options.into(), progress).map(TreeDigest)
+    compute::compute(image, content, &options.into(), progress).map(TreeDigest)
 }

@@ -1,15 +1,16 @@
 //! The content of files: checked, addressed, collected into the chunk table.
 
 use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::{Chunk, ChunkedImage, Codec, Digest, Frame, InodeId, Node};
+use image_model::{BlobIndex, Chunk, ChunkedImage, Codec, Decode, Digest, Frame, InodeId, Node};
 
+use super::LayoutInput;
 use super::error::{BadContent, EncodeError};
 use super::loss::path_of;
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
-use crate::v6::blob_entry::BlobEntry;
 use crate::v6::chunk_address::ChunkAddress;
+use crate::v6::chunk_place::ChunkPlace;
 use crate::v6::inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES};
 use crate::v6::superblock::BlockSize;
 
@@ -19,8 +20,7 @@ const UNUSED: u32 = u32::MAX;
 /// What is gathered about chunks while files are placed.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
-    image: &'a ChunkedImage,
-    entries: &'a [BlobEntry],
+    input: LayoutInput<'a>,
     chunk_size: u32,
     block_size: BlockSize,
     /// A file for each of its names, in the order of the names.
@@ -35,15 +35,9 @@ pub(super) struct ChunkTable {
 }
 
 impl<'a> Contents<'a> {
-    pub(super) fn new(
-        image: &'a ChunkedImage,
-        entries: &'a [BlobEntry],
-        chunk_size: u32,
-        block_size: BlockSize,
-    ) -> Self {
+    pub(super) fn new(input: LayoutInput<'a>, chunk_size: u32, block_size: BlockSize) -> Self {
         Self {
-            image,
-            entries,
+            input,
             chunk_size,
             block_size,
             names: Vec::new(),
@@ -66,32 +60,34 @@ impl<'a> Contents<'a> {
         size: u64,
         content: ChunkRange,
     ) -> Result<u32, EncodeError> {
-        let extents = file_extents(self.image, content)?;
+        let extents = file_extents(self.input.image, content)?;
         let chunk_size = u64::from(self.chunk_size);
         let wrong = |file_offset, what| EncodeError::Content {
-            path: path_of(&self.image.tree, id),
+            path: path_of(&self.input.image.tree, id),
             file_offset,
             what,
         };
         let mut contiguous = size > chunk_size;
-        let mut last: Option<(Frame, u64)> = None;
+        let mut last: Option<(BlobIndex, u64)> = None;
         for (number, extent) in (0u64..).zip(extents) {
             let file_offset = number.saturating_mul(chunk_size);
-            let (chunk, frame) = match extent.chunk {
+            let stored = match extent.chunk {
                 None => return Err(wrong(extent.file_offset, BadContent::Hole)),
-                Some(position) => find_chunk(self.image, position.index())?,
+                Some(position) => StoredChunk::find(self.input, position.index())?,
             };
+            let StoredChunk { chunk, frame, .. } = stored;
             let expected = chunk_size.min(size.saturating_sub(file_offset));
             let len = u64::from(chunk.len);
             if extent.file_offset != file_offset || len != expected {
                 return Err(wrong(extent.file_offset, BadContent::Cut { len, expected }));
             }
-            self.check_chunk(chunk, frame)
+            let address = stored.place.address;
+            self.check_chunk(&stored)
                 .map_err(|what| wrong(file_offset, what))?;
-            contiguous &= last.is_none_or(|(before, address)| {
-                before.blob == frame.blob && address.checked_add(chunk_size) == Some(chunk.address)
+            contiguous &= last.is_none_or(|(blob, before)| {
+                blob == frame.blob && before.checked_add(chunk_size) == Some(address)
             });
-            last = Some((*frame, chunk.address));
+            last = Some((frame.blob, address));
         }
         if extents.len() as u64 != size.div_ceil(chunk_size) {
             return Err(EncodeError::Broken { what: "extent" });
@@ -112,15 +108,22 @@ impl<'a> Contents<'a> {
         CHUNK_FORMAT_INDEXES | bits
     }
 
-    fn check_chunk(&self, chunk: &Chunk, frame: &Frame) -> Result<(), BadContent> {
+    fn check_chunk(&self, stored: &StoredChunk<'_>) -> Result<(), BadContent> {
+        let StoredChunk {
+            chunk,
+            frame,
+            decode,
+            place,
+        } = *stored;
         let entry = self
+            .input
             .entries
             .get(frame.blob.0 as usize)
             .ok_or(BadContent::OutsideBlob)?;
-        if chunk.offset_in_frame != 0 || chunk.len != frame.len || frame.open_ended {
-            return Err(BadContent::PartOfFrame);
-        }
-        let codec = frame.codec;
+        let codec = match *decode {
+            Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
+            _ => return Err(BadContent::PartOfFrame),
+        };
         if codec != Codec::None && codec != Codec::from(entry.compressor) {
             return Err(BadContent::Codec { codec });
         }
@@ -136,7 +139,7 @@ impl<'a> Contents<'a> {
         if !expected.contains(&stored_len) {
             return Err(BadContent::StoredLen { stored_len });
         }
-        let address = chunk.address;
+        let address = place.address;
         if !address.is_multiple_of(4096) {
             return Err(BadContent::Unaligned { address });
         }
@@ -146,7 +149,7 @@ impl<'a> Contents<'a> {
         };
         let inside = fits(frame.offset, frame.stored_len, entry.data_len())
             && fits(address, chunk.len, entry.uncompressed_size)
-            && chunk.index_in_blob < entry.chunk_count.min(MAX_CHUNKS)
+            && place.index < entry.chunk_count.min(MAX_CHUNKS)
             && u32::try_from(address / self.block_size.bytes()).is_ok();
         if inside {
             Ok(())
@@ -158,7 +161,7 @@ impl<'a> Contents<'a> {
     /// The chunks that files use, each with its number in the file that uses it last, in the order of
     /// names. Of a file with several names that is the last one.
     fn uses(&mut self) -> Result<Vec<(u32, u32)>, EncodeError> {
-        let image = self.image;
+        let image = self.input.image;
         let mut last_use = vec![UNUSED; image.chunks.len()];
         let mut used = 0;
         let mut seen = vec![false; image.tree.len()];
@@ -191,9 +194,9 @@ impl<'a> Contents<'a> {
     pub(super) fn into_table(mut self) -> Result<ChunkTable, EncodeError> {
         let mut records = self.uses()?;
         let place = |&(position, _): &(u32, u32)| {
-            let chunk = &self.image.chunks[position as usize];
-            let blob = self.image.frames[chunk.frame.0 as usize].blob.0;
-            (blob, chunk.index_in_blob)
+            let chunk = &self.input.image.chunks[position as usize];
+            let blob = self.input.image.frames[chunk.frame.0 as usize].blob.0;
+            (blob, self.input.places[position as usize].index)
         };
         records.sort_unstable_by_key(place);
         if let Some(pair) = records
@@ -204,7 +207,7 @@ impl<'a> Contents<'a> {
             return Err(EncodeError::DuplicateChunk { blob, index });
         }
         let digest = |position: u32| {
-            let digest = &self.image.chunks[position as usize].digest;
+            let digest = &self.input.image.chunks[position as usize].digest;
             digest.as_ref().map_or(&[0; 32], Digest::as_bytes)
         };
         // Comparing the first bytes, kept beside the record, settles nearly all.
@@ -235,44 +238,70 @@ pub(super) fn file_extents(
         .ok_or(EncodeError::Broken { what: "extent" })
 }
 
-fn find_chunk(image: &ChunkedImage, position: usize) -> Result<(&Chunk, &Frame), EncodeError> {
-    let chunk = image.chunks.get(position);
-    let chunk = chunk.ok_or(EncodeError::Broken { what: "chunk" })?;
-    let frame = image.frames.get(chunk.frame.0 as usize);
-    let frame = frame.ok_or(EncodeError::Broken { what: "frame" })?;
-    Ok((chunk, frame))
+/// All that is known of a chunk.
+#[derive(Debug, Clone, Copy)]
+struct StoredChunk<'a> {
+    chunk: &'a Chunk,
+    frame: &'a Frame,
+    decode: &'a Decode,
+    place: &'a ChunkPlace,
+}
+
+impl<'a> StoredChunk<'a> {
+    fn find(input: LayoutInput<'a>, position: usize) -> Result<Self, EncodeError> {
+        let LayoutInput { image, places, .. } = input;
+        let missing = |what| EncodeError::Broken { what };
+        let chunk = image.chunks.get(position).ok_or(missing("chunk"))?;
+        let frame = image.frames.get(chunk.frame.0 as usize);
+        let frame = frame.ok_or(missing("frame"))?;
+        let recipe = image.recipes.get(frame.recipe.0 as usize);
+        Ok(Self {
+            chunk,
+            frame,
+            decode: &recipe.ok_or(missing("recipe"))?.decode,
+            place: places.get(position).ok_or(missing("place"))?,
+        })
+    }
+
+    /// A chunk that was registered.
+    fn registered(input: LayoutInput<'a>, position: usize) -> Self {
+        Self::find(input, position).expect("the plan refuses broken references")
+    }
 }
 
 /// The address of a chunk that was registered.
 pub(super) fn address(
-    image: &ChunkedImage,
+    input: LayoutInput<'_>,
     position: usize,
     block_size: BlockSize,
 ) -> ChunkAddress {
-    let chunk = &image.chunks[position];
-    let blob = image.frames[chunk.frame.0 as usize].blob.0;
+    let StoredChunk { frame, place, .. } = StoredChunk::registered(input, position);
     ChunkAddress {
-        device: u8::try_from(blob + 1).expect("the plan refuses more than 254 blobs"),
-        index: chunk.index_in_blob,
-        startblk: u32::try_from(chunk.address / block_size.bytes())
+        device: u8::try_from(frame.blob.0 + 1).expect("the plan refuses more than 254 blobs"),
+        index: place.index,
+        startblk: u32::try_from(place.address / block_size.bytes())
             .expect("the plan refuses higher addresses"),
     }
 }
 
 /// The record of a chunk that was registered, which is number `number` of its file.
 pub(super) fn record(
-    image: &ChunkedImage,
+    input: LayoutInput<'_>,
     (position, number): (u32, u32),
     chunk_size: u32,
     compat: Compat,
 ) -> ChunkRecord {
-    let chunk = &image.chunks[position as usize];
-    let frame = &image.frames[chunk.frame.0 as usize];
+    let StoredChunk {
+        chunk,
+        frame,
+        decode,
+        place,
+    } = StoredChunk::registered(input, position as usize);
     let crc32 = match compat {
         Compat::V2_2 => None,
         Compat::V2_4 => chunk.crc32c,
     };
-    let compressed = match frame.codec {
+    let compressed = match decode.codec() {
         Codec::None => ChunkFlags::default(),
         _ => ChunkFlags::COMPRESSED,
     };
@@ -289,9 +318,9 @@ pub(super) fn record(
         compressed_size: frame.stored_len,
         uncompressed_size: chunk.len,
         compressed_offset: frame.offset,
-        uncompressed_offset: chunk.address,
+        uncompressed_offset: place.address,
         file_offset: u64::from(number) * u64::from(chunk_size),
-        index: chunk.index_in_blob,
+        index: place.index,
         crc32: crc32.unwrap_or(0),
     }
 }

@@ -19,6 +19,7 @@ use image_model::{ChunkedImage, InodeId};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::MAX_LEN;
+use super::chunk_place::ChunkPlace;
 use super::device::{self, DeviceSlot};
 use super::ext_superblock::{ExtSuperblock, is_chunk_size};
 use super::inode::DataLayout;
@@ -48,6 +49,17 @@ struct Planned {
     layout: DataLayout,
 }
 
+/// What a bootstrap is planned from.
+#[derive(Debug, Clone, Copy)]
+pub struct LayoutInput<'a> {
+    /// The image.
+    pub image: &'a ChunkedImage,
+    /// Where its chunks stand in their blobs, in the order of the image's list.
+    pub places: &'a [ChunkPlace],
+    /// What is known of its blobs, in the order of the image's list.
+    pub entries: &'a [BlobEntry],
+}
+
 /// A planned bootstrap: where everything in it goes.
 ///
 /// The plan is a function of image, blob entries and options, and so are the bytes that
@@ -61,15 +73,16 @@ struct Planned {
 /// ```
 /// use bytes::Bytes;
 /// use image_model::{ChunkedImage, Image, Limits, Metadata, Name, Node, Tree};
-/// use lazyoci_rafs_format::v6::{Bootstrap, Layout, Options};
+/// use lazyoci_rafs_format::v6::{Bootstrap, Layout, LayoutInput, Options};
 ///
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let link = tree.add(Metadata::default(), Node::Symlink((*b"usr/bin").into()));
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"bin")?, link)?;
 /// # let tree = tree.try_map(|_, _, ()| Ok::<_, std::convert::Infallible>(Default::default()))?;
-/// let image = ChunkedImage::new(tree, vec![], vec![], vec![], vec![])?;
+/// let image = ChunkedImage::new(tree, Default::default())?;
 ///
-/// let layout = Layout::plan(&image, &[], &Options::default())?;
+/// let input = LayoutInput { image: &image, places: &[], entries: &[] };
+/// let layout = Layout::plan(input, &Options::default())?;
 /// let mut bytes = Vec::new();
 /// layout.write_to(&mut bytes)?;
 /// assert_eq!(bytes.len() as u64, layout.len());
@@ -81,8 +94,7 @@ struct Planned {
 /// ```
 #[derive(Clone)]
 pub struct Layout<'a> {
-    image: &'a ChunkedImage,
-    entries: &'a [BlobEntry],
+    input: LayoutInput<'a>,
     options: Options,
     superblock: Superblock,
     ext: ExtSuperblock,
@@ -98,25 +110,28 @@ pub struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Decides where everything goes. `entries` describe `image.blobs`, position by position.
+    /// Decides where everything goes.
     ///
     /// # Errors
     /// [`EncodeError`] if the format cannot carry the image, its content is not cut and stored as
     /// the format needs it, or blob entries and options do not fit.
-    pub fn plan(
-        image: &'a ChunkedImage,
-        entries: &'a [BlobEntry],
-        options: &Options,
-    ) -> Result<Self, EncodeError> {
-        Self::plan_blocks(image, entries, options, BlockSize::B4096)
+    pub fn plan(input: LayoutInput<'a>, options: &Options) -> Result<Self, EncodeError> {
+        Self::plan_blocks(input, options, BlockSize::B4096)
     }
 
     fn plan_blocks(
-        image: &'a ChunkedImage,
-        entries: &'a [BlobEntry],
+        input: LayoutInput<'a>,
         options: &Options,
         block_size: BlockSize,
     ) -> Result<Self, EncodeError> {
+        let LayoutInput {
+            image,
+            places,
+            entries,
+        } = input;
+        if places.len() != image.chunks.len() {
+            return Err(EncodeError::Broken { what: "place" });
+        }
         if !is_chunk_size(options.chunk_size) {
             let chunk_size = options.chunk_size;
             return Err(EncodeError::ChunkSize { chunk_size });
@@ -130,7 +145,7 @@ impl<'a> Layout<'a> {
             superblock.meta_blkaddr = (view::align(tables, 4096) / block_size.bytes()) as u32;
         }
 
-        let mut planner = Planner::new(image, entries, options, &superblock);
+        let mut planner = Planner::new(input, options, &superblock);
         planner.run()?;
         let Planner {
             inodes,
@@ -156,8 +171,7 @@ impl<'a> Layout<'a> {
         superblock.blocks = devices.iter().map(|slot| slot.blocks).sum();
         let by_place = sort_by_place(&inodes);
         let layout = Self {
-            image,
-            entries,
+            input,
             options: options.clone(),
             superblock,
             ext,
@@ -253,7 +267,7 @@ impl fmt::Display for Layout<'_> {
             )?;
         }
         let mut result = Ok(());
-        loss::each_path(&self.image.tree, &mut |path, id, _| {
+        loss::each_path(&self.input.image.tree, &mut |path, id, _| {
             let planned = &self.inodes[id.index()];
             let offset = superblock.inode_offset(planned.nid.into());
             let Planned { nid, layout, .. } = planned;

@@ -7,8 +7,7 @@ use super::error::EncodeError;
 use super::loss::second_path_of;
 use super::options::Options;
 use super::placer::{Place, Placer};
-use super::{Planned, directory};
-use crate::v6::blob_entry::BlobEntry;
+use super::{LayoutInput, Planned, directory};
 use crate::v6::bootstrap::MAX_LEN;
 use crate::v6::inode::{DataLayout, EXTENDED_LEN, SLOT, pack_device};
 use crate::v6::superblock::{BlockSize, Superblock};
@@ -34,12 +33,8 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(
-        image: &'a ChunkedImage,
-        entries: &'a [BlobEntry],
-        options: &Options,
-        superblock: &Superblock,
-    ) -> Self {
+    pub(super) fn new(input: LayoutInput<'a>, options: &Options, superblock: &Superblock) -> Self {
+        let image = input.image;
         let block_size = superblock.block_size;
         let nowhere = Planned {
             nid: 0,
@@ -53,7 +48,7 @@ impl<'a> Planner<'a> {
             meta_start: superblock.meta_start(),
             block_size,
             placer: Placer::new(block_size),
-            contents: Contents::new(image, entries, options.chunk_size, block_size),
+            contents: Contents::new(input, options.chunk_size, block_size),
             inodes: vec![nowhere; image.tree.len()],
             with_blocks: Vec::new(),
             names: 0,

@@ -78,7 +78,7 @@ impl Layout<'_> {
         for &used in &self.chunk_table.records {
             let options = &self.options;
             let record: ChunkRecord =
-                content::record(self.image, used, options.chunk_size, options.compat);
+                content::record(self.input, used, options.chunk_size, options.compat);
             emitter.buffer.extend_from_slice(&record.to_bytes());
             emitter.flush_if_full()?;
         }
@@ -95,11 +95,11 @@ impl Layout<'_> {
         for slot in &self.devices {
             out.extend_from_slice(slot.to_raw().as_bytes());
         }
-        if self.entries.is_empty() {
+        if self.input.entries.is_empty() {
             return Ok(());
         }
         emitter.seek(self.ext.blob_table_offset)?;
-        for (index, entry) in (0u32..).zip(self.entries) {
+        for (index, entry) in (0u32..).zip(self.input.entries) {
             emitter.buffer.extend_from_slice(&entry.to_bytes(index));
         }
         for id in &self.options.prefetch {
@@ -136,7 +136,7 @@ impl Layout<'_> {
 
     /// The inode with extended attributes and what follows it.
     fn write_inode<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
-        let inode = self.image.tree.inode(id);
+        let inode = self.input.image.tree.inode(id);
         let out = &mut emitter.buffer;
         let start = out.len();
         out.extend_from_slice(self.inode(id).to_extended().as_bytes());
@@ -145,10 +145,10 @@ impl Layout<'_> {
         match &inode.node {
             Node::File { content, .. } => {
                 out.resize(start + (out.len() - start).next_multiple_of(8), 0);
-                let extents = self.image.file_extents(*content).unwrap_or_default();
+                let extents = self.input.image.file_extents(*content).unwrap_or_default();
                 for chunk in extents.iter().filter_map(|extent| extent.chunk) {
                     let block_size = self.superblock.block_size;
-                    let address = content::address(self.image, chunk.index(), block_size);
+                    let address = content::address(self.input, chunk.index(), block_size);
                     emitter.buffer.extend_from_slice(&address.to_bytes());
                     emitter.flush_if_full()?;
                 }
@@ -166,7 +166,7 @@ impl Layout<'_> {
     /// The data of `id` but for its inline tail.
     fn write_blocks<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
         emitter.seek(self.blocks_offset(id))?;
-        match &self.image.tree.inode(id).node {
+        match &self.input.image.tree.inode(id).node {
             Node::Symlink(target) => {
                 let block = self.superblock.block_size.bytes() as usize;
                 let inline = if self.is_inline(id) {
@@ -193,7 +193,7 @@ impl Layout<'_> {
         tail: bool,
         emitter: &mut Emitter<W>,
     ) -> io::Result<()> {
-        let Some(entries) = self.image.tree.directory(id) else {
+        let Some(entries) = self.input.image.tree.directory(id) else {
             return Ok(());
         };
         let dirent = |id: InodeId, name_offset| {
@@ -201,7 +201,7 @@ impl Layout<'_> {
             RawDirent::new(
                 nid.into(),
                 name_offset,
-                self.image.tree.inode(id).node.kind(),
+                self.input.image.tree.inode(id).node.kind(),
             )
         };
         let inline = self.is_inline(id);
@@ -224,7 +224,7 @@ impl Layout<'_> {
     /// The inode as it is stored.
     pub(super) fn inode(&self, id: InodeId) -> Inode {
         let planned = &self.inodes[id.index()];
-        let inode = self.image.tree.inode(id);
+        let inode = self.input.image.tree.inode(id);
         let metadata = &inode.metadata;
         let explicit = self.options.explicit_ids;
         let block = self.superblock.block_size.bytes();
@@ -250,7 +250,7 @@ impl Layout<'_> {
             uid: if explicit { metadata.uid } else { 0 },
             gid: if explicit { metadata.gid } else { 0 },
             mtime: metadata.mtime,
-            links: self.image.links.get(id.index()).copied().unwrap_or(1),
+            links: self.input.image.links.get(id.index()).copied().unwrap_or(1),
         }
     }
 }

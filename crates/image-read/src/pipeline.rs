@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most threads that a conversion starts, whatever its options say.
-pub(crate) const MAX_THREADS: usize = 256;
+/// Most threads that anything here starts, whatever its options say.
+pub const MAX_THREADS: usize = 256;
 
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;
 type Ticket<J, R> = (J, SyncSender<Outcome<R>>);
@@ -49,7 +49,8 @@ enum Lanes<J, R, W> {
 /// single worker works on the caller's thread. At most `depth` jobs (but no fewer than there are
 /// workers) are under way at any time.
 ///
-/// When `body` returns early, jobs that no worker has begun are dropped.
+/// When `body` returns early, jobs that no worker has begun are dropped. Where the system starts fewer
+/// threads than there are workers, those do the work, or the caller's thread.
 ///
 /// ```
 /// use lazyoci_image_convert::pipeline;
@@ -78,21 +79,29 @@ where
     R: Send,
     W: FnMut(J) -> R + Send,
 {
-    if workers.len() == 1 {
-        let worker = workers.remove(0);
-        return body(&mut Stage {
-            lanes: Lanes::Inline { worker },
-        });
-    }
     assert!(!workers.is_empty(), "a pipeline needs a worker");
+    if workers.len() == 1 {
+        return inline(workers.remove(0), body);
+    }
     let depth = depth.max(workers.len());
     // `jobs` never blocks: at most `depth` tickets exist.
     let (jobs, queue) = sync_channel(depth);
     let queue = Mutex::new(queue);
     let stop = Arc::new(AtomicBool::new(false));
+    let count = workers.len();
+    let idle = Mutex::new(workers);
+    let take_worker = || idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        take_worker()
+            .into_iter()
+            .for_each(|worker| serve(worker, &queue, &stop))
+    };
     std::thread::scope(|scope| {
-        for worker in workers {
-            scope.spawn(|| serve(worker, &queue, &stop));
+        let start = || std::thread::Builder::new().spawn_scoped(scope, &work);
+        let started = (0..count).map_while(|_| start().ok()).count();
+        if started == 0 {
+            let worker = take_worker().expect("no thread has taken one");
+            return inline(worker, body);
         }
         // Dropped before the scope waits for its threads, also when `body` panics: the closed
         // queue ends the workers.
@@ -105,6 +114,13 @@ where
             },
         };
         body(&mut stage)
+    })
+}
+
+/// Everything on the caller's thread.
+fn inline<J, R, W, T>(worker: W, body: impl FnOnce(&mut Stage<J, R, W>) -> T) -> T {
+    body(&mut Stage {
+        lanes: Lanes::Inline { worker },
     })
 }
 

@@ -120,13 +120,7 @@ impl BlobStore {
     #[must_use]
     pub fn single(source: Arc<dyn ReadAt>) -> Self {
         let id = BlobId::new(b"blob").expect("a valid id");
-        let blob = Blob {
-            id,
-            stored_len: 0,
-            decoded_len: 0,
-            chunk_count: 0,
-        };
-        Self::new(&[blob], NoBlobs).with_source(BlobIndex(0), source)
+        Self::new(&[Blob::new(id)], NoBlobs).with_source(BlobIndex(0), source)
     }
 
     /// Takes the blob number `index` from `source`. A number beyond the last blob is ignored.

@@ -1,0 +1,105 @@
+//! Blobs: the stored objects that hold frames.
+
+use std::fmt;
+
+/// Position of a blob in its image's blob list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobIndex(pub u32);
+
+/// Name of a blob: in a store the file name, in a registry the hex part of its digest.
+///
+/// Safe as a file name: 1 to 255 visible ASCII characters, no `/`, neither `.` nor `..`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(Box<str>);
+
+/// Text that is no [`BlobId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` cannot name a blob: 1 to 255 visible ASCII characters without `/` are needed", id.escape_ascii())]
+pub struct BlobIdError {
+    /// The bytes given.
+    pub id: Vec<u8>,
+}
+
+impl BlobId {
+    /// Checks and takes over `id`.
+    ///
+    /// # Errors
+    /// [`BlobIdError`] if it would be unsafe as a file name.
+    pub fn new(id: &[u8]) -> Result<Self, BlobIdError> {
+        let safe = (1..=255).contains(&id.len())
+            && id.iter().all(|&b| b.is_ascii_graphic() && b != b'/')
+            && id != b"."
+            && id != b"..";
+        match str::from_utf8(id) {
+            Ok(text) if safe => Ok(Self(text.into())),
+            _ => Err(BlobIdError { id: id.to_vec() }),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// What an image says about one of its blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Blob {
+    /// Name of the blob.
+    pub id: BlobId,
+    /// Bytes of the stored object, where known.
+    pub stored_len: Option<u64>,
+    /// Bytes of its logical, decoded address space, where known.
+    pub decoded_len: Option<u64>,
+    /// Chunks in the blob, also those that this image does not use, where known.
+    pub chunk_count: Option<u32>,
+}
+
+impl Blob {
+    /// A blob of which nothing is known but its name.
+    #[must_use]
+    pub fn new(id: BlobId) -> Self {
+        Self {
+            id,
+            stored_len: None,
+            decoded_len: None,
+            chunk_count: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blob_ids_are_safe_file_names() {
+        assert_eq!(BlobId::new(b"ab12").unwrap().as_str(), "ab12");
+        for bad in [
+            &b""[..],
+            b".",
+            b"..",
+            b"a/b",
+            b"a\0",
+            b"\xff",
+            b"a b",
+            &[b'a'; 256],
+        ] {
+            assert_eq!(BlobId::new(bad), Err(BlobIdError { id: bad.to_vec() }));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Checking every chunk of an image once, in the order in which they are stored.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::ops::ControlFlow;
+
+use image_model::{BlobIndex, Cancelled, Extent, ExtentSource, Image, Ino};
+use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, ContentError, StoredAt};
+
+use crate::content::{FileExtents, ReadError, Want};
+use crate::reader::Reader;
+
+/// See [`Content::check_files`](verify::Content::check_files).
+///
+/// Memory: 60 bytes or so for each distinct chunk.
+pub(crate) fn check_files(
+    reader: &Reader,
+    files: &[Ino],
+    options: &CheckFiles<'_>,
+    observer: &mut dyn ChunkObserver,
+) -> Result<ChunkSummary, Cancelled> {
+    let image = &**reader.image();
+    let mut chunks = Chunks {
+        image,
+        options,
+        seen: Seen::default(),
+        places: Vec::new(),
+        extents: 0,
+        summary: ChunkSummary::default(),
+    };
+    for (file, &ino) in files.iter().enumerate() {
+        if !chunks.file(file, ino, observer) {
+            break;
+        }
+    }
+    let Chunks {
+        mut places,
+        summary,
+        ..
+    } = chunks;
+    if !options.read {
+        return Ok(summary);
+    }
+    drop_unopened(reader, &mut places, observer);
+    places.sort_unstable_by_key(|place| (place.blob, place.offset));
+    let total = places.iter().map(|place| place.len).sum();
+    let mut done = 0;
+    let wants = (0u64..).zip(&places).map(|(tag, place)| {
+        let ino = files[place.file as usize];
+        let extent = extent_at(image, ino, place.file_offset)?;
+        let range = extent.file_offset..extent.file_offset + extent.len;
+        Ok::<_, ReadError>(Want {
+            tag,
+            ino,
+            extent,
+            range,
+        })
+    });
+    let read = reader.drive(reader.plan(wants), &mut |piece| {
+        let place = &places[piece.tag as usize];
+        let len = match piece.bytes {
+            Ok(bytes) => bytes.as_ref().len(),
+            Err(error) => {
+                let fault = ChunkFault::Chunk {
+                    chunk: place.chunk.into(),
+                    file_offset: place.file_offset,
+                    at: stored_at(image, place, &piece.extent),
+                    source: error.into(),
+                };
+                observer.fault(place.file as usize, fault);
+                place.len
+            }
+        };
+        done += len;
+        Ok::<_, ReadError>(observer.advance(done, total)?)
+    });
+    match read {
+        Err(ReadError::Cancelled(cancelled)) => Err(cancelled),
+        // The extents were there before: an image does not change.
+        Err(_) | Ok(()) => Ok(summary),
+    }
+}
+
+/// Where a distinct chunk is stored, and who uses it first.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    blob: BlobIndex,
+    /// Of its frame, in the blob.
+    offset: u64,
+    file: u32,
+    /// Position among the file's chunks.
+    chunk: u32,
+    file_offset: u64,
+    len: u64,
+}
+
+struct Chunks<'a> {
+    image: &'a (dyn Image + Send + Sync),
+    options: &'a CheckFiles<'a>,
+    seen: Seen,
+    places: Vec<Place>,
+    extents: u32,
+    summary: ChunkSummary,
+}
+
+impl Chunks<'_> {
+    /// Goes through the extents of a file; false if there are too many in all.
+    fn file(&mut self, file: usize, ino: Ino, observer: &mut dyn ChunkObserver) -> bool {
+        let limit = self.options.limits.max_chunks;
+        let extents = match FileExtents::new(self.image, ino, 0..u64::MAX, 0) {
+            Ok(extents) => extents,
+            Err(error) => {
+                observer.fault(file, image_fault(error, 0));
+                return true;
+            }
+        };
+        let size = extents.remaining().end;
+        let mut chunk = 0;
+        for want in extents {
+            let extent = match want {
+                Ok(want) => want.extent,
+                Err(error) => {
+                    observer.fault(file, image_fault(error, size));
+                    return true;
+                }
+            };
+            self.extents = self.extents.saturating_add(1);
+            if self.extents > limit {
+                observer.fault(file, ChunkFault::TooManyExtents { limit });
+                return false;
+            }
+            if extent.source == ExtentSource::Zeros {
+                continue;
+            }
+            if self.seen.insert(&extent)
+                && let Err(fault) = self.chunk((file, chunk), &extent)
+            {
+                observer.fault(file, fault);
+            }
+            chunk = chunk.saturating_add(1);
+        }
+        true
+    }
+
+    /// A distinct chunk: whether it can be where the image says.
+    fn chunk(&mut self, (file, chunk): (usize, u32), extent: &Extent) -> Result<(), ChunkFault> {
+        self.summary.chunks += 1;
+        self.summary.chunk_len += extent.len;
+        let (blob, offset, stored_len) = match extent.source {
+            ExtentSource::Zeros => return Ok(()),
+            ExtentSource::Plain { blob, offset } => {
+                self.summary.unverifiable += 1;
+                (blob, offset, extent.len)
+            }
+            ExtentSource::Chunk {
+                frame,
+                digest,
+                crc32c,
+                ..
+            } => {
+                if digest.is_none() && crc32c.is_none() {
+                    self.summary.unverifiable += 1;
+                }
+                let frame = self.image.frame(frame).map_err(ChunkFault::Image)?;
+                (frame.blob, frame.offset, frame.stored_len.into())
+            }
+        };
+        let place = Place {
+            blob,
+            offset,
+            // A tree has fewer inodes, or the walk had ended.
+            file: file as u32,
+            chunk,
+            file_offset: extent.file_offset,
+            len: extent.len,
+        };
+        let at = |image| stored_at(image, &place, extent);
+        let (chunk, file_offset) = (u64::from(chunk), extent.file_offset);
+        let Some(listed) = self.image.blobs().get(blob.0 as usize) else {
+            let at = at(self.image);
+            return Err(ChunkFault::Blob {
+                chunk,
+                file_offset,
+                at,
+            });
+        };
+        let end = offset.saturating_add(stored_len);
+        if let Some(blob_len) = listed.stored_len
+            && end > blob_len
+        {
+            let at = at(self.image);
+            return Err(ChunkFault::OutsideBlob {
+                chunk,
+                file_offset,
+                at,
+                end,
+                blob_len,
+            });
+        }
+        self.places.push(place);
+        Ok(())
+    }
+}
+
+fn image_fault(error: ReadError, size: u64) -> ChunkFault {
+    match error {
+        ReadError::Uncovered { file_offset, .. } => ChunkFault::Extents { file_offset, size },
+        ReadError::Image(error) => ChunkFault::Image(error),
+        other => ChunkFault::Chunk {
+            chunk: 0,
+            file_offset: 0,
+            at: StoredAt {
+                blob: BlobIndex(0),
+                blob_id: None,
+                frame_offset: 0,
+                offset_in_frame: 0,
+            },
+            source: other.into(),
+        },
+    }
+}
+
+/// Tells of each blob that cannot be opened once, and drops its chunks.
+fn drop_unopened(reader: &Reader, places: &mut Vec<Place>, observer: &mut dyn ChunkObserver) {
+    for (index, listed) in (0..).zip(reader.image().blobs()) {
+        let blob = BlobIndex(index);
+        let Some(first) = places.iter().find(|place| place.blob == blob) else {
+            continue;
+        };
+        if let Err(error) = reader.blobs().blob(blob) {
+            let fault = ChunkFault::Unopened {
+                blob: listed.id.clone(),
+                source: ContentError::new(None, 0, error),
+            };
+            observer.fault(first.file as usize, fault);
+            places.retain(|place| place.blob != blob);
+        }
+    }
+}
+
+/// The extent of a file that begins at `file_offset`, where one was found before.
+fn extent_at(image: &dyn Image, ino: Ino, file_offset: u64) -> Result<Extent, ReadError> {
+    let mut found = None;
+    image.extents(ino, file_offset..file_offset + 1, &mut |extent| {
+        found = Some(extent);
+        ControlFlow::Break(())
+    })?;
+    found.ok_or(ReadError::Uncovered { ino, file_offset })
+}
+
+fn stored_at(image: &dyn Image, place: &Place, extent: &Extent) -> StoredAt {
+    let blob = image.blobs().get(place.blob.0 as usize);
+    StoredAt {
+        blob: place.blob,
+        blob_id: blob.map(|blob| blob.id.clone()),
+        frame_offset: place.offset,
+        offset_in_frame: match extent.source {
+            ExtentSource::Chunk {
+                offset_in_frame, ..
+            } => offset_in_frame,
+            _ => 0,
+        },
+    }
+}
+
+/// A set of chunks by everything that the image says of them: two claims about one place are two.
+///
+/// Of each chunk 128 bits are kept, made with random keys: an image cannot be made so that two
+/// different chunks are taken for one, and chance does so in less than one of 10^20 audits.
+#[derive(Default)]
+struct Seen {
+    seen: HashSet<(u64, u64)>,
+    keys: (RandomState, RandomState),
+}
+
+impl Seen {
+    /// Adds the chunk of `extent`; false if it was there.
+    fn insert(&mut self, extent: &Extent) -> bool {
+        let (left, right) = &self.keys;
+        let chunk = (extent.len, &extent.source);
+        self.seen
+            .insert((left.hash_one(chunk), right.hash_one(chunk)))
+    }
+}

@@ -1,0 +1,235 @@
+//! What can go wrong when content is read.
+
+use std::io;
+use std::sync::Arc;
+
+use frame_codec::CodecError;
+use image_model::{Blame, BlobId, BlobIndex, Cancelled, Fault, Frame, FrameId, ImageError, Ino};
+use verify::{CheckError, ContentError};
+
+use crate::blobs::StoreError;
+use crate::resolve::ResolveError;
+
+/// Content cannot be read, or is wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The image cannot say what the range holds.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The image's extents leave a gap, overlap, or end too early or too late.
+    #[error("inode {ino}: no single extent holds byte {file_offset}")]
+    Uncovered {
+        /// The file.
+        ino: Ino,
+        /// First byte that is not covered, or covered twice.
+        file_offset: u64,
+    },
+    /// The path leads to no inode.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The file is longer than the caller wants to hold in memory.
+    #[error("inode {ino}: {size} bytes, {limit} are allowed")]
+    TooLong {
+        /// The file.
+        ino: Ino,
+        /// Its length in bytes.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// What holds a piece of a file cannot be had.
+    #[error("inode {ino}: the content at byte {file_offset} cannot be had")]
+    Frame {
+        /// The file.
+        ino: Ino,
+        /// First byte of the piece in the file.
+        file_offset: u64,
+        /// Why not. Pieces of one frame share it.
+        source: Arc<FrameError>,
+    },
+    /// Bytes are not what their digest or checksum says.
+    #[error("inode {ino}: the chunk at byte {file_offset} is wrong")]
+    Chunk {
+        /// The file.
+        ino: Ino,
+        /// First byte of the chunk in the file.
+        file_offset: u64,
+        /// What is wrong with it.
+        source: CheckError,
+    },
+    /// The image says that a chunk ends outside its frame.
+    #[error(
+        "inode {ino}: a chunk of {len} bytes at byte {offset_in_frame} leaves its frame of {frame_len}"
+    )]
+    OutsideFrame {
+        /// The file.
+        ino: Ino,
+        /// First byte of the chunk in the decoded frame.
+        offset_in_frame: u32,
+        /// Bytes of the chunk.
+        len: u64,
+        /// Decoded bytes of the frame.
+        frame_len: u32,
+    },
+    /// Other bytes were supplied than asked for.
+    #[error("{len} bytes at byte {offset} of blob {} were supplied, but not asked for", blob.0)]
+    Unneeded {
+        /// The blob.
+        blob: BlobIndex,
+        /// First byte supplied.
+        offset: u64,
+        /// Bytes supplied.
+        len: u64,
+    },
+    /// The destination does not take the bytes.
+    #[error("cannot write what was read")]
+    Write(#[source] io::Error),
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl ReadError {
+    /// The file and the byte that it is about, if it is about one.
+    #[must_use]
+    pub fn place(&self) -> Option<(Ino, u64)> {
+        match self {
+            Self::Uncovered { ino, file_offset }
+            | Self::Frame {
+                ino, file_offset, ..
+            }
+            | Self::Chunk {
+                ino, file_offset, ..
+            } => Some((*ino, *file_offset)),
+            Self::OutsideFrame { ino, .. } | Self::TooLong { ino, .. } => Some((*ino, 0)),
+            Self::Image(error) => error.ino().map(|ino| (ino, 0)),
+            _ => None,
+        }
+    }
+}
+
+impl Blame for ReadError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Image(error) => error.fault(),
+            Self::Uncovered { .. } | Self::OutsideFrame { .. } => Fault::Corrupt,
+            Self::Resolve(error) => error.fault(),
+            Self::TooLong { .. } => Fault::Limit,
+            Self::Frame { source, .. } => source.fault(),
+            Self::Chunk { source, .. } => source.fault(),
+            Self::Unneeded { .. } => Fault::Misuse,
+            Self::Write(_) => Fault::Io,
+            Self::Cancelled(error) => error.fault(),
+        }
+    }
+}
+
+impl From<ReadError> for ContentError {
+    fn from(error: ReadError) -> Self {
+        let (ino, file_offset) = match error.place() {
+            Some((ino, file_offset)) => (Some(ino), file_offset),
+            None => (None, 0),
+        };
+        Self::new(ino, file_offset, error)
+    }
+}
+
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        let kind = match error.fault() {
+            Fault::Corrupt => io::ErrorKind::InvalidData,
+            Fault::Unsupported => io::ErrorKind::Unsupported,
+            Fault::Misuse => io::ErrorKind::InvalidInput,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A frame, or bytes that lie plain in a blob, cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The image does not have it.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A frame is longer than the caller allows.
+    #[error(
+        "the frame at byte {} of blob {} has {} bytes, {} stored, of {limit} allowed",
+        frame.offset, frame.blob.0, frame.len, frame.stored_len
+    )]
+    TooLong {
+        /// The frame.
+        frame: Frame,
+        /// Decoded bytes allowed, [`ReadOptions::max_frame_len`](crate::ReadOptions::max_frame_len).
+        limit: u32,
+    },
+    /// Bytes that end where no blob can: beyond 2^64.
+    #[error("byte {offset} of blob {} and {len} bytes behind it are in no blob", blob.0)]
+    Outside {
+        /// The blob.
+        blob: BlobIndex,
+        /// First byte.
+        offset: u64,
+        /// Number of bytes.
+        len: u64,
+    },
+    /// There is no such blob, or it cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stored bytes cannot be read.
+    #[error("blob `{id}`")]
+    Blob {
+        /// The blob.
+        id: BlobId,
+        /// What happened, with offset and length.
+        source: blob_io::ReadError,
+    },
+    /// The image has no such recipe.
+    #[error("the frame at byte {} of blob {} has no recipe {}", frame.offset, frame.blob.0, frame.recipe.0)]
+    Recipe {
+        /// The frame.
+        frame: Frame,
+    },
+    /// A frame does not decode.
+    #[error(
+        "the frame at byte {} of blob {} ({} bytes stored) does not decode",
+        frame.offset, frame.blob.0, frame.stored_len
+    )]
+    Decode {
+        /// The frame.
+        frame: Frame,
+        /// What is wrong with it.
+        source: CodecError,
+    },
+    /// A frame is not what vouches for it.
+    #[error("the frame at byte {} of blob {} is wrong", frame.offset, frame.blob.0)]
+    Vouched {
+        /// The frame.
+        frame: Frame,
+        /// What is wrong with it.
+        source: CheckError,
+    },
+    /// Work on the frame ended before it was done: a thread was lost.
+    #[error("frame {} was not decoded", frame.0)]
+    Lost {
+        /// The frame.
+        frame: FrameId,
+    },
+}
+
+impl Blame for FrameError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Image(error) => error.fault(),
+            Self::TooLong { .. } => Fault::Limit,
+            Self::Outside { .. } | Self::Recipe { .. } => Fault::Corrupt,
+            Self::Store(error) => error.fault(),
+            Self::Blob { source, .. } => source.fault(),
+            Self::Decode { source, .. } => source.fault(),
+            Self::Vouched { source, .. } => source.fault(),
+            Self::Lost { .. } => Fault::Misuse,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The content engine: the one way in which content is read.
+//!
+//! ```text
+//! files -FileExtents-> wants -ReadPlan-> what is missing, near frames in one range
+//!       -BlobStore, ReadAt-> stored bytes -Job (any thread)-> decoded, verified
+//!       -FrameStore (shared)-> pieces, in the order of the wants
+//! ```
+//!
+//! Reading a range, digests, audits, unpacking and conversions are wants in some order; nothing else
+//! goes through extents to get bytes.
+
+mod buffers;
+mod drive;
+mod error;
+mod frames;
+mod incoming;
+mod job;
+mod piece;
+mod plan;
+mod uses;
+mod want;
+
+pub(crate) use drive::drive;
+pub use error::{FrameError, ReadError};
+pub use frames::FrameStore;
+pub use incoming::StoredRange;
+pub use job::{Job, JobDone};
+pub use piece::{Piece, PieceBytes};
+pub use plan::{ReadPlan, Step};
+pub(crate) use uses::FrameUses;
+pub use want::{FileExtents, Want};

@@ -1,0 +1,125 @@
+//! What is wanted: pieces of files, in the order in which they are to be handed out.
+
+use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+
+use image_model::{Extent, Image, Ino};
+
+use super::error::ReadError;
+
+/// Extents that are asked for at once.
+const BATCH: usize = 256;
+
+/// A piece of a file that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Whatever the caller wants to know the piece by.
+    pub tag: u64,
+    /// The file.
+    pub ino: Ino,
+    /// The extent that holds it.
+    pub extent: Extent,
+    /// The bytes of the file that are wanted: inside the extent, not empty.
+    pub range: Range<u64>,
+}
+
+/// The extents of a range of a file, which cover it without gap and overlap, or end with an error.
+///
+/// This is the one place that goes through a file's extents to read them, and that makes sure of it.
+#[derive(Debug)]
+pub struct FileExtents<'a, I: ?Sized> {
+    image: &'a I,
+    tag: u64,
+    ino: Ino,
+    /// What is still to come.
+    range: Range<u64>,
+    /// Bytes of the file.
+    size: u64,
+    /// Whether an extent has come.
+    begun: bool,
+    batch: VecDeque<Extent>,
+}
+
+impl<'a, I: Image + ?Sized> FileExtents<'a, I> {
+    /// `range` of the file `ino`, cut off at the file's end. Wants get the tag `tag`.
+    ///
+    /// # Errors
+    /// [`ReadError::Image`] if there is no such inode, or it is no file.
+    pub fn new(image: &'a I, ino: Ino, range: Range<u64>, tag: u64) -> Result<Self, ReadError> {
+        let size = image.attributes(ino)?.size;
+        // Only files have extents; this finds out what else it may be.
+        image.extents(ino, 0..0, &mut |_| ControlFlow::Break(()))?;
+        let end = range.end.min(size);
+        Ok(Self {
+            image,
+            tag,
+            ino,
+            range: range.start.min(end)..end,
+            size,
+            begun: false,
+            batch: VecDeque::new(),
+        })
+    }
+
+    /// What is still to come, in bytes of the file.
+    #[must_use]
+    pub fn remaining(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    fn next_want(&mut self) -> Result<Want, ReadError> {
+        if self.batch.is_empty() {
+            let batch = &mut self.batch;
+            self.image
+                .extents(self.ino, self.range.clone(), &mut |extent| {
+                    batch.push_back(extent);
+                    match batch.len() < BATCH {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                })?;
+        }
+        let next = self.range.start;
+        let uncovered = ReadError::Uncovered {
+            ino: self.ino,
+            file_offset: next,
+        };
+        let Some(extent) = self.batch.pop_front() else {
+            return Err(uncovered);
+        };
+        // The first extent may begin before the range.
+        let begins = match self.begun {
+            true => extent.file_offset == next,
+            false => extent.file_offset <= next,
+        };
+        let end = extent.file_offset.checked_add(extent.len);
+        let Some(end) = end.filter(|&end| begins && end > next && end <= self.size) else {
+            return Err(uncovered);
+        };
+        let end = end.min(self.range.end);
+        self.begun = true;
+        self.range.start = end;
+        Ok(Want {
+            tag: self.tag,
+            ino: self.ino,
+            extent,
+            range: next..end,
+        })
+    }
+}
+
+/// Ends after an error.
+impl<I: Image + ?Sized> Iterator for FileExtents<'_, I> {
+    type Item = Result<Want, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.range.is_empty() {
+            return None;
+        }
+        let want = self.next_want();
+        if want.is_err() {
+            self.range.start = self.range.end;
+        }
+        Some(want)
+    }
+}

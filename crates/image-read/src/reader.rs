@@ -1,0 +1,308 @@
+//! Reading the content of an image's files.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use image_model::{Cancelled, ExtentSource, Image, Ino};
+use verify::{
+    CheckFiles, ChunkObserver, ChunkSummary, Content, ContentError, ExtentBytes, FilePiece,
+};
+
+use crate::blobs::BlobStore;
+use crate::check;
+use crate::content::{FileExtents, FrameStore, FrameUses, Piece, ReadError, ReadPlan, Want, drive};
+use crate::options::ReadOptions;
+
+/// Zeros to write for holes.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// An image that many readers share.
+pub type SharedImage = Arc<dyn Image + Send + Sync>;
+
+/// Reads an image's files from its blobs.
+///
+/// It owns what it needs and is cheap to clone: a daemon keeps it, threads share it. All clones share
+/// the frames that were decoded last ([`ReadOptions::cache`]); of readers that need one frame at the
+/// same time, one fetches and decodes it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use image_model::{ImagePath, Metadata, Node};
+/// use lazyoci_image_read::{BlobStore, Follow, LayerImage, Reader, resolve};
+/// # use std::io::Write;
+/// # let mut tar = tar_stream::TarWriter::new(Vec::new());
+/// # let file = Node::File { size: 5, content: () };
+/// # tar.append(&ImagePath::clean(b"etc/motd")?, &Metadata::default(), &file)?;
+/// # tar.write_all(b"hello")?;
+/// # let tar = bytes::Bytes::from(tar.finish()?);
+///
+/// let layer = LayerImage::open(Arc::new(tar), &Default::default())?;
+/// let motd = resolve(&layer.image, b"etc/motd", Follow::All)?;
+/// let blobs = BlobStore::single(layer.source);
+/// let reader = Reader::new(Arc::new(layer.image), blobs, Default::default());
+/// let mut content = Vec::new();
+/// reader.read_range(motd, 1..4, &mut content)?;
+/// assert_eq!(content, b"ell");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Reader {
+    image: SharedImage,
+    blobs: Arc<BlobStore>,
+    frames: Arc<FrameStore>,
+    options: ReadOptions,
+}
+
+/// In which order [`Reader::read_all`] reads files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileOrder {
+    /// As they are given.
+    Given,
+    /// As their content is stored, which costs the fewest requests.
+    Stored,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("blobs", &self.blobs)
+            .field("frames", &self.frames)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Reads `image`, whose blobs are those of `blobs`.
+    #[must_use]
+    pub fn new(image: SharedImage, blobs: BlobStore, options: ReadOptions) -> Self {
+        Self {
+            image,
+            blobs: Arc::new(blobs),
+            frames: Arc::new(FrameStore::new(options.cache)),
+            options,
+        }
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &SharedImage {
+        &self.image
+    }
+
+    /// The image's blobs.
+    #[must_use]
+    pub fn blobs(&self) -> &BlobStore {
+        &self.blobs
+    }
+
+    /// The frames that all clones share: what a [`ReadPlan`] of one's own needs.
+    #[must_use]
+    pub fn frames(&self) -> &Arc<FrameStore> {
+        &self.frames
+    }
+
+    /// How it reads.
+    #[must_use]
+    pub fn options(&self) -> &ReadOptions {
+        &self.options
+    }
+
+    /// A reader of the same image, with blobs and frames of its own.
+    pub(crate) fn with_blobs(&self, blobs: BlobStore) -> Self {
+        let frames = Arc::new(FrameStore::new(self.options.cache));
+        Self {
+            blobs: Arc::new(blobs),
+            frames,
+            ..self.clone()
+        }
+    }
+
+    /// A reader of the same image that reads otherwise. The frames are shared as before.
+    #[must_use]
+    pub fn with_options(&self, options: ReadOptions) -> Self {
+        Self {
+            options,
+            ..self.clone()
+        }
+    }
+
+    /// Writes `range` of the file `ino`, cut off at the file's end, to `out`; returns how many bytes
+    /// that are. Every chunk is verified before any of its bytes is written.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what comes before the fault has been written by then.
+    pub fn read_range(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError> {
+        let wants = FileExtents::new(&*self.image, ino, range, 0)?;
+        self.write(self.plan(wants), out)
+    }
+
+    /// Like [`read_range`](Self::read_range), with digests and checksums ignored.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what comes before the fault has been written by then.
+    pub fn read_range_unverified(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError> {
+        let wants = FileExtents::new(&*self.image, ino, range, 0)?;
+        self.write(self.plan(wants).unverified(), out)
+    }
+
+    /// A plan for `wants`, to be driven by the caller.
+    #[must_use]
+    pub fn plan<W>(&self, wants: W) -> ReadPlan<'_, W, dyn Image + Send + Sync>
+    where
+        W: Iterator<Item = Result<Want, ReadError>>,
+    {
+        ReadPlan::new(&*self.image, &self.frames, wants, &self.options)
+    }
+
+    /// Hands the content of each of `files` to `take`, verified, in pieces: those of one file come one
+    /// behind the other, from its first byte to its last, then those of the next one in `order`;
+    /// [`Piece::tag`] is the file's position. Decodes on [`ReadOptions::threads`] threads, looks ahead
+    /// across files, and keeps what is needed again.
+    ///
+    /// # Errors
+    /// The first error of a piece, and what `take` answers.
+    pub fn read_all<E: From<ReadError>>(
+        &self,
+        files: &[Ino],
+        order: FileOrder,
+        take: &mut dyn FnMut(&Piece, ExtentBytes<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let order = match order {
+            FileOrder::Given => None,
+            FileOrder::Stored => Some(self.stored_order(files)),
+        };
+        let position = |nth: usize| order.as_ref().map_or(nth, |order| order[nth] as usize);
+        let wants = || {
+            (0..files.len()).flat_map(move |nth| {
+                let file = position(nth);
+                let extents = FileExtents::new(&*self.image, files[file], 0..u64::MAX, file as u64);
+                let (extents, error) = match extents {
+                    Ok(extents) => (Some(extents), None),
+                    Err(error) => (None, Some(Err(error))),
+                };
+                extents.into_iter().flatten().chain(error)
+            })
+        };
+        let plan = self.plan(wants()).keeping(FrameUses::count(wants()));
+        self.drive(plan, &mut |mut piece| {
+            let bytes = std::mem::replace(&mut piece.bytes, Ok(Default::default()))?;
+            take(&piece, bytes.as_ref())
+        })
+    }
+
+    /// Drives `plan` on all threads.
+    pub(crate) fn drive<W, E>(
+        &self,
+        plan: ReadPlan<'_, W, dyn Image + Send + Sync>,
+        visit: &mut dyn FnMut(Piece) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        W: Iterator<Item = Result<Want, ReadError>>,
+        E: From<ReadError>,
+    {
+        drive(
+            plan,
+            (&self.blobs, &self.frames),
+            self.options.threads,
+            visit,
+        )
+    }
+
+    /// The positions of `files` in the order in which their first bytes are stored.
+    fn stored_order(&self, files: &[Ino]) -> Vec<u32> {
+        let place = |file: u32| {
+            let mut place = (0, 0);
+            let mut visit = |extent: image_model::Extent| {
+                place = match extent.source {
+                    ExtentSource::Zeros => return std::ops::ControlFlow::Continue(()),
+                    ExtentSource::Plain { blob, offset } => (blob.0, offset),
+                    // A frame that is not there is found again when it is read.
+                    ExtentSource::Chunk { frame, .. } => self
+                        .image
+                        .frame(frame)
+                        .map_or((0, 0), |frame| (frame.blob.0, frame.offset)),
+                };
+                std::ops::ControlFlow::Break(())
+            };
+            let _ = self
+                .image
+                .extents(files[file as usize], 0..1 << 20, &mut visit);
+            (place, file)
+        };
+        let mut places: Vec<_> = (0..files.len() as u32).map(place).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, file)| file).collect()
+    }
+
+    fn write<W>(
+        &self,
+        plan: ReadPlan<'_, W, dyn Image + Send + Sync>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError>
+    where
+        W: Iterator<Item = Result<Want, ReadError>>,
+    {
+        let mut written = 0;
+        let mut visit = |piece: Piece| {
+            let bytes = piece.bytes?;
+            written += write(bytes.as_ref(), out).map_err(ReadError::Write)?;
+            Ok::<_, ReadError>(())
+        };
+        drive(plan, (&self.blobs, &self.frames), 1, &mut visit)?;
+        Ok(written)
+    }
+}
+
+/// Digests and audits read through this.
+impl Content for Reader {
+    fn read_files(
+        &mut self,
+        files: &[Ino],
+        take: &mut dyn FnMut(FilePiece<'_>) -> Result<(), Cancelled>,
+    ) -> Result<(), ContentError> {
+        let read = self.read_all(files, FileOrder::Stored, &mut |piece, bytes| {
+            Ok::<_, ReadError>(take(FilePiece {
+                file: piece.tag as usize,
+                file_offset: piece.file_offset,
+                bytes,
+            })?)
+        });
+        Ok(read?)
+    }
+
+    fn check_files(
+        &mut self,
+        files: &[Ino],
+        options: &CheckFiles<'_>,
+        observer: &mut dyn ChunkObserver,
+    ) -> Result<ChunkSummary, Cancelled> {
+        check::check_files(self, files, options, observer)
+    }
+}
+
+fn write(bytes: ExtentBytes<'_>, out: &mut (impl Write + ?Sized)) -> io::Result<u64> {
+    match bytes {
+        ExtentBytes::Data(data) => out.write_all(data)?,
+        ExtentBytes::Zeros(len) => {
+            let mut left = len;
+            while left > 0 {
+                let now = left.min(ZEROS.len() as u64);
+                out.write_all(&ZEROS[..now as usize])?;
+                left -= now;
+            }
+        }
+    }
+    Ok(bytes.len())
+}
