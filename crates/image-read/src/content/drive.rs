@@ -57,7 +57,11 @@ where
 }
 
 /// The stored bytes of `range`. What is in memory already is not copied.
-fn fetch(blobs: &BlobStore, frames: &FrameStore, range: &StoredRange) -> Result<Bytes, FrameError> {
+pub(crate) fn fetch(
+    blobs: &BlobStore,
+    frames: &FrameStore,
+    range: &StoredRange,
+) -> Result<Bytes, FrameError> {
     let &StoredRange { blob, offset, len } = range;
     let len = usize::try_from(len).map_err(|_| FrameError::Outside { blob, offset, len })?;
     let source = blobs.blob(blob)?;

@@ -107,6 +107,12 @@ impl Incoming {
         self.unasked >= self.worth
     }
 
+    /// Whether `target` was not asked for, at least not for all of it.
+    pub(super) fn lacks(&self, target: Target) -> bool {
+        let mut lacking = self.targets.iter().filter(|missing| missing.unasked() > 0);
+        lacking.any(|missing| missing.target == target)
+    }
+
     /// What to ask for now: full requests, or everything if `force`d. `claim` is asked once for each
     /// target that will be complete by that; one that it refuses is forgotten.
     pub(super) fn ask(

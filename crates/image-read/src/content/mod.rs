@@ -20,7 +20,7 @@ mod plan;
 mod uses;
 mod want;
 
-pub(crate) use drive::drive;
+pub(crate) use drive::{drive, fetch};
 pub use error::{FrameError, ReadError};
 pub use frames::FrameStore;
 pub use incoming::StoredRange;

@@ -155,6 +155,8 @@ struct Active {
 
 #[derive(Debug)]
 enum State {
+    /// Not asked for, at least not for all of it.
+    Wanted,
     /// Its stored bytes are to come, or it is in a job.
     Coming,
     /// Another reader is at work on it.
@@ -166,7 +168,8 @@ enum State {
 /// How far the first item is.
 enum Head {
     Ready,
-    /// Its bytes may not have been asked for.
+    /// Its bytes were not asked for.
+    Wanted,
     Coming,
     Elsewhere(FrameId),
     Nothing,
@@ -237,17 +240,14 @@ where
             match self.head() {
                 Head::Ready => return Ok(Step::Ready(self.hand_out())),
                 Head::Nothing => return self.error.take().map_or(Ok(Step::Done), Err),
-                Head::Coming => {
+                Head::Wanted => {
                     let ranges = self.ask(true);
                     if !ranges.is_empty() {
                         return Ok(Step::Need(ranges));
                     }
-                    // It may be that another reader has it now.
-                    if !matches!(self.head(), Head::Coming) {
-                        continue;
-                    }
-                    return Ok(Step::Wait);
+                    // Another reader has it, or is at work on it.
                 }
+                Head::Coming => return Ok(Step::Wait),
                 Head::Elsewhere(id) => {
                     if !self.look_again(id) {
                         return Ok(Step::Wait);
@@ -445,7 +445,7 @@ where
             self.kept.retain(|kept| *kept != id);
         }
         let verify = self.verify && (check.digest.is_some() || check.crc32c.is_some());
-        if verify && matches!(active.state, State::Coming) && !active.checks.contains(&check) {
+        if verify && matches!(active.state, State::Wanted | State::Coming) && !active.checks.contains(&check) {
             active.checks.push(check);
         }
         Ok(())
@@ -472,7 +472,7 @@ where
             },
             None => {
                 self.incoming.add(Target::Frame(id), blob, offset..end);
-                State::Coming
+                State::Wanted
             }
         };
         Ok(Active {
@@ -492,15 +492,16 @@ where
             let Target::Frame(id) = target else {
                 return true;
             };
-            let state = match store.claim(id) {
-                Claim::Mine => return true,
-                Claim::Others => State::Elsewhere,
-                Claim::Held(held) => State::Ready(held, Vec::new()),
-            };
+            let claim = store.claim(id);
+            let mine = matches!(claim, Claim::Mine);
             if let Some(active) = frames.get_mut(&id) {
-                active.state = state;
+                active.state = match claim {
+                    Claim::Mine => State::Coming,
+                    Claim::Others => State::Elsewhere,
+                    Claim::Held(held) => State::Ready(held, Vec::new()),
+                };
             }
-            false
+            mine
         })
     }
 
@@ -516,7 +517,7 @@ where
             Claim::Mine => {
                 // It is claimed again when it is asked for.
                 self.store.release(id);
-                active.state = State::Coming;
+                active.state = State::Wanted;
                 let frame = active.frame;
                 let end = frame.offset + u64::from(frame.stored_len);
                 let range = frame.offset..end;
@@ -557,8 +558,12 @@ where
         match &item.source {
             Source::Zeros | Source::Failed(_) => Head::Ready,
             Source::Plain(number) if self.plain.contains_key(number) => Head::Ready,
-            Source::Plain(_) => Head::Coming,
+            Source::Plain(number) => match self.incoming.lacks(Target::Plain(*number)) {
+                true => Head::Wanted,
+                false => Head::Coming,
+            },
             Source::Chunk(id, _) => match self.frames.get(id).map(|active| &active.state) {
+                Some(State::Wanted) => Head::Wanted,
                 Some(State::Coming) => Head::Coming,
                 Some(State::Elsewhere) => Head::Elsewhere(*id),
                 _ => Head::Ready,
