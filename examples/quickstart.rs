@@ -193,7 +193,12 @@ fn measure(
 ) -> Result<Row, Failure> {
     let mut faults = Faults(Bar::new("verifying"));
     let limits = Limits::default();
-    let summary = audit(image.image(), &mut image.reader().clone(), &limits, &mut faults)?;
+    let summary = audit(
+        image.image(),
+        &mut image.reader().clone(),
+        &limits,
+        &mut faults,
+    )?;
     drop(faults);
     if summary.faults > 0 {
         return Err(Failure::bad(format!("{format}: {} faults", summary.faults)));

@@ -40,12 +40,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let reader = image.reader();
     let mut bar = Bar::new("unpacking");
     let report = if args.output == Path::new("-") {
-        to_tar(
-            reader,
-            out,
-            &tar_options(args),
-            &mut bar,
-        )?
+        to_tar(reader, out, &tar_options(args), &mut bar)?
     } else if args.output.extension().is_some_and(|e| e == "tar") {
         let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
         let options = tar_options(args);

@@ -445,7 +445,10 @@ where
             self.kept.retain(|kept| *kept != id);
         }
         let verify = self.verify && (check.digest.is_some() || check.crc32c.is_some());
-        if verify && matches!(active.state, State::Wanted | State::Coming) && !active.checks.contains(&check) {
+        if verify
+            && matches!(active.state, State::Wanted | State::Coming)
+            && !active.checks.contains(&check)
+        {
             active.checks.push(check);
         }
         Ok(())
