@@ -36,6 +36,10 @@
 //! Sources: nydus v2 (`rafs/src/metadata/layout/v6.rs`, `builder/src/core/v6.rs`) and the Linux kernel's
 //! `fs/erofs/erofs_fs.h`. Where they disagree the stricter one is followed.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 pub mod blob;
 pub mod chunk_record;

@@ -81,6 +81,7 @@
 
 mod listing;
 mod members;
+#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod placements;
 mod toc_member;
 

@@ -10,12 +10,32 @@ pub mod chunk_info_v1;
 pub mod chunk_info_v2;
 pub mod layout;
 
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod builder;
 mod digests;
 mod error;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod finish;
 mod header;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod locate;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod meta;
 mod section;
 mod tar_header;
