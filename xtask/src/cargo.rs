@@ -5,6 +5,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+/// Packages that are no members of the workspace.
+pub(crate) const OWN_PACKAGES: &[&str] = &[
+    "benches/Cargo.toml",
+    "fuzz/Cargo.toml",
+    "interop/Cargo.toml",
+];
+
 pub(crate) fn cargo(args: &[&str]) -> Result<(), String> {
     command(Command::new(cargo_path()).args(args))
 }

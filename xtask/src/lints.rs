@@ -2,14 +2,7 @@
 
 use std::process::Command;
 
-use crate::cargo::{array, cargo, cargo_path, command, metadata, packages, text};
-
-/// Packages that are no members of the workspace.
-const OWN_PACKAGES: &[&str] = &[
-    "benches/Cargo.toml",
-    "fuzz/Cargo.toml",
-    "interop/Cargo.toml",
-];
+use crate::cargo::{OWN_PACKAGES, array, cargo, cargo_path, command, metadata, packages, text};
 
 pub(crate) fn fmt() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"])?;

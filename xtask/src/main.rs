@@ -1,6 +1,7 @@
 //! One door for all checks: `cargo xtask check`, `cargo xtask ci`.
 
 mod cargo;
+mod deny;
 mod lints;
 mod package;
 mod runs;
@@ -37,6 +38,11 @@ const CHECKS: &[Part] = &[
 
 /// What CI adds.
 const CI: &[Part] = &[
+    (
+        "deny",
+        "licences, bans and sources of all dependencies (installs cargo-deny)",
+        deny::deny,
+    ),
     ("quickstart", "the README's run command", runs::quickstart),
     ("fuzz", "every fuzz target for a short while", runs::fuzz),
     (
