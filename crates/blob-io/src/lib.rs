@@ -45,3 +45,7 @@ pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
 pub use read::{ReadAt, ReadError};
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use image_model as model;

@@ -43,3 +43,9 @@ pub mod toc;
 pub mod write;
 
 pub use landmark::Landmark;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+pub use serde_json;
+pub use tar_stream;
+pub use verify;

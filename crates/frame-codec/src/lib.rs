@@ -51,3 +51,6 @@ pub use compression::{Compression, ParseCompressionError};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::CodecError;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;

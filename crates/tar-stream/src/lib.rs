@@ -64,3 +64,6 @@ pub use layer::{Compression, LayerError, LayerStream};
 pub use member::{Member, MemberError, MemberFault};
 pub use read::{Options, TarReader};
 pub use write::{TarWriter, WriteError};
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
