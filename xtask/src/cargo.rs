@@ -33,18 +33,42 @@ pub(crate) fn root() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/..")
 }
 
-/// Published packages of the workspace with their features.
-pub(crate) fn packages() -> Result<Vec<(String, Vec<String>)>, String> {
+/// A published package of the workspace.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) features: Vec<String>,
+    /// Names of the libraries that it depends on, as they call themselves.
+    pub(crate) dependencies: Vec<String>,
+}
+
+impl Package {
+    pub(crate) fn library(&self) -> String {
+        self.name.replace('-', "_")
+    }
+}
+
+pub(crate) fn packages() -> Result<Vec<Package>, String> {
     let metadata = metadata(&["--no-deps"])?;
     let packages = array(&metadata, "packages");
     let published = packages.iter().filter(|p| p["publish"].is_null());
-    Ok(published
-        .map(|p| {
-            let features = p["features"].as_object();
-            let features = features.into_iter().flat_map(|f| f.keys().cloned());
-            (text(p, "name").to_owned(), features.collect())
-        })
-        .collect())
+    let package = |p: &Value| {
+        let features = p["features"].as_object();
+        let dependencies = array(p, "dependencies").iter();
+        Package {
+            name: text(p, "name").to_owned(),
+            version: text(p, "version").to_owned(),
+            features: features
+                .into_iter()
+                .flat_map(|f| f.keys().cloned())
+                .collect(),
+            dependencies: dependencies
+                .filter(|d| d["kind"].is_null())
+                .map(|d| text(d, "name").replace('-', "_"))
+                .collect(),
+        }
+    };
+    Ok(published.map(package).collect())
 }
 
 pub(crate) fn metadata(args: &[&str]) -> Result<Value, String> {

@@ -28,16 +28,16 @@ pub(crate) fn doc() -> Result<(), String> {
 }
 
 pub(crate) fn features() -> Result<(), String> {
-    for (package, features) in packages()? {
+    for package in packages()? {
         let build = |extra: &[&str]| {
-            eprintln!("-- {package} {}", extra.join(" "));
+            eprintln!("-- {} {}", package.name, extra.join(" "));
             cargo(
                 &[
                     &[
                         "check",
                         "--quiet",
                         "--package",
-                        &package,
+                        &package.name,
                         "--no-default-features",
                     ],
                     extra,
@@ -46,7 +46,7 @@ pub(crate) fn features() -> Result<(), String> {
             )
         };
         build(&[])?;
-        for feature in &features {
+        for feature in &package.features {
             build(&["--features", feature])?;
         }
         build(&["--all-features"])?;

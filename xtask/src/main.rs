@@ -1,5 +1,6 @@
 //! One door for all checks: `cargo xtask check`, `cargo xtask ci`.
 
+mod api;
 mod cargo;
 mod deny;
 mod lints;
@@ -17,6 +18,11 @@ const CHECKS: &[Part] = &[
     ("fmt", "formatting of every package", lints::fmt),
     ("clippy", "lints as errors, all features", lints::clippy),
     ("doc", "rustdoc without warnings", lints::doc),
+    (
+        "api",
+        "the public API is what api/ lists, and what the last tag had is there",
+        api::api,
+    ),
     (
         "features",
         "every crate with no, each and all features",
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match *args.as_slice() {
         ["check"] => run(CHECKS.iter()),
+        ["api", "--bless"] => bless(api::bless),
         ["ci"] => run(CHECKS.iter().chain(CI)),
         ["check", ref parts @ ..] => {
             let all = || CHECKS.iter().chain(CI);
@@ -72,7 +79,8 @@ fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     eprintln!("cargo xtask check [PART...]   all parts of the first group, or the named ones");
-    eprintln!("cargo xtask ci                both groups\n");
+    eprintln!("cargo xtask ci                both groups");
+    eprintln!("cargo xtask api --bless       writes what the part `api` compares with\n");
     for (name, what, _) in CHECKS {
         eprintln!("  {name:<12}{what}");
     }
@@ -81,6 +89,16 @@ fn usage() -> ExitCode {
         eprintln!("  {name:<12}{what}");
     }
     ExitCode::from(2)
+}
+
+fn bless(bless: fn() -> Result<(), String>) -> ExitCode {
+    match bless() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs the parts in order, stops at the first failure, and prints what each took.
