@@ -94,7 +94,17 @@ fn listings() -> Result<Vec<(Package, Lines)>, String> {
     packages()?.into_iter().map(listing).collect()
 }
 
+/// The format of JSON that `public-api` reads; those of other compilers differ.
+const FORMAT: &str = "\"format_version\":57";
+
 fn listing(package: &Package, json: &Path) -> Result<Lines, String> {
+    let text = fs::read_to_string(json).map_err(|e| format!("{}: {e}", json.display()))?;
+    if !text.contains(FORMAT) {
+        return Err(format!(
+            "{} has no {FORMAT}: another compiler needs another `public-api`",
+            json.display()
+        ));
+    }
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
         .build()

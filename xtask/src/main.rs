@@ -4,6 +4,7 @@ mod api;
 mod cargo;
 mod deny;
 mod lints;
+mod lookups;
 mod package;
 mod runs;
 
@@ -50,6 +51,11 @@ const CI: &[Part] = &[
         deny::deny,
     ),
     ("quickstart", "the README's run command", runs::quickstart),
+    (
+        "lookups",
+        "instructions of lookups against the recorded ones (installs valgrind)",
+        lookups::lookups,
+    ),
     ("fuzz", "every fuzz target for a short while", runs::fuzz),
     (
         "interop",
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
     match *args.as_slice() {
         ["check"] => run(CHECKS.iter()),
         ["api", "--bless"] => bless(api::bless),
+        ["lookups", "--bless"] => bless(lookups::bless),
         ["ci"] => run(CHECKS.iter().chain(CI)),
         ["check", ref parts @ ..] => {
             let all = || CHECKS.iter().chain(CI);
@@ -80,7 +87,8 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("cargo xtask check [PART...]   all parts of the first group, or the named ones");
     eprintln!("cargo xtask ci                both groups");
-    eprintln!("cargo xtask api --bless       writes what the part `api` compares with\n");
+    eprintln!("cargo xtask api --bless       writes what the part `api` compares with");
+    eprintln!("cargo xtask lookups --bless   the same for `lookups`\n");
     for (name, what, _) in CHECKS {
         eprintln!("  {name:<12}{what}");
     }
