@@ -29,3 +29,8 @@ pub use table::ChunkTable;
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -49,3 +49,8 @@ pub use image_model as model;
 pub use serde_json;
 pub use tar_stream;
 pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -52,3 +52,8 @@ pub use bytes;
 pub use frame_codec;
 pub use image_model as model;
 pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

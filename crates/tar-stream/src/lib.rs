@@ -67,3 +67,8 @@ pub use write::{TarWriter, WriteError};
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
