@@ -53,3 +53,14 @@ pub mod toc;
 pub mod write;
 
 pub use landmark::Landmark;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+pub use serde_json;
+pub use tar_stream;
+pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

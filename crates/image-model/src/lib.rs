@@ -55,3 +55,8 @@ pub use progress::{Cancelled, Progress};
 pub use step::Step;
 pub use tree::{Inode, InodeId, Node, Tree};
 pub use tree_view::TreeView;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -50,3 +50,14 @@ mod view;
 
 pub use chunk_record::ChunkRecord;
 pub use error::DecodeError;
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use frame_codec;
+pub use image_model as model;
+pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
