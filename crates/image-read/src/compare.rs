@@ -3,7 +3,7 @@
 use image_model::{Image, Ino};
 use verify::ExtentBytes;
 
-use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, Step, Want, fetch};
+use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, Step, Want, answer};
 use crate::reader::Reader;
 
 /// Whether the file `left` of one image has the bytes of the file `right` of another, verified on the
@@ -93,10 +93,7 @@ where
         match plan.step()? {
             Step::Need(ranges) => {
                 for range in ranges {
-                    match fetch(reader.blobs(), reader.frames(), &range) {
-                        Ok(bytes) => plan.supply(range.blob, range.offset, bytes)?,
-                        Err(error) => plan.fail(&range, error)?,
-                    }
+                    answer(plan, reader.blobs(), reader.frames(), &range)?;
                 }
             }
             Step::Work(job) => plan.complete(job.run()),

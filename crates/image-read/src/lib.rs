@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use lazyoci_image_read::{OpenOptions, open};
-//! let image = open("image.boot".as_ref(), &OpenOptions::default())?;
+//! let image = open("image.boot", &OpenOptions::default())?;
 //! let release = image.read(b"/etc/os-release", 1 << 20)?;
 //! println!("{} bytes, {} fetched", release.len(), image.stats().bytes);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

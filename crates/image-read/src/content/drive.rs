@@ -31,9 +31,13 @@ where
             match plan.step()? {
                 Step::Need(ranges) => {
                     for range in ranges {
-                        match fetch(blobs, frames, &range) {
-                            Ok(bytes) => plan.supply(range.blob, range.offset, bytes)?,
-                            Err(error) => plan.fail(&range, error)?,
+                        answer(&mut plan, blobs, frames, &range)?;
+                        // Decoded while the next range is read; and so what is there is no more
+                        // than what the threads are at work on.
+                        while let Some(job) = plan.work() {
+                            if let Some(done) = stage.submit(job) {
+                                plan.complete(done);
+                            }
                         }
                     }
                 }
@@ -56,12 +60,25 @@ where
     })
 }
 
-/// The stored bytes of `range`. What is in memory already is not copied.
-pub(crate) fn fetch(
+/// Supplies `plan` with a range that it needs, or says that it cannot be had.
+pub(crate) fn answer<W, I>(
+    plan: &mut ReadPlan<'_, W, I>,
     blobs: &BlobStore,
     frames: &FrameStore,
     range: &StoredRange,
-) -> Result<Bytes, FrameError> {
+) -> Result<(), ReadError>
+where
+    W: Iterator<Item = Result<Want, ReadError>>,
+    I: Image + ?Sized,
+{
+    match fetch(blobs, frames, range) {
+        Ok(bytes) => plan.supply(range.blob, range.offset, bytes),
+        Err(error) => plan.fail(range, error),
+    }
+}
+
+/// The stored bytes of `range`. What is in memory already is not copied.
+fn fetch(blobs: &BlobStore, frames: &FrameStore, range: &StoredRange) -> Result<Bytes, FrameError> {
     let &StoredRange { blob, offset, len } = range;
     let len = usize::try_from(len).map_err(|_| FrameError::Outside { blob, offset, len })?;
     let source = blobs.blob(blob)?;
