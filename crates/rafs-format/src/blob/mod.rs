@@ -2,7 +2,8 @@
 //!
 //! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
 //! bootstrap lists; [`LocateTrailer`] finds the [`Toc`] or the inlined bootstrap of a blob of which
-//! nothing is known but its length. To write: [`BlobBuilder`] places chunks and completes the file.
+//! nothing is known but its length. To check: [`LocateSections`] finds everything that a blob holds, and
+//! [`Sections`] compares it with what a bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file.
 //! None of them does I/O.
 
 pub mod chunk_info;
@@ -11,6 +12,7 @@ pub mod chunk_info_v2;
 pub mod layout;
 
 mod builder;
+mod compare;
 mod digests;
 mod error;
 mod finish;
@@ -18,12 +20,14 @@ mod header;
 mod locate;
 mod meta;
 mod section;
+mod sections;
 mod tar_header;
 mod toc;
 
 pub(crate) use builder::MAX_CHUNKS;
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
 pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
+pub use compare::BlobMismatch;
 pub use digests::ChunkDigests;
 pub use error::{BlobError, TarHeaderFault};
 pub use finish::{BlobHasher, FinishedBlob, SealedBlob};
@@ -32,5 +36,6 @@ pub use image_model::Step;
 pub use layout::Section;
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
+pub use sections::{LocateSections, Sections};
 pub use tar_header::TarHeader;
 pub use toc::{Toc, TocEntry};
