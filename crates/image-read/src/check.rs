@@ -42,7 +42,7 @@ pub(crate) fn check_files(
     if !options.read {
         return Ok(summary);
     }
-    drop_unopened(reader, &mut places, observer);
+    drop_unreachable(reader, files, &mut places, observer);
     places.sort_unstable_by_key(|place| (place.blob, place.offset));
     let total = places.iter().map(|place| place.len).sum();
     let mut done = 0;
@@ -221,22 +221,72 @@ fn image_fault(error: ReadError, size: u64) -> ChunkFault {
     }
 }
 
-/// Tells of each blob that cannot be opened once, and drops its chunks.
-fn drop_unopened(reader: &Reader, places: &mut Vec<Place>, observer: &mut dyn ChunkObserver) {
+/// Tells of each blob that cannot be opened once, and drops its chunks; and of each chunk that a blob is
+/// too short for, so that those are read that are there.
+fn drop_unreachable(
+    reader: &Reader,
+    files: &[Ino],
+    places: &mut Vec<Place>,
+    observer: &mut dyn ChunkObserver,
+) {
     for (index, listed) in (0..).zip(reader.image().blobs()) {
         let blob = BlobIndex(index);
         let Some(first) = places.iter().find(|place| place.blob == blob) else {
             continue;
         };
-        if let Err(error) = reader.blobs().blob(blob) {
-            let fault = ChunkFault::Unopened {
-                blob: listed.id.clone(),
-                source: ContentError::new(None, 0, error),
-            };
-            observer.fault(first.file as usize, fault);
-            places.retain(|place| place.blob != blob);
+        match reader.blobs().blob(blob) {
+            Err(error) => {
+                let fault = ChunkFault::Unopened {
+                    blob: listed.id.clone(),
+                    source: ContentError::new(None, 0, error),
+                };
+                observer.fault(first.file as usize, fault);
+                places.retain(|place| place.blob != blob);
+            }
+            Ok(source) => {
+                // A length that cannot be found out is told by whoever reads.
+                let Ok(len) = source.len() else { continue };
+                if listed.stored_len.is_none_or(|listed| len < listed) {
+                    drop_outside(&**reader.image(), files, (blob, len), places, observer);
+                }
+            }
         }
     }
+}
+
+/// Tells of the chunks that end behind the `blob_len` bytes that `blob` has, and drops them.
+fn drop_outside(
+    image: &dyn Image,
+    files: &[Ino],
+    (blob, blob_len): (BlobIndex, u64),
+    places: &mut Vec<Place>,
+    observer: &mut dyn ChunkObserver,
+) {
+    places.retain(|place| {
+        if place.blob != blob {
+            return true;
+        }
+        let Ok(extent) = extent_at(image, files[place.file as usize], place.file_offset) else {
+            return true;
+        };
+        let stored_len = match extent.source {
+            ExtentSource::Chunk { frame, .. } => image.frame(frame).map(|f| f.stored_len.into()),
+            _ => Ok(place.len),
+        };
+        let end = place.offset.saturating_add(stored_len.unwrap_or_default());
+        if end <= blob_len {
+            return true;
+        }
+        let fault = ChunkFault::OutsideBlob {
+            chunk: place.chunk.into(),
+            file_offset: place.file_offset,
+            at: stored_at(image, place, &extent),
+            end,
+            blob_len,
+        };
+        observer.fault(place.file as usize, fault);
+        false
+    });
 }
 
 /// The extent of a file that begins at `file_offset`, where one was found before.
