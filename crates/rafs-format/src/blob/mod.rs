@@ -3,8 +3,8 @@
 //! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
 //! bootstrap lists; [`LocateTrailer`] finds the [`Toc`] or the inlined bootstrap of a blob of which
 //! nothing is known but its length. To check: [`LocateSections`] finds everything that a blob holds, and
-//! [`Sections`] compares it with what a bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file.
-//! None of them does I/O.
+//! [`Sections`] compares it with what a bootstrap says. To write: [`BlobBuilder`] places chunks and
+//! completes the file. None of them does I/O.
 
 pub mod chunk_info;
 pub mod chunk_info_v1;
