@@ -68,12 +68,16 @@ pub(super) fn compare(
 pub(super) struct Expected {
     digest: Option<Digest>,
     found: Vec<(&'static str, Digest)>,
+    /// Whether the file went by: what it did not tell then it will not.
+    file_read: bool,
 }
 
 impl Expected {
     pub(super) fn new(digest: Option<Digest>) -> Self {
-        let found = Vec::new();
-        Self { digest, found }
+        Self {
+            digest,
+            ..Self::default()
+        }
     }
 
     /// The digest that is still to be found, which is that of the file then.
@@ -98,20 +102,21 @@ impl Expected {
         }
     }
 
-    /// The digests of the file itself.
-    pub(super) fn add_file(&mut self, digests: &Digests) {
-        for &found in &digests.whole {
+    /// The digests of the file itself; `None` if it could not be read, which was told.
+    pub(super) fn add_file(&mut self, digests: Option<&Digests>) {
+        self.file_read = true;
+        for &found in digests.iter().flat_map(|digests| &digests.whole) {
             self.add("the file", found);
         }
     }
 
-    /// Digests the file, if that is the only thing left.
+    /// Digests the file, if that is the only thing left and nobody has.
     pub(super) fn read_file(
         &mut self,
         source: &dyn ReadAt,
         report: &mut Report<'_>,
     ) -> Result<(), Cancelled> {
-        let Some(expected) = self.of_file() else {
+        let Some(expected) = self.of_file().filter(|_| !self.file_read) else {
             return Ok(());
         };
         match hash(source, expected.algorithm(), report)? {

@@ -117,9 +117,9 @@ pub struct VerifySummary {
     pub findings: u64,
     /// Of that, what nobody was told: there is too much.
     pub untold: u64,
-    /// Findings of [`Fault::Corrupt`]: the image is bad.
+    /// Findings of [`Fault::Corrupt`], as far as they were looked at: the image is bad.
     pub corrupt: u64,
-    /// Findings that are not the image's fault: something could not be read.
+    /// The same of what is not the image's fault: something could not be read.
     pub unread: u64,
 }
 

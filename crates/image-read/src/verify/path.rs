@@ -24,8 +24,8 @@ const BLOBS: &str = "blobs";
 /// Verifies what is at `path`, as [`verify_image`](super::verify_image) does: an image that
 /// [`open`](crate::open) opens, or what it does not:
 ///
-/// * a directory with a RAFS image, the bootstrap `image.boot` and its blobs in `blobs`; or with such
-///   blobs alone, each of which is verified. Any other directory is an image by itself;
+/// * a directory with a RAFS image, the bootstrap `image.boot` and its blobs in `blobs`; or without the
+///   bootstrap, when each of the blobs is verified. Any other directory is an image by itself;
 /// * a RAFS blob whose bootstrap is elsewhere: its chunk information, TOC and digests as they are, and
 ///   that every chunk decodes to the length that it should have, and has its digest if the blob holds
 ///   that.
@@ -73,27 +73,18 @@ fn verify(
     Ok(())
 }
 
-/// The RAFS blobs in a directory that holds nothing but them, by name.
+/// The RAFS blobs in the directory of blobs, by name; none if there is anything else in it.
 fn blobs(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let list = |directory: &Path| {
-        let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
-        let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
-        paths.sort();
-        Ok::<_, io::Error>(paths)
-    };
-    let only = [directory.join(BLOBS)];
-    if list(directory)? != only {
-        return Ok(Vec::new());
-    }
-    let blobs = list(&only[0])?;
+    let entries = fs::read_dir(directory.join(BLOBS))?.map(|entry| Ok(entry?.path()));
+    let mut blobs = entries.collect::<io::Result<Vec<_>>>()?;
+    blobs.sort();
     let is_blob = |path: &PathBuf| {
         let format = path.is_file().then(|| format_at(path));
         matches!(format, Some(Ok(Format::RafsBlob | Format::RafsData)))
     };
-    Ok(if blobs.iter().all(is_blob) {
-        blobs
-    } else {
-        Vec::new()
+    Ok(match blobs.iter().all(is_blob) {
+        true => blobs,
+        false => Vec::new(),
     })
 }
 

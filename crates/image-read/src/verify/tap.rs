@@ -192,7 +192,9 @@ mod tests {
     use crate::tree_image::TreeImage;
 
     fn content() -> Bytes {
-        (0..3_000_000u32).map(|n| (n * n >> 7) as u8).collect()
+        (0..3_000_000u32)
+            .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+            .collect()
     }
 
     fn tap(content: &Bytes, sinks: Sinks) -> Tap {

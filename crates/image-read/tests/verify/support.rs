@@ -49,24 +49,16 @@ pub(crate) fn golden(name: &str) -> Golden {
 impl Golden {
     /// Everything that is found, and the summary.
     pub(crate) fn verify(&self, options: &VerifyOptions) -> (Vec<Finding>, VerifySummary) {
-        let blob: Arc<dyn ReadAt> = Arc::new(self.blob.clone());
+        let blob = self.blob.clone();
         match &self.bootstrap {
             None => verify(blob, Some(&self.id), NoBlobs, options),
-            Some(bootstrap) => {
-                let bootstrap = Arc::new(bootstrap.clone());
-                verify(bootstrap, None, InMemory(blob), options)
-            }
+            Some(bootstrap) => verify(bootstrap.clone(), None, InMemory(Arc::new(blob)), options),
         }
     }
 
     /// The blob as if there was no bootstrap.
     pub(crate) fn verify_blob(&self, options: &VerifyOptions) -> (Vec<Finding>, VerifySummary) {
-        verify(
-            Arc::new(self.blob.clone()),
-            Some(&self.id),
-            NoBlobs,
-            options,
-        )
+        verify(self.blob.clone(), Some(&self.id), NoBlobs, options)
     }
 
     /// SHA-256 of the bootstrap.
@@ -84,12 +76,13 @@ impl Golden {
 }
 
 pub(crate) fn verify(
-    source: Arc<dyn ReadAt>,
+    source: impl ReadAt + 'static,
     id: Option<&BlobId>,
     blobs: impl OpenBlob + 'static,
     options: &VerifyOptions,
 ) -> (Vec<Finding>, VerifySummary) {
     let mut found = Vec::new();
+    let source: Arc<dyn ReadAt> = Arc::new(source);
     let summary = verify_source(
         &source,
         id,
