@@ -27,7 +27,7 @@ use crate::reader::Reader;
 use crate::resolve::Follow;
 
 /// Pieces of the layer, of 1 MiB at most, that wait to be compared.
-const PIECES: usize = 4;
+const PIECES: usize = 2;
 
 /// With a damaged footer an eStargz layer is a sound tar, but nothing that is verified or lazy any
 /// more. Without any it may have been compressed anew, and be a layer like others.

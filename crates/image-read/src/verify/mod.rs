@@ -160,7 +160,7 @@ impl VerifySummary {
 /// file is [expected](VerifyOptions#structfield.expect) to have; only a compressed layer is read again
 /// for that.
 ///
-/// Memory: some 40 MiB, 300 bytes for each inode and chunk.
+/// Memory: some 50 MiB, and 300 bytes for each inode and chunk.
 ///
 /// ```
 /// use lazyoci_image_read::{VerifyOptions, open, verify_image};

@@ -134,13 +134,15 @@ impl Taps {
     pub(super) fn tapped(self, threads: Option<usize>) -> Reader {
         let mut options = self.reader.options().clone();
         options.threads = threads.unwrap_or(options.threads);
+        // Nothing is read twice.
+        options.cache = 0;
         if self.taps.iter().flatten().any(|tap| tap.is_wanted()) {
             // All of it is read, rather in its order than in two parts.
             options.gap = u64::MAX;
         }
-        let reader = self.reader.clone();
+        let reader = self.reader.with_options(options);
         let blobs = BlobStore::new(reader.image().blobs(), self);
-        reader.with_blobs(blobs).with_options(options)
+        reader.with_blobs(blobs)
     }
 }
 
