@@ -16,7 +16,7 @@ use lazyoci_image_convert::{
     ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
     to_estargz, to_tar,
 };
-use verify::{AuditFault, Profile, audit, tree_digest};
+use verify::{AuditFault, Profile, audit};
 
 use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, sha256};
 
@@ -51,7 +51,7 @@ fn opened(layer: &[u8]) -> OpenImage {
     let mut tell = |fault: AuditFault| panic!("{}: {fault}", fault.path());
     audit(
         image.image(),
-        &mut image.frames(),
+        &mut image.reader().clone(),
         &Limits::default(),
         &mut tell,
     )
@@ -60,8 +60,7 @@ fn opened(layer: &[u8]) -> OpenImage {
 }
 
 fn digest(image: &OpenImage) -> String {
-    let mut frames = image.frames();
-    let digest = tree_digest(image.image(), &mut frames, Profile::Default, &mut ());
+    let digest = image.tree_digest(Profile::Default, &mut ());
     digest.unwrap().to_string()
 }
 
@@ -168,7 +167,7 @@ fn a_tar_keeps_its_order_and_an_image_has_that_of_a_walk() {
         [landmark, "z", "b/", "b/a", "b/2", "b/1", "a", toc]
     );
     let image = opened(&layer);
-    let source = Seekable::image(image.image(), image.frames());
+    let source = Seekable::image(image.reader().clone());
     let (again, _) = convert(source, &options()).unwrap();
     assert_eq!(
         names(&again),
@@ -248,13 +247,12 @@ fn whiteouts_come_before_what_replaces_what_they_hide() {
     );
     // Out of an image siblings come in byte order, which has `+` before `.`.
     let image = opened(&layer);
-    let source = Seekable::image(image.image(), image.frames());
+    let source = Seekable::image(image.reader().clone());
     let (again, _) = convert(source, &options()).unwrap();
     let by_name = ["d/", opaque, wh_p, wh_a, "d/+p", "d/a"];
     assert_eq!(names(&again)[1..7], by_name);
     let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    to_tar(image.reader(), &mut back, &TarOptions::default(), &mut ()).unwrap();
     assert_eq!(names(&back), by_name);
 }
 
@@ -296,8 +294,7 @@ fn directories_that_no_entry_describes_get_none() {
     assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
 
     let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    to_tar(image.reader(), &mut back, &TarOptions::default(), &mut ()).unwrap();
     assert_eq!(names(&back), ["etc/", "etc/a", "tmp/x/f", "usr/", "usr/f"]);
     assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
 }
@@ -331,8 +328,7 @@ fn rafs_and_back() {
     let rafs = Image::of(source, &crate::support::plain_options()).unwrap();
     assert_eq!(rafs.digest(), digest_of_tar(&tar));
     let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    to_tar(image.reader(), &mut back, &TarOptions::default(), &mut ()).unwrap();
     assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use image_model::{BlobIndex, Metadata, Node};
 use lazyoci_image_convert::{RafsOptions, Seekable};
 use rafs_format::flags::Compat;
+use rafs_format::v6::OwnedBootstrap;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::support::{
@@ -213,10 +214,13 @@ fn an_aligned_blob_has_each_chunk_at_its_address() {
         ..options()
     };
     let image = Image::of_tar(&golden_tar(), &options);
-    let chunked = image.chunked();
-    for chunk in &chunked.chunks {
-        let frame = &chunked.frames[chunk.frame.0 as usize];
-        assert_eq!((frame.blob, frame.offset), (BlobIndex(0), chunk.address));
+    let OwnedBootstrap {
+        image: owned,
+        places,
+    } = image.bootstrap().to_chunked().unwrap();
+    assert_eq!(owned.frames.len(), 2);
+    for (frame, place) in owned.frames.iter().zip(&places) {
+        assert_eq!((frame.blob, frame.offset), (BlobIndex(0), place.address));
     }
     let blob = image.blob();
     assert_eq!(&blob[..5], b"hello");

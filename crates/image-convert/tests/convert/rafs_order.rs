@@ -6,7 +6,7 @@ use image_model::Image as _;
 use image_read::{Follow, LayerImage, resolve};
 use lazyoci_image_convert::{RafsOptions, Seekable, Streaming};
 
-use crate::support::{Image, Tar, path, plain_options};
+use crate::support::{Image, Tar, path, plain_options, reader};
 
 /// Content of each file is its path.
 fn tar() -> Vec<u8> {
@@ -64,12 +64,11 @@ fn a_seekable_tar_stores_prefetched_files_first() {
 #[test]
 fn directories_are_stored_file_by_file_then_downwards() {
     let layer = layer(tar());
-    let store = image_read::BlobStore::single(layer.source.clone());
-    let frames = image_read::Frames::new(&layer.image, &store, Default::default());
-    let image = Image::of(Seekable::image(&layer.image, frames), &plain_options()).unwrap();
-    assert!(image.blob().starts_with(b"amzb/1b/2b/c/3"));
     let directory = Seekable::directory(&layer.image, &*layer.source);
     let image = Image::of(directory, &plain_options()).unwrap();
+    assert!(image.blob().starts_with(b"amzb/1b/2b/c/3"));
+    let reader = reader(layer.image, layer.source);
+    let image = Image::of(Seekable::image(reader), &plain_options()).unwrap();
     assert!(image.blob().starts_with(b"amzb/1b/2b/c/3"));
     let bootstrap = image.bootstrap();
     let root = bootstrap.attributes(bootstrap.root()).unwrap();

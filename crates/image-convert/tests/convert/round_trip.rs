@@ -123,8 +123,7 @@ proptest! {
 
         let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
         let mut back = Vec::new();
-        to_tar(opened.image(), &mut opened.frames(), &mut back, &TarOptions::default(), &mut ())
-            .unwrap();
+        to_tar(opened.reader(), &mut back, &TarOptions::default(), &mut ()).unwrap();
         prop_assert_eq!(digest_of_tar(&back), expected);
         let again = Image::of_tar(&back, &options);
         prop_assert_eq!(again.digest(), image.digest());

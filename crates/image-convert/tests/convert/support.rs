@@ -3,18 +3,21 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use blob_io::ReadAt;
 use frame_codec::Compression;
 use image_model::metadata::Xattr;
 use image_model::{
     Chunk, ChunkedImage, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs,
 };
+use image_read::{BlobStore, Reader, TreeImage};
 use lazyoci_image_convert::{ConvertError, RafsOptions, Report, Source, Streaming, to_rafs_v6};
 use rafs_format::flags::Compat;
-use rafs_format::v6::Bootstrap;
+use rafs_format::v6::{Bootstrap, OwnedBootstrap};
 use tar_stream::TarWriter;
 use tempfile::TempDir;
-use verify::{Profile, TreeDigest};
+use verify::Profile;
 
 /// 2020-09-13T12:26:40Z, the time of the golden trees.
 pub(crate) const MTIME: Timestamp = Timestamp::from_seconds(1_600_000_000);
@@ -183,14 +186,15 @@ impl Image {
     }
 
     pub(crate) fn chunked(&self) -> ChunkedImage {
-        self.bootstrap().to_chunked().unwrap()
+        self.bootstrap().to_chunked().unwrap().image
     }
 
     /// The stored chunks in the order of the blob.
     pub(crate) fn chunks(&self) -> Vec<Chunk> {
-        let mut chunks = self.chunked().chunks;
-        chunks.sort_by_key(|chunk| chunk.index_in_blob);
-        chunks
+        let OwnedBootstrap { image, places } = self.bootstrap().to_chunked().unwrap();
+        let mut order: Vec<_> = image.chunks.into_iter().collect();
+        order.sort_by_key(|chunk| places[chunk.frame.0 as usize].index);
+        order
     }
 
     /// The only blob.
@@ -210,13 +214,7 @@ impl Image {
 /// The tree digest of whatever is at `path`.
 pub(crate) fn digest(path: &Path) -> String {
     let image = image_read::open(path, &Default::default()).unwrap();
-    let digest: TreeDigest = verify::tree_digest(
-        image.image(),
-        &mut image.frames(),
-        Profile::Default,
-        &mut (),
-    )
-    .unwrap();
+    let digest = image.tree_digest(Profile::Default, &mut ()).unwrap();
     digest.to_string()
 }
 
@@ -226,6 +224,15 @@ pub(crate) fn digest_of_tar(tar: &[u8]) -> String {
     let path = directory.path().join("layer.tar");
     fs::write(&path, tar).unwrap();
     digest(&path)
+}
+
+/// A reader of the plain bytes in `source` as the files of `image`.
+pub(crate) fn reader(image: TreeImage, source: Arc<dyn ReadAt>) -> Reader {
+    Reader::new(
+        Arc::new(image),
+        BlobStore::single(source),
+        Default::default(),
+    )
 }
 
 /// Every file below `directory` by its path there, and its bytes.

@@ -2,13 +2,15 @@
 
 use frame_codec::Compression;
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Tree};
-use image_read::OpenImage;
+use image_read::{OpenImage, ReadError};
 use lazyoci_image_convert::{
     ConvertError, Loss, LossKind, Report, Streaming, TarOptions, recompress, to_tar,
 };
 use tar_stream::{LayerStream, Options, TarError, TarReader};
 
-use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options};
+use crate::support::{
+    Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader,
+};
 
 fn compressions() -> Vec<Compression> {
     vec![
@@ -34,13 +36,7 @@ fn open(image: &Image) -> OpenImage {
 fn tar_of(image: &Image, options: &TarOptions) -> (Report, Vec<u8>) {
     let opened = open(image);
     let mut out = Vec::new();
-    let report = to_tar(
-        opened.image(),
-        &mut opened.frames(),
-        &mut out,
-        options,
-        &mut (),
-    );
+    let report = to_tar(opened.reader(), &mut out, options, &mut ());
     (report.unwrap(), out)
 }
 
@@ -161,15 +157,14 @@ fn what_layers_cannot_have_is_refused_or_reported() {
     }
     let id = image_model::BlobId::new(b"nothing").unwrap();
     let image = image_read::TreeImage::new(tree, id, 0);
-    let store = image_read::BlobStore::single(std::sync::Arc::new(Box::<[u8]>::default()));
+    let reader = reader(image, std::sync::Arc::new(Box::<[u8]>::default()));
     let convert = |lossy| {
-        let mut frames = image_read::Frames::new(&image, &store, Default::default());
         let options = TarOptions {
             lossy,
             ..TarOptions::default()
         };
         let mut out = Vec::new();
-        let report = to_tar(&image, &mut frames, &mut out, &options, &mut ());
+        let report = to_tar(&reader, &mut out, &options, &mut ());
         report.map(|report| (report, out))
     };
     let loss = |at: &str, what| Loss {
@@ -217,14 +212,7 @@ fn other_failures() {
     let image = Image::of_tar(&layer(), &plain_options());
     let opened = open(&image);
     let convert = |options: &TarOptions, progress: &mut dyn image_model::Progress| {
-        let mut frames = opened.frames();
-        let result = to_tar(
-            opened.image(),
-            &mut frames,
-            &mut Vec::new(),
-            options,
-            progress,
-        );
+        let result = to_tar(opened.reader(), &mut Vec::new(), options, progress);
         result.unwrap_err()
     };
     let lz4 = TarOptions {
@@ -259,8 +247,7 @@ fn damaged_content_is_found() {
     std::fs::write(blobs.join(name), bytes).unwrap();
     let opened = open(&image);
     let result = to_tar(
-        opened.image(),
-        &mut opened.frames(),
+        opened.reader(),
         &mut Vec::new(),
         &TarOptions::default(),
         &mut (),
@@ -269,12 +256,13 @@ fn damaged_content_is_found() {
         Err(error @ ConvertError::Content { .. }) => {
             assert_eq!(error.fault(), Fault::Corrupt);
             let ConvertError::Content {
-                path: at, offset, ..
+                path: at,
+                source: ReadError::Chunk { file_offset, .. },
             } = error
             else {
-                unreachable!()
+                panic!("{error:?}")
             };
-            assert_eq!((at, offset), (path("0"), 4096));
+            assert_eq!((at, file_offset), (path("0"), 4096));
         }
         other => panic!("{other:?}"),
     }
