@@ -79,11 +79,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod headers;
 mod listing;
 mod members;
 mod placements;
 mod toc_member;
 
+pub use headers::{Headers, Joint};
 pub use listing::{Entries, Listing, ListingError};
 pub use members::{Member, Members};
 pub use placements::{Placed, Placements};
