@@ -5,26 +5,24 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use blob_io::LocalFile;
+use image_model::Limits;
 use image_read::{LayerImage, LayerImageError, LayerImageOptions};
 use tar_stream::{LayerError, LayerStream};
 
-use crate::{ConvertError, Streaming};
+use super::Streaming;
+use crate::ConvertError;
 
 /// Bytes that are decoded at once.
 const PIECE_LEN: usize = 256 << 10;
 
 /// Decodes all of `source` into an unnamed temporary file, and makes an image of it.
-pub(super) fn spool(source: Streaming<'_>) -> Result<LayerImage, ConvertError> {
-    let Streaming {
-        layer,
-        lenient,
-        limits,
-    } = source;
+pub(super) fn spool(source: Streaming<'_>, limits: &Limits) -> Result<LayerImage, ConvertError> {
+    let Streaming { layer, lenient } = source;
     let file = tempfile::tempfile().map_err(LayerImageError::Spool)?;
-    copy(LayerStream::open(layer, &limits)?, &file)?;
+    copy(LayerStream::open(layer, limits)?, &file)?;
     let options = LayerImageOptions {
         lenient,
-        limits,
+        limits: limits.clone(),
         ..LayerImageOptions::default()
     };
     Ok(LayerImage::open(Arc::new(LocalFile::from(file)), &options)?)
