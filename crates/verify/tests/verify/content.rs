@@ -1,16 +1,14 @@
 //! What is said of content: checks of a chunk, pieces, errors and faults.
-#![allow(clippy::unwrap_used, reason = "test support")]
-
-mod common;
 
 use std::error::Error as _;
 
-use common::content::Unreadable;
 use image_model::image::WrongInode;
 use image_model::{Blame, BlobId, BlobIndex, Cancelled, Fault, ImageError, Ino};
 use lazyoci_verify::{
     CheckError, ChunkFault, ContentError, ExtentBytes, StoredAt, check_chunk, crc32c, sha256,
 };
+
+use crate::common::content::Unreadable;
 
 #[test]
 fn chunks_are_compared_with_all_that_is_said_of_them() {

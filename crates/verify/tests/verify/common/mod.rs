@@ -1,12 +1,6 @@
 //! Images with content in memory, sound and unsound.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "test support"
-)]
 
-pub mod content;
+pub(crate) mod content;
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -23,11 +17,11 @@ use lazyoci_verify::{crc32c, digest};
 
 use content::Store;
 
-pub fn path(text: &str) -> ImagePath {
+pub(crate) fn path(text: &str) -> ImagePath {
     ImagePath::clean(text.as_bytes()).unwrap()
 }
 
-pub fn metadata(mode: u16) -> Metadata {
+pub(crate) fn metadata(mode: u16) -> Metadata {
     Metadata {
         mode,
         mtime: Timestamp::from_seconds(1_600_000_000),
@@ -35,7 +29,7 @@ pub fn metadata(mode: u16) -> Metadata {
     }
 }
 
-pub fn xattrs(list: &[(&str, &[u8])]) -> Xattrs {
+pub(crate) fn xattrs(list: &[(&str, &[u8])]) -> Xattrs {
     let xattr = |(name, value): &(&str, &[u8])| Xattr {
         name: name.as_bytes().into(),
         value: (*value).into(),
@@ -44,56 +38,56 @@ pub fn xattrs(list: &[(&str, &[u8])]) -> Xattrs {
 }
 
 /// Writes trees of files with their bytes.
-pub struct Files(LayerBuilder<Vec<u8>>);
+pub(crate) struct Files(LayerBuilder<Vec<u8>>);
 
 impl Files {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(LayerBuilder::new(LayerOptions::default()))
     }
 
-    pub fn node(mut self, at: &str, metadata: Metadata, node: Node<Vec<u8>>) -> Self {
+    pub(crate) fn node(mut self, at: &str, metadata: Metadata, node: Node<Vec<u8>>) -> Self {
         self.0.add(&path(at), metadata, node).unwrap();
         self
     }
 
-    pub fn directory(self, at: &str) -> Self {
+    pub(crate) fn directory(self, at: &str) -> Self {
         self.node(at, metadata(0o755), Node::empty_directory())
     }
 
-    pub fn file(self, at: &str, content: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn file(self, at: &str, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
         let size = content.len() as u64;
         self.node(at, metadata(0o644), Node::File { size, content })
     }
 
-    pub fn symlink(self, at: &str, target: &str) -> Self {
+    pub(crate) fn symlink(self, at: &str, target: &str) -> Self {
         let node = Node::Symlink(target.as_bytes().into());
         self.node(at, metadata(0o777), node)
     }
 
-    pub fn device(self, at: &str, major: u32, minor: u32) -> Self {
+    pub(crate) fn device(self, at: &str, major: u32, minor: u32) -> Self {
         let node = Node::CharDevice(Device { major, minor });
         self.node(at, metadata(0o600), node)
     }
 
-    pub fn link(mut self, at: &str, target: &str) -> Self {
+    pub(crate) fn link(mut self, at: &str, target: &str) -> Self {
         self.0.link(&path(at), &path(target)).unwrap();
         self
     }
 
-    pub fn tree(self) -> Tree<Vec<u8>> {
+    pub(crate) fn tree(self) -> Tree<Vec<u8>> {
         self.0.finish().unwrap().into_tree().unwrap()
     }
 
     /// Cut into chunks of `chunk_len`.
-    pub fn store(self, chunk_len: usize) -> (ChunkedImage, Store) {
+    pub(crate) fn store(self, chunk_len: usize) -> (ChunkedImage, Store) {
         store(self.tree(), chunk_len)
     }
 }
 
 /// Equal chunks are stored once, each in a frame of its own; chunks of zeros not at all. Every
 /// other chunk has a CRC only.
-pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
+pub(crate) fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
     let mut store = Store::default();
     let mut known: HashMap<Vec<u8>, ChunkId> = HashMap::new();
     let (mut extents, mut chunks, mut frames) = (Vec::new(), Vec::new(), Vec::new());
@@ -146,18 +140,18 @@ pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
 type Change<T, Key = Ino> = Box<dyn Fn(Key, &mut T)>;
 
 /// An image whose answers are changed on the way.
-pub struct Tampered {
-    pub image: ChunkedImage,
-    pub attributes: Change<Attributes>,
-    pub extents: Change<Vec<Extent>>,
-    pub frames: Change<Frame, FrameId>,
-    pub entries: Change<Vec<(String, Ino, image_model::FileKind)>>,
-    pub blobs: Vec<Blob>,
-    pub broken_xattrs: Option<Ino>,
+pub(crate) struct Tampered {
+    pub(crate) image: ChunkedImage,
+    pub(crate) attributes: Change<Attributes>,
+    pub(crate) extents: Change<Vec<Extent>>,
+    pub(crate) frames: Change<Frame, FrameId>,
+    pub(crate) entries: Change<Vec<(String, Ino, image_model::FileKind)>>,
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) broken_xattrs: Option<Ino>,
 }
 
 impl Tampered {
-    pub fn new(image: ChunkedImage) -> Self {
+    pub(crate) fn new(image: ChunkedImage) -> Self {
         Self {
             blobs: image.blobs.clone(),
             image,
@@ -169,7 +163,7 @@ impl Tampered {
         }
     }
 
-    pub fn ino(&self, at: &str) -> Ino {
+    pub(crate) fn ino(&self, at: &str) -> Ino {
         Ino(self.image.tree.resolve(at.as_bytes()).unwrap().index() as u64)
     }
 }

@@ -14,21 +14,21 @@ use lazyoci_verify::{
 
 /// A blob whose frames are stored as they are, and where those begin that were read from it.
 #[derive(Debug, Default)]
-pub struct Store {
-    pub blob: Vec<u8>,
-    pub reads: Vec<u64>,
+pub(crate) struct Store {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) reads: Vec<u64>,
 }
 
 impl Store {
     /// The content of `image`, all of which lies here.
-    pub fn of<'a>(&'a mut self, image: &'a dyn Image) -> InMemory<'a> {
+    pub(crate) fn of<'a>(&'a mut self, image: &'a dyn Image) -> InMemory<'a> {
         InMemory { image, store: self }
     }
 }
 
 /// Why an extent cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     #[error("the inode is damaged")]
     Image(#[from] ImageError),
     #[error("no extent begins there")]
@@ -53,7 +53,7 @@ impl Blame for Unreadable {
 }
 
 /// The content of an image.
-pub struct InMemory<'a> {
+pub(crate) struct InMemory<'a> {
     image: &'a dyn Image,
     store: &'a mut Store,
 }
