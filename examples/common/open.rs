@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{ImagePath, Ino};
-use lazyoci::read::{Follow, OpenError, OpenImage, OpenOptions};
+use lazyoci::read::{Follow, OpenImage, OpenOptions};
 
 use super::Failure;
 
@@ -22,17 +22,16 @@ pub struct OpenArgs {
 impl OpenArgs {
     /// Opens what is at `path`.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
-        Ok(self.try_open(path)?)
+        Ok(lazyoci::read::open(path, &self.options())?)
     }
 
-    /// As [`open`](Self::open), for who looks at the error.
-    pub fn try_open(&self, path: &Path) -> Result<OpenImage, OpenError> {
-        let options = OpenOptions {
+    /// What was asked for.
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions {
             blobs: self.blobs.clone(),
             lenient: self.lenient,
             ..OpenOptions::default()
-        };
-        lazyoci::read::open(path, &options)
+        }
     }
 
     /// Whether lenient reading was asked for.

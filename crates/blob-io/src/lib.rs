@@ -51,3 +51,12 @@ pub use output::{
     WriterOutput,
 };
 pub use read::{ReadAt, ReadError};
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,3 +28,11 @@ pub use chunker::{Chunker, FixedSize};
 pub use dictionary::{ChunkList, Dictionary};
 pub use table::ChunkTable;
 pub use zeros::is_zero;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -53,7 +53,6 @@
     allow(clippy::unwrap_used, reason = "a test that unwraps has failed")
 )]
 
-mod content;
 mod error;
 mod estargz;
 mod layer;

@@ -1,5 +1,6 @@
 //! Reading structures out of the bytes of a bootstrap: all slicing is here.
 
+use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::error::DecodeError;
@@ -20,7 +21,7 @@ pub(crate) fn slice<'a>(
         what,
         offset,
         len,
-        available: bytes.len() as u64,
+        available: u64_from(bytes.len()),
     })
 }
 
@@ -33,13 +34,29 @@ pub(crate) fn record<'a, T>(
 where
     T: FromBytes + Immutable + KnownLayout + Unaligned,
 {
-    let bytes = slice(bytes, what, offset, size_of::<T>() as u64)?;
+    let bytes = slice(bytes, what, offset, u64_from(size_of::<T>()))?;
     Ok(T::ref_from_bytes(bytes).expect("the slice has the size of T, which needs no alignment"))
 }
 
 /// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
 pub(crate) const fn align(value: u64, step: u64) -> u64 {
-    value.saturating_add(step - 1) & !(step - 1)
+    let below = step.saturating_sub(1);
+    value.saturating_add(below) & !below
+}
+
+/// Where element `index` of a table at `table` begins, whose elements have `len` bytes; saturates.
+pub(crate) const fn element_offset(table: u64, index: usize, len: usize) -> u64 {
+    let before = u64_from(index).saturating_mul(u64_from(len));
+    table.saturating_add(before)
+}
+
+/// The low and the high half of a word.
+pub(crate) const fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    [
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    ]
 }
 
 /// The bytes before the first NUL of a zero-padded text field.

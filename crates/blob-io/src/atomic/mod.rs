@@ -40,6 +40,14 @@ pub enum WriteError {
         /// What happened.
         source: io::Error,
     },
+    /// Output that was given up cannot be removed.
+    #[error("`{}` remains, it cannot be removed", path.display())]
+    Remains {
+        /// What remains.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
     /// An output for one object was given another one.
     #[error("the output has room for one object")]
     SingleObject,
@@ -68,7 +76,10 @@ impl Blame for WriteError {
             Self::NoName { .. } | Self::Exists { .. } | Self::SingleObject | Self::Committed => {
                 Fault::Misuse
             }
-            Self::Create { .. } | Self::Commit { .. } | Self::Flush { .. } => Fault::Io,
+            Self::Create { .. }
+            | Self::Commit { .. }
+            | Self::Remains { .. }
+            | Self::Flush { .. } => Fault::Io,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What stands between the contents of files.
 
+use image_model::width::u64_from;
 use image_model::{ImagePath, Metadata, Node};
 use tar_stream::block::padding_len;
 use tar_stream::{TarWriter, WriteError};
@@ -51,7 +52,7 @@ impl Headers {
         } = node
         {
             self.padding = padding_len(*size);
-            self.tar_len += size;
+            self.tar_len = self.tar_len.saturating_add(*size);
             self.headers_len = 0;
         }
         Ok(joint)
@@ -75,7 +76,7 @@ impl Headers {
     /// Ends the last content: so many zeros come behind it. The end of the tar is in the
     /// [TOC member](super::TocMember).
     pub fn finish(&mut self) -> usize {
-        self.tar_len += self.padding as u64;
+        self.tar_len = self.tar_len.saturating_add(u64_from(self.padding));
         std::mem::take(&mut self.padding)
     }
 
@@ -92,15 +93,15 @@ impl Headers {
     ) -> Result<Joint, WriteError> {
         let before = out.len();
         append(&mut TarWriter::new(&mut *out))?;
-        let len = out.len() - before;
+        let len = out[before..].len();
         let padding = self.finish();
-        self.headers_len += padding;
+        self.headers_len = self.headers_len.saturating_add(padding);
         let begins_member = self.headers_len >= MAX_HEADERS_LEN;
         if begins_member {
             self.headers_len = 0;
         }
-        self.headers_len += len;
-        self.tar_len += len as u64;
+        self.headers_len = self.headers_len.saturating_add(len);
+        self.tar_len = self.tar_len.saturating_add(u64_from(len));
         Ok(Joint {
             padding,
             begins_member,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
+use image_model::width::usize_from;
 use image_model::{ImagePath, Metadata, Node};
 use tar_stream::WriteError;
 
@@ -25,7 +26,7 @@ impl Member {
     /// The bytes of the chunk.
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        &self.plain[..self.content_len as usize]
+        &self.plain[..usize_from(self.content_len)]
     }
 }
 
@@ -124,13 +125,14 @@ impl Members {
         if len == 0 {
             return None;
         }
-        self.left -= len;
+        self.left = self.left.saturating_sub(len);
         self.close();
         let len = u32::try_from(len).expect("not more than the size of a chunk");
         self.growing.content_len = len;
+        let len = usize_from(len);
         // Zeroed by whoever hands the memory out, and with room for what follows most contents.
-        self.growing.plain = vec![0; len as usize + ROOM_BEHIND];
-        self.growing.plain.truncate(len as usize);
+        self.growing.plain = vec![0; len.saturating_add(ROOM_BEHIND)];
+        self.growing.plain.truncate(len);
         Some(&mut self.growing.plain)
     }
 
@@ -161,7 +163,7 @@ impl Members {
         match self.left {
             0 => Ok(()),
             left => Err(WriteError::PayloadMissing {
-                offset: self.tar_len() - left,
+                offset: self.tar_len().saturating_sub(left),
                 left,
             }),
         }
@@ -178,7 +180,7 @@ impl Members {
 
     fn pad(&mut self, padding: usize) {
         let plain = &mut self.growing.plain;
-        plain.resize(plain.len() + padding, 0);
+        plain.resize(plain.len().saturating_add(padding), 0);
     }
 
     /// Completes the member that grows, if there is anything in it.

@@ -58,9 +58,8 @@
 //!
 //! // The TOC, and the end of the blob.
 //! let [landmark, hello] = chunks_of_files[..] else { panic!() };
-//! let extents = vec![ChunkExtent { file_offset: 0, chunk: Some(hello) }];
 //! let parts = ChunkedParts {
-//!     extents,
+//!     extents: vec![ChunkExtent { file_offset: 0, chunk: Some(hello) }],
 //!     chunks: placed.chunks,
 //!     frames: placed.frames,
 //!     recipes: placed.recipes,
@@ -83,6 +82,7 @@
 mod headers;
 mod listing;
 mod members;
+#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod placements;
 mod toc_member;
 

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use frame_codec::{Compression, Decoder, Encoder};
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{
-    Blob, BlobId, ChunkId, ChunkedImage, ImagePath, InodeId, Limits, Metadata, Name, Node,
-    Timestamp, Tree,
+    Blob, BlobId, ChunkId, ChunkedImage, FrameId, Image, ImagePath, InodeId, Limits, Metadata,
+    Name, Node, Timestamp, Tree,
 };
 use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
 use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
@@ -69,14 +69,20 @@ pub(crate) fn content(image: &ChunkedImage, blob: &[u8], inode: InodeId) -> Opti
 
 pub(crate) fn chunk(image: &ChunkedImage, blob: &[u8], id: ChunkId) -> Option<Vec<u8>> {
     let chunk = image.chunks[id.index()];
-    let frame = image.frames[chunk.frame.0 as usize];
-    let stored = &blob[frame.offset as usize..][..frame.stored_len as usize];
-    let mut decoded = vec![0; frame.len as usize];
-    let prefix = Decoder::new().decode_prefix(frame.codec, stored, &mut decoded);
-    prefix.ok()?;
+    let decoded = decoded_frame(image, blob, chunk.frame)?;
     let bytes = &decoded[chunk.offset_in_frame as usize..][..chunk.len as usize];
     verify::check(&chunk.digest.unwrap(), bytes).ok()?;
     Some(bytes.to_vec())
+}
+
+/// The bytes of a frame, decoded as its recipe says; `None` if they do not decode.
+pub(crate) fn decoded_frame(image: &ChunkedImage, blob: &[u8], id: FrameId) -> Option<Vec<u8>> {
+    let frame = image.frame(id).unwrap();
+    let recipe = image.recipe(frame.recipe).unwrap();
+    let stored = &blob[frame.offset as usize..][..frame.stored_len as usize];
+    let mut plain = vec![0; frame.len as usize];
+    let decoded = Decoder::new().decode_frame(&recipe.decode, stored, &mut plain);
+    decoded.ok().map(|()| plain)
 }
 
 pub(crate) fn content_at(decoded: &EstargzImage, blob: &[u8], at: &str) -> Vec<u8> {
@@ -220,14 +226,17 @@ pub(crate) fn write(
         Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
     };
     let tree = tree.clone().try_map(next).unwrap();
-    let about = Blob {
-        id: blob_id(),
-        stored_len: 0,
-        decoded_len: placed.decoded_len,
-        chunk_count: u32::try_from(placed.chunks.len()).unwrap(),
+    let mut about = Blob::new(blob_id());
+    about.decoded_len = Some(placed.decoded_len);
+    about.chunk_count = u32::try_from(placed.chunks.len()).ok();
+    let parts = ChunkedParts {
+        extents,
+        chunks: placed.chunks,
+        frames: placed.frames,
+        recipes: placed.recipes,
+        blobs: vec![about],
     };
-    let mut image =
-        ChunkedImage::new(tree, extents, placed.chunks, placed.frames, vec![about]).unwrap();
+    let mut image = ChunkedImage::new(tree, parts).unwrap();
     let listing = Listing {
         image: &image,
         names,
@@ -246,7 +255,7 @@ pub(crate) fn write(
     assert_eq!(too_long, ListingError::TooLong { limit });
     encoder.encode_frame(member.plain(), &mut blob).unwrap();
     blob.extend(footer::encode(placed.toc_offset));
-    image.blobs[0].stored_len = blob.len() as u64;
+    image.blobs[0].stored_len = Some(blob.len() as u64);
     Ok(Written { blob, json, image })
 }
 

@@ -11,7 +11,7 @@ use super::{OpenOptions, read_metadata};
 /// An eStargz layer by its TOC.
 ///
 /// ```no_run
-/// let image = lazyoci_image_read::open("layer.esgz".as_ref(), &Default::default())?;
+/// let image = lazyoci_image_read::open("layer.esgz", &Default::default())?;
 /// let layer = image.estargz().ok_or("no eStargz")?;
 /// println!("{}, fetch ahead: {:?}", layer.toc.digest, layer.toc.prefetch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

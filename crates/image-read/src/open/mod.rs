@@ -69,11 +69,12 @@ pub struct OpenOptions {
 /// println!("{}: {} bytes fetched", image.format(), image.stats().bytes);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OpenImage {
     format: Format,
     holder: Holder,
     reader: Reader,
+    source: Option<Arc<dyn ReadAt>>,
     limits: Limits,
     metadata_stats: ReadStats,
 }
@@ -106,6 +107,16 @@ impl std::fmt::Debug for Holder {
     }
 }
 
+impl std::fmt::Debug for OpenImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenImage")
+            .field("format", &self.format)
+            .field("holder", &self.holder)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Opens the image at `path`: a directory, a layer, an eStargz layer, a RAFS bootstrap, or a RAFS blob
 /// that holds one. What it is is found by its content, never by its name.
 ///
@@ -132,19 +143,39 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<OpenImage, 
             stats,
         ));
     }
-    let beside = path.parent().unwrap_or(Path::new(""));
-    let directories = match &options.blobs {
-        Some(given) => vec![given.clone()],
-        None => vec![beside.join("blobs"), beside.into()],
-    };
-    let files = BlobFiles {
-        directories,
-        #[cfg(feature = "mmap")]
-        map: options.map,
-    };
-    let source = files.open_file(path).map_err(cannot_open(path))?;
-    let id = path.file_name().and_then(id_of);
-    open_source(source, id.as_ref(), files, options)
+    let file = ImageFile::open(path, options)?;
+    open_source(file.source, file.id.as_ref(), file.blobs, options)
+}
+
+/// A file that may hold an image.
+#[derive(Clone)]
+pub(crate) struct ImageFile {
+    pub(crate) source: Arc<dyn ReadAt>,
+    /// What its name says that it is called in its store.
+    pub(crate) id: Option<BlobId>,
+    /// Where its blobs are.
+    pub(crate) blobs: BlobFiles,
+}
+
+impl ImageFile {
+    /// Opens the file at `path`, which is not a directory, and nothing else.
+    pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let directories = match &options.blobs {
+            Some(given) => vec![given.clone()],
+            None => vec![beside.join("blobs"), beside.into()],
+        };
+        let blobs = BlobFiles {
+            directories,
+            #[cfg(feature = "mmap")]
+            map: options.map,
+        };
+        Ok(Self {
+            source: blobs.open_file(path).map_err(cannot_open(path))?,
+            id: path.file_name().and_then(id_of),
+            blobs,
+        })
+    }
 }
 
 /// What the image at `path` is, by its first and last bytes.
@@ -161,7 +192,7 @@ pub fn format_at(path: impl AsRef<Path>) -> Result<Format, OpenError> {
 
 /// Whether `path` is a directory, if it is not a file. A pipe must not even be opened: that may
 /// block, and the length of 0 that it tells would make it an empty file.
-fn is_directory(path: &Path) -> Result<bool, OpenError> {
+pub(crate) fn is_directory(path: &Path) -> Result<bool, OpenError> {
     let kind = fs::metadata(path).map_err(cannot_open(path))?.file_type();
     if kind.is_dir() || kind.is_file() {
         return Ok(kind.is_dir());
@@ -235,7 +266,9 @@ pub fn open_source(
         found => return Err(OpenError::Unsupported { found }),
     };
     let stats = counted.stats();
-    Ok(OpenImage::new(format, holder, store, options, stats))
+    let mut image = OpenImage::new(format, holder, store, options, stats);
+    image.source = Some(counted);
+    Ok(image)
 }
 
 fn layer(
@@ -293,6 +326,7 @@ impl OpenImage {
         Self {
             format,
             reader: Reader::new(holder.image(), blobs, read_options),
+            source: None,
             holder,
             limits: options.limits.clone(),
             metadata_stats,
@@ -309,6 +343,12 @@ impl OpenImage {
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// The file that was opened; `None` if it is a directory.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<dyn ReadAt>> {
+        self.source.as_ref()
     }
 
     /// The bounds that it was opened with, which hold for whatever is made of it.

@@ -11,11 +11,12 @@ use frame_codec::{CodecError, Compression, Encoder};
 use image_model::walk::Walk;
 use image_model::{Blame, Codec, Digest, Fault, FileKind, Limits};
 use lazyoci_image_read::{
-    BlobStore, Follow, Format, Frames, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError,
-    ReadOptions, open, open_source, read_toc,
+    BlobStore, Follow, Format, FrameError, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError,
+    ReadOptions, Reader, open, open_source, read_toc,
 };
-use verify::{CheckError, ExtentError};
+use verify::CheckError;
 
+use crate::damage::cause;
 use crate::open::{golden, open_default};
 use crate::support::sha256;
 
@@ -73,7 +74,7 @@ fn toc_and_tar_have_the_same_files() {
             as_layer: true,
             ..OpenOptions::default()
         };
-        let by_tar = open(&layer(name), &options).unwrap();
+        let by_tar = open(layer(name), &options).unwrap();
         assert!(by_tar.estargz().is_none());
         let mut expected = files(&by_tar);
         let names = ["landmark", "stargz.index.json"];
@@ -120,7 +121,7 @@ fn another_toc_than_expected_is_refused() {
             metadata_digest: Some(digest.parse::<Digest>().unwrap()),
             ..OpenOptions::default()
         };
-        open(&golden(name), &options)
+        open(golden(name), &options)
     };
     with("estargz/vector1.esgz", VECTOR).unwrap();
     let error = with("estargz/vector2.esgz", VECTOR).unwrap_err();
@@ -168,7 +169,7 @@ fn damage_is_told() {
     assert_eq!(error.fault(), Fault::Corrupt);
     assert!(matches!(
         error,
-        ReadError::Decode { .. } | ReadError::Extent { .. }
+        ReadError::Frame { .. } | ReadError::Chunk { .. }
     ));
 }
 
@@ -251,18 +252,15 @@ fn a_chunk_of_the_longest_length_may_not_compress() {
 
     let long = image.estargz().unwrap().toc.image.frames[0];
     let ino = image.resolve(b"a", Follow::Never).unwrap();
-    let store = BlobStore::single(Arc::new(Bytes::from(layer)));
     let read = |max_frame_len| {
-        let options = ReadOptions {
-            max_frame_len,
-            ..ReadOptions::default()
-        };
-        let mut frames = Frames::new(image.image(), &store, options);
-        frames.read_range(ino, 0..1, &mut Vec::new())
+        let options = ReadOptions::default().max_frame_len(max_frame_len);
+        let blobs = BlobStore::single(Arc::new(Bytes::from(layer.clone())));
+        let reader = Reader::new(Arc::clone(image.reader().image()), blobs, options);
+        reader.read_range(ino, 0..1, &mut Vec::new())
     };
     assert_eq!(read(100_000).unwrap(), 1);
-    match read(99_999).unwrap_err() {
-        ReadError::FrameTooLong { frame, limit } => assert_eq!((frame, limit), (long, 99_999)),
+    match cause(&read(99_999).unwrap_err()) {
+        FrameError::TooLong { frame, limit } => assert_eq!((*frame, *limit), (long, 99_999)),
         other => panic!("{other:?}"),
     }
 }
@@ -275,11 +273,11 @@ fn a_member_that_holds_less_than_declared() {
     let image = open_bytes(layer_of(&members, &entry("a", b"hello world", 0))).unwrap();
     let whole = image.estargz().unwrap().toc.image.frames[0];
     assert_eq!(u64::from(whole.stored_len), stored_len);
-    match image.read(b"a", 100).unwrap_err() {
-        ReadError::Decode { frame, source } => {
+    match cause(&image.read(b"a", 100).unwrap_err()) {
+        FrameError::Decode { frame, source } => {
             let codec = Codec::Gzip;
             let truncated = CodecError::Truncated { codec, stored_len };
-            assert_eq!((frame, source), (whole, truncated));
+            assert_eq!((*frame, source), (whole, &truncated));
         }
         other => panic!("{other:?}"),
     }
@@ -287,9 +285,9 @@ fn a_member_that_holds_less_than_declared() {
     let members = [member(b"hello"), member(b" there")];
     let image = open_bytes(layer_of(&members, &entry("a", b"hello world", 0))).unwrap();
     match image.read(b"a", 100).unwrap_err() {
-        ReadError::Extent {
+        ReadError::Chunk {
             file_offset: 0,
-            source: ExtentError::Check(CheckError::Digest { expected, found }),
+            source: CheckError::Digest { expected, found },
             ..
         } => {
             assert_eq!(expected, sha256(b"hello world"));

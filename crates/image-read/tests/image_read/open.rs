@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use image_model::{Blame, Fault, FileKind, Limits};
 use lazyoci_image_read::{
-    BlobStore, Follow, Format, OpenError, OpenImage, OpenOptions, ReadError, ResolveError,
-    StoreError, open,
+    BlobStore, Follow, Format, FrameError, OpenError, OpenImage, OpenOptions, ReadError,
+    ResolveError, StoreError, open,
 };
 use verify::{Profile, tree_digest};
 
@@ -34,7 +34,7 @@ pub(crate) fn open_default(path: &Path) -> Result<OpenImage, OpenError> {
 pub(crate) fn digest(image: &OpenImage) -> String {
     let digest = tree_digest(
         image.image(),
-        &mut image.frames(),
+        &mut image.reader().clone(),
         Profile::Default,
         &mut (),
     );
@@ -106,7 +106,7 @@ fn mapped_images_read_the_same() {
         map: true,
         ..OpenOptions::default()
     };
-    let image = open(&golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
+    let image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
     assert_eq!(digest(&image), A4);
 }
 
@@ -123,9 +123,12 @@ fn blobs_are_found_where_the_options_say() {
     let image = open_default(&boot).unwrap();
     assert!(image.resolve(b"/f", Follow::All).is_ok());
     let error = image.read(b"/f", 100).unwrap_err();
-    let ReadError::Store(StoreError::Open {
+    let ReadError::Frame { source, .. } = &error else {
+        panic!("{error:?}");
+    };
+    let FrameError::Store(StoreError::Open {
         id: found, path, ..
-    }) = &error
+    }) = &**source
     else {
         panic!("{error:?}");
     };
@@ -200,12 +203,13 @@ fn damage_is_found_unless_it_is_not_looked_for() {
         blobs: Some(directory.path().into()),
         ..OpenOptions::default()
     };
-    let image = open(&golden(name).join("image.boot"), &options).unwrap();
+    let image = open(golden(name).join("image.boot"), &options).unwrap();
     let f = image.resolve(b"f", Follow::All).unwrap();
     let mut content = Vec::new();
     let error = image.read_range(f, 0..1, &mut content).unwrap_err();
     assert_eq!((error.fault(), &content[..]), (Fault::Corrupt, &b""[..]));
     image
+        .reader()
         .read_range_unverified(f, 0..u64::MAX, &mut content)
         .unwrap();
     assert_eq!(content, b"hEllo");

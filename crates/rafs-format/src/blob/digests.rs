@@ -1,6 +1,7 @@
 //! The section of chunk digests.
 
 use bytes::Bytes;
+use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm};
 
 use super::error::BlobError;
@@ -30,8 +31,8 @@ impl ChunkDigests {
         algorithm: DigestAlgorithm,
         chunk_count: u32,
     ) -> Result<Self, BlobError> {
-        let expected = u64::from(chunk_count) * LEN as u64;
-        let found = bytes.len() as u64;
+        let expected = u64::from(chunk_count).saturating_mul(u64_from(LEN));
+        let found = u64_from(bytes.len());
         if found != expected {
             return Err(BlobError::Given {
                 piece: "chunk digests",
