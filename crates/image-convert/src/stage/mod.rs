@@ -13,6 +13,8 @@
 
 mod batch;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::VecDeque;
@@ -486,8 +488,7 @@ impl<T: Target> Stage<'_, '_, T> {
             self.stored.content_bytes += u64::from(cut.chunk_len);
         }
         done.clear();
-        let spare: usize = self.spare.iter().map(|spare| spare.cost(false)).sum();
-        if self.cost_under_way() + spare + done.cost(false) <= BUDGET {
+        if self.held() + done.cost(false) <= BUDGET {
             self.spare.push(done);
         }
         self.tick()
@@ -495,5 +496,11 @@ impl<T: Target> Stage<'_, '_, T> {
 
     fn cost_under_way(&self) -> usize {
         self.under_way.iter().sum()
+    }
+
+    /// Bytes of memory of all batches.
+    fn held(&self) -> usize {
+        let spare: usize = self.spare.iter().map(|spare| spare.cost(false)).sum();
+        self.cost_under_way() + spare + self.batch.cost(false)
     }
 }

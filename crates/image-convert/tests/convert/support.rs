@@ -10,8 +10,7 @@ use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::metadata::Xattr;
 use image_model::{
-    Chunk, ChunkedImage, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Progress, Timestamp,
-    Xattrs,
+    Chunk, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Progress, Timestamp, Xattrs,
 };
 use image_read::{BlobStore, NoBlobs, OpenImage, Reader, TreeImage, open_source};
 use lazyoci_image_convert::{
