@@ -200,7 +200,7 @@ fn table(
     writeln!(
         out,
         "{:<14}{:>12}{:>12}{:>10}{:>12}  tree",
-        "format", "size", "metadata", "time", "lazy read"
+        "format", "size", "to open", "time", "lazy read"
     )?;
     for row in rows {
         writeln!(

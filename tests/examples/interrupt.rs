@@ -1,4 +1,4 @@
-//! SIGINT in the middle of the work.
+//! Signals in the middle of the work.
 #![cfg(unix)]
 
 use std::fs::{self, File};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::{Fixture, example};
 
-/// Waits until a temporary output is in `directory`, then sends SIGINT.
-fn interrupt(child: &mut Child, directory: &Path) {
+/// Waits until a temporary output is in `directory`, then sends `signal`.
+fn interrupt(child: &mut Child, directory: &Path, signal: &str) {
     let start = Instant::now();
     while !names(directory)
         .iter()
@@ -20,7 +20,7 @@ fn interrupt(child: &mut Child, directory: &Path) {
         std::thread::sleep(Duration::from_millis(1));
     }
     let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-s", "INT", &id]).status();
+    let killed = Command::new("kill").args(["-s", signal, &id]).status();
     assert!(killed.unwrap().success());
 }
 
@@ -38,10 +38,16 @@ fn nothing_is_left_behind() {
     hole.set_len(16 << 30).unwrap();
     drop(hole);
     let output = fixture.path("output");
-    for arguments in [
-        &["convert", "--to", "tar-zstd", "--compressor", "zstd:19"][..],
-        &["convert", "--to", "estargz", "--compressor", "gzip:9"],
-        &["unpack"],
+    for (signal, arguments) in [
+        (
+            "INT",
+            &["convert", "--to", "tar-zstd", "--compressor", "zstd:19"][..],
+        ),
+        (
+            "TERM",
+            &["convert", "--to", "estargz", "--compressor", "gzip:9"],
+        ),
+        ("HUP", &["unpack"]),
     ] {
         fs::create_dir(&output).unwrap();
         let target = match arguments[0] {
@@ -53,7 +59,7 @@ fn nothing_is_left_behind() {
         command.arg(fixture.path("source")).arg(&target);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        interrupt(&mut child, &output);
+        interrupt(&mut child, &output, signal);
         let ended = child.wait_with_output().unwrap();
         assert_eq!(
             String::from_utf8(ended.stderr).unwrap(),
@@ -63,4 +69,25 @@ fn nothing_is_left_behind() {
         assert_eq!(names(&output), [""; 0], "{arguments:?}");
         fs::remove_dir(&output).unwrap();
     }
+}
+
+#[test]
+fn what_nohup_runs_outlives_its_terminal() {
+    let fixture = Fixture::new();
+    let hole = File::create(fixture.path("source/hole")).unwrap();
+    hole.set_len(1 << 30).unwrap();
+    drop(hole);
+    let output = fixture.path("output");
+    fs::create_dir(&output).unwrap();
+    let mut command = Command::new("nohup");
+    command.arg(example("convert").get_program());
+    command
+        .args(["--to", "tar-zstd"])
+        .arg(fixture.path("source"));
+    command.arg(output.join("out"));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    interrupt(&mut child, &output, "HUP");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(names(&output), ["out"]);
 }

@@ -101,6 +101,36 @@ fn convert_reports_what_it_did() {
     assert_eq!(report["chunks"]["stored"], 2);
     assert_eq!(report["chunks"]["deduplicated"], 2);
     assert_eq!(report["losses"], Value::Array(Vec::new()));
+    assert_eq!(report["format"], "rafs-v6");
+    // What the objects are called by, and what their descriptors have to say.
+    let sha256 = |path: PathBuf| lazyoci::verify::sha256(&fs::read(path).unwrap()).to_string();
+    let bootstrap = &report["bootstrap"];
+    assert_eq!(
+        bootstrap["digest"],
+        sha256(fixture.path("other/image.boot"))
+    );
+    let annotation = "containerd.io/snapshot/nydus-bootstrap";
+    assert_eq!(bootstrap["annotations"][annotation], "true");
+    let digest = report["blobs"][0]["digest"].as_str().unwrap();
+    let id = digest.strip_prefix("sha256:").unwrap();
+    assert_eq!(
+        sha256(fixture.path("other/blobs").join(id)),
+        digest,
+        "{report}"
+    );
+
+    let layer = fixture.path("layer");
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "tar-gzip"])
+        .arg(fixture.path("source"));
+    let report = json(convert.arg(&layer));
+    assert_eq!(report["blob"]["digest"], sha256(layer.clone()));
+    let mut plain = example("convert");
+    plain.args(["--to", "tar"]).arg(&layer);
+    let tar = json(plain.arg(fixture.path("tar")));
+    assert_eq!(tar["blob"]["digest"], report["diff_id"]);
+    assert_eq!(tar["diff_id"], report["diff_id"]);
 }
 
 #[test]
@@ -132,6 +162,8 @@ fn ls_lists() {
             .arg("etc/motd"),
     );
     assert!(long.starts_with("-rw"), "{long}");
+    let year = long.split_whitespace().nth(5).unwrap();
+    assert!(year.starts_with("20") && year.ends_with('Z'), "{long}");
     let listed = json(example("ls").arg("-R").arg(fixture.bootstrap()));
     assert_eq!(listed["entries"].as_array().unwrap().len(), 3);
     assert_eq!(listed["entries"][2]["path"], "/etc/motd");
@@ -148,6 +180,20 @@ fn cat_reads_ranges() {
     assert_eq!(output.stdout, b"ell");
     let stats = String::from_utf8(output.stderr).unwrap();
     assert!(stats.ends_with("content: 1 requests, 6 bytes\n"), "{stats}");
+
+    let range = |range: &str, code| {
+        let mut cat = example("cat");
+        cat.args(["--range", range]).arg(fixture.bootstrap());
+        let output = run(cat.arg("etc/motd"), code);
+        let said = String::from_utf8(output.stderr).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), said)
+    };
+    assert_eq!(range("4:1MiB", 0).0, "o\n");
+    assert_eq!(range("6:0", 0).0, "");
+    let beyond = "error: etc/motd: has 6 bytes, none at 6\n";
+    assert_eq!(range("6:1", 2), (String::new(), beyond.into()));
+    let said = complaint(example("cat").arg(fixture.bootstrap()).arg("/etc"), 2);
+    assert_eq!(said, "error: /etc: a directory, not a file\n");
 }
 
 #[test]
@@ -239,16 +285,38 @@ fn failures_say_whose_fault_and_leave_nothing() {
     };
     convert(&fixture.path("missing"), 2);
     fs::write(fixture.path("text"), "this is no image\n".repeat(100)).unwrap();
-    convert(&fixture.path("text"), 1);
-    let mut cut = vec![0; 512];
-    cut[..4].copy_from_slice(b"name");
-    fs::write(fixture.path("cut"), cut).unwrap();
+    convert(&fixture.path("text"), 3);
+    let mut to_tar = example("convert");
+    to_tar.args(["--to", "tar"]).arg(fixture.path("source"));
+    run(to_tar.arg(fixture.path("cut")), 0);
+    let cut = fs::read(fixture.path("cut")).unwrap();
+    fs::write(fixture.path("cut"), &cut[..cut.len() / 2]).unwrap();
     convert(&fixture.path("cut"), 1);
     run(example("convert").args(["--to", "no-such-format"]), 2);
     run(
         example("cat").arg(fixture.bootstrap()).arg("no/such/file"),
         2,
     );
+    // For programs, too.
+    let mut digest = example("digest");
+    digest.arg("--json").arg(fixture.path("text"));
+    let output = run(&mut digest, 3);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(value["exit_code"], 3);
+    assert_eq!(
+        format!("error: {}\n", value["error"].as_str().unwrap()),
+        said
+    );
+    // Which of two is no image, and not a word of what is in it.
+    let mut diff = example("diff");
+    diff.arg(fixture.path("source")).arg(fixture.path("text"));
+    let said = complaint(&mut diff, 3);
+    assert!(
+        said.starts_with(&format!("error: {}: ", fixture.path("text").display())),
+        "{said}"
+    );
+    assert!(!said.contains("this is no image"), "{said}");
 }
 
 #[test]
@@ -269,5 +337,7 @@ fn every_example_has_help() {
             text(example(name).arg("--help")).contains("Usage:"),
             "{name}"
         );
+        let version = text(example(name).arg("--version"));
+        assert!(version.ends_with(" 0.1.0\n"), "{version}");
     }
 }

@@ -1,11 +1,185 @@
-//! Outputs that nobody takes: they are no reason to panic.
+//! Outputs that exist, and outputs that nobody takes, which are no reason to panic.
 #![cfg(unix)]
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::{Fixture, example};
+use crate::{Fixture, complaint, example, json, run, text};
+
+/// The commands that make something of `source`, without their output; and whether that is a directory.
+fn makers(source: &Path) -> Vec<(Command, bool)> {
+    let commands = [
+        (&["convert", "--to", "rafs-v6"][..], true),
+        (&["convert", "--to", "estargz"], false),
+        (&["convert", "--to", "tar-zstd"], false),
+        (&["unpack"], true),
+    ];
+    let make = |(arguments, directory): (&[&str], bool)| {
+        let mut command = example(arguments[0]);
+        command.args(&arguments[1..]).arg(source);
+        (command, directory)
+    };
+    commands.map(make).into()
+}
+
+#[test]
+fn an_output_that_exists_is_replaced_by_force_alone() {
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    for (mut command, directory) in makers(&source) {
+        let output = fixture.path("output");
+        let kept = match directory {
+            true => output.join("kept"),
+            false => output.clone(),
+        };
+        if directory {
+            fs::create_dir(&output).unwrap();
+        }
+        fs::write(&kept, "precious").unwrap();
+        command.arg(&output);
+        assert_eq!(
+            complaint(&mut command, 2),
+            format!("error: {} exists (--force replaces it)\n", output.display())
+        );
+        assert_eq!(fs::read(&kept).unwrap(), b"precious");
+        // What fails leaves it as it was.
+        let mut failing = example("unpack");
+        failing.arg("--force").arg(fixture.path("missing"));
+        failing.arg(&output);
+        complaint(&mut failing, 2);
+        assert_eq!(fs::read(&kept).unwrap(), b"precious");
+
+        run(command.arg("--force"), 0);
+        assert!(!directory || !kept.exists());
+        let image = match output.join("image.boot") {
+            boot if boot.exists() => boot,
+            _ => output.clone(),
+        };
+        let digest = |image: &Path| text(example("digest").arg(image));
+        assert_eq!(digest(&image), digest(&source), "{command:?}");
+        let left = fs::read_dir(fixture.path("")).unwrap();
+        let names = left.map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["image", "output", "source"], "{command:?}");
+        match directory {
+            true => fs::remove_dir_all(&output).unwrap(),
+            false => fs::remove_file(&output).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_directory_in_which_there_is_nothing_is_filled() {
+    let fixture = Fixture::new();
+    let output = fixture.path("output");
+    for (mut command, directory) in makers(&fixture.path("source")) {
+        fs::create_dir(&output).unwrap();
+        command.arg(&output);
+        if directory {
+            run(&mut command, 0);
+        } else {
+            let said = complaint(command.arg("--force"), 2);
+            let kept = format!(
+                "error: `{}` exists, and is not replaced\n",
+                output.display()
+            );
+            assert_eq!(said, kept);
+        }
+        fs::remove_dir_all(&output).unwrap();
+    }
+}
+
+#[test]
+fn a_layer_comes_from_stdin_and_goes_to_stdout() {
+    let fixture = Fixture::new();
+    let layer = fixture.path("layer");
+    let mut to_tar = example("convert");
+    to_tar
+        .args(["--to", "tar-gzip"])
+        .arg(fixture.path("source"));
+    run(to_tar.arg(&layer), 0);
+    let expected = text(example("digest").arg(&layer));
+    let piped = |command: &mut Command, code| {
+        let mut cat = Command::new("cat");
+        let mut cat = cat.arg(&layer).stdout(Stdio::piped()).spawn().unwrap();
+        command.stdin(cat.stdout.take().unwrap());
+        let output = run(command, code);
+        cat.wait().unwrap();
+        output
+    };
+    for to in ["estargz", "tar", "tar-zstd"] {
+        let mut convert = example("convert");
+        let output = piped(convert.args(["--to", to, "-", "-"]), 0);
+        let made = fixture.path(to);
+        fs::write(&made, output.stdout).unwrap();
+        assert_eq!(text(example("digest").arg(made)), expected, "{to}");
+    }
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "-"]);
+    piped(convert.arg(fixture.path("rafs")), 0);
+    let boot = fixture.path("rafs/image.boot");
+    assert_eq!(text(example("digest").arg(boot)), expected);
+
+    // Where it does not do, it is refused by name.
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6"]).arg(&layer);
+    let said = complaint(convert.arg("-"), 2);
+    assert!(
+        said.starts_with("error: -: rafs-v6 is a directory"),
+        "{said}"
+    );
+    for name in ["ls", "verify", "digest", "inspect", "unpack"] {
+        let mut command = example(name);
+        command.arg("-");
+        if name == "unpack" {
+            command.arg(fixture.path("unpacked"));
+        }
+        let said = complaint(&mut command, 2);
+        assert!(said.starts_with("error: -: "), "{said}");
+    }
+}
+
+#[test]
+fn a_tar_is_compressed_as_it_is_called() {
+    let fixture = Fixture::new();
+    for (name, format) in [
+        ("u.tar", "tar"),
+        ("u.tar.gz", "tar-gzip"),
+        ("u.tgz", "tar-gzip"),
+        ("u.tar.zst", "tar-zstd"),
+    ] {
+        let output = fixture.path(name);
+        run(example("unpack").arg(fixture.bootstrap()).arg(&output), 0);
+        assert_eq!(json(example("digest").arg(&output))["format"], format);
+    }
+    let xz = fixture.path("u.tar.xz");
+    let said = complaint(example("unpack").arg(fixture.bootstrap()).arg(&xz), 2);
+    assert_eq!(
+        said,
+        format!("error: {}: no tar is written as `xz`\n", xz.display())
+    );
+    assert!(!xz.exists());
+}
+
+#[test]
+fn sizes_have_units() {
+    let fixture = Fixture::new();
+    let convert = |size: &str, code| {
+        let mut convert = example("convert");
+        convert.args(["--to", "rafs-v6", "--force", "--chunk-size", size]);
+        convert.arg(fixture.path("source"));
+        run(convert.arg(fixture.path("sized")), code)
+    };
+    convert("64KiB", 0);
+    let value = json(example("inspect").arg(fixture.path("sized/image.boot")));
+    assert_eq!(value["rafs"]["chunk_size"], 64 << 10);
+    for wrong in ["64k", "0", "5GiB", "-1", "1.5MiB", "99999999999GiB"] {
+        convert(wrong, 2);
+    }
+}
 
 #[test]
 fn a_stderr_that_takes_nothing_changes_no_exit_code() {

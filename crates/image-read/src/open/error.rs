@@ -36,7 +36,7 @@ pub enum OpenError {
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
     /// It holds nothing that is known here.
-    #[error("neither a layer nor any other image; {}", beginning(head))]
+    #[error("neither a layer nor any other image: {}", missing(head))]
     Unknown {
         /// Its first bytes, 16 at most; none of an empty file.
         head: Box<[u8]>,
@@ -87,10 +87,13 @@ pub enum OpenError {
     Toc(#[from] TocError),
 }
 
-fn beginning(head: &[u8]) -> String {
+/// What was looked for. What was found instead may be nobody's business, such as a file of passwords.
+fn missing(head: &[u8]) -> &'static str {
     match head {
-        [] => "it is empty".into(),
-        _ => format!("it begins with \"{}\"", head.escape_ascii()),
+        [] => "it is empty",
+        _ => {
+            "it starts as no tar, gzip, zstd, RAFS or EROFS does, and ends as no eStargz layer or RAFS blob"
+        }
     }
 }
 

@@ -193,7 +193,7 @@ fn an_empty_file_is_no_layer() {
     assert!(matches!(&error, OpenError::Unknown { head } if head.is_empty()));
     assert_eq!(
         error.to_string(),
-        "neither a layer nor any other image; it is empty"
+        "neither a layer nor any other image: it is empty"
     );
     // Who opens a layer as such gets the empty tree that an empty stream is.
     let nothing = Arc::new(bytes::Bytes::new());
