@@ -192,7 +192,7 @@ fn gnu_tar_unpacks_the_source_tree() {
         let dir = scratch();
         let layer = dir.path().join("layer.tar.gz");
         let report = convert(&corpus.tar(), &layer, &[]);
-        let toc_digest = text(&report, "/layer/toc_digest");
+        let toc_digest = text(&report, "/toc_digest");
         verify(&layer, &["--expect", toc_digest]);
         ctr_remote_finds_the_toc(&layer, toc_digest);
         let unpacked = dir.path().join("unpacked");
@@ -211,14 +211,14 @@ fn what_a_toc_cannot_carry_is_refused_or_lost() {
         strict
             .args(["--to", "estargz"])
             .args([&corpus.tar(), &layer]);
-        let refused = Finished::of(&mut strict).exits(1);
+        let refused = Finished::of(&mut strict).exits(3);
         let because = "/oddities/names/directory\\n\\xff: a name that is not UTF-8";
         assert!(refused.stderr.contains(because), "{}", refused.stderr);
         assert!(!layer.exists());
 
         let report = convert(&corpus.tar(), &layer, &["--lossy"]);
         assert_eq!(reported(&report), losses(), "{}", corpus.name);
-        let toc_digest = text(&report, "/layer/toc_digest");
+        let toc_digest = text(&report, "/toc_digest");
         verify(&layer, &["--expect", toc_digest]);
         ctr_remote_finds_the_toc(&layer, toc_digest);
         let expected = digest_after_losses(&corpus);
@@ -258,7 +258,7 @@ with tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT) as tar:
         assert_eq!(reported(&report), [("/file".into(), what)]);
         assert_eq!(digest(&layer), digest(&layer_of(nearest)));
         verify(&layer, &[]);
-        ctr_remote_finds_the_toc(&layer, text(&report, "/layer/toc_digest"));
+        ctr_remote_finds_the_toc(&layer, text(&report, "/toc_digest"));
         std::fs::remove_file(&layer).expect("it was just written");
     }
 }
@@ -272,7 +272,7 @@ fn a_layer_with_prefetched_files_runs() {
     let layer = dir.path().join("layer.tar.gz");
     let options = ["--prefetch", &list.to_string_lossy()];
     let report = convert(&corpus.tar(), &layer, &options);
-    ctr_remote_finds_the_toc(&layer, text(&report, "/layer/toc_digest"));
+    ctr_remote_finds_the_toc(&layer, text(&report, "/toc_digest"));
     a_container_runs(&layer, "/usr", &corpus.dir().join("usr"));
 }
 

@@ -103,9 +103,9 @@ fn memory_is_bounded_by_the_pipeline() {
     }
 }
 
-/// A layer that nobody should unpack is refused with exit code 1 by each of `targets`, which say why
-/// and leave nothing.
-fn refused(layer: &[u8], targets: &[&str], because: &str) {
+/// A layer that nobody should unpack is refused with exit code `code` by each of `targets`, which say
+/// why and leave nothing.
+fn refused(layer: &[u8], targets: &[&str], code: i32, because: &str) {
     let dir = scratch();
     let source = dir.path().join("layer");
     std::fs::write(&source, layer).expect("a new file");
@@ -113,7 +113,7 @@ fn refused(layer: &[u8], targets: &[&str], because: &str) {
         let output = dir.path().join("output");
         let mut convert = lazyoci("convert");
         convert.args(["--to", to]).args([&source, &output]);
-        let finished = Finished::of(&mut convert).exits(1);
+        let finished = Finished::of(&mut convert).exits(code);
         let said = &finished.stderr;
         assert!(said.contains(because), "{to}, {because}: {said}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).expect("readable").collect();
@@ -138,15 +138,15 @@ const TARGETS: [&str; 3] = ["rafs-v6", "estargz", "tar-gzip"];
 fn hostile_layers_are_refused() {
     let through_a_link = python_tar("add('a',tarfile.SYMTYPE,'/etc')\nadd('a/passwd',data=b'x')");
     // Compressing the tar anew does not look at the tree.
-    refused(&through_a_link, &TARGETS[..2], "symlink");
+    refused(&through_a_link, &TARGETS[..2], 3, "symlink");
 
     let layer = python_tar("add('a',data=b'x'*5000)");
-    refused(&layer[..3000], &TARGETS, "3000");
+    refused(&layer[..3000], &TARGETS, 1, "3000");
 
     let mut layer = gzip_layer("random.Random(1).randbytes", 2, 6);
-    refused(&layer[..1_000_000], &TARGETS, "is cut at byte 1000000");
+    refused(&layer[..1_000_000], &TARGETS, 1, "is cut at byte 1000000");
     layer[1_000_000] ^= 0x10;
-    refused(&layer, &TARGETS, "corrupt");
+    refused(&layer, &TARGETS, 1, "corrupt");
 }
 
 /// A layer with a file of so many MiB, each of which the Python function `content` gives.
