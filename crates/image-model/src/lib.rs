@@ -15,6 +15,7 @@
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
 //! | [`step`] | what a format that does no I/O asks its caller to read |
+//! | [`width`] | integers from one width to another without loss |
 //!
 //! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's
 //! bytes lie in the source, a [`ChunkedImage`] says in which chunks they are stored. Encoders take
@@ -38,6 +39,7 @@ pub mod step;
 pub mod tree;
 pub mod tree_view;
 pub mod walk;
+pub mod width;
 
 pub use blob::{Blob, BlobId, BlobIndex};
 pub use chunk::{Chunk, ChunkId};
