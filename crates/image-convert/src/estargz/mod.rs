@@ -11,7 +11,6 @@ mod batch;
 mod options;
 mod plan;
 mod sink;
-mod spool;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,14 +20,14 @@ use estargz_toc::write::Listing;
 use frame_codec::Encoder;
 use image_model::image::ChunkedParts;
 use image_model::{Blob, BlobId, ChunkedImage, Digest, ImagePath, InodeId, Limits, Node, Progress};
-use image_read::LayerImage;
+use image_read::{LayerImage, LayerImageOptions};
 use oci_image::EstargzLayer;
 
 use crate::content::{ImageContent, SpanContent};
 use crate::report::Report;
 use crate::source::{DataOrder, SeekableTree};
 use crate::tree::copy_tree;
-use crate::{ConvertError, Seekable, Source};
+use crate::{ConvertError, Seekable, Source, Streaming};
 use assembler::{Assembler, Parts, StoredContent, Work};
 use batch::Worker;
 use image_read::pipeline::{self, MAX_THREADS};
@@ -76,7 +75,8 @@ impl EstargzReport {
 /// entry would change those that a lower layer has.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
-/// is first decoded into an unnamed temporary file, since a tar may replace what it had before.
+/// is first decoded into an unnamed temporary file, since a tar may replace what it had before;
+/// `progress` counts the layer's bytes meanwhile, then those of the content.
 ///
 /// Memory: some 16 MiB of batches (or two of a megabyte for each thread; where chunks are so long that
 /// fewer fit, one for each thread), with their compressed form, and some hundred bytes for each inode
@@ -108,9 +108,16 @@ pub fn to_estargz<'a>(
     match source.into() {
         Source::Seekable(source) => write(source, out, options, progress),
         Source::Streaming(layer) => {
-            let limits = layer.limits.clone();
-            let LayerImage { image, source, .. } = spool::spool(layer)?;
-            let source = Seekable::tar(&image, &*source).limits(limits);
+            let Streaming {
+                layer,
+                lenient,
+                limits,
+            } = layer;
+            let spooling = LayerImageOptions::default()
+                .lenient(lenient)
+                .limits(limits.clone());
+            let layer = LayerImage::from_stream(layer, &spooling, progress)?;
+            let source = Seekable::tar(&layer.image, &*layer.source).limits(limits);
             write(source, out, options, progress)
         }
     }
