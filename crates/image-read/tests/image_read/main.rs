@@ -11,6 +11,7 @@ mod estargz_flips;
 mod layer;
 mod open;
 mod plan;
+mod requests;
 mod resolve;
 mod support;
 mod tree_image;

@@ -1,9 +1,10 @@
 //! The section of chunk digests.
 
 use bytes::Bytes;
+use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm};
 
-use super::error::BlobError;
+use super::error::{BlobError, check_given};
 
 /// Bytes of a digest.
 pub(super) const LEN: usize = 32;
@@ -30,15 +31,8 @@ impl ChunkDigests {
         algorithm: DigestAlgorithm,
         chunk_count: u32,
     ) -> Result<Self, BlobError> {
-        let expected = u64::from(chunk_count) * LEN as u64;
-        let found = bytes.len() as u64;
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "chunk digests",
-                expected,
-                found,
-            });
-        }
+        let expected = u64::from(chunk_count).saturating_mul(u64_from(LEN));
+        check_given("chunk digests", expected, &bytes)?;
         Ok(Self { bytes, algorithm })
     }
 

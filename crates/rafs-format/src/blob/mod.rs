@@ -1,8 +1,9 @@
 //! The data blob: the chunks of files, and what describes them.
 //!
 //! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
-//! bootstrap lists; [`LocateTrailer`] finds the [`Toc`] or the inlined bootstrap of a blob of which
-//! nothing is known but its length. To write: [`BlobBuilder`] places chunks and completes the file.
+//! bootstrap lists, [`LoadMeta`] and [`LoadDigests`] ask for what they need of it; [`LocateTrailer`]
+//! finds the [`Toc`] or the inlined bootstrap of a blob of which nothing is known but its length. To
+//! write: [`BlobBuilder`] places chunks and completes the file.
 //! None of them does I/O.
 
 pub mod chunk_info;
@@ -15,6 +16,7 @@ mod digests;
 mod error;
 mod finish;
 mod header;
+mod load;
 mod locate;
 mod meta;
 mod section;
@@ -25,11 +27,13 @@ pub(crate) use builder::MAX_CHUNKS;
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
 pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 pub use digests::ChunkDigests;
+pub(crate) use error::check_given;
 pub use error::{BlobError, TarHeaderFault};
 pub use finish::{BlobHasher, FinishedBlob, SealedBlob};
 pub use header::{CiHeader, Contexts};
-pub use image_model::Step;
+pub use image_model::{Need, Object, Step, StepMachine};
 pub use layout::Section;
+pub use load::{LoadDigests, LoadMeta};
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
 pub use tar_header::TarHeader;

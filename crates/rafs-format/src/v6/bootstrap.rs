@@ -142,6 +142,12 @@ impl Bootstrap {
         &self.bytes
     }
 
+    /// The bounds that it was opened with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The EROFS superblock.
     #[must_use]
     pub fn superblock(&self) -> &Superblock {
