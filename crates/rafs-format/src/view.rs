@@ -1,5 +1,6 @@
 //! Reading structures out of the bytes of a bootstrap: all slicing is here.
 
+use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::error::DecodeError;
@@ -40,6 +41,20 @@ where
 /// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
 pub(crate) const fn align(value: u64, step: u64) -> u64 {
     value.saturating_add(step - 1) & !(step - 1)
+}
+
+/// Where element `index` of a table at `table` begins, whose elements have `len` bytes; saturates.
+pub(crate) const fn element_offset(table: u64, index: usize, len: usize) -> u64 {
+    let before = u64_from(index).saturating_mul(u64_from(len));
+    table.saturating_add(before)
+}
+
+/// How many elements of `len` bytes fit a table of `table_len` bytes.
+pub(crate) const fn element_count(table_len: u64, len: usize) -> u64 {
+    match table_len.checked_div(u64_from(len)) {
+        Some(count) => count,
+        None => 0,
+    }
 }
 
 /// The bytes before the first NUL of a zero-padded text field.
