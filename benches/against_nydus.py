@@ -33,25 +33,28 @@ def ours(layer, output, convert, compressor):
 
 def theirs(layer, output, compressor):
     (output / "blobs").mkdir()
+    kind = "targz-rafs" if layer.suffix == ".gz" else "tar-rafs"
     name = {"lz4": "lz4_block"}.get(compressor.split(":")[0], compressor.split(":")[0])
-    run = Run(NYDUS_IMAGE, "create", "--log-level", "error", "-t", "tar-rafs", "-v", "6",
+    run = Run(NYDUS_IMAGE, "create", "--log-level", "error", "-t", kind, "-v", "6",
               "--whiteout-spec", "none", "--compressor", name, "--digester", "blake3",
               "--chunk-size", "0x100000", "-D", output / "blobs", "-B", output / "image.boot", layer)
     run.bytes = files(output)
     return run
 
 
-def compare(layer, convert, runs, lines):
+def compare(name, convert, runs, lines):
     lines += table("bytes written")
     notes = []
-    for compressor in ("zstd:3", "lz4", "none"):
+    for kind, compressor in (("tar", "zstd:3"), ("tar", "lz4"), ("tar", "none"), ("tar.gz", "zstd:3")):
+        layer = corpus(f"{name}.{kind}")
         def pair():
             return fresh(ours, layer, convert, compressor), fresh(theirs, layer, compressor)
         pair()
         pairs = [pair() for _ in range(runs)]
-        lines.append(row(f"lazyoci, {compressor}", [a for a, _ in pairs]))
-        lines.append(row(f"{THEIRS}, {compressor}", [b for _, b in pairs]))
-        notes.append(f"- {compressor}: {ratios(pairs)}")
+        what = f"{kind}, {compressor}"
+        lines.append(row(f"lazyoci, {what}", [a for a, _ in pairs]))
+        lines.append(row(f"{THEIRS}, {what}", [b for _, b in pairs]))
+        notes.append(f"- {what}: {ratios(pairs)}")
     lines += ["", *notes]
 
 
@@ -80,7 +83,7 @@ def main():
         f"input: {layer.stat().st_size} bytes of tar, warm; 1 MiB chunks, blake3, two threads",
     )
     lines.append("")
-    compare(layer, convert, args.runs, lines)
+    compare(args.corpus, convert, args.runs, lines)
     memory(convert, lines)
     publish(lines, args.record)
 

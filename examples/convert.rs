@@ -260,9 +260,9 @@ fn tar(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         write_file(args, out, |out| recompress(layer, out, &options, &mut bar))?
     } else {
         let opened = args.open.open(&args.image)?;
-        let (image, mut frames, mut bar) = (opened.image(), opened.frames(), bar());
+        let mut bar = bar();
         write_file(args, out, |out| {
-            to_tar(image, &mut frames, out, &options, &mut bar)
+            to_tar(opened.reader(), out, &options, &mut bar)
         })?
     };
     Ok(Done {

@@ -13,7 +13,7 @@ use lazyoci::model::diff::{
     Change, DiffObserver, DiffSummary, Difference, Transfer, diff, transfer,
 };
 use lazyoci::model::{Ino, Limits};
-use lazyoci::read::OpenImage;
+use lazyoci::read::{OpenImage, same_bytes};
 use serde_json::{Value, json};
 
 /// Compare two images; exit code 1 if they differ
@@ -57,22 +57,9 @@ impl DiffObserver for Differences<'_> {
         Ok(())
     }
 
-    /// Reads both, a piece at a time.
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, Failure> {
-        const PIECE: u64 = 4 << 20;
-        let size = self.left.image().attributes(left)?.size;
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        let (mut left_frames, mut right_frames) = (self.left.frames(), self.right.frames());
-        for start in (0..size).step_by(PIECE as usize) {
-            a.clear();
-            b.clear();
-            left_frames.read_range(left, start..start + PIECE, &mut a)?;
-            right_frames.read_range(right, start..start + PIECE, &mut b)?;
-            if a != b {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let same = same_bytes((self.left.reader(), left), (self.right.reader(), right));
+        Ok(same?)
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Parser;
 use common::open::OpenArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
-use lazyoci::verify::{Profile, tree_digest};
+use lazyoci::verify::Profile;
 
 /// Print the tree digest of an image: equal digests mean that a container sees the same files
 #[derive(Parser)]
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let mut bar = Bar::new("digesting");
-    let digest = tree_digest(image.image(), &mut image.frames(), args.profile, &mut bar)?;
+    let digest = image.tree_digest(args.profile, &mut bar)?;
     drop(bar);
     if args.json {
         let value = serde_json::json!({

@@ -94,7 +94,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let start = Instant::now();
         let mut layer = AtomicFile::create(&output)?;
         let (image, mut bar) = (source.image(), Bar::new(format));
-        let report = to_tar(image, &mut source.frames(), &mut layer, &options, &mut bar)?;
+        let report = to_tar(source.reader(), &mut layer, &options, &mut bar)?;
         drop(bar);
         layer.commit()?;
         let seconds = start.elapsed().as_secs_f64();
@@ -178,7 +178,7 @@ impl AuditObserver for Faults {
         note(chain(&fault));
     }
 
-    fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
+    fn advance(&mut self, done: u64, _total: Option<u64>) -> Result<(), Cancelled> {
         self.0.advance(done, None)
     }
 }
@@ -193,7 +193,12 @@ fn measure(
 ) -> Result<Row, Failure> {
     let mut faults = Faults(Bar::new("verifying"));
     let limits = Limits::default();
-    let summary = audit(image.image(), &mut image.frames(), &limits, &mut faults)?;
+    let summary = audit(
+        image.image(),
+        &mut image.reader().clone(),
+        &limits,
+        &mut faults,
+    )?;
     drop(faults);
     if summary.faults > 0 {
         return Err(Failure::bad(format!("{format}: {} faults", summary.faults)));

@@ -37,20 +37,14 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
-    let mut frames = image.frames();
+    let reader = image.reader();
     let mut bar = Bar::new("unpacking");
     let report = if args.output == Path::new("-") {
-        to_tar(
-            image.image(),
-            &mut frames,
-            out,
-            &tar_options(args),
-            &mut bar,
-        )?
+        to_tar(reader, out, &tar_options(args), &mut bar)?
     } else if args.output.extension().is_some_and(|e| e == "tar") {
         let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
         let options = tar_options(args);
-        let report = to_tar(image.image(), &mut frames, &mut file, &options, &mut bar)?;
+        let report = to_tar(reader, &mut file, &options, &mut bar)?;
         let file = file
             .into_inner()
             .map_err(|e| Failure::usage(e.into_error()))?;
@@ -61,7 +55,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             lossy: args.lossy,
             ..UnpackOptions::default()
         };
-        unpack(image.image(), &mut frames, &args.output, &options, &mut bar)?
+        unpack(reader, &args.output, &options, &mut bar)?
     };
     drop(bar);
     common::say(&args.output, out, |out| say(args, &report, out))?;

@@ -45,3 +45,12 @@ pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
 pub use read::{ReadAt, ReadError};
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

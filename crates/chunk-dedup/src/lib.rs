@@ -26,3 +26,11 @@ pub mod table;
 pub use chunker::{Chunker, FixedSize};
 pub use policy::{Candidate, Decision, Policy, is_zero};
 pub use table::ChunkTable;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

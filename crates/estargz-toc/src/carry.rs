@@ -189,7 +189,10 @@ fn drop_implied<C>(tree: &mut Tree<C>, path: &ImagePath) {
         && tree.directory(id).is_some_and(Directory::is_empty)
     {
         let (above, name) = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            Some(slash) => {
+                let (above, behind) = path.split_at(slash);
+                (above, &behind[1..])
+            }
             None => (&path[..0], path),
         };
         let (Some(parent), Ok(name)) = (tree.resolve(above), NameRef::new(name)) else {

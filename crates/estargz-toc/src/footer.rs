@@ -99,11 +99,11 @@ pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
     let mut footer = [0; FOOTER_LEN];
     footer[..HEADER.len()].copy_from_slice(&HEADER);
     footer[HEADER.len()..TOC_OFFSET_AT].copy_from_slice(&EXTRA);
-    for (place, digit) in footer[TOC_OFFSET_AT..MAGIC_AT]
-        .iter_mut()
-        .zip((0..16).rev())
-    {
-        *place = b"0123456789abcdef"[(toc_offset >> (4 * digit)) as usize & 15];
+    let mut rest = toc_offset;
+    for place in footer[TOC_OFFSET_AT..MAGIC_AT].iter_mut().rev() {
+        let [low, ..] = rest.to_le_bytes();
+        *place = b"0123456789abcdef"[usize::from(low & 15)];
+        rest >>= 4;
     }
     footer[MAGIC_AT..BLOCK_AT].copy_from_slice(MAGIC);
     footer[BLOCK_AT..].copy_from_slice(&EMPTY_BLOCK);
@@ -132,10 +132,10 @@ pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, Foot
             continue;
         }
         let digit = match found {
-            b'0'..=b'9' => found - b'0',
-            b'a'..=b'f' => found - b'a' + 10,
-            _ => return Err(FooterError::Digit { offset, found }),
+            b'0'..=b'9' | b'a'..=b'f' => char::from(found).to_digit(16),
+            _ => None,
         };
+        let digit = digit.ok_or(FooterError::Digit { offset, found })?;
         toc_offset = toc_offset << 4 | u64::from(digit);
     }
     if toc_offset >= footer_offset {
@@ -149,14 +149,14 @@ pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, Foot
 
 /// What ends `tail` if it is one of the footers that are not read here.
 fn other_footer(tail: &[u8; FOOTER_LEN]) -> Option<FooterError> {
-    let rest = |len: usize, extra: &[u8]| {
-        let footer = tail[FOOTER_LEN - len..].strip_prefix(&HEADER)?;
+    let rest = |start: usize, extra: &[u8]| {
+        let footer = tail[start..].strip_prefix(&HEADER)?;
         footer.strip_prefix(extra)?.strip_suffix(&EMPTY_BLOCK)
     };
-    if rest(46, &EXTERNAL_EXTRA).is_some_and(|magic| magic == EXTERNAL_MAGIC) {
+    if rest(FOOTER_LEN - 46, &EXTERNAL_EXTRA).is_some_and(|magic| magic == EXTERNAL_MAGIC) {
         return Some(FooterError::ExternalToc);
     }
-    rest(47, &LEGACY_XLEN)
+    rest(FOOTER_LEN - 47, &LEGACY_XLEN)
         .is_some_and(|extra| extra.ends_with(MAGIC))
         .then_some(FooterError::Legacy)
 }

@@ -29,11 +29,16 @@
 //! refused ([`error::EntryFault`] lists why), but for a directory that is described twice: the last
 //! description counts. Where the TOC disagrees with the tar inside, [`mod@compare`] tells.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 pub mod carry;
 pub mod compare;
 pub mod error;
 pub mod footer;
+#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod frames;
 pub mod image;
 mod landmark;
@@ -43,3 +48,14 @@ pub mod toc;
 pub mod write;
 
 pub use landmark::Landmark;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+pub use serde_json;
+pub use tar_stream;
+pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use image_model::layer::{OPAQUE_MARKER, Rank, WHITEOUT_PREFIX};
+use image_model::width::u64_from;
 use image_model::{Blame, Fault, ImagePath, InodeId, Limits, Name, NameRef, Tree};
 
 /// A name of an inode.
@@ -69,7 +70,7 @@ fn walk_sorted<C>(
     sort: impl Fn(&mut [Named]),
 ) -> Result<Vec<Named>, PathsTooLong> {
     let limit = limits.max_metadata_len;
-    let mut len = 0;
+    let mut len = 0u64;
     let mut names = Vec::new();
     let mut pending = vec![Named {
         path: ImagePath::root(),
@@ -79,7 +80,7 @@ fn walk_sorted<C>(
         let first = pending.len();
         for (name, &inode) in tree.directory(named.inode).into_iter().flatten() {
             let path = named.path.join(name.as_ref());
-            len += path.as_bytes().len() as u64;
+            len = len.saturating_add(u64_from(path.as_bytes().len()));
             if len > limit {
                 return Err(PathsTooLong { path, limit });
             }

@@ -51,3 +51,11 @@ pub use compression::{Compression, ParseCompressionError};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::CodecError;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "zstd"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

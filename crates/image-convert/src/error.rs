@@ -159,6 +159,15 @@ pub enum ConvertError {
         /// Why not.
         source: io::Error,
     },
+    /// The conversion failed, and what was written by then cannot be removed.
+    #[error("{failure}; {remains}")]
+    Remains {
+        /// Why it failed.
+        #[source]
+        failure: Box<ConvertError>,
+        /// What remains, and where.
+        remains: WriteError,
+    },
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -190,6 +199,7 @@ impl Blame for ConvertError {
             Self::Digest(error) => error.fault(),
             Self::Output(error) => error.fault(),
             Self::Owner { .. } => Fault::Unsupported,
+            Self::Remains { failure, .. } => failure.fault(),
             Self::Write(_) | Self::Unpack { .. } => Fault::Io,
             Self::Cancelled(error) => error.fault(),
         }

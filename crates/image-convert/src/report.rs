@@ -1,7 +1,7 @@
 //! What a conversion did, and what it could not carry.
 
 use estargz_toc::carry::Uncarried;
-use image_model::{Device, ImagePath};
+use image_model::{Device, ImagePath, Timestamp};
 use rafs_format::v6::CannotCarry;
 
 use crate::ConvertError;
@@ -94,6 +94,14 @@ pub enum LossKind {
     Device {
         /// Its number.
         device: Device,
+    },
+    /// A time that the file system cannot hold: it keeps another one.
+    #[error("time {} of modification, which the file system keeps as {}", time.seconds, kept)]
+    Time {
+        /// The time in the image.
+        time: Timestamp,
+        /// Seconds since 1970 that the file system has instead.
+        kept: i64,
     },
     /// An extended attribute that the file system, or the rights of the caller, do not allow.
     #[error("extended attribute {}: error {errno} of the file system", name.escape_ascii())]

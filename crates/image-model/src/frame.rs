@@ -179,6 +179,6 @@ mod tests {
 
     #[test]
     fn frames_are_small() {
-        assert_eq!(size_of::<Frame>(), 32);
+        assert_eq!(size_of::<Frame>(), 24);
     }
 }

@@ -58,3 +58,8 @@ pub use tree_view::TreeView;
 
 // A crate whose types stand in signatures here.
 pub use bytes;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

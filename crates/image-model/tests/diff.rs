@@ -3,17 +3,19 @@
 
 mod common;
 
-use common::{Liar, name, path};
+use std::error::Error as _;
+
+use common::{Liar, Moved, name, path};
 use lazyoci_image_model::diff::{
     Change, DiffError, DiffObserver, DiffSummary, Difference, Reason, Side, Transfer, diff,
     transfer,
 };
-use lazyoci_image_model::image::{ChunkExtent, ChunkRange};
+use lazyoci_image_model::image::{ChunkExtent, ChunkRange, ChunkedParts, NoSuchEntry};
 use lazyoci_image_model::metadata::Xattr;
 use lazyoci_image_model::{
     Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device, Digest,
-    DigestAlgorithm, Fault, Frame, FrameId, Ino, InodeId, Limits, Metadata, Node, Timestamp, Tree,
-    Xattrs,
+    DigestAlgorithm, ExtentSource, Fault, Frame, FrameId, Image, Ino, InodeId, Limits, Metadata,
+    Node, Recipe, RecipeId, Timestamp, Tree, Xattrs,
 };
 use proptest::prelude::*;
 
@@ -29,9 +31,7 @@ enum Piece {
 /// An image to which files are added.
 struct Builder {
     tree: Tree<ChunkRange>,
-    extents: Vec<ChunkExtent>,
-    chunks: Vec<Chunk>,
-    frames: Vec<Frame>,
+    lists: ChunkedParts,
     blob: &'static str,
 }
 
@@ -39,9 +39,10 @@ impl Builder {
     fn new() -> Self {
         Self {
             tree: Tree::new(Metadata::default()),
-            extents: vec![],
-            chunks: vec![],
-            frames: vec![],
+            lists: ChunkedParts {
+                recipes: vec![Recipe::exact(Codec::Zstd)],
+                ..ChunkedParts::default()
+            },
             blob: "blob",
         }
     }
@@ -69,7 +70,7 @@ impl Builder {
     }
 
     fn file(mut self, at: &str, pieces: &[Piece]) -> Self {
-        let start = self.extents.len() as u32;
+        let start = self.lists.extents.len() as u32;
         let mut size = 0;
         for &piece in pieces {
             let (number, len, digest) = match piece {
@@ -79,46 +80,51 @@ impl Builder {
                 Piece::NoDigest(n, len) => (n, len, None),
             };
             let chunk = (!matches!(piece, Piece::Zeros(_))).then(|| {
-                let index = self.chunks.len() as u32;
-                self.chunks.push(Chunk {
+                let index = self.lists.chunks.len() as u32;
+                self.lists.chunks.push(Chunk {
                     digest: digest.map(|algorithm| Digest::new(algorithm, [number; 32])),
                     len,
                     crc32c: None,
                     frame: FrameId(index),
                     offset_in_frame: 0,
-                    index_in_blob: index,
-                    address: 0,
                 });
-                self.frames.push(Frame {
+                self.lists.frames.push(Frame {
                     blob: BlobIndex(0),
                     offset: number.into(),
                     stored_len: len / 2,
                     len,
-                    codec: Codec::Zstd,
-                    open_ended: false,
+                    recipe: RecipeId(0),
                 });
                 ChunkId::new(index)
             });
-            self.extents.push(ChunkExtent {
+            self.lists.extents.push(ChunkExtent {
                 file_offset: size,
                 chunk,
             });
             size += u64::from(len);
         }
-        let end = self.extents.len() as u32;
+        let end = self.lists.extents.len() as u32;
         let content = ChunkRange { start, end };
         self.node(at, Metadata::default(), Node::File { size, content })
     }
 
-    fn image(self) -> ChunkedImage {
-        let blob = Blob {
-            id: BlobId::new(self.blob.as_bytes()).unwrap(),
-            stored_len: 0,
-            decoded_len: 0,
-            chunk_count: 0,
-        };
-        let blobs = vec![blob];
-        ChunkedImage::new(self.tree, self.extents, self.chunks, self.frames, blobs).unwrap()
+    fn image(mut self) -> ChunkedImage {
+        let id = BlobId::new(self.blob.as_bytes()).unwrap();
+        self.lists.blobs.push(Blob::new(id));
+        ChunkedImage::new(self.tree, self.lists).unwrap()
+    }
+
+    /// The same image, whose chunks lie plain in its blob.
+    fn plain(self) -> Moved {
+        let image = self.image();
+        let frames = image.frames.clone();
+        Moved::new(image, move |source| match source {
+            ExtentSource::Chunk { frame, .. } => {
+                let Frame { blob, offset, .. } = frames[frame.0 as usize];
+                ExtentSource::Plain { blob, offset }
+            }
+            other => other,
+        })
     }
 }
 
@@ -386,6 +392,100 @@ fn transfers_are_counted_by_distinct_chunks() {
         transfer(&have().image(), &other.image(), &limits).unwrap(),
         expected
     );
+}
+
+#[test]
+fn bytes_that_lie_plain_are_compared_by_asking() {
+    use Piece::{NoDigest, Zeros};
+    let pieces = [NoDigest(1, 4), Zeros(4)];
+    let file = || Builder::new().file("f", &pieces);
+    let limits = Limits::default();
+    let images: [(&dyn Image, &dyn Image); 2] = [
+        (&file().plain(), &file().plain()),
+        (&file().plain(), &file().image()),
+    ];
+    for (left, right) in images {
+        for (same, expected) in [(true, vec![]), (false, vec!["/f content"])] {
+            let mut notes = Notes {
+                same,
+                ..Notes::default()
+            };
+            diff(left, right, &limits, &mut notes).unwrap();
+            assert_eq!(notes.questions, 1);
+            assert_eq!(notes.lines, expected);
+        }
+    }
+}
+
+#[test]
+fn bytes_that_lie_plain_are_fetched_as_they_are() {
+    use Piece::{NoDigest, Zeros};
+    let have = || Builder::new().file("a", &[NoDigest(3, 10), Zeros(10)]);
+    let want = || {
+        Builder::new()
+            .file("x", &[NoDigest(3, 10), Zeros(5), NoDigest(50, 20)])
+            .file("y", &[NoDigest(50, 20)])
+            // The same place, but more of it.
+            .file("z", &[NoDigest(3, 30)])
+    };
+    let limits = Limits::default();
+    let mut expected = Transfer {
+        shared_chunks: 1,
+        shared_len: 10,
+        fetch_chunks: 2,
+        fetch_len: 50,
+        fetch_stored_len: 50,
+    };
+    let found = transfer(&have().plain(), &want().plain(), &limits).unwrap();
+    assert_eq!(found, expected);
+    let mut other = want();
+    other.blob = "other";
+    expected.shared_chunks = 0;
+    expected.shared_len = 0;
+    expected.fetch_chunks = 3;
+    expected.fetch_len = 60;
+    expected.fetch_stored_len = 60;
+    let found = transfer(&have().plain(), &other.plain(), &limits).unwrap();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn frames_that_are_not_there_are_named() {
+    let image = Builder::new()
+        .file("a", &[Piece::Zeros(4)])
+        .file("f", &[Piece::Sha256(1, 4)])
+        .image();
+    let broken = Moved::new(image.clone(), |source| match source {
+        ExtentSource::Chunk {
+            offset_in_frame,
+            digest,
+            crc32c,
+            ..
+        } => ExtentSource::Chunk {
+            frame: FrameId(7),
+            offset_in_frame,
+            digest,
+            crc32c,
+        },
+        other => other,
+    });
+    let error = transfer(&image, &broken, &Limits::default()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Misuse);
+    let DiffError::Image {
+        side: Side::Right,
+        path: at,
+        source,
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(at, path("f"));
+    let none = NoSuchEntry {
+        what: "frame",
+        index: 7,
+        count: 1,
+    };
+    assert_eq!(source.source().unwrap().downcast_ref(), Some(&none));
 }
 
 #[test]

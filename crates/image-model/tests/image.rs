@@ -3,25 +3,22 @@
 
 mod common;
 
+use std::error::Error as _;
 use std::ops::ControlFlow;
 
 use common::name;
-use lazyoci_image_model::image::{BrokenImage, ChunkExtent, ChunkRange};
+use lazyoci_image_model::image::{BrokenImage, ChunkExtent, ChunkRange, ChunkedParts, NoSuchEntry};
 use lazyoci_image_model::tree::BrokenTree;
 use lazyoci_image_model::{
     Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, ExtentSource, Fault,
-    Frame, FrameId, Image, Ino, InodeId, Metadata, Node, Tree,
+    Frame, FrameId, Image, Ino, InodeId, Metadata, Node, Recipe, RecipeId, Tree,
 };
 
 /// The parts of an image with one file of 10 bytes: a chunk, zeros, a chunk. Both chunks lie in one
 /// frame.
-#[derive(Clone)]
 struct Parts {
     tree: Tree<ChunkRange>,
-    extents: Vec<ChunkExtent>,
-    chunks: Vec<Chunk>,
-    frames: Vec<Frame>,
-    blobs: Vec<Blob>,
+    lists: ChunkedParts,
 }
 
 const FILE: InodeId = InodeId::new(1);
@@ -43,11 +40,8 @@ impl Parts {
             crc32c: None,
             frame: FrameId(0),
             offset_in_frame,
-            index_in_blob: 0,
-            address: 0,
         };
-        Self {
-            tree,
+        let lists = ChunkedParts {
             extents: vec![extent(0, Some(0)), extent(4, None), extent(7, Some(1))],
             chunks: vec![chunk(4, 0), chunk(3, 4)],
             frames: vec![Frame {
@@ -55,27 +49,16 @@ impl Parts {
                 offset: 0,
                 stored_len: 7,
                 len: 7,
-                codec: Codec::None,
-                open_ended: false,
+                recipe: RecipeId(1),
             }],
-            blobs: vec![Blob {
-                id: BlobId::new(b"blob").unwrap(),
-                stored_len: 7,
-                decoded_len: 7,
-                chunk_count: 2,
-            }],
-        }
+            recipes: vec![Recipe::prefix(Codec::Gzip), Recipe::exact(Codec::None)],
+            blobs: vec![Blob::new(BlobId::new(b"blob").unwrap())],
+        };
+        Self { tree, lists }
     }
 
     fn image(self) -> Result<ChunkedImage, BrokenImage> {
-        let Self {
-            tree,
-            extents,
-            chunks,
-            frames,
-            blobs,
-        } = self;
-        ChunkedImage::new(tree, extents, chunks, frames, blobs)
+        ChunkedImage::new(self.tree, self.lists)
     }
 }
 
@@ -90,17 +73,28 @@ fn refuses(change: impl FnOnce(&mut Parts), expected: BrokenImage) {
 #[test]
 fn references_that_lead_nowhere() {
     let dangling = |what, index, len| BrokenImage::Dangling { what, index, len };
-    refuses(|p| p.blobs.clear(), dangling("blob", 0, 0));
-    refuses(|p| p.chunks[1].frame = FrameId(1), dangling("frame", 1, 1));
+    refuses(|p| p.lists.blobs.clear(), dangling("blob", 0, 0));
+    refuses(|p| p.lists.frames[0].blob = BlobIndex(u32::MAX), {
+        dangling("blob", 0xffff_ffff, 1)
+    });
+    refuses(|p| p.lists.recipes.clear(), dangling("recipe", 1, 0));
     refuses(
-        |p| p.extents[2].chunk = Some(ChunkId::new(2)),
+        |p| p.lists.frames[0].recipe = RecipeId(2),
+        dangling("recipe", 2, 2),
+    );
+    refuses(
+        |p| p.lists.chunks[1].frame = FrameId(1),
+        dangling("frame", 1, 1),
+    );
+    refuses(
+        |p| p.lists.extents[2].chunk = Some(ChunkId::new(2)),
         dangling("chunk", 2, 2),
     );
     let extents = BrokenImage::Extents {
         inode: FILE,
         size: 10,
     };
-    refuses(|p| p.extents.truncate(2), extents);
+    refuses(|p| p.lists.extents.truncate(2), extents);
 }
 
 #[test]
@@ -119,7 +113,7 @@ fn extents_that_do_not_cover_the_file() {
     refuses(cut(ChunkRange { start: 0, end: 0 }, 10), broken(10));
     // An extent is not empty.
     refuses(cut(ChunkRange { start: 0, end: 3 }, 7), broken(7));
-    refuses(|p| p.extents[1].file_offset = 0, broken(10));
+    refuses(|p| p.lists.extents[1].file_offset = 0, broken(10));
     let length = BrokenImage::ChunkLength {
         inode: FILE,
         file_offset: 7,
@@ -136,9 +130,9 @@ fn chunks_lie_in_their_frames() {
         end,
         frame_len: 7,
     };
-    refuses(|p| p.chunks[1].offset_in_frame = 5, outside(8));
+    refuses(|p| p.lists.chunks[1].offset_in_frame = 5, outside(8));
     refuses(
-        |p| p.chunks[1].offset_in_frame = u32::MAX,
+        |p| p.lists.chunks[1].offset_in_frame = u32::MAX,
         outside(0x1_0000_0002),
     );
 }
@@ -164,10 +158,14 @@ fn extents_of_a_range() {
         let mut found = Vec::new();
         let result = image.extents(Ino(1), range, &mut |extent| {
             let offset = match extent.source {
-                ExtentSource::Zeros => None,
                 ExtentSource::Chunk {
-                    offset_in_frame, ..
+                    frame: FrameId(0),
+                    offset_in_frame,
+                    digest: None,
+                    crc32c: None,
                 } => Some(offset_in_frame),
+                ExtentSource::Zeros => None,
+                source => panic!("{source:?}"),
             };
             found.push((extent.file_offset, extent.len, offset));
             ControlFlow::Continue(())
@@ -187,4 +185,26 @@ fn extents_of_a_range() {
             .extents(Ino(0), 0..1, &mut |_| ControlFlow::Continue(()))
             .is_err()
     );
+}
+
+#[test]
+fn frames_and_recipes_by_number() {
+    let image = Parts::new().image().unwrap();
+    let frame = image.frame(FrameId(0)).unwrap();
+    assert_eq!(frame, image.frames[0]);
+    assert_eq!(frame.stored_end(), Some(7));
+    let recipe = image.recipe(frame.recipe);
+    assert_eq!(recipe, Some(Recipe::exact(Codec::None)));
+    assert_eq!(image.recipe(RecipeId(2)), None);
+    for index in [1, u32::MAX] {
+        let error = image.frame(FrameId(index)).unwrap_err();
+        assert_eq!(error.fault(), Fault::Misuse);
+        let what = "frame";
+        let none = NoSuchEntry {
+            what,
+            index,
+            count: 1,
+        };
+        assert_eq!(error.source().unwrap().downcast_ref(), Some(&none));
+    }
 }

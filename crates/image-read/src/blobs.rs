@@ -4,14 +4,18 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
+use bytes::Bytes;
 use image_model::{Blame, Blob, BlobId, BlobIndex, Fault};
+
+use crate::content::StoredRange;
 
 /// Opens the blobs of an image: a directory, a cache, a registry.
 ///
-/// A [`BlobStore`] asks for each blob at most once, when the first of its bytes is needed.
+/// A [`BlobStore`] asks for each blob when the first of its bytes is needed, by one thread at a time,
+/// until it is opened.
 pub trait OpenBlob: Send + Sync {
     /// Opens `blob`, which is number `index` of its image.
     ///
@@ -88,6 +92,8 @@ pub struct BlobStore {
 
 struct Slot {
     blob: Blob,
+    /// Held by whoever opens it.
+    opening: Mutex<()>,
     source: OnceLock<Counted<Arc<dyn ReadAt>>>,
 }
 
@@ -97,6 +103,7 @@ impl BlobStore {
     pub fn new(blobs: &[Blob], opener: impl OpenBlob + 'static) -> Self {
         let slot = |blob: &Blob| Slot {
             blob: blob.clone(),
+            opening: Mutex::default(),
             source: OnceLock::new(),
         };
         Self {
@@ -138,14 +145,15 @@ impl BlobStore {
     /// [`StoreError`] if there is no such blob, or it cannot be opened.
     pub fn blob(&self, index: BlobIndex) -> Result<&dyn ReadAt, StoreError> {
         let slot = self.slot(index)?;
-        Ok(match slot.source.get() {
-            Some(source) => source,
-            None => {
-                let source = self.opener.open_blob(index, &slot.blob)?;
-                // Another thread may have been faster; then its source is taken.
-                slot.source.get_or_init(|| Counted::new(source))
-            }
-        })
+        if let Some(source) = slot.source.get() {
+            return Ok(source);
+        }
+        let _opening = slot.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = slot.source.get() {
+            return Ok(source);
+        }
+        let source = self.opener.open_blob(index, &slot.blob)?;
+        Ok(slot.source.get_or_init(|| Counted::new(source)))
     }
 
     /// The id of the blob number `index`.
@@ -167,6 +175,13 @@ impl BlobStore {
                 bytes: sum.bytes + one.bytes,
             }
         })
+    }
+
+    /// The bytes of `range`, if they are in memory already; not counted.
+    pub(crate) fn lent(&self, range: &StoredRange) -> Option<Bytes> {
+        let source = self.slot(range.blob).ok()?.source.get()?;
+        let len = usize::try_from(range.len).ok()?;
+        source.inner().in_memory(range.offset, len).ok()?
     }
 
     fn slot(&self, index: BlobIndex) -> Result<&Slot, StoreError> {

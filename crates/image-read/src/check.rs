@@ -39,14 +39,25 @@ pub(crate) fn check_files(
         summary,
         ..
     } = chunks;
-    if !options.read {
-        return Ok(summary);
+    if options.read {
+        places.sort_unstable_by_key(|place| (place.blob, place.offset));
+        drop_unopened(reader, &mut places, observer);
+        read(reader, files, &places, observer)?;
     }
-    drop_unopened(reader, &mut places, observer);
-    places.sort_unstable_by_key(|place| (place.blob, place.offset));
+    Ok(summary)
+}
+
+/// Reads every chunk, which verifies it.
+fn read(
+    reader: &Reader,
+    files: &[Ino],
+    places: &[Place],
+    observer: &mut dyn ChunkObserver,
+) -> Result<(), Cancelled> {
+    let image = &**reader.image();
     let total = places.iter().map(|place| place.len).sum();
     let mut done = 0;
-    let wants = (0u64..).zip(&places).map(|(tag, place)| {
+    let wants = (0u64..).zip(places).map(|(tag, place)| {
         let ino = files[place.file as usize];
         let extent = extent_at(image, ino, place.file_offset)?;
         let range = extent.file_offset..extent.file_offset + extent.len;
@@ -57,28 +68,30 @@ pub(crate) fn check_files(
             range,
         })
     });
+    // A long piece that lies plain in a blob is read in parts; one fault of it is enough.
+    let mut faulty = None;
+    let mut next = 0;
     let read = reader.drive(reader.plan(wants), &mut |piece| {
-        let place = &places[piece.tag as usize];
-        let len = match piece.bytes {
-            Ok(bytes) => bytes.as_ref().len(),
-            Err(error) => {
-                let fault = ChunkFault::Chunk {
-                    chunk: place.chunk.into(),
-                    file_offset: place.file_offset,
-                    at: stored_at(image, place, &piece.extent),
-                    source: error.into(),
-                };
-                observer.fault(place.file as usize, fault);
-                place.len
-            }
-        };
-        done += len;
+        next = piece.tag as usize + 1;
+        if let Err(error) = piece.bytes
+            && faulty.replace(piece.tag) != Some(piece.tag)
+        {
+            let place = &places[piece.tag as usize];
+            let fault = place.fault(image, &piece.extent, error);
+            observer.fault(place.file as usize, fault);
+        }
+        done += piece.len;
         Ok::<_, ReadError>(observer.advance(done, total)?)
     });
     match read {
+        Ok(()) => Ok(()),
         Err(ReadError::Cancelled(cancelled)) => Err(cancelled),
-        // The extents were there before: an image does not change.
-        Err(_) | Ok(()) => Ok(summary),
+        // The extents were there before: the image has changed.
+        Err(error) => {
+            let file = places.get(next).map_or(0, |place| place.file);
+            observer.fault(file as usize, image_fault(error, 0));
+            Ok(())
+        }
     }
 }
 
@@ -93,6 +106,17 @@ struct Place {
     chunk: u32,
     file_offset: u64,
     len: u64,
+}
+
+impl Place {
+    fn fault(&self, image: &dyn Image, extent: &Extent, error: ReadError) -> ChunkFault {
+        ChunkFault::Chunk {
+            chunk: self.chunk.into(),
+            file_offset: self.file_offset,
+            at: stored_at(image, self, extent),
+            source: error.into(),
+        }
+    }
 }
 
 struct Chunks<'a> {
@@ -134,7 +158,7 @@ impl Chunks<'_> {
                 continue;
             }
             if self.seen.insert(&extent)
-                && let Err(fault) = self.chunk((file, chunk), &extent)
+                && let Err(fault) = self.chunk((file, chunk), ino, &extent)
             {
                 observer.fault(file, fault);
             }
@@ -144,9 +168,15 @@ impl Chunks<'_> {
     }
 
     /// A distinct chunk: whether it can be where the image says.
-    fn chunk(&mut self, (file, chunk): (usize, u32), extent: &Extent) -> Result<(), ChunkFault> {
+    fn chunk(
+        &mut self,
+        (file, chunk): (usize, u32),
+        ino: Ino,
+        extent: &Extent,
+    ) -> Result<(), ChunkFault> {
         self.summary.chunks += 1;
         self.summary.chunk_len += extent.len;
+        let mut outside = None;
         let (blob, offset, stored_len) = match extent.source {
             ExtentSource::Zeros => return Ok(()),
             ExtentSource::Plain { blob, offset } => {
@@ -155,14 +185,24 @@ impl Chunks<'_> {
             }
             ExtentSource::Chunk {
                 frame,
+                offset_in_frame,
                 digest,
                 crc32c,
-                ..
             } => {
                 if digest.is_none() && crc32c.is_none() {
                     self.summary.unverifiable += 1;
                 }
                 let frame = self.image.frame(frame).map_err(ChunkFault::Image)?;
+                let end = u64::from(offset_in_frame).checked_add(extent.len);
+                if end.is_none_or(|end| end > frame.len.into()) {
+                    outside = Some(ReadError::OutsideFrame {
+                        ino,
+                        file_offset: extent.file_offset,
+                        offset_in_frame,
+                        len: extent.len,
+                        frame_len: frame.len,
+                    });
+                }
                 (frame.blob, frame.offset, frame.stored_len.into())
             }
         };
@@ -175,6 +215,9 @@ impl Chunks<'_> {
             file_offset: extent.file_offset,
             len: extent.len,
         };
+        if let Some(error) = outside {
+            return Err(place.fault(self.image, extent, error));
+        }
         let at = |image| stored_at(image, &place, extent);
         let (chunk, file_offset) = (u64::from(chunk), extent.file_offset);
         let Some(listed) = self.image.blobs().get(blob.0 as usize) else {
@@ -221,22 +264,23 @@ fn image_fault(error: ReadError, size: u64) -> ChunkFault {
     }
 }
 
-/// Tells of each blob that cannot be opened once, and drops its chunks.
+/// Tells of each blob that cannot be opened once, and drops its chunks. `places` are in order.
 fn drop_unopened(reader: &Reader, places: &mut Vec<Place>, observer: &mut dyn ChunkObserver) {
-    for (index, listed) in (0..).zip(reader.image().blobs()) {
-        let blob = BlobIndex(index);
-        let Some(first) = places.iter().find(|place| place.blob == blob) else {
-            continue;
-        };
+    let mut unopened = HashSet::new();
+    for chunks in places.chunk_by(|left, right| left.blob == right.blob) {
+        let blob = chunks[0].blob;
         if let Err(error) = reader.blobs().blob(blob) {
+            let first = chunks.iter().map(|place| place.file).min();
+            let listed = &reader.image().blobs()[blob.0 as usize];
             let fault = ChunkFault::Unopened {
                 blob: listed.id.clone(),
                 source: ContentError::new(None, 0, error),
             };
-            observer.fault(first.file as usize, fault);
-            places.retain(|place| place.blob != blob);
+            observer.fault(first.unwrap_or(0) as usize, fault);
+            unopened.insert(blob);
         }
     }
+    places.retain(|place| !unopened.contains(&place.blob));
 }
 
 /// The extent of a file that begins at `file_offset`, where one was found before.

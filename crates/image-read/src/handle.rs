@@ -76,10 +76,16 @@ impl Read for FileHandle {
             return Ok(0);
         }
         let range = self.position..end;
-        let read = self.reader.read_range(self.ino, range, &mut &mut *buf)?;
-        self.position += read;
-        // No more than the buffer holds.
-        Ok(read as usize)
+        let len = buf.len();
+        let mut rest = buf;
+        let read = self.reader.read_range(self.ino, range, &mut rest);
+        // What comes before a fault is read; the next read tells of it.
+        let filled = len - rest.len();
+        if filled == 0 {
+            read?;
+        }
+        self.position += filled as u64;
+        Ok(filled)
     }
 }
 

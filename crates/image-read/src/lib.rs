@@ -42,6 +42,7 @@
 
 mod blobs;
 mod check;
+mod compare;
 mod content;
 mod detect;
 mod directory;
@@ -56,6 +57,7 @@ mod resolve;
 mod tree_image;
 
 pub use blobs::{BlobStore, NoBlobs, OpenBlob, StoreError};
+pub use compare::same_bytes;
 pub use content::{
     FileExtents, FrameError, FrameStore, Job, JobDone, Piece, PieceBytes, ReadError, ReadPlan,
     Step, StoredRange, Want,

@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
 /// Most threads that anything here starts, whatever its options say.
 pub const MAX_THREADS: usize = 256;
@@ -53,7 +54,7 @@ enum Lanes<J, R, W> {
 /// threads than there are workers, those do the work, or the caller's thread.
 ///
 /// ```
-/// use lazyoci_image_convert::pipeline;
+/// use lazyoci_image_read::pipeline;
 /// let workers = vec![|n: u64| n * n; 3];
 /// let mut squares = Vec::new();
 /// pipeline::run(workers, 4, |stage| {
@@ -70,8 +71,23 @@ enum Lanes<J, R, W> {
 /// # Panics
 /// If a worker panics, with the worker's own payload; if `workers` is empty.
 pub fn run<J, R, W, T>(
+    workers: Vec<W>,
+    depth: usize,
+    body: impl FnOnce(&mut Stage<J, R, W>) -> T,
+) -> T
+where
+    J: Send,
+    R: Send,
+    W: FnMut(J) -> R + Send,
+{
+    run_on(workers, depth, |_| Builder::new(), body)
+}
+
+/// As [`run`], with threads that `builder` makes: the number of each is its argument.
+fn run_on<J, R, W, T>(
     mut workers: Vec<W>,
     depth: usize,
+    builder: impl Fn(usize) -> Builder,
     body: impl FnOnce(&mut Stage<J, R, W>) -> T,
 ) -> T
 where
@@ -92,13 +108,13 @@ where
     let idle = Mutex::new(workers);
     let take_worker = || idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let work = || {
-        take_worker()
-            .into_iter()
-            .for_each(|worker| serve(worker, &queue, &stop))
+        if let Some(worker) = take_worker() {
+            serve(worker, &queue, &stop);
+        }
     };
     std::thread::scope(|scope| {
-        let start = || std::thread::Builder::new().spawn_scoped(scope, &work);
-        let started = (0..count).map_while(|_| start().ok()).count();
+        let start = |nth| builder(nth).spawn_scoped(scope, work);
+        let started = (0..count).map_while(|nth| start(nth).ok()).count();
         if started == 0 {
             let worker = take_worker().expect("no thread has taken one");
             return inline(worker, body);
@@ -299,6 +315,33 @@ mod tests {
             });
             let payload = caught.unwrap_err();
             assert_eq!(payload.downcast_ref(), Some(&"worker three"));
+        }
+    }
+
+    #[test]
+    fn threads_that_cannot_be_started_are_done_without() {
+        // No system has room for such a stack.
+        let builder = |started| {
+            move |nth| match nth < started {
+                true => Builder::new(),
+                false => Builder::new().stack_size(1 << 60),
+            }
+        };
+        for started in 0..3 {
+            let caller = std::thread::current().id();
+            let worker = |n: u32| (n, std::thread::current().id());
+            let results = run_on(vec![worker; 4], 4, builder(started), |stage| {
+                let mut results = Vec::new();
+                for n in 0..100 {
+                    results.extend(stage.submit(n));
+                }
+                drain(stage, &mut results);
+                results
+            });
+            assert!(results.iter().map(|(n, _)| *n).eq(0..100));
+            let at_caller = |(_, thread): &(u32, _)| *thread == caller;
+            assert_eq!(results.iter().all(at_caller), started == 0);
+            assert_eq!(results.iter().any(at_caller), started == 0);
         }
     }
 

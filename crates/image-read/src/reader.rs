@@ -163,7 +163,7 @@ impl Reader {
     where
         W: Iterator<Item = Result<Want, ReadError>>,
     {
-        ReadPlan::new(&*self.image, &self.frames, wants, &self.options)
+        ReadPlan::new(&*self.image, &self.frames, wants, &self.options).lent(&self.blobs)
     }
 
     /// Hands the content of each of `files` to `take`, verified, in pieces: those of one file come one

@@ -41,3 +41,12 @@ pub use descriptor::Descriptor;
 pub use estargz::EstargzLayer;
 pub use media_type::{Family, LayerCompression, LayerType, MediaType, UnknownMediaType};
 pub use nydus::NydusLayer;
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+pub use serde_json;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

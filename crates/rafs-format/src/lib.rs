@@ -39,6 +39,10 @@
 //! Sources: nydus v2 (`rafs/src/metadata/layout/v6.rs`, `builder/src/core/v6.rs`) and the Linux kernel's
 //! `fs/erofs/erofs_fs.h`. Where they disagree the stricter one is followed.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 pub mod blob;
 pub mod chunk_record;
@@ -52,3 +56,14 @@ mod view;
 pub use chunk_record::ChunkRecord;
 pub use error::DecodeError;
 pub use image::RafsImage;
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use frame_codec;
+pub use image_model as model;
+pub use verify;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,7 +21,7 @@ pub(crate) fn slice<'a>(
         what,
         offset,
         len,
-        available: bytes.len() as u64,
+        available: u64_from(bytes.len()),
     })
 }
 
@@ -34,13 +34,14 @@ pub(crate) fn record<'a, T>(
 where
     T: FromBytes + Immutable + KnownLayout + Unaligned,
 {
-    let bytes = slice(bytes, what, offset, size_of::<T>() as u64)?;
+    let bytes = slice(bytes, what, offset, u64_from(size_of::<T>()))?;
     Ok(T::ref_from_bytes(bytes).expect("the slice has the size of T, which needs no alignment"))
 }
 
 /// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
 pub(crate) const fn align(value: u64, step: u64) -> u64 {
-    value.saturating_add(step - 1) & !(step - 1)
+    let below = step.saturating_sub(1);
+    value.saturating_add(below) & !below
 }
 
 /// Where element `index` of a table at `table` begins, whose elements have `len` bytes; saturates.
@@ -55,6 +56,15 @@ pub(crate) const fn element_count(table_len: u64, len: usize) -> u64 {
         Some(count) => count,
         None => 0,
     }
+}
+
+/// The low and the high half of a word.
+pub(crate) const fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    [
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    ]
 }
 
 /// The bytes before the first NUL of a zero-padded text field.

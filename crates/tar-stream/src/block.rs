@@ -35,6 +35,7 @@
 
 use std::fmt;
 
+use image_model::width::{u64_from, usize_up_to};
 use tar_core::{GNU_MAGIC, GNU_VERSION, Header, USTAR_MAGIC};
 
 use crate::error::TarError;
@@ -52,8 +53,9 @@ pub(crate) type Block = [u8; BLOCK_LEN];
 /// ```
 #[must_use]
 pub fn padding_len(len: u64) -> usize {
-    let over = (len % BLOCK_LEN as u64) as usize;
-    if over == 0 { 0 } else { BLOCK_LEN - over }
+    // 2^64 is a multiple of a block: what is missing to the one is missing to the other.
+    const BLOCK: u64 = u64_from(BLOCK_LEN);
+    usize_up_to(len.wrapping_neg() % BLOCK)
 }
 
 /// A numeric field of a header block.
@@ -250,10 +252,10 @@ fn octal(bytes: &[u8]) -> Option<u64> {
     let Some(start) = bytes.iter().position(|b| !blank(b)) else {
         return Some(0);
     };
-    let end = bytes.iter().rposition(|b| !blank(b))? + 1;
-    let digits = text(&bytes[start..end]);
+    let last = bytes.iter().rposition(|b| !blank(b))?;
+    let digits = text(&bytes[start..=last]);
     digits.iter().try_fold(0u64, |value, digit| match digit {
-        b'0'..=b'7' if value >> 61 == 0 => Some(value << 3 | u64::from(digit - b'0')),
+        b'0'..=b'7' if value >> 61 == 0 => Some(value << 3 | u64::from(digit & 7)),
         _ => None,
     })
 }
@@ -261,10 +263,14 @@ fn octal(bytes: &[u8]) -> Option<u64> {
 /// Where the checksum field lies.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
-/// The unsigned sum of a block with the checksum field taken as spaces.
+/// What a checksum adds up: the bytes of a block with the checksum field taken as spaces.
+fn summands(block: &Block) -> impl Iterator<Item = u8> {
+    let (before, behind) = (&block[..CHECKSUM.start], &block[CHECKSUM.end..]);
+    before.iter().chain(&[b' '; 8]).chain(behind).copied()
+}
+
 pub(crate) fn unsigned_sum(block: &Block) -> u32 {
-    let sum = |bytes: &[u8]| bytes.iter().map(|&b| u32::from(b)).sum::<u32>();
-    sum(block) - sum(&block[CHECKSUM]) + 8 * u32::from(b' ')
+    summands(block).map(u32::from).sum()
 }
 
 fn check_sum(block: &Block, offset: u64) -> Result<(), TarError> {
@@ -274,8 +280,7 @@ fn check_sum(block: &Block, offset: u64) -> Result<(), TarError> {
         return Ok(());
     }
     // Old writers added up signed characters: bytes from 0x80 on count 256 less.
-    let high = |bytes: &[u8]| bytes.iter().filter(|b| **b >= 0x80).count() as i64;
-    let signed = i64::from(computed) - 256 * (high(block) - high(&block[CHECKSUM]));
+    let signed: i32 = summands(block).map(|b| i32::from(b.cast_signed())).sum();
     if stored.is_some() && stored == u64::try_from(signed).ok() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use image_model::Limits;
+use image_model::width::{u64_from, usize_up_to};
 
 pub use error::LayerError;
 use source::Source;
@@ -162,19 +163,19 @@ impl<R: Read> LayerStream<R> {
 
 impl<R: Read> Read for LayerStream<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let allowed = self.limit - self.position;
+        let allowed = self.limit.saturating_sub(self.position);
         if allowed == 0 && !buf.is_empty() {
             return match self.decode(&mut [0])? {
                 0 => Ok(0),
                 _ => Err(LayerError::TooLarge { limit: self.limit }.into()),
             };
         }
-        let len = usize::try_from(allowed).map_or(buf.len(), |allowed| allowed.min(buf.len()));
+        let len = usize_up_to(allowed).min(buf.len());
         if len == 0 {
             return Ok(0);
         }
         let read = self.decode(&mut buf[..len])?;
-        self.position += read as u64;
+        self.position = self.position.saturating_add(u64_from(read));
         Ok(read)
     }
 }

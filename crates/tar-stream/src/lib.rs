@@ -47,6 +47,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 pub mod block;
 pub mod entry;
@@ -64,3 +68,11 @@ pub use layer::{Compression, LayerError, LayerStream};
 pub use member::{Member, MemberError, MemberFault};
 pub use read::{Options, TarReader};
 pub use write::{TarWriter, WriteError};
+
+// Crates whose types stand in signatures here.
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 use image_model::layer::Whiteout;
 use image_model::path::PathError;
 use image_model::tree::Spans;
+use image_model::width::usize_from;
 use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node};
 
 use crate::block::Field;
@@ -171,7 +172,7 @@ fn symlink(target: Vec<u8>, limits: &Limits) -> Result<Box<[u8]>, MemberFault> {
     let (len, limit) = (target.len(), limits.max_symlink_len);
     match len {
         0 => Err(MemberFault::EmptySymlink),
-        _ if len > limit as usize => Err(MemberFault::SymlinkTooLong { len, limit }),
+        _ if len > usize_from(limit) => Err(MemberFault::SymlinkTooLong { len, limit }),
         _ => Ok(target.into()),
     }
 }

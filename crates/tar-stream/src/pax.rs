@@ -20,6 +20,7 @@
 mod time;
 mod xattr;
 
+use image_model::width::u64_from;
 use image_model::{Timestamp, Xattrs};
 
 pub(crate) use time::format as format_time;
@@ -49,7 +50,7 @@ pub struct MalformedRecord {
 impl MalformedRecord {
     /// The same in a payload that begins at `offset` of the tar.
     fn in_tar(self, offset: u64) -> TarError {
-        let offset = offset + self.at as u64;
+        let offset = offset.saturating_add(u64_from(self.at));
         TarError::PaxRecord { offset }
     }
 }
@@ -67,7 +68,7 @@ pub fn records(payload: &[u8]) -> impl Iterator<Item = Result<Record<'_>, Malfor
         let rest = payload.get(at..).filter(|rest| !rest.is_empty())?;
         match split_record(rest) {
             Some((record, len)) => {
-                at += len;
+                at = at.saturating_add(len);
                 Some(Ok(record))
             }
             None => {
@@ -82,13 +83,15 @@ pub fn records(payload: &[u8]) -> impl Iterator<Item = Result<Record<'_>, Malfor
 /// The first record of `rest` and its length.
 fn split_record(rest: &[u8]) -> Option<(Record<'_>, usize)> {
     // 20 digits hold every length there can be.
-    let digits = rest.iter().take(20).position(|&b| b == b' ')?;
-    let len = usize::try_from(decimal(&rest[..digits])?).ok()?;
-    let [body @ .., b'\n'] = rest.get(digits + 1..len)? else {
+    let space = rest.iter().take(20).position(|&b| b == b' ')?;
+    let len = usize::try_from(decimal(&rest[..space])?).ok()?;
+    let [b' ', body @ .., b'\n'] = rest.get(space..len)? else {
         return None;
     };
     let equals = body.iter().position(|&b| b == b'=')?;
-    let (key, value) = (&body[..equals], &body[equals + 1..]);
+    let (key, [b'=', value @ ..]) = body.split_at(equals) else {
+        return None;
+    };
     let textual = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
     if key.is_empty() || key.contains(&0) || textual && value.contains(&0) {
         return None;

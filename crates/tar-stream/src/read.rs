@@ -15,6 +15,7 @@ use std::io::{self, Read, Seek};
 
 use image_model::Limits;
 use image_model::tree::Spans;
+use image_model::width::{u64_from, usize_up_to};
 use tar_core::GnuExtSparseHeader;
 use zerocopy::FromBytes as _;
 
@@ -145,7 +146,7 @@ impl<R: Read> TarReader<R> {
 
     fn read_headers(&mut self, padding: usize) -> Result<Next, TarError> {
         let start = self.input.position();
-        let mut raw = Vec::with_capacity(padding + 4 * BLOCK_LEN);
+        let mut raw = Vec::with_capacity(padding.saturating_add(4 * BLOCK_LEN));
         if self.input.append(padding, &mut raw)? < padding && !self.options.lenient {
             return Err(self.input.cut(Part::Padding));
         }
@@ -240,7 +241,7 @@ impl<R: Read> TarReader<R> {
         let len = u64::try_from(size).map_err(|_| TarError::Size { offset, size })?;
         let limit = self.options.limits.max_xattr_len.into();
         // An empty one costs memory as well.
-        *extensions_len = extensions_len.saturating_add(len.max(BLOCK_LEN as u64));
+        *extensions_len = extensions_len.saturating_add(len.max(u64_from(BLOCK_LEN)));
         if *extensions_len > limit {
             return Err(TarError::ExtensionsTooLong {
                 offset,
@@ -248,8 +249,8 @@ impl<R: Read> TarReader<R> {
                 limit,
             });
         }
-        let payload = raw.len()..raw.len() + len as usize;
-        let with_padding = payload.len() + padding_len(len);
+        let payload = raw.len()..raw.len().saturating_add(usize_up_to(len));
+        let with_padding = payload.len().saturating_add(padding_len(len));
         self.input
             .append_exact(with_padding, Part::Extension, raw)?;
         Ok(payload)
@@ -265,14 +266,15 @@ impl<R: Read> TarReader<R> {
         let strict = !self.options.lenient;
         let payload = &raw[extension.payload.clone()];
         let (typeflag, offset) = (extension.typeflag, extension.offset);
-        let payload_offset = offset + BLOCK_LEN as u64;
+        let payload_offset = offset.saturating_add(u64_from(BLOCK_LEN));
         let refused = |reason| Err(TarError::Refused { offset, reason });
         let slot = match typeflag {
             b'g' => return pax::check_global(payload, payload_offset, strict),
             b'x' => &mut pending.pax,
             _ => {
                 let len = payload.iter().position(|&b| b == 0);
-                extension.payload.end = extension.payload.start + len.unwrap_or(payload.len());
+                let len = len.unwrap_or(payload.len());
+                extension.payload.end = extension.payload.start.saturating_add(len);
                 if strict && extension.payload.is_empty() {
                     return refused(Refusal::EmptyLongName { typeflag });
                 }
@@ -348,7 +350,7 @@ impl<R: Read> TarReader<R> {
         loop {
             let stored = entry.payload_len;
             left = left
-                .checked_sub(BLOCK_LEN as u64)
+                .checked_sub(u64_from(BLOCK_LEN))
                 .ok_or_else(|| sparse(SparseFault::MapTooLong { stored }))?;
             let at = entry.raw.len();
             self.input

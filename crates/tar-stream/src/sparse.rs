@@ -11,6 +11,7 @@
 //! 1.25 `archive/tar`.
 
 use image_model::tree::{Span, Spans};
+use image_model::width::{u64_from, usize_from};
 use image_model::{Blame, Fault};
 use tar_core::GnuSparseHeader;
 
@@ -97,7 +98,7 @@ impl Regions {
     }
 
     fn push(&mut self, offset: i64, len: i64) -> Result<(), SparseFault> {
-        if self.list.len() >= self.limit as usize {
+        if self.list.len() >= usize_from(self.limit) {
             return Err(SparseFault::TooMany { limit: self.limit });
         }
         let number = |n| u64::try_from(n).map_err(|_| SparseFault::Number);
@@ -127,7 +128,7 @@ impl Regions {
         let filled = self.list.iter().rposition(|&(_, len)| len > 0).unwrap_or(0);
         match self.list[..filled]
             .iter()
-            .find(|(_, len)| len % BLOCK_LEN as u64 != 0)
+            .find(|(_, len)| !len.is_multiple_of(u64_from(BLOCK_LEN)))
         {
             Some(&(_, len)) => Err(Refusal::SparseRegion { len }),
             None => Ok(()),
@@ -267,10 +268,11 @@ impl<'a> SparseRecords<'a> {
             }
             _ => &self.pairs,
         };
-        if declared.checked_mul(2) != Some(numbers.len() as u64) {
+        let found = u64_from(numbers.len());
+        if declared.checked_mul(2) != Some(found) {
             return Err(SparseFault::Count {
                 regions: declared,
-                found: numbers.len() as u64,
+                found,
             });
         }
         let mut regions = Regions::new(limit);
@@ -336,7 +338,7 @@ impl MapReader {
                 (Some(_), None) => self.offset = Some(number),
                 (Some(left), Some(offset)) => {
                     self.regions.push(offset, number)?;
-                    self.left = Some(left - 1);
+                    self.left = Some(left.saturating_sub(1));
                 }
             }
             if self.left == Some(0) {

@@ -5,6 +5,7 @@ mod error;
 
 use std::io::{self, Read, Write};
 
+use image_model::width::u64_from;
 use image_model::{ImagePath, Metadata, Node};
 
 use crate::block::{BLOCK_LEN, padding_len};
@@ -73,8 +74,8 @@ impl<W: Write> TarWriter<W> {
     /// entries were left out or changed their order; what the destination says.
     pub fn append_raw(&mut self, raw: &[u8], payload_len: u64) -> Result<(), WriteError> {
         self.check_payload()?;
-        let end = self.position + raw.len() as u64;
-        if !end.is_multiple_of(BLOCK_LEN as u64) {
+        let end = self.position.saturating_add(u64_from(raw.len()));
+        if !end.is_multiple_of(u64_from(BLOCK_LEN)) {
             return Err(WriteError::OutOfPlace { offset: end });
         }
         self.emit(raw)?;
@@ -176,7 +177,7 @@ impl<W: Write> TarWriter<W> {
 
     fn emit(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         self.inner.write_all(bytes)?;
-        self.position += bytes.len() as u64;
+        self.position = self.position.saturating_add(u64_from(bytes.len()));
         Ok(())
     }
 }
@@ -185,13 +186,13 @@ impl<W: Write> TarWriter<W> {
 /// [`io::Error`], for more than that.
 impl<W: Write> Write for TarWriter<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.len() as u64 > self.left {
+        if u64_from(buf.len()) > self.left {
             let offset = self.position;
             return Err(WriteError::PayloadTooLong { offset }.into());
         }
         let written = self.inner.write(buf)?;
-        self.position += written as u64;
-        self.left -= written as u64;
+        self.position = self.position.saturating_add(u64_from(written));
+        self.left = self.left.saturating_sub(u64_from(written));
         Ok(written)
     }
 

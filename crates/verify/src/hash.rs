@@ -3,6 +3,7 @@
 use std::fmt;
 
 use image_model::{Blame, Digest, DigestAlgorithm, Fault};
+#[cfg(feature = "sha256")]
 use sha2::Digest as _;
 
 /// This build cannot compute the digest that is asked for.
@@ -34,6 +35,7 @@ pub struct Hasher(State);
 
 #[derive(Clone)]
 enum State {
+    #[cfg(feature = "sha256")]
     Sha256(sha2::Sha256),
     #[cfg(feature = "blake3")]
     Blake3(Box<blake3::Hasher>),
@@ -46,6 +48,7 @@ impl Hasher {
     /// [`UnsupportedDigest`] if the feature for `algorithm` is off.
     pub fn new(algorithm: DigestAlgorithm) -> Result<Self, UnsupportedDigest> {
         match algorithm {
+            #[cfg(feature = "sha256")]
             DigestAlgorithm::Sha256 => Ok(Self::sha256()),
             #[cfg(feature = "blake3")]
             DigestAlgorithm::Blake3 => Ok(Self(State::Blake3(Box::default()))),
@@ -53,18 +56,24 @@ impl Hasher {
         }
     }
 
-    /// Starts a SHA-256 digest, which every build has.
+    /// Starts a SHA-256 digest.
+    #[cfg(feature = "sha256")]
     #[must_use]
     pub fn sha256() -> Self {
         Self(State::Sha256(sha2::Sha256::new()))
     }
 
     /// Appends `bytes`.
+    #[cfg_attr(
+        not(any(feature = "sha256", feature = "blake3")),
+        expect(unused_variables, reason = "there is no hasher in this build")
+    )]
     pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Sha256(state) => state.update(bytes),
+        match self.0 {
+            #[cfg(feature = "sha256")]
+            State::Sha256(ref mut state) => state.update(bytes),
             #[cfg(feature = "blake3")]
-            State::Blake3(state) => {
+            State::Blake3(ref mut state) => {
                 state.update(bytes);
             }
         }
@@ -74,6 +83,7 @@ impl Hasher {
     #[must_use]
     pub fn finish(self) -> Digest {
         match self.0 {
+            #[cfg(feature = "sha256")]
             State::Sha256(state) => Digest::new(DigestAlgorithm::Sha256, state.finalize().into()),
             #[cfg(feature = "blake3")]
             State::Blake3(state) => Digest::new(DigestAlgorithm::Blake3, state.finalize().into()),
@@ -82,12 +92,17 @@ impl Hasher {
 }
 
 impl fmt::Debug for Hasher {
+    #[cfg_attr(
+        not(any(feature = "sha256", feature = "blake3")),
+        expect(unused_variables, reason = "there is no hasher in this build")
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            State::Sha256(_) => "Hasher(sha256)",
+        match self.0 {
+            #[cfg(feature = "sha256")]
+            State::Sha256(_) => f.write_str("Hasher(sha256)"),
             #[cfg(feature = "blake3")]
-            State::Blake3(_) => "Hasher(blake3)",
-        })
+            State::Blake3(_) => f.write_str("Hasher(blake3)"),
+        }
     }
 }
 
@@ -97,6 +112,7 @@ impl fmt::Debug for Hasher {
 /// let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// assert_eq!(lazyoci_verify::sha256(b"").to_string(), nothing);
 /// ```
+#[cfg(feature = "sha256")]
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::sha256();

@@ -24,6 +24,7 @@
 mod audit;
 mod content;
 mod hash;
+#[cfg(feature = "sha256")]
 mod tree_digest;
 
 pub use audit::{
@@ -33,9 +34,10 @@ pub use content::{
     CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content, ContentError, ExtentBytes,
     FilePiece, StoredAt, check_chunk,
 };
-pub use hash::{
-    CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest, sha256,
-};
+#[cfg(feature = "sha256")]
+pub use hash::sha256;
+pub use hash::{CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, digest};
+#[cfg(feature = "sha256")]
 pub use tree_digest::{
     ParseProfileError, ParseTreeDigestError, Profile, TreeDigest, TreeDigestError,
     TreeDigestOptions, tree_digest,

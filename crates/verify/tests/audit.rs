@@ -3,13 +3,19 @@
 
 mod common;
 
-use common::{Files, Store, Tampered, path};
+use std::error::Error as _;
+
+use common::content::{Store, Unreadable};
+use common::{Files, Tampered, path};
+use image_model::image::NoSuchEntry;
 use image_model::{
-    Attributes, Blame, Cancelled, Device, Digest, DigestAlgorithm, Extent, ExtentSource, Fault,
-    FileKind, Limits,
+    Attributes, Blame, BlobIndex, Cancelled, Device, Digest, DigestAlgorithm, Extent, ExtentSource,
+    Fault, FileKind, Frame, FrameId, Ino, Limits,
 };
 use lazyoci_verify::{
-    AuditFault, AuditObserver, AuditSummary, CheckError, ExtentError, audit, audit_metadata, crc32c,
+    AuditFault, AuditObserver, AuditSummary, CheckError, CheckFiles, ChunkFault, ChunkObserver,
+    ChunkSummary, Content, ContentError, FilePiece, MAX_CONTENT_FAULTS, audit, audit_metadata,
+    crc32c,
 };
 
 fn files() -> Files {
@@ -38,23 +44,44 @@ fn summary() -> AuditSummary {
         chunk_len: 10,
         unverifiable_chunks: 0,
         faults: 0,
+        untold: 0,
     }
 }
 
 fn run(image: &Tampered, store: &mut Store) -> (AuditSummary, Vec<AuditFault>) {
     let mut faults = Vec::new();
     let mut observer = |fault| faults.push(fault);
-    let summary = audit(image, store, &Limits::default(), &mut observer).unwrap();
+    let limits = Limits::default();
+    let summary = audit(image, &mut store.of(image), &limits, &mut observer).unwrap();
     assert_eq!(summary.faults, faults.len() as u64);
     (summary, faults)
 }
 
 fn texts(image: &Tampered, store: &mut Store) -> Vec<String> {
-    let (_, faults) = run(image, store);
-    faults
-        .iter()
-        .map(|f| format!("{:?}: {f}", f.fault()))
-        .collect()
+    run(image, store).1.iter().map(text).collect()
+}
+
+fn text(fault: &AuditFault) -> String {
+    let whose = fault.fault();
+    match fault {
+        AuditFault::Content { fault: what, .. } => format!("{whose:?}: {fault}: {what}"),
+        _ => format!("{whose:?}: {fault}"),
+    }
+}
+
+/// Why the chunk of the only fault cannot be read.
+#[track_caller]
+fn unreadable(faults: &[AuditFault]) -> &Unreadable {
+    let [
+        AuditFault::Content {
+            fault: ChunkFault::Chunk { source, .. },
+            ..
+        },
+    ] = faults
+    else {
+        panic!("{faults:?}")
+    };
+    source.source().unwrap().downcast_ref().unwrap()
 }
 
 #[test]
@@ -64,8 +91,11 @@ fn a_sound_image_has_no_faults_and_each_chunk_is_read_once() {
     assert!(faults.is_empty(), "{faults:?}");
     assert_eq!(found, summary());
     assert_eq!(store.reads, [0, 4, 8]);
-    let found = audit_metadata(&image, &Limits::default(), &mut |_| panic!()).unwrap();
+    store.reads.clear();
+    let content = &mut store.of(&image);
+    let found = audit_metadata(&image, content, &Limits::default(), &mut |_| panic!()).unwrap();
     assert_eq!(found, summary());
+    assert!(store.reads.is_empty());
 }
 
 #[test]
@@ -167,10 +197,7 @@ fn with_extents(change: fn(&mut Vec<Extent>)) -> (Tampered, Store) {
     (image, store)
 }
 
-fn set(
-    extent: &mut Extent,
-    change: impl Fn(&mut image_model::Frame, &mut Option<Digest>, &mut Option<u32>),
-) {
+fn set(extent: &mut Extent, change: impl Fn(&mut FrameId, &mut Option<Digest>, &mut Option<u32>)) {
     if let ExtentSource::Chunk {
         frame,
         digest,
@@ -182,40 +209,93 @@ fn set(
     }
 }
 
+fn with_frame(id: u32, change: fn(&mut Frame)) -> (Tampered, Store) {
+    let (mut image, store) = sound();
+    image.frames = Box::new(move |frame, found| {
+        if frame == FrameId(id) {
+            change(found);
+        }
+    });
+    (image, store)
+}
+
 #[test]
 fn wrong_extents_are_told() {
     let (image, mut store) = with_extents(|extents| extents.truncate(2));
     let expected = "Corrupt: /a: no extent begins at byte 8 of 10";
     assert_eq!(texts(&image, &mut store), [expected]);
+}
 
-    let (image, mut store) = with_extents(|e| set(&mut e[1], |f, _, _| f.blob.0 = 7));
+#[test]
+fn wrong_frames_are_told() {
+    let (image, mut store) = with_frame(1, |frame| frame.blob = BlobIndex(7));
     let expected =
         "Corrupt: /a: chunk 1 at byte 4: unknown blob 7 byte 4 is not in the image's list";
     assert_eq!(texts(&image, &mut store), [expected]);
 
-    let (image, mut store) = with_extents(|e| set(&mut e[2], |f, _, _| f.stored_len = 3));
+    let (image, mut store) = with_frame(2, |frame| frame.stored_len = 3);
     let expected = "Corrupt: /a: chunk 2 at byte 8: blob the-blob byte 8 ends at byte 11 of 10";
     assert_eq!(texts(&image, &mut store), [expected]);
 
-    let (image, mut store) = with_extents(|e| set(&mut e[2], |f, _, _| f.len = 1));
+    let (image, mut store) = with_frame(2, |frame| frame.len = 1);
     let (_, faults) = run(&image, &mut store);
     assert_eq!(store.reads, [0, 4], "the short frame is not read");
     assert!(matches!(
-        faults[..],
-        [AuditFault::Chunk {
-            source: ExtentError::OutsideFrame {
-                offset_in_frame: 0,
-                len: 2,
-                frame_len: 1
-            },
-            chunk: 2,
-            file_offset: 8,
-            ..
-        }]
+        unreadable(&faults),
+        Unreadable::OutsideFrame {
+            end: 2,
+            frame_len: 1
+        }
     ));
-    let mut count = 0;
-    audit_metadata(&image, &Limits::default(), &mut |_| count += 1).unwrap();
-    assert_eq!(count, 1);
+    let mut texts = Vec::new();
+    let mut observer = |fault| texts.push(text(&fault));
+    audit_metadata(
+        &image,
+        &mut store.of(&image),
+        &Limits::default(),
+        &mut observer,
+    )
+    .unwrap();
+    let expected = "Corrupt: /a: chunk 2 at byte 8 (blob the-blob byte 8) is damaged";
+    assert_eq!(texts, [expected]);
+}
+
+#[test]
+fn frames_that_are_not_there_are_told() {
+    let (image, mut store) = with_extents(|e| set(&mut e[0], |frame, _, _| *frame = FrameId(9)));
+    let (found, faults) = run(&image, &mut store);
+    // `d/b` uses the chunk as it should be.
+    assert_eq!((found.chunks, found.faults), (4, 1));
+    assert_eq!(text(&faults[0]), "Misuse: /a: the inode is damaged");
+    let AuditFault::Content {
+        fault: ChunkFault::Image(source),
+        ..
+    } = &faults[0]
+    else {
+        panic!("{faults:?}")
+    };
+    let none = NoSuchEntry {
+        what: "frame",
+        index: 9,
+        count: 3,
+    };
+    assert_eq!(source.source().unwrap().downcast_ref(), Some(&none));
+}
+
+#[test]
+fn bytes_that_lie_plain_are_unverifiable() {
+    let (image, mut store) = with_extents(|extents| {
+        let (blob, offset) = (BlobIndex(0), 8);
+        extents[2].source = ExtentSource::Plain { blob, offset };
+    });
+    store.blob[9] ^= 1;
+    let (found, faults) = run(&image, &mut store);
+    assert!(faults.is_empty(), "{faults:?}");
+    let expected = AuditSummary {
+        unverifiable_chunks: 1,
+        ..summary()
+    };
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -225,18 +305,14 @@ fn wrong_content_is_told_once_per_claim() {
     store.blob[5] ^= 1;
     let (found, faults) = run(&image, &mut store);
     assert_eq!((found.chunks, found.faults), (3, 2));
-    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let texts: Vec<_> = faults.iter().map(text).collect();
     let expected = [
-        "/a: chunk 0 at byte 0 (blob the-blob byte 0) is damaged",
-        "/a: chunk 1 at byte 4 (blob the-blob byte 4) is damaged",
+        "Corrupt: /a: chunk 0 at byte 0 (blob the-blob byte 0) is damaged",
+        "Corrupt: /a: chunk 1 at byte 4 (blob the-blob byte 4) is damaged",
     ];
     assert_eq!(texts, expected);
     assert_eq!(faults[0].path(), &path("a"));
-    let AuditFault::Chunk {
-        source: ExtentError::Check(CheckError::Crc32c { expected, found }),
-        ..
-    } = &faults[1]
-    else {
+    let Unreadable::Check(CheckError::Crc32c { expected, found }) = unreadable(&faults[1..]) else {
         panic!("{faults:?}")
     };
     assert_eq!((*expected, *found), (crc32c(b"BBBB"), crc32c(b"BCBB")));
@@ -247,11 +323,8 @@ fn digest_and_checksum_are_both_checked() {
     let (image, mut store) = with_extents(|e| set(&mut e[0], |_, _, crc| *crc = Some(1)));
     let (found, faults) = run(&image, &mut store);
     assert!(matches!(
-        faults[..],
-        [AuditFault::Chunk {
-            source: ExtentError::Check(CheckError::Crc32c { expected: 1, .. }),
-            ..
-        }]
+        unreadable(&faults),
+        Unreadable::Check(CheckError::Crc32c { expected: 1, .. })
     ));
     // Another claim about the same place is another chunk.
     assert_eq!(found.chunks, 4);
@@ -276,7 +349,7 @@ fn unreadable_frames_are_the_sources_fault() {
     let (image, mut store) = sound();
     store.blob.truncate(9);
     let (_, faults) = run(&image, &mut store);
-    assert_eq!(faults.len(), 1);
+    assert!(matches!(unreadable(&faults), Unreadable::Nothing(8)));
     assert_eq!(faults[0].fault(), Fault::Io);
 }
 
@@ -288,25 +361,130 @@ fn extents_are_bounded() {
         ..Limits::default()
     };
     let mut faults = Vec::new();
-    let mut observer = |fault: AuditFault| faults.push(fault.to_string());
-    audit(&image, &mut store, &limits, &mut observer).unwrap();
-    assert_eq!(faults, ["/d/b: the image has more than 4 extents"]);
+    let mut observer = |fault: AuditFault| faults.push(text(&fault));
+    audit(&image, &mut store.of(&image), &limits, &mut observer).unwrap();
+    assert_eq!(faults, ["Limit: /d/b: the image has more than 4 extents"]);
+}
+
+/// Tells so many faults, of one file and of another.
+struct Faulty(Vec<(usize, u64)>);
+
+impl Content for Faulty {
+    fn read_files(
+        &mut self,
+        _: &[Ino],
+        _: &mut dyn FnMut(FilePiece<'_>) -> Result<(), Cancelled>,
+    ) -> Result<(), ContentError> {
+        panic!("an audit does not read files")
+    }
+
+    fn check_files(
+        &mut self,
+        files: &[Ino],
+        _: &CheckFiles<'_>,
+        observer: &mut dyn ChunkObserver,
+    ) -> Result<ChunkSummary, Cancelled> {
+        assert_eq!(files.len(), 2);
+        for &(file, count) in &self.0 {
+            for size in 0..count {
+                let file_offset = 0;
+                observer.fault(file, ChunkFault::Extents { file_offset, size });
+            }
+        }
+        Ok(ChunkSummary::default())
+    }
+}
+
+#[test]
+fn faults_of_content_come_in_the_order_of_the_walk() {
+    let (image, _) = sound();
+    let mut faults = Vec::new();
+    let mut observer = |fault: AuditFault| faults.push(text(&fault));
+    // The files are `a`, also called `d/c`, and `d/b`.
+    let mut content = Faulty(vec![(1, 1), (0, 2), (1, 1)]);
+    let limits = Limits::default();
+    let summary = audit(&image, &mut content, &limits, &mut observer).unwrap();
+    assert_eq!((summary.faults, summary.untold), (4, 0));
+    let expected = [
+        "Corrupt: /a: no extent begins at byte 0 of 0",
+        "Corrupt: /a: no extent begins at byte 0 of 1",
+        "Corrupt: /d/b: no extent begins at byte 0 of 0",
+        "Corrupt: /d/b: no extent begins at byte 0 of 0",
+    ];
+    assert_eq!(faults, expected);
+}
+
+#[test]
+fn faults_of_content_that_are_too_many_are_counted() {
+    let (mut image, _) = sound();
+    let link = image.ino("l");
+    image.attributes = Box::new(move |ino, attributes| {
+        if ino == link {
+            attributes.size = 7;
+        }
+    });
+    let (limits, most) = (Limits::default(), MAX_CONTENT_FAULTS as u64);
+    for (of_b, of_a, untold) in [(most - 1, 1, 0), (most - 1, 4, 3), (most + 1, 5, 6)] {
+        let mut told = std::collections::BTreeMap::<_, u64>::new();
+        let mut observer = |fault: AuditFault| {
+            *told.entry(fault.path().to_string()).or_default() += 1;
+        };
+        let mut content = Faulty(vec![(1, of_b), (0, of_a)]);
+        let summary = audit(&image, &mut content, &limits, &mut observer).unwrap();
+        // The fault that is none of content is told in any case.
+        assert_eq!(told.remove("/l"), Some(1));
+        assert_eq!(summary.faults, of_a + of_b + 1);
+        assert_eq!(summary.untold, untold);
+        let told_of_b = of_b.min(most);
+        let expected = [("/a", most - told_of_b), ("/d/b", told_of_b)];
+        let told: Vec<_> = told.iter().map(|(path, &count)| (&**path, count)).collect();
+        assert_eq!(
+            told,
+            expected.into_iter().filter(|e| e.1 > 0).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[derive(Default)]
+struct Impatient {
+    heard: Vec<(u64, Option<u64>)>,
+    most: usize,
+}
+
+impl AuditObserver for Impatient {
+    fn fault(&mut self, _: AuditFault) {}
+    fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
+        self.heard.push((done, total));
+        if self.heard.len() > self.most {
+            return Err(Cancelled);
+        }
+        Ok(())
+    }
 }
 
 #[test]
 fn observers_can_end_it() {
-    #[derive(Default)]
-    struct Impatient(Vec<u64>);
-    impl AuditObserver for Impatient {
-        fn fault(&mut self, _: AuditFault) {}
-        fn advance(&mut self, done: u64) -> Result<(), Cancelled> {
-            self.0.push(done);
-            if done > 4 { Err(Cancelled) } else { Ok(()) }
-        }
-    }
     let (image, mut store) = sound();
-    let mut observer = Impatient::default();
-    let result = audit(&image, &mut store, &Limits::default(), &mut observer);
-    assert_eq!(result, Err(Cancelled));
-    assert_eq!(observer.0, [0, 0, 4, 8]);
+    // Each path, then each chunk.
+    let paths = [(0, None); 7];
+    let chunks = [4, 8, 10].map(|done| (done, Some(10)));
+    let expected = [&paths[..], &chunks].concat();
+    for most in 0..expected.len() {
+        let mut observer = Impatient {
+            most,
+            ..Impatient::default()
+        };
+        let content = &mut store.of(&image);
+        let result = audit(&image, content, &Limits::default(), &mut observer);
+        assert_eq!(result, Err(Cancelled));
+        assert_eq!(observer.heard, expected[..=most]);
+    }
+    let mut observer = Impatient {
+        most: expected.len(),
+        ..Impatient::default()
+    };
+    let content = &mut store.of(&image);
+    let result = audit(&image, content, &Limits::default(), &mut observer);
+    assert_eq!(result, Ok(summary()));
+    assert_eq!(observer.heard, expected);
 }

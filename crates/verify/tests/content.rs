@@ -1,91 +1,166 @@
-//! Verified reads of single extents.
+//! What is said of content: checks of a chunk, pieces, errors and faults.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
 mod common;
 
-use common::{Files, Nothing};
-use image_model::{Blame, Extent, ExtentSource, Fault, Image};
-use lazyoci_verify::{
-    CheckError, ExtentBytes, ExtentError, FrameSource, read_extent, read_extent_unverified,
-};
 use std::error::Error as _;
-use std::ops::ControlFlow;
 
-/// Extents of one file: a chunk with digest and checksum, one with a checksum, zeros.
-fn extents() -> (Vec<Extent>, common::Store) {
-    let (image, store) = Files::new().file("f", *b"aaaabbbb\0\0\0\0").store(4);
-    let (mut extents, ino) = (Vec::new(), image_model::Ino(1));
-    let all = 0..12;
-    image
-        .extents(ino, all, &mut |extent| {
-            extents.push(extent);
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    (extents, store)
-}
+use common::content::Unreadable;
+use image_model::image::WrongInode;
+use image_model::{Blame, BlobId, BlobIndex, Cancelled, Fault, ImageError, Ino};
+use lazyoci_verify::{
+    CheckError, ChunkFault, ContentError, ExtentBytes, StoredAt, check_chunk, crc32c, sha256,
+};
 
 #[test]
-fn bytes_are_compared_with_what_the_image_says() {
-    let (extents, mut store) = extents();
-    let found: Vec<_> = extents
-        .iter()
-        .map(|extent| match read_extent(&mut store, extent).unwrap() {
-            ExtentBytes::Data(bytes) => bytes.to_vec(),
-            ExtentBytes::Zeros(len) => vec![0; len as usize],
-        })
-        .collect();
-    assert_eq!(found, [b"aaaa", b"bbbb", &[0; 4]]);
-    store.blob[0] = b'x';
-    store.blob[7] = b'x';
-    let error = read_extent(&mut store, &extents[0]).unwrap_err();
-    assert!(matches!(
-        error,
-        ExtentError::Check(CheckError::Digest { .. })
-    ));
-    assert_eq!(error.fault(), Fault::Corrupt);
-    let error = read_extent(&mut store, &extents[1]).unwrap_err();
-    assert!(matches!(
-        error,
-        ExtentError::Check(CheckError::Crc32c { .. })
-    ));
-    let bytes = read_extent_unverified(&mut store, &extents[0]).unwrap();
-    assert_eq!(bytes, ExtentBytes::Data(b"xaaa"));
-}
-
-#[test]
-fn a_right_digest_is_enough() {
-    let (mut extents, mut store) = extents();
-    if let ExtentSource::Chunk { crc32c, .. } = &mut extents[0].source {
-        *crc32c = Some(0);
+fn chunks_are_compared_with_all_that_is_said_of_them() {
+    let bytes = b"aaaa";
+    let (digest, sum) = (sha256(bytes), crc32c(bytes));
+    for (digest, sum) in [
+        (Some(&digest), Some(sum)),
+        (Some(&digest), None),
+        (None, Some(sum)),
+        (None, None),
+    ] {
+        assert_eq!(check_chunk(bytes, digest, sum), Ok(()));
     }
-    assert!(read_extent(&mut store, &extents[0]).is_ok());
+    let wrong_digest = CheckError::Digest {
+        expected: digest,
+        found: sha256(b"xaaa"),
+    };
+    // The checksum does not stand in for the digest, nor the digest for the checksum.
+    for sum in [None, Some(crc32c(b"xaaa"))] {
+        let found = check_chunk(b"xaaa", Some(&digest), sum);
+        assert_eq!(found, Err(wrong_digest));
+    }
+    let wrong_sum = CheckError::Crc32c {
+        expected: 0,
+        found: sum,
+    };
+    for digest in [None, Some(&digest)] {
+        assert_eq!(check_chunk(bytes, digest, Some(0)), Err(wrong_sum));
+    }
+}
+
+#[cfg(not(feature = "blake3"))]
+#[test]
+fn digests_that_are_not_built_in_do_not_pass() {
+    let algorithm = image_model::DigestAlgorithm::Blake3;
+    let digest = image_model::Digest::new(algorithm, [0; 32]);
+    let error = CheckError::Unsupported(lazyoci_verify::UnsupportedDigest { algorithm });
+    assert_eq!(
+        check_chunk(b"", Some(&digest), Some(crc32c(b""))),
+        Err(error)
+    );
 }
 
 #[test]
-fn chunks_must_lie_in_their_frames() {
-    let (mut extents, mut store) = extents();
-    extents[0].len = u64::MAX;
-    let error = read_extent(&mut store, &extents[0]).unwrap_err();
-    assert!(matches!(
-        error,
-        ExtentError::OutsideFrame {
-            offset_in_frame: 0,
-            len: u64::MAX,
-            frame_len: 4
-        }
-    ));
-    assert_eq!(error.fault(), Fault::Corrupt);
-    assert!(store.reads.is_empty());
+fn pieces_have_lengths() {
+    for (bytes, len) in [
+        (ExtentBytes::Zeros(1 << 40), 1 << 40),
+        (ExtentBytes::Zeros(0), 0),
+        (ExtentBytes::Data(b"abc"), 3),
+        (ExtentBytes::Data(b""), 0),
+    ] {
+        assert_eq!((bytes.len(), bytes.is_empty()), (len, len == 0));
+    }
 }
 
 #[test]
-fn errors_of_the_source_are_kept() {
-    let (extents, mut store) = extents();
-    store.blob.clear();
-    let mut boxed: Box<dyn FrameSource> = Box::new(&mut store);
-    let error = read_extent(&mut boxed, &extents[1]).unwrap_err();
+fn errors_keep_the_readers_own() {
+    let error = ContentError::new(Ino(7), 4096, Unreadable::Nothing(5));
+    assert_eq!((error.ino(), error.file_offset()), (Some(Ino(7)), 4096));
     assert_eq!(error.fault(), Fault::Io);
-    assert_eq!(error.to_string(), "the frame cannot be read (i/o)");
-    assert_eq!(error.source().unwrap().downcast_ref(), Some(&Nothing(4)));
+    assert!(!error.is_cancelled());
+    assert_eq!(error.to_string(), "the content from byte 4096 on (i/o)");
+    let source = error.source().unwrap().downcast_ref();
+    assert!(matches!(source, Some(Unreadable::Nothing(5))));
+
+    let cancelled = ContentError::from(Cancelled);
+    assert!(cancelled.is_cancelled());
+    assert_eq!((cancelled.ino(), cancelled.file_offset()), (None, 0));
+    assert_eq!(cancelled.fault(), Fault::Cancelled);
+    assert!(cancelled.source().unwrap().is::<Cancelled>());
+}
+
+#[test]
+fn faults_say_what_where_and_whose() {
+    let at = |offset_in_frame| StoredAt {
+        blob: BlobIndex(1),
+        blob_id: Some(BlobId::new(b"the-blob").unwrap()),
+        frame_offset: 100,
+        offset_in_frame,
+    };
+    let unlisted = StoredAt {
+        blob_id: None,
+        ..at(0)
+    };
+    let unread = || ContentError::new(Ino(1), 5, Unreadable::Nothing(100));
+    let (chunk, file_offset) = (2, 5);
+    let cases = [
+        (
+            ChunkFault::Image(ImageError::new(Ino(1), WrongInode::Missing(Ino(1)))),
+            Fault::Misuse,
+            "the inode is damaged",
+        ),
+        (
+            ChunkFault::Extents {
+                file_offset,
+                size: 9,
+            },
+            Fault::Corrupt,
+            "no extent begins at byte 5 of 9",
+        ),
+        (
+            ChunkFault::Blob {
+                chunk,
+                file_offset,
+                at: unlisted,
+            },
+            Fault::Corrupt,
+            "chunk 2 at byte 5: unknown blob 1 byte 100 is not in the image's list",
+        ),
+        (
+            ChunkFault::OutsideBlob {
+                chunk,
+                file_offset,
+                at: at(0),
+                end: 104,
+                blob_len: 103,
+            },
+            Fault::Corrupt,
+            "chunk 2 at byte 5: blob the-blob byte 100 ends at byte 104 of 103",
+        ),
+        (
+            ChunkFault::Chunk {
+                chunk,
+                file_offset,
+                at: at(3),
+                source: unread(),
+            },
+            Fault::Io,
+            "chunk 2 at byte 5 (blob the-blob byte 100, 3 into the frame) is damaged",
+        ),
+        (
+            ChunkFault::Unopened {
+                blob: BlobId::new(b"the-blob").unwrap(),
+                source: unread(),
+            },
+            Fault::Io,
+            "blob the-blob cannot be opened",
+        ),
+        (
+            ChunkFault::TooManyExtents { limit: 4 },
+            Fault::Limit,
+            "the image has more than 4 extents",
+        ),
+    ];
+    for (found, fault, text) in cases {
+        assert_eq!((found.fault(), &*found.to_string()), (fault, text));
+        let has_source = matches!(
+            found,
+            ChunkFault::Image(_) | ChunkFault::Chunk { .. } | ChunkFault::Unopened { .. }
+        );
+        assert_eq!(found.source().is_some(), has_source);
+    }
 }

@@ -10,7 +10,9 @@ use super::{PREFIX, WriteError, parent, resolve};
 
 /// A directory that gets its name when it is committed. Dropped before that, it leaves nothing.
 ///
-/// The target may be an empty directory, which it replaces. It is filled by path:
+/// Until then it lies in a directory that nobody but its owner may enter: whatever owners and modes it is
+/// given, no other user reaches into what is not complete. The target may be an empty directory, which
+/// it replaces. It is filled by path:
 ///
 /// ```
 /// use lazyoci_blob_io::AtomicDir;
@@ -25,7 +27,9 @@ use super::{PREFIX, WriteError, parent, resolve};
 /// ```
 #[derive(Debug)]
 pub struct AtomicDir {
+    /// Private; holds `path` and nothing else.
     temporary: TempDir,
+    path: PathBuf,
     target: PathBuf,
 }
 
@@ -41,16 +45,20 @@ impl AtomicDir {
             return Err(WriteError::Exists { path: target });
         }
         let parent = parent(&target)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // What other directories get: less the umask. Temporary ones are private by default.
-            builder.permissions(fs::Permissions::from_mode(0o777));
-        }
-        match builder.tempdir_in(parent) {
-            Ok(temporary) => Ok(Self { temporary, target }),
+        let created = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(parent)
+            .and_then(|temporary| {
+                let path = temporary.path().join("output");
+                fs::create_dir(&path)?;
+                Ok((temporary, path))
+            });
+        match created {
+            Ok((temporary, path)) => Ok(Self {
+                temporary,
+                path,
+                target,
+            }),
             Err(source) => Err(WriteError::Create {
                 path: target,
                 source,
@@ -61,6 +69,12 @@ impl AtomicDir {
     /// The directory to fill, under its temporary name.
     #[must_use]
     pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The private directory that holds it, where there is room for what is needed while it is filled.
+    #[must_use]
+    pub fn private(&self) -> &Path {
         self.temporary.path()
     }
 
@@ -76,12 +90,8 @@ impl AtomicDir {
     /// [`WriteError`], also if something came to be at the target since [`create`](Self::create);
     /// the target is then as it was.
     pub fn commit(self) -> Result<(), WriteError> {
-        match fs::rename(self.temporary.path(), &self.target) {
-            Ok(()) => {
-                // It has another name now: there is nothing to clean up.
-                let _ = self.temporary.keep();
-                Ok(())
-            }
+        match fs::rename(&self.path, &self.target) {
+            Ok(()) => Ok(()),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -95,6 +105,17 @@ impl AtomicDir {
                 source,
             }),
         }
+    }
+
+    /// Removes what is there. Dropping does the same, but cannot say that something remains.
+    ///
+    /// # Errors
+    /// [`WriteError::Remains`] with the path of what could not be removed.
+    pub fn discard(self) -> Result<(), WriteError> {
+        let path = self.temporary.path().to_owned();
+        self.temporary
+            .close()
+            .map_err(|source| WriteError::Remains { path, source })
     }
 }
 

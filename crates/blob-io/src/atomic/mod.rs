@@ -40,6 +40,14 @@ pub enum WriteError {
         /// What happened.
         source: io::Error,
     },
+    /// Output that was given up cannot be removed.
+    #[error("`{}` remains, it cannot be removed", path.display())]
+    Remains {
+        /// What remains.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
     /// The finished output cannot be given its name, or not be written through to the disk.
     #[error("cannot finish `{}`", path.display())]
     Commit {
@@ -54,7 +62,7 @@ impl Blame for WriteError {
     fn fault(&self) -> Fault {
         match self {
             Self::NoName { .. } | Self::Exists { .. } => Fault::Misuse,
-            Self::Create { .. } | Self::Commit { .. } => Fault::Io,
+            Self::Create { .. } | Self::Commit { .. } | Self::Remains { .. } => Fault::Io,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use image_model::Digest;
+use image_model::width::{u64_from, usize_up_to};
 use tar_stream::block::BLOCK_LEN;
 use tar_stream::read::Trailer;
 use tar_stream::{EntryKind, Options, TarError, TarReader};
@@ -33,12 +34,15 @@ pub(super) fn behind_end<R: Read>(
     };
     // Padding of the last member, and the end blocks.
     let mut position = trailer.offset();
-    let mut left = end - position;
+    let mut left = end.saturating_sub(position);
     let mut block = [0; BLOCK_LEN];
     while left > 0 {
-        let len = left.min(BLOCK_LEN as u64) as usize;
+        let len = usize_up_to(left).min(BLOCK_LEN);
         let read = fill(&mut trailer, &mut block[..len], &mut position)?;
-        left = if read == 0 { 0 } else { left - read as u64 };
+        left = match read {
+            0 => 0,
+            read => left.saturating_sub(u64_from(read)),
+        };
     }
     let mut found = BehindEnd::Nothing;
     // Content of a TOC that is still to come.
@@ -50,9 +54,9 @@ pub(super) fn behind_end<R: Read>(
         }
         let mut bytes = &block[..read];
         if found == BehindEnd::Toc && left > 0 {
-            let (now, padding) = bytes.split_at(left.min(read as u64) as usize);
+            let (now, padding) = bytes.split_at(usize_up_to(left).min(read));
             content.update(now);
-            left -= now.len() as u64;
+            left = left.saturating_sub(u64_from(now.len()));
             bytes = padding;
         }
         if bytes.iter().all(|&byte| byte == 0) {
@@ -90,15 +94,15 @@ fn fill<R: Read>(
     while filled < block.len() {
         match trailer.read(&mut block[filled..]) {
             Ok(0) => break,
-            Ok(read) => filled += read,
+            Ok(read) => filled = read.saturating_add(filled),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                let offset = *position + filled as u64;
+                let offset = position.saturating_add(u64_from(filled));
                 let error = error.downcast();
                 return Err(error.unwrap_or_else(|source| TarError::Io { offset, source }));
             }
         }
     }
-    *position += filled as u64;
+    *position = position.saturating_add(u64_from(filled));
     Ok(filled)
 }

@@ -12,6 +12,7 @@ use std::io::Read;
 
 use image_model::diff::{Change, DiffObserver, Difference, Reason, diff};
 use image_model::walk::HardLinks;
+use image_model::width::u64_from;
 use image_model::{ChunkedImage, FileKind, ImagePath, Ino, InodeId, Limits, Node, Timestamp};
 
 use crate::image::{EstargzImage, Prefetch};
@@ -234,5 +235,5 @@ fn inode(ino: Ino) -> InodeId {
 }
 
 fn ino(inode: InodeId) -> Ino {
-    Ino(inode.index() as u64)
+    Ino(u64_from(inode.index()))
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
+use image_model::width::usize_from;
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
 use tar_stream::{LayerStream, Member, Options, TarReader};
 use verify::Hasher;
@@ -110,7 +111,7 @@ impl TarInside {
                         content(toc, &path, &mut tar, &mut piece)?
                     };
                     if path == toc_path {
-                        toc_members.count += 1;
+                        toc_members.count = toc_members.count.saturating_add(1);
                         toc_members.last = content.digest == Some(toc.digest);
                     }
                     let node = match node {
@@ -138,17 +139,20 @@ impl TarInside {
     }
 
     fn of(tree: Tree<TarContent>, toc_members: &TocMembers) -> Self {
+        let count = |extents: &Vec<ChunkExtent>| {
+            u32::try_from(extents.len()).expect("not more extents than inodes")
+        };
         let mut extents = Vec::new();
         let mut contents = vec![None; tree.len()];
         let zeros = |inode: InodeId, size, content| {
             contents[inode.index()] = Some(content);
-            let start = u32::try_from(extents.len()).expect("not more extents than inodes");
+            let start = count(&extents);
             let extent = ChunkExtent {
                 file_offset: 0,
                 chunk: None,
             };
             extents.extend((size > 0).then_some(extent));
-            let end = start + u32::from(size > 0);
+            let end = count(&extents);
             Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
         };
         let mut tree = tree.try_map(zeros).unwrap_or_else(|never| match never {});
@@ -266,7 +270,7 @@ impl<'a> ExpectedChunks<'a> {
             }
             let (now, rest) = bytes.split_at(self.left.min(bytes.len()));
             self.hasher.update(now);
-            self.left -= now.len();
+            self.left = self.left.saturating_sub(now.len());
             bytes = rest;
             if self.left == 0 {
                 let found = std::mem::replace(&mut self.hasher, Hasher::sha256()).finish();
@@ -278,7 +282,7 @@ impl<'a> ExpectedChunks<'a> {
     fn next_chunk(&mut self) -> bool {
         let id = self.chunks.next().and_then(|extent| extent.chunk);
         let chunk = id.map(|id| self.toc.image.chunks[id.index()]);
-        self.left = chunk.map_or(0, |chunk| chunk.len as usize);
+        self.left = chunk.map_or(0, |chunk| usize_from(chunk.len));
         self.expected = chunk.and_then(|chunk| chunk.digest);
         self.left > 0
     }

@@ -73,7 +73,7 @@ impl OpenFile {
                 found: file_offset,
             });
         }
-        let rest = size - file_offset;
+        let rest = size.saturating_sub(file_offset);
         let len = match unsigned("chunkSize", entry.chunk_size)? {
             0 => rest,
             len if len <= rest => len,

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image_model::metadata::Xattr;
+use image_model::width::usize_from;
 use image_model::{Device, Limits, Metadata, Node, Xattrs};
 
 use crate::error::EntryFault;
@@ -33,12 +34,17 @@ pub(super) fn metadata(entry: &TocEntry<'_>) -> Result<Metadata, EntryFault> {
         found: entry.modtime.as_ref().into(),
     })?;
     Ok(Metadata {
-        mode: (mode & 0o7777) as u16,
+        mode: permissions(mode),
         uid: narrow("uid", entry.uid)?,
         gid: narrow("gid", entry.gid)?,
         mtime,
         xattrs: xattrs(entry)?,
     })
+}
+
+fn permissions(mode: u64) -> u16 {
+    let [.., high, low] = mode.to_be_bytes();
+    u16::from_be_bytes([high, low]) & 0o7777
 }
 
 /// Refuses numbers below 0, also where they mean nothing for the entry's type.
@@ -81,7 +87,7 @@ fn device(entry: &TocEntry<'_>) -> Result<Device, EntryFault> {
 
 fn symlink(target: &str, limits: &Limits) -> Result<Box<[u8]>, EntryFault> {
     let (len, limit) = (target.len(), limits.max_symlink_len);
-    if len > limit as usize {
+    if len > usize_from(limit) {
         return Err(EntryFault::SymlinkTooLong { len, limit });
     }
     if target.is_empty() || target.contains('\0') {

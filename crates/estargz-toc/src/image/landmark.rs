@@ -30,11 +30,12 @@ impl EstargzImage {
         self.landmarks.iter().map(|(&landmark, &content)| {
             let extents = self.image.file_extents(content).unwrap_or_default();
             let only = match extents {
-                [only] => only.chunk,
+                [only] => only.chunk.and_then(|id| self.image.chunks.get(id.index())),
                 _ => None,
             };
-            let id = only.ok_or(LandmarkError { landmark })?;
-            let chunk = self.image.chunks[id.index()];
+            let chunk = only
+                .filter(|chunk| chunk.len == 1)
+                .ok_or(LandmarkError { landmark })?;
             let source = ExtentSource::Chunk {
                 frame: chunk.frame,
                 offset_in_frame: chunk.offset_in_frame,

@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, Ma
 use serde::de::{SeqAccess, Visitor};
 
 use image_model::Limits;
+use image_model::width::{u64_from, usize_from};
 
 use super::entry::{EntryType, TocEntry};
 use crate::error::{EntryFault, TocError};
@@ -28,13 +29,13 @@ pub fn for_each_entry<'a, E: From<TocError>>(
     limits: &Limits,
     mut visit: impl FnMut(usize, TocEntry<'a>) -> Result<(), E>,
 ) -> Result<i64, E> {
-    let len = json.len() as u64;
+    let len = u64_from(json.len());
     let limit = limits.toc_len();
     if len > limit {
         return Err(TocError::TooLong { len, limit }.into());
     }
     let mut refused = None;
-    let mut index = 0;
+    let mut index = 0usize;
     let mut document = serde_json::Deserializer::from_slice(json);
     let mut sink = |Parsed { entry, fault }: Parsed<'a>| {
         let visited = match fault {
@@ -46,7 +47,7 @@ pub fn for_each_entry<'a, E: From<TocError>>(
             }
             .into()),
         };
-        index += 1;
+        index = index.saturating_add(1);
         visited.map_err(|error| refused = Some(error)).is_ok()
     };
     let parsed = Document {
@@ -301,9 +302,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// Bytes that an extended attribute counts: those of its name and of its value. One without any is
 /// refused later, but takes memory until then.
 fn xattr_len(name: &str, base64: &str) -> usize {
-    let padding = base64.len() - base64.trim_end_matches('=').len();
-    let value = (base64.len() / 4 * 3).saturating_sub(padding);
-    (name.len() + value).max(1)
+    let digits = base64.trim_end_matches('=').len();
+    let padding = base64.len().saturating_sub(digits);
+    let value = (base64.len() / 4).saturating_mul(3).saturating_sub(padding);
+    name.len().saturating_add(value).max(1)
 }
 
 type XattrList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
@@ -336,10 +338,10 @@ impl<'de> Visitor<'de> for XattrMap {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let limit = self.limit;
         let mut list = Vec::new();
-        let mut len = 0;
+        let mut len = 0usize;
         while let Some((Text(name), Text(value))) = map.next_entry()? {
-            len += xattr_len(&name, &value);
-            if len > limit as usize {
+            len = len.saturating_add(xattr_len(&name, &value));
+            if len > usize_from(limit) {
                 drop(list);
                 while map.next_entry::<Text<'_>, Text<'_>>()?.is_some() {}
                 return Ok(Err(EntryFault::XattrsTooLong { len, limit }));

@@ -60,16 +60,18 @@ fn split_zone(text: &str) -> Option<(&str, SignedDuration)> {
     let &[sign, h1, h0, b':', m1, m0] = zone.as_bytes() else {
         return None;
     };
-    let number = |tens: u8, ones: u8| {
-        let both = tens.is_ascii_digit() && ones.is_ascii_digit();
-        both.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+    let number = |digits: [u8; 2]| {
+        let digits = str::from_utf8(&digits).ok()?;
+        let all = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| all)
     };
-    let hours = number(h1, h0).filter(|hours| *hours < 24)?;
-    let minutes = number(m1, m0).filter(|minutes| *minutes < 60)?;
-    let offset = SignedDuration::from_mins(hours * 60 + minutes);
+    let hours = number([h1, h0]).filter(|hours| *hours < 24)?;
+    let minutes = number([m1, m0]).filter(|minutes| *minutes < 60)?;
+    let offset = SignedDuration::from_hours(hours);
+    let offset = offset.checked_add(SignedDuration::from_mins(minutes))?;
     match sign {
         b'+' => Some((local, offset)),
-        b'-' => Some((local, -offset)),
+        b'-' => Some((local, offset.checked_neg()?)),
         _ => None,
     }
 }

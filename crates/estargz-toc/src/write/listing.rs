@@ -7,6 +7,7 @@ use std::slice;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::width::usize_from;
 use image_model::{
     Blame, Chunk, ChunkId, ChunkedImage, Device, Digest, DigestAlgorithm, Fault, ImagePath, Inode,
     InodeId, Node,
@@ -213,7 +214,7 @@ impl<'a> Listing<'a> {
             file_offset,
         })?;
         let len = self.put_chunk(entry, path, chunk, file_offset)?;
-        self.put_chunk_size(entry, len, size - file_offset);
+        self.put_chunk_size(entry, len, size.saturating_sub(file_offset));
         Ok(())
     }
 
@@ -235,7 +236,7 @@ impl<'a> Listing<'a> {
         let digest = digest
             .filter(|digest| digest.algorithm() == DigestAlgorithm::Sha256)
             .ok_or_else(|| digest_missing(path, file_offset))?;
-        entry.offset = number(self.image.frames[frame.0 as usize].offset);
+        entry.offset = number(self.image.frames[usize_from(frame.0)].offset);
         entry.inner_offset = offset_in_frame.into();
         entry.chunk_offset = number(file_offset);
         entry.chunk_digest = digest.to_string().into();
@@ -291,7 +292,7 @@ impl<'a> Entries<'a> {
 
     fn next_name(&mut self, named: &'a Named) -> Result<TocEntry<'a>, ListingError> {
         let position = self.next;
-        self.next += 1;
+        self.next = position.saturating_add(1);
         let Named { path, inode: id } = named;
         let image = self.listing.image;
         let inode = image.tree.inode(*id);

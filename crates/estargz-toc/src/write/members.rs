@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
+use image_model::width::{u64_from, usize_from};
 use image_model::{ImagePath, Metadata, Node};
 use tar_stream::block::padding_len;
 use tar_stream::{TarWriter, WriteError};
@@ -28,7 +29,7 @@ impl Member {
     /// The bytes of the chunk.
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        &self.plain[..self.content_len as usize]
+        &self.plain[..usize_from(self.content_len)]
     }
 }
 
@@ -88,7 +89,7 @@ impl Members {
         if let Node::File { size, .. } = node {
             self.left = *size;
             self.padding = padding_len(*size);
-            self.tar_len += size;
+            self.tar_len = self.tar_len.saturating_add(*size);
         }
         Ok(())
     }
@@ -125,13 +126,14 @@ impl Members {
         if len == 0 {
             return None;
         }
-        self.left -= len;
+        self.left = self.left.saturating_sub(len);
         self.close();
         let len = u32::try_from(len).expect("not more than the size of a chunk");
         self.growing.content_len = len;
+        let len = usize_from(len);
         // Zeroed by whoever hands the memory out, and with room for what follows most contents.
-        self.growing.plain = vec![0; len as usize + ROOM_BEHIND];
-        self.growing.plain.truncate(len as usize);
+        self.growing.plain = vec![0; len.saturating_add(ROOM_BEHIND)];
+        self.growing.plain.truncate(len);
         Some(&mut self.growing.plain)
     }
 
@@ -161,13 +163,13 @@ impl Members {
         append: impl FnOnce(&mut TarWriter<&mut Vec<u8>>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
         self.pad()?;
-        let headers_len = self.growing.plain.len() - self.growing.content_len as usize;
-        if headers_len >= MAX_HEADERS_LEN {
+        let headers = &self.growing.plain[usize_from(self.growing.content_len)..];
+        if headers.len() >= MAX_HEADERS_LEN {
             self.close();
         }
-        let before = self.growing.plain.len();
-        let appended = append(&mut TarWriter::new(&mut self.growing.plain));
-        self.tar_len += (self.growing.plain.len() - before) as u64;
+        let mut tar = TarWriter::new(&mut self.growing.plain);
+        let appended = append(&mut tar);
+        self.tar_len = self.tar_len.saturating_add(tar.position());
         appended
     }
 
@@ -175,14 +177,14 @@ impl Members {
     fn pad(&mut self) -> Result<(), WriteError> {
         if self.left > 0 {
             return Err(WriteError::PayloadMissing {
-                offset: self.tar_len - self.left,
+                offset: self.tar_len.saturating_sub(self.left),
                 left: self.left,
             });
         }
         let padding = std::mem::take(&mut self.padding);
         let plain = &mut self.growing.plain;
-        plain.resize(plain.len() + padding, 0);
-        self.tar_len += padding as u64;
+        plain.resize(plain.len().saturating_add(padding), 0);
+        self.tar_len = self.tar_len.saturating_add(u64_from(padding));
         Ok(())
     }
 

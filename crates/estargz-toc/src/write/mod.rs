@@ -16,7 +16,7 @@
 //! use lazyoci_estargz_toc::write::{Listing, Members, Placements};
 //! use lazyoci_estargz_toc::{Landmark, footer};
 //! # use frame_codec::{Compression, Encoder};
-//! use image_model::image::{ChunkExtent, ChunkRange};
+//! use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 //! use image_model::{Blob, BlobId, ChunkedImage, Limits, Metadata, Name, Node, Tree};
 //!
 //! let mut tree = Tree::new(Metadata::implied_directory());
@@ -58,14 +58,14 @@
 //!
 //! // The TOC, and the end of the blob.
 //! let [landmark, hello] = chunks_of_files[..] else { panic!() };
-//! let extents = vec![ChunkExtent { file_offset: 0, chunk: Some(hello) }];
-//! let about_blob = Blob {
-//!     id: BlobId::new(b"layer")?,
-//!     stored_len: 0,
-//!     decoded_len: placed.decoded_len,
-//!     chunk_count: 2,
+//! let parts = ChunkedParts {
+//!     extents: vec![ChunkExtent { file_offset: 0, chunk: Some(hello) }],
+//!     chunks: placed.chunks,
+//!     frames: placed.frames,
+//!     recipes: placed.recipes,
+//!     blobs: vec![Blob::new(BlobId::new(b"layer")?)],
 //! };
-//! let image = ChunkedImage::new(tree, extents, placed.chunks, placed.frames, vec![about_blob])?;
+//! let image = ChunkedImage::new(tree, parts)?;
 //! let listing = Listing {
 //!     image: &image,
 //!     names: &names,
@@ -81,6 +81,7 @@
 
 mod listing;
 mod members;
+#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod placements;
 mod toc_member;
 

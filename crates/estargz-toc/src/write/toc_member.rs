@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{ImagePath, Metadata, Node};
 use tar_stream::block::BLOCK_LEN;
 use tar_stream::{TarWriter, WriteError};
@@ -29,7 +30,7 @@ impl TocMember {
     /// The JSON document.
     #[must_use]
     pub fn json(&self) -> &[u8] {
-        &self.plain[BLOCK_LEN..BLOCK_LEN + self.json_len]
+        &self.plain[BLOCK_LEN..][..self.json_len]
     }
 }
 
@@ -44,17 +45,18 @@ impl Listing<'_> {
     pub fn to_member(&self, max_len: u64) -> Result<TocMember, ListingError> {
         let limit = max_len.min(MAX_LEN);
         let mut plain = vec![0; BLOCK_LEN];
-        let max_json_len = usize::try_from(limit).unwrap_or(usize::MAX);
+        let max_json_len = usize_up_to(limit);
         if !append_json(&mut plain, max_json_len, self.entries())? {
             return Err(ListingError::TooLong { limit });
         }
-        let json_len = plain.len() - BLOCK_LEN;
+        let json_len = plain[BLOCK_LEN..].len();
         let mut header = Vec::with_capacity(BLOCK_LEN);
-        put_header(&mut TarWriter::new(&mut header), json_len as u64)
+        put_header(&mut TarWriter::new(&mut header), u64_from(json_len))
             .expect("a block holds the name and the size");
         plain[..BLOCK_LEN].copy_from_slice(&header);
-        let end = plain.len().next_multiple_of(BLOCK_LEN) + 2 * BLOCK_LEN;
-        plain.reserve_exact(end - plain.len());
+        let whole = plain.len().next_multiple_of(BLOCK_LEN);
+        let end = whole.saturating_add(2 * BLOCK_LEN);
+        plain.reserve_exact(end.saturating_sub(plain.len()));
         plain.resize(end, 0);
         Ok(TocMember { plain, json_len })
     }
@@ -72,8 +74,8 @@ impl Listing<'_> {
 /// # Errors
 /// What [`TarWriter`] says, which is nothing.
 pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
-    let mut tar = TarWriter::new(Vec::with_capacity(json.len() + 4 * BLOCK_LEN));
-    put_header(&mut tar, json.len() as u64)?;
+    let mut tar = TarWriter::new(Vec::with_capacity(json.len().saturating_add(4 * BLOCK_LEN)));
+    put_header(&mut tar, u64_from(json.len()))?;
     tar.write_all(json)?;
     tar.finish()
 }

@@ -92,7 +92,7 @@ fn what_cannot_be_carried_is_told_and_taken_out() {
     assert_eq!(metadata.xattrs.len(), 1);
 
     let written = maker.write(&Options::default());
-    let tree = decode(&written.blob).image.tree;
+    let tree = decode(&written.blob).image.tree.clone();
     assert!(tree.resolve(path("linked-too").as_bytes()).is_some());
 }
 
@@ -112,7 +112,7 @@ fn directories_with_names_of_whiteouts_cannot_be_carried() {
     assert_eq!(reduce(&mut maker.0), expected);
 
     let written = maker.write(&Options::default());
-    let tree = decode(&written.blob).image.tree;
+    let tree = decode(&written.blob).image.tree.clone();
     for kept in [".wh..wh.plnk", "d/.wh.file", "d/.wh..wh..opq"] {
         assert!(tree.resolve(kept.as_bytes()).is_some(), "{kept}");
     }

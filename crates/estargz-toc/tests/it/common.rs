@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use frame_codec::{Compression, Decoder, Encoder};
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{
-    Blob, BlobId, ChunkId, ChunkedImage, ImagePath, InodeId, Limits, Metadata, Name, Node,
-    Timestamp, Tree,
+    Blob, BlobId, ChunkId, ChunkedImage, FrameId, Image, ImagePath, InodeId, Limits, Metadata,
+    Name, Node, Timestamp, Tree,
 };
 use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
-use lazyoci_estargz_toc::open::{Need, Object, OpenError, OpenedToc, Opener, StepMachine};
+use lazyoci_estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine};
 use lazyoci_estargz_toc::order::{Named, walk};
 use lazyoci_estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
 use lazyoci_estargz_toc::{Landmark, footer};
@@ -37,15 +36,11 @@ pub(crate) fn open_with(blob: &[u8], limits: &Limits) -> Result<OpenedToc, OpenE
 }
 
 /// Drives `opener` over `blob`; also tells what it asked for.
-pub(crate) fn drive(
-    opener: Opener,
-    blob: &[u8],
-) -> Result<(OpenedToc, Vec<Range<u64>>), OpenError> {
+pub(crate) fn drive(opener: Opener, blob: &[u8]) -> Result<(OpenedToc, Vec<Need>), OpenError> {
     let mut asked = Vec::new();
-    let toc = opener.drive(|Need { object, range }| {
-        assert_eq!(object, Object::Opened);
-        asked.push(range.clone());
-        let bytes = &blob[range.start as usize..range.end as usize];
+    let toc = opener.drive(|need| {
+        asked.push(need.clone());
+        let bytes = &blob[need.range.start as usize..need.range.end as usize];
         Ok::<_, OpenError>(Bytes::copy_from_slice(bytes))
     })?;
     Ok((toc, asked))
@@ -76,14 +71,20 @@ pub(crate) fn content(image: &ChunkedImage, blob: &[u8], inode: InodeId) -> Opti
 
 pub(crate) fn chunk(image: &ChunkedImage, blob: &[u8], id: ChunkId) -> Option<Vec<u8>> {
     let chunk = image.chunks[id.index()];
-    let frame = image.frames[chunk.frame.0 as usize];
-    let stored = &blob[frame.offset as usize..][..frame.stored_len as usize];
-    let mut decoded = vec![0; frame.len as usize];
-    let prefix = Decoder::new().decode_prefix(frame.codec, stored, &mut decoded);
-    prefix.ok()?;
+    let decoded = decoded_frame(image, blob, chunk.frame)?;
     let bytes = &decoded[chunk.offset_in_frame as usize..][..chunk.len as usize];
     verify::check(&chunk.digest.unwrap(), bytes).ok()?;
     Some(bytes.to_vec())
+}
+
+/// The bytes of a frame, decoded as its recipe says; `None` if they do not decode.
+pub(crate) fn decoded_frame(image: &ChunkedImage, blob: &[u8], id: FrameId) -> Option<Vec<u8>> {
+    let frame = image.frame(id).unwrap();
+    let recipe = image.recipe(frame.recipe).unwrap();
+    let stored = &blob[frame.offset as usize..][..frame.stored_len as usize];
+    let mut plain = vec![0; frame.len as usize];
+    let decoded = Decoder::new().decode_frame(&recipe.decode, stored, &mut plain);
+    decoded.ok().map(|()| plain)
 }
 
 pub(crate) fn content_at(decoded: &EstargzImage, blob: &[u8], at: &str) -> Vec<u8> {
@@ -227,14 +228,17 @@ pub(crate) fn write(
         Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
     };
     let tree = tree.clone().try_map(next).unwrap();
-    let about = Blob {
-        id: blob_id(),
-        stored_len: 0,
-        decoded_len: placed.decoded_len,
-        chunk_count: u32::try_from(placed.chunks.len()).unwrap(),
+    let mut about = Blob::new(blob_id());
+    about.decoded_len = Some(placed.decoded_len);
+    about.chunk_count = u32::try_from(placed.chunks.len()).ok();
+    let parts = ChunkedParts {
+        extents,
+        chunks: placed.chunks,
+        frames: placed.frames,
+        recipes: placed.recipes,
+        blobs: vec![about],
     };
-    let mut image =
-        ChunkedImage::new(tree, extents, placed.chunks, placed.frames, vec![about]).unwrap();
+    let mut image = ChunkedImage::new(tree, parts).unwrap();
     let listing = Listing {
         image: &image,
         names,
@@ -253,7 +257,7 @@ pub(crate) fn write(
     assert_eq!(too_long, ListingError::TooLong { limit });
     encoder.encode_frame(member.plain(), &mut blob).unwrap();
     blob.extend(footer::encode(placed.toc_offset));
-    image.blobs[0].stored_len = blob.len() as u64;
+    image.blobs[0].stored_len = Some(blob.len() as u64);
     Ok(Written { blob, json, image })
 }
 

@@ -1,12 +1,12 @@
 //! Blobs that the reference implementation made; `tests/goldens/README.md` says how.
 
-use image_model::{Device, InodeId, Limits, Node, Timestamp};
+use image_model::{Blob, Codec, Device, InodeId, Limits, Node, Recipe, RecipeId, Timestamp};
 use lazyoci_estargz_toc::Landmark;
 use lazyoci_estargz_toc::compare::{CompareOptions, Disagreement, compare};
 use lazyoci_estargz_toc::image::{EstargzImage, Prefetch};
 use lazyoci_estargz_toc::toc::Toc;
 
-use crate::common::{chunk, content, content_at, decode, golden, members_of, open};
+use crate::common::{blob_id, chunk, content, content_at, decode, golden, members_of, open};
 use verify::sha256;
 
 const ALL: [&str; 8] = [
@@ -130,11 +130,25 @@ fn the_published_vectors() {
 }
 
 #[test]
+fn the_blob_is_described() {
+    for (name, stored_len, decoded_len) in [("vector1.esgz", 845, 6), ("vector2.esgz", 801, 1541)] {
+        let mut blob = Blob::new(blob_id());
+        blob.stored_len = Some(stored_len);
+        blob.decoded_len = Some(decoded_len);
+        blob.chunk_count = Some(2);
+        assert_eq!(decode(&golden(name)).image.blobs, [blob], "{name}");
+    }
+}
+
+#[test]
 fn frames_are_the_members() {
     let frames = |name: &str| -> Vec<_> {
-        let frames = decode(&golden(name)).image.frames;
-        frames
+        let image = decode(&golden(name)).image;
+        assert_eq!(image.recipes, [Recipe::prefix(Codec::Gzip)]);
+        image
+            .frames
             .iter()
+            .inspect(|f| assert_eq!(f.recipe, RecipeId(0)))
             .map(|f| (f.offset, f.stored_len, f.len))
             .collect()
     };

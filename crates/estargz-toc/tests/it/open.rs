@@ -65,7 +65,7 @@ fn a_short_blob_is_asked_for_once() {
     let blob = blob_with(&toc());
     let len = blob.len() as u64;
     let (opened, asked) = drive(Opener::new(len, &Limits::default()), &blob).unwrap();
-    assert_eq!(asked, [0..len]);
+    assert_eq!(asked, [Need::opened(0..len)]);
     assert_eq!(opened.json, JSON);
     assert_eq!(opened.digest, sha256(JSON));
     assert_eq!((opened.toc_offset, opened.blob_len), (20, len));
@@ -82,7 +82,7 @@ fn a_toc_of_64_kib_is_asked_for_with_its_footer() {
         let len = blob.len() as u64;
         let (opened, asked) = drive(Opener::new(len, &Limits::default()), &blob).unwrap();
         let ranges = [Some(len - TAIL_LEN..len), rest];
-        let expected: Vec<_> = ranges.into_iter().flatten().collect();
+        let expected: Vec<_> = ranges.into_iter().flatten().map(Need::opened).collect();
         assert_eq!(asked, expected, "{toc_len}");
         assert_eq!((&opened.json[..], opened.toc_offset), (JSON, 20));
     }

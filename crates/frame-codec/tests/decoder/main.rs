@@ -1,6 +1,6 @@
 //! What decoders accept, and how they refuse the rest.
 
-use image_model::{Blame, Codec, Fault};
+use image_model::{Blame, Codec, Decode, Fault};
 use lazyoci_frame_codec::{CodecError, Decoder};
 use proptest::prelude::*;
 
@@ -15,16 +15,28 @@ mod zstd;
 #[cfg(any(feature = "lz4", feature = "zstd", feature = "gzip"))]
 const PLAIN: &[u8; 29] = b"lazy lazy lazy lazy lazy lazy";
 
+/// By the codec; by a recipe the same comes out.
 fn decode(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
     let mut out = vec![0xaa; len];
-    Decoder::new().decode(codec, stored, &mut out).map(|()| out)
+    let decoded = Decoder::new().decode(codec, stored, &mut out);
+    let decoded = decoded.map(|()| out);
+    assert_eq!(decode_frame(&Decode::Exact(codec), stored, len), decoded);
+    decoded
 }
 
+/// By the codec; by a recipe the same comes out.
 fn decode_prefix(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
     let mut out = vec![0xaa; len];
-    Decoder::new()
-        .decode_prefix(codec, stored, &mut out)
-        .map(|()| out)
+    let decoded = Decoder::new().decode_prefix(codec, stored, &mut out);
+    let decoded = decoded.map(|()| out);
+    assert_eq!(decode_frame(&Decode::Prefix(codec), stored, len), decoded);
+    decoded
+}
+
+fn decode_frame(how: &Decode, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
+    let mut out = vec![0xaa; len];
+    let decoded = Decoder::new().decode_frame(how, stored, &mut out);
+    decoded.map(|()| out)
 }
 
 #[test]
@@ -70,6 +82,26 @@ fn what_is_not_built_in_names_its_feature() {
             assert_eq!(decode_prefix(codec, b"", 1) == Err(expected), !built_in);
         }
     }
+}
+
+#[test]
+fn recipes_say_how_much_is_wanted() {
+    let codec = Codec::None;
+    let (exact, prefix) = (Decode::Exact(codec), Decode::Prefix(codec));
+    let two = Ok(b"ab".to_vec());
+    assert_eq!(decode_frame(&prefix, b"abc", 2), two);
+    let longer = CodecError::Length {
+        codec,
+        expected: 2,
+        found: 3,
+    };
+    assert_eq!(decode_frame(&exact, b"abc", 2), Err(longer));
+    assert_eq!(decode_frame(&exact, b"ab", 2), two);
+    let codec = Codec::Lz4Block;
+    assert_eq!(
+        decode_frame(&Decode::Prefix(codec), b"abc", 2),
+        Err(CodecError::NoPrefix { codec })
+    );
 }
 
 #[test]

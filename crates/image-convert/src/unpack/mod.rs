@@ -1,24 +1,32 @@
 //! An image as a directory tree of this machine.
+//!
+//! ```text
+//! files, as their content is stored ─► contents/0, 1, 2 ...: made, filled, given their attributes
+//! then the tree, as it is walked    ─► directories made, names given: files moved in or linked
+//! ```
+//!
+//! So content is read once from front to back, no file is looked for by its path, and a hard link is a
+//! further name. All of it lies in a directory that nobody else may enter until it is complete.
 
-mod links;
+mod contents;
 mod node;
+mod remove;
 mod trail;
 
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use blob_io::AtomicDir;
 use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{Attributes, FileKind, Ino, Limits, NameRef, Progress};
+use image_model::{Attributes, FileKind, ImagePath, Ino, Limits, NameRef, Progress};
 use image_read::Reader;
 use rustix::fs::Mode;
 
 use crate::ConvertError;
 use crate::report::Report;
 use crate::tree::several_names;
-use links::Links;
+use contents::{Contents, Numbers};
 use node::{NodeWriter, Source};
 use trail::Trail;
 
@@ -48,7 +56,7 @@ impl Ownership {
 pub struct UnpackOptions {
     /// Who owns the files. Default: [`Ownership::for_caller`].
     pub ownership: Ownership,
-    /// Leave out, and report, the devices and extended attributes that the file system or the
+    /// Leave out, and report, the devices, extended attributes and times that the file system or the
     /// caller's rights do not allow, instead of refusing them.
     pub lossy: bool,
     /// Bounds on the image.
@@ -65,84 +73,90 @@ impl Default for UnpackOptions {
     }
 }
 
-/// Unpacks the image that `reader` reads into the new directory `output`, which appears under its name when it is complete.
+/// Unpacks the image that `reader` reads into the new directory `output`, which appears under its name
+/// when it is complete.
 ///
 /// Every entry is created below the new directory by its single name, and no symbolic link is
 /// followed. Owners come before extended attributes (so that capabilities survive), these before modes
-/// (which may forbid them), times last; a directory gets its own when everything in it is there. Holes and chunks
-/// of zeros become holes. Whiteouts are ordinary files here: unpack an image, not a layer.
+/// (which may forbid them), times last; a directory gets its own when everything in it is there. Holes
+/// and chunks of zeros become holes. Whiteouts are ordinary files here: unpack an image, not a layer.
 ///
 /// # Errors
-/// [`ConvertError`]; what was unpacked by then is removed.
+/// [`ConvertError`]; what was unpacked by then is removed, or ([`ConvertError::Remains`]) named.
 pub fn unpack(
     reader: &Reader,
     output: &Path,
     options: &UnpackOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
-    let image = &**reader.image();
-    let several = several_names(image, &options.limits)?;
+    let several = several_names(&**reader.image(), &options.limits)?;
     let directory = AtomicDir::create(output)?;
     let writer = NodeWriter {
-        image,
-        reader,
+        image: &**reader.image(),
         options,
-        progress,
         output,
         report: Report::default(),
     };
-    match fill(directory.path(), &several, writer) {
+    match fill(&directory, reader, &several, writer, progress) {
         Ok(report) => {
             directory.commit()?;
             Ok(report)
         }
-        Err(error) => {
-            make_removable(directory.path());
-            Err(error)
-        }
+        Err(failure) => Err(give_up(directory, failure)),
     }
 }
 
-fn fill<'u>(
-    root: &Path,
-    several: &'u InoSet,
-    writer: NodeWriter<'u>,
+/// Removes what was unpacked; answers why it is of no use.
+fn give_up(directory: AtomicDir, failure: ConvertError) -> ConvertError {
+    // What cannot be removed here is found again when the directory itself is removed.
+    let _ = remove::clear(directory.private());
+    match directory.discard() {
+        Ok(()) => failure,
+        Err(remains) => ConvertError::Remains {
+            failure: Box::new(failure),
+            remains,
+        },
+    }
+}
+
+fn fill(
+    directory: &AtomicDir,
+    reader: &Reader,
+    several: &InoSet,
+    mut writer: NodeWriter<'_>,
+    progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
-    // Private until the root gets its own mode, as the last of all.
-    std::fs::set_permissions(root, Permissions::from_mode(0o700))?;
-    let (image, limits) = (writer.image, &writer.options.limits);
+    let limits = &writer.options.limits;
+    let contents = Contents::collect(reader, limits)?;
+    let place = directory.private().join("contents");
+    std::fs::create_dir(&place)?;
+    let place = Trail::new(&place)?;
+    contents.write(reader, &mut writer, place.root(), progress)?;
+
+    let root = Trail::new(directory.path())?;
+    rustix::fs::fchmod(root.root(), Mode::RWXU).map_err(io::Error::from)?;
     let mut unpacker = Unpacker {
-        links: Links::new(root.parent().unwrap_or(Path::new(".")))?,
-        several,
-        trail: Trail::new(root)?,
+        numbers: contents.numbers(several),
+        contents: place,
+        trail: root,
         open: Vec::new(),
         writer,
     };
+    let image = &**reader.image();
     let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
+        progress.advance(contents.total(), Some(contents.total()))?;
         unpacker.entry(&entry?)?;
     }
     unpacker.leave(0)?;
+    remove::clear(&directory.private().join("contents"))?;
     Ok(unpacker.writer.report)
 }
 
-/// Gives the caller the right to remove a tree that has some of its modes already.
-fn make_removable(root: &Path) {
-    let mut pending = vec![root.to_owned()];
-    while let Some(directory) = pending.pop() {
-        // What fails here fails again when the tree is removed.
-        let _ = std::fs::set_permissions(&directory, Permissions::from_mode(0o700));
-        let entries = std::fs::read_dir(&directory).into_iter().flatten();
-        let below = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        pending.extend(below.map(|entry| entry.path()));
-    }
-}
-
 struct Unpacker<'u> {
-    links: Links,
-    several: &'u InoSet,
+    numbers: Numbers<'u>,
+    /// Inodes that were made, or have several names, by number.
+    contents: Trail,
     trail: Trail,
     /// Directories that are not complete, outermost first.
     open: Vec<(Ino, Attributes)>,
@@ -152,8 +166,9 @@ struct Unpacker<'u> {
 impl Unpacker<'_> {
     fn entry(&mut self, entry: &WalkEntry<'_>) -> Result<(), ConvertError> {
         self.leave(entry.depth)?;
+        let path = || entry.path.clone();
         let source = Source {
-            path: entry.path,
+            path: &path,
             ino: entry.ino,
             attributes: &entry.attributes,
         };
@@ -161,28 +176,30 @@ impl Unpacker<'_> {
         if source.attributes.kind == FileKind::Directory {
             if let Some(name) = name {
                 self.enter(name)
-                    .map_err(|error| self.writer.failed(source.path, "create", error))?;
+                    .map_err(|error| self.writer.failed(&path, "create", error))?;
             }
             self.open.push((source.ino, *source.attributes));
             return Ok(());
         }
         // The walk starts with a directory, so that everything else has a name.
         let name = name.map_or(&[][..], NameRef::as_bytes);
-        if !self.several.contains(source.ino) {
-            self.writer.make(self.trail.current()?, name, source)?;
+        let Some(number) = self.numbers.of(&source) else {
+            let directory = self.trail.current()?;
+            self.writer.make(directory, name, source)?;
+            return Ok(());
+        };
+        let made = self.numbers.made(number, || {
+            let name = number.number.to_string();
+            let directory = self.contents.root();
+            self.writer.make(directory, name.as_bytes(), source)
+        })?;
+        if !made {
             return Ok(());
         }
-        let writer = &mut self.writer;
-        let made = self.links.made(source.ino, |directory, number| {
-            writer.make(directory, number, source)
-        })?;
-        match made {
-            Some(number) => self
-                .links
-                .link(number, self.trail.current()?, name)
-                .map_err(|error| self.writer.failed(source.path, "link", error)),
-            None => Ok(()),
-        }
+        let (from, to) = (self.contents.root(), self.trail.current()?);
+        number
+            .name(from, to, name)
+            .map_err(|error| self.writer.failed(&path, "name", error))
     }
 
     fn enter(&mut self, name: NameRef<'_>) -> io::Result<()> {
@@ -194,14 +211,16 @@ impl Unpacker<'_> {
     fn leave(&mut self, depth: usize) -> Result<(), ConvertError> {
         while self.open.len() > depth {
             let (ino, attributes) = self.open[self.open.len() - 1];
-            let path = self.trail.path();
+            let directory = self.trail.current()?.try_clone_to_owned()?;
+            let trail = &self.trail;
+            // Asked for in errors and losses alone: a whole path for each directory adds up.
+            let path = || -> ImagePath { trail.path() };
             let source = Source {
                 path: &path,
                 ino,
                 attributes: &attributes,
             };
-            self.writer
-                .finish_directory(self.trail.current()?, source)?;
+            self.writer.finish_directory(directory.as_fd(), source)?;
             self.trail.ascend();
             self.open.pop();
         }

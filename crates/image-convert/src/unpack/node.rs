@@ -6,25 +6,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use image_model::{
-    Attributes, FileKind, Image, ImageError, ImagePath, Ino, Progress, Timestamp, Xattrs,
-};
-use image_read::Reader;
+use image_model::{Attributes, FileKind, Image, ImageError, ImagePath, Ino, Timestamp, Xattrs};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use verify::ExtentBytes;
 
 use super::{Ownership, UnpackOptions};
 use crate::ConvertError;
-use crate::content::read_file;
 use crate::report::{Loss, LossKind, Report};
 
 /// Makes inodes and keeps count.
 pub(super) struct NodeWriter<'u> {
     pub(super) image: &'u dyn Image,
-    pub(super) reader: &'u Reader,
     pub(super) options: &'u UnpackOptions,
-    pub(super) progress: &'u mut dyn Progress,
     /// Where the tree is to be, for messages.
     pub(super) output: &'u Path,
     pub(super) report: Report,
@@ -33,10 +27,13 @@ pub(super) struct NodeWriter<'u> {
 /// An inode of the image.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
-    pub(super) path: &'a ImagePath,
+    /// Tells its path, which only errors and losses need.
+    pub(super) path: PathOf<'a>,
     pub(super) ino: Ino,
     pub(super) attributes: &'a Attributes,
 }
+
+type PathOf<'a> = &'a dyn Fn() -> ImagePath;
 
 /// An inode that was made.
 #[derive(Clone, Copy)]
@@ -49,8 +46,8 @@ enum Made<'a> {
 }
 
 impl NodeWriter<'_> {
-    /// Makes the inode `source`, which is no directory, as `name` in `directory`. Returns false if
-    /// it is a loss.
+    /// Makes the inode `source`, which is neither a directory nor a file with content, as `name` in
+    /// `directory`. Returns false if it is a loss.
     pub(super) fn make(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -62,7 +59,6 @@ impl NodeWriter<'_> {
             FileKind::File => {
                 let file = create(directory, name)
                     .map_err(|error| self.failed(source.path, "create the file", error))?;
-                self.fill(&file, source)?;
                 self.finish(Made::Open(file.as_fd()), source)?;
                 return Ok(true);
             }
@@ -107,27 +103,45 @@ impl NodeWriter<'_> {
         self.finish(Made::Open(fd), source)
     }
 
-    fn fill(&mut self, file: &File, source: Source<'_>) -> Result<(), ConvertError> {
-        let (path, size) = (source.path, source.attributes.size);
-        file.set_len(size)
-            .map_err(|error| self.failed(path, "set the length of the file", error))?;
-        let Self {
-            progress,
-            report,
-            output,
-            ..
-        } = self;
-        read_file(self.reader, (path, source.ino), &mut |offset, bytes| {
-            progress.advance(report.content_bytes + offset, None)?;
-            match bytes {
-                ExtentBytes::Data(data) if !chunk_dedup::is_zero(data) => file
-                    .write_all_at(data, offset)
-                    .map_err(|error| failed(output, path, "write the file", error)),
-                _ => Ok(()),
-            }
-        })?;
-        report.content_bytes += size;
-        Ok(())
+    /// Makes a file that will be filled, as `name` in `directory`.
+    pub(super) fn create_file(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+        source: Source<'_>,
+    ) -> Result<File, ConvertError> {
+        self.report.inodes += 1;
+        let file = create(directory, name)
+            .map_err(|error| self.failed(source.path, "create the file", error))?;
+        file.set_len(source.attributes.size)
+            .map_err(|error| self.failed(source.path, "set the length of the file", error))?;
+        Ok(file)
+    }
+
+    /// Writes a piece of a file; zeros stay holes.
+    pub(super) fn write(
+        &mut self,
+        file: &File,
+        offset: u64,
+        bytes: ExtentBytes<'_>,
+        source: Source<'_>,
+    ) -> Result<(), ConvertError> {
+        self.report.content_bytes += bytes.len();
+        match bytes {
+            ExtentBytes::Data(data) if !chunk_dedup::is_zero(data) => file
+                .write_all_at(data, offset)
+                .map_err(|error| self.failed(source.path, "write the file", error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the file, which is filled, its attributes.
+    pub(super) fn finish_file(
+        &mut self,
+        file: &File,
+        source: Source<'_>,
+    ) -> Result<(), ConvertError> {
+        self.finish(Made::Open(file.as_fd()), source)
     }
 
     /// Owner, extended attributes, mode and time, in the order in which none undoes or forbids another:
@@ -142,7 +156,7 @@ impl NodeWriter<'_> {
             // To the kernel this means that the owner stays: whoever unpacks, who is root as a rule.
             Ownership::Image if attributes.uid == u32::MAX || attributes.gid == u32::MAX => {
                 return Err(ConvertError::Owner {
-                    path: path.clone(),
+                    path: path(),
                     uid: attributes.uid,
                     gid: attributes.gid,
                 });
@@ -162,13 +176,29 @@ impl NodeWriter<'_> {
                 .map_err(|error| self.failed(path, "change the mode", error))?;
         }
         made.set_time(attributes.mtime)
-            .map_err(|error| self.failed(path, "set the time", error))
+            .map_err(|error| self.failed(path, "set the time", error))?;
+        self.check_time(made, source)
+    }
+
+    /// File systems cut times that they cannot hold, without a word.
+    fn check_time(&mut self, made: Made<'_>, source: Source<'_>) -> Result<(), ConvertError> {
+        let time = source.attributes.mtime;
+        if i32::try_from(time.seconds).is_ok() {
+            return Ok(());
+        }
+        let kept = made
+            .mtime()
+            .map_err(|error| self.failed(source.path, "read the time", error))?;
+        if kept == time.seconds {
+            return Ok(());
+        }
+        self.lose(source.path, LossKind::Time { time, kept })
     }
 
     fn set_xattrs(
         &mut self,
         made: Made<'_>,
-        path: &ImagePath,
+        path: PathOf<'_>,
         xattrs: &Xattrs,
     ) -> Result<(), ConvertError> {
         for xattr in xattrs {
@@ -191,42 +221,30 @@ impl NodeWriter<'_> {
         Ok(())
     }
 
-    fn lose(&mut self, path: &ImagePath, what: LossKind) -> Result<(), ConvertError> {
-        let loss = Loss {
-            path: path.clone(),
-            what,
-        };
+    fn lose(&mut self, path: PathOf<'_>, what: LossKind) -> Result<(), ConvertError> {
+        let loss = Loss { path: path(), what };
         self.report
             .lose(loss, self.options.lossy, "this file system")
     }
 
     pub(super) fn failed(
         &self,
-        path: &ImagePath,
+        path: PathOf<'_>,
         action: &'static str,
         source: impl Into<io::Error>,
     ) -> ConvertError {
-        failed(self.output, path, action, source)
+        ConvertError::Unpack {
+            path: path(),
+            action,
+            output: self.output.to_owned(),
+            source: source.into(),
+        }
     }
 }
 
-pub(super) fn failed(
-    output: &Path,
-    path: &ImagePath,
-    action: &'static str,
-    source: impl Into<io::Error>,
-) -> ConvertError {
-    ConvertError::Unpack {
-        path: path.clone(),
-        action,
-        output: output.to_owned(),
-        source: source.into(),
-    }
-}
-
-fn image_error(path: &ImagePath, source: ImageError) -> ConvertError {
+fn image_error(path: PathOf<'_>, source: ImageError) -> ConvertError {
     ConvertError::Image {
-        path: path.clone(),
+        path: path(),
         source,
     }
 }
@@ -273,6 +291,17 @@ impl Made<'_> {
                 rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())
             }
         }
+    }
+
+    /// Seconds since 1970.
+    fn mtime(self) -> Result<i64, Errno> {
+        let stat = match self {
+            Self::Open(fd) => rustix::fs::fstat(fd)?,
+            Self::Named { directory, name } => {
+                rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?
+            }
+        };
+        Ok(stat.st_mtime)
     }
 
     fn set_time(self, mtime: Timestamp) -> Result<(), Errno> {

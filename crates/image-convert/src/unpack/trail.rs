@@ -33,6 +33,11 @@ impl Trail {
         })
     }
 
+    /// The root.
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
     /// Where the cursor is, seen from the root.
     pub(super) fn path(&self) -> ImagePath {
         let mut path = ImagePath::root();

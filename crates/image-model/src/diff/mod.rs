@@ -151,7 +151,7 @@ pub struct DiffSummary {
 ///         Ok(false)
 ///     }
 /// }
-/// # let empty = || ChunkedImage::new(Tree::new(Metadata::default()), vec![], vec![], vec![], vec![]);
+/// # let empty = || ChunkedImage::new(Tree::new(Metadata::default()), Default::default());
 /// # let (old, new) = (empty()?, empty()?);
 /// let summary = diff(&old, &new, &Limits::default(), &mut Print)?;
 /// assert_eq!((summary.changed, summary.same), (0, 1));

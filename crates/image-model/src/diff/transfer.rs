@@ -31,7 +31,7 @@ pub struct Transfer {
 /// Counts what is to be fetched for `want` where `have` is there already.
 ///
 /// Chunks are the same if their digests are; those without a digest if they lie at the same place
-/// of the same blob. Memory: an entry per distinct chunk.
+/// of the same blob and are as long. Memory: an entry per distinct chunk.
 ///
 /// # Errors
 /// [`DiffError`] if an image is damaged; `have` is the left one.
@@ -69,7 +69,7 @@ pub fn transfer(
         } else {
             sum.fetch_chunks += 1;
             sum.fetch_len += chunk.len;
-            if frames.insert((blob, chunk.offset)) {
+            if frames.insert((blob, chunk.offset, chunk.stored_len)) {
                 sum.fetch_stored_len += chunk.stored_len;
             }
         }
@@ -85,6 +85,7 @@ enum Key {
         blob: BlobIndex,
         frame_offset: u64,
         offset_in_frame: u32,
+        len: u64,
     },
 }
 
@@ -139,6 +140,7 @@ impl StoredChunk {
                 blob,
                 frame_offset: self.offset,
                 offset_in_frame: self.offset_in_frame,
+                len: self.len,
             },
             Key::Digest,
         )

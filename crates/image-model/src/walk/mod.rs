@@ -37,7 +37,7 @@ pub use ino_set::InoSet;
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"pipe")?, pipe)?;
 /// # let tree = tree.try_map(|_, _, ()| Ok::<_, std::convert::Infallible>(Default::default()))?;
-/// let image = ChunkedImage::new(tree, vec![], vec![], vec![], vec![])?;
+/// let image = ChunkedImage::new(tree, Default::default())?;
 ///
 /// let mut walk = Walk::new(&image, &Limits::default());
 /// let mut paths = Vec::new();

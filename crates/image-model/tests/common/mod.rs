@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use lazyoci_image_model::image::WrongInode;
+use lazyoci_image_model::image::{NoSuchEntry, WrongInode};
 use lazyoci_image_model::{
-    Attributes, Blob, Device, DirEntry, Extent, FileKind, Image, ImageError, ImagePath, Ino, Name,
-    NameRef, Timestamp, Xattrs,
+    Attributes, Blob, ChunkedImage, Device, DirEntry, Extent, ExtentSource, FileKind, Frame,
+    FrameId, Image, ImageError, ImagePath, Ino, Name, NameRef, Recipe, RecipeId, Timestamp, Xattrs,
 };
 
 pub fn path(text: &str) -> ImagePath {
@@ -110,7 +110,91 @@ impl Image for Liar {
         Ok(())
     }
 
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        let none = NoSuchEntry {
+            what: "frame",
+            index: frame.0,
+            count: 0,
+        };
+        Err(ImageError::new(None, none))
+    }
+
+    fn recipe(&self, _: RecipeId) -> Option<Recipe> {
+        None
+    }
+
     fn blobs(&self) -> &[Blob] {
         &[]
+    }
+}
+
+type Move = Box<dyn Fn(ExtentSource) -> ExtentSource>;
+
+/// An image whose bytes lie elsewhere than it says.
+pub struct Moved {
+    image: ChunkedImage,
+    to: Move,
+}
+
+impl Moved {
+    pub fn new(image: ChunkedImage, to: impl Fn(ExtentSource) -> ExtentSource + 'static) -> Self {
+        let to = Box::new(to);
+        Self { image, to }
+    }
+}
+
+impl Image for Moved {
+    fn root(&self) -> Ino {
+        self.image.root()
+    }
+
+    fn attributes(&self, ino: Ino) -> Result<Attributes, ImageError> {
+        self.image.attributes(ino)
+    }
+
+    fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError> {
+        self.image.xattrs(ino)
+    }
+
+    fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
+        self.image.lookup(directory, name)
+    }
+
+    fn read_directory(
+        &self,
+        directory: Ino,
+        visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        self.image.read_directory(directory, visit)
+    }
+
+    fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
+        self.image.symlink_target(ino)
+    }
+
+    fn extents(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        self.image.extents(ino, range, &mut |extent| {
+            visit(Extent {
+                source: (self.to)(extent.source),
+                ..extent
+            })
+        })
+    }
+
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        self.image.frame(frame)
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.image.recipe(recipe)
+    }
+
+    fn blobs(&self) -> &[Blob] {
+        self.image.blobs()
     }
 }

@@ -31,9 +31,13 @@ where
             match plan.step()? {
                 Step::Need(ranges) => {
                     for range in ranges {
-                        match fetch(blobs, frames, &range) {
-                            Ok(bytes) => plan.supply(range.blob, range.offset, bytes)?,
-                            Err(error) => plan.fail(&range, error)?,
+                        answer(&mut plan, blobs, frames, &range)?;
+                        // Decoded while the next range is read; and so what is there is no more
+                        // than what the threads are at work on.
+                        while let Some(job) = plan.work() {
+                            if let Some(done) = stage.submit(job) {
+                                plan.complete(done);
+                            }
                         }
                     }
                 }
@@ -54,6 +58,23 @@ where
             }
         }
     })
+}
+
+/// Supplies `plan` with a range that it needs, or says that it cannot be had.
+pub(crate) fn answer<W, I>(
+    plan: &mut ReadPlan<'_, W, I>,
+    blobs: &BlobStore,
+    frames: &FrameStore,
+    range: &StoredRange,
+) -> Result<(), ReadError>
+where
+    W: Iterator<Item = Result<Want, ReadError>>,
+    I: Image + ?Sized,
+{
+    match fetch(blobs, frames, range) {
+        Ok(bytes) => plan.supply(range.blob, range.offset, bytes),
+        Err(error) => plan.fail(range, error),
+    }
 }
 
 /// The stored bytes of `range`. What is in memory already is not copied.

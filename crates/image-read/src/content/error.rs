@@ -60,11 +60,14 @@ pub enum ReadError {
     },
     /// The image says that a chunk ends outside its frame.
     #[error(
-        "inode {ino}: a chunk of {len} bytes at byte {offset_in_frame} leaves its frame of {frame_len}"
+        "inode {ino}: the chunk at byte {file_offset}, {len} bytes from byte {offset_in_frame} of its frame \
+         on, leaves that frame of {frame_len}"
     )]
     OutsideFrame {
         /// The file.
         ino: Ino,
+        /// First byte of the chunk in the file.
+        file_offset: u64,
         /// First byte of the chunk in the decoded frame.
         offset_in_frame: u32,
         /// Bytes of the chunk.
@@ -101,8 +104,11 @@ impl ReadError {
             }
             | Self::Chunk {
                 ino, file_offset, ..
+            }
+            | Self::OutsideFrame {
+                ino, file_offset, ..
             } => Some((*ino, *file_offset)),
-            Self::OutsideFrame { ino, .. } | Self::TooLong { ino, .. } => Some((*ino, 0)),
+            Self::TooLong { ino, .. } => Some((*ino, 0)),
             Self::Image(error) => error.ino().map(|ino| (ino, 0)),
             _ => None,
         }
@@ -211,7 +217,7 @@ pub enum FrameError {
         /// What is wrong with it.
         source: CheckError,
     },
-    /// Work on the frame ended before it was done: a thread was lost.
+    /// The [`Job`](crate::Job) with the frame was dropped, or panicked.
     #[error("frame {} was not decoded", frame.0)]
     Lost {
         /// The frame.

@@ -2,24 +2,24 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{Digest, FrameId};
+use image_model::FrameId;
 
 use super::buffers::{Buffer, BufferPool};
+use super::decoded::DecodedFrame;
 
-/// Most chunks of one frame that are remembered as verified.
-const MAX_VERIFIED: usize = 256;
+/// What a held frame counts at least: how many are held is bounded, too.
+const MIN_COST: u64 = 1 << 10;
 
 /// Decoded frames of one image, shared by all its readers.
 ///
 /// Of readers that want one frame at the same time, one fetches and decodes it, and the others wait for
-/// it. Frames stay until `capacity` bytes of later ones are there; those that a reader is at work on
-/// stay with it anyway. Frames are known by their [`FrameId`]: a store serves one image, never two.
+/// it. Frames stay until `capacity` bytes of later ones are there (a frame counts at least 1 KiB);
+/// those that a reader is at work on stay with it anyway, and are found there. Frames are known by
+/// their [`FrameId`]: a store serves one image, never two.
 ///
 /// It also lends decoders, whose contexts are worth keeping, and buffers.
 pub struct FrameStore {
@@ -36,28 +36,151 @@ struct State {
     /// The frames held, those held longest first.
     order: VecDeque<FrameId>,
     held_len: u64,
+    /// With how many slots it is worth looking for those of frames that are gone.
+    sweep_at: usize,
     wakers: Vec<Waker>,
     decoded: u64,
 }
 
 enum Slot {
     /// A reader is fetching or decoding it.
-    Claimed,
+    Claimed(Arc<Flight>),
     Held(Arc<DecodedFrame>),
+    /// No longer held, but some reader may be at work on it.
+    Lent(Weak<DecodedFrame>),
+}
+
+/// A frame that a reader is at work on. Others keep this until they have what came of it, whether
+/// the store holds the frame that long or not.
+#[derive(Debug, Default)]
+pub(super) struct Flight(OnceLock<Landing>);
+
+/// What came of a [`Flight`].
+#[derive(Debug, Clone)]
+pub(super) enum Landing {
+    Decoded(Arc<DecodedFrame>),
+    /// It does not decode, or is wrong in parts: somebody else may get other bytes for it.
+    Failed,
+    /// Nobody is at work on it any more.
+    Abandoned,
+}
+
+impl Flight {
+    /// What came of it; `None` as long as somebody is at work on it.
+    pub(super) fn landing(&self) -> Option<&Landing> {
+        self.0.get()
+    }
 }
 
 /// What a reader hears that wants a frame.
 pub(super) enum Claim {
-    /// It is to fetch and decode it, and has to fulfil or release the claim.
-    Mine,
+    /// It is to fetch and decode it.
+    Mine(Claimed),
     /// Another one does.
-    Others,
+    Others(Arc<Flight>),
     Held(Arc<DecodedFrame>),
+}
+
+/// The right to fetch and decode a frame while others wait for it; whoever drops it gives it up.
+pub(super) struct Claimed {
+    store: Arc<FrameStore>,
+    id: FrameId,
+    flight: Arc<Flight>,
+}
+
+impl Claimed {
+    /// The way to see what comes of it.
+    pub(super) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// Hands in the frame.
+    pub(super) fn fulfil(self, frame: &Arc<DecodedFrame>) {
+        self.land(Landing::Decoded(Arc::clone(frame)));
+    }
+
+    /// Says that it cannot be had, or is wrong.
+    pub(super) fn fail(self) {
+        self.land(Landing::Failed);
+    }
+
+    fn land(&self, landing: Landing) {
+        let mut state = self.store.state();
+        match &landing {
+            Landing::Decoded(frame) => {
+                state.decoded += 1;
+                state.hold(self.id, frame, self.store.capacity);
+            }
+            Landing::Failed | Landing::Abandoned => {
+                state.slots.remove(&self.id);
+            }
+        }
+        // Nobody else has this claim.
+        let _ = self.flight.0.set(landing);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.store.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if self.flight.landing().is_none() {
+            self.land(Landing::Abandoned);
+        }
+    }
+}
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Claimed").field(&self.id).finish()
+    }
+}
+
+impl State {
+    /// Holds a frame, and lets those go that were held longest.
+    fn hold(&mut self, id: FrameId, frame: &Arc<DecodedFrame>, capacity: u64) {
+        self.slots.insert(id, Slot::Held(Arc::clone(frame)));
+        self.order.push_back(id);
+        self.held_len += cost(frame);
+        while self.held_len > capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.let_go(oldest);
+        }
+        if self.slots.len() >= self.sweep_at {
+            self.slots
+                .retain(|_, slot| !matches!(slot, Slot::Lent(frame) if frame.strong_count() == 0));
+            self.sweep_at = 2 * self.slots.len() + 64;
+        }
+    }
+
+    fn let_go(&mut self, id: FrameId) {
+        if let Some(slot) = self.slots.get_mut(&id)
+            && let Slot::Held(frame) = slot
+        {
+            self.held_len -= cost(frame);
+            *slot = Slot::Lent(Arc::downgrade(frame));
+        }
+    }
+
+    fn find(&self, id: FrameId) -> Option<Arc<DecodedFrame>> {
+        match self.slots.get(&id)? {
+            Slot::Held(frame) => Some(Arc::clone(frame)),
+            Slot::Lent(frame) => frame.upgrade(),
+            Slot::Claimed(_) => None,
+        }
+    }
+}
+
+fn cost(frame: &DecodedFrame) -> u64 {
+    (frame.len() as u64).max(MIN_COST)
 }
 
 impl FrameStore {
     /// A store of `capacity` bytes of decoded frames; 0 keeps none, but readers still share what
-    /// they decode at the same time.
+    /// they are at work on at the same time.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         Self {
@@ -69,76 +192,67 @@ impl FrameStore {
         }
     }
 
-    /// How many frames were decoded so far.
+    /// How many frames were decoded so far and found right, as far as anybody looked.
     #[must_use]
     pub fn decoded(&self) -> u64 {
         self.state().decoded
     }
 
-    /// The frame, if it is held.
-    pub(super) fn held(&self, id: FrameId) -> Option<Arc<DecodedFrame>> {
-        match self.state().slots.get(&id) {
-            Some(Slot::Held(frame)) => Some(Arc::clone(frame)),
-            _ => None,
-        }
+    /// The frame, if it is there.
+    pub(super) fn find(&self, id: FrameId) -> Option<Arc<DecodedFrame>> {
+        self.state().find(id)
     }
 
-    pub(super) fn claim(&self, id: FrameId) -> Claim {
-        let mut state = self.state();
-        match state.slots.get(&id) {
-            Some(Slot::Held(frame)) => Claim::Held(Arc::clone(frame)),
-            Some(Slot::Claimed) => Claim::Others,
-            None => {
-                state.slots.insert(id, Slot::Claimed);
-                Claim::Mine
-            }
+    pub(super) fn claim(store: &Arc<Self>, id: FrameId) -> Claim {
+        let mut state = store.state();
+        if let Some(frame) = state.find(id) {
+            return Claim::Held(frame);
         }
+        if let Some(Slot::Claimed(flight)) = state.slots.get(&id) {
+            return Claim::Others(Arc::clone(flight));
+        }
+        let flight = Arc::new(Flight::default());
+        state.slots.insert(id, Slot::Claimed(Arc::clone(&flight)));
+        Claim::Mine(Claimed {
+            store: Arc::clone(store),
+            id,
+            flight,
+        })
     }
 
-    /// Hands in the frame that the caller had claimed.
-    pub(super) fn fulfil(&self, id: FrameId, frame: Arc<DecodedFrame>) {
+    /// Forgets a frame that turned out to be wrong: somebody else may get other bytes for it.
+    pub(super) fn forget(&self, id: FrameId, wrong: &Arc<DecodedFrame>) {
         let mut state = self.state();
-        let state = &mut *state;
-        state.decoded += 1;
-        state.held_len += frame.len() as u64;
-        state.slots.insert(id, Slot::Held(frame));
-        state.order.push_back(id);
-        while state.held_len > self.capacity
-            && let Some(oldest) = state.order.pop_front()
+        if state
+            .find(id)
+            .is_some_and(|found| Arc::ptr_eq(&found, wrong))
         {
-            if let Some(Slot::Held(frame)) = state.slots.remove(&oldest) {
-                state.held_len -= frame.len() as u64;
-            }
-        }
-        self.wake(state);
-    }
-
-    /// Gives a claim up: somebody else may try.
-    pub(super) fn release(&self, id: FrameId) {
-        let mut state = self.state();
-        if matches!(state.slots.get(&id), Some(Slot::Claimed)) {
+            state.let_go(id);
             state.slots.remove(&id);
-            self.wake(&mut state);
+            state.order.retain(|held| *held != id);
         }
     }
 
-    /// Waits until nobody is at work on the frame.
-    pub(super) fn wait(&self, id: FrameId) {
+    /// Waits until something has come of `flight`.
+    pub(super) fn wait(&self, flight: &Flight) {
         let mut state = self.state();
-        while matches!(state.slots.get(&id), Some(Slot::Claimed)) {
+        while flight.landing().is_none() {
             let waited = self.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// As [`wait`](Self::wait), without blocking.
-    pub(super) fn poll(&self, id: FrameId, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&self, flight: &Flight, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        if matches!(state.slots.get(&id), Some(Slot::Claimed)) {
-            state.wakers.push(context.waker().clone());
-            return Poll::Pending;
+        if flight.landing().is_some() {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        let waker = context.waker();
+        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+            state.wakers.push(waker.clone());
+        }
+        Poll::Pending
     }
 
     /// Lends a decoder.
@@ -153,11 +267,6 @@ impl FrameStore {
     /// Lends a buffer of `len` bytes, whatever they are.
     pub(super) fn buffer(&self, len: usize) -> Buffer {
         BufferPool::buffer(&self.buffers, len)
-    }
-
-    fn wake(&self, state: &mut State) {
-        self.changed.notify_all();
-        state.wakers.drain(..).for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -190,60 +299,62 @@ pub(super) struct LentDecoder<'a> {
 
 impl Drop for LentDecoder<'_> {
     fn drop(&mut self) {
-        lock(&self.store.decoders).push(std::mem::take(&mut self.decoder));
-    }
-}
-
-/// A frame's plain bytes, and which of its chunks were found right.
-#[derive(Debug)]
-pub(super) struct DecodedFrame {
-    bytes: FrameBytes,
-    verified: Mutex<Vec<ChunkCheck>>,
-}
-
-#[derive(Debug)]
-pub(super) enum FrameBytes {
-    Decoded(Buffer),
-    /// Stored as they are.
-    Stored(Bytes),
-}
-
-/// A chunk of a frame, and what the image says of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChunkCheck {
-    pub(super) offset_in_frame: u32,
-    pub(super) len: u64,
-    pub(super) digest: Option<Digest>,
-    pub(super) crc32c: Option<u32>,
-}
-
-impl DecodedFrame {
-    pub(super) fn new(bytes: FrameBytes) -> Self {
-        Self {
-            bytes,
-            verified: Mutex::default(),
-        }
-    }
-
-    pub(super) fn is_verified(&self, chunk: &ChunkCheck) -> bool {
-        lock(&self.verified).contains(chunk)
-    }
-
-    pub(super) fn set_verified(&self, chunk: ChunkCheck) {
-        let mut verified = lock(&self.verified);
-        if verified.len() < MAX_VERIFIED {
-            verified.push(chunk);
+        // One that panicked may be in any state.
+        if !std::thread::panicking() {
+            lock(&self.store.decoders).push(std::mem::take(&mut self.decoder));
         }
     }
 }
 
-impl Deref for DecodedFrame {
-    type Target = [u8];
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
 
-    fn deref(&self) -> &[u8] {
-        match &self.bytes {
-            FrameBytes::Decoded(buffer) => buffer,
-            FrameBytes::Stored(bytes) => bytes,
+    use super::*;
+    use crate::content::decoded::FrameBytes;
+
+    fn fulfil(store: &Arc<FrameStore>, id: u32, len: usize) -> Arc<DecodedFrame> {
+        let Claim::Mine(claim) = FrameStore::claim(store, FrameId(id)) else {
+            panic!("nobody has it")
+        };
+        let bytes = FrameBytes::Stored(Bytes::from(vec![0; len]));
+        let frame = Arc::new(DecodedFrame::new(bytes));
+        claim.fulfil(&frame);
+        frame
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let store = Arc::new(FrameStore::new(10_000));
+        for id in 0..5 {
+            fulfil(&store, id, 3_000);
         }
+        let held = |id| store.find(FrameId(id)).is_some();
+        assert!(!held(0) && !held(1) && held(2) && held(3) && held(4));
+        // Short frames count, too.
+        for id in 10..10_000 {
+            fulfil(&store, id, 1);
+        }
+        let state = store.state();
+        assert_eq!((state.order.len(), state.held_len), (9, 9 << 10));
+        assert!(state.slots.len() < 200, "{}", state.slots.len());
+    }
+
+    #[test]
+    fn what_is_wrong_is_forgotten() {
+        let store = Arc::new(FrameStore::new(10_000));
+        let first = fulfil(&store, 0, 2_000);
+        let second = fulfil(&store, 1, 3_000);
+        // Another frame than the one that is held.
+        store.forget(FrameId(1), &first);
+        assert!(store.find(FrameId(1)).is_some());
+        store.forget(FrameId(1), &second);
+        store.forget(FrameId(1), &second);
+        assert!(store.find(FrameId(1)).is_none());
+        let state = store.state();
+        assert_eq!((state.order.len(), state.held_len), (1, 2_000));
+        drop(state);
+        fulfil(&store, 1, 4_000);
+        assert_eq!(store.state().held_len, 6_000);
     }
 }

@@ -5,6 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use image_model::{BlobIndex, FrameId};
 
+use super::frames::Claimed;
+
 /// Bytes of a blob that a [`ReadPlan`](super::ReadPlan) needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoredRange {
@@ -30,17 +32,28 @@ pub(super) enum Target {
     Plain(u64),
 }
 
+/// What [`Incoming::ask`] hears about a target.
+pub(super) enum Verdict {
+    /// To ask for it; whoever waits for a frame has claimed it.
+    Ask(Option<Claimed>),
+    /// It is not needed any more.
+    Forget,
+}
+
 /// Targets that lack bytes, and the requests under way.
 ///
 /// Near targets are asked for by one request, and long runs of them by requests of one length, wherever
 /// frames begin: so what is read from front to back costs as few requests as its length needs. The
 /// end of a run that does not fill a request is held back as long as more may follow it.
+///
+/// When a request fails that was not for one target alone, each of its targets is asked for alone once
+/// it is due: what can be had is had.
 #[derive(Debug)]
 pub(super) struct Incoming {
     gap: u64,
     max_request: u64,
     targets: Vec<Missing>,
-    /// Bytes of targets that were not asked for yet.
+    /// Bytes of targets that were not asked for yet, but for those that are asked for alone.
     unasked: u64,
     /// With how many of them it is worth looking for a full request.
     worth: u64,
@@ -56,12 +69,23 @@ struct Missing {
     range: Range<u64>,
     /// Up to where it was asked for.
     asked_to: u64,
-    /// Whether no other reader fetches it.
-    claimed: bool,
-    requests: Vec<u32>,
-    /// With the first byte of each in the blob.
-    parts: Vec<(u64, Bytes)>,
+    /// Whether it was found to be needed when the last of it was asked for.
+    granted: bool,
+    claim: Option<Claimed>,
+    /// Whether it is asked for by requests of its own.
+    alone: bool,
+    /// What it was asked for by, in the order of the bytes.
+    parts: Vec<Part>,
     arrived: u64,
+}
+
+/// A range of a target that one request asks for.
+#[derive(Debug)]
+struct Part {
+    request: u32,
+    range: Range<u64>,
+    /// Empty until they arrive.
+    bytes: Bytes,
 }
 
 impl Missing {
@@ -71,13 +95,30 @@ impl Missing {
 }
 
 /// A target with all its bytes, in one part for each request that had some.
-pub(super) type Arrived = (Target, Vec<Bytes>);
+pub(super) struct Arrived {
+    pub(super) target: Target,
+    pub(super) claim: Option<Claimed>,
+    pub(super) range: StoredRange,
+    pub(super) parts: Vec<Bytes>,
+    /// Bytes of the answer that holds the last part.
+    pub(super) answer_len: u64,
+}
+
+/// The targets of a request that cannot be answered.
+#[derive(Debug, Default)]
+pub(super) struct Failed {
+    /// Those that will never be complete.
+    pub(super) ended: Vec<Target>,
+    /// Those that will be asked for again, each alone.
+    pub(super) again: Vec<Target>,
+}
 
 impl Incoming {
     pub(super) fn new(gap: u64, max_request: u64) -> Self {
         let max_request = max_request.max(1);
         Self {
-            gap,
+            // No request is for nothing but a gap.
+            gap: gap.min(max_request - 1),
             max_request,
             targets: Vec::new(),
             unasked: 0,
@@ -95,8 +136,9 @@ impl Incoming {
             blob,
             asked_to: range.start,
             range,
-            claimed: false,
-            requests: Vec::new(),
+            granted: false,
+            claim: None,
+            alone: false,
             parts: Vec::new(),
             arrived: 0,
         });
@@ -107,21 +149,28 @@ impl Incoming {
         self.unasked >= self.worth
     }
 
-    /// What to ask for now: full requests, or everything if `force`d. `claim` is asked once for each
-    /// target that will be complete by that; one that it refuses is forgotten.
+    /// Whether `target` was not asked for, at least not for all of it.
+    pub(super) fn lacks(&self, target: Target) -> bool {
+        let mut lacking = self.targets.iter().filter(|missing| missing.unasked() > 0);
+        lacking.any(|missing| missing.target == target)
+    }
+
+    /// What to ask for now: full requests, or everything if `force`d; of the targets that are asked for
+    /// alone, `due`. `decide` is asked once for each target that will be complete by that.
     pub(super) fn ask(
         &mut self,
         force: bool,
-        claim: &mut dyn FnMut(Target) -> bool,
+        due: Option<Target>,
+        decide: &mut dyn FnMut(Target) -> Verdict,
     ) -> Vec<StoredRange> {
-        if self.unasked == 0 {
+        if self.unasked == 0 && due.is_none() {
             return Vec::new();
         }
         self.targets
             .sort_by_key(|missing| (missing.blob, missing.asked_to, missing.range.end));
         let runs = loop {
-            let runs = self.runs(force);
-            if !self.claim(&runs, claim) {
+            let runs = self.runs(force, due);
+            if !self.decide(&runs, decide) {
                 break runs;
             }
         };
@@ -135,50 +184,75 @@ impl Incoming {
                     offset,
                     len,
                 };
-                let number = self.next_request;
-                self.next_request = self.next_request.wrapping_add(1);
-                for missing in &mut self.targets[run.targets.clone()] {
-                    if missing.asked_to < request.end() && offset < missing.range.end {
-                        missing.requests.push(number);
-                        missing.asked_to = missing.range.end.min(request.end());
-                    }
-                }
-                self.asked.push((number, request));
+                self.request(run, &request);
                 requests.push(request);
                 offset += len;
             }
         }
-        self.unasked = self.targets.iter().map(Missing::unasked).sum();
+        self.unasked = (self.targets.iter())
+            .filter(|missing| !missing.alone)
+            .map(Missing::unasked)
+            .sum();
         self.worth = self
             .max_request
             .max(self.unasked.saturating_add(self.max_request / 4));
         requests
     }
 
+    fn request(&mut self, run: &Run, request: &StoredRange) {
+        let number = self.next_request;
+        self.next_request = self.next_request.wrapping_add(1);
+        for missing in &mut self.targets[run.targets.clone()] {
+            let start = missing.asked_to;
+            if run.is_for(missing) && start < request.end() {
+                missing.asked_to = missing.range.end.min(request.end());
+                missing.parts.push(Part {
+                    request: number,
+                    range: start..missing.asked_to,
+                    bytes: Bytes::new(),
+                });
+            }
+        }
+        self.asked.push((number, *request));
+    }
+
     /// Near targets that lack bytes nobody was asked for. `targets` are in the order of those bytes.
-    fn runs(&self, force: bool) -> Vec<Run> {
+    fn runs(&self, force: bool, due: Option<Target>) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        for (index, missing) in self.targets.iter().enumerate() {
-            if missing.unasked() == 0 {
+        let lacking = self.targets.iter().enumerate();
+        let lacking = lacking.filter(|(_, missing)| missing.unasked() > 0);
+        // Position of the run that the next target may join.
+        let mut open = None;
+        for (index, missing) in lacking {
+            let (start, end) = (missing.asked_to, missing.range.end);
+            let new = |alone| Run {
+                blob: missing.blob,
+                start,
+                end,
+                ask_to: 0,
+                targets: index..index + 1,
+                force: force || alone || missing.granted,
+                alone,
+            };
+            if missing.alone {
+                if due == Some(missing.target) {
+                    runs.push(new(true));
+                }
                 continue;
             }
-            let (start, end) = (missing.asked_to, missing.range.end);
-            match runs.last_mut() {
-                Some(run)
-                    if run.blob == missing.blob && start <= run.end.saturating_add(self.gap) =>
-                {
+            let run = open.and_then(|open: usize| runs.get_mut(open));
+            match run
+                .filter(|run| run.blob == missing.blob && start <= run.end.saturating_add(self.gap))
+            {
+                Some(run) => {
                     run.end = run.end.max(end);
                     run.targets.end = index + 1;
-                    run.force |= missing.claimed;
+                    run.force |= missing.granted;
                 }
-                _ => runs.push(Run {
-                    blob: missing.blob,
-                    start,
-                    end,
-                    ask_to: 0,
-                    targets: index..index + 1,
-                    force: force || missing.claimed,
-                }),
+                None => {
+                    open = Some(runs.len());
+                    runs.push(new(false));
+                }
             }
         }
         for run in &mut runs {
@@ -191,27 +265,31 @@ impl Incoming {
         runs
     }
 
-    /// Claims the targets that `runs` complete. Whether any was refused, and is gone.
-    fn claim(&mut self, runs: &[Run], claim: &mut dyn FnMut(Target) -> bool) -> bool {
-        let mut refused = false;
+    /// Has it decided whether the targets that `runs` complete are needed. Whether any is not, and is
+    /// gone.
+    fn decide(&mut self, runs: &[Run], decide: &mut dyn FnMut(Target) -> Verdict) -> bool {
+        let mut forgotten = Vec::new();
         for run in runs {
-            for missing in &mut self.targets[run.targets.clone()] {
-                if !missing.claimed && missing.unasked() > 0 && missing.range.end <= run.ask_to {
-                    missing.claimed = claim(missing.target);
-                    if !missing.claimed {
-                        // Nothing more is asked for it, which marks it.
-                        missing.asked_to = missing.range.end;
-                        missing.requests.clear();
-                        refused = true;
+            for index in run.targets.clone() {
+                let missing = &mut self.targets[index];
+                if run.is_for(missing) && !missing.granted && missing.range.end <= run.ask_to {
+                    match decide(missing.target) {
+                        Verdict::Ask(claim) => (missing.granted, missing.claim) = (true, claim),
+                        Verdict::Forget => forgotten.push(index),
                     }
                 }
             }
         }
-        if refused {
-            self.targets
-                .retain(|missing| missing.claimed || missing.unasked() > 0);
-        }
-        refused
+        forgotten.sort_unstable();
+        let mut forgotten = forgotten.into_iter().peekable();
+        let any = forgotten.peek().is_some();
+        let mut index = 0;
+        self.targets.retain(|_| {
+            let keep = forgotten.next_if_eq(&index).is_none();
+            index += 1;
+            keep
+        });
+        any
     }
 
     /// Takes the answer to a request; the targets that have all their bytes then. `None` if nobody
@@ -222,54 +300,69 @@ impl Incoming {
         offset: u64,
         bytes: &Bytes,
     ) -> Option<Vec<Arrived>> {
-        let len = bytes.len() as u64;
-        let answered = StoredRange { blob, offset, len };
-        let number = self.take_request(&answered)?;
+        let answer_len = bytes.len() as u64;
+        let number = self.take_request(&StoredRange {
+            blob,
+            offset,
+            len: answer_len,
+        })?;
         let mut arrived = Vec::new();
         self.targets.retain_mut(|missing| {
-            if !missing.requests.contains(&number) {
+            let asked = missing.parts.iter_mut();
+            let Some(part) = asked.rev().find(|part| part.request == number) else {
+                return true;
+            };
+            let in_answer = |at: u64| (at - offset) as usize;
+            part.bytes = bytes.slice(in_answer(part.range.start)..in_answer(part.range.end));
+            missing.arrived += part.range.end - part.range.start;
+            if missing.arrived < missing.range.end - missing.range.start {
                 return true;
             }
-            let start = missing.range.start.max(offset);
-            let end = missing.range.end.min(answered.end());
-            missing.arrived += end - start;
-            let part = (start - offset) as usize..(end - offset) as usize;
-            missing.parts.push((start, bytes.slice(part)));
-            let complete = missing.arrived == missing.range.end - missing.range.start;
-            if complete {
-                missing.parts.sort_by_key(|(start, _)| *start);
-                let parts = missing.parts.drain(..).map(|(_, bytes)| bytes).collect();
-                arrived.push((missing.target, parts));
-            }
-            !complete
+            arrived.push(Arrived {
+                target: missing.target,
+                claim: missing.claim.take(),
+                range: StoredRange {
+                    blob,
+                    offset: missing.range.start,
+                    len: missing.arrived,
+                },
+                parts: missing.parts.drain(..).map(|part| part.bytes).collect(),
+                answer_len,
+            });
+            false
         });
         Some(arrived)
     }
 
-    /// A request that cannot be answered; the targets that will never be complete, and whether they
-    /// were claimed. `None` if nobody asked for these bytes.
-    pub(super) fn fail(&mut self, range: &StoredRange) -> Option<Vec<(Target, bool)>> {
+    /// A request that cannot be answered. `None` if nobody asked for these bytes.
+    pub(super) fn fail(&mut self, range: &StoredRange) -> Option<Failed> {
         let number = self.take_request(range)?;
-        let mut failed = Vec::new();
+        let mut failed = Failed::default();
         let unasked = &mut self.unasked;
-        self.targets.retain(|missing| {
-            let hit = missing.requests.contains(&number);
-            if hit {
+        self.targets.retain_mut(|missing| {
+            let mut parts = missing.parts.iter();
+            let Some(part) = parts.find(|part| part.request == number) else {
+                return true;
+            };
+            let only = part.range == (range.offset..range.end());
+            if !missing.alone {
                 *unasked -= missing.unasked();
-                failed.push((missing.target, missing.claimed));
             }
-            !hit
+            // What failed may have been something else in the request.
+            if missing.alone || only {
+                failed.ended.push(missing.target);
+                return false;
+            }
+            failed.again.push(missing.target);
+            missing.alone = true;
+            missing.asked_to = missing.range.start;
+            missing.granted = false;
+            missing.claim = None;
+            missing.parts.clear();
+            missing.arrived = 0;
+            true
         });
         Some(failed)
-    }
-
-    /// Frames that were claimed and did not arrive.
-    pub(super) fn claimed(&self) -> impl Iterator<Item = FrameId> + '_ {
-        let claimed = self.targets.iter().filter(|missing| missing.claimed);
-        claimed.filter_map(|missing| match missing.target {
-            Target::Frame(id) => Some(id),
-            Target::Plain(_) => None,
-        })
     }
 
     fn take_request(&mut self, range: &StoredRange) -> Option<u32> {
@@ -290,4 +383,13 @@ struct Run {
     targets: Range<usize>,
     /// Whether to ask for all of it, though the last request is not full.
     force: bool,
+    /// Whether it is one target that is asked for alone.
+    alone: bool,
+}
+
+impl Run {
+    /// Whether a target of its range belongs to it.
+    fn is_for(&self, missing: &Missing) -> bool {
+        missing.unasked() > 0 && missing.alone == self.alone
+    }
 }

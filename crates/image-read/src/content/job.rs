@@ -1,33 +1,54 @@
 //! Decoding and verifying frames: work for any thread.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{Codec, Decode, Frame, FrameId, Recipe, Vouched};
-use verify::{CheckError, check, check_chunk};
+use verify::{CheckError, check};
 
+use super::decoded::{ChunkCheck, DecodedFrame, FrameBytes};
 use super::error::FrameError;
-use super::frames::{ChunkCheck, DecodedFrame, FrameBytes, FrameStore};
+use super::frames::{Claimed, FrameStore};
 
 /// Frames to decode and verify, about half a megabyte of them: [`run`](Self::run) it on any thread and
 /// [complete](super::ReadPlan::complete) the plan with what comes out.
 ///
-/// A job that is dropped gives its frames back to other readers.
+/// A job that is dropped gives its frames back to other readers; its own plan answers
+/// [`FrameError::Lost`] for them.
 #[derive(Debug)]
 pub struct Job {
-    frames: Vec<JobFrame>,
+    frames: VecDeque<JobFrame>,
     store: Arc<FrameStore>,
 }
 
 #[derive(Debug)]
 pub(super) struct JobFrame {
+    pub(super) claim: Claimed,
     pub(super) id: FrameId,
     pub(super) frame: Frame,
     pub(super) recipe: Recipe,
-    pub(super) stored: Bytes,
+    pub(super) stored: StoredFrame,
     /// Chunks that will be handed out, to be verified.
     pub(super) checks: Vec<ChunkCheck>,
+}
+
+/// The stored bytes of a frame.
+#[derive(Debug)]
+pub(super) struct StoredFrame {
+    pub(super) bytes: Bytes,
+    /// Whether they keep no more in memory than is there anyway, or not much more.
+    pub(super) lasting: bool,
+}
+
+impl StoredFrame {
+    pub(super) fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            lasting: true,
+        }
+    }
 }
 
 /// What a [`Job`] made.
@@ -36,101 +57,187 @@ pub struct JobDone {
     pub(super) frames: Vec<(FrameId, Outcome)>,
 }
 
+/// What became of a frame.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Decoded, with the chunks that are wrong.
-    Decoded(Arc<DecodedFrame>, Vec<(ChunkCheck, CheckError)>),
+    Decoded(Arc<DecodedFrame>, WrongChunks),
     Failed(Arc<FrameError>),
 }
+
+/// The chunks of a frame that are not what the image says.
+pub(super) type WrongChunks = HashMap<ChunkCheck, CheckError>;
 
 impl Job {
     pub(super) fn new(store: &Arc<FrameStore>) -> Self {
         Self {
-            frames: Vec::new(),
+            frames: VecDeque::new(),
             store: Arc::clone(store),
         }
     }
 
     pub(super) fn push(&mut self, frame: JobFrame) {
-        self.frames.push(frame);
+        self.frames.push_back(frame);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
 
     /// Decodes and verifies. Other readers that wait for the frames have them then.
     #[must_use]
-    pub fn run(mut self) -> JobDone {
+    pub fn run(self) -> JobDone {
         let mut lent = self.store.decoder();
-        let mut frames = Vec::with_capacity(self.frames.len());
-        for frame in self.frames.drain(..) {
-            let outcome = decode(&frame, &self.store, &mut lent.decoder);
-            match &outcome {
-                Ok((decoded, wrong)) if wrong.is_empty() => {
-                    self.store.fulfil(frame.id, Arc::clone(decoded));
+        let frames = self.frames.into_iter().map(|job| {
+            let id = job.id;
+            let outcome = match decode(&job, &self.store, &mut lent.decoder) {
+                Ok(frame) => {
+                    let wrong = wrong_chunks(&frame, &job.checks);
+                    match wrong.is_empty() {
+                        true => job.claim.fulfil(&frame),
+                        false => job.claim.fail(),
+                    }
+                    Outcome::Decoded(frame, wrong)
                 }
-                // Somebody else may get other bytes for it.
-                _ => self.store.release(frame.id),
-            }
-            let outcome = match outcome {
-                Ok((decoded, wrong)) => Outcome::Decoded(decoded, wrong),
-                Err(error) => Outcome::Failed(Arc::new(error)),
+                Err(error) => {
+                    job.claim.fail();
+                    Outcome::Failed(Arc::new(error))
+                }
             };
-            frames.push((frame.id, outcome));
-        }
-        drop(lent);
-        JobDone { frames }
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        for frame in &self.frames {
-            self.store.release(frame.id);
+            (id, outcome)
+        });
+        JobDone {
+            frames: frames.collect(),
         }
     }
 }
-
-type Decoded = (Arc<DecodedFrame>, Vec<(ChunkCheck, CheckError)>);
 
 fn decode(
     job: &JobFrame,
     store: &FrameStore,
     decoder: &mut Decoder,
-) -> Result<Decoded, FrameError> {
-    let (frame, stored) = (job.frame, &job.stored);
+) -> Result<Arc<DecodedFrame>, FrameError> {
+    let (frame, stored) = (job.frame, &job.stored.bytes);
     let vouched = |digest, bytes: &[u8]| {
         check(digest, bytes).map_err(|source| FrameError::Vouched { frame, source })
     };
     if let Vouched::Stored(digest) = &job.recipe.vouched {
         vouched(digest, stored)?;
     }
-    let bytes = match &job.recipe.decode {
-        Decode::Exact(Codec::None) if frame.len == frame.stored_len => {
-            FrameBytes::Stored(stored.clone())
-        }
-        how => {
-            let mut buffer = store.buffer(frame.len as usize);
-            decoder
-                .decode_frame(how, stored, &mut buffer)
-                .map_err(|source| FrameError::Decode { frame, source })?;
-            FrameBytes::Decoded(buffer)
-        }
+    let plain = match job.recipe.decode {
+        Decode::Exact(Codec::None) => frame.len == frame.stored_len,
+        Decode::Prefix(Codec::None) => frame.len <= frame.stored_len,
+        _ => false,
+    };
+    let bytes = if plain && job.stored.lasting {
+        FrameBytes::Stored(stored.slice(..frame.len as usize))
+    } else {
+        let mut buffer = store.buffer(frame.len as usize);
+        decoder
+            .decode_frame(&job.recipe.decode, stored, &mut buffer)
+            .map_err(|source| FrameError::Decode { frame, source })?;
+        FrameBytes::Decoded(buffer)
     };
     let decoded = DecodedFrame::new(bytes);
     if let Vouched::Decoded(digest) = &job.recipe.vouched {
         vouched(digest, &decoded)?;
     }
-    let mut wrong = Vec::new();
-    for chunk in &job.checks {
-        match verify_chunk(&decoded, chunk) {
-            Ok(()) => decoded.set_verified(*chunk),
-            Err(error) => wrong.push((*chunk, error)),
-        }
-    }
-    Ok((Arc::new(decoded), wrong))
+    Ok(Arc::new(decoded))
 }
 
-/// Compares a chunk, which lies in the frame, with its digest and checksum.
-pub(super) fn verify_chunk(frame: &DecodedFrame, chunk: &ChunkCheck) -> Result<(), CheckError> {
-    let start = chunk.offset_in_frame as usize;
-    let bytes = &frame[start..start + chunk.len as usize];
-    check_chunk(bytes, chunk.digest.as_ref(), chunk.crc32c)
+fn wrong_chunks(frame: &DecodedFrame, checks: &[ChunkCheck]) -> WrongChunks {
+    let mut wrong = WrongChunks::new();
+    for chunk in checks {
+        // One that comes again is compared once.
+        if !wrong.contains_key(chunk)
+            && let Err(error) = frame.verify(chunk)
+        {
+            wrong.insert(*chunk, error);
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use image_model::{BlobIndex, RecipeId};
+
+    use super::*;
+    use crate::content::frames::{Claim, Landing};
+
+    /// A job of three frames of four bytes; `broken` has a chunk that leaves it, which no plan lets
+    /// through.
+    fn job(store: &Arc<FrameStore>, broken: u32) -> Job {
+        let mut job = Job::new(store);
+        for n in 0..3 {
+            let id = FrameId(n);
+            let Claim::Mine(claim) = FrameStore::claim(store, id) else {
+                panic!("nobody has it")
+            };
+            let check = ChunkCheck {
+                offset_in_frame: 0,
+                len: if n == broken { 5 } else { 4 },
+                digest: None,
+                crc32c: Some(verify::crc32c(b"abcd")),
+            };
+            job.push(JobFrame {
+                claim,
+                id,
+                frame: Frame {
+                    blob: BlobIndex(0),
+                    offset: 0,
+                    stored_len: 4,
+                    len: 4,
+                    recipe: RecipeId(0),
+                },
+                recipe: Recipe::exact(Codec::None),
+                stored: StoredFrame {
+                    bytes: Bytes::from_static(b"abcd"),
+                    lasting: true,
+                },
+                checks: vec![check, check],
+            });
+        }
+        job
+    }
+
+    #[test]
+    fn a_job_that_panics_gives_its_frames_back() {
+        let store = Arc::new(FrameStore::new(1 << 20));
+        let job = job(&store, 1);
+        let Claim::Others(flight) = FrameStore::claim(&store, FrameId(2)) else {
+            panic!("the job has it")
+        };
+        assert!(flight.landing().is_none());
+        assert!(catch_unwind(AssertUnwindSafe(|| job.run())).is_err());
+        assert!(matches!(flight.landing(), Some(Landing::Abandoned)));
+        store.wait(&flight);
+        assert!(matches!(
+            FrameStore::claim(&store, FrameId(0)),
+            Claim::Held(_)
+        ));
+        for n in [1, 2] {
+            assert!(matches!(
+                FrameStore::claim(&store, FrameId(n)),
+                Claim::Mine(_)
+            ));
+        }
+        assert_eq!(store.decoded(), 1);
+    }
+
+    #[test]
+    fn a_job_fulfils_its_claims() {
+        let store = Arc::new(FrameStore::new(1 << 20));
+        let done = job(&store, u32::MAX).run();
+        assert_eq!(done.frames.len(), 3);
+        for (id, outcome) in done.frames {
+            let Outcome::Decoded(frame, wrong) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert!(wrong.is_empty());
+            let found = store.find(id).unwrap();
+            assert!(Arc::ptr_eq(&found, &frame));
+        }
+    }
 }

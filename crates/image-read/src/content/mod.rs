@@ -10,6 +10,7 @@
 //! goes through extents to get bytes.
 
 mod buffers;
+mod decoded;
 mod drive;
 mod error;
 mod frames;
@@ -20,7 +21,7 @@ mod plan;
 mod uses;
 mod want;
 
-pub(crate) use drive::drive;
+pub(crate) use drive::{answer, drive};
 pub use error::{FrameError, ReadError};
 pub use frames::FrameStore;
 pub use incoming::StoredRange;

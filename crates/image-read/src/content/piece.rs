@@ -7,8 +7,8 @@ use bytes::Bytes;
 use image_model::{Extent, Ino};
 use verify::ExtentBytes;
 
+use super::decoded::DecodedFrame;
 use super::error::ReadError;
-use super::frames::DecodedFrame;
 
 /// A piece of a file that was wanted.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Piece {
     pub extent: Extent,
     /// First byte in the file. A want may be handed out in several pieces, in order.
     pub file_offset: u64,
+    /// Bytes of the piece, also where they cannot be had.
+    pub len: u64,
     /// The bytes, or why they cannot be had.
     pub bytes: Result<PieceBytes, ReadError>,
 }

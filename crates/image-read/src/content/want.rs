@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use image_model::{Extent, Image, Ino};
 
-use super::error::ReadError;
+use super::error::{FrameError, ReadError};
 
 /// Extents that are asked for at once.
 const BATCH: usize = 256;
@@ -21,6 +22,28 @@ pub struct Want {
     pub extent: Extent,
     /// The bytes of the file that are wanted: inside the extent, not empty.
     pub range: Range<u64>,
+}
+
+impl Want {
+    /// Whether it is what it should be.
+    pub(super) fn is_in_extent(&self) -> bool {
+        let Extent {
+            file_offset, len, ..
+        } = self.extent;
+        let end = file_offset.checked_add(len);
+        file_offset <= self.range.start
+            && !self.range.is_empty()
+            && end.is_some_and(|end| self.range.end <= end)
+    }
+
+    /// Says that what holds it cannot be had.
+    pub(super) fn frame_error(&self, source: Arc<FrameError>) -> ReadError {
+        ReadError::Frame {
+            ino: self.ino,
+            file_offset: self.range.start,
+            source,
+        }
+    }
 }
 
 /// The extents of a range of a file, which cover it without gap and overlap, or end with an error.

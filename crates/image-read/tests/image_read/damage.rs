@@ -2,25 +2,34 @@
 
 use std::error::Error as _;
 use std::fs;
-use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use frame_codec::Compression;
+use frame_codec::{CodecError, Compression};
 use image_model::{
-    Attributes, Blame, Blob, BlobIndex, Codec, DirEntry, Extent, ExtentSource, Fault, Frame, Image,
-    ImageError, Ino, Limits, NameRef, Xattrs,
+    Blame, BlobIndex, Codec, ExtentSource, Fault, Frame, FrameId, Ino, Limits, Recipe, RecipeId,
+    Vouched,
 };
 use lazyoci_image_read::{
-    BlobStore, FrameCache, Frames, NoBlobs, OpenOptions, ReadError, ReadOptions, ReadPlan, Step,
+    FrameError, FrameStore, NoBlobs, OpenOptions, ReadError, ReadOptions, Reader, Step, StoreError,
     open_source,
 };
 use proptest::prelude::*;
-use verify::{CheckError, ExtentBytes, ExtentError, FrameSource, Profile, tree_digest};
+use verify::{CheckError, Profile, tree_digest};
 
 use crate::open::blob_of;
-use crate::support::fixtures::{ZSTD, eight, mixed, read};
-use crate::support::{Builder, Piece, Vouch, sha256, text};
+use crate::plan::{plan_of, supply};
+use crate::support::fixtures::{ZSTD, eight, read};
+use crate::support::made::Made;
+use crate::support::{Builder, Piece, Vouch, sha256, store, text};
+
+/// Why a piece of a file cannot be had.
+pub(crate) fn cause(error: &ReadError) -> &FrameError {
+    match error {
+        ReadError::Frame { source, .. } => source,
+        other => panic!("{other:?}"),
+    }
+}
 
 #[test]
 fn a_flipped_chunk_is_named() {
@@ -34,14 +43,13 @@ fn a_flipped_chunk_is_named() {
     assert!(read(&fixture, "eight", 0..3_000).is_ok());
     let error = read(&fixture, "eight", 0..3_001).unwrap_err();
     assert_eq!(error.fault(), Fault::Corrupt);
-    let ReadError::Extent {
+    let ReadError::Chunk {
         ino: found,
         file_offset: 3_000,
-        source:
-            ExtentError::Check(CheckError::Digest {
-                expected,
-                found: digest,
-            }),
+        source: CheckError::Digest {
+            expected,
+            found: digest,
+        },
     } = error
     else {
         panic!("{error:?}");
@@ -50,15 +58,53 @@ fn a_flipped_chunk_is_named() {
     assert_eq!(expected, sha256(&fixture.contents[0][3_000..4_000]));
     assert_eq!(digest, sha256(&changed));
 
-    let store = fixture.store();
+    let reader = fixture.reader(ReadOptions::default());
     let mut content = Vec::new();
-    let mut frames = Frames::new(&fixture.image, &store, ReadOptions::default());
-    frames
+    assert!(reader.read_range(ino, 0..5_000, &mut content).is_err());
+    assert_eq!(
+        content,
+        fixture.contents[0][..3_000],
+        "what comes before it is written"
+    );
+
+    content.clear();
+    let reader = fixture.reader(ReadOptions::default());
+    reader
         .read_range_unverified(ino, 3_000..4_000, &mut content)
         .unwrap();
     assert_eq!(content, changed);
     // What was read unverified has to be verified all the same.
-    assert!(frames.read_range(ino, 3_000..4_000, &mut content).is_err());
+    assert!(reader.read_range(ino, 3_000..4_000, &mut content).is_err());
+    assert_eq!(content, changed);
+}
+
+#[test]
+fn a_wrong_frame_is_not_kept() {
+    let mut fixture = eight(Compression::None);
+    let ino = fixture.ino("eight");
+    fixture.stored(1)[0] ^= 1;
+    let reader = fixture.reader(ReadOptions::default());
+    let read = |reader: &Reader| reader.read_range(ino, 1_000..1_500, &mut Vec::new());
+    for requests in 1..4 {
+        assert!(matches!(read(&reader), Err(ReadError::Chunk { .. })));
+        assert_eq!(reader.blobs().stats().requests, requests);
+        assert_eq!(reader.frames().decoded(), 0);
+    }
+    // Nor if it was read without looking.
+    reader
+        .read_range_unverified(ino, 0..8_000, &mut Vec::new())
+        .unwrap();
+    assert_eq!(reader.blobs().stats().requests, 3 + 8);
+    assert!(read(&reader).is_err());
+    assert_eq!(reader.blobs().stats().requests, 3 + 8);
+    assert!(read(&reader).is_err());
+    assert_eq!(reader.blobs().stats().requests, 3 + 8 + 1);
+    // The others are.
+    reader.read_range(ino, 0..1_000, &mut Vec::new()).unwrap();
+    reader
+        .read_range(ino, 2_000..8_000, &mut Vec::new())
+        .unwrap();
+    assert_eq!(reader.blobs().stats().requests, 3 + 8 + 1);
 }
 
 #[test]
@@ -74,14 +120,108 @@ fn a_wrong_checksum_is_named() {
     assert!(
         matches!(
             error,
-            ReadError::Extent {
+            ReadError::Chunk {
                 file_offset: 9,
-                source: ExtentError::Check(CheckError::Crc32c { expected: e, .. }),
+                source: CheckError::Crc32c { expected: e, .. },
                 ..
             } if e == expected
         ),
         "{error:?}"
     );
+}
+
+#[test]
+fn digest_and_checksum_are_both_checked() {
+    let content = text(100, 1);
+    let image = |digest, crc32c| {
+        let frame = Frame {
+            blob: BlobIndex(0),
+            offset: 0,
+            stored_len: 100,
+            len: 100,
+            recipe: RecipeId(0),
+        };
+        let mut image = Made::in_frame(100, frame);
+        image.files[0].1[0].source = ExtentSource::Chunk {
+            frame: FrameId(0),
+            offset_in_frame: 0,
+            digest,
+            crc32c,
+        };
+        image
+    };
+    let read = |image: Made| {
+        let blobs = store(&image, std::slice::from_ref(&content));
+        let reader = Reader::new(Arc::new(image), blobs, ReadOptions::default());
+        reader.read_range(Ino(0), 0..100, &mut Vec::new())
+    };
+    let (digest, crc) = (sha256(&content), verify::crc32c(&content));
+    assert_eq!(read(image(Some(digest), Some(crc))).unwrap(), 100);
+    // What nobody vouches for is read as it is.
+    assert_eq!(read(image(None, None)).unwrap(), 100);
+    let error = read(image(Some(digest), Some(crc + 1))).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ReadError::Chunk { source: CheckError::Crc32c { expected, found }, .. }
+                if (expected, found) == (crc + 1, crc)
+        ),
+        "{error:?}"
+    );
+    let error = read(image(Some(sha256(b"")), Some(crc))).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ReadError::Chunk {
+                source: CheckError::Digest { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_vouches_for_a_frame_is_checked() {
+    let plain = text(3_000, 1);
+    let mut stored = Vec::new();
+    let mut encoder = frame_codec::Encoder::new(ZSTD).unwrap();
+    encoder.encode_frame(&plain, &mut stored).unwrap();
+    let recipe = |vouched| Recipe::exact(ZSTD.codec()).vouched(vouched);
+    let cases = [
+        (Vouched::Nothing, None),
+        (Vouched::Stored(sha256(&stored)), None),
+        (Vouched::Decoded(sha256(&plain)), None),
+        (Vouched::Stored(sha256(b"other")), Some(sha256(&stored))),
+        (Vouched::Decoded(sha256(b"other")), Some(sha256(&plain))),
+    ];
+    for (vouched, wrong) in cases {
+        let mut builder = Builder::new(1);
+        let frame = builder.stored_frame(0, recipe(vouched), &stored, &plain);
+        let chunk = builder.chunk(frame, 1_000, 100, Vouch::Nothing);
+        builder.file("f", &[Piece::Chunk(chunk)]);
+        let fixture = builder.build();
+        let reader = fixture.reader(ReadOptions::default());
+        let result = reader.read_range(fixture.ino("f"), 0..u64::MAX, &mut Vec::new());
+        let Some(digest) = wrong else {
+            assert_eq!(result.unwrap(), 100);
+            continue;
+        };
+        let error = result.unwrap_err();
+        let FrameError::Vouched {
+            frame,
+            source: CheckError::Digest { expected, found },
+        } = cause(&error)
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*frame, fixture.frame(0));
+        assert_eq!((*expected, *found), (sha256(b"other"), digest));
+        assert_eq!(
+            (reader.frames().decoded(), error.fault()),
+            (0, Fault::Corrupt)
+        );
+    }
 }
 
 #[cfg(feature = "zstd")]
@@ -93,9 +233,9 @@ fn a_damaged_frame_is_named() {
     let error = read(&fixture, "eight", 0..u64::MAX).unwrap_err();
     assert!(
         matches!(
-            error,
-            ReadError::Decode { frame: found, source: frame_codec::CodecError::Malformed { codec: image_model::Codec::Zstd, .. } }
-                if found == frame
+            cause(&error),
+            FrameError::Decode { frame: found, source: CodecError::Malformed { codec: Codec::Zstd, .. } }
+                if *found == frame
         ),
         "{error:?}"
     );
@@ -107,7 +247,8 @@ fn a_cut_blob_is_named() {
     let mut fixture = eight(Compression::None);
     fixture.blobs[0].truncate(8_000);
     let error = read(&fixture, "eight", 6_500..u64::MAX).unwrap_err();
-    let ReadError::Blob { id, source } = &error else {
+    assert_eq!(error.place(), Some((fixture.ino("eight"), 7_000)));
+    let FrameError::Blob { id, source } = cause(&error) else {
         panic!("{error:?}");
     };
     assert_eq!(id.as_str(), "blob-0");
@@ -127,6 +268,34 @@ fn a_cut_blob_is_named() {
 }
 
 #[test]
+fn what_a_failed_request_was_for_is_read_piece_by_piece() {
+    let mut fixture = eight(Compression::None);
+    let ino = fixture.ino("eight");
+    fixture.blobs[0].truncate(6_500);
+    // All frames by one request, which fails; then those that are there, and the one that is not.
+    let reader = fixture.reader(ReadOptions::default().gap(1));
+    let mut content = Vec::new();
+    let error = reader.read_range(ino, 0..8_000, &mut content).unwrap_err();
+    assert_eq!(content, fixture.contents[0][..6_000]);
+    assert_eq!(error.place(), Some((ino, 6_000)));
+    assert!(
+        matches!(
+            cause(&error),
+            FrameError::Blob {
+                source: blob_io::ReadError::OutOfBounds {
+                    offset: 6_007,
+                    len: 1_000,
+                    blob_len: 6_500
+                },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(reader.frames().decoded(), 6);
+}
+
+#[test]
 fn damage_can_be_made_good_by_another_source() {
     let good = eight(ZSTD);
     let mut bad = eight(ZSTD);
@@ -135,232 +304,73 @@ fn damage_can_be_made_good_by_another_source() {
     let mut bad_none = eight(Compression::None);
     bad_none.stored(1)[5] ^= 1;
     for (good, bad) in [(good, bad), (good_none, bad_none)] {
-        let options = ReadOptions::default();
-        let mut cache = FrameCache::new(options.window);
+        let frames = Arc::new(FrameStore::new(8 << 20));
         let ino = good.ino("eight");
-        let mut plan = ReadPlan::new(&good.image, ino, 0..8_000, &options, &mut cache).unwrap();
-        let (mut content, mut faults) = (Vec::new(), 0);
-        loop {
-            let blob = if faults == 0 {
-                &bad.blobs[0]
-            } else {
-                &good.blobs[0]
-            };
-            match plan.step() {
-                Ok(Step::Need(ranges)) => {
-                    for range in ranges {
-                        let stored = &blob[range.offset as usize..][..range.len as usize];
-                        if let Err(error) = plan.supply(range.blob, range.offset, stored) {
-                            assert_eq!(error.fault(), Fault::Corrupt);
-                            faults += 1;
+        let read = |blobs: &[Vec<u8>]| {
+            let options = ReadOptions::default();
+            let mut plan = plan_of(&*good.image, ino, 0..8_000, &options, &frames);
+            let (mut asked, mut faults) = (0, Vec::new());
+            loop {
+                match plan.step().unwrap() {
+                    Step::Need(ranges) => {
+                        asked += ranges.len();
+                        for range in ranges {
+                            supply(&mut plan, blobs, &range);
                         }
                     }
-                }
-                Ok(Step::Ready {
-                    bytes: ExtentBytes::Data(data),
-                    ..
-                }) => {
-                    content.extend_from_slice(data);
-                }
-                Ok(Step::Ready { .. }) => panic!("no zeros here"),
-                Ok(Step::Done) => break,
-                Err(error) => {
-                    assert_eq!(error.fault(), Fault::Corrupt);
-                    faults += 1;
+                    Step::Work(job) => plan.complete(job.run()),
+                    Step::Ready(piece) => {
+                        faults.extend(
+                            piece
+                                .bytes
+                                .err()
+                                .map(|error| (piece.file_offset, error.fault())),
+                        );
+                    }
+                    Step::Done => return (asked, faults),
+                    other => panic!("{other:?}"),
                 }
             }
-        }
-        assert_eq!((faults, &content), (1, &good.contents[0]));
+        };
+        // A fault of one piece does not stop the others; only that frame is asked for again.
+        assert_eq!(read(&bad.blobs), (8, vec![(1_000, Fault::Corrupt)]));
+        assert_eq!(read(&bad.blobs), (1, vec![(1_000, Fault::Corrupt)]));
+        assert_eq!(read(&good.blobs), (1, vec![]));
+        assert_eq!(read(&bad.blobs), (0, vec![]));
     }
 }
 
 #[test]
 fn long_frames_are_refused_before_they_are_read() {
     let fixture = eight(ZSTD);
-    let store = fixture.store();
-    let options = ReadOptions {
-        max_frame_len: 999,
-        ..ReadOptions::default()
-    };
-    let mut frames = Frames::new(&fixture.image, &store, options);
-    let error = frames
-        .read_range(fixture.ino("eight"), 0..1, &mut Vec::new())
-        .unwrap_err();
+    let reader = fixture.reader(ReadOptions::default().max_frame_len(999));
+    let ino = fixture.ino("eight");
+    let error = reader.read_range(ino, 0..1, &mut Vec::new()).unwrap_err();
     assert!(
-        matches!(error, ReadError::FrameTooLong { frame, limit: 999 } if frame == fixture.frame(0)),
+        matches!(cause(&error), FrameError::TooLong { frame, limit: 999 } if *frame == fixture.frame(0)),
         "{error:?}"
     );
     assert_eq!(error.fault(), Fault::Limit);
+    assert_eq!(reader.blobs().stats().requests, 0);
+}
+
+#[test]
+fn a_missing_blob_is_named() {
+    let fixture = eight(ZSTD);
+    let blobs = lazyoci_image_read::BlobStore::new(&fixture.image.blobs, NoBlobs);
+    let reader = Reader::new(fixture.image.clone(), blobs, ReadOptions::default());
+    let ino = fixture.ino("eight");
+    let error = reader
+        .read_range(ino, 500..1_500, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        matches!(cause(&error), FrameError::Store(StoreError::Missing { id }) if id.as_str() == "blob-0"),
+        "{error:?}"
+    );
     assert_eq!(
-        frames.frame(&fixture.frame(0)).unwrap_err().fault(),
-        Fault::Limit
+        (error.fault(), error.place()),
+        (Fault::Io, Some((ino, 500)))
     );
-    assert_eq!(store.stats().requests, 0);
-}
-
-/// An image of one file of 100 bytes whose extents are made up.
-struct Liar(Vec<Extent>);
-
-impl Image for Liar {
-    fn root(&self) -> Ino {
-        Ino(0)
-    }
-
-    fn attributes(&self, _ino: Ino) -> Result<Attributes, ImageError> {
-        let fixture = mixed();
-        let attributes = fixture.image.attributes(fixture.ino("mixed"))?;
-        Ok(Attributes {
-            size: 100,
-            ..attributes
-        })
-    }
-
-    fn xattrs(&self, _ino: Ino) -> Result<Xattrs, ImageError> {
-        Ok(Xattrs::default())
-    }
-
-    fn lookup(&self, _directory: Ino, _name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
-        Ok(None)
-    }
-
-    fn read_directory(
-        &self,
-        _directory: Ino,
-        _visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ImageError> {
-        Ok(())
-    }
-
-    fn symlink_target(&self, _ino: Ino) -> Result<Box<[u8]>, ImageError> {
-        Ok(Box::default())
-    }
-
-    fn extents(
-        &self,
-        _ino: Ino,
-        _range: Range<u64>,
-        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
-    ) -> Result<(), ImageError> {
-        for extent in &self.0 {
-            if visit(*extent).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn blobs(&self) -> &[Blob] {
-        &[]
-    }
-}
-
-#[test]
-fn extents_that_do_not_cover_the_file_are_refused() {
-    let zeros = |file_offset, len| Extent {
-        file_offset,
-        len,
-        source: ExtentSource::Zeros,
-    };
-    let cases = [
-        (vec![], 0),
-        (vec![zeros(1, 99)], 0),
-        (vec![zeros(0, 0)], 0),
-        (vec![zeros(0, 10), zeros(11, 89)], 10),
-        (vec![zeros(0, 10), zeros(9, 91)], 10),
-        (vec![zeros(u64::MAX, 1)], 0),
-    ];
-    for (extents, at) in cases {
-        let image = Liar(extents);
-        let options = ReadOptions::default();
-        let mut cache = FrameCache::new(0);
-        let mut plan = ReadPlan::new(&image, Ino(1), 0..100, &options, &mut cache).unwrap();
-        let error = plan.step().unwrap_err();
-        assert!(
-            matches!(error, ReadError::Uncovered { ino: Ino(1), file_offset } if file_offset == at),
-            "{error:?}"
-        );
-    }
-}
-
-/// An image of one file of 100 bytes in one frame.
-fn in_frame(frame: Frame) -> Liar {
-    Liar(vec![Extent {
-        file_offset: 0,
-        len: 100,
-        source: ExtentSource::Chunk {
-            frame,
-            offset_in_frame: 0,
-            digest: None,
-            crc32c: None,
-        },
-    }])
-}
-
-#[test]
-fn frames_that_cannot_be_are_refused() {
-    let frame = Frame {
-        blob: BlobIndex(0),
-        offset: 7,
-        stored_len: 0,
-        len: 100,
-        codec: Codec::None,
-        open_ended: false,
-    };
-    let first_step = |frame| {
-        let options = ReadOptions::default();
-        let mut cache = FrameCache::new(0);
-        let image = in_frame(frame);
-        let mut plan = ReadPlan::new(&image, Ino(1), 0..100, &options, &mut cache).unwrap();
-        let error = plan.step().unwrap_err();
-        assert_eq!(error.fault(), Fault::Corrupt);
-        // It stays so.
-        assert!(plan.step().is_err());
-        error
-    };
-    // Nothing is stored.
-    let error = first_step(frame);
-    assert!(
-        matches!(error, ReadError::Decode { frame: found, .. } if found == frame),
-        "{error:?}"
-    );
-    // It leaves every blob.
-    let outside = Frame {
-        offset: u64::MAX - 98,
-        stored_len: 100,
-        ..frame
-    };
-    let error = first_step(outside);
-    assert!(
-        matches!(error, ReadError::FrameOutside { frame: found } if found == outside),
-        "{error:?}"
-    );
-    // It is shorter than the chunk in it.
-    let image = in_frame(Frame {
-        len: 99,
-        stored_len: 99,
-        ..frame
-    });
-    let store = BlobStore::single(Arc::new(Bytes::from_static(&[0; 200])));
-    let mut frames = Frames::new(&image, &store, ReadOptions::default());
-    for _ in 0..2 {
-        let error = frames
-            .read_range(Ino(1), 0..100, &mut Vec::new())
-            .unwrap_err();
-        assert!(
-            matches!(
-                error,
-                ReadError::Extent {
-                    source: ExtentError::OutsideFrame {
-                        len: 100,
-                        frame_len: 99,
-                        ..
-                    },
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
-    }
 }
 
 proptest! {
@@ -377,7 +387,7 @@ proptest! {
         let options = OpenOptions::default().limits(limits);
         let opened = open_source(Arc::new(Bytes::from(bytes)), None, NoBlobs, &options);
         let digest = opened.map(|image| {
-            tree_digest(image.image(), &mut image.frames(), Profile::Default, &mut ())
+            tree_digest(image.image(), &mut image.reader().clone(), Profile::Default, &mut ())
         });
         if position < 10_005 {
             let error = digest.unwrap().unwrap_err();

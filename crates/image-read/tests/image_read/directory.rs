@@ -14,8 +14,8 @@ use image_model::{
     Attributes, Blame, Device, ExtentSource, Fault, FileKind, Image, Ino, Limits, Timestamp,
 };
 use lazyoci_image_read::{
-    BlobStore, DirectoryError, DirectoryImage, Follow, Format, Frames, OpenOptions, ReadError,
-    ReadOptions, TreeImage, open, resolve,
+    BlobStore, DirectoryError, DirectoryImage, Follow, Format, OpenOptions, ReadError, ReadOptions,
+    Reader, TreeImage, open, resolve,
 };
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
@@ -36,23 +36,17 @@ fn attributes(image: &TreeImage, path: &[u8]) -> Attributes {
 }
 
 /// Reads a file of an image that was opened before, perhaps long before.
-pub(crate) fn read(
-    image: &TreeImage,
-    store: &BlobStore,
-    path: &[u8],
-) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read(image: &TreeImage, reader: &Reader, path: &[u8]) -> Result<Vec<u8>, ReadError> {
     let mut content = Vec::new();
-    Frames::new(image, store, ReadOptions::default()).read_range(
-        ino(image, path),
-        0..u64::MAX,
-        &mut content,
-    )?;
+    reader.read_range(ino(image, path), 0..u64::MAX, &mut content)?;
     Ok(content)
 }
 
-pub(crate) fn into_parts(directory: DirectoryImage) -> (TreeImage, BlobStore) {
+pub(crate) fn into_parts(directory: DirectoryImage) -> (Arc<TreeImage>, Reader) {
+    let image = Arc::new(directory.image);
     let store = BlobStore::single(Arc::new(directory.source));
-    (directory.image, store)
+    let reader = Reader::new(Arc::clone(&image) as _, store, ReadOptions::default());
+    (image, reader)
 }
 
 fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
@@ -82,7 +76,7 @@ fn the_vector_tree_has_its_digest() {
     assert_eq!(image.format(), Format::Directory);
     let digest = tree_digest(
         image.image(),
-        &mut image.frames(),
+        &mut image.reader().clone(),
         Profile::Content,
         &mut (),
     );
@@ -195,9 +189,9 @@ fn names_are_bytes() {
     for name in names {
         fs::write(top.path().join(OsStr::from_bytes(name)), name).unwrap();
     }
-    let (image, store) = into_parts(opened(top.path()));
+    let (image, reader) = into_parts(opened(top.path()));
     for name in names {
-        assert_eq!(read(&image, &store, name).unwrap(), name);
+        assert_eq!(read(&image, &reader, name).unwrap(), name);
     }
 }
 
@@ -267,16 +261,16 @@ fn holes_are_zeros_and_content_is_right() {
         .unwrap();
     let allocated = file.metadata().unwrap().blocks() * 512;
 
-    let (image, store) = into_parts(opened(top.path()));
+    let (image, reader) = into_parts(opened(top.path()));
     let mut expected = vec![0; 8 << 20];
     expected[3 << 20..][..data.len()].copy_from_slice(&data);
-    assert!(read(&image, &store, b"sparse").unwrap() == expected);
+    assert!(read(&image, &reader, b"sparse").unwrap() == expected);
     // Only what is allocated is read, if the file system can tell.
     if allocated < 1 << 20 {
         assert!(
-            store.stats().bytes <= allocated + (1 << 20),
+            reader.blobs().stats().bytes <= allocated + (1 << 20),
             "{:?}",
-            store.stats()
+            reader.blobs().stats()
         );
         let mut extents = Vec::new();
         let whole = 0..1 << 40;
@@ -296,17 +290,19 @@ fn large_files_are_read_in_pieces() {
     let content = text(5_000_000, 3);
     fs::write(top.path().join("large"), &content).unwrap();
     fs::write(top.path().join("other"), b"other").unwrap();
-    let (image, store) = into_parts(opened(top.path()));
-    assert!(read(&image, &store, b"large").unwrap() == content);
-    assert_eq!(read(&image, &store, b"other").unwrap(), b"other");
-    let before = store.stats();
+    let (image, reader) = into_parts(opened(top.path()));
+    assert!(read(&image, &reader, b"large").unwrap() == content);
+    assert_eq!(read(&image, &reader, b"other").unwrap(), b"other");
+    let before = reader.blobs().stats();
     let mut part = Vec::new();
-    Frames::new(&image, &store, ReadOptions::default())
+    reader
         .read_range(ino(&image, b"large"), 2_000_000..2_200_000, &mut part)
         .unwrap();
     assert!(part == content[2_000_000..2_200_000]);
-    // Two pieces: the range lies across a boundary.
-    assert_eq!(store.stats().bytes - before.bytes, 2 << 20);
+    // The range and nothing else, at once.
+    let after = reader.blobs().stats();
+    assert_eq!(after.bytes - before.bytes, 200_000);
+    assert_eq!(after.requests - before.requests, 1);
 }
 
 /// Makes `depth` nested directories below `top` with a file in the last one; returns its path.
@@ -332,10 +328,10 @@ fn paths_may_be_longer_than_the_system_takes() {
     let top = tempfile::tempdir().unwrap();
     let deep = nest(top.path(), 100);
     fs::write(top.path().join("z"), "shallow").unwrap();
-    let (image, store) = into_parts(opened(top.path()));
-    assert_eq!(read(&image, &store, &deep).unwrap(), b"deep");
-    assert_eq!(read(&image, &store, b"z").unwrap(), b"shallow");
-    assert_eq!(read(&image, &store, &deep).unwrap(), b"deep");
+    let (image, reader) = into_parts(opened(top.path()));
+    assert_eq!(read(&image, &reader, &deep).unwrap(), b"deep");
+    assert_eq!(read(&image, &reader, b"z").unwrap(), b"shallow");
+    assert_eq!(read(&image, &reader, &deep).unwrap(), b"deep");
 }
 
 #[test]
@@ -393,14 +389,14 @@ fn threads_read_at_once() {
         fs::create_dir(top.path().join(i.to_string())).unwrap();
         fs::write(top.path().join(format!("{i}/f")), text(10_000, i)).unwrap();
     }
-    let (image, store) = into_parts(opened(top.path()));
+    let (image, reader) = into_parts(opened(top.path()));
     std::thread::scope(|scope| {
         for thread in 0..4u64 {
-            let (image, store) = (&image, &store);
+            let (image, reader) = (&image, &reader);
             scope.spawn(move || {
                 for round in 0..100 {
                     let i = (round * 7 + thread * 3) % 20;
-                    let content = read(image, store, format!("{i}/f").as_bytes()).unwrap();
+                    let content = read(image, reader, format!("{i}/f").as_bytes()).unwrap();
                     assert!(content == text(10_000, i));
                 }
             });

@@ -72,7 +72,7 @@ fn toc_and_tar_have_the_same_files() {
     for name in ["vector1", "vector2", "odd-chunk-1000", "odd-prefetch"] {
         let by_toc = open_default(&layer(name)).unwrap();
         let options = OpenOptions::default().as_layer(true);
-        let by_tar = open(&layer(name), &options).unwrap();
+        let by_tar = open(layer(name), &options).unwrap();
         assert!(by_tar.estargz().is_none());
         let mut expected = files(&by_tar);
         let names = ["landmark", "stargz.index.json"];
@@ -117,7 +117,7 @@ fn another_toc_than_expected_is_refused() {
     let with = |name: &str, digest: &str| {
         let digest = digest.parse().unwrap();
         let options = OpenOptions::default().metadata_digest(digest);
-        open(&golden(name), &options)
+        open(golden(name), &options)
     };
     with("estargz/vector1.esgz", VECTOR).unwrap();
     let error = with("estargz/vector2.esgz", VECTOR).unwrap_err();

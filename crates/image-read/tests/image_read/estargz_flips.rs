@@ -5,12 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use estargz_toc::Landmark;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::footer::FOOTER_LEN;
-use image_model::{Digest, Limits};
-use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
+use image_model::{Digest, Ino, Limits};
+use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, ReadError, Step, Want, open_source};
 use tar_stream::LayerStream;
-use verify::{AuditFault, Profile, TreeDigest, audit, tree_digest};
+use verify::{AuditFault, ExtentBytes, Profile, TreeDigest, audit, tree_digest};
 
 use crate::estargz::bytes;
 
@@ -24,8 +25,32 @@ fn open(blob: &[u8], toc_digest: Option<Digest>) -> Option<OpenImage> {
 
 /// The digest of the tree as it is read lazily; `None` if a chunk is not what its digest says.
 fn digest(image: &OpenImage) -> Option<TreeDigest> {
-    let (tree, frames) = (image.image(), &mut image.frames());
-    tree_digest(tree, frames, Profile::Default, &mut ()).ok()
+    let (tree, reader) = (image.image(), &mut image.reader().clone());
+    tree_digest(tree, reader, Profile::Default, &mut ()).ok()
+}
+
+/// The bytes of something stored that is no file.
+fn read_want(image: &OpenImage, want: Want) -> Result<Vec<u8>, ReadError> {
+    let mut content = Vec::new();
+    let mut plan = image.reader().plan([Ok(want)].into_iter());
+    loop {
+        match plan.step()? {
+            Step::Need(ranges) => {
+                for range in ranges {
+                    let blob = image.blobs().blob(range.blob).unwrap();
+                    let bytes = blob.read_bytes(range.offset, range.len as usize).unwrap();
+                    plan.supply(range.blob, range.offset, bytes)?;
+                }
+            }
+            Step::Work(job) => plan.complete(job.run()),
+            Step::Ready(piece) => match piece.bytes?.as_ref() {
+                ExtentBytes::Data(bytes) => content.extend_from_slice(bytes),
+                ExtentBytes::Zeros(_) => panic!("a landmark is no hole"),
+            },
+            Step::Done => return Ok(content),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// Whether reading all of the blob shows no fault: the audit, the landmarks, the TOC and the tar.
@@ -34,10 +59,25 @@ fn is_sound(image: &OpenImage, blob: &[u8]) -> bool {
     let mut faults = 0;
     let mut count = |_: AuditFault| faults += 1;
     let limits = Limits::default();
-    let audited = audit(image.image(), &mut image.frames(), &limits, &mut count);
-    let landmarks = toc.check_landmarks(&mut image.frames());
+    let audited = audit(
+        image.image(),
+        &mut image.reader().clone(),
+        &limits,
+        &mut count,
+    );
+    let landmarks = toc.landmark_extents().all(|found| {
+        found.is_ok_and(|(_, extent)| {
+            let want = Want {
+                tag: 0,
+                ino: Ino(0),
+                range: 0..extent.len,
+                extent,
+            };
+            read_want(image, want).is_ok_and(|content| content == [Landmark::BYTE])
+        })
+    });
     let compared = compare(toc, blob, &CompareOptions::default(), &mut |_| faults += 1);
-    audited.is_ok() && landmarks.is_ok() && compared.is_ok() && faults == 0
+    audited.is_ok() && landmarks && compared.is_ok() && faults == 0
 }
 
 /// Where a byte of a blob lies.

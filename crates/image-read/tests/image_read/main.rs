@@ -1,6 +1,9 @@
 //! Reading images: by plan and by store, from RAFS, layers and directories.
 #![allow(clippy::unwrap_used)]
 
+mod check;
+mod claims;
+mod copies;
 mod damage;
 mod directory;
 mod directory_changes;
@@ -8,10 +11,14 @@ mod directory_changes;
 mod estargz;
 #[cfg(feature = "gzip")]
 mod estargz_flips;
+mod handle;
 mod layer;
+mod lies;
+mod model;
 mod open;
 mod plan;
 mod requests;
 mod resolve;
+mod sharing;
 mod support;
 mod tree_image;

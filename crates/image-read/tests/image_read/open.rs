@@ -109,7 +109,7 @@ fn a_bootstrap_taken_out_of_its_blob_finds_it_by_its_name() {
 #[test]
 fn mapped_images_read_the_same() {
     let options = OpenOptions::default().map(true);
-    let image = open(&golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
+    let image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
     assert_eq!(digest(&image), A4);
 }
 
@@ -201,7 +201,7 @@ fn damage_is_found_unless_it_is_not_looked_for() {
     bytes[1] ^= 0x20;
     fs::write(directory.path().join(blob.file_name().unwrap()), bytes).unwrap();
     let options = OpenOptions::default().blobs(directory.path());
-    let image = open(&golden(name).join("image.boot"), &options).unwrap();
+    let image = open(golden(name).join("image.boot"), &options).unwrap();
     let f = image.resolve(b"f", Follow::All).unwrap();
     let mut content = Vec::new();
     let error = image.read_range(f, 0..1, &mut content).unwrap_err();

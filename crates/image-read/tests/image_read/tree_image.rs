@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use image_model::tree::{Span, Spans};
 use image_model::{
-    BlobId, Device, Extent, ExtentSource, FileKind, Image, Ino, Metadata, Name, Node, Tree,
+    BlobId, BlobIndex, Device, Extent, ExtentSource, FileKind, Image, Ino, Metadata, Name, Node,
+    Tree,
 };
-use lazyoci_image_read::{Follow, LayerImage, PIECE_LEN, TreeImage, resolve};
+use lazyoci_image_read::{Follow, LayerImage, TreeImage, resolve};
 use proptest::prelude::*;
 
 use crate::support::tar;
@@ -74,11 +75,9 @@ proptest! {
             });
             match (extent.source, inside) {
                 (ExtentSource::Zeros, None) => {}
-                (ExtentSource::Chunk { frame, offset_in_frame: 0, .. }, Some(span)) => {
-                    prop_assert!(extent.len <= u64::from(PIECE_LEN));
-                    prop_assert_eq!(u64::from(frame.len), extent.len);
-                    let in_span = extent.file_offset - span.file_offset;
-                    prop_assert_eq!(frame.offset, span.source_offset + in_span);
+                (ExtentSource::Plain { blob: BlobIndex(0), offset }, Some(span)) => {
+                    prop_assert_eq!((extent.file_offset, extent.len), (span.file_offset, span.len));
+                    prop_assert_eq!(offset, span.source_offset);
                 }
                 other => prop_assert!(false, "{:?}", other),
             }

@@ -18,6 +18,7 @@
 //! Source: nydus v2, `storage/src/meta/chunk_info_v1.rs`.
 
 use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo, MAX_CHUNK_LEN};
+use crate::view;
 
 /// Bytes of an entry.
 pub const LEN: usize = 16;
@@ -38,22 +39,24 @@ const OFFSET: u64 = 0xff_ffff_ffff;
 pub fn decode(bytes: [u8; LEN]) -> ChunkInfo {
     let [plain, stored] = words(bytes);
     // Both lengths are at most 24 bits, plus 1.
-    let len = ((plain << HIGH_DOWN & HIGH | plain >> LOW_SHIFT) + 1) as u32;
-    let stored_len = ((stored >> HIGH_UP & HIGH | stored >> LOW_SHIFT) + 1) as u32;
+    let len = (plain << HIGH_DOWN & HIGH | plain >> LOW_SHIFT).saturating_add(1);
+    let stored_len = (stored >> HIGH_UP & HIGH | stored >> LOW_SHIFT).saturating_add(1);
+    let compressed = len != stored_len;
+    let ([len, _], [stored_len, _]) = (view::halves(len), view::halves(stored_len));
     ChunkInfo {
         address: plain & ADDRESS,
         len,
         offset: stored & OFFSET,
         stored_len,
-        compressed: len != stored_len,
+        compressed,
         encrypted: false,
         extra: ChunkExtra::None,
     }
 }
 
 fn words(bytes: [u8; LEN]) -> [u64; 2] {
-    let number = u128::from_le_bytes(bytes);
-    [number as u64, (number >> 64) as u64]
+    let (words, _) = bytes.as_chunks();
+    [0, 1].map(|i| u64::from_le_bytes(words[i]))
 }
 
 /// Writes an entry.
@@ -80,7 +83,8 @@ pub fn encode(chunk: &ChunkInfo) -> Result<[u8; LEN], ChunkFault> {
     if compressed != (len != stored_len) {
         return Err(ChunkFault::Compression { len, stored_len });
     }
-    let (len, stored_len) = (u64::from(len - 1), u64::from(stored_len - 1));
+    let less_one = |len: u32| u64::from(len.saturating_sub(1));
+    let (len, stored_len) = (less_one(len), less_one(stored_len));
     let plain = (len & LOW) << LOW_SHIFT | (len & HIGH) >> HIGH_DOWN | address;
     let stored = (stored_len & LOW) << LOW_SHIFT | (stored_len & HIGH) << HIGH_UP | offset;
     Ok((u128::from(stored) << 64 | u128::from(plain)).to_le_bytes())

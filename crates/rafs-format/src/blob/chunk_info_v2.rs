@@ -22,12 +22,13 @@
 //! Source: nydus v2, `storage/src/meta/chunk_info_v2.rs`.
 
 use super::chunk_info::{ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_CHUNK_LEN};
+use crate::view;
 
 /// Bytes of an entry.
 pub const LEN: usize = 24;
 
 const LEN_SHIFT: u32 = 32;
-const LEN_MASK: u64 = 0xff_ffff;
+const LEN_MASK: u32 = 0xff_ffff;
 const STORED_LEN_SHIFT: u32 = 40;
 const OFFSET: u64 = 0xff_ffff_ffff;
 const COMPRESSED: u64 = 1 << 56;
@@ -42,7 +43,8 @@ const CRC: u64 = 1 << 60;
 /// [`ChunkFault::Flags`] if flags exclude each other, [`ChunkFault::ZeroCrc`].
 pub fn decode(bytes: [u8; LEN]) -> Result<ChunkInfo, ChunkFault> {
     let [plain, stored, data] = words(bytes);
-    let (context, offset) = ((data >> 32) as u32, data as u32);
+    let [address, flags_and_len] = view::halves(plain);
+    let [offset, context] = view::halves(data);
     let extra = match plain & (ZRAN | BATCH | CRC) {
         0 => ChunkExtra::None,
         ZRAN => ChunkExtra::Zran { context, offset },
@@ -51,12 +53,13 @@ pub fn decode(bytes: [u8; LEN]) -> Result<ChunkInfo, ChunkFault> {
         CRC => ChunkExtra::Crc32c(offset),
         _ => return Err(ChunkFault::Flags),
     };
+    let [stored_len, _] = view::halves(stored >> STORED_LEN_SHIFT);
     Ok(ChunkInfo {
-        address: u64::from(plain as u32) * ADDRESS_ALIGN,
+        address: u64::from(address) * ADDRESS_ALIGN,
         // At most 24 bits, plus 1.
-        len: ((plain >> LEN_SHIFT & LEN_MASK) + 1) as u32,
+        len: (flags_and_len & LEN_MASK).saturating_add(1),
         offset: stored & OFFSET,
-        stored_len: (stored >> STORED_LEN_SHIFT) as u32,
+        stored_len,
         compressed: plain & COMPRESSED != 0,
         encrypted: plain & ENCRYPTED != 0,
         extra,
@@ -94,7 +97,7 @@ pub fn encode(chunk: &ChunkInfo) -> Result<[u8; LEN], ChunkFault> {
         ChunkExtra::Batch { context, offset } => (BATCH, pair(context, offset)),
     };
     let plain = (address / ADDRESS_ALIGN)
-        | (u64::from(len - 1) << LEN_SHIFT)
+        | (u64::from(len.saturating_sub(1)) << LEN_SHIFT)
         | if compressed { COMPRESSED } else { 0 }
         | if encrypted { ENCRYPTED } else { 0 }
         | flag;

@@ -11,9 +11,19 @@ pub mod chunk_info_v1;
 pub mod chunk_info_v2;
 pub mod layout;
 
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod builder;
 mod digests;
 mod error;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod finish;
 mod header;
 mod load;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use frame_codec::{CodecError, Decoder};
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{Codec, Limits};
 
 use super::error::BlobError;
@@ -29,7 +30,7 @@ impl Stored<'_> {
         limits: &Limits,
     ) -> Result<Bytes, BlobError> {
         let codec = Codec::from(self.compressor);
-        let stored_len = stored.len() as u64;
+        let stored_len = u64_from(stored.len());
         if self.len > limits.max_metadata_len {
             return Err(BlobError::Limit {
                 piece: "bytes of a section",
@@ -49,7 +50,7 @@ impl Stored<'_> {
             }));
         }
         // No 32-bit platform gets here with more: `stored` itself would not fit.
-        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        let len = usize_up_to(self.len);
         let mut plain = vec![0; len];
         decoder
             .decode(codec, stored, &mut plain)

@@ -106,13 +106,9 @@ fn parse(bytes: &[u8; TarHeader::LEN]) -> Result<TarHeader, TarHeaderFault> {
 
 /// The sum of all bytes, those of the checksum counted as spaces.
 fn checksum(bytes: &[u8; TarHeader::LEN]) -> u32 {
-    let sum: u32 = bytes.iter().copied().map(u32::from).sum();
-    let field: u32 = bytes[CHECKSUM..CHECKSUM_END]
-        .iter()
-        .copied()
-        .map(u32::from)
-        .sum();
-    sum - field + 8 * u32::from(b' ')
+    let (before, behind) = (&bytes[..CHECKSUM], &bytes[CHECKSUM_END..]);
+    let summands = before.iter().chain(&[b' '; 8]).chain(behind);
+    summands.copied().map(u32::from).sum()
 }
 
 /// As the `tar` crate does: octal, and beyond 8 GiB the number itself, big endian, after `0x80`.
@@ -146,13 +142,14 @@ fn octal(field: &[u8]) -> Option<u64> {
     Some(
         digits
             .iter()
-            .fold(0, |number, b| number << 3 | u64::from(b - b'0')),
+            .fold(0, |number, b| number << 3 | u64::from(b & 7)),
     )
 }
 
 fn write_octal(field: &mut [u8], mut number: u64) {
     for digit in field.iter_mut().rev() {
-        *digit = b'0' + (number & 7) as u8;
+        let [low, ..] = number.to_le_bytes();
+        *digit = b'0' | low & 7;
         number >>= 3;
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use frame_codec::Decoder;
+use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
 use verify::Hasher;
 use zerocopy::little_endian::{U32, U64};
@@ -77,7 +78,7 @@ impl TocEntry {
     pub(super) fn new(section: Section, digest: Digest, stored: Range<u64>) -> Self {
         let mut name = [0; 16];
         name[..section.name().len()].copy_from_slice(section.name().as_bytes());
-        let len = stored.end - stored.start;
+        let len = stored.end.saturating_sub(stored.start);
         Self {
             name,
             compressor: Compressor::None,
@@ -213,13 +214,14 @@ impl Toc {
     /// Bytes of the entries and the tar header behind them.
     #[must_use]
     pub fn stored_len(&self) -> u64 {
-        (self.entries.len() * TocEntry::LEN + TarHeader::LEN) as u64
+        let header_len = u64_from(TarHeader::LEN);
+        view::element_offset(0, self.entries.len(), TocEntry::LEN).saturating_add(header_len)
     }
 
     /// A TOC of `entries`, with its bytes: entries and tar header.
     pub(super) fn build(entries: Vec<TocEntry>) -> (Self, Vec<u8>) {
         let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_bytes()).collect();
-        let header = TarHeader::new(Section::Toc, bytes.len() as u64);
+        let header = TarHeader::new(Section::Toc, u64_from(bytes.len()));
         bytes.extend(header.to_bytes());
         let mut hasher = Hasher::sha256();
         hasher.update(&bytes);
@@ -230,9 +232,11 @@ impl Toc {
     /// Reads the TOC out of `bytes`, entries and tar header, the latter of which has been read
     /// already. They lie at `offset`, behind all sections.
     pub(super) fn from_bytes(bytes: &[u8], offset: u64) -> Result<Self, BlobError> {
-        let entries = &bytes[..bytes.len() - TarHeader::LEN];
+        let (entries, _) = bytes
+            .split_last_chunk::<{ TarHeader::LEN }>()
+            .expect("the tar header was read");
         let raw = <[RawTocEntry]>::ref_from_bytes(entries).map_err(|_| BlobError::TocLen {
-            len: entries.len() as u64,
+            len: u64_from(entries.len()),
         })?;
         let entries = raw
             .iter()

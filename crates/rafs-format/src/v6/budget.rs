@@ -1,6 +1,7 @@
 //! A bound on what a traversal of the tree may read.
 
 use image_model::FileKind;
+use image_model::width::u64_from;
 
 use super::bootstrap::Bootstrap;
 use super::inode::Inode;
@@ -25,14 +26,17 @@ impl Budget {
         let data = match inode.kind {
             FileKind::Directory | FileKind::Symlink => {
                 let data = bootstrap.data(inode)?;
-                (data.blocks.len() + data.tail.len()) as u64
+                u64_from(data.blocks.len()).saturating_add(u64_from(data.tail.len()))
             }
-            FileKind::File => bootstrap.chunk_addresses(inode)?.as_flattened().len() as u64,
+            FileKind::File => {
+                let addresses = bootstrap.chunk_addresses(inode)?;
+                u64_from(addresses.as_flattened().len())
+            }
             _ => 0,
         };
-        let own = inode.header_len() + inode.xattr_len;
+        let own = inode.header_len().saturating_add(inode.xattr_len);
         self.taken = self.taken.saturating_add(own).saturating_add(data);
-        let available = bootstrap.bytes.len() as u64;
+        let available = u64_from(bootstrap.bytes.len());
         if self.taken > available {
             return Err(DecodeError::Crowded {
                 offset: inode.offset,

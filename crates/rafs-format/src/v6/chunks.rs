@@ -166,9 +166,9 @@ impl Bootstrap {
                 index,
             })?;
         let record = ChunkRecord::from_bytes(&self.raw_chunk_records()[position]);
-        let block_size = self.superblock.block_size.bytes();
+        let start = self.superblock.block_size.bytes_in(address.startblk);
         at.require(
-            u64::from(address.startblk).saturating_mul(block_size) == record.uncompressed_offset,
+            start == record.uncompressed_offset,
             "startblk",
             address.startblk,
             "the uncompressed offset of the chunk's record",

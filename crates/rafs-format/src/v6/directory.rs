@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{FileKind, NameRef};
 
 use super::bootstrap::Bootstrap;
@@ -24,21 +25,22 @@ pub(super) struct Data<'a> {
 impl Bootstrap {
     /// Finds the data of `inode`, which must be a directory or symbolic link.
     pub(super) fn data(&self, inode: &Inode) -> Result<Data<'_>, DecodeError> {
-        let block_size = self.superblock.block_size.bytes();
+        let block_size = self.superblock.block_size;
         let tail_len = match inode.layout {
-            DataLayout::Inline => inode.size % block_size,
+            DataLayout::Inline => block_size.rest(inode.size),
             DataLayout::Plain | DataLayout::Chunked => 0,
         };
         let tail_offset = inode.end();
         if inode.layout == DataLayout::Inline {
-            let fits = tail_len != 0 && tail_offset % block_size + tail_len <= block_size;
+            let end = block_size.rest(tail_offset).saturating_add(tail_len);
+            let fits = tail_len != 0 && end <= block_size.bytes();
             let rule = "such that data are left for the tail, which lies in one block";
             At::new("inode", inode.offset).require(fits, "i_size", inode.size, rule)?;
         }
-        let blocks_len = inode.size - tail_len;
+        let blocks_len = inode.size.saturating_sub(tail_len);
         let blocks_offset = match blocks_len {
             0 => 0,
-            _ => u64::from(inode.word) * block_size,
+            _ => block_size.bytes_in(inode.word),
         };
         Ok(Data {
             blocks: view::slice(&self.bytes, "data blocks", blocks_offset, blocks_len)?,
@@ -53,7 +55,7 @@ impl Bootstrap {
         inode.require_kind(FileKind::Directory)?;
         Ok(Directory {
             data: self.data(inode)?,
-            block_size: self.superblock.block_size.bytes() as usize,
+            block_size: usize_up_to(self.superblock.block_size.bytes()),
         })
     }
 }
@@ -67,15 +69,19 @@ pub(super) struct Directory<'a> {
 
 impl<'a> Directory<'a> {
     fn block_count(&self) -> usize {
-        self.data.blocks.len().div_ceil(self.block_size) + usize::from(!self.data.tail.is_empty())
+        let whole = self.data.blocks.len().div_ceil(self.block_size);
+        whole.saturating_add(usize::from(!self.data.tail.is_empty()))
     }
 
     fn block(&self, number: usize) -> Result<DirentBlock<'a>, DecodeError> {
-        let start = number * self.block_size;
+        let start = number.saturating_mul(self.block_size);
         match self.data.blocks.get(start..) {
             Some(rest) if !rest.is_empty() => {
                 let block = &rest[..rest.len().min(self.block_size)];
-                DirentBlock::new(block, self.data.blocks_offset + start as u64)
+                DirentBlock::new(
+                    block,
+                    self.data.blocks_offset.saturating_add(u64_from(start)),
+                )
             }
             _ => DirentBlock::new(self.data.tail, self.data.tail_offset),
         }
@@ -86,9 +92,9 @@ impl<'a> Directory<'a> {
         self,
     ) -> impl Iterator<Item = Result<DirentBlock<'a>, (u64, DecodeError)>> {
         (0..self.block_count()).map(move |number| {
-            let start = (number * self.block_size) as u64;
-            let offset = if start < self.data.blocks.len() as u64 {
-                self.data.blocks_offset + start
+            let start = number.saturating_mul(self.block_size);
+            let offset = if start < self.data.blocks.len() {
+                self.data.blocks_offset.saturating_add(u64_from(start))
             } else {
                 self.data.tail_offset
             };
@@ -140,14 +146,14 @@ impl<'a> Entries<'a> {
         loop {
             if let Some(block) = self.block.filter(|block| self.next_entry < block.len()) {
                 let entry = block.entry(self.next_entry)?;
-                self.next_entry += 1;
+                self.next_entry = self.next_entry.saturating_add(1);
                 return Ok(Some(entry));
             }
             if self.next_block == self.directory.block_count() {
                 return Ok(None);
             }
             self.block = Some(self.directory.block(self.next_block)?);
-            self.next_block += 1;
+            self.next_block = self.next_block.saturating_add(1);
             self.next_entry = 0;
         }
     }
@@ -192,11 +198,11 @@ fn last_at_most(
     len: usize,
     mut compare: impl FnMut(usize) -> Result<Ordering, DecodeError>,
 ) -> Result<Option<usize>, DecodeError> {
-    let (mut low, mut high) = (0, len);
+    let (mut low, mut high) = (0usize, len);
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = low.midpoint(high);
         match compare(middle)? {
-            Ordering::Less => low = middle + 1,
+            Ordering::Less => low = middle.saturating_add(1),
             Ordering::Equal => return Ok(Some(middle)),
             Ordering::Greater => high = middle,
         }

@@ -18,6 +18,7 @@
 //! Source: Linux `fs/erofs/erofs_fs.h` (`erofs_dirent`) and `fs/erofs/namei.c`.
 
 use image_model::FileKind;
+use image_model::width::u64_from;
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -109,8 +110,8 @@ impl<'a> DirentBlock<'a> {
             view::record(bytes, "directory entry", 0).map_err(|_| DecodeError::Truncated {
                 what: "directory entry",
                 offset,
-                len: LEN as u64,
-                available: offset + bytes.len() as u64,
+                len: u64_from(LEN),
+                available: offset.saturating_add(u64_from(bytes.len())),
             })?;
         let names = usize::from(first.nameoff.get());
         let holds = names >= LEN && names.is_multiple_of(LEN) && names < bytes.len();
@@ -147,21 +148,22 @@ impl<'a> DirentBlock<'a> {
     /// Entry `index`, which is less than [`len`](Self::len).
     pub(crate) fn entry(&self, index: usize) -> Result<Dirent<'a>, DecodeError> {
         let raw = &self.entries[index];
-        let offset = self.offset + (index * LEN) as u64;
+        let offset = view::element_offset(self.offset, index, LEN);
         let at = At::new("directory entry", offset);
         let start = usize::from(raw.nameoff.get());
-        let limit = match self.entries.get(index + 1) {
+        let next = self.entries[index..].get(1);
+        let limit = match next {
             Some(next) => usize::from(next.nameoff.get()),
             None => self.bytes.len(),
         };
-        let holds = self.entries.len() * LEN <= start && start < limit && limit <= self.bytes.len();
+        let holds =
+            size_of_val(self.entries) <= start && start < limit && limit <= self.bytes.len();
         let rule = "before the next name, behind the entries, inside the block";
         at.require(holds, "nameoff", raw.nameoff.get(), rule)?;
         let name = &self.bytes[start..limit];
-        let name = if index + 1 == self.entries.len() {
-            view::text(name)
-        } else {
-            name
+        let name = match next {
+            Some(_) => name,
+            None => view::text(name),
         };
         let rule = "1 (file) to 7 (symlink)";
         let kind = kind(raw.file_type).ok_or_else(|| at.wrong("file_type", raw.file_type, rule))?;

@@ -72,7 +72,7 @@ impl Bootstrap {
             ext.prefetch_table_size,
         )?;
         for (index, slot) in self.devices.iter().enumerate() {
-            let offset = device::OFFSET + (index * DeviceSlot::LEN) as u64;
+            let offset = view::element_offset(device::OFFSET, index, DeviceSlot::LEN);
             let (tag, mapped) = (Shown(slot.tag()), slot.mapped_blkaddr);
             let blocks = slot.blocks;
             writeln!(
@@ -81,11 +81,11 @@ impl Bootstrap {
             )?;
         }
         for (index, entry) in self.entries.iter().enumerate() {
-            let offset = ext.blob_table_offset + (index * BlobEntry::LEN) as u64;
+            let offset = view::element_offset(ext.blob_table_offset, index, BlobEntry::LEN);
             dump_entry(index, offset, entry, out)?;
         }
         for (index, ino) in self.prefetch().enumerate() {
-            let offset = ext.prefetch_table_offset + 4 * index as u64;
+            let offset = view::element_offset(ext.prefetch_table_offset, index, 4);
             writeln!(out, "{offset:#010x} prefetch {index}: nid={ino}")?;
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Bootstrap {
     }
 
     fn dump_xattrs(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
-        let offset = inode.offset + inode.header_len();
+        let offset = inode.offset.saturating_add(inode.header_len());
         match self.read_xattrs(inode) {
             Ok(xattrs) => xattrs.iter().try_for_each(|xattr| {
                 let (name, value) = (Shown(&xattr.name), Shown(&xattr.value));
@@ -209,7 +209,7 @@ impl Bootstrap {
             Err(error) => return dump_error(&error, out),
         };
         for (number, address) in addresses.iter().enumerate() {
-            let offset = inode.chunk_addresses() + (number * ChunkAddress::LEN) as u64;
+            let offset = view::element_offset(inode.chunk_addresses(), number, ChunkAddress::LEN);
             let ChunkAddress {
                 device,
                 index,

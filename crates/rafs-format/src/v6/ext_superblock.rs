@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use image_model::width::u64_from;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -30,7 +31,7 @@ pub(crate) struct RawExtSuperblock {
     reserved: [u8; 200],
 }
 
-const _: () = assert!(size_of::<RawExtSuperblock>() as u64 == LEN);
+const _: () = assert!(u64_from(size_of::<RawExtSuperblock>()) == LEN);
 
 /// The RAFS extended superblock, 256 bytes at byte 1152.
 ///
@@ -123,7 +124,7 @@ impl ExtSuperblock {
             "a multiple of 4096, not 0",
         )?;
         at.require(
-            self.blob_table_size.is_multiple_of(BlobEntry::LEN as u32),
+            u64::from(self.blob_table_size).is_multiple_of(u64_from(BlobEntry::LEN)),
             "blob_table_size",
             self.blob_table_size,
             "a multiple of 256",
@@ -142,7 +143,7 @@ impl ExtSuperblock {
         )?;
         at.require(
             self.chunk_table_size
-                .is_multiple_of(ChunkRecord::LEN as u64),
+                .is_multiple_of(u64_from(ChunkRecord::LEN)),
             "chunk_table_size",
             self.chunk_table_size,
             "a multiple of 80",

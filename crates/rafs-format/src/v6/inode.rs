@@ -1,6 +1,7 @@
 //! Inodes, compact and extended.
 
 use image_model::image::WrongInode;
+use image_model::width::u64_from;
 use image_model::{Attributes, Device, FileKind, Timestamp};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -41,7 +42,7 @@ pub(crate) struct RawExtendedInode {
     reserved2: [u8; 16],
 }
 
-const _: () = assert!(size_of::<RawExtendedInode>() as u64 == EXTENDED_LEN);
+const _: () = assert!(u64_from(size_of::<RawExtendedInode>()) == EXTENDED_LEN);
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -59,7 +60,7 @@ struct RawCompactInode {
     reserved2: U32,
 }
 
-const _: () = assert!(size_of::<RawCompactInode>() as u64 == COMPACT_LEN);
+const _: () = assert!(u64_from(size_of::<RawCompactInode>()) == COMPACT_LEN);
 
 /// Where an inode's data are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,7 +156,7 @@ impl Inode {
             let raw = view::record(bytes, "inode", offset)?;
             Self::from_compact(nid, layout, at, raw, superblock.build_time)?
         };
-        view::slice(bytes, "inode", offset, inode.end() - offset)?;
+        view::slice(bytes, "inode", offset, inode.end().saturating_sub(offset))?;
         inode.check(at)?;
         Ok(inode)
     }
@@ -280,7 +281,8 @@ impl Inode {
     /// Binary logarithm of the chunk size, in bytes, that EROFS uses for this file.
     #[must_use]
     pub fn chunk_bits(&self, superblock: &Superblock) -> u32 {
-        (self.word & CHUNK_FORMAT_BITS) + u32::from(superblock.block_size.bits())
+        let blocks = self.word & CHUNK_FORMAT_BITS;
+        blocks.saturating_add(superblock.block_size.bits().into())
     }
 
     /// Device number, 0:0 for what is no device.

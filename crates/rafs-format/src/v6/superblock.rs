@@ -1,6 +1,7 @@
 //! The EROFS superblock.
 
 use image_model::Timestamp;
+use image_model::width::u64_from;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -42,7 +43,7 @@ pub(crate) struct RawSuperblock {
     reserved: [u8; 38],
 }
 
-const _: () = assert!(size_of::<RawSuperblock>() as u64 == LEN);
+const _: () = assert!(u64_from(size_of::<RawSuperblock>()) == LEN);
 const _: () = assert!(std::mem::offset_of!(RawSuperblock, feature_incompat) == 80);
 
 /// Size of a file system block: the unit of device addresses and of directories.
@@ -68,6 +69,28 @@ impl BlockSize {
     #[must_use]
     pub const fn bytes(self) -> u64 {
         1 << self.bits()
+    }
+
+    /// Bytes of so many blocks.
+    pub(crate) fn bytes_in(self, blocks: u32) -> u64 {
+        let blocks = u64::from(blocks);
+        match self {
+            Self::B512 => blocks << 9,
+            Self::B4096 => blocks << 12,
+        }
+    }
+
+    /// Whole blocks of so many bytes.
+    pub(crate) const fn whole_in(self, bytes: u64) -> u64 {
+        bytes >> self.bits()
+    }
+
+    /// Bytes behind the last whole block of so many bytes.
+    pub(crate) const fn rest(self, bytes: u64) -> u64 {
+        match self {
+            Self::B512 => bytes % 512,
+            Self::B4096 => bytes % 4096,
+        }
     }
 }
 
@@ -141,7 +164,7 @@ impl Superblock {
     /// First byte of the area from which inodes are numbered.
     #[must_use]
     pub fn meta_start(&self) -> u64 {
-        u64::from(self.meta_blkaddr) * self.block_size.bytes()
+        self.block_size.bytes_in(self.meta_blkaddr)
     }
 
     /// Where inode `nid` begins; saturates, which is behind every bootstrap.

@@ -23,6 +23,7 @@
 
 use image_model::Xattrs;
 use image_model::metadata::Xattr;
+use image_model::width::{u64_from, usize_from};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -46,15 +47,15 @@ struct RawXattrEntry {
 }
 
 const HEADER_LEN: u64 = 12;
-const _: () = assert!(size_of::<RawXattrHeader>() as u64 == HEADER_LEN);
+const _: () = assert!(u64_from(size_of::<RawXattrHeader>()) == HEADER_LEN);
 const ENTRY_LEN: u64 = 4;
-const _: () = assert!(size_of::<RawXattrEntry>() as u64 == ENTRY_LEN);
+const _: () = assert!(u64_from(size_of::<RawXattrEntry>()) == ENTRY_LEN);
 
 /// Longest area that `i_xattr_icount` can express, in bytes.
-pub const MAX_AREA_LEN: u64 = area_len(u16::MAX);
+pub const MAX_AREA_LEN: u64 = HEADER_LEN + 4 * (0xffff - 1);
 
 /// Longest value that an entry can hold, in bytes.
-pub const MAX_VALUE_LEN: usize = u16::MAX as usize;
+pub const MAX_VALUE_LEN: usize = usize_from(0xffff);
 
 /// Prefixes of names with their index. None is a prefix of another.
 const PREFIXES: [(u8, &[u8]); 5] = [
@@ -66,10 +67,10 @@ const PREFIXES: [(u8, &[u8]); 5] = [
 ];
 
 /// Bytes of the area that `icount` stands for.
-pub(crate) const fn area_len(icount: u16) -> u64 {
-    match icount {
-        0 => 0,
-        n => HEADER_LEN + 4 * (n as u64 - 1),
+pub(crate) fn area_len(icount: u16) -> u64 {
+    match icount.checked_sub(1) {
+        None => 0,
+        Some(words) => HEADER_LEN.saturating_add(u64::from(words) << 2),
     }
 }
 
@@ -77,7 +78,10 @@ pub(crate) const fn area_len(icount: u16) -> u64 {
 pub(crate) fn icount(area_len: u64) -> u16 {
     match area_len {
         0 => 0,
-        len => u16::try_from((len - HEADER_LEN) / 4 + 1).expect("planned areas fit the field"),
+        len => {
+            let words = len.saturating_sub(HEADER_LEN) / 4;
+            u16::try_from(words.saturating_add(1)).expect("planned areas fit the field")
+        }
     }
 }
 
@@ -105,7 +109,8 @@ impl AreaLen {
             0 => HEADER_LEN,
             len => len,
         };
-        Self(start + view::align(ENTRY_LEN + len as u64, 4))
+        let entry = view::align(ENTRY_LEN.saturating_add(u64_from(len)), 4);
+        Self(start.saturating_add(entry))
     }
 
     pub(crate) const fn bytes(self) -> u64 {
@@ -117,7 +122,7 @@ impl AreaLen {
 pub(crate) fn planned_len(xattrs: &Xattrs) -> u64 {
     let len = |xattr: &Xattr| {
         let suffix = split_name(&xattr.name).map_or(0, |(_, suffix)| suffix.len());
-        suffix + xattr.value.len()
+        suffix.saturating_add(xattr.value.len())
     };
     let sum = xattrs
         .iter()
@@ -131,7 +136,7 @@ pub(crate) fn write(xattrs: &Xattrs, out: &mut Vec<u8>) {
     if xattrs.is_empty() {
         return;
     }
-    out.extend_from_slice(&[0; HEADER_LEN as usize]);
+    out.extend_from_slice(&[0; size_of::<RawXattrHeader>()]);
     for xattr in xattrs {
         let (index, suffix) = split_name(&xattr.name).expect("the plan refuses other names");
         let name_len = u8::try_from(suffix.len()).expect("split_name bounds it");
@@ -140,8 +145,8 @@ pub(crate) fn write(xattrs: &Xattrs, out: &mut Vec<u8>) {
         out.extend_from_slice(&value_len.to_le_bytes());
         out.extend_from_slice(suffix);
         out.extend_from_slice(&xattr.value);
-        let entry_len = usize::from(name_len) + usize::from(value_len);
-        out.resize(out.len() + entry_len.next_multiple_of(4) - entry_len, 0);
+        let unpadded = suffix.len().saturating_add(xattr.value.len());
+        out.extend_from_slice(&[0; 4][..unpadded.wrapping_neg() % 4]);
     }
 }
 
@@ -157,9 +162,11 @@ pub(crate) fn read(bytes: &[u8], offset: u64, len: u64) -> Result<Xattrs, Decode
     if header.h_shared_count != 0 {
         return Err(at.unsupported("shared extended attributes"));
     }
+    let end = offset.saturating_add(len);
     let mut list = Vec::new();
     while !rest.is_empty() {
-        let entry_at = At::new("extended attribute", offset + len - rest.len() as u64);
+        let entry_offset = end.saturating_sub(u64_from(rest.len()));
+        let entry_at = At::new("extended attribute", entry_offset);
         let (xattr, after) = read_entry(rest, entry_at)?;
         list.push(xattr);
         rest = after;
@@ -178,7 +185,7 @@ fn read_entry(rest: &[u8], at: At) -> Result<(Xattr, &[u8]), DecodeError> {
         what: at.structure,
         offset: at.offset,
         len,
-        available: at.offset + rest.len() as u64,
+        available: at.offset.saturating_add(u64_from(rest.len())),
     };
     let (entry, body) = RawXattrEntry::ref_from_prefix(rest).map_err(|_| truncated(ENTRY_LEN))?;
     let rule = "of a known prefix: 1, 2, 3, 4 or 6";
@@ -187,10 +194,10 @@ fn read_entry(rest: &[u8], at: At) -> Result<(Xattr, &[u8]), DecodeError> {
         .find(|(index, _)| *index == entry.e_name_index)
         .ok_or_else(|| at.wrong("e_name_index", entry.e_name_index, rule))?;
     let name_len = usize::from(entry.e_name_len);
-    let len = name_len + usize::from(entry.e_value_size.get());
+    let len = name_len.saturating_add(entry.e_value_size.get().into());
     let padded = len.next_multiple_of(4);
     if body.len() < padded {
-        return Err(truncated(ENTRY_LEN + padded as u64));
+        return Err(truncated(ENTRY_LEN.saturating_add(u64_from(padded))));
     }
     let (name, value) = body[..len].split_at(name_len);
     let xattr = Xattr {

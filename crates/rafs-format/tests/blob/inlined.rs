@@ -5,24 +5,24 @@ use frame_codec::Decoder;
 use image_model::{BlobId, ChunkedImage, Limits};
 use lazyoci_rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
 use lazyoci_rafs_format::flags::Compat;
-use lazyoci_rafs_format::v6::{BlobEntry, Layout, Options};
+use lazyoci_rafs_format::v6::{BlobEntry, Layout, LayoutInput, Options, OwnedBootstrap};
 
 use crate::support::{a4_chunks, golden, golden_bootstrap, locate, none_sha256, slice, store};
 
 /// The tree `a4` with its chunks in a blob of this id.
-fn a4(compat: Compat, id: BlobId) -> ChunkedImage {
-    let mut image = golden_bootstrap(golden("a4-v6-none-sha256.boot"))
+fn a4(compat: Compat, id: BlobId) -> OwnedBootstrap {
+    let mut stored = golden_bootstrap(golden("a4-v6-none-sha256.boot"))
         .to_chunked()
         .unwrap();
-    image.blobs[0].id = id;
-    for (chunk, content) in image.chunks.iter_mut().zip(a4_chunks()) {
+    stored.image.blobs[0].id = id;
+    for (chunk, content) in stored.image.chunks.iter_mut().zip(a4_chunks()) {
         chunk.crc32c = (compat == Compat::V2_4).then(|| verify::crc32c(&content));
     }
-    image
+    stored
 }
 
 fn bootstrap(compat: Compat, entry: &BlobEntry) -> Vec<u8> {
-    let image = a4(compat, entry.id.clone());
+    let OwnedBootstrap { image, places } = a4(compat, entry.id.clone());
     let options = Options {
         compat,
         compressor: entry.compressor,
@@ -30,7 +30,12 @@ fn bootstrap(compat: Compat, entry: &BlobEntry) -> Vec<u8> {
         ..Options::default()
     };
     let mut bytes = Vec::new();
-    Layout::plan(&image, std::slice::from_ref(entry), &options)
+    let input = LayoutInput {
+        image: &image,
+        places: &places,
+        entries: std::slice::from_ref(entry),
+    };
+    Layout::plan(input, &options)
         .unwrap()
         .write_to(&mut bytes)
         .unwrap();
@@ -87,9 +92,14 @@ fn an_empty_layer_is_a_bootstrap_alone() {
         .seal(Default::default())
         .unwrap();
     let tree = image_model::Tree::new(image_model::Metadata::implied_directory());
-    let image = ChunkedImage::new(tree, vec![], vec![], vec![], vec![]).unwrap();
+    let image = ChunkedImage::new(tree, Default::default()).unwrap();
     let mut bootstrap = Vec::new();
-    Layout::plan(&image, &[], &Options::default())
+    let input = LayoutInput {
+        image: &image,
+        places: &[],
+        entries: &[],
+    };
+    Layout::plan(input, &Options::default())
         .unwrap()
         .write_to(&mut bootstrap)
         .unwrap();

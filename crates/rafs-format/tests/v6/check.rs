@@ -263,8 +263,8 @@ fn chunks_of_erofs() {
     let content: Vec<u8> = (0..2500u32).flat_map(u32::to_le_bytes).collect();
     let file = tree.add(metadata(0o644), store.file(&content));
     tree.link(InodeId::ROOT, name(b"file"), file).unwrap();
-    let (image, entries) = store.image(tree);
-    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let stored = store.image(tree);
+    let bytes = encode(&stored, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let ino = bootstrap.lookup(bootstrap.root(), name(b"file").as_ref());
     let inode = bootstrap.inode(ino.unwrap().unwrap()).unwrap();
@@ -361,12 +361,12 @@ fn overlaps() {
 
 #[test]
 fn prefetched_inodes() {
-    let (image, entries) = a4(DigestAlgorithm::Sha256);
+    let stored = a4(DigestAlgorithm::Sha256);
     let options = lazyoci_rafs_format::v6::Options {
         prefetch: vec![InodeId::new(4)],
         ..a4_options()
     };
-    let bytes = encode(&image, &entries, &options).unwrap();
+    let bytes = encode(&stored, &options).unwrap();
     let found = check(&patched(&bytes, &[(4352, &[139])]));
     let expected = finding(None, 4352, Inconsistency::Prefetch { nid: 139 });
     assert_eq!(found, [expected]);
@@ -385,8 +385,8 @@ fn extended_attributes() {
     let mut tree = Tree::new(metadata);
     let fifo = tree.add(self::metadata(0o600), Node::Fifo);
     tree.link(InodeId::ROOT, name(b"fifo"), fifo).unwrap();
-    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
-    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
+    let bytes = encode(&stored, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
     assert_eq!(check(&bytes), []);
     let area = 4096 + 64;
     let structure = "extended attributes";

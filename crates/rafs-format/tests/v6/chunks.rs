@@ -1,12 +1,17 @@
 //! The content of files: one corruption for each rule.
 
+use std::error::Error as _;
 use std::ops::{ControlFlow, Range};
 
-use image_model::{Blame, DigestAlgorithm, ExtentSource, Fault, Image, InodeId, Tree};
+use image_model::image::NoSuchEntry;
+use image_model::{
+    Blame, BlobIndex, Codec, DigestAlgorithm, ExtentSource, Fault, Frame, FrameId, Image, InodeId,
+    Recipe, RecipeId, Tree,
+};
 use lazyoci_rafs_format::DecodeError;
 
 use crate::common::{Store, encode, field, metadata, name, open, options};
-use crate::damage::{F, INO_F, INO_Z, broken, refuses};
+use crate::damage::{F, INO_F, INO_Z, broken, cause, refuses};
 
 #[test]
 fn chunk_addresses() {
@@ -104,14 +109,17 @@ fn compressed_chunks() {
     for ino in [INO_F, INO_Z] {
         let result = bootstrap.extents(ino, 0..1, &mut |extent| {
             if let ExtentSource::Chunk { frame, .. } = extent.source {
-                codecs.push((frame.codec, frame.stored_len, frame.len));
+                let frame = bootstrap.frame(frame).unwrap();
+                let recipe = bootstrap.recipe(frame.recipe).unwrap();
+                codecs.push((recipe, frame.stored_len, frame.len));
             }
             ControlFlow::Continue(())
         });
         result.unwrap();
     }
-    let [zstd_codec, none] = [image_model::Codec::Zstd, image_model::Codec::None];
-    assert_eq!(codecs, [(zstd_codec, 4, 5), (none, 10_000, 10_000)]);
+    let expected = [(Codec::Zstd, 4, 5), (Codec::None, 10_000, 10_000)];
+    let expected = expected.map(|(codec, stored, len)| (Recipe::exact(codec), stored, len));
+    assert_eq!(codecs, expected);
     for (stored, found) in [(0, 0), (5, 5), (6, 6)] {
         let rule = "1 or more, and less than uncompressed_size";
         let expected = field("chunk record", record, "compressed_size", found, rule);
@@ -166,8 +174,8 @@ fn extents_of_a_range() {
     let content: Vec<u8> = (0..10_000u32).flat_map(u32::to_le_bytes).collect();
     let file = tree.add(metadata(0o644), store.file(&content));
     tree.link(InodeId::ROOT, name(b"file"), file).unwrap();
-    let (image, entries) = store.image(tree);
-    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Blake3, 4096)).unwrap();
+    let stored = store.image(tree);
+    let bytes = encode(&stored, &options(DigestAlgorithm::Blake3, 4096)).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let ino = bootstrap
         .lookup(bootstrap.root(), name(b"file").as_ref())
@@ -198,7 +206,64 @@ fn extents_of_a_range() {
             assert_eq!(crc32c, Some(verify::crc32c(&content[..4096])));
             digest.unwrap()
         }
-        ExtentSource::Zeros => panic!("not zeros"),
+        source => panic!("{source:?}"),
     };
     assert_eq!(verify::check(&digest, &content[..4096]), Ok(()));
+}
+
+/// A frame's number is the position of its record, whether a file uses it or not.
+#[test]
+fn frames_by_number() {
+    let bootstrap = broken(&[]);
+    let frame = |offset, len| Frame {
+        blob: BlobIndex(0),
+        offset,
+        stored_len: len,
+        len,
+        recipe: RecipeId(0),
+    };
+    assert_eq!(bootstrap.frame(FrameId(0)).unwrap(), frame(0, 5));
+    assert_eq!(bootstrap.frame(FrameId(1)).unwrap(), frame(5, 10_000));
+    for index in [2, u32::MAX] {
+        let error = bootstrap.frame(FrameId(index)).unwrap_err();
+        assert_eq!((error.fault(), error.ino()), (Fault::Misuse, None));
+        let (what, count) = ("frame", 2);
+        assert_eq!(
+            error.source().unwrap().downcast_ref(),
+            Some(&NoSuchEntry { what, index, count })
+        );
+    }
+}
+
+#[test]
+fn recipes_are_one_for_each_codec() {
+    let bootstrap = broken(&[]);
+    let recipes: Vec<_> = (0..4).map(|id| bootstrap.recipe(RecipeId(id))).collect();
+    let native = [Codec::None, Codec::Lz4Block, Codec::Zstd];
+    assert_eq!(recipes[..3], native.map(|codec| Some(Recipe::exact(codec))));
+    assert_eq!(recipes[3], None);
+}
+
+#[test]
+fn frames_of_damaged_records() {
+    let record = 0x4000;
+    let refused = |patches: &[(usize, &[u8])]| {
+        let bootstrap = broken(patches);
+        let sound = bootstrap.frame(FrameId(1)).is_ok();
+        (cause(&bootstrap.frame(FrameId(0)).unwrap_err()), sound)
+    };
+    let stored = "uncompressed_size, as the chunk is not compressed";
+    let expected = field("chunk record", record, "compressed_size", 4, stored);
+    assert_eq!(refused(&[(record + 40, &[4])]), (expected, true));
+    let blob = "the position of a blob";
+    for (patch, found) in [([1, 0, 0, 0], 1), ([0xff; 4], 0xffff_ffff)] {
+        let expected = field("chunk record", record, "blob_index", found, blob);
+        assert_eq!(refused(&[(record + 32, &patch)]), (expected, true));
+    }
+    let tarfs = DecodeError::Unsupported {
+        structure: "chunk record",
+        offset: record as u64,
+        feature: "tarfs mode",
+    };
+    assert_eq!(refused(&[(4096 + 84, &[0x40, 0])]), (tarfs, false));
 }

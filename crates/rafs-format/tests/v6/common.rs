@@ -3,27 +3,62 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{
-    Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Frame, FrameId,
-    InodeId, Limits, Metadata, Name, Node, Timestamp, Tree,
+    BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Frame, FrameId,
+    InodeId, Limits, Metadata, Name, Node, Recipe, RecipeId, Timestamp, Tree,
 };
 use lazyoci_rafs_format::DecodeError;
 use lazyoci_rafs_format::flags::{BlobFeatures, Cipher, Compressor, Digester};
-use lazyoci_rafs_format::v6::{BlobEntry, Bootstrap, EncodeError, Layout, Options};
+use lazyoci_rafs_format::v6::{
+    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, Options, OwnedBootstrap,
+};
 
 pub(crate) const ID: &str = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
 
 /// The golden that most corruptions start from.
 pub(crate) const A4: &[u8] = include_bytes!("../goldens/a4-v6-none-sha256.boot");
 
+/// All that a bootstrap is planned from.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) image: ChunkedImage,
+    pub(crate) places: Vec<ChunkPlace>,
+    pub(crate) entries: Vec<BlobEntry>,
+}
+
+impl Stored {
+    /// What was decoded, to be encoded again.
+    pub(crate) fn decoded(bootstrap: &Bootstrap) -> Self {
+        let OwnedBootstrap { image, places } = bootstrap.to_chunked().unwrap();
+        let entries = bootstrap.blob_entries().to_vec();
+        Self {
+            image,
+            places,
+            entries,
+        }
+    }
+
+    pub(crate) fn input(&self) -> LayoutInput<'_> {
+        LayoutInput {
+            image: &self.image,
+            places: &self.places,
+            entries: &self.entries,
+        }
+    }
+}
+
+/// The recipe of frames that [`Store`] stores; behind it stand [`LZ4`] and [`ZSTD`].
+pub(crate) const NONE: RecipeId = RecipeId(0);
+pub(crate) const LZ4: RecipeId = RecipeId(1);
+pub(crate) const ZSTD: RecipeId = RecipeId(2);
+
 /// Cuts and stores content, each chunk once, uncompressed, one behind the other.
 pub(crate) struct Store {
     pub(crate) algorithm: DigestAlgorithm,
     pub(crate) chunk_size: usize,
-    extents: Vec<ChunkExtent>,
-    chunks: Vec<Chunk>,
-    frames: Vec<Frame>,
+    lists: ChunkedParts,
+    places: Vec<ChunkPlace>,
     known: HashMap<Vec<u8>, ChunkId>,
     stored: u64,
     address: u64,
@@ -34,9 +69,13 @@ impl Store {
         Self {
             algorithm,
             chunk_size,
-            extents: Vec::new(),
-            chunks: Vec::new(),
-            frames: Vec::new(),
+            lists: ChunkedParts {
+                recipes: [Codec::None, Codec::Lz4Block, Codec::Zstd]
+                    .map(Recipe::exact)
+                    .into(),
+                ..ChunkedParts::default()
+            },
+            places: Vec::new(),
             known: HashMap::new(),
             stored: 0,
             address: 0,
@@ -44,18 +83,18 @@ impl Store {
     }
 
     pub(crate) fn file(&mut self, content: &[u8]) -> Node<ChunkRange> {
-        let start = self.extents.len() as u32;
+        let start = self.lists.extents.len() as u32;
         for (number, piece) in content.chunks(self.chunk_size).enumerate() {
             let chunk = match self.known.get(piece) {
                 Some(&id) => id,
                 None => self.add(piece),
             };
-            self.extents.push(ChunkExtent {
+            self.lists.extents.push(ChunkExtent {
                 file_offset: (number * self.chunk_size) as u64,
                 chunk: Some(chunk),
             });
         }
-        let end = self.extents.len() as u32;
+        let end = self.lists.extents.len() as u32;
         Node::File {
             size: content.len() as u64,
             content: ChunkRange { start, end },
@@ -63,23 +102,24 @@ impl Store {
     }
 
     fn add(&mut self, piece: &[u8]) -> ChunkId {
-        let index = self.chunks.len() as u32;
-        self.chunks.push(Chunk {
+        let index = self.lists.chunks.len() as u32;
+        self.lists.chunks.push(Chunk {
             digest: Some(verify::digest(self.algorithm, piece).unwrap()),
             len: piece.len() as u32,
             crc32c: Some(verify::crc32c(piece)),
             frame: FrameId(index),
             offset_in_frame: 0,
-            index_in_blob: index,
+        });
+        self.places.push(ChunkPlace {
+            index,
             address: self.address,
         });
-        self.frames.push(Frame {
+        self.lists.frames.push(Frame {
             blob: BlobIndex(0),
             offset: self.stored,
             stored_len: piece.len() as u32,
             len: piece.len() as u32,
-            codec: Codec::None,
-            open_ended: false,
+            recipe: NONE,
         });
         self.stored += piece.len() as u64;
         self.address = (self.address + piece.len() as u64).next_multiple_of(4096);
@@ -88,14 +128,17 @@ impl Store {
     }
 
     /// The image of `tree`, and the blob table that goes with it.
-    pub(crate) fn image(self, tree: Tree<ChunkRange>) -> (ChunkedImage, Vec<BlobEntry>) {
-        let entries = match self.chunks.len() as u64 {
+    pub(crate) fn image(mut self, tree: Tree<ChunkRange>) -> Stored {
+        let entries = match self.lists.chunks.len() as u64 {
             0 => Vec::new(),
             count => vec![self.entry(count)],
         };
-        let blobs: Vec<Blob> = entries.iter().map(BlobEntry::blob).collect();
-        let image = ChunkedImage::new(tree, self.extents, self.chunks, self.frames, blobs);
-        (image.unwrap(), entries)
+        self.lists.blobs = entries.iter().map(BlobEntry::blob).collect();
+        Stored {
+            image: ChunkedImage::new(tree, self.lists).unwrap(),
+            places: self.places,
+            entries,
+        }
     }
 
     fn entry(&self, count: u64) -> BlobEntry {
@@ -156,7 +199,7 @@ pub(crate) fn a4_tree(store: &mut Store) -> Tree<ChunkRange> {
     tree
 }
 
-pub(crate) fn a4(algorithm: DigestAlgorithm) -> (ChunkedImage, Vec<BlobEntry>) {
+pub(crate) fn a4(algorithm: DigestAlgorithm) -> Stored {
     let mut store = Store::new(algorithm, 1 << 20);
     let tree = a4_tree(&mut store);
     store.image(tree)
@@ -176,12 +219,8 @@ pub(crate) fn a4_options() -> Options {
     options(DigestAlgorithm::Sha256, 1 << 20)
 }
 
-pub(crate) fn encode(
-    image: &ChunkedImage,
-    entries: &[BlobEntry],
-    options: &Options,
-) -> Result<Vec<u8>, EncodeError> {
-    let layout = Layout::plan(image, entries, options)?;
+pub(crate) fn encode(stored: &Stored, options: &Options) -> Result<Vec<u8>, EncodeError> {
+    let layout = Layout::plan(stored.input(), options)?;
     let mut bytes = Vec::new();
     layout.write_to(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, layout.len());

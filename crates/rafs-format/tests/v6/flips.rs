@@ -23,6 +23,9 @@ fn content(bootstrap: &Bootstrap) -> Option<String> {
                     let ExtentSource::Chunk { frame, digest, .. } = extent.source else {
                         return ControlFlow::Break(());
                     };
+                    let Ok(frame) = bootstrap.frame(frame) else {
+                        return ControlFlow::Break(());
+                    };
                     seen += &format!("{} {digest:?} {frame:?}\n", extent.file_offset);
                     ControlFlow::Continue(())
                 });

@@ -4,7 +4,7 @@ use image_model::{DigestAlgorithm, InodeId};
 use lazyoci_rafs_format::flags::{Compat, SuperFlags};
 use lazyoci_rafs_format::v6::{Bootstrap, DataLayout, Layout, Options};
 
-use crate::common::{a4, a4_options, encode, open, options};
+use crate::common::{Stored, a4, a4_options, encode, open, options};
 
 macro_rules! golden {
     ($name:literal) => {
@@ -30,7 +30,7 @@ const ODD: [(&str, &[u8]); 2] = [
 ];
 
 fn again(bootstrap: &Bootstrap) -> Vec<u8> {
-    let image = bootstrap.to_chunked().unwrap();
+    let stored = Stored::decoded(bootstrap);
     let flags = bootstrap.ext_superblock().flags;
     let options = Options {
         compat: Compat::V2_2,
@@ -41,7 +41,7 @@ fn again(bootstrap: &Bootstrap) -> Vec<u8> {
         root_number: 0,
         prefetch: Vec::new(),
     };
-    encode(&image, bootstrap.blob_entries(), &options).unwrap()
+    encode(&stored, &options).unwrap()
 }
 
 #[test]
@@ -98,12 +98,12 @@ fn the_golden_vectors_come_out_byte_for_byte() {
             "75b633be056ae1c2da5f61979c97d4bd35fa68fff509cbb5209ac6e8f643e939",
         ),
     ] {
-        let (image, entries) = a4(algorithm);
+        let stored = a4(algorithm);
         let options = Options {
             compat,
             ..options(algorithm, 1 << 20)
         };
-        let bytes = encode(&image, &entries, &options).unwrap();
+        let bytes = encode(&stored, &options).unwrap();
         let digest = verify::digest(DigestAlgorithm::Sha256, &bytes).unwrap();
         assert_eq!(digest.hex(), expected, "{algorithm}, {compat}");
     }
@@ -112,8 +112,8 @@ fn the_golden_vectors_come_out_byte_for_byte() {
 /// Appendix A.5.
 #[test]
 fn the_plan_of_the_worked_example() {
-    let (image, entries) = a4(DigestAlgorithm::Sha256);
-    let layout = Layout::plan(&image, &entries, &a4_options()).unwrap();
+    let stored = a4(DigestAlgorithm::Sha256);
+    let layout = Layout::plan(stored.input(), &a4_options()).unwrap();
     let superblock = layout.superblock();
     assert_eq!(superblock.inos, 7);
     assert_eq!((superblock.blocks, superblock.meta_blkaddr), (4, 2));
@@ -154,8 +154,8 @@ fn the_plan_of_the_worked_example() {
 
 #[test]
 fn the_bytes_of_the_worked_example() {
-    let (image, entries) = a4(DigestAlgorithm::Sha256);
-    let bytes = encode(&image, &entries, &a4_options()).unwrap();
+    let stored = a4(DigestAlgorithm::Sha256);
+    let bytes = encode(&stored, &a4_options()).unwrap();
     let bootstrap = open(&bytes).unwrap();
     // `f`: extended, chunked; number 4, two names.
     assert_eq!(bytes[0x30e0..0x30e2], [9, 0]);

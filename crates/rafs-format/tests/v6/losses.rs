@@ -197,8 +197,8 @@ fn a_plan_refuses_the_first_loss_with_its_path() {
     tree.link(InodeId::ROOT, name(b"dir"), directory).unwrap();
     let fifo = tree.add(with_xattrs(&[("lustre.lov", 1)]), Node::Fifo);
     tree.link(directory, name(b"odd\n"), fifo).unwrap();
-    let (image, entries) = store.image(tree);
-    let error = encode(&image, &entries, &a4_options()).unwrap_err();
+    let stored = store.image(tree);
+    let error = encode(&stored, &a4_options()).unwrap_err();
     assert_eq!(
         error,
         EncodeError::CannotCarry {

@@ -9,6 +9,7 @@ mod chunks;
 mod directory;
 mod dump;
 mod encode;
+mod encode_refused;
 mod flips;
 mod goldens;
 mod inode;

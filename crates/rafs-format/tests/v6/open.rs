@@ -76,8 +76,8 @@ fn superblock_fields() {
 
 #[test]
 fn blocks_without_devices() {
-    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(Tree::new(metadata(0)));
-    let bytes = encode(&image, &entries, &a4_options()).unwrap();
+    let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(Tree::new(metadata(0)));
+    let bytes = encode(&stored, &a4_options()).unwrap();
     assert_eq!(bytes.len(), 8192);
     assert!(open(&patched(&bytes, &[(SUPERBLOCK + 37, b"\x10")])).is_ok());
     let error = open(&patched(&bytes, &[(SUPERBLOCK + 36, b"\x01")])).unwrap_err();

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use image_model::{Blame, DigestAlgorithm, Fault, Image, Ino, InodeId, Limits, Node, Tree};
+use image_model::{
+    Blame, DigestAlgorithm, Fault, FrameId, Image, Ino, InodeId, Limits, Node, RecipeId, Tree,
+};
 use lazyoci_rafs_format::DecodeError;
-use lazyoci_rafs_format::v6::Bootstrap;
+use lazyoci_rafs_format::v6::{Bootstrap, ChunkPlace, OwnedBootstrap};
 
 use crate::common::{A4, Store, encode, field, metadata, name, open, options};
 use crate::damage::{D, ROOT, broken, cause};
@@ -94,8 +96,8 @@ fn the_copy_refuses_structures_that_overlap() {
         tree.link(InodeId::ROOT, name(label.as_bytes()), id)
             .unwrap();
     }
-    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
-    let mut bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
+    let mut bytes = encode(&stored, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let root = bootstrap.inode(bootstrap.root()).unwrap();
     let mut children = Vec::new();
@@ -116,4 +118,23 @@ fn the_copy_refuses_structures_that_overlap() {
         "{error}"
     );
     assert_eq!(error.fault(), Fault::Corrupt);
+}
+
+/// Frames and places stand in the order in which files use them first, not in that of the table.
+#[test]
+fn the_copy_says_where_chunks_stand() {
+    let bootstrap = open(A4).unwrap();
+    let OwnedBootstrap { image, places } = bootstrap.to_chunked().unwrap();
+    let expected = [(0, 0), (1, 4096)].map(|(index, address)| ChunkPlace { index, address });
+    assert_eq!(places, expected);
+    assert_eq!(image.blobs, [bootstrap.blob_entries()[0].blob()]);
+    let recipes: Vec<_> = image.recipes.iter().cloned().map(Some).collect();
+    assert_eq!(recipes, [0, 1, 2].map(|id| bootstrap.recipe(RecipeId(id))));
+    for record in bootstrap.chunk_records() {
+        let at = places.iter().position(|p| p.index == record.index).unwrap();
+        assert_eq!(places[at].address, record.uncompressed_offset);
+        let frame = image.frame(FrameId(at as u32)).unwrap();
+        assert_eq!(frame.offset, record.compressed_offset);
+        assert_eq!(image.chunks[at].frame, FrameId(at as u32));
+    }
 }

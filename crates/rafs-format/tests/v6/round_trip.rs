@@ -7,15 +7,15 @@ use image_model::image::ChunkRange;
 use image_model::metadata::Xattr;
 use image_model::walk::Walk;
 use image_model::{
-    Attributes, ChunkedImage, Device, DigestAlgorithm, Extent, FileKind, Image, ImagePath, Ino,
-    InodeId, Limits, Metadata, Name, Node, Timestamp, Tree, Xattrs,
+    Attributes, Device, DigestAlgorithm, Extent, ExtentSource, FileKind, Frame, FrameId, Image,
+    ImagePath, Ino, InodeId, Limits, Metadata, Name, Node, Recipe, Timestamp, Tree, Xattrs,
 };
 use lazyoci_rafs_format::flags::Compat;
-use lazyoci_rafs_format::v6::{BlobEntry, Options};
+use lazyoci_rafs_format::v6::Options;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::common::{Store, encode, metadata, name, open, options};
+use crate::common::{NONE, Store, Stored, encode, metadata, name, open, options};
 
 /// All that an image says about one path.
 #[derive(Debug, PartialEq)]
@@ -26,7 +26,24 @@ struct Facts {
     attributes: Attributes,
     xattrs: Xattrs,
     target: Option<Box<[u8]>>,
-    extents: Vec<Extent>,
+    extents: Vec<(Extent, Option<(Frame, Recipe)>)>,
+}
+
+/// An extent, its frame and how that is decoded. Numbers of frames and recipes do not count.
+fn told(image: &dyn Image, mut extent: Extent) -> (Extent, Option<(Frame, Recipe)>) {
+    let mut stored = None;
+    if let ExtentSource::Chunk { frame, .. } = &mut extent.source {
+        let id = std::mem::replace(frame, FrameId(0));
+        let frame = image.frame(id).unwrap();
+        let recipe = image.recipe(frame.recipe).unwrap();
+        let recipe_id = NONE;
+        let frame = Frame {
+            recipe: recipe_id,
+            ..frame
+        };
+        stored = Some((frame, recipe));
+    }
+    (extent, stored)
 }
 
 fn facts(image: &dyn Image) -> Vec<Facts> {
@@ -41,7 +58,7 @@ fn facts(image: &dyn Image) -> Vec<Facts> {
         match entry.attributes.kind {
             FileKind::File => image
                 .extents(entry.ino, 0..u64::MAX, &mut |extent| {
-                    extents.push(extent);
+                    extents.push(told(image, extent));
                     ControlFlow::Continue(())
                 })
                 .unwrap(),
@@ -61,14 +78,14 @@ fn facts(image: &dyn Image) -> Vec<Facts> {
     list
 }
 
-fn check_round_trip(image: &ChunkedImage, entries: &[BlobEntry], options: &Options) {
-    let bytes = encode(image, entries, options).unwrap();
+fn check_round_trip(stored: &Stored, options: &Options) {
+    let bytes = encode(stored, options).unwrap();
     let bootstrap = open(&bytes).unwrap();
-    let expected = facts(image);
+    let expected = facts(&stored.image);
     assert_eq!(facts(&bootstrap), expected);
-    let copy = bootstrap.to_chunked().unwrap();
-    assert_eq!(facts(&copy), expected);
-    assert_eq!(bootstrap.blob_entries(), entries);
+    let copy = Stored::decoded(&bootstrap);
+    assert_eq!(facts(&copy.image), expected);
+    assert_eq!(copy.entries, stored.entries);
     bootstrap.check(&mut |finding| panic!("{finding}"));
 
     for Facts { path, .. } in &expected {
@@ -77,7 +94,7 @@ fn check_round_trip(image: &ChunkedImage, entries: &[BlobEntry], options: &Optio
             at = bootstrap.lookup(at, component).unwrap().expect("listed");
         }
     }
-    let bytes_of_copy = encode(&copy, entries, options).unwrap();
+    let bytes_of_copy = encode(&copy, options).unwrap();
     assert!(bytes_of_copy == bytes);
     assert!(bootstrap.superblock().inos == expected.len() as u64);
 }
@@ -232,23 +249,23 @@ proptest! {
         let chunk_size = 1 << bits;
         let mut store = Store::new(DigestAlgorithm::Sha256, chunk_size as usize);
         let tree = build(root, specs, &mut store);
-        let (mut image, entries) = store.image(tree);
+        let mut stored = store.image(tree);
         let mut options = options(DigestAlgorithm::Sha256, chunk_size);
         if old {
             options.compat = Compat::V2_2;
-            for chunk in &mut image.chunks {
+            for chunk in &mut stored.image.chunks {
                 chunk.crc32c = None;
             }
         }
-        check_round_trip(&image, &entries, &options);
+        check_round_trip(&stored, &options);
     }
 }
 
 /// The image of a tree without content, there and back.
 fn check_tree(tree: Tree<ChunkRange>) {
     let store = Store::new(DigestAlgorithm::Sha256, 4096);
-    let (image, entries) = store.image(tree);
-    check_round_trip(&image, &entries, &options(DigestAlgorithm::Sha256, 4096));
+    let stored = store.image(tree);
+    check_round_trip(&stored, &options(DigestAlgorithm::Sha256, 4096));
 }
 
 #[test]
@@ -348,10 +365,10 @@ fn chunk_formats() {
     let one = add(b"b", &[0; 4096], &mut store);
     let shared = add(b"c", &[0; 8192], &mut store);
     let empty = add(b"d", b"", &mut store);
-    let (image, entries) = store.image(tree);
+    let stored = store.image(tree);
     let options = options(DigestAlgorithm::Sha256, 4096);
-    check_round_trip(&image, &entries, &options);
-    let bytes = encode(&image, &entries, &options).unwrap();
+    check_round_trip(&stored, &options);
+    let bytes = encode(&stored, &options).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let word = |id: InodeId| {
         let label = [b'a' + id.index() as u8 - 1];

@@ -1,6 +1,6 @@
 //! The device, blob and prefetch tables: one corruption for each rule.
 
-use image_model::chunk::BlobIdError;
+use image_model::blob::BlobIdError;
 use image_model::{BlobId, DigestAlgorithm, Ino, InodeId, Node, Tree};
 use lazyoci_rafs_format::DecodeError;
 use lazyoci_rafs_format::v6::{BlobEntry, Options};
@@ -122,15 +122,14 @@ fn blob_ids() {
 
 #[test]
 fn two_blobs_with_one_id() {
-    let (image, entries) = a4(DigestAlgorithm::Sha256);
-    let mut image = image;
+    let mut stored = a4(DigestAlgorithm::Sha256);
     let second = BlobEntry {
         id: BlobId::new(b"second").unwrap(),
-        ..entries[0].clone()
+        ..stored.entries[0].clone()
     };
-    image.blobs.push(second.blob());
-    let entries = [entries[0].clone(), second];
-    let bytes = encode(&image, &entries, &a4_options()).unwrap();
+    stored.image.blobs.push(second.blob());
+    stored.entries.push(second);
+    let bytes = encode(&stored, &a4_options()).unwrap();
     assert_eq!(open(&bytes).unwrap().devices()[1].mapped_blkaddr, 256);
     let error = open(&patched(&bytes, &[(BLOB + 256, ID.as_bytes())])).unwrap_err();
     let expected = DecodeError::DuplicateBlob {
@@ -142,12 +141,12 @@ fn two_blobs_with_one_id() {
 
 #[test]
 fn the_prefetch_table_follows_the_blob_table() {
-    let (image, entries) = a4(DigestAlgorithm::Sha256);
+    let stored = a4(DigestAlgorithm::Sha256);
     let options = Options {
         prefetch: vec![InodeId::new(4), InodeId::new(1)],
         ..a4_options()
     };
-    let bytes = encode(&image, &entries, &options).unwrap();
+    let bytes = encode(&stored, &options).unwrap();
     let bootstrap = open(&bytes).unwrap();
     assert_eq!(bootstrap.ext_superblock().prefetch_table(), 4352..4360);
     assert_eq!(
@@ -162,12 +161,12 @@ fn the_prefetch_table_follows_the_blob_table() {
     let mut tree = Tree::new(metadata(0o755));
     let fifo = tree.add(metadata(0o600), Node::Fifo);
     tree.link(InodeId::ROOT, name(b"fifo"), fifo).unwrap();
-    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
+    let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
     let options = Options {
         prefetch: vec![fifo],
         ..self::options(DigestAlgorithm::Sha256, 4096)
     };
-    let bytes = encode(&image, &entries, &options).unwrap();
+    let bytes = encode(&stored, &options).unwrap();
     assert_eq!(open(&bytes).unwrap().prefetch().count(), 0);
 }
 

@@ -25,8 +25,8 @@ pub(crate) fn with_xattrs() -> (Vec<u8>, usize) {
     let mut tree = Tree::new(self::metadata(0o755));
     let fifo = tree.add(metadata, Node::Fifo);
     tree.link(InodeId::ROOT, name(b"fifo"), fifo).unwrap();
-    let (image, entries) = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
-    let bytes = encode(&image, &entries, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
+    let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
+    let bytes = encode(&stored, &options(DigestAlgorithm::Sha256, 4096)).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let ino = bootstrap
         .lookup(bootstrap.root(), name(b"fifo").as_ref())

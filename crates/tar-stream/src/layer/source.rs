@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use image_model::width::u64_from;
+
 const BUFFER_LEN: usize = 128 << 10;
 
 pub(crate) struct Source<R> {
@@ -13,6 +15,13 @@ pub(crate) struct Source<R> {
     position: u64,
     /// Whether the last error came from `inner`.
     failed: bool,
+}
+
+impl<R> Source<R> {
+    /// What is in the buffer and not taken yet.
+    fn at_hand(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
 }
 
 impl<R: Read> Source<R> {
@@ -42,13 +51,13 @@ impl<R: Read> Source<R> {
 
     /// The first bytes, up to `len` of them, without taking them.
     pub(crate) fn peek(&mut self, len: usize) -> io::Result<&[u8]> {
-        while self.end - self.start < len {
+        while self.at_hand().len() < len {
             let read = self.read_more()?;
             if read == 0 {
                 break;
             }
         }
-        Ok(&self.buffer[self.start..self.end])
+        Ok(self.at_hand())
     }
 
     /// Reads behind what is in the buffer.
@@ -61,7 +70,7 @@ impl<R: Read> Source<R> {
                     return Err(e);
                 }
                 Ok(read) => {
-                    self.end += read;
+                    self.end = self.end.saturating_add(read);
                     return Ok(read);
                 }
             }
@@ -75,12 +84,12 @@ impl<R: Read> BufRead for Source<R> {
             (self.start, self.end) = (0, 0);
             self.read_more()?;
         }
-        Ok(&self.buffer[self.start..self.end])
+        Ok(self.at_hand())
     }
 
     fn consume(&mut self, len: usize) {
-        self.start += len;
-        self.position += len as u64;
+        self.start = self.start.saturating_add(len);
+        self.position = self.position.saturating_add(u64_from(len));
     }
 }
 
@@ -88,7 +97,7 @@ impl<R: Read> Read for Source<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.start == self.end && buf.len() >= BUFFER_LEN {
             let read = self.inner.read(buf)?;
-            self.position += read as u64;
+            self.position = self.position.saturating_add(u64_from(read));
             return Ok(read);
         }
         let at_hand = self.fill_buf()?;
@@ -103,7 +112,7 @@ impl<R> std::fmt::Debug for Source<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Source")
             .field("position", &self.position)
-            .field("buffered", &(self.end - self.start))
+            .field("buffered", &self.at_hand().len())
             .finish_non_exhaustive()
     }
 }

@@ -10,19 +10,21 @@ const NANOS: u32 = 1_000_000_000;
 /// fraction too.
 pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     let point = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
-    let whole = decimal(&text[..point])?;
-    let fraction = text.get(point + 1..).unwrap_or_default();
+    let (whole, fraction) = text.split_at(point);
+    let whole = decimal(whole)?;
+    let fraction = fraction.strip_prefix(b".").unwrap_or_default();
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let digits = fraction.iter().copied().chain(std::iter::repeat(b'0'));
-    let nanoseconds = digits
-        .take(9)
-        .fold(0, |n, digit| n * 10 + u32::from(digit - b'0'));
+    // Nine digits fit.
+    let nanoseconds = digits.take(9).fold(0u32, |n, digit| {
+        n.saturating_mul(10).saturating_add(u32::from(digit & 0xf))
+    });
     if text[0] == b'-' && nanoseconds > 0 {
         return Some(Timestamp {
             seconds: whole.checked_sub(1)?,
-            nanoseconds: NANOS - nanoseconds,
+            nanoseconds: NANOS.saturating_sub(nanoseconds),
         });
     }
     Some(Timestamp {
@@ -40,9 +42,9 @@ pub(crate) fn format(time: Timestamp) -> String {
     if nanoseconds == 0 {
         return seconds.to_string();
     }
-    // Floored seconds plus a fraction, written as sign and magnitude.
+    // Floored seconds plus a fraction, written as sign and magnitude; `!s` is `-(s + 1)`.
     let text = if seconds < 0 {
-        let (whole, fraction) = (-(seconds + 1), NANOS - nanoseconds);
+        let (whole, fraction) = (!seconds, NANOS.saturating_sub(nanoseconds));
         format!("-{whole}.{fraction:09}")
     } else {
         format!("{seconds}.{nanoseconds:09}")

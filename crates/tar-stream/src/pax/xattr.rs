@@ -126,7 +126,7 @@ fn url_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
         return Cow::Borrowed(text);
     }
-    let hex = |digit: u8| char::from(digit).to_digit(16);
+    let hex = |digit: u8| u8::try_from(char::from(digit).to_digit(16)?).ok();
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
@@ -136,7 +136,7 @@ fn url_decoded(text: &[u8]) -> Cow<'_, [u8]> {
         };
         match code {
             Some((high, low)) => {
-                decoded.push((high << 4 | low) as u8);
+                decoded.push(high << 4 | low);
                 rest = &tail[2..];
             }
             None => {

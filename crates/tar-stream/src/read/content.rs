@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use image_model::width::{u64_from, usize_up_to};
+
 use super::{State, TarReader};
 use crate::error::{Part, TarError};
 
@@ -17,7 +19,7 @@ impl<R: Read> TarReader<R> {
             State::End(_) => 0,
             State::Failed => return Err(TarError::Failed),
         };
-        let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        let len = usize_up_to(left).min(buf.len());
         if len == 0 {
             return Ok(0);
         }
@@ -25,7 +27,7 @@ impl<R: Read> TarReader<R> {
         match read {
             Ok(read @ 1..) => {
                 if let State::Member { left, .. } = &mut self.state {
-                    *left -= read as u64;
+                    *left = left.saturating_sub(u64_from(read));
                 }
                 Ok(read)
             }
@@ -47,8 +49,8 @@ impl<R: Read> TarReader<R> {
     /// payload than asked for.
     pub fn read_payload_exact(&mut self, buf: &mut [u8]) -> Result<(), TarError> {
         let left = self.payload_left();
-        if left < buf.len() as u64 {
-            let asked = buf.len() as u64;
+        let asked = u64_from(buf.len());
+        if left < asked {
             return Err(TarError::PayloadEnd { left, asked });
         }
         let mut rest = buf;
@@ -135,7 +137,7 @@ impl<R: Read> Trailer<'_, R> {
         }
         let len = at_hand.len().min(buf.len());
         buf[..len].copy_from_slice(&at_hand[..len]);
-        end.taken += len;
+        end.taken = end.taken.saturating_add(len);
         Ok(len)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use image_model::width::{u64_from, usize_up_to};
+
 use crate::block::BLOCK_LEN;
 use crate::error::{Part, TarError};
 use crate::layer::LayerError;
@@ -29,6 +31,13 @@ struct Seeker<R> {
     skip: fn(&mut R, i64) -> io::Result<()>,
     /// Bytes of the whole source.
     len: u64,
+}
+
+impl<R> Input<R> {
+    /// Bytes that are read and not taken yet.
+    fn at_hand(&self) -> usize {
+        self.buffer[self.start..self.end].len()
+    }
 }
 
 impl<R: Read> Input<R> {
@@ -69,14 +78,14 @@ impl<R: Read> Input<R> {
     }
 
     fn take(&mut self, len: usize) -> &[u8] {
-        let taken = self.start..self.start + len;
+        let taken = self.start..self.start.saturating_add(len);
         self.start = taken.end;
-        self.position += len as u64;
+        self.position = self.position.saturating_add(u64_from(len));
         &self.buffer[taken]
     }
 
     fn failed(&self, source: io::Error) -> TarError {
-        let offset = self.position + (self.end - self.start) as u64;
+        let offset = self.position.saturating_add(u64_from(self.at_hand()));
         match source.downcast::<LayerError>() {
             Ok(source) => TarError::Layer { offset, source },
             Err(source) => TarError::Io { offset, source },
@@ -89,16 +98,16 @@ impl<R: Read> Input<R> {
             (self.start, self.end) = (0, 0);
             let read = read_some(&mut self.source, &mut self.buffer[..self.read_len]);
             self.end = read.map_err(|e| self.failed(e))?;
-            self.read_len = (self.read_len * 2).min(BUFFER_LEN);
+            self.read_len = self.read_len.saturating_mul(2).min(BUFFER_LEN);
         }
-        Ok(self.end - self.start)
+        Ok(self.at_hand())
     }
 
     /// Takes up to `buf.len()` bytes; 0 at the end.
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize, TarError> {
         if self.start == self.end && buf.len() >= BUFFER_LEN {
             let read = read_some(&mut self.source, buf).map_err(|e| self.failed(e))?;
-            self.position += read as u64;
+            self.position = self.position.saturating_add(u64_from(read));
             return Ok(read);
         }
         let len = self.fill()?.min(buf.len());
@@ -122,9 +131,9 @@ impl<R: Read> Input<R> {
                 break;
             }
             out.extend_from_slice(self.take(step));
-            left -= step;
+            left = left.saturating_sub(step);
         }
-        Ok(len - left)
+        Ok(len.saturating_sub(left))
     }
 
     /// Appends the next `len` bytes to `out`, which are `part` of a tar.
@@ -161,13 +170,13 @@ impl<R: Read> Input<R> {
             if self.start == self.end && self.seek.is_some() {
                 return self.seek_over(left);
             }
-            let at_hand = self.fill()? as u64;
+            let at_hand = self.fill()?;
             if at_hand == 0 {
                 return Err(self.cut(Part::Payload));
             }
-            let step = at_hand.min(left);
-            self.take(step as usize);
-            left -= step;
+            let step = usize_up_to(left).min(at_hand);
+            self.take(step);
+            left = left.saturating_sub(u64_from(step));
         }
         Ok(())
     }
@@ -202,7 +211,7 @@ impl<R> std::fmt::Debug for Input<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input")
             .field("position", &self.position)
-            .field("buffered", &(self.end - self.start))
+            .field("buffered", &self.at_hand())
             .finish_non_exhaustive()
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use image_model::tree::Spans;
+use image_model::width::u64_from;
 use image_model::{Limits, Timestamp};
 use tar_core::Header;
 
 use super::Options;
-use crate::block::{Block, Field, HeaderBlock, Prefix, field_number};
+use crate::block::{BLOCK_LEN, Block, Field, HeaderBlock, Prefix, field_number};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Refusal, TarError};
 use crate::pax::PaxFields;
@@ -86,7 +87,7 @@ pub(crate) fn resolve(
     };
     let pax = match &pending.pax {
         Some(x) => {
-            let at = x.offset + crate::block::BLOCK_LEN as u64;
+            let at = x.offset.saturating_add(u64_from(BLOCK_LEN));
             PaxFields::parse(&raw[x.payload.clone()], at, strict)?
         }
         None => PaxFields::default(),
@@ -158,7 +159,7 @@ pub(crate) fn resolve(
             .unwrap_or(header.link_name)
             .into(),
         kind,
-        mode: (header.mode & 0o7777) as u16,
+        mode: permissions(header.mode),
         uid: pax.uid.unwrap_or(header.uid),
         gid: pax.gid.unwrap_or(header.gid),
         uname: pax.uname.unwrap_or(header.uname).into(),
@@ -175,6 +176,11 @@ pub(crate) fn resolve(
         gap: 0,
     };
     Ok((entry, map))
+}
+
+fn permissions(mode: i64) -> u16 {
+    let [.., high, low] = mode.to_be_bytes();
+    u16::from_be_bytes([high, low]) & 0o7777
 }
 
 /// The name in the header block, its prefix in front.
@@ -200,7 +206,7 @@ fn payload_len(
     let typeflag = header.typeflag;
     let size = pax_size.unwrap_or(header.size);
     // Room for a header block and a sparse map behind the offset and for padding at the end.
-    let most = (i64::MAX as u64 / 2).saturating_sub(offset);
+    let most = (i64::MAX.unsigned_abs() / 2).saturating_sub(offset);
     let len = match u64::try_from(size) {
         Ok(len) if len <= most => len,
         _ => return Err(TarError::Size { offset, size }),

@@ -1,9 +1,10 @@
 //! The header of a new member: a ustar block, behind a PAX header where something does not fit.
 
+use image_model::width::{u64_from, usize_from};
 use image_model::{Device, FileKind, ImagePath, Metadata, Node, Timestamp, Xattrs};
 use tar_core::Header;
 
-use crate::block::{padding_len, unsigned_sum};
+use crate::block::{BLOCK_LEN, padding_len, unsigned_sum};
 use crate::pax;
 
 /// Longest payload of a PAX header that Go reads.
@@ -144,25 +145,25 @@ fn append_pax_header(name: &[u8], records: &[u8], out: &mut Vec<u8>) {
     let mut header = Header::new_ustar();
     let block = header.as_ustar_mut();
     // The name that Go gives it: a reader that does not know PAX shows it as a file.
-    let end = name.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
-    let (parent, base) = match name[..end].iter().rposition(|&b| b == b'/') {
-        Some(slash) => name[..end].split_at(slash + 1),
-        None => (&b""[..], &name[..end]),
-    };
+    let last = name.iter().rposition(|&b| b != b'/');
+    let name = last.map_or(&b""[..], |last| &name[..=last]);
+    let base = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let parent = name.strip_suffix(base).unwrap_or_default();
     let mut pax_name = [parent, b"PaxHeaders.0/", base].concat();
     pax_name.retain(u8::is_ascii);
     fill(&mut block.name, &pax_name);
     number(&mut block.mode, 0);
     number(&mut block.uid, 0);
     number(&mut block.gid, 0);
-    number(&mut block.size, records.len() as i128);
+    let records_len = u64_from(records.len());
+    number(&mut block.size, records_len.into());
     number(&mut block.mtime, 0);
     block.typeflag = [b'x'];
     number(&mut block.dev_major, 0);
     number(&mut block.dev_minor, 0);
     append_block(header, out);
     out.extend_from_slice(records);
-    out.resize(out.len() + padding_len(records.len() as u64), 0);
+    out.extend_from_slice(&[0; BLOCK_LEN][..padding_len(records_len)]);
 }
 
 fn append_block(mut header: Header, out: &mut Vec<u8>) {
@@ -182,9 +183,11 @@ fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
         return Some((b"", name));
     }
     // The slash between the two is in neither; one at the end belongs to the name.
-    let latest = (name.len() - 1).min(PREFIX + 1);
+    let latest = name.len().saturating_sub(1).min(PREFIX + 1);
     let slash = name[..latest].iter().rposition(|&b| b == b'/')?;
-    let (prefix, rest) = (&name[..slash], &name[slash + 1..]);
+    let (prefix, [b'/', rest @ ..]) = name.split_at(slash) else {
+        return None;
+    };
     (!prefix.is_empty() && rest.len() <= NAME).then_some((prefix, rest))
 }
 
@@ -197,18 +200,20 @@ fn fill(field: &mut [u8], text: &[u8]) {
 /// Writes octal digits and a NUL; where they do not fit, a base-256 number, and false.
 fn number(field: &mut [u8], value: i128) -> bool {
     let (last, digits) = field.split_last_mut().expect("fields are not empty");
-    if let Ok(mut rest) = u64::try_from(value)
-        && rest >> (3 * digits.len()) == 0
-    {
+    if let Ok(mut rest) = u64::try_from(value) {
         for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest & 7) as u8;
+            let [low, ..] = rest.to_le_bytes();
+            *digit = b'0' | low & 7;
             rest >>= 3;
         }
-        *last = 0;
-        return true;
+        if rest == 0 {
+            *last = 0;
+            return true;
+        }
     }
-    let bytes = value.to_be_bytes();
-    field.copy_from_slice(&bytes[bytes.len() - field.len()..]);
+    for (to, from) in field.iter_mut().rev().zip(value.to_le_bytes()) {
+        *to = from;
+    }
     field[0] |= 0x80;
     false
 }
@@ -249,11 +254,11 @@ impl Records {
 }
 
 fn append_record(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    let rest = key.len() + value.len() + b" =\n".len();
-    let digits = |len: usize| len.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let rest = [b" ", key, b"=", value, b"\n"].concat();
+    let digits = |len: usize| usize_from(len.checked_ilog10().unwrap_or(0)).saturating_add(1);
     // Counting its own digits may take one digit more.
-    let guess = rest + digits(rest);
-    let len = rest + digits(guess);
+    let guess = rest.len().saturating_add(digits(rest.len()));
+    let len = rest.len().saturating_add(digits(guess));
     out.extend_from_slice(len.to_string().as_bytes());
-    out.extend_from_slice(&[b" ", key, b"=", value, b"\n"].concat());
+    out.extend_from_slice(&rest);
 }

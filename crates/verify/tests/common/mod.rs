@@ -6,18 +6,22 @@
     reason = "test support"
 )]
 
+pub mod content;
+
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
-use image_model::image::{ChunkExtent, ChunkRange, WrongInode};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts, WrongInode};
 use image_model::layer::{LayerBuilder, LayerOptions};
 use image_model::metadata::Xattr;
 use image_model::{
-    Attributes, Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device,
-    DigestAlgorithm, DirEntry, Extent, Fault, Frame, FrameId, Image, ImageError, ImagePath, Ino,
-    Metadata, NameRef, Node, Timestamp, Tree, Xattrs,
+    Attributes, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device,
+    DigestAlgorithm, DirEntry, Extent, Frame, FrameId, Image, ImageError, ImagePath, Ino, Metadata,
+    NameRef, Node, Recipe, RecipeId, Timestamp, Tree, Xattrs,
 };
-use lazyoci_verify::{ContentError, FrameSource, crc32c, digest};
+use lazyoci_verify::{crc32c, digest};
+
+use content::Store;
 
 pub fn path(text: &str) -> ImagePath {
     ImagePath::clean(text.as_bytes()).unwrap()
@@ -93,6 +97,7 @@ pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
     let mut store = Store::default();
     let mut known: HashMap<Vec<u8>, ChunkId> = HashMap::new();
     let (mut extents, mut chunks, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    let recipes = vec![Recipe::exact(Codec::None)];
     let tree = tree.try_map(|_, _, content: Vec<u8>| {
         let start = u32::try_from(extents.len()).unwrap();
         for (number, piece) in content.chunks(chunk_len).enumerate() {
@@ -100,7 +105,7 @@ pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
                 *known.entry(piece.to_vec()).or_insert_with(|| {
                     let index = u32::try_from(chunks.len()).unwrap();
                     let len = u32::try_from(piece.len()).unwrap();
-                    let address = store.blob.len() as u64;
+                    let offset = store.blob.len() as u64;
                     let sha256 = digest(DigestAlgorithm::Sha256, piece).unwrap();
                     chunks.push(Chunk {
                         digest: (index % 2 == 0).then_some(sha256),
@@ -108,16 +113,13 @@ pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
                         crc32c: Some(crc32c(piece)),
                         frame: FrameId(index),
                         offset_in_frame: 0,
-                        index_in_blob: index,
-                        address,
                     });
                     frames.push(Frame {
                         blob: BlobIndex(0),
-                        offset: address,
+                        offset,
                         stored_len: len,
                         len,
-                        codec: Codec::None,
-                        open_ended: false,
+                        recipe: RecipeId(0),
                     });
                     store.blob.extend_from_slice(piece);
                     ChunkId::new(index)
@@ -129,49 +131,26 @@ pub fn store(tree: Tree<Vec<u8>>, chunk_len: usize) -> (ChunkedImage, Store) {
         let end = u32::try_from(extents.len()).unwrap();
         Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
     });
-    let blob = Blob {
-        id: BlobId::new(b"the-blob").unwrap(),
-        stored_len: store.blob.len() as u64,
-        decoded_len: store.blob.len() as u64,
-        chunk_count: u32::try_from(chunks.len()).unwrap(),
+    let mut blob = Blob::new(BlobId::new(b"the-blob").unwrap());
+    blob.stored_len = Some(store.blob.len() as u64);
+    let parts = ChunkedParts {
+        extents,
+        chunks,
+        frames,
+        recipes,
+        blobs: vec![blob],
     };
-    let image = ChunkedImage::new(tree.unwrap(), extents, chunks, frames, vec![blob]);
-    (image.unwrap(), store)
+    (ChunkedImage::new(tree.unwrap(), parts).unwrap(), store)
 }
 
-/// A blob in memory, and the frames that were read from it.
-#[derive(Debug, Default)]
-pub struct Store {
-    pub blob: Vec<u8>,
-    pub reads: Vec<u64>,
-}
-
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing at {0}")]
-pub struct Nothing(pub u64);
-
-impl Blame for Nothing {
-    fn fault(&self) -> Fault {
-        Fault::Io
-    }
-}
-
-impl FrameSource for Store {
-    fn frame(&mut self, frame: &Frame) -> Result<&[u8], ContentError> {
-        self.reads.push(frame.offset);
-        let start = frame.offset as usize;
-        let bytes = self.blob.get(start..start + frame.len as usize);
-        bytes.ok_or_else(|| ContentError::new(Nothing(frame.offset)))
-    }
-}
-
-type Change<T> = Box<dyn Fn(Ino, &mut T)>;
+type Change<T, Key = Ino> = Box<dyn Fn(Key, &mut T)>;
 
 /// An image whose answers are changed on the way.
 pub struct Tampered {
     pub image: ChunkedImage,
     pub attributes: Change<Attributes>,
     pub extents: Change<Vec<Extent>>,
+    pub frames: Change<Frame, FrameId>,
     pub entries: Change<Vec<(String, Ino, image_model::FileKind)>>,
     pub blobs: Vec<Blob>,
     pub broken_xattrs: Option<Ino>,
@@ -184,6 +163,7 @@ impl Tampered {
             image,
             attributes: Box::new(|_, _| {}),
             extents: Box::new(|_, _| {}),
+            frames: Box::new(|_, _| {}),
             entries: Box::new(|_, _| {}),
             broken_xattrs: None,
         }
@@ -258,6 +238,16 @@ impl Image for Tampered {
             }
         }
         Ok(())
+    }
+
+    fn frame(&self, id: FrameId) -> Result<Frame, ImageError> {
+        let mut frame = self.image.frame(id)?;
+        (self.frames)(id, &mut frame);
+        Ok(frame)
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.image.recipe(recipe)
     }
 
     fn blobs(&self) -> &[Blob] {

@@ -263,7 +263,7 @@ fn a_frame_ends_where_gzip_needs_no_more() {
             content_len,
         };
         let decoded = decode_image(json.as_bytes(), blob, &ImageOptions::default()).unwrap();
-        let frames = decoded.image.frames.into_iter();
+        let frames = decoded.image.frames.iter();
         frames.map(|f| (f.len, f.stored_len)).collect::<Vec<_>>()
     };
     let first = (80, 65_536 + 80 + 10);

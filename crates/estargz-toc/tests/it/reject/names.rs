@@ -88,7 +88,7 @@ fn landmarks() {
         assert_eq!(accepted(&entries).prefetch, expected);
     }
     let both = format!("{prefetch}, {nothing}, {below}");
-    let tree = accepted(&both).image.tree;
+    let tree = accepted(&both).image.tree.clone();
     assert_eq!(tree.resolve(b".prefetch.landmark"), None);
     assert_eq!(tree.resolve(b".no.prefetch.landmark"), None);
     assert!(tree.resolve(b"d/.prefetch.landmark").is_some());
@@ -231,7 +231,7 @@ fn a_long_chain_of_hard_links_is_no_recursion() {
         );
     }
     entries += r#"{"name": "l5000", "type": "fifo"}"#;
-    let tree = accepted(&entries).image.tree;
+    let tree = accepted(&entries).image.tree.clone();
     assert_eq!(tree.resolve(b"l0"), tree.resolve(b"l5000"));
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{Blob, ChunkedImage, Metadata, Name, Node, Tree};
 use lazyoci_estargz_toc::carry::{CannotCarry, Uncarried};
 use lazyoci_estargz_toc::order::Named;
@@ -88,7 +88,7 @@ fn images_that_are_not_stored_as_a_toc_needs_it() {
         path: path("f"),
         inode,
     }];
-    let (file_digests, about) = (BTreeMap::new(), blob());
+    let file_digests = BTreeMap::new();
     let error = |image: &ChunkedImage| {
         let listing = Listing {
             image,
@@ -103,7 +103,12 @@ fn images_that_are_not_stored_as_a_toc_needs_it() {
         file_offset: 0,
         chunk: None,
     };
-    let image = ChunkedImage::new(tree, vec![hole], vec![], vec![], vec![about]).unwrap();
+    let parts = ChunkedParts {
+        extents: vec![hole],
+        blobs: vec![Blob::new(blob_id())],
+        ..ChunkedParts::default()
+    };
+    let image = ChunkedImage::new(tree, parts).unwrap();
     let expected = ListingError::Hole {
         path: path("f"),
         file_offset: 0,
@@ -131,13 +136,4 @@ fn images_that_are_not_stored_as_a_toc_needs_it() {
         chunk_offset: 0,
     };
     assert_eq!(listing.to_json(), Err(expected));
-}
-
-fn blob() -> Blob {
-    Blob {
-        id: blob_id(),
-        stored_len: 0,
-        decoded_len: 0,
-        chunk_count: 0,
-    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use frame_codec::Compression;
-use lazyoci_image_read::{Frames, ReadError, ReadOptions};
+use lazyoci_image_read::{ReadError, ReadOptions};
 
 use super::{Builder, Fixture, Piece, Vouch, text};
 
@@ -64,12 +64,8 @@ pub(crate) fn eight(compression: Compression) -> Fixture {
 }
 
 pub(crate) fn read(fixture: &Fixture, name: &str, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
-    let store = fixture.store();
     let mut content = Vec::new();
-    Frames::new(&fixture.image, &store, ReadOptions::default()).read_range(
-        fixture.ino(name),
-        range,
-        &mut content,
-    )?;
+    let reader = fixture.reader(ReadOptions::default());
+    reader.read_range(fixture.ino(name), range, &mut content)?;
     Ok(content)
 }

@@ -1,6 +1,7 @@
 //! Images made by hand, with their blobs in memory.
 
 pub(crate) mod fixtures;
+pub(crate) mod made;
 pub(crate) mod tar;
 
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use std::sync::Arc;
 use blob_io::ReadAt;
 use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
-use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{
-    Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Digest, Frame, FrameId, Image,
-    Ino, Metadata, Name, NameRef, Node, Tree,
+    Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Digest, Frame, FrameId, Image, Ino,
+    Metadata, Name, NameRef, Node, Recipe, RecipeId, Tree,
 };
-use lazyoci_image_read::{BlobStore, OpenBlob, StoreError};
+use lazyoci_image_read::{BlobStore, OpenBlob, ReadOptions, Reader, StoreError};
 
 /// What vouches for a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +37,14 @@ pub(crate) struct Builder {
     files: Vec<(Name, Vec<Piece>)>,
     chunks: Vec<Chunk>,
     frames: Vec<Frame>,
+    recipes: Vec<Recipe>,
     plain_frames: Vec<Vec<u8>>,
     blobs: Vec<Vec<u8>>,
 }
 
 /// An image, its blobs and what its files hold.
 pub(crate) struct Fixture {
-    pub(crate) image: ChunkedImage,
+    pub(crate) image: Arc<ChunkedImage>,
     pub(crate) blobs: Vec<Vec<u8>>,
     pub(crate) contents: Vec<Vec<u8>>,
 }
@@ -69,18 +71,27 @@ impl Builder {
         let whole = [plain, tail].concat();
         let mut encoder = Encoder::new(compression).unwrap();
         encoder.encode_frame(&whole, &mut stored).unwrap();
-        self.stored_frame(blob, compression.codec(), &stored, plain, !tail.is_empty())
+        let codec = compression.codec();
+        let recipe = match tail.is_empty() {
+            true => Recipe::exact(codec),
+            false => Recipe::prefix(codec),
+        };
+        self.stored_frame(blob, recipe, &stored, plain)
     }
 
     /// Appends a frame that is compressed already.
     pub(crate) fn stored_frame(
         &mut self,
         blob: u32,
-        codec: Codec,
+        recipe: Recipe,
         stored: &[u8],
         plain: &[u8],
-        open_ended: bool,
     ) -> FrameId {
+        let known = self.recipes.iter().position(|known| *known == recipe);
+        let recipe = known.unwrap_or_else(|| {
+            self.recipes.push(recipe);
+            self.recipes.len() - 1
+        });
         let blob_bytes = &mut self.blobs[blob as usize];
         blob_bytes.push(0xee);
         self.frames.push(Frame {
@@ -88,8 +99,7 @@ impl Builder {
             offset: blob_bytes.len() as u64,
             stored_len: stored.len() as u32,
             len: plain.len() as u32,
-            codec,
-            open_ended,
+            recipe: RecipeId(recipe as u32),
         });
         blob_bytes.extend_from_slice(stored);
         self.plain_frames.push(plain.to_vec());
@@ -105,8 +115,6 @@ impl Builder {
             crc32c: (vouch == Vouch::Crc).then(|| verify::crc32c(plain)),
             frame,
             offset_in_frame: offset,
-            index_in_blob: 0,
-            address: 0,
         });
         ChunkId::new(self.chunks.len() as u32 - 1)
     }
@@ -156,15 +164,21 @@ impl Builder {
                 .unwrap();
             contents.push(content);
         }
-        let blobs = self.blobs.iter().enumerate().map(|(index, bytes)| Blob {
-            id: BlobId::new(format!("blob-{index}").as_bytes()).unwrap(),
-            stored_len: bytes.len() as u64,
-            decoded_len: 0,
-            chunk_count: 0,
+        let blobs = self.blobs.iter().enumerate().map(|(index, bytes)| {
+            let id = BlobId::new(format!("blob-{index}").as_bytes()).unwrap();
+            let mut blob = Blob::new(id);
+            blob.stored_len = Some(bytes.len() as u64);
+            blob
         });
-        let blobs = blobs.collect();
+        let parts = ChunkedParts {
+            extents,
+            chunks: self.chunks,
+            frames: self.frames,
+            recipes: self.recipes,
+            blobs: blobs.collect(),
+        };
         Fixture {
-            image: ChunkedImage::new(tree, extents, self.chunks, self.frames, blobs).unwrap(),
+            image: Arc::new(ChunkedImage::new(tree, parts).unwrap()),
             blobs: self.blobs,
             contents,
         }
@@ -173,14 +187,22 @@ impl Builder {
 
 impl Fixture {
     pub(crate) fn ino(&self, name: &str) -> Ino {
+        self.find(name).unwrap()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Ino> {
         let name = NameRef::new(name.as_bytes()).unwrap();
-        self.image.lookup(self.image.root(), name).unwrap().unwrap()
+        self.image.lookup(self.image.root(), name).unwrap()
     }
 
     /// A store over copies of the blobs as they are now.
     pub(crate) fn store(&self) -> BlobStore {
-        let blobs = self.blobs.iter().map(|b| Bytes::from(b.clone())).collect();
-        BlobStore::new(&self.image.blobs, Memory(blobs))
+        store(&*self.image, &self.blobs)
+    }
+
+    /// A reader of the blobs as they are now.
+    pub(crate) fn reader(&self, options: ReadOptions) -> Reader {
+        Reader::new(Arc::clone(&self.image) as _, self.store(), options)
     }
 
     /// The frame at `index`, in the order in which frames were made.
@@ -194,6 +216,12 @@ impl Fixture {
         let blob = &mut self.blobs[frame.blob.0 as usize];
         &mut blob[frame.offset as usize..][..frame.stored_len as usize]
     }
+}
+
+/// A store over copies of `blobs`, which are those of `image`.
+pub(crate) fn store(image: &dyn Image, blobs: &[Vec<u8>]) -> BlobStore {
+    let copies = blobs.iter().map(|b| Bytes::from(b.clone())).collect();
+    BlobStore::new(image.blobs(), Memory(copies))
 }
 
 struct Memory(Vec<Bytes>);

@@ -1,5 +1,7 @@
 //! The chunk table.
 
+use image_model::width::usize_from;
+
 use super::{Checker, Inconsistency};
 use crate::chunk_record::ChunkRecord;
 use crate::error::At;
@@ -23,7 +25,7 @@ impl Checker<'_> {
                 self.report(offset, Inconsistency::RecordOrder);
             }
             last = Some(key(&record));
-            let Some(entry) = bootstrap.entries.get(record.blob_index as usize) else {
+            let Some(entry) = bootstrap.entries.get(usize_from(record.blob_index)) else {
                 let rule = "the position of a blob";
                 self.report(offset, at.wrong("blob_index", record.blob_index, rule));
                 continue;
@@ -79,7 +81,7 @@ impl Checker<'_> {
                 self.report(offset, what);
                 continue;
             }
-            let entry = bootstrap.entries.get(record.blob_index as usize);
+            let entry = bootstrap.entries.get(usize_from(record.blob_index));
             if entry.is_none_or(|entry| missing_support(entry).is_some()) {
                 continue;
             }

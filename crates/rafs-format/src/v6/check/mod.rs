@@ -8,6 +8,7 @@ mod tree;
 use std::collections::HashMap;
 
 use image_model::walk::Walk;
+use image_model::width::u64_from;
 use image_model::{Blame, Fault, ImagePath};
 
 use super::bootstrap::Bootstrap;
@@ -136,14 +137,14 @@ impl Bootstrap {
     /// Takes about 100 bytes for each inode and 8 for each chunk while it runs.
     pub fn check(&self, report: &mut dyn FnMut(Finding)) -> CheckSummary {
         let mut summary = CheckSummary {
-            chunks: self.chunk_record_count() as u64,
+            chunks: u64_from(self.chunk_record_count()),
             ..CheckSummary::default()
         };
-        let mut found = 0;
+        let mut found = 0u64;
         let mut checker = Checker {
             bootstrap: self,
             report: &mut |finding| {
-                found += 1;
+                found = found.saturating_add(1);
                 report(finding);
             },
             budget: Budget::default(),
@@ -153,7 +154,7 @@ impl Bootstrap {
         checker.tables();
         checker.chunk_table();
         let seen = checker.tree();
-        (summary.inodes, summary.names) = (checker.inodes.len() as u64, seen.names);
+        (summary.inodes, summary.names) = (u64_from(checker.inodes.len()), seen.names);
         checker.after_tree(&seen);
         summary.findings = found;
         summary

@@ -1,5 +1,7 @@
 //! Which structure takes which bytes.
 
+use image_model::width::{u64_from, usize_up_to};
+
 use super::Inconsistency;
 
 /// The bytes that structures take.
@@ -41,10 +43,11 @@ impl Space {
             structure: "start",
         };
         let check_gap = |start: u64, end: u64, report: &mut dyn FnMut(u64, _)| {
-            let gap = bytes.get(start as usize..end as usize).unwrap_or_default();
+            let gap = bytes.get(usize_up_to(start)..usize_up_to(end));
+            let gap = gap.unwrap_or_default();
             let stray = gap.iter().position(|&byte| byte != 0);
             if let Some(stray) = stray.filter(|_| complete) {
-                report(start + stray as u64, Inconsistency::Stray);
+                report(start.saturating_add(u64_from(stray)), Inconsistency::Stray);
             }
         };
         for taken in self.taken {
@@ -62,6 +65,6 @@ impl Space {
                 last = taken;
             }
         }
-        check_gap(last.end, bytes.len() as u64, report);
+        check_gap(last.end, u64_from(bytes.len()), report);
     }
 }

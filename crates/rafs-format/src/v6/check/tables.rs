@@ -1,5 +1,6 @@
 //! Superblocks, device table, blob table.
 
+use image_model::width::u64_from;
 use zerocopy::IntoBytes;
 
 use super::{Checker, Inconsistency, TreeSeen};
@@ -9,6 +10,7 @@ use crate::v6::blob_entry::BlobEntry;
 use crate::v6::chunks;
 use crate::v6::device::{self, DeviceSlot};
 use crate::v6::{ext_superblock, superblock};
+use crate::view;
 
 const SUPERBLOCK: (&str, u64) = ("superblock", superblock::OFFSET);
 
@@ -25,7 +27,8 @@ impl Checker<'_> {
             ("prefetch table", ext.prefetch_table()),
             ("chunk table", ext.chunk_table()),
         ] {
-            self.space.take(what, range.start, range.end - range.start);
+            let len = range.end.saturating_sub(range.start);
+            self.space.take(what, range.start, len);
         }
     }
 
@@ -65,48 +68,57 @@ impl Checker<'_> {
 
     /// Compares a structure with what is stored: they differ in reserved bytes only.
     fn reserved(&mut self, (structure, offset): (&'static str, u64), written: &[u8]) {
-        let start = offset as usize;
-        let stored = self.bootstrap.bytes.get(start..start + written.len());
-        if stored.is_some_and(|stored| stored != written) {
+        if self.is_stored(structure, offset, written) == Some(false) {
             self.report(offset, Inconsistency::Reserved { structure });
         }
     }
 
     /// Compares an extended inode with what is stored.
     pub(super) fn reserved_of_inode(&mut self, offset: u64, written: &[u8]) -> bool {
-        let start = offset as usize;
-        let stored = self.bootstrap.bytes.get(start..start + written.len());
-        stored.is_none_or(|stored| stored == written)
+        self.is_stored("inode", offset, written) != Some(false)
+    }
+
+    /// Whether the bytes at `offset` are `written`; `None` if they leave the bootstrap.
+    fn is_stored(&self, structure: &'static str, offset: u64, written: &[u8]) -> Option<bool> {
+        let len = u64_from(written.len());
+        let stored = view::slice(&self.bootstrap.bytes, structure, offset, len);
+        Some(stored.ok()? == written)
     }
 
     fn devices(&mut self) {
         let bootstrap = self.bootstrap;
-        let block = bootstrap.superblock.block_size.bytes();
-        let mut free = bootstrap.bytes.len() as u64;
+        let block_size = bootstrap.superblock.block_size;
+        let mut free = u64_from(bootstrap.bytes.len());
         for (index, slot) in bootstrap.devices.iter().enumerate() {
-            let offset = device::OFFSET + (index * DeviceSlot::LEN) as u64;
+            let offset = view::element_offset(device::OFFSET, index, DeviceSlot::LEN);
             let structure = ("device slot", offset);
             self.space
-                .take("device slot", offset, DeviceSlot::LEN as u64);
+                .take("device slot", offset, u64_from(DeviceSlot::LEN));
             self.reserved(structure, slot.to_raw().as_bytes());
             let entry = &bootstrap.entries[index];
             if slot.tag() != entry.id.as_str().as_bytes() {
                 self.report(offset, Inconsistency::DeviceTag);
             }
-            let blocks = entry.uncompressed_size / block;
+            let blocks = block_size.whole_in(entry.uncompressed_size);
             self.expect(structure, "blocks", slot.blocks.into(), blocks);
-            let mapped = u64::from(slot.mapped_blkaddr) * block;
+            let mapped = block_size.bytes_in(slot.mapped_blkaddr);
             if slot.mapped_blkaddr != 0 && mapped < free {
                 let found = slot.mapped_blkaddr.into();
-                self.expect(structure, "mapped_blkaddr", found, free.div_ceil(block));
+                self.expect(
+                    structure,
+                    "mapped_blkaddr",
+                    found,
+                    free.div_ceil(block_size.bytes()),
+                );
             }
-            free = free.max(mapped + u64::from(slot.blocks) * block);
+            free = free.max(mapped.saturating_add(block_size.bytes_in(slot.blocks)));
         }
     }
 
     fn blob_entry(&mut self, index: usize) {
         let entry = &self.bootstrap.entries[index];
-        let offset = self.bootstrap.ext.blob_table_offset + (index * BlobEntry::LEN) as u64;
+        let offset =
+            view::element_offset(self.bootstrap.ext.blob_table_offset, index, BlobEntry::LEN);
         let at = At::new("blob table entry", offset);
         let position = u32::try_from(index).expect("at most 254 entries");
         self.reserved((at.structure, offset), &entry.to_bytes(position));

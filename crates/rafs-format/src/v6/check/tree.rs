@@ -1,5 +1,6 @@
 //! The tree: inodes, directories, links, content.
 
+use image_model::width::u64_from;
 use image_model::{FileKind, ImagePath, Ino, Name, NameRef};
 use zerocopy::IntoBytes;
 
@@ -10,6 +11,7 @@ use crate::v6::directory::Directory;
 use crate::v6::dirent::Dirent;
 use crate::v6::inode::{DataLayout, Inode};
 use crate::v6::xattr;
+use crate::view;
 
 /// A directory on the current path.
 struct Level {
@@ -47,7 +49,7 @@ impl Checker<'_> {
         let mut next = self.first_name(&path, root, &mut seen);
         loop {
             if let Some(inode) = next.take() {
-                let depth = levels.len() as u64;
+                let depth = u64_from(levels.len());
                 let parent = levels.last().map_or(root, |level| level.nid);
                 let max = u64::from(bootstrap.limits.max_depth);
                 let children = if depth > max {
@@ -119,10 +121,10 @@ impl Checker<'_> {
             let structure = "inode";
             self.report_at(path, inode.offset, Inconsistency::Reserved { structure });
         }
-        let mut len = inode.end() - inode.offset;
+        let mut len = inode.end().saturating_sub(inode.offset);
         if inode.xattr_len != 0 {
             seen.has_xattr = true;
-            let offset = inode.offset + inode.header_len();
+            let offset = inode.offset.saturating_add(inode.header_len());
             let structure = "extended attributes";
             if let Err(error) = bootstrap.read_xattrs(inode) {
                 self.report_at(path, offset, error);
@@ -133,11 +135,12 @@ impl Checker<'_> {
         }
         let checked = match inode.kind {
             FileKind::File => self.content(path, inode).map(|addresses| {
-                len = inode.chunk_addresses() - inode.offset + addresses;
+                let before = inode.chunk_addresses().saturating_sub(inode.offset);
+                len = before.saturating_add(addresses);
             }),
             FileKind::Directory | FileKind::Symlink => bootstrap.data(inode).map(|data| {
-                len += data.tail.len() as u64;
-                let blocks = data.blocks.len() as u64;
+                len = len.saturating_add(u64_from(data.tail.len()));
+                let blocks = u64_from(data.blocks.len());
                 self.space.take("data blocks", data.blocks_offset, blocks);
             }),
             _ => Ok(()),
@@ -162,7 +165,8 @@ impl Checker<'_> {
                 // Blobs that are not supported were reported already.
                 Ok(_) | Err(DecodeError::Unsupported { .. }) => {}
                 Err(error) => {
-                    let offset = inode.chunk_addresses() + (number * ChunkAddress::LEN) as u64;
+                    let table = inode.chunk_addresses();
+                    let offset = view::element_offset(table, number, ChunkAddress::LEN);
                     self.report_at(path, offset, error);
                 }
             }
@@ -173,7 +177,7 @@ impl Checker<'_> {
             let error = At::new("inode", inode.offset).wrong("i_u", inode.word, rule);
             self.report_at(path, inode.offset, error);
         }
-        Ok(addresses.as_flattened().len() as u64)
+        Ok(u64_from(addresses.as_flattened().len()))
     }
 
     /// Whether the kernel, which goes by the inode's own chunk size, reads what the addresses say:
@@ -183,10 +187,11 @@ impl Checker<'_> {
         let chunk_size = u64::from(self.bootstrap.ext.chunk_size);
         let bits = inode.chunk_bits(superblock);
         let own = chunk_size.trailing_zeros();
-        let step = chunk_size / superblock.block_size.bytes();
+        let step = superblock.block_size.whole_in(chunk_size);
         let follows = |pair: &[[u8; ChunkAddress::LEN]]| {
             let [a, b] = [0, 1].map(|n| ChunkAddress::from_bytes(&pair[n]));
-            a.device == b.device && u64::from(a.startblk) + step == u64::from(b.startblk)
+            let next = u64::from(a.startblk).saturating_add(step);
+            a.device == b.device && next == u64::from(b.startblk)
         };
         bits == own || bits > own && 1 << bits >= inode.size && addresses.windows(2).all(follows)
     }
@@ -223,8 +228,8 @@ impl Checker<'_> {
                 self.report_at(path, offset, what);
             }
         }
-        seen.names += entries.names;
-        let links = entries.children.len() as u64 + 2;
+        seen.names = seen.names.saturating_add(entries.names);
+        let links = u64_from(entries.children.len()).saturating_add(2);
         if u64::from(inode.links) != links && seen.complete {
             let what = Inconsistency::Mismatch {
                 structure: "inode",
@@ -292,7 +297,7 @@ impl Checker<'_> {
             b".." => found.parent = Some(Dots { offset, nid }),
             name => match NameRef::new(name) {
                 Ok(name) => {
-                    found.names += 1;
+                    found.names = found.names.saturating_add(1);
                     path.push(name);
                     self.named(path, name, entry, found, seen);
                     path.pop();

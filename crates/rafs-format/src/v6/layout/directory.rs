@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use image_model::InodeId;
 use image_model::tree::Directory;
+use image_model::width::u64_from;
 use zerocopy::IntoBytes;
 
 use crate::v6::dirent::{self, RawDirent};
@@ -33,20 +34,20 @@ pub(super) fn with_dots(
 /// Bytes of a directory's data in blocks of `block` bytes.
 pub(super) fn data_len(entries: &Directory, block: u64) -> u64 {
     let root = InodeId::ROOT;
-    let (mut full, mut used) = (0, 0);
+    let (mut full, mut used) = (0u64, 0u64);
     for entry in with_dots(entries, root, root) {
-        let len = entry_len(&entry) as u64;
-        if used + len > block {
-            full += block;
+        let len = u64_from(entry_len(&entry));
+        if used.saturating_add(len) > block {
+            full = full.saturating_add(block);
             used = 0;
         }
-        used += len;
+        used = used.saturating_add(len);
     }
-    full + used
+    full.saturating_add(used)
 }
 
 const fn entry_len(entry: &Entry<'_>) -> usize {
-    dirent::LEN + entry.0.len()
+    dirent::LEN.saturating_add(entry.0.len())
 }
 
 /// Shows the entries of one block after the other, and whether it is the last, until `visit` fails.
@@ -56,15 +57,15 @@ pub(super) fn each_block<'a, E>(
     mut visit: impl FnMut(&[Entry<'a>], bool) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut filled = Vec::new();
-    let mut used = 0;
+    let mut used = 0usize;
     for entry in entries {
         let len = entry_len(&entry);
-        if used + len > block {
+        if used.saturating_add(len) > block {
             visit(&filled, false)?;
             filled.clear();
             used = 0;
         }
-        used += len;
+        used = used.saturating_add(len);
         filled.push(entry);
     }
     visit(&filled, true)
@@ -76,11 +77,11 @@ pub(super) fn write_block(
     dirent: impl Fn(InodeId, u16) -> RawDirent,
     out: &mut Vec<u8>,
 ) {
-    let mut name_offset = entries.len() * dirent::LEN;
+    let mut name_offset = entries.len().saturating_mul(dirent::LEN);
     for (name, id) in entries {
         let offset = u16::try_from(name_offset).expect("blocks have at most 4096 bytes");
         out.extend_from_slice(dirent(*id, offset).as_bytes());
-        name_offset += name.len();
+        name_offset = name_offset.saturating_add(name.len());
     }
     for (name, _) in entries {
         out.extend_from_slice(name);

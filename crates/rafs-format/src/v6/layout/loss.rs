@@ -178,7 +178,7 @@ fn split_xattrs(xattrs: &Xattrs, keep: &mut dyn FnMut(&Xattr), lose: &mut dyn Fn
             lose(CannotCarry::XattrValue { name: name(), len });
             continue;
         }
-        let longer = sum.with(suffix.len() + len);
+        let longer = sum.with(suffix.len().saturating_add(len));
         if longer.bytes() > xattr::MAX_AREA_LEN {
             let len = longer.bytes();
             lose(CannotCarry::XattrSum { name: name(), len });

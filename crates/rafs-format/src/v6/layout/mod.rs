@@ -1,11 +1,20 @@
 //! Planning and writing a bootstrap.
 
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "still to be gone through"
+)]
 mod content;
 mod directory;
 mod error;
 mod loss;
 mod options;
 mod order;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "it writes; lengths in memory and 8 bytes a chunk add up to far less than 2^64"
+)]
 mod placer;
 mod tables;
 #[cfg(test)]
@@ -15,6 +24,7 @@ mod write;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use image_model::width::u64_from;
 use image_model::{ChunkedImage, InodeId};
 
 use super::blob_entry::BlobEntry;
@@ -139,10 +149,12 @@ impl<'a> Layout<'a> {
         tables::check_entries(image, entries, options.chunk_size)?;
         refuse_losses(image)?;
         let mut ext = tables::plan(entries, options);
-        let mut superblock = Superblock::new(block_size, entries.len() as u16);
+        let count = u16::try_from(entries.len()).expect("no more entries than were checked");
+        let mut superblock = Superblock::new(block_size, count);
         if !entries.is_empty() {
             let tables = ext.blob_table().end.max(ext.prefetch_table().end);
-            superblock.meta_blkaddr = (view::align(tables, 4096) / block_size.bytes()) as u32;
+            let start = block_size.whole_in(view::align(tables, 4096));
+            superblock.meta_blkaddr = u32::try_from(start).expect("tables have less than 5 GiB");
         }
 
         let mut planner = Planner::new(input, options, &superblock);
@@ -161,8 +173,9 @@ impl<'a> Layout<'a> {
         if has_xattr {
             ext.flags = ext.flags | SuperFlags::HAS_XATTR;
         }
-        ext.chunk_table_offset = view::align(superblock.meta_start() + placer.end(), 4096);
-        ext.chunk_table_size = (chunk_table.records.len() * ChunkRecord::LEN) as u64;
+        ext.chunk_table_offset =
+            view::align(superblock.meta_start().saturating_add(placer.end()), 4096);
+        ext.chunk_table_size = u64_from(chunk_table.records.len().saturating_mul(ChunkRecord::LEN));
         let len = view::align(ext.chunk_table().end, 4096);
         if len > MAX_LEN {
             return Err(EncodeError::TooLong { len });
@@ -249,7 +262,7 @@ impl fmt::Debug for Layout<'_> {
 impl fmt::Display for Layout<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ext, superblock) = (&self.ext, &self.superblock);
-        let devices = device::OFFSET + (self.devices.len() * DeviceSlot::LEN) as u64;
+        let devices = view::element_offset(device::OFFSET, self.devices.len(), DeviceSlot::LEN);
         let regions = [
             ("device table", device::OFFSET..devices),
             ("blob table", ext.blob_table()),
@@ -263,7 +276,7 @@ impl fmt::Display for Layout<'_> {
                 f,
                 "{:#010x} {what}, {} bytes",
                 range.start,
-                range.end - range.start
+                range.end.saturating_sub(range.start)
             )?;
         }
         let mut result = Ok(());

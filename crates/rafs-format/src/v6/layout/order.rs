@@ -1,5 +1,6 @@
 //! The order in which names are numbered and inodes placed.
 
+use image_model::width::u64_from;
 use image_model::{ChunkedImage, InodeId, Node};
 
 use super::content::Contents;
@@ -113,21 +114,21 @@ impl<'a> Planner<'a> {
         let inode = self.image.tree.inode(id);
         let xattr_len = xattr::planned_len(&inode.metadata.xattrs);
         self.has_xattr |= xattr_len != 0;
-        let len = EXTENDED_LEN + xattr_len;
+        let len = EXTENDED_LEN.saturating_add(xattr_len);
         let block = self.block_size.bytes();
         let place = match &inode.node {
             Node::Directory(entries) => {
                 let data_len = directory::data_len(entries, block);
                 self.with_data(id, len, data_len)
             }
-            Node::Symlink(target) => self.with_data(id, len, target.len() as u64),
+            Node::Symlink(target) => self.with_data(id, len, u64_from(target.len())),
             Node::File { size, .. } => {
                 let chunks = size.div_ceil(self.contents.chunk_size().into());
                 self.placer.file(len, chunks)
             }
             _ => self.placer.special(len),
         };
-        let end = self.meta_start + self.placer.end();
+        let end = self.meta_start.saturating_add(self.placer.end());
         if end > MAX_LEN {
             return Err(EncodeError::TooLong { len: end });
         }
@@ -137,7 +138,8 @@ impl<'a> Planner<'a> {
         planned.layout = place.layout;
         match &inode.node {
             Node::Directory(_) | Node::Symlink(_) => {
-                planned.word = small((self.meta_start + place.data) / block);
+                let data = self.meta_start.saturating_add(place.data);
+                planned.word = small(self.block_size.whole_in(data));
             }
             Node::CharDevice(device) | Node::BlockDevice(device) => {
                 planned.word =

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use image_model::width::{u64_from, usize_up_to};
+
 use crate::v6::chunk_address::ChunkAddress;
 use crate::v6::inode::{DataLayout, SLOT};
 use crate::v6::superblock::BlockSize;
@@ -90,7 +92,7 @@ impl Placer {
 
     /// Places a regular file with `chunks` chunk addresses.
     pub(super) fn file(&mut self, inode_len: u64, chunks: u64) -> Place {
-        let len = view::align(inode_len, 8) + chunks * ChunkAddress::LEN as u64;
+        let len = view::align(inode_len, 8) + chunks * u64_from(ChunkAddress::LEN);
         let offset = self.take(len).unwrap_or_else(|| self.append(len));
         self.align_to_slot();
         Place {
@@ -131,7 +133,7 @@ impl Placer {
         let used = offset % self.block;
         if used != 0 {
             let list = (self.block - used) / SLOT;
-            self.free[list as usize].push_back(offset - used);
+            self.free[usize_up_to(list)].push_back(offset - used);
         }
     }
 
@@ -142,7 +144,7 @@ impl Placer {
         }
         let need = len.div_ceil(SLOT);
         let (list, block) = (need..self.block / SLOT)
-            .find_map(|list| Some((list, self.free[list as usize].pop_front()?)))?;
+            .find_map(|list| Some((list, self.free[usize_up_to(list)].pop_front()?)))?;
         let offset = block + self.block - list * SLOT;
         self.free_from(offset + need * SLOT);
         Some(offset)

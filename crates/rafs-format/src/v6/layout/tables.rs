@@ -64,11 +64,12 @@ pub(super) fn plan(entries: &[BlobEntry], options: &Options) -> ExtSuperblock {
     if entries.iter().all(|entry| entry.features.contains(inlined)) {
         flags = flags | SuperFlags::INLINED_CHUNK_DIGEST;
     }
-    let device_table = (entries.len() * DeviceSlot::LEN) as u64;
+    let devices_end = view::element_offset(device::OFFSET, entries.len(), DeviceSlot::LEN);
+    let field = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let mut ext = ExtSuperblock {
         flags,
-        blob_table_offset: view::align(device::OFFSET + device_table, 4096),
-        blob_table_size: (entries.len() * BlobEntry::LEN) as u32,
+        blob_table_offset: view::align(devices_end, 4096),
+        blob_table_size: field(entries.len().saturating_mul(BlobEntry::LEN)),
         chunk_size: options.chunk_size,
         chunk_table_offset: 0,
         chunk_table_size: 0,
@@ -77,7 +78,7 @@ pub(super) fn plan(entries: &[BlobEntry], options: &Options) -> ExtSuperblock {
     };
     if !entries.is_empty() && !options.prefetch.is_empty() {
         ext.prefetch_table_offset = ext.blob_table().end;
-        ext.prefetch_table_size = u32::try_from(options.prefetch.len() * 4).unwrap_or(u32::MAX);
+        ext.prefetch_table_size = field(options.prefetch.len().saturating_mul(4));
     }
     ext
 }
@@ -88,7 +89,6 @@ pub(super) fn plan_devices(
     block_size: BlockSize,
     bootstrap_len: u64,
 ) -> Result<Vec<DeviceSlot>, EncodeError> {
-    let block = block_size.bytes();
     let mut position = bootstrap_len;
     let mut sum = 0u32;
     let plan = |(index, entry): (u32, &BlobEntry)| {
@@ -96,9 +96,10 @@ pub(super) fn plan_devices(
             index,
             uncompressed_size: entry.uncompressed_size,
         };
-        let blocks = entry.uncompressed_size / block;
-        let mapped = view::align(position, device::ALIGNMENT) / block;
-        position = (mapped + blocks) * block;
+        let blocks = block_size.whole_in(entry.uncompressed_size);
+        let mapped = block_size.whole_in(view::align(position, device::ALIGNMENT));
+        let end = mapped.saturating_add(blocks);
+        position = end.saturating_mul(block_size.bytes());
         match (u32::try_from(blocks), u32::try_from(mapped)) {
             (Ok(blocks @ 1..), Ok(mapped)) => {
                 sum = sum.checked_add(blocks).ok_or(wrong)?;

@@ -5,7 +5,7 @@ use image_model::image::ChunkRange;
 use image_model::walk::Walk;
 use image_model::{ChunkedImage, FileKind, Image, InodeId, Limits, Metadata, Name, Node, Tree};
 
-use super::{Layout, Options};
+use super::{Layout, LayoutInput, Options};
 use crate::v6::Bootstrap;
 use crate::v6::superblock::BlockSize;
 
@@ -37,7 +37,12 @@ fn tree() -> Tree<ChunkRange> {
 
 fn encode(image: &ChunkedImage) -> Vec<u8> {
     let options = Options::default();
-    let layout = Layout::plan_blocks(image, &[], &options, BlockSize::B512).unwrap();
+    let input = LayoutInput {
+        image,
+        places: &[],
+        entries: &[],
+    };
+    let layout = Layout::plan_blocks(input, &options, BlockSize::B512).unwrap();
     let mut bytes = Vec::new();
     layout.write_to(&mut bytes).unwrap();
     bytes
@@ -45,7 +50,7 @@ fn encode(image: &ChunkedImage) -> Vec<u8> {
 
 #[test]
 fn small_blocks_decode_to_what_was_encoded() {
-    let image = ChunkedImage::new(tree(), vec![], vec![], vec![], vec![]).unwrap();
+    let image = ChunkedImage::new(tree(), Default::default()).unwrap();
     let bytes = encode(&image);
     let bootstrap = Bootstrap::open(Bytes::from(bytes.clone()), &Limits::default()).unwrap();
     assert_eq!(bootstrap.superblock().block_size, BlockSize::B512);
@@ -65,5 +70,5 @@ fn small_blocks_decode_to_what_was_encoded() {
         }
     }
     assert!(found.next_entry().is_none());
-    assert!(encode(&bootstrap.to_chunked().unwrap()) == bytes);
+    assert!(encode(&bootstrap.to_chunked().unwrap().image) == bytes);
 }

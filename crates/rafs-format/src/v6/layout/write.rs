@@ -2,6 +2,7 @@
 
 use std::io;
 
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{InodeId, Node};
 use zerocopy::IntoBytes;
 
@@ -26,7 +27,7 @@ struct Emitter<W> {
 
 impl<W: io::Write> Emitter<W> {
     fn position(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.written.saturating_add(u64_from(self.buffer.len()))
     }
 
     /// Goes on at `offset`, with zeros until there.
@@ -35,10 +36,11 @@ impl<W: io::Write> Emitter<W> {
             .checked_sub(self.position())
             .expect("nothing is planned over what comes before it");
         while gap > 0 {
-            let part = gap.min(BUFFER as u64);
-            self.buffer.resize(self.buffer.len() + part as usize, 0);
+            let part = usize_up_to(gap).min(BUFFER);
+            let filled = self.buffer.len().saturating_add(part);
+            self.buffer.resize(filled, 0);
             self.flush_if_full()?;
-            gap -= part;
+            gap = gap.saturating_sub(u64_from(part));
         }
         Ok(())
     }
@@ -52,7 +54,7 @@ impl<W: io::Write> Emitter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
-        self.written += self.buffer.len() as u64;
+        self.written = self.position();
         self.buffer.clear();
         Ok(())
     }
@@ -90,7 +92,7 @@ impl Layout<'_> {
         emitter.seek(superblock::OFFSET)?;
         let out = &mut emitter.buffer;
         out.extend_from_slice(self.superblock.to_raw().as_bytes());
-        debug_assert_eq!(out.len() as u64, ext_superblock::OFFSET);
+        debug_assert_eq!(u64_from(out.len()), ext_superblock::OFFSET);
         out.extend_from_slice(self.ext.to_raw().as_bytes());
         for slot in &self.devices {
             out.extend_from_slice(slot.to_raw().as_bytes());
@@ -131,7 +133,8 @@ impl Layout<'_> {
     }
 
     fn blocks_offset(&self, id: InodeId) -> u64 {
-        u64::from(self.inodes[id.index()].word) * self.superblock.block_size.bytes()
+        let block = self.inodes[id.index()].word;
+        self.superblock.block_size.bytes_in(block)
     }
 
     /// The inode with extended attributes and what follows it.
@@ -141,10 +144,11 @@ impl Layout<'_> {
         let start = out.len();
         out.extend_from_slice(self.inode(id).to_extended().as_bytes());
         xattr::write(&inode.metadata.xattrs, out);
-        let block = self.superblock.block_size.bytes() as usize;
+        let block = usize_up_to(self.superblock.block_size.bytes());
         match &inode.node {
             Node::File { content, .. } => {
-                out.resize(start + (out.len() - start).next_multiple_of(8), 0);
+                let padded = out[start..].len().next_multiple_of(8);
+                out.resize(start.saturating_add(padded), 0);
                 let extents = self.input.image.file_extents(*content).unwrap_or_default();
                 for chunk in extents.iter().filter_map(|extent| extent.chunk) {
                     let block_size = self.superblock.block_size;
@@ -154,8 +158,7 @@ impl Layout<'_> {
                 }
             }
             Node::Symlink(target) if self.is_inline(id) => {
-                let tail = target.len() - target.len() % block;
-                out.extend_from_slice(&target[tail..]);
+                out.extend_from_slice(target.chunks_exact(block).remainder());
             }
             Node::Directory(_) if self.is_inline(id) => self.write_directory(id, true, emitter)?,
             _ => {}
@@ -168,13 +171,13 @@ impl Layout<'_> {
         emitter.seek(self.blocks_offset(id))?;
         match &self.input.image.tree.inode(id).node {
             Node::Symlink(target) => {
-                let block = self.superblock.block_size.bytes() as usize;
-                let inline = if self.is_inline(id) {
-                    target.len() % block
+                let block = usize_up_to(self.superblock.block_size.bytes());
+                let tail = if self.is_inline(id) {
+                    target.chunks_exact(block).remainder()
                 } else {
-                    0
+                    &[]
                 };
-                let blocks = &target[..target.len() - inline];
+                let blocks = target.strip_suffix(tail).unwrap_or(target);
                 emitter.buffer.extend_from_slice(blocks);
             }
             _ => self.write_directory(id, false, emitter)?,
@@ -205,7 +208,7 @@ impl Layout<'_> {
             )
         };
         let inline = self.is_inline(id);
-        let block = self.superblock.block_size.bytes() as usize;
+        let block = usize_up_to(self.superblock.block_size.bytes());
         let names = with_dots(entries, id, self.inodes[id.index()].parent);
         each_block(names, block, |entries, last| {
             if (inline && last) != tail {
@@ -215,7 +218,7 @@ impl Layout<'_> {
             let start = out.len();
             write_block(entries, dirent, out);
             if !last {
-                out.resize(start + block, 0);
+                out.resize(start.saturating_add(block), 0);
             }
             emitter.flush_if_full()
         })

@@ -1,0 +1,416 @@
+//! Reading what is wanted, as a machine that asks for stored bytes.
+
+mod ahead;
+mod out;
+mod state;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use image_model::{BlobIndex, FrameId, Image};
+
+use self::state::{Active, Head, Item, State};
+use super::error::{FrameError, ReadError};
+use super::frames::{Claim, Claimed, FrameStore, Landing};
+use super::incoming::{Arrived, Incoming, StoredRange, Target, Verdict};
+use super::job::{Job, JobDone, JobFrame, Outcome, StoredFrame, WrongChunks};
+use super::piece::Piece;
+use super::uses::FrameUses;
+use super::want::Want;
+use crate::blobs::BlobStore;
+use crate::options::ReadOptions;
+
+/// Decoded bytes of a job, and frames of one.
+const JOB_LEN: u64 = 512 << 10;
+const JOB_FRAMES: usize = 256;
+
+/// What a [`ReadPlan`] says next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Step {
+    /// It needs these stored bytes: [`supply`](ReadPlan::supply) them, or say that they cannot be had
+    /// ([`fail`](ReadPlan::fail)), in any order and at any time.
+    Need(Vec<StoredRange>),
+    /// Frames are to be decoded: [`run`](Job::run) this on any thread, soon, for others may wait for
+    /// them; and [`complete`](ReadPlan::complete) the plan with the result.
+    Work(Job),
+    /// The next piece, in the order of the wants.
+    Ready(Piece),
+    /// Nothing before a range is supplied or a job completed. If there is none under way, another
+    /// reader is at work on the next frame: see [`wait`](ReadPlan::wait).
+    Wait,
+    /// All has been handed out.
+    Done,
+}
+
+/// Reads pieces of files, in the order of its wants, without doing any I/O: it asks for stored bytes,
+/// gives out the work of decoding them, and hands out the files' bytes, verified.
+///
+/// It looks ahead as far as [`ReadOptions::window`] allows, finds the distinct frames that are needed
+/// and are not in the [`FrameStore`] yet, and asks for them, near ones by one [`StoredRange`]. Each
+/// frame is decoded once, by this reader or by another one of the same store. Memory is bounded by the
+/// window, not by what is wanted, and no more is fetched than the frames that are needed (and
+/// [`ReadOptions::gap`]).
+///
+/// Synchronous callers use [`Reader`](crate::Reader), which drives this machine. Asynchronous ones
+/// drive it themselves; `fetch` stands for what they would await:
+///
+/// ```
+/// use std::future::poll_fn;
+/// use bytes::Bytes;
+/// use image_model::{Image, Ino};
+/// use lazyoci_image_read::{FileExtents, FrameStore, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
+/// use verify::ExtentBytes;
+///
+/// async fn read<F: Future<Output = Bytes>>(
+///     image: &(dyn Image + Sync),
+///     ino: Ino,
+///     fetch: impl Fn(StoredRange) -> F,
+/// ) -> Result<Vec<u8>, ReadError> {
+///     let store = FrameStore::new(8 << 20).into();
+///     let wants = FileExtents::new(image, ino, 0..u64::MAX, 0)?;
+///     let mut plan = ReadPlan::new(image, &store, wants, &ReadOptions::default());
+///     let mut content = Vec::new();
+///     loop {
+///         match plan.step()? {
+///             Step::Need(ranges) => {
+///                 for range in ranges {
+///                     let stored = fetch(range).await;
+///                     plan.supply(range.blob, range.offset, stored)?;
+///                 }
+///             }
+///             Step::Work(job) => plan.complete(job.run()),
+///             Step::Ready(piece) => match piece.bytes?.as_ref() {
+///                 ExtentBytes::Data(bytes) => content.extend_from_slice(bytes),
+///                 ExtentBytes::Zeros(len) => content.resize(content.len() + len as usize, 0),
+///             },
+///             Step::Wait => poll_fn(|context| plan.poll_others(context)).await,
+///             Step::Done => return Ok(content),
+///             _ => unreachable!("there are no other steps"),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ReadPlan<'a, W, I: ?Sized> {
+    image: &'a I,
+    store: Arc<FrameStore>,
+    /// Where bytes may be in memory already.
+    blobs: Option<&'a BlobStore>,
+    options: ReadOptions,
+    verify: bool,
+    wants: W,
+    /// What is left of a want that is planned in parts.
+    rest: Option<Want>,
+    /// Whether there are no more wants.
+    ended: bool,
+    /// Why there are no more, if that is an error.
+    error: Option<ReadError>,
+    /// Planned and not handed out yet.
+    window: VecDeque<Item>,
+    /// Bytes that the window keeps or will keep.
+    cost: u64,
+    /// Frames of the window, and those kept for later.
+    frames: HashMap<FrameId, Active>,
+    /// Items that lie plain in a blob and have their bytes, or never will.
+    plain: HashMap<u64, Result<VecDeque<Bytes>, Arc<FrameError>>>,
+    next_plain: u64,
+    incoming: Incoming,
+    /// Frames whose stored bytes are there.
+    stored: VecDeque<(FrameId, Claimed, StoredFrame)>,
+    uses: FrameUses,
+    /// Frames that no item of the window needs, kept since later ones will; oldest first.
+    kept: BTreeMap<u64, FrameId>,
+    next_kept: u64,
+    kept_len: u64,
+}
+
+impl<'a, W, I> ReadPlan<'a, W, I>
+where
+    W: Iterator<Item = Result<Want, ReadError>>,
+    I: Image + ?Sized,
+{
+    /// Plans to hand out `wants`, verified. Frames are shared with whoever uses `store`.
+    #[must_use]
+    pub fn new(image: &'a I, store: &Arc<FrameStore>, wants: W, options: &ReadOptions) -> Self {
+        Self {
+            image,
+            store: Arc::clone(store),
+            blobs: None,
+            verify: true,
+            wants,
+            rest: None,
+            ended: false,
+            error: None,
+            window: VecDeque::new(),
+            cost: 0,
+            frames: HashMap::new(),
+            plain: HashMap::new(),
+            next_plain: 0,
+            incoming: Incoming::new(options.gap, options.max_request),
+            stored: VecDeque::new(),
+            uses: FrameUses::default(),
+            kept: BTreeMap::new(),
+            next_kept: 0,
+            kept_len: 0,
+            options: options.clone(),
+        }
+    }
+
+    /// The same plan, with digests and checksums ignored.
+    #[must_use]
+    pub fn unverified(mut self) -> Self {
+        self.verify = false;
+        self
+    }
+
+    /// The same plan, which takes what is in memory already from there, once it is supplied.
+    pub(crate) fn lent(mut self, blobs: &'a BlobStore) -> Self {
+        self.blobs = Some(blobs);
+        self
+    }
+
+    /// The same plan, which keeps frames that are needed again.
+    pub(crate) fn keeping(mut self, uses: FrameUses) -> Self {
+        self.uses = uses;
+        self
+    }
+
+    /// Says what comes next.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the wants end with an error. What is wrong with a piece is told with it.
+    pub fn step(&mut self) -> Result<Step, ReadError> {
+        loop {
+            if let Some(job) = self.work() {
+                return Ok(Step::Work(job));
+            }
+            self.plan_ahead();
+            if self.ended || self.incoming.is_worth_asking() {
+                let ranges = self.ask(self.ended, None);
+                if !ranges.is_empty() {
+                    return Ok(Step::Need(ranges));
+                }
+            }
+            if !self.stored.is_empty() {
+                continue;
+            }
+            match self.head() {
+                Head::Nothing => return self.error.take().map_or(Ok(Step::Done), Err),
+                Head::Ready => return Ok(Step::Ready(self.hand_out())),
+                Head::Wanted(target) => {
+                    let ranges = self.ask(true, Some(target));
+                    if !ranges.is_empty() {
+                        return Ok(Step::Need(ranges));
+                    }
+                    // Another reader has it, or is at work on it.
+                }
+                Head::Asked => return Ok(Step::Wait),
+                Head::Working(id, flight) => match flight.landing() {
+                    Some(Landing::Abandoned) => {
+                        let lost = FrameError::Lost { frame: id };
+                        self.settle(id, State::Failed(lost.into()));
+                    }
+                    _ => return Ok(Step::Wait),
+                },
+                Head::Elsewhere(id, flight) => match flight.landing() {
+                    None => return Ok(Step::Wait),
+                    Some(Landing::Decoded(frame)) => {
+                        self.settle(id, State::Ready(Arc::clone(frame), WrongChunks::new()));
+                    }
+                    Some(Landing::Failed | Landing::Abandoned) => self.want_again(id),
+                },
+            }
+        }
+    }
+
+    /// Frames to decode, if the stored bytes of any are there.
+    pub(crate) fn work(&mut self) -> Option<Job> {
+        let mut job = Job::new(&self.store);
+        let (mut len, mut count) = (0, 0);
+        while (len < JOB_LEN && count < JOB_FRAMES)
+            && let Some((id, claim, stored)) = self.stored.pop_front()
+        {
+            let Some(active) = self.frames.get_mut(&id) else {
+                continue;
+            };
+            len += u64::from(active.frame.len);
+            count += 1;
+            active.state = State::Working(Arc::clone(claim.flight()));
+            job.push(JobFrame {
+                claim,
+                id,
+                frame: active.frame,
+                recipe: active.recipe.clone(),
+                stored,
+                checks: std::mem::take(&mut active.checks),
+            });
+        }
+        (!job.is_empty()).then_some(job)
+    }
+
+    /// Takes the bytes of a range that was needed: those of `blob` from byte `offset` on.
+    ///
+    /// # Errors
+    /// [`ReadError::Unneeded`] if it was not.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "they are the plan's from here on"
+    )]
+    pub fn supply(&mut self, blob: BlobIndex, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
+        let Some(arrived) = self.incoming.supply(blob, offset, &bytes) else {
+            let len = bytes.len() as u64;
+            return Err(ReadError::Unneeded { blob, offset, len });
+        };
+        for arrived in arrived {
+            match arrived.target {
+                Target::Plain(number) => {
+                    let parts = self.plain_parts(arrived);
+                    self.plain.insert(number, Ok(parts));
+                }
+                Target::Frame(id) => {
+                    let stored = self.stored_frame(&arrived);
+                    let claim = arrived.claim.expect("frames are claimed");
+                    self.stored.push_back((id, claim, stored));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the bytes of a range that was needed cannot be had. If they were for several frames,
+    /// those will be asked for one by one when their turn comes.
+    ///
+    /// # Errors
+    /// [`ReadError::Unneeded`] if it was not.
+    pub fn fail(&mut self, range: &StoredRange, why: FrameError) -> Result<(), ReadError> {
+        let Some(failed) = self.incoming.fail(range) else {
+            let StoredRange { blob, offset, len } = *range;
+            return Err(ReadError::Unneeded { blob, offset, len });
+        };
+        let why = Arc::new(why);
+        for target in failed.ended {
+            match target {
+                Target::Plain(number) => {
+                    self.plain.insert(number, Err(Arc::clone(&why)));
+                }
+                Target::Frame(id) => self.settle(id, State::Failed(Arc::clone(&why))),
+            }
+        }
+        for target in failed.again {
+            if let Target::Frame(id) = target {
+                self.settle(id, State::Wanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a job made.
+    pub fn complete(&mut self, done: JobDone) {
+        for (id, outcome) in done.frames {
+            self.settle(
+                id,
+                match outcome {
+                    Outcome::Decoded(frame, wrong) => State::Ready(frame, wrong),
+                    Outcome::Failed(error) => State::Failed(error),
+                },
+            );
+        }
+    }
+
+    /// Blocks while another reader, or a job, is at work on the frame that comes next.
+    pub fn wait(&self) {
+        if let Head::Elsewhere(_, flight) | Head::Working(_, flight) = self.head() {
+            self.store.wait(&flight);
+        }
+    }
+
+    /// As [`wait`](Self::wait), for asynchronous callers.
+    pub fn poll_others(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self.head() {
+            Head::Elsewhere(_, flight) | Head::Working(_, flight) => {
+                self.store.poll(&flight, context)
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    fn settle(&mut self, id: FrameId, state: State) {
+        if let Some(active) = self.frames.get_mut(&id) {
+            active.state = state;
+        }
+    }
+
+    /// Whoever was at work on a frame gave up.
+    fn want_again(&mut self, id: FrameId) {
+        if let Some(active) = self.frames.get_mut(&id) {
+            active.state = State::Wanted;
+            let frame = active.frame;
+            let end = frame.offset + u64::from(frame.stored_len);
+            self.incoming
+                .add(Target::Frame(id), frame.blob, frame.offset..end);
+        }
+    }
+
+    /// What to ask for now; frames are claimed by that.
+    fn ask(&mut self, force: bool, due: Option<Target>) -> Vec<StoredRange> {
+        let (store, frames) = (&self.store, &mut self.frames);
+        self.incoming.ask(force, due, &mut |target| {
+            let Target::Frame(id) = target else {
+                return Verdict::Ask(None);
+            };
+            let (state, verdict) = match FrameStore::claim(store, id) {
+                Claim::Mine(claim) => (State::Asked, Verdict::Ask(Some(claim))),
+                Claim::Others(flight) => (State::Elsewhere(flight), Verdict::Forget),
+                Claim::Held(held) => (State::Ready(held, WrongChunks::new()), Verdict::Forget),
+            };
+            if let Some(active) = frames.get_mut(&id) {
+                active.state = state;
+            }
+            verdict
+        })
+    }
+
+    /// The stored bytes of a frame in one piece.
+    fn stored_frame(&self, arrived: &Arrived) -> StoredFrame {
+        let (bytes, lasting) = match (self.in_memory(&arrived.range), &arrived.parts[..]) {
+            (Some(bytes), _) => (bytes, true),
+            (None, [only]) => (only.clone(), arrived.is_most_of_its_answer()),
+            (None, parts) => {
+                let mut joined = self.store.buffer(arrived.range.len as usize);
+                let mut rest = &mut joined[..];
+                for part in parts {
+                    let (start, end) = rest.split_at_mut(part.len());
+                    start.copy_from_slice(part);
+                    rest = end;
+                }
+                (Bytes::from_owner(joined), true)
+            }
+        };
+        StoredFrame { bytes, lasting }
+    }
+
+    /// Plain bytes, which stay until they are handed out.
+    fn plain_parts(&self, arrived: Arrived) -> VecDeque<Bytes> {
+        if let Some(bytes) = self.in_memory(&arrived.range) {
+            return [bytes].into();
+        }
+        match &arrived.parts[..] {
+            [only] if !arrived.is_most_of_its_answer() => [Bytes::copy_from_slice(only)].into(),
+            _ => arrived.parts.into(),
+        }
+    }
+
+    fn in_memory(&self, range: &StoredRange) -> Option<Bytes> {
+        self.blobs?.lent(range)
+    }
+}
+
+impl Arrived {
+    /// Whether its only part keeps little else in memory.
+    fn is_most_of_its_answer(&self) -> bool {
+        2 * self.range.len >= self.answer_len
+    }
+}
