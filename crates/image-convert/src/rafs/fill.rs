@@ -51,7 +51,7 @@ pub(super) fn fill(
         mut contents,
         order,
         ..
-    } = Input::new(source)?;
+    } = Input::new(source, &mut ())?;
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }

@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Tree};
+use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
-    BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, TreeImage,
+    BlobStore, FileOrder, LayerImage, LayerImageOptions, OpenImage, ReadError, ReadOptions, Reader,
+    TreeImage,
 };
 use verify::ExtentBytes;
 
-use super::{FileContent, Kind, Source, spool};
+use super::{FileContent, Kind, Source, Streaming};
 use crate::ConvertError;
 use crate::tree::copy_tree;
 
@@ -47,11 +48,19 @@ pub(crate) enum Contents<'a> {
 
 impl<'a> Input<'a> {
     /// The tree of `source`. A layer that is streamed is decoded into a temporary file first.
-    pub(crate) fn new(source: Source<'a>) -> Result<Self, ConvertError> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, ConvertError> {
         let Source { kind, limits } = source;
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let LayerImage { image, source, .. } = spool::spool(layer, &limits)?;
+                let Streaming { layer, lenient } = layer;
+                let spooling = LayerImageOptions::default()
+                    .lenient(lenient)
+                    .limits(limits.clone());
+                let LayerImage { image, source, .. } =
+                    LayerImage::from_stream(layer, &spooling, progress)?;
                 let tree = numbered(&image);
                 let options = ReadOptions::new(&limits);
                 let reader = Reader::new(Arc::new(image), BlobStore::single(source), options);

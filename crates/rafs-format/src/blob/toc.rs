@@ -10,7 +10,7 @@ use verify::Hasher;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::error::BlobError;
+use super::error::{BlobError, check_given};
 use super::layout::Section;
 use super::section::Stored;
 use super::tar_header::TarHeader;
@@ -114,14 +114,7 @@ impl TocEntry {
         decoder: &mut Decoder,
         limits: &Limits,
     ) -> Result<Bytes, BlobError> {
-        let (expected, found) = (self.stored_len, u64_from(stored.len()));
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "section",
-                expected,
-                found,
-            });
-        }
+        check_given("section", self.stored_len, stored)?;
         let name = String::from_utf8_lossy(self.name());
         let section = Stored {
             name: &name,
