@@ -27,11 +27,8 @@ impl OpenArgs {
 
     /// As [`open`](Self::open), for who looks at the error.
     pub fn try_open(&self, path: &Path) -> Result<OpenImage, OpenError> {
-        let options = OpenOptions {
-            blobs: self.blobs.clone(),
-            lenient: self.lenient,
-            ..OpenOptions::default()
-        };
+        let mut options = OpenOptions::default().lenient(self.lenient);
+        options.blobs = self.blobs.clone();
         lazyoci::read::open(path, &options)
     }
 
