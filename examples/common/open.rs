@@ -27,11 +27,9 @@ impl OpenArgs {
 
     /// What was asked for.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            blobs: self.blobs.clone(),
-            lenient: self.lenient,
-            ..OpenOptions::default()
-        }
+        let mut options = OpenOptions::default().lenient(self.lenient);
+        options.blobs = self.blobs.clone();
+        options
     }
 
     /// Whether lenient reading was asked for.
