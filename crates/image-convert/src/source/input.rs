@@ -17,6 +17,9 @@ use crate::tree::copy_tree;
 /// Bytes that are read at once from a reader.
 const PIECE_LEN: usize = 256 << 10;
 
+/// Bytes between two files of a tar that are rather read than skipped.
+const TAR_GAP: u64 = 16 << 10;
+
 /// A tree and the content of its files, which are known by numbers.
 pub(crate) struct Input<'a> {
     pub(crate) tree: Tree<Ino>,
@@ -79,6 +82,15 @@ impl<'a> Input<'a> {
                 })?;
                 (tree, Contents::Files(files), DataOrder::Stored)
             }
+        };
+        let contents = match contents {
+            // Headers between the files are read with them.
+            Contents::Image(reader) if order == DataOrder::Tar => {
+                let gap = reader.options().gap.max(TAR_GAP);
+                let options = reader.options().clone().gap(gap);
+                Contents::Image(reader.with_options(options))
+            }
+            other => other,
         };
         Ok(Self {
             tree,
