@@ -6,8 +6,7 @@ use bytes::Bytes;
 use image_model::width::u64_from;
 use image_model::{BlobId, Need, Step, StepMachine};
 
-use super::builder::MAX_CHUNKS;
-use super::chunk_info::{MAX_ADDRESS, MAX_CHUNK_LEN};
+use super::chunk_info::{MAX_ADDRESS, MAX_CHUNK_LEN, MAX_CHUNKS};
 use super::error::{BlobError, TarHeaderFault, check_given};
 use super::header::CiHeader;
 use super::layout::Section;

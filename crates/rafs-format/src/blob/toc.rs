@@ -6,7 +6,6 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
-use verify::Hasher;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -219,13 +218,12 @@ impl Toc {
     }
 
     /// A TOC of `entries`, with its bytes: entries and tar header.
+    #[cfg(feature = "sha256")]
     pub(super) fn build(entries: Vec<TocEntry>) -> (Self, Vec<u8>) {
         let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_bytes()).collect();
         let header = TarHeader::new(Section::Toc, u64_from(bytes.len()));
         bytes.extend(header.to_bytes());
-        let mut hasher = Hasher::sha256();
-        hasher.update(&bytes);
-        let digest = hasher.finish();
+        let digest = verify::sha256(&bytes);
         (Self { entries, digest }, bytes)
     }
 
@@ -243,11 +241,11 @@ impl Toc {
             .enumerate()
             .map(|(index, raw)| TocEntry::from_raw(raw, index, offset))
             .collect::<Result<_, _>>()?;
-        let mut hasher = Hasher::sha256();
-        hasher.update(bytes);
-        Ok(Self {
-            entries,
-            digest: hasher.finish(),
-        })
+        let digest = verify::digest(DigestAlgorithm::Sha256, bytes);
+        let digest = digest.map_err(|error| BlobError::Digest {
+            section: Section::Toc.name().into(),
+            source: error.into(),
+        })?;
+        Ok(Self { entries, digest })
     }
 }
