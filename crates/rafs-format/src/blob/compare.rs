@@ -14,6 +14,7 @@ use super::toc::Toc;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::BlobFeatures;
 use crate::v6::{BlobEntry, Bootstrap};
+use crate::view;
 
 /// Two places that should say the same do not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +63,7 @@ pub enum BlobMismatch {
         found: Digest,
     },
     /// The TOC and the tar headers.
-    #[error("section `{}` is at {}, {} bytes, but in the TOC at {}, {} bytes", section.name(), found.start, found.end - found.start, listed.start, listed.end.saturating_sub(listed.start))]
+    #[error("section `{}` is at {}, {} bytes, but in the TOC at {}, {} bytes", section.name(), found.start, view::range_len(found), listed.start, view::range_len(listed))]
     Section {
         /// The section.
         section: Section,
@@ -151,7 +152,7 @@ impl Sections {
             (
                 "ci_compressed_size",
                 entry.ci_compressed_size,
-                ci.end - ci.start,
+                view::range_len(&ci),
             ),
             (
                 "HAS_TAR_HEADER",

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use image_model::width::u64_from;
 use image_model::{BlobId, Step};
 
 use super::builder::MAX_CHUNKS;
@@ -13,6 +14,7 @@ use super::tar_header::TarHeader;
 use super::toc::Toc;
 use crate::flags::{BlobFeatures, Cipher, Compressor, Digester};
 use crate::v6::BlobEntry;
+use crate::view;
 
 /// Where the sections of a blob lie, by its own tar headers or, without any, by the header of its
 /// chunk information. Every byte of the blob is in one of them or in a header.
@@ -86,8 +88,8 @@ const ORDER: [Section; 5] = [
     Section::Data,
 ];
 
-const TAR_HEADER: u64 = TarHeader::LEN as u64;
-const CI_HEADER: u64 = CiHeader::LEN as u64;
+const TAR_HEADER: u64 = u64_from(TarHeader::LEN);
+const CI_HEADER: u64 = u64_from(CiHeader::LEN);
 
 impl LocateSections {
     /// Starts on a blob of `blob_len` bytes.
@@ -126,7 +128,7 @@ impl LocateSections {
     /// [`BlobError::OutOfBounds`], [`BlobError::HeaderMagic`], [`BlobError::Flags`],
     /// [`BlobError::CiRange`], [`BlobError::TocLen`], [`BlobError::TocFlags`] if the blob is damaged.
     pub fn supply(&mut self, bytes: &[u8]) -> Result<Step<Sections>, BlobError> {
-        let (expected, found) = (self.asked.end - self.asked.start, bytes.len() as u64);
+        let (expected, found) = (view::range_len(&self.asked), u64_from(bytes.len()));
         if found != expected {
             return Err(BlobError::Given {
                 piece: "piece of the blob",
@@ -189,7 +191,7 @@ impl LocateSections {
                     limit: Toc::MAX_LEN,
                 });
             }
-            Section::Toc => return self.need(Piece::Toc, "TOC", len + TAR_HEADER),
+            Section::Toc => return self.need(Piece::Toc, "TOC", len.saturating_add(TAR_HEADER)),
             Section::Bootstrap => self.found.bootstrap = Some(range),
             Section::ChunkDigests => self.found.digests = Some(range),
             Section::Data => self.found.data = range,
@@ -254,7 +256,7 @@ impl Sections {
     #[must_use]
     pub fn chunk_info_header(&self) -> Option<Range<u64>> {
         let chunk_info = self.chunk_info.as_ref()?;
-        Some(chunk_info.end..chunk_info.end + CI_HEADER)
+        Some(chunk_info.end..chunk_info.end.saturating_add(CI_HEADER))
     }
 
     /// Where a section is stored; `None` if there is no such section, or for the TOC, which no TOC
@@ -276,7 +278,7 @@ impl Sections {
     #[must_use]
     pub fn digested_data(&self) -> Range<u64> {
         match self.has_headers {
-            true => self.data.start..self.data.end + TAR_HEADER,
+            true => self.data.start..self.data.end.saturating_add(TAR_HEADER),
             false => self.data.clone(),
         }
     }
@@ -287,7 +289,7 @@ impl Sections {
     /// [`BlobError::CiRange`].
     pub fn check_header(&self, header: &CiHeader) -> Result<(), BlobError> {
         let range = self.chunk_info.clone().unwrap_or_default();
-        let len = range.end - range.start;
+        let len = view::range_len(&range);
         if (header.offset, header.stored_len) != (range.start, len) {
             return Err(BlobError::CiRange {
                 offset: range.start,
@@ -330,7 +332,7 @@ impl Sections {
             compressed_size: self.len,
             uncompressed_size: data.map_or(MAX_ADDRESS, |data| data.len),
             // A TOC of more than `Toc::MAX_LEN` was refused.
-            toc_size: toc.map_or(0, |toc| toc.stored_len() as u32),
+            toc_size: toc.map_or(0, |toc| u32::try_from(toc.stored_len()).unwrap_or(u32::MAX)),
             toc_digest: toc.map_or([0; 32], |toc| *toc.digest().as_bytes()),
             ci_compressor: header.compressor,
             ci_offset: header.offset,
