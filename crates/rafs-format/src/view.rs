@@ -1,5 +1,7 @@
 //! Reading structures out of the bytes of a bootstrap: all slicing is here.
 
+use std::ops::Range;
+
 use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -23,6 +25,11 @@ pub(crate) fn slice<'a>(
         len,
         available: u64_from(bytes.len()),
     })
+}
+
+/// Bytes of `range`; 0 if it ends before it begins.
+pub(crate) const fn range_len(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
 }
 
 /// The fixed-size structure `what` at `offset`.
