@@ -46,7 +46,7 @@ const _: () = assert!(TAIL >= DETECT_LEN);
 /// |---|---|---|
 /// | eStargz whose TOC takes up to 64 KiB | 2: start; end, with the TOC | 1 |
 /// | eStargz with a longer TOC | 3: and the rest of the TOC | 2 |
-/// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap | 2 |
+/// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
 ///
 /// # Errors
@@ -78,19 +78,38 @@ pub fn open_with_progress(
         let holder = Holder::Tree(Arc::new(image));
         return Ok(OpenImage::new(found, holder, blobs, options));
     }
-    let beside = path.parent().unwrap_or(Path::new(""));
-    let directories = match &options.blobs {
-        Some(given) => vec![given.clone()],
-        None => vec![beside.join("blobs"), beside.into()],
-    };
-    let files = BlobFiles {
-        directories,
-        #[cfg(feature = "mmap")]
-        map: options.map,
-    };
-    let source = files.open_file(path).map_err(cannot_open(path))?;
-    let id = path.file_name().and_then(id_of);
-    open_file(source, id.as_ref(), files, options, progress)
+    let ImageFile { source, id, blobs } = ImageFile::open(path, options)?;
+    open_file(source, id.as_ref(), blobs, options, progress)
+}
+
+/// A file that may hold an image.
+struct ImageFile {
+    source: Arc<dyn ReadAt>,
+    /// What its name says that it is called in its store.
+    id: Option<BlobId>,
+    /// Where its blobs are.
+    blobs: BlobFiles,
+}
+
+impl ImageFile {
+    /// Opens the file at `path`, which is not a directory, and nothing else.
+    fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let directories = match &options.blobs {
+            Some(given) => vec![given.clone()],
+            None => vec![beside.join("blobs"), beside.into()],
+        };
+        let blobs = BlobFiles {
+            directories,
+            #[cfg(feature = "mmap")]
+            map: options.map,
+        };
+        Ok(Self {
+            source: blobs.open_file(path).map_err(cannot_open(path))?,
+            id: path.file_name().and_then(id_of),
+            blobs,
+        })
+    }
 }
 
 /// What the image at `path` is, by its first and last bytes.
@@ -159,7 +178,14 @@ fn open_file(
 ) -> Result<OpenImage, OpenError> {
     let counted = Counted::new(&*source);
     let (format, ends) = match options.format {
-        Some(format) => (format, Ends::unread(&counted)?),
+        Some(format) => {
+            let mut ends = Ends::unread(&counted)?;
+            if format == Format::RafsBlob {
+                // Its bootstrap begins among them, or lies there whole.
+                ends.read_tail(TAIL)?;
+            }
+            (format, ends)
+        }
         None => {
             let (format, ends) = detect(&counted, TAIL)?;
             (known(format, &ends)?, ends)
