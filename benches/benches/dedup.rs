@@ -23,8 +23,6 @@ fn chunk(random: &mut Random) -> Chunk {
         crc32c: None,
         frame: FrameId(0),
         offset_in_frame: 0,
-        index_in_blob: 0,
-        address: 0,
     }
 }
 

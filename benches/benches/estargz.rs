@@ -10,7 +10,7 @@ use lazyoci::estargz_toc::order::walk;
 use lazyoci::estargz_toc::write::Listing;
 use lazyoci::model::Limits;
 use lazyoci::read::{OpenOptions, open};
-use lazyoci::verify;
+use lazyoci::verify::Profile;
 use lazyoci_benches::Shape;
 use lazyoci_benches::lookups::{
     CHUNK_SIZE, COUNT, Estargz, estargz_image, estargz_toc, prepare, read_estargz,
@@ -79,14 +79,16 @@ fn content(criterion: &mut Criterion) {
     let files = files(image.image());
     let mut group = criterion.benchmark_group("estargz content");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes(read_all(&image, &files)));
-    group.bench_function("read all files", |bencher| {
-        bencher.iter(|| read_all(&image, &files))
-    });
+    group.throughput(Throughput::Bytes(read_all(&image, &files, 1)));
+    for threads in [1, 2] {
+        group.bench_function(format!("read all files, {threads} threads"), |bencher| {
+            bencher.iter(|| read_all(&image, &files, threads))
+        });
+    }
     group.bench_function("tree digest", |bencher| {
         bencher.iter(|| {
-            let profile = verify::Profile::Default;
-            verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())
+            let digest = image.tree_digest(Profile::Default, &mut ());
+            digest.expect("the image is sound")
         });
     });
     let places = places(&files, COUNT);

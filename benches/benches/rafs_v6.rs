@@ -8,9 +8,9 @@ use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Image as _, Limits};
 use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::flags::SuperFlags;
-use lazyoci::rafs_format::v6::{Bootstrap, Layout, Options};
+use lazyoci::rafs_format::v6::{Bootstrap, Layout, LayoutInput, Options};
 use lazyoci::read::{OpenOptions, open};
-use lazyoci::verify;
+use lazyoci::verify::Profile;
 use lazyoci_benches::Shape;
 use lazyoci_benches::lookups::{CHUNK_SIZE, COUNT, RafsV6, prepare};
 use lazyoci_benches::reading::{count_paths, files, places, read_all, read_places};
@@ -53,7 +53,7 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter(|| image.find_digests())
     });
     let (ino, offset) = image.names.places[0];
-    group.throughput(Throughput::Elements(image.copy.chunks.len() as u64));
+    group.throughput(Throughput::Elements(image.copy.places.len() as u64));
     let entries = bootstrap.blob_entries();
     group.bench_function("decode chunk information", |bencher| {
         let decoder = &mut Decoder::new();
@@ -73,8 +73,12 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter_batched(open, first, BatchSize::LargeInput);
     });
 
-    let copy = &image.copy;
-    group.throughput(Throughput::Elements(copy.tree.len() as u64));
+    let input = LayoutInput {
+        image: &image.copy.image,
+        places: &image.copy.places,
+        entries,
+    };
+    group.throughput(Throughput::Elements(input.image.tree.len() as u64));
     group.bench_function("walk", |bencher| bencher.iter(|| count_paths(bootstrap)));
     group.bench_function("decode", |bencher| {
         bencher.iter_with_large_drop(|| bootstrap.to_chunked());
@@ -93,7 +97,7 @@ fn metadata(criterion: &mut Criterion) {
     };
     group.bench_function("encode", |bencher| {
         bencher.iter_with_large_drop(|| {
-            let layout = Layout::plan(copy, entries, &options).expect("all can be carried");
+            let layout = Layout::plan(input, &options).expect("all can be carried");
             let mut out = Vec::with_capacity(bytes.len());
             layout.write_to(&mut out).expect("a vector takes all bytes");
             out
@@ -111,14 +115,17 @@ fn content(criterion: &mut Criterion) {
     let files = files(image.image());
     let mut group = criterion.benchmark_group("rafs-v6 content");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes(read_all(&image, &files)));
-    group.bench_function("read all files, lz4, blake3", |bencher| {
-        bencher.iter(|| read_all(&image, &files))
-    });
+    group.throughput(Throughput::Bytes(read_all(&image, &files, 1)));
+    for threads in [1, 2] {
+        group.bench_function(
+            format!("read all files, lz4, blake3, {threads} threads"),
+            |bencher| bencher.iter(|| read_all(&image, &files, threads)),
+        );
+    }
     group.bench_function("tree digest", |bencher| {
         bencher.iter(|| {
-            let profile = verify::Profile::Default;
-            verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())
+            let digest = image.tree_digest(Profile::Default, &mut ());
+            digest.expect("the image is sound")
         });
     });
     let places = places(&files, COUNT);

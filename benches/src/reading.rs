@@ -2,7 +2,7 @@
 
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, Image, Ino, Limits};
-use lazyoci::read::{Follow, OpenImage};
+use lazyoci::read::{FileOrder, Follow, OpenImage, ReadError, ReadOptions};
 
 use crate::content::Random;
 
@@ -67,34 +67,36 @@ pub fn places(files: &[File], count: usize) -> Vec<(String, u64)> {
 }
 
 /// Finds each path, reads and verifies at most `len` bytes from the offset on; how many bytes were
-/// got. Nothing is cached at first.
+/// got. The frames that were read last are cached.
 ///
 /// # Panics
 /// If the image is damaged or lacks a path.
 #[must_use]
 pub fn read_places(image: &OpenImage, places: &[(String, u64)], len: u64) -> u64 {
-    let mut frames = image.frames();
     let mut sink = std::io::sink();
     let lens = places.iter().map(|(path, offset)| {
         let ino = image.resolve(path.as_bytes(), Follow::All);
         let ino = ino.expect("it is there");
-        let read = frames.read_range(ino, *offset..offset + len, &mut sink);
+        let read = image.read_range(ino, *offset..offset + len, &mut sink);
         read.expect("the blobs are sound")
     });
     lens.sum()
 }
 
-/// Reads and verifies `files` of `image`; how many bytes that are.
+/// Reads and verifies `files` of `image` on so many threads; how many bytes that are.
 ///
 /// # Panics
 /// If the image is damaged.
 #[must_use]
-pub fn read_all(image: &OpenImage, files: &[File]) -> u64 {
-    let mut frames = image.frames();
-    let mut sink = std::io::sink();
-    let lens = files.iter().map(|file| {
-        let read = frames.read_range(file.ino, 0..u64::MAX, &mut sink);
-        read.expect("the blobs are sound")
+pub fn read_all(image: &OpenImage, files: &[File], threads: usize) -> u64 {
+    let options = ReadOptions::default().threads(threads);
+    let reader = image.reader().with_options(options);
+    let files: Vec<Ino> = files.iter().map(|file| file.ino).collect();
+    let mut len = 0;
+    let read = reader.read_all(&files, FileOrder::Given, &mut |_, bytes| {
+        len += bytes.len();
+        Ok::<_, ReadError>(())
     });
-    lens.sum()
+    read.expect("the blobs are sound");
+    len
 }

@@ -29,6 +29,9 @@ pub enum Outcome {
     Bad,
     /// Exit code 2: parts of the image could not be read. Which has been said.
     Unreadable,
+    /// Exit code 3: the image may be sound, but strict reading refuses it, or this version does not
+    /// know it. What has been said.
+    Refused,
 }
 
 impl Outcome {
@@ -37,6 +40,7 @@ impl Outcome {
             Self::Done => 0,
             Self::Bad => 1,
             Self::Unreadable => 2,
+            Self::Refused => 3,
         }
     }
 }

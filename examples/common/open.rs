@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{ImagePath, Ino};
-use lazyoci::read::{Follow, OpenError, OpenImage, OpenOptions};
+use lazyoci::read::{Follow, OpenImage, OpenOptions};
 
 use super::Failure;
 
@@ -22,14 +22,14 @@ pub struct OpenArgs {
 impl OpenArgs {
     /// Opens what is at `path`.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
-        Ok(self.try_open(path)?)
+        Ok(lazyoci::read::open(path, &self.options())?)
     }
 
-    /// As [`open`](Self::open), for who looks at the error.
-    pub fn try_open(&self, path: &Path) -> Result<OpenImage, OpenError> {
+    /// What was asked for.
+    pub fn options(&self) -> OpenOptions {
         let mut options = OpenOptions::default().lenient(self.lenient);
         options.blobs = self.blobs.clone();
-        lazyoci::read::open(path, &options)
+        options
     }
 
     /// Whether lenient reading was asked for.

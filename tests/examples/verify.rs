@@ -11,6 +11,7 @@ fn object(command: &mut std::process::Command, code: i32) -> Value {
     serde_json::from_slice(&run(command.arg("--json"), code).stdout).unwrap()
 }
 
+/// Its faults, as they are said without `--json`.
 fn faults(value: &Value) -> Vec<String> {
     let faults = value["faults"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -73,7 +74,7 @@ fn an_undecodable_toc_is_a_fault_like_others() {
     assert!(output.stdout.ends_with(b"1 faults\n"));
 
     fs::write(fixture.path("empty"), "").unwrap();
-    let value = object(example("verify").arg(fixture.path("empty")), 1);
+    let value = object(example("verify").arg(fixture.path("empty")), 3);
     assert_eq!(value["format"], "unknown");
     run(
         example("verify").arg("--json").arg(fixture.path("missing")),
@@ -94,7 +95,7 @@ fn an_unexpected_digest_does_not_hide_other_faults() {
         1,
     );
     let found = faults(&value);
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
     assert!(
         found[0].starts_with("corrupt: the file has digest sha256:"),
         "{found:?}"
@@ -104,6 +105,24 @@ fn an_unexpected_digest_does_not_hide_other_faults() {
         "{found:?}"
     );
     assert!(found[1].starts_with("corrupt: /"), "{found:?}");
+    assert!(
+        found[2].ends_with(", not the one that it is called by"),
+        "{found:?}"
+    );
+    // Where it is, for programs.
+    let blob = fixture.blob();
+    let id = blob.file_name().unwrap().to_str().unwrap();
+    assert_eq!(value["faults"][0]["object"], Value::Null);
+    assert_eq!(value["faults"][1]["object"], id);
+    assert_eq!(value["faults"][1]["offset"], 0);
+    assert!(
+        value["faults"][1]["path"]
+            .as_str()
+            .unwrap()
+            .starts_with('/')
+    );
+    assert_eq!(value["faults"][2]["object"], id);
+    assert_eq!(value["corrupt"], 3);
 }
 
 #[test]
@@ -198,4 +217,82 @@ fn estargz_whose_footer_is_damaged_is_no_sound_tar() {
             .count(),
         1
     );
+}
+
+/// The bootstrap's own chunk table is sound, and so are all chunks; but nydusd cannot read the blob.
+#[test]
+fn a_blob_that_nydusd_cannot_read_is_bad() {
+    let fixture = Fixture::new();
+    let blob = fixture.blob();
+    let sound = fs::read(&blob).unwrap();
+    let mut flipped = sound.clone();
+    let header = flipped.len() - 4096;
+    flipped[header - 1] ^= 1;
+    for damaged in [&sound[..sound.len() - 1], &flipped] {
+        fs::write(&blob, damaged).unwrap();
+        run(example("verify").arg(fixture.bootstrap()), 1);
+        run(example("verify").arg(&blob), 1);
+    }
+    fs::write(&blob, &sound).unwrap();
+    run(example("verify").arg(fixture.bootstrap()), 0);
+}
+
+#[test]
+fn what_convert_wrote_is_verified_as_a_whole_and_in_parts() {
+    let fixture = Fixture::new();
+    let whole = json(example("verify").arg(fixture.path("image")));
+    assert_eq!(whole, json(example("verify").arg(fixture.bootstrap())));
+    assert_eq!(
+        (&whole["format"], &whole["blobs"]),
+        (&"rafs-v6".into(), &1.into())
+    );
+    let alone = json(example("verify").arg(fixture.blob()));
+    assert_eq!(alone["format"], "rafs-data");
+    assert_eq!(alone["chunks"], whole["chunks"]);
+
+    let inline = fixture.path("inline");
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--inline-meta"]);
+    run(convert.arg(fixture.path("source")).arg(&inline), 0);
+    let value = json(example("verify").arg(&inline));
+    assert_eq!(value["format"], "rafs-v6");
+    fs::remove_file(inline.join("image.boot")).unwrap();
+    let value = json(example("verify").arg(&inline));
+    assert_eq!(value["format"], "rafs-blob");
+    assert_eq!(value["paths"], whole["paths"]);
+    // Any other directory is an image by itself.
+    let value = json(example("verify").arg(fixture.path("source")));
+    assert_eq!(
+        (&value["format"], &value["files"]),
+        (&"directory".into(), &2.into())
+    );
+}
+
+#[test]
+fn a_directory_has_no_digest() {
+    let fixture = Fixture::new();
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let mut verify = example("verify");
+    let said = complaint(
+        verify
+            .args(["--expect", &wrong])
+            .arg(fixture.path("source")),
+        2,
+    );
+    assert_eq!(
+        said,
+        format!("misuse: a directory has no digest, expected {wrong}\n")
+    );
+}
+
+#[test]
+fn what_strict_reading_refuses_is_not_bad() {
+    let fixture = Fixture::new();
+    fs::write(
+        fixture.path("v5"),
+        [&b"SFAR"[..], &[0, 5, 0, 0], &[0; 8184]].concat(),
+    )
+    .unwrap();
+    let said = complaint(example("verify").arg(fixture.path("v5")), 3);
+    assert!(said.starts_with("unsupported: "), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
 use lazyoci::estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine as _};
@@ -28,7 +29,7 @@ impl Estargz {
         let image = estargz_image(&estargz_toc(&read_estargz(directory))).image;
         Self {
             digests: Digests::of(&image),
-            names: Names::new(image),
+            names: Names::new(Arc::unwrap_or_clone(image)),
         }
     }
 

@@ -118,7 +118,11 @@ impl<I: Image> Names<I> {
         let mut found = false;
         let mut take = |extent: Extent| {
             let range = extent.file_offset..extent.file_offset + extent.len;
-            found = range.contains(&offset) && matches!(extent.source, ExtentSource::Chunk { .. });
+            let frame = match extent.source {
+                ExtentSource::Chunk { frame, .. } => Some(self.image.frame(frame)),
+                _ => None,
+            };
+            found = range.contains(&offset) && frame.is_some_and(|frame| frame.is_ok());
             ControlFlow::Break(())
         };
         let answer = self.image.extents(ino, offset..offset + 1, &mut take);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use lazyoci::frame_codec::Decoder;
-use lazyoci::model::{ChunkedImage, Limits};
+use lazyoci::model::Limits;
 use lazyoci::rafs_format::blob::BlobMeta;
-use lazyoci::rafs_format::v6::Bootstrap;
+use lazyoci::rafs_format::v6::{Bootstrap, ChunkPlace, OwnedBootstrap};
 
 use super::{COUNT, Digests, Names, RAFS_V6};
 use crate::content::Random;
@@ -22,7 +22,7 @@ pub struct RafsV6 {
     /// The same, decoded.
     pub meta: BlobMeta,
     /// The bootstrap, decoded.
-    pub copy: ChunkedImage,
+    pub copy: OwnedBootstrap,
     /// Its chunks as a dictionary.
     pub digests: Digests,
     /// Addresses in the blob.
@@ -48,10 +48,10 @@ impl RafsV6 {
         let meta = BlobMeta::decode(entry, &stored_meta, &mut Decoder::new(), &limits)
             .expect("it was written by us");
         let copy = bootstrap.to_chunked().expect("it was written by us");
-        let chunks = Random::new(4).choose(copy.chunks.clone(), COUNT);
+        let places: Vec<ChunkPlace> = Random::new(4).choose(copy.places.clone(), COUNT);
         Self {
-            addresses: chunks.iter().map(|chunk| chunk.address).collect(),
-            digests: Digests::of(&copy),
+            addresses: places.iter().map(|place| place.address).collect(),
+            digests: Digests::of(&copy.image),
             names: Names::new(bootstrap),
             stored_meta,
             meta,
@@ -73,6 +73,6 @@ impl RafsV6 {
     /// # Panics
     /// If the image is damaged.
     pub fn find_digests(&self) {
-        self.digests.find(&self.copy);
+        self.digests.find(&self.copy.image);
     }
 }

@@ -27,6 +27,7 @@ pub struct DigestWriter<W> {
 
 /// What went through a [`DigestWriter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Written {
     /// SHA-256 of the bytes.
     pub digest: Digest,

@@ -11,7 +11,8 @@
 //!
 //! | writing | |
 //! |---|---|
-//! | [`AtomicFile`], [`AtomicDir`] | output that appears whole or not at all |
+//! | [`Output`], [`Object`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
+//! | [`AtomicFile`], [`AtomicDir`] | files and directories that appear whole or not at all |
 //! | [`DigestWriter`] | SHA-256 and length of what is written |
 //!
 //! ```
@@ -35,6 +36,7 @@ mod digest_writer;
 mod file;
 #[cfg(feature = "mmap")]
 mod mapped;
+mod output;
 mod read;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
@@ -44,6 +46,10 @@ pub use digest_writer::{DigestWriter, Written};
 pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
+pub use output::{
+    DirectoryOutput, FileOutput, MemoryOutput, Object, ObjectRole, Output, StoredObject,
+    WriterOutput,
+};
 pub use read::{ReadAt, ReadError};
 
 // Crates whose types stand in signatures here.

@@ -15,6 +15,20 @@ pub trait Chunker {
     /// call starts at the byte after. `None`: the chunk goes on after all of them.
     fn feed(&mut self, bytes: &[u8]) -> Option<usize>;
 
+    /// Looks at `len` zeros, as [`feed`](Self::feed) does at bytes.
+    fn feed_zeros(&mut self, len: u64) -> Option<u64> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut fed = 0;
+        while fed < len {
+            let now = (len - fed).min(ZEROS.len() as u64);
+            if let Some(end) = self.feed(&ZEROS[..now as usize]) {
+                return Some(fed + end as u64);
+            }
+            fed += now;
+        }
+        None
+    }
+
     /// Ends the file, and its last chunk if that is not complete. The next file starts anew.
     fn end_file(&mut self);
 }
@@ -41,15 +55,20 @@ impl Chunker for FixedSize {
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        // It ends within the slice.
+        self.feed_zeros(bytes.len() as u64).map(|end| end as usize)
+    }
+
+    fn feed_zeros(&mut self, len: u64) -> Option<u64> {
         let missing = self.size.get() - self.filled;
-        match u32::try_from(bytes.len()) {
+        match u32::try_from(len) {
             Ok(len) if len < missing => {
                 self.filled += len;
                 None
             }
             _ => {
                 self.filled = 0;
-                Some(missing as usize)
+                Some(missing.into())
             }
         }
     }

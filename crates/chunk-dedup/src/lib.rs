@@ -3,8 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`chunker`] | where a file's content is cut, however it arrives |
+//! | [`dictionary`] | chunks that are stored already, asked for by digest and length |
 //! | [`table`] | which chunk has this digest: one lookup for each chunk of a conversion |
-//! | [`policy`] | what to do with a chunk: reuse, store, or leave a hole |
 //!
 //! The crate knows digests and lengths; codecs, blobs and paths are not its business.
 //!
@@ -20,12 +20,14 @@
 #![forbid(unsafe_code)]
 
 pub mod chunker;
-pub mod policy;
+pub mod dictionary;
 pub mod table;
+mod zeros;
 
 pub use chunker::{Chunker, FixedSize};
-pub use policy::{Candidate, Decision, Policy, is_zero};
+pub use dictionary::{ChunkList, Dictionary};
 pub use table::ChunkTable;
+pub use zeros::is_zero;
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;

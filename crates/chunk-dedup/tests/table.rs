@@ -13,8 +13,6 @@ fn chunk(digest: Option<Digest>, len: u32) -> Chunk {
         crc32c: None,
         frame: FrameId(0),
         offset_in_frame: 0,
-        index_in_blob: 0,
-        address: 0,
     }
 }
 

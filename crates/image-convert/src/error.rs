@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use blob_io::{ReadError, WriteError};
+use blob_io::WriteError;
 use estargz_toc::error::EntryFault;
 use estargz_toc::order::PathsTooLong;
 use estargz_toc::write::ListingError;
@@ -18,6 +18,7 @@ use tar_stream::{MemberError, TarError};
 use verify::UnsupportedDigest;
 
 use crate::report::Loss;
+use crate::source::FileContentError;
 
 /// Why a conversion failed. Nothing is left of its output.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +64,13 @@ pub enum ConvertError {
     /// An entry has no place in the layer.
     #[error("cannot make a tree of the layer")]
     Entry(#[from] image_model::layer::LayerError),
-    /// The source of a file's content cannot be read.
-    #[error("{path}: cannot read the content")]
-    Source {
+    /// The content of a file of a [`Tree`](image_model::Tree) cannot be had.
+    #[error("{path}")]
+    FileContent {
         /// The file.
         path: ImagePath,
-        /// What happened.
-        source: ReadError,
+        /// Why not.
+        source: FileContentError,
     },
     /// More chunks than [`Limits`](image_model::Limits) allow.
     #[error("{path}: with this file there are more than {limit} chunks")]
@@ -184,7 +185,7 @@ impl Blame for ConvertError {
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),
             Self::Entry(error) => error.fault(),
-            Self::Source { source, .. } => source.fault(),
+            Self::FileContent { source, .. } => source.fault(),
             Self::TooManyChunks { .. } | Self::TarTooLong { .. } => Fault::Limit,
             Self::TarWrite(error) => error.fault(),
             Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,

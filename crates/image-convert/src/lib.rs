@@ -8,14 +8,17 @@
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
 //! | [`unpack`] | any image to a directory of this machine |
 //!
-//! A source is either [`Streaming`], read once from front to back, or [`Seekable`], a tree whose content
-//! is read in whatever order is wanted. Output appears whole or not at all, and its bytes depend on the
-//! source and the options alone: not on the number of threads, the machine or the day. What a target
-//! cannot carry is refused with its path, or, where the options allow losses, left out and
-//! [reported](Report::losses).
+//! A [`Source`] is a layer that is read once, from front to back, an image that was opened, or one that
+//! is put together in memory. Where the output goes is an [`Output`]: a directory, a file, memory, any
+//! writer, or yours. It appears whole or not at all, and its bytes depend on the source and the options
+//! alone: not on the number of threads, the machine or the day. What a target cannot carry is refused
+//! with its path, or, where the options allow losses, left out and [reported](Report::losses).
+//!
+//! [`Output`]: blob_io::Output
 //!
 //! ```
 //! use std::io::Write;
+//! use blob_io::{DirectoryOutput, MemoryOutput, ObjectRole};
 //! use lazyoci_image_convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
 //! use image_model::{ImagePath, Metadata, Node};
 //!
@@ -27,12 +30,14 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let output = directory.path().join("image");
-//! to_rafs_v6(Streaming::new(&layer[..]), &output, &RafsOptions::default(), &mut ())?;
+//! let mut directory = DirectoryOutput::create(&output)?;
+//! to_rafs_v6(Streaming::new(&layer[..]), &mut directory, &RafsOptions::default(), &mut ())?;
 //!
 //! let image = image_read::open(output.join("image.boot"), &Default::default())?;
 //! assert_eq!(image.read(b"/etc/motd", 1024)?, b"hello");
-//! let mut tar = Vec::new();
-//! to_tar(image.reader(), &mut tar, &TarOptions::default(), &mut ())?;
+//! let mut memory = MemoryOutput::default();
+//! let tar = to_tar(&image, &mut memory, &TarOptions::default(), &mut ())?;
+//! assert_eq!(memory.object(ObjectRole::Layer).unwrap().digest, tar.blob.digest);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -40,28 +45,31 @@
 //!
 //! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, are those of the crates that compress and
 //! digest; `libdeflate` makes that library the default for eStargz. Options of any of them can be
-//! written without it; conversions then answer with an error that names what is missing.
+//! written without it; conversions then answer with an error that names what is missing. `serde` makes
+//! the reports values that serialise.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, reason = "a test that unwraps has failed")
 )]
 
-mod content;
 mod error;
 mod estargz;
-
+mod layer;
+mod members;
+mod options;
 mod rafs;
 mod report;
 mod source;
+mod stage;
 mod tar;
 mod tree;
 mod unpack;
 
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
-pub use rafs::{RafsOptions, to_rafs_v6};
+pub use rafs::{RafsBlob, RafsOptions, RafsReport, to_rafs_v6};
 pub use report::{ChunkCounts, Loss, LossKind, Report};
-pub use source::{Seekable, Source, Streaming};
-pub use tar::{TarOptions, recompress, to_tar};
+pub use source::{FileContent, FileContentError, Source, Streaming};
+pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};

@@ -8,6 +8,7 @@ use crate::ConvertError;
 
 /// What a conversion did. Holds no times: equal conversions report equally.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Report {
     /// Distinct inodes of the tree that was written; members of a layer that was compressed anew.
@@ -43,6 +44,7 @@ impl Report {
 
 /// How many chunks went where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ChunkCounts {
     /// Written to a blob.
     pub stored: u64,
@@ -58,12 +60,19 @@ pub struct ChunkCounts {
 
 /// Something that the target format or file system cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[error("{path}: {what}")]
 pub struct Loss {
     /// Which inode, by the first of its names.
     pub path: ImagePath,
     /// What of it.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub what: LossKind,
+}
+
+#[cfg(feature = "serde")]
+fn as_text<S: serde::Serializer>(what: &LossKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(what)
 }
 
 /// What is lost, and why.

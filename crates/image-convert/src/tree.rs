@@ -123,6 +123,16 @@ pub(crate) fn map_content<C, D, E>(
     })
 }
 
+/// Bytes of all files.
+pub(crate) fn content_len<C>(tree: &Tree<C>) -> u64 {
+    let ids = (0..tree.len() as u32).map(InodeId::new);
+    let sizes = ids.map(|id| match tree.inode(id).node {
+        Node::File { size, .. } => size,
+        _ => 0,
+    });
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// The first path of `id`, for messages; the root if it has none.
 pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
     let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
@@ -142,7 +152,7 @@ pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
 
 /// The files of `tree` that have content, each once, in the order in which they are stored.
 pub(crate) struct StoreOrder {
-    pub(crate) files: Vec<InodeId>,
+    files: Vec<InodeId>,
     /// How many of them come first because they are asked for.
     first: usize,
 }
@@ -158,6 +168,11 @@ impl StoreOrder {
         let first = files.len();
         append_files(tree, InodeId::ROOT, &mut seen, &mut files);
         Self { files, first }
+    }
+
+    /// Those that come first because they are asked for, and the others.
+    pub(crate) fn parts(&self) -> (&[InodeId], &[InodeId]) {
+        self.files.split_at(self.first)
     }
 
     /// The others in the order of the inode table instead.

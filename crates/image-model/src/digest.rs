@@ -95,6 +95,14 @@ impl FromStr for Digest {
     }
 }
 
+/// As its text.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 fn parse(text: &str) -> Option<Digest> {
     let (algorithm, hex) = text.split_once(':')?;
     let algorithm = match algorithm {

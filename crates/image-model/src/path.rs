@@ -155,6 +155,14 @@ impl fmt::Display for ImagePath {
     }
 }
 
+/// As it is displayed: what is no UTF-8 is escaped.
+#[cfg(feature = "serde")]
+impl serde::Serialize for ImagePath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Debug for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")

@@ -201,7 +201,7 @@ impl fmt::Debug for BlobStore {
 }
 
 /// Blobs as files called by their ids.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct BlobFiles {
     /// Where they are looked for; the first file counts.
     pub(crate) directories: Vec<PathBuf>,

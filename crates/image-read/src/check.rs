@@ -41,7 +41,7 @@ pub(crate) fn check_files(
     } = chunks;
     if options.read {
         places.sort_unstable_by_key(|place| (place.blob, place.offset));
-        drop_unopened(reader, &mut places, observer);
+        drop_unreachable(reader, files, &mut places, observer);
         read(reader, files, &places, observer)?;
     }
     Ok(summary)
@@ -264,23 +264,76 @@ fn image_fault(error: ReadError, size: u64) -> ChunkFault {
     }
 }
 
-/// Tells of each blob that cannot be opened once, and drops its chunks. `places` are in order.
-fn drop_unopened(reader: &Reader, places: &mut Vec<Place>, observer: &mut dyn ChunkObserver) {
-    let mut unopened = HashSet::new();
+/// Tells of each blob that cannot be opened once, and drops its chunks; and of each chunk that a blob is
+/// too short for, so that those are read that are there. `places` are in order.
+fn drop_unreachable(
+    reader: &Reader,
+    files: &[Ino],
+    places: &mut Vec<Place>,
+    observer: &mut dyn ChunkObserver,
+) {
+    let (mut unopened, mut short) = (HashSet::new(), Vec::new());
     for chunks in places.chunk_by(|left, right| left.blob == right.blob) {
         let blob = chunks[0].blob;
-        if let Err(error) = reader.blobs().blob(blob) {
-            let first = chunks.iter().map(|place| place.file).min();
-            let listed = &reader.image().blobs()[blob.0 as usize];
-            let fault = ChunkFault::Unopened {
-                blob: listed.id.clone(),
-                source: ContentError::new(None, 0, error),
-            };
-            observer.fault(first.unwrap_or(0) as usize, fault);
-            unopened.insert(blob);
+        let listed = &reader.image().blobs()[blob.0 as usize];
+        match reader.blobs().blob(blob) {
+            Err(error) => {
+                let first = chunks.iter().map(|place| place.file).min();
+                let fault = ChunkFault::Unopened {
+                    blob: listed.id.clone(),
+                    source: ContentError::new(None, 0, error),
+                };
+                observer.fault(first.unwrap_or(0) as usize, fault);
+                unopened.insert(blob);
+            }
+            Ok(source) => {
+                // A length that cannot be found out is told by whoever reads.
+                let Ok(len) = source.len() else { continue };
+                if listed.stored_len.is_none_or(|listed| len < listed) {
+                    short.push((blob, len));
+                }
+            }
         }
     }
     places.retain(|place| !unopened.contains(&place.blob));
+    for blob in short {
+        drop_outside(&**reader.image(), files, blob, places, observer);
+    }
+}
+
+/// Tells of the chunks that end behind the `blob_len` bytes that `blob` has, and drops them.
+fn drop_outside(
+    image: &dyn Image,
+    files: &[Ino],
+    (blob, blob_len): (BlobIndex, u64),
+    places: &mut Vec<Place>,
+    observer: &mut dyn ChunkObserver,
+) {
+    places.retain(|place| {
+        if place.blob != blob {
+            return true;
+        }
+        let Ok(extent) = extent_at(image, files[place.file as usize], place.file_offset) else {
+            return true;
+        };
+        let stored_len = match extent.source {
+            ExtentSource::Chunk { frame, .. } => image.frame(frame).map(|f| f.stored_len.into()),
+            _ => Ok(place.len),
+        };
+        let end = place.offset.saturating_add(stored_len.unwrap_or_default());
+        if end <= blob_len {
+            return true;
+        }
+        let fault = ChunkFault::OutsideBlob {
+            chunk: place.chunk.into(),
+            file_offset: place.file_offset,
+            at: stored_at(image, place, &extent),
+            end,
+            blob_len,
+        };
+        observer.fault(place.file as usize, fault);
+        false
+    });
 }
 
 /// The extent of a file that begins at `file_offset`, where one was found before.

@@ -289,14 +289,14 @@ fn index(
 }
 
 /// A source read from its start on.
-struct Sequential<'a> {
+pub(crate) struct Sequential<'a> {
     source: &'a dyn ReadAt,
     position: u64,
     len: u64,
 }
 
 impl<'a> Sequential<'a> {
-    fn new(source: &'a dyn ReadAt) -> Result<Self, blob_io::ReadError> {
+    pub(crate) fn new(source: &'a dyn ReadAt) -> Result<Self, blob_io::ReadError> {
         Ok(Self {
             source,
             position: 0,

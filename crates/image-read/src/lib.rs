@@ -19,6 +19,7 @@
 //! | [`Reader`], [`FileHandle`] | reads files of an image; owned, shared by threads |
 //! | [`ReadPlan`], [`FrameStore`] | the machine below: asks for stored bytes, hands out verified ones |
 //! | [`BlobStore`], [`OpenBlob`] | where the blobs are, counted; yours, if you implement it |
+//! | [`verify_image`], [`verify_path`], [`verify_source`] | everything there is to verify, in one call |
 //! | [`pipeline`] | work on many threads, results in order |
 //!
 //! ```text
@@ -36,6 +37,7 @@
 //! | `lz4`, `zstd`, `gzip` | frames of that codec; the last two also layers |
 //! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always there) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
+//! | `serde` | `Serialize` for what a verification finds |
 //!
 //! [`OpenOptions::map`]: OpenOptions#structfield.map
 #![forbid(unsafe_code)]
@@ -55,7 +57,12 @@ pub mod pipeline;
 mod reader;
 mod resolve;
 mod tree_image;
+mod verify;
 
+pub use self::verify::{
+    Finding, Flaw, MAX_FINDINGS, MAX_PADDING, Object, Padding, VerifyOptions, VerifySummary,
+    verify_image, verify_path, verify_source,
+};
 pub use blobs::{BlobStore, NoBlobs, OpenBlob, StoreError};
 pub use compare::same_bytes;
 pub use content::{

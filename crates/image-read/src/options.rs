@@ -1,5 +1,6 @@
 //! How content is read.
 
+use std::sync::OnceLock;
 use std::thread::available_parallelism;
 
 use image_model::{Frame, Limits, Recipe};
@@ -45,6 +46,12 @@ impl Default for ReadOptions {
     }
 }
 
+/// Cores that the process may use. They are counted once: that takes longer than to open an image.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| available_parallelism().map_or(1, usize::from))
+}
+
 impl ReadOptions {
     /// The defaults under `limits`.
     #[must_use]
@@ -56,7 +63,7 @@ impl ReadOptions {
             max_frame_len: limits.max_frame_len,
             cache: 8 << 20,
             keep: 8 << 20,
-            threads: available_parallelism().map_or(1, usize::from),
+            threads: cores(),
         }
     }
 

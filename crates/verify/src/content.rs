@@ -248,6 +248,22 @@ pub enum ChunkFault {
     },
 }
 
+impl ChunkFault {
+    /// Where the chunk is stored, if it is about one.
+    #[must_use]
+    pub fn stored_at(&self) -> Option<&StoredAt> {
+        match self {
+            Self::Blob { at, .. } | Self::OutsideBlob { at, .. } | Self::Chunk { at, .. } => {
+                Some(at)
+            }
+            Self::Image(_)
+            | Self::Extents { .. }
+            | Self::Unopened { .. }
+            | Self::TooManyExtents { .. } => None,
+        }
+    }
+}
+
 impl Blame for ChunkFault {
     fn fault(&self) -> Fault {
         match self {

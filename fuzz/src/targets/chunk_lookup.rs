@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lazyoci::chunk_dedup::{Candidate, ChunkTable, Decision, Policy, is_zero};
+use lazyoci::chunk_dedup::{ChunkList, ChunkTable, Dictionary};
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::frame_codec::Decoder;
@@ -48,14 +48,13 @@ fn take_chunk(input: &mut Input<'_>) -> Chunk {
         crc32c: None,
         frame: FrameId(0),
         offset_in_frame: 0,
-        index_in_blob: 0,
-        address: 0,
     }
 }
 
 fn by_digest(input: &mut Input<'_>) {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut table = ChunkTable::new();
+    let mut list = ChunkList::default();
     while !input.is_empty() && chunks.len() < 1000 {
         let chunk = take_chunk(input);
         let naive = |chunks: &[Chunk]| {
@@ -68,15 +67,10 @@ fn by_digest(input: &mut Input<'_>) {
         let known = naive(&chunks);
         if let Some(digest) = chunk.digest {
             assert_eq!(table.find(&chunks, &digest, chunk.len), known);
-            let candidate = Candidate {
-                digest,
-                len: chunk.len,
-                zero: is_zero(digest.as_bytes()),
-            };
-            let decision = Policy::default().decide(&table, &chunks, &candidate);
-            assert_eq!(decision, known.map_or(Decision::Store, Decision::Reuse));
+            assert_eq!(list.find(&digest, chunk.len), known);
         }
         chunks.push(chunk);
+        list.push(chunk);
         let id = ChunkId::new(chunks.len() as u32 - 1);
         let new = table.insert(&chunks, id);
         assert_eq!(new, chunk.digest.is_some() && known.is_none());

@@ -48,6 +48,18 @@ pub enum WriteError {
         /// What happened.
         source: io::Error,
     },
+    /// An output for one object was given another one.
+    #[error("the output has room for one object")]
+    SingleObject,
+    /// What was to be written is committed already, or its object was dropped.
+    #[error("the output is complete, or was given up")]
+    Committed,
+    /// A writer does not take its last bytes.
+    #[error("cannot finish the output")]
+    Flush {
+        /// What happened.
+        source: io::Error,
+    },
     /// The finished output cannot be given its name, or not be written through to the disk.
     #[error("cannot finish `{}`", path.display())]
     Commit {
@@ -61,8 +73,13 @@ pub enum WriteError {
 impl Blame for WriteError {
     fn fault(&self) -> Fault {
         match self {
-            Self::NoName { .. } | Self::Exists { .. } => Fault::Misuse,
-            Self::Create { .. } | Self::Commit { .. } | Self::Remains { .. } => Fault::Io,
+            Self::NoName { .. } | Self::Exists { .. } | Self::SingleObject | Self::Committed => {
+                Fault::Misuse
+            }
+            Self::Create { .. }
+            | Self::Commit { .. }
+            | Self::Remains { .. }
+            | Self::Flush { .. } => Fault::Io,
         }
     }
 }

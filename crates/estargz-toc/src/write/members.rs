@@ -3,15 +3,12 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
-use image_model::width::{u64_from, usize_from};
+use image_model::width::usize_from;
 use image_model::{ImagePath, Metadata, Node};
-use tar_stream::block::padding_len;
-use tar_stream::{TarWriter, WriteError};
+use tar_stream::WriteError;
 
+use super::headers::{Headers, Joint};
 use crate::landmark::Landmark;
-
-/// A member is closed in front of a tar header once it holds so many bytes of headers.
-const MAX_HEADERS_LEN: usize = 1 << 20;
 
 /// Room that is reserved behind a chunk: padding and one header.
 const ROOM_BEHIND: usize = 1024;
@@ -36,11 +33,9 @@ impl Member {
 /// Writes a tar and cuts it into members.
 ///
 /// A member begins at the first byte of a file's content and at every `chunk_size` bytes of it
-/// from there; everything between two contents (padding and headers) stays in the member of the
-/// content before. Only a long run of headers gets further members, so that no member grows
-/// without bound.
+/// from there; everything between two contents stays in the member of the content before, as
+/// [`Headers`] has it. The members depend on what is appended alone.
 ///
-/// The members depend on what is appended alone. The headers are those of [`TarWriter::append`].
 /// Memory: the members that were not [taken](Self::take) yet, and the one that grows.
 ///
 /// See the [module](super) for an example.
@@ -48,12 +43,11 @@ impl Member {
 pub struct Members {
     chunk_size: NonZeroU32,
     growing: Member,
+    headers: Headers,
+    /// A header on its way.
+    header: Vec<u8>,
     /// Bytes of content that are still to come.
     left: u64,
-    /// Bytes that fill up the content before to whole blocks.
-    padding: usize,
-    /// Bytes of the tar, the content that is still to come included.
-    tar_len: u64,
     complete: VecDeque<Member>,
 }
 
@@ -67,9 +61,9 @@ impl Members {
                 plain: Vec::new(),
                 content_len: 0,
             },
+            headers: Headers::default(),
+            header: Vec::new(),
             left: 0,
-            padding: 0,
-            tar_len: 0,
             complete: VecDeque::new(),
         }
     }
@@ -85,11 +79,13 @@ impl Members {
         metadata: &Metadata,
         node: &Node<C>,
     ) -> Result<(), WriteError> {
-        self.header(|tar| tar.append(path, metadata, node))?;
+        self.check_content()?;
+        let joint = self
+            .headers
+            .append(path, metadata, node, &mut self.header)?;
+        self.join(joint);
         if let Node::File { size, .. } = node {
             self.left = *size;
-            self.padding = padding_len(*size);
-            self.tar_len = self.tar_len.saturating_add(*size);
         }
         Ok(())
     }
@@ -104,7 +100,10 @@ impl Members {
         metadata: &Metadata,
         target: &ImagePath,
     ) -> Result<(), WriteError> {
-        self.header(|tar| tar.append_link(path, metadata, target))
+        self.check_content()?;
+        let joint = (self.headers).append_link(path, metadata, target, &mut self.header)?;
+        self.join(joint);
+        Ok(())
     }
 
     /// Appends a landmark with its content.
@@ -142,7 +141,9 @@ impl Members {
     /// # Errors
     /// [`WriteError::PayloadMissing`] if the content of the last file is not complete.
     pub fn finish(&mut self) -> Result<(), WriteError> {
-        self.pad()?;
+        self.check_content()?;
+        let padding = self.headers.finish();
+        self.pad(padding);
         self.close();
         Ok(())
     }
@@ -155,37 +156,31 @@ impl Members {
     /// Bytes of the tar so far.
     #[must_use]
     pub fn tar_len(&self) -> u64 {
-        self.tar_len
+        self.headers.tar_len()
     }
 
-    fn header(
-        &mut self,
-        append: impl FnOnce(&mut TarWriter<&mut Vec<u8>>) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
-        self.pad()?;
-        let headers = &self.growing.plain[usize_from(self.growing.content_len)..];
-        if headers.len() >= MAX_HEADERS_LEN {
+    fn check_content(&self) -> Result<(), WriteError> {
+        match self.left {
+            0 => Ok(()),
+            left => Err(WriteError::PayloadMissing {
+                offset: self.tar_len().saturating_sub(left),
+                left,
+            }),
+        }
+    }
+
+    /// Appends the header.
+    fn join(&mut self, joint: Joint) {
+        self.pad(joint.padding);
+        if joint.begins_member {
             self.close();
         }
-        let mut tar = TarWriter::new(&mut self.growing.plain);
-        let appended = append(&mut tar);
-        self.tar_len = self.tar_len.saturating_add(tar.position());
-        appended
+        self.growing.plain.append(&mut self.header);
     }
 
-    /// Fills up the content before to whole blocks.
-    fn pad(&mut self) -> Result<(), WriteError> {
-        if self.left > 0 {
-            return Err(WriteError::PayloadMissing {
-                offset: self.tar_len.saturating_sub(self.left),
-                left: self.left,
-            });
-        }
-        let padding = std::mem::take(&mut self.padding);
+    fn pad(&mut self, padding: usize) {
         let plain = &mut self.growing.plain;
         plain.resize(plain.len().saturating_add(padding), 0);
-        self.tar_len = self.tar_len.saturating_add(u64_from(padding));
-        Ok(())
     }
 
     /// Completes the member that grows, if there is anything in it.

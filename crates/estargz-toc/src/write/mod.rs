@@ -79,12 +79,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod headers;
 mod listing;
 mod members;
 #[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod placements;
 mod toc_member;
 
+pub use headers::{Headers, Joint};
 pub use listing::{Entries, Listing, ListingError};
 pub use members::{Member, Members};
 pub use placements::{Placed, Placements};

@@ -7,9 +7,20 @@ use frame_codec::Compression;
 use image_model::{Codec, ImagePath, Limits};
 
 use crate::ConvertError;
+use crate::options::setters;
 
 /// How an eStargz layer is written.
+///
+/// ```
+/// use image_model::ImagePath;
+/// use lazyoci_image_convert::EstargzOptions;
+/// let first = vec![ImagePath::clean(b"/usr/bin/env")?];
+/// let options = EstargzOptions::default().prefetch(first).threads(1);
+/// assert_eq!(options.chunk_size, EstargzOptions::default().chunk_size);
+/// # Ok::<(), image_model::path::PathError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EstargzOptions {
     /// How members are compressed: gzip, by either of its encoders. Default: libdeflate, level 6 (in
     /// builds without it: gzip, level 6).
@@ -45,6 +56,14 @@ impl Default for EstargzOptions {
 }
 
 impl EstargzOptions {
+    setters! {
+        compression: Compression,
+        chunk_size: NonZeroU32,
+        prefetch: Vec<ImagePath>,
+        lossy: bool,
+        threads: usize,
+    }
+
     pub(super) fn check(&self) -> Result<(), ConvertError> {
         let (chunk_size, limit) = (self.chunk_size.get(), Limits::default().max_frame_len);
         if chunk_size > limit {

@@ -11,9 +11,8 @@ use crate::ConvertError;
 use crate::report::{Loss, Report};
 use crate::source::DataOrder;
 
-/// A tree that a TOC can carry, and the order of its names in the tar.
-pub(super) struct Plan<C> {
-    pub(super) tree: Tree<C>,
+/// The order of a tree's names in the tar.
+pub(super) struct Plan {
     pub(super) names: Vec<Named>,
     /// In front of which of the names the landmark stands.
     pub(super) landmark: (usize, Landmark),
@@ -21,27 +20,28 @@ pub(super) struct Plan<C> {
     pub(super) missed: Vec<ImagePath>,
 }
 
-impl<C> Plan<C> {
-    pub(super) fn new(
-        mut tree: Tree<C>,
+impl Plan {
+    /// Takes out of `tree` what a TOC cannot carry, and puts the rest in order.
+    pub(super) fn new<C>(
+        tree: &mut Tree<C>,
         order: DataOrder,
         options: &EstargzOptions,
         limits: &Limits,
         report: &mut Report,
     ) -> Result<Self, ConvertError> {
-        for lost in carry::reduce(&mut tree) {
+        for lost in carry::reduce(tree) {
             let (path, what) = (lost.path, lost.what.into());
             report.lose(Loss { path, what }, options.lossy, "eStargz")?;
         }
         let mut names = match order {
-            DataOrder::Directories => walk(&tree, limits)?,
-            DataOrder::InodeTable => walk_by_table(&tree, limits)?,
+            DataOrder::Directory | DataOrder::Stored => walk(tree, limits)?,
+            DataOrder::Tar => walk_by_table(tree, limits)?,
         };
-        names.retain(|name| needs_entry(&tree, name.inode));
+        names.retain(|name| needs_entry(tree, name.inode));
+        names.shrink_to_fit();
         let wanted = &options.prefetch;
         if wanted.is_empty() {
             return Ok(Self {
-                tree,
                 names,
                 landmark: (0, Landmark::NoPrefetch),
                 missed: Vec::new(),
@@ -59,22 +59,7 @@ impl<C> Plan<C> {
             names,
             landmark: (landmark, Landmark::Prefetch),
             missed: missed.cloned().collect(),
-            tree,
         })
-    }
-
-    /// For each name whether it is a further one of its inode: then the position of the first.
-    pub(super) fn first_names(&self) -> Vec<Option<usize>> {
-        let mut first = vec![None; self.tree.len()];
-        (self.names.iter().zip(0..))
-            .map(|(name, position)| {
-                let first = &mut first[name.inode.index()];
-                first.or_else(|| {
-                    *first = Some(position);
-                    None
-                })
-            })
-            .collect()
     }
 }
 

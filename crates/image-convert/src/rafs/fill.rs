@@ -1,88 +1,128 @@
 //! From each kind of source to a tree whose content is stored.
 
-use std::io::Write;
-
 use image_model::image::ChunkRange;
 use image_model::layer::{LayerBuilder, LayerOptions};
-use image_model::{ImagePath, InodeId, Node, Timestamp, Tree};
+use image_model::tree::Span;
+use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
+use image_read::FileOrder;
 use rafs_format::v6::{drop_losses, losses, prefetch_inodes};
 use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
 use super::RafsOptions;
-use super::chunker::Chunker;
-use super::store::Store;
-use crate::content::{ImageContent, SpanContent};
+use super::blob::BlobTarget;
 use crate::report::{Loss, LossKind, Report};
-use crate::source::{DataOrder, SeekableTree};
-use crate::tree::{StoreOrder, copy_tree, map_content, path_of};
-use crate::{ConvertError, Source, Streaming};
+use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
+use crate::stage::Stage;
+use crate::tree::{StoreOrder, map_content, path_of};
+use crate::{ConvertError, Source};
 
-/// The tree of a source, and the chunks of its files.
-pub(super) type Filled<'k, W> = (Tree<ChunkRange>, Store<'k, W>);
+type BlobStage<'p, 'k, 'o> = Stage<'p, 'k, BlobTarget<'k, 'o>>;
 
-/// Has all content of `source` stored.
-pub(super) fn fill<'k, W: Write>(
-    source: Source<'_>,
-    mut chunker: Chunker<'k, '_, W>,
-    options: &RafsOptions,
-    report: &mut Report,
-) -> Result<Filled<'k, W>, ConvertError> {
-    let seekable = match source {
-        Source::Streaming(source) => return stream(source, chunker, options, report),
-        Source::Seekable(seekable) => seekable,
-    };
-    let tree = match seekable.tree {
-        SeekableTree::Plain {
-            mut tree,
-            source,
-            order,
-        } => {
-            if order == DataOrder::Directories {
-                tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
-            }
-            settle_losses(&mut tree, options.lossy, report)?;
-            let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
-            if order == DataOrder::InodeTable {
-                files = files.by_table();
-            }
-            store(tree, &files, &mut chunker, |chunker, size, spans, path| {
-                let spans = spans.as_slice();
-                let mut content = SpanContent::new(spans, size, |offset, buf: &mut [u8]| {
-                    let read = source.read_at(offset, buf);
-                    read.map_err(|source| ConvertError::Source {
-                        path: path(),
-                        source,
-                    })
-                });
-                chunker.file(size, &mut content, path)
-            })?
-        }
-        SeekableTree::Image(reader) => {
-            let mut tree = copy_tree(&**reader.image(), &seekable.limits)?;
-            settle_losses(&mut tree, options.lossy, report)?;
-            let files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
-            store(tree, &files, &mut chunker, |chunker, size, &ino, path| {
-                let mut content = ImageContent::new(&reader, ino, path);
-                chunker.file(size, &mut content, path)
-            })?
-        }
-    };
-    Ok((tree, chunker.finish()?))
+/// A tree, with the chunks of its files.
+pub(super) struct Filled {
+    pub(super) tree: Tree<ChunkRange>,
+    /// Whether the source is a tar, in its own order.
+    pub(super) from_tar: bool,
 }
 
-fn stream<'k, W: Write>(
-    source: Streaming<'_>,
-    mut chunker: Chunker<'k, '_, W>,
+/// Has all content of `source` stored.
+pub(super) fn fill(
+    source: Source<'_>,
+    stage: &mut BlobStage<'_, '_, '_>,
     options: &RafsOptions,
     report: &mut Report,
-) -> Result<Filled<'k, W>, ConvertError> {
-    let Streaming {
-        layer,
-        lenient,
-        limits,
-    } = source;
+) -> Result<Filled, ConvertError> {
+    let source = match source {
+        Source {
+            kind: Kind::Streaming(layer),
+            limits,
+        } => {
+            let mut tree = stream(layer, &limits, stage, options, report)?;
+            settle_losses(&mut tree, options.lossy, report)?;
+            return Ok(Filled {
+                tree,
+                from_tar: true,
+            });
+        }
+        source => source,
+    };
+    let Input {
+        mut tree,
+        mut contents,
+        order,
+        ..
+    } = Input::new(source, &mut ())?;
+    if order == DataOrder::Directory {
+        tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
+    }
+    settle_losses(&mut tree, options.lossy, report)?;
+    let from_tar = order == DataOrder::Tar;
+    let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
+    if from_tar {
+        files = files.by_table();
+    }
+    let (first, others) = files.parts();
+    let size = |id: &InodeId| tree.inode(*id).node.size();
+    let total = first.iter().chain(others).map(size);
+    stage.expect(total.fold(0, u64::saturating_add));
+    let mut ranges = vec![ChunkRange::default(); tree.len()];
+    store(
+        &tree,
+        first,
+        FileOrder::Given,
+        (&mut contents, stage),
+        &mut ranges,
+    )?;
+    let order = match order {
+        DataOrder::Stored => FileOrder::Stored,
+        DataOrder::Directory | DataOrder::Tar => FileOrder::Given,
+    };
+    store(&tree, others, order, (&mut contents, stage), &mut ranges)?;
+    Ok(Filled {
+        tree: tree.try_map(|id, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?,
+        from_tar,
+    })
+}
+
+/// Has `files` of `tree` stored, and says where.
+fn store(
+    tree: &Tree<Ino>,
+    files: &[InodeId],
+    order: FileOrder,
+    (contents, stage): (&mut Contents<'_>, &mut BlobStage<'_, '_, '_>),
+    ranges: &mut [ChunkRange],
+) -> Result<(), ConvertError> {
+    let content = |id: &InodeId| match tree.inode(*id).node {
+        Node::File { size, content } => Some((content, size)),
+        _ => None,
+    };
+    let inodes: Vec<_> = files.iter().filter_map(content).collect();
+    let path = |position: usize| path_of(tree, files[position]);
+    let mut current = None;
+    contents.read(&inodes, order, &path, &mut |position, bytes| {
+        let range = &mut ranges[files[position].index()];
+        if current != Some(position) {
+            current = Some(position);
+            stage.tick()?;
+            stage.begin_file(inodes[position].1, || path(position))?;
+            range.start = stage.chunks();
+        }
+        stage.push(bytes)?;
+        range.end = stage.chunks();
+        Ok(())
+    })
+}
+
+fn stream(
+    layer: Streaming<'_>,
+    limits: &Limits,
+    stage: &mut BlobStage<'_, '_, '_>,
+    options: &RafsOptions,
+    report: &mut Report,
+) -> Result<Tree<ChunkRange>, ConvertError> {
+    let Streaming { layer, lenient } = layer;
     let mut reader = TarReader::new(
-        LayerStream::open(layer, &limits)?,
+        LayerStream::open(layer, limits)?,
         tar_stream::Options {
             lenient,
             limits: limits.clone(),
@@ -93,8 +133,8 @@ fn stream<'k, W: Write>(
         limits: limits.clone(),
     });
     while let Some(entry) = reader.next_entry()? {
-        chunker.tick()?;
-        let member = match entry.into_member(&limits) {
+        stage.tick()?;
+        let member = match entry.into_member(limits) {
             Err(error) if options.lossy => {
                 report.losses.push(no_file(error)?);
                 continue;
@@ -109,21 +149,34 @@ fn stream<'k, W: Write>(
                 node,
             } => {
                 let node = map_content(node, |size, spans| {
-                    let spans = spans.as_slice();
-                    let mut content = SpanContent::new(spans, size, |_, buf: &mut [u8]| {
-                        Ok(reader.read_payload_exact(buf)?)
-                    });
-                    chunker.file(size, &mut content, &|| path.clone())
+                    stage.begin_file(size, || path.clone())?;
+                    let start = stage.chunks();
+                    store_spans(spans.as_slice(), size, &mut reader, stage)?;
+                    let end = stage.chunks();
+                    Ok::<_, ConvertError>(ChunkRange { start, end })
                 })?;
                 builder.add(&path, metadata, node)?;
             }
         }
     }
     reader.finish()?;
-    let store = chunker.finish()?;
-    let mut tree = builder.finish()?.into_tree()?;
-    settle_losses(&mut tree, options.lossy, report)?;
-    Ok((tree, store))
+    Ok(builder.finish()?.into_tree()?)
+}
+
+/// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
+fn store_spans<R: std::io::Read>(
+    spans: &[Span],
+    size: u64,
+    reader: &mut TarReader<R>,
+    stage: &mut BlobStage<'_, '_, '_>,
+) -> Result<(), ConvertError> {
+    let mut at = 0;
+    for span in spans {
+        stage.fill_zeros(span.file_offset - at)?;
+        stage.fill(span.len, &mut |place| Ok(reader.read_payload_exact(place)?))?;
+        at = span.file_offset + span.len;
+    }
+    stage.fill_zeros(size.saturating_sub(at))
 }
 
 /// A member of a kind that is no file, as a loss; every other error as it is.
@@ -135,32 +188,6 @@ fn no_file(error: MemberError) -> Result<Loss, MemberError> {
         }),
         _ => Err(error),
     }
-}
-
-/// Has the files of `tree` stored by `file`, in the order `files`.
-fn store<'k, 'c, C, W: Write>(
-    tree: Tree<C>,
-    files: &StoreOrder,
-    chunker: &mut Chunker<'k, 'c, W>,
-    mut file: impl FnMut(
-        &mut Chunker<'k, 'c, W>,
-        u64,
-        &C,
-        &dyn Fn() -> ImagePath,
-    ) -> Result<ChunkRange, ConvertError>,
-) -> Result<Tree<ChunkRange>, ConvertError> {
-    let size = |id: &InodeId| tree.inode(*id).node.size();
-    let total = files.files.iter().map(size);
-    chunker.expect(total.fold(0, u64::saturating_add));
-    let mut ranges = vec![ChunkRange::default(); tree.len()];
-    for &id in &files.files {
-        chunker.tick()?;
-        if let Node::File { size, content } = &tree.inode(id).node {
-            let path = || path_of(&tree, id);
-            ranges[id.index()] = file(chunker, *size, content, &path)?;
-        }
-    }
-    tree.try_map(|id, _, _| Ok(ranges[id.index()]))
 }
 
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.

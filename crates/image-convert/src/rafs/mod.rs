@@ -1,132 +1,144 @@
 //! Any source as a RAFS v6 image.
 //!
 //! ```text
-//! source ─► chunker ─► batches ─► workers: digest, compress ─► store: dedup, place, write ─► blob
-//!    └────► tree, of which each file holds a range of extents ───────────────────► bootstrap
+//! source ─► stage: cut, digest, ask the dictionary, compress ─► blob: place, write
+//!    └────► tree, of which each file holds a range of extents ─────────► bootstrap
 //! ```
 
-mod batch;
-mod chunker;
+mod blob;
+mod bootstrap;
 mod fill;
-mod known;
 mod options;
-mod output;
-mod store;
-mod worker;
+mod report;
 
-use std::path::Path;
+use std::num::NonZeroU32;
+use std::sync::{PoisonError, RwLock};
 
-use blob_io::AtomicDir;
-use image_model::{ImagePath, Progress};
-use rafs_format::blob::{BlobBuilder, BlobOptions};
-use rafs_format::flags::{Compat, Compressor, Digester};
+use blob_io::{Output, WriteError};
+use chunk_dedup::{ChunkList, FixedSize};
+use image_model::image::ChunkRange;
+use image_model::{ImagePath, InodeId, Node, Progress, Tree};
+use rafs_format::flags::Compat;
 
 use crate::report::Report;
+use crate::stage::{self, ChunkDigest, Rules, Setup};
 use crate::{ConvertError, Source};
-use chunker::{Chunker, Parts, Work, batch_len};
-use image_read::pipeline::{self, MAX_THREADS};
-use known::KnownChunks;
-use output::{BlobFile, Stored};
-use store::Store;
-use worker::Worker;
+use blob::BlobTarget;
+use bootstrap::Content;
+use fill::Filled;
 
 pub use options::RafsOptions;
+pub use report::{RafsBlob, RafsReport};
 
-/// Bytes that batches may take on their way.
-const BATCHES_LEN: usize = 16 << 20;
-
-/// Writes `source` as a RAFS v6 image into the new directory `output`: the bootstrap `image.boot`
-/// and, if there is file content, the blob `blobs/ID`, whose id is the SHA-256 of the file.
+/// Writes `source` as a RAFS v6 image to `output`: the bootstrap and, if there is file content, the
+/// blob, whose id is the SHA-256 of the object.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. Uncompressed output is
 /// that of nydus-image, with two exceptions: fractions of a second in a tar are kept, and extended
 /// attributes are sorted by name. The root of a directory that is the source loses its time, as nydus
-/// has it. Whiteouts of a layer are kept as the files that they are.
+/// has it. Whiteouts of a layer are kept as the files that they are. Where neither nydus nor a prefetch
+/// rule says otherwise, content is stored in the order in which the source has it.
 ///
-/// Memory: some 16 MiB of batches (with chunks of more than 4 MiB two for each thread), the contexts
-/// of the compressor, and 200 to 300 bytes for each inode and chunk.
+/// Memory: some 16 MiB of content under way, plain and compressed, the contexts of the compressor, and
+/// 200 to 300 bytes for each inode and chunk.
 ///
 /// ```
+/// use blob_io::DirectoryOutput;
 /// use lazyoci_image_convert::{RafsOptions, Streaming, to_rafs_v6};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let output = dir.path().join("image");
 /// let empty_layer = [0; 1024];
-/// let report = to_rafs_v6(Streaming::new(&empty_layer[..]), &output, &RafsOptions::default(), &mut ())?;
-/// assert_eq!((report.inodes, report.bytes_out), (1, 8192));
+/// let source = Streaming::new(&empty_layer[..]);
+/// let mut directory = DirectoryOutput::create(&output)?;
+/// let done = to_rafs_v6(source, &mut directory, &RafsOptions::default(), &mut ())?;
+/// assert_eq!((done.report.inodes, done.bootstrap.len), (1, 8192));
 /// assert!(output.join("image.boot").is_file());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`ConvertError`]; nothing is left of the output then.
+/// [`ConvertError`]; nothing is committed to the output then.
 pub fn to_rafs_v6<'a>(
     source: impl Into<Source<'a>>,
-    output: &Path,
+    output: &mut dyn Output,
     options: &RafsOptions,
     progress: &mut dyn Progress,
-) -> Result<Report, ConvertError> {
-    let directory = AtomicDir::create(output)?;
-    let mut report = Report::default();
-    let stored = store_content(
-        source.into(),
-        BlobFile::create(directory.path())?,
-        options,
-        &mut report,
+) -> Result<RafsReport, ConvertError> {
+    if output.is_single() {
+        return Err(WriteError::SingleObject.into());
+    }
+    let source = source.into();
+    let known = RwLock::new(ChunkList::default());
+    let target = BlobTarget::begin(output, &known, options)?;
+    let setup = Setup {
+        rules: Rules {
+            compression: options.compression,
+            plain_if_shorter: true,
+            digest: Some(ChunkDigest {
+                algorithm: options.digest,
+                with_crc: options.compat == Compat::V2_4,
+            }),
+            dictionary: Some(&known),
+            room_behind: 0,
+        },
+        chunker: &mut FixedSize::new(
+            NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
+        ),
+        max_chunks: source.limits.max_chunks,
+        threads: options.threads,
         progress,
-    )?;
-    report.inodes = stored.tree.len() as u64;
-    let is_missed = |path: &&ImagePath| stored.tree.resolve(path.as_bytes()).is_none();
+    };
+    let mut report = Report::default();
+    let (Filled { tree, from_tar }, target, stored) = stage::run(setup, target, |stage| {
+        fill::fill(source, stage, options, &mut report)
+    })?;
+    let blob = target.end();
+    let chunks = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.inodes = tree.len() as u64;
+    report.content_bytes = stored.content_bytes;
+    report.chunks = stored.counts;
+    let is_missed = |path: &&ImagePath| tree.resolve(path.as_bytes()).is_none();
     report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
-    output::write(stored, directory.path(), options, &mut report)?;
-    directory.commit()?;
-    Ok(report)
+    let content = Content {
+        from_tar,
+        tree,
+        extents: stored.extents,
+        chunks: chunks.into_chunks(),
+    };
+    report.chunks.dead = content.dead_chunks();
+    let (image, blob) = bootstrap::finish_blob(content, blob, options)?;
+    let bootstrap = image.write(output)?;
+    output.commit()?;
+    let blobs: Vec<_> = blob.into_iter().collect();
+    let blob_bytes: u64 = blobs.iter().map(|blob| blob.written.len).sum();
+    report.bytes_out = bootstrap.len + blob_bytes;
+    Ok(RafsReport {
+        report,
+        bootstrap,
+        blobs,
+    })
 }
 
-/// Stores the content of `source` in `blob` and makes its tree.
-fn store_content(
-    source: Source<'_>,
-    blob: BlobFile,
-    options: &RafsOptions,
-    report: &mut Report,
-    progress: &mut dyn Progress,
-) -> Result<Stored, ConvertError> {
-    let builder = BlobBuilder::new(BlobOptions {
-        compat: options.compat,
-        compressor: Compressor::try_from(options.compression.codec())?,
-        digester: Digester::try_from(options.digest)?,
-        chunk_size: options.chunk_size,
-        toc: options.toc,
-        aligned_data: options.aligned,
-    })?;
-    let max_chunks = source.limits().max_chunks;
-    let from_tar = source.is_tar();
-    let known = KnownChunks::default();
-    let threads = options.threads.clamp(1, MAX_THREADS);
-    let workers = (0..threads)
-        .map(|_| work(options, &known))
-        .collect::<Result<Vec<_>, _>>()?;
-    let depth = BATCHES_LEN / batch_len(options.chunk_size) as usize;
-    let (tree, store) = pipeline::run(workers, depth.min(4 * threads), |stage| {
-        let chunker = Chunker::new(Parts {
-            stage,
-            store: Store::new(&known, builder, blob),
-            progress,
-            chunk_size: options.chunk_size,
-            max_chunks,
-        });
-        fill::fill(source, chunker, options, report)
-    })?;
-    report.chunks = store.counts;
-    report.content_bytes = store.content_bytes;
-    let stored = Stored::new(from_tar, tree, known.take(), store);
-    report.chunks.dead = stored.dead_chunks();
-    Ok(stored)
+impl Content {
+    /// How many chunks no file uses.
+    fn dead_chunks(&self) -> u64 {
+        let mut used = vec![false; self.chunks.len()];
+        for content in ranges(&self.tree) {
+            let extents = &self.extents[content.start as usize..content.end as usize];
+            for chunk in extents.iter().filter_map(|extent| extent.chunk) {
+                used[chunk.index()] = true;
+            }
+        }
+        used.iter().filter(|used| !**used).count() as u64
+    }
 }
 
-/// A worker with contexts of its own.
-fn work<'k>(options: &RafsOptions, known: &'k KnownChunks) -> Result<Work<'k>, ConvertError> {
-    let with_crc = options.compat == Compat::V2_4;
-    let mut worker = Worker::new(options.compression, options.digest, with_crc, known)?;
-    Ok(Box::new(move |job| worker.work(job)))
+/// The extents of all files.
+fn ranges(tree: &Tree<ChunkRange>) -> impl Iterator<Item = ChunkRange> {
+    let ids = (0..tree.len() as u32).map(InodeId::new);
+    ids.filter_map(|id| match tree.inode(id).node {
+        Node::File { content, .. } => Some(content),
+        _ => None,
+    })
 }

@@ -6,8 +6,18 @@ use frame_codec::Compression;
 use image_model::{DigestAlgorithm, ImagePath};
 use rafs_format::flags::Compat;
 
+use crate::options::setters;
+
 /// How a RAFS v6 image is written.
+///
+/// ```
+/// use frame_codec::Compression;
+/// use lazyoci_image_convert::RafsOptions;
+/// let options = RafsOptions::default().compression(Compression::None).chunk_size(1 << 16);
+/// assert_eq!(options.digest, RafsOptions::default().digest);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RafsOptions {
     /// How chunks are compressed: none, LZ4 or zstd. A chunk that would not get smaller is stored
     /// as it is. Default: zstd, level 3 (in builds without zstd: none).
@@ -28,8 +38,8 @@ pub struct RafsOptions {
     /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same.
     pub inline_meta: bool,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
-    /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). From a [`Seekable`](crate::Seekable) source these files are stored
-    /// first as well.
+    /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as
+    /// well, unless the source is a layer that is [streamed](crate::Streaming).
     pub prefetch: Vec<ImagePath>,
     /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
@@ -60,5 +70,20 @@ impl Default for RafsOptions {
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
         }
+    }
+}
+
+impl RafsOptions {
+    setters! {
+        compression: Compression,
+        digest: DigestAlgorithm,
+        chunk_size: u32,
+        compat: Compat,
+        aligned: bool,
+        toc: bool,
+        inline_meta: bool,
+        prefetch: Vec<ImagePath>,
+        lossy: bool,
+        threads: usize,
     }
 }

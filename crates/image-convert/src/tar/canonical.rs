@@ -1,26 +1,26 @@
 //! A tar out of an image.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::Write;
 
+use blob_io::Output;
+use estargz_toc::order::{Named, walk};
 use image_model::layer::Whiteout;
-use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{FileKind, Image, ImagePath, Ino, NameRef, Node, Progress};
-use image_read::Reader;
-use tar_stream::TarWriter;
+use image_model::tree::Directory;
+use image_model::{
+    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Progress, Tree,
+};
+use tar_stream::{TarWriter, WriteError};
 use verify::ExtentBytes;
 
-use super::TarOptions;
-use super::compress::compress;
-use crate::ConvertError;
-use crate::content::read_file;
+use super::stream::{self, TarStream, failure};
+use super::{TarOptions, TarReport};
+use crate::members::{MemberSink, each_slice, write_members};
 use crate::report::{Loss, LossKind, Report};
-use crate::tree::{inode, several_names};
+use crate::source::Input;
+use crate::{ConvertError, Source};
 
-/// Zeros to write for holes.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-
-/// Writes the image that `reader` reads to `out` as a tar.
+/// Writes `source` to `output` as a tar.
 ///
 /// The bytes depend on the image alone: the root comes first, as `./`, then everything else, each
 /// directory before what it holds, whiteouts before their siblings, these in the order of their
@@ -29,137 +29,124 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 /// a lower layer has. The first name of an inode has its content, further ones are hard links to it.
 /// Headers are those of [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as
 /// zeros. Sockets, which tars do not have, and names that layers keep for whiteouts are refused, or
-/// left out if losses are allowed.
+/// left out if losses are allowed. [`Limits::max_layer_len`] bounds the tar.
 ///
 /// # Errors
-/// [`ConvertError`]; `out` has got a part of the tar then.
-pub fn to_tar(
-    reader: &Reader,
-    out: &mut dyn Write,
+/// [`ConvertError`].
+pub fn to_tar<'a>(
+    source: impl Into<Source<'a>>,
+    output: &mut dyn Output,
     options: &TarOptions,
     progress: &mut dyn Progress,
-) -> Result<Report, ConvertError> {
+) -> Result<TarReport, ConvertError> {
     options.check()?;
-    let image = &**reader.image();
-    let several = several_names(image, &options.limits)?;
-    let mut report = Report::default();
-    report.bytes_out = compress(out, options.compression, options.threads, |out| {
+    let Input {
+        tree,
+        mut contents,
+        limits,
+        ..
+    } = Input::new(source.into(), progress)?;
+    stream::write(output, options, progress, |out, report| {
+        let names = names(&tree, &limits, options.lossy, report)?;
         let mut members = Members {
-            image,
-            reader,
-            options,
-            progress,
-            several,
-            first_names: HashMap::new(),
             writer: TarWriter::new(out),
-            report: &mut report,
+            limits: &limits,
+            content_bytes: 0,
         };
-        let mut walk = Walk::new(image, &options.limits).whiteouts_first();
-        while let Some(entry) = walk.next_entry() {
-            if !members.append(&entry?)? {
-                walk.skip_children();
-            }
-        }
-        members.writer.finish()?;
+        write_members(&tree, &names, &mut contents, &mut members)?;
+        report.content_bytes = members.content_bytes;
+        members.writer.finish().map_err(failure)?;
         Ok(())
-    })?;
-    Ok(report)
+    })
 }
 
-struct Members<'a> {
-    image: &'a dyn Image,
-    reader: &'a Reader,
-    options: &'a TarOptions,
-    progress: &'a mut dyn Progress,
-    several: InoSet,
-    /// The first name of inodes with several.
-    first_names: HashMap<Ino, ImagePath>,
-    writer: TarWriter<&'a mut dyn Write>,
-    report: &'a mut Report,
+/// The names that get an entry, in the order of the tar.
+fn names(
+    tree: &Tree<Ino>,
+    limits: &Limits,
+    lossy: bool,
+    report: &mut Report,
+) -> Result<Vec<Named>, ConvertError> {
+    let mut found = HashSet::new();
+    let mut names = walk(tree, limits)?;
+    let mut lost: Option<ImagePath> = None;
+    let mut failed = None;
+    names.retain(|name| {
+        if lost.as_ref().is_some_and(|lost| lies_in(lost, &name.path)) {
+            return false;
+        }
+        let kind = tree.inode(name.inode).node.kind();
+        let implied = is_implied(tree, name.inode);
+        let is_first = found.insert(name.inode);
+        let last = name.path.last().map(NameRef::as_bytes).unwrap_or_default();
+        let what = match kind {
+            _ if !implied && Whiteout::forbids(last, kind) => Some(LossKind::Whiteout),
+            FileKind::Socket => Some(LossKind::Socket),
+            _ => None,
+        };
+        let Some(what) = what else {
+            report.inodes += u64::from(is_first);
+            return !implied;
+        };
+        if what == LossKind::Whiteout {
+            if is_first {
+                // A file may have other names.
+                found.remove(&name.inode);
+            }
+            lost = Some(name.path.clone());
+        } else if !is_first {
+            return false;
+        }
+        let path = name.path.clone();
+        let refused = report.lose(Loss { path, what }, lossy, "tar");
+        failed = failed.take().or(refused.err());
+        false
+    });
+    failed.map_or(Ok(names), Err)
 }
 
-impl Members<'_> {
-    /// Appends an entry; whether those below it may follow.
-    fn append(&mut self, entry: &WalkEntry<'_>) -> Result<bool, ConvertError> {
-        let (path, ino) = (entry.path, entry.ino);
-        self.progress.advance(self.report.content_bytes, None)?;
-        let first_name = self.first_names.get(&ino);
-        let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
-        let needed = entry.depth > 0 && entry.children().next().is_none();
-        let implied = self.image.is_implied(ino) && !needed;
-        if !implied && Whiteout::forbids(name, entry.attributes.kind) {
-            let (path, what) = (path.clone(), LossKind::Whiteout);
-            let lossy = self.options.lossy;
-            self.report.lose(Loss { path, what }, lossy, "tar")?;
-            return Ok(false);
-        }
-        if entry.attributes.kind == FileKind::Socket {
-            if first_name.is_none() {
-                let (path, what) = (path.clone(), LossKind::Socket);
-                let loss = Loss { path, what };
-                self.report.lose(loss, self.options.lossy, "tar")?;
-            }
-        } else {
-            if implied {
-                self.report.inodes += 1;
-                return Ok(true);
-            }
-            let (metadata, node) = inode(self.image, path, ino)?;
-            if let Some(first_name) = first_name {
-                self.writer.append_link(path, &metadata, first_name)?;
-                return Ok(true);
-            }
-            self.report.inodes += 1;
-            self.check_len(path, node.size())?;
-            self.writer.append(path, &metadata, &node)?;
-            if let Node::File { size, .. } = node {
-                self.append_content(path, ino, size)?;
-            }
-        }
-        if self.several.contains(ino) {
-            self.first_names.entry(ino).or_insert_with(|| path.clone());
-        }
-        Ok(true)
-    }
+/// Whether a directory is there by what lies in it, and needs no entry.
+fn is_implied(tree: &Tree<Ino>, id: InodeId) -> bool {
+    let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
+    tree.inode(id).is_implied() && (id == InodeId::ROOT || !is_empty)
+}
 
-    fn check_len(&self, path: &ImagePath, size: u64) -> Result<(), ConvertError> {
-        let limit = self.options.limits.max_layer_len;
-        if self.writer.position().saturating_add(size) > limit {
-            let path = path.clone();
+/// Whether `path` is below `directory`.
+fn lies_in(directory: &ImagePath, path: &ImagePath) -> bool {
+    let rest = path.as_bytes().strip_prefix(directory.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+struct Members<'a, W: Write> {
+    writer: TarWriter<W>,
+    limits: &'a Limits,
+    content_bytes: u64,
+}
+
+impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
+    fn file(&mut self, name: &Named, inode: &Inode<Ino>) -> Result<(), ConvertError> {
+        let limit = self.limits.max_layer_len;
+        if self.writer.position().saturating_add(inode.node.size()) > limit {
+            let path = name.path.clone();
             return Err(ConvertError::TarTooLong { path, limit });
         }
-        Ok(())
+        let appended = self.writer.append(&name.path, &inode.metadata, &inode.node);
+        appended.map_err(failure)
     }
 
-    fn append_content(
+    fn link(
         &mut self,
         path: &ImagePath,
-        ino: Ino,
-        size: u64,
+        metadata: &Metadata,
+        target: &ImagePath,
     ) -> Result<(), ConvertError> {
-        let Self {
-            writer,
-            progress,
-            report,
-            ..
-        } = self;
-        read_file(self.reader, (path, ino), &mut |offset, bytes| {
-            let mut done = report.content_bytes + offset;
-            progress.advance(done, None)?;
-            let mut left = match bytes {
-                ExtentBytes::Data(data) => return Ok(writer.write_all(data)?),
-                ExtentBytes::Zeros(left) => left,
-            };
-            while left > 0 {
-                let now = left.min(ZEROS.len() as u64);
-                writer.write_all(&ZEROS[..now as usize])?;
-                left -= now;
-                done += now;
-                progress.advance(done, None)?;
-            }
-            Ok(())
-        })?;
-        report.content_bytes += size;
-        Ok(())
+        let appended = self.writer.append_link(path, metadata, target);
+        appended.map_err(failure)
+    }
+
+    fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
+        self.content_bytes += bytes.len();
+        let written = each_slice(bytes, |slice| self.writer.write_all(slice));
+        written.map_err(|error| failure(WriteError::Io(error)))
     }
 }

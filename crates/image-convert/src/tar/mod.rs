@@ -1,21 +1,32 @@
 //! Any image as a tar, and layers compressed anew.
 
 mod canonical;
-mod compress;
 mod recompress;
+mod report;
+mod stream;
 
 use std::thread::available_parallelism;
 
 use frame_codec::Compression;
-use image_model::{Codec, Limits};
+use image_model::Codec;
 
 use crate::ConvertError;
+use crate::options::setters;
 
 pub use canonical::to_tar;
 pub use recompress::recompress;
+pub use report::TarReport;
 
 /// How a tar is written.
+///
+/// ```
+/// use frame_codec::Compression;
+/// use lazyoci_image_convert::TarOptions;
+/// let options = TarOptions::default().compression(Compression::Gzip { level: 9 }).lossy(true);
+/// assert_eq!(options.threads, TarOptions::default().threads);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TarOptions {
     /// How the tar is compressed: none, gzip or zstd, a member or frame for every mebibyte, so that
     /// threads share the work. Default: none.
@@ -25,8 +36,6 @@ pub struct TarOptions {
     /// How many threads compress; the bytes written do not depend on it. Default: one for each core
     /// that the process may use; at most 256.
     pub threads: usize,
-    /// Bounds on the source, and on the length of the tar ([`Limits::max_layer_len`]).
-    pub limits: Limits,
 }
 
 impl Default for TarOptions {
@@ -35,12 +44,17 @@ impl Default for TarOptions {
             compression: Compression::None,
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
-            limits: Limits::default(),
         }
     }
 }
 
 impl TarOptions {
+    setters! {
+        compression: Compression,
+        lossy: bool,
+        threads: usize,
+    }
+
     fn check(&self) -> Result<(), ConvertError> {
         match self.compression.codec() {
             Codec::None | Codec::Gzip | Codec::Zstd => Ok(()),

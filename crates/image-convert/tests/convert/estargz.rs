@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use blob_io::WriterOutput;
 use bytes::Bytes;
 use estargz_toc::carry::Uncarried;
 use estargz_toc::compare::{CompareOptions, compare};
@@ -11,21 +12,21 @@ use estargz_toc::write::ListingError;
 use frame_codec::Compression;
 use image_model::walk::Walk;
 use image_model::{Blame, Codec, Fault, Limits, Timestamp};
-use image_read::{LayerImage, NoBlobs, OpenImage, OpenOptions, open_source};
+use image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
 use lazyoci_image_convert::{
-    ConvertError, EstargzOptions, EstargzReport, LossKind, Seekable, Source, Streaming, TarOptions,
-    to_estargz, to_tar,
+    ConvertError, EstargzOptions, EstargzReport, LossKind, Source, Streaming, TarOptions,
+    to_estargz,
 };
-use verify::{AuditFault, Profile, audit, tree_digest};
+use verify::{AuditFault, Profile, audit};
 
-use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, sha256};
+use crate::support::{
+    Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, sha256, tar_of,
+};
 
 fn options() -> EstargzOptions {
-    EstargzOptions {
-        chunk_size: 4096.try_into().unwrap(),
-        threads: 2,
-        ..EstargzOptions::default()
-    }
+    EstargzOptions::default()
+        .chunk_size(4096.try_into().unwrap())
+        .threads(2)
 }
 
 fn convert<'a>(
@@ -33,7 +34,7 @@ fn convert<'a>(
     options: &EstargzOptions,
 ) -> Result<(Vec<u8>, EstargzReport), ConvertError> {
     let mut layer = Vec::new();
-    let report = to_estargz(source, &mut layer, options, &mut ())?;
+    let report = to_estargz(source, &mut WriterOutput::new(&mut layer), options, &mut ())?;
     Ok((layer, report))
 }
 
@@ -51,7 +52,7 @@ fn opened(layer: &[u8]) -> OpenImage {
     let mut tell = |fault: AuditFault| panic!("{}: {fault}", fault.path());
     audit(
         image.image(),
-        &mut image.frames(),
+        &mut image.reader().clone(),
         &Limits::default(),
         &mut tell,
     )
@@ -60,8 +61,7 @@ fn opened(layer: &[u8]) -> OpenImage {
 }
 
 fn digest(image: &OpenImage) -> String {
-    let mut frames = image.frames();
-    let digest = tree_digest(image.image(), &mut frames, Profile::Default, &mut ());
+    let digest = image.tree_digest(Profile::Default, &mut ());
     digest.unwrap().to_string()
 }
 
@@ -128,25 +128,12 @@ fn the_report_says_what_was_written() {
 #[test]
 fn bytes_do_not_depend_on_threads_or_on_how_the_source_is_read() {
     let tar = many();
-    let (expected, _) = of_tar(
-        &tar,
-        &EstargzOptions {
-            threads: 1,
-            ..options()
-        },
-    );
+    let (expected, _) = of_tar(&tar, &options().threads(1));
     for threads in [2, 3, 8] {
-        let (found, _) = of_tar(
-            &tar,
-            &EstargzOptions {
-                threads,
-                ..options()
-            },
-        );
+        let (found, _) = of_tar(&tar, &options().threads(threads));
         assert!(found == expected, "{threads} threads");
     }
-    let layer = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
-    let source = Seekable::tar(&layer.image, &*layer.source);
+    let source = crate::support::layer(tar);
     assert!(convert(source, &options()).unwrap().0 == expected);
 }
 
@@ -168,7 +155,7 @@ fn a_tar_keeps_its_order_and_an_image_has_that_of_a_walk() {
         [landmark, "z", "b/", "b/a", "b/2", "b/1", "a", toc]
     );
     let image = opened(&layer);
-    let source = Seekable::image(image.image(), image.frames());
+    let source = image.reader();
     let (again, _) = convert(source, &options()).unwrap();
     assert_eq!(
         names(&again),
@@ -184,10 +171,7 @@ fn what_is_wanted_first_comes_first() {
         .directory("b")
         .file("b/1", b"1")
         .finish();
-    let wanted = EstargzOptions {
-        prefetch: vec![path("b/1"), path("nothing")],
-        ..options()
-    };
+    let wanted = options().prefetch(vec![path("b/1"), path("nothing")]);
     let (layer, report) = of_tar(&tar, &wanted);
     assert_eq!(
         names(&layer),
@@ -228,10 +212,7 @@ fn whiteouts_come_before_what_replaces_what_they_hide() {
             toc
         ]
     );
-    let wanted = EstargzOptions {
-        prefetch: vec![path("d/a")],
-        ..options()
-    };
+    let wanted = options().prefetch(vec![path("d/a")]);
     let (first, _) = of_tar(&tar, &wanted);
     assert_eq!(
         names(&first),
@@ -248,13 +229,11 @@ fn whiteouts_come_before_what_replaces_what_they_hide() {
     );
     // Out of an image siblings come in byte order, which has `+` before `.`.
     let image = opened(&layer);
-    let source = Seekable::image(image.image(), image.frames());
+    let source = image.reader();
     let (again, _) = convert(source, &options()).unwrap();
     let by_name = ["d/", opaque, wh_p, wh_a, "d/+p", "d/a"];
     assert_eq!(names(&again)[1..7], by_name);
-    let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    let (_, back) = tar_of(&image, &TarOptions::default()).unwrap();
     assert_eq!(names(&back), by_name);
 }
 
@@ -276,11 +255,8 @@ fn directories_that_no_entry_describes_get_none() {
     assert_eq!(digest(&image), digest_of_tar(&tar));
 
     // They are as little described by the TOC.
-    let source = Seekable::opened(&image).unwrap();
-    let wanted = EstargzOptions {
-        prefetch: vec![path("tmp/x/f"), path("tmp")],
-        ..options()
-    };
+    let source = &image;
+    let wanted = options().prefetch(vec![path("tmp/x/f"), path("tmp")]);
     let (again, report) = convert(source, &wanted).unwrap();
     let expected = [
         "tmp/x/f",
@@ -295,9 +271,7 @@ fn directories_that_no_entry_describes_get_none() {
     assert_eq!(report.report.missed, []);
     assert_eq!(digest(&opened(&again)), digest_of_tar(&tar));
 
-    let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    let (_, back) = tar_of(&image, &TarOptions::default()).unwrap();
     assert_eq!(names(&back), ["etc/", "etc/a", "tmp/x/f", "usr/", "usr/f"]);
     assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
 }
@@ -312,7 +286,7 @@ fn a_directory_keeps_the_time_of_its_root() {
         file.set_modified(time).unwrap();
     }
     let source = image_read::open(directory.path(), &Default::default()).unwrap();
-    let (layer, _) = convert(Seekable::opened(&source).unwrap(), &options()).unwrap();
+    let (layer, _) = convert(&source, &options()).unwrap();
     assert_eq!(names(&layer)[1..3], ["./", "f"]);
     let image = opened(&layer);
     let root = image.image().attributes(image.image().root()).unwrap();
@@ -325,14 +299,12 @@ fn rafs_and_back() {
     let tar = many();
     let rafs = Image::of_tar(&tar, &crate::support::plain_options());
     let boot = image_read::open(&rafs.bootstrap_path(), &Default::default()).unwrap();
-    let (layer, _) = convert(Seekable::opened(&boot).unwrap(), &options()).unwrap();
+    let (layer, _) = convert(&boot, &options()).unwrap();
     let image = opened(&layer);
-    let source = Seekable::opened(&image).unwrap();
+    let source = &image;
     let rafs = Image::of(source, &crate::support::plain_options()).unwrap();
     assert_eq!(rafs.digest(), digest_of_tar(&tar));
-    let mut back = Vec::new();
-    let (image, content) = (image.image(), &mut image.frames());
-    to_tar(image, content, &mut back, &TarOptions::default(), &mut ()).unwrap();
+    let (_, back) = tar_of(&image, &TarOptions::default()).unwrap();
     assert_eq!(digest_of_tar(&back), digest_of_tar(&tar));
 }
 
@@ -351,10 +323,7 @@ fn what_a_toc_cannot_carry_is_refused_or_lost() {
     assert_eq!(loss.what, LossKind::Estargz(Uncarried::ReservedName));
     assert_eq!(error.fault(), Fault::Unsupported);
 
-    let lossy = EstargzOptions {
-        lossy: true,
-        ..options()
-    };
+    let lossy = options().lossy(true);
     let (layer, report) = of_tar(&tar, &lossy);
     assert_eq!(report.report.losses.len(), 1);
     let image = opened(&layer);
@@ -368,10 +337,7 @@ fn what_a_toc_cannot_carry_is_refused_or_lost() {
 
 #[test]
 fn layers_are_gzip() {
-    let zstd = EstargzOptions {
-        compression: Compression::Zstd { level: 3 },
-        ..options()
-    };
+    let zstd = options().compression(Compression::Zstd { level: 3 });
     let error = convert(Streaming::new(&golden_tar()[..]), &zstd).unwrap_err();
     assert!(matches!(
         error,
@@ -382,10 +348,7 @@ fn layers_are_gzip() {
 #[test]
 fn chunks_are_not_longer_than_readers_take() {
     for (chunk_size, refused) in [(64 << 20, false), ((64 << 20) + 1, true), (u32::MAX, true)] {
-        let options = EstargzOptions {
-            chunk_size: chunk_size.try_into().unwrap(),
-            ..options()
-        };
+        let options = options().chunk_size(chunk_size.try_into().unwrap());
         let result = convert(Streaming::new(&golden_tar()[..]), &options);
         match result {
             Ok((layer, _)) if !refused => drop(opened(&layer)),
@@ -405,13 +368,13 @@ fn chunks_are_not_longer_than_readers_take() {
 #[test]
 fn a_toc_is_not_longer_than_readers_take() {
     let tar = many();
-    let source = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
+    let source = crate::support::layer(tar);
     let convert = |max_metadata_len| {
         let limits = Limits {
             max_metadata_len,
             ..Limits::default()
         };
-        let source = Seekable::tar(&source.image, &*source.source).limits(limits);
+        let source = Source::from(&source).with_limits(limits);
         convert(source, &options())
     };
     let (layer, _) = convert(u64::MAX).unwrap();
@@ -451,10 +414,7 @@ fn chunks_of_zeros_are_stored_like_others() {
     // The last chunk of `a` has a header behind it. Of `b` the chunks 0 and 3 are zeros, and the last
     // one with its padding.
     assert_eq!(members(&expected), 767 + 3);
-    let one = EstargzOptions {
-        threads: 1,
-        ..options()
-    };
+    let one = options().threads(1);
     assert!(of_tar(&tar, &one).0 == expected);
 }
 
@@ -465,7 +425,11 @@ fn limits_hold() {
         max_chunks: 4,
         ..Limits::default()
     };
-    let error = convert(Streaming::new(&tar[..]).limits(limits), &options()).unwrap_err();
+    let error = convert(
+        Source::from(Streaming::new(&tar[..])).with_limits(limits),
+        &options(),
+    )
+    .unwrap_err();
     assert!(
         matches!(&error, ConvertError::TooManyChunks { path: p, limit: 4 } if *p == path("big"))
     );
@@ -477,8 +441,7 @@ fn limits_hold() {
         max_layer_len: 1000,
         ..Limits::default()
     };
-    let layer = LayerImage::open(Arc::new(Bytes::from(tar)), &Default::default()).unwrap();
-    let source = Seekable::tar(&layer.image, &*layer.source).limits(limits);
+    let source = Source::from(crate::support::layer(tar)).with_limits(limits);
     let error = convert(source, &options()).unwrap_err();
     assert!(
         matches!(&error, ConvertError::TarTooLong { path: p, limit: 1000 } if *p == path("big"))

@@ -10,6 +10,9 @@ mod rafs_errors;
 mod rafs_golden;
 mod rafs_losses;
 mod rafs_order;
+#[cfg(feature = "gzip")]
+mod requests;
 mod round_trip;
+mod sources;
 mod tar;
 mod unpack;

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use frame_codec::Compression;
 use image_model::tree::{Span, Spans};
 use image_model::{BlobId, Metadata, Name, Node, Tree};
-use image_read::{LayerImage, TreeImage};
-use lazyoci_image_convert::{ChunkCounts, RafsOptions, Seekable, Streaming};
+use image_read::{Reader, TreeImage};
+use lazyoci_image_convert::{ChunkCounts, Streaming};
 use rafs_format::flags::Compat;
 
-use crate::support::{COMPATS, Image, Tar, digest_of_tar, files, metadata, noise, plain_options};
+use crate::support::{
+    COMPATS, Image, Tar, digest_of_tar, files, layer, metadata, noise, plain_options, reader,
+};
 
 fn compressions() -> Vec<Compression> {
     vec![
@@ -42,12 +44,10 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
     for compression in compressions() {
         for chunk_size in [4096, 1 << 20] {
             let convert = |threads| {
-                let options = RafsOptions {
-                    compression,
-                    chunk_size,
-                    threads,
-                    ..plain_options()
-                };
+                let options = plain_options()
+                    .compression(compression)
+                    .chunk_size(chunk_size)
+                    .threads(threads);
                 Image::of_tar(&tar, &options)
             };
             let one = convert(1);
@@ -104,13 +104,7 @@ fn replaced_files_leave_dead_chunks_only_in_a_stream() {
     assert_eq!(streamed.report.inodes, 4);
     assert!(streamed.blob().starts_with(b"firstbothgonesecond"));
 
-    let layer = LayerImage::open(
-        std::sync::Arc::new(tar.clone().into_boxed_slice()),
-        &Default::default(),
-    );
-    let layer = layer.unwrap();
-    let source = Seekable::tar(&layer.image, &*layer.source);
-    let seeked = Image::of(source, &plain_options()).unwrap();
+    let seeked = Image::of(layer(tar.clone()), &plain_options()).unwrap();
     assert_eq!(seeked.report.chunks.stored, 2);
     assert_eq!(seeked.report.chunks.dead, 0);
     assert!(seeked.blob().starts_with(b"bothsecond"));
@@ -119,7 +113,7 @@ fn replaced_files_leave_dead_chunks_only_in_a_stream() {
 }
 
 /// A tree of one sparse file, data at the given places of a file of `size` bytes.
-fn sparse(size: u64, regions: &[(u64, &[u8])]) -> (TreeImage, Box<[u8]>) {
+fn sparse(size: u64, regions: &[(u64, &[u8])]) -> Reader {
     let mut source = Vec::new();
     let spans = regions.iter().map(|&(file_offset, bytes)| {
         let span = Span {
@@ -137,19 +131,16 @@ fn sparse(size: u64, regions: &[(u64, &[u8])]) -> (TreeImage, Box<[u8]>) {
         .unwrap();
     let id = BlobId::new(b"source").unwrap();
     let image = TreeImage::new(tree, id, source.len() as u64);
-    (image, source.into())
+    reader(image, std::sync::Arc::new(source.into_boxed_slice()))
 }
 
 #[test]
 fn holes_become_one_chunk_of_zeros() {
     let size = 40 * 4096 + 10;
-    let (image, source) = sparse(size, &[(5, b"start"), (8 * 4096 + 4000, &noise(7, 200))]);
+    let source = sparse(size, &[(5, b"start"), (8 * 4096 + 4000, &noise(7, 200))]);
     for compression in compressions() {
-        let options = RafsOptions {
-            compression,
-            ..plain_options()
-        };
-        let converted = Image::of(Seekable::tar(&image, &source), &options).unwrap();
+        let options = plain_options().compression(compression);
+        let converted = Image::of(&source, &options).unwrap();
         // "start" and zeros, zeros, the two ends of the noise, ten zeros.
         assert_eq!(converted.report.chunks.stored, 5);
         assert_eq!(converted.report.chunks.deduplicated, 36);
@@ -172,12 +163,9 @@ fn holes_become_one_chunk_of_zeros() {
 
 #[test]
 fn a_file_of_a_single_hole_is_stored_without_being_read() {
-    let (image, source) = sparse(1 << 30, &[]);
-    let options = RafsOptions {
-        chunk_size: 1 << 20,
-        ..plain_options()
-    };
-    let converted = Image::of(Seekable::tar(&image, &source), &options).unwrap();
+    let source = sparse(1 << 30, &[]);
+    let options = plain_options().chunk_size(1 << 20);
+    let converted = Image::of(&source, &options).unwrap();
     assert_eq!(converted.report.chunks.stored, 1);
     assert_eq!(converted.report.chunks.deduplicated, 1023);
 }
@@ -202,11 +190,7 @@ fn every_chunk_size_and_both_compat_profiles_carry_the_tree() {
     let expected = digest_of_tar(&tar);
     for chunk_size in (12..=24).step_by(4).map(|bits| 1 << bits) {
         for &compat in COMPATS {
-            let options = RafsOptions {
-                chunk_size,
-                compat,
-                ..plain_options()
-            };
+            let options = plain_options().chunk_size(chunk_size).compat(compat);
             let image = Image::of_tar(&tar, &options);
             assert_eq!(image.digest(), expected);
             let chunks = image.chunks();
@@ -243,11 +227,8 @@ fn an_image_converts_to_another() {
     let tar = varied_tar();
     let first = Image::of_tar(&tar, &plain_options());
     let opened = image_read::open(&first.bootstrap_path(), &Default::default()).unwrap();
-    let options = RafsOptions {
-        chunk_size: 1 << 16,
-        ..plain_options()
-    };
-    let second = Image::of(Seekable::opened(&opened).unwrap(), &options).unwrap();
+    let options = plain_options().chunk_size(1 << 16);
+    let second = Image::of(&opened, &options).unwrap();
     assert_eq!(second.bootstrap().ext_superblock().chunk_size, 1 << 16);
     assert_eq!(second.digest(), digest_of_tar(&tar));
 }

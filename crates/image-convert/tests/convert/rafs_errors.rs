@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 
 use image_model::{Blame, Cancelled, Fault, Limits};
-use lazyoci_image_convert::{ConvertError, RafsOptions, Seekable, Streaming, to_rafs_v6};
+use lazyoci_image_convert::{ConvertError, Source, Streaming};
 use tar_stream::TarError;
 
-use crate::support::{Image, Tar, files, noise, path, plain_options};
+use crate::support::{Image, Tar, convert, files, noise, path, plain_options};
 
 fn tar() -> Vec<u8> {
     let tar = Tar::new();
@@ -21,10 +21,7 @@ fn a_cut_layer() {
     let member = 512 + 30_208;
     for (len, at_member) in [(100, 0), (700, 0), (10 * member + 512 + 30_000 + 1, 10)] {
         for threads in [1, 3] {
-            let options = RafsOptions {
-                threads,
-                ..plain_options()
-            };
+            let options = plain_options().threads(threads);
             let error = Image::of(Streaming::new(&tar[..len]), &options).err();
             match error {
                 Some(ConvertError::Tar(TarError::Cut { offset, .. })) => {
@@ -86,10 +83,7 @@ fn a_damaged_checksum_at_the_end_of_a_layer() {
 fn a_cancelled_conversion() {
     let tar = tar();
     for threads in [1, 2] {
-        let options = RafsOptions {
-            threads,
-            ..plain_options()
-        };
+        let options = plain_options().threads(threads);
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("image");
         let mut calls = 0;
@@ -97,7 +91,7 @@ fn a_cancelled_conversion() {
             calls += 1;
             if calls > 20 { Err(Cancelled) } else { Ok(()) }
         };
-        let result = to_rafs_v6(Streaming::new(&tar[..]), &output, &options, &mut progress);
+        let result = convert(Streaming::new(&tar[..]), &output, &options, &mut progress);
         assert!(matches!(result, Err(ConvertError::Cancelled(_))));
         assert_eq!(calls, 21);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -111,8 +105,8 @@ fn progress_counts_content_up_to_its_total() {
     let opened = image_read::open(directory.path(), &Default::default()).unwrap();
     let target = tempfile::tempdir().unwrap();
     let mut seen = Vec::new();
-    to_rafs_v6(
-        Seekable::opened(&opened).unwrap(),
+    convert(
+        &opened,
         &target.path().join("image"),
         &plain_options(),
         &mut |done, total| {
@@ -132,7 +126,7 @@ fn an_output_that_is_there() {
     fs::create_dir(&output).unwrap();
     fs::write(output.join("mine"), "precious").unwrap();
     let tar = tar();
-    let result = to_rafs_v6(Streaming::new(&tar[..]), &output, &plain_options(), &mut ());
+    let result = convert(Streaming::new(&tar[..]), &output, &plain_options(), &mut ());
     assert_eq!(result.unwrap_err().fault(), Fault::Misuse);
     let mine = ("image/mine".to_owned(), b"precious".to_vec());
     assert_eq!(files(directory.path()), [mine]);
@@ -145,7 +139,11 @@ fn more_chunks_than_allowed() {
         ..Limits::default()
     };
     let tar = tar();
-    let error = Image::of(Streaming::new(&tar[..]).limits(limits), &plain_options()).err();
+    let error = Image::of(
+        Source::from(Streaming::new(&tar[..])).with_limits(limits),
+        &plain_options(),
+    )
+    .err();
     match error {
         Some(ConvertError::TooManyChunks { path: at, limit }) => {
             // Eight chunks each.
@@ -159,19 +157,11 @@ fn more_chunks_than_allowed() {
 fn options_that_make_no_sense() {
     let empty = [0; 1024];
     let cases = [
-        RafsOptions {
-            chunk_size: 5000,
-            ..plain_options()
-        },
-        RafsOptions {
-            aligned: true,
-            compression: frame_codec::Compression::Lz4Block,
-            ..plain_options()
-        },
-        RafsOptions {
-            compression: frame_codec::Compression::Gzip { level: 6 },
-            ..plain_options()
-        },
+        plain_options().chunk_size(5000),
+        plain_options()
+            .aligned(true)
+            .compression(frame_codec::Compression::Lz4Block),
+        plain_options().compression(frame_codec::Compression::Gzip { level: 6 }),
     ];
     for options in cases {
         let error = Image::of(Streaming::new(&empty[..]), &options).err();

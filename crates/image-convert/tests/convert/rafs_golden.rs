@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use image_model::{BlobIndex, Metadata, Node};
-use lazyoci_image_convert::{RafsOptions, Seekable};
+use lazyoci_image_convert::RafsOptions;
 use rafs_format::flags::Compat;
+use rafs_format::v6::OwnedBootstrap;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::support::{
@@ -17,10 +18,7 @@ use crate::support::{
 const BLOB: &str = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
 
 fn options() -> RafsOptions {
-    RafsOptions {
-        chunk_size: 1 << 20,
-        ..plain_options()
-    }
+    plain_options().chunk_size(1 << 20)
 }
 
 /// SHA-256 of bootstrap and blob.
@@ -43,11 +41,9 @@ fn digests_are_those_of_nydus() {
         ),
     ];
     for (compat, bootstrap) in cases {
-        let options = RafsOptions {
-            compat,
-            digest: image_model::DigestAlgorithm::Blake3,
-            ..options()
-        };
+        let options = options()
+            .compat(compat)
+            .digest(image_model::DigestAlgorithm::Blake3);
         let image = Image::of_tar(&golden_tar(), &options);
         assert_eq!(digests(&image), (bootstrap.into(), BLOB.into()));
     }
@@ -74,10 +70,7 @@ fn bootstrap_of_tar(compat: Compat) -> &'static str {
 fn a_tar_becomes_the_bytes_of_nydus() {
     for &compat in COMPATS {
         let bootstrap = bootstrap_of_tar(compat);
-        let options = RafsOptions {
-            compat,
-            ..options()
-        };
+        let options = options().compat(compat);
         let image = Image::of_tar(&golden_tar(), &options);
         assert_eq!(digests(&image), (bootstrap.into(), BLOB.into()));
         assert_eq!(image.digest(), GOLDEN_DIGEST);
@@ -125,11 +118,8 @@ fn a_directory_becomes_the_bytes_of_nydus() {
     );
     for &compat in COMPATS {
         let bootstrap = bootstrap_of(compat);
-        let options = RafsOptions {
-            compat,
-            ..options()
-        };
-        let image = Image::of(Seekable::opened(&opened).unwrap(), &options).unwrap();
+        let options = options().compat(compat);
+        let image = Image::of(&opened, &options).unwrap();
         assert_eq!(digests(&image).1, BLOB);
         if (uid, gid) == (0, 0) {
             assert_eq!(digests(&image).0, bootstrap);
@@ -189,12 +179,7 @@ fn blobs_with_toc_and_inlined_bootstrap_are_those_of_nydus() {
         ),
     ];
     for (compat, (toc, inline_meta), blob) in cases {
-        let options = RafsOptions {
-            compat,
-            toc,
-            inline_meta,
-            ..options()
-        };
+        let options = options().compat(compat).toc(toc).inline_meta(inline_meta);
         let image = Image::of_tar(&golden_tar(), &options);
         assert_eq!(sha256(&image.blob()), blob);
         // Both the bootstrap beside the blob and the one in it lead to the content.
@@ -208,15 +193,15 @@ fn blobs_with_toc_and_inlined_bootstrap_are_those_of_nydus() {
 
 #[test]
 fn an_aligned_blob_has_each_chunk_at_its_address() {
-    let options = RafsOptions {
-        aligned: true,
-        ..options()
-    };
+    let options = options().aligned(true);
     let image = Image::of_tar(&golden_tar(), &options);
-    let chunked = image.chunked();
-    for chunk in &chunked.chunks {
-        let frame = &chunked.frames[chunk.frame.0 as usize];
-        assert_eq!((frame.blob, frame.offset), (BlobIndex(0), chunk.address));
+    let OwnedBootstrap {
+        image: owned,
+        places,
+    } = image.bootstrap().to_chunked().unwrap();
+    assert_eq!(owned.frames.len(), 2);
+    for (frame, place) in owned.frames.iter().zip(&places) {
+        assert_eq!((frame.blob, frame.offset), (BlobIndex(0), place.address));
     }
     let blob = image.blob();
     assert_eq!(&blob[..5], b"hello");

@@ -1,11 +1,10 @@
 //! What RAFS v6 cannot carry.
 
 use image_model::{Blame, Device, Fault, Node};
-use image_read::LayerImage;
-use lazyoci_image_convert::{ConvertError, Loss, LossKind, RafsOptions, Seekable, Streaming};
+use lazyoci_image_convert::{ConvertError, Loss, LossKind, Streaming};
 use rafs_format::v6::CannotCarry;
 
-use crate::support::{Image, Tar, digest_of_tar, metadata, path, plain_options, with_xattr};
+use crate::support::{Image, Tar, digest_of_tar, layer, metadata, path, plain_options, with_xattr};
 
 fn tar() -> Vec<u8> {
     let device = Device {
@@ -55,20 +54,12 @@ fn check_refused(result: Result<Image, ConvertError>) {
 fn the_first_is_refused_with_its_path() {
     let tar = tar();
     check_refused(Image::of(Streaming::new(&tar[..]), &plain_options()));
-    let source = std::sync::Arc::new(tar.into_boxed_slice());
-    let layer = LayerImage::open(source, &Default::default()).unwrap();
-    check_refused(Image::of(
-        Seekable::tar(&layer.image, &*layer.source),
-        &plain_options(),
-    ));
+    check_refused(Image::of(layer(tar), &plain_options()));
 }
 
 #[test]
 fn all_are_reported_where_losses_are_allowed() {
-    let options = RafsOptions {
-        lossy: true,
-        ..plain_options()
-    };
+    let options = plain_options().lossy(true);
     let image = Image::of_tar(&tar(), &options);
     assert_eq!(image.report.losses, losses());
     assert_eq!(image.report.inodes, 3);
@@ -102,10 +93,7 @@ fn members_that_are_no_files() {
         }
         other => panic!("{other:?}"),
     }
-    let options = RafsOptions {
-        lossy: true,
-        ..plain_options()
-    };
+    let options = plain_options().lossy(true);
     let image = Image::of_tar(&tar, &options);
     let loss = Loss {
         path: path("label"),

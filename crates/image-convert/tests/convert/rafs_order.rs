@@ -1,12 +1,10 @@
 //! The order of chunks, and the prefetch table.
 
-use std::sync::Arc;
-
 use image_model::Image as _;
-use image_read::{Follow, LayerImage, resolve};
-use lazyoci_image_convert::{RafsOptions, Seekable, Streaming};
+use image_read::{Follow, resolve};
+use lazyoci_image_convert::{RafsOptions, Streaming};
 
-use crate::support::{Image, Tar, path, plain_options};
+use crate::support::{Image, Tar, layer, path, plain_options};
 
 /// Content of each file is its path.
 fn tar() -> Vec<u8> {
@@ -19,15 +17,8 @@ fn tar() -> Vec<u8> {
     names.into_iter().fold(tar, file).finish()
 }
 
-fn layer(tar: Vec<u8>) -> LayerImage {
-    LayerImage::open(Arc::new(tar.into_boxed_slice()), &Default::default()).unwrap()
-}
-
 fn with_prefetch(rules: &[&str]) -> RafsOptions {
-    RafsOptions {
-        prefetch: rules.iter().map(|rule| path(rule)).collect(),
-        ..plain_options()
-    }
+    plain_options().prefetch(rules.iter().map(|rule| path(rule)).collect())
 }
 
 /// The paths of the prefetch table.
@@ -50,10 +41,7 @@ fn a_stream_is_stored_in_its_own_order() {
 #[test]
 fn a_seekable_tar_stores_prefetched_files_first() {
     let layer = layer(tar());
-    let convert = |rules: &[&str]| {
-        let source = Seekable::tar(&layer.image, &*layer.source);
-        Image::of(source, &with_prefetch(rules)).unwrap()
-    };
+    let convert = |rules: &[&str]| Image::of(&layer, &with_prefetch(rules)).unwrap();
     assert!(convert(&[]).blob().starts_with(b"zb/2ab/1b/c/3m"));
     let image = convert(&["/m", "b", "b/c/3", "empty", "nothing", "a", "m"]);
     assert!(image.blob().starts_with(b"mb/1b/2b/c/3az"));
@@ -63,15 +51,27 @@ fn a_seekable_tar_stores_prefetched_files_first() {
 
 #[test]
 fn directories_are_stored_file_by_file_then_downwards() {
-    let layer = layer(tar());
-    let store = image_read::BlobStore::single(layer.source.clone());
-    let frames = image_read::Frames::new(&layer.image, &store, Default::default());
-    let image = Image::of(Seekable::image(&layer.image, frames), &plain_options()).unwrap();
-    assert!(image.blob().starts_with(b"amzb/1b/2b/c/3"));
-    let directory = Seekable::directory(&layer.image, &*layer.source);
-    let image = Image::of(directory, &plain_options()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["z", "b/2", "a", "b/1", "b/c/3", "m"] {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, name).unwrap();
+    }
+    let opened = image_read::open(directory.path(), &Default::default()).unwrap();
+    let image = Image::of(&opened, &plain_options()).unwrap();
     assert!(image.blob().starts_with(b"amzb/1b/2b/c/3"));
     let bootstrap = image.bootstrap();
     let root = bootstrap.attributes(bootstrap.root()).unwrap();
     assert_eq!(root.mtime, Default::default());
+}
+
+#[test]
+fn images_are_stored_as_they_are_stored_already() {
+    let first = Image::of(Streaming::new(&tar()[..]), &plain_options()).unwrap();
+    let opened = image_read::open(first.bootstrap_path(), &Default::default()).unwrap();
+    let convert = |rules: &[&str]| Image::of(&opened, &with_prefetch(rules)).unwrap();
+    assert!(convert(&[]).blob().starts_with(b"zb/2ab/1b/c/3m"));
+    assert!(convert(&["b/c", "a"]).blob().starts_with(b"b/c/3azb/2b/1m"));
+    let image = Image::of(opened.reader(), &plain_options()).unwrap();
+    assert!(image.blob().starts_with(b"zb/2ab/1b/c/3m"));
 }

@@ -2,11 +2,11 @@
 
 use image_model::metadata::Xattr;
 use image_model::{Device, Metadata, Node, Timestamp, Xattrs};
-use lazyoci_image_convert::{RafsOptions, TarOptions, to_tar};
+use lazyoci_image_convert::TarOptions;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::{Image, Tar, digest_of_tar, noise, plain_options};
+use crate::support::{Image, Tar, digest_of_tar, noise, plain_options, tar_of};
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -109,7 +109,7 @@ proptest! {
         threads in 1usize..4,
     ) {
         let tar = tar(nodes);
-        let options = RafsOptions { threads, lossy: true, ..plain_options() };
+        let options = plain_options().threads(threads).lossy(true);
         // Some trees are no trees: a file below a file, a link to what became a directory.
         let Ok(image) = Image::of(lazyoci_image_convert::Streaming::new(&tar[..]), &options) else {
             return Ok(());
@@ -122,9 +122,7 @@ proptest! {
         prop_assert_eq!(findings, Vec::<String>::new());
 
         let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
-        let mut back = Vec::new();
-        to_tar(opened.image(), &mut opened.frames(), &mut back, &TarOptions::default(), &mut ())
-            .unwrap();
+        let (_, back) = tar_of(opened, &TarOptions::default()).unwrap();
         prop_assert_eq!(digest_of_tar(&back), expected);
         let again = Image::of_tar(&back, &options);
         prop_assert_eq!(again.digest(), image.digest());

@@ -3,18 +3,25 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use blob_io::{DirectoryOutput, ReadAt, WriterOutput};
+use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::metadata::Xattr;
 use image_model::{
-    Chunk, ChunkedImage, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs,
+    Chunk, DigestAlgorithm, ImagePath, Limits, Metadata, Node, Progress, Timestamp, Xattrs,
 };
-use lazyoci_image_convert::{ConvertError, RafsOptions, Report, Source, Streaming, to_rafs_v6};
+use image_read::{BlobStore, NoBlobs, OpenImage, Reader, TreeImage, open_source};
+use lazyoci_image_convert::{
+    ConvertError, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions, TarReport,
+    to_rafs_v6, to_tar,
+};
 use rafs_format::flags::Compat;
-use rafs_format::v6::Bootstrap;
+use rafs_format::v6::{Bootstrap, OwnedBootstrap};
 use tar_stream::TarWriter;
 use tempfile::TempDir;
-use verify::{Profile, TreeDigest};
+use verify::Profile;
 
 /// 2020-09-13T12:26:40Z, the time of the golden trees.
 pub(crate) const MTIME: Timestamp = Timestamp::from_seconds(1_600_000_000);
@@ -132,19 +139,29 @@ pub(crate) const COMPATS: &[Compat] = if cfg!(feature = "zstd") {
 
 /// Options that need no feature: no compression, SHA-256; chunks of 4 KiB.
 pub(crate) fn plain_options() -> RafsOptions {
-    RafsOptions {
-        compression: Compression::None,
-        digest: DigestAlgorithm::Sha256,
-        chunk_size: 4096,
-        threads: 2,
-        ..RafsOptions::default()
-    }
+    RafsOptions::default()
+        .compression(Compression::None)
+        .digest(DigestAlgorithm::Sha256)
+        .chunk_size(4096)
+        .threads(2)
 }
 
 /// A converted image in a directory of its own.
 pub(crate) struct Image {
     pub(crate) directory: TempDir,
     pub(crate) report: Report,
+    pub(crate) done: RafsReport,
+}
+
+/// Converts `source` into the directory `output`.
+pub(crate) fn convert<'a>(
+    source: impl Into<Source<'a>>,
+    output: &Path,
+    options: &RafsOptions,
+    progress: &mut dyn Progress,
+) -> Result<RafsReport, ConvertError> {
+    let mut directory = DirectoryOutput::create(output)?;
+    to_rafs_v6(source, &mut directory, options, progress)
 }
 
 impl Image {
@@ -154,13 +171,15 @@ impl Image {
     ) -> Result<Self, ConvertError> {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("image");
-        let report = to_rafs_v6(source, &output, options, &mut ());
-        if report.is_err() {
+        let done = convert(source, &output, options, &mut ());
+        if done.is_err() {
             assert_eq!(files(directory.path()), [], "a failure leaves nothing");
             assert!(!output.exists());
         }
+        let done = done?;
         Ok(Self {
-            report: report?,
+            report: done.report.clone(),
+            done,
             directory,
         })
     }
@@ -182,15 +201,12 @@ impl Image {
         Bootstrap::open(bytes.into(), &Limits::default()).unwrap()
     }
 
-    pub(crate) fn chunked(&self) -> ChunkedImage {
-        self.bootstrap().to_chunked().unwrap()
-    }
-
     /// The stored chunks in the order of the blob.
     pub(crate) fn chunks(&self) -> Vec<Chunk> {
-        let mut chunks = self.chunked().chunks;
-        chunks.sort_by_key(|chunk| chunk.index_in_blob);
-        chunks
+        let OwnedBootstrap { image, places } = self.bootstrap().to_chunked().unwrap();
+        let mut order: Vec<_> = image.chunks.into_iter().collect();
+        order.sort_by_key(|chunk| places[chunk.frame.0 as usize].index);
+        order
     }
 
     /// The only blob.
@@ -210,13 +226,7 @@ impl Image {
 /// The tree digest of whatever is at `path`.
 pub(crate) fn digest(path: &Path) -> String {
     let image = image_read::open(path, &Default::default()).unwrap();
-    let digest: TreeDigest = verify::tree_digest(
-        image.image(),
-        &mut image.frames(),
-        Profile::Default,
-        &mut (),
-    )
-    .unwrap();
+    let digest = image.tree_digest(Profile::Default, &mut ()).unwrap();
     digest.to_string()
 }
 
@@ -226,6 +236,36 @@ pub(crate) fn digest_of_tar(tar: &[u8]) -> String {
     let path = directory.path().join("layer.tar");
     fs::write(&path, tar).unwrap();
     digest(&path)
+}
+
+/// A reader of the plain bytes in `source` as the files of `image`.
+pub(crate) fn reader(image: TreeImage, source: Arc<dyn ReadAt>) -> Reader {
+    Reader::new(
+        Arc::new(image),
+        BlobStore::single(source),
+        Default::default(),
+    )
+}
+
+/// The layer `tar`, opened.
+pub(crate) fn layer(tar: Vec<u8>) -> OpenImage {
+    open_source(
+        Arc::new(Bytes::from(tar)),
+        None,
+        NoBlobs,
+        &Default::default(),
+    )
+    .unwrap()
+}
+
+/// The tar of `source`.
+pub(crate) fn tar_of<'a>(
+    source: impl Into<Source<'a>>,
+    options: &TarOptions,
+) -> Result<(TarReport, Vec<u8>), ConvertError> {
+    let mut tar = Vec::new();
+    let report = to_tar(source, &mut WriterOutput::new(&mut tar), options, &mut ())?;
+    Ok((report, tar))
 }
 
 /// Every file below `directory` by its path there, and its bytes.

@@ -1,14 +1,17 @@
 //! Tars out of images, and layers compressed anew.
 
+use blob_io::WriterOutput;
 use frame_codec::Compression;
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Tree};
-use image_read::OpenImage;
+use image_read::{OpenImage, ReadError};
 use lazyoci_image_convert::{
-    ConvertError, Loss, LossKind, Report, Streaming, TarOptions, recompress, to_tar,
+    ConvertError, Loss, LossKind, Source, Streaming, TarOptions, TarReport, recompress, to_tar,
 };
 use tar_stream::{LayerStream, Options, TarError, TarReader};
 
-use crate::support::{Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options};
+use crate::support::{
+    Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader, sha256,
+};
 
 fn compressions() -> Vec<Compression> {
     vec![
@@ -31,17 +34,8 @@ fn open(image: &Image) -> OpenImage {
     image_read::open(&image.bootstrap_path(), &Default::default()).unwrap()
 }
 
-fn tar_of(image: &Image, options: &TarOptions) -> (Report, Vec<u8>) {
-    let opened = open(image);
-    let mut out = Vec::new();
-    let report = to_tar(
-        opened.image(),
-        &mut opened.frames(),
-        &mut out,
-        options,
-        &mut (),
-    );
-    (report.unwrap(), out)
+fn tar_of(image: &Image, options: &TarOptions) -> (TarReport, Vec<u8>) {
+    crate::support::tar_of(open(image), options).unwrap()
 }
 
 /// Names, and targets of hard links, in the order of the tar.
@@ -69,8 +63,16 @@ fn a_tar_is_canonical() {
         ("z", ""),
     ];
     assert_eq!(members(&tar), expected.map(|(a, b)| (a.into(), b.into())));
-    assert_eq!((report.inodes, report.content_bytes), (6, 10_005));
-    assert_eq!(report.bytes_out, tar.len() as u64);
+    assert_eq!(
+        (report.report.inodes, report.report.content_bytes),
+        (6, 10_005)
+    );
+    assert_eq!(report.report.bytes_out, tar.len() as u64);
+    assert_eq!(report.blob.digest.hex(), sha256(&tar));
+    assert_eq!(
+        (report.blob.len, report.diff_id),
+        (tar.len() as u64, report.blob.digest)
+    );
     assert_eq!(digest_of_tar(&tar), crate::support::GOLDEN_DIGEST);
     // From a tar of another order it is the same.
     let again = Image::of_tar(&tar, &plain_options());
@@ -94,15 +96,19 @@ fn layer() -> Vec<u8> {
 fn a_layer_keeps_its_bytes_whatever_the_compression() {
     let layer = layer();
     for compression in compressions() {
-        let options = |threads| TarOptions {
-            compression,
-            threads,
-            ..TarOptions::default()
+        let options = |threads| {
+            TarOptions::default()
+                .compression(compression)
+                .threads(threads)
         };
         let compress = |layer: &[u8], threads| {
             let mut out = Vec::new();
-            let report = recompress(Streaming::new(layer), &mut out, &options(threads), &mut ());
-            assert_eq!(report.unwrap().bytes_out, out.len() as u64);
+            let mut output = WriterOutput::new(&mut out);
+            let source = Streaming::new(layer);
+            let done = recompress(source, &mut output, &options(threads), &mut ()).unwrap();
+            assert_eq!(done.report.bytes_out, out.len() as u64);
+            assert_eq!(done.blob.digest.hex(), sha256(&out));
+            assert_eq!(done.diff_id.hex(), sha256(&decoded(layer)));
             out
         };
         let one = compress(&layer, 1);
@@ -124,11 +130,9 @@ fn a_compressed_tar_does_not_depend_on_threads() {
     let plain = tar_of(&image, &TarOptions::default()).1;
     for compression in compressions() {
         let tar = |threads| {
-            let options = TarOptions {
-                compression,
-                threads,
-                ..TarOptions::default()
-            };
+            let options = TarOptions::default()
+                .compression(compression)
+                .threads(threads);
             tar_of(&image, &options).1
         };
         let one = tar(1);
@@ -161,16 +165,10 @@ fn what_layers_cannot_have_is_refused_or_reported() {
     }
     let id = image_model::BlobId::new(b"nothing").unwrap();
     let image = image_read::TreeImage::new(tree, id, 0);
-    let store = image_read::BlobStore::single(std::sync::Arc::new(Box::<[u8]>::default()));
+    let reader = reader(image, std::sync::Arc::new(Box::<[u8]>::default()));
     let convert = |lossy| {
-        let mut frames = image_read::Frames::new(&image, &store, Default::default());
-        let options = TarOptions {
-            lossy,
-            ..TarOptions::default()
-        };
-        let mut out = Vec::new();
-        let report = to_tar(&image, &mut frames, &mut out, &options, &mut ());
-        report.map(|report| (report, out))
+        let options = TarOptions::default().lossy(lossy);
+        crate::support::tar_of(&reader, &options)
     };
     let loss = |at: &str, what| Loss {
         path: path(at),
@@ -187,7 +185,7 @@ fn what_layers_cannot_have_is_refused_or_reported() {
     let lost = [".wh.", ".wh.d", ".wh.e"].map(|at| loss(at, LossKind::Whiteout));
     let [first, second, third] = lost;
     assert_eq!(
-        report.losses,
+        report.report.losses,
         [first, second, third, loss("a", LossKind::Socket)]
     );
     let expected = [("./", ""), ("c", ""), ("d", "c")];
@@ -199,7 +197,7 @@ fn a_cut_layer_is_not_compressed_anew() {
     let layer = layer();
     let result = recompress(
         Streaming::new(&layer[..700_000]),
-        &mut Vec::new(),
+        &mut WriterOutput::new(Vec::new()),
         &TarOptions::default(),
         &mut (),
     );
@@ -216,38 +214,27 @@ fn a_cut_layer_is_not_compressed_anew() {
 fn other_failures() {
     let image = Image::of_tar(&layer(), &plain_options());
     let opened = open(&image);
-    let convert = |options: &TarOptions, progress: &mut dyn image_model::Progress| {
-        let mut frames = opened.frames();
-        let result = to_tar(
-            opened.image(),
-            &mut frames,
-            &mut Vec::new(),
-            options,
-            progress,
-        );
-        result.unwrap_err()
+    let convert = |options: &TarOptions, limits, progress: &mut dyn image_model::Progress| {
+        let source = Source::from(&opened).with_limits(limits);
+        let mut output = WriterOutput::new(Vec::new());
+        to_tar(source, &mut output, options, progress).unwrap_err()
     };
-    let lz4 = TarOptions {
-        compression: Compression::Lz4Block,
-        ..TarOptions::default()
+    let lz4 = TarOptions::default().compression(Compression::Lz4Block);
+    let error = convert(&lz4, Limits::default(), &mut ());
+    assert_eq!(error.fault(), Fault::Misuse);
+    let short = Limits {
+        max_layer_len: 1_000_000,
+        ..Limits::default()
     };
-    assert_eq!(convert(&lz4, &mut ()).fault(), Fault::Misuse);
-    let short = TarOptions {
-        limits: Limits {
-            max_layer_len: 1_000_000,
-            ..Limits::default()
-        },
-        ..TarOptions::default()
-    };
-    match convert(&short, &mut ()) {
+    match convert(&TarOptions::default(), short, &mut ()) {
         ConvertError::TarTooLong { path: at, limit } => {
             assert_eq!((at, limit), (path("1"), 1_000_000));
         }
         other => panic!("{other:?}"),
     }
     let mut cancel = |done, _| if done > 0 { Err(Cancelled) } else { Ok(()) };
-    let error = convert(&TarOptions::default(), &mut cancel);
-    assert_eq!(error.fault(), Fault::Cancelled);
+    let error = convert(&TarOptions::default(), Limits::default(), &mut cancel);
+    assert!(matches!(error, ConvertError::Cancelled(_)), "{error:?}");
 }
 
 #[test]
@@ -257,24 +244,18 @@ fn damaged_content_is_found() {
     let (name, mut bytes) = crate::support::files(&blobs).remove(0);
     bytes[5000] ^= 1;
     std::fs::write(blobs.join(name), bytes).unwrap();
-    let opened = open(&image);
-    let result = to_tar(
-        opened.image(),
-        &mut opened.frames(),
-        &mut Vec::new(),
-        &TarOptions::default(),
-        &mut (),
-    );
+    let result = crate::support::tar_of(open(&image), &TarOptions::default());
     match result {
         Err(error @ ConvertError::Content { .. }) => {
             assert_eq!(error.fault(), Fault::Corrupt);
             let ConvertError::Content {
-                path: at, offset, ..
+                path: at,
+                source: ReadError::Chunk { file_offset, .. },
             } = error
             else {
-                unreachable!()
+                panic!("{error:?}")
             };
-            assert_eq!((at, offset), (path("0"), 4096));
+            assert_eq!((at, file_offset), (path("0"), 4096));
         }
         other => panic!("{other:?}"),
     }

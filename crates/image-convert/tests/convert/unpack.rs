@@ -11,7 +11,9 @@ use lazyoci_image_convert::{
     ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack,
 };
 
-use crate::support::{Image, MTIME, Tar, digest, metadata, noise, path, plain_options, with_xattr};
+use crate::support::{
+    Image, MTIME, Tar, digest, metadata, noise, path, plain_options, reader, with_xattr,
+};
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -105,13 +107,7 @@ fn unpack_to(
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
     let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
-    unpack(
-        opened.image(),
-        &mut opened.frames(),
-        output,
-        options,
-        progress,
-    )
+    unpack(opened.reader(), output, options, progress)
 }
 
 #[test]
@@ -220,7 +216,7 @@ fn an_attribute_that_the_file_system_refuses_is_refused_or_reported() {
         .finish();
     let source = std::sync::Arc::new(tar.into_boxed_slice());
     let layer = image_read::LayerImage::open(source, &Default::default()).unwrap();
-    let store = image_read::BlobStore::single(layer.source.clone());
+    let reader = reader(layer.image, layer.source);
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
     let unpack = |lossy| {
@@ -229,8 +225,7 @@ fn an_attribute_that_the_file_system_refuses_is_refused_or_reported() {
             lossy,
             ..UnpackOptions::default()
         };
-        let mut frames = image_read::Frames::new(&layer.image, &store, Default::default());
-        unpack(&layer.image, &mut frames, &output, &options, &mut ())
+        unpack(&reader, &output, &options, &mut ())
     };
     let loss = Loss {
         path: path("a"),

@@ -78,22 +78,23 @@ pub fn open_with_progress(
         let holder = Holder::Tree(Arc::new(image));
         return Ok(OpenImage::new(found, holder, blobs, options));
     }
-    let ImageFile { source, id, blobs } = ImageFile::open(path, options)?;
-    open_file(source, id.as_ref(), blobs, options, progress)
+    let file = ImageFile::open(path, options)?;
+    open_file(file.source, file.id.as_ref(), file.blobs, options, progress)
 }
 
 /// A file that may hold an image.
-struct ImageFile {
-    source: Arc<dyn ReadAt>,
+#[derive(Clone)]
+pub(crate) struct ImageFile {
+    pub(crate) source: Arc<dyn ReadAt>,
     /// What its name says that it is called in its store.
-    id: Option<BlobId>,
+    pub(crate) id: Option<BlobId>,
     /// Where its blobs are.
-    blobs: BlobFiles,
+    pub(crate) blobs: BlobFiles,
 }
 
 impl ImageFile {
     /// Opens the file at `path`, which is not a directory, and nothing else.
-    fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         let beside = path.parent().unwrap_or(Path::new(""));
         let directories = match &options.blobs {
             Some(given) => vec![given.clone()],
@@ -128,7 +129,7 @@ pub fn format_at(path: impl AsRef<Path>) -> Result<Format, OpenError> {
 
 /// Whether `path` is a directory, if it is not a file. A pipe must not even be opened: that may
 /// block, and the length of 0 that it tells would make it an empty file.
-fn is_directory(path: &Path) -> Result<bool, OpenError> {
+pub(crate) fn is_directory(path: &Path) -> Result<bool, OpenError> {
     let kind = fs::metadata(path).map_err(cannot_open(path))?.file_type();
     if kind.is_dir() || kind.is_file() {
         return Ok(kind.is_dir());

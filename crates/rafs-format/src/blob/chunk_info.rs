@@ -138,6 +138,15 @@ impl ChunkInfo {
         self.offset.saturating_add(u64::from(self.stored_len))
     }
 
+    /// CRC-32C of the plain bytes, if the entry has it.
+    #[must_use]
+    pub fn crc32c(&self) -> Option<u32> {
+        match self.extra {
+            ChunkExtra::Crc32c(crc32c) => Some(crc32c),
+            _ => None,
+        }
+    }
+
     /// Checks the entry against the blob that it belongs to.
     ///
     /// # Errors

@@ -120,6 +120,46 @@ pub enum BlobError {
         /// What is wrong.
         fault: TarHeaderFault,
     },
+    /// A tar header names no section that there is.
+    #[error("the tar header at {offset} names no section")]
+    UnknownSection {
+        /// First byte of the header, from the start of the blob.
+        offset: u64,
+    },
+    /// A section comes twice, or behind one that it belongs in front of.
+    #[error("section `{}` does not belong at {offset}", section.name())]
+    SectionOrder {
+        /// The section.
+        section: Section,
+        /// First byte, from the start of the blob.
+        offset: u64,
+    },
+    /// The blob begins with bytes that no section holds.
+    #[error("the first {len} bytes of the blob are in no section")]
+    Stray {
+        /// Bytes.
+        len: u64,
+    },
+    /// The chunk information does not lie in front of its header.
+    #[error(
+        "chunk information at {offset}, {len} bytes, whose header says that it is at {found}, {found_len} bytes"
+    )]
+    CiRange {
+        /// First byte that it has.
+        offset: u64,
+        /// Bytes in front of the header.
+        len: u64,
+        /// First byte according to the header.
+        found: u64,
+        /// Bytes according to the header.
+        found_len: u64,
+    },
+    /// Bytes that no reader looks at are not zero.
+    #[error("reserved bytes of the {structure} are not zero")]
+    Reserved {
+        /// The structure.
+        structure: &'static str,
+    },
     /// The TOC is damaged: its entries are no multiple of 128 bytes.
     #[error("TOC of {len} bytes, which is no multiple of 128")]
     TocLen {
@@ -193,6 +233,9 @@ pub enum TarHeaderFault {
     /// The size is not octal.
     #[error("its size is no octal number")]
     Size,
+    /// Fields that mean nothing have other bytes than every writer gives them.
+    #[error("it has bytes that mean nothing")]
+    Reserved,
 }
 
 impl Blame for BlobError {
@@ -215,6 +258,11 @@ impl Blame for BlobError {
             | Self::CiStoredLen { .. }
             | Self::Chunk { .. }
             | Self::TarHeader { .. }
+            | Self::UnknownSection { .. }
+            | Self::SectionOrder { .. }
+            | Self::Stray { .. }
+            | Self::CiRange { .. }
+            | Self::Reserved { .. }
             | Self::TocLen { .. }
             | Self::TocFlags { .. }
             | Self::NoToc

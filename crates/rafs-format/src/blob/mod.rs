@@ -3,8 +3,8 @@
 //! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
 //! bootstrap lists, [`LoadMeta`] and [`LoadDigests`] ask for what they need of it; [`LocateTrailer`]
 //! finds the [`Toc`] or the inlined bootstrap of a blob of which nothing is known but its length. To
-//! write: [`BlobBuilder`] places chunks and completes the file.
-//! None of them does I/O.
+//! check: [`LocateSections`] finds everything that a blob holds, and [`Sections`] compares it with what a
+//! bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file. None of them does I/O.
 
 pub mod chunk_info;
 pub mod chunk_info_v1;
@@ -17,6 +17,7 @@ pub mod layout;
     reason = "still to be gone through"
 )]
 mod builder;
+mod compare;
 mod digests;
 mod error;
 #[allow(
@@ -30,12 +31,14 @@ mod load;
 mod locate;
 mod meta;
 mod section;
+mod sections;
 mod tar_header;
 mod toc;
 
 pub(crate) use builder::MAX_CHUNKS;
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
 pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
+pub use compare::BlobMismatch;
 pub use digests::ChunkDigests;
 pub(crate) use error::check_given;
 pub use error::{BlobError, TarHeaderFault};
@@ -46,5 +49,6 @@ pub use layout::Section;
 pub use load::{LoadDigests, LoadMeta};
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
+pub use sections::{LocateSections, Sections};
 pub use tar_header::TarHeader;
 pub use toc::{Toc, TocEntry};

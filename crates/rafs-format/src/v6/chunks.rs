@@ -44,6 +44,13 @@ impl ChunkIndex {
         (element >> 32 == key).then(|| position(element))
     }
 
+    /// Positions of the records of blob `blob`, by index.
+    fn positions_of(&self, blob: u32) -> impl Iterator<Item = usize> + '_ {
+        let from = |blob: u64| self.0.partition_point(|element| element >> 56 < blob);
+        let blob = u64::from(blob);
+        self.0[from(blob)..from(blob + 1)].iter().map(position)
+    }
+
     /// Positions in the chunk table, by blob and index.
     pub(super) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().map(position)
@@ -71,6 +78,14 @@ pub(super) struct FileChunk {
 }
 
 impl Bootstrap {
+    /// The records of the chunk table that name blob `blob`, by their index in it. They were not
+    /// checked.
+    pub fn chunk_records_of(&self, blob: BlobIndex) -> impl Iterator<Item = ChunkRecord> + '_ {
+        let records = self.raw_chunk_records();
+        let positions = self.chunk_index().positions_of(blob.0);
+        positions.map(|position| ChunkRecord::from_bytes(&records[position]))
+    }
+
     /// The chunk addresses of the file `inode`.
     pub(super) fn chunk_addresses(
         &self,

@@ -1,0 +1,101 @@
+//! Objects in memory.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use image_model::Digest;
+
+use super::{Object, ObjectRole, Output};
+use crate::{WriteError, Written};
+
+/// Objects in memory.
+///
+/// ```
+/// use lazyoci_blob_io::MemoryOutput;
+/// assert!(MemoryOutput::default().objects().is_empty());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MemoryOutput {
+    /// Finished, and not committed.
+    pending: Vec<StoredObject>,
+    objects: Vec<StoredObject>,
+}
+
+/// An object in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredObject {
+    /// What it is.
+    pub role: ObjectRole,
+    /// SHA-256 of its bytes: what it is called by, its hex digits are the id of a blob.
+    pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+impl MemoryOutput {
+    /// The objects that were committed, in the order in which they were finished.
+    #[must_use]
+    pub fn objects(&self) -> &[StoredObject] {
+        &self.objects
+    }
+
+    /// The first object that is a `role`.
+    #[must_use]
+    pub fn object(&self, role: ObjectRole) -> Option<&StoredObject> {
+        self.objects.iter().find(|object| object.role == role)
+    }
+
+    /// Gives the objects away.
+    #[must_use]
+    pub fn into_objects(self) -> Vec<StoredObject> {
+        self.objects
+    }
+}
+
+impl Output for MemoryOutput {
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+        Ok(Box::new(Growing {
+            role,
+            bytes: Vec::new(),
+            objects: &mut self.pending,
+        }))
+    }
+
+    fn commit(&mut self) -> Result<(), WriteError> {
+        self.objects.append(&mut self.pending);
+        Ok(())
+    }
+}
+
+struct Growing<'o> {
+    role: ObjectRole,
+    bytes: Vec<u8>,
+    objects: &'o mut Vec<StoredObject>,
+}
+
+impl Write for Growing<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.bytes.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Object for Growing<'_> {
+    fn finish(self: Box<Self>, written: &Written) -> Result<(), WriteError> {
+        let Self {
+            role,
+            bytes,
+            objects,
+        } = *self;
+        objects.push(StoredObject {
+            role,
+            digest: written.digest,
+            bytes: bytes.into(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! What became of an eStargz layer.
+
+use blob_io::Written;
+use image_model::Digest;
+use oci_image::EstargzLayer;
+
+use crate::report::Report;
+
+/// What a conversion to eStargz did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct EstargzReport {
+    /// What every conversion reports.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub report: Report,
+    /// SHA-256 and length of the layer as it was written.
+    pub blob: Written,
+    /// SHA-256 of the tar in it, TOC and landmark included: the layer's DiffID.
+    pub diff_id: Digest,
+    /// SHA-256 of the TOC.
+    pub toc_digest: Digest,
+    /// Length of the tar in it, in bytes.
+    pub uncompressed_size: u64,
+}
+
+impl EstargzReport {
+    /// What the layer's descriptor has to say.
+    #[must_use]
+    pub fn layer(&self) -> EstargzLayer {
+        EstargzLayer {
+            toc_digest: self.toc_digest,
+            uncompressed_size: Some(self.uncompressed_size),
+        }
+    }
+}

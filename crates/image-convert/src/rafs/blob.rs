@@ -1,0 +1,129 @@
+//! Chunks into their places in the blob.
+
+use std::io::{BufWriter, Write};
+use std::sync::{PoisonError, RwLock};
+
+use blob_io::{Object, ObjectRole, Output, Written};
+use chunk_dedup::ChunkList;
+use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
+use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, StoredChunk};
+use rafs_format::flags::{Compressor, Digester};
+use rafs_format::v6::ChunkPlace;
+
+use super::RafsOptions;
+use crate::ConvertError;
+use crate::layer::BUFFER_LEN;
+use crate::stage::{Piece, Target};
+
+/// Writes the data section of a blob, and keeps the lists that describe it.
+pub(super) struct BlobTarget<'k, 'o> {
+    known: &'k RwLock<ChunkList>,
+    blob: OpenBlob<'o>,
+}
+
+/// A blob that lacks what follows its chunks.
+pub(super) struct OpenBlob<'o> {
+    pub(super) builder: BlobBuilder,
+    pub(super) hasher: BlobHasher,
+    pub(super) frames: Vec<Frame>,
+    pub(super) places: Vec<ChunkPlace>,
+    pub(super) out: BlobObject<'o>,
+}
+
+/// The object that a blob becomes; dropped, it leaves nothing.
+pub(super) struct BlobObject<'o>(BufWriter<Box<dyn Object + 'o>>);
+
+impl<'k, 'o> BlobTarget<'k, 'o> {
+    /// An empty blob in `output`, whose chunks become known.
+    pub(super) fn begin(
+        output: &'o mut dyn Output,
+        known: &'k RwLock<ChunkList>,
+        options: &RafsOptions,
+    ) -> Result<Self, ConvertError> {
+        let builder = BlobBuilder::new(BlobOptions {
+            compat: options.compat,
+            compressor: Compressor::try_from(options.compression.codec())?,
+            digester: Digester::try_from(options.digest)?,
+            chunk_size: options.chunk_size,
+            toc: options.toc,
+            aligned_data: options.aligned,
+        })?;
+        let object = output.begin(ObjectRole::Blob)?;
+        Ok(Self {
+            known,
+            blob: OpenBlob {
+                builder,
+                hasher: BlobHasher::default(),
+                frames: Vec::new(),
+                places: Vec::new(),
+                out: BlobObject(BufWriter::with_capacity(BUFFER_LEN, object)),
+            },
+        })
+    }
+
+    /// The blob with all of its chunks.
+    pub(super) fn end(self) -> OpenBlob<'o> {
+        self.blob
+    }
+}
+
+impl Target for BlobTarget<'_, '_> {
+    fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError> {
+        let Some(chunk) = piece.chunk else {
+            return Ok(None);
+        };
+        let blob = &mut self.blob;
+        // No longer than the chunk, which has a length of 32 bits.
+        let stored_len = piece.stored.len() as u32;
+        let placement = blob.builder.push(&StoredChunk {
+            len: chunk.len,
+            stored_len,
+            codec: piece.codec,
+            digest: chunk.digest,
+        })?;
+        let padding = &[0; 4096][..placement.padding as usize];
+        for bytes in [piece.stored, padding] {
+            blob.out.0.write_all(bytes)?;
+            blob.hasher.update(bytes);
+        }
+        let frame = FrameId(placement.index);
+        blob.frames.push(Frame {
+            blob: BlobIndex(0),
+            offset: placement.offset,
+            stored_len,
+            len: chunk.len,
+            recipe: RecipeId((piece.codec != Codec::None).into()),
+        });
+        blob.places.push(ChunkPlace {
+            index: placement.index,
+            address: placement.address,
+        });
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(known.push(Chunk {
+            digest: Some(chunk.digest),
+            len: chunk.len,
+            crc32c: chunk.crc32c,
+            frame,
+            offset_in_frame: 0,
+        })))
+    }
+}
+
+/// Chunks are stored as they are, or by the blob's compressor.
+pub(super) fn recipes(codec: Codec) -> Vec<Recipe> {
+    vec![Recipe::exact(Codec::None), Recipe::exact(codec)]
+}
+
+impl BlobObject<'_> {
+    /// Gives the blob its last bytes and its name.
+    pub(super) fn finish(mut self, blob: &FinishedBlob) -> Result<Written, ConvertError> {
+        self.0.write_all(&blob.trailer)?;
+        let object = self.0.into_inner().map_err(std::io::Error::from)?;
+        let written = Written {
+            digest: blob.digest,
+            len: blob.len,
+        };
+        object.finish(&written)?;
+        Ok(written)
+    }
+}

@@ -1,0 +1,148 @@
+//! Where a conversion gets its tree and content from.
+
+mod content;
+mod input;
+
+use std::fmt;
+use std::io::Read;
+
+use image_model::{Limits, Tree};
+use image_read::{OpenImage, Reader};
+
+pub use content::FileContent;
+pub use input::FileContentError;
+pub(crate) use input::{Contents, DataOrder, Input};
+
+/// Where a conversion gets its tree and content from. What you have converts into it:
+///
+/// | from | is |
+/// |---|---|
+/// | [`Streaming`] | a layer that is read once, from its first byte to its last |
+/// | [`OpenImage`], also by reference | whatever was opened, with the limits it was opened with |
+/// | [`Reader`], also by reference | any image |
+/// | [`Tree<FileContent>`](FileContent) | an image that is put together in memory |
+///
+/// All but the first are known before their content is read: prefetch orders and prioritized files
+/// count, and nothing that is not part of the tree is stored. The content of images is read in the order
+/// in which it is stored, where the target leaves that open.
+///
+/// ```
+/// use lazyoci_image_convert::{Source, Streaming};
+/// # use image_model::Limits;
+/// let layer = [0; 1024];
+/// let small: Source<'_> = Streaming::new(&layer[..]).into();
+/// let small = small.with_limits(Limits::small());
+/// ```
+pub struct Source<'a> {
+    pub(crate) kind: Kind<'a>,
+    pub(crate) limits: Limits,
+}
+
+pub(crate) enum Kind<'a> {
+    Streaming(Streaming<'a>),
+    Opened(Box<OpenImage>),
+    Reader(Reader),
+    Tree(Tree<FileContent<'a>>),
+}
+
+impl<'a> Source<'a> {
+    fn new(kind: Kind<'a>) -> Self {
+        Self {
+            kind,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Sets the bounds on what the source may make us do. Default: those that an [`OpenImage`] was
+    /// opened with, for all else the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Streaming(layer) => layer.fmt(f),
+            Kind::Opened(image) => image.fmt(f),
+            Kind::Reader(reader) => reader.fmt(f),
+            Kind::Tree(tree) => write!(f, "Tree({} inodes)", tree.len()),
+        }
+    }
+}
+
+/// A layer that is read once, from its first byte to its last: a pipe, a download, a file.
+///
+/// To RAFS its content is stored in the order of the tar, as it comes. What a later entry of the layer
+/// replaces is stored by then and stays, unused; the [`Report`](crate::Report) counts it. All else is
+/// made of a layer once it is decoded into an unnamed temporary file, since a tar may replace what it
+/// had before.
+pub struct Streaming<'a> {
+    pub(crate) layer: Box<dyn Read + 'a>,
+    pub(crate) lenient: bool,
+}
+
+impl<'a> Streaming<'a> {
+    /// The layer that `layer` gives: a tar, plain or compressed with gzip or zstd, which is found
+    /// out by its content.
+    pub fn new(layer: impl Read + 'a) -> Self {
+        Self {
+            layer: Box::new(layer),
+            lenient: false,
+        }
+    }
+
+    /// Whether to accept, as Go and containerd do, what strict reading refuses.
+    #[must_use]
+    pub fn lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+}
+
+impl fmt::Debug for Streaming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming")
+            .field("lenient", &self.lenient)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> From<Streaming<'a>> for Source<'a> {
+    fn from(layer: Streaming<'a>) -> Self {
+        Self::new(Kind::Streaming(layer))
+    }
+}
+
+impl From<OpenImage> for Source<'_> {
+    fn from(image: OpenImage) -> Self {
+        let limits = image.limits().clone();
+        Self::new(Kind::Opened(Box::new(image))).with_limits(limits)
+    }
+}
+
+impl From<&OpenImage> for Source<'_> {
+    fn from(image: &OpenImage) -> Self {
+        image.clone().into()
+    }
+}
+
+impl From<Reader> for Source<'_> {
+    fn from(reader: Reader) -> Self {
+        Self::new(Kind::Reader(reader))
+    }
+}
+
+impl From<&Reader> for Source<'_> {
+    fn from(reader: &Reader) -> Self {
+        reader.clone().into()
+    }
+}
+
+impl<'a> From<Tree<FileContent<'a>>> for Source<'a> {
+    fn from(tree: Tree<FileContent<'a>>) -> Self {
+        Self::new(Kind::Tree(tree))
+    }
+}

@@ -1,0 +1,141 @@
+//! What travels to a worker and back.
+
+use image_model::{Codec, Digest};
+
+/// Most pieces of a batch; more would make a batch of holes or tiny files long.
+const MAX_PIECES: usize = 4096;
+
+/// Plain bytes, cut into pieces, and what a worker makes of them. Travels there and back, and is used
+/// again.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The memory, as long as it ever was.
+    plain: Vec<u8>,
+    used: usize,
+    /// Where the piece that grows begins.
+    start: usize,
+    pieces: Vec<Cut>,
+    /// By the worker: one for each piece.
+    pub(super) made: Vec<Made>,
+    /// By the worker: compressed bytes of the pieces that have some, end to end.
+    pub(super) stored: Vec<u8>,
+}
+
+/// A piece of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// First byte in the batch; `None` for zeros, which are nowhere.
+    start: Option<usize>,
+    pub(super) len: usize,
+    /// Bytes of the chunk at its beginning; 0 if there is none.
+    pub(super) chunk_len: u32,
+    /// Where that is in its file.
+    pub(super) file_offset: u64,
+}
+
+/// What a worker found out about a piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    /// Of its chunk: digest, checksum.
+    pub(super) digest: Option<(Digest, Option<u32>)>,
+    pub(super) payload: Payload,
+}
+
+/// What of a piece is to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Payload {
+    /// Nothing: an equal chunk is stored already.
+    Known,
+    /// Its plain bytes.
+    Plain,
+    /// The next so many of the compressed bytes.
+    Compressed { codec: Codec, len: usize },
+}
+
+impl Batch {
+    pub(super) fn pieces(&self) -> &[Cut] {
+        &self.pieces
+    }
+
+    /// The bytes of `piece`; `None` for zeros.
+    pub(super) fn bytes(&self, piece: &Cut) -> Option<&[u8]> {
+        let start = piece.start?;
+        Some(&self.plain[start..start + piece.len])
+    }
+
+    /// Whether it should travel.
+    pub(super) fn is_full(&self, batch_len: usize) -> bool {
+        self.used >= batch_len || self.pieces.len() >= MAX_PIECES
+    }
+
+    /// Whether the piece that grows may get `len` more bytes in a batch of `batch_len`.
+    pub(super) fn has_room(&self, len: usize, batch_len: usize) -> bool {
+        self.used + len <= batch_len.max(self.plain.len())
+    }
+
+    /// Makes room for `len` more bytes.
+    pub(super) fn make_room(&mut self, len: usize, batch_len: usize) {
+        let needed = batch_len.max(self.used + len);
+        if self.plain.len() < needed {
+            self.plain.resize(needed, 0);
+        }
+    }
+
+    /// `len` more bytes of the piece that grows, to be overwritten.
+    pub(super) fn extend(&mut self, len: usize) -> &mut [u8] {
+        let start = self.used;
+        self.used += len;
+        if self.plain.len() < self.used {
+            self.plain.resize(self.used, 0);
+        }
+        &mut self.plain[start..self.used]
+    }
+
+    /// The piece that grows.
+    pub(super) fn growing(&self) -> &[u8] {
+        &self.plain[self.start..self.used]
+    }
+
+    /// Ends a piece after the first `len` bytes of what grows.
+    pub(super) fn cut(&mut self, len: usize, chunk_len: u32, file_offset: u64) {
+        self.pieces.push(Cut {
+            start: Some(self.start),
+            len,
+            chunk_len,
+            file_offset,
+        });
+        self.start += len;
+    }
+
+    /// Adds a chunk of zeros, while nothing grows.
+    pub(super) fn push_zeros(&mut self, len: u32, file_offset: u64) {
+        self.pieces.push(Cut {
+            start: None,
+            len: len as usize,
+            chunk_len: len,
+            file_offset,
+        });
+    }
+
+    /// Moves what grows into `next`, which is empty.
+    pub(super) fn move_growing(&mut self, next: &mut Self) {
+        next.extend(self.used - self.start)
+            .copy_from_slice(&self.plain[self.start..self.used]);
+        self.used = self.start;
+    }
+
+    /// Bytes of memory that it takes until it is used again, where pieces are `compressed`.
+    pub(super) fn cost(&self, compressed: bool) -> usize {
+        let stored = if compressed { self.used } else { 0 };
+        let lists = self.pieces.len() * (size_of::<Cut>() + size_of::<Made>());
+        self.plain.len() + stored.max(self.stored.capacity()) + lists
+    }
+
+    /// Empties it, and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        (self.used, self.start) = (0, 0);
+        self.pieces.clear();
+        self.made.clear();
+        self.stored.clear();
+    }
+}

@@ -1,0 +1,506 @@
+//! The one way from content to blobs, whatever the format.
+//!
+//! ```text
+//! content ─► cut (Chunker) ─► batches ─► workers: digest, ask the dictionary, compress
+//!                                             │ in order
+//! blob ◄─ Target: place, write ◄──────────────┘
+//! ```
+//!
+//! A piece is what is compressed by itself: a chunk, a chunk with what follows it in the tar, or any
+//! bytes. All that is under way, plain and compressed, takes some [`BUDGET`] bytes, whatever the size of
+//! chunks and the number of threads; a piece that is longer than that travels alone. What is written
+//! does not depend on the threads, nor on where batches end.
+
+mod batch;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::collections::VecDeque;
+
+use chunk_dedup::Chunker;
+use image_model::image::ChunkExtent;
+use image_model::{Codec, ImagePath, Progress};
+use image_read::pipeline::{self, MAX_THREADS};
+use verify::ExtentBytes;
+
+use crate::ConvertError;
+use crate::report::ChunkCounts;
+use batch::{Batch, Payload};
+use worker::{Worker, zeros};
+
+pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
+
+/// Bytes that may be under way, plain and compressed.
+const BUDGET: usize = 16 << 20;
+
+/// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
+const MAX_BATCH_LEN: usize = 1 << 20;
+/// Fewer are not worth the trip.
+const MIN_BATCH_LEN: usize = 64 << 10;
+
+/// A worker of a thread.
+type Work<'d> = Box<dyn FnMut(Batch) -> Result<Batch, ConvertError> + Send + 'd>;
+type Lanes<'d> = pipeline::Stage<Batch, Result<Batch, ConvertError>, Work<'d>>;
+
+/// What a stage is told.
+pub(crate) struct Setup<'p, 'd> {
+    pub(crate) rules: Rules<'d>,
+    /// Where files are cut.
+    pub(crate) chunker: &'p mut dyn Chunker,
+    /// Most chunks of all files.
+    pub(crate) max_chunks: u32,
+    pub(crate) threads: usize,
+    pub(crate) progress: &'p mut dyn Progress,
+}
+
+/// Cuts content, and has its pieces stored in that order.
+pub(crate) struct Stage<'p, 'd, T> {
+    lanes: &'p mut Lanes<'d>,
+    target: T,
+    rules: Rules<'d>,
+    chunker: &'p mut dyn Chunker,
+    progress: &'p mut dyn Progress,
+    /// Bytes of content that will come, where that is known.
+    total: Option<u64>,
+    batch_len: usize,
+    batch: Batch,
+    spare: Vec<Batch>,
+    /// What the batches under way cost, oldest first.
+    under_way: VecDeque<usize>,
+    growing: Growing,
+    /// Bytes of the file that are still to come.
+    left: u64,
+    /// Where the chunk that grows begins in its file.
+    file_offset: u64,
+    max_chunks: u32,
+    /// Chunks that were cut so far.
+    cut: u32,
+    stored: Stored,
+    zeros: Vec<u8>,
+}
+
+/// What the piece that grows is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Growing {
+    Nothing,
+    /// Bytes without a chunk.
+    Bytes,
+    /// A chunk that is not complete, the first so many of its bytes zeros that are nowhere.
+    Chunk {
+        zeros: u32,
+    },
+    /// A complete chunk, and what follows it.
+    Whole {
+        len: u32,
+        file_offset: u64,
+    },
+    /// A complete chunk of zeros that are nowhere.
+    WholeZeros {
+        len: u32,
+        file_offset: u64,
+    },
+}
+
+/// What was stored.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// Where the chunks of all files are, in the order in which they were cut.
+    pub(crate) extents: Vec<ChunkExtent>,
+    pub(crate) counts: ChunkCounts,
+    /// Plain bytes of all chunks that went through; of all pieces, where there are no chunks.
+    pub(crate) content_bytes: u64,
+}
+
+/// Lets `body` hand content to a stage, and waits for all of it to be stored in `target`.
+pub(crate) fn run<'d, T: Target, R>(
+    setup: Setup<'_, 'd>,
+    target: T,
+    body: impl FnOnce(&mut Stage<'_, 'd, T>) -> Result<R, ConvertError>,
+) -> Result<(R, T, Stored), ConvertError> {
+    let Setup {
+        rules,
+        chunker,
+        max_chunks,
+        threads,
+        progress,
+    } = setup;
+    let idle = rules.digest.is_none() && rules.compression.codec() == Codec::None;
+    let threads = if idle {
+        1
+    } else {
+        threads.clamp(1, MAX_THREADS)
+    };
+    let workers = (0..threads)
+        .map(|_| work(rules))
+        .collect::<Result<Vec<_>, _>>()?;
+    let batch_len = (BUDGET / (4 * threads)).clamp(MIN_BATCH_LEN, MAX_BATCH_LEN);
+    pipeline::run(workers, BUDGET / MIN_BATCH_LEN, |lanes| {
+        let mut stage = Stage {
+            lanes,
+            target,
+            rules,
+            chunker,
+            progress,
+            total: None,
+            batch_len,
+            batch: Batch::default(),
+            spare: Vec::new(),
+            under_way: VecDeque::new(),
+            growing: Growing::Nothing,
+            left: 0,
+            file_offset: 0,
+            max_chunks,
+            cut: 0,
+            stored: Stored::default(),
+            zeros: Vec::new(),
+        };
+        let result = body(&mut stage)?;
+        stage.close()?;
+        stage.submit()?;
+        while let Some(done) = stage.lanes.next() {
+            stage.take(done?)?;
+        }
+        Ok((result, stage.target, stage.stored))
+    })
+}
+
+/// A worker with contexts of its own.
+fn work(rules: Rules<'_>) -> Result<Work<'_>, ConvertError> {
+    let mut worker = Worker::new(rules)?;
+    Ok(Box::new(move |batch| worker.work(batch)))
+}
+
+impl<T: Target> Stage<'_, '_, T> {
+    /// Announces how many bytes of content will come.
+    pub(crate) fn expect(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
+    /// Lets the caller know that work goes on.
+    pub(crate) fn tick(&mut self) -> Result<(), ConvertError> {
+        let done = self.stored.content_bytes;
+        Ok(self.progress.advance(done, self.total)?)
+    }
+
+    /// Chunks that were cut so far: the position of the next one in [`Stored::extents`].
+    pub(crate) fn chunks(&self) -> u32 {
+        self.cut
+    }
+
+    /// Begins a file of `size` bytes, whose content is to follow; `path` is asked only for errors.
+    pub(crate) fn begin_file(
+        &mut self,
+        size: u64,
+        path: impl Fn() -> ImagePath,
+    ) -> Result<(), ConvertError> {
+        let limit = self.max_chunks;
+        if size.div_ceil(self.chunker.max_len().into()) > u64::from(limit.saturating_sub(self.cut))
+        {
+            return Err(ConvertError::TooManyChunks {
+                path: path(),
+                limit,
+            });
+        }
+        self.chunker.end_file();
+        (self.left, self.file_offset) = (size, 0);
+        Ok(())
+    }
+
+    /// Takes the next bytes of the file.
+    pub(crate) fn push(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
+        let mut data = match bytes {
+            ExtentBytes::Zeros(len) => return self.fill_zeros(len),
+            ExtentBytes::Data(data) => data,
+        };
+        self.fill(data.len() as u64, &mut |place| {
+            let (now, rest) = data.split_at(place.len());
+            place.copy_from_slice(now);
+            data = rest;
+            Ok(())
+        })
+    }
+
+    /// Takes the next `len` bytes of the file, which `read` puts where they are to be, slice by slice.
+    pub(crate) fn fill(
+        &mut self,
+        len: u64,
+        read: &mut dyn FnMut(&mut [u8]) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
+        let mut left = len.min(self.left);
+        while left > 0 {
+            self.open_chunk()?;
+            let begun = self.batch.growing().len();
+            // No longer than a chunk.
+            let now = self.missing().min(left) as usize;
+            if begun == 0 {
+                let whole = self.missing().min(self.left) as usize;
+                self.reserve(whole + self.rules.room_behind)?;
+            } else {
+                self.reserve(now)?;
+            }
+            read(self.batch.extend(now))?;
+            left -= now as u64;
+            self.feed(begun, now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next `len` bytes of the file, which are zeros.
+    pub(crate) fn fill_zeros(&mut self, len: u64) -> Result<(), ConvertError> {
+        let mut left = len.min(self.left);
+        while left > 0 {
+            if !matches!(self.growing, Growing::Chunk { .. }) {
+                self.close()?;
+                self.growing = Growing::Chunk { zeros: 0 };
+            }
+            let now = self.missing().min(left);
+            let begun = self.batch.growing().len();
+            if begun > 0 {
+                self.reserve(now as usize)?;
+                self.batch.extend(now as usize).fill(0);
+                left -= now;
+                self.feed(begun, now as usize)?;
+                continue;
+            }
+            let end = self.chunker.feed_zeros(now);
+            let fed = end.unwrap_or(now);
+            left -= fed;
+            self.left -= fed;
+            let Growing::Chunk { zeros } = &mut self.growing else {
+                continue;
+            };
+            *zeros += fed as u32;
+            if end.is_some() || self.left == 0 {
+                let len = *zeros;
+                let file_offset = self.end_chunk(len);
+                self.growing = Growing::WholeZeros { len, file_offset };
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a piece without a chunk, with room for `len` bytes.
+    pub(crate) fn begin_piece(&mut self, len: usize) -> Result<(), ConvertError> {
+        self.close()?;
+        self.reserve(len)?;
+        self.growing = Growing::Bytes;
+        Ok(())
+    }
+
+    /// Appends bytes to the piece that grows, behind its chunk if it has one.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
+        if self.growing == Growing::Nothing {
+            self.growing = Growing::Bytes;
+        }
+        self.settle_zeros()?;
+        self.reserve(bytes.len())?;
+        self.batch.extend(bytes.len()).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Bytes of the piece that grows.
+    pub(crate) fn growing_len(&self) -> usize {
+        self.batch.growing().len()
+    }
+
+    /// Ends the piece that grows.
+    pub(crate) fn close(&mut self) -> Result<(), ConvertError> {
+        let len = self.batch.growing().len();
+        match std::mem::replace(&mut self.growing, Growing::Nothing) {
+            Growing::Nothing => return Ok(()),
+            Growing::Bytes | Growing::Chunk { .. } => self.batch.cut(len, 0, 0),
+            Growing::Whole {
+                len: chunk_len,
+                file_offset,
+            } => self.batch.cut(len, chunk_len, file_offset),
+            Growing::WholeZeros { len, file_offset } => self.batch.push_zeros(len, file_offset),
+        }
+        if self.batch.is_full(self.batch_len) {
+            self.submit()?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a chunk grows, in the batch.
+    fn open_chunk(&mut self) -> Result<(), ConvertError> {
+        if let Growing::Chunk { .. } = self.growing {
+            return self.settle_zeros();
+        }
+        self.close()?;
+        self.growing = Growing::Chunk { zeros: 0 };
+        Ok(())
+    }
+
+    /// Puts zeros that are nowhere into the batch, since other bytes follow.
+    fn settle_zeros(&mut self) -> Result<(), ConvertError> {
+        let (zeros, missing, settled) = match self.growing {
+            Growing::Chunk { zeros: 0 } => return Ok(()),
+            Growing::Chunk { zeros } => {
+                let missing = self.missing().min(self.left) as usize;
+                (zeros, missing, Growing::Chunk { zeros: 0 })
+            }
+            Growing::WholeZeros { len, file_offset } => {
+                (len, 0, Growing::Whole { len, file_offset })
+            }
+            _ => return Ok(()),
+        };
+        self.reserve(zeros as usize + missing + self.rules.room_behind)?;
+        self.batch.extend(zeros as usize).fill(0);
+        self.growing = settled;
+        Ok(())
+    }
+
+    /// Bytes that the chunk which grows may still get.
+    fn missing(&self) -> u64 {
+        let zeros = match self.growing {
+            Growing::Chunk { zeros } => u64::from(zeros),
+            _ => 0,
+        };
+        let grown = self.batch.growing().len() as u64 + zeros;
+        u64::from(self.chunker.max_len()).saturating_sub(grown)
+    }
+
+    /// Looks where the chunk ends, now that `len` bytes came behind the `begun` that it had.
+    fn feed(&mut self, begun: usize, len: usize) -> Result<(), ConvertError> {
+        self.left -= len as u64;
+        let mut fed = begun;
+        while let Some(end) = self.chunker.feed(&self.batch.growing()[fed..]) {
+            fed += end;
+            self.end_bytes(fed);
+            if fed == self.batch.growing().len() {
+                return Ok(());
+            }
+            // The next chunk has begun already.
+            let Growing::Whole {
+                len: chunk_len,
+                file_offset,
+            } = self.growing
+            else {
+                return Ok(());
+            };
+            self.batch.cut(fed, chunk_len, file_offset);
+            self.growing = Growing::Chunk { zeros: 0 };
+            fed = 0;
+        }
+        if self.left == 0 {
+            let len = self.batch.growing().len();
+            self.end_bytes(len);
+        }
+        Ok(())
+    }
+
+    /// Ends the chunk that grows in the batch after `len` bytes.
+    fn end_bytes(&mut self, len: usize) {
+        // No longer than a chunk.
+        let len = len as u32;
+        let file_offset = self.end_chunk(len);
+        self.growing = Growing::Whole { len, file_offset };
+    }
+
+    /// Counts a chunk; answers where it began in its file.
+    fn end_chunk(&mut self, len: u32) -> u64 {
+        self.cut += 1;
+        let file_offset = self.file_offset;
+        self.file_offset += u64::from(len);
+        file_offset
+    }
+
+    /// Makes room for `len` more bytes of the piece that grows.
+    fn reserve(&mut self, len: usize) -> Result<(), ConvertError> {
+        if !self.batch.has_room(len, self.batch_len) && !self.batch.pieces().is_empty() {
+            self.submit()?;
+        }
+        self.batch.make_room(len, self.batch_len);
+        Ok(())
+    }
+
+    /// Hands the pieces of the batch to the workers, once few enough bytes are under way.
+    fn submit(&mut self) -> Result<(), ConvertError> {
+        if self.batch.pieces().is_empty() {
+            return Ok(());
+        }
+        let compressed = self.rules.compression.codec() != Codec::None;
+        let cost = self.batch.cost(compressed);
+        while !self.under_way.is_empty() && self.cost_under_way() + cost + self.batch_len > BUDGET {
+            let Some(done) = self.lanes.next() else { break };
+            self.take(done?)?;
+        }
+        let mut next = self.spare.pop().unwrap_or_default();
+        self.batch.move_growing(&mut next);
+        let full = std::mem::replace(&mut self.batch, next);
+        self.under_way.push_back(cost);
+        if let Some(done) = self.lanes.submit(full) {
+            self.take(done?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest batch under way.
+    fn take(&mut self, mut done: Batch) -> Result<(), ConvertError> {
+        self.under_way.pop_front();
+        let mut compressed = &done.stored[..];
+        for (cut, made) in done.pieces().iter().zip(&done.made) {
+            let plain = match done.bytes(cut) {
+                Some(bytes) => bytes,
+                None => zeros(&mut self.zeros, cut.len),
+            };
+            let (mut stored, mut codec) = (plain, Codec::None);
+            if let Payload::Compressed { codec: by, len } = made.payload {
+                (stored, compressed) = compressed.split_at(len);
+                codec = by;
+            }
+            let chunk = made.digest.map(|(digest, crc32c)| PieceChunk {
+                len: cut.chunk_len,
+                digest,
+                crc32c,
+            });
+            let dictionary = self.rules.dictionary;
+            let found = dictionary
+                .zip(chunk)
+                .and_then(|(dictionary, chunk)| dictionary.find(&chunk.digest, chunk.len));
+            let id = match found {
+                Some(id) => {
+                    self.stored.counts.deduplicated += 1;
+                    self.stored.counts.deduplicated_bytes += u64::from(cut.chunk_len);
+                    Some(id)
+                }
+                None => self.target.store(&Piece {
+                    plain,
+                    stored,
+                    codec,
+                    chunk,
+                })?,
+            };
+            if self.rules.digest.is_none() {
+                self.stored.content_bytes += cut.len as u64;
+            }
+            let Some(id) = id else { continue };
+            if found.is_none() {
+                self.stored.counts.stored += 1;
+                self.stored.counts.stored_bytes += stored.len() as u64;
+            }
+            self.stored.extents.push(ChunkExtent {
+                file_offset: cut.file_offset,
+                chunk: Some(id),
+            });
+            self.stored.content_bytes += u64::from(cut.chunk_len);
+        }
+        done.clear();
+        if self.held() + done.cost(false) <= BUDGET {
+            self.spare.push(done);
+        }
+        self.tick()
+    }
+
+    fn cost_under_way(&self) -> usize {
+        self.under_way.iter().sum()
+    }
+
+    /// Bytes of memory of all batches.
+    fn held(&self) -> usize {
+        let spare: usize = self.spare.iter().map(|spare| spare.cost(false)).sum();
+        self.cost_under_way() + spare + self.batch.cost(false)
+    }
+}

@@ -1,0 +1,57 @@
+//! What a format wants of the stage, and what it gets.
+
+use chunk_dedup::Dictionary;
+use frame_codec::Compression;
+use image_model::{ChunkId, Codec, Digest, DigestAlgorithm};
+
+use crate::ConvertError;
+
+/// How pieces are digested and compressed.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'d> {
+    /// How each piece is compressed, by itself.
+    pub(crate) compression: Compression,
+    /// Whether a piece that does not get smaller stays as it is. Otherwise each is a frame of the
+    /// codec, whatever its size.
+    pub(crate) plain_if_shorter: bool,
+    /// How chunks are digested, where there are any.
+    pub(crate) digest: Option<ChunkDigest>,
+    /// The chunks that need not be stored, if any are to be found again.
+    pub(crate) dictionary: Option<&'d dyn Dictionary>,
+    /// Bytes that mostly follow a chunk in its piece.
+    pub(crate) room_behind: usize,
+}
+
+/// What is computed of a chunk's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChunkDigest {
+    pub(crate) algorithm: DigestAlgorithm,
+    pub(crate) with_crc: bool,
+}
+
+/// The chunk at the beginning of a piece.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PieceChunk {
+    pub(crate) len: u32,
+    pub(crate) digest: Digest,
+    pub(crate) crc32c: Option<u32>,
+}
+
+/// A piece that is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'b> {
+    /// All of its plain bytes.
+    pub(crate) plain: &'b [u8],
+    /// What is to be written.
+    pub(crate) stored: &'b [u8],
+    /// What the written bytes are: the codec of the rules, or none.
+    pub(crate) codec: Codec,
+    /// Its chunk, if it has one.
+    pub(crate) chunk: Option<PieceChunk>,
+}
+
+/// Takes pieces in order.
+pub(crate) trait Target {
+    /// Writes `piece` behind those before; answers with the number of its chunk.
+    fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError>;
+}

@@ -1,0 +1,242 @@
+//! What goes in, what comes out, and what is held meanwhile.
+
+use std::num::NonZeroU32;
+
+use chunk_dedup::FixedSize;
+use frame_codec::Compression;
+use image_model::{ChunkId, DigestAlgorithm};
+
+use super::*;
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Kept(Vec<(Vec<u8>, Option<PieceChunk>)>);
+
+impl Target for Kept {
+    fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError> {
+        self.0.push((piece.plain.to_vec(), piece.chunk));
+        let id = ChunkId::new(self.0.len() as u32 - 1);
+        Ok(piece.chunk.map(|_| id))
+    }
+}
+
+/// Forgets it.
+struct Forgotten;
+
+impl Target for Forgotten {
+    fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError> {
+        Ok(piece.chunk.map(|_| ChunkId::new(0)))
+    }
+}
+
+const RULES: Rules<'_> = Rules {
+    compression: Compression::None,
+    plain_if_shorter: true,
+    digest: Some(ChunkDigest {
+        algorithm: DigestAlgorithm::Sha256,
+        with_crc: false,
+    }),
+    dictionary: None,
+    room_behind: 0,
+};
+
+/// Runs a stage with `threads` and `chunker` without any bound on chunks.
+fn with_stage<T: Target>(
+    chunker: &mut dyn Chunker,
+    (rules, threads): (Rules<'_>, usize),
+    target: T,
+    body: impl FnOnce(&mut Stage<'_, '_, T>) -> Result<(), ConvertError>,
+) -> (T, Stored) {
+    let setup = Setup {
+        rules,
+        chunker,
+        max_chunks: u32::MAX,
+        threads,
+        progress: &mut (),
+    };
+    let ((), target, stored) = run(setup, target, body).unwrap();
+    (target, stored)
+}
+
+/// Ends a chunk behind every 7, and after 5000 bytes.
+#[derive(Default)]
+struct Sevens(u32);
+
+impl Chunker for Sevens {
+    fn max_len(&self) -> u32 {
+        5000
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        let room = (self.max_len() - self.0) as usize;
+        let seven = bytes.iter().position(|byte| *byte == 7);
+        match seven.map_or(room, |at| room.min(at + 1)) {
+            end if end <= bytes.len() => {
+                self.0 = 0;
+                Some(end)
+            }
+            _ => {
+                self.0 += bytes.len() as u32;
+                None
+            }
+        }
+    }
+
+    fn end_file(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Data and a hole, with sevens far apart and near.
+fn file(seed: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..300_000usize)
+        .map(|n| ((n * n / 1000 + seed * n) % 251) as u8)
+        .collect();
+    bytes[100_000..140_000].fill(0);
+    bytes
+}
+
+/// The chunks of `bytes`, fed at once.
+fn chunks_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut chunker = Sevens::default();
+    let (mut chunks, mut rest) = (Vec::new(), bytes);
+    while let Some(end) = chunker.feed(rest) {
+        chunks.push(rest[..end].to_vec());
+        rest = &rest[end..];
+    }
+    if !rest.is_empty() {
+        chunks.push(rest.to_vec());
+    }
+    chunks
+}
+
+#[test]
+fn cuts_do_not_depend_on_how_content_comes() {
+    let files: Vec<_> = (0..12).map(file).collect();
+    let expected: Vec<_> = files.iter().flat_map(|file| chunks_of(file)).collect();
+    for (threads, piece_len) in [(1, 300_000), (2, 1), (3, 4999), (2, 70_000)] {
+        let (kept, stored) = with_stage(
+            &mut Sevens::default(),
+            (RULES, threads),
+            Kept::default(),
+            |stage| {
+                for file in &files {
+                    stage.begin_file(file.len() as u64, ImagePath::root)?;
+                    for piece in file[..100_000].chunks(piece_len) {
+                        stage.push(ExtentBytes::Data(piece))?;
+                    }
+                    stage.push(ExtentBytes::Zeros(40_000))?;
+                    for piece in file[140_000..].chunks(piece_len) {
+                        stage.push(ExtentBytes::Data(piece))?;
+                    }
+                }
+                assert_eq!(stage.chunks() as usize, expected.len());
+                Ok(())
+            },
+        );
+        let found: Vec<_> = kept.0.iter().map(|(plain, _)| plain.clone()).collect();
+        assert!(
+            found == expected,
+            "{threads} threads, pieces of {piece_len}"
+        );
+        for (plain, chunk) in &kept.0 {
+            let chunk = chunk.unwrap();
+            assert_eq!(chunk.len as usize, plain.len());
+            assert_eq!(chunk.digest, verify::sha256(plain));
+        }
+        assert_eq!(stored.content_bytes, 12 * 300_000);
+        let mut file_offset = 0;
+        for (index, extent) in stored.extents.iter().enumerate() {
+            let chunk = Some(ChunkId::new(index as u32));
+            assert_eq!((extent.file_offset, extent.chunk), (file_offset, chunk));
+            file_offset = (file_offset + expected[index].len() as u64) % 300_000;
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_chunk_stays_in_its_piece() {
+    let chunker = &mut FixedSize::new(NonZeroU32::new(4).unwrap());
+    let (kept, _) = with_stage(chunker, (RULES, 2), Kept::default(), |stage| {
+        stage.append(b"head")?;
+        stage.begin_file(6, ImagePath::root)?;
+        stage.push(ExtentBytes::Data(b"abcde"))?;
+        stage.push(ExtentBytes::Data(b"f"))?;
+        stage.append(b"behind")?;
+        stage.append(b"that")?;
+        stage.begin_file(4, ImagePath::root)?;
+        stage.push(ExtentBytes::Zeros(4))?;
+        stage.append(b"zeros")?;
+        stage.begin_piece(0)
+    });
+    let found: Vec<_> = kept
+        .0
+        .iter()
+        .map(|(plain, chunk)| (&plain[..], chunk.map_or(0, |chunk| chunk.len)))
+        .collect();
+    let expected: [(&[u8], u32); 5] = [
+        (b"head", 0),
+        (b"abcd", 4),
+        (b"efbehindthat", 2),
+        (b"\0\0\0\0zeros", 4),
+        (b"", 0),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_under_way_keeps_to_the_budget() {
+    let compressions = [
+        Compression::None,
+        #[cfg(feature = "lz4")]
+        Compression::Lz4Block,
+    ];
+    let noise: Vec<u8> = (0..1u32 << 16)
+        .map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8)
+        .collect();
+    for compression in compressions {
+        for (threads, chunk_size) in [
+            (1, 1 << 12),
+            (2, 1 << 20),
+            (16, 1 << 20),
+            (64, 4 << 20),
+            (4, 16 << 20),
+        ] {
+            let chunker = &mut FixedSize::new(NonZeroU32::new(chunk_size).unwrap());
+            let rules = Rules {
+                compression,
+                ..RULES
+            };
+            let longest = 2 * chunk_size as usize + (1 << 20);
+            let mut most = 0;
+            with_stage(chunker, (rules, threads), Forgotten, |stage| {
+                for _ in 0..4 {
+                    stage.begin_file(10 << 20, ImagePath::root)?;
+                    for _ in 0..160 {
+                        stage.push(ExtentBytes::Data(&noise))?;
+                        most = most.max(stage.held());
+                    }
+                }
+                Ok(())
+            });
+            let limit = BUDGET.max(longest) + longest;
+            assert!(
+                most <= limit,
+                "{compression} {threads} {chunk_size}: {most}"
+            );
+        }
+    }
+}
+
+#[test]
+fn long_holes_cost_neither_memory_nor_time() {
+    let chunker = &mut FixedSize::new(NonZeroU32::new(1 << 20).unwrap());
+    let (_, stored) = with_stage(chunker, (RULES, 2), Forgotten, |stage| {
+        stage.begin_file(1 << 36, ImagePath::root)?;
+        stage.push(ExtentBytes::Zeros(1 << 36))?;
+        assert!(stage.held() <= BUDGET, "{}", stage.held());
+        Ok(())
+    });
+    assert_eq!(stored.extents.len(), 1 << 16);
+    assert_eq!(stored.content_bytes, 1 << 36);
+}

@@ -1,0 +1,192 @@
+//! What can be done to pieces out of order: digesting and compressing them.
+
+use frame_codec::{Compression, Encoder};
+use image_model::{Codec, Digest};
+use verify::UnsupportedDigest;
+
+use super::batch::{Batch, Made, Payload};
+use super::rules::{ChunkDigest, Rules};
+use crate::ConvertError;
+
+/// A thread's share of the work, with contexts of its own.
+///
+/// What is stored already needs no compression. Workers learn that from the dictionary, always a
+/// little late: a chunk may be compressed in vain, but one that is found is stored for good. So the
+/// output does not depend on who was faster.
+pub(super) struct Worker<'d> {
+    encoder: Encoder,
+    rules: Rules<'d>,
+    zeros: Vec<u8>,
+    /// Chunks of zeros of the two lengths met last: whole ones, and the last one of a file.
+    known_zeros: [Option<ZeroChunk>; 2],
+}
+
+/// A chunk of zeros, with nothing behind it.
+struct ZeroChunk {
+    len: usize,
+    digest: Option<(Digest, Option<u32>)>,
+    /// Made when it is first needed.
+    stored: Option<(Codec, Box<[u8]>)>,
+}
+
+impl<'d> Worker<'d> {
+    pub(super) fn new(rules: Rules<'d>) -> Result<Self, ConvertError> {
+        rules.digest.map(|how| digest(how, b"")).transpose()?;
+        Ok(Self {
+            encoder: Encoder::new(rules.compression)?,
+            rules,
+            zeros: Vec::new(),
+            known_zeros: [None, None],
+        })
+    }
+
+    /// Fills `made` and `stored` of `batch`.
+    pub(super) fn work(&mut self, mut batch: Batch) -> Result<Batch, ConvertError> {
+        for index in 0..batch.pieces().len() {
+            let piece = batch.pieces()[index];
+            let chunk_len = piece.chunk_len as usize;
+            let made = match batch.bytes(&piece) {
+                Some(bytes) if piece.len != chunk_len || !chunk_dedup::is_zero(bytes) => {
+                    let digest = self.digest(&bytes[..chunk_len])?;
+                    let payload = self.payload(digest, piece.chunk_len);
+                    self.compress(&mut batch, index, Made { digest, payload })?
+                }
+                _ => {
+                    let digest = self.zero_chunk(piece.len)?.digest;
+                    let payload = self.payload(digest, piece.chunk_len);
+                    let made = Made { digest, payload };
+                    self.store_zeros(piece.len, made, &mut batch.stored)?
+                }
+            };
+            batch.made.push(made);
+        }
+        Ok(batch)
+    }
+
+    fn digest(&self, chunk: &[u8]) -> Result<Option<(Digest, Option<u32>)>, UnsupportedDigest> {
+        match self.rules.digest {
+            Some(how) if !chunk.is_empty() => digest(how, chunk).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is to be done with a chunk that is not compressed yet.
+    fn payload(&self, digest: Option<(Digest, Option<u32>)>, len: u32) -> Payload {
+        match (self.rules.dictionary, digest) {
+            (Some(dictionary), Some((digest, _))) if dictionary.find(&digest, len).is_some() => {
+                Payload::Known
+            }
+            _ => Payload::Plain,
+        }
+    }
+
+    /// Whether there is nothing to compress.
+    fn stays(&self, made: &Made) -> bool {
+        made.payload == Payload::Known || self.rules.compression == Compression::None
+    }
+
+    fn compress(
+        &mut self,
+        batch: &mut Batch,
+        index: usize,
+        made: Made,
+    ) -> Result<Made, ConvertError> {
+        if self.stays(&made) {
+            return Ok(made);
+        }
+        let mut stored = std::mem::take(&mut batch.stored);
+        let piece = batch.pieces()[index];
+        let plain = batch.bytes(&piece).unwrap_or_default();
+        let payload = encode(&mut self.encoder, &self.rules, plain, &mut stored);
+        batch.stored = stored;
+        let payload = payload?;
+        Ok(Made { payload, ..made })
+    }
+
+    /// The chunk of `len` zeros, digested.
+    fn zero_chunk(&mut self, len: usize) -> Result<&mut ZeroChunk, ConvertError> {
+        let is_it =
+            |known: &Option<ZeroChunk>| known.as_ref().is_some_and(|known| known.len == len);
+        if !self.known_zeros.iter().any(is_it) {
+            let digest = match self.rules.digest {
+                Some(how) => Some(digest(how, zeros(&mut self.zeros, len))?),
+                None => None,
+            };
+            self.known_zeros.swap(0, 1);
+            self.known_zeros[0] = Some(ZeroChunk {
+                len,
+                digest,
+                stored: None,
+            });
+        }
+        let mut known = self.known_zeros.iter_mut().flatten();
+        Ok(known.find(|known| known.len == len).expect("it was made"))
+    }
+
+    /// Appends a compressed chunk of zeros to `out`.
+    fn store_zeros(
+        &mut self,
+        len: usize,
+        made: Made,
+        out: &mut Vec<u8>,
+    ) -> Result<Made, ConvertError> {
+        if self.stays(&made) {
+            return Ok(made);
+        }
+        if self.zero_chunk(len)?.stored.is_none() {
+            let mut stored = Vec::new();
+            let plain = zeros(&mut self.zeros, len);
+            let codec = match encode(&mut self.encoder, &self.rules, plain, &mut stored)? {
+                Payload::Compressed { codec, .. } => codec,
+                Payload::Plain | Payload::Known => Codec::None,
+            };
+            self.zero_chunk(len)?.stored = Some((codec, stored.into()));
+        }
+        let payload = match &self.zero_chunk(len)?.stored {
+            Some((codec, stored)) if *codec != Codec::None => {
+                out.extend_from_slice(stored);
+                Payload::Compressed {
+                    codec: *codec,
+                    len: stored.len(),
+                }
+            }
+            _ => Payload::Plain,
+        };
+        Ok(Made { payload, ..made })
+    }
+}
+
+/// Appends `plain` to `out` as the rules have it; nothing if it stays as it is.
+fn encode(
+    encoder: &mut Encoder,
+    rules: &Rules<'_>,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Payload, ConvertError> {
+    let start = out.len();
+    if rules.plain_if_shorter {
+        if encoder.encode(plain, out)? == Codec::None {
+            out.truncate(start);
+            return Ok(Payload::Plain);
+        }
+    } else {
+        encoder.encode_frame(plain, out)?;
+    }
+    Ok(Payload::Compressed {
+        codec: rules.compression.codec(),
+        len: out.len() - start,
+    })
+}
+
+fn digest(how: ChunkDigest, bytes: &[u8]) -> Result<(Digest, Option<u32>), UnsupportedDigest> {
+    let crc32c = how.with_crc.then(|| verify::crc32c(bytes));
+    Ok((verify::digest(how.algorithm, bytes)?, crc32c))
+}
+
+/// The first `len` of `bytes`, all of which are zero, grown as needed.
+pub(super) fn zeros(bytes: &mut Vec<u8>, len: usize) -> &[u8] {
+    if bytes.len() < len {
+        bytes.resize(len, 0);
+    }
+    &bytes[..len]
+}

@@ -1,0 +1,225 @@
+//! Images that are put together in memory, and what sources bring with them.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+
+use blob_io::{DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, WriteError, WriterOutput};
+use image_model::{Blame, Fault, Limits, Metadata, Name, Node, Tree};
+use image_read::{OpenOptions, open_source};
+use lazyoci_image_convert::{
+    ConvertError, EstargzOptions, FileContent, FileContentError, RafsOptions, Source, Streaming,
+    TarOptions, to_estargz, to_rafs_v6,
+};
+
+use crate::support::{
+    Image, Tar, digest_of_tar, files, golden_tar, metadata, noise, path, plain_options, sha256,
+    tar_of,
+};
+
+/// A tree of files, and of the tar that has the same.
+fn files_and_tar<'a>(
+    contents: Vec<(&'a [u8], FileContent<'a>)>,
+) -> (Tree<FileContent<'a>>, Vec<u8>) {
+    let mut tree = Tree::new(Metadata::implied_directory());
+    let mut tar = Tar::new();
+    for (number, (bytes, content)) in contents.into_iter().enumerate() {
+        let size = bytes.len() as u64;
+        let file = tree.add(metadata(0o644), Node::File { size, content });
+        for name in [format!("{number}"), format!("link{number}")] {
+            let name = Name::new(name.as_bytes()).unwrap();
+            tree.link(Tree::<FileContent<'_>>::ROOT, name, file)
+                .unwrap();
+        }
+        tar = tar.file(&format!("{number}"), bytes);
+        tar = tar.link(&format!("link{number}"), &format!("{number}"));
+    }
+    (tree, tar.finish())
+}
+
+#[test]
+fn a_tree_with_readers_converts_to_every_format() {
+    let long = noise(1, 700_000);
+    let opened = Cell::new(0);
+    let open = || {
+        opened.set(opened.get() + 1);
+        Ok::<_, io::Error>(&long[..])
+    };
+    let tree = || {
+        files_and_tar(vec![
+            (b"hello", FileContent::from("hello")),
+            (b"", FileContent::default()),
+            (&long, FileContent::open(open)),
+            (&long[..5000], FileContent::reader(&long[..5000])),
+            (b"bytes", FileContent::from(b"bytes".to_vec())),
+        ])
+    };
+    let (source, tar) = tree();
+    let expected = digest_of_tar(&tar);
+    assert_eq!(
+        Image::of(source, &plain_options()).unwrap().digest(),
+        expected
+    );
+    assert_eq!(opened.get(), 1);
+
+    let (_, back) = tar_of(tree().0, &TarOptions::default()).unwrap();
+    assert_eq!(digest_of_tar(&back), expected);
+
+    #[cfg(feature = "gzip")]
+    {
+        let mut layer = MemoryOutput::default();
+        to_estargz(tree().0, &mut layer, &EstargzOptions::default(), &mut ()).unwrap();
+        let layer = layer.object(ObjectRole::Layer).unwrap().bytes.clone();
+        let image = crate::support::layer(layer.to_vec());
+        let digest = image
+            .tree_digest(verify::Profile::Default, &mut ())
+            .unwrap();
+        assert_eq!(digest.to_string(), expected);
+    }
+}
+
+#[test]
+fn content_has_to_be_as_long_as_the_tree_says() {
+    for (said, found, expected) in [(5, "four", 4), (3, "four", 4)] {
+        let mut tree = Tree::new(Metadata::implied_directory());
+        let node = Node::File {
+            size: said,
+            content: FileContent::from(found),
+        };
+        let file = tree.add(metadata(0o644), node);
+        let name = Name::new(*b"f").unwrap();
+        tree.link(Tree::<()>::ROOT, name, file).unwrap();
+        match Image::of(tree, &plain_options()).err() {
+            Some(ConvertError::FileContent {
+                path: at,
+                source: FileContentError::Size { size, found },
+            }) => assert_eq!((at, size, found), (path("f"), said, expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("broken"))
+    }
+}
+
+#[test]
+fn a_reader_that_fails_is_named() {
+    let (tree, _) = files_and_tar(vec![(b"hello", FileContent::reader(Broken))]);
+    let error = Image::of(tree, &plain_options()).err().unwrap();
+    assert_eq!(error.fault(), Fault::Io);
+    match error {
+        ConvertError::FileContent {
+            path: at,
+            source: FileContentError::Io { source },
+        } => assert_eq!((at, source.to_string()), (path("0"), "broken".into())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_opened_image_brings_its_limits() {
+    let limits = Limits {
+        max_chunks: 2,
+        ..Limits::default()
+    };
+    let options = OpenOptions {
+        limits,
+        ..OpenOptions::default()
+    };
+    let tar = std::sync::Arc::new(bytes::Bytes::from(golden_tar()));
+    let opened = open_source(tar, None, image_read::NoBlobs, &options).unwrap();
+    let error = Image::of(&opened, &plain_options()).err().unwrap();
+    assert!(matches!(
+        error,
+        ConvertError::TooManyChunks { limit: 2, .. }
+    ));
+    let source = Source::from(&opened).with_limits(Limits::default());
+    assert!(Image::of(source, &plain_options()).is_ok());
+}
+
+#[test]
+fn rafs_in_memory_is_what_a_directory_holds() {
+    let tar = golden_tar();
+    let image = Image::of_tar(&tar, &plain_options());
+    let mut memory = MemoryOutput::default();
+    let source = Streaming::new(&tar[..]);
+    let done = to_rafs_v6(source, &mut memory, &plain_options(), &mut ()).unwrap();
+    assert_eq!(done, image.done);
+    let mut expected: Vec<_> = memory
+        .objects()
+        .iter()
+        .map(|object| match object.role {
+            ObjectRole::Bootstrap => ("image.boot".to_owned(), object.bytes.to_vec()),
+            _ => (
+                format!("blobs/{}", object.digest.hex()),
+                object.bytes.to_vec(),
+            ),
+        })
+        .collect();
+    expected.sort();
+    assert_eq!(files(&image.output()), expected);
+    let bootstrap = memory.object(ObjectRole::Bootstrap).unwrap();
+    assert_eq!(done.bootstrap.digest.hex(), sha256(&bootstrap.bytes));
+    assert_eq!(done.bootstrap.len, bootstrap.bytes.len() as u64);
+    let blob = memory.object(ObjectRole::Blob).unwrap();
+    let [found] = &done.blobs[..] else {
+        panic!("{:?}", done.blobs);
+    };
+    assert_eq!(found.written.digest.hex(), sha256(&blob.bytes));
+    assert_eq!(found.nydus_id.as_str(), found.written.digest.hex());
+    let written = found.written.len + done.bootstrap.len;
+    assert_eq!(done.report.bytes_out, written);
+}
+
+#[test]
+fn rafs_needs_an_output_for_several_objects() {
+    let tar = golden_tar();
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = FileOutput::create(directory.path().join("image")).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = WriterOutput::new(&mut bytes);
+    let outputs: [&mut dyn blob_io::Output; 2] = [&mut file, &mut writer];
+    for output in outputs {
+        let source = Streaming::new(&tar[..]);
+        let error = to_rafs_v6(source, output, &RafsOptions::default(), &mut ()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Misuse);
+        let single = ConvertError::Output(WriteError::SingleObject);
+        assert_eq!(format!("{error:?}"), format!("{single:?}"));
+    }
+    assert!(bytes.is_empty());
+}
+
+#[test]
+fn a_layer_in_a_directory_is_called_by_its_digest() {
+    let tar = golden_tar();
+    let parent = tempfile::tempdir().unwrap();
+    let target = parent.path().join("layers");
+    let mut directory = DirectoryOutput::create(&target).unwrap();
+    let options = TarOptions::default();
+    let source = Streaming::new(&tar[..]);
+    let done = lazyoci_image_convert::to_tar(source, &mut directory, &options, &mut ()).unwrap();
+    let name = format!("blobs/{}", done.blob.digest.hex());
+    let (_, expected) = tar_of(Streaming::new(&tar[..]), &options).unwrap();
+    assert_eq!(files(&target), [(name, expected)]);
+}
+
+#[test]
+#[cfg(feature = "serde")]
+fn reports_are_values() {
+    let tar = golden_tar();
+    let image = Image::of_tar(&tar, &plain_options());
+    let value = serde_json::to_value(&image.done).unwrap();
+    assert_eq!(value["inodes"], 6);
+    assert_eq!(value["chunks"]["stored"], 3);
+    let digest = image.done.bootstrap.digest.to_string();
+    assert_eq!(value["bootstrap"]["digest"], digest);
+    let blob = &value["blobs"][0];
+    assert_eq!(blob["digest"], format!("sha256:{}", sha256(&image.blob())));
+    assert_eq!(blob["len"], image.blob().len());
+    assert_eq!(value["losses"], serde_json::json!([]));
+    assert_eq!(value["missed"], serde_json::json!([]));
+}

@@ -1,0 +1,324 @@
+//! A RAFS blob: its structures, alone and against the bootstrap that lists it.
+
+use std::ops::Range;
+
+use blob_io::ReadAt;
+use bytes::Bytes;
+use frame_codec::Decoder;
+use image_model::{BlobId, BlobIndex, Limits};
+use rafs_format::blob::{
+    BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LocateSections, Section, Sections,
+    StepMachine as _,
+};
+use rafs_format::flags::BlobFeatures;
+use rafs_format::v6::{BlobEntry, Bootstrap};
+
+use super::finding::Object;
+use super::report::Report;
+
+/// Bytes of the end of a blob that are read at once.
+const TAIL_LEN: u64 = 64 << 10;
+
+/// Blobs that hold something else than native chunks.
+const FOREIGN: [BlobFeatures; 6] = [
+    BlobFeatures::ZRAN,
+    BlobFeatures::SEPARATE,
+    BlobFeatures::TARFS,
+    BlobFeatures::BATCH,
+    BlobFeatures::ENCRYPTED,
+    BlobFeatures::EXTERNAL,
+];
+
+/// Whether `entry` is of a blob that holds something else than native chunks, which the check of its
+/// bootstrap tells.
+pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
+    FOREIGN
+        .iter()
+        .any(|&feature| entry.features.contains(feature))
+}
+
+/// A blob, as far as it can be read.
+pub(super) struct Inspected {
+    pub(super) sections: Sections,
+    pub(super) meta: Option<BlobMeta>,
+    /// The section of chunk digests.
+    pub(super) digests: Option<Bytes>,
+}
+
+/// A blob that is looked at.
+pub(super) struct BlobFile<'a> {
+    object: Object,
+    source: &'a dyn ReadAt,
+    len: u64,
+    limits: &'a Limits,
+    /// The last bytes.
+    tail: Bytes,
+}
+
+/// Who says what is in a blob.
+#[derive(Clone, Copy)]
+pub(super) enum Listed<'a> {
+    /// A bootstrap in which it has this number.
+    By(&'a Bootstrap, BlobIndex),
+    /// The blob itself.
+    Alone(&'a BlobId),
+}
+
+impl<'a> BlobFile<'a> {
+    /// Reads the end of the blob; what hinders that is told.
+    pub(super) fn open(
+        object: Object,
+        source: &'a dyn ReadAt,
+        limits: &'a Limits,
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
+        let read = || {
+            let len = source.len()?;
+            let start = len.saturating_sub(TAIL_LEN);
+            // At most 64 KiB.
+            let tail = source.read_bytes(start, (len - start) as usize)?;
+            Ok((len, tail))
+        };
+        match read() {
+            Ok((len, tail)) => Some(Self {
+                object,
+                source,
+                len,
+                limits,
+                tail,
+            }),
+            Err(error) => {
+                report.unread(&object, error);
+                None
+            }
+        }
+    }
+
+    /// Looks at everything in the blob but its chunks. `None` if it cannot even be found out what it
+    /// holds.
+    pub(super) fn inspect(&self, listed: Listed<'_>, report: &mut Report<'_>) -> Option<Inspected> {
+        let entry = match listed {
+            Listed::By(bootstrap, index) => bootstrap.blob_entries().get(index.0 as usize),
+            Listed::Alone(_) => None,
+        };
+        let sections = match self.locate() {
+            Ok(sections) => sections,
+            Err(error) => {
+                match entry.filter(|entry| self.len < entry.compressed_size) {
+                    // Whatever its end looks like.
+                    Some(entry) => report.mismatch(
+                        &self.object,
+                        BlobMismatch::Entry {
+                            field: "compressed_size",
+                            expected: entry.compressed_size,
+                            found: self.len,
+                        },
+                    ),
+                    None => self.tell(error, report),
+                }
+                return None;
+            }
+        };
+        sections.compare_toc(&mut |found| report.mismatch(&self.object, found));
+        let inlined = matches!(entry, Some(entry) if entry.is_self());
+        let digests = self.listed_sections(&sections, inlined, report);
+        if let Some(entry) = entry {
+            sections.compare_entry(entry, &mut |found| report.mismatch(&self.object, found));
+        }
+        let meta = self.chunk_information(&sections, listed, report);
+        let mut inspected = Inspected {
+            sections,
+            meta,
+            digests,
+        };
+        if let Listed::By(bootstrap, index) = listed {
+            self.compare(&mut inspected, bootstrap, index, report);
+        }
+        Some(inspected)
+    }
+
+    fn tell(&self, error: Problem, report: &mut Report<'_>) {
+        match error {
+            Problem::Read(error) => report.unread(&self.object, error),
+            Problem::Blob(error) => report.blob_error(&self.object, None, error),
+        }
+    }
+
+    fn locate(&self) -> Result<Sections, Problem> {
+        LocateSections::new(self.len).drive(|need| self.read("piece", need.range))
+    }
+
+    /// The bytes of `range`, if there are not too many.
+    fn read(&self, piece: &'static str, range: Range<u64>) -> Result<Bytes, Problem> {
+        let len = range.end.saturating_sub(range.start);
+        let limit = self.limits.max_metadata_len;
+        let tail_start = self.len - self.tail.len() as u64;
+        let in_memory = usize::try_from(len).ok().filter(|_| len <= limit);
+        let Some(in_memory) = in_memory else {
+            let declared = len;
+            return Err(Problem::Blob(BlobError::Limit {
+                piece,
+                declared,
+                limit,
+            }));
+        };
+        if range.start >= tail_start && range.end <= self.len {
+            // At most 64 KiB.
+            let start = (range.start - tail_start) as usize;
+            return Ok(self.tail.slice(start..start + in_memory));
+        }
+        Ok(self.source.read_bytes(range.start, in_memory)?)
+    }
+
+    /// The sections that the TOC vouches for, against it, but for the chunks and, if it was taken out of
+    /// the blob before, the bootstrap. Answers the digests of the chunks.
+    fn listed_sections(
+        &self,
+        sections: &Sections,
+        opened: bool,
+        report: &mut Report<'_>,
+    ) -> Option<Bytes> {
+        let mut decoder = Decoder::new();
+        let mut digests = None;
+        for section in [
+            Section::ChunkInfo,
+            Section::ChunkInfoHeader,
+            Section::ChunkDigests,
+            Section::Bootstrap,
+        ] {
+            let entry = sections
+                .toc
+                .as_ref()
+                .and_then(|toc| toc.entry(section).ok());
+            // One that lies elsewhere was told.
+            let entry = entry.filter(|entry| sections.range(section) == Some(entry.range()));
+            let Some(entry) = entry.filter(|_| !(opened && section == Section::Bootstrap)) else {
+                continue;
+            };
+            let mut read = || {
+                let stored = self.read(section.name(), entry.range())?;
+                Ok(entry.extract(&stored, &mut decoder, self.limits)?)
+            };
+            match read() {
+                Ok(plain) if section == Section::ChunkDigests => digests = Some(plain),
+                Ok(_) => {}
+                Err(error) => self.tell(error, report),
+            }
+        }
+        if digests.is_none()
+            && sections.toc.is_none()
+            && let Some(range) = sections.digests.clone()
+        {
+            match self.read(Section::ChunkDigests.name(), range) {
+                Ok(bytes) => digests = Some(bytes),
+                Err(error) => self.tell(error, report),
+            }
+        }
+        digests
+    }
+
+    /// The chunk information and its header, every entry of it.
+    fn chunk_information(
+        &self,
+        sections: &Sections,
+        listed: Listed<'_>,
+        report: &mut Report<'_>,
+    ) -> Option<BlobMeta> {
+        let header = sections.chunk_info_header()?;
+        let read = || {
+            let raw = self.read("header of the chunk information", header)?;
+            let raw: &[u8; CiHeader::LEN] = raw.first_chunk().expect("as long as a header");
+            let header = CiHeader::from_bytes(raw)?;
+            if header.to_bytes() != *raw {
+                let structure = "header of the chunk information";
+                return Err(BlobError::Reserved { structure }.into());
+            }
+            Ok(header)
+        };
+        let header = match read() {
+            Ok(header) => header,
+            Err(error) => {
+                self.tell(error, report);
+                return None;
+            }
+        };
+        let decode = || {
+            let alone;
+            let entry = match listed {
+                Listed::By(bootstrap, index) => &bootstrap.blob_entries()[index.0 as usize],
+                Listed::Alone(id) => {
+                    alone = sections.entry(id.clone(), &header)?;
+                    &alone
+                }
+            };
+            sections.check_header(&header)?;
+            let range = BlobMeta::range(entry, self.limits)?;
+            let stored = self.read("chunk information", range)?;
+            let mut decoder = Decoder::new();
+            Ok(BlobMeta::decode(entry, &stored, &mut decoder, self.limits)?)
+        };
+        match decode() {
+            Ok(meta) => {
+                let mut gaps = Vec::new();
+                meta.check_all(
+                    sections.data.end,
+                    &mut |error| report.blob_error(&self.object, None, error),
+                    &mut |gap| gaps.push(gap),
+                );
+                for gap in gaps {
+                    report.padding(&self.object, gap);
+                }
+                Some(meta)
+            }
+            Err(error) => {
+                self.tell(error, report);
+                None
+            }
+        }
+    }
+
+    /// The chunks as the bootstrap has them, against the blob's own lists.
+    fn compare(
+        &self,
+        inspected: &mut Inspected,
+        bootstrap: &Bootstrap,
+        index: BlobIndex,
+        report: &mut Report<'_>,
+    ) {
+        let mut told = |found| report.mismatch(&self.object, found);
+        if let Some(meta) = &inspected.meta {
+            meta.compare(bootstrap, index, &mut told);
+        }
+        let Some(digests) = inspected.digests.take() else {
+            return;
+        };
+        let entry = &bootstrap.blob_entries()[index.0 as usize];
+        let found = digests.len() as u64;
+        match ChunkDigests::new(digests, entry.digester.into(), entry.chunk_count) {
+            Ok(digests) => digests.compare(bootstrap, index, &mut told),
+            Err(_) => told(BlobMismatch::Entry {
+                field: "bytes of chunk digests",
+                expected: 32 * u64::from(entry.chunk_count),
+                found,
+            }),
+        }
+    }
+}
+
+/// Why a piece of a blob cannot be used.
+enum Problem {
+    Read(blob_io::ReadError),
+    Blob(BlobError),
+}
+
+impl From<blob_io::ReadError> for Problem {
+    fn from(error: blob_io::ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
+}

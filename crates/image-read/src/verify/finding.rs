@@ -1,0 +1,227 @@
+//! What a verification finds.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+
+use estargz_toc::compare::{CompareError, Disagreement};
+use estargz_toc::image::LandmarkError;
+use image_model::{Blame, BlobId, Digest, Fault, ImagePath};
+use rafs_format::blob::{BlobError, BlobMismatch};
+use rafs_format::v6;
+use verify::{AuditFault, ChunkFault, UnsupportedDigest};
+
+use crate::blobs::StoreError;
+use crate::content::ReadError;
+use crate::open::OpenError;
+
+/// One fault of an image, or a reason why a part of it could not be looked at.
+///
+/// Its `Display` is one line that says all of it: whose fault, where, what, and what caused it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The path in the image, if it is about one.
+    pub path: Option<ImagePath>,
+    /// First byte in the object, where that is known.
+    pub offset: Option<u64>,
+    /// Which file it is in.
+    pub object: Object,
+    /// What is wrong.
+    pub what: Flaw,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.fault, self.what)
+    }
+}
+
+/// A file that takes part in an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Object {
+    /// The file (or the directory) that holds the image's metadata, and that was opened.
+    Image,
+    /// A blob.
+    Blob(BlobId),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image => f.write_str("the file"),
+            Self::Blob(id) => write!(f, "blob `{id}`"),
+        }
+    }
+}
+
+/// Bytes of a file that mean nothing: no structure and no chunk takes them, and only a digest of the
+/// whole file, where there is one, vouches for them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Padding {
+    /// The file.
+    pub object: Object,
+    /// Its bytes.
+    pub range: Range<u64>,
+}
+
+/// What is wrong. Its `Display` is complete: `source()` is the typed cause, which it names too.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// The image cannot be opened.
+    #[error("{}", Chain(.0))]
+    Open(#[source] OpenError),
+    /// The tree, or the content of a file.
+    #[error("{}", Chain(.0))]
+    Audit(#[source] AuditFault),
+    /// A structure of a RAFS bootstrap.
+    #[error("{}", Chain(.0))]
+    Bootstrap(#[source] v6::Finding),
+    /// A blob that is not there, or cannot be opened. None of its chunks is looked at.
+    #[error("{}", Chain(.0))]
+    Unopened(#[source] StoreError),
+    /// A file that cannot be read to its end.
+    #[error("{object}: {}", Chain(.source))]
+    Read {
+        /// The file.
+        object: Object,
+        /// Why not.
+        source: blob_io::ReadError,
+    },
+    /// A structure of a RAFS blob.
+    #[error("{object}: {}", Chain(.source))]
+    Blob {
+        /// The blob.
+        object: Object,
+        /// What is wrong with it.
+        source: BlobError,
+    },
+    /// A RAFS blob that is not what its bootstrap or its own TOC says.
+    #[error("{object}: {}", Chain(.source))]
+    Mismatch {
+        /// The blob.
+        object: Object,
+        /// What differs.
+        source: BlobMismatch,
+    },
+    /// A chunk of a RAFS blob without bootstrap.
+    #[error("{}", Chain(.0))]
+    Chunk(#[source] ChunkFault),
+    /// A blob whose name is not its digest.
+    #[error("{object} has digest {found}, not the one that it is called by")]
+    Name {
+        /// The blob.
+        object: Object,
+        /// Its digest.
+        found: Digest,
+    },
+    /// The chunks of a RAFS blob together do not have the digest that its TOC says.
+    #[error("{object}: section `image.blob` has digest {found}, the TOC says {expected}")]
+    Data {
+        /// The blob.
+        object: Object,
+        /// In the TOC.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// A layer that had a TOC and lost its footer: to readers of eStargz it is none any more.
+    #[error("looks like eStargz whose footer is damaged")]
+    Disguise,
+    /// A landmark of eStargz.
+    #[error("{}", Chain(.0))]
+    Landmark(#[source] LandmarkError),
+    /// The content of a landmark of eStargz cannot be had.
+    #[error("{name}: {}", Chain(.source))]
+    LandmarkContent {
+        /// Its name.
+        name: &'static str,
+        /// Why not.
+        source: ReadError,
+    },
+    /// The TOC of eStargz and the tar inside.
+    #[error("{0}")]
+    Disagreement(Disagreement),
+    /// The tar inside eStargz cannot be read.
+    #[error("{}", Chain(.0))]
+    Compare(#[source] CompareError),
+    /// None of the digests is the expected one.
+    #[error("{}, expected {expected}", Found(.found))]
+    Unexpected {
+        /// The digest that one should be.
+        expected: Digest,
+        /// Of what, and the digest that it has.
+        found: Vec<(&'static str, Digest)>,
+    },
+    /// A digest is expected that this build cannot compute.
+    #[error("{}", Chain(.0))]
+    Uncomputed(#[source] UnsupportedDigest),
+    /// A digest is expected of a directory.
+    #[error("a directory has no digest, expected {expected}")]
+    NoFile {
+        /// The digest.
+        expected: Digest,
+    },
+}
+
+impl Blame for Flaw {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Open(error) => error.fault(),
+            Self::Audit(error) => error.fault(),
+            Self::Bootstrap(finding) => finding.what.fault(),
+            Self::Unopened(error) => error.fault(),
+            Self::Read { source, .. } => source.fault(),
+            Self::Blob { source, .. } => source.fault(),
+            Self::Mismatch { source, .. } => source.fault(),
+            Self::Chunk(fault) => fault.fault(),
+            Self::Landmark(error) => error.fault(),
+            Self::LandmarkContent { source, .. } => source.fault(),
+            Self::Compare(error) => error.fault(),
+            Self::Uncomputed(error) => error.fault(),
+            Self::NoFile { .. } => Fault::Misuse,
+            Self::Name { .. }
+            | Self::Data { .. }
+            | Self::Disguise
+            | Self::Disagreement(_)
+            | Self::Unexpected { .. } => Fault::Corrupt,
+        }
+    }
+}
+
+/// An error and everything that caused it. A cause that an error names itself is not repeated.
+struct Chain<'a, E>(&'a E);
+
+impl<E: Error> fmt::Display for Chain<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let why = error.to_string();
+            if !said.ends_with(&why) {
+                write!(f, ": {why}")?;
+                said = why;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+struct Found<'a>(&'a [(&'static str, Digest)]);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (what, digest)) in self.0.iter().enumerate() {
+            let comma = if position == 0 { "" } else { ", " };
+            write!(f, "{comma}{what} has digest {digest}")?;
+        }
+        Ok(())
+    }
+}

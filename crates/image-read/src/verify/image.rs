@@ -1,0 +1,256 @@
+//! An image that is open, with its blobs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use estargz_toc::image::EstargzImage;
+use image_model::{BlobId, BlobIndex, Cancelled};
+use rafs_format::blob::Toc;
+use rafs_format::v6::Bootstrap;
+use tar_stream::Compression;
+use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
+
+use super::VerifyOptions;
+use super::blob::{BlobFile, Listed, is_foreign};
+use super::digests::Expected;
+use super::estargz::{self, Comparison};
+use super::finding::{Flaw, Object};
+use super::planned::Planned;
+use super::report::Report;
+use super::tap::{Tap, Taps};
+use crate::detect::Format;
+use crate::open::OpenImage;
+use crate::reader::Reader;
+
+/// Verifies `image`.
+pub(super) fn verify(
+    image: &OpenImage,
+    options: &VerifyOptions,
+    report: &mut Report<'_>,
+) -> Result<(), Cancelled> {
+    report.summary.format = Some(image.format());
+    let mut expected = Expected::new(options.expect);
+    if let Some(bootstrap) = image.bootstrap() {
+        let file = image.format() == Format::RafsV6;
+        let what = if file { "the file" } else { "its bootstrap" };
+        expected.add_bytes(what, bootstrap.bytes());
+        if file {
+            std::mem::take(&mut expected).settle(report);
+        }
+        bootstrap.check(&mut |found| {
+            let (path, offset) = (found.path.clone(), Some(found.offset));
+            report.add_at(Object::Image, path, offset, Flaw::Bootstrap(found));
+        });
+    }
+    estargz::check_disguise(image, report);
+    let toc = image.estargz().map(|estargz| &estargz.toc);
+    if let Some(toc) = toc {
+        expected.add("its TOC", toc.digest);
+    }
+
+    let blobs = plan(image, options, &mut expected, report);
+    match toc.filter(|_| options.content) {
+        Some(toc) => content_and_tar(image, toc, options, (blobs, &mut expected), report)?,
+        None => {
+            let taps = tap(image, blobs);
+            content(image, options, &taps, report)?;
+            settle(&taps, &mut expected, report)?;
+        }
+    }
+    match image.source() {
+        Some(source) => expected.read_file(&**source, report)?,
+        None => expected.expect_no_file(report),
+    }
+    expected.settle(report);
+    Ok(())
+}
+
+/// What becomes of each blob; `None` of those that cannot be read, which is told.
+fn plan(
+    image: &OpenImage,
+    options: &VerifyOptions,
+    expected: &mut Expected,
+    report: &mut Report<'_>,
+) -> Vec<Option<Planned>> {
+    let count = image.image().blobs().len();
+    if let Some(bootstrap) = image.bootstrap() {
+        let indexes = (0..).take(count).map(BlobIndex);
+        return indexes
+            .map(|index| plan_rafs(image, bootstrap, index, options, expected, report))
+            .collect();
+    }
+    // A file that holds the content as it is, or that is compared with its TOC.
+    let is_file = image.estargz().is_some() || image.format() == Format::Tar(Compression::None);
+    let object = Object::Image;
+    let mut blobs: Vec<_> = (0..count)
+        .map(|_| Some(Planned::unread(object.clone())))
+        .collect();
+    if let Some(Some(blob)) = blobs.first_mut()
+        && is_file
+        && options.content
+    {
+        blob.is_file = true;
+        blob.want(expected);
+        if image.estargz().is_some() {
+            blob.sinks.get_or_insert_default();
+        }
+    }
+    blobs
+}
+
+fn plan_rafs(
+    image: &OpenImage,
+    bootstrap: &Bootstrap,
+    index: BlobIndex,
+    options: &VerifyOptions,
+    expected: &mut Expected,
+    report: &mut Report<'_>,
+) -> Option<Planned> {
+    let entry = &bootstrap.blob_entries()[index.0 as usize];
+    let id = &image.image().blobs()[index.0 as usize].id;
+    let object = Object::Blob(id.clone());
+    let is_file = image.format() == Format::RafsBlob && entry.is_self();
+    if is_foreign(entry) || !(options.content || is_file) {
+        return Some(Planned::unread(object));
+    }
+    let source = match image.blobs().blob(index) {
+        Ok(source) => source,
+        Err(error) => {
+            report.add(object, Flaw::Unopened(error));
+            return None;
+        }
+    };
+    let blob = BlobFile::open(object.clone(), source, image.limits(), report)?;
+    report.summary.blobs += 1;
+    let inspected = blob.inspect(Listed::By(bootstrap, index), report);
+    let sections = inspected.map(|inspected| inspected.sections);
+    let toc = sections.as_ref().and_then(|sections| sections.toc.as_ref());
+    if is_file && let Some(toc) = toc {
+        expected.add("its TOC", Toc::digest(toc));
+    }
+    if !options.content {
+        return Some(Planned::unread(object));
+    }
+    let mut planned = Planned::native(object, id.clone(), sections);
+    planned.is_file = is_file;
+    if is_file {
+        planned.want(expected);
+    }
+    Some(planned)
+}
+
+/// The blobs as they are read.
+type Tapped = Vec<Option<(Planned, Arc<Tap>)>>;
+
+fn tap(image: &OpenImage, blobs: Vec<Option<Planned>>) -> Tapped {
+    let reader = image.reader();
+    let tap = |(index, blob): (u32, Option<Planned>)| {
+        let mut blob = blob?;
+        let sinks = blob.sinks.take();
+        let tap = Tap::new(reader, BlobIndex(index), sinks);
+        Some((blob, Arc::new(tap)))
+    };
+    (0..).zip(blobs).map(tap).collect()
+}
+
+/// The tree, and the content of files as far as it is wanted.
+fn content(
+    image: &OpenImage,
+    options: &VerifyOptions,
+    blobs: &Tapped,
+    report: &mut Report<'_>,
+) -> Result<(), Cancelled> {
+    let mut told = HashSet::new();
+    for (listed, blob) in image.image().blobs().iter().zip(blobs) {
+        if blob.is_none() {
+            told.insert(listed.id.clone());
+        }
+    }
+    let taps = blobs.iter().map(|blob| Some(Arc::clone(&blob.as_ref()?.1)));
+    let taps = Taps {
+        reader: image.reader().clone(),
+        taps: taps.collect(),
+    };
+    let mut reader: Reader = taps.tapped(options.threads);
+    let mut observer = Observer { told, report };
+    let (image, limits) = (image.image(), image.limits());
+    let summary = match options.content {
+        true => audit(image, &mut reader, limits, &mut observer)?,
+        false => audit_metadata(image, &mut reader, limits, &mut observer)?,
+    };
+    report.count_untold(summary.untold);
+    report.summary.audit = summary;
+    Ok(())
+}
+
+/// Reads what is left of the blobs, and compares their digests. Whether all could be read.
+fn settle(
+    blobs: &Tapped,
+    expected: &mut Expected,
+    report: &mut Report<'_>,
+) -> Result<bool, Cancelled> {
+    let mut complete = true;
+    for (blob, tap) in blobs.iter().flatten() {
+        complete &= blob.settle(tap, expected, report)?;
+    }
+    Ok(complete)
+}
+
+/// Content, and the tar inside against `toc`, for which the layer is read once.
+fn content_and_tar(
+    image: &OpenImage,
+    toc: &EstargzImage,
+    options: &VerifyOptions,
+    (mut blobs, expected): (Vec<Option<Planned>>, &mut Expected),
+    report: &mut Report<'_>,
+) -> Result<(), Cancelled> {
+    let compare = estargz::compare_options(image, options);
+    // The taps hold the other end of the comparison's pipe: they must be gone when the scope ends.
+    std::thread::scope(|scope| {
+        let layer = blobs
+            .iter_mut()
+            .flatten()
+            .find_map(|blob| blob.sinks.as_mut());
+        let comparison = layer.map(|sinks| Comparison::start(scope, toc, &compare, sinks));
+        let taps = tap(image, blobs);
+        content(image, options, &taps, report)?;
+        let complete = settle(&taps, expected, report)?;
+        drop(taps);
+        if let Some(comparison) = comparison {
+            let layer = image.source().filter(|_| complete);
+            comparison.finish((toc, &compare), layer.map(|layer| &**layer), report);
+        }
+        estargz::check_landmarks(toc, image.reader(), report);
+        Ok(())
+    })
+}
+
+/// Hears of an audit.
+struct Observer<'a, 'r> {
+    /// Blobs that cannot be read, of which more is not told.
+    told: HashSet<BlobId>,
+    report: &'a mut Report<'r>,
+}
+
+impl AuditObserver for Observer<'_, '_> {
+    fn fault(&mut self, fault: AuditFault) {
+        let path = Some(fault.path().clone());
+        let (mut object, mut offset) = (Object::Image, None);
+        if let AuditFault::Content { fault, .. } = &fault {
+            if let ChunkFault::Unopened { blob, .. } = fault
+                && self.told.contains(blob)
+            {
+                return;
+            }
+            if let Some(at) = fault.stored_at() {
+                offset = Some(at.frame_offset);
+                object = at.blob_id.clone().map_or(object, Object::Blob);
+            }
+        }
+        self.report.add_at(object, path, offset, Flaw::Audit(fault));
+    }
+
+    fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
+        self.report.advance(done, total)
+    }
+}

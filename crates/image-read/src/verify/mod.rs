@@ -1,0 +1,203 @@
+//! Verifying everything there is in an image, in one call.
+//!
+//! ```text
+//! image -bootstrap.check, blobs inspected, digests expected-> findings
+//!       -audit, each chunk once, in stored order-> findings
+//!          '-Tap: the same bytes, in their order-> digest of the blob, of its data; the tar inside
+//! ```
+
+mod alone;
+mod blob;
+mod digests;
+mod estargz;
+mod finding;
+mod image;
+mod path;
+mod planned;
+mod report;
+#[cfg(feature = "serde")]
+mod serialize;
+mod sinks;
+mod tap;
+
+use image_model::{Cancelled, Digest, Fault, Progress};
+use verify::AuditSummary;
+
+use crate::detect::Format;
+use crate::open::OpenImage;
+use report::Report;
+
+pub use finding::{Finding, Flaw, Object, Padding};
+pub use path::{verify_path, verify_source};
+
+/// Most findings that are told; more are counted.
+pub const MAX_FINDINGS: u64 = 1 << 14;
+
+/// Most ranges of padding that a [`VerifySummary`] lists; more are counted.
+pub const MAX_PADDING: usize = 1 << 12;
+
+/// How an image is verified.
+///
+/// ```
+/// use lazyoci_image_read::VerifyOptions;
+/// let metadata_alone = VerifyOptions::default().content(false);
+/// assert_eq!(metadata_alone.expect, None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// Whether to read what files hold, and all of the blobs. Without it no blob is opened. Default:
+    /// true.
+    pub content: bool,
+    /// Whether the tar inside eStargz may have what strict reading refuses. Default: false.
+    pub lenient: bool,
+    /// Digest that the file that was opened must have, its bootstrap or its TOC.
+    pub expect: Option<Digest>,
+    /// Threads that decode and hash. Default: as many as the image is [read](crate::ReadOptions) with.
+    pub threads: Option<usize>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            content: true,
+            lenient: false,
+            expect: None,
+            threads: None,
+        }
+    }
+}
+
+impl VerifyOptions {
+    /// Sets [`content`](Self#structfield.content).
+    #[must_use]
+    pub fn content(mut self, content: bool) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// Sets [`lenient`](Self#structfield.lenient).
+    #[must_use]
+    pub fn lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+
+    /// Sets [`expect`](Self#structfield.expect).
+    #[must_use]
+    pub fn expect(mut self, expect: impl Into<Option<Digest>>) -> Self {
+        self.expect = expect.into();
+        self
+    }
+
+    /// Sets [`threads`](Self#structfield.threads).
+    #[must_use]
+    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
+        self.threads = threads.into();
+        self
+    }
+}
+
+/// What was verified, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct VerifySummary {
+    /// What holds the image; `None` if that is unknown.
+    pub format: Option<Format>,
+    /// What there is in the tree, and how many chunks were read. The faults of the audit are among the
+    /// findings.
+    pub audit: AuditSummary,
+    /// RAFS blobs whose structures were looked at.
+    pub blobs: u64,
+    /// Bytes that mean nothing, the first [`MAX_PADDING`] ranges of them.
+    pub padding: Vec<Padding>,
+    /// How many bytes that are in all.
+    pub padding_len: u64,
+    /// Everything that was found.
+    pub findings: u64,
+    /// Of that, what nobody was told: there is too much.
+    pub untold: u64,
+    /// Findings of [`Fault::Corrupt`], as far as they were looked at: the image is bad.
+    pub corrupt: u64,
+    /// The same of what is not the image's fault: something could not be read.
+    pub unread: u64,
+}
+
+impl VerifySummary {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings == 0
+    }
+
+    /// Whose fault the worst finding is: [`Fault::Corrupt`] if there is one of that, else [`Fault::Io`]
+    /// if something could not be read, else [`Fault::Unsupported`].
+    #[must_use]
+    pub fn worst(&self) -> Option<Fault> {
+        match self {
+            Self { findings: 0, .. } => None,
+            Self { corrupt: 1.., .. } => Some(Fault::Corrupt),
+            Self { unread: 1.., .. } => Some(Fault::Io),
+            _ => Some(Fault::Unsupported),
+        }
+    }
+}
+
+/// Looks at everything in `image` and its blobs, and tells `findings` all that is wrong.
+///
+/// * Every image: all that an [audit](verify::audit) looks at, each chunk read and verified once, on
+///   all threads.
+/// * RAFS: every structure of the [bootstrap](rafs_format::v6::Bootstrap::check); of each blob its
+///   length, its chunk information with the header, its TOC and the digests in it, its section of chunk
+///   digests, each against the bootstrap; and its digest, if it is called by one. That is its SHA-256
+///   or, as nydus-image names blobs with a TOC, that of the file without its section of chunk digests.
+///   A blob that is missing is one finding.
+/// * eStargz: landmarks, and the TOC against the tar inside. A gzip layer that looks like eStargz which
+///   lost its footer is told.
+///
+/// Blobs are read from front to back, once: the digest of a blob is made of the bytes that are read for
+/// its chunks, what lies between them included. So are the tar inside eStargz and the digest that the
+/// file is [expected](VerifyOptions#structfield.expect) to have; only a compressed layer is read again
+/// for that.
+///
+/// Memory: some 50 MiB, and 300 bytes for each inode and chunk.
+///
+/// ```
+/// use lazyoci_image_read::{VerifyOptions, open, verify_image};
+/// # let directory = tempfile::tempdir()?;
+/// # std::fs::write(directory.path().join("motd"), "hello")?;
+/// # let path = directory.path();
+/// let image = open(path, &Default::default())?;
+/// let options = VerifyOptions::default();
+/// let summary = verify_image(&image, &options, &mut (), &mut |found| println!("{found}"))?;
+/// assert!(summary.is_sound());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Cancelled`] if `progress` asks to stop. What is wrong is no error.
+pub fn verify_image(
+    image: &OpenImage,
+    options: &VerifyOptions,
+    progress: &mut dyn Progress,
+    findings: &mut dyn FnMut(Finding),
+) -> Result<VerifySummary, Cancelled> {
+    let mut report = Report::new(findings, progress);
+    image::verify(image, options, &mut report)?;
+    Ok(report.summary)
+}
+
+impl OpenImage {
+    /// See [`verify_image`].
+    ///
+    /// # Errors
+    /// [`Cancelled`] if `progress` asks to stop.
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &mut dyn Progress,
+        findings: &mut dyn FnMut(Finding),
+    ) -> Result<VerifySummary, Cancelled> {
+        verify_image(self, options, progress, findings)
+    }
+}

@@ -1,0 +1,78 @@
+//! What becomes of a blob while its chunks are read.
+
+use image_model::{BlobId, Cancelled};
+use rafs_format::blob::Sections;
+
+use super::digests::{self, Expected};
+use super::finding::Object;
+use super::report::Report;
+use super::sinks::Sinks;
+use super::tap::Tap;
+
+/// A blob that can be read.
+pub(super) struct Planned {
+    object: Object,
+    /// Whether it is the file that was opened.
+    pub(super) is_file: bool,
+    /// Where its bytes go; `None` if nobody wants all of them.
+    pub(super) sinks: Option<Sinks>,
+    /// Of a native RAFS blob: what it is called, and what is in it, if that could be found out.
+    native: Option<(BlobId, Option<Sections>)>,
+}
+
+impl Planned {
+    /// A blob of which only the chunks are read, if anything.
+    pub(super) fn unread(object: Object) -> Self {
+        Self {
+            object,
+            is_file: false,
+            sinks: None,
+            native: None,
+        }
+    }
+
+    /// A native RAFS blob, whose digests are compared with its name and its TOC.
+    pub(super) fn native(object: Object, id: BlobId, sections: Option<Sections>) -> Self {
+        Self {
+            sinks: Some(digests::sinks(sections.as_ref())),
+            native: Some((id, sections)),
+            ..Self::unread(object)
+        }
+    }
+
+    /// Its bytes are those of the file: all of them are wanted, if its digest is.
+    pub(super) fn want(&mut self, expected: &Expected) {
+        if let Some(digest) = expected.of_file() {
+            let sinks = self.sinks.get_or_insert_default();
+            // One that cannot be made is told in the end.
+            let _ = sinks.want(digest.algorithm());
+        }
+    }
+
+    /// Reads what is left of the blob, if all of it is wanted, and compares its digests. Whether it
+    /// could be read.
+    pub(super) fn settle(
+        &self,
+        tap: &Tap,
+        expected: &mut Expected,
+        report: &mut Report<'_>,
+    ) -> Result<bool, Cancelled> {
+        if !tap.is_wanted() {
+            return Ok(true);
+        }
+        let found = match tap.finish(&mut || report.again())? {
+            Ok(found) => Some(found),
+            Err(error) => {
+                report.unread(&self.object, error);
+                None
+            }
+        };
+        if let (Some((id, sections)), Some(found)) = (&self.native, &found) {
+            digests::compare(id, sections.as_ref(), found, report);
+        }
+        if self.is_file {
+            expected.add_file(found.as_ref());
+        }
+        Ok(found.is_some())
+    }
+}

@@ -1,0 +1,110 @@
+//! Telling findings, up to a bound.
+
+use std::ops::Range;
+
+use image_model::{Blame, Cancelled, Fault, ImagePath, Progress};
+use rafs_format::blob::{BlobError, BlobMismatch};
+
+use super::finding::{Finding, Flaw, Object, Padding};
+use super::{MAX_FINDINGS, MAX_PADDING, VerifySummary};
+
+/// Who hears what is found, and how far the work is.
+pub(super) struct Report<'a> {
+    tell: &'a mut dyn FnMut(Finding),
+    progress: &'a mut dyn Progress,
+    pub(super) summary: VerifySummary,
+    done: (u64, Option<u64>),
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(tell: &'a mut dyn FnMut(Finding), progress: &'a mut dyn Progress) -> Self {
+        Self {
+            tell,
+            progress,
+            summary: VerifySummary::default(),
+            done: (0, None),
+        }
+    }
+
+    /// Something about the object as a whole.
+    pub(super) fn add(&mut self, object: Object, what: Flaw) {
+        self.add_at(object, None, None, what);
+    }
+
+    pub(super) fn add_at(
+        &mut self,
+        object: Object,
+        path: Option<ImagePath>,
+        offset: Option<u64>,
+        what: Flaw,
+    ) {
+        self.summary.findings += 1;
+        let fault = what.fault();
+        match fault {
+            Fault::Corrupt => self.summary.corrupt += 1,
+            Fault::Io | Fault::Misuse | Fault::Cancelled => self.summary.unread += 1,
+            Fault::Unsupported | Fault::Limit => {}
+        }
+        if self.summary.findings > MAX_FINDINGS {
+            self.summary.untold += 1;
+            return;
+        }
+        (self.tell)(Finding {
+            path,
+            offset,
+            object,
+            what,
+            fault,
+        });
+    }
+
+    /// Findings like others before, of which there are too many to tell them.
+    pub(super) fn count_untold(&mut self, count: u64) {
+        self.summary.findings += count;
+        self.summary.untold += count;
+    }
+
+    pub(super) fn blob_error(&mut self, object: &Object, offset: Option<u64>, source: BlobError) {
+        let what = Flaw::Blob {
+            object: object.clone(),
+            source,
+        };
+        self.add_at(object.clone(), None, offset, what);
+    }
+
+    pub(super) fn mismatch(&mut self, object: &Object, source: BlobMismatch) {
+        let what = Flaw::Mismatch {
+            object: object.clone(),
+            source,
+        };
+        self.add(object.clone(), what);
+    }
+
+    pub(super) fn unread(&mut self, object: &Object, source: blob_io::ReadError) {
+        let what = Flaw::Read {
+            object: object.clone(),
+            source,
+        };
+        self.add(object.clone(), what);
+    }
+
+    pub(super) fn padding(&mut self, object: &Object, range: Range<u64>) {
+        self.summary.padding_len += range.end - range.start;
+        if self.summary.padding.len() < MAX_PADDING {
+            let object = object.clone();
+            self.summary.padding.push(Padding { object, range });
+        }
+    }
+
+    /// `done` of `total` bytes of chunks are through.
+    pub(super) fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
+        self.done = (done, total);
+        self.again()
+    }
+
+    /// Asks whether to go on, in work that is not counted.
+    pub(super) fn again(&mut self) -> Result<(), Cancelled> {
+        let (done, total) = self.done;
+        self.progress.advance(done, total)
+    }
+}

@@ -1,0 +1,148 @@
+//! Nothing passes that is not what the bootstrap's digest vouches for.
+
+use std::thread::{available_parallelism, scope};
+
+use bytes::Bytes;
+use image_model::Fault;
+use lazyoci_image_read::VerifyOptions;
+
+use crate::built::without_digest;
+use crate::support::{Golden, golden, lines};
+
+/// Calls `passes` with every number below `count`, on all threads; those for which it says so.
+fn those_that_pass(count: usize, passes: impl Fn(usize) -> bool + Sync) -> Vec<usize> {
+    let threads = available_parallelism().map_or(1, usize::from);
+    scope(|scope| {
+        let passes = &passes;
+        let part = |thread| {
+            move || {
+                (thread..count)
+                    .step_by(threads)
+                    .filter(|&n| passes(n))
+                    .collect()
+            }
+        };
+        let parts: Vec<_> = (0..threads)
+            .map(|thread| scope.spawn(part(thread)))
+            .collect();
+        let found = parts.into_iter().map(|part| part.join().unwrap());
+        found.flat_map(|part: Vec<usize>| part).collect()
+    })
+}
+
+/// There are as many tests as threads.
+fn one_thread() -> VerifyOptions {
+    VerifyOptions::default().threads(1)
+}
+
+fn flipped(bytes: &Bytes, bit: usize) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    bytes.into()
+}
+
+/// The flips in the blob that are not found, and do not lie in bytes that are named as padding.
+fn blob_flips(golden: &Golden, options: &VerifyOptions) -> Vec<usize> {
+    those_that_pass(8 * golden.blob.len(), |bit| {
+        let (found, summary) = Golden {
+            blob: flipped(&golden.blob, bit),
+            ..golden.clone()
+        }
+        .verify(options);
+        let byte = bit as u64 / 8;
+        let is_padding = summary.padding.iter().any(|p| p.range.contains(&byte));
+        assert!(found.iter().all(|finding| finding.fault != Fault::Io));
+        found.is_empty() && !is_padding
+    })
+}
+
+#[test]
+fn no_flip_in_a_blob_passes() {
+    for name in ["a4-v6-zstd-sha256", "a4-v6-lz4_block-blake3"] {
+        let golden = golden(name);
+        let options = one_thread().expect(golden.bootstrap_digest());
+        assert_eq!(blob_flips(&golden, &options), [0; 0], "{name}");
+    }
+}
+
+#[test]
+fn no_flip_in_a_blob_with_its_bootstrap_passes() {
+    let golden = golden("a4-v6-zstd-sha256-inline-toc");
+    let options = one_thread().expect(golden.bootstrap_digest());
+    assert_eq!(blob_flips(&golden, &options), [0; 0]);
+}
+
+/// Neither does one in a blob whose name says nothing: the TOC vouches for all of it.
+#[test]
+fn no_flip_in_a_blob_without_a_digest_passes() {
+    let golden = without_digest(&golden("a4-v6-zstd-sha256-toc"));
+    let options = one_thread().expect(golden.bootstrap_digest());
+    assert_eq!(lines(&golden.verify(&options).0), [""; 0]);
+    assert_eq!(blob_flips(&golden, &options), [0; 0]);
+}
+
+#[test]
+fn no_flip_in_a_bootstrap_passes() {
+    let golden = golden("a4-v6-zstd-sha256");
+    let options = one_thread()
+        .content(false)
+        .expect(golden.bootstrap_digest());
+    let bootstrap = golden.bootstrap.clone().unwrap();
+    let passed = those_that_pass(8 * bootstrap.len(), |bit| {
+        let flipped = Golden {
+            bootstrap: Some(flipped(&bootstrap, bit)),
+            ..golden.clone()
+        };
+        flipped.verify(&options).0.is_empty()
+    });
+    assert_eq!(passed, [0; 0]);
+}
+
+#[test]
+fn no_flip_in_a_blob_by_itself_passes() {
+    let golden = golden("a4-v6-zstd-sha256");
+    let options = one_thread();
+    let passed = those_that_pass(8 * golden.blob.len(), |bit| {
+        let flipped = Golden {
+            blob: flipped(&golden.blob, bit),
+            ..golden.clone()
+        };
+        flipped.verify_blob(&options).0.is_empty()
+    });
+    assert_eq!(passed, [0; 0]);
+}
+
+#[test]
+fn no_blob_that_was_cut_passes() {
+    for name in [
+        "a4-v6-none-sha256-inline",
+        "a4-v6-zstd-sha256-toc",
+        "a4-v6-zstd-sha256",
+    ] {
+        let golden = golden(name);
+        let options = one_thread().expect(golden.bootstrap_digest());
+        let passed = those_that_pass(golden.blob.len(), |len| {
+            let cut = Golden {
+                blob: golden.blob.slice(..len),
+                ..golden.clone()
+            };
+            cut.verify(&options).0.is_empty() || cut.verify_blob(&options).0.is_empty()
+        });
+        assert_eq!(passed, [0; 0], "{name}");
+    }
+}
+
+/// Bytes behind the end are found as well.
+#[test]
+fn no_blob_that_goes_on_passes() {
+    for name in [
+        "a4-v6-none-sha256-inline",
+        "a4-v6-zstd-sha256-toc",
+        "a4-v6-zstd-sha256",
+    ] {
+        let mut golden = golden(name);
+        golden.blob = [&golden.blob[..], b"\0"].concat().into();
+        assert!(!golden.verify(&one_thread()).1.is_sound(), "{name}");
+        assert!(!golden.verify_blob(&one_thread()).1.is_sound(), "{name}");
+    }
+}

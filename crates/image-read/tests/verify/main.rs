@@ -1,0 +1,10 @@
+//! Verifying whole images: what is found, and what it costs.
+#![cfg(all(feature = "lz4", feature = "zstd", feature = "blake3"))]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod built;
+mod cost;
+mod flips;
+mod found;
+mod sound;
+mod support;

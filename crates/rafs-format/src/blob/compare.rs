@@ -1,0 +1,315 @@
+//! A blob against the bootstrap that lists it, and against its own TOC.
+
+use std::ops::Range;
+
+use image_model::{BlobIndex, Digest, DigestAlgorithm};
+
+use super::chunk_info::{ChunkFault, ChunkInfo};
+use super::digests::ChunkDigests;
+use super::error::BlobError;
+use super::layout::Section;
+use super::meta::BlobMeta;
+use super::sections::Sections;
+use super::toc::Toc;
+use crate::chunk_record::{ChunkFlags, ChunkRecord};
+use crate::flags::BlobFeatures;
+use crate::v6::{BlobEntry, Bootstrap};
+
+/// Two places that should say the same do not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobMismatch {
+    /// The bootstrap's blob table and the blob.
+    #[error("{field} is {expected} in the blob table, {found} in the blob")]
+    Entry {
+        /// The field, by its name in the blob table.
+        field: &'static str,
+        /// In the blob table.
+        expected: u64,
+        /// In the blob.
+        found: u64,
+    },
+    /// The bootstrap's blob table and the TOC.
+    #[error("the TOC has digest {found}, the blob table says {expected}")]
+    TocDigest {
+        /// In the blob table.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// The bootstrap's record of a chunk and the chunk information.
+    #[error(
+        "chunk {index}: {field} is {expected} in the bootstrap, {found} in the chunk information"
+    )]
+    Chunk {
+        /// Position of the chunk.
+        index: u32,
+        /// The field, by its name in the record.
+        field: &'static str,
+        /// In the bootstrap.
+        expected: u64,
+        /// In the chunk information.
+        found: u64,
+    },
+    /// The bootstrap's record of a chunk and the section of chunk digests.
+    #[error("chunk {index} has digest {expected} in the bootstrap, {found} in the blob")]
+    ChunkDigest {
+        /// Position of the chunk.
+        index: u32,
+        /// In the bootstrap.
+        expected: Digest,
+        /// In the blob.
+        found: Digest,
+    },
+    /// The TOC and the tar headers.
+    #[error("section `{}` is at {}, {} bytes, but in the TOC at {}, {} bytes", section.name(), found.start, found.end.saturating_sub(found.start), listed.start, listed.end.saturating_sub(listed.start))]
+    Section {
+        /// The section.
+        section: Section,
+        /// Where the TOC says that it is.
+        listed: Range<u64>,
+        /// Where it is.
+        found: Range<u64>,
+    },
+    /// A section that the TOC does not list.
+    #[error("the TOC does not list section `{}`", section.name())]
+    Unlisted {
+        /// The section.
+        section: Section,
+    },
+    /// An entry of the TOC for a section that the blob does not have, or that comes twice.
+    #[error("entry {index} of the TOC, `{}`, is for no section of the blob", name.escape_ascii())]
+    NoSection {
+        /// Position in the TOC.
+        index: usize,
+        /// The name.
+        name: Vec<u8>,
+    },
+}
+
+impl image_model::Blame for BlobMismatch {
+    fn fault(&self) -> image_model::Fault {
+        image_model::Fault::Corrupt
+    }
+}
+
+/// The sections that a TOC lists.
+const LISTED: [Section; 5] = [
+    Section::Data,
+    Section::ChunkInfo,
+    Section::ChunkInfoHeader,
+    Section::ChunkDigests,
+    Section::Bootstrap,
+];
+
+impl Sections {
+    /// Compares the TOC, if there is one, with where the sections are. Whether they have the digests
+    /// that it says takes their bytes.
+    pub fn compare_toc(&self, report: &mut dyn FnMut(BlobMismatch)) {
+        let Some(toc) = &self.toc else { return };
+        let mut unlisted = LISTED.map(|section| self.range(section).map(|range| (section, range)));
+        for (index, entry) in toc.entries().iter().enumerate() {
+            let named = |found: &&mut Option<(Section, Range<u64>)>| match found {
+                Some((section, _)) => section.name().as_bytes() == entry.name(),
+                None => false,
+            };
+            let Some((section, found)) = unlisted.iter_mut().find(named).and_then(Option::take)
+            else {
+                let name = entry.name().to_vec();
+                report(BlobMismatch::NoSection { index, name });
+                continue;
+            };
+            let listed = entry.range();
+            if listed != found {
+                report(BlobMismatch::Section {
+                    section,
+                    listed,
+                    found,
+                });
+            }
+        }
+        for (section, _) in unlisted.into_iter().flatten() {
+            report(BlobMismatch::Unlisted { section });
+        }
+    }
+
+    /// Compares the blob with what a bootstrap's blob table says about it: its length, its chunk
+    /// information, its TOC.
+    pub fn compare_entry(&self, entry: &BlobEntry, report: &mut dyn FnMut(BlobMismatch)) {
+        let ci = self.chunk_info.clone().unwrap_or_default();
+        // Of a blob with an inlined bootstrap it is what lies in front of that, or the file.
+        let front = self.bootstrap.as_ref().map(|bootstrap| bootstrap.start);
+        let len = match front {
+            Some(front) if front == entry.compressed_size => front,
+            _ => self.len,
+        };
+        let has = |feature| entry.features.contains(feature);
+        let headers = BlobFeatures::HAS_TAR_HEADER;
+        let mut fields = vec![
+            ("compressed_size", entry.compressed_size, len),
+            ("ci_offset", entry.ci_offset, ci.start),
+            (
+                "ci_compressed_size",
+                entry.ci_compressed_size,
+                ci.end.saturating_sub(ci.start),
+            ),
+            (
+                "HAS_TAR_HEADER",
+                has(headers).into(),
+                self.has_headers.into(),
+            ),
+        ];
+        let toc = self.toc.as_ref();
+        if entry.toc_size != 0 || toc.is_none() && has(BlobFeatures::HAS_TOC) {
+            let found = toc.map_or(0, Toc::stored_len);
+            fields.push(("blob_toc_size", entry.toc_size.into(), found));
+            fields.push((
+                "HAS_TOC",
+                has(BlobFeatures::HAS_TOC).into(),
+                toc.is_some().into(),
+            ));
+        }
+        if let Some(data) = toc.and_then(|toc| toc.entry(Section::Data).ok()) {
+            fields.push(("uncompressed_size", entry.uncompressed_size, data.len));
+        }
+        for (field, expected, found) in fields {
+            if expected != found {
+                report(BlobMismatch::Entry {
+                    field,
+                    expected,
+                    found,
+                });
+            }
+        }
+        if let Some(toc) = toc
+            && entry.toc_digest != [0; 32]
+        {
+            let expected = Digest::new(DigestAlgorithm::Sha256, entry.toc_digest);
+            let found = toc.digest();
+            if expected != found {
+                report(BlobMismatch::TocDigest { expected, found });
+            }
+        }
+    }
+}
+
+impl BlobMeta {
+    /// Checks every entry as [`check`](Self::check) does, but reports all that are wrong, and tells
+    /// `gap` which bytes of the data section, which has `data_len` bytes, no chunk takes.
+    pub fn check_all(
+        &self,
+        data_len: u64,
+        report: &mut dyn FnMut(BlobError),
+        gap: &mut dyn FnMut(Range<u64>),
+    ) {
+        let (mut address, mut offset, mut end) = (0, 0, 0);
+        for index in 0..self.chunk_count() {
+            let chunk = match self.chunk(index) {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    report(error);
+                    continue;
+                }
+            };
+            if chunk.address < address || chunk.offset < offset {
+                let fault = ChunkFault::Order;
+                report(BlobError::Chunk { index, fault });
+                continue;
+            }
+            if chunk.offset > end {
+                gap(end..chunk.offset);
+            }
+            (address, offset) = (chunk.address_end(), chunk.offset);
+            end = end.max(chunk.offset_end());
+        }
+        if data_len > end {
+            gap(end..data_len);
+        }
+    }
+
+    /// Compares the chunk information with the records that `bootstrap` has of the chunks of its blob
+    /// number `blob`, which is this one. Entries that cannot be read are passed by.
+    pub fn compare(
+        &self,
+        bootstrap: &Bootstrap,
+        blob: BlobIndex,
+        report: &mut dyn FnMut(BlobMismatch),
+    ) {
+        for record in bootstrap.chunk_records_of(blob) {
+            let index = record.index;
+            let Ok(chunk) = self.chunk(index) else {
+                continue;
+            };
+            for (field, expected, found) in fields(&record, &chunk) {
+                if expected != found {
+                    report(BlobMismatch::Chunk {
+                        index,
+                        field,
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What a record and an entry say alike.
+fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64); 6] {
+    let has = |flag| record.flags.contains(flag);
+    // Entries of version 1 have no CRC.
+    let (expected, found) = match chunk.crc32c() {
+        Some(found) if has(ChunkFlags::HAS_CRC32) => (record.crc32, found),
+        _ => (0, 0),
+    };
+    [
+        (
+            "uncompressed_offset",
+            record.uncompressed_offset,
+            chunk.address,
+        ),
+        (
+            "uncompressed_size",
+            record.uncompressed_size.into(),
+            chunk.len.into(),
+        ),
+        ("compressed_offset", record.compressed_offset, chunk.offset),
+        (
+            "compressed_size",
+            record.compressed_size.into(),
+            chunk.stored_len.into(),
+        ),
+        (
+            "COMPRESSED",
+            has(ChunkFlags::COMPRESSED).into(),
+            chunk.compressed.into(),
+        ),
+        ("crc32", expected.into(), found.into()),
+    ]
+}
+
+impl ChunkDigests {
+    /// Compares the digests with those that `bootstrap` has of the chunks of its blob number `blob`,
+    /// which is this one.
+    pub fn compare(
+        &self,
+        bootstrap: &Bootstrap,
+        blob: BlobIndex,
+        report: &mut dyn FnMut(BlobMismatch),
+    ) {
+        for record in bootstrap.chunk_records_of(blob) {
+            let index = record.index;
+            let Some(found) = self.digest(index) else {
+                continue;
+            };
+            let expected = Digest::new(found.algorithm(), record.digest);
+            if expected != found {
+                report(BlobMismatch::ChunkDigest {
+                    index,
+                    expected,
+                    found,
+                });
+            }
+        }
+    }
+}

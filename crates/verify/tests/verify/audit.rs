@@ -1,0 +1,160 @@
+//! Audits: a sound image, and one fault of each kind of names and inodes.
+
+use image_model::{Attributes, Blame, Device, FileKind, Limits};
+use lazyoci_verify::{AuditFault, AuditSummary, audit, audit_metadata};
+
+use crate::common::content::Store;
+use crate::common::{Files, Tampered};
+
+fn files() -> Files {
+    Files::new()
+        .file("a", *b"AAAABBBBCC")
+        .file("d/b", *b"BBBB\0\0\0\0AAAA")
+        .link("d/c", "a")
+        .symlink("l", "target")
+        .device("n", 1, 3)
+}
+
+pub(crate) fn sound() -> (Tampered, Store) {
+    let (image, store) = files().store(4);
+    (Tampered::new(image), store)
+}
+
+pub(crate) fn summary() -> AuditSummary {
+    AuditSummary {
+        paths: 7,
+        directories: 2,
+        files: 2,
+        symlinks: 1,
+        specials: 1,
+        content_len: 22,
+        chunks: 3,
+        chunk_len: 10,
+        unverifiable_chunks: 0,
+        faults: 0,
+        untold: 0,
+    }
+}
+
+pub(crate) fn run(image: &Tampered, store: &mut Store) -> (AuditSummary, Vec<AuditFault>) {
+    let mut faults = Vec::new();
+    let mut observer = |fault| faults.push(fault);
+    let limits = Limits::default();
+    let summary = audit(image, &mut store.of(image), &limits, &mut observer).unwrap();
+    assert_eq!(summary.faults, faults.len() as u64);
+    (summary, faults)
+}
+
+pub(crate) fn texts(image: &Tampered, store: &mut Store) -> Vec<String> {
+    run(image, store).1.iter().map(text).collect()
+}
+
+pub(crate) fn text(fault: &AuditFault) -> String {
+    let whose = fault.fault();
+    match fault {
+        AuditFault::Content { fault: what, .. } => format!("{whose:?}: {fault}: {what}"),
+        _ => format!("{whose:?}: {fault}"),
+    }
+}
+
+#[test]
+fn a_sound_image_has_no_faults_and_each_chunk_is_read_once() {
+    let (image, mut store) = sound();
+    let (found, faults) = run(&image, &mut store);
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(found, summary());
+    assert_eq!(store.reads, [0, 4, 8]);
+    store.reads.clear();
+    let content = &mut store.of(&image);
+    let found = audit_metadata(&image, content, &Limits::default(), &mut |_| panic!()).unwrap();
+    assert_eq!(found, summary());
+    assert!(store.reads.is_empty());
+}
+
+#[test]
+fn wrong_attributes_are_told() {
+    type Change = fn(&mut Attributes);
+    let cases: [(&str, Change, &str); 6] = [
+        (
+            "d",
+            |a| a.links = 3,
+            "Corrupt: /d: has link count 3, but 2 links",
+        ),
+        (
+            "a",
+            |a| a.links = 1,
+            "Corrupt: /a: has link count 1, but 2 links",
+        ),
+        (
+            "a",
+            |a| a.links = 3,
+            "Corrupt: /a: has link count 3, but 2 links",
+        ),
+        (
+            "l",
+            |a| a.links = 0,
+            "Corrupt: /l: has link count 0, but 1 links",
+        ),
+        (
+            "l",
+            |a| a.size = 7,
+            "Corrupt: /l: a target of 6 bytes instead of 7",
+        ),
+        (
+            "l",
+            |a| a.device = Device { major: 1, minor: 2 },
+            "Corrupt: /l: is no device, but has number 1:2",
+        ),
+    ];
+    for (at, change, expected) in cases {
+        let (mut image, mut store) = sound();
+        let target = image.ino(at);
+        image.attributes = Box::new(move |ino, attributes| {
+            if ino == target {
+                change(attributes);
+            }
+        });
+        assert_eq!(texts(&image, &mut store), [expected]);
+    }
+}
+
+#[test]
+fn contradictions_of_directories_are_told() {
+    let (mut image, mut store) = sound();
+    let (root, d, l) = (image.ino("/"), image.ino("d"), image.ino("l"));
+    image.entries = Box::new(move |directory, entries| {
+        if directory == root {
+            entries[2].2 = FileKind::File;
+        } else if directory == d {
+            entries[0].1 = l;
+        }
+    });
+    let expected = [
+        "Corrupt: /d/b: called a file in its directory, but is a symlink",
+        "Corrupt: /d/b: inode 4 in its directory, but inode 3 by its name",
+        "Corrupt: /l: called a file in its directory, but is a symlink",
+        "Corrupt: /d/b: has link count 1, but 2 links",
+    ];
+    assert_eq!(texts(&image, &mut store), expected);
+    let (mut image, mut store) = sound();
+    image.entries = Box::new(move |directory, entries| {
+        if directory == d {
+            entries.swap(0, 1);
+        }
+    });
+    let found = texts(&image, &mut store);
+    assert_eq!(
+        found[0],
+        "Corrupt: /d: the entry `b` is out of order, or there twice"
+    );
+}
+
+#[test]
+fn damaged_inodes_are_told() {
+    let (mut image, mut store) = sound();
+    image.broken_xattrs = Some(image.ino("d/b"));
+    assert_eq!(
+        texts(&image, &mut store),
+        ["Misuse: /d/b: the inode is damaged"]
+    );
+}
