@@ -46,7 +46,7 @@ const _: () = assert!(TAIL >= DETECT_LEN);
 /// |---|---|---|
 /// | eStargz whose TOC takes up to 64 KiB | 2: start; end, with the TOC | 1 |
 /// | eStargz with a longer TOC | 3: and the rest of the TOC | 2 |
-/// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap | 2 |
+/// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
 ///
 /// # Errors
@@ -179,7 +179,14 @@ fn open_file(
 ) -> Result<OpenImage, OpenError> {
     let counted = Counted::new(&*source);
     let (format, ends) = match options.format {
-        Some(format) => (format, Ends::unread(&counted)?),
+        Some(format) => {
+            let mut ends = Ends::unread(&counted)?;
+            if format == Format::RafsBlob {
+                // Its bootstrap begins among them, or lies there whole.
+                ends.read_tail(TAIL)?;
+            }
+            (format, ends)
+        }
         None => {
             let (format, ends) = detect(&counted, TAIL)?;
             (known(format, &ends)?, ends)
