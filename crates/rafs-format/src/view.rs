@@ -27,11 +27,6 @@ pub(crate) fn slice<'a>(
     })
 }
 
-/// Bytes of `range`; 0 if it ends before it begins.
-pub(crate) const fn range_len(range: &Range<u64>) -> u64 {
-    range.end.saturating_sub(range.start)
-}
-
 /// The fixed-size structure `what` at `offset`.
 pub(crate) fn record<'a, T>(
     bytes: &'a [u8],

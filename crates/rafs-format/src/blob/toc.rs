@@ -74,6 +74,7 @@ impl TocEntry {
     pub const LEN: usize = 128;
 
     /// An entry for `section`, which is stored at `stored`, not compressed.
+    #[cfg(feature = "sha256")]
     pub(super) fn new(section: Section, digest: Digest, stored: Range<u64>) -> Self {
         let mut name = [0; 16];
         name[..section.name().len()].copy_from_slice(section.name().as_bytes());
@@ -155,6 +156,7 @@ impl TocEntry {
         })
     }
 
+    #[cfg(feature = "sha256")]
     fn to_bytes(self) -> [u8; Self::LEN] {
         let mut raw = RawTocEntry::new_zeroed();
         raw.flags = match self.compressor {
