@@ -1,7 +1,5 @@
 //! Reading structures out of the bytes of a bootstrap: all slicing is here.
 
-use std::ops::Range;
-
 use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
+#[cfg(feature = "sha256")]
+use zerocopy::FromZeros;
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::error::{BlobError, check_given};
 use super::layout::Section;
