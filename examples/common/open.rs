@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::Ino;
-use lazyoci::read::{Follow, OpenImage, OpenOptions};
+use lazyoci::read::{Follow, OpenImage, OpenOptions, open_with_progress};
 
 use super::Failure;
+use super::progress::Bar;
 
 /// How images are opened.
 #[derive(Debug, Clone, Args)]
@@ -23,17 +24,16 @@ impl OpenArgs {
     /// Opens what is at `path`.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
         no_stream(path)?;
-        lazyoci::read::open(path, &self.options())
+        let mut bar = Bar::new("opening");
+        open_with_progress(path, &self.options(), &mut bar)
             .map_err(|error| Failure::from(error).of(path.display()))
     }
 
     /// What was asked for.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            blobs: self.blobs.clone(),
-            lenient: self.lenient,
-            ..OpenOptions::default()
-        }
+        let mut options = OpenOptions::default().lenient(self.lenient);
+        options.blobs = self.blobs.clone();
+        options
     }
 
     /// Whether lenient reading was asked for.

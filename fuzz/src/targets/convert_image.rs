@@ -32,10 +32,7 @@ pub fn convert_image(data: &[u8]) {
         _ => (input.rest(), input.rest()),
     };
     let limits = Limits::small();
-    let open_options = OpenOptions {
-        limits: limits.clone(),
-        ..OpenOptions::default()
-    };
+    let open_options = OpenOptions::default().limits(limits.clone());
     let (source, blob) = (Arc::new(Memory(image.to_vec())), Memory(blob.to_vec()));
     let id = BlobId::new(b"fuzz").expect("it is a name");
     let Ok(image) = open_source(source, Some(&id), Same(blob), &open_options) else {

@@ -64,10 +64,7 @@ pub(super) fn check_estargz(blob: &[u8], report: &EstargzReport, expected: TreeD
     let source = Memory(blob.to_vec());
     let id = BlobId::new(b"fuzz").expect("it is a name");
     let image = |as_layer| {
-        let options = OpenOptions {
-            as_layer,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().as_layer(as_layer);
         let shared: Arc<dyn ReadAt> = Arc::new(source.clone());
         open_source(shared, Some(&id), Same(source.clone()), &options)
             .expect("it was written by us")

@@ -25,12 +25,10 @@ impl OpenBlob for Same {
 /// is found sound has a digest.
 pub fn open_image(data: &[u8]) {
     for (lenient, as_layer) in [(false, false), (true, true)] {
-        let options = OpenOptions {
-            lenient,
-            as_layer,
-            limits: Limits::small(),
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default()
+            .lenient(lenient)
+            .as_layer(as_layer)
+            .limits(Limits::small());
         let source = Memory(data.to_vec());
         let id = BlobId::new(b"fuzz").expect("it is a name");
         let opened = open_source(Arc::new(source.clone()), Some(&id), Same(source), &options);

@@ -31,12 +31,10 @@ const MAX_CONTENT: u64 = 4 << 20;
 pub fn unpack(data: &[u8]) {
     let input = &mut Input::new(data);
     let flags = input.byte();
-    let options = OpenOptions {
-        as_layer: flags & 1 != 0,
-        lenient: flags & 2 != 0,
-        limits: Limits::small(),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default()
+        .as_layer(flags & 1 != 0)
+        .lenient(flags & 2 != 0)
+        .limits(Limits::small());
     let mut bytes = input.rest().to_vec();
     super::tar::repair_checksums(&mut bytes);
     let source = Memory(bytes);
