@@ -3,13 +3,25 @@
 //! This facade re-exports the crates of the workspace as modules; a tool that needs less depends on
 //! the crate that it needs. Every format is read through one narrow trait, [`model::Image`].
 //!
+//! | module | holds |
+//! |---|---|
+//! | [`read`] | open anything, read, [verify](read::verify_image); [`read::ReadPlan`] for asynchronous callers |
+//! | `convert` | everything that writes images (feature `convert`) |
+//! | [`model`] | names, metadata, trees, the trait [`model::Image`], walk, diff, limits |
+//! | [`verify`] | digests, audit, the [tree digest](verify::tree_digest) |
+//! | [`blob_io`] | where blobs are read from ([`blob_io::ReadAt`]) and images written to ([`blob_io::Output`]) |
+//! | [`rafs_format`], [`estargz_toc`], [`tar_stream`] | the formats: bytes in, values out, and back |
+//! | [`frame_codec`], [`chunk_dedup`] | compression; cutting and finding chunks |
+//! | [`oci_image`] | media types, descriptors, annotations |
+//!
 //! # A tour in five lines each
 //!
 //! Make an image out of a directory, open it again, read a file lazily and verified:
 //!
 //! ```
 //! # #[cfg(feature = "convert")] {
-//! use lazyoci::convert::{RafsOptions, Seekable, to_rafs_v6};
+//! use lazyoci::blob_io::DirectoryOutput;
+//! use lazyoci::convert::{RafsOptions, to_rafs_v6};
 //! use lazyoci::read::open;
 //! # let dir = tempfile::tempdir()?;
 //! # let (source, output) = (dir.path().join("source"), dir.path().join("image"));
@@ -17,23 +29,24 @@
 //! # std::fs::write(source.join("motd"), "hello")?;
 //!
 //! let source = open(&source, &Default::default())?;
-//! to_rafs_v6(Seekable::opened(&source)?, &output, &RafsOptions::default(), &mut ())?;
-//! let image = open(&output.join("image.boot"), &Default::default())?;
-//! assert_eq!(image.read(b"/motd", 1 << 20)?, b"hello");
+//! to_rafs_v6(source, &mut DirectoryOutput::create(&output)?, &RafsOptions::default(), &mut ())?;
+//! let image = open(output.join("image.boot"), &Default::default())?;
+//! assert_eq!(image.read("/motd", 1 << 20)?, b"hello");
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Whatever holds a tree, its digest is the same:
+//! Verify all there is, and name the tree by one digest, which is the same whatever holds it:
 //!
 //! ```
-//! use lazyoci::{read::open, verify};
+//! use lazyoci::{read::open, verify::Profile};
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path();
 //! # std::fs::write(path.join("motd"), "hello")?;
 //! let image = open(path, &Default::default())?;
-//! let profile = verify::Profile::Content;
-//! let digest = verify::tree_digest(image.image(), &mut image.frames(), profile, &mut ())?;
+//! let summary = image.verify(&Default::default(), &mut (), &mut |found| println!("{found}"))?;
+//! assert!(summary.is_sound());
+//! let digest = image.tree_digest(Profile::Content, &mut ())?;
 //! assert!(digest.to_string().starts_with("tree1:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -46,6 +59,19 @@
 //! let error = Bootstrap::open(truncated, &Limits::default()).unwrap_err();
 //! println!("{error}");
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `lz4`, `zstd`, `gzip` | yes | chunks of that codec; the last two also layers |
+//! | `blake3` | yes | BLAKE3 chunk digests; SHA-256 is always there |
+//! | `convert` | yes | the module of that name: everything that writes images |
+//! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), the default of eStargz then |
+//! | `mmap` | | `blob_io::Mapped`: map local files instead of reading them |
+//! | `serde` | | `Serialize` for reports, findings, digests, paths and ids |
+//!
+//! What is not built in is refused with an error that names the feature.
 #![forbid(unsafe_code)]
 
 pub use blob_io;

@@ -73,3 +73,8 @@ pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -81,3 +81,8 @@ pub use options::ReadOptions;
 pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
 pub use tree_image::TreeImage;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
