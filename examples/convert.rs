@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -23,7 +23,7 @@ use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::oci_image::Annotations;
 use lazyoci::rafs_format::flags::Compat;
-use lazyoci::read::{Format, format_at};
+use lazyoci::read::format_at;
 use serde_json::Value;
 
 /// Convert a layer, a directory or an image into another format
@@ -50,6 +50,9 @@ struct Args {
     /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
     prefetch: Option<PathBuf>,
+    /// Append the chunks' digests and a table of contents to the blob (RAFS)
+    #[arg(long)]
+    toc: bool,
     /// Put the bootstrap into the blob too (RAFS)
     #[arg(long)]
     inline_meta: bool,
@@ -122,6 +125,7 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--digester", args.digester.is_some(), rafs),
         ("--chunk-size", args.chunk_size.is_some(), lazy),
         ("--prefetch", args.prefetch.is_some(), lazy),
+        ("--toc", args.toc, rafs),
         ("--inline-meta", args.inline_meta, rafs),
         ("--aligned", args.aligned, rafs),
         ("--compat", args.compat.is_some(), rafs),
@@ -165,6 +169,7 @@ fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
         .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
         .compat(args.compat.unwrap_or_default())
         .aligned(args.aligned)
+        .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)
@@ -194,7 +199,7 @@ fn threads(args: &Args, default: usize) -> usize {
 fn layer(args: &Args) -> Result<Option<Streaming<'static>>, Failure> {
     let layer: Box<dyn Read> = if is_stream(&args.image) {
         Box::new(io::stdin())
-    } else if is_layer(&args.image)? {
+    } else if is_layer(args)? {
         Box::new(File::open(&args.image).map_err(Failure::usage)?)
     } else {
         return Ok(None);
@@ -202,9 +207,10 @@ fn layer(args: &Args) -> Result<Option<Streaming<'static>>, Failure> {
     Ok(Some(Streaming::new(layer).lenient(args.open.lenient())))
 }
 
-fn is_layer(path: &Path) -> Result<bool, Failure> {
+fn is_layer(args: &Args) -> Result<bool, Failure> {
+    let path = &args.image;
     let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
-    Ok(matches!(format, Format::Tar(_)))
+    Ok(args.open.is_layer(format))
 }
 
 fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {

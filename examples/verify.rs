@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::failure::with_hint;
 use common::open::{OpenArgs, no_stream};
 use common::progress::Bar;
 use common::{Failure, Outcome};
@@ -80,7 +81,7 @@ fn say(
         return common::json(out, &value);
     }
     for finding in findings {
-        common::note(finding);
+        common::note(with_hint(finding.to_string(), &finding.what));
     }
     if summary.untold > 0 {
         common::note(format_args!("and {} more", summary.untold));

@@ -55,10 +55,7 @@ impl Failure {
     }
 
     fn new(outcome: Outcome, error: &(dyn Error + 'static)) -> Self {
-        let mut text = chain(error);
-        if let Some(hint) = successors(Some(error), |error| (*error).source()).find_map(lifted_by) {
-            text = format!("{text} ({hint})");
-        }
+        let text = with_hint(chain(error), error);
         Self { outcome, text }
     }
 
@@ -111,6 +108,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         }
     }
     text
+}
+
+/// `text` with the option that lifts the refusal of which it tells, if there is one.
+pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
+    let mut causes = successors(Some(error), |error| (*error).source());
+    match causes.find_map(lifted_by) {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text,
+    }
 }
 
 /// The option that lifts a refusal, and what it does.

@@ -7,7 +7,7 @@
 
 pub mod bytes;
 pub mod estargz_dump;
-mod failure;
+pub mod failure;
 pub mod interrupt;
 pub mod open;
 pub mod output;

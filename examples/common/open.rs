@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::Ino;
-use lazyoci::read::{Follow, OpenImage, OpenOptions, open_with_progress};
+use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
 
 use super::Failure;
 use super::progress::Bar;
@@ -18,6 +18,9 @@ pub struct OpenArgs {
     /// Accept what strict tar reading refuses, as Go does
     #[arg(long)]
     lenient: bool,
+    /// Take an eStargz or zstd:chunked layer as the plain layer that it is, too
+    #[arg(long)]
+    as_layer: bool,
 }
 
 impl OpenArgs {
@@ -31,7 +34,9 @@ impl OpenArgs {
 
     /// What was asked for.
     pub fn options(&self) -> OpenOptions {
-        let mut options = OpenOptions::default().lenient(self.lenient);
+        let mut options = OpenOptions::default()
+            .lenient(self.lenient)
+            .as_layer(self.as_layer);
         options.blobs = self.blobs.clone();
         options
     }
@@ -39,6 +44,15 @@ impl OpenArgs {
     /// Whether lenient reading was asked for.
     pub fn lenient(&self) -> bool {
         self.lenient
+    }
+
+    /// Whether `format` is that of a layer, or is to be taken as that.
+    pub fn is_layer(&self, format: Format) -> bool {
+        match format {
+            Format::Tar(_) => true,
+            Format::Estargz | Format::Stargz | Format::ZstdChunked => self.as_layer,
+            _ => false,
+        }
     }
 }
 

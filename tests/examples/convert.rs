@@ -95,6 +95,7 @@ fn options_that_do_not_fit_the_format_are_refused() {
         ("tar-zstd", &["--compat", "2.2"]),
         ("estargz", &["--aligned"]),
         ("estargz", &["--inline-meta"]),
+        ("tar", &["--toc"]),
         ("estargz", &["--digester", "blake3"]),
         ("tar", &["--compressor", "zstd:3"]),
         ("tar-gzip", &["--compressor", "none"]),
@@ -193,4 +194,45 @@ fn quickstart_takes_an_image_without_files() {
         table.contains("lazy read: none, there is no regular file\n"),
         "{table}"
     );
+}
+
+#[test]
+fn a_lazy_layer_is_a_plain_layer_too() {
+    let fixture = Fixture::new();
+    let lazy = fixture.estargz("layer");
+    let ls = |options: &[&str]| text(example("ls").args(options).arg(&lazy));
+    assert_eq!(ls(&[]), "big\netc\n");
+    let whole = ".no.prefetch.landmark\nbig\netc\nstargz.index.json\n";
+    assert_eq!(ls(&["--as-layer"]), whole);
+    // Compressed otherwise, its tar is the same.
+    let mut convert = example("convert");
+    convert.args(["--to", "tar-zstd", "--as-layer"]).arg(&lazy);
+    let report = json(convert.arg(fixture.path("zstd")));
+    let mut again = example("convert");
+    again.args(["--to", "tar-gzip"]).arg(fixture.path("zstd"));
+    assert_eq!(
+        json(again.arg(fixture.path("gzip")))["diff_id"],
+        report["diff_id"]
+    );
+    assert_eq!(text(example("ls").arg(fixture.path("zstd"))), whole);
+}
+
+#[test]
+fn a_blob_gets_a_table_of_contents() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "--toc"])
+        .arg(fixture.path("source"));
+    let report = json(convert.arg(fixture.path("with-toc")));
+    let digest = report["blobs"][0]["digest"].as_str().unwrap();
+    let blob = fixture
+        .path("with-toc/blobs")
+        .join(&digest["sha256:".len()..]);
+    let value = json(example("verify").arg(&blob));
+    assert_eq!(
+        (&value["format"], &value["findings"]),
+        (&"rafs-blob".into(), &0.into())
+    );
+    run(example("verify").arg(fixture.path("with-toc")), 0);
 }

@@ -295,4 +295,23 @@ fn what_strict_reading_refuses_is_not_bad() {
     .unwrap();
     let said = complaint(example("verify").arg(fixture.path("v5")), 3);
     assert!(said.starts_with("unsupported: "), "{said}");
+
+    // A file whose name ends in a slash, which some take for a directory.
+    let mut header = [0u8; 1024];
+    header[..6].copy_from_slice(b"file/\0");
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[108..116].copy_from_slice(b"0000000\0");
+    header[116..124].copy_from_slice(b"0000000\0");
+    header[124..136].copy_from_slice(b"00000000000\0");
+    header[136..148].copy_from_slice(b"00000000000\0");
+    header[148..156].copy_from_slice(b"        ");
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = header[..512].iter().map(|&byte| u32::from(byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    fs::write(fixture.path("odd"), [&header[..512], &[0; 1024]].concat()).unwrap();
+    let said = complaint(example("verify").arg(fixture.path("odd")), 3);
+    assert!(said.ends_with(" (--lenient accepts it)\n"), "{said}");
+    let mut lenient = example("verify");
+    run(lenient.arg("--lenient").arg(fixture.path("odd")), 0);
 }
