@@ -55,7 +55,7 @@ pub fn convert_layer(data: &[u8]) {
     match expected {
         Ok(expected) => {
             check_rafs(&streamed, &output.join("streamed"), expected);
-            // Content comes in the order of the tar, or as it is stored.
+            // What was opened keeps the order of the tar; a reader has the tree alone.
             let opened = open(&layer).filter(|_| (layer.len() / 512).is_multiple_of(2));
             let known = || match &opened {
                 Some(image) => Source::from(image),
@@ -67,7 +67,7 @@ pub fn convert_layer(data: &[u8]) {
                 to_stargz(streaming(), &stargz_options(2)),
                 to_stargz(known(), &stargz_options(1)),
             ];
-            compare_stargz(&stargz, expected);
+            compare_stargz(&stargz, opened.is_some(), expected);
             check_tar(&reader, expected);
         }
         Err(error) => assert!(
@@ -110,12 +110,16 @@ fn digest_options() -> TreeDigestOptions {
 
 fn compare_stargz(
     converted: &[Result<(Bytes, EstargzReport), ConvertError>; 2],
+    same_order: bool,
     expected: TreeDigest,
 ) {
     match converted {
         [Ok(streamed), Ok(known)] => {
-            assert!(streamed == known, "it depends on the source");
             check_estargz(&streamed.0, &streamed.1, expected);
+            match same_order {
+                true => assert!(streamed == known, "it depends on the source"),
+                false => check_estargz(&known.0, &known.1, expected),
+            }
         }
         [Err(streamed), Err(known)] => {
             check_refusal(streamed);
