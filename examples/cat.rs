@@ -10,15 +10,17 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::open::OpenArgs;
 use common::{Failure, Outcome};
+use lazyoci::model::FileKind;
 
 /// Write a file of an image to stdout, lazily and verified
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
     /// The file in the image
     path: PathBuf,
-    /// Only this range, in bytes
+    /// Only this range, in bytes; cut off at the end of the file
     #[arg(long, value_name = "OFFSET:LEN", value_parser = parse_range)]
     range: Option<Range<u64>>,
     /// Print requests and bytes fetched on stderr
@@ -29,23 +31,33 @@ struct Args {
 }
 
 fn parse_range(text: &str) -> Result<Range<u64>, String> {
-    let parse = || {
-        let (offset, len) = text.split_once(':')?;
-        let offset: u64 = offset.parse().ok()?;
-        Some(offset..offset.checked_add(len.parse().ok()?)?)
-    };
-    parse().ok_or_else(|| "expected OFFSET:LEN, two numbers of bytes".into())
+    let (offset, len) = text
+        .split_once(':')
+        .ok_or("expected OFFSET:LEN, two numbers of bytes")?;
+    let (offset, len) = (common::bytes::parse(offset)?, common::bytes::parse(len)?);
+    Ok(offset..offset.saturating_add(len))
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|_| false, run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let image = args.open.open(&args.image)?;
     let ino = common::open::resolve(&image, &args.path)?;
-    let range = args.range.clone().unwrap_or(0..u64::MAX);
-    image.read_range(ino, range, out)?;
+    let attributes = image.image().attributes(ino)?;
+    let (path, size) = (args.path.display(), attributes.size);
+    if attributes.kind != FileKind::File {
+        let what = format!("{path}: a {}, not a file", attributes.kind);
+        return Err(Failure::usage(what));
+    }
+    let range = args.range.clone().unwrap_or(0..size);
+    if range.start >= size && !range.is_empty() {
+        let what = format!("{path}: has {size} bytes, none at {}", range.start);
+        return Err(Failure::usage(what));
+    }
+    let read = image.read_range(ino, range, out);
+    read.map_err(|error| Failure::from(error).of(path))?;
     if args.stats {
         let (metadata, content) = (image.metadata_stats(), image.stats());
         common::note(format_args!(

@@ -4,34 +4,37 @@ mod common;
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, Read, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use common::open::OpenArgs;
+use common::open::{OpenArgs, is_stream};
+use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
-use lazyoci::blob_io::AtomicFile;
+use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
-    ConvertError, EstargzOptions, EstargzReport, RafsOptions, Report, Seekable, Streaming,
-    TarOptions, recompress, to_estargz, to_rafs_v6, to_tar,
+    EstargzOptions, EstargzReport, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions,
+    TarReport, recompress, to_estargz, to_rafs_v6, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::oci_image::Annotations;
 use lazyoci::rafs_format::flags::Compat;
 use lazyoci::read::{Format, format_at};
-use serde_json::json;
+use serde_json::Value;
 
 /// Convert a layer, a directory or an image into another format
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// What to make
     #[arg(long, value_name = "FORMAT")]
     to: Target,
-    /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory
+    /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
+    /// stdin
     image: PathBuf,
     /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
     output: PathBuf,
@@ -42,7 +45,7 @@ struct Args {
     #[arg(long)]
     digester: Option<Digester>,
     /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB [default: RAFS 1 MiB, eStargz 4 MiB]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     chunk_size: Option<NonZeroU32>,
     /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
@@ -68,6 +71,8 @@ struct Args {
     json: bool,
     #[command(flatten)]
     open: OpenArgs,
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,21 +91,24 @@ enum Digester {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    // Stdout may be the output itself.
+    common::main(|args: &Args| args.json && !is_stream(&args.output), run)
 }
 
 /// What was done.
-struct Done {
-    report: Report,
-    estargz: Option<EstargzReport>,
+enum Done {
+    Rafs(RafsReport),
+    Estargz(EstargzReport),
+    Tar(TarReport),
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     refuse_what_does_not_fit(args)?;
+    args.outputs.check(&args.output)?;
     let done = match args.to {
-        Target::RafsV6 => rafs_v6(args)?,
-        Target::Estargz => estargz(args, out)?,
-        Target::Tar | Target::TarGzip | Target::TarZstd => tar(args, out)?,
+        Target::RafsV6 => Done::Rafs(rafs_v6(args)?),
+        Target::Estargz => Done::Estargz(estargz(args, out)?),
+        Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
     };
     common::say(&args.output, out, |out| say(args, &done, out))?;
     Ok(Outcome::Done)
@@ -122,62 +130,81 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
             return Err(does_not_fit(args, option));
         }
     }
+    if rafs && is_stream(&args.output) {
+        return Err(Failure::usage(
+            "-: rafs-v6 is a directory of several files, which does not go to stdout",
+        ));
+    }
     Ok(())
 }
 
 fn does_not_fit(args: &Args, option: impl Display) -> Failure {
-    let format = args.to.to_possible_value();
-    let format = format.expect("no format is skipped");
-    Failure::usage(format!("{option} does not fit {}", format.get_name()))
+    Failure::usage(format!("{option} does not fit {}", name(args.to)))
 }
 
-fn rafs_v6(args: &Args) -> Result<Done, Failure> {
+fn name(target: Target) -> String {
+    let value = target.to_possible_value();
+    value.expect("no format is skipped").get_name().into()
+}
+
+fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
     let defaults = RafsOptions::default();
-    let options = RafsOptions {
-        compression: match args.compressor {
-            Some(compression) => compression,
-            None if args.aligned => Compression::None,
-            None => defaults.compression,
-        },
-        digest: match args.digester.unwrap_or(Digester::Blake3) {
-            Digester::Blake3 => DigestAlgorithm::Blake3,
-            Digester::Sha256 => DigestAlgorithm::Sha256,
-        },
-        chunk_size: args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get),
-        compat: args.compat.unwrap_or_default(),
-        aligned: args.aligned,
-        inline_meta: args.inline_meta,
-        prefetch: prefetch_list(args)?,
-        lossy: args.lossy,
-        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
-        ..defaults
+    let compression = match args.compressor {
+        Some(compression) => compression,
+        None if args.aligned => Compression::None,
+        None => defaults.compression,
     };
+    let digest = match args.digester {
+        Some(Digester::Blake3) => DigestAlgorithm::Blake3,
+        Some(Digester::Sha256) => DigestAlgorithm::Sha256,
+        None => defaults.digest,
+    };
+    let options = RafsOptions::default()
+        .compression(compression)
+        .digest(digest)
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .compat(args.compat.unwrap_or_default())
+        .aligned(args.aligned)
+        .inline_meta(args.inline_meta)
+        .prefetch(prefetch_list(args)?)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads));
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
-    let report = if options.prefetch.is_empty() && is_layer(&args.image)? {
-        to_rafs_v6(layer(args)?, &args.output, &options, &mut bar())?
-    } else {
-        let image = args.open.open(&args.image)?;
-        let source = Seekable::opened(&image)?;
-        to_rafs_v6(source, &args.output, &options, &mut bar())?
+    let source: Source<'_> = match layer(args)? {
+        Some(layer) if options.prefetch.is_empty() || is_stream(&args.image) => layer.into(),
+        _ => args.open.open(&args.image)?.into(),
     };
-    Ok(Done {
-        report,
-        estargz: None,
-    })
+    let directory = args.outputs.directory(&args.output)?;
+    let mut output = DirectoryOutput::create(directory.path())?;
+    let report = to_rafs_v6(source, &mut output, &options, &mut bar())?;
+    directory.commit()?;
+    Ok(report)
 }
 
 fn bar() -> Bar {
     Bar::new("converting")
 }
 
-fn layer(args: &Args) -> Result<Streaming<'static>, Failure> {
-    let layer = File::open(&args.image).map_err(Failure::usage)?;
-    Ok(Streaming::new(layer).lenient(args.open.lenient()))
+fn threads(args: &Args, default: usize) -> usize {
+    args.threads.map_or(default, NonZeroUsize::get)
 }
 
-/// Whether `path` is a tar layer, by its content.
+/// The image as a layer that is read once, if it is one: a tar, by its content, or what comes from
+/// stdin.
+fn layer(args: &Args) -> Result<Option<Streaming<'static>>, Failure> {
+    let layer: Box<dyn Read> = if is_stream(&args.image) {
+        Box::new(io::stdin())
+    } else if is_layer(&args.image)? {
+        Box::new(File::open(&args.image).map_err(Failure::usage)?)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Streaming::new(layer).lenient(args.open.lenient())))
+}
+
 fn is_layer(path: &Path) -> Result<bool, Failure> {
-    Ok(matches!(format_at(path)?, Format::Tar(_)))
+    let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
+    Ok(matches!(format, Format::Tar(_)))
 }
 
 fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
@@ -185,42 +212,22 @@ fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
     file.map_or_else(|| Ok(Vec::new()), common::prefetch::read)
 }
 
-/// Has `write` write the output file, or stdout. To be called when the source is open: if that is a
-/// directory, the output may lie in it, and is not to become part of itself.
-fn write_file<T>(
-    args: &Args,
-    out: &mut dyn Write,
-    write: impl FnOnce(&mut dyn Write) -> Result<T, ConvertError>,
-) -> Result<T, Failure> {
-    if args.output == Path::new("-") {
-        return Ok(write(out)?);
-    }
-    let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
-    let done = write(&mut file)?;
-    let file = file
-        .into_inner()
-        .map_err(|e| Failure::usage(e.into_error()))?;
-    file.commit()?;
-    Ok(done)
-}
-
-fn estargz(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
+fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
     let defaults = EstargzOptions::default();
-    let options = EstargzOptions {
-        compression: gzip(args)?,
-        chunk_size: args.chunk_size.unwrap_or(defaults.chunk_size),
-        prefetch: prefetch_list(args)?,
-        lossy: args.lossy,
-        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
+    let options = EstargzOptions::default()
+        .compression(gzip(args)?)
+        .chunk_size(args.chunk_size.unwrap_or(defaults.chunk_size))
+        .prefetch(prefetch_list(args)?)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads));
+    // Either is read in another order than that of the layer; a file need not be copied for that.
+    let source: Source<'_> = match is_stream(&args.image) {
+        true => layer(args)?.expect("stdin is one").into(),
+        false => args.open.open(&args.image)?.into(),
     };
-    let image = args.open.open(&args.image)?;
-    let source = Seekable::opened(&image)?;
-    let mut bar = bar();
-    let estargz = write_file(args, out, |out| to_estargz(source, out, &options, &mut bar))?;
-    Ok(Done {
-        report: estargz.report.clone(),
-        estargz: Some(estargz),
-    })
+    // Last: the output may lie in the directory that is the source, and is no part of it.
+    let mut output = args.outputs.file(&args.output, out)?;
+    Ok(to_estargz(source, &mut *output, &options, &mut bar())?)
 }
 
 /// The gzip encoder that the examples have, at the level asked for.
@@ -238,7 +245,7 @@ fn compressor_does_not_fit(args: &Args, compression: Compression) -> Failure {
     does_not_fit(args, format_args!("--compressor {compression}"))
 }
 
-fn tar(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
+fn tar(args: &Args, out: &mut dyn Write) -> Result<TarReport, Failure> {
     let compression = match (args.to, args.compressor) {
         (Target::TarGzip, _) => gzip(args)?,
         (Target::TarZstd, None) => Compression::Zstd { level: 3 },
@@ -247,94 +254,102 @@ fn tar(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         (_, Some(compression)) => return Err(compressor_does_not_fit(args, compression)),
         (_, None) => Compression::None,
     };
-    let defaults = TarOptions::default();
-    let options = TarOptions {
-        compression,
-        lossy: args.lossy,
-        threads: args.threads.map_or(defaults.threads, NonZeroUsize::get),
-        ..defaults
-    };
-    let report = if is_layer(&args.image)? {
-        let layer = layer(args)?;
-        let mut bar = bar();
-        write_file(args, out, |out| recompress(layer, out, &options, &mut bar))?
-    } else {
-        let opened = args.open.open(&args.image)?;
-        let mut bar = bar();
-        write_file(args, out, |out| {
-            to_tar(opened.reader(), out, &options, &mut bar)
-        })?
-    };
-    Ok(Done {
-        report,
-        estargz: None,
-    })
+    let options = TarOptions::default().compression(compression);
+    let default_threads = options.threads;
+    let options = options
+        .lossy(args.lossy)
+        .threads(threads(args, default_threads));
+    // As with eStargz, the output comes last.
+    if let Some(layer) = layer(args)? {
+        let mut output = args.outputs.file(&args.output, out)?;
+        return Ok(recompress(layer, &mut *output, &options, &mut bar())?);
+    }
+    let image = args.open.open(&args.image)?;
+    let mut output = args.outputs.file(&args.output, out)?;
+    Ok(to_tar(&image, &mut *output, &options, &mut bar())?)
+}
+
+impl Done {
+    fn report(&self) -> &Report {
+        match self {
+            Self::Rafs(rafs) => &rafs.report,
+            Self::Estargz(estargz) => &estargz.report,
+            Self::Tar(tar) => &tar.report,
+        }
+    }
+
+    fn object(&self) -> Result<Value, Failure> {
+        match self {
+            Self::Rafs(rafs) => {
+                let mut value = common::object(rafs)?;
+                value["bootstrap"]["annotations"] =
+                    annotations(|annotations| rafs.layer().write(annotations))?;
+                for (index, blob) in rafs.blobs.iter().enumerate() {
+                    value["blobs"][index]["annotations"] =
+                        annotations(|annotations| blob.layer().write(annotations))?;
+                }
+                Ok(value)
+            }
+            Self::Estargz(estargz) => {
+                let mut value = common::object(estargz)?;
+                value["blob"]["annotations"] =
+                    annotations(|annotations| estargz.layer().write(annotations))?;
+                Ok(value)
+            }
+            Self::Tar(tar) => common::object(tar),
+        }
+    }
+}
+
+fn annotations(write: impl FnOnce(&mut Annotations)) -> Result<Value, Failure> {
+    let mut annotations = Annotations::default();
+    write(&mut annotations);
+    common::object(&annotations)
 }
 
 fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
-    let Done { report, estargz } = done;
-    let chunks = report.chunks;
     if args.json {
-        let losses: Vec<_> = report
-            .losses
-            .iter()
-            .map(|loss| json!({ "path": loss.path.to_string(), "what": loss.what.to_string() }))
-            .collect();
-        let mut value = json!({
-            "output": args.output.display().to_string(),
-            "inodes": report.inodes,
-            "content_bytes": report.content_bytes,
-            "bytes_written": report.bytes_out,
-            "chunks": {
-                "stored": chunks.stored,
-                "stored_bytes": chunks.stored_bytes,
-                "deduplicated": chunks.deduplicated,
-                "deduplicated_bytes": chunks.deduplicated_bytes,
-                "dead": chunks.dead,
-            },
-            "losses": losses,
-            "prefetch_missed": report.missed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        });
-        if let Some(layer) = estargz {
-            let mut annotations = Annotations::default();
-            layer.layer().write(&mut annotations);
-            value["layer"] = json!({
-                "digest": layer.blob.digest.to_string(),
-                "size": layer.blob.len,
-                "diff_id": layer.diff_id.to_string(),
-                "toc_digest": layer.toc_digest.to_string(),
-                "annotations": annotations,
-            });
-        }
+        let mut value = done.object()?;
+        value["format"] = name(args.to).into();
+        value["output"] = args.output.display().to_string().into();
         return common::json(out, &value);
     }
-    for path in &report.missed {
-        common::note(format_args!("not there, so not fetched first: {path}"));
-    }
-    for loss in &report.losses {
-        common::note(format_args!("lost: {loss}"));
-    }
+    let report = done.report();
+    common::note_losses(report);
+    tell(args, done, report, out).map_err(Failure::usage)
+}
+
+fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let written = common::size(report.bytes_out);
-    writeln!(out, "{}: {written} written", args.output.display())
-        .and_then(|()| match args.to {
-            Target::RafsV6 | Target::Estargz => writeln!(
-                out,
-                "{} inodes, {} of content; {} chunks stored, {} found again ({})",
-                report.inodes,
-                common::size(report.content_bytes),
-                chunks.stored,
-                chunks.deduplicated,
-                common::size(chunks.deduplicated_bytes),
-            ),
-            _ => Ok(()),
-        })
-        .and_then(|()| match estargz {
-            Some(layer) => writeln!(
-                out,
-                "layer {}\ndiff id {}\nTOC {}",
-                layer.blob.digest, layer.diff_id, layer.toc_digest
-            ),
-            None => Ok(()),
-        })
-        .map_err(Failure::usage)
+    writeln!(out, "{}: {written} written", args.output.display())?;
+    if let Done::Rafs(_) | Done::Estargz(_) = done {
+        let chunks = report.chunks;
+        writeln!(
+            out,
+            "{} inodes, {} of content; {} chunks stored, {} found again ({})",
+            report.inodes,
+            common::size(report.content_bytes),
+            chunks.stored,
+            chunks.deduplicated,
+            common::size(chunks.deduplicated_bytes),
+        )?;
+    }
+    match done {
+        Done::Rafs(rafs) => {
+            writeln!(out, "bootstrap {}", rafs.bootstrap.digest)?;
+            for blob in &rafs.blobs {
+                writeln!(out, "blob {}", blob.written.digest)?;
+            }
+            Ok(())
+        }
+        Done::Estargz(layer) => {
+            let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
+            let toc = layer.toc_digest;
+            writeln!(out, "layer {digest}\ndiff id {diff_id}\nTOC {toc}")
+        }
+        Done::Tar(layer) => {
+            let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
+            writeln!(out, "layer {digest}\ndiff id {diff_id}")
+        }
+    }
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 /// Compare two images; exit code 1 if they differ
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// The one that is there
     old: PathBuf,
@@ -31,7 +32,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
 
 struct Differences<'a> {

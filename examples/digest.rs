@@ -12,8 +12,10 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::verify::Profile;
 
-/// Print the tree digest of an image: equal digests mean that a container sees the same files
+/// Print the tree digest of an image: equal digests mean that a container sees the same files. Fractions
+/// of a second and the time of the root do not count, since not every format has them
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
@@ -28,7 +30,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 /// Show what an image is made of
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
@@ -35,7 +36,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {

@@ -10,12 +10,13 @@ use clap::Parser;
 use common::open::{OpenArgs, path_bytes};
 use common::{Failure, Outcome};
 use lazyoci::model::walk::{Walk, WalkEntry};
-use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits};
+use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits, Timestamp};
 use lazyoci::read::{Follow, OpenImage};
 use serde_json::json;
 
 /// List files of an image
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
@@ -36,7 +37,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
@@ -125,7 +126,7 @@ fn line(
     };
     writeln!(
         out,
-        "{}{} {:>3} {:>5} {:>5} {size:>12} {:>11} {name}{arrow}",
+        "{}{} {:>3} {:>5} {:>5} {size:>12} {:>20} {name}{arrow}",
         if a.kind == FileKind::File {
             '-'
         } else {
@@ -135,9 +136,17 @@ fn line(
         a.links,
         a.uid,
         a.gid,
-        a.mtime.seconds,
+        time(a.mtime),
     )
     .map_err(Failure::usage)
+}
+
+/// In UTC, without fractions; as seconds since 1970 if it is beyond the years that people write.
+fn time(time: Timestamp) -> String {
+    match jiff::Timestamp::from_second(time.seconds) {
+        Ok(time) => time.to_string(),
+        Err(_) => time.seconds.to_string(),
+    }
 }
 
 /// `rwxr-xr-x`, with set-id and sticky bits as `ls` shows them.
@@ -167,7 +176,7 @@ fn permissions(mode: u16) -> String {
 fn object(image: &dyn Image, entry: &WalkEntry<'_>) -> Result<serde_json::Value, Failure> {
     let a = entry.attributes;
     let mut object = json!({
-        "path": common::open::text(entry.path),
+        "path": entry.path.to_string(),
         "kind": a.kind.to_string(),
         "mode": format!("{:04o}", a.mode),
         "uid": a.uid,

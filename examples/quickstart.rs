@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,21 +12,19 @@ use clap::Parser;
 use common::interrupt::Interruptible;
 use common::open::OpenArgs;
 use common::progress::Bar;
-use common::{Failure, Outcome, chain, note, size};
-use lazyoci::blob_io::AtomicFile;
-use lazyoci::convert::{
-    EstargzOptions, RafsOptions, Seekable, TarOptions, to_estargz, to_rafs_v6, to_tar,
-};
-use lazyoci::estargz_toc::compare::{CompareOptions, Disagreement, compare};
+use common::{Failure, Outcome, note, size};
+use lazyoci::blob_io::{DirectoryOutput, FileOutput};
+use lazyoci::convert::{EstargzOptions, RafsOptions, TarOptions, to_estargz, to_rafs_v6, to_tar};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::walk::Walk;
-use lazyoci::model::{Cancelled, FileKind, ImagePath, Limits, Progress};
-use lazyoci::read::{Follow, OpenImage};
-use lazyoci::verify::{AuditFault, AuditObserver, Profile, TreeDigest, audit, tree_digest};
+use lazyoci::model::{FileKind, ImagePath, Limits};
+use lazyoci::read::{Follow, OpenImage, VerifyOptions};
+use lazyoci::verify::{Profile, TreeDigest};
 use serde_json::{Value, json};
 
 /// Convert to every format, verify, compare, read one file lazily; print a table
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory [default: this workspace's own sources]
     image: Option<PathBuf>,
@@ -39,8 +36,33 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
+
+/// What an image is converted to.
+#[derive(Clone, Copy)]
+enum Target {
+    Rafs,
+    Estargz,
+    Tar,
+}
+
+const TARGETS: [(&str, Target, Compression); 6] = [
+    ("rafs-v6 zstd", Target::Rafs, Compression::Zstd { level: 3 }),
+    ("rafs-v6 lz4", Target::Rafs, Compression::Lz4Block),
+    ("rafs-v6 none", Target::Rafs, Compression::None),
+    (
+        "estargz",
+        Target::Estargz,
+        Compression::Libdeflate { level: 6 },
+    ),
+    (
+        "tar-gzip",
+        Target::Tar,
+        Compression::Libdeflate { level: 6 },
+    ),
+    ("tar-zstd", Target::Tar, Compression::Zstd { level: 3 }),
+];
 
 /// One format, measured.
 struct Row {
@@ -58,54 +80,34 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let source = args.open.open(input)?;
     let expected = digest(&source)?;
     let file = largest_file(&source)?;
-    // The directory is to be removed on SIGINT too.
+    // The directory is to be removed when a signal ends the work, too.
     let _interruptible = Interruptible::new();
     let work = tempfile::tempdir().map_err(Failure::usage)?;
     let mut rows = Vec::new();
-    for (format, compression) in [
-        ("rafs-v6 zstd", Compression::Zstd { level: 3 }),
-        ("rafs-v6 lz4", Compression::Lz4Block),
-        ("rafs-v6 none", Compression::None),
-    ] {
+    for (format, target, compression) in TARGETS {
         let output = work.path().join(format);
-        let options = RafsOptions {
-            compression,
-            ..RafsOptions::default()
-        };
-        let start = Instant::now();
         let mut bar = Bar::new(format);
-        let report = to_rafs_v6(Seekable::opened(&source)?, &output, &options, &mut bar)?;
-        drop(bar);
-        let seconds = start.elapsed().as_secs_f64();
-        let image = args.open.open(&output.join("image.boot"))?;
-        let bytes = report.bytes_out;
-        rows.push(measure(format, &image, bytes, seconds, file.as_ref())?);
-    }
-    rows.push(estargz(args, &source, work.path(), file.as_ref())?);
-    for (format, compression) in [
-        ("tar-gzip", Compression::Libdeflate { level: 6 }),
-        ("tar-zstd", Compression::Zstd { level: 3 }),
-    ] {
-        let output = work.path().join(format);
-        let options = TarOptions {
-            compression,
-            ..TarOptions::default()
-        };
         let start = Instant::now();
-        let mut layer = AtomicFile::create(&output)?;
-        let (image, mut bar) = (source.image(), Bar::new(format));
-        let report = to_tar(source.reader(), &mut layer, &options, &mut bar)?;
-        drop(bar);
-        layer.commit()?;
+        let bytes = convert(&source, (target, compression), &output, &mut bar)?;
         let seconds = start.elapsed().as_secs_f64();
-        let image = args.open.open(&output)?;
-        rows.push(measure(
+        drop(bar);
+        let image = match target {
+            Target::Rafs => output.join("image.boot"),
+            Target::Estargz | Target::Tar => output,
+        };
+        let image = args.open.open(&image)?;
+        // First: later all of it has been read, and some of that is still in memory.
+        let bytes_touched = touch(&image, file.as_ref())?;
+        verify(format, &image)?;
+        let digest = digest(&image)?;
+        rows.push(Row {
             format,
-            &image,
-            report.bytes_out,
+            bytes,
+            metadata_bytes: image.metadata_stats().bytes,
             seconds,
-            file.as_ref(),
-        )?);
+            digest,
+            bytes_touched,
+        });
     }
     let equal = rows.iter().all(|row| row.digest == expected);
     if args.json {
@@ -119,105 +121,54 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     Err(Failure::bad("the formats do not hold the same tree"))
 }
 
-fn estargz(
-    args: &Args,
+/// Writes `source` to `output`; answers how many bytes that took.
+fn convert(
     source: &OpenImage,
-    work: &Path,
-    file: Option<&ImagePath>,
-) -> Result<Row, Failure> {
-    let output = work.join("estargz");
-    let options = EstargzOptions {
-        compression: Compression::Libdeflate { level: 6 },
-        ..EstargzOptions::default()
+    (target, compression): (Target, Compression),
+    output: &Path,
+    bar: &mut Bar,
+) -> Result<u64, Failure> {
+    let report = match target {
+        Target::Rafs => {
+            let options = RafsOptions::default().compression(compression);
+            let mut directory = DirectoryOutput::create(output)?;
+            to_rafs_v6(source, &mut directory, &options, bar)?.report
+        }
+        Target::Estargz => {
+            let options = EstargzOptions::default().compression(compression);
+            to_estargz(source, &mut FileOutput::create(output)?, &options, bar)?.report
+        }
+        Target::Tar => {
+            let options = TarOptions::default().compression(compression);
+            to_tar(source, &mut FileOutput::create(output)?, &options, bar)?.report
+        }
     };
-    let start = Instant::now();
-    let (mut layer, mut bar) = (AtomicFile::create(&output)?, Bar::new("estargz"));
-    let report = to_estargz(Seekable::opened(source)?, &mut layer, &options, &mut bar)?;
-    drop(bar);
-    layer.commit()?;
-    let seconds = start.elapsed().as_secs_f64();
-    let image = args.open.open(&output)?;
-    agree(&image, &output)?;
-    measure("estargz", &image, report.blob.len, seconds, file)
-}
-
-/// Proves that the TOC and the tar of an eStargz layer say the same.
-fn agree(image: &OpenImage, layer: &Path) -> Result<(), Failure> {
-    let Some(estargz) = image.estargz() else {
-        return Err(Failure::bad("the eStargz layer is not one"));
-    };
-    let mut found = 0;
-    let mut tell = |disagreement: Disagreement| {
-        note(disagreement);
-        found += 1;
-    };
-    let layer = File::open(layer).map_err(Failure::usage)?;
-    compare(&estargz.toc, layer, &CompareOptions::default(), &mut tell)?;
-    match found {
-        0 => Ok(()),
-        _ => Err(Failure::bad("estargz: the TOC and the tar differ")),
-    }
+    Ok(report.bytes_out)
 }
 
 fn digest(image: &OpenImage) -> Result<TreeDigest, Failure> {
-    let mut bar = Bar::new("digesting");
-    let mut frames = image.frames();
-    Ok(tree_digest(
-        image.image(),
-        &mut frames,
-        Profile::Default,
-        &mut bar,
-    )?)
+    Ok(image.tree_digest(Profile::Default, &mut Bar::new("digesting"))?)
 }
 
-/// Says what an audit finds.
-struct Faults(Bar);
-
-impl AuditObserver for Faults {
-    fn fault(&mut self, fault: AuditFault) {
-        note(chain(&fault));
-    }
-
-    fn advance(&mut self, done: u64, _total: Option<u64>) -> Result<(), Cancelled> {
-        self.0.advance(done, None)
+/// Verifies everything in `image`, which is in `format`.
+fn verify(format: &str, image: &OpenImage) -> Result<(), Failure> {
+    let options = VerifyOptions::default();
+    let mut bar = Bar::new("verifying");
+    let summary = image.verify(&options, &mut bar, &mut |found| note(found))?;
+    match summary.findings {
+        0 => Ok(()),
+        findings => Err(Failure::bad(format!("{format}: {findings} faults"))),
     }
 }
 
-/// Verifies everything, then reads 4 KiB from the middle of `file` with a fresh reader.
-fn measure(
-    format: &'static str,
-    image: &OpenImage,
-    bytes: u64,
-    seconds: f64,
-    file: Option<&ImagePath>,
-) -> Result<Row, Failure> {
-    let mut faults = Faults(Bar::new("verifying"));
-    let limits = Limits::default();
-    let summary = audit(
-        image.image(),
-        &mut image.reader().clone(),
-        &limits,
-        &mut faults,
-    )?;
-    drop(faults);
-    if summary.faults > 0 {
-        return Err(Failure::bad(format!("{format}: {} faults", summary.faults)));
-    }
-    let digest = digest(image)?;
+/// Reads 4 KiB from the middle of `file`; answers how many bytes were fetched for that.
+fn touch(image: &OpenImage, file: Option<&ImagePath>) -> Result<u64, Failure> {
+    let Some(file) = file else { return Ok(0) };
+    let ino = image.resolve(file.as_bytes(), Follow::Never)?;
+    let middle = image.image().attributes(ino)?.size / 2;
     let before = image.stats().bytes;
-    if let Some(file) = file {
-        let ino = image.resolve(file.as_bytes(), Follow::Never)?;
-        let middle = image.image().attributes(ino)?.size / 2;
-        image.read_range(ino, middle..middle + 4096, &mut std::io::sink())?;
-    }
-    Ok(Row {
-        format,
-        bytes,
-        metadata_bytes: image.metadata_stats().bytes,
-        seconds,
-        digest,
-        bytes_touched: image.stats().bytes - before,
-    })
+    image.read_range(ino, middle..middle + 4096, &mut std::io::sink())?;
+    Ok(image.stats().bytes - before)
 }
 
 /// The file that is read lazily; an image may have none.
@@ -267,7 +218,12 @@ fn table(
             },
         )?;
     }
-    Ok(())
+    let same = rows.iter().filter(|row| row.digest == expected).count();
+    let all = rows.len();
+    writeln!(
+        out,
+        "\nEvery structure and chunk of all {all} was verified; {same} hold the same tree."
+    )
 }
 
 fn as_json(

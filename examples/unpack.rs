@@ -2,24 +2,28 @@
 
 mod common;
 
-use std::io::{BufWriter, Write};
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::open::OpenArgs;
+use common::open::{OpenArgs, is_stream};
+use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
-use lazyoci::blob_io::AtomicFile;
-use lazyoci::convert::{Report, TarOptions, UnpackOptions, to_tar, unpack};
-use serde_json::json;
+use lazyoci::convert::{Ownership, Report, TarOptions, UnpackOptions, to_tar, unpack};
+use lazyoci::frame_codec::Compression;
+use serde_json::Value;
 
 /// Unpack an image into a new directory, or into a tar file
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
-    /// A new directory; a file whose name ends in `.tar`; `-` for a tar on stdout
+    /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
+    /// stdout
     output: PathBuf,
     /// Leave out what the target does not allow (devices, attributes), and report it
     #[arg(long)]
@@ -29,60 +33,80 @@ struct Args {
     json: bool,
     #[command(flatten)]
     open: OpenArgs,
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    // Stdout may be the output itself.
+    common::main(|args: &Args| args.json && !is_stream(&args.output), run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let tar = tar_compression(&args.output)?;
+    args.outputs.check(&args.output)?;
     let image = args.open.open(&args.image)?;
-    let reader = image.reader();
     let mut bar = Bar::new("unpacking");
-    let report = if args.output == Path::new("-") {
-        to_tar(reader, out, &tar_options(args), &mut bar)?
-    } else if args.output.extension().is_some_and(|e| e == "tar") {
-        let mut file = BufWriter::new(AtomicFile::create(&args.output)?);
-        let options = tar_options(args);
-        let report = to_tar(reader, &mut file, &options, &mut bar)?;
-        let file = file
-            .into_inner()
-            .map_err(|e| Failure::usage(e.into_error()))?;
-        file.commit()?;
-        report
+    let (report, object) = if let Some(compression) = tar {
+        let options = TarOptions::default()
+            .compression(compression)
+            .lossy(args.lossy);
+        let mut output = args.outputs.file(&args.output, out)?;
+        let tar = to_tar(&image, &mut *output, &options, &mut bar)?;
+        (tar.report.clone(), common::object(&tar)?)
     } else {
         let options = UnpackOptions {
             lossy: args.lossy,
             ..UnpackOptions::default()
         };
-        unpack(reader, &args.output, &options, &mut bar)?
+        if options.ownership == Ownership::Caller {
+            common::note("the files belong to you: only root may give them to their owners");
+        }
+        let directory = args.outputs.directory(&args.output)?;
+        let report = unpack(image.reader(), directory.path(), &options, &mut bar)?;
+        directory.commit()?;
+        let object = common::object(&report)?;
+        (report, object)
     };
     drop(bar);
-    common::say(&args.output, out, |out| say(args, &report, out))?;
+    common::say(&args.output, out, |out| say(args, &report, object, out))?;
     Ok(Outcome::Done)
 }
 
-fn tar_options(args: &Args) -> TarOptions {
-    TarOptions {
-        lossy: args.lossy,
-        ..TarOptions::default()
+/// How the tar is compressed that `output` is called; `None` if it is to be a directory.
+fn tar_compression(output: &Path) -> Result<Option<Compression>, Failure> {
+    if is_stream(output) {
+        return Ok(Some(Compression::None));
     }
+    let extension = output.extension().and_then(OsStr::to_str);
+    let inner = output.file_stem().map(Path::new).and_then(Path::extension);
+    Ok(match extension {
+        Some("tar") => Some(Compression::None),
+        Some("tgz") => Some(Compression::Libdeflate { level: 6 }),
+        Some("tzst") => Some(Compression::Zstd { level: 3 }),
+        Some(extension) if inner.is_some_and(|inner| inner == "tar") => match extension {
+            "gz" => Some(Compression::Libdeflate { level: 6 }),
+            "zst" => Some(Compression::Zstd { level: 3 }),
+            other => {
+                let why = format!("{}: no tar is written as `{other}`", output.display());
+                return Err(Failure::usage(why));
+            }
+        },
+        _ => None,
+    })
 }
 
-fn say(args: &Args, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
-    let losses: Vec<String> = report.losses.iter().map(ToString::to_string).collect();
+fn say(
+    args: &Args,
+    report: &Report,
+    mut object: Value,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if args.json {
-        let value = json!({
-            "output": args.output.display().to_string(),
-            "inodes": report.inodes,
-            "content_bytes": report.content_bytes,
-            "losses": losses,
-        });
-        return common::json(out, &value);
+        object["output"] = args.output.display().to_string().into();
+        return common::json(out, &object);
     }
-    for loss in losses {
-        common::note(format_args!("lost: {loss}"));
-    }
+    common::note_losses(report);
     let content = common::size(report.content_bytes);
     writeln!(
         out,

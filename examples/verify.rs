@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::open::OpenArgs;
+use common::open::{OpenArgs, no_stream};
 use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::model::{Digest, Fault};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 /// Check every structure, digest and chunk of an image and list all faults
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, a directory that `convert` wrote, or any other directory
     image: PathBuf,
@@ -33,10 +34,11 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::main(run)
+    common::main(|args: &Args| args.json, run)
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    no_stream(&args.image)?;
     let options = VerifyOptions::default()
         .content(!args.metadata_only)
         .lenient(args.open.lenient())
@@ -72,7 +74,7 @@ fn say(
         None => "unknown".into(),
     };
     if args.json {
-        let mut value = serde_json::to_value(summary).map_err(Failure::usage)?;
+        let mut value = common::object(summary)?;
         value["format"] = Value::String(format);
         value["faults"] = json!(findings);
         return common::json(out, &value);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lazyoci::model::{ImagePath, Ino};
+use lazyoci::model::Ino;
 use lazyoci::read::{Follow, OpenImage, OpenOptions};
 
 use super::Failure;
@@ -22,22 +22,37 @@ pub struct OpenArgs {
 impl OpenArgs {
     /// Opens what is at `path`.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
-        Ok(lazyoci::read::open(path, &self.options())?)
+        no_stream(path)?;
+        lazyoci::read::open(path, &self.options())
+            .map_err(|error| Failure::from(error).of(path.display()))
     }
 
     /// What was asked for.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            blobs: self.blobs.clone(),
-            lenient: self.lenient,
-            ..OpenOptions::default()
-        }
+        let mut options = OpenOptions::default().lenient(self.lenient);
+        options.blobs = self.blobs.clone();
+        options
     }
 
     /// Whether lenient reading was asked for.
     pub fn lenient(&self) -> bool {
         self.lenient
     }
+}
+
+/// Whether `path` stands for stdin or stdout.
+pub fn is_stream(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Refuses stdin where a file is needed.
+pub fn no_stream(path: &Path) -> Result<(), Failure> {
+    if is_stream(path) {
+        return Err(Failure::usage(
+            "-: an image is read here and there, which stdin does not allow: put it into a file",
+        ));
+    }
+    Ok(())
 }
 
 /// A path inside an image as given on the command line: any bytes.
@@ -49,9 +64,4 @@ pub fn path_bytes(path: &Path) -> &[u8] {
 /// The inode at `path`, symbolic links followed.
 pub fn resolve(image: &OpenImage, path: &Path) -> Result<Ino, Failure> {
     Ok(image.resolve(path_bytes(path), Follow::All)?)
-}
-
-/// A path as text for JSON; bytes that are no UTF-8 escaped as everywhere else.
-pub fn text(path: &ImagePath) -> String {
-    path.to_string()
 }

@@ -1,4 +1,4 @@
-//! A progress bar on stderr, where that is a terminal, and the end of the work on SIGINT.
+//! A progress bar on stderr, where that is a terminal, and the end of the work on a signal.
 
 use std::io::{self, IsTerminal};
 
@@ -7,43 +7,53 @@ use lazyoci::model::{Cancelled, Progress};
 
 use super::interrupt::Interruptible;
 
-/// Shows bytes done, rate and, where the total is known, what is left. SIGINT cancels the work.
+/// Shows bytes done, rate and, where the total is known, what is left. A signal cancels the work.
 #[derive(Debug)]
-pub struct Bar(ProgressBar, Interruptible);
+pub struct Bar {
+    bar: ProgressBar,
+    interruptible: Interruptible,
+}
 
 impl Bar {
-    /// A bar for work that is called `what`; nothing is drawn unless stderr is a terminal.
+    /// A bar for work that is called `what`. Nothing is drawn unless stderr is a terminal, and not
+    /// before something is done.
     pub fn new(what: &'static str) -> Self {
         let bar = if io::stderr().is_terminal() {
             ProgressBar::no_length()
         } else {
             ProgressBar::hidden()
         };
-        bar.set_message(what);
-        bar.set_style(style("{msg} {bytes} ({bytes_per_sec})"));
-        Self(bar, Interruptible::new())
+        Self {
+            bar: bar
+                .with_message(what)
+                .with_style(style("{msg} {bytes} ({bytes_per_sec})")),
+            interruptible: Interruptible::new(),
+        }
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates below are valid")
+    ProgressStyle::with_template(template).expect("the templates are valid")
 }
 
 impl Progress for Bar {
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
-        if let (Some(total), None) = (total, self.0.length()) {
-            self.0.set_length(total);
-            self.0.set_style(style(
-                "{msg} {bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta})",
+        if let Some(total) = total.filter(|&total| total > 0 && self.bar.length() != Some(total)) {
+            // As wide as the terminal, whatever the numbers take.
+            self.bar.set_style(style(
+                "{msg} {wide_bar} {bytes}/{total_bytes} ({bytes_per_sec}, {eta})",
             ));
+            self.bar.set_length(total);
         }
-        self.0.set_position(done);
-        self.1.check()
+        if done > 0 {
+            self.bar.set_position(done);
+        }
+        self.interruptible.check()
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
-use lazyoci::estargz_toc::open::{OpenedToc, Opener, Step};
+use lazyoci::estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine as _};
 use lazyoci::model::{BlobId, ChunkedImage, Limits};
 
 use super::{Digests, ESTARGZ, Names};
@@ -57,16 +57,12 @@ pub fn read_estargz(directory: &Path) -> Vec<u8> {
 /// If it has none.
 #[must_use]
 pub fn estargz_toc(layer: &[u8]) -> OpenedToc {
-    let mut opener = Opener::new(layer.len() as u64, &Limits::default());
-    let mut step = opener.start();
-    loop {
-        match step.expect("it was written by us") {
-            Step::Need(range) => {
-                step = opener.supply(&layer[range.start as usize..range.end as usize]);
-            }
-            Step::Done(toc) => return toc,
-        }
-    }
+    let opener = Opener::new(layer.len() as u64, &Limits::default());
+    let read = |need: Need| {
+        let bytes = &layer[need.range.start as usize..need.range.end as usize];
+        Ok::<_, OpenError>(bytes.to_vec().into())
+    };
+    opener.drive(read).expect("it was written by us")
 }
 
 /// The image that a TOC describes.

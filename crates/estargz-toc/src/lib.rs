@@ -42,11 +42,6 @@ pub mod footer;
 mod frames;
 pub mod image;
 mod landmark;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 pub mod open;
 pub mod order;
 pub mod toc;

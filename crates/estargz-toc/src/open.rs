@@ -1,9 +1,12 @@
 //! Finding the TOC of a blob, without doing I/O.
 
 use std::io::Read;
+use std::ops::Range;
 
-pub use image_model::Step;
+use bytes::Bytes;
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{Blame, BlobId, Digest, Fault, Limits};
+pub use image_model::{Need, Object, Step, StepMachine};
 use tar_stream::{Compression, Entry, EntryKind, LayerStream, Options, TarError, TarReader};
 use verify::CheckError;
 
@@ -11,6 +14,10 @@ use crate::error::TocError;
 use crate::footer::{self, FOOTER_LEN, FooterError};
 use crate::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
 use crate::toc::TOC_NAME;
+
+/// Bytes of a blob's end that are asked for at first: the footer, and a TOC of 64 KiB (compressed) in
+/// front of it.
+pub const TAIL_LEN: u64 = u64_from((64 << 10) + FOOTER_LEN);
 
 /// Most bytes of headers and padding around the TOC in its tar.
 const MAX_AROUND: u64 = 1 << 16;
@@ -126,33 +133,41 @@ impl Blame for OpenError {
     }
 }
 
-/// Finds the TOC of a blob of which only the length is known: footer, then TOC. It asks for ranges
-/// and is given bytes; the caller does the I/O in its own way.
+/// Finds the TOC of a blob of which only the length is known. It asks for ranges of the file that is
+/// opened, and is given bytes; the caller does the I/O in its own way.
+///
+/// The last [`TAIL_LEN`] bytes are asked for first; a TOC that begins in front of them is asked for as
+/// far as it is not there yet.
 ///
 /// ```
-/// use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
-/// use image_model::Limits;
+/// use bytes::Bytes;
+/// use image_model::{Limits, StepMachine};
+/// use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener};
 ///
-/// fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {
-///     let mut opener = Opener::new(blob.len() as u64, &Limits::default());
-///     let mut step = opener.start()?;
-///     loop {
-///         match step {
-///             Step::Need(range) => {
-///                 step = opener.supply(&blob[range.start as usize..range.end as usize])?;
-///             }
-///             Step::Done(toc) => return Ok(toc),
-///         }
-///     }
+/// fn open(blob: &Bytes) -> Result<OpenedToc, OpenError> {
+///     let opener = Opener::new(blob.len() as u64, &Limits::default());
+///     opener.drive(|need| Ok(blob.slice(need.range.start as usize..need.range.end as usize)))
 /// }
-/// assert!(matches!(open(b"short"), Err(OpenError::TooShort { blob_len: 5 })));
+/// let error = open(&Bytes::from_static(b"short"));
+/// assert!(matches!(error, Err(OpenError::TooShort { blob_len: 5 })));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Opener {
     blob_len: u64,
     limits: Limits,
-    /// Where the TOC begins, once the footer is known.
-    toc_offset: Option<u64>,
+    /// What was asked for last.
+    asked: Range<u64>,
+    /// Once the footer is known.
+    toc: Option<PartOfToc>,
+}
+
+/// A TOC member whose first bytes are missing.
+#[derive(Debug, Clone)]
+struct PartOfToc {
+    /// Where it begins.
+    offset: u64,
+    /// Its last bytes.
+    end: Bytes,
 }
 
 impl Opener {
@@ -162,52 +177,79 @@ impl Opener {
         Self {
             blob_len,
             limits: limits.clone(),
-            toc_offset: None,
+            asked: 0..0,
+            toc: None,
         }
     }
 
-    /// The first step: the footer.
-    ///
-    /// # Errors
-    /// [`OpenError::TooShort`].
-    pub fn start(&mut self) -> Result<Step<OpenedToc>, OpenError> {
-        self.toc_offset = None;
-        Ok(Step::Need(self.footer_offset()?..self.blob_len))
-    }
-
-    /// Takes the bytes of the range asked for last, and goes on.
-    ///
-    /// # Errors
-    /// [`OpenError`] if they are not what they have to be.
-    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step<OpenedToc>, OpenError> {
-        let footer_offset = self.footer_offset()?;
-        let start = self.toc_offset.unwrap_or(footer_offset);
-        let end = self.toc_offset.map_or(self.blob_len, |_| footer_offset);
-        let (asked, found) = (end - start, bytes.len() as u64);
-        if asked != found {
-            return Err(OpenError::Supplied { asked, found });
-        }
-        if let Some(toc_offset) = self.toc_offset {
-            let json = toc_of(bytes, toc_offset, &self.limits)?;
-            return Ok(Step::Done(OpenedToc {
-                digest: verify::sha256(&json),
-                json,
-                toc_offset,
-                blob_len: self.blob_len,
-            }));
-        }
-        let footer = bytes.first_chunk().expect("as many as were asked for");
-        let toc_offset = footer::decode(footer, footer_offset)?;
-        check_len(footer_offset - toc_offset, &self.limits)?;
-        self.toc_offset = Some(toc_offset);
-        Ok(Step::Need(toc_offset..footer_offset))
+    fn need(&mut self, range: Range<u64>) -> Step<OpenedToc> {
+        self.asked = range.clone();
+        Step::Need(Need::opened(range))
     }
 
     fn footer_offset(&self) -> Result<u64, OpenError> {
         let blob_len = self.blob_len;
         blob_len
-            .checked_sub(FOOTER_LEN as u64)
+            .checked_sub(u64_from(FOOTER_LEN))
             .ok_or(OpenError::TooShort { blob_len })
+    }
+
+    /// Finds the TOC by the footer that `tail` ends with, and in `tail`, if that holds all of it.
+    fn find(&mut self, tail: &Bytes) -> Result<Step<OpenedToc>, OpenError> {
+        let footer_offset = self.footer_offset()?;
+        let (_, footer) = tail.split_last_chunk().ok_or(OpenError::TooShort {
+            blob_len: self.blob_len,
+        })?;
+        let offset = footer::decode(footer, footer_offset)?;
+        check_len(footer_offset.saturating_sub(offset), &self.limits)?;
+        let before = tail.slice(..tail.len().saturating_sub(FOOTER_LEN));
+        match offset.checked_sub(self.asked.start) {
+            Some(start) => self.done(&before[usize_up_to(start)..], offset),
+            None => {
+                let end = before;
+                self.toc = Some(PartOfToc { offset, end });
+                Ok(self.need(offset..self.asked.start))
+            }
+        }
+    }
+
+    fn done(&self, member: &[u8], toc_offset: u64) -> Result<Step<OpenedToc>, OpenError> {
+        let json = toc_of(member, toc_offset, &self.limits)?;
+        Ok(Step::Done(OpenedToc {
+            digest: verify::sha256(&json),
+            json,
+            toc_offset,
+            blob_len: self.blob_len,
+        }))
+    }
+}
+
+impl StepMachine for Opener {
+    type Found = OpenedToc;
+    type Error = OpenError;
+
+    /// # Errors
+    /// [`OpenError::TooShort`].
+    fn start(&mut self) -> Result<Step<OpenedToc>, OpenError> {
+        self.toc = None;
+        self.footer_offset()?;
+        // With a lower limit a TOC of 64 KiB is refused anyway.
+        let len = TAIL_LEN.min(self.limits.toc_len().max(u64_from(FOOTER_LEN)));
+        Ok(self.need(self.blob_len.saturating_sub(len)..self.blob_len))
+    }
+
+    /// # Errors
+    /// [`OpenError`] if the bytes are not what they have to be.
+    fn supply(&mut self, bytes: Bytes) -> Result<Step<OpenedToc>, OpenError> {
+        let asked = self.asked.end.saturating_sub(self.asked.start);
+        let found = u64_from(bytes.len());
+        if asked != found {
+            return Err(OpenError::Supplied { asked, found });
+        }
+        match &self.toc {
+            None => self.find(&bytes),
+            Some(toc) => self.done(&[bytes, toc.end.clone()].concat(), toc.offset),
+        }
     }
 }
 

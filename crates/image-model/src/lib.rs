@@ -14,7 +14,7 @@
 //! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
-//! | [`step`] | what a format that does no I/O asks its caller to read |
+//! | [`step`] | machines that find something without I/O: they ask for bytes, their caller reads |
 //! | [`width`] | integers from one width to another without loss |
 //!
 //! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's
@@ -52,9 +52,12 @@ pub use metadata::{Device, FileKind, Metadata, Timestamp, Xattrs};
 pub use name::{Name, NameRef};
 pub use path::ImagePath;
 pub use progress::{Cancelled, Progress};
-pub use step::Step;
+pub use step::{Need, Object, Step, StepMachine};
 pub use tree::{Inode, InodeId, Node, Tree};
 pub use tree_view::TreeView;
+
+// A crate whose types stand in signatures here.
+pub use bytes;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use blob_io::{ReadAt, ReadError};
-use bytes::Bytes;
 use estargz_toc::footer;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
 use rafs_format::v6::Bootstrap;
 use tar_stream::Compression;
+
+use crate::ends::Ends;
 
 /// How many bytes of a file's start, and of its end, tell what it is.
 pub const DETECT_LEN: usize = 4096;
@@ -68,13 +69,19 @@ impl fmt::Display for Format {
     }
 }
 
-/// The first and the last bytes, as many as [`Format::detect`] wants.
-pub(crate) fn ends(source: &dyn ReadAt) -> Result<(Bytes, Bytes), ReadError> {
-    let len = source.len()?;
-    let wanted = usize::try_from(len).map_or(DETECT_LEN, |len| len.min(DETECT_LEN));
-    let head = source.read_bytes(0, wanted)?;
-    let tail = source.read_bytes(len - wanted as u64, wanted)?;
-    Ok((head, tail))
+/// What `source` is, by its first bytes and up to `tail_len` last ones, which are not read if the
+/// first are enough; `None` if it is nothing that is known here.
+pub(crate) fn detect(
+    source: &dyn ReadAt,
+    tail_len: usize,
+) -> Result<(Option<Format>, Ends<'_>), ReadError> {
+    let mut ends = Ends::unread(source)?;
+    let head = ends.read_head(DETECT_LEN)?.clone();
+    let format = match Format::of_bootstrap(&head) {
+        Some(format) => Some(format),
+        None => Format::detect(&head, ends.read_tail(tail_len)?),
+    };
+    Ok((format, ends))
 }
 
 impl Format {
@@ -83,8 +90,7 @@ impl Format {
     /// # Errors
     /// [`ReadError`] if it cannot be read.
     pub fn of(source: &dyn ReadAt) -> Result<Option<Self>, ReadError> {
-        let (head, tail) = ends(source)?;
-        Ok(Self::detect(&head, &tail))
+        Ok(detect(source, DETECT_LEN)?.0)
     }
 
     /// What a file is whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head`
@@ -102,17 +108,13 @@ impl Format {
     /// ```
     #[must_use]
     pub fn detect(head: &[u8], tail: &[u8]) -> Option<Self> {
-        let erofs = head.get(1024..1028) == Some(&EROFS) && head[..1024] == [0; 1024];
-        if erofs && Bootstrap::is_bootstrap(head) {
-            return Some(Self::RafsV6);
-        }
-        if head.starts_with(&RAFS_V5) {
-            return Some(Self::RafsV5);
+        if let Some(bootstrap) = Self::of_bootstrap(head) {
+            return Some(bootstrap);
         }
         if let Some(blob) = rafs_blob(tail) {
             return Some(blob);
         }
-        if erofs {
+        if begins_like_erofs(head) {
             return Some(Self::Erofs);
         }
         // The reference reader looks at nothing else, so a layer that begins with something else is
@@ -137,6 +139,18 @@ impl Format {
             compression => Some(Self::Tar(compression)),
         }
     }
+
+    /// What a file is that begins like a bootstrap, however it ends.
+    pub(crate) fn of_bootstrap(head: &[u8]) -> Option<Self> {
+        if begins_like_erofs(head) && Bootstrap::is_bootstrap(head) {
+            return Some(Self::RafsV6);
+        }
+        head.starts_with(&RAFS_V5).then_some(Self::RafsV5)
+    }
+}
+
+fn begins_like_erofs(head: &[u8]) -> bool {
+    head.get(1024..1028) == Some(&EROFS) && head[..1024] == [0; 1024]
 }
 
 /// A blob is known by its end: it begins with the first chunk's bytes, which may be anything.

@@ -1,14 +1,14 @@
 //! A tar layer as an image.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use blob_io::{LocalFile, ReadAt};
+use bytes::Bytes;
 use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
-use image_model::{Blame, BlobId, Fault, ImagePath, Limits, Tree};
+use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Progress, Tree};
 use tar_stream::member::MemberError;
 use tar_stream::{Compression, LayerStream, Member, TarError, TarReader};
 
@@ -17,8 +17,20 @@ use crate::tree_image::TreeImage;
 /// Bytes that are decoded at once while a layer is spooled.
 const SPOOL_PIECE: usize = 256 << 10;
 
+/// First bytes of a layer that tell how it is compressed.
+const START_LEN: u64 = 6;
+
+/// Bytes of a compressed layer that are asked for at once.
+const REQUEST: usize = 1 << 20;
+
 /// How a layer is opened.
+///
+/// ```
+/// use lazyoci_image_read::LayerImageOptions;
+/// assert!(LayerImageOptions::default().lenient(true).lenient);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct LayerImageOptions {
     /// Accept, as Go and containerd do, what strict tar reading refuses.
     pub lenient: bool,
@@ -26,6 +38,29 @@ pub struct LayerImageOptions {
     pub limits: Limits,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
     pub spool_directory: Option<PathBuf>,
+}
+
+impl LayerImageOptions {
+    /// Sets [`lenient`](Self#structfield.lenient).
+    #[must_use]
+    pub fn lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+
+    /// Sets [`limits`](Self#structfield.limits).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets [`spool_directory`](Self#structfield.spool_directory).
+    #[must_use]
+    pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool_directory = Some(directory.into());
+        self
+    }
 }
 
 /// A tar layer as an image: its tree, and the tar that holds the files' bytes.
@@ -101,6 +136,9 @@ pub enum LayerImageError {
         /// Why it has none.
         source: LayerError,
     },
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// The members do not make a tree.
     #[error("the layer is no tree by itself")]
     Layer(#[source] LayerError),
@@ -112,6 +150,7 @@ impl Blame for LayerImageError {
             Self::Source(error) => error.fault(),
             Self::Stream(error) => error.fault(),
             Self::Spool(_) => Fault::Io,
+            Self::Cancelled(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),
             Self::Entry { source, .. } | Self::Layer(source) => source.fault(),
@@ -128,13 +167,78 @@ impl LayerImage {
         source: Arc<dyn ReadAt>,
         options: &LayerImageOptions,
     ) -> Result<Self, LayerImageError> {
-        let stream = LayerStream::open(Sequential::new(&*source)?, &options.limits)?;
-        let compression = stream.compression();
-        let source = match compression {
-            Compression::None => source,
-            _ => Arc::new(LocalFile::from(spool(stream, options)?)),
+        let reading = Arc::clone(&source);
+        Self::of_file(&reading, source, options, &mut ())
+    }
+
+    /// Spools the layer that `stream` gives, plain or compressed, and opens it. `progress` counts the
+    /// bytes that were taken from `stream`.
+    ///
+    /// # Errors
+    /// [`LayerImageError`] on the first thing that is wrong with it.
+    pub fn from_stream(
+        stream: impl Read,
+        options: &LayerImageOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, LayerImageError> {
+        Self::spooled(stream, None, options, progress)
+    }
+
+    /// Opens the layer `source`, which is read by way of `reading` meanwhile.
+    pub(crate) fn of_file(
+        reading: &dyn ReadAt,
+        source: Arc<dyn ReadAt>,
+        options: &LayerImageOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, LayerImageError> {
+        let stream = Sequential::new(reading)?;
+        if Compression::detect(&stream.start()?) != Compression::None {
+            let len = stream.len;
+            let stream = BufReader::with_capacity(REQUEST, stream);
+            return Self::spooled(stream, Some(len), options, progress);
+        }
+        let tree = index(stream, options)?;
+        Self::new(tree, source, Compression::None)
+    }
+
+    /// Decodes the whole layer, of `len` bytes, into a temporary file.
+    fn spooled(
+        stream: impl Read,
+        len: Option<u64>,
+        options: &LayerImageOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, LayerImageError> {
+        let mut stream = LayerStream::open(stream, &options.limits)?;
+        let file = match &options.spool_directory {
+            Some(directory) => tempfile::tempfile_in(directory),
+            None => tempfile::tempfile(),
         };
-        let tree = index(&*source, options)?;
+        let mut file = file.map_err(LayerImageError::Spool)?;
+        let mut piece = vec![0; SPOOL_PIECE];
+        loop {
+            let read = stream
+                .read(&mut piece)
+                .map_err(|error| match error.downcast() {
+                    Ok(error) => LayerImageError::Stream(error),
+                    Err(source) => LayerImageError::Stream(tar_stream::LayerError::Io { source }),
+                })?;
+            progress.advance(stream.stored_position(), len)?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&piece[..read])
+                .map_err(LayerImageError::Spool)?;
+        }
+        let tar = Arc::new(LocalFile::from(file));
+        let tree = index(Sequential::new(&*tar)?, options)?;
+        Self::new(tree, tar, stream.compression())
+    }
+
+    fn new(
+        tree: Tree<Spans>,
+        source: Arc<dyn ReadAt>,
+        compression: Compression,
+    ) -> Result<Self, LayerImageError> {
         let id = BlobId::new(b"layer").expect("a valid id");
         Ok(Self {
             image: TreeImage::new(tree, id, source.len()?),
@@ -144,34 +248,11 @@ impl LayerImage {
     }
 }
 
-/// Decodes the whole layer into a temporary file.
-fn spool(
-    mut stream: LayerStream<Sequential<'_>>,
-    options: &LayerImageOptions,
-) -> Result<File, LayerImageError> {
-    let file = match &options.spool_directory {
-        Some(directory) => tempfile::tempfile_in(directory),
-        None => tempfile::tempfile(),
-    };
-    let mut file = file.map_err(LayerImageError::Spool)?;
-    let mut piece = vec![0; SPOOL_PIECE];
-    loop {
-        let len = stream
-            .read(&mut piece)
-            .map_err(|error| match error.downcast() {
-                Ok(error) => LayerImageError::Stream(error),
-                Err(source) => LayerImageError::Stream(tar_stream::LayerError::Io { source }),
-            })?;
-        if len == 0 {
-            return Ok(file);
-        }
-        file.write_all(&piece[..len])
-            .map_err(LayerImageError::Spool)?;
-    }
-}
-
 /// Builds the tree of a plain tar out of its headers.
-fn index(source: &dyn ReadAt, options: &LayerImageOptions) -> Result<Tree<Spans>, LayerImageError> {
+fn index(
+    source: Sequential<'_>,
+    options: &LayerImageOptions,
+) -> Result<Tree<Spans>, LayerImageError> {
     let LayerImageOptions {
         lenient, limits, ..
     } = options;
@@ -183,7 +264,7 @@ fn index(source: &dyn ReadAt, options: &LayerImageOptions) -> Result<Tree<Spans>
         lenient: *lenient,
         limits: limits.clone(),
     });
-    let mut reader = TarReader::seekable(Sequential::new(source)?, tar_options)
+    let mut reader = TarReader::seekable(source, tar_options)
         .expect("a source whose length is known can be sought in");
     while let Some(entry) = reader.next_entry()? {
         let offset = entry.offset;
@@ -221,6 +302,12 @@ impl<'a> Sequential<'a> {
             position: 0,
             len: source.len()?,
         })
+    }
+
+    /// As many of the first bytes as tell how a layer is compressed.
+    fn start(&self) -> Result<Bytes, blob_io::ReadError> {
+        let len = self.len.min(START_LEN);
+        self.source.read_bytes(0, len as usize)
     }
 }
 

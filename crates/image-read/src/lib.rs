@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`open`], [`open_source`], [`OpenImage`] | whatever holds an image, found by content, with its blobs |
 //! | [`Estargz`], [`read_toc`] | what an eStargz layer says of itself |
+//! | [`find`] | drives every machine that finds something in a file: footers, TOCs, bootstraps |
 //! | [`Format`] | what a file is, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
 //! | [`resolve()`] | from a path to an inode, links followed inside the image |
@@ -47,6 +48,7 @@ mod compare;
 mod content;
 mod detect;
 mod directory;
+mod ends;
 mod handle;
 mod layer;
 mod open;
@@ -72,7 +74,8 @@ pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use handle::FileHandle;
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions};
 pub use open::{
-    Estargz, OpenError, OpenImage, OpenOptions, format_at, open, open_source, read_toc,
+    Estargz, OpenError, OpenImage, OpenOptions, find, format_at, open, open_source,
+    open_with_progress, read_toc,
 };
 pub use options::ReadOptions;
 pub use reader::{FileOrder, Reader, SharedImage};

@@ -3,14 +3,17 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`open`] | the way from a file to the bytes of a bootstrap, inlined in a blob or not |
+//! | [`image`] | [`RafsImage`]: a bootstrap, and what the image's blobs say of themselves |
 //! | [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one |
 //! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
 //! | [`chunk_record`] | the 80-byte record of one chunk, shared by bootstraps of versions 5 and 6 |
 //! | [`flags`] | flag words and algorithm ids that bootstrap and blob share |
 //! | [`error`] | why a bootstrap cannot be read |
 //!
-//! The crate does no I/O: bytes come in and go out. Nothing here computes a digest or decompresses a
-//! chunk; [`image_model::Image`], which [`v6::Bootstrap`] implements, says where content is.
+//! The crate does no I/O: bytes come in and go out; what lies somewhere in a file is asked for by a
+//! [`StepMachine`](image_model::StepMachine). Nothing here decompresses a chunk or computes its digest;
+//! [`image_model::Image`], which [`v6::Bootstrap`] and [`RafsImage`] implement, says where content is.
 //!
 //! # The whole bootstrap, version 6
 //!
@@ -45,11 +48,14 @@ pub mod blob;
 pub mod chunk_record;
 pub mod error;
 pub mod flags;
+pub mod image;
+pub mod open;
 pub mod v6;
 mod view;
 
 pub use chunk_record::ChunkRecord;
 pub use error::DecodeError;
+pub use image::RafsImage;
 
 // Crates whose types stand in signatures here.
 pub use bytes;

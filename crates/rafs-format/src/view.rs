@@ -50,6 +50,14 @@ pub(crate) const fn element_offset(table: u64, index: usize, len: usize) -> u64 
     table.saturating_add(before)
 }
 
+/// How many elements of `len` bytes fit a table of `table_len` bytes.
+pub(crate) const fn element_count(table_len: u64, len: usize) -> u64 {
+    match table_len.checked_div(u64_from(len)) {
+        Some(count) => count,
+        None => 0,
+    }
+}
+
 /// The low and the high half of a word.
 pub(crate) const fn halves(word: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = word.to_le_bytes();

@@ -15,7 +15,7 @@ use super::converted::{check_estargz, check_rafs, check_refusal, check_tar, to_r
 use super::input::Input;
 use super::memory::Memory;
 use super::open_image::Same;
-use super::reading::{open_options, read_options};
+use super::reading::open_options;
 use super::same::see;
 
 /// Most bytes of an image's files.
@@ -35,11 +35,8 @@ pub fn convert_image(data: &[u8]) {
     let limits = Limits::small();
     let (source, blob) = (Arc::new(Memory(image.to_vec())), Memory(blob.to_vec()));
     let id = BlobId::new(b"fuzz").expect("it is a name");
-    let options_of_open = open_options(false, false);
-    let Ok(mut image) = open_source(source, Some(&id), Same(blob), &options_of_open) else {
-        return;
-    };
-    image.set_read_options(read_options());
+    let opened = open_source(source, Some(&id), Same(blob), &open_options(false, false));
+    let Ok(image) = opened else { return };
     let seen = see(image.image(), &limits);
     let content = seen.iter().flatten().map(|seen| seen.attributes.size);
     if content.fold(0u64, u64::saturating_add) > MAX_CONTENT {

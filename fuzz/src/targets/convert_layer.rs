@@ -30,10 +30,7 @@ pub fn convert_layer(data: &[u8]) {
     let mut layer = data.to_vec();
     repair_checksums(&mut layer);
     let limits = Limits::small();
-    let options = LayerImageOptions {
-        limits: limits.clone(),
-        ..LayerImageOptions::default()
-    };
+    let options = LayerImageOptions::default().limits(limits.clone());
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let output = directory.path();
     let streaming = || Source::from(Streaming::new(&layer[..])).with_limits(limits.clone());

@@ -118,10 +118,7 @@ fn digest(image: &OpenImage) -> TreeDigest {
 /// The layer that was made of an image of this digest.
 pub(super) fn check_estargz(blob: &Bytes, report: &EstargzReport, expected: TreeDigest) {
     let image = |as_layer| {
-        let options = OpenOptions {
-            as_layer,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().as_layer(as_layer);
         open_source(Arc::new(blob.clone()), None, NoBlobs, &options).expect("it was written by us")
     };
     // TOC and landmark are files then.

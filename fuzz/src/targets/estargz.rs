@@ -3,11 +3,12 @@
 use lazyoci::estargz_toc::compare::{CompareOptions, Disagreement, compare};
 use lazyoci::estargz_toc::footer::{self, FOOTER_LEN};
 use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
-use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
+use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, StepMachine as _};
 use lazyoci::estargz_toc::toc::Toc;
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::{Blame as _, BlobId, Fault, InodeId, Limits};
 
+use super::memory::asked;
 use super::same::see;
 use super::tar::repair_checksums;
 
@@ -75,20 +76,10 @@ fn with_tar(image: &EstargzImage, blob: &[u8]) {
 }
 
 pub(super) fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {
-    let mut opener = Opener::new(blob.len() as u64, &Limits::small());
-    let mut step = opener.start()?;
-    for _ in 0..4 {
-        match step {
-            Step::Done(toc) => {
-                assert_eq!(toc.check(&toc.digest), Ok(()));
-                return Ok(toc);
-            }
-            Step::Need(range) => {
-                step = opener.supply(&blob[range.start as usize..range.end as usize])?;
-            }
-        }
-    }
-    panic!("it asks again and again");
+    let opener = Opener::new(blob.len() as u64, &Limits::small());
+    let toc = opener.drive(asked::<OpenError>(blob))?;
+    assert_eq!(toc.check(&toc.digest), Ok(()));
+    Ok(toc)
 }
 
 fn toc(json: &[u8]) {

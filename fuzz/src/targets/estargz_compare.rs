@@ -196,11 +196,9 @@ fn audit(decoded: &EstargzImage, blob: &[u8]) -> u64 {
 /// The layer is the same tree, TOC and landmarks aside, by its TOC and by its tar.
 fn same_tree(decoded: &EstargzImage, blob: Vec<u8>, layer: &LayerParts) {
     let tar = [&layer.tar[..], &layer.toc_member()].concat();
-    let options = LayerImageOptions {
-        lenient: layer.lenient,
-        limits: Limits::small(),
-        ..LayerImageOptions::default()
-    };
+    let options = LayerImageOptions::default()
+        .lenient(layer.lenient)
+        .limits(Limits::small());
     let tar_len = tar.len() as u64;
     let opened = LayerImage::open(Arc::new(Memory(tar)), &options).expect("it was compared");
     let LayerImage { image, source, .. } = opened;

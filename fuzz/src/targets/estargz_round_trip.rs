@@ -5,13 +5,13 @@ use std::sync::Arc;
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::compare::{CompareOptions, compare};
 use lazyoci::estargz_toc::image::ImageOptions;
-use lazyoci::estargz_toc::open::{OpenedToc, Opener, Step};
+use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, StepMachine as _};
 use lazyoci::model::{BlobId, Limits};
 use lazyoci::read::SharedImage;
 use lazyoci::verify;
 
 use super::input::Input;
-use super::memory::Memory;
+use super::memory::{Memory, asked};
 use super::reading::reader;
 use super::same::see;
 use super::stargz::{Choices, Stored, landmarks_are_right, store};
@@ -72,15 +72,7 @@ pub fn estargz_round_trip(data: &[u8]) {
 }
 
 fn open(stored: &Stored, limits: &Limits) -> OpenedToc {
-    let mut opener = Opener::new(stored.blob.len() as u64, limits);
-    let mut step = opener.start();
-    loop {
-        match step.expect("the blob was written by us") {
-            Step::Need(range) => {
-                let bytes = &stored.blob[range.start as usize..range.end as usize];
-                step = opener.supply(bytes);
-            }
-            Step::Done(opened) => return opened,
-        }
-    }
+    let opener = Opener::new(stored.blob.len() as u64, limits);
+    let opened = opener.drive(asked::<OpenError>(&stored.blob));
+    opened.expect("the blob was written by us")
 }

@@ -3,11 +3,13 @@
 use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Blame as _, Digest, DigestAlgorithm, Limits};
 use lazyoci::rafs_format::blob::{
-    BlobError, BlobMeta, ChunkDigests, CiHeader, LocateTrailer, Section, Step, TarHeader, Toc,
-    Trailer, chunk_info_v1, chunk_info_v2,
+    BlobError, BlobMeta, ChunkDigests, CiHeader, LocateTrailer, Section, StepMachine as _,
+    TarHeader, Toc, Trailer, chunk_info_v1, chunk_info_v2,
 };
+use lazyoci::rafs_format::open::Opener;
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
 
+use super::memory::asked;
 use super::tar::repair_checksums;
 
 /// Takes the bytes as an entry of a blob table with its blob behind it, opens the blob as the entry
@@ -31,6 +33,10 @@ fn read(entry: &[u8; BlobEntry::LEN], blob: &[u8]) {
     codecs(blob);
     if let Ok(trailer) = locate(LocateTrailer::new(blob.len() as u64), blob) {
         sections(&trailer, blob);
+    }
+    let opener = Opener::blob(blob.len() as u64, &Limits::small());
+    if let Ok(opened) = opener.drive(asked::<BlobError>(blob)) {
+        let _ = opened.image(None, &Limits::small());
     }
     let chunk_size = u32::from_le_bytes([entry[68], entry[69], entry[70], entry[71]]);
     let entry = match BlobEntry::from_bytes(entry, 0, 0, chunk_size) {
@@ -97,19 +103,8 @@ fn codecs(blob: &[u8]) {
     }
 }
 
-fn locate(mut machine: LocateTrailer, blob: &[u8]) -> Result<Trailer, BlobError> {
-    let mut step = machine.start();
-    let mut steps = 0;
-    loop {
-        match step {
-            Step::Done(trailer) => return Ok(trailer),
-            Step::Need(range) => {
-                assert!(steps < 4, "it asks again and again");
-                step = machine.supply(&blob[range.start as usize..range.end as usize])?;
-            }
-        }
-        steps += 1;
-    }
+fn locate(machine: LocateTrailer, blob: &[u8]) -> Result<Trailer, BlobError> {
+    machine.drive(asked(blob))
 }
 
 fn sections(trailer: &Trailer, blob: &[u8]) {

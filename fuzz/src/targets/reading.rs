@@ -12,12 +12,11 @@ use lazyoci::verify::ExtentBytes;
 
 /// Opens with small limits.
 pub(super) fn open_options(lenient: bool, as_layer: bool) -> OpenOptions {
-    OpenOptions {
-        lenient,
-        as_layer,
-        limits: Limits::small(),
-        ..OpenOptions::default()
-    }
+    OpenOptions::default()
+        .lenient(lenient)
+        .as_layer(as_layer)
+        .limits(Limits::small())
+        .read(read_options())
 }
 
 /// Reads with small limits, on this thread.

@@ -1,11 +1,12 @@
 //! The sections of RAFS blobs, found with nothing but the blob to go by.
 
-use lazyoci::model::{Blame as _, BlobId};
+use lazyoci::model::{Blame as _, BlobId, Need, StepMachine as _};
 use lazyoci::rafs_format::blob::{
     BlobError, CiHeader, LocateSections, LocateTrailer, Sections, Step, TarHeader, Trailer,
 };
 use lazyoci::rafs_format::v6::BlobEntry;
 
+use super::memory::asked;
 use super::tar::repair_checksums;
 
 const HEADER: u64 = TarHeader::LEN as u64;
@@ -31,15 +32,15 @@ fn locate(blob: &mut [u8], repairs: bool) -> Result<Sections, BlobError> {
     for _ in 0..7 {
         match step {
             Step::Done(sections) => return Ok(sections),
-            Step::Need(range) => {
+            Step::Need(Need { range, .. }) => {
                 let piece = &mut blob[range.start as usize..range.end as usize];
                 if repairs {
                     repair(piece);
                 }
-                let other = [&*piece, &[0]].concat();
-                let given = machine.clone().supply(&other);
+                let too_long = [&*piece, &[0]].concat();
+                let given = machine.clone().supply(too_long.into());
                 assert!(matches!(given, Err(BlobError::Given { .. })));
-                step = machine.supply(piece)?;
+                step = machine.supply(piece.to_vec().into())?;
             }
         }
     }
@@ -109,11 +110,7 @@ fn entry(sections: &Sections, header: &CiHeader, blob: &[u8]) {
     sections.compare_entry(&entry, &mut |found| drop(found.to_string()));
     let Some(toc) = &sections.toc else { return };
     let machine = LocateTrailer::of(&entry, blob.len() as u64);
-    let mut machine = machine.expect("the blob has the TOC of its entry");
-    let mut step = machine.start();
-    while let Step::Need(range) = step {
-        let piece = &blob[range.start as usize..range.end as usize];
-        step = machine.supply(piece).expect("the TOC was read before");
-    }
-    assert_eq!(step, Step::Done(Trailer::Toc(toc.clone())));
+    let machine = machine.expect("the blob has the TOC of its entry");
+    let found = machine.drive(asked::<BlobError>(blob));
+    assert_eq!(found, Ok(Trailer::Toc(toc.clone())));
 }

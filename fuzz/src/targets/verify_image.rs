@@ -13,7 +13,7 @@ use lazyoci::verify::{self, AuditFault, Profile};
 use super::input::Input;
 use super::memory::Memory;
 use super::open_image::Same;
-use super::reading::{open_options, read_options};
+use super::reading::open_options;
 use super::same::see;
 
 /// Takes choices, a place, the length of a bootstrap, and an image: a bootstrap with its blob behind
@@ -85,9 +85,7 @@ impl Files<'_> {
     fn open(&self) -> Option<OpenImage> {
         let options = open_options(self.flags & 2 != 0, self.flags & 32 != 0);
         let opened = open_source(self.source(), self.id().as_ref(), self.blobs(), &options);
-        let mut opened = opened.ok()?;
-        opened.set_read_options(read_options());
-        Some(opened)
+        opened.ok()
     }
 
     fn verify_file(&self, options: &VerifyOptions) -> (VerifySummary, Vec<String>) {

@@ -21,34 +21,40 @@ pub fn to_json<'a, E>(
     entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
 ) -> Result<Vec<u8>, E> {
     let mut json = Vec::new();
-    document(&mut json, VERSION, entries)?.expect(WRITES);
+    append_json(&mut json, entries)?;
     Ok(json)
 }
 
-/// Appends the document of [`to_json`] to `out`; false if it has more than `limit` bytes, of which
-/// some are appended then.
+/// Appends the document of [`to_json`] to `out`.
 pub(crate) fn append_json<'a, E>(
     out: &mut Vec<u8>,
+    entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
+) -> Result<(), E> {
+    document(out, VERSION, entries)?.expect(WRITES);
+    Ok(())
+}
+
+/// How many bytes the document of [`to_json`] has, if not more than `limit`.
+pub(crate) fn json_len<'a, E>(
     limit: usize,
     entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
-) -> Result<bool, E> {
-    let written = document(&mut Bounded { out, left: limit }, VERSION, entries)?;
-    Ok(written.is_ok())
+) -> Result<Option<usize>, E> {
+    let mut room = Room { left: limit };
+    let written = document(&mut room, VERSION, entries)?;
+    Ok(written.is_ok().then(|| limit.saturating_sub(room.left)))
 }
 
 /// Why a document can be written to a vector.
 const WRITES: &str = "writing to a vector does not fail, and every key is a string";
 
-/// A vector that takes so many bytes more.
-struct Bounded<'o> {
-    out: &'o mut Vec<u8>,
+/// Room for so many bytes, which are not kept.
+struct Room {
     left: usize,
 }
 
-impl io::Write for Bounded<'_> {
+impl io::Write for Room {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.left = (self.left.checked_sub(bytes.len())).ok_or(io::ErrorKind::StorageFull)?;
-        self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

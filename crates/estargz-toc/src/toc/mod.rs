@@ -8,8 +8,8 @@ pub mod time;
 use image_model::Limits;
 
 pub use decode::for_each_entry;
-pub(crate) use encode::append_json;
 pub use encode::to_json;
+pub(crate) use encode::{append_json, json_len};
 pub use entry::{EntryType, TocEntry};
 
 use crate::error::TocError;

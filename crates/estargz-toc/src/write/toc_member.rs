@@ -8,7 +8,7 @@ use tar_stream::block::BLOCK_LEN;
 use tar_stream::{TarWriter, WriteError};
 
 use super::{Listing, ListingError};
-use crate::toc::{TOC_NAME, append_json};
+use crate::toc::{TOC_NAME, append_json, json_len};
 
 /// Longest file that a header of one block has a size for: 11 octal digits.
 const MAX_LEN: u64 = (8 << 30) - 1;
@@ -35,7 +35,7 @@ impl TocMember {
 }
 
 impl Listing<'_> {
-    /// The document of [`to_json`](Self::to_json), written once, in the member that holds it.
+    /// The document of [`to_json`](Self::to_json) in the member that holds it, where it is written.
     /// Readers refuse a longer one than their [`toc_len`](image_model::Limits::toc_len): give theirs
     /// as `max_len`.
     ///
@@ -44,19 +44,18 @@ impl Listing<'_> {
     /// longer than `max_len`.
     pub fn to_member(&self, max_len: u64) -> Result<TocMember, ListingError> {
         let limit = max_len.min(MAX_LEN);
-        let mut plain = vec![0; BLOCK_LEN];
-        let max_json_len = usize_up_to(limit);
-        if !append_json(&mut plain, max_json_len, self.entries())? {
-            return Err(ListingError::TooLong { limit });
-        }
-        let json_len = plain[BLOCK_LEN..].len();
+        // Made twice, so that it is never there twice, as when a vector grows.
+        let json_len = json_len(usize_up_to(limit), self.entries())?;
+        let json_len = json_len.ok_or(ListingError::TooLong { limit })?;
+        let mut plain = Vec::with_capacity(json_len.saturating_add(4 * BLOCK_LEN));
+        plain.resize(BLOCK_LEN, 0);
+        append_json(&mut plain, self.entries())?;
         let mut header = Vec::with_capacity(BLOCK_LEN);
         put_header(&mut TarWriter::new(&mut header), u64_from(json_len))
             .expect("a block holds the name and the size");
         plain[..BLOCK_LEN].copy_from_slice(&header);
         let whole = plain.len().next_multiple_of(BLOCK_LEN);
         let end = whole.saturating_add(2 * BLOCK_LEN);
-        plain.reserve_exact(end.saturating_sub(plain.len()));
         plain.resize(end, 0);
         Ok(TocMember { plain, json_len })
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use frame_codec::{Compression, Decoder, Encoder};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{
@@ -11,7 +12,7 @@ use image_model::{
     Name, Node, Timestamp, Tree,
 };
 use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
-use lazyoci_estargz_toc::open::{OpenError, OpenedToc, Opener, Step};
+use lazyoci_estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine};
 use lazyoci_estargz_toc::order::{Named, walk};
 use lazyoci_estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
 use lazyoci_estargz_toc::{Landmark, footer};
@@ -31,17 +32,18 @@ pub(crate) fn blob_id() -> BlobId {
 }
 
 pub(crate) fn open_with(blob: &[u8], limits: &Limits) -> Result<OpenedToc, OpenError> {
-    let mut opener = Opener::new(blob.len() as u64, limits);
-    let mut step = opener.start()?;
-    loop {
-        match step {
-            Step::Need(range) => {
-                let bytes = &blob[range.start as usize..range.end as usize];
-                step = opener.supply(bytes)?;
-            }
-            Step::Done(toc) => return Ok(toc),
-        }
-    }
+    drive(Opener::new(blob.len() as u64, limits), blob).map(|(toc, _)| toc)
+}
+
+/// Drives `opener` over `blob`; also tells what it asked for.
+pub(crate) fn drive(opener: Opener, blob: &[u8]) -> Result<(OpenedToc, Vec<Need>), OpenError> {
+    let mut asked = Vec::new();
+    let toc = opener.drive(|need| {
+        asked.push(need.clone());
+        let bytes = &blob[need.range.start as usize..need.range.end as usize];
+        Ok::<_, OpenError>(Bytes::copy_from_slice(bytes))
+    })?;
+    Ok((toc, asked))
 }
 
 pub(crate) fn open(blob: &[u8]) -> Result<OpenedToc, OpenError> {

@@ -3,12 +3,12 @@
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Fault, ImagePath, Limits, Metadata, Node};
 use lazyoci_estargz_toc::footer::{self, FOOTER_LEN, FooterError};
-use lazyoci_estargz_toc::open::{OpenError, Opener, Step};
+use lazyoci_estargz_toc::open::{Need, OpenError, Opener, Step, StepMachine, TAIL_LEN};
 use lazyoci_estargz_toc::toc::TOC_NAME;
 use std::io::Write as _;
 use tar_stream::{TarError, TarWriter};
 
-use crate::common::{golden, open, open_with, path};
+use crate::common::{drive, golden, open, open_with, path};
 use verify::sha256;
 
 const JSON: &[u8] = br#"{"version": 1, "entries": []}"#;
@@ -43,26 +43,81 @@ fn toc() -> Vec<u8> {
     tar_with(&[file(TOC_NAME, JSON)]).finish().unwrap()
 }
 
+/// A TOC that takes `len` bytes, compressed, behind 20 bytes of something: empty gzip members with
+/// an extra field follow it.
+fn blob_with_toc_of(len: usize) -> Vec<u8> {
+    const EMPTY: usize = 22;
+    let mut blob = blob_with(&toc());
+    blob.truncate(blob.len() - FOOTER_LEN);
+    while let Some(missing @ 1..) = (len + 20).checked_sub(blob.len()) {
+        let extra = if missing < 50_000 { missing } else { 40_000 } - EMPTY;
+        blob.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff]);
+        blob.extend((extra as u16).to_le_bytes());
+        blob.extend(vec![b'x'; extra]);
+        blob.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    blob.extend(footer::encode(20));
+    blob
+}
+
 #[test]
-fn two_ranges_are_asked_for() {
+fn a_short_blob_is_asked_for_once() {
     let blob = blob_with(&toc());
     let len = blob.len() as u64;
-    let footer_offset = len - FOOTER_LEN as u64;
+    let (opened, asked) = drive(Opener::new(len, &Limits::default()), &blob).unwrap();
+    assert_eq!(asked, [Need::opened(0..len)]);
+    assert_eq!(opened.json, JSON);
+    assert_eq!(opened.digest, sha256(JSON));
+    assert_eq!((opened.toc_offset, opened.blob_len), (20, len));
+}
+
+#[test]
+fn a_toc_of_64_kib_is_asked_for_with_its_footer() {
+    for (toc_len, rest) in [
+        (65_536, None),
+        (65_537, Some(20..21)),
+        (100_000, Some(20..34_484)),
+    ] {
+        let blob = blob_with_toc_of(toc_len);
+        let len = blob.len() as u64;
+        let (opened, asked) = drive(Opener::new(len, &Limits::default()), &blob).unwrap();
+        let ranges = [Some(len - TAIL_LEN..len), rest];
+        let expected: Vec<_> = ranges.into_iter().flatten().map(Need::opened).collect();
+        assert_eq!(asked, expected, "{toc_len}");
+        assert_eq!((&opened.json[..], opened.toc_offset), (JSON, 20));
+    }
+}
+
+#[test]
+fn no_more_is_asked_for_than_the_limits_allow() {
+    let blob = blob_with_toc_of(1_000);
+    let len = blob.len() as u64;
+    let need = |max_toc_len| {
+        let limits = Limits {
+            max_toc_len,
+            ..Limits::default()
+        };
+        Opener::new(len, &limits).start().unwrap()
+    };
+    assert_eq!(need(500), Step::Need(Need::opened(len - 500..len)));
+    let footer = len - FOOTER_LEN as u64;
+    assert_eq!(need(0), Step::Need(Need::opened(footer..len)));
+}
+
+#[test]
+fn the_wrong_bytes_are_the_callers_fault() {
+    let blob = blob_with(&toc());
+    let len = blob.len() as u64;
     let mut opener = Opener::new(len, &Limits::default());
-    assert_eq!(opener.start().unwrap(), Step::Need(footer_offset..len));
-    let step = opener.supply(&blob[footer_offset as usize..]).unwrap();
-    assert_eq!(step, Step::Need(20..footer_offset));
-    let wrong = opener
-        .supply(&blob[21..footer_offset as usize])
-        .unwrap_err();
-    assert!(matches!(wrong, OpenError::Supplied { asked, found } if found + 1 == asked));
+    assert_eq!(opener.start().unwrap(), Step::Need(Need::opened(0..len)));
+    let wrong = opener.supply(blob[1..].to_vec().into()).unwrap_err();
+    assert!(
+        matches!(wrong, OpenError::Supplied { asked, found } if asked == len && found == len - 1)
+    );
     assert_eq!(wrong.fault(), Fault::Misuse);
-    match opener.supply(&blob[20..footer_offset as usize]).unwrap() {
-        Step::Done(opened) => {
-            assert_eq!(opened.json, JSON);
-            assert_eq!(opened.digest, sha256(JSON));
-            assert_eq!((opened.toc_offset, opened.blob_len), (20, len));
-        }
+    // It may be tried again.
+    match opener.supply(blob.into()).unwrap() {
+        Step::Done(opened) => assert_eq!(opened.json, JSON),
         other @ Step::Need(_) => panic!("{other:?}"),
     }
 }

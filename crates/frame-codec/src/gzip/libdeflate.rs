@@ -8,6 +8,9 @@ use libdeflater::{CompressionLvl, Compressor, crc32};
 use super::{header, trailer};
 use crate::{CodecError, Compression};
 
+/// Frames whose room is longer do not get it in the caller's vector.
+const LONG: usize = 8 << 20;
+
 pub(crate) struct LibdeflateCompressor {
     deflate: Compressor,
     level: u32,
@@ -30,14 +33,20 @@ impl LibdeflateCompressor {
     }
 
     pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        const FITS: &str = "the output has the maximum size";
         out.extend_from_slice(&header::write(self.level));
         let start = out.len();
-        out.resize(start + self.deflate.deflate_compress_bound(plain.len()), 0);
-        let len = self
-            .deflate
-            .deflate_compress(plain, &mut out[start..])
-            .expect("the output has the maximum size");
-        out.truncate(start + len);
+        let bound = self.deflate.deflate_compress_bound(plain.len());
+        if bound > LONG {
+            // Fresh zeros of the system, of which only those that are overwritten take memory.
+            let mut room = vec![0; bound];
+            let len = self.deflate.deflate_compress(plain, &mut room);
+            out.extend_from_slice(&room[..len.expect(FITS)]);
+        } else {
+            out.resize(start + bound, 0);
+            let len = self.deflate.deflate_compress(plain, &mut out[start..]);
+            out.truncate(start + len.expect(FITS));
+        }
         out.extend_from_slice(&trailer(crc32(plain), plain));
     }
 }

@@ -162,7 +162,10 @@ impl MemberSink for TarMembers<'_, '_, '_, '_> {
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
         self.stage.push(bytes)?;
         if let Some(hasher) = &mut self.hasher {
-            each_slice(bytes, |slice| Ok::<_, ConvertError>(hasher.update(slice)))?;
+            each_slice(bytes, |slice| {
+                hasher.update(slice);
+                Ok::<_, ConvertError>(())
+            })?;
         }
         let (inode, left) = &mut self.due;
         *left -= bytes.len();

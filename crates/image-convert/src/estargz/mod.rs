@@ -50,7 +50,8 @@ const ROOM_BEHIND: usize = 4096;
 /// entry would change those that a lower layer has.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
-/// is first decoded into an unnamed temporary file, since a tar may replace what it had before.
+/// is first decoded into an unnamed temporary file, since a tar may replace what it had before;
+/// `progress` counts the layer's bytes meanwhile, then those of the content.
 ///
 /// Memory: some 16 MiB of content under way, plain and compressed, and some hundred bytes for each inode
 /// and chunk; in the end the TOC and its compressed form.
@@ -85,7 +86,7 @@ pub fn to_estargz<'a>(
         mut contents,
         order,
         limits,
-    } = Input::new(source.into())?;
+    } = Input::new(source.into(), progress)?;
     let mut report = Report::default();
     let plan = Plan::new(&mut tree, order, options, &limits, &mut report)?;
     let setup = Setup {

@@ -37,7 +37,7 @@ pub(super) fn fill(
             kind: Kind::Streaming(layer),
             limits,
         } => {
-            let mut tree = stream(layer, limits, stage, options, report)?;
+            let mut tree = stream(layer, &limits, stage, options, report)?;
             settle_losses(&mut tree, options.lossy, report)?;
             return Ok(Filled {
                 tree,
@@ -51,7 +51,7 @@ pub(super) fn fill(
         mut contents,
         order,
         ..
-    } = Input::new(source)?;
+    } = Input::new(source, &mut ())?;
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
@@ -115,14 +115,14 @@ fn store(
 
 fn stream(
     layer: Streaming<'_>,
-    limits: Limits,
+    limits: &Limits,
     stage: &mut BlobStage<'_, '_, '_>,
     options: &RafsOptions,
     report: &mut Report,
 ) -> Result<Tree<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient } = layer;
     let mut reader = TarReader::new(
-        LayerStream::open(layer, &limits)?,
+        LayerStream::open(layer, limits)?,
         tar_stream::Options {
             lenient,
             limits: limits.clone(),
@@ -134,7 +134,7 @@ fn stream(
     });
     while let Some(entry) = reader.next_entry()? {
         stage.tick()?;
-        let member = match entry.into_member(&limits) {
+        let member = match entry.into_member(limits) {
             Err(error) if options.lossy => {
                 report.losses.push(no_file(error)?);
                 continue;

@@ -3,18 +3,22 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Tree};
+use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
-    BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, TreeImage,
+    BlobStore, FileOrder, LayerImage, LayerImageOptions, OpenImage, ReadError, ReadOptions, Reader,
+    TreeImage,
 };
 use verify::ExtentBytes;
 
-use super::{FileContent, Kind, Source, spool};
+use super::{FileContent, Kind, Source, Streaming};
 use crate::ConvertError;
 use crate::tree::copy_tree;
 
 /// Bytes that are read at once from a reader.
 const PIECE_LEN: usize = 256 << 10;
+
+/// Bytes between two files of a tar that are rather read than skipped.
+const TAR_GAP: u64 = 16 << 10;
 
 /// A tree and the content of its files, which are known by numbers.
 pub(crate) struct Input<'a> {
@@ -47,11 +51,19 @@ pub(crate) enum Contents<'a> {
 
 impl<'a> Input<'a> {
     /// The tree of `source`. A layer that is streamed is decoded into a temporary file first.
-    pub(crate) fn new(source: Source<'a>) -> Result<Self, ConvertError> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, ConvertError> {
         let Source { kind, limits } = source;
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let LayerImage { image, source, .. } = spool::spool(layer, &limits)?;
+                let Streaming { layer, lenient } = layer;
+                let spooling = LayerImageOptions::default()
+                    .lenient(lenient)
+                    .limits(limits.clone());
+                let LayerImage { image, source, .. } =
+                    LayerImage::from_stream(layer, &spooling, progress)?;
                 let tree = numbered(&image);
                 let options = ReadOptions::new(&limits);
                 let reader = Reader::new(Arc::new(image), BlobStore::single(source), options);
@@ -70,6 +82,15 @@ impl<'a> Input<'a> {
                 })?;
                 (tree, Contents::Files(files), DataOrder::Stored)
             }
+        };
+        let contents = match contents {
+            // Headers between the files are read with them.
+            Contents::Image(reader) if order == DataOrder::Tar => {
+                let gap = reader.options().gap.max(TAR_GAP);
+                let options = reader.options().clone().gap(gap);
+                Contents::Image(reader.with_options(options))
+            }
+            other => other,
         };
         Ok(Self {
             tree,

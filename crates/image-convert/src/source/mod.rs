@@ -2,7 +2,6 @@
 
 mod content;
 mod input;
-mod spool;
 
 use std::fmt;
 use std::io::Read;

@@ -75,10 +75,17 @@ impl Batch {
 
     /// Makes room for `len` more bytes.
     pub(super) fn make_room(&mut self, len: usize, batch_len: usize) {
-        let needed = batch_len.max(self.used + len);
+        // Few different sizes, so that what one batch gives back fits another.
+        let needed = batch_len.max((self.used + len).next_multiple_of(batch_len / 4));
         if self.plain.len() < needed {
             self.plain.resize(needed, 0);
         }
+    }
+
+    /// Takes the memory for its compressed pieces, so that no worker has to.
+    pub(super) fn make_room_for_stored(&mut self) {
+        self.stored
+            .reserve(self.plain.len() + self.plain.len() / 64);
     }
 
     /// `len` more bytes of the piece that grows, to be overwritten.

@@ -422,6 +422,9 @@ impl<T: Target> Stage<'_, '_, T> {
             return Ok(());
         }
         let compressed = self.rules.compression.codec() != Codec::None;
+        if compressed {
+            self.batch.make_room_for_stored();
+        }
         let cost = self.batch.cost(compressed);
         while !self.under_way.is_empty() && self.cost_under_way() + cost + self.batch_len > BUDGET {
             let Some(done) = self.lanes.next() else { break };

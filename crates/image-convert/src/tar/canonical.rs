@@ -45,7 +45,7 @@ pub fn to_tar<'a>(
         mut contents,
         limits,
         ..
-    } = Input::new(source.into())?;
+    } = Input::new(source.into(), progress)?;
     stream::write(output, options, progress, |out, report| {
         let names = names(&tree, &limits, options.lossy, report)?;
         let mut members = Members {

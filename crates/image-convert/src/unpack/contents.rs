@@ -55,10 +55,8 @@ impl Contents {
         let mut open: Option<OpenFile> = None;
         let mut done = 0u64;
         let written = reader.read_all(&self.files, FileOrder::Stored, &mut |piece, bytes| {
-            if open.as_ref().is_none_or(|file| file.number != piece.tag) {
-                if let Some(file) = open.take() {
-                    file.finish(writer)?;
-                }
+            if let Some(file) = open.take_if(|file| file.number != piece.tag) {
+                file.finish(writer)?;
             }
             let file = match &mut open {
                 Some(file) => file,

@@ -111,7 +111,7 @@ mod tests {
         std::os::unix::fs::symlink(&other, root.join("a/b/link")).unwrap();
         std::fs::write(root.join("a/b/c/f"), b"x").unwrap();
         for locked in ["a/b/c", "a/b", "a"] {
-            let mode = std::fs::Permissions::from_mode(0);
+            let mode = std::fs::Permissions::from_mode(0o000);
             std::fs::set_permissions(root.join(locked), mode).unwrap();
         }
         clear(&root).unwrap();

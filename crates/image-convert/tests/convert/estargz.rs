@@ -298,7 +298,7 @@ fn a_directory_keeps_the_time_of_its_root() {
 fn rafs_and_back() {
     let tar = many();
     let rafs = Image::of_tar(&tar, &crate::support::plain_options());
-    let boot = image_read::open(&rafs.bootstrap_path(), &Default::default()).unwrap();
+    let boot = image_read::open(rafs.bootstrap_path(), &Default::default()).unwrap();
     let (layer, _) = convert(&boot, &options()).unwrap();
     let image = opened(&layer);
     let source = &image;

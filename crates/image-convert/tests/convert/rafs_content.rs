@@ -150,7 +150,7 @@ fn holes_become_one_chunk_of_zeros() {
             image_model::Image::root(&converted.bootstrap()),
             image_model::NameRef::new(b"sparse").unwrap(),
         );
-        let opened = image_read::open(&converted.bootstrap_path(), &Default::default()).unwrap();
+        let opened = image_read::open(converted.bootstrap_path(), &Default::default()).unwrap();
         let mut bytes = Vec::new();
         let ino = ino.unwrap().unwrap();
         opened.read_range(ino, 0..size, &mut bytes).unwrap();
@@ -226,7 +226,7 @@ fn a_compressed_layer_gives_what_the_plain_one_gives() {
 fn an_image_converts_to_another() {
     let tar = varied_tar();
     let first = Image::of_tar(&tar, &plain_options());
-    let opened = image_read::open(&first.bootstrap_path(), &Default::default()).unwrap();
+    let opened = image_read::open(first.bootstrap_path(), &Default::default()).unwrap();
     let options = plain_options().chunk_size(1 << 16);
     let second = Image::of(&opened, &options).unwrap();
     assert_eq!(second.bootstrap().ext_superblock().chunk_size, 1 << 16);

@@ -29,6 +29,8 @@ fn most(bytes: u64) -> u64 {
     (bytes as f64 / f64::from(1 << 20) * 1.1) as u64 + 8
 }
 
+type Convert<'c> = &'c dyn Fn(&OpenImage);
+
 /// Converts `open()` into each of `targets`; `bytes` are stored in its blob.
 fn check(targets: &[&str], bytes: u64, open: impl Fn() -> OpenImage) {
     let options = EstargzOptions::default().threads(2);
@@ -42,7 +44,7 @@ fn check(targets: &[&str], bytes: u64, open: impl Fn() -> OpenImage) {
     let to_tar = |image: &OpenImage| {
         tar_of(image, &TarOptions::default()).unwrap();
     };
-    let conversions: [(&str, &dyn Fn(&OpenImage)); 3] =
+    let conversions: [(&str, Convert<'_>); 3] =
         [("estargz", &to_layer), ("rafs", &to_rafs), ("tar", &to_tar)];
     for (target, convert) in conversions {
         if !targets.contains(&target) {

@@ -121,7 +121,7 @@ proptest! {
         image.bootstrap().check(&mut |finding| findings.push(finding.to_string()));
         prop_assert_eq!(findings, Vec::<String>::new());
 
-        let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
+        let opened = image_read::open(image.bootstrap_path(), &Default::default()).unwrap();
         let (_, back) = tar_of(opened, &TarOptions::default()).unwrap();
         prop_assert_eq!(digest_of_tar(&back), expected);
         let again = Image::of_tar(&back, &options);

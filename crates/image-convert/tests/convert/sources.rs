@@ -126,10 +126,7 @@ fn an_opened_image_brings_its_limits() {
         max_chunks: 2,
         ..Limits::default()
     };
-    let options = OpenOptions {
-        limits,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().limits(limits);
     let tar = std::sync::Arc::new(bytes::Bytes::from(golden_tar()));
     let opened = open_source(tar, None, image_read::NoBlobs, &options).unwrap();
     let error = Image::of(&opened, &plain_options()).err().unwrap();

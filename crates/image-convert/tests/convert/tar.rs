@@ -31,7 +31,7 @@ fn decoded(layer: &[u8]) -> Vec<u8> {
 }
 
 fn open(image: &Image) -> OpenImage {
-    image_read::open(&image.bootstrap_path(), &Default::default()).unwrap()
+    image_read::open(image.bootstrap_path(), &Default::default()).unwrap()
 }
 
 fn tar_of(image: &Image, options: &TarOptions) -> (TarReport, Vec<u8>) {

@@ -106,7 +106,7 @@ fn unpack_to(
     options: &UnpackOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
-    let opened = image_read::open(&image.bootstrap_path(), &Default::default()).unwrap();
+    let opened = image_read::open(image.bootstrap_path(), &Default::default()).unwrap();
     unpack(opened.reader(), output, options, progress)
 }
 

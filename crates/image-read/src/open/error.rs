@@ -9,6 +9,7 @@ use rafs_format::DecodeError;
 use rafs_format::blob::BlobError;
 use verify::CheckError;
 
+use crate::blobs::StoreError;
 use crate::detect::Format;
 use crate::directory::DirectoryError;
 use crate::layer::LayerImageError;
@@ -47,6 +48,12 @@ pub enum OpenError {
         /// What it is.
         found: Format,
     },
+    /// The caller said what it is, and was wrong.
+    #[error("this is no {expected}")]
+    NotFormat {
+        /// What it was said to be.
+        expected: Format,
+    },
     /// A data blob, whose image is described by a bootstrap elsewhere.
     #[error("a RAFS data blob without a bootstrap: open the bootstrap instead")]
     NoBootstrap,
@@ -61,8 +68,8 @@ pub enum OpenError {
     /// The metadata have another digest than they must have.
     #[error("the metadata")]
     Metadata(#[from] CheckError),
-    /// A digest of metadata was given, for what has none.
-    #[error("a {found} has no metadata whose digest could be checked")]
+    /// A digest of metadata was given, or something in them asked for, where there are none.
+    #[error("a {found} has no metadata of its own")]
     NoMetadata {
         /// What it is.
         found: Format,
@@ -76,15 +83,27 @@ pub enum OpenError {
     /// The bootstrap is damaged or beyond a limit.
     #[error("the bootstrap")]
     Bootstrap(#[from] DecodeError),
-    /// The blob does not give its bootstrap out.
-    #[error("the blob with the bootstrap")]
-    Blob(#[from] BlobError),
+    /// The blob does not give its bootstrap out, or what it says of its chunks.
+    #[error("the metadata of the blob")]
+    Blob(#[source] BlobError),
+    /// There is no such blob, or it cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The TOC of eStargz cannot be found.
     #[error(transparent)]
     Estargz(#[from] estargz_toc::open::OpenError),
     /// The TOC of eStargz describes no image.
     #[error("the TOC")]
     Toc(#[from] TocError),
+}
+
+impl From<BlobError> for OpenError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::NoBootstrap => Self::NoBootstrap,
+            error => Self::Blob(error),
+        }
+    }
 }
 
 fn beginning(head: &[u8]) -> String {
@@ -100,13 +119,17 @@ impl Blame for OpenError {
             Self::Io { .. } => Fault::Io,
             Self::Read(error) => error.fault(),
             Self::Unknown { .. } | Self::Unsupported { .. } => Fault::Unsupported,
-            Self::NotAFile { .. } | Self::NoBootstrap | Self::NoMetadata { .. } => Fault::Misuse,
+            Self::NotAFile { .. }
+            | Self::NotFormat { .. }
+            | Self::NoBootstrap
+            | Self::NoMetadata { .. } => Fault::Misuse,
             Self::Metadata(error) => error.fault(),
             Self::Limit { .. } => Fault::Limit,
             Self::Directory(error) => error.fault(),
             Self::Layer(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),
             Self::Blob(error) => error.fault(),
+            Self::Store(error) => error.fault(),
             Self::Estargz(error) => error.fault(),
             Self::Toc(error) => error.fault(),
         }

@@ -2,11 +2,12 @@
 
 use blob_io::ReadAt;
 use estargz_toc::image::{EstargzImage, ImageOptions};
-use estargz_toc::open::{OpenedToc, Opener, Step};
+use estargz_toc::open::{OpenedToc, Opener};
 use image_model::{BlobId, Limits};
 
 use super::error::OpenError;
-use super::{OpenOptions, read_metadata};
+use super::find::find;
+use super::options::OpenOptions;
 
 /// An eStargz layer by its TOC.
 ///
@@ -26,19 +27,13 @@ pub struct Estargz {
     pub toc_offset: u64,
 }
 
-/// The TOC of the eStargz blob `source`, as bytes: two reads, of the footer and of the TOC's member.
+/// The TOC of the eStargz blob `source`, as bytes: one read of the blob's end, and another one if the
+/// TOC takes more than 64 KiB.
 ///
 /// # Errors
 /// [`OpenError`] if the blob cannot be read, or if its TOC cannot be found.
 pub fn read_toc(source: &dyn ReadAt, limits: &Limits) -> Result<OpenedToc, OpenError> {
-    let mut opener = Opener::new(source.len()?, limits);
-    let mut step = opener.start()?;
-    loop {
-        match step {
-            Step::Need(range) => step = opener.supply(&read_metadata(source, range, limits)?)?,
-            Step::Done(toc) => return Ok(toc),
-        }
-    }
+    find(Opener::new(source.len()?, limits), source, limits)
 }
 
 /// Opens the eStargz blob `source`, called `id` in its store.

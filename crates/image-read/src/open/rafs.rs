@@ -1,45 +1,35 @@
-//! Getting at the bootstrap of a RAFS image.
+//! Opening RAFS images.
 
 use blob_io::ReadAt;
-use frame_codec::Decoder;
-use image_model::Limits;
-use rafs_format::blob::{LocateTrailer, Section, Step, Trailer};
-use rafs_format::v6::Bootstrap;
+use image_model::BlobId;
+use rafs_format::RafsImage;
+use rafs_format::open::Opener;
 
 use super::error::OpenError;
-use super::read_metadata;
+use super::find::find;
+use super::options::OpenOptions;
 use crate::detect::Format;
 
-/// Opens the bootstrap that is all of `source`.
-pub(super) fn bootstrap(source: &dyn ReadAt, limits: &Limits) -> Result<Bootstrap, OpenError> {
-    let bytes = read_metadata(source, 0..source.len()?, limits)?;
-    Ok(Bootstrap::open(bytes, limits)?)
-}
-
-/// Opens the bootstrap that is inlined in the blob `source`.
-pub(super) fn inlined(source: &dyn ReadAt, limits: &Limits) -> Result<Bootstrap, OpenError> {
-    let bytes = match locate(source, limits)? {
-        Trailer::Toc(toc) => {
-            let entry = toc.entry(Section::Bootstrap)?;
-            let stored = read_metadata(source, entry.range(), limits)?;
-            entry.extract(&stored, &mut Decoder::new(), limits)?
-        }
-        Trailer::Bootstrap(range) => read_metadata(source, range, limits)?,
-        _ => return Err(OpenError::NoBootstrap),
+/// Opens the image whose bootstrap is all of `source`, or is inlined in it; `id` is what that file is
+/// called.
+pub(super) fn open(
+    source: &dyn ReadAt,
+    inlined: bool,
+    id: Option<&BlobId>,
+    options: &OpenOptions,
+) -> Result<RafsImage, OpenError> {
+    let limits = &options.limits;
+    let len = source.len()?;
+    let opener = match inlined {
+        true => Opener::blob(len, limits),
+        false => Opener::bootstrap(len, limits),
     };
-    match Format::detect(&bytes, &[]) {
-        Some(found @ Format::RafsV5) => Err(OpenError::Unsupported { found }),
-        _ => Ok(Bootstrap::open(bytes, limits)?),
+    let opened = find(opener, source, limits)?;
+    if let Some(expected) = &options.metadata_digest {
+        opened.check(expected)?;
     }
-}
-
-fn locate(source: &dyn ReadAt, limits: &Limits) -> Result<Trailer, OpenError> {
-    let mut locate = LocateTrailer::new(source.len()?);
-    let mut step = locate.start();
-    loop {
-        match step {
-            Step::Need(range) => step = locate.supply(&read_metadata(source, range, limits)?)?,
-            Step::Done(trailer) => return Ok(trailer),
-        }
+    match Format::of_bootstrap(&opened.bytes) {
+        Some(found @ Format::RafsV5) => Err(OpenError::Unsupported { found }),
+        _ => Ok(opened.image(id, limits)?),
     }
 }

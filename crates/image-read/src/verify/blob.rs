@@ -8,7 +8,7 @@ use frame_codec::Decoder;
 use image_model::{BlobId, BlobIndex, Limits};
 use rafs_format::blob::{
     BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LocateSections, Section, Sections,
-    Step,
+    StepMachine as _,
 };
 use rafs_format::flags::BlobFeatures;
 use rafs_format::v6::{BlobEntry, Bootstrap};
@@ -145,14 +145,7 @@ impl<'a> BlobFile<'a> {
     }
 
     fn locate(&self) -> Result<Sections, Problem> {
-        let mut locate = LocateSections::new(self.len);
-        let mut step = locate.start()?;
-        loop {
-            match step {
-                Step::Need(range) => step = locate.supply(&self.read("piece", range)?)?,
-                Step::Done(sections) => return Ok(sections),
-            }
-        }
+        LocateSections::new(self.len).drive(|need| self.read("piece", need.range))
     }
 
     /// The bytes of `range`, if there are not too many.

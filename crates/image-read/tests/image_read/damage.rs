@@ -384,7 +384,7 @@ proptest! {
         let position = position % bytes.len();
         bytes[position] ^= mask;
         let limits = Limits { max_layer_len: 1 << 20, ..Limits::small() };
-        let options = OpenOptions { limits, ..OpenOptions::default() };
+        let options = OpenOptions::default().limits(limits);
         let opened = open_source(Arc::new(Bytes::from(bytes)), None, NoBlobs, &options);
         let digest = opened.map(|image| {
             tree_digest(image.image(), &mut image.reader().clone(), Profile::Default, &mut ())

@@ -9,7 +9,7 @@ use estargz_toc::image::Prefetch;
 use estargz_toc::write::toc_member;
 use frame_codec::{CodecError, Compression, Encoder};
 use image_model::walk::Walk;
-use image_model::{Blame, Codec, Digest, Fault, FileKind, Limits};
+use image_model::{Blame, Codec, DigestAlgorithm, Fault, FileKind, Limits};
 use lazyoci_image_read::{
     BlobStore, Follow, Format, FrameError, NoBlobs, OpenError, OpenImage, OpenOptions, ReadError,
     ReadOptions, Reader, open, open_source, read_toc,
@@ -20,7 +20,8 @@ use crate::damage::cause;
 use crate::open::{golden, open_default};
 use crate::support::sha256;
 
-const VECTOR: &str = "sha256:d73551bfdda94f1746db96e41b8382877c9a870d6ef8dc7f86d0bd519b9e32a9";
+pub(crate) const VECTOR: &str =
+    "sha256:d73551bfdda94f1746db96e41b8382877c9a870d6ef8dc7f86d0bd519b9e32a9";
 
 fn layer(name: &str) -> PathBuf {
     golden("estargz").join(format!("{name}.esgz"))
@@ -70,10 +71,7 @@ fn a_toc_is_an_image_of_its_own() {
 fn toc_and_tar_have_the_same_files() {
     for name in ["vector1", "vector2", "odd-chunk-1000", "odd-prefetch"] {
         let by_toc = open_default(&layer(name)).unwrap();
-        let options = OpenOptions {
-            as_layer: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().as_layer(true);
         let by_tar = open(layer(name), &options).unwrap();
         assert!(by_tar.estargz().is_none());
         let mut expected = files(&by_tar);
@@ -117,10 +115,8 @@ fn what_to_fetch_ahead_is_told() {
 #[test]
 fn another_toc_than_expected_is_refused() {
     let with = |name: &str, digest: &str| {
-        let options = OpenOptions {
-            metadata_digest: Some(digest.parse::<Digest>().unwrap()),
-            ..OpenOptions::default()
-        };
+        let digest = digest.parse().unwrap();
+        let options = OpenOptions::default().metadata_digest(digest);
         open(golden(name), &options)
     };
     with("estargz/vector1.esgz", VECTOR).unwrap();
@@ -143,6 +139,46 @@ fn another_toc_than_expected_is_refused() {
         }
     ));
     assert_eq!(error.fault(), Fault::Misuse);
+}
+
+#[test]
+fn the_toc_tells_its_digest() {
+    let image = open_default(&layer("vector1")).unwrap();
+    let digest_of = |algorithm| image.metadata_digest(algorithm).unwrap().unwrap();
+    assert_eq!(digest_of(DigestAlgorithm::Sha256).to_string(), VECTOR);
+    #[cfg(feature = "blake3")]
+    {
+        let toc = read_toc(image.source().unwrap(), &Limits::default()).unwrap();
+        let expected = verify::digest(DigestAlgorithm::Blake3, &toc.json).unwrap();
+        assert_eq!(digest_of(DigestAlgorithm::Blake3), expected);
+    }
+    // The layer that it is too has none.
+    let options = OpenOptions::default().as_layer(true);
+    let as_layer = open(layer("vector1"), &options).unwrap();
+    let none = as_layer.metadata_digest(DigestAlgorithm::Sha256);
+    assert_eq!(none.unwrap(), None);
+}
+
+/// A TOC that is no JSON is not even looked at if it is another one than expected.
+#[test]
+fn the_digest_is_checked_before_anything_is_decoded() {
+    let layer = layer_of(&[member(b"hello")], "no entries");
+    let options = |digest: &str| OpenOptions::default().metadata_digest(digest.parse().unwrap());
+    let open_with = |options: &OpenOptions| {
+        let source = Arc::new(Bytes::from(layer.clone()));
+        open_source(source, None, NoBlobs, options).unwrap_err()
+    };
+    let error = open_with(&OpenOptions::default());
+    assert!(matches!(error, OpenError::Toc(_)), "{error:?}");
+    let error = open_with(&options(VECTOR));
+    assert!(matches!(error, OpenError::Metadata(_)), "{error:?}");
+
+    let boot = golden("a4-v6-none-sha256/image.boot");
+    let mut bytes = std::fs::read(boot).unwrap();
+    bytes[1152] ^= 1;
+    let source = Arc::new(Bytes::from(bytes));
+    let error = open_source(source, None, NoBlobs, &options(VECTOR)).unwrap_err();
+    assert!(matches!(error, OpenError::Metadata(_)), "{error:?}");
 }
 
 #[test]
@@ -174,7 +210,7 @@ fn damage_is_told() {
 }
 
 /// A layer of these members, with a TOC of `entries`.
-fn layer_of(members: &[Vec<u8>], entries: &str) -> Vec<u8> {
+pub(crate) fn layer_of(members: &[Vec<u8>], entries: &str) -> Vec<u8> {
     let mut layer = members.concat();
     let toc_offset = layer.len() as u64;
     let json = format!(r#"{{"version": 1, "entries": [{entries}]}}"#);
@@ -183,14 +219,14 @@ fn layer_of(members: &[Vec<u8>], entries: &str) -> Vec<u8> {
     layer
 }
 
-fn member(plain: &[u8]) -> Vec<u8> {
+pub(crate) fn member(plain: &[u8]) -> Vec<u8> {
     let mut stored = Vec::new();
     let mut encoder = Encoder::new(Compression::Gzip { level: 1 }).unwrap();
     encoder.encode_frame(plain, &mut stored).unwrap();
     stored
 }
 
-fn entry(name: &str, content: &[u8], offset: usize) -> String {
+pub(crate) fn entry(name: &str, content: &[u8], offset: usize) -> String {
     let (size, digest) = (content.len(), sha256(content));
     format!(
         r#"{{"name": "{name}", "type": "reg", "size": {size}, "offset": {offset}, "digest": "{digest}"}}"#
@@ -198,7 +234,7 @@ fn entry(name: &str, content: &[u8], offset: usize) -> String {
 }
 
 /// Bytes that do not compress.
-fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 1u64;
     let next = std::iter::repeat_with(|| {
         state = state
@@ -210,13 +246,10 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 fn open_limited(layer: Vec<u8>, max_frame_len: u32) -> OpenImage {
-    let options = OpenOptions {
-        limits: Limits {
-            max_frame_len,
-            ..Limits::default()
-        },
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().limits(Limits {
+        max_frame_len,
+        ..Limits::default()
+    });
     open_source(Arc::new(Bytes::from(layer)), None, NoBlobs, &options).unwrap()
 }
 

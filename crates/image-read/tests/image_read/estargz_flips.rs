@@ -16,10 +16,8 @@ use verify::{AuditFault, ExtentBytes, Profile, TreeDigest, audit, tree_digest};
 use crate::estargz::bytes;
 
 fn open(blob: &[u8], toc_digest: Option<Digest>) -> Option<OpenImage> {
-    let options = OpenOptions {
-        metadata_digest: toc_digest,
-        ..OpenOptions::default()
-    };
+    let mut options = OpenOptions::default();
+    options.metadata_digest = toc_digest;
     let source = Arc::new(Bytes::copy_from_slice(blob));
     let image = open_source(source, None, NoBlobs, &options).ok()?;
     image.estargz().is_some().then_some(image)

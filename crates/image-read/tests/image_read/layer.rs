@@ -3,45 +3,46 @@
 use std::fs;
 use std::sync::Arc;
 
+use blob_io::ReadAt;
 use frame_codec::{Compression as Codec, Encoder};
-use image_model::{Blame, Fault};
+use image_model::{Blame, Cancelled, Fault};
 use lazyoci_image_read::{
-    Follow, Format, LayerImage, LayerImageError, LayerImageOptions, OpenError, OpenOptions,
-    format_at, open,
+    BlobStore, Follow, Format, LayerImage, LayerImageError, LayerImageOptions, OpenError,
+    OpenOptions, Reader, format_at, open, open_with_progress,
 };
 #[cfg(target_os = "linux")]
 use rustix::fs::FileType;
 use tar_stream::Compression;
+use verify::Profile;
 
 use crate::open::{A4, digest, open_default};
 use crate::support::tar;
 
-#[test]
-fn layers_are_found_whatever_their_compression() {
-    let directory = tempfile::tempdir().unwrap();
-    let tar = tar::vector();
-    let mut cases = vec![(tar.clone(), Compression::None)];
-    let compressed: &[(Codec, Compression)] = &[
+/// The vector, plain and compressed with what there is.
+fn layers() -> Vec<(Vec<u8>, Compression)> {
+    let codecs: &[(Codec, Compression)] = &[
+        (Codec::None, Compression::None),
         #[cfg(feature = "gzip")]
         (Codec::Gzip { level: 6 }, Compression::Gzip),
         #[cfg(feature = "zstd")]
         (Codec::Zstd { level: 3 }, Compression::Zstd),
     ];
-    for &(codec, compression) in compressed {
+    let encode = |&(codec, compression)| {
         let mut layer = Vec::new();
-        Encoder::new(codec)
-            .unwrap()
-            .encode_frame(&tar, &mut layer)
-            .unwrap();
-        cases.push((layer, compression));
-    }
-    for (layer, compression) in cases {
+        let mut encoder = Encoder::new(codec).unwrap();
+        encoder.encode_frame(&tar::vector(), &mut layer).unwrap();
+        (layer, compression)
+    };
+    codecs.iter().map(encode).collect()
+}
+
+#[test]
+fn layers_are_found_whatever_their_compression() {
+    let directory = tempfile::tempdir().unwrap();
+    for (layer, compression) in layers() {
         let path = directory.path().join("misleading.boot");
         fs::write(&path, layer).unwrap();
-        let options = OpenOptions {
-            spool_directory: Some(directory.path().into()),
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().spool_directory(directory.path());
         let image = open(&path, &options).unwrap();
         assert_eq!(image.format(), Format::Tar(compression));
         assert_eq!(digest(&image), A4);
@@ -76,7 +77,14 @@ fn a_plain_tar_is_indexed_without_its_payloads() {
         .read_range(f, 999_999..u64::MAX, &mut content)
         .unwrap();
     assert_eq!(content, [7]);
-    assert_eq!(image.stats().requests, 1);
+    let read = image.stats();
+    assert_eq!((read.requests, read.bytes), (1, 1));
+    // Of a file that is longer than any request, too.
+    content.clear();
+    image.read_range(f, 499_990..500_010, &mut content).unwrap();
+    assert_eq!(content, [7; 20]);
+    let read = image.stats();
+    assert_eq!((read.requests, read.bytes), (2, 21));
 }
 
 #[test]
@@ -131,10 +139,7 @@ fn a_bomb_is_refused() {
         max_layer_len: 1 << 19,
         ..Default::default()
     };
-    let options = OpenOptions {
-        limits,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().limits(limits);
     let error = open(&path, &options).unwrap_err();
     assert!(
         matches!(
@@ -144,6 +149,94 @@ fn a_bomb_is_refused() {
         "{error:?}"
     );
     assert_eq!(error.fault(), Fault::Limit);
+}
+
+#[test]
+fn a_stream_is_spooled_whatever_its_compression() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LayerImageOptions::default().spool_directory(directory.path());
+    for (stream, expected) in layers() {
+        let mut seen = Vec::new();
+        let mut progress = |done, total: Option<u64>| {
+            seen.push((done, total));
+            Ok(())
+        };
+        let layer = LayerImage::from_stream(&stream[..], &options, &mut progress).unwrap();
+        assert_eq!(layer.compression, expected);
+        assert_eq!(seen.last(), Some(&(stream.len() as u64, None)));
+        assert_eq!(layer.source.len().unwrap(), tar::vector().len() as u64);
+        let blobs = BlobStore::single(layer.source);
+        let mut reader = Reader::new(Arc::new(layer.image), blobs, Default::default());
+        let image = Arc::clone(reader.image());
+        let digest = verify::tree_digest(&*image, &mut reader, Profile::Default, &mut ());
+        assert_eq!(digest.unwrap().to_string(), A4);
+    }
+    let cut = &tar::vector()[..1500];
+    let error = LayerImage::from_stream(cut, &options, &mut ()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LayerImageError::Tar(tar_stream::TarError::Cut { offset: 1_500, .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn spooling_tells_how_far_it_is_and_ends_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    for (layer, compression) in layers() {
+        fs::write(&path, &layer).unwrap();
+        let len = layer.len() as u64;
+        let mut seen = Vec::new();
+        let mut progress = |done, total: Option<u64>| {
+            seen.push((done, total));
+            Ok(())
+        };
+        let options = OpenOptions::default();
+        let image = open_with_progress(&path, &options, &mut progress).unwrap();
+        let cancelled = open_with_progress(&path, &options, &mut |_, _| Err(Cancelled));
+        if compression == Compression::None {
+            // It is read where it is.
+            assert_eq!(seen, []);
+            cancelled.unwrap();
+            continue;
+        }
+        assert!(seen.is_sorted());
+        assert_eq!(seen.last(), Some(&(len, Some(len))));
+        // What told its compression is not read again.
+        let read = image.metadata_stats();
+        assert_eq!((read.requests, read.bytes), (1, len));
+        let error = cancelled.unwrap_err();
+        assert!(
+            matches!(error, OpenError::Layer(LayerImageError::Cancelled(_))),
+            "{error:?}"
+        );
+        assert_eq!(error.fault(), Fault::Cancelled);
+    }
+}
+
+#[test]
+fn a_layer_that_is_said_to_be_compressed_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layer");
+    for (layer, found) in layers() {
+        fs::write(&path, &layer).unwrap();
+        for said in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let options = OpenOptions::default().format(Format::Tar(said));
+            match open(&path, &options) {
+                Ok(image) => assert_eq!((digest(&image), said), (A4.into(), found)),
+                Err(OpenError::NotFormat {
+                    expected: Format::Tar(expected),
+                }) => {
+                    assert_eq!(expected, said);
+                    assert_ne!(expected, found);
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -164,10 +257,7 @@ fn strict_and_lenient_reading_differ() {
     };
     assert_eq!((*offset, at.as_bytes()), (1024, &b"bin/sh"[..]));
 
-    let options = OpenOptions {
-        lenient: true,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().lenient(true);
     let image = open(&path, &options).unwrap();
     assert_eq!(image.read(b"usr/sh", 2).unwrap(), b"#!");
 }
@@ -248,10 +338,7 @@ fn a_stargz_footer_does_not_hide_the_layer() {
         encoder.encode_frame(&tar::vector(), &mut layer).unwrap();
         layer.extend(estargz_toc::footer::encode(3));
         fs::write(&path, layer).unwrap();
-        let options = OpenOptions {
-            as_layer: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().as_layer(true);
         let image = open(&path, &options).unwrap();
         assert_eq!(image.format(), Format::Estargz);
         assert_eq!(digest(&image), A4);

@@ -17,6 +17,7 @@ mod lies;
 mod model;
 mod open;
 mod plan;
+mod requests;
 mod resolve;
 mod sharing;
 mod support;

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image_model::{Blame, Fault, FileKind, Limits};
+use blob_io::ReadAt;
+use image_model::{Blame, BlobIndex, DigestAlgorithm, Fault, FileKind, Limits};
 use lazyoci_image_read::{
     BlobStore, Follow, Format, FrameError, OpenError, OpenImage, OpenOptions, ReadError,
-    ResolveError, StoreError, open,
+    ReadOptions, ResolveError, StoreError, find, open,
 };
+use rafs_format::blob::LocateTrailer;
+#[cfg(feature = "zstd")]
+use rafs_format::blob::{BlobError, Trailer};
 use verify::{Profile, tree_digest};
+
+use crate::support::sha256;
 
 pub(crate) const A4: &str =
     "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
@@ -102,10 +108,7 @@ fn a_bootstrap_taken_out_of_its_blob_finds_it_by_its_name() {
 #[cfg(feature = "mmap")]
 #[test]
 fn mapped_images_read_the_same() {
-    let options = OpenOptions {
-        map: true,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().map(true);
     let image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
     assert_eq!(digest(&image), A4);
 }
@@ -138,10 +141,7 @@ fn blobs_are_found_where_the_options_say() {
     // An empty file needs none either.
     assert_eq!(image.read(b"/e", 0).unwrap(), b"");
 
-    let options = OpenOptions {
-        blobs: Some(golden(name).join("blobs")),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().blobs(golden(name).join("blobs"));
     assert_eq!(
         open(&boot, &options).unwrap().read(b"/f", 100).unwrap(),
         b"hello"
@@ -158,7 +158,8 @@ fn blobs_are_found_where_the_options_say() {
 fn reads_cost_the_frames_that_they_need() {
     let image = open_default(&golden("a4-v6-none-sha256").join("image.boot")).unwrap();
     assert_eq!(image.stats().requests, 0);
-    assert!(image.metadata_stats().bytes >= 20_480);
+    let opened = image.metadata_stats();
+    assert_eq!((opened.requests, opened.bytes), (2, 20_480));
     let z = image.resolve(b"z", Follow::All).unwrap();
     let mut content = Vec::new();
     image.read_range(z, 9_990..20_000, &mut content).unwrap();
@@ -199,10 +200,7 @@ fn damage_is_found_unless_it_is_not_looked_for() {
     let mut bytes = fs::read(&blob).unwrap();
     bytes[1] ^= 0x20;
     fs::write(directory.path().join(blob.file_name().unwrap()), bytes).unwrap();
-    let options = OpenOptions {
-        blobs: Some(directory.path().into()),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().blobs(directory.path());
     let image = open(golden(name).join("image.boot"), &options).unwrap();
     let f = image.resolve(b"f", Follow::All).unwrap();
     let mut content = Vec::new();
@@ -283,10 +281,7 @@ fn metadata_beyond_the_limit_are_not_read() {
         max_metadata_len: 4096,
         ..Limits::default()
     };
-    let options = OpenOptions {
-        limits,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().limits(limits);
     let error = open(&boot, &options).unwrap_err();
     assert!(
         matches!(
@@ -298,6 +293,168 @@ fn metadata_beyond_the_limit_are_not_read() {
         ),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_format_that_was_said_is_not_looked_for() {
+    let boot = golden("a4-v6-none-sha256").join("image.boot");
+    let blob = blob_of("a4-v6-none-sha256-inline");
+    let said = |path: &Path, format| open(path, &OpenOptions::default().format(format));
+    assert_eq!(digest(&said(&boot, Format::RafsV6).unwrap()), A4);
+    assert_eq!(digest(&said(&blob, Format::RafsBlob).unwrap()), A4);
+    let directory = tempfile::tempdir().unwrap();
+    said(directory.path(), Format::Directory).unwrap();
+
+    let error = said(&blob, Format::RafsV6).unwrap_err();
+    assert!(matches!(error, OpenError::Bootstrap(_)), "{error:?}");
+    let error = said(&boot, Format::RafsBlob).unwrap_err();
+    assert!(matches!(error, OpenError::NoBootstrap), "{error:?}");
+    let error = said(&boot, Format::Estargz).unwrap_err();
+    assert!(matches!(error, OpenError::Estargz(_)), "{error:?}");
+    for (path, format) in [
+        (directory.path(), Format::RafsV6),
+        (&boot, Format::Directory),
+    ] {
+        let error = said(path, format).unwrap_err();
+        assert!(
+            matches!(error, OpenError::NotFormat { expected } if expected == format),
+            "{error:?}"
+        );
+        assert_eq!(error.fault(), Fault::Misuse);
+    }
+    for format in [
+        Format::RafsV5,
+        Format::Erofs,
+        Format::Stargz,
+        Format::ZstdChunked,
+    ] {
+        let error = said(&boot, format).unwrap_err();
+        assert!(matches!(error, OpenError::Unsupported { found } if found == format));
+    }
+    let error = said(&boot, Format::RafsData).unwrap_err();
+    assert!(matches!(error, OpenError::NoBootstrap), "{error:?}");
+}
+
+#[test]
+fn metadata_tell_their_digests() {
+    let boot = golden("a4-v6-none-sha256").join("image.boot");
+    let image = open_default(&boot).unwrap();
+    let bytes = fs::read(&boot).unwrap();
+    let digest_of = |image: &OpenImage, algorithm| image.metadata_digest(algorithm).unwrap();
+    assert_eq!(
+        digest_of(&image, DigestAlgorithm::Sha256),
+        Some(sha256(&bytes))
+    );
+    #[cfg(feature = "blake3")]
+    assert_eq!(
+        digest_of(&image, DigestAlgorithm::Blake3),
+        Some(verify::digest(DigestAlgorithm::Blake3, &bytes).unwrap())
+    );
+    let blob = blob_of("a4-v6-none-sha256-inline");
+    let inlined = open_default(&blob).unwrap();
+    assert_eq!(
+        digest_of(&inlined, DigestAlgorithm::Sha256),
+        Some(sha256(inlined.bootstrap().unwrap().bytes()))
+    );
+    assert!(inlined.rafs().unwrap().toc().is_none());
+    // It need not be opened again for that, or for what else is in it.
+    let source = inlined.source().unwrap();
+    assert_eq!(
+        source.read_bytes(0, 5).unwrap(),
+        fs::read(&blob).unwrap()[..5]
+    );
+    let directory = open_default(&golden("a4-v6-none-sha256")).unwrap();
+    assert_eq!(digest_of(&directory, DigestAlgorithm::Sha256), None);
+    assert!(directory.source().is_none());
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn the_toc_of_the_opened_blob_is_kept() {
+    let image = open_default(&blob_of("a4-v6-zstd-sha256-inline-toc")).unwrap();
+    let toc = image.rafs().unwrap().toc().unwrap();
+    let found = image
+        .find(LocateTrailer::new(image.source().unwrap().len().unwrap()))
+        .unwrap();
+    assert_eq!(found, Trailer::Toc(toc.clone()));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn what_a_blob_says_of_its_chunks_is_loaded_when_needed() {
+    let image = open_default(&golden("a4-v6-zstd-sha256-toc").join("image.boot")).unwrap();
+    let rafs = image.rafs().unwrap();
+    assert!(rafs.meta(BlobIndex(0)).is_none());
+    assert_eq!(image.stats().requests, 0);
+    for _ in 0..2 {
+        let meta = image.blob_meta(BlobIndex(0)).unwrap().unwrap();
+        assert_eq!(meta.chunk_count(), 2);
+        assert_eq!(image.stats().requests, 1);
+    }
+    assert!(rafs.meta(BlobIndex(0)).is_some());
+
+    let blob = image.blobs().blob(BlobIndex(0)).unwrap();
+    let locate = rafs.locate_toc(BlobIndex(0), blob.len().unwrap()).unwrap();
+    let Trailer::Toc(toc) = image.find(locate).unwrap() else {
+        panic!("it has a TOC");
+    };
+    let digests = rafs.load_digests(BlobIndex(0), &toc).unwrap();
+    let digests = image.find(digests).unwrap();
+    assert_eq!(digests.digest(0), Some(sha256(b"hello")));
+    assert_eq!(image.stats().requests, 3);
+
+    let error = image.blob_meta(BlobIndex(1)).unwrap_err();
+    let expected = BlobError::NoSuchBlob {
+        index: BlobIndex(1),
+        count: 1,
+    };
+    assert!(matches!(error, OpenError::Blob(found) if found == expected));
+    let layer = open_default(&golden("a4-v6-none-sha256")).unwrap();
+    assert!(layer.blob_meta(BlobIndex(0)).unwrap().is_none());
+    // A directory is no file in which anything could be found.
+    let error = layer.find(LocateTrailer::new(5000)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::NoMetadata {
+                found: Format::Directory
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_machine_that_needs_a_blob_finds_none_in_one_file() {
+    let file = bytes::Bytes::from(vec![0; 5000]);
+    let machine = LocateTrailer::new(5000).in_blob(BlobIndex(7));
+    let error = find(machine, &file, &Limits::default()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Store(StoreError::NoSuchBlob {
+                index: BlobIndex(7),
+                count: 0
+            })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_is_opened_is_read_as_the_options_say() {
+    let limits = Limits {
+        max_frame_len: 9_999,
+        ..Limits::default()
+    };
+    let options = OpenOptions::default()
+        .limits(limits)
+        .read(ReadOptions::default().threads(1).max_frame_len(1 << 20));
+    let image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
+    let read = image.reader().options();
+    assert_eq!((read.threads, read.max_frame_len), (1, 9_999));
+    let error = image.read(b"z", 10_000).unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit, "{error:?}");
 }
 
 #[test]

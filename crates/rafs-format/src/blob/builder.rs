@@ -4,7 +4,7 @@ use frame_codec::CodecError;
 use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
 
 use super::chunk_info::{
-    ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_ADDRESS, MAX_STORED_OFFSET,
+    ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_ADDRESS, MAX_CHUNKS, MAX_STORED_OFFSET,
 };
 use super::chunk_info_v1;
 use crate::flags::{Compat, Compressor, Digester};
@@ -118,9 +118,6 @@ pub struct BlobBuilder {
     /// End of the uncompressed address space.
     pub(super) address: u64,
 }
-
-/// nydus-image refuses to number a chunk beyond.
-pub(crate) const MAX_CHUNKS: u32 = 0xff_ffff;
 
 impl BlobBuilder {
     /// Starts a blob.

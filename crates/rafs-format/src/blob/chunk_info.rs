@@ -3,6 +3,9 @@
 use crate::flags::BlobFeatures;
 use crate::v6::BlobEntry;
 
+/// nydus-image refuses to number a chunk beyond.
+pub(crate) const MAX_CHUNKS: u32 = 0xff_ffff;
+
 /// Largest chunk, plain or stored: 16 MiB.
 pub const MAX_CHUNK_LEN: u32 = 1 << 24;
 /// First offset beyond what an entry can hold, in the stored blob.

@@ -62,7 +62,7 @@ pub enum BlobMismatch {
         found: Digest,
     },
     /// The TOC and the tar headers.
-    #[error("section `{}` is at {}, {} bytes, but in the TOC at {}, {} bytes", section.name(), found.start, found.end - found.start, listed.start, listed.end.saturating_sub(listed.start))]
+    #[error("section `{}` is at {}, {} bytes, but in the TOC at {}, {} bytes", section.name(), found.start, found.end.saturating_sub(found.start), listed.start, listed.end.saturating_sub(listed.start))]
     Section {
         /// The section.
         section: Section,
@@ -151,7 +151,7 @@ impl Sections {
             (
                 "ci_compressed_size",
                 entry.ci_compressed_size,
-                ci.end - ci.start,
+                ci.end.saturating_sub(ci.start),
             ),
             (
                 "HAS_TAR_HEADER",

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm};
 
-use super::error::BlobError;
+use super::error::{BlobError, check_given};
 
 /// Bytes of a digest.
 pub(super) const LEN: usize = 32;
@@ -32,14 +32,7 @@ impl ChunkDigests {
         chunk_count: u32,
     ) -> Result<Self, BlobError> {
         let expected = u64::from(chunk_count).saturating_mul(u64_from(LEN));
-        let found = u64_from(bytes.len());
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "chunk digests",
-                expected,
-                found,
-            });
-        }
+        check_given("chunk digests", expected, &bytes)?;
         Ok(Self { bytes, algorithm })
     }
 

@@ -1,7 +1,9 @@
 //! Why a blob's metadata cannot be used.
 
+use bytes::Bytes;
 use frame_codec::CodecError;
-use image_model::{Blame, Fault};
+use image_model::width::u64_from;
+use image_model::{Blame, BlobIndex, Fault};
 use verify::CheckError;
 
 use super::chunk_info::ChunkFault;
@@ -172,6 +174,17 @@ pub enum BlobError {
         /// The flags.
         flags: u32,
     },
+    /// Neither a bootstrap nor a TOC that could list one ends the blob.
+    #[error("the blob ends with no bootstrap: open the one that lists it instead")]
+    NoBootstrap,
+    /// The bootstrap lists no such blob.
+    #[error("blob {} of an image with {count} blobs", index.0)]
+    NoSuchBlob {
+        /// Position asked for.
+        index: BlobIndex,
+        /// Blobs.
+        count: usize,
+    },
     /// Something else than a TOC, or nothing, ends the blob.
     #[error("the blob does not end with a TOC")]
     NoToc,
@@ -228,7 +241,10 @@ pub enum TarHeaderFault {
 impl Blame for BlobError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Given { .. } | Self::NoSuchChunk { .. } => Fault::Misuse,
+            Self::Given { .. }
+            | Self::NoSuchChunk { .. }
+            | Self::NoSuchBlob { .. }
+            | Self::NoBootstrap => Fault::Misuse,
             Self::Features { .. } => Fault::Unsupported,
             Self::Limit { .. } => Fault::Limit,
             Self::Flags(error) => error.fault(),
@@ -253,4 +269,21 @@ impl Blame for BlobError {
             | Self::NoSection { .. } => Fault::Corrupt,
         }
     }
+}
+
+/// Checks that the caller gave the bytes that it was asked for.
+pub(crate) fn check_given(
+    piece: &'static str,
+    expected: u64,
+    given: &Bytes,
+) -> Result<(), BlobError> {
+    let found = u64_from(given.len());
+    if found == expected {
+        return Ok(());
+    }
+    Err(BlobError::Given {
+        piece,
+        expected,
+        found,
+    })
 }

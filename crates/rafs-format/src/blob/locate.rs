@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use image_model::{Digest, DigestAlgorithm, Step};
+use bytes::Bytes;
+use image_model::width::{u64_from, usize_up_to};
+use image_model::{BlobIndex, Digest, DigestAlgorithm, Need, Object, Step, StepMachine};
 use verify::CheckError;
 
-use super::error::{BlobError, TarHeaderFault};
+use super::error::{BlobError, TarHeaderFault, check_given};
 use super::layout::Section;
 use super::tar_header::TarHeader;
 use super::toc::Toc;
@@ -26,32 +28,32 @@ pub enum Trailer {
 /// Bytes read at first: 28 entries and the tar header.
 const TAIL: u64 = 4096;
 
+const HEADER_LEN: u64 = u64_from(TarHeader::LEN);
+
 /// Finds the TOC, or the inlined bootstrap, of a blob of which only the length is known, and what
 /// the blob table says about its TOC, if anything.
 ///
 /// It asks for ranges and is given bytes; the caller does the I/O in its own way.
 ///
 /// ```
-/// # use lazyoci_rafs_format::blob::{BlobError, LocateTrailer, Step, Trailer};
-/// fn locate(blob: &[u8]) -> Result<Trailer, BlobError> {
-///     let mut locate = LocateTrailer::new(blob.len() as u64);
-///     let mut step = locate.start();
-///     loop {
-///         match step {
-///             Step::Need(range) => {
-///                 step = locate.supply(&blob[range.start as usize..range.end as usize])?;
-///             }
-///             Step::Done(trailer) => return Ok(trailer),
-///         }
-///     }
+/// use bytes::Bytes;
+/// use image_model::StepMachine;
+/// use lazyoci_rafs_format::blob::{BlobError, LocateTrailer, Trailer};
+///
+/// fn locate(blob: &Bytes) -> Result<Trailer, BlobError> {
+///     let locate = LocateTrailer::new(blob.len() as u64);
+///     locate.drive(|need| Ok(blob.slice(need.range.start as usize..need.range.end as usize)))
 /// }
-/// assert_eq!(locate(&[0; 600])?, Trailer::None);
+/// assert_eq!(locate(&Bytes::from_static(&[0; 600]))?, Trailer::None);
 /// # Ok::<(), BlobError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct LocateTrailer {
+    object: Object,
     blob_len: u64,
-    /// Bytes asked for, from the end of the blob.
+    /// Bytes asked for at first, from the end of the blob.
+    first: u64,
+    /// Bytes asked for last.
     asked: u64,
     known: Option<Known>,
 }
@@ -64,14 +66,10 @@ struct Known {
 }
 
 impl LocateTrailer {
-    /// Starts on a blob of `blob_len` bytes.
+    /// Starts on a blob of `blob_len` bytes, which is the file that is opened.
     #[must_use]
     pub fn new(blob_len: u64) -> Self {
-        Self {
-            blob_len,
-            asked: blob_len.min(TAIL),
-            known: None,
-        }
+        Self::starting(blob_len, TAIL, None)
     }
 
     /// Starts on the blob of a blob table's entry. If that knows the TOC, it must be there and
@@ -87,84 +85,36 @@ impl LocateTrailer {
         if len > Toc::MAX_LEN {
             return Err(too_large(len));
         }
-        if len < TarHeader::LEN as u64 || len > blob_len {
-            return Err(out_of_bounds(
-                "TOC",
-                blob_len.saturating_sub(len),
-                len,
-                blob_len,
-            ));
+        if len < HEADER_LEN || len > blob_len {
+            let offset = blob_len.saturating_sub(len);
+            return Err(out_of_bounds("TOC", offset, len, blob_len));
         }
         let digest = Digest::new(DigestAlgorithm::Sha256, blob.toc_digest);
         let digest = (blob.toc_digest != [0; 32]).then_some(digest);
-        Ok(Self {
+        Ok(Self::starting(blob_len, len, Some(Known { len, digest })))
+    }
+
+    fn starting(blob_len: u64, first: u64, known: Option<Known>) -> Self {
+        let first = blob_len.min(first);
+        Self {
+            object: Object::Opened,
             blob_len,
-            asked: len,
-            known: Some(Known { len, digest }),
-        })
+            first,
+            asked: first,
+            known,
+        }
     }
 
-    /// The first step.
+    /// Asks for bytes of the blob number `index` instead of the file that is opened.
     #[must_use]
-    pub fn start(&self) -> Step<Trailer> {
-        if self.blob_len < TarHeader::LEN as u64 {
-            return Step::Done(Trailer::None);
-        }
-        Step::Need(self.range())
-    }
-
-    /// Takes the bytes that were needed and says what is next.
-    ///
-    /// # Errors
-    /// [`BlobError::Given`] if `bytes` has another length than asked for; [`BlobError::TarHeader`],
-    /// [`BlobError::TocLen`], [`BlobError::TocFlags`], [`BlobError::OutOfBounds`] if the trailer is
-    /// damaged, [`BlobError::Limit`] if it is too large; [`BlobError::NoToc`],
-    /// [`BlobError::Contradiction`], [`BlobError::Digest`] if it is not what the blob table says.
-    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step<Trailer>, BlobError> {
-        let found = bytes.len() as u64;
-        if found != self.asked {
-            let expected = self.asked;
-            return Err(BlobError::Given {
-                piece: "end of the blob",
-                expected,
-                found,
-            });
-        }
-        let Some(header) = bytes.last_chunk() else {
-            return Ok(Step::Done(Trailer::None));
-        };
-        let header_offset = self.blob_len - TarHeader::LEN as u64;
-        let header = match TarHeader::from_bytes(header, header_offset) {
-            Ok(header) => header,
-            Err(BlobError::TarHeader {
-                fault: TarHeaderFault::Magic,
-                ..
-            }) if self.known.is_none() => {
-                return Ok(Step::Done(Trailer::None));
-            }
-            Err(error) => return Err(error),
-        };
-        let len = header.section_len();
-        if header.names(Section::Toc) {
-            self.toc(bytes, len)
-        } else if self.known.is_some() {
-            Err(BlobError::NoToc)
-        } else if header.names(Section::Bootstrap) {
-            let start = header_offset.checked_sub(len).ok_or(out_of_bounds(
-                "bootstrap",
-                0,
-                len,
-                header_offset,
-            ))?;
-            Ok(Step::Done(Trailer::Bootstrap(start..header_offset)))
-        } else {
-            Ok(Step::Done(Trailer::None))
-        }
+    pub fn in_blob(mut self, index: BlobIndex) -> Self {
+        self.object = Object::Blob(index);
+        self
     }
 
     /// `entries_len` comes from the tar header.
     fn toc(&mut self, bytes: &[u8], entries_len: u64) -> Result<Step<Trailer>, BlobError> {
-        let len = entries_len.saturating_add(TarHeader::LEN as u64);
+        let len = entries_len.saturating_add(HEADER_LEN);
         if let Some(known) = &self.known
             && known.len != len
         {
@@ -183,11 +133,10 @@ impl LocateTrailer {
                 .checked_sub(len)
                 .ok_or(out_of_bounds("TOC", 0, len, self.blob_len))?;
         let Some(start) = self.asked.checked_sub(len) else {
-            self.asked = len;
-            return Ok(Step::Need(self.range()));
+            return Ok(self.need(len));
         };
         // `start` is at most the length of `bytes`, which is what was asked for.
-        let toc = Toc::from_bytes(&bytes[start as usize..], offset)?;
+        let toc = Toc::from_bytes(&bytes[usize_up_to(start)..], offset)?;
         let (found, known) = (toc.digest(), self.known.as_ref());
         match known.and_then(|known| known.digest) {
             Some(expected) if expected != found => Err(BlobError::Digest {
@@ -198,8 +147,64 @@ impl LocateTrailer {
         }
     }
 
-    fn range(&self) -> Range<u64> {
-        self.blob_len - self.asked..self.blob_len
+    /// The last `len` bytes.
+    fn need(&mut self, len: u64) -> Step<Trailer> {
+        self.asked = len;
+        Step::Need(Need {
+            object: self.object,
+            range: self.blob_len.saturating_sub(len)..self.blob_len,
+        })
+    }
+}
+
+impl StepMachine for LocateTrailer {
+    type Found = Trailer;
+    type Error = BlobError;
+
+    fn start(&mut self) -> Result<Step<Trailer>, BlobError> {
+        if self.blob_len < HEADER_LEN {
+            return Ok(Step::Done(Trailer::None));
+        }
+        Ok(self.need(self.first))
+    }
+
+    /// # Errors
+    /// [`BlobError::Given`] if `bytes` has another length than asked for; [`BlobError::TarHeader`],
+    /// [`BlobError::TocLen`], [`BlobError::TocFlags`], [`BlobError::OutOfBounds`] if the trailer is
+    /// damaged, [`BlobError::Limit`] if it is too large; [`BlobError::NoToc`],
+    /// [`BlobError::Contradiction`], [`BlobError::Digest`] if it is not what the blob table says.
+    fn supply(&mut self, bytes: Bytes) -> Result<Step<Trailer>, BlobError> {
+        check_given("end of the blob", self.asked, &bytes)?;
+        let Some(header) = bytes.last_chunk() else {
+            return Ok(Step::Done(Trailer::None));
+        };
+        let header_offset = self.blob_len.saturating_sub(HEADER_LEN);
+        let header = match TarHeader::from_bytes(header, header_offset) {
+            Ok(header) => header,
+            Err(BlobError::TarHeader {
+                fault: TarHeaderFault::Magic,
+                ..
+            }) if self.known.is_none() => {
+                return Ok(Step::Done(Trailer::None));
+            }
+            Err(error) => return Err(error),
+        };
+        let len = header.section_len();
+        if header.names(Section::Toc) {
+            self.toc(&bytes, len)
+        } else if self.known.is_some() {
+            Err(BlobError::NoToc)
+        } else if header.names(Section::Bootstrap) {
+            let start = header_offset.checked_sub(len).ok_or(out_of_bounds(
+                "bootstrap",
+                0,
+                len,
+                header_offset,
+            ))?;
+            Ok(Step::Done(Trailer::Bootstrap(start..header_offset)))
+        } else {
+            Ok(Step::Done(Trailer::None))
+        }
     }
 }
 

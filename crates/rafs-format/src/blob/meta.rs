@@ -5,9 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::Limits;
+use image_model::width::{u64_from, usize_from};
 
 use super::chunk_info::{ChunkFault, ChunkInfo};
-use super::error::BlobError;
+use super::error::{BlobError, check_given};
 use super::header::CiHeader;
 use super::section::Stored;
 use super::{chunk_info_v1, chunk_info_v2};
@@ -20,6 +21,8 @@ use crate::v6::BlobEntry;
 /// [`check`](Self::check) checks all of them and their order. Entries are sorted, so a chunk is
 /// found by its address in logarithmic time. Blobs with zran or batch contexts, or encrypted, are
 /// refused as unsupported.
+///
+/// [`LoadMeta`](super::LoadMeta) asks for what is needed; by hand it goes like this:
 ///
 /// ```no_run
 /// # fn read(range: std::ops::Range<u64>) -> bytes::Bytes { unimplemented!() }
@@ -96,10 +99,8 @@ impl BlobMeta {
                 });
             }
         }
-        let (expected, found) = (
-            u64::from(count) * entry_len(blob) as u64,
-            blob.ci_uncompressed_size,
-        );
+        let expected = u64::from(count).saturating_mul(entry_len(blob));
+        let found = blob.ci_uncompressed_size;
         if found != expected {
             return Err(BlobError::CiLen { expected, found });
         }
@@ -110,8 +111,8 @@ impl BlobMeta {
                 stored_len,
             });
         }
-        // At most 384 MiB.
-        let len = stored_len + CiHeader::LEN as u64;
+        // At most 384 MiB and the header.
+        let len = stored_len.saturating_add(u64_from(CiHeader::LEN));
         match offset.checked_add(len) {
             Some(end) => Ok(offset..end),
             None => Err(BlobError::OutOfBounds {
@@ -136,14 +137,8 @@ impl BlobMeta {
         limits: &Limits,
     ) -> Result<Self, BlobError> {
         let range = Self::range(blob, limits)?;
-        let (expected, found) = (range.end - range.start, stored.len() as u64);
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "chunk information",
-                expected,
-                found,
-            });
-        }
+        let expected = range.end.saturating_sub(range.start);
+        check_given("chunk information", expected, stored)?;
         let (ci, header) = stored.split_last_chunk().expect("a range holds a header");
         CiHeader::from_bytes(header)?.check(blob)?;
         let ci = stored.slice(..ci.len());
@@ -196,12 +191,12 @@ impl BlobMeta {
     pub fn chunk_at(&self, address: u64) -> Result<Option<(u32, ChunkInfo)>, BlobError> {
         let (mut low, mut high) = (0, self.chunk_count());
         while low < high {
-            let index = low + (high - low) / 2;
+            let index = low.midpoint(high);
             let chunk = self
                 .entry(index)
                 .map_err(|fault| BlobError::Chunk { index, fault })?;
             if chunk.address <= address {
-                low = index + 1;
+                low = index.saturating_add(1);
             } else {
                 high = index;
             }
@@ -235,7 +230,7 @@ impl BlobMeta {
 
     /// `index` must be below the number of chunks.
     fn entry(&self, index: u32) -> Result<ChunkInfo, ChunkFault> {
-        let index = index as usize;
+        let index = usize_from(index);
         match &self.entries {
             Entries::V1(bytes) => Ok(chunk_info_v1::decode(bytes.as_chunks().0[index])),
             Entries::V2(bytes) => chunk_info_v2::decode(bytes.as_chunks().0[index]),
@@ -247,10 +242,10 @@ fn is_v2(blob: &BlobEntry) -> bool {
     blob.features.contains(BlobFeatures::CHUNK_INFO_V2)
 }
 
-fn entry_len(blob: &BlobEntry) -> usize {
-    if is_v2(blob) {
+fn entry_len(blob: &BlobEntry) -> u64 {
+    u64_from(if is_v2(blob) {
         chunk_info_v2::LEN
     } else {
         chunk_info_v1::LEN
-    }
+    })
 }

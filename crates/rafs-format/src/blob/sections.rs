@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use image_model::{BlobId, Step};
+use bytes::Bytes;
+use image_model::width::u64_from;
+use image_model::{BlobId, Need, Step, StepMachine};
 
-use super::builder::MAX_CHUNKS;
-use super::chunk_info::{MAX_ADDRESS, MAX_CHUNK_LEN};
-use super::error::{BlobError, TarHeaderFault};
+use super::chunk_info::{MAX_ADDRESS, MAX_CHUNK_LEN, MAX_CHUNKS};
+use super::error::{BlobError, TarHeaderFault, check_given};
 use super::header::CiHeader;
 use super::layout::Section;
 use super::tar_header::TarHeader;
@@ -43,20 +44,13 @@ pub struct Sections {
 /// them lie in the last few kilobytes.
 ///
 /// ```
-/// # use lazyoci_rafs_format::blob::{BlobError, LocateSections, Sections, Step};
-/// fn locate(blob: &[u8]) -> Result<Sections, BlobError> {
-///     let mut locate = LocateSections::new(blob.len() as u64);
-///     let mut step = locate.start()?;
-///     loop {
-///         match step {
-///             Step::Need(range) => {
-///                 step = locate.supply(&blob[range.start as usize..range.end as usize])?;
-///             }
-///             Step::Done(sections) => return Ok(sections),
-///         }
-///     }
-/// }
-/// assert!(locate(&[0; 5000]).is_err());
+/// use bytes::Bytes;
+/// use lazyoci_rafs_format::blob::{BlobError, LocateSections, StepMachine as _};
+/// let blob = Bytes::from(vec![0; 5000]);
+/// let found = LocateSections::new(5000).drive(|need| {
+///     Ok::<_, BlobError>(blob.slice(need.range.start as usize..need.range.end as usize))
+/// });
+/// assert!(found.is_err());
 /// ```
 #[derive(Debug, Clone)]
 pub struct LocateSections {
@@ -86,8 +80,8 @@ const ORDER: [Section; 5] = [
     Section::Data,
 ];
 
-const TAR_HEADER: u64 = TarHeader::LEN as u64;
-const CI_HEADER: u64 = CiHeader::LEN as u64;
+const TAR_HEADER: u64 = u64_from(TarHeader::LEN);
+const CI_HEADER: u64 = u64_from(CiHeader::LEN);
 
 impl LocateSections {
     /// Starts on a blob of `blob_len` bytes.
@@ -107,40 +101,6 @@ impl LocateSections {
             last: None,
             asked: 0..0,
             piece: Piece::TarHeader,
-        }
-    }
-
-    /// The first step.
-    ///
-    /// # Errors
-    /// [`BlobError::OutOfBounds`] if the blob is too short for any section.
-    pub fn start(&mut self) -> Result<Step<Sections>, BlobError> {
-        self.need(Piece::TarHeader, "tar header", TAR_HEADER)
-    }
-
-    /// Takes the bytes that were needed and says what is next.
-    ///
-    /// # Errors
-    /// [`BlobError::Given`] if `bytes` has another length than asked for; [`BlobError::TarHeader`],
-    /// [`BlobError::UnknownSection`], [`BlobError::SectionOrder`], [`BlobError::Stray`],
-    /// [`BlobError::OutOfBounds`], [`BlobError::HeaderMagic`], [`BlobError::Flags`],
-    /// [`BlobError::CiRange`], [`BlobError::TocLen`], [`BlobError::TocFlags`] if the blob is damaged.
-    pub fn supply(&mut self, bytes: &[u8]) -> Result<Step<Sections>, BlobError> {
-        let (expected, found) = (self.asked.end - self.asked.start, bytes.len() as u64);
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "piece of the blob",
-                expected,
-                found,
-            });
-        }
-        match self.piece {
-            Piece::TarHeader => self.tar_header(bytes),
-            Piece::CiHeader => self.ci_header(bytes),
-            Piece::Toc => {
-                self.found.toc = Some(Toc::from_bytes(bytes, self.asked.start)?);
-                self.next(self.asked.start)
-            }
         }
     }
 
@@ -182,14 +142,14 @@ impl LocateSections {
         self.found.has_headers = true;
         let range = start..offset;
         match section {
-            Section::Toc if len > Toc::MAX_LEN - TAR_HEADER => {
+            Section::Toc if len.saturating_add(TAR_HEADER) > Toc::MAX_LEN => {
                 return Err(BlobError::Limit {
                     piece: "bytes of a TOC",
                     declared: len.saturating_add(TAR_HEADER),
                     limit: Toc::MAX_LEN,
                 });
             }
-            Section::Toc => return self.need(Piece::Toc, "TOC", len + TAR_HEADER),
+            Section::Toc => return self.need(Piece::Toc, "TOC", len.saturating_add(TAR_HEADER)),
             Section::Bootstrap => self.found.bootstrap = Some(range),
             Section::ChunkDigests => self.found.digests = Some(range),
             Section::Data => self.found.data = range,
@@ -245,7 +205,36 @@ impl LocateSections {
         })?;
         self.piece = piece;
         self.asked = start..self.end;
-        Ok(Step::Need(self.asked.clone()))
+        Ok(Step::Need(Need::opened(self.asked.clone())))
+    }
+}
+
+/// # Errors
+/// [`BlobError::Given`] if other bytes were supplied than asked for; [`BlobError::TarHeader`],
+/// [`BlobError::UnknownSection`], [`BlobError::SectionOrder`], [`BlobError::Stray`],
+/// [`BlobError::OutOfBounds`], [`BlobError::HeaderMagic`], [`BlobError::Flags`],
+/// [`BlobError::CiRange`], [`BlobError::TocLen`], [`BlobError::TocFlags`] if the blob is damaged or too
+/// short for any section.
+impl StepMachine for LocateSections {
+    type Found = Sections;
+    type Error = BlobError;
+
+    fn start(&mut self) -> Result<Step<Sections>, BlobError> {
+        *self = Self::new(self.found.len);
+        self.need(Piece::TarHeader, "tar header", TAR_HEADER)
+    }
+
+    fn supply(&mut self, bytes: Bytes) -> Result<Step<Sections>, BlobError> {
+        let expected = self.asked.end.saturating_sub(self.asked.start);
+        check_given("piece of the blob", expected, &bytes)?;
+        match self.piece {
+            Piece::TarHeader => self.tar_header(&bytes),
+            Piece::CiHeader => self.ci_header(&bytes),
+            Piece::Toc => {
+                self.found.toc = Some(Toc::from_bytes(&bytes, self.asked.start)?);
+                self.next(self.asked.start)
+            }
+        }
     }
 }
 
@@ -254,7 +243,7 @@ impl Sections {
     #[must_use]
     pub fn chunk_info_header(&self) -> Option<Range<u64>> {
         let chunk_info = self.chunk_info.as_ref()?;
-        Some(chunk_info.end..chunk_info.end + CI_HEADER)
+        Some(chunk_info.end..chunk_info.end.saturating_add(CI_HEADER))
     }
 
     /// Where a section is stored; `None` if there is no such section, or for the TOC, which no TOC
@@ -276,7 +265,7 @@ impl Sections {
     #[must_use]
     pub fn digested_data(&self) -> Range<u64> {
         match self.has_headers {
-            true => self.data.start..self.data.end + TAR_HEADER,
+            true => self.data.start..self.data.end.saturating_add(TAR_HEADER),
             false => self.data.clone(),
         }
     }
@@ -287,7 +276,7 @@ impl Sections {
     /// [`BlobError::CiRange`].
     pub fn check_header(&self, header: &CiHeader) -> Result<(), BlobError> {
         let range = self.chunk_info.clone().unwrap_or_default();
-        let len = range.end - range.start;
+        let len = range.end.saturating_sub(range.start);
         if (header.offset, header.stored_len) != (range.start, len) {
             return Err(BlobError::CiRange {
                 offset: range.start,
@@ -330,7 +319,7 @@ impl Sections {
             compressed_size: self.len,
             uncompressed_size: data.map_or(MAX_ADDRESS, |data| data.len),
             // A TOC of more than `Toc::MAX_LEN` was refused.
-            toc_size: toc.map_or(0, |toc| toc.stored_len() as u32),
+            toc_size: toc.map_or(0, |toc| u32::try_from(toc.stored_len()).unwrap_or(u32::MAX)),
             toc_digest: toc.map_or([0; 32], |toc| *toc.digest().as_bytes()),
             ci_compressor: header.compressor,
             ci_offset: header.offset,

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
-use verify::Hasher;
+#[cfg(feature = "sha256")]
+use zerocopy::FromZeros;
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::error::BlobError;
+use super::error::{BlobError, check_given};
 use super::layout::Section;
 use super::section::Stored;
 use super::tar_header::TarHeader;
@@ -75,6 +76,7 @@ impl TocEntry {
     pub const LEN: usize = 128;
 
     /// An entry for `section`, which is stored at `stored`, not compressed.
+    #[cfg(feature = "sha256")]
     pub(super) fn new(section: Section, digest: Digest, stored: Range<u64>) -> Self {
         let mut name = [0; 16];
         name[..section.name().len()].copy_from_slice(section.name().as_bytes());
@@ -114,14 +116,7 @@ impl TocEntry {
         decoder: &mut Decoder,
         limits: &Limits,
     ) -> Result<Bytes, BlobError> {
-        let (expected, found) = (self.stored_len, u64_from(stored.len()));
-        if found != expected {
-            return Err(BlobError::Given {
-                piece: "section",
-                expected,
-                found,
-            });
-        }
+        check_given("section", self.stored_len, stored)?;
         let name = String::from_utf8_lossy(self.name());
         let section = Stored {
             name: &name,
@@ -163,6 +158,7 @@ impl TocEntry {
         })
     }
 
+    #[cfg(feature = "sha256")]
     fn to_bytes(self) -> [u8; Self::LEN] {
         let mut raw = RawTocEntry::new_zeroed();
         raw.flags = match self.compressor {
@@ -226,13 +222,12 @@ impl Toc {
     }
 
     /// A TOC of `entries`, with its bytes: entries and tar header.
+    #[cfg(feature = "sha256")]
     pub(super) fn build(entries: Vec<TocEntry>) -> (Self, Vec<u8>) {
         let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_bytes()).collect();
         let header = TarHeader::new(Section::Toc, u64_from(bytes.len()));
         bytes.extend(header.to_bytes());
-        let mut hasher = Hasher::sha256();
-        hasher.update(&bytes);
-        let digest = hasher.finish();
+        let digest = verify::sha256(&bytes);
         (Self { entries, digest }, bytes)
     }
 
@@ -250,11 +245,11 @@ impl Toc {
             .enumerate()
             .map(|(index, raw)| TocEntry::from_raw(raw, index, offset))
             .collect::<Result<_, _>>()?;
-        let mut hasher = Hasher::sha256();
-        hasher.update(bytes);
-        Ok(Self {
-            entries,
-            digest: hasher.finish(),
-        })
+        let digest = verify::digest(DigestAlgorithm::Sha256, bytes);
+        let digest = digest.map_err(|error| BlobError::Digest {
+            section: Section::Toc.name().into(),
+            source: error.into(),
+        })?;
+        Ok(Self { entries, digest })
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use image_model::width::{u64_from, usize_from};
 use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 use zerocopy::little_endian::U32;
 
@@ -76,7 +77,7 @@ impl Bootstrap {
     /// the bytes or overlap, if the root is no directory, or beyond `limits` or the 2 GiB that nydus
     /// accepts.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
-        let len = bytes.len() as u64;
+        let len = u64_from(bytes.len());
         check_len(len, limits)?;
         let superblock =
             Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
@@ -92,7 +93,7 @@ impl Bootstrap {
         check_tables(&superblock, &ext, len)?;
         let devices = u64::from(superblock.extra_devices);
         limit("blobs", devices, limits.max_blobs.into())?;
-        let chunks = ext.chunk_table_size / ChunkRecord::LEN as u64;
+        let chunks = view::element_count(ext.chunk_table_size, ChunkRecord::LEN);
         limit("chunks", chunks, limits.max_chunks.into())?;
 
         let devices = read_devices(&bytes, superblock.extra_devices)?;
@@ -140,6 +141,12 @@ impl Bootstrap {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The bounds that it was opened with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The EROFS superblock.
@@ -206,7 +213,7 @@ impl Bootstrap {
 
     /// Where record `position` of the chunk table begins.
     pub(super) fn chunk_record_offset(&self, position: usize) -> u64 {
-        self.ext.chunk_table_offset + (position * ChunkRecord::LEN) as u64
+        view::element_offset(self.ext.chunk_table_offset, position, ChunkRecord::LEN)
     }
 
     pub(super) fn chunk_index(&self) -> &ChunkIndex {
@@ -215,7 +222,8 @@ impl Bootstrap {
     }
 
     fn table(&self, range: Range<u64>) -> &[u8] {
-        view::slice(&self.bytes, "table", range.start, range.end - range.start)
+        let len = range.end.saturating_sub(range.start);
+        view::slice(&self.bytes, "table", range.start, len)
             .expect("tables were found inside the bytes when the bootstrap was opened")
     }
 }
@@ -243,7 +251,7 @@ fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Resul
         devices,
         "at most 254",
     )?;
-    let entries = u64::from(ext.blob_table_size) / BlobEntry::LEN as u64;
+    let entries = view::element_count(ext.blob_table_size.into(), BlobEntry::LEN);
     let rule = "the number of entries in the blob table";
     at.require(
         u64::from(devices) == entries,
@@ -258,7 +266,7 @@ fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Resul
         "inside the bootstrap",
     )?;
 
-    let headers = device::OFFSET + u64::from(devices) * DeviceSlot::LEN as u64;
+    let headers = view::element_offset(device::OFFSET, devices.into(), DeviceSlot::LEN);
     let mut tables = [
         ("device table", 0..headers),
         ("blob table", ext.blob_table()),
@@ -270,7 +278,7 @@ fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Resul
             return Err(DecodeError::Truncated {
                 what,
                 offset: range.start,
-                len: range.end - range.start,
+                len: range.end.saturating_sub(range.start),
                 available: len,
             });
         }
@@ -292,9 +300,9 @@ fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Resul
 }
 
 fn read_devices(bytes: &[u8], count: u16) -> Result<Vec<DeviceSlot>, DecodeError> {
-    (0..u64::from(count))
+    (0..usize::from(count))
         .map(|index| {
-            let offset = device::OFFSET + index * DeviceSlot::LEN as u64;
+            let offset = view::element_offset(device::OFFSET, index, DeviceSlot::LEN);
             DeviceSlot::from_raw(view::record(bytes, "device slot", offset)?, offset)
         })
         .collect()
@@ -302,11 +310,12 @@ fn read_devices(bytes: &[u8], count: u16) -> Result<Vec<DeviceSlot>, DecodeError
 
 fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, DecodeError> {
     let table = ext.blob_table();
-    let table_bytes = view::slice(bytes, "blob table", table.start, table.end - table.start)?;
+    let len = table.end.saturating_sub(table.start);
+    let table_bytes = view::slice(bytes, "blob table", table.start, len)?;
     let (raw, _) = table_bytes.as_chunks();
     let mut entries: Vec<BlobEntry> = Vec::with_capacity(raw.len());
     for (index, raw) in (0u32..).zip(raw) {
-        let offset = table.start + u64::from(index) * BlobEntry::LEN as u64;
+        let offset = view::element_offset(table.start, usize_from(index), BlobEntry::LEN);
         let entry = BlobEntry::from_bytes(raw, index, offset, ext.chunk_size)?;
         if let Some(first) = entries.iter().position(|earlier| earlier.id == entry.id) {
             return Err(DecodeError::DuplicateBlob { first, offset });

@@ -1,5 +1,6 @@
 //! From a file's chunk address to the record of the chunk.
 
+use image_model::width::{u64_from, usize_from, usize_up_to};
 use image_model::{
     BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, Recipe, RecipeId,
 };
@@ -57,7 +58,7 @@ impl ChunkIndex {
 }
 
 fn position(element: &u64) -> usize {
-    (element & u64::from(u32::MAX)) as usize
+    usize_up_to(element & u64::from(u32::MAX))
 }
 
 fn key(blob: u32, index: u32) -> Option<u64> {
@@ -91,7 +92,7 @@ impl Bootstrap {
         inode: &Inode,
     ) -> Result<&[[u8; ChunkAddress::LEN]], DecodeError> {
         let count = inode.size.div_ceil(self.ext.chunk_size.into());
-        let len = count.saturating_mul(ChunkAddress::LEN as u64);
+        let len = count.saturating_mul(u64_from(ChunkAddress::LEN));
         let bytes = view::slice(&self.bytes, "chunk addresses", inode.chunk_addresses(), len)?;
         Ok(bytes.as_chunks().0)
     }
@@ -104,10 +105,10 @@ impl Bootstrap {
         number: usize,
     ) -> Result<FileChunk, DecodeError> {
         let chunk_size = u64::from(self.ext.chunk_size);
-        let file_offset = number as u64 * chunk_size;
-        let len = chunk_size.min(inode.size - file_offset);
+        let file_offset = u64_from(number).saturating_mul(chunk_size);
+        let len = chunk_size.min(inode.size.saturating_sub(file_offset));
         let address = ChunkAddress::from_bytes(&addresses[number]);
-        let offset = inode.chunk_addresses() + (number * ChunkAddress::LEN) as u64;
+        let offset = view::element_offset(inode.chunk_addresses(), number, ChunkAddress::LEN);
         let (position, record, entry) = self.find_record(&address, offset)?;
 
         let at = At::new("chunk record", self.chunk_record_offset(position));
@@ -142,11 +143,11 @@ impl Bootstrap {
     /// The frame of a chunk: that of record `frame` of the chunk table. `None` if there is no such
     /// record.
     pub(super) fn native_frame(&self, frame: FrameId) -> Option<Result<Frame, DecodeError>> {
-        let position = frame.0 as usize;
+        let position = usize_from(frame.0);
         let raw = self.raw_chunk_records().get(position)?;
         let record = ChunkRecord::from_bytes(raw);
         let at = At::new("chunk record", self.chunk_record_offset(position));
-        let entry = self.entries.get(record.blob_index as usize);
+        let entry = self.entries.get(usize_from(record.blob_index));
         let rule = "the position of a blob";
         let entry = entry.ok_or_else(|| at.wrong("blob_index", record.blob_index, rule));
         let codec = entry.and_then(|entry| match missing_support(entry) {
@@ -164,14 +165,12 @@ impl Bootstrap {
     ) -> Result<(usize, ChunkRecord, &BlobEntry), DecodeError> {
         let at = At::new("chunk address", offset);
         let rule = "the position of a blob, plus 1";
-        let blob = usize::from(address.device).checked_sub(1);
-        let entry = blob
-            .and_then(|blob| self.entries.get(blob))
-            .ok_or_else(|| at.wrong("device", address.device, rule))?;
+        let wrong = || at.wrong("device", address.device, rule);
+        let blob = u32::from(address.device).checked_sub(1).ok_or_else(wrong)?;
+        let entry = self.entries.get(usize_from(blob)).ok_or_else(wrong)?;
         if let Some(feature) = missing_support(entry) {
             return Err(at.unsupported(feature));
         }
-        let blob = u32::from(address.device) - 1;
         let index = address.index;
         let position = self
             .chunk_index()
@@ -182,9 +181,9 @@ impl Bootstrap {
                 index,
             })?;
         let record = ChunkRecord::from_bytes(&self.raw_chunk_records()[position]);
-        let block_size = self.superblock.block_size.bytes();
+        let start = self.superblock.block_size.bytes_in(address.startblk);
         at.require(
-            u64::from(address.startblk) * block_size == record.uncompressed_offset,
+            start == record.uncompressed_offset,
             "startblk",
             address.startblk,
             "the uncompressed offset of the chunk's record",

@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use image_model::image::NoSuchEntry;
+use image_model::width::{usize_from, usize_up_to};
 use image_model::{
     Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
     Recipe, RecipeId, Xattrs,
@@ -23,7 +24,7 @@ impl Bootstrap {
                 max: self.limits.max_xattr_len.into(),
             });
         }
-        let offset = inode.offset + inode.header_len();
+        let offset = inode.offset.saturating_add(inode.header_len());
         xattr::read(&self.bytes, offset, inode.xattr_len)
     }
 
@@ -56,10 +57,11 @@ impl Bootstrap {
         if range.start >= end {
             return Ok(());
         }
-        let chunk_size = u64::from(self.ext.chunk_size);
-        let numbers = range.start / chunk_size..end.div_ceil(chunk_size);
-        for number in numbers {
-            let chunk = self.file_chunk(inode, addresses, number as usize)?;
+        // A power of two.
+        let chunk_size = self.ext.chunk_size;
+        let first = range.start >> chunk_size.trailing_zeros();
+        for number in first..end.div_ceil(chunk_size.into()) {
+            let chunk = self.file_chunk(inode, addresses, usize_up_to(number))?;
             if visit(chunk.extent).is_break() {
                 break;
             }
@@ -136,7 +138,7 @@ impl Image for Bootstrap {
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
-        native_recipes().nth(recipe.0 as usize)
+        native_recipes().nth(usize_from(recipe.0))
     }
 
     fn blobs(&self) -> &[Blob] {

@@ -9,40 +9,20 @@
 //! The picture of the whole file is in the [crate's documentation](crate).
 
 mod blob_entry;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 mod bootstrap;
 mod budget;
 mod check;
 mod chunk_address;
 mod chunk_place;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 mod chunks;
 mod device;
 mod directory;
 mod dirent;
 mod dump;
 mod ext_superblock;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 mod image;
 mod inode;
 mod layout;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 mod owned;
 mod prefetch;
 mod superblock;

@@ -119,13 +119,13 @@ impl<'a> Copy<'a> {
                 max: max.into(),
             });
         }
-        Ok(depth + 1)
+        Ok(depth.saturating_add(1))
     }
 
     /// The inode that a directory entry means, read if it is met for the first time. The content of
     /// directories is left for later.
     fn child(&mut self, entry: &Dirent<'_>) -> Result<InodeId, DecodeError> {
-        self.names += 1;
+        self.names = self.names.saturating_add(1);
         let max = u64::from(self.bootstrap.limits.max_inodes);
         if self.names > max {
             return Err(DecodeError::Limit {

@@ -1,9 +1,10 @@
 //! Finding the trailer.
 
 use bytes::Bytes;
-use image_model::{Blame, Digest, DigestAlgorithm, Fault};
+use image_model::{Blame, BlobIndex, Digest, DigestAlgorithm, Fault};
 use lazyoci_rafs_format::blob::{
-    BlobError, LocateTrailer, Section, Step, TarHeader, TarHeaderFault, Toc, Trailer,
+    BlobError, LocateTrailer, Need, Object, Section, Step, StepMachine, TarHeader, TarHeaderFault,
+    Toc, Trailer,
 };
 use lazyoci_rafs_format::v6::BlobEntry;
 use verify::CheckError;
@@ -28,7 +29,7 @@ fn the_toc_of_nydus() {
         let Trailer::Toc(toc) = trailer else {
             panic!("{name} has a TOC");
         };
-        assert_eq!((toc.entries().len(), asked), (sections, 1), "{name}");
+        assert_eq!((toc.entries().len(), asked.len()), (sections, 1), "{name}");
     }
 }
 
@@ -36,12 +37,16 @@ fn the_toc_of_nydus() {
 fn what_the_blob_table_says_is_true() {
     for name in [GOLDEN, "a4-v6-zstd-sha256-toc"] {
         let (blob, entry) = golden_blob(name);
-        let known = LocateTrailer::of(&entry, blob.len() as u64).unwrap();
-        assert_eq!(
-            known.start(),
-            Step::Need(blob.len() as u64 - 1024..blob.len() as u64)
-        );
-        let (trailer, _) = drive(known, &blob).unwrap();
+        let len = blob.len() as u64;
+        let known = LocateTrailer::of(&entry, len).unwrap();
+        let (trailer, asked) = drive(known.clone(), &blob).unwrap();
+        assert_eq!(asked, [Need::opened(len - 1024..len)]);
+        // In a blob of the image, the same is asked of that.
+        let (same, asked) = drive(known.in_blob(BlobIndex(3)), &blob).unwrap();
+        assert_eq!(same, trailer);
+        let object = Object::Blob(BlobIndex(3));
+        let range = len - 1024..len;
+        assert_eq!(asked, [Need { object, range }]);
         assert_eq!(trailer, locate(&blob).unwrap());
         let Trailer::Toc(toc) = trailer else {
             panic!("{name} has a TOC");
@@ -56,7 +61,9 @@ fn an_unknown_toc_is_searched() {
     let (blob, entry) = golden_blob("a4-v6-none-sha256");
     assert_eq!(entry.toc_size, 0);
     let locate = LocateTrailer::of(&entry, blob.len() as u64).unwrap();
-    assert_eq!(drive(locate, &blob), Ok((Trailer::None, 1)));
+    let len = blob.len() as u64;
+    let asked = vec![Need::opened(len - 4096..len)];
+    assert_eq!(drive(locate, &blob), Ok((Trailer::None, asked)));
 }
 
 #[test]
@@ -96,7 +103,7 @@ fn a_long_toc_takes_two_steps() {
         let Trailer::Toc(toc) = trailer else {
             panic!("it has a TOC");
         };
-        assert_eq!((toc.entries().len(), asked), (count, steps));
+        assert_eq!((toc.entries().len(), asked.len()), (count, steps));
     }
 }
 
@@ -183,10 +190,10 @@ fn a_damaged_tar_header_is_told_from_none() {
 }
 
 /// What becomes of the golden blob with an edited entry.
-fn known(blob: &Bytes, edit: impl FnOnce(&mut BlobEntry)) -> Result<(Trailer, usize), BlobError> {
+fn known(blob: &Bytes, edit: impl FnOnce(&mut BlobEntry)) -> Result<Trailer, BlobError> {
     let (_, mut entry) = golden_blob(GOLDEN);
     edit(&mut entry);
-    drive(LocateTrailer::of(&entry, blob.len() as u64)?, blob)
+    drive(LocateTrailer::of(&entry, blob.len() as u64)?, blob).map(|(trailer, _)| trailer)
 }
 
 #[test]
@@ -260,7 +267,15 @@ fn the_wrong_bytes_are_the_callers_fault() {
         expected: 4096,
         found: 4095,
     };
-    assert_eq!(locate.supply(&[0; 4095]), Err(error));
+    let start = Step::Need(Need::opened(5904..10_000));
+    assert_eq!(locate.start(), Ok(start.clone()));
+    assert_eq!(locate.supply(vec![0; 4095].into()), Err(error));
+    assert_eq!(
+        locate.supply(vec![0; 4096].into()),
+        Ok(Step::Done(Trailer::None))
+    );
+    // It may be started again.
+    assert_eq!(locate.start(), Ok(start));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{Codec, Digest, Limits};
 use lazyoci_rafs_format::blob::{
-    BlobBuilder, BlobError, BlobHasher, BlobMeta, BlobOptions, LocateTrailer, Placement, Step,
-    StoredChunk, Trailer,
+    BlobBuilder, BlobError, BlobHasher, BlobMeta, BlobOptions, LocateTrailer, Need, Placement,
+    StepMachine, StoredChunk, Trailer,
 };
 use lazyoci_rafs_format::flags::{Compressor, Digester};
 use lazyoci_rafs_format::v6::{BlobEntry, Bootstrap};
@@ -102,19 +102,17 @@ pub(crate) fn slice(blob: &Bytes, range: std::ops::Range<u64>) -> Bytes {
     blob.slice(range.start as usize..range.end as usize)
 }
 
-/// Drives `locate` over `blob`; also tells how often it asked.
-pub(crate) fn drive(
-    mut locate: LocateTrailer,
+/// Drives `machine` over `blob`; also tells what it asked for.
+pub(crate) fn drive<M: StepMachine<Error = BlobError>>(
+    machine: M,
     blob: &Bytes,
-) -> Result<(Trailer, usize), BlobError> {
-    let mut step = locate.start();
-    for asked in 0.. {
-        match step {
-            Step::Need(range) => step = locate.supply(&slice(blob, range))?,
-            Step::Done(trailer) => return Ok((trailer, asked)),
-        }
-    }
-    unreachable!()
+) -> Result<(M::Found, Vec<Need>), BlobError> {
+    let mut asked = Vec::new();
+    let found = machine.drive(|need| {
+        asked.push(need.clone());
+        Ok::<_, BlobError>(slice(blob, need.range))
+    })?;
+    Ok((found, asked))
 }
 
 pub(crate) fn locate(blob: &Bytes) -> Result<Trailer, BlobError> {

@@ -8,7 +8,7 @@ use frame_codec::Decoder;
 use image_model::{BlobIndex, Digest, DigestAlgorithm, Limits};
 use lazyoci_rafs_format::blob::{
     BlobError, BlobMeta, BlobMismatch, ChunkDigests, ChunkFault, LocateSections, Section, Sections,
-    Step, TarHeader, TarHeaderFault,
+    StepMachine as _, TarHeader, TarHeaderFault,
 };
 use lazyoci_rafs_format::v6::{BlobEntry, Bootstrap};
 
@@ -29,14 +29,7 @@ fn slice(blob: &Bytes, range: Range<u64>) -> Bytes {
 
 fn locate(blob: &[u8]) -> Result<Sections, BlobError> {
     let blob = Bytes::copy_from_slice(blob);
-    let mut locate = LocateSections::new(blob.len() as u64);
-    let mut step = locate.start()?;
-    loop {
-        match step {
-            Step::Need(range) => step = locate.supply(&slice(&blob, range))?,
-            Step::Done(sections) => return Ok(sections),
-        }
-    }
+    LocateSections::new(blob.len() as u64).drive(|need| Ok(slice(&blob, need.range)))
 }
 
 /// The golden with TOC: chunks 0..10005, T, CI 10517..10549, header, T, digests 15157..15221, T, TOC.

@@ -160,5 +160,8 @@ fn faults_say_what_where_and_whose() {
             ChunkFault::Image(_) | ChunkFault::Chunk { .. } | ChunkFault::Unopened { .. }
         );
         assert_eq!(found.source().is_some(), has_source);
+        let stored_at = found.stored_at().map(|at| (at.frame_offset, at.blob));
+        let has_place = text.starts_with("chunk ");
+        assert_eq!(stored_at, has_place.then_some((100, BlobIndex(1))));
     }
 }

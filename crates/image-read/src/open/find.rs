@@ -1,0 +1,57 @@
+//! The driver of every machine that finds something in a file.
+
+use blob_io::ReadAt;
+use image_model::{Limits, Object, StepMachine};
+
+use super::error::OpenError;
+use crate::blobs::StoreError;
+
+/// Drives a machine that finds something in one file, `source`: reads what it needs, but never more
+/// at once than [`Limits::max_metadata_len`].
+///
+/// ```
+/// use estargz_toc::open::Opener;
+/// use image_model::Limits;
+/// use lazyoci_image_read::{OpenError, find};
+///
+/// let layer = bytes::Bytes::from_static(b"something else, whose last bytes are no footer of eStargz");
+/// let opener = Opener::new(layer.len() as u64, &Limits::default());
+/// let error = find(opener, &layer, &Limits::default());
+/// assert!(matches!(error, Err(OpenError::Estargz(_))));
+/// ```
+///
+/// # Errors
+/// [`OpenError`] if the machine fails or the file cannot be read, [`OpenError::Limit`] if the machine
+/// needs too much, [`OpenError::Store`] if it asks for another file.
+pub fn find<M>(machine: M, source: &dyn ReadAt, limits: &Limits) -> Result<M::Found, OpenError>
+where
+    M: StepMachine,
+    OpenError: From<M::Error>,
+{
+    find_in(machine, limits, |object| match object {
+        Object::Opened => Ok(source),
+        Object::Blob(index) => Err(StoreError::NoSuchBlob { index, count: 0 }.into()),
+    })
+}
+
+/// Drives `machine` over the files that `source_of` knows.
+pub(super) fn find_in<'a, M>(
+    machine: M,
+    limits: &Limits,
+    source_of: impl Fn(Object) -> Result<&'a dyn ReadAt, OpenError>,
+) -> Result<M::Found, OpenError>
+where
+    M: StepMachine,
+    OpenError: From<M::Error>,
+{
+    machine.drive(|need| {
+        let (len, limit) = (need.len(), limits.max_metadata_len);
+        match usize::try_from(len) {
+            Ok(len_in_memory) if len <= limit => {
+                let source = source_of(need.object)?;
+                Ok(source.read_bytes(need.range.start, len_in_memory)?)
+            }
+            _ => Err(OpenError::Limit { len, limit }),
+        }
+    })
+}

@@ -1,0 +1,327 @@
+//! An image that was opened.
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use blob_io::{ReadAt, ReadStats};
+use image_model::{
+    BlobIndex, Digest, DigestAlgorithm, Image, Ino, Limits, Object, Progress, StepMachine,
+};
+use rafs_format::RafsImage;
+use rafs_format::blob::BlobMeta;
+use rafs_format::v6::Bootstrap;
+use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
+
+use super::error::OpenError;
+use super::estargz::{Estargz, read_toc};
+use super::find::find_in;
+use super::options::OpenOptions;
+use crate::blobs::BlobStore;
+use crate::content::ReadError;
+use crate::detect::Format;
+use crate::handle::FileHandle;
+use crate::options::ReadOptions;
+use crate::reader::{Reader, SharedImage};
+use crate::resolve::{Follow, ResolveError, resolve};
+use crate::tree_image::TreeImage;
+
+/// An image that was found by its content, with its blobs.
+///
+/// ```
+/// use lazyoci_image_read::{Follow, OpenOptions, open};
+/// # let directory = tempfile::tempdir()?;
+/// # std::fs::write(directory.path().join("motd"), "hello")?;
+/// # let path = directory.path();
+/// let image = open(path, &OpenOptions::default())?;
+/// let motd = image.resolve(b"/motd", Follow::All)?;
+/// let mut content = Vec::new();
+/// image.read_range(motd, 1..4, &mut content)?;
+/// assert_eq!(content, b"ell");
+/// println!("{}: {} bytes fetched", image.format(), image.stats().bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct OpenImage {
+    format: Format,
+    holder: Holder,
+    source: Option<Source>,
+    reader: Reader,
+    limits: Limits,
+    metadata_stats: ReadStats,
+}
+
+/// What answers for the image.
+#[derive(Clone)]
+pub(super) enum Holder {
+    Tree(Arc<TreeImage>),
+    Rafs(Arc<RafsImage>),
+    Estargz(Arc<Estargz>),
+}
+
+impl Holder {
+    fn image(&self) -> SharedImage {
+        match self {
+            Self::Tree(image) => Arc::clone(image) as SharedImage,
+            Self::Rafs(image) => Arc::clone(image) as SharedImage,
+            Self::Estargz(estargz) => Arc::clone(&estargz.toc.image) as SharedImage,
+        }
+    }
+}
+
+impl std::fmt::Debug for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tree(_) => "Tree",
+            Self::Rafs(_) => "Rafs",
+            Self::Estargz(_) => "Estargz",
+        })
+    }
+}
+
+/// The file that was opened.
+#[derive(Clone)]
+struct Source(Arc<dyn ReadAt>);
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl OpenImage {
+    /// An image of no file.
+    pub(super) fn new(
+        format: Format,
+        holder: Holder,
+        blobs: BlobStore,
+        options: &OpenOptions,
+    ) -> Self {
+        Self {
+            format,
+            reader: Reader::new(holder.image(), blobs, options.read_options()),
+            holder,
+            source: None,
+            limits: options.limits.clone(),
+            metadata_stats: ReadStats::default(),
+        }
+    }
+
+    /// The image of the file `source`, of which `stats` were read.
+    pub(super) fn of_file(self, source: Arc<dyn ReadAt>, stats: ReadStats) -> Self {
+        Self {
+            source: Some(Source(source)),
+            metadata_stats: stats,
+            ..self
+        }
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &(dyn Image + Send + Sync + 'static) {
+        &**self.reader.image()
+    }
+
+    /// What holds it.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The bounds that it was opened with, which hold for whatever is made of it.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The file that was opened, so that nobody has to open it again; `None` for a directory.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<dyn ReadAt>> {
+        self.source.as_ref().map(|source| &source.0)
+    }
+
+    /// The bootstrap with what its blobs say of themselves, if it is a RAFS image.
+    #[must_use]
+    pub fn rafs(&self) -> Option<&RafsImage> {
+        match &self.holder {
+            Holder::Rafs(image) => Some(image),
+            _ => None,
+        }
+    }
+
+    /// The bootstrap, if it is a RAFS v6 image.
+    #[must_use]
+    pub fn bootstrap(&self) -> Option<&Bootstrap> {
+        self.rafs().map(RafsImage::bootstrap)
+    }
+
+    /// The TOC, if it is eStargz.
+    #[must_use]
+    pub fn estargz(&self) -> Option<&Estargz> {
+        match &self.holder {
+            Holder::Estargz(estargz) => Some(estargz),
+            _ => None,
+        }
+    }
+
+    /// The tree, if it is a directory or a layer: its spans are ranges of blob 0.
+    #[must_use]
+    pub fn tree(&self) -> Option<&TreeImage> {
+        match &self.holder {
+            Holder::Tree(image) => Some(image),
+            _ => None,
+        }
+    }
+
+    /// The image's blobs.
+    #[must_use]
+    pub fn blobs(&self) -> &BlobStore {
+        self.reader.blobs()
+    }
+
+    /// What reads its files: cheap to clone, shared by threads, and independent of this value.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Sets how files are read.
+    pub fn set_read_options(&mut self, options: ReadOptions) {
+        self.reader = self.reader.with_options(options);
+    }
+
+    /// The inode at `path`.
+    ///
+    /// # Errors
+    /// [`ResolveError`] says where the way ends.
+    pub fn resolve(&self, path: impl AsRef<[u8]>, follow: Follow) -> Result<Ino, ResolveError> {
+        resolve(self.image(), path.as_ref(), follow)
+    }
+
+    /// The file at `path`, symbolic links followed, as `Read` and `Seek`.
+    ///
+    /// # Errors
+    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is no file.
+    pub fn file(&self, path: impl AsRef<[u8]>) -> Result<FileHandle, ReadError> {
+        let ino = self.resolve(path, Follow::All)?;
+        FileHandle::new(self.reader.clone(), ino)
+    }
+
+    /// Writes `range` of the file `ino`, cut off at the file's end, to `out`, every chunk verified;
+    /// returns how many bytes that are.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what comes before the fault has been written by then.
+    pub fn read_range(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<u64, ReadError> {
+        self.reader.read_range(ino, range, out)
+    }
+
+    /// The verified content of the file at `path`, symbolic links followed, if it has at most
+    /// `max_len` bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`], [`ReadError::TooLong`] among them.
+    pub fn read(&self, path: impl AsRef<[u8]>, max_len: u64) -> Result<Vec<u8>, ReadError> {
+        let ino = self.resolve(path, Follow::All)?;
+        let size = self.image().attributes(ino)?.size;
+        if size > max_len {
+            return Err(ReadError::TooLong {
+                ino,
+                size,
+                limit: max_len,
+            });
+        }
+        let mut content = Vec::new();
+        self.read_range(ino, 0..size, &mut content)?;
+        Ok(content)
+    }
+
+    /// The digest of the file tree: the same whatever the format.
+    ///
+    /// # Errors
+    /// [`TreeDigestError`], with the path, on the first fault of the image or its content.
+    pub fn tree_digest(
+        &self,
+        profile: Profile,
+        progress: &mut dyn Progress,
+    ) -> Result<TreeDigest, TreeDigestError> {
+        let options = TreeDigestOptions {
+            profile,
+            limits: self.limits.clone(),
+        };
+        verify::tree_digest(self.image(), &mut self.reader.clone(), options, progress)
+    }
+
+    /// The digest of the metadata: what [`OpenOptions::metadata_digest`] is compared with, of the
+    /// bootstrap or the TOC. `None` for a layer or directory, which has none. It is computed when it
+    /// is asked for; a TOC is read again for another algorithm than SHA-256.
+    ///
+    /// # Errors
+    /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`] does.
+    pub fn metadata_digest(&self, algorithm: DigestAlgorithm) -> Result<Option<Digest>, OpenError> {
+        let digest = |bytes: &[u8]| verify::digest(algorithm, bytes).map_err(CheckError::from);
+        Ok(match (&self.holder, &self.source) {
+            (Holder::Rafs(image), _) => Some(digest(image.bootstrap().bytes())?),
+            (Holder::Estargz(estargz), _) if estargz.toc.digest.algorithm() == algorithm => {
+                Some(estargz.toc.digest)
+            }
+            (Holder::Estargz(_), Some(source)) => {
+                Some(digest(&read_toc(&source.0, &self.limits)?.json)?)
+            }
+            _ => None,
+        })
+    }
+
+    /// The chunk information of blob number `index`, if it is a RAFS image; loaded if it is not yet.
+    ///
+    /// # Errors
+    /// [`OpenError::Blob`] if the image has no such blob, or its chunk information is damaged or not
+    /// supported; [`OpenError::Store`], [`OpenError::Read`], [`OpenError::Limit`] if it cannot be
+    /// read.
+    pub fn blob_meta(&self, index: BlobIndex) -> Result<Option<&BlobMeta>, OpenError> {
+        let Some(rafs) = self.rafs() else {
+            return Ok(None);
+        };
+        if let Some(loaded) = rafs.meta(index) {
+            return Ok(Some(loaded));
+        }
+        let meta = self.find(rafs.load_meta(index)?)?;
+        Ok(Some(rafs.keep_meta(index, meta)?))
+    }
+
+    /// Drives a machine that finds something in the file that was opened or in the image's blobs.
+    ///
+    /// # Errors
+    /// As [`find`](crate::find) does; [`OpenError::NoMetadata`] for a directory, which is no file.
+    pub fn find<M>(&self, machine: M) -> Result<M::Found, OpenError>
+    where
+        M: StepMachine,
+        OpenError: From<M::Error>,
+    {
+        let found = self.format;
+        find_in(machine, &self.limits, |object| match object {
+            Object::Opened => match self.source() {
+                Some(source) => Ok(&**source),
+                None => Err(OpenError::NoMetadata { found }),
+            },
+            Object::Blob(index) => Ok(self.blobs().blob(index)?),
+        })
+    }
+
+    /// What was read from the blobs since the image was opened.
+    #[must_use]
+    pub fn stats(&self) -> ReadStats {
+        self.blobs().stats()
+    }
+
+    /// What was read to open the image. What directories cost is not counted.
+    #[must_use]
+    pub fn metadata_stats(&self) -> ReadStats {
+        self.metadata_stats
+    }
+}

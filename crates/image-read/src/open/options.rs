@@ -1,0 +1,130 @@
+//! How an image is opened.
+
+use std::path::PathBuf;
+
+use image_model::{Digest, Limits};
+
+use crate::detect::Format;
+use crate::layer::LayerImageOptions;
+use crate::options::ReadOptions;
+
+/// How an image is opened.
+///
+/// ```
+/// use image_model::Limits;
+/// use lazyoci_image_read::{OpenOptions, ReadOptions};
+/// let from_a_registry = OpenOptions::default()
+///     .limits(Limits::small())
+///     .read(ReadOptions::default().gap(64 << 10));
+/// assert_eq!(from_a_registry.format, None);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// What is opened, if the caller knows: the file's first bytes are not read to find it out then,
+    /// which saves a request. Opening fails if it is something else. Default: found by content.
+    pub format: Option<Format>,
+    /// Directory with the blobs of a RAFS image, as files called by their ids. Default: `blobs`
+    /// beside the file that is opened, then the directory of that file.
+    pub blobs: Option<PathBuf>,
+    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    pub lenient: bool,
+    /// Take an eStargz or zstd:chunked layer as the plain layer that it is too: what such a format
+    /// adds to the tar counts as files then.
+    pub as_layer: bool,
+    /// Digest that the metadata must have: a RAFS bootstrap, an eStargz TOC. It is checked before
+    /// anything of them is decoded. Where there are none, in a layer or directory, opening fails.
+    /// Default: metadata are taken as they are.
+    pub metadata_digest: Option<Digest>,
+    /// Bounds on the image's metadata, on layers and frames.
+    pub limits: Limits,
+    /// How files are read; but for [`max_frame_len`](ReadOptions#structfield.max_frame_len), which is
+    /// that of [`limits`](Self#structfield.limits).
+    pub read: ReadOptions,
+    /// Where a compressed layer is spooled; default: the system's directory for temporary files.
+    pub spool_directory: Option<PathBuf>,
+    /// Map files instead of reading them: opening a large bootstrap then costs its headers only.
+    /// [`blob_io::Mapped`] says what must not happen to the files meanwhile.
+    #[cfg(feature = "mmap")]
+    pub map: bool,
+}
+
+impl OpenOptions {
+    /// Sets [`format`](Self#structfield.format).
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets [`blobs`](Self#structfield.blobs).
+    #[must_use]
+    pub fn blobs(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.blobs = Some(directory.into());
+        self
+    }
+
+    /// Sets [`lenient`](Self#structfield.lenient).
+    #[must_use]
+    pub fn lenient(mut self, lenient: bool) -> Self {
+        self.lenient = lenient;
+        self
+    }
+
+    /// Sets [`as_layer`](Self#structfield.as_layer).
+    #[must_use]
+    pub fn as_layer(mut self, as_layer: bool) -> Self {
+        self.as_layer = as_layer;
+        self
+    }
+
+    /// Sets [`metadata_digest`](Self#structfield.metadata_digest).
+    #[must_use]
+    pub fn metadata_digest(mut self, digest: Digest) -> Self {
+        self.metadata_digest = Some(digest);
+        self
+    }
+
+    /// Sets [`limits`](Self#structfield.limits).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets [`read`](Self#structfield.read).
+    #[must_use]
+    pub fn read(mut self, options: ReadOptions) -> Self {
+        self.read = options;
+        self
+    }
+
+    /// Sets [`spool_directory`](Self#structfield.spool_directory).
+    #[must_use]
+    pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool_directory = Some(directory.into());
+        self
+    }
+
+    /// Sets [`map`](Self#structfield.map).
+    #[cfg(feature = "mmap")]
+    #[must_use]
+    pub fn map(mut self, map: bool) -> Self {
+        self.map = map;
+        self
+    }
+
+    /// How a layer is opened.
+    pub(super) fn layer(&self) -> LayerImageOptions {
+        LayerImageOptions {
+            lenient: self.lenient,
+            limits: self.limits.clone(),
+            spool_directory: self.spool_directory.clone(),
+        }
+    }
+
+    /// How files are read, under the limits.
+    pub(super) fn read_options(&self) -> ReadOptions {
+        self.read.clone().max_frame_len(self.limits.max_frame_len)
+    }
+}

@@ -1,0 +1,192 @@
+//! An image: a bootstrap, and what its blobs say of themselves.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::OnceLock;
+
+use image_model::width::usize_from;
+use image_model::{
+    Attributes, Blob, BlobIndex, DirEntry, Extent, Frame, FrameId, Image, ImageError, Ino, NameRef,
+    Recipe, RecipeId, Xattrs,
+};
+
+use crate::blob::{BlobError, BlobMeta, LoadDigests, LoadMeta, LocateTrailer, Toc};
+use crate::v6::{BlobEntry, Bootstrap};
+
+/// A RAFS image: a bootstrap, and for each of its blobs a slot for the chunk information.
+///
+/// The bootstrap alone says where the content of native blobs is, so opening an image fetches nothing
+/// of its blobs. The slots are filled when somebody needs them: a machine that
+/// [`load_meta`](Self::load_meta) gives asks for the bytes, [`keep_meta`](Self::keep_meta) puts the
+/// result where all that share the image find it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use image_model::{BlobIndex, Limits, StepMachine};
+/// use lazyoci_rafs_format::RafsImage;
+/// use lazyoci_rafs_format::blob::BlobError;
+/// use lazyoci_rafs_format::v6::Bootstrap;
+///
+/// # let boot = Bytes::from_static(include_bytes!("../tests/goldens/a4-v6-none-sha256.boot"));
+/// # let blob = Bytes::from_static(include_bytes!("../tests/goldens/a4-v6-none-sha256.blob"));
+/// let image = RafsImage::new(Bootstrap::open(boot, &Limits::default())?);
+/// let meta = image.load_meta(BlobIndex(0))?.drive(|need| {
+///     Ok::<_, BlobError>(blob.slice(need.range.start as usize..need.range.end as usize))
+/// })?;
+/// assert_eq!(image.keep_meta(BlobIndex(0), meta)?.chunk_count(), 2);
+/// assert!(image.meta(BlobIndex(0)).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RafsImage {
+    bootstrap: Bootstrap,
+    inlined: bool,
+    toc: Option<Toc>,
+    /// One for each entry of the blob table.
+    metas: Box<[OnceLock<BlobMeta>]>,
+}
+
+impl RafsImage {
+    /// The image that `bootstrap` describes, of whose blobs nothing was loaded.
+    #[must_use]
+    pub fn new(bootstrap: Bootstrap) -> Self {
+        let entries = bootstrap.blob_entries().iter();
+        Self {
+            metas: entries.map(|_| OnceLock::new()).collect(),
+            bootstrap,
+            inlined: false,
+            toc: None,
+        }
+    }
+
+    /// The same, of a bootstrap that was found in a blob with this TOC.
+    pub(crate) fn inlined(self, toc: Option<Toc>) -> Self {
+        Self {
+            inlined: true,
+            toc,
+            ..self
+        }
+    }
+
+    /// The bootstrap.
+    #[must_use]
+    pub fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
+    /// The TOC of the blob that holds the bootstrap, if one does and has one.
+    #[must_use]
+    pub fn toc(&self) -> Option<&Toc> {
+        self.toc.as_ref()
+    }
+
+    /// The blob that holds the bootstrap, if one does and has data.
+    #[must_use]
+    pub fn opened_blob(&self) -> Option<BlobIndex> {
+        let mut entries = (0..).zip(self.bootstrap.blob_entries());
+        let (index, _) = entries.find(|(_, entry)| self.inlined && entry.is_self())?;
+        Some(BlobIndex(index))
+    }
+
+    /// The chunk information of blob number `index`, if it was loaded.
+    #[must_use]
+    pub fn meta(&self, index: BlobIndex) -> Option<&BlobMeta> {
+        self.metas.get(usize_from(index.0))?.get()
+    }
+
+    /// A machine that loads the chunk information of blob number `index`, in one step.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchBlob`]; those of [`BlobMeta::range`].
+    pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
+        LoadMeta::new(index, self.entry(index)?, self.bootstrap.limits())
+    }
+
+    /// Keeps the chunk information of blob number `index`; what was kept before stays.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchBlob`].
+    pub fn keep_meta(&self, index: BlobIndex, meta: BlobMeta) -> Result<&BlobMeta, BlobError> {
+        match self.metas.get(usize_from(index.0)) {
+            Some(slot) => Ok(slot.get_or_init(|| meta)),
+            None => Err(self.no_such_blob(index)),
+        }
+    }
+
+    /// A machine that finds the TOC of blob number `index`, which has `blob_len` bytes.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchBlob`]; those of [`LocateTrailer::of`].
+    pub fn locate_toc(&self, index: BlobIndex, blob_len: u64) -> Result<LocateTrailer, BlobError> {
+        Ok(LocateTrailer::of(self.entry(index)?, blob_len)?.in_blob(index))
+    }
+
+    /// A machine that loads the digests of the chunks of blob number `index`, which `toc` lists.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoSection`].
+    pub fn load_digests(&self, index: BlobIndex, toc: &Toc) -> Result<LoadDigests, BlobError> {
+        LoadDigests::new(index, self.entry(index)?, toc, self.bootstrap.limits())
+    }
+
+    fn entry(&self, index: BlobIndex) -> Result<&BlobEntry, BlobError> {
+        let entry = self.bootstrap.blob_entries().get(usize_from(index.0));
+        entry.ok_or_else(|| self.no_such_blob(index))
+    }
+
+    fn no_such_blob(&self, index: BlobIndex) -> BlobError {
+        let count = self.metas.len();
+        BlobError::NoSuchBlob { index, count }
+    }
+}
+
+/// As the bootstrap answers.
+impl Image for RafsImage {
+    fn root(&self) -> Ino {
+        self.bootstrap.root()
+    }
+
+    fn attributes(&self, ino: Ino) -> Result<Attributes, ImageError> {
+        self.bootstrap.attributes(ino)
+    }
+
+    fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError> {
+        self.bootstrap.xattrs(ino)
+    }
+
+    fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
+        self.bootstrap.lookup(directory, name)
+    }
+
+    fn read_directory(
+        &self,
+        directory: Ino,
+        visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        self.bootstrap.read_directory(directory, visit)
+    }
+
+    fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
+        self.bootstrap.symlink_target(ino)
+    }
+
+    fn extents(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        self.bootstrap.extents(ino, range, visit)
+    }
+
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        self.bootstrap.frame(frame)
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.bootstrap.recipe(recipe)
+    }
+
+    fn blobs(&self) -> &[Blob] {
+        self.bootstrap.blobs()
+    }
+}

@@ -1,0 +1,22 @@
+//! Numbers of bytes, as they are written on the command line.
+
+/// A number of bytes: `4096`, `4KiB`, `1MiB`, `2GiB`.
+pub fn parse(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .unwrap_or((text, 0));
+    let bytes = number.parse::<u64>().ok();
+    bytes
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 4096, 64KiB or 1MiB"))
+}
+
+/// The same where it has to fit in 32 bits and not to be 0.
+pub fn parse_chunk_size(text: &str) -> Result<std::num::NonZeroU32, String> {
+    let bytes = u32::try_from(parse(text)?).ok();
+    bytes
+        .and_then(std::num::NonZeroU32::new)
+        .ok_or_else(|| format!("no chunk has `{text}` bytes"))
+}

@@ -1,0 +1,140 @@
+//! How runs end, and errors for people.
+
+use std::error::Error;
+use std::fmt;
+use std::iter::successors;
+
+use lazyoci::convert::ConvertError;
+use lazyoci::model::layer::LayerError;
+use lazyoci::model::{Blame, Fault, FileKind};
+use lazyoci::read::{LayerImageError, OpenError};
+use lazyoci::tar_stream::TarError;
+use serde_json::{Value, json};
+
+/// How a run that did its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// Exit code 1: the image is bad or differs. What and where has been said.
+    Bad,
+    /// Exit code 2: parts of the image could not be read. Which has been said.
+    Unreadable,
+    /// Exit code 3: the image may be sound, but strict reading refuses it, or this version does not
+    /// know it. What has been said.
+    Refused,
+}
+
+impl Outcome {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Bad => 1,
+            Self::Unreadable => 2,
+            Self::Refused => 3,
+        }
+    }
+}
+
+/// Why a run could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    outcome: Outcome,
+    text: String,
+}
+
+impl Failure {
+    /// The arguments or the environment are bad.
+    pub fn usage(source: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(Outcome::Unreadable, &*source.into())
+    }
+
+    /// The image is not what it has to be.
+    pub fn bad(source: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(Outcome::Bad, &*source.into())
+    }
+
+    fn new(outcome: Outcome, error: &(dyn Error + 'static)) -> Self {
+        let mut text = chain(error);
+        if let Some(hint) = successors(Some(error), |error| (*error).source()).find_map(lifted_by) {
+            text = format!("{text} ({hint})");
+        }
+        Self { outcome, text }
+    }
+
+    /// The same, said of `what`, unless it says so itself.
+    pub fn of(mut self, what: impl fmt::Display) -> Self {
+        let what = what.to_string();
+        if !self.text.contains(&what) {
+            self.text = format!("{what}: {}", self.text);
+        }
+        self
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.outcome.code()
+    }
+
+    /// What `--json` prints of it.
+    pub fn object(&self) -> Value {
+        json!({ "error": self.text, "exit_code": self.code() })
+    }
+}
+
+impl<E: Blame + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let outcome = match error.fault() {
+            Fault::Cancelled => return Self::usage("interrupted"),
+            Fault::Corrupt => Outcome::Bad,
+            Fault::Unsupported | Fault::Limit => Outcome::Refused,
+            Fault::Io | Fault::Misuse => Outcome::Unreadable,
+        };
+        Self::new(outcome, &error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The error and everything that caused it, on one line. A cause that an error names itself is not
+/// repeated.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in successors(error.source(), |error| (*error).source()) {
+        let why = cause.to_string();
+        if !text.ends_with(&why) {
+            text = format!("{text}: {why}");
+        }
+    }
+    text
+}
+
+/// The option that lifts a refusal, and what it does.
+fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    const LENIENT: Option<&str> = Some("--lenient accepts it");
+    if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
+        return Some("--lossy leaves it out");
+    }
+    if let Some(TarError::Refused { .. }) = error.downcast_ref() {
+        return LENIENT;
+    }
+    let layer = match error.downcast_ref() {
+        Some(OpenError::Layer(layer)) => Some(layer),
+        _ => error.downcast_ref(),
+    };
+    if let Some(LayerImageError::Tar(TarError::Refused { .. })) = layer {
+        return LENIENT;
+    }
+    match error.downcast_ref()? {
+        LayerError::WhiteoutDirectory { .. }
+        | LayerError::BelowNonDirectory {
+            kind: FileKind::Symlink,
+            ..
+        } => LENIENT,
+        _ => None,
+    }
+}

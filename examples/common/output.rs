@@ -1,0 +1,122 @@
+//! Where the examples put what they make.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use lazyoci::blob_io::{FileOutput, Output, WriterOutput};
+use tempfile::TempDir;
+
+use super::Failure;
+use super::open::is_stream;
+
+/// How outputs are made.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// Replace an output that exists
+    #[arg(long)]
+    force: bool,
+}
+
+impl OutputArgs {
+    /// Refuses an output that exists and is not to be replaced: before the work, rather than after it.
+    /// A directory in which there is nothing may always be filled.
+    pub fn check(&self, target: &Path) -> Result<(), Failure> {
+        if self.force || is_stream(target) || !is_there(target) {
+            return Ok(());
+        }
+        let path = target.display();
+        Err(Failure::usage(format!(
+            "{path} exists (--force replaces it)"
+        )))
+    }
+
+    /// A file that appears whole, or `out` if `target` is `-`.
+    pub fn file<'o>(
+        &self,
+        target: &Path,
+        out: &'o mut dyn Write,
+    ) -> Result<Box<dyn Output + 'o>, Failure> {
+        if is_stream(target) {
+            return Ok(Box::new(WriterOutput::new(out)));
+        }
+        self.check(target)?;
+        Ok(Box::new(FileOutput::create(target)?))
+    }
+
+    /// A directory that is to be at `target`.
+    pub fn directory(&self, target: &Path) -> Result<NewDirectory, Failure> {
+        self.check(target)?;
+        if !(target.is_dir() && is_there(target)) {
+            let path = target.into();
+            return Ok(NewDirectory {
+                path,
+                replaced: None,
+            });
+        }
+        // Not a symbolic link that leads there.
+        let target = fs::canonicalize(target).map_err(Failure::usage)?;
+        let parent = target.parent().unwrap_or(&target);
+        let staging = tempfile::Builder::new()
+            .prefix(".lazyoci-")
+            .tempdir_in(parent)
+            .map_err(|error| Failure::usage(error).of(target.display()))?;
+        Ok(NewDirectory {
+            path: staging.path().join("new"),
+            replaced: Some(Replaced { target, staging }),
+        })
+    }
+}
+
+/// Whether there is something that could be lost.
+fn is_there(target: &Path) -> bool {
+    match fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => target.symlink_metadata().is_ok(),
+    }
+}
+
+/// Where a directory is written.
+#[derive(Debug)]
+pub struct NewDirectory {
+    path: PathBuf,
+    replaced: Option<Replaced>,
+}
+
+/// What it takes the place of.
+#[derive(Debug)]
+struct Replaced {
+    target: PathBuf,
+    /// Beside the target: holds what is to be there, later what was.
+    staging: TempDir,
+}
+
+impl NewDirectory {
+    /// Where it is to be written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts what was written in the place of what is to be replaced.
+    pub fn commit(self) -> Result<(), Failure> {
+        let Self { path, replaced } = self;
+        replaced.map_or(Ok(()), |replaced| {
+            let target = replaced.target.clone();
+            let done = replaced.replace_by(&path);
+            done.map_err(|error| Failure::usage(error).of(target.display()))
+        })
+    }
+}
+
+impl Replaced {
+    fn replace_by(self, new: &Path) -> io::Result<()> {
+        let old = self.staging.path().join("old");
+        fs::rename(&self.target, &old)?;
+        if let Err(error) = fs::rename(new, &self.target) {
+            fs::rename(&old, &self.target)?;
+            return Err(error);
+        }
+        self.staging.close()
+    }
+}
