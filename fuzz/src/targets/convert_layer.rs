@@ -33,7 +33,7 @@ pub fn convert_layer(data: &[u8]) {
     let options = LayerImageOptions::default().limits(limits.clone());
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let output = directory.path();
-    let streaming = || Source::from(Streaming::new(&layer[..])).with_limits(limits.clone());
+    let streaming = || Streaming::new(&layer[..]).limits(limits.clone());
     let streamed = to_rafs(streaming(), &output.join("streamed"), &rafs(1));
     let opened = match LayerImage::open(Arc::new(Memory(layer.clone())), &options) {
         Ok(opened) => opened,
@@ -136,8 +136,8 @@ fn recompressed(layer: &[u8], plain: &dyn ReadAt) {
     let options = TarOptions::default()
         .compression(compression)
         .threads(1 + layer.len() / 512 % 2);
-    let recompress =
-        into_layer(|output| recompress(Streaming::new(layer), output, &options, &mut ()));
+    let source = Streaming::new(layer).limits(Limits::small());
+    let recompress = into_layer(|output| recompress(source, output, &options, &mut ()));
     let (out, report) = recompress.expect("an open layer is read to its end");
     let mut stream = LayerStream::open(&out[..], &Limits::default()).expect("it was written by us");
     let mut found = Vec::new();
