@@ -195,14 +195,17 @@ impl Reader {
                 extents.into_iter().flatten().chain(error)
             })
         };
-        let plan = self.plan(wants()).keeping(FrameUses::count(wants()));
+        let plan = self
+            .plan(wants())
+            .keeping(FrameUses::count(wants()))
+            .passing();
         self.drive(plan, &mut |mut piece| {
             let bytes = std::mem::replace(&mut piece.bytes, Ok(Default::default()))?;
             take(&piece, bytes.as_ref())
         })
     }
 
-    /// Drives `plan` on all threads. Its frames pass by: those that others need stay in the store.
+    /// Drives `plan` on all threads.
     pub(crate) fn drive<W, E>(
         &self,
         plan: ReadPlan<'_, W, dyn Image + Send + Sync>,
@@ -213,7 +216,7 @@ impl Reader {
         E: From<ReadError>,
     {
         let (blobs, threads) = (&self.blobs, self.options.threads);
-        let driven = drive(plan.passing(), (blobs, &self.frames), threads, visit);
+        let driven = drive(plan, (blobs, &self.frames), threads, visit);
         self.frames.drop_spare();
         driven
     }
