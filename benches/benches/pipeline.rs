@@ -5,8 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::convert::{EstargzOptions, RafsOptions, Seekable, Source, Streaming, TarOptions};
-use lazyoci::convert::{to_estargz, to_rafs_v6, to_tar};
+use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
+use lazyoci::convert::{
+    EstargzOptions, EstargzReport, RafsOptions, Source, Streaming, TarOptions, to_estargz,
+    to_rafs_v6, to_tar,
+};
 use lazyoci::frame_codec::Compression;
 use lazyoci::read::{OpenImage, OpenOptions, open};
 use lazyoci_benches::Shape;
@@ -22,11 +25,9 @@ fn from_tar(criterion: &mut Criterion) {
             Compression::Lz4Block,
             Compression::Zstd { level: 3 },
         ] {
-            let options = RafsOptions {
-                compression,
-                threads,
-                ..RafsOptions::default()
-            };
+            let options = RafsOptions::default()
+                .compression(compression)
+                .threads(threads);
             let name = format!("tar to rafs-v6, {compression}, {threads} threads");
             group.bench_function(name, |bencher| {
                 rafs_v6_of(bencher, || Streaming::new(&tar[..]), &options);
@@ -38,18 +39,12 @@ fn from_tar(criterion: &mut Criterion) {
         (Compression::Libdeflate { level: 6 }, 1),
         (Compression::Libdeflate { level: 6 }, 2),
     ] {
-        let options = EstargzOptions {
-            compression,
-            threads,
-            ..EstargzOptions::default()
-        };
+        let options = EstargzOptions::default()
+            .compression(compression)
+            .threads(threads);
         let name = format!("tar to estargz, {compression}, {threads} threads");
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let source = Streaming::new(&tar[..]);
-                to_estargz(source, &mut std::io::sink(), &options, &mut ())
-                    .expect("the layer can be converted")
-            });
+            bencher.iter(|| estargz_of(Streaming::new(&tar[..]), &options));
         });
     }
     group.finish();
@@ -74,32 +69,21 @@ fn from_images(criterion: &mut Criterion) {
         }
     }
     for threads in [1, 2] {
-        let options = EstargzOptions {
-            threads,
-            ..EstargzOptions::default()
-        };
+        let options = EstargzOptions::default().threads(threads);
         let name = format!(
             "rafs-v6 to estargz, {}, {threads} threads",
             options.compression
         );
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let source = Seekable::opened(&rafs_v6).expect("it has its blob");
-                to_estargz(source, &mut std::io::sink(), &options, &mut ())
-                    .expect("the image can be converted")
-            });
+            bencher.iter(|| estargz_of(&rafs_v6, &options));
         });
-        let options = RafsOptions {
-            threads,
-            ..RafsOptions::default()
-        };
+        let options = RafsOptions::default().threads(threads);
         let name = format!(
             "estargz to rafs-v6, {}, {threads} threads",
             options.compression
         );
         group.bench_function(name, |bencher| {
-            let source = || Seekable::opened(&estargz).expect("it has its layer");
-            rafs_v6_of(bencher, source, &options);
+            rafs_v6_of(bencher, || &estargz, &options);
         });
     }
     group.finish();
@@ -114,22 +98,26 @@ fn rafs_v6_of<'a, S: Into<Source<'a>>>(
     let fresh = || tempfile::tempdir().expect("there is room");
     let convert = |directory: tempfile::TempDir| {
         let output = directory.path().join("image");
-        to_rafs_v6(source(), &output, options, &mut ()).expect("the source can be converted");
+        let mut output = DirectoryOutput::create(output).expect("nothing is there");
+        to_rafs_v6(source(), &mut output, options, &mut ()).expect("the source can be converted");
         directory
     };
     bencher.iter_batched(fresh, convert, BatchSize::PerIteration);
 }
 
+/// Converts `source` to a layer that goes nowhere.
+fn estargz_of<'a>(source: impl Into<Source<'a>>, options: &EstargzOptions) -> EstargzReport {
+    let mut output = WriterOutput::new(std::io::sink());
+    let report = to_estargz(source, &mut output, options, &mut ());
+    report.expect("the source can be converted")
+}
+
 /// Writes the image as a tar to nowhere; the length of the tar.
 fn tar_of(image: &OpenImage, compression: Compression) -> u64 {
-    let options = TarOptions {
-        compression,
-        ..TarOptions::default()
-    };
-    let mut sink = std::io::sink();
-    let mut frames = image.frames();
-    let report = to_tar(image.image(), &mut frames, &mut sink, &options, &mut ());
-    report.expect("the image is sound").bytes_out
+    let options = TarOptions::default().compression(compression);
+    let mut output = WriterOutput::new(std::io::sink());
+    let report = to_tar(image, &mut output, &options, &mut ());
+    report.expect("the image is sound").blob.len
 }
 
 criterion_group! {

@@ -111,7 +111,7 @@ fn content(criterion: &mut Criterion) {
     let path = directory.path().join("image");
     Shape::CONTENT.rafs_v6(&path, 1 << 20);
     let image =
-        open(&path.join("image.boot"), &OpenOptions::default()).expect("it was written by us");
+        open(path.join("image.boot"), &OpenOptions::default()).expect("it was written by us");
     let files = files(image.image());
     let mut group = criterion.benchmark_group("rafs-v6 content");
     group.sample_size(10);

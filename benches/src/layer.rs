@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs_v6};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{ImagePath, Metadata, Node, Timestamp};
@@ -140,13 +141,12 @@ impl Shape {
     /// # Panics
     /// If that cannot be written, or is no chunk size.
     pub fn rafs_v6(self, output: &Path, chunk_size: u32) {
-        let options = RafsOptions {
-            compression: Compression::Lz4Block,
-            chunk_size,
-            ..RafsOptions::default()
-        };
+        let options = RafsOptions::default()
+            .compression(Compression::Lz4Block)
+            .chunk_size(chunk_size);
         let tar = self.tar();
-        to_rafs_v6(Streaming::new(&tar[..]), output, &options, &mut ())
+        let mut output = DirectoryOutput::create(output).expect("nothing is there");
+        to_rafs_v6(Streaming::new(&tar[..]), &mut output, &options, &mut ())
             .expect("the layer can be converted");
     }
 
@@ -156,14 +156,13 @@ impl Shape {
     /// If `chunk_size` is 0; a TOC can carry the layer.
     #[must_use]
     pub fn estargz(self, chunk_size: u32) -> Vec<u8> {
-        let options = EstargzOptions {
-            chunk_size: NonZeroU32::new(chunk_size).expect("chunks are not empty"),
-            ..EstargzOptions::default()
-        };
+        let chunk_size = NonZeroU32::new(chunk_size).expect("chunks are not empty");
+        let options = EstargzOptions::default().chunk_size(chunk_size);
         let tar = self.tar();
         let mut layer = Vec::new();
         let source = Streaming::new(&tar[..]);
-        to_estargz(source, &mut layer, &options, &mut ()).expect("the layer can be converted");
+        let mut output = WriterOutput::new(&mut layer);
+        to_estargz(source, &mut output, &options, &mut ()).expect("the layer can be converted");
         layer
     }
 }

@@ -1,5 +1,6 @@
 //! Input for the benchmarks: generated, the same on every machine.
 
+pub mod bare;
 pub mod content;
 pub mod layer;
 pub mod lookups;

@@ -1,8 +1,11 @@
 //! Reading the content of an image.
 
+use std::collections::BTreeSet;
+use std::ops::{ControlFlow, Range};
+
 use lazyoci::model::walk::Walk;
-use lazyoci::model::{FileKind, Image, Ino, Limits};
-use lazyoci::read::{FileOrder, Follow, OpenImage, ReadError, ReadOptions};
+use lazyoci::model::{Extent, ExtentSource, FileKind, Image, Ino, Limits};
+use lazyoci::read::{FileOrder, Follow, OpenImage, ReadError, ReadOptions, Reader};
 
 use crate::content::Random;
 
@@ -81,6 +84,79 @@ pub fn read_places(image: &OpenImage, places: &[(String, u64)], len: u64) -> u64
         read.expect("the blobs are sound")
     });
     lens.sum()
+}
+
+/// A range of a file.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file.
+    pub ino: Ino,
+    /// Its bytes, inside the file.
+    pub range: Range<u64>,
+}
+
+impl Place {
+    /// Bytes of the range.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+}
+
+/// Ranges of at most `len` bytes in `count` different files, as [`places`] finds them.
+///
+/// # Panics
+/// If there are not as many files that are not empty.
+#[must_use]
+pub fn ranges(files: &[File], count: usize, len: u64) -> Vec<Place> {
+    let random = &mut Random::new(3);
+    let full = files.iter().filter(|file| file.size != 0).collect();
+    let chosen = random.choose(full, count).into_iter();
+    let range = |file: &File| {
+        let start = random.below(file.size);
+        let end = file.size.min(start + len);
+        let (ino, range) = (file.ino, start..end);
+        Place { ino, range }
+    };
+    chosen.map(range).collect()
+}
+
+/// How many frames `places` need, each counted once.
+///
+/// # Panics
+/// If the image is damaged.
+#[must_use]
+pub fn needed_frames(image: &dyn Image, places: &[Place]) -> u64 {
+    let mut needed = BTreeSet::new();
+    for place in places {
+        let mut visit = |extent: Extent| {
+            if let ExtentSource::Chunk { frame, .. } = extent.source {
+                needed.insert(frame);
+            }
+            ControlFlow::Continue(())
+        };
+        let answer = image.extents(place.ino, place.range.clone(), &mut visit);
+        answer.expect("the image is sound");
+    }
+    needed.len() as u64
+}
+
+/// Reads and verifies each of `places`.
+///
+/// # Panics
+/// If the image is damaged.
+pub fn read_ranges(reader: &Reader, places: &[Place]) {
+    for place in places {
+        let range = place.range.clone();
+        let read = reader.read_range(place.ino, range, &mut std::io::sink());
+        assert_eq!(read.expect("the blobs are sound"), place.len());
+    }
 }
 
 /// Reads and verifies `files` of `image` on so many threads; how many bytes that are.

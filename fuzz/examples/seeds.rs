@@ -13,6 +13,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use lazyoci::blob_io::{MemoryOutput, ObjectRole};
 use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
 use lazyoci::frame_codec::{Compression, Decoder, Encoder};
 use lazyoci::model::metadata::Xattr;
@@ -106,6 +107,8 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
     };
     add("open_image", &bytes);
     add("convert_image", &[&[1, 0, 0, 0], &bytes[..]].concat());
+    // With the digest of the file, and a bit of it to change.
+    add("verify_image", &[&[8, 77, 1, 0], &bytes[..]].concat());
     // With the owners of the image, and without what cannot be unpacked.
     add("unpack", &[&[12], &bytes[..]].concat());
     if Bootstrap::is_bootstrap(&bytes) {
@@ -119,6 +122,8 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
                 let image = [&[2, 48], &blocks[..], &bytes, &blob].concat();
                 if image.len() <= MAX_LEN {
                     add("convert_image", &image);
+                    let choices = [8, 7, 200, blocks[0]];
+                    add("verify_image", &[&choices, &bytes[..], &blob].concat());
                 }
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
                 if bytes.len() <= MAX_LEN {
@@ -134,6 +139,7 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         // The blob of some bootstrap, whose entry is not at hand.
         let entry = [0; BlobEntry::LEN];
         add("rafs_blob", &[&entry[..], &bytes].concat());
+        add("sections", &bytes);
     }
     for (number, bytes) in others.into_iter().enumerate() {
         seeds.insert(("rafs_blob", format!("{name}-v2-{number}")), bytes);
@@ -383,12 +389,38 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
         seeds.insert(("unpack", name.clone()), [&[4], &layer[..]].concat());
         let plain = [&[0, 8, 0, 0], &layer[..]].concat();
         seeds.insert(("convert_image", name.clone()), plain);
+        let verified = [&[6, 0, 0, 0], &layer[..]].concat();
+        seeds.insert(("verify_image", name.clone()), verified);
         // Lengths of pieces, and the choice of a layer.
         let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
         let pieced = [&choices[..], &layer].concat();
         seeds.insert(("read_boundaries", name), pieced);
     }
     seeds.insert(("tar_round_trip", name.into()), tar.to_vec());
+    take_rafs(name, tar, seeds)
+}
+
+/// RAFS images of a tar, by themselves and with everything in the blob.
+fn take_rafs(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
+    for (number, whole) in [false, true].into_iter().enumerate() {
+        let options = RafsOptions::default()
+            .chunk_size(4096)
+            .toc(whole)
+            .inline_meta(whole)
+            .lossy(true);
+        let mut output = MemoryOutput::default();
+        to_rafs_v6(Streaming::new(tar), &mut output, &options, &mut ())?;
+        let object = |role| output.object(role).map_or(&[][..], |object| &object.bytes);
+        let (bootstrap, blob) = (object(ObjectRole::Bootstrap), object(ObjectRole::Blob));
+        let blocks = u8::try_from(bootstrap.len() / 4096)?;
+        let image = [&[8, 7, 200, blocks], bootstrap, blob].concat();
+        seeds.insert(("verify_image", format!("{name}-{number}.boot")), image);
+        if !blob.is_empty() {
+            seeds.insert(("sections", format!("{name}-{number}")), blob.to_vec());
+            let alone = [&[16, 0, 0, 0], blob].concat();
+            seeds.insert(("verify_image", format!("{name}-{number}.blob")), alone);
+        }
+    }
     Ok(())
 }
 
@@ -415,14 +447,11 @@ fn take_many_chunks(seeds: &mut Seeds) -> Result<()> {
 }
 
 fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
-    let directory = tempfile::tempdir()?;
-    let output = directory.path().join("image");
-    let options = RafsOptions {
-        chunk_size: 4096,
-        ..RafsOptions::default()
-    };
-    to_rafs_v6(Streaming::new(tar), &output, &options, &mut ())?;
-    Ok(fs::read(output.join("image.boot"))?)
+    let options = RafsOptions::default().chunk_size(4096);
+    let mut output = MemoryOutput::default();
+    to_rafs_v6(Streaming::new(tar), &mut output, &options, &mut ())?;
+    let bootstrap = output.object(ObjectRole::Bootstrap);
+    Ok(bootstrap.ok_or("an image has a bootstrap")?.bytes.to_vec())
 }
 
 /// Images that lead out of the directory into which they are unpacked, as far as they can: by links, by

@@ -2,6 +2,7 @@
 //!
 //! Everything here panics with the name of what is missing or failed; nothing is skipped.
 
+pub mod conversions;
 pub mod corpus;
 pub mod mount;
 pub mod run;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lazyoci::convert::{EstargzOptions, Seekable, to_estargz};
+use lazyoci::blob_io::FileOutput;
+use lazyoci::convert::{EstargzOptions, to_estargz};
 use lazyoci::frame_codec::Compression;
 use lazyoci::read::{OpenOptions, open};
 use lazyoci_interop::corpus::walk;
@@ -282,15 +281,10 @@ fn the_encoder_in_rust_makes_layers_too() {
     let corpus = Corpus::new("debian/peer");
     let dir = scratch();
     let layer = dir.path().join("layer.tar.gz");
-    let options = EstargzOptions {
-        compression: Compression::Gzip { level: 6 },
-        ..EstargzOptions::default()
-    };
-    let opened = open(&corpus.tar(), &OpenOptions::default()).expect("a layer");
-    let source = Seekable::opened(&opened).expect("it is at hand");
-    let mut output = BufWriter::new(File::create(&layer).expect("a new file"));
-    let report = to_estargz(source, &mut output, &options, &mut ()).expect("written");
-    output.into_inner().expect("flushed");
+    let options = EstargzOptions::default().compression(Compression::Gzip { level: 6 });
+    let opened = open(corpus.tar(), &OpenOptions::default()).expect("a layer");
+    let mut output = FileOutput::create(&layer).expect("a new file");
+    let report = to_estargz(opened, &mut output, &options, &mut ()).expect("written");
     ctr_remote_finds_the_toc(&layer, &report.toc_digest.to_string());
     let unpacked = dir.path().join("unpacked");
     gnu_tar(&layer, &unpacked, &[]);

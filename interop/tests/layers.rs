@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{
-    EstargzOptions, RafsOptions, Streaming, TarOptions, recompress, to_estargz, to_rafs_v6,
+    EstargzOptions, RafsOptions, Streaming, TarOptions, recompress, to_estargz, to_rafs_v6, to_tar,
 };
 use lazyoci::model::{Blame, Fault, Limits};
 use lazyoci_interop::run::sha256;
@@ -174,18 +175,17 @@ fn a_gzip_bomb_stops_at_the_limit() {
     };
     let layer = || Streaming::new(&*bomb).limits(limits.clone());
     let dir = scratch();
+    let mut image = DirectoryOutput::create(dir.path().join("image")).expect("a new directory");
+    let mut sink = WriterOutput::new(std::io::sink());
     let (rafs, estargz) = (RafsOptions::default(), EstargzOptions::default());
+    let tar = TarOptions::default();
     let refusals = [
-        to_rafs_v6(layer(), &dir.path().join("image"), &rafs, &mut ()).map(drop),
-        to_estargz(layer(), &mut std::io::sink(), &estargz, &mut ()).map(drop),
-        recompress(
-            layer(),
-            &mut std::io::sink(),
-            &TarOptions::default(),
-            &mut (),
-        )
-        .map(drop),
+        to_rafs_v6(layer(), &mut image, &rafs, &mut ()).map(drop),
+        to_estargz(layer(), &mut sink, &estargz, &mut ()).map(drop),
+        to_tar(layer(), &mut sink, &tar, &mut ()).map(drop),
+        recompress(layer(), &mut sink, &tar, &mut ()).map(drop),
     ];
+    drop(image);
     for refusal in refusals {
         let error = refusal.expect_err("it is larger than the limit");
         assert_eq!(error.fault(), Fault::Limit, "{error}");

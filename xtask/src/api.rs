@@ -249,20 +249,10 @@ fn git(args: &[&str]) -> Option<String> {
     String::from_utf8(output.stdout).ok()
 }
 
-/// Crates that re-export nothing yet.
-const NOT_YET: [&str; 3] = [
-    "lazyoci-image-convert",
-    "lazyoci-image-read",
-    "lazyoci-verify",
-];
-
 /// Whose types or traits a crate shows, it re-exports: its users need not find out which version it has.
 fn reexports(listings: &[(Package, Lines)]) -> Result<(), String> {
     let mut missing = String::new();
-    let checked = listings
-        .iter()
-        .filter(|(package, _)| !NOT_YET.contains(&package.name.as_str()));
-    for (package, lines) in checked {
+    for (package, lines) in listings {
         for library in &package.dependencies {
             let shown = lines.iter().find(|line| shows(line, library));
             let line = format!("pub use {}::{}", package.library(), short(library));

@@ -74,6 +74,17 @@ pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};
 
+// Crates whose types stand in signatures here.
+pub use blob_io;
+pub use estargz_toc;
+pub use frame_codec;
+pub use image_model as model;
+pub use image_read as read;
+pub use oci_image;
+pub use rafs_format;
+pub use tar_stream;
+pub use verify;
+
 /// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

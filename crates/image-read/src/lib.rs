@@ -57,12 +57,8 @@ pub mod pipeline;
 mod reader;
 mod resolve;
 mod tree_image;
-mod verify;
+mod verification;
 
-pub use self::verify::{
-    Finding, Flaw, MAX_FINDINGS, MAX_PADDING, Object, Padding, VerifyOptions, VerifySummary,
-    verify_image, verify_path, verify_source,
-};
 pub use blobs::{BlobStore, NoBlobs, OpenBlob, StoreError};
 pub use compare::same_bytes;
 pub use content::{
@@ -81,6 +77,19 @@ pub use options::ReadOptions;
 pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
 pub use tree_image::TreeImage;
+pub use verification::{
+    Finding, Flaw, MAX_FINDINGS, MAX_PADDING, Object, Padding, VerifyOptions, VerifySummary,
+    verify_image, verify_path, verify_source,
+};
+
+// Crates whose types stand in signatures here.
+pub use blob_io;
+pub use estargz_toc;
+pub use frame_codec;
+pub use image_model as model;
+pub use rafs_format;
+pub use tar_stream;
+pub use verify;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -30,7 +30,8 @@ pub struct ReadOptions {
     /// for that ([`Codec::max_stored_len`](image_model::Codec::max_stored_len)): gzip makes longer
     /// what does not compress. Default: that of [`Limits`].
     pub max_frame_len: u32,
-    /// Decoded bytes that stay for the next readers of the image. Default: 8 MiB.
+    /// Decoded bytes that stay for the next readers of the image. Work on the whole image finds them,
+    /// and adds none. Default: 8 MiB.
     pub cache: u64,
     /// Decoded bytes that work on the whole image keeps back because it needs them again. Default:
     /// 8 MiB.

@@ -202,7 +202,7 @@ impl Reader {
         })
     }
 
-    /// Drives `plan` on all threads.
+    /// Drives `plan` on all threads. Its frames pass by: those that others need stay in the store.
     pub(crate) fn drive<W, E>(
         &self,
         plan: ReadPlan<'_, W, dyn Image + Send + Sync>,
@@ -212,12 +212,10 @@ impl Reader {
         W: Iterator<Item = Result<Want, ReadError>>,
         E: From<ReadError>,
     {
-        drive(
-            plan,
-            (&self.blobs, &self.frames),
-            self.options.threads,
-            visit,
-        )
+        let (blobs, threads) = (&self.blobs, self.options.threads);
+        let driven = drive(plan.passing(), (blobs, &self.frames), threads, visit);
+        self.frames.drop_spare();
+        driven
     }
 
     /// The positions of `files` in the order in which their first bytes are stored.

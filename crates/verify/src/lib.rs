@@ -42,3 +42,11 @@ pub use tree_digest::{
     ParseProfileError, ParseTreeDigestError, Profile, TreeDigest, TreeDigestError,
     TreeDigestOptions, tree_digest,
 };
+
+// A crate whose types stand in signatures here.
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "sha256"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

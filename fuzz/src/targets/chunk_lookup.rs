@@ -7,15 +7,15 @@ use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{
-    BlobId, Chunk, ChunkId, ChunkedImage, Digest, DigestAlgorithm, ExtentSource, FrameId, Image,
-    Limits, Node,
+    BlobId, Chunk, ChunkId, ChunkedImage, Digest, DigestAlgorithm, Extent, ExtentSource, FrameId,
+    Image, Limits, Node,
 };
 use lazyoci::rafs_format::blob::BlobMeta;
-use lazyoci::rafs_format::v6::{Bootstrap, drop_losses};
+use lazyoci::rafs_format::v6::{Bootstrap, OwnedBootstrap, drop_losses};
 use lazyoci::read::{Follow, read_toc, resolve};
 
 use super::input::Input;
-use super::same::see;
+use super::same::{resolved, see};
 use super::stargz;
 use super::tree::take_tree;
 use super::v6::{Choices, Stored, encode, store};
@@ -90,13 +90,14 @@ fn by_digest(input: &mut Input<'_>) {
 fn in_image(input: &mut Input<'_>) {
     let choices = Choices::take(input);
     let mut stored = store(take_tree(input), &choices);
-    drop_losses(&mut stored.image.tree, &mut drop);
-    stored.image.links = stored.image.tree.link_counts();
+    let image = &mut stored.bootstrap.image;
+    drop_losses(&mut image.tree, &mut drop);
+    image.links = image.tree.link_counts();
     let bytes =
-        encode(&stored.image, &stored.entries, &choices.layout()).expect("all can be carried");
+        encode(&stored.bootstrap, &stored.entries, &choices.layout()).expect("all can be carried");
     let bootstrap =
         Bootstrap::open(bytes.into(), &Limits::default()).expect("it was written by us");
-    by_path(&stored.image, &bootstrap, input);
+    by_path(&stored.bootstrap.image, &bootstrap, input);
     by_address(&stored);
 }
 
@@ -116,7 +117,7 @@ fn in_estargz(input: &mut Input<'_>) {
         limits,
     };
     let opened = toc.image(id, &options).expect("it was written by us");
-    by_path(&stored.image, &opened.image, input);
+    by_path(&stored.image, &*opened.image, input);
 }
 
 /// Every file by its path, and the chunks at the edges of its chunks by their offsets.
@@ -137,7 +138,23 @@ fn by_path(image: &ChunkedImage, opened: &dyn Image, input: &mut Input<'_>) {
             let naive = (extents.iter().rev()).find(|extent| extent.file_offset <= offset);
             let naive = naive
                 .filter(|_| offset < size)
-                .and_then(|extent| extent.chunk);
+                .and_then(|extent| Some((extent.file_offset, extent.chunk?)));
+            let expected = naive.map(|(file_offset, id)| {
+                let chunk = image.chunks[id.index()];
+                let source = ExtentSource::Chunk {
+                    frame: chunk.frame,
+                    offset_in_frame: chunk.offset_in_frame,
+                    digest: chunk.digest,
+                    crc32c: chunk.crc32c,
+                };
+                let len = chunk.len.into();
+                Extent {
+                    file_offset,
+                    len,
+                    source,
+                }
+            });
+            let expected = expected.and_then(|extent| resolved(image, extent));
             let mut found = None;
             let mut take = |extent| {
                 assert_eq!(found.replace(extent), None, "one byte lies in one extent");
@@ -147,16 +164,7 @@ fn by_path(image: &ChunkedImage, opened: &dyn Image, input: &mut Input<'_>) {
             opened
                 .extents(ino, offset..end, &mut take)
                 .expect("the file is sound");
-            let found = found.map(|extent| extent.source);
-            let expected = naive.map(|id| {
-                let chunk = image.chunks[id.index()];
-                ExtentSource::Chunk {
-                    frame: image.frames[chunk.frame.0 as usize],
-                    offset_in_frame: chunk.offset_in_frame,
-                    digest: chunk.digest,
-                    crc32c: chunk.crc32c,
-                }
-            });
+            let found = found.and_then(|extent| resolved(opened, extent));
             assert_eq!(found, expected, "{}, byte {offset}", seen.path);
         }
     }
@@ -173,18 +181,21 @@ fn by_address(stored: &Stored) {
     let meta = BlobMeta::decode(entry, &bytes.into(), &mut Decoder::new(), &limits)
         .expect("the chunk information was written by us");
     assert_eq!(meta.check(), Ok(()));
-    let chunks = &stored.image.chunks;
-    assert_eq!(meta.chunk_count() as usize, chunks.len());
-    for chunk in chunks {
-        let end = chunk.address + u64::from(chunk.len);
-        for address in [chunk.address, end - 1, end, chunk.address.wrapping_sub(1)] {
-            let naive = chunks.iter().find(|chunk| {
-                (chunk.address..chunk.address + u64::from(chunk.len)).contains(&address)
-            });
+    let OwnedBootstrap { image, places } = &stored.bootstrap;
+    assert_eq!(meta.chunk_count() as usize, image.chunks.len());
+    let chunks = places.iter().zip(&image.chunks);
+    let chunks: Vec<_> = chunks
+        .map(|(place, chunk)| (place.index, place.address, chunk.len))
+        .collect();
+    for &(_, start, len) in &chunks {
+        let end = start + u64::from(len);
+        for address in [start, end - 1, end, start.wrapping_sub(1)] {
+            let naive = (chunks.iter())
+                .find(|&&(_, start, len)| (start..start + u64::from(len)).contains(&address));
             let found = meta.chunk_at(address).expect("the chunks are sound");
             assert_eq!(
                 found.map(|(index, info)| (index, info.address, info.len)),
-                naive.map(|chunk| (chunk.index_in_blob, chunk.address, chunk.len)),
+                naive.copied(),
             );
         }
     }

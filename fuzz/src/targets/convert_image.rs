@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use lazyoci::convert::{RafsOptions, Seekable, to_rafs_v6};
+use lazyoci::convert::{RafsOptions, Source};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::diff::{DiffError, DiffObserver, Difference, diff};
 use lazyoci::model::{BlobId, DigestAlgorithm, Image, Ino, Limits};
 use lazyoci::rafs_format::flags::Compat;
-use lazyoci::read::{Frames, OpenImage, OpenOptions, open_source};
-use lazyoci::verify::{self, AuditFault, Profile, TreeDigestOptions};
+use lazyoci::read::{OpenImage, open_source};
+use lazyoci::verify::{self, AuditFault, Profile};
 
-use super::convert_layer::to_stargz;
-use super::converted::{check_estargz, check_rafs, check_tar};
+use super::convert_layer::stargz_options;
+use super::converted::{check_estargz, check_rafs, check_refusal, check_tar, to_rafs, to_stargz};
 use super::input::Input;
 use super::memory::Memory;
 use super::open_image::Same;
+use super::reading::open_options;
 use super::same::see;
 
 /// Most bytes of an image's files.
@@ -32,38 +33,28 @@ pub fn convert_image(data: &[u8]) {
         _ => (input.rest(), input.rest()),
     };
     let limits = Limits::small();
-    let open_options = OpenOptions::default().limits(limits.clone());
     let (source, blob) = (Arc::new(Memory(image.to_vec())), Memory(blob.to_vec()));
     let id = BlobId::new(b"fuzz").expect("it is a name");
-    let Ok(image) = open_source(source, Some(&id), Same(blob), &open_options) else {
-        return;
-    };
+    let opened = open_source(source, Some(&id), Same(blob), &open_options(false, false));
+    let Ok(image) = opened else { return };
     let seen = see(image.image(), &limits);
     let content = seen.iter().flatten().map(|seen| seen.attributes.size);
     if content.fold(0u64, u64::saturating_add) > MAX_CONTENT {
         return;
     }
     let mut tell = |fault: AuditFault| drop(fault.to_string());
-    let summary = verify::audit(image.image(), &mut image.frames(), &limits, &mut tell);
+    let mut reader = image.reader().clone();
+    let summary = verify::audit(image.image(), &mut reader, &limits, &mut tell);
     let sound = summary.expect("nobody cancels").faults == 0;
     if seen.is_none() && content_of(&image, &limits).is_none_or(|len| len > MAX_CONTENT) {
         return;
     }
-    let digest_options = TreeDigestOptions {
-        profile: Profile::Layer,
-        limits: limits.clone(),
-    };
-    let digest = verify::tree_digest(image.image(), &mut image.frames(), digest_options, &mut ());
+    let digest = image.tree_digest(Profile::Layer, &mut ());
 
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let output = directory.path().join("image");
-    let seekable = || {
-        let source = Seekable::opened(&image).expect("its blob is in memory");
-        source.limits(limits.clone())
-    };
-    let rafs = to_rafs_v6(seekable(), &output, &options, &mut ());
-    let stargz = to_stargz(seekable(), 1);
-    assert_eq!(output.exists(), rafs.is_ok());
+    let rafs = to_rafs(&image, &output, &options);
+    let stargz = to_stargz(&image, &stargz_options(1));
     let Ok(expected) = digest else {
         assert!(!sound, "no fault was found, but there is no digest");
         return;
@@ -76,9 +67,11 @@ pub fn convert_image(data: &[u8]) {
     }
     match stargz {
         Ok((blob, report)) => check_estargz(&blob, &report, expected),
-        Err(error) => super::converted::check_refusal(&error),
+        Err(error) => check_refusal(&error),
     }
-    check_tar(image.image(), &mut image.frames(), expected);
+    // What is too much for small limits is not for others.
+    let source = Source::from(image.reader());
+    check_tar(source.with_limits(Limits::default()), expected);
 }
 
 fn take_options(input: &mut Input<'_>) -> RafsOptions {
@@ -88,40 +81,36 @@ fn take_options(input: &mut Input<'_>) -> RafsOptions {
         Compression::Zstd { level: 1 },
     ]);
     let flags = input.byte();
-    RafsOptions {
-        compression,
-        digest: match flags & 1 {
+    RafsOptions::default()
+        .compression(compression)
+        .digest(match flags & 1 {
             0 => DigestAlgorithm::Blake3,
             _ => DigestAlgorithm::Sha256,
-        },
-        chunk_size: match flags & 2 {
+        })
+        .chunk_size(match flags & 2 {
             0 => 4096,
             _ => 1 << 20,
-        },
-        compat: match flags & 4 {
+        })
+        .compat(match flags & 4 {
             0 => Compat::V2_4,
             _ => Compat::V2_2,
-        },
-        aligned: flags & 8 != 0 && compression == Compression::None,
-        toc: flags & 16 != 0,
-        inline_meta: flags & 32 != 0,
-        threads: 1,
-        ..RafsOptions::default()
-    }
+        })
+        .aligned(flags & 8 != 0 && compression == Compression::None)
+        .toc(flags & 16 != 0)
+        .inline_meta(flags & 32 != 0)
+        .threads(1)
 }
 
 /// Bytes of all files as far as an audit sees them.
 fn content_of(image: &OpenImage, limits: &Limits) -> Option<u64> {
     let mut tell = |fault: AuditFault| drop(fault);
-    let summary = verify::audit_metadata(image.image(), limits, &mut tell);
+    let mut reader = image.reader().clone();
+    let summary = verify::audit_metadata(image.image(), &mut reader, limits, &mut tell);
     summary.ok().map(|summary| summary.content_len)
 }
 
 fn no_difference(left: &OpenImage, right: &OpenImage) {
-    let mut observer = Reading {
-        left: left.frames(),
-        right: right.frames(),
-    };
+    let mut observer = Reading { left, right };
     let limits = Limits::default();
     let (left, right): (&dyn Image, &dyn Image) = (left.image(), right.image());
     let summary = diff(left, right, &limits, &mut observer).expect("both are sound");
@@ -130,8 +119,8 @@ fn no_difference(left: &OpenImage, right: &OpenImage) {
 
 /// Compares content by reading it, and hears of no difference.
 struct Reading<'a> {
-    left: Frames<'a>,
-    right: Frames<'a>,
+    left: &'a OpenImage,
+    right: &'a OpenImage,
 }
 
 impl DiffObserver for Reading<'_> {
@@ -143,8 +132,8 @@ impl DiffObserver for Reading<'_> {
 
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, DiffError> {
         let mut contents = [Vec::new(), Vec::new()];
-        for (frames, ino, content) in [(&mut self.left, left, 0), (&mut self.right, right, 1)] {
-            frames
+        for (image, ino, content) in [(self.left, left, 0), (self.right, right, 1)] {
+            image
                 .read_range(ino, 0..u64::MAX, &mut contents[content])
                 .expect("both are sound");
         }

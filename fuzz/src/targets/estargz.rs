@@ -115,7 +115,7 @@ fn toc(json: &[u8]) {
 
 pub(super) fn check(decoded: &EstargzImage, content_len: u64) {
     let image = &decoded.image;
-    see(image, &Limits::default()).expect("an owned image answers everything");
+    see(&**image, &Limits::default()).expect("an owned image answers everything");
     let mut end = 0;
     for frame in &image.frames {
         assert!(frame.offset >= end, "frames do not overlap");

@@ -9,15 +9,17 @@ use lazyoci::estargz_toc::toc::TOC_NAME;
 use lazyoci::estargz_toc::write::toc_member;
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::{
-    BlobId, DigestAlgorithm, FileKind, Image, InodeId, Limits, NameRef, Tree, tree::Spans,
+    BlobId, DigestAlgorithm, FileKind, InodeId, Limits, NameRef, Tree, tree::Spans,
 };
-use lazyoci::read::{BlobStore, Frames, LayerImage, LayerImageOptions, ReadOptions, TreeImage};
+use lazyoci::read::{LayerImage, LayerImageOptions, Reader, SharedImage, TreeImage};
 use lazyoci::verify::{self, AuditFault, Profile, TreeDigest, TreeDigestOptions};
 use serde_json::Value;
 
 use super::estargz::{check, id, open, options};
 use super::input::Input;
 use super::memory::Memory;
+use super::reading::reader;
+use super::stargz::landmarks_are_right;
 use super::tar::repair_checksums;
 
 /// Takes the bytes as choices, a TOC up to the first zero byte, and a tar without its end; makes a
@@ -182,13 +184,13 @@ fn compare_with_tar(decoded: &EstargzImage, blob: &[u8], lenient: bool) -> Optio
 
 fn audit(decoded: &EstargzImage, blob: &[u8]) -> u64 {
     let limits = Limits::small();
-    let store = BlobStore::single(Arc::new(Memory(blob.to_vec())));
-    let mut frames = Frames::new(&decoded.image, &store, ReadOptions::new(&limits));
+    let image = Arc::clone(&decoded.image) as SharedImage;
+    let mut reader = reader(&image, Memory(blob.to_vec()));
     let mut tell = |fault: AuditFault| drop(fault.to_string());
-    let summary = verify::audit(&decoded.image, &mut frames, &limits, &mut tell);
+    let summary = verify::audit(&*image, &mut reader, &limits, &mut tell);
     let summary = summary.expect("nobody cancels");
     assert_eq!(summary.unverifiable_chunks, 0, "every chunk has a digest");
-    summary.faults + u64::from(decoded.check_landmarks(&mut frames).is_err())
+    summary.faults + u64::from(!landmarks_are_right(decoded, &reader, blob))
 }
 
 /// The layer is the same tree, TOC and landmarks aside, by its TOC and by its tar.
@@ -218,23 +220,22 @@ fn same_tree(decoded: &EstargzImage, blob: Vec<u8>, layer: &LayerParts) {
         false => &[Profile::Default, Profile::Layer, Profile::Content],
     };
     let tar_id = BlobId::new(b"tar").expect("it is a name");
-    let in_tar = TreeImage::new(tree, tar_id, tar_len);
-    let (of_blob, of_tar) = (
-        BlobStore::single(Arc::new(Memory(blob))),
-        BlobStore::single(source),
-    );
+    let in_tar: SharedImage = Arc::new(TreeImage::new(tree, tar_id, tar_len));
+    let in_toc = Arc::clone(&decoded.image) as SharedImage;
+    let of_toc = reader(&in_toc, Memory(blob));
+    let of_tar = reader(&in_tar, source);
     for &profile in profiles {
         assert_eq!(
-            digest(&decoded.image, &of_blob, profile),
-            digest(&in_tar, &of_tar, profile),
+            digest(&of_toc, profile),
+            digest(&of_tar, profile),
             "TOC and tar agree, and are other trees: {profile}"
         );
     }
 }
 
-fn digest(image: &dyn Image, store: &BlobStore, profile: Profile) -> TreeDigest {
+fn digest(reader: &Reader, profile: Profile) -> TreeDigest {
     let limits = Limits::small();
-    let mut frames = Frames::new(image, store, ReadOptions::new(&limits));
     let options = TreeDigestOptions { profile, limits };
-    verify::tree_digest(image, &mut frames, options, &mut ()).expect("all of it was read before")
+    let digest = verify::tree_digest(&**reader.image(), &mut reader.clone(), options, &mut ());
+    digest.expect("all of it was read before")
 }

@@ -1,17 +1,20 @@
 //! Trees to eStargz and back.
 
+use std::sync::Arc;
+
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::compare::{CompareOptions, compare};
-use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions};
+use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, StepMachine as _};
 use lazyoci::model::{BlobId, Limits};
-use lazyoci::read::{BlobStore, Frames, ReadOptions};
+use lazyoci::read::SharedImage;
 use lazyoci::verify;
 
 use super::input::Input;
 use super::memory::{Memory, asked};
+use super::reading::reader;
 use super::same::see;
-use super::stargz::{Choices, Stored, store};
+use super::stargz::{Choices, Stored, landmarks_are_right, store};
 use super::tree::take_tree;
 
 /// Stores what a TOC can carry of an arbitrary tree as eStargz: it comes back, but for fractions of
@@ -45,12 +48,11 @@ pub fn estargz_round_trip(data: &[u8]) {
     let decoded = opened
         .image(id, &options)
         .expect("the TOC was written by us");
-    let EstargzImage { image, .. } = &decoded;
     let mut expected = see(&stored.image, &limits).expect("an owned image answers everything");
     for seen in &mut expected {
         seen.attributes.mtime.nanoseconds = 0;
     }
-    let found = see(image, &limits).expect("an owned image answers everything");
+    let found = see(&*decoded.image, &limits).expect("an owned image answers everything");
     assert!(expected == found, "the TOC is another image");
 
     let options = CompareOptions {
@@ -61,13 +63,12 @@ pub fn estargz_round_trip(data: &[u8]) {
     compare(&decoded, &stored.blob[..], &options, &mut disagree)
         .expect("the tar was written by us");
 
-    let blobs = BlobStore::single(std::sync::Arc::new(Memory(stored.blob)));
-    let mut frames = Frames::new(image, &blobs, ReadOptions::new(&limits));
+    let image = Arc::clone(&decoded.image) as SharedImage;
+    let mut reader = reader(&image, Memory(stored.blob.clone()));
     let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
-    let summary = verify::audit(image, &mut frames, &limits, &mut tell).expect("nobody cancels");
+    let summary = verify::audit(&*image, &mut reader, &limits, &mut tell).expect("nobody cancels");
     assert_eq!(summary.unverifiable_chunks, 0);
-    let landmarks = decoded.check_landmarks(&mut frames);
-    landmarks.expect("they are where they were written");
+    assert!(landmarks_are_right(&decoded, &reader, &stored.blob));
 }
 
 fn open(stored: &Stored, limits: &Limits) -> OpenedToc {

@@ -18,7 +18,9 @@ mod memory;
 mod open_image;
 mod rafs_blob;
 mod read_boundaries;
+mod reading;
 mod same;
+mod sections;
 mod stargz;
 mod tar;
 mod tar_round_trip;
@@ -27,6 +29,7 @@ mod unpack;
 mod v6;
 mod v6_bootstrap;
 mod v6_round_trip;
+mod verify_image;
 
 pub use chunk_lookup::chunk_lookup;
 pub use convert_image::convert_image;
@@ -40,10 +43,12 @@ pub use layer_tar::layer_tar;
 pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
 pub use read_boundaries::read_boundaries;
+pub use sections::sections;
 pub use tar_round_trip::tar_round_trip;
 pub use unpack::unpack;
 pub use v6_bootstrap::v6_bootstrap;
 pub use v6_round_trip::v6_round_trip;
+pub use verify_image::verify_image;
 
 /// A target by its name.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +79,10 @@ targets![
     open_image,
     rafs_blob,
     read_boundaries,
+    sections,
     tar_round_trip,
     unpack,
     v6_bootstrap,
     v6_round_trip,
+    verify_image,
 ];

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use lazyoci::blob_io::ReadAt;
 use lazyoci::model::diff::{DiffError, DiffObserver, Difference, diff, transfer};
-use lazyoci::model::{Blame as _, Blob, BlobId, BlobIndex, FileKind, Image, Ino, Limits};
-use lazyoci::read::{Follow, OpenBlob, OpenImage, OpenOptions, StoreError, open_source};
-use lazyoci::verify::{self, AuditFault, AuditSummary, Profile, TreeDigestOptions};
+use lazyoci::model::{Blame as _, Blob, BlobId, BlobIndex, FileKind, Ino, Limits};
+use lazyoci::read::{Follow, OpenBlob, OpenImage, StoreError, open_source};
+use lazyoci::verify::{self, AuditFault, AuditSummary, Profile};
 
 use super::memory::Memory;
+use super::reading::{open_options, read_options};
 use super::same::{Seen, see};
 
 /// Opens every blob as the same bytes.
@@ -25,14 +26,11 @@ impl OpenBlob for Same {
 /// is found sound has a digest.
 pub fn open_image(data: &[u8]) {
     for (lenient, as_layer) in [(false, false), (true, true)] {
-        let options = OpenOptions::default()
-            .lenient(lenient)
-            .as_layer(as_layer)
-            .limits(Limits::small());
+        let options = open_options(lenient, as_layer);
         let source = Memory(data.to_vec());
         let id = BlobId::new(b"fuzz").expect("it is a name");
         let opened = open_source(Arc::new(source.clone()), Some(&id), Same(source), &options);
-        let image = match opened {
+        let mut image = match opened {
             Ok(image) => image,
             Err(error) => {
                 let _ = (error.fault(), error.to_string());
@@ -40,6 +38,9 @@ pub fn open_image(data: &[u8]) {
             }
         };
         let _ = image.format().to_string();
+        // Threads take time to start.
+        let threads = 1 + usize::from(data.len().is_multiple_of(8));
+        image.set_read_options(read_options().threads(threads));
         let seen = see(image.image(), &options.limits);
         let mut count = 0;
         let mut tell = |fault: AuditFault| {
@@ -53,7 +54,7 @@ pub fn open_image(data: &[u8]) {
         }
         let summary = verify::audit(
             image.image(),
-            &mut image.frames(),
+            &mut image.reader().clone(),
             &options.limits,
             &mut tell,
         )
@@ -63,18 +64,13 @@ pub fn open_image(data: &[u8]) {
             seen.is_some() || count > 0,
             "no fault was found, but not all answers agree"
         );
-        metadata_alone(image.image(), &options.limits, &summary);
+        metadata_alone(&image, &options.limits, &summary);
         with_itself(&image, &options.limits, count == 0);
         if let Some(seen) = &seen {
             follow(&image, seen);
         }
         for profile in [Profile::Default, Profile::Layer, Profile::Content] {
-            let options = TreeDigestOptions {
-                profile,
-                limits: options.limits.clone(),
-            };
-            let digest = verify::tree_digest(image.image(), &mut image.frames(), options, &mut ());
-            match digest {
+            match image.tree_digest(profile, &mut ()) {
                 Ok(digest) => assert_eq!(digest.to_string().parse(), Ok(digest)),
                 Err(error) => assert!(count > 0, "no fault was found, but: {error}"),
             }
@@ -86,9 +82,11 @@ pub fn open_image(data: &[u8]) {
 }
 
 /// An audit that reads no content looks at the same things and finds no more.
-fn metadata_alone(image: &dyn Image, limits: &Limits, whole: &AuditSummary) {
+fn metadata_alone(image: &OpenImage, limits: &Limits, whole: &AuditSummary) {
     let mut tell = |fault: AuditFault| drop(fault.to_string());
-    let mut found = verify::audit_metadata(image, limits, &mut tell).expect("nobody cancels");
+    let mut reader = image.reader().clone();
+    let found = verify::audit_metadata(image.image(), &mut reader, limits, &mut tell);
+    let mut found = found.expect("nobody cancels");
     assert!(found.faults <= whole.faults, "content hides faults");
     found.faults = whole.faults;
     assert_eq!(&found, whole);

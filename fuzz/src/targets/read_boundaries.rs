@@ -1,19 +1,26 @@
 //! Equal results whatever the pieces in which input arrives.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
+use lazyoci::blob_io::bytes::Bytes;
 use lazyoci::chunk_dedup::{Chunker, FixedSize};
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::image::ImageOptions;
-use lazyoci::model::{BlobId, FileKind, Image, Limits, Node, Tree};
+use lazyoci::model::{BlobId, ChunkedImage, FileKind, Ino, Limits, Node, Tree};
 use lazyoci::rafs_format::v6::{Bootstrap, drop_losses};
-use lazyoci::read::{BlobStore, Follow, Frames, ReadOptions, read_toc, resolve};
+use lazyoci::read::{
+    FileExtents, FileHandle, FileOrder, Follow, FrameStore, ReadError, ReadOptions, ReadPlan,
+    Reader, SharedImage, read_toc, resolve,
+};
 use lazyoci::tar_stream::{Compression, LayerStream, TarError, TarReader};
+use lazyoci::verify::ExtentBytes;
 
 use super::input::Input;
 use super::memory::Memory;
+use super::reading::{ByHand, Chance, reader};
 use super::same::see;
 use super::stargz;
 use super::tar::{Pieces, cut, options};
@@ -61,7 +68,8 @@ impl Read for Pieced<'_> {
 }
 
 /// Reads the bytes as a layer at once and in pieces; or takes them as choices, stores an image, and
-/// reads ranges of its files in windows of several sizes.
+/// reads its files: ranges of them in windows of several sizes, all in one go, by handles, and by plans
+/// whose needs are answered in any order.
 pub fn read_boundaries(data: &[u8]) {
     let input = &mut Input::new(data);
     let lengths = Lengths::take(input);
@@ -177,30 +185,50 @@ fn files(input: &mut Input<'_>, lengths: Lengths) {
     let first = input.u16();
     let ranges = [first.into()].into_iter();
     let ranges: Vec<u64> = ranges.chain((0..5).map(|_| input.u16().into())).collect();
-    if first & 1 == 1 {
-        return estargz_files(input, lengths, &ranges);
-    }
+    let (image, tree, blob): (SharedImage, _, _) = match first & 1 {
+        0 => {
+            let (bootstrap, tree, blob) = rafs(input);
+            (Arc::new(bootstrap), tree, blob)
+        }
+        _ => match estargz(input) {
+            Some((image, tree, blob)) => (image, tree, blob),
+            None => return,
+        },
+    };
+    let files = Files {
+        ranges: ranges
+            .windows(2)
+            .map(|pair| pair[0]..pair[0] + pair[1])
+            .collect(),
+        chance: Chance(ranges.iter().fold(0, |sum, range| sum * 31 + range)),
+        files: contents(&image, &tree),
+        image,
+        blob: blob.into(),
+        lengths,
+    };
+    files.read();
+}
+
+fn rafs(input: &mut Input<'_>) -> (Bootstrap, Tree<Pattern>, Vec<u8>) {
     let choices = Choices::take(input);
     let tree = take_tree(input);
     let mut stored = store(tree.clone(), &choices);
-    drop_losses(&mut stored.image.tree, &mut drop);
+    drop_losses(&mut stored.bootstrap.image.tree, &mut drop);
     let bytes =
-        encode(&stored.image, &stored.entries, &choices.layout()).expect("all can be carried");
+        encode(&stored.bootstrap, &stored.entries, &choices.layout()).expect("all can be carried");
     let bootstrap =
         Bootstrap::open(bytes.into(), &Limits::default()).expect("it was written by us");
-    read_ranges(&bootstrap, &tree, &stored.store(), lengths, &ranges);
+    (bootstrap, tree, stored.blob)
 }
 
 /// The same of an eStargz blob, whose frames are longer than what they hold of a file.
-fn estargz_files(input: &mut Input<'_>, lengths: Lengths, ranges: &[u64]) {
+fn estargz(input: &mut Input<'_>) -> Option<(Arc<ChunkedImage>, Tree<Pattern>, Vec<u8>)> {
     let choices = stargz::Choices::take(input);
     let mut tree = take_tree(input);
     reduce(&mut tree);
     tree.drop_unreachable();
     let limits = Limits::default();
-    let Some(stored) = stargz::store(tree.clone(), &choices, &limits) else {
-        return;
-    };
+    let stored = stargz::store(tree.clone(), &choices, &limits)?;
     let toc = read_toc(&stored.blob.as_slice(), &limits).expect("it was written by us");
     let id = BlobId::new(b"fuzz").expect("it is a name");
     let options = ImageOptions {
@@ -208,54 +236,140 @@ fn estargz_files(input: &mut Input<'_>, lengths: Lengths, ranges: &[u64]) {
         limits,
     };
     let opened = toc.image(id, &options).expect("it was written by us");
-    let blobs = BlobStore::single(Arc::new(Memory(stored.blob)));
-    read_ranges(&opened.image, &tree, &blobs, lengths, ranges);
+    Some((opened.image, tree, stored.blob))
 }
 
-/// Reads ranges of every file, which are parts of what the tree says.
-fn read_ranges(
-    image: &dyn Image,
-    tree: &Tree<Pattern>,
-    blobs: &BlobStore,
-    mut lengths: Lengths,
-    ranges: &[u64],
-) {
-    let options = ReadOptions {
-        window: lengths.next() as u64,
-        gap: lengths.next() as u64 % 5000,
-        max_request: lengths.next() as u64,
-        ..ReadOptions::default()
-    };
-    let mut frames = Frames::new(image, blobs, options);
-    let mut whole = Frames::new(image, blobs, ReadOptions::default());
-    for seen in see(image, &Limits::default()).expect("a sound image answers everything") {
-        if seen.attributes.kind != FileKind::File {
-            continue;
-        }
-        let ino = resolve(image, seen.path.as_bytes(), Follow::Never).expect("it is there");
-        let inode = tree.resolve(seen.path.as_bytes()).expect("it is there");
-        let Node::File { content, .. } = &tree.inode(inode).node else {
-            panic!("{} was a file", seen.path);
-        };
-        let expected = content.bytes();
-        let mut found = Vec::new();
-        let len = whole
-            .read_range(ino, 0..u64::MAX, &mut found)
-            .expect("the blob is sound");
-        assert_eq!(len, expected.len() as u64);
-        assert!(found == expected, "{}", seen.path);
-        for range in ranges.windows(2).map(|pair| pair[0]..pair[0] + pair[1]) {
+/// The files of an image, and what the tree says of their contents.
+fn contents(image: &SharedImage, tree: &Tree<Pattern>) -> Vec<(Ino, Vec<u8>)> {
+    let seen = see(&**image, &Limits::default()).expect("a sound image answers everything");
+    let files = (0..)
+        .zip(&seen)
+        .filter(|(number, seen)| seen.attributes.kind == FileKind::File && seen.first == *number);
+    files
+        .map(|(_, seen)| {
+            let ino = resolve(&**image, seen.path.as_bytes(), Follow::Never).expect("it is there");
+            let inode = tree.resolve(seen.path.as_bytes()).expect("it is there");
+            let Node::File { content, .. } = &tree.inode(inode).node else {
+                panic!("{} was a file", seen.path);
+            };
+            (ino, content.bytes())
+        })
+        .collect()
+}
+
+/// Files of an image that are read in all ways that there are.
+struct Files {
+    image: SharedImage,
+    blob: Bytes,
+    files: Vec<(Ino, Vec<u8>)>,
+    ranges: Vec<Range<u64>>,
+    lengths: Lengths,
+    chance: Chance,
+}
+
+impl Files {
+    fn read(mut self) {
+        let options = ReadOptions::default()
+            .window(self.lengths.next() as u64)
+            .gap(self.lengths.next() as u64 % 5000)
+            .max_request(self.lengths.next() as u64)
+            .cache(self.lengths.next() as u64 * 16)
+            .threads(1);
+        // Lends the bytes, and copies them.
+        let whole = reader(&self.image, self.blob.clone());
+        let cut = reader(&self.image, Memory(self.blob.to_vec())).with_options(options);
+        self.together(&whole, FileOrder::Stored);
+        self.together(&cut, FileOrder::Given);
+        for (ino, expected) in std::mem::take(&mut self.files) {
             let mut found = Vec::new();
-            frames
-                .read_range(ino, range.clone(), &mut found)
-                .expect("the blob is sound");
-            let end = expected.len().min(range.end as usize);
-            let part = &expected[end.min(range.start as usize)..end];
-            assert!(found == part, "{}, {range:?}", seen.path);
-            let mut unverified = Vec::new();
-            let read = frames.read_range_unverified(ino, range, &mut unverified);
-            assert_eq!(read.expect("the blob is sound"), part.len() as u64);
-            assert!(unverified == part);
+            let len = whole.read_range(ino, 0..u64::MAX, &mut found);
+            assert_eq!(len.expect("the blob is sound"), expected.len() as u64);
+            assert!(found == expected, "{ino:?}");
+            self.handle(&cut, ino, &expected);
+            for range in self.ranges.clone() {
+                let end = expected.len().min(range.end as usize);
+                let part = &expected[end.min(range.start as usize)..end];
+                let mut found = Vec::new();
+                cut.read_range(ino, range.clone(), &mut found)
+                    .expect("the blob is sound");
+                assert!(found == part, "{ino:?}, {range:?}");
+                let mut unverified = Vec::new();
+                let read = cut.read_range_unverified(ino, range, &mut unverified);
+                assert_eq!(read.expect("the blob is sound"), part.len() as u64);
+                assert!(unverified == part);
+            }
+            self.by_hand(cut.options(), ino, &expected);
         }
+    }
+
+    /// All files in one go.
+    fn together(&self, reader: &Reader, order: FileOrder) {
+        let inodes: Vec<Ino> = self.files.iter().map(|(ino, _)| *ino).collect();
+        let mut found = vec![Vec::new(); inodes.len()];
+        let read = reader.read_all(&inodes, order, &mut |piece, bytes| {
+            let content: &mut Vec<u8> = &mut found[piece.tag as usize];
+            assert_eq!(piece.file_offset, content.len() as u64);
+            match bytes {
+                ExtentBytes::Data(bytes) => content.extend(bytes),
+                ExtentBytes::Zeros(len) => content.resize(content.len() + len as usize, 0),
+            }
+            Ok::<_, ReadError>(())
+        });
+        read.expect("the blob is sound");
+        assert!(
+            found
+                .iter()
+                .eq(self.files.iter().map(|(_, content)| content))
+        );
+    }
+
+    /// By a handle, in pieces, from somewhere.
+    fn handle(&mut self, reader: &Reader, ino: Ino, expected: &[u8]) {
+        let mut handle = FileHandle::new(reader.clone(), ino).expect("it is a file");
+        let start = self.chance.below(expected.len() + 2);
+        let sought = handle.seek(SeekFrom::Start(start as u64));
+        assert_eq!(sought.expect("it is near"), start as u64);
+        let expected = expected.get(start..).unwrap_or_default();
+        let mut found = Vec::new();
+        loop {
+            let mut piece = vec![0; self.lengths.next()];
+            let len = handle.read(&mut piece).expect("the blob is sound");
+            found.extend(&piece[..len]);
+            // A length of a byte takes long.
+            if len == 0 || found.len() > 64 * piece.len() {
+                break;
+            }
+        }
+        assert!(expected.starts_with(&found));
+        let all = found.len() == expected.len();
+        assert!(all || handle.read(&mut [0]).is_ok_and(|len| len == 1));
+    }
+
+    /// By plans whose steps are answered in any order: two that share their frames, then one that
+    /// does not get everything.
+    fn by_hand(&mut self, options: &ReadOptions, ino: Ino, expected: &[u8]) {
+        let len = expected.len() as u64;
+        let (image, blob) = (&*self.image, &self.blob[..]);
+        let frames = Arc::new(FrameStore::new(options.cache));
+        let range = |range: &Range<u64>| range.start.min(len)..range.end.min(len);
+        let plan = |range: Range<u64>| {
+            let start = range.start;
+            let wants = FileExtents::new(image, ino, range, 0).expect("it is a file");
+            ByHand::new(ReadPlan::new(image, &frames, wants, options), blob, start)
+        };
+        let part = |range: Range<u64>| &expected[range.start as usize..range.end as usize];
+        let [one, other] = [range(&self.ranges[0]), range(&self.ranges[1])];
+        let mut plans = [plan(one.clone()), plan(other.clone())];
+        let mut more = [true; 2];
+        while more != [false; 2] {
+            let now = self.chance.below(2);
+            more[now] = more[now] && plans[now].turn(&mut self.chance);
+        }
+        for (plan, range) in plans.into_iter().zip([one, other]) {
+            plan.check(part(range));
+        }
+        let mut faulty = plan(0..len).faulty();
+        while faulty.turn(&mut self.chance) {}
+        faulty.check(part(0..len));
     }
 }

@@ -1,10 +1,14 @@
 //! Whether two images are the same file system.
 
 use std::collections::HashMap;
+use std::mem;
 use std::ops::ControlFlow;
 
 use lazyoci::model::walk::{Walk, WalkEntry};
-use lazyoci::model::{Attributes, Extent, FileKind, Image, ImagePath, Ino, Limits, Name, Xattrs};
+use lazyoci::model::{
+    Attributes, Extent, ExtentSource, FileKind, Frame, FrameId, Image, ImagePath, Ino, Limits,
+    Name, Recipe, RecipeId, Xattrs,
+};
 
 /// A path of an image, with everything that can be asked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +18,29 @@ pub(super) struct Seen {
     pub(super) xattrs: Xattrs,
     pub(super) target: Option<Box<[u8]>>,
     /// At the inode's first path; none at further ones.
-    pub(super) extents: Vec<Extent>,
+    pub(super) extents: Vec<Resolved>,
     /// Position of the inode's first path.
     pub(super) first: usize,
+}
+
+/// An extent with the frame that it names, whatever numbers frame and recipe have in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Resolved {
+    extent: Extent,
+    frame: Option<(Frame, Recipe)>,
+}
+
+/// The extent with its frame, if there is one.
+pub(super) fn resolved(image: &dyn Image, mut extent: Extent) -> Option<Resolved> {
+    let frame = match &mut extent.source {
+        ExtentSource::Chunk { frame: id, .. } => {
+            let mut frame = image.frame(mem::replace(id, FrameId(0))).ok()?;
+            let recipe = image.recipe(mem::replace(&mut frame.recipe, RecipeId(0)))?;
+            Some((frame, recipe))
+        }
+        ExtentSource::Zeros | ExtentSource::Plain { .. } => None,
+    };
+    Some(Resolved { extent, frame })
 }
 
 /// Everything in `image`, in the order of a walk, as long as it answers.
@@ -92,13 +116,13 @@ fn extents(
     ino: Ino,
     attributes: Attributes,
     most: usize,
-) -> Option<Vec<Extent>> {
-    let mut found = Vec::new();
+) -> Option<Vec<Resolved>> {
+    let mut found: Vec<Extent> = Vec::new();
     let size = attributes.size;
     if attributes.kind != FileKind::File {
         let mut none = |_| -> ControlFlow<()> { panic!("only files have extents") };
         assert!(image.extents(ino, 0..1, &mut none).is_err());
-        return Some(found);
+        return Some(Vec::new());
     }
     let mut collect = |extent| {
         found.push(extent);
@@ -119,7 +143,8 @@ fn extents(
     }
     assert_eq!(end, size, "extents cover the file");
     check_parts(image, ino, &found);
-    Some(found)
+    let found = found.into_iter();
+    found.map(|extent| resolved(image, extent)).collect()
 }
 
 /// Asks for parts of a file, which must be parts of the whole.

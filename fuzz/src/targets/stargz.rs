@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use lazyoci::estargz_toc::image::EstargzImage;
 use lazyoci::estargz_toc::order::{Prioritized, prioritize, walk};
 use lazyoci::estargz_toc::write::{Listing, Members, Placements, toc_member};
 use lazyoci::estargz_toc::{Landmark, footer};
 use lazyoci::frame_codec::{Compression, Encoder};
-use lazyoci::model::image::{ChunkExtent, ChunkRange};
+use lazyoci::model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use lazyoci::model::{
-    Blob, BlobId, ChunkId, ChunkedImage, Digest, DigestAlgorithm, ImagePath, InodeId, Limits, Node,
-    Tree,
+    Blob, BlobId, ChunkId, ChunkedImage, Digest, DigestAlgorithm, Image as _, ImagePath, InodeId,
+    Limits, Node, Tree,
 };
+use lazyoci::read::{Reader, Want};
 use lazyoci::verify;
 
 use super::input::Input;
+use super::reading::{ByHand, Chance};
 use super::tree::Pattern;
 
 /// How a tree is stored.
@@ -79,13 +82,14 @@ pub(super) fn store(tree: Tree<Pattern>, choices: &Choices, limits: &Limits) -> 
     let (extents, ranges, landmark) = hand_out(&tree, &order, choices, landmark, &chunks);
     let tree = tree.try_map(|id, _, _| Ok::<_, std::convert::Infallible>(ranges[&id]));
     let tree = tree.unwrap_or_else(|never| match never {});
-    let about = Blob {
-        id: BlobId::new(b"fuzz").expect("it is a name"),
-        stored_len: 0,
-        decoded_len: placed.decoded_len,
-        chunk_count: placed.chunks.len() as u32,
+    let parts = ChunkedParts {
+        extents,
+        chunks: placed.chunks,
+        frames: placed.frames,
+        recipes: placed.recipes,
+        blobs: vec![Blob::new(BlobId::new(b"fuzz").expect("it is a name"))],
     };
-    let image = ChunkedImage::new(tree, extents, placed.chunks, placed.frames, vec![about])
+    let image = ChunkedImage::new(tree, parts)
         .expect("each extent, chunk and frame was put in where it belongs");
     let listing = Listing {
         image: &image,
@@ -104,6 +108,24 @@ pub(super) fn store(tree: Tree<Pattern>, choices: &Choices, limits: &Limits) -> 
         toc_digest: sha256(&json),
         image,
         blob,
+    })
+}
+
+/// Whether each landmark is the byte that it has to be, in the `blob` that `reader` reads.
+pub(super) fn landmarks_are_right(toc: &EstargzImage, reader: &Reader, blob: &[u8]) -> bool {
+    toc.landmark_extents().all(|landmark| {
+        let Ok((_, extent)) = landmark else {
+            return false;
+        };
+        let want = Want {
+            tag: 0,
+            ino: toc.image.root(),
+            extent,
+            range: 0..extent.len,
+        };
+        let plan = reader.plan(std::iter::once(Ok(want)));
+        let found = ByHand::new(plan, blob, 0).read(&mut Chance(0));
+        found.is_ok_and(|found| found == [Landmark::BYTE])
     })
 }
 

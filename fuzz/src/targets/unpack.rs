@@ -8,17 +8,21 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lazyoci::blob_io::{self, ReadError};
 use lazyoci::convert::{Ownership, Report, UnpackOptions, unpack as unpack_image};
 use lazyoci::model::{
-    Attributes, Blame as _, Blob, BlobId, Cancelled, DirEntry, Extent, FileKind, Image, ImageError,
-    Ino, Limits, NameRef, Xattrs,
+    Attributes, Blame as _, Blob, BlobId, BlobIndex, Cancelled, DirEntry, Extent, FileKind, Frame,
+    FrameId, Image, ImageError, Ino, Limits, NameRef, Recipe, RecipeId, Xattrs,
 };
-use lazyoci::read::{OpenImage, OpenOptions, open, open_source};
+use lazyoci::read::{
+    BlobStore, OpenBlob, OpenImage, OpenOptions, Reader, SharedImage, StoreError, open, open_source,
+};
 use lazyoci::verify::{self, Profile, TreeDigest, TreeDigestOptions};
 
 use super::input::Input;
 use super::memory::Memory;
 use super::open_image::Same;
+use super::reading::{open_options, read_options};
 use super::same::{Seen, see};
 
 /// Most names and bytes of an image that is unpacked: each takes system calls.
@@ -31,10 +35,7 @@ const MAX_CONTENT: u64 = 4 << 20;
 pub fn unpack(data: &[u8]) {
     let input = &mut Input::new(data);
     let flags = input.byte();
-    let options = OpenOptions::default()
-        .as_layer(flags & 1 != 0)
-        .lenient(flags & 2 != 0)
-        .limits(Limits::small());
+    let options = open_options(flags & 2 != 0, flags & 1 != 0);
     let mut bytes = input.rest().to_vec();
     super::tar::repair_checksums(&mut bytes);
     let source = Memory(bytes);
@@ -62,17 +63,19 @@ pub fn unpack(data: &[u8]) {
         },
     };
     let place = Place::new();
-    let aimed = Aimed {
-        image: image.image(),
-        guard: &place.guard,
-    };
+    let aimed: SharedImage = Arc::new(Aimed {
+        image: Arc::clone(image.reader().image()),
+        guard: place.guard.clone(),
+    });
+    let blobs = BlobStore::new(aimed.blobs(), Through(image.clone()));
+    let read_options = read_options().threads(usize::from(1 + (flags >> 4 & 1)));
+    let reader = Reader::new(aimed, blobs, read_options);
     let output = place.outer.path().join("output");
-    let mut content = image.frames();
     let mut stop = |done, _| match done <= MAX_CONTENT {
         true => Ok(()),
         false => Err(Cancelled),
     };
-    let unpacked = unpack_image(&aimed, &mut content, &output, &options, &mut stop);
+    let unpacked = unpack_image(&reader, &output, &options, &mut stop);
     let names = match unpacked {
         Ok(_) => &["guard", "output"][..],
         Err(_) => &["guard"],
@@ -81,7 +84,7 @@ pub fn unpack(data: &[u8]) {
     match unpacked {
         Ok(report) => {
             if let Some(seen) = &seen {
-                compare(&image, &aimed, seen, &output, &options, &report);
+                compare(&reader, seen, &output, &options, &report);
             }
             make_removable(&output);
         }
@@ -160,14 +163,7 @@ fn state(directory: &Path) -> Vec<(PathBuf, Vec<String>)> {
 }
 
 /// What was unpacked is the image, as far as nothing was lost.
-fn compare(
-    image: &OpenImage,
-    aimed: &Aimed<'_>,
-    seen: &[Seen],
-    output: &Path,
-    options: &UnpackOptions,
-    report: &Report,
-) {
+fn compare(aimed: &Reader, seen: &[Seen], output: &Path, options: &UnpackOptions, report: &Report) {
     assert!(report.losses.is_empty() || options.lossy);
     let inodes = (0..)
         .zip(seen)
@@ -183,11 +179,7 @@ fn compare(
         Ownership::Image => Profile::Default,
         Ownership::Caller => Profile::Content,
     };
-    let frames = &mut image.frames();
-    let digests: [TreeDigest; 2] = [
-        digest(aimed, frames, profile),
-        digest(unpacked.image(), &mut unpacked.frames(), profile),
-    ];
+    let digests = [aimed, unpacked.reader()].map(|reader| digest(reader, profile));
     assert_eq!(digests[0], digests[1], "it is another tree: {profile}");
 }
 
@@ -205,12 +197,13 @@ fn changes(seen: &Seen) -> bool {
         || seen.xattrs.iter().any(|xattr| kernels(&xattr.name))
 }
 
-fn digest(image: &dyn Image, frames: &mut dyn verify::FrameSource, profile: Profile) -> TreeDigest {
+fn digest(reader: &Reader, profile: Profile) -> TreeDigest {
     let options = TreeDigestOptions {
         profile,
         limits: Limits::default(),
     };
-    verify::tree_digest(image, frames, options, &mut ()).expect("all of it was read before")
+    let digest = verify::tree_digest(&**reader.image(), &mut reader.clone(), options, &mut ());
+    digest.expect("all of it was read before")
 }
 
 /// Gives us the right to remove a tree whatever its modes are.
@@ -228,12 +221,12 @@ fn make_removable(directory: &Path) {
 }
 
 /// An image whose links to `/guard` lead to the guarded directory.
-struct Aimed<'a> {
-    image: &'a dyn Image,
-    guard: &'a Path,
+struct Aimed {
+    image: SharedImage,
+    guard: PathBuf,
 }
 
-impl Aimed<'_> {
+impl Aimed {
     fn aim(&self, target: Box<[u8]>) -> Box<[u8]> {
         match target.strip_prefix(b"/guard") {
             Some(rest) => [self.guard.as_os_str().as_bytes(), rest].concat().into(),
@@ -242,7 +235,7 @@ impl Aimed<'_> {
     }
 }
 
-impl Image for Aimed<'_> {
+impl Image for Aimed {
     fn root(&self) -> Ino {
         self.image.root()
     }
@@ -289,7 +282,50 @@ impl Image for Aimed<'_> {
         self.image.extents(ino, range, visit)
     }
 
+    fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
+        self.image.frame(frame)
+    }
+
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.image.recipe(recipe)
+    }
+
     fn blobs(&self) -> &[Blob] {
         self.image.blobs()
+    }
+}
+
+/// The blobs of an image that is open.
+#[derive(Debug, Clone)]
+struct Through(OpenImage);
+
+impl OpenBlob for Through {
+    fn open_blob(
+        &self,
+        index: BlobIndex,
+        _: &Blob,
+    ) -> Result<Arc<dyn blob_io::ReadAt>, StoreError> {
+        self.0.blobs().blob(index)?;
+        Ok(Arc::new(ThroughBlob(self.clone(), index)))
+    }
+}
+
+#[derive(Debug)]
+struct ThroughBlob(Through, BlobIndex);
+
+impl ThroughBlob {
+    fn blob(&self) -> &dyn blob_io::ReadAt {
+        let Self(Through(image), index) = self;
+        image.blobs().blob(*index).expect("it was opened before")
+    }
+}
+
+impl blob_io::ReadAt for ThroughBlob {
+    fn len(&self) -> Result<u64, ReadError> {
+        self.blob().len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.blob().read_at(offset, buf)
     }
 }

@@ -1,22 +1,21 @@
 //! What the targets of RAFS v6 share.
 
-use std::sync::Arc;
-
 use lazyoci::chunk_dedup::ChunkTable;
 use lazyoci::frame_codec::{Compression, Encoder};
-use lazyoci::model::image::{ChunkExtent, ChunkRange};
+use lazyoci::model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use lazyoci::model::{
-    BlobIndex, Chunk, ChunkId, ChunkedImage, DigestAlgorithm, Frame, FrameId, Limits, Tree,
+    BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Frame, FrameId, Limits,
+    Recipe, RecipeId, Tree,
 };
 use lazyoci::rafs_format::DecodeError;
 use lazyoci::rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
 use lazyoci::rafs_format::flags::{Compat, Compressor, Digester, SuperFlags};
-use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap, EncodeError, Layout, Options};
-use lazyoci::read::BlobStore;
+use lazyoci::rafs_format::v6::{
+    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, Options, OwnedBootstrap,
+};
 use lazyoci::verify;
 
 use super::input::Input;
-use super::memory::Memory;
 use super::tree::Pattern;
 
 /// Opens a bootstrap with small limits.
@@ -40,11 +39,17 @@ pub(super) fn options_of(bootstrap: &Bootstrap) -> Options {
 
 /// The bytes of a bootstrap.
 pub(super) fn encode(
-    image: &ChunkedImage,
+    bootstrap: &OwnedBootstrap,
     entries: &[BlobEntry],
     options: &Options,
 ) -> Result<Vec<u8>, EncodeError> {
-    let layout = Layout::plan(image, entries, options)?;
+    let OwnedBootstrap { image, places } = bootstrap;
+    let input = LayoutInput {
+        image,
+        places,
+        entries,
+    };
+    let layout = Layout::plan(input, options)?;
     let mut bytes = Vec::new();
     layout
         .write_to(&mut bytes)
@@ -99,17 +104,10 @@ impl Choices {
 /// An image with its blob.
 #[derive(Debug)]
 pub(super) struct Stored {
-    pub(super) image: ChunkedImage,
+    pub(super) bootstrap: OwnedBootstrap,
     /// One, or none if there is no content.
     pub(super) entries: Vec<BlobEntry>,
     pub(super) blob: Vec<u8>,
-}
-
-impl Stored {
-    /// The blob as a store.
-    pub(super) fn store(&self) -> BlobStore {
-        BlobStore::single(Arc::new(Memory(self.blob.clone())))
-    }
 }
 
 /// Stores the content of `tree`.
@@ -122,9 +120,11 @@ pub(super) fn store(tree: Tree<Pattern>, choices: &Choices) -> Stored {
         encoder,
         hasher: BlobHasher::default(),
         table: ChunkTable::new(),
-        extents: Vec::new(),
-        chunks: Vec::new(),
-        frames: Vec::new(),
+        parts: ChunkedParts {
+            recipes: CODECS.map(Recipe::exact).into(),
+            ..ChunkedParts::default()
+        },
+        places: Vec::new(),
         blob: Vec::new(),
     };
     let tree =
@@ -133,28 +133,30 @@ pub(super) fn store(tree: Tree<Pattern>, choices: &Choices) -> Stored {
     writer.finish(tree)
 }
 
+/// What chunks are stored with; the numbers of recipes.
+const CODECS: [Codec; 3] = [Codec::None, Codec::Lz4Block, Codec::Zstd];
+
 struct Writer<'a> {
     choices: &'a Choices,
     builder: BlobBuilder,
     encoder: Encoder,
     hasher: BlobHasher,
     table: ChunkTable,
-    extents: Vec<ChunkExtent>,
-    chunks: Vec<Chunk>,
-    frames: Vec<Frame>,
+    parts: ChunkedParts,
+    places: Vec<ChunkPlace>,
     blob: Vec<u8>,
 }
 
 impl Writer<'_> {
     fn file(&mut self, content: Pattern) -> ChunkRange {
-        let start = self.extents.len() as u32;
+        let start = self.parts.extents.len() as u32;
         let chunk_size = self.choices.blob.chunk_size as usize;
         for (number, plain) in (0u64..).zip(content.bytes().chunks(chunk_size)) {
             let chunk = Some(self.chunk(plain));
             let file_offset = number * chunk_size as u64;
-            self.extents.push(ChunkExtent { file_offset, chunk });
+            self.parts.extents.push(ChunkExtent { file_offset, chunk });
         }
-        let end = self.extents.len() as u32;
+        let end = self.parts.extents.len() as u32;
         ChunkRange { start, end }
     }
 
@@ -163,7 +165,7 @@ impl Writer<'_> {
         let algorithm = DigestAlgorithm::from(options.digester);
         let digest = verify::digest(algorithm, plain).expect("the algorithm is built in");
         let len = plain.len() as u32;
-        if let Some(id) = self.table.find(&self.chunks, &digest, len) {
+        if let Some(id) = self.table.find(&self.parts.chunks, &digest, len) {
             return id;
         }
         let mut stored = Vec::new();
@@ -172,6 +174,8 @@ impl Writer<'_> {
             .encode(plain, &mut stored)
             .expect("it is short");
         let stored_len = stored.len() as u32;
+        let recipe = CODECS.iter().position(|known| *known == codec);
+        let recipe = recipe.expect("RAFS has these three");
         let chunk = StoredChunk {
             len,
             stored_len,
@@ -184,25 +188,26 @@ impl Writer<'_> {
         self.blob.extend(&stored);
         self.hasher.update(&stored);
         let crc32c = (options.compat == Compat::V2_4).then(|| verify::crc32c(plain));
-        self.frames.push(Frame {
+        self.parts.frames.push(Frame {
             blob: BlobIndex(0),
             offset: placement.offset,
             stored_len,
             len,
-            codec,
-            open_ended: false,
+            recipe: RecipeId(recipe as u32),
         });
         let id = ChunkId::new(placement.index);
-        self.chunks.push(Chunk {
+        self.parts.chunks.push(Chunk {
             digest: Some(digest),
             len,
             crc32c,
             frame: FrameId(placement.index),
             offset_in_frame: 0,
-            index_in_blob: placement.index,
+        });
+        self.places.push(ChunkPlace {
+            index: placement.index,
             address: placement.address,
         });
-        assert!(self.table.insert(&self.chunks, id));
+        assert!(self.table.insert(&self.parts.chunks, id));
         id
     }
 
@@ -214,10 +219,14 @@ impl Writer<'_> {
             assert_eq!(self.blob.len() as u64, finished.len);
             entries.extend(finished.entry);
         }
-        let blobs = entries.iter().map(BlobEntry::blob).collect();
-        let image = ChunkedImage::new(tree, self.extents, self.chunks, self.frames, blobs);
+        self.parts.blobs = entries.iter().map(BlobEntry::blob).collect();
+        let image = ChunkedImage::new(tree, self.parts);
+        let image = image.expect("each extent, chunk and frame was put in where it belongs");
         Stored {
-            image: image.expect("each extent, chunk and frame was put in where it belongs"),
+            bootstrap: OwnedBootstrap {
+                image,
+                places: self.places,
+            },
             entries,
             blob: self.blob,
         }

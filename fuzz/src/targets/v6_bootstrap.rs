@@ -2,7 +2,7 @@
 
 use lazyoci::model::{Blame as _, ChunkedImage, Image, ImagePath, Limits};
 use lazyoci::rafs_format::ChunkRecord;
-use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap, prefetch_inodes};
+use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap, OwnedBootstrap, prefetch_inodes};
 
 use super::same::{Seen, see};
 use super::v6::{encode, open, options_of};
@@ -25,10 +25,10 @@ pub fn v6_bootstrap(data: &[u8]) {
     let seen = see(&bootstrap, limits);
     let sound = ask(&bootstrap);
     match bootstrap.to_chunked() {
-        Ok(image) => {
+        Ok(copy) => {
             let seen = seen.expect("what was copied can be seen");
-            compare(&seen, &see_copy(&image, limits), sound);
-            write_again(&bootstrap, &image, sound, limits);
+            compare(&seen, &see_copy(&copy.image, limits), sound);
+            write_again(&bootstrap, &copy, sound, limits);
         }
         Err(error) => {
             assert!(!sound, "nothing was found wrong, but: {error}");
@@ -94,10 +94,10 @@ fn compare(bootstrap: &[Seen], copy: &[Seen], sound: bool) {
 }
 
 /// What is written of the copy decodes to the copy, and is written again as the same bytes.
-fn write_again(bootstrap: &Bootstrap, image: &ChunkedImage, sound: bool, limits: &Limits) {
+fn write_again(bootstrap: &Bootstrap, copy: &OwnedBootstrap, sound: bool, limits: &Limits) {
     let mut options = options_of(bootstrap);
-    options.prefetch = prefetch_inodes(&image.tree, &[ImagePath::root()]);
-    let bytes = match encode(image, bootstrap.blob_entries(), &options) {
+    options.prefetch = prefetch_inodes(&copy.image.tree, &[ImagePath::root()]);
+    let bytes = match encode(copy, bootstrap.blob_entries(), &options) {
         Ok(bytes) => bytes,
         Err(error) => {
             let _ = (error.fault(), error.to_string());
@@ -110,7 +110,10 @@ fn write_again(bootstrap: &Bootstrap, image: &ChunkedImage, sound: bool, limits:
     // What was wrong with an entry of the blob table still is.
     second.check(&mut |finding| assert!(!sound, "what was written is wrong: {finding}"));
     let again = second.to_chunked().expect("it was written by us");
-    let (mut expected, mut found) = (see_copy(image, limits), see_copy(&again, limits));
+    let (mut expected, mut found) = (
+        see_copy(&copy.image, limits),
+        see_copy(&again.image, limits),
+    );
     for seen in expected.iter_mut().chain(&mut found) {
         // Without this option owners are not stored.
         if !options.explicit_ids {

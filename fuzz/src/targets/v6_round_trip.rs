@@ -1,11 +1,15 @@
 //! Trees to RAFS v6 and back.
 
+use std::sync::Arc;
+
 use lazyoci::model::{ChunkedImage, ImagePath, Limits};
 use lazyoci::rafs_format::v6::{Bootstrap, Options, drop_losses, losses, prefetch_inodes};
-use lazyoci::read::{Frames, ReadOptions};
+use lazyoci::read::SharedImage;
 use lazyoci::verify;
 
 use super::input::Input;
+use super::memory::Memory;
+use super::reading::reader;
 use super::same::see;
 use super::tree::take_tree;
 use super::v6::{Choices, encode, store};
@@ -19,43 +23,47 @@ pub fn v6_round_trip(data: &[u8]) {
     let mut options = choices.layout();
 
     let mut lost = Vec::new();
-    losses(&stored.image.tree, &mut |loss| lost.push(loss));
+    losses(&stored.bootstrap.image.tree, &mut |loss| lost.push(loss));
     if let Some(first) = lost.first() {
-        let refused = encode(&stored.image, &stored.entries, &options);
+        let refused = encode(&stored.bootstrap, &stored.entries, &options);
         assert_eq!(refused, Err(first.clone().into()));
         let mut dropped = Vec::new();
-        drop_losses(&mut stored.image.tree, &mut |loss| dropped.push(loss));
+        drop_losses(&mut stored.bootstrap.image.tree, &mut |loss| {
+            dropped.push(loss)
+        });
         assert_eq!(dropped, lost);
-        losses(&stored.image.tree, &mut |loss| {
+        losses(&stored.bootstrap.image.tree, &mut |loss| {
             panic!("still there: {loss}")
         });
-        stored.image.links = stored.image.tree.link_counts();
+        let image = &mut stored.bootstrap.image;
+        image.links = image.tree.link_counts();
     }
 
-    options.prefetch = prefetch_inodes(&stored.image.tree, &[ImagePath::root()]);
-    let bytes = encode(&stored.image, &stored.entries, &options).expect("all can be carried");
+    options.prefetch = prefetch_inodes(&stored.bootstrap.image.tree, &[ImagePath::root()]);
+    let bytes = encode(&stored.bootstrap, &stored.entries, &options).expect("all can be carried");
     let limits = Limits::default();
     let bootstrap = Bootstrap::open(bytes.clone().into(), &limits).expect("it was written by us");
     bootstrap.check(&mut |finding| panic!("wrong: {finding}"));
-    let expected = see(&stored.image, &limits).expect("an owned image answers everything");
+    let expected =
+        see(&stored.bootstrap.image, &limits).expect("an owned image answers everything");
     let view = see(&bootstrap, &limits).expect("a sound bootstrap answers everything");
     assert!(expected == view, "the bootstrap is another image");
     let copy = bootstrap
         .to_chunked()
         .expect("a sound bootstrap can be copied");
-    let copied = see(&copy, &limits).expect("an owned image answers everything");
+    let copied = see(&copy.image, &limits).expect("an owned image answers everything");
     assert!(expected == copied, "the copy is another image");
     let again = encode(
         &copy,
         bootstrap.blob_entries(),
-        &options_for(&options, &copy),
+        &options_for(&options, &copy.image),
     );
     assert!(again == Ok(bytes), "encoded again it is other bytes");
 
-    let blobs = stored.store();
-    let mut frames = Frames::new(&bootstrap, &blobs, ReadOptions::new(&Limits::small()));
+    let image: SharedImage = Arc::new(bootstrap);
+    let mut reader = reader(&image, Memory(stored.blob));
     let mut tell = |fault: verify::AuditFault| panic!("{}: {fault}", fault.path());
-    verify::audit(&bootstrap, &mut frames, &limits, &mut tell).expect("nobody cancels");
+    verify::audit(&*image, &mut reader, &limits, &mut tell).expect("nobody cancels");
 }
 
 /// The same options for the copy, whose inodes have other numbers.

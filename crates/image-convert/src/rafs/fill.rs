@@ -120,7 +120,7 @@ fn stream(
     options: &RafsOptions,
     report: &mut Report,
 ) -> Result<Tree<ChunkRange>, ConvertError> {
-    let Streaming { layer, lenient } = layer;
+    let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
         LayerStream::open(layer, limits)?,
         tar_stream::Options {

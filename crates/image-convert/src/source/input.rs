@@ -58,7 +58,7 @@ impl<'a> Input<'a> {
         let Source { kind, limits } = source;
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let Streaming { layer, lenient } = layer;
+                let Streaming { layer, lenient, .. } = layer;
                 let spooling = LayerImageOptions::default()
                     .lenient(lenient)
                     .limits(limits.clone());

@@ -54,7 +54,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sets the bounds on what the source may make us do. Default: those that an [`OpenImage`] was
-    /// opened with, for all else the default ones.
+    /// opened with, those of a [`Streaming`] layer, for all else the default ones.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -82,6 +82,7 @@ impl fmt::Debug for Source<'_> {
 pub struct Streaming<'a> {
     pub(crate) layer: Box<dyn Read + 'a>,
     pub(crate) lenient: bool,
+    pub(crate) limits: Limits,
 }
 
 impl<'a> Streaming<'a> {
@@ -91,6 +92,7 @@ impl<'a> Streaming<'a> {
         Self {
             layer: Box::new(layer),
             lenient: false,
+            limits: Limits::default(),
         }
     }
 
@@ -98,6 +100,14 @@ impl<'a> Streaming<'a> {
     #[must_use]
     pub fn lenient(mut self, lenient: bool) -> Self {
         self.lenient = lenient;
+        self
+    }
+
+    /// Sets the bounds on what the layer may make us do, also where it is no [`Source`]: when it is
+    /// [compressed otherwise](crate::recompress).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 }
@@ -112,7 +122,8 @@ impl fmt::Debug for Streaming<'_> {
 
 impl<'a> From<Streaming<'a>> for Source<'a> {
     fn from(layer: Streaming<'a>) -> Self {
-        Self::new(Kind::Streaming(layer))
+        let limits = layer.limits.clone();
+        Self::new(Kind::Streaming(layer)).with_limits(limits)
     }
 }
 

@@ -5,6 +5,9 @@ use image_model::{Codec, Digest};
 /// Most pieces of a batch; more would make a batch of holes or tiny files long.
 const MAX_PIECES: usize = 4096;
 
+/// What headers and trailers of compressed pieces take, in a batch of few.
+const STORED_SLACK: usize = 4 << 10;
+
 /// Plain bytes, cut into pieces, and what a worker makes of them. Travels there and back, and is used
 /// again.
 #[derive(Debug, Default)]
@@ -68,9 +71,14 @@ impl Batch {
         self.used >= batch_len || self.pieces.len() >= MAX_PIECES
     }
 
+    /// Whether it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0 && self.pieces.is_empty()
+    }
+
     /// Whether the piece that grows may get `len` more bytes in a batch of `batch_len`.
     pub(super) fn has_room(&self, len: usize, batch_len: usize) -> bool {
-        self.used + len <= batch_len.max(self.plain.len())
+        self.used + len <= batch_len
     }
 
     /// Makes room for `len` more bytes.
@@ -82,10 +90,14 @@ impl Batch {
         }
     }
 
-    /// Takes the memory for its compressed pieces, so that no worker has to.
-    pub(super) fn make_room_for_stored(&mut self) {
-        self.stored
-            .reserve(self.plain.len() + self.plain.len() / 64);
+    /// Bytes of memory for its plain bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// Bytes that its compressed pieces may take.
+    pub(super) fn max_stored_len(&self) -> usize {
+        self.used + self.used / 64 + STORED_SLACK
     }
 
     /// `len` more bytes of the piece that grows, to be overwritten.
@@ -131,18 +143,18 @@ impl Batch {
         self.used = self.start;
     }
 
-    /// Bytes of memory that it takes until it is used again, where pieces are `compressed`.
-    pub(super) fn cost(&self, compressed: bool) -> usize {
-        let stored = if compressed { self.used } else { 0 };
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
         let lists = self.pieces.len() * (size_of::<Cut>() + size_of::<Made>());
-        self.plain.len() + stored.max(self.stored.capacity()) + lists
+        self.plain.len() + self.stored.capacity() + lists
     }
 
-    /// Empties it, and keeps its memory.
-    pub(super) fn clear(&mut self) {
+    /// Empties it, and keeps the memory for plain bytes; gives back that for compressed ones.
+    pub(super) fn clear(&mut self) -> Vec<u8> {
         (self.used, self.start) = (0, 0);
         self.pieces.clear();
         self.made.clear();
         self.stored.clear();
+        std::mem::take(&mut self.stored)
     }
 }

@@ -33,7 +33,7 @@ use worker::{Worker, zeros};
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
 /// Bytes that may be under way, plain and compressed.
-const BUDGET: usize = 16 << 20;
+const BUDGET: usize = 12 << 20;
 
 /// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
@@ -67,6 +67,8 @@ pub(crate) struct Stage<'p, 'd, T> {
     batch_len: usize,
     batch: Batch,
     spare: Vec<Batch>,
+    /// Memory for compressed pieces, lent to the batches under way.
+    spare_stored: Vec<Vec<u8>>,
     /// What the batches under way cost, oldest first.
     under_way: VecDeque<usize>,
     growing: Growing,
@@ -147,6 +149,7 @@ pub(crate) fn run<'d, T: Target, R>(
             batch_len,
             batch: Batch::default(),
             spare: Vec::new(),
+            spare_stored: Vec::new(),
             under_way: VecDeque::new(),
             growing: Growing::Nothing,
             left: 0,
@@ -412,8 +415,19 @@ impl<T: Target> Stage<'_, '_, T> {
         if !self.batch.has_room(len, self.batch_len) && !self.batch.pieces().is_empty() {
             self.submit()?;
         }
+        if self.batch.is_empty() && self.batch.memory() < len {
+            self.swap_for_long(len);
+        }
         self.batch.make_room(len, self.batch_len);
         Ok(())
+    }
+
+    /// Takes a spare batch for a long piece, if one has the memory.
+    fn swap_for_long(&mut self, len: usize) {
+        let mut spare = self.spare.iter_mut();
+        if let Some(long) = spare.find(|spare| spare.memory() >= len) {
+            std::mem::swap(&mut self.batch, long);
+        }
     }
 
     /// Hands the pieces of the batch to the workers, once few enough bytes are under way.
@@ -422,18 +436,24 @@ impl<T: Target> Stage<'_, '_, T> {
             return Ok(());
         }
         let compressed = self.rules.compression.codec() != Codec::None;
-        if compressed {
-            self.batch.make_room_for_stored();
-        }
-        let cost = self.batch.cost(compressed);
-        while !self.under_way.is_empty() && self.cost_under_way() + cost + self.batch_len > BUDGET {
+        let stored_len = match compressed {
+            true => self.batch.max_stored_len(),
+            false => 0,
+        };
+        // What it takes, and the one that grows behind it.
+        let cost = self.batch.cost() + stored_len + self.batch_len;
+        while !self.under_way.is_empty() && self.cost_under_way() + cost > BUDGET {
             let Some(done) = self.lanes.next() else { break };
             self.take(done?)?;
         }
-        let mut next = self.spare.pop().unwrap_or_default();
+        if compressed {
+            self.batch.stored = self.lend_stored(stored_len);
+        }
+        let shortest = (0..self.spare.len()).min_by_key(|&at| self.spare[at].memory());
+        let mut next = shortest.map_or_else(Batch::default, |at| self.spare.swap_remove(at));
         self.batch.move_growing(&mut next);
         let full = std::mem::replace(&mut self.batch, next);
-        self.under_way.push_back(cost);
+        self.under_way.push_back(full.cost());
         if let Some(done) = self.lanes.submit(full) {
             self.take(done?)?;
         }
@@ -490,20 +510,37 @@ impl<T: Target> Stage<'_, '_, T> {
             });
             self.stored.content_bytes += u64::from(cut.chunk_len);
         }
-        done.clear();
-        if self.held() + done.cost(false) <= BUDGET {
+        let stored = done.clear();
+        if self.held() + done.cost() <= BUDGET {
             self.spare.push(done);
         }
+        if self.held() + stored.capacity() <= BUDGET {
+            self.spare_stored.push(stored);
+        }
         self.tick()
+    }
+
+    /// Memory for `len` compressed bytes, taken here so that no worker has to.
+    fn lend_stored(&mut self, len: usize) -> Vec<u8> {
+        let spare = self.spare_stored.iter().enumerate();
+        let fitting = spare.filter(|(_, spare)| spare.capacity() >= len);
+        let best = fitting.min_by_key(|(_, spare)| spare.capacity());
+        if let Some((at, _)) = best {
+            return self.spare_stored.swap_remove(at);
+        }
+        while self.held() + len > BUDGET && self.spare_stored.pop().is_some() {}
+        while self.held() + len > BUDGET && self.spare.pop().is_some() {}
+        Vec::with_capacity(len)
     }
 
     fn cost_under_way(&self) -> usize {
         self.under_way.iter().sum()
     }
 
-    /// Bytes of memory of all batches.
+    /// Bytes of memory of all batches, and of what is lent to them.
     fn held(&self) -> usize {
-        let spare: usize = self.spare.iter().map(|spare| spare.cost(false)).sum();
-        self.cost_under_way() + spare + self.batch.cost(false)
+        let spare: usize = self.spare.iter().map(Batch::cost).sum();
+        let stored: usize = self.spare_stored.iter().map(Vec::capacity).sum();
+        self.cost_under_way() + spare + stored + self.batch.cost()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use blob_io::Output;
-use image_model::{Limits, Progress};
+use image_model::Progress;
 use tar_stream::{LayerStream, TarReader, TarWriter, WriteError};
 
 use super::stream::{self, failure};
@@ -36,7 +36,7 @@ pub fn recompress(
     progress: &mut dyn Progress,
 ) -> Result<TarReport, ConvertError> {
     options.check()?;
-    let limits = Limits::default();
+    let limits = layer.limits;
     stream::write(output, options, progress, |out, report| {
         let stream = LayerStream::open(layer.layer, &limits)?;
         let reader_options = tar_stream::Options {

@@ -211,6 +211,22 @@ fn a_cut_layer_is_not_compressed_anew() {
 }
 
 #[test]
+fn a_layer_is_compressed_anew_within_its_limits() {
+    let layer = layer();
+    let limits = Limits {
+        max_layer_len: 1 << 16,
+        ..Limits::default()
+    };
+    let result = recompress(
+        Streaming::new(&layer[..]).limits(limits),
+        &mut WriterOutput::new(Vec::new()),
+        &TarOptions::default(),
+        &mut (),
+    );
+    assert_eq!(result.unwrap_err().fault(), Fault::Limit);
+}
+
+#[test]
 fn other_failures() {
     let image = Image::of_tar(&layer(), &plain_options());
     let opened = open(&image);

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of spare buffers that are kept.
-const MAX_SPARE: usize = 8 << 20;
+const MAX_SPARE: usize = 4 << 20;
 
 /// Shorter ones cost the allocator nothing.
 const MIN_LEN: usize = 32 << 10;
@@ -87,6 +87,12 @@ impl BufferPool {
         drop(dropped);
     }
 
+    /// Drops all spare buffers.
+    pub(super) fn clear(&self) {
+        let dropped = std::mem::take(&mut *self.spare());
+        drop(dropped);
+    }
+
     fn spare(&self) -> MutexGuard<'_, Spare> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,7 +155,7 @@ mod tests {
         drop(buffers);
         let spare = pool.spare();
         let kept: Vec<_> = spare.buffers.iter().map(Vec::as_ptr).collect();
-        assert_eq!(kept, places[32..]);
+        assert_eq!(kept, places[36..]);
         assert!(spare.len <= MAX_SPARE);
     }
 }

@@ -17,8 +17,9 @@ const MIN_COST: u64 = 1 << 10;
 /// Decoded frames of one image, shared by all its readers.
 ///
 /// Of readers that want one frame at the same time, one fetches and decodes it, and the others wait for
-/// it. Frames stay until `capacity` bytes of later ones are there (a frame counts at least 1 KiB);
-/// those that a reader is at work on stay with it anyway, and are found there. Frames are known by
+/// it. Frames stay until `capacity` bytes of later ones are there (a frame counts at least 1 KiB), but
+/// for those that pass by in work on the whole image. What a reader is at work on stays with it anyway,
+/// and is found there. Frames are known by
 /// their [`FrameId`]: a store serves one image, never two.
 ///
 /// It also lends decoders, whose contexts are worth keeping, and buffers.
@@ -46,7 +47,7 @@ enum Slot {
     /// A reader is fetching or decoding it.
     Claimed(Arc<Flight>),
     Held(Arc<DecodedFrame>),
-    /// No longer held, but some reader may be at work on it.
+    /// Not held, but some reader may be at work on it.
     Lent(Weak<DecodedFrame>),
 }
 
@@ -94,8 +95,16 @@ impl Claimed {
         &self.flight
     }
 
-    /// Hands in the frame.
+    /// Hands in the frame, for the store to hold.
     pub(super) fn fulfil(self, frame: &Arc<DecodedFrame>) {
+        let capacity = self.store.capacity;
+        self.store.state().hold(self.id, frame, capacity);
+        self.land(Landing::Decoded(Arc::clone(frame)));
+    }
+
+    /// Hands in a frame that nobody holds but those who are at work on it.
+    pub(super) fn lend(self, frame: &Arc<DecodedFrame>) {
+        self.store.state().lend(self.id, frame);
         self.land(Landing::Decoded(Arc::clone(frame)));
     }
 
@@ -107,10 +116,7 @@ impl Claimed {
     fn land(&self, landing: Landing) {
         let mut state = self.store.state();
         match &landing {
-            Landing::Decoded(frame) => {
-                state.decoded += 1;
-                state.hold(self.id, frame, self.store.capacity);
-            }
+            Landing::Decoded(_) => state.decoded += 1,
             Landing::Failed | Landing::Abandoned => {
                 state.slots.remove(&self.id);
             }
@@ -149,6 +155,17 @@ impl State {
         {
             self.let_go(oldest);
         }
+        self.sweep();
+    }
+
+    /// Lets others find a frame as long as somebody is at work on it.
+    fn lend(&mut self, id: FrameId, frame: &Arc<DecodedFrame>) {
+        self.slots.insert(id, Slot::Lent(Arc::downgrade(frame)));
+        self.sweep();
+    }
+
+    /// Forgets frames that are gone, now and then.
+    fn sweep(&mut self) {
         if self.slots.len() >= self.sweep_at {
             self.slots
                 .retain(|_, slot| !matches!(slot, Slot::Lent(frame) if frame.strong_count() == 0));
@@ -262,6 +279,11 @@ impl FrameStore {
             store: self,
             decoder,
         }
+    }
+
+    /// Gives the memory of spare buffers back.
+    pub(crate) fn drop_spare(&self) {
+        self.buffers.clear();
     }
 
     /// Lends a buffer of `len` bytes, whatever they are.

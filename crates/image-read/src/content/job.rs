@@ -8,6 +8,7 @@ use frame_codec::Decoder;
 use image_model::{Codec, Decode, Frame, FrameId, Recipe, Vouched};
 use verify::{CheckError, check};
 
+use super::buffers::Buffer;
 use super::decoded::{ChunkCheck, DecodedFrame, FrameBytes};
 use super::error::FrameError;
 use super::frames::{Claimed, FrameStore};
@@ -21,6 +22,8 @@ use super::frames::{Claimed, FrameStore};
 pub struct Job {
     frames: VecDeque<JobFrame>,
     store: Arc<FrameStore>,
+    /// Whether the store is to hold the frames.
+    hold: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,23 @@ pub(super) struct JobFrame {
     pub(super) stored: StoredFrame,
     /// Chunks that will be handed out, to be verified.
     pub(super) checks: Vec<ChunkCheck>,
+    /// Where it is decoded, unless its stored bytes are the frame.
+    pub(super) buffer: Option<Buffer>,
+}
+
+impl JobFrame {
+    /// Whether the stored bytes are the frame's, and may stay.
+    fn is_plain(&self) -> bool {
+        let Frame {
+            len, stored_len, ..
+        } = self.frame;
+        let plain = match self.recipe.decode {
+            Decode::Exact(Codec::None) => len == stored_len,
+            Decode::Prefix(Codec::None) => len <= stored_len,
+            _ => false,
+        };
+        plain && self.stored.lasting
+    }
 }
 
 /// The stored bytes of a frame.
@@ -68,14 +88,20 @@ pub(super) enum Outcome {
 pub(super) type WrongChunks = HashMap<ChunkCheck, CheckError>;
 
 impl Job {
-    pub(super) fn new(store: &Arc<FrameStore>) -> Self {
+    pub(super) fn new(store: &Arc<FrameStore>, hold: bool) -> Self {
         Self {
             frames: VecDeque::new(),
             store: Arc::clone(store),
+            hold,
         }
     }
 
-    pub(super) fn push(&mut self, frame: JobFrame) {
+    /// Adds a frame. Its buffer is taken here, by the thread that will give it back: memory that goes
+    /// from thread to thread lies about in the allocator.
+    pub(super) fn push(&mut self, mut frame: JobFrame) {
+        if !frame.is_plain() {
+            frame.buffer = Some(self.store.buffer(frame.frame.len as usize));
+        }
         self.frames.push_back(frame);
     }
 
@@ -87,14 +113,16 @@ impl Job {
     #[must_use]
     pub fn run(self) -> JobDone {
         let mut lent = self.store.decoder();
-        let frames = self.frames.into_iter().map(|job| {
+        let frames = self.frames.into_iter().map(|mut job| {
             let id = job.id;
-            let outcome = match decode(&job, &self.store, &mut lent.decoder) {
+            let buffer = job.buffer.take();
+            let outcome = match decode(&job, buffer, &mut lent.decoder) {
                 Ok(frame) => {
                     let wrong = wrong_chunks(&frame, &job.checks);
-                    match wrong.is_empty() {
-                        true => job.claim.fulfil(&frame),
-                        false => job.claim.fail(),
+                    match (wrong.is_empty(), self.hold) {
+                        (true, true) => job.claim.fulfil(&frame),
+                        (true, false) => job.claim.lend(&frame),
+                        (false, _) => job.claim.fail(),
                     }
                     Outcome::Decoded(frame, wrong)
                 }
@@ -113,7 +141,7 @@ impl Job {
 
 fn decode(
     job: &JobFrame,
-    store: &FrameStore,
+    buffer: Option<Buffer>,
     decoder: &mut Decoder,
 ) -> Result<Arc<DecodedFrame>, FrameError> {
     let (frame, stored) = (job.frame, &job.stored.bytes);
@@ -123,19 +151,13 @@ fn decode(
     if let Vouched::Stored(digest) = &job.recipe.vouched {
         vouched(digest, stored)?;
     }
-    let plain = match job.recipe.decode {
-        Decode::Exact(Codec::None) => frame.len == frame.stored_len,
-        Decode::Prefix(Codec::None) => frame.len <= frame.stored_len,
-        _ => false,
-    };
-    let bytes = if plain && job.stored.lasting {
-        FrameBytes::Stored(stored.slice(..frame.len as usize))
-    } else {
-        let mut buffer = store.buffer(frame.len as usize);
+    let bytes = if let Some(mut buffer) = buffer {
         decoder
             .decode_frame(&job.recipe.decode, stored, &mut buffer)
             .map_err(|source| FrameError::Decode { frame, source })?;
         FrameBytes::Decoded(buffer)
+    } else {
+        FrameBytes::Stored(stored.slice(..frame.len as usize))
     };
     let decoded = DecodedFrame::new(bytes);
     if let Vouched::Decoded(digest) = &job.recipe.vouched {
@@ -169,7 +191,7 @@ mod tests {
     /// A job of three frames of four bytes; `broken` has a chunk that leaves it, which no plan lets
     /// through.
     fn job(store: &Arc<FrameStore>, broken: u32) -> Job {
-        let mut job = Job::new(store);
+        let mut job = Job::new(store, true);
         for n in 0..3 {
             let id = FrameId(n);
             let Claim::Mine(claim) = FrameStore::claim(store, id) else {
@@ -197,6 +219,7 @@ mod tests {
                     lasting: true,
                 },
                 checks: vec![check, check],
+                buffer: None,
             });
         }
         job

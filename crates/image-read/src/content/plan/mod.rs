@@ -101,6 +101,8 @@ pub struct ReadPlan<'a, W, I: ?Sized> {
     blobs: Option<&'a BlobStore>,
     options: ReadOptions,
     verify: bool,
+    /// Whether the store is to hold the frames.
+    hold: bool,
     wants: W,
     /// What is left of a want that is planned in parts.
     rest: Option<Want>,
@@ -140,6 +142,7 @@ where
             store: Arc::clone(store),
             blobs: None,
             verify: true,
+            hold: true,
             wants,
             rest: None,
             ended: false,
@@ -175,6 +178,12 @@ where
     /// The same plan, which keeps frames that are needed again.
     pub(crate) fn keeping(mut self, uses: FrameUses) -> Self {
         self.uses = uses;
+        self
+    }
+
+    /// The same plan, whose frames pass by: they do not drive out of the store what others need.
+    pub(crate) fn passing(mut self) -> Self {
+        self.hold = false;
         self
     }
 
@@ -228,7 +237,7 @@ where
 
     /// Frames to decode, if the stored bytes of any are there.
     pub(crate) fn work(&mut self) -> Option<Job> {
-        let mut job = Job::new(&self.store);
+        let mut job = Job::new(&self.store, self.hold);
         let (mut len, mut count) = (0, 0);
         while (len < JOB_LEN && count < JOB_FRAMES)
             && let Some((id, claim, stored)) = self.stored.pop_front()
@@ -246,6 +255,7 @@ where
                 recipe: active.recipe.clone(),
                 stored,
                 checks: std::mem::take(&mut active.checks),
+                buffer: None,
             });
         }
         (!job.is_empty()).then_some(job)

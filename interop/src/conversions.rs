@@ -1,0 +1,135 @@
+//! What every image is converted to, by the library.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use lazyoci::blob_io::{DirectoryOutput, FileOutput, Object, ObjectRole, Output};
+use lazyoci::blob_io::{WriteError, Written};
+use lazyoci::convert::{
+    ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs_v6,
+    to_tar,
+};
+use lazyoci::frame_codec::Compression;
+
+/// Fast, and in need of as much memory as other levels are.
+const GZIP: Compression = Compression::Gzip { level: 1 };
+const ZSTD: Compression = Compression::Zstd { level: 3 };
+
+/// A format with its compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// RAFS v6.
+    Rafs(Compression),
+    /// eStargz.
+    Estargz,
+    /// A tar.
+    Tar(Compression),
+}
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    Target::Rafs(ZSTD),
+    Target::Rafs(Compression::Lz4Block),
+    Target::Rafs(Compression::None),
+    Target::Estargz,
+    Target::Tar(Compression::None),
+    Target::Tar(GZIP),
+    Target::Tar(ZSTD),
+];
+
+impl Target {
+    /// Converts `source`, on two threads; what cannot be carried is left out.
+    ///
+    /// # Errors
+    /// Those of the conversion.
+    pub fn convert<'a>(
+        self,
+        source: impl Into<Source<'a>>,
+        output: &mut dyn Output,
+    ) -> Result<Report, ConvertError> {
+        let done = &mut ();
+        Ok(match self {
+            Self::Rafs(compression) => {
+                let options = RafsOptions::default().compression(compression);
+                let options = options.threads(2).lossy(true);
+                to_rafs_v6(source, output, &options, done)?.report
+            }
+            Self::Estargz => {
+                let options = EstargzOptions::default().compression(GZIP);
+                let options = options.threads(2).lossy(true);
+                to_estargz(source, output, &options, done)?.report
+            }
+            Self::Tar(compression) => {
+                let options = TarOptions::default().compression(compression);
+                let options = options.threads(2).lossy(true);
+                to_tar(source, output, &options, done)?.report
+            }
+        })
+    }
+
+    /// Converts `source` to `path`, a new directory or file; what to open then.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn write<'a>(self, source: impl Into<Source<'a>>, path: &Path) -> PathBuf {
+        let (mut directory, mut file);
+        let (output, image): (&mut dyn Output, _) = match self {
+            Self::Rafs(_) => {
+                directory = DirectoryOutput::create(path).expect("a new directory");
+                (&mut directory, path.join("image.boot"))
+            }
+            Self::Estargz | Self::Tar(_) => {
+                file = FileOutput::create(path).expect("a new file");
+                (&mut file, path.into())
+            }
+        };
+        let converted = self.convert(source, output);
+        converted.unwrap_or_else(|error| panic!("{self:?}: {error:?}"));
+        image
+    }
+}
+
+/// Takes any objects, and keeps none.
+#[derive(Debug)]
+pub struct Nowhere;
+
+impl Output for Nowhere {
+    fn begin(&mut self, _: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+        Ok(Box::new(Self))
+    }
+
+    fn commit(&mut self) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
+impl Write for Nowhere {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Object for Nowhere {
+    fn finish(self: Box<Self>, _: &Written) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
+/// A directory in memory, where there is one: for what is written by the gigabyte and read once. Gone
+/// when dropped.
+///
+/// # Panics
+/// If it cannot be made.
+#[must_use]
+pub fn in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    made.expect("room for a directory")
+}

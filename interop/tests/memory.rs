@@ -1,0 +1,97 @@
+//! Peak memory of everything that works on whole images, by a counting allocator.
+//!
+//! It counts what Rust allocates; the contexts of the zstd library, about a megabyte for each thread,
+//! come on top.
+
+use std::fs::File;
+use std::path::Path;
+
+use lazyoci::convert::{Source, Streaming, UnpackOptions, unpack};
+use lazyoci::read::{OpenImage, OpenOptions, ReadOptions, VerifyOptions, open};
+use lazyoci::verify::Profile;
+use lazyoci_interop::Corpus;
+use lazyoci_interop::conversions::{Nowhere, TARGETS, Target, in_memory};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// What anything may take, and what it may take besides for each inode and each chunk.
+const BOUND: usize = 64 << 20;
+const EACH: usize = 300;
+
+/// Has `work` done, which may take `bound` bytes. Whether that was enough.
+fn fits<T>(what: &str, bound: usize, work: impl FnOnce() -> T) -> bool {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    drop(work());
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    println!("{what}: {:.1} MiB, at most {:.1}", mib(peak), mib(bound));
+    peak <= bound
+}
+
+fn opened(path: &Path) -> OpenImage {
+    let options = OpenOptions::default().read(ReadOptions::default().threads(2));
+    open(path, &options).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()))
+}
+
+/// Everything with a layer and what is made of it. What takes too much memory is told in the end.
+fn check(name: &str, bound: usize) {
+    let corpus = Corpus::new(name);
+    let dir = in_memory();
+    tempfile::env::override_temp_dir(Path::new("/dev/shm")).ok();
+    let rafs = Target::Rafs(lazyoci::frame_codec::Compression::Zstd { level: 3 });
+    let rafs = rafs.write(streamed(&corpus.tar()), &dir.path().join("rafs"));
+    let estargz = Target::Estargz.write(streamed(&corpus.tar()), &dir.path().join("estargz"));
+    let mut exceeded = Vec::new();
+    let mut fits = |what: String, work: &dyn Fn()| {
+        if !fits(&format!("{name}, {what}"), bound, work) {
+            exceeded.push(what);
+        }
+    };
+    for (form, path) in [("tar", corpus.tar()), ("rafs", rafs), ("estargz", estargz)] {
+        fits(format!("verify {form}"), &|| {
+            let mut tell = |found| panic!("{found}");
+            let verified = opened(&path).verify(&VerifyOptions::default(), &mut (), &mut tell);
+            assert!(verified.is_ok_and(|summary| summary.is_sound()));
+        });
+        fits(format!("digest {form}"), &|| {
+            let digest = opened(&path).tree_digest(Profile::Default, &mut ());
+            digest.expect("it is sound");
+        });
+        fits(format!("unpack {form}"), &|| {
+            let options = UnpackOptions {
+                lossy: true,
+                ..UnpackOptions::default()
+            };
+            let output = dir.path().join("unpacked");
+            let image = opened(&path);
+            unpack(image.reader(), &output, &options, &mut ()).expect("it is sound");
+        });
+        std::fs::remove_dir_all(dir.path().join("unpacked")).expect("it was just made");
+        for target in TARGETS {
+            fits(format!("{form} to {target:?}"), &|| {
+                let source = match form {
+                    "tar" => streamed(&path),
+                    _ => opened(&path).into(),
+                };
+                let converted = target.convert(source, &mut Nowhere);
+                converted.expect("it is sound");
+            });
+        }
+    }
+    assert!(exceeded.is_empty(), "{name}: too much memory: {exceeded:?}");
+}
+
+fn streamed(layer: &Path) -> Source<'static> {
+    Streaming::new(File::open(layer).expect("a corpus")).into()
+}
+
+/// One test, since all that the process has allocated counts.
+#[test]
+fn memory_is_bounded_whatever_is_done() {
+    check("big/layer", BOUND);
+    // As many chunks as inodes: files are small.
+    check("many/layer", BOUND + EACH * 2 * 151_500);
+}
