@@ -7,9 +7,7 @@ use image_model::{
     Blame, Blob, BlobId, BlobIndex, Cancelled, Extent, ExtentSource, Frame, FrameId, Ino, Limits,
     RecipeId,
 };
-use lazyoci_image_read::{
-    BlobStore, FrameError, NoBlobs, ReadError, ReadOptions, Reader, StoreError,
-};
+use lazyoci_image_read::{BlobStore, NoBlobs, ReadError, ReadOptions, Reader, StoreError};
 use std::error::Error as _;
 use verify::{CheckError, CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content, crc32c};
 
