@@ -29,7 +29,7 @@ pub fn v6_round_trip(data: &[u8]) {
         assert_eq!(refused, Err(first.clone().into()));
         let mut dropped = Vec::new();
         drop_losses(&mut stored.bootstrap.image.tree, &mut |loss| {
-            dropped.push(loss)
+            dropped.push(loss);
         });
         assert_eq!(dropped, lost);
         losses(&stored.bootstrap.image.tree, &mut |loss| {
