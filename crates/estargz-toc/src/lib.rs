@@ -50,6 +50,7 @@ pub mod write;
 pub use landmark::Landmark;
 
 // Crates whose types stand in signatures here.
+pub use bytes;
 pub use image_model as model;
 pub use serde_json;
 pub use tar_stream;

@@ -76,6 +76,7 @@ pub use unpack::{Ownership, UnpackOptions, unpack};
 
 // Crates whose types stand in signatures here.
 pub use blob_io;
+pub use bytes;
 pub use estargz_toc;
 pub use frame_codec;
 pub use image_model as model;
