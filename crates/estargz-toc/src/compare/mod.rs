@@ -44,12 +44,21 @@ pub struct CompareOptions {
 ///
 /// Memory: the tree of the tar.
 ///
-/// ```no_run
+/// ```
+/// use image_model::{BlobId, Limits, StepMachine as _};
 /// use lazyoci_estargz_toc::compare::{CompareOptions, compare};
-/// # fn decoded() -> lazyoci_estargz_toc::image::EstargzImage { unimplemented!() }
-/// let toc = decoded();
-/// let layer = std::fs::File::open("layer.esgz")?;
-/// compare(&toc, layer, &CompareOptions::default(), &mut |found| println!("{found}"))?;
+/// use lazyoci_estargz_toc::image::ImageOptions;
+/// use lazyoci_estargz_toc::open::Opener;
+///
+/// let layer = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/odd.esgz"));
+/// let toc = Opener::new(layer.len() as u64, &Limits::default()).drive(|need| {
+///     let range = need.range.start as usize..need.range.end as usize;
+///     Ok::<_, Box<dyn std::error::Error>>(layer[range].to_vec().into())
+/// })?;
+/// let image = toc.image(BlobId::new(b"layer")?, &ImageOptions::default())?;
+/// let mut found = Vec::new();
+/// compare(&image, &layer[..], &CompareOptions::default(), &mut |mismatch| found.push(mismatch))?;
+/// assert!(found.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -24,18 +24,23 @@ use crate::v6::BlobEntry;
 ///
 /// [`LoadMeta`](super::LoadMeta) asks for what is needed; by hand it goes like this:
 ///
-/// ```no_run
-/// # fn read(range: std::ops::Range<u64>) -> bytes::Bytes { unimplemented!() }
-/// # fn open(blob: &lazyoci_rafs_format::v6::BlobEntry) -> Result<(), lazyoci_rafs_format::blob::BlobError> {
+/// ```
+/// use bytes::Bytes;
+/// use image_model::Limits;
 /// use lazyoci_rafs_format::blob::BlobMeta;
-/// let limits = image_model::Limits::default();
-/// let range = BlobMeta::range(blob, &limits)?;
-/// let mut decoder = frame_codec::Decoder::new();
-/// let meta = BlobMeta::decode(blob, &read(range), &mut decoder, &limits)?;
-/// if let Some((index, chunk)) = meta.chunk_at(0x10_0000)? {
-///     println!("chunk {index}: {} bytes stored at {}", chunk.stored_len, chunk.offset);
-/// }
-/// # Ok(()) }
+/// use lazyoci_rafs_format::v6::Bootstrap;
+///
+/// # let boot = Bytes::from_static(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/a4-v6-none-sha256.boot")));
+/// # let blob = Bytes::from_static(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/a4-v6-none-sha256.blob")));
+/// let limits = Limits::default();
+/// let bootstrap = Bootstrap::open(boot, &limits)?;
+/// let entry = &bootstrap.blob_entries()[0];
+/// let range = BlobMeta::range(entry, &limits)?;
+/// let stored = blob.slice(range.start as usize..range.end as usize);
+/// let meta = BlobMeta::decode(entry, &stored, &mut frame_codec::Decoder::new(), &limits)?;
+/// let (index, chunk) = meta.chunk_at(0)?.expect("the blob begins with a chunk");
+/// assert_eq!((index, chunk.offset), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct BlobMeta {
