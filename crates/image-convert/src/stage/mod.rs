@@ -12,6 +12,7 @@
 //! does not depend on the threads, nor on where batches end.
 
 mod batch;
+mod cut;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,13 @@ use std::collections::VecDeque;
 
 use chunk_dedup::Chunker;
 use image_model::image::ChunkExtent;
-use image_model::{Codec, ImagePath, Progress};
+use image_model::{Codec, Progress};
 use image_read::pipeline::{self, MAX_THREADS};
-use verify::ExtentBytes;
 
 use crate::ConvertError;
 use crate::report::ChunkCounts;
 use batch::{Batch, Payload};
+use cut::Growing;
 use worker::{Worker, zeros};
 
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
@@ -81,28 +82,6 @@ pub(crate) struct Stage<'p, 'd, T> {
     cut: u32,
     stored: Stored,
     zeros: Vec<u8>,
-}
-
-/// What the piece that grows is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Growing {
-    Nothing,
-    /// Bytes without a chunk.
-    Bytes,
-    /// A chunk that is not complete, the first so many of its bytes zeros that are nowhere.
-    Chunk {
-        zeros: u32,
-    },
-    /// A complete chunk, and what follows it.
-    Whole {
-        len: u32,
-        file_offset: u64,
-    },
-    /// A complete chunk of zeros that are nowhere.
-    WholeZeros {
-        len: u32,
-        file_offset: u64,
-    },
 }
 
 /// What was stored.
@@ -190,224 +169,6 @@ impl<T: Target> Stage<'_, '_, T> {
     /// Chunks that were cut so far: the position of the next one in [`Stored::extents`].
     pub(crate) fn chunks(&self) -> u32 {
         self.cut
-    }
-
-    /// Begins a file of `size` bytes, whose content is to follow; `path` is asked only for errors.
-    pub(crate) fn begin_file(
-        &mut self,
-        size: u64,
-        path: impl Fn() -> ImagePath,
-    ) -> Result<(), ConvertError> {
-        let limit = self.max_chunks;
-        if size.div_ceil(self.chunker.max_len().into()) > u64::from(limit.saturating_sub(self.cut))
-        {
-            return Err(ConvertError::TooManyChunks {
-                path: path(),
-                limit,
-            });
-        }
-        self.chunker.end_file();
-        (self.left, self.file_offset) = (size, 0);
-        Ok(())
-    }
-
-    /// Takes the next bytes of the file.
-    pub(crate) fn push(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
-        let mut data = match bytes {
-            ExtentBytes::Zeros(len) => return self.fill_zeros(len),
-            ExtentBytes::Data(data) => data,
-        };
-        self.fill(data.len() as u64, &mut |place| {
-            let (now, rest) = data.split_at(place.len());
-            place.copy_from_slice(now);
-            data = rest;
-            Ok(())
-        })
-    }
-
-    /// Takes the next `len` bytes of the file, which `read` puts where they are to be, slice by slice.
-    pub(crate) fn fill(
-        &mut self,
-        len: u64,
-        read: &mut dyn FnMut(&mut [u8]) -> Result<(), ConvertError>,
-    ) -> Result<(), ConvertError> {
-        let mut left = len.min(self.left);
-        while left > 0 {
-            self.open_chunk()?;
-            let begun = self.batch.growing().len();
-            // No longer than a chunk.
-            let now = self.missing().min(left) as usize;
-            if begun == 0 {
-                let whole = self.missing().min(self.left) as usize;
-                self.reserve(whole + self.rules.room_behind)?;
-            } else {
-                self.reserve(now)?;
-            }
-            read(self.batch.extend(now))?;
-            left -= now as u64;
-            self.feed(begun, now)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the next `len` bytes of the file, which are zeros.
-    pub(crate) fn fill_zeros(&mut self, len: u64) -> Result<(), ConvertError> {
-        let mut left = len.min(self.left);
-        while left > 0 {
-            if !matches!(self.growing, Growing::Chunk { .. }) {
-                self.close()?;
-                self.growing = Growing::Chunk { zeros: 0 };
-            }
-            let now = self.missing().min(left);
-            let begun = self.batch.growing().len();
-            if begun > 0 {
-                self.reserve(now as usize)?;
-                self.batch.extend(now as usize).fill(0);
-                left -= now;
-                self.feed(begun, now as usize)?;
-                continue;
-            }
-            let end = self.chunker.feed_zeros(now);
-            let fed = end.unwrap_or(now);
-            left -= fed;
-            self.left -= fed;
-            let Growing::Chunk { zeros } = &mut self.growing else {
-                continue;
-            };
-            *zeros += fed as u32;
-            if end.is_some() || self.left == 0 {
-                let len = *zeros;
-                let file_offset = self.end_chunk(len);
-                self.growing = Growing::WholeZeros { len, file_offset };
-            }
-        }
-        Ok(())
-    }
-
-    /// Begins a piece without a chunk, with room for `len` bytes.
-    pub(crate) fn begin_piece(&mut self, len: usize) -> Result<(), ConvertError> {
-        self.close()?;
-        self.reserve(len)?;
-        self.growing = Growing::Bytes;
-        Ok(())
-    }
-
-    /// Appends bytes to the piece that grows, behind its chunk if it has one.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
-        if self.growing == Growing::Nothing {
-            self.growing = Growing::Bytes;
-        }
-        self.settle_zeros()?;
-        self.reserve(bytes.len())?;
-        self.batch.extend(bytes.len()).copy_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Bytes of the piece that grows.
-    pub(crate) fn growing_len(&self) -> usize {
-        self.batch.growing().len()
-    }
-
-    /// Ends the piece that grows.
-    pub(crate) fn close(&mut self) -> Result<(), ConvertError> {
-        let len = self.batch.growing().len();
-        match std::mem::replace(&mut self.growing, Growing::Nothing) {
-            Growing::Nothing => return Ok(()),
-            Growing::Bytes | Growing::Chunk { .. } => self.batch.cut(len, 0, 0),
-            Growing::Whole {
-                len: chunk_len,
-                file_offset,
-            } => self.batch.cut(len, chunk_len, file_offset),
-            Growing::WholeZeros { len, file_offset } => self.batch.push_zeros(len, file_offset),
-        }
-        if self.batch.is_full(self.batch_len) {
-            self.submit()?;
-        }
-        Ok(())
-    }
-
-    /// Sees to it that a chunk grows, in the batch.
-    fn open_chunk(&mut self) -> Result<(), ConvertError> {
-        if let Growing::Chunk { .. } = self.growing {
-            return self.settle_zeros();
-        }
-        self.close()?;
-        self.growing = Growing::Chunk { zeros: 0 };
-        Ok(())
-    }
-
-    /// Puts zeros that are nowhere into the batch, since other bytes follow.
-    fn settle_zeros(&mut self) -> Result<(), ConvertError> {
-        let (zeros, missing, settled) = match self.growing {
-            Growing::Chunk { zeros: 0 } => return Ok(()),
-            Growing::Chunk { zeros } => {
-                let missing = self.missing().min(self.left) as usize;
-                (zeros, missing, Growing::Chunk { zeros: 0 })
-            }
-            Growing::WholeZeros { len, file_offset } => {
-                (len, 0, Growing::Whole { len, file_offset })
-            }
-            _ => return Ok(()),
-        };
-        self.reserve(zeros as usize + missing + self.rules.room_behind)?;
-        self.batch.extend(zeros as usize).fill(0);
-        self.growing = settled;
-        Ok(())
-    }
-
-    /// Bytes that the chunk which grows may still get.
-    fn missing(&self) -> u64 {
-        let zeros = match self.growing {
-            Growing::Chunk { zeros } => u64::from(zeros),
-            _ => 0,
-        };
-        let grown = self.batch.growing().len() as u64 + zeros;
-        u64::from(self.chunker.max_len()).saturating_sub(grown)
-    }
-
-    /// Looks where the chunk ends, now that `len` bytes came behind the `begun` that it had.
-    fn feed(&mut self, begun: usize, len: usize) -> Result<(), ConvertError> {
-        self.left -= len as u64;
-        let mut fed = begun;
-        while let Some(end) = self.chunker.feed(&self.batch.growing()[fed..]) {
-            fed += end;
-            self.end_bytes(fed);
-            if fed == self.batch.growing().len() {
-                return Ok(());
-            }
-            // The next chunk has begun already.
-            let Growing::Whole {
-                len: chunk_len,
-                file_offset,
-            } = self.growing
-            else {
-                return Ok(());
-            };
-            self.batch.cut(fed, chunk_len, file_offset);
-            self.growing = Growing::Chunk { zeros: 0 };
-            fed = 0;
-        }
-        if self.left == 0 {
-            let len = self.batch.growing().len();
-            self.end_bytes(len);
-        }
-        Ok(())
-    }
-
-    /// Ends the chunk that grows in the batch after `len` bytes.
-    fn end_bytes(&mut self, len: usize) {
-        // No longer than a chunk.
-        let len = len as u32;
-        let file_offset = self.end_chunk(len);
-        self.growing = Growing::Whole { len, file_offset };
-    }
-
-    /// Counts a chunk; answers where it began in its file.
-    fn end_chunk(&mut self, len: u32) -> u64 {
-        self.cut += 1;
-        let file_offset = self.file_offset;
-        self.file_offset += u64::from(len);
-        file_offset
     }
 
     /// Makes room for `len` more bytes of the piece that grows.

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use chunk_dedup::FixedSize;
 use frame_codec::Compression;
-use image_model::{ChunkId, DigestAlgorithm};
+use image_model::{ChunkId, DigestAlgorithm, ImagePath};
+
+use verify::ExtentBytes;
 
 use super::*;
 
