@@ -37,7 +37,8 @@ start() {
     if runs; then return; fi
     mkdir -p "$root"
     # No CRI, no network; snapshots are plain directories, so that no overlay mount is needed. Garbage is collected
-    # only where `images rm --sync` asks for it, never under a conversion or below a blob just ingested.
+    # only where `images rm --sync` asks for it, never under a conversion or below a blob just ingested: not a moment
+    # after the start either.
     cat >"$root/config.toml" <<EOF
 version = 2
 root = "$root/root"
@@ -49,6 +50,7 @@ address = "$address"
 [plugins."io.containerd.gc.v1.scheduler"]
 mutation_threshold = 0
 deletion_threshold = 0
+startup_delay = "0s"
 EOF
     # Detached from this shell's files: a caller that reads our output would otherwise wait for it.
     setsid containerd --config "$root/config.toml" >"$root/log" 2>&1 </dev/null 9>&- &
