@@ -76,7 +76,8 @@ impl FrameList {
             });
         }
         frame.len = bounded(end);
-        let last = u32::try_from(self.frames.len() - 1).expect("not more frames than chunks");
+        let last = self.frames.len().saturating_sub(1);
+        let last = u32::try_from(last).expect("not more frames than chunks");
         self.chunks.push(Chunk {
             digest,
             len: bounded(len),
@@ -115,7 +116,7 @@ impl FrameList {
         let len = len.min(Codec::Gzip.max_stored_len(last.len));
         last.stored_len =
             u32::try_from(len).map_err(|_| EntryFault::StoredTooLong { offset, len })?;
-        self.decoded_len += u64::from(last.len);
+        self.decoded_len = self.decoded_len.saturating_add(last.len.into());
         Ok(())
     }
 

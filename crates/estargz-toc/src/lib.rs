@@ -38,7 +38,6 @@ pub mod carry;
 pub mod compare;
 pub mod error;
 pub mod footer;
-#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod frames;
 pub mod image;
 mod landmark;

@@ -170,7 +170,7 @@ impl<'o> Decoder<'o> {
         let chunk = Some(self.frames.push(place, digest)?);
         self.extents.push(ChunkExtent { file_offset, chunk });
         file.extents.end = self.extents_len();
-        file.covered += len;
+        file.covered = file.covered.saturating_add(len);
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl<'o> Decoder<'o> {
         let mut file_digests = BTreeMap::new();
         let tree = tree
             .try_map(|inode, _, content| {
-                let several = content.extents.end - content.extents.start > 1;
+                let several = content.extents.end.saturating_sub(content.extents.start) > 1;
                 if let (true, Some(digest)) = (several, content.digest) {
                     file_digests.insert(inode, digest);
                 }

@@ -4,11 +4,9 @@
 //! is refused. Names are cleaned at the root, parents that no entry describes are implied, hard
 //! links may come before their targets, and whiteouts are ordinary files, as in every layer here.
 
-#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod decoder;
 mod file;
 mod inode;
-#[allow(clippy::as_conversions, reason = "still to be gone through")]
 mod landmark;
 
 use std::collections::BTreeMap;

@@ -82,7 +82,6 @@
 mod headers;
 mod listing;
 mod members;
-#[allow(clippy::arithmetic_side_effects, reason = "still to be gone through")]
 mod placements;
 mod toc_member;
 

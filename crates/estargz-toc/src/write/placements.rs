@@ -41,7 +41,7 @@ impl Placements {
     /// it has one: length in bytes and SHA-256.
     ///
     /// # Errors
-    /// [`EntryFault`] if there are too many chunks, or the chunk or its member is too long.
+    /// [`EntryFault`] if there are too many chunks, or the chunk or its member is too long, or the blob.
     pub fn push(
         &mut self,
         stored_len: u64,
@@ -56,7 +56,11 @@ impl Placements {
             self.frames.push(place, Some(digest))
         };
         let placed = chunk.map(place).transpose()?;
-        self.offset += stored_len;
+        let too_long = EntryFault::StoredTooLong {
+            offset: self.offset,
+            len: stored_len,
+        };
+        self.offset = self.offset.checked_add(stored_len).ok_or(too_long)?;
         Ok(placed)
     }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use image_model::{Limits, Metadata, Node, Timestamp};
 use lazyoci_estargz_toc::compare::{CompareOptions, compare};
+use lazyoci_estargz_toc::error::EntryFault;
 use lazyoci_estargz_toc::image::Prefetch;
 use lazyoci_estargz_toc::order::Named;
 use lazyoci_estargz_toc::toc::Toc;
@@ -177,4 +178,16 @@ fn members_of_headers_are_no_part_of_a_frame() {
         .map(|frame| (frame.offset, frame.stored_len, frame.len))
         .collect();
     assert_eq!(frames, [(100, 65_541, 5), (end, 41, 5)]);
+}
+
+#[test]
+fn members_longer_than_a_file_can_be_are_refused() {
+    let mut placements = Placements::new(&Limits::default());
+    placements.push(u64::MAX, None).unwrap();
+    let too_long = EntryFault::StoredTooLong {
+        offset: u64::MAX,
+        len: 1,
+    };
+    assert_eq!(placements.push(1, None), Err(too_long));
+    assert_eq!(placements.finish().unwrap().toc_offset, u64::MAX);
 }

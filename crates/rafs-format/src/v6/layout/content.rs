@@ -1,6 +1,7 @@
 //! The content of files: checked, addressed, collected into the chunk table.
 
 use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::width::{u64_from, usize_from};
 use image_model::{BlobIndex, Chunk, ChunkedImage, Codec, Decode, Digest, Frame, InodeId, Node};
 
 use super::LayoutInput;
@@ -89,7 +90,7 @@ impl<'a> Contents<'a> {
             });
             last = Some((frame.blob, address));
         }
-        if extents.len() as u64 != size.div_ceil(chunk_size) {
+        if u64_from(extents.len()) != size.div_ceil(chunk_size) {
             return Err(EncodeError::Broken { what: "extent" });
         }
         Ok(self.chunk_format(size, contiguous))
@@ -97,7 +98,7 @@ impl<'a> Contents<'a> {
 
     /// A file whose chunks lie one behind the other is one long chunk for EROFS.
     fn chunk_format(&self, size: u64, contiguous: bool) -> u32 {
-        let bits = |len: u64| len.trailing_zeros() - u32::from(self.block_size.bits());
+        let bits = |len: u64| (len.trailing_zeros()).saturating_sub(self.block_size.bits().into());
         let own = bits(self.chunk_size.into());
         let long = match size.checked_next_power_of_two() {
             Some(len) if contiguous => bits(len),
@@ -118,7 +119,7 @@ impl<'a> Contents<'a> {
         let entry = self
             .input
             .entries
-            .get(frame.blob.0 as usize)
+            .get(usize_from(frame.blob.0))
             .ok_or(BadContent::OutsideBlob)?;
         let codec = match *decode {
             Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
@@ -150,7 +151,7 @@ impl<'a> Contents<'a> {
         let inside = fits(frame.offset, frame.stored_len, entry.data_len())
             && fits(address, chunk.len, entry.uncompressed_size)
             && place.index < entry.chunk_count.min(MAX_CHUNKS)
-            && u32::try_from(address / self.block_size.bytes()).is_ok();
+            && u32::try_from(self.block_size.whole_in(address)).is_ok();
         if inside {
             Ok(())
         } else {
@@ -163,7 +164,6 @@ impl<'a> Contents<'a> {
     fn uses(&mut self) -> Result<Vec<(u32, u32)>, EncodeError> {
         let image = self.input.image;
         let mut last_use = vec![UNUSED; image.chunks.len()];
-        let mut used = 0;
         let mut seen = vec![false; image.tree.len()];
         for id in std::mem::take(&mut self.names).into_iter().rev() {
             if std::mem::replace(&mut seen[id.index()], true) {
@@ -177,10 +177,10 @@ impl<'a> Contents<'a> {
                 let last = &mut last_use[chunk.index()];
                 if *last == UNUSED {
                     *last = u32::try_from(number).expect("a file has fewer extents");
-                    used += 1;
                 }
             }
         }
+        let used = last_use.iter().filter(|&&number| number != UNUSED).count();
         let mut uses = Vec::with_capacity(used);
         let positions = (0u32..).zip(last_use);
         uses.extend(positions.filter(|&(_, number)| number != UNUSED));
@@ -194,9 +194,9 @@ impl<'a> Contents<'a> {
     pub(super) fn into_table(mut self) -> Result<ChunkTable, EncodeError> {
         let mut records = self.uses()?;
         let place = |&(position, _): &(u32, u32)| {
-            let chunk = &self.input.image.chunks[position as usize];
-            let blob = self.input.image.frames[chunk.frame.0 as usize].blob.0;
-            (blob, self.input.places[position as usize].index)
+            let chunk = &self.input.image.chunks[usize_from(position)];
+            let blob = self.input.image.frames[usize_from(chunk.frame.0)].blob.0;
+            (blob, self.input.places[usize_from(position)].index)
         };
         records.sort_unstable_by_key(place);
         if let Some(pair) = records
@@ -207,7 +207,7 @@ impl<'a> Contents<'a> {
             return Err(EncodeError::DuplicateChunk { blob, index });
         }
         let digest = |position: u32| {
-            let digest = &self.input.image.chunks[position as usize].digest;
+            let digest = &self.input.image.chunks[usize_from(position)].digest;
             digest.as_ref().map_or(&[0; 32], Digest::as_bytes)
         };
         // Comparing the first bytes, kept beside the record, settles nearly all.
@@ -252,9 +252,9 @@ impl<'a> StoredChunk<'a> {
         let LayoutInput { image, places, .. } = input;
         let missing = |what| EncodeError::Broken { what };
         let chunk = image.chunks.get(position).ok_or(missing("chunk"))?;
-        let frame = image.frames.get(chunk.frame.0 as usize);
+        let frame = image.frames.get(usize_from(chunk.frame.0));
         let frame = frame.ok_or(missing("frame"))?;
-        let recipe = image.recipes.get(frame.recipe.0 as usize);
+        let recipe = image.recipes.get(usize_from(frame.recipe.0));
         Ok(Self {
             chunk,
             frame,
@@ -277,9 +277,10 @@ pub(super) fn address(
 ) -> ChunkAddress {
     let StoredChunk { frame, place, .. } = StoredChunk::registered(input, position);
     ChunkAddress {
-        device: u8::try_from(frame.blob.0 + 1).expect("the plan refuses more than 254 blobs"),
+        device: u8::try_from(frame.blob.0.saturating_add(1))
+            .expect("the plan refuses more than 254 blobs"),
         index: place.index,
-        startblk: u32::try_from(place.address / block_size.bytes())
+        startblk: u32::try_from(block_size.whole_in(place.address))
             .expect("the plan refuses higher addresses"),
     }
 }
@@ -296,7 +297,7 @@ pub(super) fn record(
         frame,
         decode,
         place,
-    } = StoredChunk::registered(input, position as usize);
+    } = StoredChunk::registered(input, usize_from(position));
     let crc32 = match compat {
         Compat::V2_2 => None,
         Compat::V2_4 => chunk.crc32c,
@@ -319,7 +320,7 @@ pub(super) fn record(
         uncompressed_size: chunk.len,
         compressed_offset: frame.offset,
         uncompressed_offset: place.address,
-        file_offset: u64::from(number) * u64::from(chunk_size),
+        file_offset: u64::from(number).saturating_mul(chunk_size.into()),
         index: place.index,
         crc32: crc32.unwrap_or(0),
     }

@@ -1,10 +1,5 @@
 //! Planning and writing a bootstrap.
 
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "still to be gone through"
-)]
 mod content;
 mod directory;
 mod error;
