@@ -8,6 +8,7 @@ use verify::CheckError;
 
 use super::chunk_info::ChunkFault;
 use super::layout::Section;
+use crate::error::DecodeError;
 use crate::flags::FlagsError;
 
 /// Why a blob's metadata cannot be read.
@@ -154,6 +155,9 @@ pub enum BlobError {
         /// Bytes according to the header.
         found_len: u64,
     },
+    /// The header of the chunk information describes a blob that no blob table can list.
+    #[error(transparent)]
+    Entry(#[from] DecodeError),
     /// Bytes that no reader looks at are not zero.
     #[error("reserved bytes of the {structure} are not zero")]
     Reserved {
@@ -248,6 +252,7 @@ impl Blame for BlobError {
             Self::Features { .. } => Fault::Unsupported,
             Self::Limit { .. } => Fault::Limit,
             Self::Flags(error) => error.fault(),
+            Self::Entry(error) => error.fault(),
             Self::Decompress { source, .. } => source.fault(),
             Self::Digest { source, .. } => source.fault(),
             Self::OutOfBounds { .. }

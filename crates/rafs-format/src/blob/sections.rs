@@ -12,6 +12,7 @@ use super::header::CiHeader;
 use super::layout::Section;
 use super::tar_header::TarHeader;
 use super::toc::Toc;
+use crate::error::At;
 use crate::flags::{BlobFeatures, Cipher, Compressor, Digester};
 use crate::v6::BlobEntry;
 
@@ -294,7 +295,7 @@ impl Sections {
     ///
     /// # Errors
     /// [`BlobError::CiRange`], [`BlobError::Flags`] if the header is damaged,
-    /// [`BlobError::ChunkCount`].
+    /// [`BlobError::ChunkCount`], [`BlobError::Entry`] if no blob table can say that.
     pub fn entry(&self, id: BlobId, header: &CiHeader) -> Result<BlobEntry, BlobError> {
         self.check_header(header)?;
         let count = header.entries;
@@ -309,7 +310,7 @@ impl Sections {
         }
         let toc = self.toc.as_ref();
         let data = toc.and_then(|toc| toc.entry(Section::Data).ok());
-        Ok(BlobEntry {
+        let entry = BlobEntry {
             id,
             chunk_size: MAX_CHUNK_LEN,
             chunk_count: count,
@@ -329,6 +330,9 @@ impl Sections {
             meta_size: 0,
             cipher_iv: 0,
             cipher: Cipher::None,
-        })
+        };
+        let offset = self.chunk_info_header().unwrap_or_default().start;
+        entry.check(At::new("header of the chunk information", offset))?;
+        Ok(entry)
     }
 }

@@ -204,7 +204,8 @@ impl BlobEntry {
         Ok(entry)
     }
 
-    fn check(&self, at: At) -> Result<(), DecodeError> {
+    /// Whether the fields keep their rules; `at` is what they come from.
+    pub(crate) fn check(&self, at: At) -> Result<(), DecodeError> {
         at.require(
             self.chunk_count <= 1 << 24,
             "chunk_count",
