@@ -11,6 +11,7 @@ use clap::Parser;
 use common::open::OpenArgs;
 use common::{Failure, Outcome};
 use lazyoci::model::FileKind;
+use lazyoci::read::ReadOptions;
 
 /// Write a file of an image to stdout, lazily and verified
 #[derive(Parser)]
@@ -43,7 +44,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let image = args.open.open(&args.image)?;
+    let mut image = args.open.open(&args.image)?;
+    // What lies together in a blob is one request, as far as it is read ahead.
+    let options = ReadOptions::default();
+    let window = options.window;
+    image.set_read_options(options.max_request(window));
     let ino = common::open::resolve(&image, &args.path)?;
     let attributes = image.image().attributes(ino)?;
     let (path, size) = (args.path.display(), attributes.size);

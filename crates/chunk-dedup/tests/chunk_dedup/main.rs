@@ -1,0 +1,6 @@
+//! Where chunks end, and where their digests are looked up.
+
+mod chunker;
+mod dictionary;
+mod table;
+mod zeros;

@@ -1,0 +1,9 @@
+//! The model: trees, layers laid over one another, walks and differences.
+
+mod diff;
+mod frame;
+mod image;
+mod layer;
+mod layer_model;
+mod tree;
+mod walk;
