@@ -1,11 +1,9 @@
 //! Differences of two images, and what to fetch.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
-mod common;
-
 use std::error::Error as _;
 
-use common::{Liar, Moved, name, path};
+use crate::common::{Liar, Moved, name, path};
 use lazyoci_image_model::diff::{
     Change, DiffError, DiffObserver, DiffSummary, Difference, Reason, Side, Transfer, diff,
     transfer,

@@ -1,12 +1,10 @@
 //! Owned images: what is refused, and what extents of a range are.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
-mod common;
-
 use std::error::Error as _;
 use std::ops::ControlFlow;
 
-use common::name;
+use crate::common::name;
 use lazyoci_image_model::image::{BrokenImage, ChunkExtent, ChunkRange, ChunkedParts, NoSuchEntry};
 use lazyoci_image_model::tree::BrokenTree;
 use lazyoci_image_model::{

@@ -1,11 +1,9 @@
 //! Layers out of entries, and layers over layers: tables of cases.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::path;
+use crate::common::path;
 use lazyoci_image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
 use lazyoci_image_model::metadata::Xattr;
 use lazyoci_image_model::{

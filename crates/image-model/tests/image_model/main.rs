@@ -1,5 +1,6 @@
 //! The model: trees, layers laid over one another, walks and differences.
 
+mod common;
 mod diff;
 mod frame;
 mod image;

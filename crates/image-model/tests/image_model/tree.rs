@@ -1,9 +1,7 @@
 //! Trees: names, links, and what is no tree.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
-mod common;
-
-use common::name;
+use crate::common::name;
 use lazyoci_image_model::tree::{BrokenTree, NotADirectory};
 use lazyoci_image_model::{Blame, Fault, FileKind, InodeId, Metadata, Node, Tree};
 

@@ -1,9 +1,7 @@
 //! Walks over sound and unsound images.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
-mod common;
-
-use common::{Liar, path};
+use crate::common::{Liar, path};
 use lazyoci_image_model::walk::{HardLinks, InoSet, Walk};
 use lazyoci_image_model::{Blame, Ino, Limits};
 use proptest::prelude::*;
