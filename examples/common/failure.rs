@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::iter::successors;
 
+#[cfg(feature = "convert")]
 use lazyoci::convert::ConvertError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault, FileKind};
@@ -122,6 +123,7 @@ pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
 /// The option that lifts a refusal, and what it does.
 fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     const LENIENT: Option<&str> = Some("--lenient accepts it");
+    #[cfg(feature = "convert")]
     if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
         return Some("--lossy leaves it out");
     }

@@ -186,12 +186,12 @@ fn quickstart_takes_an_image_without_files() {
         (&value["equal"], &value["file"]),
         (&Value::Bool(true), &Value::Null)
     );
-    for format in value["formats"].as_array().unwrap() {
-        assert_eq!(format["bytes_touched"], 0);
+    for conversion in value["conversions"].as_array().unwrap() {
+        assert_eq!(conversion["fetched_bytes"], 0);
     }
     let table = text(example("quickstart").arg(&source));
     assert!(
-        table.contains("lazy read: none, there is no regular file\n"),
+        table.contains("read lazily: nothing, there is no regular file\n"),
         "{table}"
     );
 }
