@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use common::open::{OpenArgs, is_stream};
+use common::open::{OpenArgs, is_read_once, is_stream};
 use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_name = "FORMAT")]
     to: Target,
     /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
-    /// stdin
+    /// stdin, which may come out of a pipe, too
     image: PathBuf,
     /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
     output: PathBuf,
@@ -177,7 +177,7 @@ fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let mut bar = Bar::new("converting");
     let source: Source<'_> = match layer(args, &mut bar)? {
-        Some(layer) if options.prefetch.is_empty() || is_stream(&args.image) => layer.into(),
+        Some(layer) if options.prefetch.is_empty() || is_read_once(&args.image) => layer.into(),
         _ => args.open.open(&args.image)?.into(),
     };
     let directory = args.outputs.directory(&args.output)?;
@@ -192,10 +192,12 @@ fn threads(args: &Args, default: usize) -> usize {
 }
 
 /// The image as a layer that is read once, if it is one: a tar, by its content, or what comes from
-/// stdin. `bar` shows how much of a file is read.
+/// stdin or a pipe. `bar` shows how much of a file is read.
 fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
     let layer: Box<dyn Read> = if is_stream(&args.image) {
         Box::new(io::stdin())
+    } else if is_read_once(&args.image) {
+        Box::new(File::open(&args.image).map_err(Failure::usage)?)
     } else if is_layer(args)? {
         let file = File::open(&args.image).map_err(Failure::usage)?;
         let len = file.metadata().map_err(Failure::usage)?.len();
@@ -227,8 +229,8 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
         .threads(threads(args, defaults.threads));
     // Either is read in another order than that of the layer; a file need not be copied for that.
     let mut bar = Bar::new("converting");
-    let source: Source<'_> = match is_stream(&args.image) {
-        true => layer(args, &mut bar)?.expect("stdin is one").into(),
+    let source: Source<'_> = match is_read_once(&args.image) {
+        true => layer(args, &mut bar)?.expect("a stream is one").into(),
         false => args.open.open(&args.image)?.into(),
     };
     // Last: the output may lie in the directory that is the source, and is no part of it.

@@ -29,7 +29,7 @@ struct Args {
     /// layer: the same of one layer, where whiteouts and opaque directories count.
     ///
     /// content: names, kinds, link targets and content alone.
-    #[arg(long, default_value = "default", verbatim_doc_comment)]
+    #[arg(long, default_value = "default")]
     profile: Profile,
     /// Print one JSON object
     #[arg(long)]

@@ -8,43 +8,45 @@ use serde_json::Value;
 use crate::{Fixture, complaint, example, json, run, text};
 
 #[test]
-fn pipes_and_empty_files_are_no_images() {
+fn pipes_are_layers_that_come_once_and_empty_files_are_no_images() {
     let fixture = Fixture::new();
     let layer = fixture.path("layer");
     let mut to_tar = example("convert");
     to_tar.args(["--to", "tar"]).arg(fixture.path("source"));
     run(to_tar.arg(&layer), 0);
-    for arguments in [
-        &["convert", "--to", "estargz", "/dev/stdin", "-"][..],
-        &["convert", "--to", "tar-zstd", "/dev/stdin", "-"],
-        &[
-            "convert",
-            "--to",
-            "rafs-v6",
-            "/dev/stdin",
-            "/no/such/output",
-        ],
-        &["verify", "/dev/stdin"],
-        &["ls", "/dev/stdin"],
-    ] {
+    let piped = |command: &mut std::process::Command, code| {
         let mut cat = std::process::Command::new("cat");
         let mut cat = cat.arg(&layer).stdout(Stdio::piped()).spawn().unwrap();
-        let mut piped = example(arguments[0]);
-        piped
-            .args(&arguments[1..])
-            .stdin(cat.stdout.take().unwrap());
+        command.stdin(cat.stdout.take().unwrap());
+        let output = run(command, code);
+        // The last reader of the pipe: `cat` ends.
+        command.stdin(Stdio::null());
+        cat.wait().unwrap();
+        output
+    };
+    for name in ["verify", "ls", "digest"] {
+        let said = piped(example(name).arg("/dev/stdin"), 2).stderr;
         // What `verify` cannot open is a fault that it finds.
-        let begins = match arguments[0] {
+        let begins = match name {
             "verify" => "misuse",
             _ => "error",
         };
         assert_eq!(
-            complaint(&mut piped, 2),
+            String::from_utf8(said).unwrap(),
             format!("{begins}: /dev/stdin is neither a file nor a directory\n")
         );
-        // The last reader of the pipe: `cat` ends.
-        drop(piped);
-        cat.wait().unwrap();
+    }
+    // What is made out of a layer as it comes is made out of a pipe, too.
+    let expected = text(example("digest").arg(&layer));
+    for to in ["estargz", "tar-zstd", "rafs-v6"] {
+        let output = fixture.path(to);
+        let mut convert = example("convert");
+        piped(convert.args(["--to", to, "/dev/stdin"]).arg(&output), 0);
+        let image = match to {
+            "rafs-v6" => output.join("image.boot"),
+            _ => output,
+        };
+        assert_eq!(text(example("digest").arg(image)), expected, "{to}");
     }
     // A file is one by whatever name.
     let mut redirected = example("verify");

@@ -18,6 +18,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+const NAMES: [&str; 9] = [
+    "quickstart",
+    "convert",
+    "inspect",
+    "ls",
+    "cat",
+    "unpack",
+    "verify",
+    "digest",
+    "diff",
+];
+
 fn example(name: &str) -> Command {
     let deps = std::env::current_exe().unwrap();
     let target = deps.parent().and_then(Path::parent).unwrap();
@@ -331,18 +343,7 @@ fn failures_say_whose_fault_and_leave_nothing() {
 
 #[test]
 fn every_example_has_help() {
-    let names = [
-        "quickstart",
-        "convert",
-        "inspect",
-        "ls",
-        "cat",
-        "unpack",
-        "verify",
-        "digest",
-        "diff",
-    ];
-    for name in names {
+    for name in NAMES {
         assert!(
             text(example(name).arg("--help")).contains("Usage:"),
             "{name}"

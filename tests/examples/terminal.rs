@@ -48,6 +48,16 @@ fn shown(command: &Command, code: i32) -> Vec<String> {
 }
 
 #[test]
+fn help_fits() {
+    for name in crate::NAMES {
+        let mut command = example(name);
+        for line in shown(command.arg("--help"), 0) {
+            assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
 fn bars_have_totals_and_fit() {
     let fixture = Fixture::new();
     let source = fixture.path("source");
@@ -80,7 +90,11 @@ fn bars_have_totals_and_fit() {
             assert!(!line.contains(" 0 B/0 B"), "{command:?}: {line}");
         }
         let bars = lines.iter().filter(|line| line.starts_with(what));
-        let with_total = bars.filter(|line| line.contains(" MiB/"));
+        let has_total = |line: &&String| {
+            let (_, total) = line.split_once("iB/")?;
+            Some(total.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let with_total = bars.filter(|line| has_total(line) == Some(true));
         assert!(with_total.count() > 0, "{command:?}: {lines:#?}");
     }
 }
