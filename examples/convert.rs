@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use common::incoming::Incoming;
 use common::open::{OpenArgs, is_read_once, is_stream};
 use common::output::OutputArgs;
 use common::progress::Bar;
@@ -195,9 +196,10 @@ fn threads(args: &Args, default: usize) -> usize {
 /// stdin or a pipe. `bar` shows how much of a file is read.
 fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
     let layer: Box<dyn Read> = if is_stream(&args.image) {
-        Box::new(io::stdin())
+        Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
     } else if is_read_once(&args.image) {
-        Box::new(File::open(&args.image).map_err(Failure::usage)?)
+        let pipe = File::open(&args.image).map_err(Failure::usage)?;
+        Box::new(Incoming::new(pipe).map_err(Failure::usage)?)
     } else if is_layer(args)? {
         let file = File::open(&args.image).map_err(Failure::usage)?;
         let len = file.metadata().map_err(Failure::usage)?.len();

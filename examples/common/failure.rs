@@ -82,7 +82,9 @@ impl Failure {
 
 impl<E: Blame + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        // Whatever fails after a signal failed since the work was ended.
         let outcome = match error.fault() {
+            _ if super::interrupt::came() => return Self::usage("interrupted"),
             Fault::Cancelled => return Self::usage("interrupted"),
             Fault::Corrupt => Outcome::Bad,
             Fault::Unsupported | Fault::Limit => Outcome::Refused,

@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod describe;
 pub mod estargz_dump;
 pub mod failure;
+pub mod incoming;
 pub mod interrupt;
 pub mod open;
 pub mod output;

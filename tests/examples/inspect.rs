@@ -130,7 +130,7 @@ fn what_an_image_is_made_of_is_told_in_a_sensible_order() {
         "content:            3.00 MiB (3145734)\n",
         "  chunk size:       64.00 KiB (65536)\n",
         "  prefetch:         /etc/motd\n",
-        "  flags:            HASH_BLAKE3 EXPLICIT_UID_GID COMPRESSION_ZSTD (0x94)\n",
+        "  flags:            HASH_BLAKE3 EXPLICIT_UID_GID COMPRESSION_ZSTD ENCRYPTION_NONE (0x1000094)\n",
     ] {
         assert!(said.contains(line), "{said}");
     }
@@ -174,7 +174,7 @@ fn a_damaged_directory_on_the_way_is_the_images_fault() {
     let lines = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
     let root = lines
         .lines()
-        .find(|line| line.contains("inode") && line.contains(": /"))
+        .find(|line| line.contains(" inode ") && line.contains(": path=\"\" "))
         .unwrap();
     let offset = usize::from_str_radix(&root[2..10], 16).unwrap();
     let mut bytes = fs::read(fixture.bootstrap()).unwrap();

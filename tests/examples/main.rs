@@ -212,6 +212,23 @@ fn cat_reads_ranges() {
 }
 
 #[test]
+fn of_a_plain_tar_no_more_is_read_than_is_shown() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert.args(["--to", "tar"]).arg(fixture.path("source"));
+    run(convert.arg(fixture.path("tar")), 0);
+    let mut cat = example("cat");
+    cat.args(["--stats", "--range", "1MiB:10"]);
+    let output = run(cat.arg(fixture.path("tar")).arg("big"), 0);
+    assert_eq!(output.stdout, b"xxxxxxxxxx");
+    let stats = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stats.ends_with("content: 1 requests, 10 bytes\n"),
+        "{stats}"
+    );
+}
+
+#[test]
 fn inspect_tells_the_format() {
     let fixture = Fixture::new();
     let value = json(example("inspect").arg(fixture.bootstrap()));

@@ -11,7 +11,10 @@ fn scripts_print_their_help_wherever_they_are_called_from() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for script in ["run.sh", "peers.sh", "check_peers.sh", "mount/mount.sh"] {
         let from_root = format!("interop/{script}");
-        for (directory, script) in [(root.into(), &*from_root), (root.join("interop"), script)] {
+        for (directory, script) in [
+            (root.to_path_buf(), &*from_root),
+            (root.join("interop"), script),
+        ] {
             let mut command = Command::new("bash");
             command.arg(script).arg("--help").current_dir(&directory);
             let help = text(&mut command);

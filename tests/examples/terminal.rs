@@ -61,7 +61,7 @@ fn help_fits() {
 fn bars_have_totals_and_fit() {
     let fixture = Fixture::new();
     let source = fixture.path("source");
-    fs::write(source.join("noise"), noise(48 << 20)).unwrap();
+    fs::write(source.join("noise"), noise(24 << 20)).unwrap();
     let path = |name: &str| fixture.path(name);
     let convert = |to: &str, from: &Path, output: &str| {
         let mut convert = example("convert");

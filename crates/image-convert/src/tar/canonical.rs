@@ -9,7 +9,7 @@ use estargz_toc::order::{Named, walk};
 use image_model::layer::Whiteout;
 use image_model::tree::Directory;
 use image_model::{
-    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Progress, Tree,
+    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Node, Progress, Tree,
 };
 use tar_stream::{TarWriter, WriteError};
 use verify::ExtentBytes;
@@ -50,7 +50,7 @@ pub fn to_tar<'a>(
     } = Input::new(source.into(), progress)?;
     // What the tar takes is not known before it is written, but what its files hold is.
     let (done, total) = (Cell::new(0), Cell::new(None));
-    let mut of_content = |_, _| progress.advance(done.get(), total.get());
+    let mut of_content = |_: u64, _: Option<u64>| progress.advance(done.get(), total.get());
     stream::write(output, options, &mut of_content, |out, report| {
         let names = names(&tree, &limits, options.lossy, report)?;
         total.set(Some(content_len(&tree, &names)));

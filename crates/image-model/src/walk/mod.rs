@@ -53,14 +53,16 @@ pub use paths::{Paths, Visited};
 /// It is an iterator too, of [values](Visited) that own their paths:
 ///
 /// ```
-/// # use lazyoci_image_model::{ChunkedImage, FileKind, Limits, Metadata, Tree, walk::{Visited, Walk}};
+/// # use lazyoci_image_model::{ChunkedImage, FileKind, Limits, Metadata, Tree, walk::Walk};
 /// # let tree = Tree::new(Metadata::implied_directory());
 /// # let image = ChunkedImage::new(tree, Default::default())?;
-/// let all = Walk::new(&image, &Limits::default()).into_iter();
-/// let files = all.filter(|visited| {
-///     visited.as_ref().is_ok_and(|visited| visited.attributes.kind == FileKind::File)
-/// });
-/// let files = files.collect::<Result<Vec<Visited>, _>>()?;
+/// let mut files = Vec::new();
+/// for visited in Walk::new(&image, &Limits::default()) {
+///     let visited = visited?;
+///     if visited.attributes.kind == FileKind::File {
+///         files.push(visited.path);
+///     }
+/// }
 /// # assert!(files.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
