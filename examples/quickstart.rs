@@ -300,10 +300,14 @@ fn table(
     let lazy = rows.iter().filter(|row| row.is_lazy());
     let most = lazy.map(Row::percent_fetched).fold(0.0, f64::max);
     match file {
-        Some(_) => writeln!(
+        Some(_) if most < 50.0 => writeln!(
             out,
             ".\nOne file of a lazily loaded image took at most {most:.1} % of its bytes; of a plain\n\
              layer, all of them."
+        ),
+        Some(_) => writeln!(
+            out,
+            ".\nThey are too small for lazy reading to show: one file is most of them."
         ),
         None => writeln!(out, "."),
     }

@@ -86,8 +86,8 @@ impl Description {
     /// Describes `opened`, which is what `image` names.
     pub fn of(image: &Path, opened: &OpenImage) -> Result<Self, Failure> {
         let bootstrap = opened.bootstrap();
-        let wanted = bootstrap.map(|bootstrap| bootstrap.prefetch().collect());
-        let (counts, prefetch) = count(opened, wanted.unwrap_or_default())?;
+        let wanted = bootstrap.map(|bootstrap| bootstrap.prefetch().collect::<Vec<_>>());
+        let (counts, prefetch) = count(opened, &wanted.unwrap_or_default())?;
         let entries = bootstrap.map(Bootstrap::blob_entries);
         let blobs = opened.image().blobs().iter().enumerate();
         let blobs = blobs.map(|(index, blob)| Blob {
@@ -118,7 +118,7 @@ impl Description {
 }
 
 /// Counts what is in the image, and finds a path of each of the inodes `wanted`, which come in that order.
-fn count(opened: &OpenImage, wanted: Vec<Ino>) -> Result<(Counts, Vec<String>), Failure> {
+fn count(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Failure> {
     let mut counts = Counts::default();
     let mut seen = InoSet::default();
     let mut paths: BTreeMap<u64, Option<String>> = wanted.iter().map(|ino| (ino.0, None)).collect();

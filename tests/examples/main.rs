@@ -56,6 +56,19 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_slice(&run(command.arg("--json"), 0).stdout).unwrap()
 }
 
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes
+}
+
 /// A small tree and its RAFS image.
 struct Fixture {
     dir: tempfile::TempDir,
