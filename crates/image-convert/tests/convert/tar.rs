@@ -263,7 +263,7 @@ fn a_total_is_known() {
     };
     let mut output = WriterOutput::new(Vec::new());
     let options = TarOptions::default();
-    let done = to_tar(&open(&image), &mut output, &options, &mut progress).unwrap();
+    let done = to_tar(open(&image), &mut output, &options, &mut progress).unwrap();
     let total = done.report.content_bytes;
     assert!(seen.is_sorted());
     assert_eq!(seen.last().map(|&(_, of)| of), Some(Some(total)));
