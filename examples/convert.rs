@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use common::open::{OpenArgs, is_stream};
+use common::incoming::Incoming;
+use common::open::{OpenArgs, is_read_once, is_stream};
 use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
@@ -34,7 +35,7 @@ struct Args {
     #[arg(long, value_name = "FORMAT")]
     to: Target,
     /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
-    /// stdin
+    /// stdin, which may come out of a pipe, too
     image: PathBuf,
     /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
     output: PathBuf,
@@ -175,19 +176,16 @@ fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads));
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
-    let source: Source<'_> = match layer(args)? {
-        Some(layer) if options.prefetch.is_empty() || is_stream(&args.image) => layer.into(),
+    let mut bar = Bar::new("converting");
+    let source: Source<'_> = match layer(args, &mut bar)? {
+        Some(layer) if options.prefetch.is_empty() || is_read_once(&args.image) => layer.into(),
         _ => args.open.open(&args.image)?.into(),
     };
     let directory = args.outputs.directory(&args.output)?;
     let mut output = DirectoryOutput::create(directory.path())?;
-    let report = to_rafs_v6(source, &mut output, &options, &mut bar())?;
+    let report = to_rafs_v6(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
-}
-
-fn bar() -> Bar {
-    Bar::new("converting")
 }
 
 fn threads(args: &Args, default: usize) -> usize {
@@ -195,12 +193,17 @@ fn threads(args: &Args, default: usize) -> usize {
 }
 
 /// The image as a layer that is read once, if it is one: a tar, by its content, or what comes from
-/// stdin.
-fn layer(args: &Args) -> Result<Option<Streaming<'static>>, Failure> {
+/// stdin or a pipe. `bar` shows how much of a file is read.
+fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
     let layer: Box<dyn Read> = if is_stream(&args.image) {
-        Box::new(io::stdin())
+        Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
+    } else if is_read_once(&args.image) {
+        let pipe = File::open(&args.image).map_err(Failure::usage)?;
+        Box::new(Incoming::new(pipe).map_err(Failure::usage)?)
     } else if is_layer(args)? {
-        Box::new(File::open(&args.image).map_err(Failure::usage)?)
+        let file = File::open(&args.image).map_err(Failure::usage)?;
+        let len = file.metadata().map_err(Failure::usage)?.len();
+        Box::new(bar.meter(file, len))
     } else {
         return Ok(None);
     };
@@ -227,13 +230,14 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads));
     // Either is read in another order than that of the layer; a file need not be copied for that.
-    let source: Source<'_> = match is_stream(&args.image) {
-        true => layer(args)?.expect("stdin is one").into(),
+    let mut bar = Bar::new("converting");
+    let source: Source<'_> = match is_read_once(&args.image) {
+        true => layer(args, &mut bar)?.expect("a stream is one").into(),
         false => args.open.open(&args.image)?.into(),
     };
     // Last: the output may lie in the directory that is the source, and is no part of it.
     let mut output = args.outputs.file(&args.output, out)?;
-    Ok(to_estargz(source, &mut *output, &options, &mut bar())?)
+    Ok(to_estargz(source, &mut *output, &options, &mut bar)?)
 }
 
 /// The gzip encoder that the examples have, at the level asked for.
@@ -266,13 +270,14 @@ fn tar(args: &Args, out: &mut dyn Write) -> Result<TarReport, Failure> {
         .lossy(args.lossy)
         .threads(threads(args, default_threads));
     // As with eStargz, the output comes last.
-    if let Some(layer) = layer(args)? {
+    let mut bar = Bar::new("converting");
+    if let Some(layer) = layer(args, &mut bar)? {
         let mut output = args.outputs.file(&args.output, out)?;
-        return Ok(recompress(layer, &mut *output, &options, &mut bar())?);
+        return Ok(recompress(layer, &mut *output, &options, &mut bar)?);
     }
     let image = args.open.open(&args.image)?;
     let mut output = args.outputs.file(&args.output, out)?;
-    Ok(to_tar(&image, &mut *output, &options, &mut bar())?)
+    Ok(to_tar(&image, &mut *output, &options, &mut bar)?)
 }
 
 impl Done {
@@ -316,6 +321,7 @@ fn annotations(write: impl FnOnce(&mut Annotations)) -> Result<Value, Failure> {
 fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
         let mut value = done.object()?;
+        value["image"] = args.image.display().to_string().into();
         value["format"] = name(args.to).into();
         value["output"] = args.output.display().to_string().into();
         return common::json(out, &value);

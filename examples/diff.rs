@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::open::OpenArgs;
+use common::progress::{Bar, Part};
 use common::{Failure, Outcome};
 use lazyoci::model::diff::{
-    Change, DiffObserver, DiffSummary, Difference, Transfer, diff, transfer,
+    Change, DiffObserver, DiffSummary, Difference, Reason, Transfer, diff, transfer,
 };
-use lazyoci::model::{Ino, Limits};
+use lazyoci::model::walk::Walk;
+use lazyoci::model::{Attributes, FileKind, Image, ImageError, Ino, Limits, Progress, Xattrs};
 use lazyoci::read::{OpenImage, same_bytes};
 use serde_json::{Value, json};
 
@@ -36,51 +38,141 @@ fn main() -> ExitCode {
 }
 
 struct Differences<'a> {
-    left: &'a OpenImage,
-    right: &'a OpenImage,
+    old: &'a OpenImage,
+    new: &'a OpenImage,
     list: Vec<Value>,
+    bar: Bar,
+    /// Bytes of the files of the new image that are compared, and of all.
+    done: u64,
+    total: u64,
 }
 
 impl DiffObserver for Differences<'_> {
     type Error = Failure;
 
     fn difference(&mut self, difference: Difference<'_>) -> Result<(), Failure> {
-        let (change, reasons) = match difference.change {
-            Change::Added(_) => ("added", Vec::new()),
-            Change::Removed(_) => ("removed", Vec::new()),
-            Change::Changed { reasons, .. } => {
-                ("changed", reasons.iter().map(ToString::to_string).collect())
+        let mut attributes = Vec::new();
+        let change = match difference.change {
+            Change::Added(_) => "added",
+            Change::Removed(_) => "removed",
+            Change::Changed {
+                left,
+                right,
+                reasons,
+            } => {
+                for &reason in reasons {
+                    attributes.push(self.attribute(reason, left, right)?);
+                }
+                "changed"
             }
         };
         let path = difference.path.to_string();
         self.list
-            .push(json!({ "path": path, "change": change, "reasons": reasons }));
+            .push(json!({ "path": path, "change": change, "attributes": attributes }));
         Ok(())
     }
 
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, Failure> {
-        let same = same_bytes((self.left.reader(), left), (self.right.reader(), right));
-        Ok(same?)
+        let mut part = Part::new(&mut self.bar, self.done, self.total);
+        let (left, right) = ((self.old.reader(), left), (self.new.reader(), right));
+        Ok(same_bytes(left, right, &mut part)?)
+    }
+
+    fn compared(
+        &mut self,
+        _old: Option<&Attributes>,
+        new: Option<&Attributes>,
+    ) -> Result<(), Failure> {
+        let files = new.filter(|attributes| attributes.kind == FileKind::File);
+        self.done += files.map_or(0, |attributes| attributes.size);
+        Ok(self.bar.advance(self.done, Some(self.total))?)
     }
 }
 
+impl Differences<'_> {
+    /// An attribute that differs, with both values where those can be shown.
+    fn attribute(&self, reason: Reason, old: Ino, new: Ino) -> Result<Value, Failure> {
+        let old = (self.old.image() as &dyn Image, old);
+        let new = (self.new.image() as &dyn Image, new);
+        Ok(json!({
+            "attribute": reason.to_string(),
+            "old": value(reason, old, new)?,
+            "new": value(reason, new, old)?,
+        }))
+    }
+}
+
+/// What the inode has in which it differs from `other`; null for content.
+fn value(
+    reason: Reason,
+    (image, ino): (&dyn Image, Ino),
+    (other, other_ino): (&dyn Image, Ino),
+) -> Result<Value, ImageError> {
+    let attributes = image.attributes(ino)?;
+    Ok(match reason {
+        Reason::Kind => attributes.kind.to_string().into(),
+        Reason::Mode => common::mode(attributes.mode).into(),
+        Reason::Uid => attributes.uid.into(),
+        Reason::Gid => attributes.gid.into(),
+        Reason::Mtime => common::time(attributes.mtime).into(),
+        Reason::Size => attributes.size.into(),
+        Reason::Device => {
+            let device = attributes.device;
+            format!("{}:{}", device.major, device.minor).into()
+        }
+        Reason::Target => text(&image.symlink_target(ino)?),
+        Reason::Xattrs => only_here(&image.xattrs(ino)?, &other.xattrs(other_ino)?),
+        Reason::Links => attributes.links.into(),
+        _ => Value::Null,
+    })
+}
+
+fn text(bytes: &[u8]) -> Value {
+    bytes.escape_ascii().to_string().into()
+}
+
+/// The attributes that `others` has not, or not so.
+fn only_here(xattrs: &Xattrs, others: &Xattrs) -> Value {
+    let differ = xattrs
+        .iter()
+        .filter(|xattr| others.value(&xattr.name) != Some(&xattr.value));
+    let fields = differ.map(|xattr| (xattr.name.escape_ascii().to_string(), text(&xattr.value)));
+    Value::Object(fields.collect())
+}
+
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let (left, right) = (args.open.open(&args.old)?, args.open.open(&args.new)?);
+    let (old, new) = (args.open.open(&args.old)?, args.open.open(&args.new)?);
     let limits = Limits::default();
     let mut differences = Differences {
-        left: &left,
-        right: &right,
+        old: &old,
+        new: &new,
         list: Vec::new(),
+        bar: Bar::new("comparing"),
+        done: 0,
+        total: content_bytes(&new, &limits)?,
     };
-    let summary = diff(left.image(), right.image(), &limits, &mut differences)?;
-    let transfer = transfer(left.image(), right.image(), &limits)?;
-    let list = differences.list;
+    let summary = diff(old.image(), new.image(), &limits, &mut differences)?;
+    let transfer = transfer(old.image(), new.image(), &limits)?;
+    let Differences { list, bar, .. } = differences;
+    drop(bar);
     let said = say(args, &summary, &transfer, &list, out);
     if list.is_empty() {
         return said.map(|()| Outcome::Done);
     }
     // They differ, whether or not somebody reads how.
     Ok(Outcome::Bad)
+}
+
+/// Bytes of all regular files, as often as they have names.
+fn content_bytes(opened: &OpenImage, limits: &Limits) -> Result<u64, Failure> {
+    let mut total = 0u64;
+    for visited in Walk::new(opened.image(), limits) {
+        let attributes = visited?.attributes;
+        if attributes.kind == FileKind::File {
+            total = total.saturating_add(attributes.size);
+        }
+    }
+    Ok(total)
 }
 
 fn say(
@@ -92,6 +184,8 @@ fn say(
 ) -> Result<(), Failure> {
     if args.json {
         let value = json!({
+            "old_image": args.old.display().to_string(),
+            "new_image": args.new.display().to_string(),
             "added": summary.added,
             "removed": summary.removed,
             "changed": summary.changed,
@@ -106,33 +200,59 @@ fn say(
         return common::json(out, &value);
     }
     for difference in list {
-        let sign = match difference["change"].as_str() {
-            Some("added") => '+',
-            Some("removed") => '-',
-            _ => '~',
-        };
-        let reasons: Vec<&str> = difference["reasons"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let path = difference["path"].as_str().unwrap_or_default();
-        let line = format!("{sign} {path} {}", reasons.join(", "));
-        writeln!(out, "{}", line.trim_end()).map_err(Failure::usage)?;
+        writeln!(out, "{}", line(difference)).map_err(Failure::usage)?;
     }
     writeln!(
+        out,
+        "{} added, {} removed, {} changed, {} the same",
+        summary.added, summary.removed, summary.changed, summary.same,
+    )
+    .and_then(|()| {
+        writeln!(
             out,
-            "{} added, {} removed, {} changed, {} the same; {} chunks shared ({}), {} to fetch ({}, stored {})",
-            summary.added,
-            summary.removed,
-            summary.changed,
-            summary.same,
+            "{} chunks shared ({}), {} to fetch ({}, stored {})",
             transfer.shared_chunks,
             common::size(transfer.shared_len),
             transfer.fetch_chunks,
             common::size(transfer.fetch_len),
             common::size(transfer.fetch_stored_len),
         )
-        .map_err(Failure::usage)
+    })
+    .map_err(Failure::usage)
+}
+
+/// `~ /etc/motd: size 6 -> 7, content`
+fn line(difference: &Value) -> String {
+    let sign = match difference["change"].as_str() {
+        Some("added") => '+',
+        Some("removed") => '-',
+        _ => '~',
+    };
+    let path = difference["path"].as_str().unwrap_or_default();
+    let mut line = format!("{sign} {path}");
+    let attributes = difference["attributes"].as_array();
+    for (position, attribute) in attributes.into_iter().flatten().enumerate() {
+        line.push_str(if position == 0 { ": " } else { ", " });
+        line.push_str(attribute["attribute"].as_str().unwrap_or_default());
+        if !attribute["old"].is_null() {
+            let (old, new) = (plain(&attribute["old"]), plain(&attribute["new"]));
+            line.push_str(&format!(" {old} -> {new}"));
+        }
+    }
+    line
+}
+
+/// A value without quotes; of an object, its fields.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) if fields.is_empty() => "none".into(),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", plain(value)));
+            fields.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
 }

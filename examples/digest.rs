@@ -12,14 +12,23 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::verify::Profile;
 
-/// Print the tree digest of an image: equal digests mean that a container sees the same files. Fractions
-/// of a second and the time of the root do not count, since not every format has them
+/// Print the tree digest of an image: equal digests mean that a container sees the same files. What
+/// counts depends on the profile
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, or a directory
     image: PathBuf,
-    /// What counts: `default`, `layer` (whiteouts too) or `content` (names and content only)
+    /// What counts: `default`, `layer` or `content`
+    ///
+    /// default: names, kinds, modes (but of symbolic links), owners, times in whole seconds (but of
+    /// the root), devices, link targets, extended attributes, content, and which names are hard links
+    /// to the same file. Fractions of a second do not count, as eStargz cuts them; nor does the time
+    /// of the root, which builders invent; nor do whiteouts, which no container sees.
+    ///
+    /// layer: the same of one layer, where whiteouts and opaque directories count.
+    ///
+    /// content: names, kinds, link targets and content alone.
     #[arg(long, default_value = "default")]
     profile: Profile,
     /// Print one JSON object
@@ -40,9 +49,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     drop(bar);
     if args.json {
         let value = serde_json::json!({
-            "digest": digest.to_string(),
-            "profile": args.profile.to_string(),
+            "image": args.image.display().to_string(),
             "format": image.format().to_string(),
+            "profile": args.profile.to_string(),
+            "tree_digest": digest.to_string(),
         });
         common::json(out, &value)?;
     } else {

@@ -10,7 +10,7 @@ use clap::Parser;
 use common::open::{OpenArgs, path_bytes};
 use common::{Failure, Outcome};
 use lazyoci::model::walk::{Walk, WalkEntry};
-use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits, Timestamp};
+use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits};
 use lazyoci::read::{Follow, OpenImage};
 use serde_json::json;
 
@@ -70,7 +70,12 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         }
     }
     if args.json {
-        common::json(out, &json!({ "entries": listed }))?;
+        let value = json!({
+            "image": args.image.display().to_string(),
+            "format": opened.format().to_string(),
+            "entries": listed,
+        });
+        common::json(out, &value)?;
     }
     Ok(Outcome::Done)
 }
@@ -136,17 +141,9 @@ fn line(
         a.links,
         a.uid,
         a.gid,
-        time(a.mtime),
+        common::time(a.mtime),
     )
     .map_err(Failure::usage)
-}
-
-/// In UTC, without fractions; as seconds since 1970 if it is beyond the years that people write.
-fn time(time: Timestamp) -> String {
-    match jiff::Timestamp::from_second(time.seconds) {
-        Ok(time) => time.to_string(),
-        Err(_) => time.seconds.to_string(),
-    }
 }
 
 /// `rwxr-xr-x`, with set-id and sticky bits as `ls` shows them.
@@ -178,12 +175,12 @@ fn object(image: &dyn Image, entry: &WalkEntry<'_>) -> Result<serde_json::Value,
     let mut object = json!({
         "path": entry.path.to_string(),
         "kind": a.kind.to_string(),
-        "mode": format!("{:04o}", a.mode),
+        "mode": common::mode(a.mode),
         "uid": a.uid,
         "gid": a.gid,
         "mtime": a.mtime.seconds,
         "mtime_nanoseconds": a.mtime.nanoseconds,
-        "size": a.size,
+        "bytes": a.size,
         "links": a.links,
     });
     match a.kind {

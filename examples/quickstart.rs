@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,19 +15,25 @@ use common::open::OpenArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome, note, size};
 use lazyoci::blob_io::{DirectoryOutput, FileOutput};
-use lazyoci::convert::{EstargzOptions, RafsOptions, TarOptions, to_estargz, to_rafs_v6, to_tar};
+use lazyoci::convert::{
+    EstargzOptions, RafsOptions, TarOptions, UnpackOptions, to_estargz, to_rafs_v6, to_tar, unpack,
+};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::walk::Walk;
 use lazyoci::model::{FileKind, ImagePath, Limits};
-use lazyoci::read::{Follow, OpenImage, VerifyOptions};
+use lazyoci::read::{Follow, OpenImage, VerifyOptions, VerifySummary};
 use lazyoci::verify::{Profile, TreeDigest};
 use serde_json::{Value, json};
+
+/// Most bytes of the file that is read lazily.
+const READ_LEN: u64 = 1 << 20;
 
 /// Convert to every format, verify, compare, read one file lazily; print a table
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, or a directory [default: this workspace's own sources]
+    /// A layer, a RAFS bootstrap or blob, or a directory [default: this workspace's own sources, and this
+    /// program]
     image: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -48,9 +55,9 @@ enum Target {
 }
 
 const TARGETS: [(&str, Target, Compression); 6] = [
-    ("rafs-v6 zstd", Target::Rafs, Compression::Zstd { level: 3 }),
-    ("rafs-v6 lz4", Target::Rafs, Compression::Lz4Block),
-    ("rafs-v6 none", Target::Rafs, Compression::None),
+    ("rafs-v6", Target::Rafs, Compression::Zstd { level: 3 }),
+    ("rafs-v6", Target::Rafs, Compression::Lz4Block),
+    ("rafs-v6", Target::Rafs, Compression::None),
     (
         "estargz",
         Target::Estargz,
@@ -64,61 +71,130 @@ const TARGETS: [(&str, Target, Compression); 6] = [
     ("tar-zstd", Target::Tar, Compression::Zstd { level: 3 }),
 ];
 
+/// What is done with every format.
+struct Work {
+    source: OpenImage,
+    /// The file that is read lazily, and how much of it.
+    file: Option<(ImagePath, u64)>,
+    directory: PathBuf,
+}
+
 /// One format, measured.
 struct Row {
     format: &'static str,
+    compressor: String,
     bytes: u64,
     metadata_bytes: u64,
+    fetched_bytes: u64,
     seconds: f64,
+    verified: VerifySummary,
     digest: TreeDigest,
-    bytes_touched: u64,
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
-    let input = args.image.as_deref().unwrap_or(&sources);
-    let source = args.open.open(input)?;
-    let expected = digest(&source)?;
-    let file = largest_file(&source)?;
     // The directory is to be removed when a signal ends the work, too.
     let _interruptible = Interruptible::new();
-    let work = tempfile::tempdir().map_err(Failure::usage)?;
+    let directory = common::output::temporary_directory()?;
+    let (input, path) = match &args.image {
+        Some(image) => (image.display().to_string(), image.clone()),
+        None => {
+            let input = "this workspace's sources and this program";
+            (input.into(), own_files(directory.path())?)
+        }
+    };
+    let source = args.open.open(&path)?;
+    let expected = digest(&source)?;
+    let work = Work {
+        file: typical_file(&source)?,
+        source,
+        directory: directory.path().into(),
+    };
     let mut rows = Vec::new();
-    for (format, target, compression) in TARGETS {
-        let output = work.path().join(format);
+    for target in TARGETS {
+        rows.push(work.row(target, &args.open)?);
+    }
+    let equal = rows.iter().all(|row| row.digest == expected);
+    let file = work.file.as_ref();
+    if args.json {
+        common::json(out, &as_json(&input, expected, file, &rows))?;
+    } else {
+        table(out, &input, expected, file, &rows).map_err(Failure::usage)?;
+    }
+    if equal {
+        return Ok(Outcome::Done);
+    }
+    Err(Failure::bad("the formats do not hold the same tree"))
+}
+
+/// What there is to convert wherever this is built: sources, small files, and a program, a large one.
+fn own_files(work: &Path) -> Result<PathBuf, Failure> {
+    let files = work.join("source");
+    fs::create_dir(&files).map_err(|error| Failure::usage(error).of(files.display()))?;
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let sources = lazyoci::read::open(crates, &Default::default())?;
+    let options = UnpackOptions {
+        lossy: true,
+        ..UnpackOptions::default()
+    };
+    let mut bar = Bar::new("copying");
+    unpack(sources.reader(), &files.join("crates"), &options, &mut bar)?;
+    let program = || -> std::io::Result<()> {
+        let program = std::env::current_exe()?;
+        let copy = files.join("quickstart");
+        fs::copy(&program, &copy)?;
+        let time = fs::metadata(&program)?.modified()?;
+        fs::File::options()
+            .append(true)
+            .open(copy)?
+            .set_modified(time)
+    };
+    program().map_err(Failure::usage)?;
+    Ok(files)
+}
+
+impl Work {
+    /// Converts to one format, verifies, reads.
+    fn row(
+        &self,
+        (format, target, compression): (&'static str, Target, Compression),
+        open: &OpenArgs,
+    ) -> Result<Row, Failure> {
+        let compressor = compression.to_string();
+        let output = self.directory.join(format!("{format} {compressor}"));
         let mut bar = Bar::new(format);
         let start = Instant::now();
-        let bytes = convert(&source, (target, compression), &output, &mut bar)?;
+        let bytes = convert(&self.source, (target, compression), &output, &mut bar)?;
         let seconds = start.elapsed().as_secs_f64();
         drop(bar);
         let image = match target {
             Target::Rafs => output.join("image.boot"),
             Target::Estargz | Target::Tar => output,
         };
-        let image = args.open.open(&image)?;
+        let image = open.open(&image)?;
         // First: later all of it has been read, and some of that is still in memory.
-        let bytes_touched = touch(&image, file.as_ref())?;
-        verify(format, &image)?;
-        let digest = digest(&image)?;
-        rows.push(Row {
+        let fetched_bytes = self.read(&image)?;
+        Ok(Row {
             format,
+            compressor,
             bytes,
             metadata_bytes: image.metadata_stats().bytes,
+            fetched_bytes,
             seconds,
-            digest,
-            bytes_touched,
-        });
+            verified: verify(format, &image)?,
+            digest: digest(&image)?,
+        })
     }
-    let equal = rows.iter().all(|row| row.digest == expected);
-    if args.json {
-        common::json(out, &as_json(input, expected, file.as_ref(), equal, &rows))?;
-    } else {
-        table(out, input, expected, file.as_ref(), &rows).map_err(Failure::usage)?;
+
+    /// Reads the file; answers how many bytes of `image` were fetched for that.
+    fn read(&self, image: &OpenImage) -> Result<u64, Failure> {
+        let Some((file, len)) = &self.file else {
+            return Ok(0);
+        };
+        let ino = image.resolve(file.as_bytes(), Follow::Never)?;
+        let before = image.stats().bytes;
+        image.read_range(ino, 0..*len, &mut std::io::sink())?;
+        Ok(image.stats().bytes - before)
     }
-    if equal {
-        return Ok(Outcome::Done);
-    }
-    Err(Failure::bad("the formats do not hold the same tree"))
 }
 
 /// Writes `source` to `output`; answers how many bytes that took.
@@ -151,106 +227,153 @@ fn digest(image: &OpenImage) -> Result<TreeDigest, Failure> {
 }
 
 /// Verifies everything in `image`, which is in `format`.
-fn verify(format: &str, image: &OpenImage) -> Result<(), Failure> {
+fn verify(format: &str, image: &OpenImage) -> Result<VerifySummary, Failure> {
     let options = VerifyOptions::default();
     let mut bar = Bar::new("verifying");
     let summary = image.verify(&options, &mut bar, &mut |found| note(found))?;
     match summary.findings {
-        0 => Ok(()),
+        0 => Ok(summary),
         findings => Err(Failure::bad(format!("{format}: {findings} faults"))),
     }
 }
 
-/// Reads 4 KiB from the middle of `file`; answers how many bytes were fetched for that.
-fn touch(image: &OpenImage, file: Option<&ImagePath>) -> Result<u64, Failure> {
-    let Some(file) = file else { return Ok(0) };
-    let ino = image.resolve(file.as_bytes(), Follow::Never)?;
-    let middle = image.image().attributes(ino)?.size / 2;
-    let before = image.stats().bytes;
-    image.read_range(ino, middle..middle + 4096, &mut std::io::sink())?;
-    Ok(image.stats().bytes - before)
-}
-
-/// The file that is read lazily; an image may have none.
-fn largest_file(image: &OpenImage) -> Result<Option<ImagePath>, Failure> {
-    let mut largest = (0, None);
-    let mut walk = Walk::new(image.image(), &Limits::default());
-    while let Some(entry) = walk.next_entry() {
-        let entry = entry?;
-        let a = entry.attributes;
-        if a.kind == FileKind::File && (largest.1.is_none() || a.size > largest.0) {
-            largest = (a.size, Some(entry.path.clone()));
+/// The file that is read lazily, and how much of it: of the files that have content, as many are smaller as
+/// are larger. An image may have none.
+fn typical_file(image: &OpenImage) -> Result<Option<(ImagePath, u64)>, Failure> {
+    let mut files = Vec::new();
+    for visited in Walk::new(image.image(), &Limits::default()) {
+        let visited = visited?;
+        let attributes = visited.attributes;
+        if attributes.kind == FileKind::File && attributes.size > 0 {
+            files.push((attributes.size, visited.path));
         }
     }
-    Ok(largest.1)
+    files.sort();
+    let middle = files.len() / 2;
+    let typical = files.into_iter().nth(middle);
+    Ok(typical.map(|(size, path)| (path, size.min(READ_LEN))))
 }
 
 fn table(
     out: &mut dyn Write,
-    input: &Path,
+    input: &str,
     expected: TreeDigest,
-    file: Option<&ImagePath>,
+    file: Option<&(ImagePath, u64)>,
     rows: &[Row],
 ) -> std::io::Result<()> {
-    writeln!(out, "{}: {expected}", input.display())?;
+    writeln!(out, "{input}\n{expected}")?;
     match file {
-        Some(file) => writeln!(out, "lazy read: 4 KiB in the middle of {file}\n")?,
-        None => writeln!(out, "lazy read: none, there is no regular file\n")?,
+        Some((file, len)) => writeln!(out, "read lazily: {file}, {}\n", size(*len))?,
+        None => writeln!(out, "read lazily: nothing, there is no regular file\n")?,
     }
     writeln!(
         out,
-        "{:<14}{:>12}{:>12}{:>10}{:>12}  tree",
-        "format", "size", "to open", "time", "lazy read"
+        "{:<17}{:>11}{:>9}{:>12}{:>12}{:>8}  tree",
+        "format", "size", "time", "to open", "to read", "of all"
     )?;
     for row in rows {
         writeln!(
             out,
-            "{:<14}{:>12}{:>12}{:>8.2} s{:>12}  {}",
-            row.format,
+            "{:<17}{:>11}{:>7.2} s{:>12}{:>12}{:>6.1} %  {}",
+            row.name(),
             size(row.bytes),
-            size(row.metadata_bytes),
             row.seconds,
-            size(row.bytes_touched),
-            if row.digest == expected {
-                "same"
-            } else {
-                "DIFFERS"
+            size(row.metadata_bytes),
+            size(row.fetched_bytes),
+            row.percent_fetched(),
+            match row.digest == expected {
+                true => "same",
+                false => "DIFFERS",
             },
         )?;
     }
-    let same = rows.iter().filter(|row| row.digest == expected).count();
+    writeln!(out, "\nchecked by this program:")?;
+    for row in rows {
+        writeln!(out, "{:<17}{}", row.name(), row.checked())?;
+    }
     let all = rows.len();
-    writeln!(
+    let same = rows.iter().filter(|row| row.digest == expected).count();
+    write!(
         out,
-        "\nEvery structure and chunk of all {all} was verified; {same} hold the same tree."
-    )
+        "\nNo fault was found in {all} images; {same} of them hold the tree of the source"
+    )?;
+    let lazy = rows.iter().filter(|row| row.is_lazy());
+    let most = lazy.map(Row::percent_fetched).fold(0.0, f64::max);
+    match file {
+        Some(_) if most < 50.0 => writeln!(
+            out,
+            ".\nOne file of a lazily loaded image took at most {most:.1} % of its bytes; of a plain\n\
+             layer, all of them."
+        ),
+        Some(_) => writeln!(
+            out,
+            ".\nThey are too small for lazy reading to show: one file is most of them."
+        ),
+        None => writeln!(out, "."),
+    }
+}
+
+impl Row {
+    fn name(&self) -> String {
+        match self.is_lazy() && self.format != "estargz" {
+            true => format!("{} {}", self.format, self.compressor),
+            false => self.format.into(),
+        }
+    }
+
+    fn is_lazy(&self) -> bool {
+        !self.format.starts_with("tar")
+    }
+
+    /// What opening the image and reading the file took of it.
+    fn percent_fetched(&self) -> f64 {
+        // What a compressed layer is spooled to is not fetched again.
+        let fetched = match self.is_lazy() {
+            true => self.metadata_bytes + self.fetched_bytes,
+            false => self.metadata_bytes,
+        };
+        100.0 * fetched as f64 / self.bytes.max(1) as f64
+    }
+
+    /// What vouches for the image.
+    fn checked(&self) -> String {
+        let chunks = self.verified.audit.chunks;
+        match self.format {
+            "rafs-v6" => {
+                format!("every structure, {chunks} chunks by BLAKE3, the blob by its name")
+            }
+            "estargz" => {
+                format!("every structure, {chunks} chunks by SHA-256, the TOC against the tar")
+            }
+            _ => "every tar header and the stream's checksums; it has no digests".into(),
+        }
+    }
 }
 
 fn as_json(
-    input: &Path,
+    input: &str,
     expected: TreeDigest,
-    file: Option<&ImagePath>,
-    equal: bool,
+    file: Option<&(ImagePath, u64)>,
     rows: &[Row],
 ) -> Value {
-    let formats: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "format": row.format,
-                "bytes": row.bytes,
-                "metadata_bytes": row.metadata_bytes,
-                "seconds": row.seconds,
-                "digest": row.digest.to_string(),
-                "bytes_touched": row.bytes_touched,
-            })
+    let row = |row: &Row| {
+        json!({
+            "format": row.format,
+            "compressor": row.compressor,
+            "written_bytes": row.bytes,
+            "metadata_bytes": row.metadata_bytes,
+            "fetched_bytes": row.fetched_bytes,
+            "seconds": row.seconds,
+            "findings": row.verified.findings,
+            "chunks": row.verified.audit.chunks,
+            "tree_digest": row.digest.to_string(),
         })
-        .collect();
+    };
     json!({
-        "input": input.display().to_string(),
-        "digest": expected.to_string(),
-        "file": file.map(ToString::to_string),
-        "equal": equal,
-        "formats": formats,
+        "image": input,
+        "tree_digest": expected.to_string(),
+        "path": file.map(|(path, _)| path.to_string()),
+        "equal": rows.iter().all(|row| row.digest == expected),
+        "conversions": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

@@ -47,7 +47,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     args.outputs.check(&args.output)?;
     let image = args.open.open(&args.image)?;
     let mut bar = Bar::new("unpacking");
-    let (report, object) = if let Some(compression) = tar {
+    let (report, mut object) = if let Some(compression) = tar {
         let options = TarOptions::default()
             .compression(compression)
             .lossy(args.lossy);
@@ -69,8 +69,20 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         (report, object)
     };
     drop(bar);
+    object["image"] = args.image.display().to_string().into();
+    object["format"] = format_name(tar).into();
     common::say(&args.output, out, |out| say(args, &report, object, out))?;
     Ok(Outcome::Done)
+}
+
+/// What the output is, as `inspect` calls it.
+fn format_name(tar: Option<Compression>) -> &'static str {
+    match tar {
+        None => "directory",
+        Some(Compression::None) => "tar",
+        Some(Compression::Zstd { .. }) => "tar-zstd",
+        Some(_) => "tar-gzip",
+    }
 }
 
 /// How the tar is compressed that `output` is called; `None` if it is to be a directory.

@@ -76,6 +76,7 @@ fn say(
     };
     if args.json {
         let mut value = common::object(summary)?;
+        value["image"] = args.image.display().to_string().into();
         value["format"] = Value::String(format);
         value["faults"] = json!(findings);
         return common::json(out, &value);

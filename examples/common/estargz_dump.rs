@@ -27,14 +27,13 @@ pub fn dump(path: &Path) -> Result<Value, Failure> {
     contents.insert(opened.toc_offset, vec![json!({ "name": TOC_NAME })]);
     let layer = BufReader::new(File::open(path).map_err(Failure::usage)?);
     Ok(json!({
-        "format": "estargz",
         "members": members(layer, footer_offset, &contents),
         "toc": {
             "offset": opened.toc_offset,
             "bytes": opened.json.len(),
             "digest": opened.digest.to_string(),
             "version": toc.version,
-            "entries": toc.entries,
+            "toc_entries": toc.entries,
         },
         "footer": {
             "offset": footer_offset,
@@ -65,7 +64,7 @@ pub fn lines(dump: &Value) -> String {
         if holds.is_empty() {
             holds = " tar headers".into();
         }
-        let (stored, decoded) = (&member["stored_bytes"], &member["decoded_bytes"]);
+        let (stored, decoded) = (&member["bytes"], &member["decoded_bytes"]);
         line(
             start,
             format_args!("member {index}: stored={stored} decoded={decoded}{holds}"),
@@ -79,7 +78,7 @@ pub fn lines(dump: &Value) -> String {
         start,
         format_args!("toc: bytes={bytes} digest={digest} version={version}"),
     );
-    for (index, entry) in array(&toc["entries"]).iter().enumerate() {
+    for (index, entry) in array(&toc["toc_entries"]).iter().enumerate() {
         let start = head(&mut text, &toc["offset"]);
         line(start, format_args!("entry {index}: {entry}"));
     }
@@ -155,7 +154,7 @@ fn members(layer: impl BufRead, end: u64, contents: &BTreeMap<u64, Vec<Value>>) 
         };
         members.push(json!({
             "offset": offset,
-            "stored_bytes": layer.position - offset,
+            "bytes": layer.position - offset,
             "decoded_bytes": decoded,
             "holds": holds,
         }));

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::iter::successors;
 
+#[cfg(feature = "convert")]
 use lazyoci::convert::ConvertError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault, FileKind};
@@ -81,7 +82,9 @@ impl Failure {
 
 impl<E: Blame + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        // Whatever fails after a signal failed since the work was ended.
         let outcome = match error.fault() {
+            _ if super::interrupt::came() => return Self::usage("interrupted"),
             Fault::Cancelled => return Self::usage("interrupted"),
             Fault::Corrupt => Outcome::Bad,
             Fault::Unsupported | Fault::Limit => Outcome::Refused,
@@ -122,6 +125,7 @@ pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
 /// The option that lifts a refusal, and what it does.
 fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     const LENIENT: Option<&str> = Some("--lenient accepts it");
+    #[cfg(feature = "convert")]
     if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
         return Some("--lossy leaves it out");
     }

@@ -58,6 +58,11 @@ fn install() -> io::Result<Flags> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether a signal has come.
+pub fn came() -> bool {
+    matches!(&*FLAGS, Ok(flags) if flags.interrupted.load(Ordering::SeqCst))
+}
+
 impl Interruptible {
     /// Takes the signals over; where that is not possible, they end the process as ever.
     pub fn new() -> Self {
@@ -70,9 +75,9 @@ impl Interruptible {
 
     /// Fails if a signal came.
     pub fn check(&self) -> Result<(), Cancelled> {
-        match &*FLAGS {
-            Ok(flags) if flags.interrupted.load(Ordering::SeqCst) => Err(Cancelled),
-            _ => Ok(()),
+        match came() {
+            true => Err(Cancelled),
+            false => Ok(()),
         }
     }
 }

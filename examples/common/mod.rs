@@ -6,13 +6,16 @@
 )]
 
 pub mod bytes;
+pub mod describe;
 pub mod estargz_dump;
 pub mod failure;
+pub mod incoming;
 pub mod interrupt;
 pub mod open;
 pub mod output;
 pub mod prefetch;
 pub mod progress;
+pub mod rafs_dump;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -24,7 +27,7 @@ use clap::Parser;
 pub use failure::{Failure, Outcome, chain};
 
 /// Parses the arguments, runs, and turns the result into an exit code. `json` says whether stdout is
-/// to hold one JSON object: of a failure, too.
+/// to hold one JSON object: of a failure, too, and of arguments that cannot be parsed.
 ///
 /// When nobody reads the output any more, as in `ls IMAGE | head`, the run ends early with exit code
 /// 2, as it did not do all of its work, and without a word.
@@ -33,7 +36,10 @@ pub fn main<A: Parser>(
     run: impl FnOnce(&A, &mut dyn Write) -> Result<Outcome, Failure>,
 ) -> ExitCode {
     let mut out = Stdout::default();
-    let args = A::parse();
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error, &mut out),
+    };
     let result = run(&args, &mut out);
     let ended_early = out.closed;
     if let Err(failure) = &result
@@ -50,6 +56,20 @@ pub fn main<A: Parser>(
         (Err(failure), _) => tell(&failure),
         (Ok(_), Err(error)) => tell(&Failure::usage(error)),
     })
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn refuse(error: &clap::Error, out: &mut dyn Write) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(u8::MAX);
+    if code != 0 && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first));
+        let _ = writeln!(out, "{}", failure.object()).and_then(|()| out.flush());
+    }
+    // If nobody takes it, nobody is there to be told.
+    let _ = error.print();
+    ExitCode::from(code)
 }
 
 /// Says on stderr what happened; answers the exit code.
@@ -115,9 +135,10 @@ pub fn say(
     Ok(())
 }
 
-/// Writes `value` as one JSON object and a newline.
-pub fn json(out: &mut dyn Write, value: &serde_json::Value) -> Result<(), Failure> {
-    writeln!(out, "{value}").map_err(Failure::usage)
+/// Writes `value` as one JSON object and a newline. `examples/README.md` says what its keys mean.
+pub fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(Failure::usage)?;
+    writeln!(out, "{text}").map_err(Failure::usage)
 }
 
 /// A report of the library as a JSON object, to which the example adds what it alone knows.
@@ -126,6 +147,7 @@ pub fn object(report: &impl serde::Serialize) -> Result<serde_json::Value, Failu
 }
 
 /// Says on stderr what was left out, and what was to come first and is not there.
+#[cfg(feature = "convert")]
 pub fn note_losses(report: &lazyoci::convert::Report) {
     for path in &report.missed {
         note(format_args!("not there, so not fetched first: {path}"));
@@ -133,9 +155,28 @@ pub fn note_losses(report: &lazyoci::convert::Report) {
     for loss in &report.losses {
         note(format_args!("lost: {loss}"));
     }
+    if report.cut_times > 0 {
+        note(format_args!(
+            "lost: the fractions of a second of {} times",
+            report.cut_times
+        ));
+    }
 }
 
-/// Bytes for people: `12.3 MiB`.
+/// Bytes for people: `12.30 MiB`.
 pub fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
+}
+
+/// A time in UTC, without fractions; as seconds since 1970 if it is beyond the years that people write.
+pub fn time(time: lazyoci::model::Timestamp) -> String {
+    match jiff::Timestamp::from_second(time.seconds) {
+        Ok(time) => time.to_string(),
+        Err(_) => time.seconds.to_string(),
+    }
+}
+
+/// Permission bits as `chmod` takes them.
+pub fn mode(mode: u16) -> String {
+    format!("{mode:04o}")
 }

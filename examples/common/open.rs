@@ -61,6 +61,22 @@ pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Whether what is at `path` can be read once only: stdin, or a pipe.
+pub fn is_read_once(path: &Path) -> bool {
+    is_stream(path) || is_pipe(path)
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_path: &Path) -> bool {
+    false
+}
+
 /// Refuses stdin where a file is needed.
 pub fn no_stream(path: &Path) -> Result<(), Failure> {
     if is_stream(path) {

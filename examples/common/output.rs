@@ -69,6 +69,19 @@ impl OutputArgs {
     }
 }
 
+/// A directory for what is needed meanwhile, where the system keeps such things.
+pub fn temporary_directory() -> Result<TempDir, Failure> {
+    let directory = tempfile::env::temp_dir();
+    let made = tempfile::tempdir_in(&directory);
+    made.map_err(|error| {
+        let kind = error.kind();
+        Failure::usage(format!(
+            "no directory can be made in {}: {kind}",
+            directory.display()
+        ))
+    })
+}
+
 /// Whether there is something that could be lost.
 fn is_there(target: &Path) -> bool {
     match fs::read_dir(target) {

@@ -1,6 +1,8 @@
 //! A progress bar on stderr, where that is a terminal, and the end of the work on a signal.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lazyoci::model::{Cancelled, Progress};
@@ -11,7 +13,15 @@ use super::interrupt::Interruptible;
 #[derive(Debug)]
 pub struct Bar {
     bar: ProgressBar,
+    metered: Option<Metered>,
     interruptible: Interruptible,
+}
+
+/// How far a file is read that the work takes from its first byte to its last.
+#[derive(Debug, Clone)]
+struct Metered {
+    read: Arc<AtomicU64>,
+    total: u64,
 }
 
 impl Bar {
@@ -27,8 +37,33 @@ impl Bar {
             bar: bar
                 .with_message(what)
                 .with_style(style("{msg} {bytes} ({bytes_per_sec})")),
+            metered: None,
             interruptible: Interruptible::new(),
         }
+    }
+
+    /// `source`, of `total` bytes. While it is read, the bar shows how much of it is, if the work does not
+    /// know its own total.
+    pub fn meter<R: Read>(&mut self, source: R, total: u64) -> impl Read + use<R> {
+        let read = Arc::new(AtomicU64::new(0));
+        self.metered = Some(Metered {
+            read: Arc::clone(&read),
+            total,
+        });
+        Meter { source, read }
+    }
+}
+
+struct Meter<R> {
+    source: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Meter<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(buf)?;
+        self.read.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
     }
 }
 
@@ -38,6 +73,10 @@ fn style(template: &str) -> ProgressStyle {
 
 impl Progress for Bar {
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
+        let (done, total) = match (&self.metered, total) {
+            (Some(metered), None) => (metered.read.load(Ordering::Relaxed), Some(metered.total)),
+            _ => (done, total),
+        };
         if let Some(total) = total.filter(|&total| total > 0 && self.bar.length() != Some(total)) {
             // As wide as the terminal, whatever the numbers take.
             self.bar.set_style(style(
@@ -55,5 +94,25 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A part of the work of a bar: it begins where `before` of `total` bytes are done.
+#[derive(Debug)]
+pub struct Part<'b> {
+    bar: &'b mut Bar,
+    before: u64,
+    total: u64,
+}
+
+impl<'b> Part<'b> {
+    pub fn new(bar: &'b mut Bar, before: u64, total: u64) -> Self {
+        Self { bar, before, total }
+    }
+}
+
+impl Progress for Part<'_> {
+    fn advance(&mut self, done: u64, _total: Option<u64>) -> Result<(), Cancelled> {
+        self.bar.advance(self.before + done, Some(self.total))
     }
 }

@@ -26,8 +26,13 @@ need_nydus() {
     [ -x "$nydusd" ] || die "missing peer: nydusd $nydus_version (run peers.sh)"
 }
 
-# help_from_header: prints the comment block at the top of the calling script.
-help_from_header() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
+# help_from_header: prints the comment block at the top of the calling script, which may have left the directory
+# from which it was called.
+help_from_header() {
+    local script=$0
+    [ -f "$script" ] || script=$OLDPWD/$0
+    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$script"
+}
 
 # A directory that appears whole or not at all: build in "$(begin DIR)", then finish DIR.
 begin() { rm -rf "$1.partial"; mkdir -p "$1.partial"; printf '%s\n' "$1.partial"; }

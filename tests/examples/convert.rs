@@ -5,46 +5,48 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::{Fixture, complaint, example, json, run, text};
+use crate::{Fixture, complaint, example, json, noise, run, text};
 
 #[test]
-fn pipes_and_empty_files_are_no_images() {
+fn pipes_are_layers_that_come_once_and_empty_files_are_no_images() {
     let fixture = Fixture::new();
     let layer = fixture.path("layer");
     let mut to_tar = example("convert");
     to_tar.args(["--to", "tar"]).arg(fixture.path("source"));
     run(to_tar.arg(&layer), 0);
-    for arguments in [
-        &["convert", "--to", "estargz", "/dev/stdin", "-"][..],
-        &["convert", "--to", "tar-zstd", "/dev/stdin", "-"],
-        &[
-            "convert",
-            "--to",
-            "rafs-v6",
-            "/dev/stdin",
-            "/no/such/output",
-        ],
-        &["verify", "/dev/stdin"],
-        &["ls", "/dev/stdin"],
-    ] {
+    let piped = |command: &mut std::process::Command, code| {
         let mut cat = std::process::Command::new("cat");
         let mut cat = cat.arg(&layer).stdout(Stdio::piped()).spawn().unwrap();
-        let mut piped = example(arguments[0]);
-        piped
-            .args(&arguments[1..])
-            .stdin(cat.stdout.take().unwrap());
+        command.stdin(cat.stdout.take().unwrap());
+        let output = run(command, code);
+        // The last reader of the pipe: `cat` ends.
+        command.stdin(Stdio::null());
+        cat.wait().unwrap();
+        output
+    };
+    for name in ["verify", "ls", "digest"] {
+        let said = piped(example(name).arg("/dev/stdin"), 2).stderr;
         // What `verify` cannot open is a fault that it finds.
-        let begins = match arguments[0] {
+        let begins = match name {
             "verify" => "misuse",
             _ => "error",
         };
         assert_eq!(
-            complaint(&mut piped, 2),
+            String::from_utf8(said).unwrap(),
             format!("{begins}: /dev/stdin is neither a file nor a directory\n")
         );
-        // The last reader of the pipe: `cat` ends.
-        drop(piped);
-        cat.wait().unwrap();
+    }
+    // What is made out of a layer as it comes is made out of a pipe, too.
+    let expected = text(example("digest").arg(&layer));
+    for to in ["estargz", "tar-zstd", "rafs-v6"] {
+        let output = fixture.path(to);
+        let mut convert = example("convert");
+        piped(convert.args(["--to", to, "/dev/stdin"]).arg(&output), 0);
+        let image = match to {
+            "rafs-v6" => output.join("image.boot"),
+            _ => output,
+        };
+        assert_eq!(text(example("digest").arg(image)), expected, "{to}");
     }
     // A file is one by whatever name.
     let mut redirected = example("verify");
@@ -186,14 +188,48 @@ fn quickstart_takes_an_image_without_files() {
         (&value["equal"], &value["file"]),
         (&Value::Bool(true), &Value::Null)
     );
-    for format in value["formats"].as_array().unwrap() {
-        assert_eq!(format["bytes_touched"], 0);
+    for conversion in value["conversions"].as_array().unwrap() {
+        assert_eq!(conversion["fetched_bytes"], 0);
     }
     let table = text(example("quickstart").arg(&source));
     assert!(
-        table.contains("lazy read: none, there is no regular file\n"),
+        table.contains("read lazily: nothing, there is no regular file\n"),
         "{table}"
     );
+}
+
+#[test]
+fn quickstart_says_what_was_checked_and_what_lazy_reading_saves() {
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    let said = text(example("quickstart").arg(&source));
+    assert!(
+        said.contains("They are too small for lazy reading to show"),
+        "{said}"
+    );
+    fs::write(source.join("noise"), noise(4 << 20)).unwrap();
+    for number in 0..4 {
+        let content = format!("{number}").repeat(2000);
+        fs::write(source.join(format!("small{number}")), content).unwrap();
+    }
+    let said = text(example("quickstart").arg(&source));
+    let checked = said.split_once("checked by this program:\n").unwrap().1;
+    let rows: Vec<_> = checked
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert_eq!(rows.len(), 6, "{said}");
+    assert!(rows.iter().all(|row| row.contains("every ")), "{said}");
+    let closing = said
+        .split_once("\nNo fault was found in 6 images; 6 of them ")
+        .unwrap()
+        .1;
+    let most = closing.split_once("took at most ").unwrap().1;
+    let most: f64 = most.split_once(" %").unwrap().0.parse().unwrap();
+    assert!(most < 5.0, "{said}");
+    for line in said.lines() {
+        assert!(line.len() <= 80, "{line}");
+    }
 }
 
 #[test]

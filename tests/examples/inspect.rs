@@ -17,7 +17,7 @@ fn every_structure_of_estargz_is_dumped() {
     let mut end = 0;
     for member in members {
         assert_eq!(member["offset"], end);
-        end += member["stored_bytes"].as_u64().unwrap();
+        end += member["bytes"].as_u64().unwrap();
         assert!(member["decoded_bytes"].as_u64().unwrap() > 0);
     }
     assert_eq!(value["footer"]["offset"], end);
@@ -29,7 +29,7 @@ fn every_structure_of_estargz_is_dumped() {
     };
     assert_eq!((holds("big"), holds("etc/motd")), (1, 1));
     assert_eq!(holds("stargz.index.json"), 1);
-    let entries = value["toc"]["entries"].as_array().unwrap();
+    let entries = value["toc"]["toc_entries"].as_array().unwrap();
     assert!(
         entries
             .iter()
@@ -58,6 +58,89 @@ fn a_dump_of_a_bootstrap_is_one_object_too() {
     let lines = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
     assert_eq!(structures.len(), lines.lines().count());
     assert!(structures.iter().all(|s| s["offset"].is_u64()), "{lines}");
+    // Values of types: numbers are numbers.
+    let fields = |name: &str, key: &str, value: Value| {
+        let found = structures
+            .iter()
+            .find(|s| s["structure"] == name && s["fields"][key] == value);
+        found.unwrap_or_else(|| panic!("no {name} with {key}={value}: {lines}"))["fields"].clone()
+    };
+    assert_eq!(structures[0]["fields"]["blkszbits"], 12);
+    let motd = fields("inode", "path", "etc/motd".into());
+    assert_eq!(
+        (&motd["size"], &motd["form"]),
+        (&6.into(), &"extended".into())
+    );
+    assert!(motd["mode"].as_str().unwrap().starts_with("100"), "{motd}");
+    let chunk = fields("chunk", "uncompressed_size", 6.into());
+    assert_eq!(chunk["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn what_an_image_is_made_of_is_told_in_a_sensible_order() {
+    let fixture = Fixture::new();
+    let list = fixture.path("list");
+    fs::write(&list, "etc/motd\n").unwrap();
+    let image = fixture.path("prefetched");
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--chunk-size", "64KiB", "--prefetch"]);
+    run(
+        convert.arg(&list).arg(fixture.path("source")).arg(&image),
+        0,
+    );
+    let boot = image.join("image.boot");
+    let said = text(example("inspect").arg(&boot));
+    let keys: Vec<_> = said
+        .lines()
+        .map(|line| line.split([':', ',']).next().unwrap())
+        .collect();
+    let blob = fs::read_dir(image.join("blobs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let blob = format!("blob {}", blob.file_name().into_string().unwrap());
+    assert_eq!(
+        keys,
+        [
+            "image",
+            "format",
+            "read to open",
+            "paths",
+            "inodes",
+            "  directories",
+            "  files",
+            "content",
+            "bootstrap",
+            "  digest",
+            "  size",
+            "  chunk size",
+            "  chunk records",
+            "  flags",
+            "  prefetch",
+            &blob,
+            "  size",
+            "  decoded",
+            "  chunks",
+            "  features",
+        ],
+        "{said}"
+    );
+    for line in [
+        "content:            3.00 MiB (3145734)\n",
+        "  chunk size:       64.00 KiB (65536)\n",
+        "  prefetch:         /etc/motd\n",
+        "  flags:            HASH_BLAKE3 EXPLICIT_UID_GID COMPRESSION_ZSTD ENCRYPTION_NONE (0x1000094)\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    // For programs in the same order.
+    let printed = text(example("inspect").arg("--json").arg(&boot));
+    let places = ["image", "format", "counts", "blobs", "rafs"].map(|key| {
+        let place = printed.find(&format!("\"{key}\":"));
+        place.unwrap_or_else(|| panic!("no {key}: {printed}"))
+    });
+    assert!(places.is_sorted(), "{printed}");
 }
 
 #[cfg(unix)]
@@ -91,7 +174,7 @@ fn a_damaged_directory_on_the_way_is_the_images_fault() {
     let lines = text(example("inspect").arg("--dump").arg(fixture.bootstrap()));
     let root = lines
         .lines()
-        .find(|line| line.contains("inode") && line.contains(": /"))
+        .find(|line| line.contains(" inode ") && line.contains(": path=\"\" "))
         .unwrap();
     let offset = usize::from_str_radix(&root[2..10], 16).unwrap();
     let mut bytes = fs::read(fixture.bootstrap()).unwrap();

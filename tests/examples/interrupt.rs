@@ -1,5 +1,5 @@
 //! Signals in the middle of the work.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -68,6 +68,46 @@ fn nothing_is_left_behind() {
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
         assert_eq!(names(&output), [""; 0], "{arguments:?}");
         fs::remove_dir(&output).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_through_which_nothing_comes_is_not_waited_for() {
+    let fixture = Fixture::new();
+    for to in ["rafs-v6", "estargz", "tar-zstd"] {
+        let output = fixture.path("output");
+        let mut command = example("convert");
+        command.args(["--to", to, "-"]).arg(&output);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id();
+        // Until signals are taken over.
+        let taken_over = || {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+            caught & 1 << 14 != 0
+        };
+        let start = Instant::now();
+        while !taken_over() {
+            assert!(start.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // All of them.
+        std::thread::sleep(Duration::from_millis(100));
+        let mut kill = Command::new("kill");
+        let killed = kill.args(["-s", "TERM", &id.to_string()]).status();
+        assert!(killed.unwrap().success());
+        let stdin = child.stdin.take();
+        let ended = child.wait_with_output().unwrap();
+        drop(stdin);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            (&*said, ended.status.code()),
+            ("error: interrupted\n", Some(2)),
+            "{to}"
+        );
+        assert!(!output.exists(), "{to}");
     }
 }
 

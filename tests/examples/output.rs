@@ -252,3 +252,53 @@ fn a_reader_that_leaves_early_ends_the_run_quietly() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
+
+#[test]
+fn a_bad_directory_for_temporary_files_is_named() {
+    let fixture = Fixture::new();
+    let layer = fixture.path("layer");
+    let mut convert = example("convert");
+    convert.args(["--to", "tar-gzip"]);
+    run(convert.arg(fixture.path("source")).arg(&layer), 0);
+    let gone = fixture.path("gone");
+    let mut streamed = example("convert");
+    streamed.args(["--to", "estargz", "-", "-"]);
+    streamed.stdin(File::open(&layer).unwrap());
+    let mut commands = [example("digest"), streamed, example("quickstart")];
+    commands[0].arg(&layer);
+    commands[2].arg(&layer);
+    for command in &mut commands {
+        let said = complaint(command.env("TMPDIR", &gone), 2);
+        assert!(said.starts_with("error: "), "{said}");
+        assert!(
+            said.contains(&format!(" in {}: ", gone.display())),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn cut_times_are_told() {
+    let fixture = Fixture::new();
+    let motd = File::options()
+        .append(true)
+        .open(fixture.path("source/etc/motd"));
+    let half = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1500);
+    motd.unwrap().set_modified(half).unwrap();
+    let whole = std::time::SystemTime::UNIX_EPOCH;
+    for name in ["source/big", "source/etc", "source"] {
+        let file = File::open(fixture.path(name)).unwrap();
+        file.set_modified(whole).unwrap();
+    }
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "estargz"])
+        .arg(fixture.path("source"));
+    let said = complaint(convert.arg(fixture.path("lazy")), 0);
+    assert_eq!(said, "lost: the fractions of a second of 1 times\n");
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6"])
+        .arg(fixture.path("source"));
+    assert_eq!(complaint(convert.arg(fixture.path("rafs")), 0), "");
+}

@@ -46,6 +46,8 @@ pub(crate) fn features() -> Result<(), String> {
             )
         };
         build(&[])?;
+        // Those that do not say which features they need.
+        build(&["--examples"])?;
         for feature in &package.features {
             build(&["--features", feature])?;
         }

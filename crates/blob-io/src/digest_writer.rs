@@ -32,6 +32,7 @@ pub struct Written {
     /// SHA-256 of the bytes.
     pub digest: Digest,
     /// Number of bytes.
+    #[cfg_attr(feature = "serde", serde(rename = "bytes"))]
     pub len: u64,
 }
 

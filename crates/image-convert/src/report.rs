@@ -16,11 +16,16 @@ pub struct Report {
     /// Bytes of file content that were read, holes included.
     pub content_bytes: u64,
     /// Bytes that were written.
+    #[cfg_attr(feature = "serde", serde(rename = "written_bytes"))]
     pub bytes_out: u64,
     /// Chunks, where the target has any.
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub chunks: ChunkCounts,
     /// What the target could not carry and the caller allowed to lose, in the order of the source.
     pub losses: Vec<Loss>,
+    /// Inodes whose time has a fraction of a second, which the metadata of the target have no place for:
+    /// they say the second in which it is. Nothing is refused for that, as no digest of a tree tells.
+    pub cut_times: u64,
     /// Paths that were to be fetched first, but are not there, in the order of the options.
     pub missed: Vec<ImagePath>,
 }
@@ -47,10 +52,13 @@ impl Report {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ChunkCounts {
     /// Written to a blob.
+    #[cfg_attr(feature = "serde", serde(rename = "stored_chunks"))]
     pub stored: u64,
     /// Of those: of content that a later entry of the layer replaced, so that no file uses them.
+    #[cfg_attr(feature = "serde", serde(rename = "dead_chunks"))]
     pub dead: u64,
     /// Found equal to a chunk that is stored already.
+    #[cfg_attr(feature = "serde", serde(rename = "deduplicated_chunks"))]
     pub deduplicated: u64,
     /// Stored bytes of all chunks.
     pub stored_bytes: u64,

@@ -1,6 +1,7 @@
 //! What an inode carries besides its content.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// The seven kinds of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +104,64 @@ impl Timestamp {
             seconds,
             nanoseconds: 0,
         }
+    }
+}
+
+/// Exact: no system keeps finer times.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use lazyoci_image_model::Timestamp;
+/// let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_millis(500);
+/// let time = Timestamp::from(before_1970);
+/// assert_eq!((time.seconds, time.nanoseconds), (-1, 500_000_000));
+/// assert_eq!(SystemTime::try_from(time)?, before_1970);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        // A clock of 64 bits of seconds has no times beyond those.
+        let seconds = |since: Duration| i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self {
+                seconds: seconds(since),
+                nanoseconds: since.subsec_nanos(),
+            },
+            Err(before) => {
+                let before = before.duration();
+                let whole = seconds(before).saturating_neg();
+                match before.subsec_nanos() {
+                    0 => Self::from_seconds(whole),
+                    nanoseconds => Self {
+                        seconds: whole.saturating_sub(1),
+                        nanoseconds: 1_000_000_000 - nanoseconds,
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// A time that the clock of this system has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the time {} seconds from 1970 is beyond the clock of this system", time.seconds)]
+pub struct TimeOutOfRange {
+    /// The time.
+    pub time: Timestamp,
+}
+
+impl TryFrom<Timestamp> for SystemTime {
+    type Error = TimeOutOfRange;
+
+    fn try_from(time: Timestamp) -> Result<Self, TimeOutOfRange> {
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole = match time.seconds {
+            0.. => SystemTime::UNIX_EPOCH.checked_add(seconds),
+            _ => SystemTime::UNIX_EPOCH.checked_sub(seconds),
+        };
+        let fraction = Duration::from_nanos(time.nanoseconds.into());
+        let exact = whole.and_then(|whole| whole.checked_add(fraction));
+        exact.ok_or(TimeOutOfRange { time })
     }
 }
 
@@ -249,6 +308,36 @@ mod tests {
             }
         }
         assert_eq!(FileKind::from_mode(0o644), None);
+    }
+
+    #[test]
+    fn times_are_those_of_the_system() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let times = [
+            (0, 0, epoch),
+            (1, 500, epoch + Duration::new(1, 500)),
+            (-1, 0, epoch - Duration::new(1, 0)),
+            (-2, 999_999_999, epoch - Duration::new(1, 1)),
+        ];
+        for (seconds, nanoseconds, of_system) in times {
+            let time = Timestamp {
+                seconds,
+                nanoseconds,
+            };
+            assert_eq!(Timestamp::from(of_system), time);
+            assert_eq!(SystemTime::try_from(time), Ok(of_system));
+        }
+        for seconds in [i64::MIN, i64::MAX] {
+            let time = Timestamp {
+                seconds,
+                nanoseconds: 999_999_999,
+            };
+            // Whatever the clock of the system has room for comes back as it was.
+            match SystemTime::try_from(time) {
+                Ok(of_system) => assert_eq!(Timestamp::from(of_system), time),
+                Err(error) => assert_eq!(error, TimeOutOfRange { time }),
+            }
+        }
     }
 
     #[test]

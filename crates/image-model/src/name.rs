@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::str::FromStr;
 
 /// Longest name that Linux accepts, in bytes (`NAME_MAX`).
 pub const MAX_NAME_LEN: usize = 255;
@@ -122,6 +123,15 @@ impl Name {
     }
 }
 
+/// The bytes of the text.
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text.as_bytes())
+    }
+}
+
 /// Lets maps keyed by names be searched with plain bytes.
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
@@ -186,6 +196,12 @@ mod tests {
             NameRef::new(&[b'x'; 256]),
             Err(NameError::TooLong { len: 256 })
         );
+    }
+
+    #[test]
+    fn text_is_a_name() {
+        assert_eq!("caf\u{e9}".parse(), Name::new(*b"caf\xc3\xa9"));
+        assert_eq!("..".parse::<Name>(), Err(NameError::Dots));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use crate::name::{NameError, NameRef, write_escaped};
 
@@ -147,6 +148,23 @@ impl ImagePath {
     }
 }
 
+/// As [`clean`](ImagePath::clean) does it: any text that holds no NUL is a path, if its components are
+/// not too long. What is escaped in a displayed path is not unescaped.
+///
+/// ```
+/// use lazyoci_image_model::ImagePath;
+/// let path: ImagePath = "/etc/os-release".parse()?;
+/// assert_eq!(path.to_string(), "/etc/os-release");
+/// # Ok::<(), lazyoci_image_model::path::PathError>(())
+/// ```
+impl FromStr for ImagePath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::clean(text.as_bytes())
+    }
+}
+
 /// With a leading slash, escaped like a name.
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,6 +212,13 @@ mod tests {
         for (raw, clean) in cases {
             assert_eq!(ImagePath::clean(raw).unwrap().as_bytes(), *clean);
         }
+    }
+
+    #[test]
+    fn text_is_a_path() {
+        let path: ImagePath = "/usr//lib/../caf\u{e9}".parse().unwrap();
+        assert_eq!(path.as_bytes(), "usr/caf\u{e9}".as_bytes());
+        assert_eq!("a/b\0".parse::<ImagePath>().unwrap_err().offset, 2);
     }
 
     #[test]

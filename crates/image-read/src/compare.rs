@@ -1,20 +1,23 @@
 //! Whether two files have the same bytes.
 
-use image_model::{Image, Ino};
+use image_model::{Image, Ino, Progress};
 use verify::ExtentBytes;
 
 use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, Step, Want, answer};
 use crate::reader::Reader;
 
 /// Whether the file `left` of one image has the bytes of the file `right` of another, verified on the
-/// way. Holes are compared as holes: they cost nothing, however long they are.
+/// way. Holes are compared as holes: they cost nothing, however long they are. `progress` counts the bytes
+/// that are the same so far.
 ///
 /// # Errors
-/// [`ReadError`] if one of them cannot be read.
+/// [`ReadError`] if one of them cannot be read; [`ReadError::Cancelled`] if `progress` says so.
 pub fn same_bytes(
     (left, left_ino): (&Reader, Ino),
     (right, right_ino): (&Reader, Ino),
+    progress: &mut dyn Progress,
 ) -> Result<bool, ReadError> {
+    let mut same_len = 0u64;
     let mut left = Bytes::of(left, left_ino)?;
     let mut right = Bytes::of(right, right_ino)?;
     loop {
@@ -36,6 +39,8 @@ pub fn same_bytes(
         }
         left.skip(len);
         right.skip(len);
+        same_len = same_len.saturating_add(len);
+        progress.advance(same_len, None)?;
     }
 }
 

@@ -118,8 +118,13 @@ pub enum LayerImageError {
     #[error("cannot decode the layer")]
     Stream(#[from] tar_stream::LayerError),
     /// The decoded layer cannot be kept in a temporary file.
-    #[error("cannot spool the layer")]
-    Spool(#[source] io::Error),
+    #[error("cannot spool the layer in {}", directory.display())]
+    Spool {
+        /// Where: [`LayerImageOptions::spool_directory`], or the system's directory for temporary files.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The tar is corrupt, or strict reading refuses it.
     #[error(transparent)]
     Tar(#[from] TarError),
@@ -149,7 +154,7 @@ impl Blame for LayerImageError {
         match self {
             Self::Source(error) => error.fault(),
             Self::Stream(error) => error.fault(),
-            Self::Spool(_) => Fault::Io,
+            Self::Spool { .. } => Fault::Io,
             Self::Cancelled(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),
@@ -209,11 +214,13 @@ impl LayerImage {
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerImageError> {
         let mut stream = LayerStream::open(stream, &options.limits)?;
-        let file = match &options.spool_directory {
-            Some(directory) => tempfile::tempfile_in(directory),
-            None => tempfile::tempfile(),
+        let given = options.spool_directory.clone();
+        let directory = given.unwrap_or_else(tempfile::env::temp_dir);
+        let no_room = |source| LayerImageError::Spool {
+            directory: directory.clone(),
+            source,
         };
-        let mut file = file.map_err(LayerImageError::Spool)?;
+        let mut file = tempfile::tempfile_in(&directory).map_err(no_room)?;
         let mut piece = vec![0; SPOOL_PIECE];
         loop {
             let read = stream
@@ -226,8 +233,7 @@ impl LayerImage {
             if read == 0 {
                 break;
             }
-            file.write_all(&piece[..read])
-                .map_err(LayerImageError::Spool)?;
+            file.write_all(&piece[..read]).map_err(no_room)?;
         }
         let tar = Arc::new(LocalFile::from(file));
         let tree = index(Sequential::new(&*tar)?, options)?;

@@ -47,7 +47,8 @@ const ROOM_BEHIND: usize = 4096;
 /// its content, further ones are hard links to it; holes are written as zeros. Whiteouts are kept as
 /// the files that they are. A root without anything of its own gets no entry, nor does a directory that
 /// no entry of the source described and that holds something: its attributes are unknown, and an
-/// entry would change those that a lower layer has.
+/// entry would change those that a lower layer has. A TOC has whole seconds: of other times it says the
+/// second in which they are ([`Report::cut_times`]), while the tar has them whole.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before;

@@ -1,5 +1,7 @@
 //! What is written, and in which order.
 
+use std::collections::HashSet;
+
 use estargz_toc::Landmark;
 use estargz_toc::carry;
 use estargz_toc::order::{Named, Prioritized, prioritize, walk, walk_by_table};
@@ -39,6 +41,7 @@ impl Plan {
         };
         names.retain(|name| needs_entry(tree, name.inode));
         names.shrink_to_fit();
+        report.cut_times = cut_times(tree, &names);
         let wanted = &options.prefetch;
         if wanted.is_empty() {
             return Ok(Self {
@@ -61,6 +64,14 @@ impl Plan {
             missed: missed.cloned().collect(),
         })
     }
+}
+
+/// How many of the inodes that have a name have a time with a fraction of a second.
+fn cut_times<C>(tree: &Tree<C>, names: &[Named]) -> u64 {
+    let has_fraction = |id| tree.inode(id).metadata.mtime.nanoseconds != 0;
+    let inodes = names.iter().map(|name| name.inode);
+    let cut: HashSet<InodeId> = inodes.filter(|&id| has_fraction(id)).collect();
+    cut.len() as u64
 }
 
 /// Whether an inode has to be in the tar: not a directory that is there by what lies in it, nor a root

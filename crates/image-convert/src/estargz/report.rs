@@ -21,6 +21,7 @@ pub struct EstargzReport {
     /// SHA-256 of the TOC.
     pub toc_digest: Digest,
     /// Length of the tar in it, in bytes.
+    #[cfg_attr(feature = "serde", serde(rename = "tar_bytes"))]
     pub uncompressed_size: u64,
 }
 

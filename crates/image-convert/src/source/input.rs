@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
-    BlobStore, FileOrder, LayerImage, LayerImageOptions, OpenImage, ReadError, ReadOptions, Reader,
-    TreeImage,
+    BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, TreeImage,
 };
 use verify::ExtentBytes;
 
-use super::{FileContent, Kind, Source, Streaming};
+use super::{FileContent, Kind, Source};
 use crate::ConvertError;
 use crate::tree::copy_tree;
 
@@ -58,10 +57,7 @@ impl<'a> Input<'a> {
         let Source { kind, limits } = source;
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let Streaming { layer, lenient, .. } = layer;
-                let spooling = LayerImageOptions::default()
-                    .lenient(lenient)
-                    .limits(limits.clone());
+                let (spooling, layer) = layer.spooling(&limits);
                 let LayerImage { image, source, .. } =
                     LayerImage::from_stream(layer, &spooling, progress)?;
                 let tree = numbered(&image);

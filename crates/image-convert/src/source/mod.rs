@@ -5,9 +5,10 @@ mod input;
 
 use std::fmt;
 use std::io::Read;
+use std::path::PathBuf;
 
 use image_model::{Limits, Tree};
-use image_read::{OpenImage, Reader};
+use image_read::{LayerImageOptions, OpenImage, Reader};
 
 pub use content::FileContent;
 pub use input::FileContentError;
@@ -83,6 +84,7 @@ pub struct Streaming<'a> {
     pub(crate) layer: Box<dyn Read + 'a>,
     pub(crate) lenient: bool,
     pub(crate) limits: Limits,
+    spool_directory: Option<PathBuf>,
 }
 
 impl<'a> Streaming<'a> {
@@ -93,6 +95,7 @@ impl<'a> Streaming<'a> {
             layer: Box::new(layer),
             lenient: false,
             limits: Limits::default(),
+            spool_directory: None,
         }
     }
 
@@ -109,6 +112,23 @@ impl<'a> Streaming<'a> {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets where the layer is decoded into an unnamed temporary file, if it has to be. Default: the
+    /// system's directory for temporary files.
+    #[must_use]
+    pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool_directory = Some(directory.into());
+        self
+    }
+
+    /// How it is spooled, and the layer itself.
+    fn spooling(self, limits: &Limits) -> (LayerImageOptions, Box<dyn Read + 'a>) {
+        let mut spooling = LayerImageOptions::default()
+            .lenient(self.lenient)
+            .limits(limits.clone());
+        spooling.spool_directory = self.spool_directory;
+        (spooling, self.layer)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A tar out of an image.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::Write;
 
@@ -8,7 +9,7 @@ use estargz_toc::order::{Named, walk};
 use image_model::layer::Whiteout;
 use image_model::tree::Directory;
 use image_model::{
-    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Progress, Tree,
+    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Node, Progress, Tree,
 };
 use tar_stream::{TarWriter, WriteError};
 use verify::ExtentBytes;
@@ -29,7 +30,8 @@ use crate::{ConvertError, Source};
 /// a lower layer has. The first name of an inode has its content, further ones are hard links to it.
 /// Headers are those of [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as
 /// zeros. Sockets, which tars do not have, and names that layers keep for whiteouts are refused, or
-/// left out if losses are allowed. [`Limits::max_layer_len`] bounds the tar.
+/// left out if losses are allowed. [`Limits::max_layer_len`] bounds the tar. `progress` counts the bytes of
+/// the files, after those of a layer that is spooled.
 ///
 /// # Errors
 /// [`ConvertError`].
@@ -46,18 +48,32 @@ pub fn to_tar<'a>(
         limits,
         ..
     } = Input::new(source.into(), progress)?;
-    stream::write(output, options, progress, |out, report| {
+    // What the tar takes is not known before it is written, but what its files hold is.
+    let (done, total) = (Cell::new(0), Cell::new(None));
+    let mut of_content = |_: u64, _: Option<u64>| progress.advance(done.get(), total.get());
+    stream::write(output, options, &mut of_content, |out, report| {
         let names = names(&tree, &limits, options.lossy, report)?;
+        total.set(Some(content_len(&tree, &names)));
         let mut members = Members {
             writer: TarWriter::new(out),
             limits: &limits,
-            content_bytes: 0,
+            content_bytes: &done,
         };
         write_members(&tree, &names, &mut contents, &mut members)?;
-        report.content_bytes = members.content_bytes;
+        report.content_bytes = done.get();
         members.writer.finish().map_err(failure)?;
         Ok(())
     })
+}
+
+/// Bytes of the files that have a name.
+fn content_len(tree: &Tree<Ino>, names: &[Named]) -> u64 {
+    let inodes: HashSet<_> = names.iter().map(|name| name.inode).collect();
+    let sizes = inodes.into_iter().map(|id| match tree.inode(id).node {
+        Node::File { size, .. } => size,
+        _ => 0,
+    });
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// The names that get an entry, in the order of the tar.
@@ -120,7 +136,7 @@ fn lies_in(directory: &ImagePath, path: &ImagePath) -> bool {
 struct Members<'a, W: Write> {
     writer: TarWriter<W>,
     limits: &'a Limits,
-    content_bytes: u64,
+    content_bytes: &'a Cell<u64>,
 }
 
 impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
@@ -145,7 +161,8 @@ impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
     }
 
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
-        self.content_bytes += bytes.len();
+        self.content_bytes
+            .set(self.content_bytes.get() + bytes.len());
         let written = each_slice(bytes, |slice| self.writer.write_all(slice));
         written.map_err(|error| failure(WriteError::Io(error)))
     }

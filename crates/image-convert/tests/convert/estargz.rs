@@ -11,7 +11,7 @@ use estargz_toc::image::Prefetch;
 use estargz_toc::write::ListingError;
 use frame_codec::Compression;
 use image_model::walk::Walk;
-use image_model::{Blame, Codec, Fault, Limits, Timestamp};
+use image_model::{Blame, Codec, Fault, Limits, Metadata, Timestamp};
 use image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
 use lazyoci_image_convert::{
     ConvertError, EstargzOptions, EstargzReport, LossKind, Source, Streaming, TarOptions,
@@ -292,6 +292,39 @@ fn a_directory_keeps_the_time_of_its_root() {
     let root = image.image().attributes(image.image().root()).unwrap();
     assert_eq!(root.mtime, Timestamp::from_seconds(1_234_567_890));
     assert_eq!(digest(&image), crate::support::digest(directory.path()));
+}
+
+#[test]
+fn fractions_of_a_second_are_a_loss_that_is_counted() {
+    let at = |nanoseconds| Metadata {
+        mtime: Timestamp {
+            seconds: 1_600_000_000,
+            nanoseconds,
+        },
+        ..metadata(0o644)
+    };
+    let tar = Tar::new()
+        .file_with("half", &at(500_000_000), b"1")
+        .link("other-name", "half")
+        .file_with("some", &at(1), b"2")
+        .file_with("whole", &at(0), b"3")
+        .finish();
+    let (layer, report) = of_tar(&tar, &options());
+    assert_eq!(
+        (report.report.cut_times, report.report.losses.len()),
+        (2, 0)
+    );
+    let image = opened(&layer);
+    let half = image.resolve("half", Default::default()).unwrap();
+    let time = image.image().attributes(half).unwrap().mtime;
+    assert_eq!(time, Timestamp::from_seconds(1_600_000_000));
+    assert_eq!(digest(&image), digest_of_tar(&tar));
+    // RAFS has a place for them.
+    let rafs = Image::of_tar(&tar, &crate::support::plain_options());
+    let boot = image_read::open(rafs.bootstrap_path(), &Default::default()).unwrap();
+    let half = boot.resolve("half", Default::default()).unwrap();
+    let time = boot.image().attributes(half).unwrap().mtime;
+    assert_eq!(time.nanoseconds, 500_000_000);
 }
 
 #[test]

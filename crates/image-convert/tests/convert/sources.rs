@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use blob_io::{DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, WriteError, WriterOutput};
-use image_model::{Blame, Fault, Limits, Metadata, Name, Node, Tree};
-use image_read::{OpenOptions, open_source};
+use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Progress, Tree};
+use image_read::{LayerImageError, OpenOptions, open_source};
 use lazyoci_image_convert::{
     ConvertError, EstargzOptions, FileContent, FileContentError, RafsOptions, Source, Streaming,
     TarOptions, to_estargz, to_rafs_v6,
@@ -96,6 +96,50 @@ fn content_has_to_be_as_long_as_the_tree_says() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_stream_is_spooled_where_it_shall_be_and_as_long_as_it_is_wanted() {
+    let (_, tar) = files_and_tar(vec![(b"hello", FileContent::default())]);
+    let directory = tempfile::tempdir().unwrap();
+    let to = |spool: &std::path::Path, progress: &mut dyn Progress| {
+        let layer = Streaming::new(&tar[..]).spool_directory(spool);
+        let mut output = MemoryOutput::default();
+        to_estargz(layer, &mut output, &EstargzOptions::default(), progress)
+    };
+    let mut seen = Vec::new();
+    let mut progress = |done, total: Option<u64>| {
+        seen.push((done, total));
+        Ok(())
+    };
+    to(directory.path(), &mut progress).unwrap();
+    // All of the layer, before any of its content.
+    let spooled = seen.iter().position(|&(done, _)| done == tar.len() as u64);
+    assert!(
+        seen[..spooled.unwrap()]
+            .iter()
+            .all(|(_, total)| total.is_none())
+    );
+    assert!(seen.iter().any(|&(_, total)| total.is_some()));
+
+    let cancelled = to(directory.path(), &mut |_, _| Err(Cancelled)).unwrap_err();
+    assert_eq!(cancelled.fault(), Fault::Cancelled);
+    assert!(
+        matches!(cancelled, ConvertError::LayerImage(_)),
+        "{cancelled:?}"
+    );
+
+    let gone = directory.path().join("gone");
+    let error = to(&gone, &mut ()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Io);
+    match error {
+        ConvertError::LayerImage(LayerImageError::Spool { directory, .. }) => {
+            assert_eq!(directory, gone);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 struct Broken;
@@ -211,12 +255,12 @@ fn reports_are_values() {
     let image = Image::of_tar(&tar, &plain_options());
     let value = serde_json::to_value(&image.done).unwrap();
     assert_eq!(value["inodes"], 6);
-    assert_eq!(value["chunks"]["stored"], 3);
+    assert_eq!(value["stored_chunks"], 3);
     let digest = image.done.bootstrap.digest.to_string();
     assert_eq!(value["bootstrap"]["digest"], digest);
     let blob = &value["blobs"][0];
     assert_eq!(blob["digest"], format!("sha256:{}", sha256(&image.blob())));
-    assert_eq!(blob["len"], image.blob().len());
+    assert_eq!(blob["bytes"], image.blob().len());
     assert_eq!(value["losses"], serde_json::json!([]));
     assert_eq!(value["missed"], serde_json::json!([]));
 }

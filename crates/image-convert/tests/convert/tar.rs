@@ -254,6 +254,23 @@ fn other_failures() {
 }
 
 #[test]
+fn a_total_is_known() {
+    let image = Image::of_tar(&layer(), &plain_options());
+    let mut seen = Vec::new();
+    let mut progress = |done, total: Option<u64>| {
+        seen.push((done, total));
+        Ok(())
+    };
+    let mut output = WriterOutput::new(Vec::new());
+    let options = TarOptions::default();
+    let done = to_tar(open(&image), &mut output, &options, &mut progress).unwrap();
+    let total = done.report.content_bytes;
+    assert!(seen.is_sorted());
+    assert_eq!(seen.last().map(|&(_, of)| of), Some(Some(total)));
+    assert!(seen.iter().all(|&(done, _)| done <= total));
+}
+
+#[test]
 fn damaged_content_is_found() {
     let image = Image::of_tar(&layer(), &plain_options());
     let blobs = image.output().join("blobs");

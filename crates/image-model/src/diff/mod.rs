@@ -111,6 +111,20 @@ pub trait DiffObserver {
     /// # Errors
     /// Any error ends the comparison.
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, Self::Error>;
+
+    /// A path is through, whether or not it differs: for those who show how far the comparison is, or
+    /// end it. `left` and `right` are its attributes, in the images that have it.
+    ///
+    /// # Errors
+    /// Any error ends the comparison.
+    fn compared(
+        &mut self,
+        left: Option<&Attributes>,
+        right: Option<&Attributes>,
+    ) -> Result<(), Self::Error> {
+        let _ = (left, right);
+        Ok(())
+    }
 }
 
 /// How many paths were compared, and with what result.
@@ -213,6 +227,9 @@ pub fn diff<O: DiffObserver>(
         if let Some(change) = change {
             observer.difference(Difference { path, change })?;
         }
+        let attributes = |found: &Option<Found>| found.map(|found| found.attributes);
+        let (before, after) = (attributes(&there), attributes(&here));
+        observer.compared(before.as_ref(), after.as_ref())?;
         if order.is_le() {
             left.advance()?;
         }

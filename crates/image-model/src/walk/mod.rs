@@ -3,6 +3,7 @@
 mod error;
 mod hard_links;
 mod ino_set;
+mod paths;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use crate::path::ImagePath;
 pub use error::WalkError;
 pub use hard_links::HardLinks;
 pub use ino_set::InoSet;
+pub use paths::{Paths, Visited};
 
 /// Visits every path of an image before what lies below it, siblings in byte order of their names
 /// or, if that is [wanted](Self::whiteouts_first), whiteouts before the others.
@@ -25,8 +27,8 @@ pub use ino_set::InoSet;
 /// The walk does not trust the image: depth and number of names are bounded by [`Limits`], each
 /// directory is entered once (a second name of a directory, also one that closes a loop, is an
 /// error), and names that are out of order are an error. What cannot be visited yields its error
-/// in its place, and the walk goes on behind it: who wants a sound image stops at the first error,
-/// an audit collects them all.
+/// in its place, and the walk goes on behind it: stop at the first error if the image has to be sound,
+/// collect them all in an audit.
 ///
 /// Memory: the entries that are still to visit of the directories on the current path, and one bit
 /// or so per directory.
@@ -45,6 +47,23 @@ pub use ino_set::InoSet;
 ///     paths.push(entry?.path.to_string());
 /// }
 /// assert_eq!(paths, ["/", "/pipe"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is an iterator too, of [values](Visited) that own their paths:
+///
+/// ```
+/// # use lazyoci_image_model::{ChunkedImage, FileKind, Limits, Metadata, Tree, walk::Walk};
+/// # let tree = Tree::new(Metadata::implied_directory());
+/// # let image = ChunkedImage::new(tree, Default::default())?;
+/// let mut files = Vec::new();
+/// for visited in Walk::new(&image, &Limits::default()) {
+///     let visited = visited?;
+///     if visited.attributes.kind == FileKind::File {
+///         files.push(visited.path);
+///     }
+/// }
+/// # assert!(files.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Walk<'i> {

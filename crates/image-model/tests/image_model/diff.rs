@@ -11,9 +11,9 @@ use lazyoci_image_model::diff::{
 use lazyoci_image_model::image::{ChunkExtent, ChunkRange, ChunkedParts, NoSuchEntry};
 use lazyoci_image_model::metadata::Xattr;
 use lazyoci_image_model::{
-    Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device, Digest,
-    DigestAlgorithm, ExtentSource, Fault, Frame, FrameId, Image, Ino, InodeId, Limits, Metadata,
-    Node, Recipe, RecipeId, Timestamp, Tree, Xattrs,
+    Attributes, Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, Device,
+    Digest, DigestAlgorithm, ExtentSource, Fault, Frame, FrameId, Image, Ino, InodeId, Limits,
+    Metadata, Node, Recipe, RecipeId, Timestamp, Tree, Xattrs,
 };
 use proptest::prelude::*;
 
@@ -132,6 +132,8 @@ struct Notes {
     lines: Vec<String>,
     questions: usize,
     same: bool,
+    /// Of each path that is through: bytes of it in either image.
+    through: Vec<(Option<u64>, Option<u64>)>,
 }
 
 impl DiffObserver for Notes {
@@ -153,6 +155,16 @@ impl DiffObserver for Notes {
     fn same_content(&mut self, _: Ino, _: Ino) -> Result<bool, DiffError> {
         self.questions += 1;
         Ok(self.same)
+    }
+
+    fn compared(
+        &mut self,
+        left: Option<&Attributes>,
+        right: Option<&Attributes>,
+    ) -> Result<(), DiffError> {
+        let size = |attributes: Option<&Attributes>| attributes.map(|found| found.size);
+        self.through.push((size(left), size(right)));
+        Ok(())
     }
 }
 
@@ -198,6 +210,25 @@ fn added_and_removed_paths_in_walk_order() {
         same: 2,
     };
     assert_eq!(summary, expected);
+}
+
+#[test]
+fn every_path_is_through_once() {
+    let left = Builder::new().file("a", &[Piece::Zeros(5)]).file("b", &[]);
+    let right = Builder::new()
+        .file("a", &[Piece::Zeros(7)])
+        .file("c", &[Piece::Zeros(9)]);
+    let mut notes = Notes::default();
+    diff(
+        &left.image(),
+        &right.image(),
+        &Limits::default(),
+        &mut notes,
+    )
+    .unwrap();
+    let (root, a) = ((Some(0), Some(0)), (Some(5), Some(7)));
+    let (b, c) = ((Some(0), None), (None, Some(9)));
+    assert_eq!(notes.through, [root, a, b, c]);
 }
 
 #[test]

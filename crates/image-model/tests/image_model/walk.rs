@@ -33,6 +33,29 @@ fn parents_first_and_siblings_by_name() {
 }
 
 #[test]
+fn a_walk_is_an_iterator_of_what_it_lends() {
+    let image = Liar::new(&[
+        (0, &[("a", 1), ("b", 2)]),
+        (1, &[("x", 3)]),
+        (2, &[("y", 4)]),
+    ]);
+    let mut walk = Walk::new(&image, &Limits::default());
+    let mut paths = Walk::new(&image, &Limits::default()).into_iter();
+    while let Some(entry) = walk.next_entry() {
+        let (lent, owned) = (entry.unwrap(), paths.next().unwrap().unwrap());
+        assert_eq!(lent.path, &owned.path);
+        assert_eq!((lent.ino, lent.depth), (owned.ino, owned.depth));
+        assert_eq!(lent.attributes, owned.attributes);
+        assert_eq!(lent.entry_kind, owned.entry_kind);
+        if owned.path == path("a") {
+            walk.skip_children();
+            paths.skip_children();
+        }
+    }
+    assert!(paths.next().is_none());
+}
+
+#[test]
 fn whiteouts_come_first_where_that_is_wanted() {
     let image = Liar::new(&[
         (

@@ -56,7 +56,7 @@ impl Serialize for VerifySummary {
             ("chunks", audit.chunks),
             ("chunk_bytes", audit.chunk_len),
             ("unverifiable_chunks", audit.unverifiable_chunks),
-            ("blobs", self.blobs),
+            ("blob_count", self.blobs),
             ("findings", self.findings),
             ("untold", self.untold),
             ("corrupt", self.corrupt),

@@ -218,6 +218,19 @@ fn spooling_tells_how_far_it_is_and_ends_when_asked() {
 }
 
 #[test]
+fn an_error_of_spooling_names_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let gone = directory.path().join("gone");
+    let options = LayerImageOptions::default().spool_directory(&gone);
+    let error = LayerImage::from_stream(&tar::vector()[..], &options, &mut ()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Io);
+    assert_eq!(
+        error.to_string(),
+        format!("cannot spool the layer in {}", gone.display())
+    );
+}
+
+#[test]
 fn a_layer_that_is_said_to_be_compressed_otherwise() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layer");

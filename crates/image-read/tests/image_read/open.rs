@@ -48,6 +48,21 @@ pub(crate) fn digest(image: &OpenImage) -> String {
 }
 
 #[test]
+fn an_image_that_is_printed_fits_a_screen() {
+    let directory = tempfile::tempdir().unwrap();
+    for number in 0..1000 {
+        fs::write(directory.path().join(number.to_string()), "content").unwrap();
+    }
+    for path in [
+        directory.path(),
+        &golden("a4-v6-none-sha256").join("image.boot"),
+    ] {
+        let printed = format!("{:#?}", open_default(path).unwrap());
+        assert!(printed.len() < 4000, "{printed}");
+    }
+}
+
+#[test]
 fn goldens_of_nydus_hold_the_trees_they_were_made_of() {
     let cases = [
         ("a4-v6-none-sha256", A4),

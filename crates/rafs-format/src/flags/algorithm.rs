@@ -19,6 +19,17 @@ pub enum Compressor {
 }
 
 impl Compressor {
+    /// What nydus-image calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4Block => "lz4_block",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// The compressor with this id.
     ///
     /// # Errors
@@ -91,6 +102,15 @@ pub enum Digester {
 }
 
 impl Digester {
+    /// What nydus-image calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blake3 => "blake3",
+            Self::Sha256 => "sha256",
+        }
+    }
+
     /// The digest algorithm with this id.
     ///
     /// # Errors
@@ -157,6 +177,17 @@ pub enum Cipher {
 }
 
 impl Cipher {
+    /// What nydus-image calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Aes128Xts => "aes128_xts",
+            Self::Aes256Xts => "aes256_xts",
+            Self::Aes256Gcm => "aes256_gcm",
+        }
+    }
+
     /// The cipher with this id.
     ///
     /// # Errors

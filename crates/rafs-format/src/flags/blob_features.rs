@@ -60,6 +60,27 @@ impl BlobFeatures {
     /// The writer knows tar headers and TOC.
     pub const CAP_TAR_TOC: Self = Self(0x4000_0000);
 
+    const NAMES: [(Self, &'static str); 15] = [
+        (Self::ALIGNED, "ALIGNED"),
+        (Self::INLINED_FS_META, "INLINED_FS_META"),
+        (Self::CHUNK_INFO_V2, "CHUNK_INFO_V2"),
+        (Self::ZRAN, "ZRAN"),
+        (Self::SEPARATE, "SEPARATE"),
+        (Self::INLINED_CHUNK_DIGEST, "INLINED_CHUNK_DIGEST"),
+        (Self::TARFS, "TARFS"),
+        (Self::BATCH, "BATCH"),
+        (Self::ENCRYPTED, "ENCRYPTED"),
+        (Self::IS_CHUNKDICT_GENERATED, "IS_CHUNKDICT_GENERATED"),
+        (
+            Self::IS_SEPARATED_WITH_PREFETCH_FILES,
+            "IS_SEPARATED_WITH_PREFETCH_FILES",
+        ),
+        (Self::EXTERNAL, "EXTERNAL"),
+        (Self::HAS_TAR_HEADER, "HAS_TAR_HEADER"),
+        (Self::HAS_TOC, "HAS_TOC"),
+        (Self::CAP_TAR_TOC, "CAP_TAR_TOC"),
+    ];
+
     const REFUSED: u32 = 0x8000_f000;
 
     /// Accepts a word as nydus does.
@@ -71,6 +92,18 @@ impl BlobFeatures {
             0 => Ok(Self(raw)),
             unknown => Err(FlagsError::UnknownBlobFeatures { unknown }),
         }
+    }
+
+    /// What the features are called, in the order of their bits; unknown ones have no name.
+    ///
+    /// ```
+    /// use lazyoci_rafs_format::flags::BlobFeatures;
+    /// let features = BlobFeatures::HAS_TOC | BlobFeatures::ALIGNED;
+    /// assert!(features.names().eq(["ALIGNED", "HAS_TOC"]));
+    /// ```
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let set = move |(feature, name)| self.contains(feature).then_some(name);
+        Self::NAMES.into_iter().filter_map(set)
     }
 
     /// The word as stored.
@@ -109,6 +142,19 @@ impl BitOr for BlobFeatures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_known_feature_has_one_name() {
+        let mut named = 0;
+        for (feature, _) in BlobFeatures::NAMES {
+            assert_eq!(
+                (feature.bits().count_ones(), named & feature.bits()),
+                (1, 0)
+            );
+            named |= feature.bits();
+        }
+        assert_eq!(named, 0x7000_0fff);
+    }
 
     #[test]
     fn blob_features_are_refused_as_nydus_does() {

@@ -49,6 +49,21 @@ impl SuperFlags {
     /// Data are encrypted with AES-128-XTS.
     pub const ENCRYPTION_AES_128_XTS: Self = Self(0x200_0000);
 
+    const NAMES: [(Self, &'static str); 12] = [
+        (Self::COMPRESSION_NONE, "COMPRESSION_NONE"),
+        (Self::COMPRESSION_LZ4, "COMPRESSION_LZ4"),
+        (Self::HASH_BLAKE3, "HASH_BLAKE3"),
+        (Self::HASH_SHA256, "HASH_SHA256"),
+        (Self::EXPLICIT_UID_GID, "EXPLICIT_UID_GID"),
+        (Self::HAS_XATTR, "HAS_XATTR"),
+        (Self::COMPRESSION_GZIP, "COMPRESSION_GZIP"),
+        (Self::COMPRESSION_ZSTD, "COMPRESSION_ZSTD"),
+        (Self::INLINED_CHUNK_DIGEST, "INLINED_CHUNK_DIGEST"),
+        (Self::TARFS_MODE, "TARFS_MODE"),
+        (Self::ENCRYPTION_NONE, "ENCRYPTION_NONE"),
+        (Self::ENCRYPTION_AES_128_XTS, "ENCRYPTION_AES_128_XTS"),
+    ];
+
     const KNOWN: u64 = 0x3ff | 0xff00_0000;
     const COMPRESSORS: u64 = 0x1 | 0x2 | 0x40 | 0x80;
     const DIGESTERS: u64 = 0x4 | 0x8;
@@ -79,6 +94,18 @@ impl SuperFlags {
             return Err(FlagsError::NotOneDigester { flags: raw });
         }
         Ok(flags)
+    }
+
+    /// What the flags say, in the order of their bits; reserved ones have no name.
+    ///
+    /// ```
+    /// use lazyoci_rafs_format::flags::SuperFlags;
+    /// let flags = SuperFlags::COMPRESSION_ZSTD | SuperFlags::HASH_BLAKE3;
+    /// assert!(flags.names().eq(["HASH_BLAKE3", "COMPRESSION_ZSTD"]));
+    /// ```
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let set = move |(flag, name)| self.contains(flag).then_some(name);
+        Self::NAMES.into_iter().filter_map(set)
     }
 
     /// The word as stored.
@@ -173,6 +200,18 @@ mod tests {
             let error = FlagsError::NotOneDigester { flags };
             assert_eq!(SuperFlags::from_raw_v6(flags), Err(error));
         }
+    }
+
+    #[test]
+    fn every_flag_but_the_reserved_ones_has_one_name() {
+        let all = SuperFlags(SuperFlags::KNOWN);
+        let mut named = 0;
+        for (flag, _) in SuperFlags::NAMES {
+            assert_eq!((flag.bits().count_ones(), named & flag.bits()), (1, 0));
+            named |= flag.bits();
+        }
+        assert_eq!(all.bits() & !named, 0xfc00_0000);
+        assert_eq!(all.names().count(), SuperFlags::NAMES.len());
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Every structure of a bootstrap, for people.
+//! Every structure of a bootstrap, for people and programs that look into one.
 
 use std::collections::HashSet;
-use std::fmt::{self, Write};
+use std::error::Error;
+use std::fmt;
 
 use image_model::walk::Walk;
-use image_model::{FileKind, Ino};
+use image_model::width::u64_from;
+use image_model::{FileKind, ImagePath, Ino};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
@@ -12,321 +14,359 @@ use super::budget::Budget;
 use super::chunk_address::ChunkAddress;
 use super::device::{self, DeviceSlot};
 use super::inode::Inode;
+use super::structure::{Dumped, FieldValue, Structure};
 use super::{ext_superblock, superblock};
 use crate::chunk_record::ChunkRecord;
 use crate::error::DecodeError;
 use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
 
-/// Bytes of a value that are shown.
-const SHOWN: usize = 64;
-
 impl Bootstrap {
-    /// Prints every structure with its offset, one a line: headers and tables, then the tree in the
-    /// order of paths. What cannot be read is a line that begins with `!` and says why. Values are
-    /// escaped, and shown up to their 64th byte. The tree ends where its structures take more bytes
-    /// than the bootstrap has.
+    /// Prints every [structure](Self::structures) with its offset, one a line. What cannot be read is a
+    /// line that begins with `!` and says why. Text is escaped, and shown up to its 64th byte.
     ///
     /// # Errors
     /// What `out` answers.
-    pub fn dump(&self, out: &mut impl Write) -> fmt::Result {
-        self.dump_headers(out)?;
-        self.dump_tree(out)?;
+    pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        self.structures(&mut |dumped| writeln!(out, "{dumped}"))
+    }
+
+    /// Tells every structure: headers and tables, then the tree in the order of paths. The tree ends where
+    /// its structures take more bytes than the bootstrap has.
+    ///
+    /// ```no_run
+    /// use lazyoci_rafs_format::v6::{Bootstrap, Dumped};
+    /// # use image_model::Limits;
+    /// let bytes = std::fs::read("image.boot").map_err(|error| error.to_string())?;
+    /// let bootstrap = Bootstrap::open(bytes.into(), &Limits::default());
+    /// let bootstrap = bootstrap.map_err(|error| error.to_string())?;
+    /// let mut names = 0;
+    /// bootstrap.structures(&mut |dumped| match dumped {
+    ///     Dumped::Structure(structure) => {
+    ///         names += u64::from(structure.name == "dirent");
+    ///         Ok(())
+    ///     }
+    ///     Dumped::Unreadable(error) => Err(error.to_string()),
+    ///     _ => Ok(()),
+    /// })?;
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Any error of `tell` ends it.
+    pub fn structures<E>(
+        &self,
+        tell: &mut dyn FnMut(Dumped<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut dump = Dump {
+            bootstrap: self,
+            tell,
+        };
+        dump.headers()?;
+        dump.tree()?;
         for (position, record) in self.chunk_records().enumerate() {
-            self.dump_record(position, &record, out)?;
+            dump.record(position, &record)?;
         }
         Ok(())
     }
+}
 
-    fn dump_headers(&self, out: &mut impl Write) -> fmt::Result {
-        let (sb, ext) = (&self.superblock, &self.ext);
-        writeln!(
-            out,
-            "{:#010x} superblock: compat={:#x} block_bits={} root_nid={} inos={} build_time={}.{:09} \
-             blocks={} meta_blkaddr={} uuid={} volume_name={} devices={}",
+/// A bootstrap, and who hears of its structures.
+struct Dump<'a, E> {
+    bootstrap: &'a Bootstrap,
+    tell: &'a mut dyn FnMut(Dumped<'_>) -> Result<(), E>,
+}
+
+impl<E> Dump<'_, E> {
+    fn structure(
+        &mut self,
+        offset: u64,
+        (name, index): (&'static str, Option<u64>),
+        fields: &[(&'static str, FieldValue<'_>)],
+    ) -> Result<(), E> {
+        (self.tell)(Dumped::Structure(Structure {
+            offset,
+            name,
+            index,
+            fields,
+        }))
+    }
+
+    /// An element of a table of which `offset` is the start and `len` the length of an element.
+    fn element(
+        &mut self,
+        (offset, len): (u64, usize),
+        (name, index): (&'static str, usize),
+        fields: &[(&'static str, FieldValue<'_>)],
+    ) -> Result<(), E> {
+        let offset = view::element_offset(offset, index, len);
+        self.structure(offset, (name, Some(u64_from(index))), fields)
+    }
+
+    fn unreadable(&mut self, error: &(dyn Error + 'static)) -> Result<(), E> {
+        (self.tell)(Dumped::Unreadable(error))
+    }
+
+    fn headers(&mut self) -> Result<(), E> {
+        let (sb, ext) = (&self.bootstrap.superblock, &self.bootstrap.ext);
+        self.structure(
             superblock::OFFSET,
-            sb.feature_compat,
-            sb.block_size.bits(),
-            sb.root_nid,
-            sb.inos,
-            sb.build_time.seconds,
-            sb.build_time.nanoseconds,
-            sb.blocks,
-            sb.meta_blkaddr,
-            Hex(&sb.uuid),
-            Shown(view::text(&sb.volume_name)),
-            sb.extra_devices,
+            ("superblock", None),
+            &[
+                ("feature_compat", FieldValue::Word(sb.feature_compat.into())),
+                ("blkszbits", sb.block_size.bits().into()),
+                ("root_nid", sb.root_nid.into()),
+                ("inos", sb.inos.into()),
+                ("build_time", FieldValue::Signed(sb.build_time.seconds)),
+                ("build_time_nsec", sb.build_time.nanoseconds.into()),
+                ("blocks", sb.blocks.into()),
+                ("meta_blkaddr", sb.meta_blkaddr.into()),
+                ("uuid", FieldValue::Bytes(&sb.uuid)),
+                ("volume_name", FieldValue::Text(view::text(&sb.volume_name))),
+                ("extra_devices", sb.extra_devices.into()),
+            ],
         )?;
-        writeln!(
-            out,
-            "{:#010x} extended superblock: flags={:#x} blob_table={:#x}+{} chunk_size={} \
-             chunk_table={:#x}+{} prefetch_table={:#x}+{}",
+        self.structure(
             ext_superblock::OFFSET,
-            ext.flags.bits(),
-            ext.blob_table_offset,
-            ext.blob_table_size,
-            ext.chunk_size,
-            ext.chunk_table_offset,
-            ext.chunk_table_size,
-            ext.prefetch_table_offset,
-            ext.prefetch_table_size,
+            ("extended superblock", None),
+            &[
+                ("flags", FieldValue::Word(ext.flags.bits())),
+                ("blob_table_offset", ext.blob_table_offset.into()),
+                ("blob_table_size", ext.blob_table_size.into()),
+                ("chunk_size", ext.chunk_size.into()),
+                ("chunk_table_offset", ext.chunk_table_offset.into()),
+                ("chunk_table_size", ext.chunk_table_size.into()),
+                ("prefetch_table_offset", ext.prefetch_table_offset.into()),
+                ("prefetch_table_size", ext.prefetch_table_size.into()),
+            ],
         )?;
-        for (index, slot) in self.devices.iter().enumerate() {
-            let offset = view::element_offset(device::OFFSET, index, DeviceSlot::LEN);
-            let (tag, mapped) = (Shown(slot.tag()), slot.mapped_blkaddr);
-            let blocks = slot.blocks;
-            writeln!(
-                out,
-                "{offset:#010x} device {index}: tag={tag} blocks={blocks} mapped_blkaddr={mapped}"
+        for (index, slot) in self.bootstrap.devices.iter().enumerate() {
+            self.element(
+                (device::OFFSET, DeviceSlot::LEN),
+                ("device", index),
+                &[
+                    ("tag", FieldValue::Text(slot.tag())),
+                    ("blocks", slot.blocks.into()),
+                    ("mapped_blkaddr", slot.mapped_blkaddr.into()),
+                ],
             )?;
         }
-        for (index, entry) in self.entries.iter().enumerate() {
-            let offset = view::element_offset(ext.blob_table_offset, index, BlobEntry::LEN);
-            dump_entry(index, offset, entry, out)?;
+        for (index, entry) in self.bootstrap.entries.iter().enumerate() {
+            let table = (ext.blob_table_offset, BlobEntry::LEN);
+            self.blob(table, index, entry)?;
         }
-        for (index, ino) in self.prefetch().enumerate() {
-            let offset = view::element_offset(ext.prefetch_table_offset, index, 4);
-            writeln!(out, "{offset:#010x} prefetch {index}: nid={ino}")?;
+        for (index, ino) in self.bootstrap.prefetch().enumerate() {
+            let table = (ext.prefetch_table_offset, size_of::<u32>());
+            self.element(table, ("prefetch", index), &[("nid", ino.0.into())])?;
         }
         Ok(())
     }
 
-    fn dump_record(
-        &self,
-        position: usize,
-        record: &ChunkRecord,
-        out: &mut impl Write,
-    ) -> fmt::Result {
-        writeln!(
-            out,
-            "{:#010x} chunk {position}: digest={} blob={} index={} flags={:#x} compressed={}+{} \
-             uncompressed={}+{} file_offset={} crc32={:#010x}",
-            self.chunk_record_offset(position),
-            Hex(&record.digest),
-            record.blob_index,
-            record.index,
-            record.flags.bits(),
-            record.compressed_offset,
-            record.compressed_size,
-            record.uncompressed_offset,
-            record.uncompressed_size,
-            record.file_offset,
-            record.crc32,
+    fn blob(&mut self, table: (u64, usize), index: usize, entry: &BlobEntry) -> Result<(), E> {
+        let encrypted =
+            entry.cipher != Cipher::None || entry.features.contains(BlobFeatures::ENCRYPTED);
+        // The key of an encrypted blob is kept there, and not shown.
+        let meta_digest: &[u8] = match encrypted {
+            true => &[],
+            false => &entry.meta_digest,
+        };
+        self.element(
+            table,
+            ("blob", index),
+            &[
+                ("id", FieldValue::Text(entry.id.as_str().as_bytes())),
+                ("chunk_size", entry.chunk_size.into()),
+                ("chunk_count", entry.chunk_count.into()),
+                ("compressor", FieldValue::Name(entry.compressor.name())),
+                ("digester", FieldValue::Name(entry.digester.name())),
+                ("features", FieldValue::Word(entry.features.bits().into())),
+                ("compressed_size", entry.compressed_size.into()),
+                ("uncompressed_size", entry.uncompressed_size.into()),
+                ("toc_size", entry.toc_size.into()),
+                ("toc_digest", FieldValue::Bytes(&entry.toc_digest)),
+                ("ci_offset", entry.ci_offset.into()),
+                ("ci_compressed_size", entry.ci_compressed_size.into()),
+                ("ci_uncompressed_size", entry.ci_uncompressed_size.into()),
+                (
+                    "ci_compressor",
+                    FieldValue::Name(entry.ci_compressor.name()),
+                ),
+                ("meta_digest", FieldValue::Bytes(meta_digest)),
+                ("meta_size", entry.meta_size.into()),
+                ("cipher", FieldValue::Name(entry.cipher.name())),
+            ],
         )
     }
 
-    fn dump_tree(&self, out: &mut impl Write) -> fmt::Result {
+    fn record(&mut self, position: usize, record: &ChunkRecord) -> Result<(), E> {
+        self.structure(
+            self.bootstrap.chunk_record_offset(position),
+            ("chunk", Some(u64_from(position))),
+            &[
+                ("digest", FieldValue::Bytes(&record.digest)),
+                ("blob_index", record.blob_index.into()),
+                ("flags", FieldValue::Word(record.flags.bits().into())),
+                ("compressed_size", record.compressed_size.into()),
+                ("uncompressed_size", record.uncompressed_size.into()),
+                ("compressed_offset", record.compressed_offset.into()),
+                ("uncompressed_offset", record.uncompressed_offset.into()),
+                ("file_offset", record.file_offset.into()),
+                ("index", record.index.into()),
+                ("crc32", FieldValue::Word(record.crc32.into())),
+            ],
+        )
+    }
+
+    fn tree(&mut self) -> Result<(), E> {
+        let bootstrap = self.bootstrap;
         let mut seen = HashSet::new();
         let mut budget = Budget::default();
-        let mut walk = Walk::new(self, &self.limits);
+        let mut walk = Walk::new(bootstrap, &bootstrap.limits);
         while let Some(entry) = walk.next_entry() {
             let (path, ino) = match entry {
                 Ok(entry) => (entry.path, entry.ino),
                 Err(error) => {
-                    dump_error(&error, out)?;
+                    self.unreadable(&error)?;
                     continue;
                 }
             };
             if !seen.insert(ino) {
-                let offset = self.superblock.inode_offset(ino.0);
-                writeln!(out, "{offset:#010x} inode {ino} again: {path}")?;
+                let offset = bootstrap.superblock.inode_offset(ino.0);
+                let path = path.as_bytes();
+                self.structure(
+                    offset,
+                    ("hard link", Some(ino.0)),
+                    &[("path", FieldValue::Text(path))],
+                )?;
                 continue;
             }
-            let inode = match self.inode(ino) {
+            let inode = match bootstrap.inode(ino) {
                 Ok(inode) => inode,
                 Err(error) => {
-                    dump_error(&error, out)?;
+                    self.unreadable(&error)?;
                     continue;
                 }
             };
-            // Other errors show up where the structures are printed.
-            if let Err(error @ DecodeError::Crowded { .. }) = budget.charge(self, &inode) {
-                return dump_error(&error, out);
+            // Other errors show up where the structures are told.
+            if let Err(error @ DecodeError::Crowded { .. }) = budget.charge(bootstrap, &inode) {
+                return self.unreadable(&error);
             }
-            self.dump_inode(&inode, path, out)?;
+            self.inode(&inode, path)?;
         }
         Ok(())
     }
 
-    fn dump_inode(
-        &self,
-        inode: &Inode,
-        path: &image_model::ImagePath,
-        out: &mut impl Write,
-    ) -> fmt::Result {
-        writeln!(
-            out,
-            "{:#010x} inode {}: {path} form={} layout={:?} mode={:06o} size={} word={:#x} number={} \
-             owner={}:{} mtime={}.{:09} links={} xattrs={}",
+    fn inode(&mut self, inode: &Inode, path: &ImagePath) -> Result<(), E> {
+        let form = match inode.extended {
+            true => "extended",
+            false => "compact",
+        };
+        self.structure(
             inode.offset,
-            Ino(inode.nid),
-            if inode.extended {
-                "extended"
-            } else {
-                "compact"
-            },
-            inode.layout,
-            inode.kind.mode_bits() | inode.mode,
-            inode.size,
-            inode.word,
-            inode.number,
-            inode.uid,
-            inode.gid,
-            inode.mtime.seconds,
-            inode.mtime.nanoseconds,
-            inode.links,
-            inode.xattr_len,
+            ("inode", Some(Ino(inode.nid).0)),
+            &[
+                ("path", FieldValue::Text(path.as_bytes())),
+                ("form", FieldValue::Name(form)),
+                ("layout", FieldValue::Name(inode.layout.name())),
+                (
+                    "mode",
+                    FieldValue::Mode(inode.kind.mode_bits() | inode.mode),
+                ),
+                ("size", inode.size.into()),
+                ("word", FieldValue::Word(inode.word.into())),
+                ("number", inode.number.into()),
+                ("uid", inode.uid.into()),
+                ("gid", inode.gid.into()),
+                ("mtime", FieldValue::Signed(inode.mtime.seconds)),
+                ("mtime_nsec", inode.mtime.nanoseconds.into()),
+                ("links", inode.links.into()),
+                ("xattr_bytes", inode.xattr_len.into()),
+            ],
         )?;
-        self.dump_xattrs(inode, out)?;
+        self.xattrs(inode)?;
         match inode.kind {
-            FileKind::File => self.dump_addresses(inode, out),
-            FileKind::Directory => self.dump_directory(inode, out),
-            FileKind::Symlink => match self.read_target(inode) {
-                Ok(target) => {
-                    let offset = inode.end();
-                    writeln!(out, "{offset:#010x}   target {}", Shown(&target))
-                }
-                Err(error) => dump_error(&error, out),
+            FileKind::File => self.addresses(inode),
+            FileKind::Directory => self.directory(inode),
+            FileKind::Symlink => match self.bootstrap.read_target(inode) {
+                Ok(target) => self.structure(
+                    inode.end(),
+                    ("symlink target", None),
+                    &[("target", FieldValue::Text(&target))],
+                ),
+                Err(error) => self.unreadable(&error),
             },
             _ => Ok(()),
         }
     }
 
-    fn dump_xattrs(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
+    fn xattrs(&mut self, inode: &Inode) -> Result<(), E> {
         let offset = inode.offset.saturating_add(inode.header_len());
-        match self.read_xattrs(inode) {
+        match self.bootstrap.read_xattrs(inode) {
             Ok(xattrs) => xattrs.iter().try_for_each(|xattr| {
-                let (name, value) = (Shown(&xattr.name), Shown(&xattr.value));
-                writeln!(out, "{offset:#010x}   xattr {name} = {value}")
+                self.structure(
+                    offset,
+                    ("xattr", None),
+                    &[
+                        ("name", FieldValue::Text(&xattr.name)),
+                        ("value", FieldValue::Text(&xattr.value)),
+                    ],
+                )
             }),
-            Err(error) => dump_error(&error, out),
+            Err(error) => self.unreadable(&error),
         }
     }
 
-    fn dump_addresses(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
-        let addresses = match self.chunk_addresses(inode) {
+    fn addresses(&mut self, inode: &Inode) -> Result<(), E> {
+        let addresses = match self.bootstrap.chunk_addresses(inode) {
             Ok(addresses) => addresses,
-            Err(error) => return dump_error(&error, out),
+            Err(error) => return self.unreadable(&error),
         };
         for (number, address) in addresses.iter().enumerate() {
-            let offset = view::element_offset(inode.chunk_addresses(), number, ChunkAddress::LEN);
             let ChunkAddress {
                 device,
                 index,
                 startblk,
             } = ChunkAddress::from_bytes(address);
-            writeln!(
-                out,
-                "{offset:#010x}   chunk address {number}: device={device} index={index} \
-                 startblk={startblk}"
+            self.element(
+                (inode.chunk_addresses(), ChunkAddress::LEN),
+                ("chunk address", number),
+                &[
+                    ("device", device.into()),
+                    ("index", index.into()),
+                    ("startblk", startblk.into()),
+                ],
             )?;
         }
         Ok(())
     }
 
-    fn dump_directory(&self, inode: &Inode, out: &mut impl Write) -> fmt::Result {
-        let directory = match self.directory(inode) {
+    fn directory(&mut self, inode: &Inode) -> Result<(), E> {
+        let directory = match self.bootstrap.directory(inode) {
             Ok(directory) => directory,
-            Err(error) => return dump_error(&error, out),
+            Err(error) => return self.unreadable(&error),
         };
         for block in directory.blocks() {
             let block = match block {
                 Ok(block) => block,
                 Err((_, error)) => {
-                    dump_error(&error, out)?;
+                    self.unreadable(&error)?;
                     continue;
                 }
             };
             for entry in (0..block.len()).map(|index| block.entry(index)) {
                 match entry {
-                    Ok(entry) => writeln!(
-                        out,
-                        "{:#010x}   entry {}: nid={} type={}",
+                    Ok(entry) => self.structure(
                         entry.offset,
-                        Shown(entry.name),
-                        entry.nid,
-                        entry.kind
+                        ("dirent", None),
+                        &[
+                            ("name", FieldValue::Text(entry.name)),
+                            ("nid", entry.nid.into()),
+                            ("file_type", FieldValue::Kind(entry.kind)),
+                        ],
                     )?,
-                    Err(error) => dump_error(&error, out)?,
+                    Err(error) => self.unreadable(&error)?,
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-fn dump_error(error: &dyn std::error::Error, out: &mut impl Write) -> fmt::Result {
-    writeln!(out, "! {}", Chain(error))
-}
-
-fn dump_entry(index: usize, offset: u64, entry: &BlobEntry, out: &mut impl Write) -> fmt::Result {
-    let encrypted =
-        entry.cipher != Cipher::None || entry.features.contains(BlobFeatures::ENCRYPTED);
-    writeln!(
-        out,
-        "{offset:#010x} blob {index}: id={} chunk_size={} chunks={} compressor={:?} digester={:?} \
-         features={:#x} compressed_size={} uncompressed_size={} toc_size={} toc_digest={} \
-         ci={}+{} ci_uncompressed_size={} ci_compressor={:?} meta_digest={} meta_size={} \
-         cipher={:?}",
-        entry.id,
-        entry.chunk_size,
-        entry.chunk_count,
-        entry.compressor,
-        entry.digester,
-        entry.features.bits(),
-        entry.compressed_size,
-        entry.uncompressed_size,
-        entry.toc_size,
-        Hex(&entry.toc_digest),
-        entry.ci_offset,
-        entry.ci_compressed_size,
-        entry.ci_uncompressed_size,
-        entry.ci_compressor,
-        // The key of an encrypted blob is kept there, and not shown.
-        if encrypted {
-            Hex(&[])
-        } else {
-            Hex(&entry.meta_digest)
-        },
-        entry.meta_size,
-        entry.cipher,
-    )
-}
-
-/// Bytes in hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// The first bytes of a value, escaped.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.0[..self.0.len().min(SHOWN)];
-        write!(f, "\"{}\"", shown.escape_ascii())?;
-        if shown.len() < self.0.len() {
-            write!(f, "... ({} bytes)", self.0.len())?;
-        }
-        Ok(())
-    }
-}
-
-/// An error with its causes.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut next = Some(self.0);
-        let mut separator = "";
-        while let Some(error) = next {
-            write!(f, "{separator}{error}")?;
-            separator = ": ";
-            next = error.source();
         }
         Ok(())
     }

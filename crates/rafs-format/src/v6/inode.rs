@@ -74,6 +74,16 @@ pub enum DataLayout {
 }
 
 impl DataLayout {
+    /// `plain`, `inline`, `chunked`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Inline => "inline",
+            Self::Chunked => "chunked",
+        }
+    }
+
     pub(crate) const fn id(self) -> u16 {
         match self {
             Self::Plain => 0,

@@ -25,6 +25,7 @@ mod inode;
 mod layout;
 mod owned;
 mod prefetch;
+mod structure;
 mod superblock;
 pub mod xattr;
 
@@ -42,4 +43,5 @@ pub use layout::{
 };
 pub use owned::OwnedBootstrap;
 pub use prefetch::prefetch_inodes;
+pub use structure::{Dumped, FieldValue, Structure};
 pub use superblock::{BlockSize, Superblock};

@@ -1,5 +1,7 @@
 //! Dumps of sound and damaged bootstraps.
 
+use lazyoci_rafs_format::v6::{Dumped, FieldValue};
+
 use crate::common::{A4, open, patched};
 use crate::damage::{E, F};
 
@@ -22,18 +24,21 @@ fn the_dump_prints_every_structure() {
         ("superblock: ", 2),
         (" device 0: ", 1),
         (" blob 0: ", 1),
-        (" inode ", 7),
-        (" again: ", 1),
-        ("   entry ", 10),
-        ("   chunk address 0: ", 2),
-        ("   target ", 1),
+        (" inode ", 6),
+        (" hard link ", 1),
+        (" dirent: ", 10),
+        (" chunk address 0: ", 2),
+        (" symlink target: ", 1),
         (" chunk 0: ", 1),
         (" chunk 1: ", 1),
         ("! ", 0),
     ] {
         assert_eq!(lines(what), count, "{what}:\n{dump}");
     }
-    assert!(dump.contains("0x00003220 inode 145: /d/l form=extended layout=Inline mode=120777"));
+    let link = "0x00003220 inode 145: path=\"d/l\" form=extended layout=inline mode=120777 ";
+    assert!(dump.contains(link), "{dump}");
+    let first = "0x00000400 superblock: feature_compat=";
+    assert!(dump.starts_with(first), "{dump}");
 }
 
 /// Three files of 900 MiB, whose chunk addresses would have to overlap: any number of inodes could
@@ -45,10 +50,37 @@ fn the_tree_takes_no_more_than_there_is() {
     let crowded = "! the structures up to the inode at byte 12608 take 22120 bytes, \
                    the bootstrap has 20480";
     assert_eq!(dump.lines().filter(|&line| line == crowded).count(), 1);
-    assert_eq!(dump.matches("  chunk address ").count(), 1800);
-    assert!(!dump.contains(": /z "));
+    assert_eq!(dump.matches(" chunk address ").count(), 1800);
+    assert!(!dump.contains("path=\"z\""));
     // What is no part of the tree follows.
     assert_eq!(dump.matches(": digest=").count(), 2);
+}
+
+#[test]
+fn structures_have_values_of_types() {
+    let bootstrap = open(&patched(A4, &[])).unwrap();
+    let mut found = Vec::new();
+    let told = bootstrap.structures(&mut |dumped| {
+        let Dumped::Structure(structure) = dumped else {
+            return Err(dumped.to_string());
+        };
+        let field = |name| structure.fields.iter().find(|field| field.0 == name);
+        if let ("inode", Some(&(_, FieldValue::Text(b"d/l")))) = (structure.name, field("path")) {
+            let [size, mode] = ["size", "mode"].map(|name| field(name).unwrap().1.to_string());
+            found.push((structure.offset, structure.index, size, mode));
+        }
+        Ok(())
+    });
+    assert_eq!(told, Ok(()));
+    let [size, mode] = ["4", "120777"].map(str::to_owned);
+    assert_eq!(found, [(0x3220, Some(145), size, mode)]);
+    // Whoever hears of them may end it.
+    let mut heard = 0;
+    let ended = bootstrap.structures(&mut |_| {
+        heard += 1;
+        Err("enough")
+    });
+    assert_eq!((ended, heard), (Err("enough"), 1));
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Every structure of a RAFS bootstrap as JSON.
+
+use std::convert::Infallible;
+
+use lazyoci::rafs_format::v6::{Bootstrap, Dumped, FieldValue, Structure};
+use serde_json::{Value, json};
+
+use super::chain;
+
+/// The structures of `bootstrap`, with the values of their fields.
+pub fn dump(bootstrap: &Bootstrap) -> Value {
+    let mut structures = Vec::new();
+    let told = bootstrap.structures(&mut |dumped| {
+        structures.push(match dumped {
+            Dumped::Structure(found) => structure(&found),
+            Dumped::Unreadable(error) => json!({ "error": chain(error) }),
+            other => json!({ "error": other.to_string() }),
+        });
+        Ok::<_, Infallible>(())
+    });
+    match told {
+        Ok(()) => json!({ "structures": structures }),
+        Err(never) => match never {},
+    }
+}
+
+fn structure(structure: &Structure<'_>) -> Value {
+    let fields = structure.fields.iter();
+    let fields = fields.map(|&(name, value)| (name.to_owned(), field(value)));
+    json!({
+        "structure": structure.name,
+        "index": structure.index,
+        "offset": structure.offset,
+        "fields": Value::Object(fields.collect()),
+    })
+}
+
+fn field(value: FieldValue<'_>) -> Value {
+    match value {
+        FieldValue::Number(number) | FieldValue::Word(number) => number.into(),
+        FieldValue::Signed(number) => number.into(),
+        FieldValue::Text(text) => text.escape_ascii().to_string().into(),
+        other => other.to_string().into(),
+    }
+}

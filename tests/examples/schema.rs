@@ -1,0 +1,193 @@
+//! What the examples print as JSON is what `examples/README.md` says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{Fixture, example, run};
+
+const README: &str = include_str!("../../examples/README.md");
+
+/// Keys whose values are as their sources have them: no keys of ours are in them.
+const FREE: [&str; 5] = ["annotations", "fields", "toc_entries", "old", "new"];
+
+/// Rows of the table of the README that begins with `header`, without their quotes.
+fn table(header: &str) -> Vec<Vec<String>> {
+    let (_, table) = README.split_once(header).unwrap();
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let cell = |cell: &str| cell.trim().to_owned();
+    rows.map(|row| row.trim_matches('|').split('|').map(cell).collect())
+        .collect()
+}
+
+struct Schema {
+    types: BTreeMap<String, String>,
+    required: BTreeMap<String, Vec<String>>,
+    seen: BTreeSet<String>,
+}
+
+impl Schema {
+    fn of_readme() -> Self {
+        let quoted = |text: &str| text.trim_matches('`').to_owned();
+        let types = table("| key | type | meaning |\n")
+            .into_iter()
+            .map(|row| (quoted(&row[0]), row[1].clone()));
+        let required = table("| example | keys that are always there |\n")
+            .into_iter()
+            .map(|row| {
+                let keys = row[1].split(' ').map(quoted).collect();
+                (quoted(&row[0]), keys)
+            });
+        Self {
+            types: types.collect(),
+            required: required.collect(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Runs `command`, which ends with `code` and prints what the README says of `example`.
+    fn check(&mut self, example: &str, command: &mut Command, code: i32) -> Value {
+        let stdout = run(command.arg("--json"), code).stdout;
+        let text = String::from_utf8(stdout).unwrap();
+        assert_eq!(text.matches('\n').count(), 1, "{command:?}: {text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        for key in &self.required[example] {
+            assert!(value.get(key).is_some(), "{command:?}: no `{key}`: {text}");
+        }
+        self.value(&value, &format!("{command:?}"));
+        value
+    }
+
+    fn value(&mut self, value: &Value, place: &str) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.value(item, place)),
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    self.key(key, value, &format!("{place}.{key}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn key(&mut self, key: &str, value: &Value, place: &str) {
+        let wanted = self.types.get(key);
+        let wanted = wanted.unwrap_or_else(|| panic!("{place} is not in the README"));
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "text",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let may_be_null = wanted.ends_with('?') && value.is_null();
+        let fits = wanted == "any" || wanted.trim_end_matches('?') == found || may_be_null;
+        assert!(fits, "{place} is {value}, the README says {wanted}");
+        self.seen.insert(key.to_owned());
+        if !FREE.contains(&key) {
+            self.value(value, place);
+        }
+    }
+}
+
+#[test]
+fn every_key_has_the_one_meaning_that_is_written_down() {
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    fs::hard_link(source.join("etc/motd"), source.join("again")).unwrap();
+    let list = fixture.path("list");
+    fs::write(&list, "etc/motd\ngone\n").unwrap();
+    let mut schema = Schema::of_readme();
+
+    let mut written = Vec::new();
+    for (to, options) in [
+        ("rafs-v6", &["--toc", "--prefetch"][..]),
+        ("estargz", &["--prefetch"]),
+        ("tar", &[]),
+        ("tar-gzip", &[]),
+        ("tar-zstd", &[]),
+    ] {
+        let output = fixture.path(to);
+        let mut convert = example("convert");
+        convert.args(["--to", to]).args(options);
+        if !options.is_empty() {
+            convert.arg(&list);
+        }
+        let value = schema.check("convert", convert.arg(&source).arg(&output), 0);
+        assert_eq!(value["format"], to);
+        written.push((to, output));
+    }
+    let unpacked = fixture.path("unpacked");
+    let mut unpack = example("unpack");
+    let value = schema.check("unpack", unpack.arg(fixture.bootstrap()).arg(&unpacked), 0);
+    assert_eq!(value["format"], "directory");
+    let mut unpack = example("unpack");
+    unpack.arg(&source).arg(fixture.path("u.tar.gz"));
+    assert_eq!(schema.check("unpack", &mut unpack, 0)["format"], "tar-gzip");
+
+    for (to, output) in &written {
+        let image = match *to {
+            "rafs-v6" => output.join("image.boot"),
+            _ => output.clone(),
+        };
+        let inspected = schema.check("inspect", example("inspect").arg(&image), 0);
+        let verified = schema.check("verify", example("verify").arg(&image), 0);
+        let digest = schema.check("digest", example("digest").arg(&image), 0);
+        let listed = schema.check("ls", example("ls").args(["-l", "-R"]).arg(&image), 0);
+        // The same key, the same meaning: every example answers alike.
+        for format in [&inspected, &verified, &digest, &listed] {
+            assert_eq!(&format["format"], to);
+        }
+        for key in ["paths", "files", "directories", "content_bytes"] {
+            assert_eq!(inspected["counts"][key], verified[key], "{to}: {key}");
+        }
+        assert_eq!(
+            (&verified["files"], &verified["paths"]),
+            (&2.into(), &5.into())
+        );
+        if matches!(*to, "rafs-v6" | "estargz") {
+            let mut dump = example("inspect");
+            schema.check("inspect --dump", dump.arg("--dump").arg(&image), 0);
+        }
+    }
+    schema.check("inspect", example("inspect").arg(&source), 0);
+
+    fs::write(unpacked.join("etc/motd"), "another\n").unwrap();
+    fs::write(unpacked.join("new"), "").unwrap();
+    let mut diff = example("diff");
+    schema.check("diff", diff.arg(fixture.bootstrap()).arg(&unpacked), 1);
+    schema.check("quickstart", example("quickstart").arg(&source), 0);
+
+    let damaged = fixture.blob();
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let found = schema.check("verify", example("verify").arg(fixture.bootstrap()), 1);
+    assert_eq!(found["faults"].as_array().unwrap().len(), 2);
+
+    for (name, arguments, code) in [
+        ("inspect", &["/no/such/image"][..], 2),
+        ("ls", &["--no-such-option", "/"], 2),
+        (
+            "convert",
+            &["--to", "no-such-format", "/", "/no/such/output"],
+            2,
+        ),
+        ("digest", &["/proc/version"], 3),
+    ] {
+        let value = schema.check("a failure", example(name).args(arguments), code);
+        assert_eq!(value["exit_code"], code, "{value}");
+    }
+
+    // Those that only other images show: links, devices, bytes that mean nothing.
+    const ELSEWHERE: [&str; 4] = ["device", "end", "start", "target"];
+    let seen = |key: &str| schema.seen.contains(key) || ELSEWHERE.contains(&key);
+    let unseen: Vec<_> = schema.types.keys().filter(|key| !seen(key)).collect();
+    assert_eq!(unseen, [""; 0]);
+}
