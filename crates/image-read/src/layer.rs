@@ -10,7 +10,7 @@ use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
 use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Progress, Tree};
 use tar_stream::member::MemberError;
-use tar_stream::{Compression, LayerStream, Member, TarError, TarReader};
+use tar_stream::{Compression, LayerStream, Member, StreamOptions, TarError, TarReader};
 
 use crate::tree_image::TreeImage;
 
@@ -208,7 +208,8 @@ impl LayerImage {
         options: &LayerImageOptions,
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerImageError> {
-        let mut stream = LayerStream::open(stream, &options.limits)?;
+        let mut stream = LayerStream::open(stream, &StreamOptions::from(&options.limits))?;
+        let compression = stream.compression().unwrap_or(Compression::None);
         let file = match &options.spool_directory {
             Some(directory) => tempfile::tempfile_in(directory),
             None => tempfile::tempfile(),
@@ -231,7 +232,7 @@ impl LayerImage {
         }
         let tar = Arc::new(LocalFile::from(file));
         let tree = index(Sequential::new(&*tar)?, options)?;
-        Self::new(tree, tar, stream.compression())
+        Self::new(tree, tar, compression)
     }
 
     fn new(
