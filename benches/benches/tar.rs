@@ -8,7 +8,6 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::blob_io::{ReadAt, ReadError};
 use lazyoci::frame_codec::{Compression, Encoder};
-use lazyoci::model::Limits;
 use lazyoci::read::LayerImage;
 use lazyoci::tar_stream::{LayerStream, Options, TarReader, TarWriter};
 use lazyoci_benches::Shape;
@@ -27,7 +26,7 @@ impl ReadAt for Memory {
 }
 
 fn members(layer: &[u8]) -> usize {
-    let stream = LayerStream::open(layer, &Limits::default()).expect("it is a layer");
+    let stream = LayerStream::open(layer, &Default::default()).expect("it is a layer");
     let mut reader = TarReader::new(stream, Options::default());
     let mut count = 0;
     while let Some(entry) = reader.next_entry().expect("it is a tar") {

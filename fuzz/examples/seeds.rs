@@ -164,7 +164,7 @@ fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
         moved.insert(range[0], stored.len());
         let members = &blob[usize::try_from(range[0])?..usize::try_from(range[1])?];
         let start = tar.len();
-        LayerStream::open(members, &Limits::default())?.read_to_end(&mut tar)?;
+        LayerStream::open(members, &Default::default())?.read_to_end(&mut tar)?;
         encoder.encode_frame(&tar[start..], &mut stored)?;
         cuts.push(u16::try_from(tar.len() - start)?);
     }
@@ -394,10 +394,42 @@ fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
         // Lengths of pieces, and the choice of a layer.
         let choices = [1, 3, 2, 0, 0, 1, 0, 0, 2, 2];
         let pieced = [&choices[..], &layer].concat();
-        seeds.insert(("read_boundaries", name), pieced);
+        seeds.insert(("read_boundaries", name.clone()), pieced);
+        seeds.insert(("layer_stream", name), streamed(&layer));
     }
+    take_members(name, tar, seeds)?;
     seeds.insert(("tar_round_trip", name.into()), tar.to_vec());
     take_rafs(name, tar, seeds)
+}
+
+/// Choices of the target `layer_stream`, and a layer.
+fn streamed(layer: &[u8]) -> Vec<u8> {
+    let choices = [0, 1, 1, 2, 2, 3, 3, 2, 2, 1, 9, 1, 9, 1, 9, 1, 9];
+    [&choices[..], layer].concat()
+}
+
+/// Layers of several members and frames, with what may lie between them and behind.
+fn take_members(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
+    let middle = tar.len() / 2 + 100;
+    for (kind, compression) in [
+        ("gz", Compression::Gzip { level: 6 }),
+        ("zst", Compression::Zstd { level: 3 }),
+    ] {
+        let mut encoder = Encoder::new(compression)?;
+        let mut layer = Vec::new();
+        for part in [&tar[..middle], b"", &tar[middle..]] {
+            encoder.encode_frame(part, &mut layer)?;
+            if kind == "zst" {
+                layer.extend([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+            }
+        }
+        let name = format!("{name}-members.{kind}");
+        seeds.insert(("layer_stream", name.clone()), streamed(&layer));
+        layer.extend([0; 40]);
+        let name = format!("{name}-trailing");
+        seeds.insert(("layer_stream", name), streamed(&layer));
+    }
+    Ok(())
 }
 
 /// RAFS images of a tar, by themselves and with everything in the blob.

@@ -10,6 +10,8 @@ use lazyoci_interop::Finished;
 const LINES: usize = 25;
 /// How many crates a decoder of bootstraps may link, itself included.
 const RAFS_CRATES: usize = 10;
+/// How many the layer stream alone may link, itself and tokio included.
+const STREAM_CRATES: usize = 12;
 
 fn package(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -28,7 +30,8 @@ fn functions(source: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
     let mut lines = source.lines();
     while let Some(line) = lines.next() {
-        let Some(signature) = line.strip_prefix("pub fn ") else {
+        let plain = line.strip_prefix("pub fn ");
+        let Some(signature) = plain.or_else(|| line.strip_prefix("pub async fn ")) else {
             continue;
         };
         let name = signature.split(['(', '<']).next().unwrap_or(signature);
@@ -46,7 +49,7 @@ fn functions(source: &str) -> Vec<(&str, usize)> {
 
 #[test]
 fn embedders_pass_and_stay_short() {
-    for (name, expected) in [("rafs", 1), ("estargz", 1), ("facade", 5)] {
+    for (name, expected) in [("rafs", 1), ("estargz", 1), ("stream", 1), ("facade", 5)] {
         let package = package(name);
         let _ = Finished::of(cargo(&package).args(["test", "--quiet", "--locked"])).ok();
         let source = read_to_string(package.join("src/lib.rs")).expect("the package has a source");
@@ -61,31 +64,60 @@ fn embedders_pass_and_stay_short() {
 
 #[test]
 fn a_decoder_of_bootstraps_links_little() {
-    let tree = [
-        "tree",
-        "--locked",
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-    ];
-    let tree = Finished::of(
-        cargo(&package("rafs"))
-            .args(tree)
-            .args(["--package", "lazyoci-rafs-format"]),
-    )
-    .ok();
-    let text = tree.text();
-    let mut crates: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    crates.sort_unstable();
-    crates.dedup();
+    let crates = linked(&package("rafs"), &["--package", "lazyoci-rafs-format"]);
     println!("{crates:?}");
     assert!(
         crates.len() <= RAFS_CRATES,
         "{} crates: {crates:?}",
         crates.len()
     );
+}
+
+/// The README of the crate tells for several sets of features how many crates are linked.
+#[test]
+fn the_layer_stream_links_what_its_readme_says() {
+    let stream = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/tar-stream");
+    let readme = read_to_string(stream.join("README.md")).expect("the crate has a README");
+    let table = readme.split("| features | linked crates |").nth(1);
+    let table = table.expect("the README counts linked crates");
+    let mut sets = 0;
+    for row in table.lines().skip(2).take_while(|row| row.starts_with('|')) {
+        let mut cells = row.trim_matches('|').split('|');
+        let features = cells.next().expect("a set of features").split('`');
+        let features: Vec<&str> = features.skip(1).step_by(2).collect();
+        let count: usize = cells.next().expect("a number").trim().parse().expect("one");
+        let features = features.join(",");
+        let crates = linked(&stream, &["--no-default-features", "--features", &features]);
+        assert_eq!(crates.len(), count, "{features}: {crates:?}");
+        if !features.contains("sha256") {
+            assert!(count <= STREAM_CRATES, "{features}: {crates:?}");
+        }
+        sets += 1;
+    }
+    assert_eq!(sets, 6, "sets of features in the table");
+    let crates = linked(&package("stream"), &["--package", "lazyoci-tar-stream"]);
+    assert!(crates.len() <= STREAM_CRATES, "{crates:?}");
+    let c = crates.iter().find(|name| name.ends_with("-sys"));
+    assert_eq!(c, None, "no C is linked");
+}
+
+/// The crates that the package in `directory` links, itself included, once each.
+fn linked(directory: &Path, selection: &[&str]) -> Vec<String> {
+    let edges = ["--edges", "normal,no-proc-macro", "--prefix", "none"];
+    let tree = Finished::of(
+        cargo(directory)
+            .args(["tree", "--locked"])
+            .args(edges)
+            .args(selection),
+    )
+    .ok();
+    let mut crates: Vec<String> = tree
+        .text()
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    crates.sort_unstable();
+    crates.dedup();
+    crates
 }

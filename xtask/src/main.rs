@@ -5,6 +5,7 @@ mod cargo;
 mod deny;
 mod lints;
 mod lookups;
+mod no_c;
 mod package;
 mod runs;
 
@@ -36,6 +37,11 @@ const CHECKS: &[Part] = &[
     ),
     ("test", "the README's test command", runs::test),
     ("mmap", "tests of what reads mapped files", runs::mmap),
+    (
+        "no-c",
+        "the layer stream without a C compiler, and no C library in it",
+        no_c::no_c,
+    ),
     (
         "package",
         "every crate packs and builds from its package",

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{Blame, BlobId, Digest, Fault, Limits};
 pub use image_model::{Need, Object, Step, StepMachine};
-use tar_stream::{Compression, Entry, EntryKind, LayerStream, Options, TarError, TarReader};
+use tar_stream::{
+    Compression, Entry, EntryKind, LayerStream, Options, StreamOptions, TarError, TarReader,
+};
 use verify::CheckError;
 
 use crate::error::TocError;
@@ -268,9 +270,9 @@ fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, Op
         max_layer_len: limits.toc_len().saturating_add(MAX_AROUND),
         ..limits.clone()
     };
-    let layer = LayerStream::open(member, &limits)
+    let layer = LayerStream::open(member, &StreamOptions::from(&limits))
         .map_err(|source| tar_error(TarError::Layer { offset: 0, source }))?;
-    if layer.compression() != Compression::Gzip {
+    if layer.compression() != Some(Compression::Gzip) {
         return Err(OpenError::NotGzip { toc_offset });
     }
     let options = Options {

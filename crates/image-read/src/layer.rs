@@ -10,7 +10,7 @@ use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
 use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Progress, Tree};
 use tar_stream::member::MemberError;
-use tar_stream::{Compression, LayerStream, Member, TarError, TarReader};
+use tar_stream::{Compression, LayerStream, Member, StreamOptions, TarError, TarReader};
 
 use crate::tree_image::TreeImage;
 
@@ -213,7 +213,8 @@ impl LayerImage {
         options: &LayerImageOptions,
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerImageError> {
-        let mut stream = LayerStream::open(stream, &options.limits)?;
+        let mut stream = LayerStream::open(stream, &StreamOptions::from(&options.limits))?;
+        let compression = stream.compression().unwrap_or(Compression::None);
         let given = options.spool_directory.clone();
         let directory = given.unwrap_or_else(tempfile::env::temp_dir);
         let no_room = |source| LayerImageError::Spool {
@@ -237,7 +238,7 @@ impl LayerImage {
         }
         let tar = Arc::new(LocalFile::from(file));
         let tree = index(Sequential::new(&*tar)?, options)?;
-        Self::new(tree, tar, stream.compression())
+        Self::new(tree, tar, compression)
     }
 
     fn new(

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`layer`] | [`LayerStream`]: the tar bytes of a layer, whatever its compression |
+//! | [`layer`] | [`LayerStream`]: the tar bytes of a layer, whatever its compression; [`LayerDecoder`]: the same without I/O |
 //! | [`read`] | [`TarReader`]: the members of a tar, one pass, payloads read by the caller |
 //! | [`entry`] | [`Entry`]: one member, its raw header bytes and what they mean |
 //! | [`member`] | [`Member`]: what an entry does to a file tree |
@@ -25,8 +25,8 @@
 //! digest of a layer survives a way through entries.
 //!
 //! ```
-//! use image_model::{Limits, Metadata, Node, ImagePath};
-//! use lazyoci_tar_stream::{LayerStream, Options, TarReader, TarWriter};
+//! use image_model::{Metadata, Node, ImagePath};
+//! use lazyoci_tar_stream::{StreamOptions, LayerStream, Options, TarReader, TarWriter};
 //! use std::io::Write;
 //!
 //! let mut tar = TarWriter::new(Vec::new());
@@ -35,8 +35,7 @@
 //! tar.write_all(b"hello")?;
 //! let bytes = tar.finish()?;
 //!
-//! let limits = Limits::default();
-//! let layer = LayerStream::open(&bytes[..], &limits)?;
+//! let layer = LayerStream::open(&bytes[..], &StreamOptions::default())?;
 //! let mut reader = TarReader::new(layer, Options::default());
 //! while let Some(entry) = reader.next_entry()? {
 //!     assert_eq!(entry.path, b"etc/motd");
@@ -52,21 +51,37 @@
     warn(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+#[cfg(feature = "tar")]
 pub mod block;
+#[cfg(feature = "tar")]
 pub mod entry;
+#[cfg(feature = "tar")]
 pub mod error;
 pub mod layer;
+#[cfg(feature = "tar")]
 pub mod member;
+#[cfg(feature = "tar")]
 pub mod pax;
+#[cfg(feature = "tar")]
 pub mod read;
+#[cfg(feature = "tar")]
 pub mod sparse;
+#[cfg(feature = "tar")]
 pub mod write;
 
+#[cfg(feature = "tar")]
 pub use entry::{Entry, EntryKind};
+#[cfg(feature = "tar")]
 pub use error::{Refusal, TarError};
-pub use layer::{Compression, LayerError, LayerStream};
+pub use layer::{
+    Compression, Corruption, LayerDecoder, LayerError, LayerStream, LayerSummary, Side, Step,
+    StreamOptions, ZstdDecoder,
+};
+#[cfg(feature = "tar")]
 pub use member::{Member, MemberError, MemberFault};
+#[cfg(feature = "tar")]
 pub use read::{Options, TarReader};
+#[cfg(feature = "tar")]
 pub use write::{TarWriter, WriteError};
 
 // Crates whose types stand in signatures here.

@@ -139,7 +139,8 @@ fn recompressed(layer: &[u8], plain: &dyn ReadAt) {
     let source = Streaming::new(layer).limits(Limits::small());
     let recompress = into_layer(|output| recompress(source, output, &options, &mut ()));
     let (out, report) = recompress.expect("an open layer is read to its end");
-    let mut stream = LayerStream::open(&out[..], &Limits::default()).expect("it was written by us");
+    let mut stream =
+        LayerStream::open(&out[..], &Default::default()).expect("it was written by us");
     let mut found = Vec::new();
     stream
         .read_to_end(&mut found)

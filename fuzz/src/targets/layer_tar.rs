@@ -30,7 +30,7 @@ fn read_both_ways(layer: &[u8]) {
 /// The pieces of the tar if all of it could be read.
 fn read(layer: &[u8], lenient: bool) -> Option<Pieces> {
     let limits = Limits::small();
-    let stream = LayerStream::open(layer, &limits).ok()?;
+    let stream = LayerStream::open(layer, &(&limits).into()).ok()?;
     let (pieces, error) = cut(TarReader::new(stream, options(lenient)), || 4096);
     let mut position = 0;
     for (entry, payload) in &pieces.entries {

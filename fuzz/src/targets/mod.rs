@@ -13,6 +13,7 @@ mod estargz_compare;
 mod estargz_round_trip;
 mod frame_decode;
 mod input;
+mod layer_stream;
 mod layer_tar;
 mod memory;
 mod open_image;
@@ -39,6 +40,7 @@ pub use estargz::estargz;
 pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
+pub use layer_stream::layer_stream;
 pub use layer_tar::layer_tar;
 pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
@@ -75,6 +77,7 @@ targets![
     estargz_compare,
     estargz_round_trip,
     frame_decode,
+    layer_stream,
     layer_tar,
     open_image,
     rafs_blob,

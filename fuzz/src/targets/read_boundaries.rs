@@ -15,7 +15,7 @@ use lazyoci::read::{
     FileExtents, FileHandle, FileOrder, Follow, FrameStore, ReadError, ReadOptions, ReadPlan,
     Reader, SharedImage, read_toc, resolve,
 };
-use lazyoci::tar_stream::{Compression, LayerStream, TarError, TarReader};
+use lazyoci::tar_stream::{Compression, LayerStream, StreamOptions, TarError, TarReader};
 use lazyoci::verify::ExtentBytes;
 
 use super::input::Input;
@@ -29,13 +29,13 @@ use super::v6::{Choices, encode, store};
 
 /// Lengths of pieces, over and over.
 #[derive(Debug, Clone)]
-struct Lengths {
+pub(super) struct Lengths {
     list: [usize; 4],
     next: usize,
 }
 
 impl Lengths {
-    fn take(input: &mut Input<'_>) -> Self {
+    pub(super) fn take(input: &mut Input<'_>) -> Self {
         let mut length = || match input.below(4) {
             0 => usize::from(input.u16()).max(1),
             1 => 512,
@@ -47,7 +47,7 @@ impl Lengths {
         }
     }
 
-    fn next(&mut self) -> usize {
+    pub(super) fn next(&mut self) -> usize {
         self.next = (self.next + 1) % self.list.len();
         self.list[self.next]
     }
@@ -55,9 +55,9 @@ impl Lengths {
 
 /// A source that gives no more than it likes at once.
 #[derive(Debug)]
-struct Pieced<'a> {
-    bytes: &'a [u8],
-    lengths: Lengths,
+pub(super) struct Pieced<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) lengths: Lengths,
 }
 
 impl Read for Pieced<'_> {
@@ -84,8 +84,9 @@ fn layer(bytes: &[u8], lengths: &Lengths) {
     let limits = Limits::small();
     for lenient in [false, true] {
         let read = |source: Pieced<'_>, mut lengths: Lengths| {
-            let stream = LayerStream::open(source, &limits).map_err(|error| error.to_string())?;
-            let compression = stream.compression();
+            let stream = LayerStream::open(source, &StreamOptions::from(&limits))
+                .map_err(|error| error.to_string())?;
+            let compression = stream.compression().expect("it was opened");
             let reader = TarReader::new(stream, options(lenient));
             Ok((compression, cut(reader, || lengths.next())))
         };

@@ -81,7 +81,7 @@ impl TarInside {
         let CompareOptions { lenient, limits } = options;
         let lenient = *lenient;
         let mut tar = TarReader::new(
-            LayerStream::open(layer, limits)?,
+            LayerStream::open(layer, &limits.into())?,
             Options {
                 lenient,
                 limits: limits.clone(),

@@ -122,7 +122,7 @@ fn stream(
 ) -> Result<Tree<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
-        LayerStream::open(layer, limits)?,
+        LayerStream::open(layer, &limits.into())?,
         tar_stream::Options {
             lenient,
             limits: limits.clone(),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use blob_io::Output;
 use image_model::Progress;
-use tar_stream::{LayerStream, TarReader, TarWriter, WriteError};
+use tar_stream::{LayerStream, StreamOptions, TarReader, TarWriter, WriteError};
 
 use super::stream::{self, failure};
 use super::{TarOptions, TarReport};
@@ -38,7 +38,7 @@ pub fn recompress(
     options.check()?;
     let limits = layer.limits;
     stream::write(output, options, progress, |out, report| {
-        let stream = LayerStream::open(layer.layer, &limits)?;
+        let stream = LayerStream::open(layer.layer, &StreamOptions::from(&limits))?;
         let reader_options = tar_stream::Options {
             lenient: layer.lenient,
             limits,

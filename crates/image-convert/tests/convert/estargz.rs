@@ -68,7 +68,7 @@ fn digest(image: &OpenImage) -> String {
 /// The tar inside a layer.
 fn inside(layer: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
-    let mut stream = tar_stream::LayerStream::open(layer, &Limits::default()).unwrap();
+    let mut stream = tar_stream::LayerStream::open(layer, &Default::default()).unwrap();
     std::io::Read::read_to_end(&mut stream, &mut tar).unwrap();
     tar
 }

@@ -25,7 +25,7 @@ fn compressions() -> Vec<Compression> {
 
 fn decoded(layer: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    let mut stream = LayerStream::open(layer, &Limits::default()).unwrap();
+    let mut stream = LayerStream::open(layer, &Default::default()).unwrap();
     std::io::copy(&mut stream, &mut plain).unwrap();
     plain
 }

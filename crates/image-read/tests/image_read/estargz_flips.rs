@@ -98,7 +98,7 @@ fn region(image: &OpenImage, blob: &[u8], at: usize) -> &'static str {
 /// The tar inside, TOC included.
 fn plain(blob: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
-    let mut layer = LayerStream::open(blob, &Limits::default()).ok()?;
+    let mut layer = LayerStream::open(blob, &Default::default()).ok()?;
     layer.read_to_end(&mut plain).ok()?;
     Some(plain)
 }

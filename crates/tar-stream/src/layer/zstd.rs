@@ -1,100 +1,200 @@
 //! Layers of zstd frames.
 
-use std::io::{self, BufRead, Read};
+mod header;
+#[cfg(feature = "zstd")]
+mod libzstd;
+#[cfg(feature = "ruzstd")]
+mod ruzstd;
 
-use image_model::Limits;
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+use image_model::width::{u64_from, usize_up_to};
 
-use super::{Compression, LayerError, source::Source};
+use super::error::Found;
+use super::step::{Begun, Buffers};
+use super::{StreamOptions, ZstdDecoder};
+use header::{FrameHeader, MAX_LEN, SKIPPABLE_LEN, Start};
+#[cfg(feature = "zstd")]
+use libzstd::Libzstd;
+#[cfg(feature = "ruzstd")]
+use ruzstd::Ruzstd;
 
 /// Largest window that zstd's own tools take without being asked: 128 MiB. Levels up to 22 need
 /// no more.
-const MAX_WINDOW_LOG: u32 = 27;
+const MAX_WINDOW: u64 = 1 << 27;
 
 /// Smallest window that zstd has.
-const MIN_WINDOW_LOG: u32 = 10;
+const MIN_WINDOW: u64 = 1 << 10;
 
-/// `ZSTD_error_frameParameter_windowTooLarge`; zstd promises that its number stays.
-const WINDOW_TOO_LARGE: usize = 16;
-
-pub(crate) struct Zstd<R> {
-    source: Source<R>,
-    context: DCtx<'static>,
-    window_log: u32,
-    /// Whether the source may end here.
-    between_frames: bool,
+/// Decodes frames and passes over skippable ones. What a frame asks for is decided here, so that
+/// both decoders decide alike.
+pub(super) struct Zstd {
+    state: State,
+    frames: Frames,
+    max_window: u64,
 }
 
-impl<R: Read> Zstd<R> {
-    pub(crate) fn new(source: Source<R>, limits: &Limits) -> Self {
-        let mut context = DCtx::create();
+enum State {
+    /// At the start of a frame, whose header did not come in one piece.
+    Start {
+        held: [u8; MAX_LEN],
+        len: usize,
+    },
+    Skip {
+        left: u64,
+    },
+    Frame,
+}
+
+/// A decoder of what follows the header of a frame.
+enum Frames {
+    #[cfg(feature = "zstd")]
+    Libzstd(Libzstd),
+    #[cfg(feature = "ruzstd")]
+    Ruzstd(Box<Ruzstd>),
+}
+
+impl Zstd {
+    /// With the decoder that `options` choose, if it is compiled in.
+    pub(super) fn new(options: &StreamOptions) -> Option<Self> {
+        let frames = match options.zstd {
+            #[cfg(feature = "zstd")]
+            ZstdDecoder::Libzstd => Frames::Libzstd(Libzstd::new()),
+            #[cfg(feature = "ruzstd")]
+            ZstdDecoder::Ruzstd => Frames::Ruzstd(Box::new(Ruzstd::new())),
+            #[allow(unreachable_patterns, reason = "reached with one of the features")]
+            _ => return None,
+        };
         // A window beyond the longest layer would be wasted memory.
-        let window_log = limits.max_layer_len.max(1).ilog2();
-        let window_log = window_log.clamp(MIN_WINDOW_LOG, MAX_WINDOW_LOG);
-        context
-            .set_parameter(DParameter::WindowLogMax(window_log))
-            .expect("the window is between zstd's bounds");
-        Self {
-            source,
-            context,
-            window_log,
-            between_frames: true,
-        }
+        let max_window = options.limits.max_layer_len;
+        Some(Self {
+            state: State::start(),
+            frames,
+            max_window: max_window.clamp(MIN_WINDOW, MAX_WINDOW),
+        })
     }
 
-    pub(crate) fn source(&self) -> &Source<R> {
-        &self.source
-    }
-
-    /// Decodes into `buf`; `decoded` bytes came before.
-    pub(crate) fn read(&mut self, buf: &mut [u8], decoded: u64) -> io::Result<usize> {
-        let compression = Compression::Zstd;
-        let mut output = OutBuffer::around(buf);
-        while output.pos() == 0 {
-            let stored = self.source.position();
-            let bytes = self.source.fill_buf()?;
-            if bytes.is_empty() && self.between_frames {
-                return Ok(0);
-            }
-            let mut input = InBuffer::around(bytes);
-            // At the end of the source, what the context still holds comes out.
-            let result = self.context.decompress_stream(&mut output, &mut input);
-            let (at_end, taken) = (bytes.is_empty(), input.pos());
-            self.source.consume(taken);
-            match result {
-                Ok(due) => self.between_frames = due == 0,
-                Err(code) if code.wrapping_neg() == WINDOW_TOO_LARGE => {
-                    let limit = 1 << self.window_log;
-                    return Err(LayerError::Window { stored, limit }.into());
-                }
-                Err(code) => {
-                    return Err(LayerError::Corrupt {
-                        compression,
-                        stored,
-                        decoded,
-                        source: io::Error::other(get_error_name(code)),
+    /// Decodes until the input is taken or the output is full.
+    pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<(), Found> {
+        loop {
+            match &mut self.state {
+                State::Start { held, len } => {
+                    if *len == 0 && buffers.rest().len() >= MAX_LEN {
+                        let start = Start::of(&buffers.rest()[..MAX_LEN])?;
+                        self.begin_at_hand(start, buffers)?;
+                        continue;
                     }
-                    .into());
+                    let start = match Start::of(&held[..*len])? {
+                        Start::Short(needed) => {
+                            // Byte by byte, so that not more is taken than belongs to the header.
+                            if !buffers.hold(held, len, len.saturating_add(1).min(needed)) {
+                                return Ok(());
+                            }
+                            continue;
+                        }
+                        start => start,
+                    };
+                    let (held, len) = (*held, *len);
+                    self.begin_held(start, &held[..len])?;
                 }
-            }
-            if at_end && output.pos() == 0 {
-                return Err(LayerError::Cut {
-                    compression,
-                    stored,
-                    decoded,
+                State::Skip { left } => {
+                    let step = usize_up_to(*left).min(buffers.rest().len());
+                    buffers.take(step);
+                    *left = left.saturating_sub(u64_from(step));
+                    if *left > 0 {
+                        return Ok(());
+                    }
+                    self.state = State::start();
                 }
-                .into());
+                State::Frame => {
+                    let ended = match &mut self.frames {
+                        #[cfg(feature = "zstd")]
+                        Frames::Libzstd(libzstd) => libzstd.decode(buffers)?,
+                        #[cfg(feature = "ruzstd")]
+                        Frames::Ruzstd(ruzstd) => ruzstd.decode(buffers)?,
+                    };
+                    if !ended {
+                        return Ok(());
+                    }
+                    self.state = State::start();
+                }
             }
         }
-        Ok(output.pos())
+    }
+
+    /// Begins a frame of which nothing is taken and whose whole header is at hand.
+    fn begin_at_hand(&mut self, start: Start, buffers: &mut Buffers<'_>) -> Result<(), Found> {
+        match start {
+            Start::Frame(header) => {
+                self.check(&header, 0)?;
+                match &mut self.frames {
+                    // Reads headers itself; a frame that it sees whole it decodes faster.
+                    #[cfg(feature = "zstd")]
+                    Frames::Libzstd(_) => {}
+                    #[cfg(feature = "ruzstd")]
+                    Frames::Ruzstd(ruzstd) => {
+                        ruzstd.begin(header, buffers.rest())?;
+                        buffers.take(header.len);
+                    }
+                }
+                self.state = State::Frame;
+            }
+            Start::Skippable(len) => {
+                buffers.take(SKIPPABLE_LEN);
+                self.state = State::Skip { left: len.into() };
+            }
+            Start::Other | Start::Short(_) => return Err(Found::Trailing { held: 0 }),
+        }
+        Ok(())
+    }
+
+    /// Begins a frame whose header, and nothing else, is `held`.
+    fn begin_held(&mut self, start: Start, held: &[u8]) -> Result<(), Found> {
+        match start {
+            Start::Frame(header) => {
+                self.check(&header, held.len())?;
+                match &mut self.frames {
+                    #[cfg(feature = "zstd")]
+                    Frames::Libzstd(libzstd) => libzstd.begin(held)?,
+                    #[cfg(feature = "ruzstd")]
+                    Frames::Ruzstd(ruzstd) => ruzstd.begin(header, held)?,
+                }
+                self.state = State::Frame;
+            }
+            Start::Skippable(len) => self.state = State::Skip { left: len.into() },
+            Start::Other | Start::Short(_) => {
+                return Err(Found::Trailing { held: held.len() });
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, header: &FrameHeader, held: usize) -> Result<(), Found> {
+        if let Some(id) = header.dictionary {
+            return Err(Found::Dictionary { held, id });
+        }
+        if header.window > self.max_window {
+            return Err(Found::Window {
+                held,
+                window: header.window,
+                limit: self.max_window,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn begun(&self) -> Begun {
+        match &self.state {
+            State::Start { len: 0, .. } => Begun::Nothing,
+            State::Start { len, .. } if *len < header::MAGIC.len() => Begun::Magic { held: *len },
+            _ => Begun::Unit,
+        }
     }
 }
 
-impl<R> std::fmt::Debug for Zstd<R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Zstd")
-            .field("source", &self.source)
-            .field("window_log", &self.window_log)
-            .finish_non_exhaustive()
+impl State {
+    fn start() -> Self {
+        Self::Start {
+            held: [0; MAX_LEN],
+            len: 0,
+        }
     }
 }

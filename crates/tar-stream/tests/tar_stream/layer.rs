@@ -3,7 +3,9 @@
 use std::io::{self, Read, Write};
 
 use image_model::{Blame, Fault, Limits};
-use lazyoci_tar_stream::{Compression, LayerError, LayerStream, TarError, TarReader, TarWriter};
+use lazyoci_tar_stream::{
+    Compression, LayerError, LayerStream, StreamOptions, TarError, TarReader, TarWriter,
+};
 
 use crate::tape::*;
 
@@ -28,7 +30,7 @@ fn forms(tar: &[u8]) -> Vec<Vec<u8>> {
     if cfg!(feature = "gzip") {
         forms.push(gzip(tar));
     }
-    if cfg!(feature = "zstd") {
+    if cfg!(any(feature = "zstd", feature = "ruzstd")) {
         forms.push(zstd(tar));
     }
     forms
@@ -42,13 +44,14 @@ fn tar() -> Vec<u8> {
 }
 
 fn decode(layer: &[u8], limits: &Limits) -> Result<(Compression, Vec<u8>), LayerError> {
-    let mut stream = LayerStream::open(layer, limits)?;
+    let mut stream = LayerStream::open(layer, &limits.into())?;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {
             assert_eq!(stream.position(), bytes.len() as u64);
             assert_eq!(stream.stored_position(), layer.len() as u64);
-            Ok((stream.compression(), bytes))
+            let compression = stream.compression().expect("it was read");
+            Ok((compression, bytes))
         }
         Err(error) => Err(error.downcast().expect("only the layer can be wrong")),
     }
@@ -70,7 +73,7 @@ fn other_compressions_are_recognised_and_refused() {
     let bzip2 = *b"BZh91AY&SY";
     let xz = *b"\xfd7zXZ\0\0\x04\xe6\xd6";
     for (layer, expected) in [(bzip2, Compression::Bzip2), (xz, Compression::Xz)] {
-        match LayerStream::open(&layer[..], &Limits::default()) {
+        match LayerStream::open(&layer[..], &StreamOptions::default()) {
             Err(error @ LayerError::Unsupported { compression }) => {
                 assert_eq!((compression, error.fault()), (expected, Fault::Unsupported));
             }
@@ -114,7 +117,7 @@ impl<R: Read> Read for Broken<R> {
 fn errors_of_the_source_stay_its_own() {
     for form in forms(&tar()) {
         let half = Broken(&form[..form.len() / 2]);
-        let stream = LayerStream::open(half, &Limits::default()).unwrap();
+        let stream = LayerStream::open(half, &StreamOptions::default()).unwrap();
         let mut reader = TarReader::new(stream, strict());
         let error = loop {
             if let Err(error) = reader.next_entry().map(|entry| entry.unwrap()) {
@@ -129,7 +132,7 @@ fn errors_of_the_source_stay_its_own() {
         }
         assert_eq!(error.fault(), Fault::Io);
     }
-    let nothing = LayerStream::open(Broken(&b""[..]), &Limits::default());
+    let nothing = LayerStream::open(Broken(&b""[..]), &StreamOptions::default());
     assert!(matches!(nothing, Err(LayerError::Io { .. })));
 }
 
@@ -181,11 +184,14 @@ mod gzip_layers {
         for garbage in [&[0; 512][..], b"garbage behind the end"] {
             let layer = [&gzip(&tar())[..], garbage].concat();
             match decode(&layer, &Limits::default()) {
-                Err(LayerError::Corrupt {
+                Err(LayerError::Trailing {
                     compression: Compression::Gzip,
+                    stored,
                     decoded,
-                    ..
-                }) => assert_eq!(decoded, tar().len() as u64),
+                }) => {
+                    assert_eq!(decoded, tar().len() as u64);
+                    assert_eq!(stored, gzip(&tar()).len() as u64);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -211,7 +217,7 @@ mod gzip_layers {
     fn the_end_of_the_stream_is_checked_by_finish() {
         let mut layer = gzip(&tar());
         layer.truncate(layer.len() - 1);
-        let stream = LayerStream::open(&layer[..], &Limits::default()).unwrap();
+        let stream = LayerStream::open(&layer[..], &StreamOptions::default()).unwrap();
         let mut reader = TarReader::new(stream, strict());
         while reader.next_entry().unwrap().is_some() {}
         match reader.finish() {
@@ -226,7 +232,7 @@ mod gzip_layers {
     }
 }
 
-#[cfg(feature = "zstd")]
+#[cfg(any(feature = "zstd", feature = "ruzstd"))]
 mod zstd_layers {
     use super::*;
 
@@ -279,11 +285,14 @@ mod zstd_layers {
         for garbage in [&[0; 512][..], b"garbage behind the end", b"g"] {
             let layer = [&zstd(&tar())[..], garbage].concat();
             let error = decode(&layer, &Limits::default()).unwrap_err();
-            let decoded = match error {
-                LayerError::Corrupt { decoded, .. } | LayerError::Cut { decoded, .. } => decoded,
-                other => panic!("{other:?}"),
+            let LayerError::Trailing {
+                stored, decoded, ..
+            } = error
+            else {
+                panic!("{error:?}");
             };
             assert_eq!(decoded, tar().len() as u64);
+            assert_eq!(stored, zstd(&tar()).len() as u64);
         }
     }
 
@@ -298,6 +307,7 @@ mod zstd_layers {
             Err(
                 error @ LayerError::Window {
                     stored: 0,
+                    window: 0x200_0000,
                     limit: 0x100_0000,
                 },
             ) => {
@@ -317,7 +327,7 @@ mod zstd_layers {
 }
 
 /// For layers with a checksum: what comes out is an error or right.
-#[cfg(any(feature = "gzip", feature = "zstd"))]
+#[cfg(any(feature = "gzip", feature = "zstd", feature = "ruzstd"))]
 fn flip_everywhere(layer: &[u8]) {
     let limits = Limits::small();
     for at in (0..layer.len()).step_by(7).chain(0..20) {
@@ -335,7 +345,7 @@ fn flip_everywhere(layer: &[u8]) {
 #[cfg(not(feature = "gzip"))]
 #[test]
 fn gzip_needs_its_feature() {
-    let error = LayerStream::open(&gzip(b"")[..], &Limits::default()).unwrap_err();
+    let error = LayerStream::open(&gzip(b"")[..], &StreamOptions::default()).unwrap_err();
     assert!(matches!(
         error,
         LayerError::Unsupported {
@@ -344,11 +354,11 @@ fn gzip_needs_its_feature() {
     ));
 }
 
-#[cfg(not(feature = "zstd"))]
+#[cfg(not(any(feature = "zstd", feature = "ruzstd")))]
 #[test]
 fn zstd_needs_its_feature() {
     for layer in [zstd(b""), skippable(b"")] {
-        let error = LayerStream::open(&layer[..], &Limits::default()).unwrap_err();
+        let error = LayerStream::open(&layer[..], &StreamOptions::default()).unwrap_err();
         assert!(matches!(
             error,
             LayerError::Unsupported {
@@ -364,7 +374,7 @@ fn a_trailer_that_cannot_be_read_is_not_the_destinations_fault() {
     let tar = Tape::new().file("a", b"1").end();
     let mut gzip = gzip(&tar);
     gzip.truncate(gzip.len() - 8);
-    let layer = LayerStream::open(&gzip[..], &Limits::default()).unwrap();
+    let layer = LayerStream::open(&gzip[..], &StreamOptions::default()).unwrap();
     let mut reader = TarReader::new(layer, strict());
     while reader.next_entry().unwrap().is_some() {}
     let error = TarWriter::new(Vec::new())

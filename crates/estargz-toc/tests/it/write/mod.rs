@@ -5,7 +5,7 @@ mod refusals;
 mod vectors;
 
 use image_model::metadata::Xattr;
-use image_model::{Device, Limits, Metadata, Node, Timestamp, Xattrs};
+use image_model::{Device, Metadata, Node, Timestamp, Xattrs};
 use tar_stream::{LayerStream, Options as TarOptions, TarReader};
 
 use crate::common::{Options, TreeMaker, Written, file, members_of, metadata, vector_tree, write};
@@ -25,8 +25,7 @@ fn lengths(blob: &[u8]) -> Vec<usize> {
 
 /// The names in the tar, in its order.
 fn tar_names(blob: &[u8]) -> Vec<String> {
-    let limits = Limits::default();
-    let layer = LayerStream::open(blob, &limits).unwrap();
+    let layer = LayerStream::open(blob, &Default::default()).unwrap();
     let mut tar = TarReader::new(layer, TarOptions::default());
     let mut names = Vec::new();
     while let Some(entry) = tar.next_entry().unwrap() {

@@ -1,0 +1,161 @@
+//! Frames by `ruzstd`.
+
+use std::io::Read as _;
+
+use image_model::width::{u64_from, usize_from};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use super::super::Corruption;
+use super::super::error::Found;
+use super::super::step::Buffers;
+use super::{FrameHeader, MAX_WINDOW};
+
+const BLOCK_HEADER_LEN: usize = 3;
+const CHECKSUM_LEN: usize = 4;
+
+/// Most that a block holds, stored or decoded, in bytes.
+const MAX_BLOCK_LEN: u64 = 128 << 10;
+
+/// `ruzstd` takes whole blocks, so those that come in pieces are put together here. One is decoded
+/// when all before it has come out: a window and a block are all that is ever kept.
+pub(super) struct Ruzstd {
+    decoder: FrameDecoder,
+    /// The begun block.
+    block: Vec<u8>,
+    content_len: Option<u64>,
+    has_checksum: bool,
+    max_block_len: u64,
+    /// Bytes of the frame that came out.
+    decoded: u64,
+}
+
+impl Ruzstd {
+    pub(super) fn new() -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(MAX_WINDOW);
+        Self {
+            decoder,
+            block: Vec::new(),
+            content_len: None,
+            has_checksum: false,
+            max_block_len: MAX_BLOCK_LEN,
+            decoded: 0,
+        }
+    }
+
+    /// Begins the frame of a header, which is at the start of `bytes`.
+    pub(super) fn begin(&mut self, header: FrameHeader, bytes: &[u8]) -> Result<(), Found> {
+        self.content_len = header.content_len;
+        self.has_checksum = header.has_checksum;
+        self.max_block_len = header.window.min(MAX_BLOCK_LEN);
+        self.decoded = 0;
+        self.decoder.reset(bytes).map_err(corrupt)
+    }
+
+    /// Goes on with a frame; whether it has ended.
+    pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
+        loop {
+            let written = self.decoder.read(buffers.room()).map_err(corrupt)?;
+            self.decoded = self.decoded.saturating_add(u64_from(written));
+            buffers.write(written);
+            if buffers.room().is_empty() {
+                return Ok(false);
+            }
+            if self.decoder.is_finished() {
+                return self.check_end().map(|()| true);
+            }
+            if !self.decode_block(buffers)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Decodes the next block; whether it was all there.
+    fn decode_block(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
+        let rest = buffers.rest();
+        if self.block.is_empty()
+            && let Some(header) = rest.first_chunk()
+            && let len = self.block_len(*header)?
+            && let Some(mut block) = rest.get(..len)
+        {
+            self.one_block(&mut block)?;
+            buffers.take(len);
+            return Ok(true);
+        }
+        if !self.gather(BLOCK_HEADER_LEN, buffers) {
+            return Ok(false);
+        }
+        let header = self.block.first_chunk().expect("a header was gathered");
+        let len = self.block_len(*header)?;
+        if !self.gather(len, buffers) {
+            return Ok(false);
+        }
+        let block = std::mem::take(&mut self.block);
+        self.one_block(&mut &block[..])?;
+        self.block = block;
+        self.block.clear();
+        Ok(true)
+    }
+
+    fn one_block(&mut self, block: &mut &[u8]) -> Result<(), Found> {
+        self.decoder
+            .decode_blocks(block, BlockDecodingStrategy::UptoBlocks(1))
+            .map(|_| ())
+            .map_err(corrupt)
+    }
+
+    /// Takes input until the begun block has `len` bytes; whether it has.
+    fn gather(&mut self, len: usize, buffers: &mut Buffers<'_>) -> bool {
+        let rest = buffers.rest();
+        let step = len.saturating_sub(self.block.len()).min(rest.len());
+        self.block.extend_from_slice(&rest[..step]);
+        buffers.take(step);
+        self.block.len() >= len
+    }
+
+    /// Length of a block, its header and the checksum behind the last one included (RFC 8878
+    /// section 3.1.1.2). The header, little endian:
+    ///
+    /// | bits | field |
+    /// |---|---|
+    /// | 0 | last block |
+    /// | 1-2 | type: 0 raw, 1 one byte repeated, 2 compressed, 3 reserved |
+    /// | 3-23 | size of the content: stored; of type 1: decoded |
+    fn block_len(&self, header: [u8; BLOCK_HEADER_LEN]) -> Result<usize, Found> {
+        let [a, b, c] = header;
+        let header = u32::from_le_bytes([a, b, c, 0]);
+        let size = header >> 3;
+        if u64::from(size) > self.max_block_len {
+            return Err(corrupt("a block is larger than the frame allows"));
+        }
+        let content_len = match (header >> 1) & 3 {
+            1 => 1,
+            3 => return Err(Corruption::Reserved.into()),
+            _ => usize_from(size),
+        };
+        let checksum_len = match header & 1 {
+            1 if self.has_checksum => CHECKSUM_LEN,
+            _ => 0,
+        };
+        Ok(content_len
+            .saturating_add(BLOCK_HEADER_LEN)
+            .saturating_add(checksum_len))
+    }
+
+    /// Checks what `ruzstd` leaves to its users.
+    fn check_end(&self) -> Result<(), Found> {
+        if self.content_len.is_some_and(|len| len != self.decoded) {
+            return Err(Corruption::Length.into());
+        }
+        let stored = self.decoder.get_checksum_from_data();
+        if self.has_checksum && stored != self.decoder.get_calculated_checksum() {
+            return Err(Corruption::Checksum.into());
+        }
+        Ok(())
+    }
+}
+
+fn corrupt(error: impl std::fmt::Display) -> Found {
+    let message = error.to_string();
+    Corruption::Zstd { message }.into()
+}
