@@ -263,6 +263,7 @@ fn index(
     let mut builder = LayerBuilder::new(LayerOptions {
         lenient: *lenient,
         limits: limits.clone(),
+        ..LayerOptions::default()
     });
     let mut reader = TarReader::seekable(source, tar_options)
         .expect("a source whose length is known can be sought in");

@@ -131,6 +131,7 @@ fn stream(
     let mut builder = LayerBuilder::new(LayerOptions {
         lenient,
         limits: limits.clone(),
+        ..LayerOptions::default()
     });
     while let Some(entry) = reader.next_entry()? {
         stage.tick()?;
