@@ -361,7 +361,9 @@ pub enum Refusal {
     UnmarkedPrefix,
     /// A star header block whose name prefix runs into the bytes that ustar counts to it as well.
     /// Lenient: as star.
-    #[error("a star header block with a name prefix of full length")]
+    #[error(
+        "a star header block with a name prefix of full length, which Go reads differently from GNU tar"
+    )]
     StarPrefix,
     /// `SCHILY.xattr.` and `LIBARCHIVE.xattr.` give one attribute different values. Lenient: the
     /// former.
@@ -384,7 +386,11 @@ pub enum Refusal {
         name: Box<[u8]>,
     },
     /// `GNU.sparse.*` records of a version that nobody knows. Lenient: a plain file.
-    #[error("GNU sparse format {}.{}", Quoted(major), Quoted(minor))]
+    #[error(
+        "GNU sparse format {}.{}, a plain file for Go, but not for GNU tar and bsdtar",
+        Quoted(major),
+        Quoted(minor)
+    )]
     SparseVersion {
         /// Value of `GNU.sparse.major`.
         major: Box<[u8]>,
@@ -393,7 +399,9 @@ pub enum Refusal {
     },
     /// Sparse records that contradict each other: two maps, or two sizes. Lenient: the
     /// `GNU.sparse.offset` pairs, `GNU.sparse.size`.
-    #[error("contradicting records of a sparse file")]
+    #[error(
+        "contradicting records of a sparse file, of which Go, GNU tar and bsdtar take different ones"
+    )]
     SparseRecords,
     /// A sparse file whose map ends before the file does, without a region of length 0 at its end: GNU
     /// tar cuts the file there, Go and libarchive do not. Lenient: as Go.
