@@ -1,6 +1,7 @@
 //! What a conversion did, and what it could not carry.
 
 use estargz_toc::carry::Uncarried;
+use image_model::advisory::Advisories;
 use image_model::{Device, ImagePath, Timestamp};
 use rafs_format::v6::CannotCarry;
 
@@ -21,6 +22,8 @@ pub struct Report {
     pub chunks: ChunkCounts,
     /// What the target could not carry and the caller allowed to lose, in the order of the source.
     pub losses: Vec<Loss>,
+    /// What is odd about the source, and was read as the runtimes read it.
+    pub advisories: Advisories,
     /// Paths that were to be fetched first, but are not there, in the order of the options.
     pub missed: Vec<ImagePath>,
 }
@@ -92,6 +95,12 @@ pub enum LossKind {
     /// is left out, a directory with all below.
     #[error("a name that layers keep for whiteouts")]
     Whiteout,
+    /// An extended attribute whose name readers of tars do not find, or not alike.
+    #[error("extended attribute \"{}\", whose name no tar can hold", name.escape_ascii())]
+    XattrName {
+        /// Its name.
+        name: Box<[u8]>,
+    },
     /// A tar member of a type that is no file, such as a volume label: it is left out.
     #[error("a tar member of type {typeflag:#04x}, which is no file")]
     Member {
