@@ -4,6 +4,7 @@ use std::io::Write;
 
 use image_model::metadata::Xattr;
 use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
+use lazyoci_tar_stream::pax::is_portable;
 use lazyoci_tar_stream::{Member, TarReader, TarWriter, WriteError};
 use proptest::prelude::*;
 
@@ -299,7 +300,8 @@ fn any_path() -> impl Strategy<Value = ImagePath> {
 
 fn any_metadata() -> impl Strategy<Value = Metadata> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..40);
-    let key = prop::collection::vec(1..=255u8, 1..20);
+    let key = prop::collection::vec(1..=255u8, 1..20)
+        .prop_filter("readers find it", |key| is_portable(key));
     let xattrs = prop::collection::btree_map(key, bytes(), 0..3).prop_map(|map| {
         let list = map.into_iter().map(|(name, value)| Xattr {
             name: name.into(),
