@@ -72,6 +72,10 @@ const EXCEPTIONS: &[Exception] = &[
         },
     },
     Exception {
+        reason: "bsdtar and GNU tar look at device numbers behind a block without magic, where the runtimes see none",
+        holds: |kind, name| kind == "number" && name.starts_with("v7 devmajor"),
+    },
+    Exception {
         reason: "an extended attribute without a name can be set by nobody",
         holds: |_, name| name.starts_with("SCHILY.xattr.="),
     },
