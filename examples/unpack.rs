@@ -63,7 +63,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             common::note("the files belong to you: only root may give them to their owners");
         }
         let directory = args.outputs.directory(&args.output)?;
-        let report = unpack(image.reader(), directory.path(), &options, &mut bar)?;
+        let mut report = unpack(image.reader(), directory.path(), &options, &mut bar)?;
+        report.advisories = image.advisories().clone();
         directory.commit()?;
         let object = common::object(&report)?;
         (report, object)

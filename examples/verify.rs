@@ -84,6 +84,7 @@ fn say(
     for finding in findings {
         common::note(with_hint(finding.to_string(), &finding.what));
     }
+    common::note_advisories(&summary.advisories);
     if summary.untold > 0 {
         common::note(format_args!("and {} more", summary.untold));
     }

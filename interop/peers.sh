@@ -13,7 +13,7 @@ set -euo pipefail
 # package:program, one program per package that proves it is there
 packages=(
     debootstrap:debootstrap erofs-utils:mkfs.erofs attr:setfattr libcap2-bin:setcap fuse3:fusermount3
-    python3:python3 skopeo:skopeo umoci:umoci zstd:zstd lz4:lz4 jq:jq xz-utils:xz
+    python3:python3 golang-go:go libarchive-tools:bsdtar skopeo:skopeo umoci:umoci zstd:zstd lz4:lz4 jq:jq xz-utils:xz
     tar:tar gzip:gzip util-linux:losetup mount:mount diffutils:cmp python3-pip:pip npm:npm
     stargz-snapshotter:ctr-remote containerd:containerd runc:runc time:/usr/bin/time
     gcc:gcc g++:g++ make:make cmake:cmake perl:perl pkg-config:pkg-config

@@ -7,8 +7,8 @@ use std::iter::successors;
 #[cfg(feature = "convert")]
 use lazyoci::convert::ConvertError;
 use lazyoci::model::layer::LayerError;
-use lazyoci::model::{Blame, Fault, FileKind};
-use lazyoci::read::{LayerImageError, OpenError};
+use lazyoci::model::{Blame, Fault};
+use lazyoci::read::{Format, LayerImageError, OpenError};
 use lazyoci::tar_stream::TarError;
 use serde_json::{Value, json};
 
@@ -139,12 +139,14 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(LayerImageError::Tar(TarError::Refused { .. })) = layer {
         return LENIENT;
     }
+    if let Some(OpenError::Unsupported {
+        found: Format::Stargz | Format::ZstdChunked,
+    }) = error.downcast_ref()
+    {
+        return Some("--as-layer reads the plain layer that it is, too");
+    }
     match error.downcast_ref()? {
-        LayerError::WhiteoutDirectory { .. }
-        | LayerError::BelowNonDirectory {
-            kind: FileKind::Symlink,
-            ..
-        } => LENIENT,
+        LayerError::WhiteoutDirectory { .. } | LayerError::BelowDanglingSymlink { .. } => LENIENT,
         _ => None,
     }
 }

@@ -146,9 +146,23 @@ pub fn object(report: &impl serde::Serialize) -> Result<serde_json::Value, Failu
     serde_json::to_value(report).map_err(Failure::usage)
 }
 
-/// Says on stderr what was left out, and what was to come first and is not there.
+/// Says on stderr what is odd about an image that is read all the same.
+pub fn note_advisories(advisories: &lazyoci::model::advisory::Advisories) {
+    const SHOWN: usize = 10;
+    for advisory in advisories.kept().iter().take(SHOWN) {
+        note(format_args!("advisory: {advisory}"));
+    }
+    let rest = advisories.count().saturating_sub(SHOWN as u64);
+    if rest > 0 {
+        note(format_args!("and {rest} more advisories"));
+    }
+}
+
+/// Says on stderr what is odd about the source, what was left out, and what was to come first and is not
+/// there.
 #[cfg(feature = "convert")]
 pub fn note_losses(report: &lazyoci::convert::Report) {
+    note_advisories(&report.advisories);
     for path in &report.missed {
         note(format_args!("not there, so not fetched first: {path}"));
     }

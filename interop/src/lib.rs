@@ -5,6 +5,7 @@
 pub mod conversions;
 pub mod corpus;
 pub mod mount;
+pub mod readers;
 pub mod run;
 
 pub use corpus::Corpus;

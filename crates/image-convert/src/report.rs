@@ -1,6 +1,7 @@
 //! What a conversion did, and what it could not carry.
 
 use estargz_toc::carry::Uncarried;
+use image_model::advisory::Advisories;
 use image_model::{Device, ImagePath, Timestamp};
 use rafs_format::v6::CannotCarry;
 
@@ -26,6 +27,8 @@ pub struct Report {
     /// Inodes whose time has a fraction of a second, which the metadata of the target have no place for:
     /// they say the second in which it is. Nothing is refused for that, as no digest of a tree tells.
     pub cut_times: u64,
+    /// What is odd about the source, and was read as the runtimes read it.
+    pub advisories: Advisories,
     /// Paths that were to be fetched first, but are not there, in the order of the options.
     pub missed: Vec<ImagePath>,
 }
@@ -100,6 +103,12 @@ pub enum LossKind {
     /// is left out, a directory with all below.
     #[error("a name that layers keep for whiteouts")]
     Whiteout,
+    /// An extended attribute whose name readers of tars do not find, or not alike.
+    #[error("extended attribute \"{}\", whose name no tar can hold", name.escape_ascii())]
+    XattrName {
+        /// Its name.
+        name: Box<[u8]>,
+    },
     /// A tar member of a type that is no file, such as a volume label: it is left out.
     #[error("a tar member of type {typeflag:#04x}, which is no file")]
     Member {

@@ -22,6 +22,7 @@
 //! only the latter.
 #![forbid(unsafe_code)]
 
+pub mod advisory;
 pub mod blob;
 pub mod chunk;
 pub mod diff;

@@ -172,9 +172,12 @@ fn ends_like_stargz(tail: &[u8], len: usize) -> bool {
     footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
 }
 
-/// A header block with a checksum in its place, or the zeros of an empty archive. No bytes at all
-/// are rather what a failed download leaves.
+/// A header block with a checksum in its place, or the zeros of an empty archive, or no bytes at all,
+/// which are one to every reader.
 fn begins_like_tar(head: &[u8]) -> bool {
+    if head.is_empty() {
+        return true;
+    }
     let Some(block) = head.first_chunk::<512>() else {
         return false;
     };

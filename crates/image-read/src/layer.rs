@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blob_io::{LocalFile, ReadAt};
 use bytes::Bytes;
+use image_model::advisory::Advisories;
 use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
 use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Progress, Tree};
@@ -97,6 +98,8 @@ pub struct LayerImage {
     pub source: Arc<dyn ReadAt>,
     /// How the layer was compressed.
     pub compression: Compression,
+    /// What is odd about it, and read as the runtimes read it.
+    pub advisories: Advisories,
 }
 
 impl std::fmt::Debug for LayerImage {
@@ -202,8 +205,8 @@ impl LayerImage {
             let stream = BufReader::with_capacity(REQUEST, stream);
             return Self::spooled(stream, Some(len), options, progress);
         }
-        let tree = index(stream, options)?;
-        Self::new(tree, source, Compression::None)
+        let indexed = index(stream, options)?;
+        Self::new(indexed, source, Compression::None)
     }
 
     /// Decodes the whole layer, of `len` bytes, into a temporary file.
@@ -237,12 +240,12 @@ impl LayerImage {
             file.write_all(&piece[..read]).map_err(no_room)?;
         }
         let tar = Arc::new(LocalFile::from(file));
-        let tree = index(Sequential::new(&*tar)?, options)?;
-        Self::new(tree, tar, compression)
+        let indexed = index(Sequential::new(&*tar)?, options)?;
+        Self::new(indexed, tar, compression)
     }
 
     fn new(
-        tree: Tree<Spans>,
+        (tree, advisories): (Tree<Spans>, Advisories),
         source: Arc<dyn ReadAt>,
         compression: Compression,
     ) -> Result<Self, LayerImageError> {
@@ -251,6 +254,7 @@ impl LayerImage {
             image: TreeImage::new(tree, id, source.len()?),
             source,
             compression,
+            advisories,
         })
     }
 }
@@ -259,7 +263,7 @@ impl LayerImage {
 fn index(
     source: Sequential<'_>,
     options: &LayerImageOptions,
-) -> Result<Tree<Spans>, LayerImageError> {
+) -> Result<(Tree<Spans>, Advisories), LayerImageError> {
     let LayerImageOptions {
         lenient, limits, ..
     } = options;
@@ -270,13 +274,19 @@ fn index(
     let mut builder = LayerBuilder::new(LayerOptions {
         lenient: *lenient,
         limits: limits.clone(),
+        ..LayerOptions::default()
     });
     let mut reader = TarReader::seekable(source, tar_options)
         .expect("a source whose length is known can be sought in");
-    while let Some(entry) = reader.next_entry()? {
+    let mut advisories = Advisories::default();
+    while let Some(mut entry) = reader.next_entry()? {
         let offset = entry.offset;
+        let oddities = std::mem::take(&mut entry.oddities);
         let member = entry.into_member(limits)?;
         let path = member.path().clone();
+        for oddity in oddities {
+            advisories.add(Some(&path), oddity);
+        }
         let added = match member {
             Member::Node {
                 path,
@@ -292,7 +302,9 @@ fn index(
         })?;
     }
     let layer = builder.finish().map_err(LayerImageError::Layer)?;
-    layer.into_tree().map_err(LayerImageError::Layer)
+    advisories.append(layer.advisories().clone());
+    let tree = layer.into_tree().map_err(LayerImageError::Layer)?;
+    Ok((tree, advisories))
 }
 
 /// A source read from its start on.

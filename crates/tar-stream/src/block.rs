@@ -28,7 +28,9 @@
 //! | 483 | 12 | realsize | GNU: length of the sparse file, holes included |
 //! | 508 | 4 | trailer | star: `tar\0` |
 //!
-//! Numbers: octal digits with spaces or NULs around them, nothing meaning 0; or, if bit 7 of the
+//! Numbers: octal digits with spaces or NULs around them, nothing meaning 0 (Go alone finds digits behind
+//! NULs and ignores what stands behind the first NUL after them, and GNU tar refuses spaces alone, so
+//! strict reading refuses these); or, if bit 7 of the
 //! first byte is set, a big-endian two's complement number in the remaining bits (GNU).
 //!
 //! Sources: POSIX.1-2024 `pax`, GNU tar 1.35 `tar.h`, Go 1.25 `archive/tar`.
@@ -68,6 +70,7 @@ pub enum Field {
     Gid,
     Size,
     Mtime,
+    Checksum,
     DevMajor,
     DevMinor,
     Atime,
@@ -85,6 +88,7 @@ impl fmt::Display for Field {
             Self::Gid => "gid",
             Self::Size => "size",
             Self::Mtime => "mtime",
+            Self::Checksum => "checksum",
             Self::DevMajor => "devmajor",
             Self::DevMinor => "devminor",
             Self::Atime => "atime",
@@ -149,12 +153,16 @@ pub(crate) enum Prefix<'a> {
     Gnu(&'a [u8]),
     /// In a star header, as long as star lets it be.
     FullStar(&'a [u8]),
+    /// In a header without magic, where only Python looks for it.
+    Unmarked,
 }
 
 impl<'a> Prefix<'a> {
     pub(crate) fn bytes(self) -> &'a [u8] {
-        let (Self::Agreed(bytes) | Self::Gnu(bytes) | Self::FullStar(bytes)) = self;
-        bytes
+        match self {
+            Self::Agreed(bytes) | Self::Gnu(bytes) | Self::FullStar(bytes) => bytes,
+            Self::Unmarked => b"",
+        }
     }
 }
 
@@ -182,6 +190,9 @@ impl<'a> HeaderBlock<'a> {
             gname: b"",
         };
         if magic == Magic::V7 {
+            if !text(&fields.prefix).is_empty() {
+                header.prefix = Prefix::Unmarked;
+            }
             return Ok(header);
         }
         header.uname = text(&fields.uname);
@@ -212,6 +223,31 @@ impl<'a> HeaderBlock<'a> {
         };
         Ok(header)
     }
+}
+
+/// A numeric field of the block that readers do not read alike.
+pub(crate) fn odd_number(block: &Block) -> Option<Field> {
+    let fields = Header::from_bytes(block).as_ustar();
+    let (major, minor): (&[u8], &[u8]) = match (Magic::of(block), fields.typeflag) {
+        // Nobody looks at those of other kinds.
+        (Magic::Ustar | Magic::Star | Magic::Gnu, [b'3' | b'4']) => {
+            (&fields.dev_major, &fields.dev_minor)
+        }
+        _ => (b"", b""),
+    };
+    [
+        (Field::Mode, &fields.mode[..]),
+        (Field::Uid, &fields.uid),
+        (Field::Gid, &fields.gid),
+        (Field::Size, &fields.size),
+        (Field::Mtime, &fields.mtime),
+        (Field::Checksum, &fields.cksum),
+        (Field::DevMajor, major),
+        (Field::DevMinor, minor),
+    ]
+    .into_iter()
+    .find(|(_, bytes)| !is_plain(bytes))
+    .map(|(field, _)| field)
 }
 
 /// The part of a text field in front of the first NUL.
@@ -245,6 +281,18 @@ fn number_of(bytes: &[u8]) -> Option<i64> {
     }
     let value = i64::try_from(value).ok()?;
     Some(if invert == 0 { value } else { !value })
+}
+
+/// Whether all readers find the same number: digits with spaces in front of them and spaces or NULs
+/// behind, NULs alone, or base-256.
+fn is_plain(bytes: &[u8]) -> bool {
+    let blank = |b: &u8| matches!(b, b' ' | 0);
+    if bytes.first().is_some_and(|first| first & 0x80 != 0) || bytes.iter().all(|b| *b == 0) {
+        return true;
+    }
+    let mut rest = bytes.iter().skip_while(|b| **b == b' ');
+    rest.next().is_some_and(u8::is_ascii_digit)
+        && rest.skip_while(|b| b.is_ascii_digit()).all(blank)
 }
 
 fn octal(bytes: &[u8]) -> Option<u64> {

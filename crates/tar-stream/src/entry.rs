@@ -1,5 +1,6 @@
 //! Tar members as they are on the tape.
 
+use image_model::advisory::Oddity;
 use image_model::tree::Spans;
 use image_model::{Timestamp, Xattrs};
 
@@ -54,6 +55,8 @@ pub struct Entry {
     pub payload_len: u64,
     /// Where the file's bytes lie in the tar.
     pub spans: Spans,
+    /// What is odd about it, and read all the same since the runtimes read it alike.
+    pub oddities: Vec<Oddity>,
     pub(crate) raw: Vec<u8>,
     /// Bytes of `raw` that belong to the member before.
     pub(crate) gap: usize,

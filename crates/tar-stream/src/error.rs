@@ -168,6 +168,28 @@ impl From<TarError> for io::Error {
     }
 }
 
+/// Bytes of a name for people, escaped; of a long one the beginning, and its length.
+#[derive(Debug)]
+pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+
+impl Quoted<'_> {
+    /// Bytes of a long name that are shown.
+    const SHOWN: usize = 64;
+    /// Bytes of the longest name that is shown whole.
+    const WHOLE: usize = 255;
+}
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.get(..Self::SHOWN) {
+            Some(start) if self.0.len() > Self::WHOLE => {
+                write!(f, "{}... ({} bytes)", start.escape_ascii(), self.0.len())
+            }
+            _ => self.0.escape_ascii().fmt(f),
+        }
+    }
+}
+
 /// The parts of a tar that a stream can end in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,7 +218,8 @@ impl std::fmt::Display for Part {
     }
 }
 
-/// Why strict reading refuses a tar: what GNU tar, Go and Python's `tarfile` read differently.
+/// Why strict reading refuses a tar: what GNU tar, bsdtar, Go (and with it containerd and podman) and
+/// Python's `tarfile` read differently.
 ///
 /// Each variant says what [lenient](crate::Options::lenient) reading, which follows Go, does
 /// instead.
@@ -204,7 +227,11 @@ impl std::fmt::Display for Part {
 #[non_exhaustive]
 pub enum Refusal {
     /// A PAX and a GNU long name that differ. Lenient: the GNU name.
-    #[error("PAX names the member \"{}\", GNU \"{}\"", pax.escape_ascii(), gnu.escape_ascii())]
+    #[error(
+        "PAX names the member \"{}\", as GNU tar has it, a GNU header \"{}\", as Go has it",
+        Quoted(pax),
+        Quoted(gnu)
+    )]
     Names {
         /// Value of `path` or `GNU.sparse.name`.
         pax: Box<[u8]>,
@@ -212,7 +239,11 @@ pub enum Refusal {
         gnu: Box<[u8]>,
     },
     /// A PAX and a GNU long link target that differ. Lenient: the GNU target.
-    #[error("PAX links the member to \"{}\", GNU to \"{}\"", pax.escape_ascii(), gnu.escape_ascii())]
+    #[error(
+        "PAX links the member to \"{}\", as GNU tar has it, a GNU header to \"{}\", as Go has it",
+        Quoted(pax),
+        Quoted(gnu)
+    )]
     LinkTargets {
         /// Value of `linkpath`.
         pax: Box<[u8]>,
@@ -221,14 +252,14 @@ pub enum Refusal {
     },
     /// A GNU long name or link target that is empty: Go ignores it, GNU tar does not. Lenient:
     /// ignored.
-    #[error("an empty GNU long name of type `{}`", char::from(*typeflag))]
+    #[error("an empty GNU long name of type `{}`, which Go ignores, GNU tar and bsdtar do not", char::from(*typeflag))]
     EmptyLongName {
         /// `L` or `K`.
         typeflag: u8,
     },
-    /// A PAX `size` where the kind has no payload, other than 0 or other than the header block's.
-    /// Lenient: no payload.
-    #[error("PAX gives size {pax} to a member of type `{}`, which has no payload; its header block says {header}", char::from(*typeflag))]
+    /// A PAX `size` where the kind has no payload, other than the header block's: bsdtar skips as
+    /// much, Go and GNU tar do not. Lenient: no payload.
+    #[error("PAX gives size {pax} to a member of type `{}`, which has no payload; its header block says {header} (bsdtar skips it, Go and GNU tar do not)", char::from(*typeflag))]
     PaxSizeWithoutPayload {
         /// Type of the member.
         typeflag: u8,
@@ -237,79 +268,129 @@ pub enum Refusal {
         /// Size field of the header block.
         header: i64,
     },
-    /// A size in the header block where the kind has no payload. Go and Python read none; GNU tar
-    /// reads none when it extracts, but skips it when it lists. Lenient: no payload.
-    ///
-    /// Hard links (type `1`) and directories (type `5`) are not refused: old writers put sizes
-    /// there, and all three always read no payload.
-    #[error("size {size} for a member of type `{}`, which has no payload", char::from(*typeflag))]
-    SizeWithoutPayload {
-        /// Type of the member.
-        typeflag: u8,
-        /// Size field of the header block.
-        size: i64,
-    },
-    /// The same PAX key twice for one member. Lenient: the last one.
-    #[error("PAX record `{}` is there twice", key.escape_ascii())]
+    /// An extended attribute twice with different values: bsdtar takes the first one, Go and GNU tar
+    /// the last one. Lenient: the last one.
+    #[error(
+        "PAX record `{}` is there twice with different values, of which bsdtar takes the first, Go and GNU tar the last",
+        Quoted(key)
+    )]
     DuplicateRecord {
         /// The key.
         key: Box<[u8]>,
     },
-    /// Two different extension headers of one type in front of one member. Lenient: the last one
-    /// alone.
-    #[error("two different headers of type `{}` for one member", char::from(*typeflag))]
-    RepeatedExtension {
-        /// `x`, `L` or `K`.
-        typeflag: u8,
+    /// A PAX record without a value: Go ignores it, GNU tar and Python do not. Lenient: ignored.
+    #[error(
+        "PAX record `{}` has no value, which Go ignores and GNU tar refuses",
+        Quoted(key)
+    )]
+    EmptyRecord {
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// A number with a plus sign: Go reads it, GNU tar refuses it. Lenient: read.
+    #[error(
+        "PAX record `{}` is a number with a plus sign, which Go reads and GNU tar refuses",
+        Quoted(key)
+    )]
+    PlusSign {
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// An extended attribute that only a `LIBARCHIVE.xattr.` record gives: bsdtar sets it, Go and
+    /// GNU tar do not. Lenient: ignored.
+    #[error(
+        "extended attribute \"{}\" by a LIBARCHIVE record alone, which bsdtar reads, Go and GNU tar do not",
+        Quoted(name)
+    )]
+    LibarchiveXattr {
+        /// Name of the attribute.
+        name: Box<[u8]>,
     },
     /// Extension headers with no member after them. Lenient: ignored.
-    #[error("an extension header of type `{}` with no member after it", char::from(*typeflag))]
+    #[error("an extension header of type `{}` with no member after it, which Go and GNU tar ignore and bsdtar refuses", char::from(*typeflag))]
     DanglingExtension {
         /// `x`, `L` or `K`.
         typeflag: u8,
     },
     /// A global PAX header that would change members: GNU tar applies it, Go does not. Lenient:
     /// ignored. Records without influence (`comment`, as `git archive` writes it) pass.
-    #[error("global PAX record `{}`", key.escape_ascii())]
+    #[error(
+        "global PAX record `{}`, which GNU tar applies, Go and bsdtar do not",
+        Quoted(key)
+    )]
     GlobalRecord {
         /// The key.
         key: Box<[u8]>,
     },
+    /// An extension header in front of a global one: Go loses it, GNU tar and bsdtar apply it to the
+    /// member behind. Lenient: lost.
+    #[error("an extension header of type `{}` in front of a global one, which Go loses, GNU tar and bsdtar do not", char::from(*typeflag))]
+    ExtensionBeforeGlobal {
+        /// `x`, `L` or `K`.
+        typeflag: u8,
+    },
     /// A Solaris `X` header: GNU tar takes it for a PAX header, Go for a member. Lenient: a member
     /// of unknown kind.
-    #[error("a Solaris extended header of type `X`")]
+    #[error("a Solaris extended header of type `X`, which GNU tar and bsdtar apply, Go does not")]
     SunExtension,
     /// A regular file (type `0` or `7`) whose name ends in a slash: GNU tar makes a directory, Go
     /// a file. Lenient: a file.
-    #[error("a regular file whose name ends in a slash: \"{}\"", name.escape_ascii())]
+    #[error(
+        "a regular file whose name ends in a slash, a directory for GNU tar and bsdtar, a file for Go: \"{}\"",
+        Quoted(name)
+    )]
     TrailingSlash {
         /// The name.
         name: Box<[u8]>,
     },
-    /// A GNU header block whose time fields hold a name prefix, as Go before 1.8 wrote it: only Go
-    /// reads it. Lenient: as Go.
-    #[error("a GNU header block with a ustar name prefix")]
-    GnuPrefix,
+    /// A number that is spelled so that Go, GNU tar and bsdtar do not find the same: digits behind NULs
+    /// (0 for all but Go), something behind the NUL at the end (bsdtar refuses it), spaces alone (GNU tar
+    /// refuses them). Lenient: as Go.
+    #[error(
+        "field {field} spells a number in a way that Go reads differently from GNU tar or bsdtar"
+    )]
+    NumberSpelling {
+        /// The field.
+        field: Field,
+    },
+    /// A header block without magic that has something where ustar has a name prefix: Python reads
+    /// it as that. Lenient: ignored.
+    #[error(
+        "a header block without magic and with a name prefix, which Python reads, Go, GNU tar and bsdtar do not"
+    )]
+    UnmarkedPrefix,
     /// A star header block whose name prefix runs into the bytes that ustar counts to it as well.
     /// Lenient: as star.
-    #[error("a star header block with a name prefix of full length")]
+    #[error(
+        "a star header block with a name prefix of full length, which Go reads differently from GNU tar"
+    )]
     StarPrefix,
     /// `SCHILY.xattr.` and `LIBARCHIVE.xattr.` give one attribute different values. Lenient: the
     /// former.
-    #[error("two values for the extended attribute \"{}\"", name.escape_ascii())]
+    #[error(
+        "two values for the extended attribute \"{}\", one for Go and GNU tar, one for bsdtar",
+        Quoted(name)
+    )]
     Xattrs {
         /// Name of the attribute.
         name: Box<[u8]>,
     },
     /// An extended attribute whose name holds `%3D` or `%25`: GNU tar reads `=` or `%`, Go does not.
     /// Lenient: verbatim.
-    #[error("extended attribute \"{}\", which GNU tar reads differently", name.escape_ascii())]
+    #[error(
+        "extended attribute \"{}\", which GNU tar reads differently",
+        Quoted(name)
+    )]
     EscapedXattr {
         /// Name of the attribute.
         name: Box<[u8]>,
     },
     /// `GNU.sparse.*` records of a version that nobody knows. Lenient: a plain file.
-    #[error("GNU sparse format {}.{}", major.escape_ascii(), minor.escape_ascii())]
+    #[error(
+        "GNU sparse format {}.{}, a plain file for Go, but not for GNU tar and bsdtar",
+        Quoted(major),
+        Quoted(minor)
+    )]
     SparseVersion {
         /// Value of `GNU.sparse.major`.
         major: Box<[u8]>,
@@ -318,11 +399,26 @@ pub enum Refusal {
     },
     /// Sparse records that contradict each other: two maps, or two sizes. Lenient: the
     /// `GNU.sparse.offset` pairs, `GNU.sparse.size`.
-    #[error("contradicting records of a sparse file")]
+    #[error(
+        "contradicting records of a sparse file, of which Go, GNU tar and bsdtar take different ones"
+    )]
     SparseRecords,
+    /// A sparse file whose map ends before the file does, without a region of length 0 at its end: GNU
+    /// tar cuts the file there, Go and libarchive do not. Lenient: as Go.
+    #[error(
+        "a sparse map that ends at byte {end} of {size}, where GNU tar cuts the file, Go and bsdtar do not"
+    )]
+    SparseEnd {
+        /// Where the map ends.
+        end: u64,
+        /// Size of the file.
+        size: u64,
+    },
     /// A sparse file with a data region, not the last one, that is no multiple of 512 bytes: GNU
     /// tar fills it up, Go and libarchive do not. Lenient: as Go.
-    #[error("a data region of {len} bytes inside a sparse file")]
+    #[error(
+        "a data region of {len} bytes inside a sparse file, which GNU tar fills up to whole blocks, Go and bsdtar do not"
+    )]
     SparseRegion {
         /// Its length in bytes.
         len: u64,

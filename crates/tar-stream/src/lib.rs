@@ -13,8 +13,9 @@
 //! # Whose reading
 //!
 //! Tar readers disagree, and what one of them skips another unpacks. The default is *strict*: what
-//! GNU tar, Go's `archive/tar` (and with it containerd, Docker, the stargz tools) and Python's
-//! `tarfile` do not read alike is refused with a [`Refusal`] and its offset. With
+//! GNU tar, bsdtar and Go's `archive/tar` (and with it containerd, podman, Docker, the stargz tools) do
+//! not read alike is refused with a [`Refusal`], which names them, and its offset. What is odd but read
+//! alike is read, and noted in [`Entry::oddities`]. With
 //! [`Options::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
 //! machine over the field layout of `tar-core`; [`read`] says why.
 //!

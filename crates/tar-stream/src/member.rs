@@ -8,6 +8,7 @@ use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node};
 
 use crate::block::Field;
 use crate::entry::{Entry, EntryKind};
+use crate::error::Quoted;
 
 /// An entry in the words of the model, to be put into a
 /// [`LayerBuilder`](image_model::layer::LayerBuilder).
@@ -44,7 +45,7 @@ impl Member {
 
 /// An entry that no file tree can hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("tar member \"{}\" at byte {offset}", path.escape_ascii())]
+#[error("tar member \"{}\" at byte {offset}", Quoted(path))]
 pub struct MemberError {
     /// First byte of the member's own header block, from the start of the tar.
     pub offset: u64,
@@ -119,7 +120,8 @@ impl Entry {
     /// The entry in the words of the model.
     ///
     /// The path is cleaned at the root, as containerd does; so is the target of a hard link, since
-    /// it starts at the root too. The attributes of a hard link do not count and are not checked.
+    /// it starts at the root too. The attributes of a hard link do not count and are not checked. A
+    /// hard link that is a [whiteout](Self::whiteout) is an empty file: its name counts alone.
     ///
     /// # Errors
     /// [`MemberError`] with path and offset.
@@ -142,6 +144,17 @@ impl Entry {
                 size: self.size,
                 content: self.spans,
             },
+            // Nobody looks at the target of a whiteout, nor at its attributes.
+            EntryKind::HardLink if self.whiteout().is_some() => {
+                return Ok(Member::Node {
+                    path,
+                    metadata: Metadata::default(),
+                    node: Node::File {
+                        size: 0,
+                        content: Spans::default(),
+                    },
+                });
+            }
             EntryKind::HardLink => {
                 let target = ImagePath::clean(&self.link_target).map_err(MemberFault::Target)?;
                 return Ok(Member::HardLink { path, target });

@@ -10,22 +10,22 @@
 //! | `size`, `uid`, `gid` | decimal |
 //! | `mtime`, `atime`, `ctime` | decimal seconds with a fraction, may be negative |
 //! | `SCHILY.xattr.NAME` | an extended attribute, verbatim |
-//! | `LIBARCHIVE.xattr.NAME` | the same, name URL-encoded, value in base64 |
+//! | `LIBARCHIVE.xattr.NAME` | the same, name URL-encoded, value in base64; libarchive alone reads it |
 //! | `GNU.sparse.*` | see [`sparse`](crate::sparse) |
 //! | others | without influence on the file tree |
 //!
-//! An empty value leaves the header block's field in force (and is an empty value for extended
-//! attributes).
+//! An empty value of the keys that count leaves the header block's field in force for Go; GNU tar and
+//! Python read something else, so strict reading refuses it. An extended attribute may be empty.
 
 mod time;
 mod xattr;
 
+use image_model::advisory::Oddity;
 use image_model::width::u64_from;
 use image_model::{Timestamp, Xattrs};
 
 pub(crate) use time::format as format_time;
 pub use xattr::is_portable;
-pub(crate) use xattr::record as xattr_record;
 
 use crate::error::{Refusal, TarError};
 use crate::sparse::SparseRecords;
@@ -112,6 +112,8 @@ pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
 pub(crate) struct PaxFields<'a> {
     pub(crate) path: Option<&'a [u8]>,
     pub(crate) link_path: Option<&'a [u8]>,
+    /// Whether the target of a link is given as nothing.
+    pub(crate) empty_link_path: bool,
     pub(crate) uname: Option<&'a [u8]>,
     pub(crate) gname: Option<&'a [u8]>,
     pub(crate) size: Option<i64>,
@@ -156,22 +158,64 @@ impl<'a> Values<'a> {
     }
 }
 
+impl Values<'_> {
+    /// Go reads a number with a plus sign, GNU tar and bsdtar do not.
+    fn refuse_plus_signs(&self, offset: u64) -> Result<(), TarError> {
+        for (key, value) in [
+            ("size", self.size),
+            ("uid", self.uid),
+            ("gid", self.gid),
+            ("mtime", self.mtime),
+            ("atime", self.atime),
+            ("ctime", self.ctime),
+        ] {
+            if value.is_some_and(|value| value.starts_with(b"+")) {
+                let key = key.as_bytes().into();
+                let reason = Refusal::PlusSign { key };
+                return Err(TarError::Refused { offset, reason });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<'a> PaxFields<'a> {
     /// Reads the records of the `x` header whose payload begins at `offset` of the tar.
-    pub(crate) fn parse(payload: &'a [u8], offset: u64, strict: bool) -> Result<Self, TarError> {
+    pub(crate) fn parse(
+        payload: &'a [u8],
+        offset: u64,
+        strict: bool,
+        oddities: &mut Vec<Oddity>,
+    ) -> Result<Self, TarError> {
         let mut values = Values::default();
         let mut xattrs = Vec::new();
         for record in records(payload) {
             let Record { key, value } = record.map_err(|bad| bad.in_tar(offset))?;
             if let Some(slot) = values.slot(key) {
-                if slot.replace(value).is_some() && strict {
-                    let reason = Refusal::DuplicateRecord { key: key.into() };
+                if slot.replace(value).is_some() {
+                    let repeated = Oddity::RepeatedRecord { key: key.into() };
+                    if !oddities.contains(&repeated) {
+                        oddities.push(repeated);
+                    }
+                }
+                // Of texts the last one counts, and nobody minds an owner without a name.
+                let text = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
+                if value.is_empty() && strict && !text {
+                    let reason = Refusal::EmptyRecord { key: key.into() };
                     return Err(TarError::Refused { offset, reason });
                 }
             } else if let Some(attribute) = xattr::XattrRecord::of(key, value) {
                 xattrs.push(attribute);
             } else if !values.sparse.take_pair(key, value) {
                 return Err(bad_value(offset, key, value));
+            }
+        }
+        if strict {
+            values.refuse_plus_signs(offset)?;
+            if values.path == Some(b"") {
+                let key = (*b"path").into();
+                let reason = Refusal::EmptyRecord { key };
+                return Err(TarError::Refused { offset, reason });
             }
         }
         let text = |value: Option<&'a [u8]>| value.filter(|v| !v.is_empty());
@@ -192,13 +236,14 @@ impl<'a> PaxFields<'a> {
         Ok(Self {
             path: text(values.path),
             link_path: text(values.link_path),
+            empty_link_path: values.link_path == Some(b""),
             uname: text(values.uname),
             gname: text(values.gname),
             size: number("size", values.size)?,
             uid: number("uid", values.uid)?,
             gid: number("gid", values.gid)?,
             mtime: time("mtime", values.mtime)?,
-            xattrs: xattr::merge(xattrs, offset, strict)?,
+            xattrs: xattr::merge(xattrs, offset, strict, oddities)?,
             sparse: values.sparse,
         })
     }
@@ -222,9 +267,7 @@ fn changes_members(key: &[u8]) -> bool {
     matches!(
         key,
         b"path" | b"linkpath" | b"size" | b"uid" | b"gid" | b"mtime"
-    ) || [&b"GNU.sparse."[..], b"SCHILY.xattr.", b"LIBARCHIVE.xattr."]
-        .iter()
-        .any(|prefix| key.starts_with(prefix))
+    ) || key.starts_with(b"GNU.sparse.")
 }
 
 /// A value that its key does not allow.

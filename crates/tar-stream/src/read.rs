@@ -14,13 +14,14 @@ mod resolve;
 use std::io::{self, Read, Seek};
 
 use image_model::Limits;
+use image_model::advisory::Oddity;
 use image_model::tree::Spans;
 use image_model::width::{u64_from, usize_up_to};
 use tar_core::GnuExtSparseHeader;
 use zerocopy::FromBytes as _;
 
-use crate::block::{BLOCK_LEN, Block, HeaderBlock, padding_len};
-use crate::entry::Entry;
+use crate::block::{BLOCK_LEN, Block, HeaderBlock, odd_number, padding_len};
+use crate::entry::{Entry, EntryKind};
 use crate::error::{Part, Refusal, TarError};
 use crate::pax;
 use crate::sparse::{MapReader, Regions, SparseFault};
@@ -170,6 +171,14 @@ impl<R: Read> TarReader<R> {
             }
             let block: Block = *raw[at..].first_chunk().expect("a block was appended");
             let header = HeaderBlock::parse(&block, header_offset)?;
+            if !self.options.lenient
+                && let Some(field) = odd_number(&block)
+            {
+                return Err(TarError::Refused {
+                    offset: header_offset,
+                    reason: Refusal::NumberSpelling { field },
+                });
+            }
             match header.typeflag {
                 typeflag @ (b'x' | b'g' | b'L' | b'K') => {
                     let payload = self.read_extension(
@@ -198,7 +207,10 @@ impl<R: Read> TarReader<R> {
                         header_offset,
                     };
                     let (entry, map) = resolve(segment, &block, &header, &pending, &self.options)?;
-                    let entry = Entry { raw, gap, ..entry };
+                    let mut entry = Entry { raw, gap, ..entry };
+                    if entry.kind == EntryKind::HardLink && entry.whiteout().is_some() {
+                        entry.oddities.push(Oddity::LinkedWhiteout);
+                    }
                     return self.read_map(entry, map).map(|e| Next::Entry(Box::new(e)));
                 }
             }
@@ -269,7 +281,15 @@ impl<R: Read> TarReader<R> {
         let payload_offset = offset.saturating_add(u64_from(BLOCK_LEN));
         let refused = |reason| Err(TarError::Refused { offset, reason });
         let slot = match typeflag {
-            b'g' => return pax::check_global(payload, payload_offset, strict),
+            b'g' => {
+                if strict && let Some(lost) = pending.first() {
+                    let typeflag = lost.typeflag;
+                    return refused(Refusal::ExtensionBeforeGlobal { typeflag });
+                }
+                // Go takes it for the member that they belong to.
+                *pending = Pending::default();
+                return pax::check_global(payload, payload_offset, strict);
+            }
             b'x' => &mut pending.pax,
             _ => {
                 let len = payload.iter().position(|&b| b == 0);
@@ -284,12 +304,11 @@ impl<R: Read> TarReader<R> {
                 }
             }
         };
-        let payload = extension.payload.clone();
-        if let Some(earlier) = slot.replace(extension)
-            && strict
-            && raw[earlier.payload] != raw[payload]
-        {
-            return refused(Refusal::RepeatedExtension { typeflag });
+        if slot.replace(extension).is_some() {
+            let oddity = Oddity::RepeatedExtension { typeflag };
+            if !pending.oddities.contains(&oddity) {
+                pending.oddities.push(oddity);
+            }
         }
         Ok(())
     }
@@ -309,6 +328,7 @@ impl<R: Read> TarReader<R> {
             Some(regions) => {
                 if !self.options.lenient {
                     let checked = regions.check_alignment();
+                    let checked = checked.and_then(|()| regions.check_end(entry.size));
                     checked.map_err(|reason| TarError::Refused { offset, reason })?;
                 }
                 regions

@@ -135,6 +135,20 @@ impl Regions {
         }
     }
 
+    /// Where the map ends, if that is not the end of the file of `size` bytes: GNU tar makes the file
+    /// end there.
+    pub(crate) fn check_end(&self, size: u64) -> Result<(), Refusal> {
+        let end = self
+            .list
+            .last()
+            .map_or(0, |(offset, len)| offset.saturating_add(*len));
+        match end {
+            // What lies beyond the end is corrupt.
+            end if end < size => Err(Refusal::SparseEnd { end, size }),
+            _ => Ok(()),
+        }
+    }
+
     /// Where the file's bytes lie, if the payload of `stored` bytes begins at `payload_offset`.
     pub(crate) fn spans(
         &self,

@@ -9,6 +9,7 @@ use image_model::width::u64_from;
 use image_model::{ImagePath, Metadata, Node};
 
 use crate::block::{BLOCK_LEN, padding_len};
+use crate::pax::is_portable;
 use encode::Fields;
 pub use error::WriteError;
 
@@ -99,15 +100,15 @@ impl<W: Write> TarWriter<W> {
     /// The bytes are a function of the arguments. The member has a ustar header, in which names
     /// are bytes; a PAX header is in front of it if something does not fit: long names and link
     /// targets, sizes from 8 GiB, ids from 2^21, times before 1970, after 2242 or with fractions,
-    /// and extended attributes (`SCHILY.xattr.`; names that hold `=`, `%3D` or `%25`, which such
-    /// records cannot carry, as `LIBARCHIVE.xattr.`). Text in it that is not UTF-8 is announced by
+    /// and extended attributes (`SCHILY.xattr.`). Text in it that is not UTF-8 is announced by
     /// `hdrcharset=BINARY`.
     ///
     /// Numbers that do not fit are in the ustar header too, base-256, for the many readers that
     /// know GNU's form but not every PAX record; device numbers from 2^21 are so alone.
     ///
     /// # Errors
-    /// [`WriteError::Socket`]: no tar holds one. [`WriteError::ExtensionTooLong`] if PAX records
+    /// [`WriteError::Socket`]: no tar holds one. [`WriteError::XattrName`] for the name of an attribute
+    /// that readers would not find ([`is_portable`]). [`WriteError::ExtensionTooLong`] if PAX records
     /// are longer than readers take. [`WriteError::PayloadMissing`]; what the destination says.
     pub fn append<C>(
         &mut self,
@@ -115,6 +116,11 @@ impl<W: Write> TarWriter<W> {
         metadata: &Metadata,
         node: &Node<C>,
     ) -> Result<(), WriteError> {
+        let mut names = metadata.xattrs.iter().map(|xattr| &xattr.name);
+        if let Some(name) = names.find(|name| !is_portable(name)) {
+            let (path, name) = (path.clone(), name.clone());
+            return Err(WriteError::XattrName { path, name });
+        }
         let fields = Fields::of_node(path, metadata, node)
             .ok_or_else(|| WriteError::Socket { path: path.clone() })?;
         self.append_fields(path, &fields)

@@ -66,6 +66,7 @@ fn build(pieces: &Pieces, lenient: bool) {
     let mut builder = LayerBuilder::new(LayerOptions {
         lenient,
         limits: limits.clone(),
+        ..LayerOptions::default()
     });
     for (entry, _) in &pieces.entries {
         let member = match entry.clone().into_member(&limits) {

@@ -117,7 +117,7 @@ fn append(
             assert!(matches!(node, Node::Socket));
             return None;
         }
-        Err(WriteError::ExtensionTooLong { .. }) => return None,
+        Err(WriteError::XattrName { .. } | WriteError::ExtensionTooLong { .. }) => return None,
         Err(error) => panic!("{error}"),
     }
     let content = match &node {

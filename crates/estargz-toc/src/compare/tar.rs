@@ -90,6 +90,7 @@ impl TarInside {
         let mut builder = LayerBuilder::new(LayerOptions {
             lenient,
             limits: limits.clone(),
+            ..LayerOptions::default()
         });
         let mut piece = vec![0; 1 << 16];
         let toc_path = toc_path();

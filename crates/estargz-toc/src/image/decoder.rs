@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
-use image_model::layer::{Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions};
 use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
 
 use super::file::{FileChunk, OpenFile};
@@ -40,8 +40,9 @@ impl<'o> Decoder<'o> {
             options,
             content_len,
             builder: LayerBuilder::new(LayerOptions {
-                lenient: false,
+                entries: Entries::Listed,
                 limits: limits.clone(),
+                ..LayerOptions::default()
             }),
             frames: FrameList::new(limits.max_chunks, limits.max_frame_len),
             extents: Vec::new(),

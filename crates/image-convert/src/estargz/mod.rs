@@ -87,8 +87,12 @@ pub fn to_estargz<'a>(
         mut contents,
         order,
         limits,
+        advisories,
     } = Input::new(source.into(), progress)?;
-    let mut report = Report::default();
+    let mut report = Report {
+        advisories,
+        ..Report::default()
+    };
     let plan = Plan::new(&mut tree, order, options, &limits, &mut report)?;
     let setup = Setup {
         rules: Rules {

@@ -1,5 +1,6 @@
 //! From each kind of source to a tree whose content is stored.
 
+use image_model::advisory::Oddity;
 use image_model::image::ChunkRange;
 use image_model::layer::{LayerBuilder, LayerOptions};
 use image_model::tree::Span;
@@ -50,8 +51,10 @@ pub(super) fn fill(
         mut tree,
         mut contents,
         order,
+        advisories,
         ..
     } = Input::new(source, &mut ())?;
+    report.advisories = advisories;
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
@@ -131,9 +134,11 @@ fn stream(
     let mut builder = LayerBuilder::new(LayerOptions {
         lenient,
         limits: limits.clone(),
+        ..LayerOptions::default()
     });
-    while let Some(entry) = reader.next_entry()? {
+    while let Some(mut entry) = reader.next_entry()? {
         stage.tick()?;
+        let oddities = std::mem::take(&mut entry.oddities);
         let member = match entry.into_member(limits) {
             Err(error) if options.lossy => {
                 report.losses.push(no_file(error)?);
@@ -141,6 +146,9 @@ fn stream(
             }
             member => member?,
         };
+        for oddity in oddities {
+            report.advisories.add(Some(member.path()), oddity);
+        }
         match member {
             Member::HardLink { path, target } => builder.link(&path, &target)?,
             Member::Node {
@@ -160,7 +168,9 @@ fn stream(
         }
     }
     reader.finish()?;
-    Ok(builder.finish()?.into_tree()?)
+    let layer = builder.finish()?;
+    report.advisories.append(layer.advisories().clone());
+    Ok(layer.into_tree()?)
 }
 
 /// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
@@ -190,12 +200,34 @@ fn no_file(error: MemberError) -> Result<Loss, MemberError> {
     }
 }
 
+/// Takes note of the directories that no entry of a layer described, but the root: RAFS describes them.
+fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
+    let entries = |id| tree.directory(id).into_iter().flatten();
+    let mut path = ImagePath::root();
+    let mut levels = vec![entries(InodeId::ROOT)];
+    while let Some(level) = levels.last_mut() {
+        let Some((name, &id)) = level.next() else {
+            levels.pop();
+            path.pop();
+            continue;
+        };
+        if tree.directory(id).is_some() {
+            path.push(name.as_ref());
+            if tree.inode(id).is_implied() {
+                report.advisories.add(Some(&path), Oddity::Undescribed);
+            }
+            levels.push(entries(id));
+        }
+    }
+}
+
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
 fn settle_losses<C>(
     tree: &mut Tree<C>,
     lossy: bool,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
+    advise_undescribed(tree, report);
     let loss = |loss: rafs_format::v6::Loss| Loss {
         path: loss.path,
         what: loss.what.into(),

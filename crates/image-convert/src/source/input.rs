@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use image_model::advisory::Advisories;
 use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
     BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, TreeImage,
@@ -25,6 +26,8 @@ pub(crate) struct Input<'a> {
     pub(crate) contents: Contents<'a>,
     pub(crate) order: DataOrder,
     pub(crate) limits: Limits,
+    /// What is odd about it.
+    pub(crate) advisories: Advisories,
 }
 
 /// In which order files are stored that no prefetch rule names, where a format leaves that open.
@@ -55,17 +58,26 @@ impl<'a> Input<'a> {
         progress: &mut dyn Progress,
     ) -> Result<Self, ConvertError> {
         let Source { kind, limits } = source;
+        let mut advisories = Advisories::default();
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
                 let (spooling, layer) = layer.spooling(&limits);
-                let LayerImage { image, source, .. } =
-                    LayerImage::from_stream(layer, &spooling, progress)?;
+                let LayerImage {
+                    image,
+                    source,
+                    advisories: found,
+                    ..
+                } = LayerImage::from_stream(layer, &spooling, progress)?;
+                advisories = found;
                 let tree = numbered(&image);
                 let options = ReadOptions::new(&limits);
                 let reader = Reader::new(Arc::new(image), BlobStore::single(source), options);
                 (tree, Contents::Image(reader), DataOrder::Tar)
             }
-            Kind::Opened(opened) => Self::opened(&opened, &limits)?,
+            Kind::Opened(opened) => {
+                advisories = opened.advisories().clone();
+                Self::opened(&opened, &limits)?
+            }
             Kind::Reader(reader) => {
                 let tree = copy_tree(&**reader.image(), &limits)?;
                 (tree, Contents::Image(reader), DataOrder::Stored)
@@ -93,6 +105,7 @@ impl<'a> Input<'a> {
             contents,
             order,
             limits,
+            advisories,
         })
     }
 

@@ -7,10 +7,13 @@ use std::io::Write;
 use blob_io::Output;
 use estargz_toc::order::{Named, walk};
 use image_model::layer::Whiteout;
+use image_model::metadata::Xattr;
 use image_model::tree::Directory;
 use image_model::{
     FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Node, Progress, Tree,
+    Xattrs,
 };
+use tar_stream::pax::is_portable;
 use tar_stream::{TarWriter, WriteError};
 use verify::ExtentBytes;
 
@@ -29,9 +32,10 @@ use crate::{ConvertError, Source};
 /// in most layers, gets no entry: its attributes are unknown, and an entry would change those that
 /// a lower layer has. The first name of an inode has its content, further ones are hard links to it.
 /// Headers are those of [`TarWriter::append`](tar_stream::TarWriter::append); holes are written as
-/// zeros. Sockets, which tars do not have, and names that layers keep for whiteouts are refused, or
-/// left out if losses are allowed. [`Limits::max_layer_len`] bounds the tar. `progress` counts the bytes of
-/// the files, after those of a layer that is spooled.
+/// zeros. Sockets, which tars do not have, names that layers keep for whiteouts, and extended
+/// attributes whose names PAX records cannot hold are refused, or left out if losses are allowed.
+/// [`Limits::max_layer_len`] bounds the tar. `progress` counts the bytes of the files, after those of
+/// a layer that is spooled.
 ///
 /// # Errors
 /// [`ConvertError`].
@@ -43,16 +47,19 @@ pub fn to_tar<'a>(
 ) -> Result<TarReport, ConvertError> {
     options.check()?;
     let Input {
-        tree,
+        mut tree,
         mut contents,
         limits,
+        advisories,
         ..
     } = Input::new(source.into(), progress)?;
     // What the tar takes is not known before it is written, but what its files hold is.
     let (done, total) = (Cell::new(0), Cell::new(None));
     let mut of_content = |_: u64, _: Option<u64>| progress.advance(done.get(), total.get());
     stream::write(output, options, &mut of_content, |out, report| {
+        report.advisories = advisories;
         let names = names(&tree, &limits, options.lossy, report)?;
+        drop_xattrs(&mut tree, &names, options.lossy, report)?;
         total.set(Some(content_len(&tree, &names)));
         let mut members = Members {
             writer: TarWriter::new(out),
@@ -119,6 +126,31 @@ fn names(
         false
     });
     failed.map_or(Ok(names), Err)
+}
+
+/// Takes out of `tree` the extended attributes that no tar can hold, or refuses the first of them.
+fn drop_xattrs(
+    tree: &mut Tree<Ino>,
+    names: &[Named],
+    lossy: bool,
+    report: &mut Report,
+) -> Result<(), ConvertError> {
+    for Named { path, inode, .. } in names {
+        let xattrs = &mut tree.inode_mut(*inode).metadata.xattrs;
+        if xattrs.iter().all(|xattr| is_portable(&xattr.name)) {
+            continue;
+        }
+        let (kept, lost): (Vec<_>, Vec<_>) = xattrs
+            .iter()
+            .cloned()
+            .partition(|xattr| is_portable(&xattr.name));
+        *xattrs = Xattrs::new(kept).expect("some of a list that is one");
+        for Xattr { name, .. } in lost {
+            let (path, what) = (path.clone(), LossKind::XattrName { name });
+            report.lose(Loss { path, what }, lossy, "tar")?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory is there by what lies in it, and needs no entry.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use blob_io::Output;
-use image_model::Progress;
+use image_model::{ImagePath, Progress};
 use tar_stream::{LayerStream, StreamOptions, TarReader, TarWriter, WriteError};
 
 use super::stream::{self, failure};
@@ -49,6 +49,10 @@ pub fn recompress(
         let written = |error: io::Error| failure(WriteError::Io(error));
         while let Some(entry) = reader.next_entry()? {
             report.inodes += 1;
+            let path = ImagePath::clean(&entry.path).ok();
+            for oddity in &entry.oddities {
+                report.advisories.add(path.as_ref(), oddity.clone());
+            }
             report.content_bytes += entry.payload_len;
             let raw = entry.raw();
             writer.append_raw(raw, entry.payload_len).map_err(failure)?;

@@ -1,5 +1,6 @@
 //! What RAFS v6 cannot carry.
 
+use image_model::advisory::Oddity;
 use image_model::{Blame, Device, Fault, Node};
 use lazyoci_image_convert::{ConvertError, Loss, LossKind, Streaming};
 use rafs_format::v6::CannotCarry;
@@ -101,4 +102,48 @@ fn members_that_are_no_files() {
     };
     assert_eq!(image.report.losses, [loss]);
     assert_eq!(image.digest(), digest_of_tar(&tar[512..]));
+}
+
+/// A layer says nothing of the directories that it only implies; RAFS describes them.
+#[test]
+fn directories_that_no_entry_describes_are_advisories() {
+    let tar = Tar::new()
+        .directory("etc")
+        .file("etc/ssl/certs/ca.crt", b"cert")
+        .file("tmp/x", b"x")
+        .finish();
+    let streamed = Image::of(Streaming::new(&tar[..]), &plain_options()).unwrap();
+    let opened = Image::of(layer(tar), &plain_options()).unwrap();
+    for image in [streamed, opened] {
+        let advisories = &image.report.advisories;
+        let paths: Vec<_> = advisories.kept().iter().map(|a| a.path.clone()).collect();
+        let expected = ["etc/ssl", "etc/ssl/certs", "tmp"].map(|at| Some(path(at)));
+        assert_eq!(paths, expected);
+        assert_eq!(advisories.count(), 3);
+        assert!(
+            advisories
+                .kept()
+                .iter()
+                .all(|a| a.what == Oddity::Undescribed)
+        );
+    }
+}
+
+/// A layer that is streamed and one that is opened report the same of what is odd.
+#[test]
+fn oddities_of_a_layer_are_counted_in_the_report() {
+    let tar = Tar::new()
+        .directory("usr")
+        .directory("usr/lib")
+        .symlink("lib", "usr/lib")
+        .file("lib/x", b"x")
+        .link("y", "lib/x")
+        .finish();
+    let streamed = Image::of(Streaming::new(&tar[..]), &plain_options()).unwrap();
+    let opened = Image::of(layer(tar), &plain_options()).unwrap();
+    for image in [streamed, opened] {
+        let kept = image.report.advisories.kept().iter();
+        let found: Vec<_> = kept.map(|a| a.what.clone()).collect();
+        assert_eq!(found, [Oddity::BelowSymlink, Oddity::TargetBelowSymlink]);
+    }
 }

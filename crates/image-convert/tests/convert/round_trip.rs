@@ -37,7 +37,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 fn attributes() -> impl Strategy<Value = Metadata> {
     let xattrs = vec(
-        ("(user|trusted)\\.[a-z=%]{1,5}", vec(any::<u8>(), 0..9)),
+        ("(user|trusted)\\.[a-z%]{1,5}", vec(any::<u8>(), 0..9)),
         0..3,
     );
     (

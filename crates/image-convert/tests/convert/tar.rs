@@ -5,12 +5,14 @@ use frame_codec::Compression;
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Tree};
 use image_read::{OpenImage, ReadError};
 use lazyoci_image_convert::{
-    ConvertError, Loss, LossKind, Source, Streaming, TarOptions, TarReport, recompress, to_tar,
+    ConvertError, FileContent, Loss, LossKind, Source, Streaming, TarOptions, TarReport,
+    recompress, to_tar,
 };
 use tar_stream::{LayerStream, Options, TarError, TarReader};
 
 use crate::support::{
     Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader, sha256,
+    with_xattr,
 };
 
 fn compressions() -> Vec<Compression> {
@@ -292,4 +294,36 @@ fn damaged_content_is_found() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Go and GNU tar do not find such attributes, or find them under other names.
+#[test]
+fn attributes_that_no_tar_can_hold_are_refused_or_reported() {
+    let convert = |lossy| {
+        let mut tree = Tree::new(Metadata::implied_directory());
+        let metadata = with_xattr(b"user.a=b", b"1");
+        let inode = tree.add(metadata, Node::Symlink((*b"target").into()));
+        let name = Name::new(*b"a").unwrap();
+        tree.link(Tree::<FileContent<'_>>::ROOT, name, inode)
+            .unwrap();
+        crate::support::tar_of(tree, &TarOptions::default().lossy(lossy))
+    };
+    let expected = Loss {
+        path: path("a"),
+        what: LossKind::XattrName {
+            name: (*b"user.a=b").into(),
+        },
+    };
+    match convert(false) {
+        Err(ConvertError::NotCarried {
+            target: "tar",
+            loss,
+        }) => assert_eq!(loss, expected),
+        other => panic!("{other:?}"),
+    }
+    let (report, tar) = convert(true).unwrap();
+    assert_eq!(report.report.losses, [expected]);
+    let mut reader = TarReader::new(&tar[..], Options::default());
+    let entry = reader.next_entry().unwrap().unwrap();
+    assert!(entry.path == b"a" && entry.xattrs.is_empty());
 }

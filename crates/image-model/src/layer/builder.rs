@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::route::{Obstacle, find, make_way};
-use super::{Layer, LayerError, LayerOptions, Whiteout, path_of};
+use super::route::{Found, Obstacle, find, make_way};
+use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, path_of};
+use crate::advisory::{Advisories, Oddity};
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
 use crate::path::ImagePath;
@@ -31,6 +32,9 @@ const XATTR_LEN: usize = 64;
 ///   ([`Inode::is_implied`](crate::Inode::is_implied)); their own entry may come later.
 /// * A hard link shares the inode that its target names at that moment, or, if it names none yet,
 ///   the one that it names in the end. Its own attributes do not count.
+/// * An entry below a symbolic link lies where the link leads, inside the root, and so does the target
+///   of a hard link ([`Entries`](super::Entries)).
+/// * An entry for the root that is no directory is ignored, as containerd does.
 /// * Whiteouts are kept as the files that they are; they take effect in [`Layer::apply_to`].
 ///
 /// What the entries take in memory is bounded by [`Limits::max_metadata_len`]: names, targets and
@@ -59,6 +63,7 @@ impl<C> LayerBuilder<C> {
                 options,
                 tree,
                 links: BTreeMap::new(),
+                advisories: Advisories::default(),
             },
             replaced: false,
             metadata_len: 0,
@@ -93,7 +98,7 @@ impl<C> LayerBuilder<C> {
                     self.layer.tree.describe(InodeId::ROOT, metadata);
                     Ok(())
                 }
-                kind => Err(LayerError::RootNotDirectory { kind }),
+                kind => self.root(path, kind),
             };
         };
         self.check_whiteout(path, name, kind)?;
@@ -126,8 +131,7 @@ impl<C> LayerBuilder<C> {
     pub fn link(&mut self, path: &ImagePath, target: &ImagePath) -> Result<(), LayerError> {
         let mut components = path.components();
         let Some(name) = components.next_back() else {
-            let kind = FileKind::File;
-            return Err(LayerError::RootNotDirectory { kind });
+            return self.root(path, FileKind::File);
         };
         self.check_whiteout(path, name, FileKind::File)?;
         self.charge(path, NAME_LEN + name.as_bytes().len())?;
@@ -138,8 +142,8 @@ impl<C> LayerBuilder<C> {
                 target: target.clone(),
             });
         }
-        let known = find(&self.layer.tree, target, self.layer.options.lenient);
-        if known.is_some_and(|inode| self.is_directory(inode)) {
+        let known = find(&self.layer.tree, target, self.layer.options.entries);
+        if known.is_some_and(|found| self.is_directory(found.inode)) {
             return Err(LayerError::LinkToDirectory {
                 path: path.clone(),
                 target: target.clone(),
@@ -147,7 +151,12 @@ impl<C> LayerBuilder<C> {
         }
         let directory = self.directory(path, components)?;
         let inode = match known {
-            Some(inode) => inode,
+            Some(Found { inode, by_symlink }) => {
+                if by_symlink {
+                    self.advise(path, Oddity::TargetBelowSymlink);
+                }
+                inode
+            }
             None => {
                 self.charge(path, target.as_bytes().len())?;
                 let placeholder = self.create(path, Metadata::default(), Node::Fifo)?;
@@ -163,8 +172,8 @@ impl<C> LayerBuilder<C> {
     /// yet counts as a file. For formats that forbid two entries of one path.
     #[must_use]
     pub fn kind_at(&self, path: &ImagePath) -> Option<FileKind> {
-        let found = find(&self.layer.tree, path, self.layer.options.lenient)?;
-        Some(self.kind(found))
+        let found = find(&self.layer.tree, path, self.layer.options.entries)?;
+        Some(self.kind(found.inode))
     }
 
     /// The layer, with hard links bound to targets that came after them.
@@ -186,6 +195,17 @@ impl<C> LayerBuilder<C> {
         Ok(layer)
     }
 
+    /// An entry for the root that is no directory.
+    fn root(&mut self, path: &ImagePath, kind: FileKind) -> Result<(), LayerError> {
+        match self.layer.options.entries {
+            Entries::Listed => Err(LayerError::RootNotDirectory { kind }),
+            Entries::Unpacked => {
+                self.advise(path, Oddity::Root { kind });
+                Ok(())
+            }
+        }
+    }
+
     fn check_whiteout(
         &self,
         path: &ImagePath,
@@ -194,7 +214,7 @@ impl<C> LayerBuilder<C> {
     ) -> Result<(), LayerError> {
         if path
             .components()
-            .any(|c| c.as_bytes() == super::WHITEOUT_PREFIX)
+            .any(|c| super::names_nothing(c.as_bytes()))
         {
             return Err(LayerError::EmptyWhiteout { path: path.clone() });
         }
@@ -220,9 +240,17 @@ impl<C> LayerBuilder<C> {
             let len = INODE_LEN + DIRECTORY_LEN + NAME_LEN + name.as_bytes().len();
             spend(metadata_len, len, options)
         };
-        make_way(tree, components, options, made).map_err(|obstacle| {
+        let found = make_way(tree, components, options, made).map_err(|obstacle| {
             obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
-        })
+        })?;
+        if found.by_symlink {
+            self.advise(path, Oddity::BelowSymlink);
+        }
+        Ok(found.inode)
+    }
+
+    fn advise(&mut self, path: &ImagePath, what: Oddity) {
+        self.layer.advisories.add(Some(path), what);
     }
 
     /// Binds each placeholder to the inode that its target names now. What names nothing stays.
@@ -231,7 +259,7 @@ impl<C> LayerBuilder<C> {
             options,
             tree,
             links,
-            ..
+            advisories,
         } = &mut self.layer;
         let names = tree.link_counts();
         links.retain(|link, _| names[link.index()] > 0);
@@ -250,15 +278,21 @@ impl<C> LayerBuilder<C> {
                         target: target.clone(),
                     });
                 }
-                match find(tree, target, options.lenient) {
+                match find(tree, target, options.entries) {
                     None => break,
-                    Some(found) if tree.directory(found).is_some() => {
+                    Some(found) if tree.directory(found.inode).is_some() => {
                         return Err(LayerError::LinkToDirectory {
                             path: path_of(tree, at),
                             target: target.clone(),
                         });
                     }
-                    Some(found) => at = found,
+                    Some(found) => {
+                        if found.by_symlink {
+                            let path = path_of(tree, at);
+                            advisories.add(Some(&path), Oddity::TargetBelowSymlink);
+                        }
+                        at = found.inode;
+                    }
                 }
             }
             chain.remove(&at);

@@ -8,20 +8,23 @@ use crate::path::ImagePath;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
-    /// The root is something else than a directory.
+    /// The root of a [listed](super::Entries::Listed) layer is something else than a directory.
     #[error("the root of the layer is a {kind}, not a directory")]
     RootNotDirectory {
         /// What the layer calls it; a hard link counts as a file.
         kind: FileKind,
     },
-    /// A whiteout that names nothing: a component of the path is `.wh.` alone.
+    /// A whiteout that names nothing, or no entry of its directory: a component of the path is `.wh.`
+    /// alone, or before `.` or `..`. containerd refuses it.
     #[error("{path}: a whiteout must name what it hides")]
     EmptyWhiteout {
         /// The entry.
         path: ImagePath,
     },
-    /// A directory with the name of a whiteout, which some readers take for one and some not.
-    #[error("{path}: a whiteout must not be a directory")]
+    /// A directory with the name of a whiteout: containerd takes it for one, GNU tar and bsdtar do not.
+    #[error(
+        "{path}: a directory with the name of a whiteout, which containerd reads differently from GNU tar and bsdtar"
+    )]
     WhiteoutDirectory {
         /// The entry.
         path: ImagePath,
@@ -33,6 +36,15 @@ pub enum LayerError {
         path: ImagePath,
         /// What it lies below.
         kind: FileKind,
+    },
+    /// An entry below a symbolic link to something that is not there yet: containerd makes it, podman,
+    /// GNU tar and bsdtar do not.
+    #[error(
+        "{path}: lies below a symbolic link to what does not exist, which containerd reads differently from podman, GNU tar and bsdtar"
+    )]
+    BelowDanglingSymlink {
+        /// The entry.
+        path: ImagePath,
     },
     /// Too many symbolic links lead to the directory of an entry.
     #[error("{path}: more than {limit} symbolic links lead there")]
@@ -105,6 +117,7 @@ impl Blame for LayerError {
         match self {
             Self::TargetOutsideLayer { .. } => Fault::Unsupported,
             Self::WhiteoutDirectory { .. }
+            | Self::BelowDanglingSymlink { .. }
             | Self::BelowNonDirectory {
                 kind: FileKind::Symlink,
                 ..

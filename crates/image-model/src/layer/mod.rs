@@ -29,6 +29,7 @@ mod route;
 
 use std::collections::BTreeMap;
 
+use crate::advisory::Advisories;
 use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::path::ImagePath;
@@ -51,7 +52,7 @@ pub enum Whiteout<'a> {
     /// Hides every name of the layers below: [`OPAQUE_MARKER`].
     Opaque,
     /// Hides nothing, but is no file of the image either: what AUFS kept for itself (all other
-    /// names that begin with `.wh..wh.`), and `.wh.` alone.
+    /// names that begin with `.wh..wh.`), and `.wh.` alone or before `.` or `..`.
     Leftover,
 }
 
@@ -65,7 +66,7 @@ impl<'a> Whiteout<'a> {
         let hidden = name.strip_prefix(WHITEOUT_PREFIX)?;
         Some(if name == OPAQUE_MARKER {
             Self::Opaque
-        } else if hidden.is_empty() || hidden.starts_with(WHITEOUT_PREFIX) {
+        } else if names_nothing(name) || hidden.starts_with(WHITEOUT_PREFIX) {
             Self::Leftover
         } else {
             Self::Name(hidden)
@@ -73,7 +74,7 @@ impl<'a> Whiteout<'a> {
     }
 
     /// Whether no layer can have a file of this kind and name: a directory with the name of a
-    /// whiteout, or anything called [`WHITEOUT_PREFIX`], a whiteout of nothing.
+    /// whiteout, or a whiteout of nothing, of `.` or of `..`.
     ///
     /// ```
     /// use lazyoci_image_model::FileKind;
@@ -86,10 +87,16 @@ impl<'a> Whiteout<'a> {
     pub fn forbids(name: &[u8], kind: FileKind) -> bool {
         match Whiteout::of(name) {
             Some(Whiteout::Name(_) | Whiteout::Opaque) => kind == FileKind::Directory,
-            Some(Whiteout::Leftover) => name == WHITEOUT_PREFIX,
+            Some(Whiteout::Leftover) => names_nothing(name),
             None => false,
         }
     }
+}
+
+/// Whether `name` is that of a whiteout that names no entry of its directory.
+fn names_nothing(name: &[u8]) -> bool {
+    let hidden = name.strip_prefix(WHITEOUT_PREFIX);
+    matches!(hidden, Some(b"" | b"." | b".."))
 }
 
 /// Where an entry stands among its siblings when a layer is written.
@@ -122,13 +129,29 @@ impl Rank {
 /// How a layer is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerOptions {
-    /// Accept what readers disagree on, and read it as containerd does: an entry below a symbolic
-    /// link lands where the link leads, inside the root (at most 40 links are followed). What
-    /// containerd refuses too, an entry below any other kind of file, stays refused.
+    /// Accept what the runtimes and other readers of tars disagree on, and read it as containerd does:
+    /// an entry below a symbolic link to what is not there yet makes it, inside the root, and a
+    /// directory may have the name of a whiteout.
     pub lenient: bool,
+    /// What the entries come from.
+    pub entries: Entries,
     /// Bounds on inodes, depth, and what the layer takes in memory ([`Limits::max_metadata_len`],
     /// counted as [`LayerBuilder`] says).
     pub limits: Limits,
+}
+
+/// What the entries of a layer come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Entries {
+    /// A tar, which means what the runtimes make of it when they unpack it: symbolic links on the way
+    /// to an entry, or to the target of a hard link, are followed inside the root (at most 40); an
+    /// entry for the root that is no directory is ignored. An entry below any other kind of file is
+    /// refused, as they refuse it.
+    #[default]
+    Unpacked,
+    /// The index of a layer, whose readers look up names: nothing lies below a symbolic link, and the
+    /// root is a directory.
+    Listed,
 }
 
 /// One layer: its entries as a tree, whiteouts being ordinary files in it.
@@ -138,9 +161,16 @@ pub struct Layer<C> {
     tree: Tree<C>,
     /// Placeholders in the tree for hard links whose target the layer does not hold.
     links: BTreeMap<InodeId, ImagePath>,
+    advisories: Advisories,
 }
 
 impl<C> Layer<C> {
+    /// What is odd about it, and read as the runtimes read it.
+    #[must_use]
+    pub fn advisories(&self) -> &Advisories {
+        &self.advisories
+    }
+
     /// The layer by itself. Whiteouts stay what they are in the layer: files.
     ///
     /// # Errors

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
 use super::route::{find, make_way};
-use super::{Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of};
+use super::{
+    Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of,
+};
 use crate::name::Name;
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
@@ -18,8 +20,7 @@ impl<C> Layer<C> {
     ///   and keeps what lies in it. Everything else replaces what was there.
     /// * A hard link whose target the layer does not hold shares the inode that `lower` has there,
     ///   also where the layer hides or replaces that name.
-    /// * An entry below a symbolic link of `lower` is refused, or, in
-    ///   [lenient](super::LayerOptions::lenient) mode, lands where the link leads.
+    /// * An entry below a symbolic link of `lower` lands where the link leads, inside the root.
     ///
     /// # Errors
     /// [`LayerError`] with the path of what has no place on `lower`.
@@ -45,7 +46,7 @@ impl<C> Layer<C> {
     fn links_into(&self, lower: &Tree<C>) -> Result<BTreeMap<InodeId, InodeId>, LayerError> {
         let mut targets = BTreeMap::new();
         for (&link, target) in &self.links {
-            let found = find(lower, target, self.options.lenient);
+            let found = find(lower, target, self.options.entries).map(|found| found.inode);
             let Some(inode) = found.filter(|&inode| lower.directory(inode).is_none()) else {
                 let (path, target) = (path_of(&self.tree, link), target.clone());
                 return Err(match found {
@@ -153,13 +154,14 @@ impl Upper {
         blocking: InodeId,
     ) -> Result<InodeId, LayerError> {
         let kind = |tree: &Tree<C>, inode: InodeId| tree.inode(inode).node.kind();
-        if !self.options.lenient {
+        if self.options.entries == Entries::Listed {
             return Err(LayerError::BelowNonDirectory {
                 path: path.clone(),
                 kind: kind(tree, blocking),
             });
         }
         make_way(tree, path.components(), &self.options, |_| Ok(()))
+            .map(|found| found.inode)
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{LayerError, LayerOptions};
+use super::{Entries, LayerError, LayerOptions};
 use crate::metadata::{FileKind, Metadata};
 use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
@@ -14,14 +14,30 @@ const MAX_SYMLINKS: u32 = 40;
 /// Longest target that is followed, in bytes: what Linux accepts as a path.
 const MAX_TARGET_LEN: usize = 4096;
 
-/// The inode at `path`; if `follow`, through symbolic links on the way, but never the last one.
-pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, follow: bool) -> Option<InodeId> {
+/// What a path leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) inode: InodeId,
+    /// Whether symbolic links lead there.
+    pub(super) by_symlink: bool,
+}
+
+/// The inode at `path`, through symbolic links on the way where they are followed, but never through
+/// the last component.
+pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, entries: Entries) -> Option<Found> {
     let mut components = path.components();
     let Some(name) = components.next_back() else {
-        return Some(InodeId::ROOT);
+        return Some(Found {
+            inode: InodeId::ROOT,
+            by_symlink: false,
+        });
     };
-    match Route::new(components, follow).advance(tree) {
-        Arrival::At(directory) => tree.lookup(directory, name),
+    let mut route = Route::new(components, entries);
+    match route.advance(tree) {
+        Arrival::At(directory) => Some(Found {
+            inode: tree.lookup(directory, name)?,
+            by_symlink: route.links > 0,
+        }),
         _ => None,
     }
 }
@@ -33,16 +49,21 @@ pub(super) fn make_way<'p, C>(
     components: impl Iterator<Item = NameRef<'p>>,
     options: &LayerOptions,
     mut made: impl FnMut(NameRef<'_>) -> Result<(), Obstacle>,
-) -> Result<InodeId, Obstacle> {
-    let mut route = Route::new(components, options.lenient);
+) -> Result<Found, Obstacle> {
+    let mut route = Route::new(components, options.entries);
     loop {
         let arrival = route.advance(tree);
         if route.trail.len() > options.limits.max_depth as usize {
             return Err(Obstacle::TooDeep);
         }
         match arrival {
-            Arrival::At(directory) => return Ok(directory),
-            Arrival::Missing(parent, name) => {
+            Arrival::At(_) if route.by_name && !options.lenient => return Err(Obstacle::Dangling),
+            Arrival::At(inode) => {
+                let by_symlink = route.links > 0;
+                return Ok(Found { inode, by_symlink });
+            }
+            Arrival::Missing(_, _, true) if !options.lenient => return Err(Obstacle::Dangling),
+            Arrival::Missing(parent, name, _) => {
                 if tree.len() >= options.limits.max_inodes as usize {
                     return Err(Obstacle::TooManyInodes);
                 }
@@ -63,6 +84,8 @@ pub(super) fn make_way<'p, C>(
 /// What keeps an entry from its place.
 pub(super) enum Obstacle {
     NotADirectory(InodeId),
+    /// A symbolic link to something that is not there yet.
+    Dangling,
     TooManySymlinks,
     TooDeep,
     TooManyInodes,
@@ -83,6 +106,7 @@ impl Obstacle {
                 path,
                 kind: kind(inode),
             },
+            Self::Dangling => LayerError::BelowDanglingSymlink { path },
             Self::TooManySymlinks => LayerError::TooManySymlinks {
                 path,
                 limit: MAX_SYMLINKS,
@@ -109,16 +133,20 @@ struct Route<'p> {
     trail: Vec<InodeId>,
     /// Components to go, the next one last.
     ahead: Vec<Cow<'p, [u8]>>,
-    follow: bool,
+    /// How many of those are the path's own; those behind are of a link's target.
+    own: usize,
+    entries: Entries,
     links: u32,
+    /// Whether something that is not there was passed by its name, and left again by `..`.
+    by_name: bool,
 }
 
 /// How far a [`Route`] leads.
 enum Arrival {
     /// To its end: this directory.
     At(InodeId),
-    /// To this directory, which has no such entry.
-    Missing(InodeId, Name),
+    /// To this directory, which has no such entry; whether a link's target asks for it.
+    Missing(InodeId, Name, bool),
     /// To this inode, which is neither a directory nor a link to follow.
     Blocked(InodeId),
     /// Through more than [`MAX_SYMLINKS`] links.
@@ -126,21 +154,25 @@ enum Arrival {
 }
 
 impl<'p> Route<'p> {
-    /// A route through `components`; `follow` symbolic links or be blocked by them.
-    fn new(components: impl Iterator<Item = NameRef<'p>>, follow: bool) -> Self {
+    /// A route through `components`.
+    fn new(components: impl Iterator<Item = NameRef<'p>>, entries: Entries) -> Self {
         let mut ahead: Vec<_> = components.map(|c| Cow::Borrowed(c.as_bytes())).collect();
         ahead.reverse();
         Self {
             trail: vec![InodeId::ROOT],
+            own: ahead.len(),
             ahead,
-            follow,
+            entries,
             links: 0,
+            by_name: false,
         }
     }
 
     /// Goes on, as far as it leads.
     fn advance<C>(&mut self, tree: &Tree<C>) -> Arrival {
         while let Some(component) = self.ahead.pop() {
+            let of_link = self.ahead.len() >= self.own;
+            self.own = self.own.min(self.ahead.len());
             let at = self.here();
             match &*component {
                 b"" | b"." => continue,
@@ -154,11 +186,16 @@ impl<'p> Route<'p> {
                 return Arrival::Blocked(at);
             };
             let Some(child) = tree.lookup(at, name) else {
-                return Arrival::Missing(at, name.to_name());
+                if self.turns_back() {
+                    continue;
+                }
+                return Arrival::Missing(at, name.to_name(), of_link);
             };
             match &tree.inode(child).node {
                 Node::Directory(_) => self.trail.push(child),
-                Node::Symlink(target) if self.follow && target.len() <= MAX_TARGET_LEN => {
+                Node::Symlink(target)
+                    if self.entries == Entries::Unpacked && target.len() <= MAX_TARGET_LEN =>
+                {
                     self.links += 1;
                     if self.links > MAX_SYMLINKS {
                         return Arrival::TooManySymlinks;
@@ -179,6 +216,32 @@ impl<'p> Route<'p> {
         if self.trail.len() > 1 {
             self.trail.pop();
         }
+    }
+
+    /// Whether a `..` ahead takes back the component that is missing here. It is taken by its name
+    /// then, with all in between, as containerd does; else what is ahead is made free of `..`.
+    fn turns_back(&mut self) -> bool {
+        // The path itself is clean.
+        if self.ahead.len() <= self.own {
+            return false;
+        }
+        let mut below: Vec<Cow<'p, [u8]>> = Vec::new();
+        while let Some(component) = self.ahead.pop() {
+            match &*component {
+                b"" | b"." => {}
+                b".." if below.pop().is_none() => {
+                    self.by_name = true;
+                    self.own = self.own.min(self.ahead.len());
+                    return true;
+                }
+                b".." => {}
+                _ => below.push(component),
+            }
+        }
+        below.reverse();
+        self.own = below.len();
+        self.ahead = below;
+        false
     }
 
     fn turn(&mut self, target: &[u8]) {

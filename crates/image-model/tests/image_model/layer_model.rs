@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lazyoci_image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use lazyoci_image_model::layer::{Entries, LayerBuilder, LayerError, LayerOptions};
 use lazyoci_image_model::{ImagePath, InodeId, Metadata, Node, Timestamp, Tree};
 use proptest::prelude::*;
 
@@ -231,7 +231,10 @@ fn build(
     first: i64,
 ) -> Result<lazyoci_image_model::layer::Layer<()>, LayerError> {
     let clean = |text: &str| ImagePath::clean(text.as_bytes()).unwrap();
-    let mut builder = LayerBuilder::new(LayerOptions::default());
+    let mut builder = LayerBuilder::new(LayerOptions {
+        entries: Entries::Listed,
+        ..LayerOptions::default()
+    });
     for (label, entry) in (first..).zip(entries) {
         match entry {
             Entry::Node(path, kind) => {

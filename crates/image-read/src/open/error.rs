@@ -37,9 +37,12 @@ pub enum OpenError {
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
     /// It holds nothing that is known here.
-    #[error("neither a layer nor any other image: {}", missing(head))]
+    // What was found may be nobody's business, such as a file of passwords.
+    #[error(
+        "neither a layer nor any other image: it starts as no tar, gzip, zstd, RAFS or EROFS does, and ends as no eStargz layer or RAFS blob"
+    )]
     Unknown {
-        /// Its first bytes, 16 at most; none of an empty file.
+        /// Its first bytes, 16 at most.
         head: Box<[u8]>,
     },
     /// It is known what it holds, but not how to read that.
@@ -102,16 +105,6 @@ impl From<BlobError> for OpenError {
         match error {
             BlobError::NoBootstrap => Self::NoBootstrap,
             error => Self::Blob(error),
-        }
-    }
-}
-
-/// What was looked for. What was found instead may be nobody's business, such as a file of passwords.
-fn missing(head: &[u8]) -> &'static str {
-    match head {
-        [] => "it is empty",
-        _ => {
-            "it starts as no tar, gzip, zstd, RAFS or EROFS does, and ends as no eStargz layer or RAFS blob"
         }
     }
 }

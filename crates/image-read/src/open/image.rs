@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blob_io::{ReadAt, ReadStats};
+use image_model::advisory::Advisories;
 use image_model::{
     BlobIndex, Digest, DigestAlgorithm, Image, Ino, Limits, Object, Progress, StepMachine,
 };
@@ -49,6 +50,7 @@ pub struct OpenImage {
     reader: Reader,
     limits: Limits,
     metadata_stats: ReadStats,
+    advisories: Arc<Advisories>,
 }
 
 /// What answers for the image.
@@ -104,7 +106,14 @@ impl OpenImage {
             source: None,
             limits: options.limits.clone(),
             metadata_stats: ReadStats::default(),
+            advisories: Arc::default(),
         }
+    }
+
+    /// The same with `advisories`.
+    pub(super) fn with_advisories(self, advisories: Advisories) -> Self {
+        let advisories = Arc::new(advisories);
+        Self { advisories, ..self }
     }
 
     /// The image of the file `source`, of which `stats` were read.
@@ -132,6 +141,12 @@ impl OpenImage {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What was found odd when it was opened, and is read as the runtimes read it: only layers have such.
+    #[must_use]
+    pub fn advisories(&self) -> &Advisories {
+        &self.advisories
     }
 
     /// The file that was opened, so that nobody has to open it again; `None` for a directory.

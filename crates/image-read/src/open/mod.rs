@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use blob_io::{Counted, LocalFile, ReadAt};
 use estargz_toc::open::TAIL_LEN;
+use image_model::advisory::Advisories;
 use image_model::{BlobId, BlobIndex, Image, Progress};
 
 use crate::blobs::{BlobFiles, BlobStore, NoBlobs, OpenBlob};
@@ -197,6 +198,7 @@ fn open_file(
         Format::Estargz | Format::Stargz | Format::ZstdChunked => options.as_layer,
         _ => false,
     };
+    let mut advisories = Advisories::default();
     let (holder, store) = match format {
         _ if is_layer => {
             vouch_for_none(format, options)?;
@@ -206,6 +208,7 @@ fn open_file(
                 return Err(OpenError::NotFormat { expected: format });
             }
             let store = BlobStore::single(layer.source);
+            advisories = layer.advisories;
             (Holder::Tree(Arc::new(layer.image)), store)
         }
         Format::RafsV6 | Format::RafsBlob => {
@@ -227,7 +230,8 @@ fn open_file(
         found => return Err(OpenError::Unsupported { found }),
     };
     let stats = counted.stats();
-    Ok(OpenImage::new(format, holder, store, options).of_file(source, stats))
+    let image = OpenImage::new(format, holder, store, options).of_file(source, stats);
+    Ok(image.with_advisories(advisories))
 }
 
 /// Fails if a digest is expected of metadata that are not there.

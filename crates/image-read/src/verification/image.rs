@@ -29,6 +29,8 @@ pub(super) fn verify(
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
     report.summary.format = Some(image.format());
+    let advisories = image.advisories().clone();
+    report.summary.advisories.append(advisories);
     let mut expected = Expected::new(options.expect);
     if let Some(bootstrap) = image.bootstrap() {
         let file = image.format() == Format::RafsV6;
@@ -37,10 +39,11 @@ pub(super) fn verify(
         if file {
             std::mem::take(&mut expected).settle(report);
         }
-        bootstrap.check(&mut |found| {
+        let checked = bootstrap.check(&mut |found| {
             let (path, offset) = (found.path.clone(), Some(found.offset));
             report.add_at(Object::Image, path, offset, Flaw::Bootstrap(found));
         });
+        report.summary.advisories.append(checked.advisories);
     }
     estargz::check_disguise(image, report);
     let toc = image.estargz().map(|estargz| &estargz.toc);

@@ -20,6 +20,7 @@ mod serialize;
 mod sinks;
 mod tap;
 
+use image_model::advisory::Advisories;
 use image_model::{Cancelled, Digest, Fault, Progress};
 use verify::AuditSummary;
 
@@ -121,6 +122,8 @@ pub struct VerifySummary {
     pub corrupt: u64,
     /// The same of what is not the image's fault: something could not be read.
     pub unread: u64,
+    /// What is odd and read all the same: no findings.
+    pub advisories: Advisories,
 }
 
 impl VerifySummary {

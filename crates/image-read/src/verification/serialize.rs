@@ -43,7 +43,7 @@ impl Serialize for Padding {
 impl Serialize for VerifySummary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let audit = &self.audit;
-        let mut summary = serializer.serialize_struct("VerifySummary", 17)?;
+        let mut summary = serializer.serialize_struct("VerifySummary", 18)?;
         let format = self.format.map(|format| format.to_string());
         summary.serialize_field("format", &format)?;
         for (name, count) in [
@@ -66,6 +66,7 @@ impl Serialize for VerifySummary {
             summary.serialize_field(name, &count)?;
         }
         summary.serialize_field("padding", &self.padding)?;
+        summary.serialize_field("advisories", &self.advisories)?;
         summary.end()
     }
 }

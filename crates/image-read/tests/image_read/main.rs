@@ -19,6 +19,7 @@ mod open;
 mod plan;
 mod requests;
 mod resolve;
+mod runtimes;
 mod sharing;
 mod support;
 mod tree_image;

@@ -6,5 +6,6 @@ mod built;
 mod cost;
 mod flips;
 mod found;
+mod releases;
 mod sound;
 mod support;

@@ -139,10 +139,15 @@ impl Sections {
         let ci = self.chunk_info.clone().unwrap_or_default();
         // Of a blob with an inlined bootstrap it is what lies in front of that, or the file.
         let front = self.bootstrap.as_ref().map(|bootstrap| bootstrap.start);
-        let len = match front {
-            Some(front) if front == entry.compressed_size => front,
-            _ => self.len,
-        };
+        // nydus-image 2.0 and 2.1 did not count the chunk information: `Bootstrap::check` says so.
+        let data_len = (!ci.is_empty()).then_some(ci.start);
+        let len = [front, data_len].into_iter().flatten();
+        let len = len.fold(self.len, |len, other| {
+            match other == entry.compressed_size {
+                true => other,
+                false => len,
+            }
+        });
         let has = |feature| entry.features.contains(feature);
         let headers = BlobFeatures::HAS_TAR_HEADER;
         let mut fields = vec![

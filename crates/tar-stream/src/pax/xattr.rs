@@ -1,7 +1,7 @@
 //! Extended attributes in PAX records.
 //!
-//! libarchive writes each attribute twice, as `SCHILY.xattr.` and as `LIBARCHIVE.xattr.`. GNU tar
-//! writes `=` and `%` in names as `%3D` and `%25`; Go takes those literally.
+//! libarchive writes each attribute twice, as `SCHILY.xattr.` and as `LIBARCHIVE.xattr.`, and alone reads
+//! the latter: without the former, no runtime gives the attribute. GNU tar writes `=` and `%` in names as `%3D` and `%25`; Go takes those literally.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use image_model::Xattrs;
+use image_model::advisory::Oddity;
 use image_model::metadata::Xattr;
 
 use super::bad_value;
@@ -46,62 +47,60 @@ pub(crate) fn merge(
     mut records: Vec<XattrRecord<'_>>,
     offset: u64,
     strict: bool,
+    oddities: &mut Vec<Oddity>,
 ) -> Result<Xattrs, TarError> {
     let refused = |reason| Err(TarError::Refused { offset, reason });
     // Of each name the last plain record comes last, behind the encoded ones.
     records.sort_by(|a, b| (&a.name, !a.encoded).cmp(&(&b.name, !b.encoded)));
     let mut merged: Vec<Xattr> = Vec::with_capacity(records.len());
-    let mut previous: Option<(&[u8], bool)> = None;
-    for XattrRecord {
-        name,
-        encoded,
-        key,
-        value,
-    } in &records
-    {
-        if strict && !encoded && is_escaped(name) {
-            return refused(Refusal::EscapedXattr {
-                name: (**name).into(),
-            });
+    for same in records.chunk_by(|a, b| a.name == b.name) {
+        let plain = same.partition_point(|record| record.encoded);
+        let (encoded, plain) = same.split_at(plain);
+        if strict {
+            check_encoded(encoded, plain.last(), offset)?;
         }
-        let value = match encoded.then(|| BASE64.decode(value)) {
-            None => (*value).into(),
-            Some(Ok(value)) => value.into(),
-            Some(Err(_)) if strict => return Err(bad_value(offset, key, value)),
-            Some(Err(_)) => continue,
-        };
-        let twin = previous.filter(|(twin, _)| *twin == &**name);
-        previous = Some((name, *encoded));
-        let Some((_, twin_encoded)) = twin else {
-            merged.push(Xattr {
-                name: (**name).into(),
-                value,
-            });
-            continue;
-        };
-        if let Some(last) = merged.last_mut() {
-            if strict && twin_encoded == *encoded {
-                return refused(Refusal::DuplicateRecord { key: (*key).into() });
-            }
-            if strict && last.value != value {
-                return refused(Refusal::Xattrs {
-                    name: last.name.clone(),
-                });
-            }
-            last.value = value;
+        let Some(last) = plain.last() else { continue };
+        if strict && is_escaped(&last.name) {
+            let name = (*last.name).into();
+            return refused(Refusal::EscapedXattr { name });
         }
+        if strict && plain.iter().any(|record| record.value != last.value) {
+            let key = last.key.into();
+            return refused(Refusal::DuplicateRecord { key });
+        }
+        if plain.len() > 1 {
+            // Names can be long, and advisories are kept.
+            let key = last.key[..last.key.len().min(64)].into();
+            oddities.push(Oddity::RepeatedRecord { key });
+        }
+        merged.push(Xattr {
+            name: (*last.name).into(),
+            value: last.value.into(),
+        });
     }
     Xattrs::new(merged).map_err(|source| TarError::Xattr { offset, source })
 }
 
-/// The record that every reader gives the attribute `name` for, if there is one; else one that
-/// libarchive reads, and Go leaves out.
-pub(crate) fn record<'v>(name: &[u8], value: &'v [u8]) -> (Vec<u8>, Cow<'v, [u8]>) {
-    if !is_portable(name) {
-        let key = [b"LIBARCHIVE.xattr.", &*url_encoded(name)].concat();
-        return (key, BASE64.encode(value).into_bytes().into());
+/// Refuses encoded records that say something else than the plain one.
+fn check_encoded(
+    encoded: &[XattrRecord<'_>],
+    plain: Option<&XattrRecord<'_>>,
+    offset: u64,
+) -> Result<(), TarError> {
+    for record in encoded {
+        let XattrRecord { key, value, .. } = *record;
+        let Ok(decoded) = BASE64.decode(value) else {
+            return Err(bad_value(offset, key, value));
+        };
+        let name = (*record.name).into();
+        let reason = match plain {
+            None => Refusal::LibarchiveXattr { name },
+            Some(plain) if plain.value != decoded => Refusal::Xattrs { name },
+            Some(_) => continue,
+        };
+        return Err(TarError::Refused { offset, reason });
     }
-    ([b"SCHILY.xattr.", name].concat(), value.into())
+    Ok(())
 }
 
 /// Whether an extended attribute of this name can be written into a tar so that every reader finds
@@ -148,19 +147,6 @@ fn url_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// Escapes everything but letters, digits and what needs no escape in a PAX key.
-fn url_encoded(name: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::with_capacity(name.len());
-    for &byte in name {
-        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'=') {
-            encoded.push(byte);
-        } else {
-            encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    encoded
-}
-
 /// Without padding, as libarchive writes it; read with or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -177,7 +163,7 @@ mod tests {
         let records = records
             .iter()
             .filter_map(|(key, value)| XattrRecord::of(key.as_bytes(), value.as_bytes()));
-        merge(records.collect(), 7, strict)
+        merge(records.collect(), 7, strict, &mut Vec::new())
     }
 
     #[test]
@@ -185,51 +171,58 @@ mod tests {
         let records = [
             ("SCHILY.xattr.user.a", "\0\n"),
             ("LIBARCHIVE.xattr.user.a", "AAo"),
-            ("LIBARCHIVE.xattr.user.%3D%41", "AAo="),
+            ("LIBARCHIVE.xattr.user.%61", "AAo="),
             ("SCHILY.xattr.user.empty", ""),
             ("SCHILY.acl.access", "u::rwx"),
         ];
         let xattrs = merged(&records, true).unwrap();
         let list: Vec<_> = xattrs.iter().map(|x| (&*x.name, &*x.value)).collect();
-        let expected: [(&[u8], &[u8]); 3] = [
-            (b"user.=A", b"\0\n"),
-            (b"user.a", b"\0\n"),
-            (b"user.empty", b""),
-        ];
+        let expected: [(&[u8], &[u8]); 2] = [(b"user.a", b"\0\n"), (b"user.empty", b"")];
         assert_eq!(list, expected);
     }
 
     #[test]
+    fn equal_values_of_one_attribute_are_an_oddity() {
+        let key = b"SCHILY.xattr.a";
+        let records = [XattrRecord::of(key, b"1"), XattrRecord::of(key, b"1")];
+        let mut oddities = Vec::new();
+        let records = records.into_iter().flatten().collect();
+        let xattrs = merge(records, 7, true, &mut oddities).unwrap();
+        assert_eq!(xattrs.value(b"a"), Some(&b"1"[..]));
+        let key = (*key).into();
+        assert_eq!(oddities, [Oddity::RepeatedRecord { key }]);
+    }
+
+    #[test]
     fn disagreement_is_refused_or_read_as_go() {
-        type Case<'a> = (&'a [(&'a str, &'a str)], Refusal, &'a [u8]);
+        type Case<'a> = (&'a [(&'a str, &'a str)], Refusal, Option<&'a [u8]>);
+        let name = (*b"a").into();
         let cases: [Case<'_>; 4] = [
             (
                 &[("SCHILY.xattr.a", "1"), ("LIBARCHIVE.xattr.a", "Mg")],
                 Refusal::Xattrs {
                     name: (*b"a").into(),
                 },
-                b"1",
+                Some(b"1"),
             ),
             (
                 &[("SCHILY.xattr.a", "1"), ("SCHILY.xattr.a", "2")],
                 Refusal::DuplicateRecord {
                     key: (*b"SCHILY.xattr.a").into(),
                 },
-                b"2",
+                Some(b"2"),
             ),
             (
-                &[("LIBARCHIVE.xattr.a", "MQ"), ("LIBARCHIVE.xattr.a", "MQ")],
-                Refusal::DuplicateRecord {
-                    key: (*b"LIBARCHIVE.xattr.a").into(),
-                },
-                b"1",
+                &[("LIBARCHIVE.xattr.a", "MQ")],
+                Refusal::LibarchiveXattr { name },
+                None,
             ),
             (
                 &[("SCHILY.xattr.%25", "1")],
                 Refusal::EscapedXattr {
                     name: (*b"%25").into(),
                 },
-                b"1",
+                Some(b"1"),
             ),
         ];
         for (records, refusal, lenient) in cases {
@@ -238,7 +231,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
             let xattrs = merged(records, false).unwrap();
-            assert_eq!(&*xattrs.iter().next().unwrap().value, lenient);
+            assert_eq!(xattrs.iter().next().map(|xattr| &*xattr.value), lenient);
         }
     }
 
@@ -255,10 +248,9 @@ mod tests {
     }
 
     #[test]
-    fn names_go_both_ways() {
+    fn names_are_url_decoded() {
         let name = b"user.a=b%c \xff\n";
-        assert_eq!(url_encoded(name), b"user.a%3Db%25c%20%FF%0A");
-        assert_eq!(*url_decoded(&url_encoded(name)), *name);
+        assert_eq!(*url_decoded(b"user.a%3Db%25c%20%FF%0A"), *name);
         assert_eq!(*url_decoded(b"100%"), *b"100%");
     }
 }

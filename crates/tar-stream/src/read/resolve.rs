@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use image_model::advisory::Oddity;
 use image_model::tree::Spans;
 use image_model::width::u64_from;
 use image_model::{Limits, Timestamp};
@@ -20,6 +21,7 @@ pub(crate) struct Pending {
     pub(crate) pax: Option<Extension>,
     pub(crate) name: Option<Extension>,
     pub(crate) link: Option<Extension>,
+    pub(crate) oddities: Vec<Oddity>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,10 +87,11 @@ pub(crate) fn resolve(
         let range = extension.as_ref()?.payload.clone();
         raw.get(range).filter(|text| !text.is_empty())
     };
+    let mut oddities = pending.oddities.clone();
     let pax = match &pending.pax {
         Some(x) => {
             let at = x.offset.saturating_add(u64_from(BLOCK_LEN));
-            PaxFields::parse(&raw[x.payload.clone()], at, strict)?
+            PaxFields::parse(&raw[x.payload.clone()], at, strict, &mut oddities)?
         }
         None => PaxFields::default(),
     };
@@ -114,14 +117,23 @@ pub(crate) fn resolve(
     }
     let path = match sparse_name.or(gnu_name).or(pax.path) {
         Some(name) => name.to_vec(),
-        None => block_name(header, strict).map_err(refused)?,
+        None => block_name(header, strict, &mut oddities).map_err(refused)?,
     };
     let kind = EntryKind::of(header.typeflag, &path);
+    let is_link = matches!(kind, EntryKind::HardLink | EntryKind::Symlink);
+    if strict && is_link && pax.empty_link_path {
+        let key = (*b"linkpath").into();
+        return Err(refused(Refusal::EmptyRecord { key }));
+    }
     if strict && kind == EntryKind::File && path.ends_with(b"/") {
         let name = path.into();
         return Err(refused(Refusal::TrailingSlash { name }));
     }
-    let stored = payload_len(header, pax.size, kind, strict, header_offset)?;
+    let stored = payload_len(header, pax.size, kind, header_offset)?;
+    if !kind.has_payload() {
+        let declared = declared_size(header, pax.size, strict).map_err(refused)?;
+        oddities.extend(declared.map(|size| Oddity::Size { size }));
+    }
     let mut size = stored;
     let sparse_error = |fault| TarError::Sparse {
         offset: header_offset,
@@ -172,6 +184,7 @@ pub(crate) fn resolve(
         payload_offset: 0,
         payload_len: stored,
         spans: Spans::default(),
+        oddities,
         raw: Vec::new(),
         gap: 0,
     };
@@ -184,15 +197,21 @@ fn permissions(mode: i64) -> u16 {
 }
 
 /// The name in the header block, its prefix in front.
-fn block_name(header: &HeaderBlock<'_>, strict: bool) -> Result<Vec<u8>, Refusal> {
+fn block_name(
+    header: &HeaderBlock<'_>,
+    strict: bool,
+    oddities: &mut Vec<Oddity>,
+) -> Result<Vec<u8>, Refusal> {
     match header.prefix {
-        Prefix::Gnu([_, ..]) if strict => Err(Refusal::GnuPrefix),
-        Prefix::FullStar(_) if strict => Err(Refusal::StarPrefix),
-        prefix => Ok(match prefix.bytes() {
-            b"" => header.name.to_vec(),
-            prefix => [prefix, b"/", header.name].concat(),
-        }),
+        Prefix::FullStar(_) if strict => return Err(Refusal::StarPrefix),
+        Prefix::Unmarked if strict => return Err(Refusal::UnmarkedPrefix),
+        Prefix::Gnu([_, ..]) => oddities.push(Oddity::NamePrefix),
+        _ => {}
     }
+    Ok(match header.prefix.bytes() {
+        b"" => header.name.to_vec(),
+        prefix => [prefix, b"/", header.name].concat(),
+    })
 }
 
 /// Bytes behind the header block that belong to the member.
@@ -200,34 +219,30 @@ fn payload_len(
     header: &HeaderBlock<'_>,
     pax_size: Option<i64>,
     kind: EntryKind,
-    strict: bool,
     offset: u64,
 ) -> Result<u64, TarError> {
-    let typeflag = header.typeflag;
     let size = pax_size.unwrap_or(header.size);
     // Room for a header block and a sparse map behind the offset and for padding at the end.
     let most = (i64::MAX.unsigned_abs() / 2).saturating_sub(offset);
-    let len = match u64::try_from(size) {
-        Ok(len) if len <= most => len,
-        _ => return Err(TarError::Size { offset, size }),
-    };
-    if kind.has_payload() {
-        return Ok(len);
+    match u64::try_from(size) {
+        Ok(len) if len <= most => Ok(if kind.has_payload() { len } else { 0 }),
+        _ => Err(TarError::Size { offset, size }),
     }
-    let reason = match pax_size {
-        Some(pax) if pax != 0 || header.size != 0 => Refusal::PaxSizeWithoutPayload {
-            typeflag,
+}
+
+/// The size that a member without payload declares, if it does.
+fn declared_size(
+    header: &HeaderBlock<'_>,
+    pax_size: Option<i64>,
+    strict: bool,
+) -> Result<Option<i64>, Refusal> {
+    match pax_size {
+        Some(pax) if strict && pax != header.size => Err(Refusal::PaxSizeWithoutPayload {
+            typeflag: header.typeflag,
             pax,
             header: header.size,
-        },
-        None if len > 0 && !matches!(typeflag, b'1' | b'5') => {
-            Refusal::SizeWithoutPayload { typeflag, size }
-        }
-        _ => return Ok(0),
-    };
-    match strict {
-        true => Err(TarError::Refused { offset, reason }),
-        false => Ok(0),
+        }),
+        pax => Ok(Some(pax.unwrap_or(header.size)).filter(|size| *size != 0)),
     }
 }
 

@@ -236,8 +236,7 @@ impl Records {
     }
 
     fn xattr(&mut self, name: &[u8], value: &[u8]) {
-        let (key, value) = pax::xattr_record(name, value);
-        self.list.push((key, value.into_owned()));
+        self.push(&[b"SCHILY.xattr.", name].concat(), value);
     }
 
     fn finish(mut self) -> Vec<u8> {

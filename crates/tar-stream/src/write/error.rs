@@ -19,6 +19,14 @@ pub enum WriteError {
         /// The socket.
         path: ImagePath,
     },
+    /// An extended attribute whose name readers of tars do not find, or not alike.
+    #[error("{path}: extended attribute \"{}\", whose name no tar can hold", name.escape_ascii())]
+    XattrName {
+        /// The member.
+        path: ImagePath,
+        /// Name of the attribute.
+        name: Box<[u8]>,
+    },
     /// PAX records longer than readers take.
     #[error("{path}: its PAX records have {len} bytes, readers take 1 MiB")]
     ExtensionTooLong {
@@ -56,7 +64,9 @@ impl Blame for WriteError {
             Self::Io(source) => (source.get_ref())
                 .and_then(|inner| inner.downcast_ref::<TarError>())
                 .map_or(Fault::Io, Blame::fault),
-            Self::Socket { .. } | Self::ExtensionTooLong { .. } => Fault::Unsupported,
+            Self::Socket { .. } | Self::XattrName { .. } | Self::ExtensionTooLong { .. } => {
+                Fault::Unsupported
+            }
             Self::PayloadMissing { .. } | Self::PayloadTooLong { .. } | Self::OutOfPlace { .. } => {
                 Fault::Misuse
             }

@@ -188,3 +188,16 @@ fn entries_make_a_tree() {
     let link = tree.resolve(b"usr/lib/so").unwrap();
     assert_eq!(tree.inode(link).node.kind(), FileKind::Symlink);
 }
+
+/// A name can have a mebibyte.
+#[test]
+fn errors_cut_long_names() {
+    let tar = Tape::new()
+        .long(b'L', &[b'a'; 1_000_000])
+        .header(header(b"a", b'0'))
+        .end();
+    let error = entry(&tar).into_member(&Limits::default()).unwrap_err();
+    let said = error.to_string();
+    assert!(said.len() < 200, "{} bytes", said.len());
+    assert!(said.contains("aaa... (1000000 bytes)"), "{said}");
+}

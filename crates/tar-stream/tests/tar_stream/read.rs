@@ -178,15 +178,6 @@ fn pax_records_win_over_the_header() {
 }
 
 #[test]
-fn an_empty_pax_value_leaves_the_header_in_force() {
-    let list = ["path", "linkpath", "size", "uid", "gid", "mtime", "uname"].map(|key| (key, ""));
-    let head = header(b"a", b'0').octal(UID, 7).octal(MTIME, 9);
-    let found = entry(&Tape::new().pax(&list).member(head, b"12").end());
-    assert_eq!((&*found.path, found.uid, found.size), (&b"a"[..], 7, 2));
-    assert_eq!(found.mtime, time(9, 0));
-}
-
-#[test]
 fn a_pax_size_beyond_8_gib_positions_the_next_member() {
     let size = (9u64 << 30) + 1;
     let tar = Tape::new()

@@ -18,12 +18,11 @@ impl Checker<'_> {
         let bootstrap = self.bootstrap;
         let key = |record: &ChunkRecord| (record.digest, record.blob_index);
         let mut last = None;
+        let mut in_order = true;
         for (position, record) in bootstrap.chunk_records().enumerate() {
             let offset = bootstrap.chunk_record_offset(position);
             let at = At::new("chunk record", offset);
-            if last.is_some_and(|last| key(&record) < last) {
-                self.report(offset, Inconsistency::RecordOrder);
-            }
+            in_order &= last.is_none_or(|last| key(&record) >= last);
             last = Some(key(&record));
             let Some(entry) = bootstrap.entries.get(usize_from(record.blob_index)) else {
                 let rule = "the position of a blob";
@@ -53,6 +52,9 @@ impl Checker<'_> {
                     self.report(offset, error);
                 }
             }
+        }
+        if !in_order {
+            self.release("nydus-image 2.0", "the chunk records in no order");
         }
     }
 

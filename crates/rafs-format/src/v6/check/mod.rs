@@ -7,6 +7,7 @@ mod tree;
 
 use std::collections::HashMap;
 
+use image_model::advisory::{Advisories, Oddity};
 use image_model::walk::Walk;
 use image_model::width::u64_from;
 use image_model::{Blame, Fault, ImagePath};
@@ -64,9 +65,6 @@ pub enum Inconsistency {
         /// `.` or `..`.
         name: &'static str,
     },
-    /// A record of the chunk table is not in its place, so that searches by digest miss it.
-    #[error("the chunk record sorts before the one in front of it")]
-    RecordOrder,
     /// A chunk has two records.
     #[error("chunk {index} of blob {blob} has another record, number {position}")]
     DuplicateRecord {
@@ -115,7 +113,7 @@ pub struct Finding {
 }
 
 /// What a check went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CheckSummary {
     /// Distinct inodes of the tree.
     pub inodes: u64,
@@ -125,12 +123,15 @@ pub struct CheckSummary {
     pub chunks: u64,
     /// Findings that were reported.
     pub findings: u64,
+    /// What an old release of nydus-image is known to write so.
+    pub advisories: Advisories,
 }
 
 impl Bootstrap {
     /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel
     /// looks at: counts, reserved bytes, bytes between structures, link counts, overlaps. Images made
-    /// by nydus-image have no findings.
+    /// by nydus-image from 2.0 on have no findings; where 2.0 and 2.1 wrote something else, that is an
+    /// advisory.
     ///
     /// Content is not read and no digest computed: that needs the blobs.
     ///
@@ -147,6 +148,7 @@ impl Bootstrap {
                 found = found.saturating_add(1);
                 report(finding);
             },
+            advisories: Advisories::default(),
             budget: Budget::default(),
             space: Space::default(),
             inodes: HashMap::new(),
@@ -156,6 +158,7 @@ impl Bootstrap {
         let seen = checker.tree();
         (summary.inodes, summary.names) = (u64_from(checker.inodes.len()), seen.names);
         checker.after_tree(&seen);
+        summary.advisories = checker.advisories;
         summary.findings = found;
         summary
     }
@@ -184,12 +187,19 @@ struct TreeSeen {
 struct Checker<'a> {
     bootstrap: &'a Bootstrap,
     report: &'a mut dyn FnMut(Finding),
+    advisories: Advisories,
     budget: Budget,
     space: Space,
     inodes: HashMap<u64, Seen>,
 }
 
 impl Checker<'_> {
+    /// Takes note of what `releases` of nydus-image wrote.
+    fn release(&mut self, releases: &'static str, what: &'static str) {
+        self.advisories
+            .add(None, Oddity::Release { releases, what });
+    }
+
     fn report(&mut self, offset: u64, what: impl Into<Inconsistency>) {
         (self.report)(Finding {
             path: None,

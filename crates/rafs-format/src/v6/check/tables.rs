@@ -12,6 +12,12 @@ use crate::v6::device::{self, DeviceSlot};
 use crate::v6::{ext_superblock, superblock};
 use crate::view;
 
+/// Who wrote the lengths and counts that are taken as they are.
+const OLD_RELEASES: &str = "nydus-image 2.0 and 2.1";
+
+/// What they wrote as the count of blocks, whatever that is.
+const OLD_BLOCKS: u32 = 4096;
+
 const SUPERBLOCK: (&str, u64) = ("superblock", superblock::OFFSET);
 
 impl Checker<'_> {
@@ -47,7 +53,12 @@ impl Checker<'_> {
         let compat = superblock.feature_compat;
         self.expect(SUPERBLOCK, "feature_compat", compat.into(), 0x4000_0000);
         let blocks = bootstrap.devices.iter().map(|slot| u64::from(slot.blocks));
-        self.expect(SUPERBLOCK, "blocks", superblock.blocks.into(), blocks.sum());
+        let (found, expected) = (superblock.blocks, blocks.sum());
+        if found == OLD_BLOCKS && expected != u64::from(OLD_BLOCKS) {
+            self.release(OLD_RELEASES, "4096 as the superblock's count of blocks");
+        } else {
+            self.expect(SUPERBLOCK, "blocks", found.into(), expected);
+        }
 
         let inlined = BlobFeatures::INLINED_CHUNK_DIGEST;
         let all = bootstrap
@@ -125,6 +136,10 @@ impl Checker<'_> {
         if let Some(feature) = chunks::missing_support(entry) {
             self.report(offset, at.unsupported(feature));
         }
+        if leaves_out_chunk_information(entry) {
+            let what = "a blob length that does not count the chunk information";
+            self.release(OLD_RELEASES, what);
+        }
         for result in [
             check_sizes(entry, at),
             check_toc(entry, at),
@@ -156,7 +171,10 @@ fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
     let plain = entry.uncompressed_size;
     let rule = "a multiple of 4096";
     at.require(plain.is_multiple_of(4096), "uncompressed_size", plain, rule)?;
-    if entry.features.contains(BlobFeatures::SEPARATE) || entry.ci_compressed_size == 0 {
+    if entry.features.contains(BlobFeatures::SEPARATE)
+        || entry.ci_compressed_size == 0
+        || leaves_out_chunk_information(entry)
+    {
         return Ok(());
     }
     // The header of the chunk information follows it.
@@ -165,6 +183,13 @@ fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
     let inside = end.is_some_and(|end| end <= entry.compressed_size);
     let rule = "one that ends, with the header behind it, inside the blob";
     at.require(inside, "ci_offset", entry.ci_offset, rule)
+}
+
+/// Whether the blob's length is that of the data in front of its chunk information.
+fn leaves_out_chunk_information(entry: &BlobEntry) -> bool {
+    let tarfs = entry.features.contains(BlobFeatures::TARFS);
+    let separate = entry.features.contains(BlobFeatures::SEPARATE);
+    !(tarfs || separate) && entry.ci_compressed_size > 0 && entry.ci_offset == entry.compressed_size
 }
 
 fn check_toc(entry: &BlobEntry, at: At) -> Checked {

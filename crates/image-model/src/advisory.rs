@@ -1,0 +1,169 @@
+//! What is odd about an image and read all the same.
+
+use std::fmt;
+
+use crate::metadata::FileKind;
+use crate::path::ImagePath;
+
+/// Advisories that are kept with their paths; the others are counted.
+const MAX_KEPT: usize = 1 << 10;
+
+/// Something odd that is read all the same, since the runtimes read it alike, or since a release of a
+/// tool is known to write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advisory {
+    /// Where it is, if it is at one path.
+    pub path: Option<ImagePath>,
+    /// What it is.
+    pub what: Oddity,
+}
+
+impl fmt::Display for Advisory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{path}: {}", self.what),
+            None => self.what.fmt(f),
+        }
+    }
+}
+
+/// What is odd.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Oddity {
+    /// An entry below a symbolic link: it lies where that leads.
+    BelowSymlink,
+    /// A hard link to a path through a symbolic link.
+    TargetBelowSymlink,
+    /// An entry for the root that is no directory: it is ignored.
+    Root {
+        /// What it is; a hard link counts as a file.
+        kind: FileKind,
+    },
+    /// A whiteout that is a hard link: its name counts, its target does not.
+    LinkedWhiteout,
+    /// A size for a member without content: it is ignored.
+    Size {
+        /// The size.
+        size: i64,
+    },
+    /// A GNU header block with a name prefix of ustar: it counts.
+    NamePrefix,
+    /// The same record twice: the last one counts.
+    RepeatedRecord {
+        /// Its key, or the beginning of that.
+        key: Box<[u8]>,
+    },
+    /// Several extension headers of one type for one member: the last one counts.
+    RepeatedExtension {
+        /// The type.
+        typeflag: u8,
+    },
+    /// An extension header without a member: it is ignored.
+    DanglingExtension {
+        /// The type.
+        typeflag: u8,
+    },
+    /// A directory that no entry of the layer describes: the target describes it, with mode 0755 and
+    /// owner 0, also where a lower layer has other attributes.
+    Undescribed,
+    /// A structure as an old release of a tool wrote it.
+    Release {
+        /// The releases.
+        releases: &'static str,
+        /// What they wrote.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowSymlink => {
+                f.write_str("lies below a symbolic link, and is put where that leads")
+            }
+            Self::TargetBelowSymlink => f.write_str("a hard link through a symbolic link"),
+            Self::Root { kind } => write!(f, "a {kind} for the root, which is ignored"),
+            Self::LinkedWhiteout => f.write_str("a whiteout that is a hard link"),
+            Self::Size { size } => write!(f, "size {size} for a member without content"),
+            Self::NamePrefix => f.write_str("a GNU header block with a ustar name prefix"),
+            Self::RepeatedRecord { key } => write!(
+                f,
+                "PAX record `{}` is there twice; the last one counts",
+                key.escape_ascii()
+            ),
+            Self::RepeatedExtension { typeflag } => write!(
+                f,
+                "several extension headers of type `{}`; the last one counts",
+                char::from(*typeflag)
+            ),
+            Self::DanglingExtension { typeflag } => write!(
+                f,
+                "an extension header of type `{}` with no member after it",
+                char::from(*typeflag)
+            ),
+            Self::Undescribed => {
+                f.write_str("no entry describes this directory, which gets mode 0755 and owner 0:0")
+            }
+            Self::Release { releases, what } => write!(f, "{what}, as {releases} wrote it"),
+        }
+    }
+}
+
+/// Advisories of one image: the first thousand with their paths, and how many there are.
+///
+/// ```
+/// use lazyoci_image_model::advisory::{Advisories, Oddity};
+/// let mut advisories = Advisories::default();
+/// advisories.add(None, Oddity::NamePrefix);
+/// assert_eq!(advisories.count(), 1);
+/// assert_eq!(advisories.kept()[0].what, Oddity::NamePrefix);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advisories {
+    kept: Vec<Advisory>,
+    count: u64,
+}
+
+impl Advisories {
+    /// Counts `what`, and keeps it if there is room.
+    pub fn add(&mut self, path: Option<&ImagePath>, what: Oddity) {
+        self.count = self.count.saturating_add(1);
+        if self.kept.len() < MAX_KEPT {
+            let path = path.cloned();
+            self.kept.push(Advisory { path, what });
+        }
+    }
+
+    /// Adds those of `other`.
+    pub fn append(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        let room = MAX_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(other.kept.into_iter().take(room));
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn kept(&self) -> &[Advisory] {
+        &self.kept
+    }
+}
+
+/// As `{"count": 1, "first": ["/etc: ..."]}`.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Advisories {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let first: Vec<_> = self.kept.iter().map(ToString::to_string).collect();
+        let mut object = serializer.serialize_struct("Advisories", 2)?;
+        object.serialize_field("count", &self.count)?;
+        object.serialize_field("first", &first)?;
+        object.end()
+    }
+}
