@@ -7,7 +7,6 @@
 //! |---|---|
 //! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
-//! | [`coalesce()`] | many small ranges into few larger ones |
 //!
 //! | writing | |
 //! |---|---|
@@ -30,7 +29,6 @@
 #![cfg_attr(not(feature = "mmap"), forbid(unsafe_code))]
 
 mod atomic;
-mod coalesce;
 mod counted;
 mod digest_writer;
 mod file;
@@ -40,7 +38,6 @@ mod output;
 mod read;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
-pub use coalesce::{Fetch, coalesce};
 pub use counted::{Counted, ReadStats};
 pub use digest_writer::{DigestWriter, Written};
 pub use file::LocalFile;
