@@ -10,7 +10,7 @@
 //!
 //! | writing | |
 //! |---|---|
-//! | [`Output`], [`Object`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
+//! | [`Output`], [`ObjectWriter`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
 //! | [`AtomicFile`], [`AtomicDir`] | files and directories that appear whole or not at all |
 //! | [`DigestWriter`] | SHA-256 and length of what is written |
 //!
@@ -44,7 +44,7 @@ pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
 pub use output::{
-    DirectoryOutput, FileOutput, MemoryOutput, Object, ObjectRole, Output, StoredObject,
+    DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, ObjectWriter, Output, StoredObject,
     WriterOutput,
 };
 pub use read::{ReadAt, ReadError};

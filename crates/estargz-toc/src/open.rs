@@ -7,7 +7,7 @@ use bytes::Bytes;
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{Blame, BlobId, Digest, Fault, Limits};
 pub use image_model::{Need, Object, Step, StepMachine};
-use tar_stream::{Compression, Entry, EntryKind, LayerStream, Options, TarError, TarReader};
+use tar_stream::{Compression, Entry, EntryKind, LayerStream, TarError, TarReadOptions, TarReader};
 use verify::CheckError;
 
 use crate::error::TocError;
@@ -273,7 +273,7 @@ fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, Op
     if layer.compression() != Compression::Gzip {
         return Err(OpenError::NotGzip { toc_offset });
     }
-    let options = Options {
+    let options = TarReadOptions {
         lenient: false,
         limits: limits.clone(),
     };

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use blob_io::{DigestWriter, Object, ObjectRole, Output, Written};
+use blob_io::{DigestWriter, ObjectRole, ObjectWriter, Output, Written};
 use image_model::Digest;
 use verify::Hasher;
 
@@ -13,7 +13,7 @@ pub(crate) const BUFFER_LEN: usize = 256 << 10;
 
 /// Writes a layer from front to end, and digests it and the tar in it.
 pub(crate) struct LayerWriter<'o> {
-    out: BufWriter<DigestWriter<Box<dyn Object + 'o>>>,
+    out: BufWriter<DigestWriter<Box<dyn ObjectWriter + 'o>>>,
     /// Of the tar; `None` if the layer is the tar.
     tar: Option<Hasher>,
 }

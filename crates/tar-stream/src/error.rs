@@ -198,7 +198,7 @@ impl std::fmt::Display for Part {
 
 /// Why strict reading refuses a tar: what GNU tar, Go and Python's `tarfile` read differently.
 ///
-/// Each variant says what [lenient](crate::Options::lenient) reading, which follows Go, does
+/// Each variant says what [lenient](crate::TarReadOptions::lenient) reading, which follows Go, does
 /// instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

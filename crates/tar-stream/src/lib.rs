@@ -15,7 +15,7 @@
 //! Tar readers disagree, and what one of them skips another unpacks. The default is *strict*: what
 //! GNU tar, Go's `archive/tar` (and with it containerd, Docker, the stargz tools) and Python's
 //! `tarfile` do not read alike is refused with a [`Refusal`] and its offset. With
-//! [`Options::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
+//! [`TarReadOptions::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
 //! machine over the field layout of `tar-core`; [`read`] says why.
 //!
 //! # Lossless
@@ -26,7 +26,7 @@
 //!
 //! ```
 //! use image_model::{Limits, Metadata, Node, ImagePath};
-//! use lazyoci_tar_stream::{LayerStream, Options, TarReader, TarWriter};
+//! use lazyoci_tar_stream::{LayerStream, TarReadOptions, TarReader, TarWriter};
 //! use std::io::Write;
 //!
 //! let mut tar = TarWriter::new(Vec::new());
@@ -37,7 +37,7 @@
 //!
 //! let limits = Limits::default();
 //! let layer = LayerStream::open(&bytes[..], &limits)?;
-//! let mut reader = TarReader::new(layer, Options::default());
+//! let mut reader = TarReader::new(layer, TarReadOptions::default());
 //! while let Some(entry) = reader.next_entry()? {
 //!     assert_eq!(entry.path, b"etc/motd");
 //!     let mut content = vec![0; entry.payload_len as usize];
@@ -66,7 +66,7 @@ pub use entry::{Entry, EntryKind};
 pub use error::{Refusal, TarError};
 pub use layer::{Compression, LayerError, LayerStream};
 pub use member::{Member, MemberError, MemberFault};
-pub use read::{Options, TarReader};
+pub use read::{TarReadOptions, TarReader};
 pub use write::{TarWriter, WriteError};
 
 // Crates whose types stand in signatures here.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Object, ObjectRole, Output};
+use super::{ObjectRole, ObjectWriter, Output};
 use crate::{AtomicFile, WriteError, Written};
 
 /// One file, which appears whole.
@@ -53,7 +53,7 @@ impl FileOutput {
 }
 
 impl Output for FileOutput {
-    fn begin(&mut self, _role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+    fn begin(&mut self, _role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
         let place = self.0.begin()?;
         let output = &mut self.0;
         Ok(Box::new(SingleObject { place, output }))
@@ -84,7 +84,7 @@ impl<W: Write> Write for SingleObject<'_, W> {
     }
 }
 
-impl<W: Write> Object for SingleObject<'_, W> {
+impl<W: Write> ObjectWriter for SingleObject<'_, W> {
     fn finish(self: Box<Self>, _written: &Written) -> Result<(), WriteError> {
         let Self { place, output } = *self;
         *output = Single::Complete(place);

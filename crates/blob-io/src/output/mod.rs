@@ -44,7 +44,7 @@ pub trait Output {
     /// # Errors
     /// [`WriteError`] if it cannot be created; [`WriteError::SingleObject`] where there is one already,
     /// and no room for more.
-    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError>;
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError>;
 
     /// Whether it takes one object and no more, so that what consists of several is not even begun.
     fn is_single(&self) -> bool {
@@ -59,7 +59,7 @@ pub trait Output {
 }
 
 /// An object on its way to an [`Output`]. What is written to it is not buffered.
-pub trait Object: Write {
+pub trait ObjectWriter: Write {
     /// Completes the object, which is `written`: its digest is its name, where it is called by that.
     ///
     /// # Errors

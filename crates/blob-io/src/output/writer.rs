@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::file::{Single, SingleObject};
-use super::{Object, ObjectRole, Output};
+use super::{ObjectRole, ObjectWriter, Output};
 use crate::WriteError;
 
 /// Writes one object to any [`Write`]: a pipe, an upload, a `&mut Vec<u8>`. What was written cannot be
@@ -29,7 +29,7 @@ impl<W: Write> WriterOutput<W> {
 }
 
 impl<W: Write> Output for WriterOutput<W> {
-    fn begin(&mut self, _role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+    fn begin(&mut self, _role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
         let place = self.0.begin()?;
         let output = &mut self.0;
         Ok(Box::new(SingleObject { place, output }))

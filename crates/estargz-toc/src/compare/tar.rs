@@ -7,7 +7,7 @@ use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
 use image_model::width::usize_from;
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
-use tar_stream::{LayerStream, Member, Options, TarReader};
+use tar_stream::{LayerStream, Member, TarReadOptions, TarReader};
 use verify::Hasher;
 
 use super::end::{BehindEnd, behind_end};
@@ -82,7 +82,7 @@ impl TarInside {
         let lenient = *lenient;
         let mut tar = TarReader::new(
             LayerStream::open(layer, limits)?,
-            Options {
+            TarReadOptions {
                 lenient,
                 limits: limits.clone(),
             },

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use blob_io::{DigestWriter, ObjectRole, Output, Written};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{Chunk, ChunkedImage, Tree};
-use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, Options, prefetch_inodes};
+use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, LayoutOptions, prefetch_inodes};
 
 use super::blob::{OpenBlob, recipes};
 use super::{RafsBlob, RafsOptions};
@@ -26,7 +26,7 @@ pub(super) struct Image {
     image: ChunkedImage,
     places: Vec<ChunkPlace>,
     entry: Option<BlobEntry>,
-    options: Options,
+    options: LayoutOptions,
 }
 
 /// Completes the blob, if there is anything in it; otherwise there is none.
@@ -48,7 +48,7 @@ pub(super) fn finish_blob(
         places,
         out,
     } = blob;
-    let layout_options = Options {
+    let layout_options = LayoutOptions {
         compat: options.compat,
         chunk_size: options.chunk_size,
         compressor: options.compression.codec().try_into()?,

@@ -123,7 +123,7 @@ fn stream(
     let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
         LayerStream::open(layer, limits)?,
-        tar_stream::Options {
+        tar_stream::TarReadOptions {
             lenient,
             limits: limits.clone(),
         },

@@ -76,7 +76,7 @@ fn inside(layer: &[u8]) -> Vec<u8> {
 /// The names in the tar inside, in their order.
 fn names(layer: &[u8]) -> Vec<String> {
     let tar = inside(layer);
-    let mut reader = tar_stream::TarReader::new(&tar[..], tar_stream::Options::default());
+    let mut reader = tar_stream::TarReader::new(&tar[..], tar_stream::TarReadOptions::default());
     let mut names = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         names.push(String::from_utf8(entry.path.clone()).unwrap());
@@ -379,7 +379,7 @@ fn a_toc_is_not_longer_than_readers_take() {
     };
     let (layer, _) = convert(u64::MAX).unwrap();
     let inside = inside(&layer);
-    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::Options::default());
+    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::TarReadOptions::default());
     let mut len = 0;
     while let Some(entry) = reader.next_entry().unwrap() {
         len = entry.size;

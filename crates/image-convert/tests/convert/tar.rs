@@ -7,7 +7,7 @@ use image_read::{OpenImage, ReadError};
 use lazyoci_image_convert::{
     ConvertError, Loss, LossKind, Source, Streaming, TarOptions, TarReport, recompress, to_tar,
 };
-use tar_stream::{LayerStream, Options, TarError, TarReader};
+use tar_stream::{LayerStream, TarError, TarReadOptions, TarReader};
 
 use crate::support::{
     Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader, sha256,
@@ -40,7 +40,7 @@ fn tar_of(image: &Image, options: &TarOptions) -> (TarReport, Vec<u8>) {
 
 /// Names, and targets of hard links, in the order of the tar.
 fn members(tar: &[u8]) -> Vec<(String, String)> {
-    let mut reader = TarReader::new(tar, Options::default());
+    let mut reader = TarReader::new(tar, TarReadOptions::default());
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
