@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::estargz_toc::order::walk;
+use lazyoci::model::order::walk;
 use lazyoci::estargz_toc::write::Listing;
 use lazyoci::model::Limits;
 use lazyoci::read::{OpenOptions, open};

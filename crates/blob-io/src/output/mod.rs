@@ -1,18 +1,16 @@
 //! Where what is made goes.
 
 mod directory;
-mod file;
 mod memory;
-mod writer;
+mod single;
 
 use std::io::Write;
 
 use crate::{WriteError, Written};
 
 pub use directory::DirectoryOutput;
-pub use file::FileOutput;
 pub use memory::{MemoryOutput, StoredObject};
-pub use writer::WriterOutput;
+pub use single::{FileOutput, SingleOutput, WriterOutput};
 
 /// Takes the objects of something that is made: a bootstrap and its blob, a layer.
 ///

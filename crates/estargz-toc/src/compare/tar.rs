@@ -1,5 +1,6 @@
 //! The tar inside, with the digests of its files.
 
+use std::convert::Infallible;
 use std::io::Read;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
@@ -114,15 +115,7 @@ impl TarInside {
                         toc_members.count = toc_members.count.saturating_add(1);
                         toc_members.last = content.digest == Some(toc.digest);
                     }
-                    let node = match node {
-                        Node::File { size, .. } => Node::File { size, content },
-                        Node::Directory(_) => Node::empty_directory(),
-                        Node::Symlink(target) => Node::Symlink(target),
-                        Node::CharDevice(device) => Node::CharDevice(device),
-                        Node::BlockDevice(device) => Node::BlockDevice(device),
-                        Node::Fifo => Node::Fifo,
-                        Node::Socket => Node::Socket,
-                    };
+                    let Ok(node) = node.try_map(|_, _| Ok::<_, Infallible>(content));
                     builder.add(&path, metadata, node)?;
                 }
             }
@@ -153,7 +146,7 @@ impl TarInside {
             };
             extents.extend((size > 0).then_some(extent));
             let end = count(&extents);
-            Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
+            Ok::<_, Infallible>(ChunkRange { start, end })
         };
         let mut tree = tree.try_map(zeros).unwrap_or_else(|never| match never {});
         let links = tree.link_counts();

@@ -13,7 +13,7 @@ use image_model::{
 };
 use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
 use lazyoci_estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine};
-use lazyoci_estargz_toc::order::{Named, walk};
+use image_model::order::{Named, walk};
 use lazyoci_estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
 use lazyoci_estargz_toc::{Landmark, footer};
 use verify::sha256;

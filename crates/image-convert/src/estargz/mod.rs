@@ -14,7 +14,7 @@ mod report;
 use blob_io::Output;
 use chunk_dedup::FixedSize;
 use estargz_toc::footer;
-use estargz_toc::order::Named;
+use image_model::order::Named;
 use estargz_toc::write::{Listing, Placements};
 use frame_codec::Encoder;
 use image_model::image::{ChunkExtent, ChunkedParts};

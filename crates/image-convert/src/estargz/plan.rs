@@ -2,9 +2,9 @@
 
 use estargz_toc::Landmark;
 use estargz_toc::carry;
-use estargz_toc::order::{Named, Prioritized, prioritize, walk, walk_by_table};
-use image_model::tree::Directory;
-use image_model::{ImagePath, InodeId, Limits, Metadata, Tree};
+use estargz_toc::order::{Prioritized, prioritize};
+use image_model::order::{Named, needs_entry, walk, walk_by_table};
+use image_model::{ImagePath, Limits, Tree};
 
 use super::EstargzOptions;
 use crate::ConvertError;
@@ -61,15 +61,4 @@ impl Plan {
             missed: missed.cloned().collect(),
         })
     }
-}
-
-/// Whether an inode has to be in the tar: not a directory that is there by what lies in it, nor a root
-/// without anything of its own.
-fn needs_entry<C>(tree: &Tree<C>, id: InodeId) -> bool {
-    let inode = tree.inode(id);
-    if id == InodeId::ROOT {
-        return inode.metadata != Metadata::implied_directory();
-    }
-    let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
-    is_empty || !inode.is_implied()
 }

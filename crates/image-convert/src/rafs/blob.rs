@@ -12,7 +12,7 @@ use rafs_format::v6::ChunkPlace;
 
 use super::RafsOptions;
 use crate::ConvertError;
-use crate::layer::BUFFER_LEN;
+use crate::object::BUFFER_LEN;
 use crate::stage::{Piece, Target};
 
 /// Writes the data section of a blob, and keeps the lists that describe it.
