@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectWriter, ObjectRole, Output};
+use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectRole, ObjectWriter, Output};
 use lazyoci::blob_io::{WriteError, Written};
 use lazyoci::convert::{
     ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs_v6,

@@ -44,8 +44,8 @@ pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
 pub use output::{
-    DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, ObjectWriter, Output, SingleOutput, StoredObject,
-    WriterOutput,
+    DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, ObjectWriter, Output, SingleOutput,
+    StoredObject, WriterOutput,
 };
 pub use read::{ReadAt, ReadError};
 

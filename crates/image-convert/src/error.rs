@@ -97,8 +97,8 @@ pub enum ConvertError {
         /// The codec asked for.
         codec: Codec,
     },
-    /// Chunks of an eStargz layer would be longer than readers take.
-    #[error("chunks of {chunk_size} bytes; readers take {limit} at most")]
+    /// Chunks of an eStargz layer would be empty, or longer than readers take.
+    #[error("chunks of {chunk_size} bytes; readers take 1 to {limit}")]
     ChunkSize {
         /// The size asked for.
         chunk_size: u32,

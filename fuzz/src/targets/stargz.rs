@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 
 use lazyoci::estargz_toc::image::EstargzImage;
 use lazyoci::estargz_toc::order::{Prioritized, prioritize};
-use lazyoci::model::order::walk;
 use lazyoci::estargz_toc::write::{Listing, Members, Placements, toc_member};
 use lazyoci::estargz_toc::{Landmark, footer};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+use lazyoci::model::order::walk;
 use lazyoci::model::{
     Blob, BlobId, ChunkId, ChunkedImage, Digest, DigestAlgorithm, Image as _, ImagePath, InodeId,
     Limits, Node, Tree,

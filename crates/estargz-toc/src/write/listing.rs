@@ -6,8 +6,8 @@ use std::slice;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image_model::order::Named;
 use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::order::Named;
 use image_model::width::usize_from;
 use image_model::{
     Blame, Chunk, ChunkId, ChunkedImage, Device, Digest, DigestAlgorithm, Fault, ImagePath, Inode,

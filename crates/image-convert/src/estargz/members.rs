@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use estargz_toc::Landmark;
-use image_model::order::Named;
 use estargz_toc::write::{Headers, Joint, Placements};
 use image_model::image::ChunkRange;
+use image_model::order::Named;
 use image_model::{ChunkId, Digest, ImagePath, Ino, Inode, InodeId, Limits, Metadata, Node};
 use verify::{ExtentBytes, Hasher};
 

@@ -1,12 +1,15 @@
 //! A source whose tree is known, ready to be read in any order.
 
+use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 
-use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
+use blob_io::ReadAt;
+use image_model::tree::Spans;
+use image_model::{Blame, BlobId, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
     BlobStore, FileOrder, LayerImage, LayerImageOptions, OpenImage, ReadError, ReadOptions, Reader,
-    TreeImage,
+    SharedImage, TreeImage,
 };
 use verify::ExtentBytes;
 
@@ -49,6 +52,69 @@ pub(crate) enum Contents<'a> {
     Files(Vec<Option<FileContent<'a>>>),
 }
 
+/// An image that is walked as it is, and the content of its files, which are known by their inode
+/// numbers.
+pub(crate) struct Walkable<'a> {
+    pub(crate) image: SharedImage,
+    pub(crate) contents: Contents<'a>,
+    pub(crate) limits: Limits,
+}
+
+impl<'a> Walkable<'a> {
+    /// The image that `source` is. A layer that is streamed is decoded into a temporary file first.
+    pub(crate) fn new(
+        source: Source<'a>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, ConvertError> {
+        let Source { kind, limits } = source;
+        let reader = match kind {
+            Kind::Streaming(layer) => {
+                let LayerImage { image, source, .. } = spool(layer, &limits, progress)?;
+                reader_of(image, source, &limits)
+            }
+            Kind::Opened(opened) => opened.reader().clone(),
+            Kind::Reader(reader) => reader,
+            Kind::Tree(tree) => {
+                let mut files = Vec::new();
+                files.resize_with(tree.len(), || None);
+                let Ok(tree) = tree.try_map(|id, _, content| {
+                    files[id.index()] = Some(content);
+                    Ok::<_, Infallible>(Spans::default())
+                });
+                let id = BlobId::new(b"memory").expect("a valid id");
+                return Ok(Self {
+                    image: Arc::new(TreeImage::new(tree, id, 0)),
+                    contents: Contents::Files(files),
+                    limits,
+                });
+            }
+        };
+        Ok(Self {
+            image: Arc::clone(reader.image()),
+            contents: Contents::Image(reader),
+            limits,
+        })
+    }
+}
+
+/// A layer, decoded into a temporary file.
+fn spool(
+    layer: Streaming<'_>,
+    limits: &Limits,
+    progress: &mut dyn Progress,
+) -> Result<LayerImage, ConvertError> {
+    let Streaming { layer, lenient, .. } = layer;
+    let options = LayerImageOptions::default()
+        .lenient(lenient)
+        .limits(limits.clone());
+    Ok(LayerImage::from_stream(layer, &options, progress)?)
+}
+
+fn reader_of(image: TreeImage, source: Arc<dyn ReadAt>, limits: &Limits) -> Reader {
+    let options = ReadOptions::new(limits);
+    Reader::new(Arc::new(image), BlobStore::single(source), options)
+}
+
 impl<'a> Input<'a> {
     /// The tree of `source`. A layer that is streamed is decoded into a temporary file first.
     pub(crate) fn new(
@@ -58,15 +124,9 @@ impl<'a> Input<'a> {
         let Source { kind, limits } = source;
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let Streaming { layer, lenient, .. } = layer;
-                let spooling = LayerImageOptions::default()
-                    .lenient(lenient)
-                    .limits(limits.clone());
-                let LayerImage { image, source, .. } =
-                    LayerImage::from_stream(layer, &spooling, progress)?;
+                let LayerImage { image, source, .. } = spool(layer, &limits, progress)?;
                 let tree = numbered(&image);
-                let options = ReadOptions::new(&limits);
-                let reader = Reader::new(Arc::new(image), BlobStore::single(source), options);
+                let reader = reader_of(image, source, &limits);
                 (tree, Contents::Image(reader), DataOrder::Tar)
             }
             Kind::Opened(opened) => Self::opened(&opened, &limits)?,

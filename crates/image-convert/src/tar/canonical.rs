@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use blob_io::Output;
-use image_model::order::{Named, needs_entry, walk};
 use image_model::layer::Whiteout;
-use image_model::{
-    FileKind, ImagePath, Ino, Inode, Limits, Metadata, NameRef, Progress, Tree,
-};
+use image_model::order::{Named, needs_entry, walk};
+use image_model::{FileKind, ImagePath, Ino, Inode, Limits, Metadata, NameRef, Progress, Tree};
 use tar_stream::{TarWriter, WriteError};
 use verify::ExtentBytes;
 
@@ -136,7 +134,9 @@ impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
 
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
         self.content_bytes += bytes.len();
-        let written = bytes.slices().try_for_each(|slice| self.writer.write_all(slice));
+        let written = bytes
+            .slices()
+            .try_for_each(|slice| self.writer.write_all(slice));
         written.map_err(|error| failure(WriteError::Io(error)))
     }
 }

@@ -24,9 +24,7 @@ use crate::support::{
 };
 
 fn options() -> EstargzOptions {
-    EstargzOptions::default()
-        .chunk_size(4096.try_into().unwrap())
-        .threads(2)
+    EstargzOptions::default().chunk_size(4096).threads(2)
 }
 
 fn convert<'a>(
@@ -347,8 +345,13 @@ fn layers_are_gzip() {
 
 #[test]
 fn chunks_are_not_longer_than_readers_take() {
-    for (chunk_size, refused) in [(64 << 20, false), ((64 << 20) + 1, true), (u32::MAX, true)] {
-        let options = options().chunk_size(chunk_size.try_into().unwrap());
+    for (chunk_size, refused) in [
+        (64 << 20, false),
+        (0, true),
+        ((64 << 20) + 1, true),
+        (u32::MAX, true),
+    ] {
+        let options = options().chunk_size(chunk_size);
         let result = convert(Streaming::new(&golden_tar()[..]), &options);
         match result {
             Ok((layer, _)) if !refused => drop(opened(&layer)),
