@@ -225,7 +225,7 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
     let defaults = EstargzOptions::default();
     let options = EstargzOptions::default()
         .compression(gzip(args)?)
-        .chunk_size(args.chunk_size.unwrap_or(defaults.chunk_size))
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads));

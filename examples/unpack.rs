@@ -55,16 +55,12 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let tar = to_tar(&image, &mut *output, &options, &mut bar)?;
         (tar.report.clone(), common::object(&tar)?)
     } else {
-        let options = UnpackOptions {
-            lossy: args.lossy,
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::default().lossy(args.lossy);
         if options.ownership == Ownership::Caller {
             common::note("the files belong to you: only root may give them to their owners");
         }
         let directory = args.outputs.directory(&args.output)?;
-        let mut report = unpack(image.reader(), directory.path(), &options, &mut bar)?;
-        report.advisories = image.advisories().clone();
+        let report = unpack(&image, directory.path(), &options, &mut bar)?;
         directory.commit()?;
         let object = common::object(&report)?;
         (report, object)

@@ -54,8 +54,8 @@
 //! A tool that reads metadata only needs no file at all: formats are bytes in, values out.
 //!
 //! ```
-//! use lazyoci::{model::Limits, rafs_format::v6::Bootstrap};
-//! let truncated = bytes::Bytes::from_static(&[0; 4096]);
+//! use lazyoci::{bytes::Bytes, model::Limits, rafs_format::v6::Bootstrap};
+//! let truncated = Bytes::from_static(&[0; 4096]);
 //! let error = Bootstrap::open(truncated, &Limits::default()).unwrap_err();
 //! println!("{error}");
 //! ```
@@ -81,6 +81,7 @@ pub use frame_codec;
 #[cfg(feature = "convert")]
 pub use image_convert as convert;
 pub use image_model as model;
+pub use image_model::bytes;
 pub use image_read as read;
 pub use oci_image;
 pub use rafs_format;

@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::estargz_toc::order::walk;
 use lazyoci::estargz_toc::write::Listing;
 use lazyoci::model::Limits;
+use lazyoci::model::order::walk;
 use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify::Profile;
 use lazyoci_benches::Shape;

@@ -8,7 +8,7 @@ use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Image as _, Limits};
 use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::flags::SuperFlags;
-use lazyoci::rafs_format::v6::{Bootstrap, Layout, LayoutInput, Options};
+use lazyoci::rafs_format::v6::{Bootstrap, Layout, LayoutInput, LayoutOptions};
 use lazyoci::read::{OpenOptions, open};
 use lazyoci::verify::Profile;
 use lazyoci_benches::Shape;
@@ -87,13 +87,13 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter(|| bootstrap.check(&mut |finding| panic!("{finding}")));
     });
     let flags = bootstrap.ext_superblock().flags;
-    let options = Options {
+    let options = LayoutOptions {
         chunk_size: CHUNK_SIZE,
         compressor: flags.compressor(),
         digester: flags.digester(),
         explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
         root_number: 0,
-        ..Options::default()
+        ..LayoutOptions::default()
     };
     group.bench_function("encode", |bencher| {
         bencher.iter_with_large_drop(|| {

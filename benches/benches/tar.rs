@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::blob_io::{ReadAt, ReadError};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::read::LayerImage;
-use lazyoci::tar_stream::{LayerStream, Options, TarReader, TarWriter};
+use lazyoci::tar_stream::{LayerStream, TarReadOptions, TarReader, TarWriter};
 use lazyoci_benches::Shape;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl ReadAt for Memory {
 
 fn members(layer: &[u8]) -> usize {
     let stream = LayerStream::open(layer, &Default::default()).expect("it is a layer");
-    let mut reader = TarReader::new(stream, Options::default());
+    let mut reader = TarReader::new(stream, TarReadOptions::default());
     let mut count = 0;
     while let Some(entry) = reader.next_entry().expect("it is a tar") {
         black_box(entry.path);
@@ -37,7 +37,7 @@ fn members(layer: &[u8]) -> usize {
 }
 
 fn rebuild(tar: &[u8]) -> u64 {
-    let mut reader = TarReader::new(tar, Options::default());
+    let mut reader = TarReader::new(tar, TarReadOptions::default());
     let mut writer = TarWriter::new(io::sink());
     while let Some(entry) = reader.next_entry().expect("it is a tar") {
         writer

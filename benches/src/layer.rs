@@ -1,7 +1,6 @@
 //! Layers like those of distributions.
 
 use std::io::Write as _;
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
@@ -156,7 +155,6 @@ impl Shape {
     /// If `chunk_size` is 0; a TOC can carry the layer.
     #[must_use]
     pub fn estargz(self, chunk_size: u32) -> Vec<u8> {
-        let chunk_size = NonZeroU32::new(chunk_size).expect("chunks are not empty");
         let options = EstargzOptions::default().chunk_size(chunk_size);
         let tar = self.tar();
         let mut layer = Vec::new();

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lazyoci::blob_io::{DirectoryOutput, FileOutput, Object, ObjectRole, Output};
+use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectRole, ObjectWriter, Output};
 use lazyoci::blob_io::{WriteError, Written};
 use lazyoci::convert::{
     ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs_v6,
@@ -94,7 +94,7 @@ impl Target {
 pub struct Nowhere;
 
 impl Output for Nowhere {
-    fn begin(&mut self, _: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+    fn begin(&mut self, _: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
         Ok(Box::new(Self))
     }
 
@@ -113,7 +113,7 @@ impl Write for Nowhere {
     }
 }
 
-impl Object for Nowhere {
+impl ObjectWriter for Nowhere {
     fn finish(self: Box<Self>, _: &Written) -> Result<(), WriteError> {
         Ok(())
     }

@@ -61,13 +61,10 @@ fn check(name: &str, bound: usize) {
             digest.expect("it is sound");
         });
         fits(format!("unpack {form}"), &|| {
-            let options = UnpackOptions {
-                lossy: true,
-                ..UnpackOptions::default()
-            };
+            let options = UnpackOptions::default().lossy(true);
             let output = dir.path().join("unpacked");
             let image = opened(&path);
-            unpack(image.reader(), &output, &options, &mut ()).expect("it is sound");
+            unpack(&image, &output, &options, &mut ()).expect("it is sound");
         });
         std::fs::remove_dir_all(dir.path().join("unpacked")).expect("it was just made");
         for target in TARGETS {

@@ -105,12 +105,9 @@ fn whole_images_cost_what_their_length_costs() {
             digest.expect("it is sound");
         });
         check(format!("unpack {form}"), &|image| {
-            let options = UnpackOptions {
-                lossy: true,
-                ..UnpackOptions::default()
-            };
+            let options = UnpackOptions::default().lossy(true);
             let output = dir.path().join(format!("unpacked-{form}"));
-            unpack(image.reader(), &output, &options, &mut ()).expect("it is sound");
+            unpack(image, &output, &options, &mut ()).expect("it is sound");
         });
         for target in TARGETS {
             check(format!("{form} to {target:?}"), &|image| {

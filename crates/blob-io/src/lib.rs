@@ -7,11 +7,10 @@
 //! |---|---|
 //! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
-//! | [`coalesce()`] | many small ranges into few larger ones |
 //!
 //! | writing | |
 //! |---|---|
-//! | [`Output`], [`Object`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
+//! | [`Output`], [`ObjectWriter`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
 //! | [`AtomicFile`], [`AtomicDir`] | files and directories that appear whole or not at all |
 //! | [`DigestWriter`] | SHA-256 and length of what is written |
 //!
@@ -30,7 +29,6 @@
 #![cfg_attr(not(feature = "mmap"), forbid(unsafe_code))]
 
 mod atomic;
-mod coalesce;
 mod counted;
 mod digest_writer;
 mod file;
@@ -40,15 +38,14 @@ mod output;
 mod read;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
-pub use coalesce::{Fetch, coalesce};
 pub use counted::{Counted, ReadStats};
 pub use digest_writer::{DigestWriter, Written};
 pub use file::LocalFile;
 #[cfg(feature = "mmap")]
 pub use mapped::Mapped;
 pub use output::{
-    DirectoryOutput, FileOutput, MemoryOutput, Object, ObjectRole, Output, StoredObject,
-    WriterOutput,
+    DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, ObjectWriter, Output, SingleOutput,
+    StoredObject, WriterOutput,
 };
 pub use read::{ReadAt, ReadError};
 

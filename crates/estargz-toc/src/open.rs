@@ -8,7 +8,7 @@ use image_model::width::{u64_from, usize_up_to};
 use image_model::{Blame, BlobId, Digest, Fault, Limits};
 pub use image_model::{Need, Object, Step, StepMachine};
 use tar_stream::{
-    Compression, Entry, EntryKind, LayerStream, Options, StreamOptions, TarError, TarReader,
+    Compression, Entry, EntryKind, LayerStream, StreamOptions, TarError, TarReadOptions, TarReader,
 };
 use verify::CheckError;
 
@@ -275,7 +275,7 @@ fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, Op
     if layer.compression() != Some(Compression::Gzip) {
         return Err(OpenError::NotGzip { toc_offset });
     }
-    let options = Options {
+    let options = TarReadOptions {
         lenient: false,
         limits: limits.clone(),
     };

@@ -1,97 +1,10 @@
-//! In which order names stand in the tar.
+//! Which names stand first in the tar.
 
 use std::collections::HashMap;
 
 use image_model::layer::{OPAQUE_MARKER, Rank, WHITEOUT_PREFIX};
-use image_model::width::u64_from;
-use image_model::{Blame, Fault, ImagePath, InodeId, Limits, Name, NameRef, Tree};
-
-/// A name of an inode.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Named {
-    /// The path.
-    pub path: ImagePath,
-    /// The inode.
-    pub inode: InodeId,
-}
-
-impl Named {
-    /// Where it stands among its siblings.
-    #[must_use]
-    pub fn rank(&self) -> Rank {
-        Rank::of(self.path.last().map_or(&[][..], NameRef::as_bytes))
-    }
-}
-
-/// The paths of a tree are too long to be held.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: the paths of all names have more than {limit} bytes")]
-pub struct PathsTooLong {
-    /// The path that is too much.
-    pub path: ImagePath,
-    /// The bound, [`Limits::max_metadata_len`].
-    pub limit: u64,
-}
-
-impl Blame for PathsTooLong {
-    fn fault(&self) -> Fault {
-        Fault::Limit
-    }
-}
-
-/// All names of `tree`: directories before what lies in them, siblings by their [`Rank`] and then in
-/// byte order, the root first.
-///
-/// # Errors
-/// [`PathsTooLong`]: directories nested deeply have paths that are far longer, together, than their
-/// names. [`Limits::max_metadata_len`] bounds the bytes of all paths.
-pub fn walk<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
-    walk_sorted(tree, limits, |siblings| siblings.sort_by_key(Named::rank))
-}
-
-/// All names of `tree`, siblings by their [`Rank`] and then in the order of the inode table, where a
-/// layer's members are in the order of the tar.
-///
-/// What lies in a directory follows it without a break, as in a [walk](walk()): GNU tar restores the
-/// time of a directory once it meets something outside.
-///
-/// # Errors
-/// [`PathsTooLong`], as a [walk](walk()).
-pub fn walk_by_table<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
-    walk_sorted(tree, limits, |siblings| {
-        siblings.sort_by_key(|entry| (entry.rank(), entry.inode));
-    })
-}
-
-/// All names; `sort` is given siblings in byte order.
-fn walk_sorted<C>(
-    tree: &Tree<C>,
-    limits: &Limits,
-    sort: impl Fn(&mut [Named]),
-) -> Result<Vec<Named>, PathsTooLong> {
-    let limit = limits.max_metadata_len;
-    let mut len = 0u64;
-    let mut names = Vec::new();
-    let mut pending = vec![Named {
-        path: ImagePath::root(),
-        inode: InodeId::ROOT,
-    }];
-    while let Some(named) = pending.pop() {
-        let first = pending.len();
-        for (name, &inode) in tree.directory(named.inode).into_iter().flatten() {
-            let path = named.path.join(name.as_ref());
-            len = len.saturating_add(u64_from(path.as_bytes().len()));
-            if len > limit {
-                return Err(PathsTooLong { path, limit });
-            }
-            pending.push(Named { path, inode });
-        }
-        sort(&mut pending[first..]);
-        pending[first..].reverse();
-        names.push(named);
-    }
-    Ok(names)
-}
+use image_model::order::Named;
+use image_model::{ImagePath, InodeId, Name, NameRef};
 
 /// Names with those first that are worth fetching ahead of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +28,8 @@ pub struct Prioritized {
 /// whiteouts are not pulled there.
 ///
 /// ```
-/// use lazyoci_estargz_toc::order::{prioritize, walk};
+/// use lazyoci_estargz_toc::order::prioritize;
+/// use image_model::order::walk;
 /// use image_model::{ImagePath, Limits, Metadata, Name, Node, Tree};
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// for name in [*b"a", *b"b", *b"c"] {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use blob_io::WriteError;
 use estargz_toc::error::EntryFault;
-use estargz_toc::order::PathsTooLong;
 use estargz_toc::write::ListingError;
 use frame_codec::CodecError;
+use image_model::order::PathsTooLong;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Codec, Fault, ImageError, ImagePath};
 use image_read::LayerImageError;
@@ -97,8 +97,8 @@ pub enum ConvertError {
         /// The codec asked for.
         codec: Codec,
     },
-    /// Chunks of an eStargz layer would be longer than readers take.
-    #[error("chunks of {chunk_size} bytes; readers take {limit} at most")]
+    /// Chunks of an eStargz layer would be empty, or longer than readers take.
+    #[error("chunks of {chunk_size} bytes; readers take 1 to {limit}")]
     ChunkSize {
         /// The size asked for.
         chunk_size: u32,
@@ -114,7 +114,7 @@ pub enum ConvertError {
     /// The layer cannot be spooled, or what was spooled is no image.
     #[error("cannot take the layer as an image")]
     LayerImage(#[from] LayerImageError),
-    /// The paths of an eStargz layer's names are too long to be held.
+    /// The paths of a tar's members are too long to be held.
     #[error("cannot put the names in order")]
     Paths(#[from] PathsTooLong),
     /// A member of an eStargz layer has no place.

@@ -1,19 +1,17 @@
 //! Layers on their way to an output.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write as _};
 
-use blob_io::{DigestWriter, Object, ObjectRole, Output, Written};
+use blob_io::{ObjectRole, Output, Written};
 use image_model::Digest;
 use verify::Hasher;
 
 use crate::ConvertError;
-
-/// Bytes gathered before they are written.
-pub(crate) const BUFFER_LEN: usize = 256 << 10;
+use crate::object::DigestedObject;
 
 /// Writes a layer from front to end, and digests it and the tar in it.
 pub(crate) struct LayerWriter<'o> {
-    out: BufWriter<DigestWriter<Box<dyn Object + 'o>>>,
+    out: DigestedObject<'o>,
     /// Of the tar; `None` if the layer is the tar.
     tar: Option<Hasher>,
 }
@@ -33,9 +31,8 @@ impl<'o> LayerWriter<'o> {
         output: &'o mut dyn Output,
         compressed: bool,
     ) -> Result<Self, ConvertError> {
-        let object = DigestWriter::new(output.begin(ObjectRole::Layer)?);
         Ok(Self {
-            out: BufWriter::with_capacity(BUFFER_LEN, object),
+            out: DigestedObject::begin(output, ObjectRole::Layer)?,
             tar: compressed.then(Hasher::sha256),
         })
     }
@@ -50,10 +47,7 @@ impl<'o> LayerWriter<'o> {
 
     /// Completes the layer.
     pub(crate) fn finish(self) -> Result<WrittenLayer, ConvertError> {
-        let out = self.out.into_inner().map_err(io::Error::from)?;
-        let (mut object, blob) = out.finish();
-        object.flush()?;
-        object.finish(&blob)?;
+        let blob = self.out.finish()?;
         Ok(WrittenLayer {
             blob,
             diff_id: self.tar.map_or(blob.digest, Hasher::finish),

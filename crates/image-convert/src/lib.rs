@@ -57,6 +57,7 @@ mod error;
 mod estargz;
 mod layer;
 mod members;
+mod object;
 mod options;
 mod rafs;
 mod report;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use estargz_toc::order::Named;
-use image_model::{FileKind, ImagePath, Ino, Inode, InodeId, Metadata, Node, Tree};
+use image_model::order::Named;
+use image_model::{FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, Node, Tree};
 use image_read::FileOrder;
 use verify::ExtentBytes;
 
@@ -100,20 +100,17 @@ fn first_names(tree: &Tree<Ino>, names: &[Named]) -> HashMap<InodeId, usize> {
     first_names
 }
 
-/// Hands `bytes` to `take` as slices.
-pub(crate) fn each_slice<E>(
-    bytes: ExtentBytes<'_>,
-    mut take: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-    let mut left = match bytes {
-        ExtentBytes::Data(data) => return take(data),
-        ExtentBytes::Zeros(len) => len,
-    };
-    while left > 0 {
-        let now = left.min(ZEROS.len() as u64);
-        take(&ZEROS[..now as usize])?;
-        left -= now;
+/// Checks that a tar of `len` bytes has room for the file at `path`, of `size` bytes.
+pub(crate) fn check_room(
+    len: u64,
+    size: u64,
+    path: &ImagePath,
+    limits: &Limits,
+) -> Result<(), ConvertError> {
+    let limit = limits.max_layer_len;
+    if len.saturating_add(size) > limit {
+        let path = path.clone();
+        return Err(ConvertError::TarTooLong { path, limit });
     }
     Ok(())
 }

@@ -104,25 +104,6 @@ fn read_inode(image: &dyn Image, ino: Ino) -> Result<(Metadata, Node<Ino>), Imag
     Ok((metadata, node))
 }
 
-/// The same node with the content of a file turned into its next stage.
-pub(crate) fn map_content<C, D, E>(
-    node: Node<C>,
-    next: impl FnOnce(u64, C) -> Result<D, E>,
-) -> Result<Node<D>, E> {
-    Ok(match node {
-        Node::File { size, content } => Node::File {
-            size,
-            content: next(size, content)?,
-        },
-        Node::Directory(entries) => Node::Directory(entries),
-        Node::Symlink(target) => Node::Symlink(target),
-        Node::CharDevice(device) => Node::CharDevice(device),
-        Node::BlockDevice(device) => Node::BlockDevice(device),
-        Node::Fifo => Node::Fifo,
-        Node::Socket => Node::Socket,
-    })
-}
-
 /// Bytes of all files.
 pub(crate) fn content_len<C>(tree: &Tree<C>) -> u64 {
     let ids = (0..tree.len() as u32).map(InodeId::new);

@@ -12,6 +12,7 @@
 //! | [`image`] | the narrow [`Image`] trait that every format implements, and [`ChunkedImage`], the owned one |
 //! | [`tree_view`] | what an owned image answers out of its tree alone |
 //! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
+//! | [`order`] | in which order names stand in a tar |
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
 //! | [`step`] | machines that find something without I/O: they ask for bytes, their caller reads |
@@ -34,6 +35,7 @@ pub mod layer;
 pub mod limits;
 pub mod metadata;
 pub mod name;
+pub mod order;
 pub mod path;
 pub mod progress;
 pub mod step;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
+use blob_io::{Counted, LocalFile, MemoryOutput, ObjectRole, ReadAt, ReadStats};
 use bytes::Bytes;
 use image_model::{Blame, Blob, BlobId, BlobIndex, Fault};
 
@@ -257,5 +257,17 @@ impl OpenBlob for NoBlobs {
         Err(StoreError::Missing {
             id: blob.id.clone(),
         })
+    }
+}
+
+/// The blobs that were committed, by the digests that they are called by.
+impl OpenBlob for MemoryOutput {
+    fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
+        let mut blobs = (self.objects().iter()).filter(|object| object.role == ObjectRole::Blob);
+        let found = blobs.find(|object| object.digest.hex() == blob.id.as_str());
+        let found = found.ok_or_else(|| StoreError::Missing {
+            id: blob.id.clone(),
+        })?;
+        Ok(Arc::new(found.bytes.clone()))
     }
 }

@@ -3,7 +3,7 @@
 use image_model::{Image, Ino, Progress};
 use verify::ExtentBytes;
 
-use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, Step, Want, answer};
+use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, ReadStep, Want, answer};
 use crate::reader::Reader;
 
 /// Whether the file `left` of one image has the bytes of the file `right` of another, verified on the
@@ -96,15 +96,15 @@ where
 {
     loop {
         match plan.step()? {
-            Step::Need(ranges) => {
+            ReadStep::Need(ranges) => {
                 for range in ranges {
                     answer(plan, reader.blobs(), reader.frames(), &range)?;
                 }
             }
-            Step::Work(job) => plan.complete(job.run()),
-            Step::Ready(piece) => return piece.bytes.map(Some),
-            Step::Wait => plan.wait(),
-            Step::Done => return Ok(None),
+            ReadStep::Work(job) => plan.complete(job.run()),
+            ReadStep::Ready(piece) => return piece.bytes.map(Some),
+            ReadStep::Wait => plan.wait(),
+            ReadStep::Done => return Ok(None),
         }
     }
 }

@@ -267,7 +267,7 @@ fn index(
     let LayerImageOptions {
         lenient, limits, ..
     } = options;
-    let tar_options = tar_stream::Options {
+    let tar_options = tar_stream::TarReadOptions {
         lenient: *lenient,
         limits: limits.clone(),
     };

@@ -63,7 +63,7 @@ pub use blobs::{BlobStore, NoBlobs, OpenBlob, StoreError};
 pub use compare::same_bytes;
 pub use content::{
     FileExtents, FrameError, FrameStore, Job, JobDone, Piece, PieceBytes, ReadError, ReadPlan,
-    Step, StoredRange, Want,
+    ReadStep, StoredRange, Want,
 };
 pub use detect::{DETECT_LEN, Format};
 pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
@@ -78,7 +78,7 @@ pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
 pub use tree_image::TreeImage;
 pub use verification::{
-    Finding, Flaw, MAX_FINDINGS, MAX_PADDING, Object, Padding, VerifyOptions, VerifySummary,
+    Finding, Flaw, ImageObject, MAX_FINDINGS, MAX_PADDING, Padding, VerifyOptions, VerifySummary,
     verify_image, verify_path, verify_source,
 };
 

@@ -15,7 +15,6 @@ use crate::content::{FileExtents, FrameStore, FrameUses, Piece, ReadError, ReadP
 use crate::options::ReadOptions;
 
 /// Zeros to write for holes.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// An image that many readers share.
 pub type SharedImage = Arc<dyn Image + Send + Sync>;
@@ -294,16 +293,8 @@ impl Content for Reader {
 }
 
 fn write(bytes: ExtentBytes<'_>, out: &mut (impl Write + ?Sized)) -> io::Result<u64> {
-    match bytes {
-        ExtentBytes::Data(data) => out.write_all(data)?,
-        ExtentBytes::Zeros(len) => {
-            let mut left = len;
-            while left > 0 {
-                let now = left.min(ZEROS.len() as u64);
-                out.write_all(&ZEROS[..now as usize])?;
-                left -= now;
-            }
-        }
+    for slice in bytes.slices() {
+        out.write_all(slice)?;
     }
     Ok(bytes.len())
 }

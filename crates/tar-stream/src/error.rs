@@ -221,7 +221,7 @@ impl std::fmt::Display for Part {
 /// Why strict reading refuses a tar: what GNU tar, bsdtar, Go (and with it containerd and podman) and
 /// Python's `tarfile` read differently.
 ///
-/// Each variant says what [lenient](crate::Options::lenient) reading, which follows Go, does
+/// Each variant says what [lenient](crate::TarReadOptions::lenient) reading, which follows Go, does
 /// instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

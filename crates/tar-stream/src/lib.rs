@@ -16,7 +16,7 @@
 //! GNU tar, bsdtar and Go's `archive/tar` (and with it containerd, podman, Docker, the stargz tools) do
 //! not read alike is refused with a [`Refusal`], which names them, and its offset. What is odd but read
 //! alike is read, and noted in [`Entry::oddities`]. With
-//! [`Options::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
+//! [`TarReadOptions::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
 //! machine over the field layout of `tar-core`; [`read`] says why.
 //!
 //! # Lossless
@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use image_model::{Metadata, Node, ImagePath};
-//! use lazyoci_tar_stream::{StreamOptions, LayerStream, Options, TarReader, TarWriter};
+//! use lazyoci_tar_stream::{StreamOptions, LayerStream, TarReadOptions, TarReader, TarWriter};
 //! use std::io::Write;
 //!
 //! let mut tar = TarWriter::new(Vec::new());
@@ -37,7 +37,7 @@
 //! let bytes = tar.finish()?;
 //!
 //! let layer = LayerStream::open(&bytes[..], &StreamOptions::default())?;
-//! let mut reader = TarReader::new(layer, Options::default());
+//! let mut reader = TarReader::new(layer, TarReadOptions::default());
 //! while let Some(entry) = reader.next_entry()? {
 //!     assert_eq!(entry.path, b"etc/motd");
 //!     let mut content = vec![0; entry.payload_len as usize];
@@ -81,7 +81,7 @@ pub use layer::{
 #[cfg(feature = "tar")]
 pub use member::{Member, MemberError, MemberFault};
 #[cfg(feature = "tar")]
-pub use read::{Options, TarReader};
+pub use read::{TarReadOptions, TarReader};
 #[cfg(feature = "tar")]
 pub use write::{TarWriter, WriteError};
 

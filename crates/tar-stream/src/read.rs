@@ -31,7 +31,7 @@ use resolve::{Extension, Map, Pending, Segment, resolve};
 
 /// How to read a tar.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct TarReadOptions {
     /// Follow Go's reading instead of refusing what readers disagree on.
     pub lenient: bool,
     /// Bounds: extension headers ([`max_xattr_len`](Limits::max_xattr_len)), regions of sparse
@@ -51,7 +51,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct TarReader<R> {
     input: Input<R>,
-    options: Options,
+    options: TarReadOptions,
     state: State,
 }
 
@@ -83,7 +83,7 @@ enum Next {
 
 impl<R: Read> TarReader<R> {
     /// Reads the tar that `source` gives, from its current position on.
-    pub fn new(source: R, options: Options) -> Self {
+    pub fn new(source: R, options: TarReadOptions) -> Self {
         Self::over(Input::new(source), options)
     }
 
@@ -92,14 +92,14 @@ impl<R: Read> TarReader<R> {
     ///
     /// # Errors
     /// [`io::Error`] if the source cannot tell its length.
-    pub fn seekable(source: R, options: Options) -> io::Result<Self>
+    pub fn seekable(source: R, options: TarReadOptions) -> io::Result<Self>
     where
         R: Seek,
     {
         Ok(Self::over(Input::seekable(source)?, options))
     }
 
-    fn over(input: Input<R>, options: Options) -> Self {
+    fn over(input: Input<R>, options: TarReadOptions) -> Self {
         let state = State::Member {
             left: 0,
             padding: 0,

@@ -22,14 +22,14 @@ pub use error::WriteError;
 /// payload are written in the order in which they were read, and then the trailer:
 ///
 /// ```
-/// # use lazyoci_tar_stream::{Options, TarReader, TarWriter};
+/// # use lazyoci_tar_stream::{TarReadOptions, TarReader, TarWriter};
 /// # use std::io::{copy, Write};
 /// # let mut made = TarWriter::new(Vec::new());
 /// # made.append(&image_model::ImagePath::clean(b"f")?, &Default::default(),
 /// #     &image_model::Node::File { size: 3, content: () })?;
 /// # made.write_all(b"abc")?;
 /// # let original = [made.finish()?, b"garbage".to_vec()].concat();
-/// let mut reader = TarReader::new(&original[..], Options::default());
+/// let mut reader = TarReader::new(&original[..], TarReadOptions::default());
 /// let mut writer = TarWriter::new(Vec::new());
 /// while let Some(entry) = reader.next_entry()? {
 ///     writer.append_raw(entry.raw(), entry.payload_len)?;

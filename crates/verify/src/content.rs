@@ -91,7 +91,29 @@ pub enum ExtentBytes<'a> {
     Data(&'a [u8]),
 }
 
-impl ExtentBytes<'_> {
+impl<'a> ExtentBytes<'a> {
+    /// The bytes as slices: zeros in pieces of at most 64 KiB.
+    ///
+    /// ```
+    /// use lazyoci_verify::ExtentBytes;
+    /// let lens = |bytes: ExtentBytes<'_>| bytes.slices().map(<[u8]>::len).collect::<Vec<_>>();
+    /// assert_eq!(lens(ExtentBytes::Data(b"abc")), [3]);
+    /// assert_eq!(lens(ExtentBytes::Zeros(65_537)), [65_536, 1]);
+    /// ```
+    pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        let (data, mut zeros) = match self {
+            Self::Data(data) => (Some(data), 0),
+            Self::Zeros(len) => (None, len),
+        };
+        let zeros = std::iter::from_fn(move || {
+            let slice = &ZEROS[..zeros.min(ZEROS.len() as u64) as usize];
+            zeros -= slice.len() as u64;
+            (!slice.is_empty()).then_some(slice)
+        });
+        data.into_iter().chain(zeros)
+    }
+
     /// Number of bytes.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -1,7 +1,6 @@
 //! Layers to RAFS v6, eStargz and tar, whole.
 
 use std::io::Read as _;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use lazyoci::blob_io::ReadAt;
@@ -94,7 +93,7 @@ fn rafs(threads: usize) -> RafsOptions {
 pub(super) fn stargz_options(threads: usize) -> EstargzOptions {
     EstargzOptions::default()
         .compression(Compression::Gzip { level: 1 })
-        .chunk_size(NonZeroU32::new(4096).expect("it is not 0"))
+        .chunk_size(4096)
         .threads(threads)
 }
 

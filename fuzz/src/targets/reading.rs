@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lazyoci::blob_io::ReadAt;
 use lazyoci::model::{Image, Limits};
 use lazyoci::read::{
-    BlobStore, FrameError, Job, OpenOptions, Piece, ReadError, ReadOptions, ReadPlan, Reader,
-    SharedImage, Step, StoredRange, Want,
+    BlobStore, FrameError, Job, OpenOptions, Piece, ReadError, ReadOptions, ReadPlan, ReadStep,
+    Reader, SharedImage, StoredRange, Want,
 };
 use lazyoci::verify::ExtentBytes;
 
@@ -88,18 +88,17 @@ impl<'a, W: Iterator<Item = Result<Want, ReadError>>> ByHand<'a, W> {
     pub(super) fn turn(&mut self, chance: &mut Chance) -> bool {
         let mut answers = chance.below(3);
         match self.plan.step().expect("there are extents") {
-            Step::Need(ranges) => self.pending.extend(ranges.into_iter().map(Pending::Range)),
-            Step::Work(job) => self.pending.push(Pending::Job(job)),
-            Step::Ready(piece) => self.take(piece),
+            ReadStep::Need(ranges) => self.pending.extend(ranges.into_iter().map(Pending::Range)),
+            ReadStep::Work(job) => self.pending.push(Pending::Job(job)),
+            ReadStep::Ready(piece) => self.take(piece),
             // Another plan is at work if nothing is pending.
-            Step::Wait => answers = 1,
-            Step::Done => {
+            ReadStep::Wait => answers = 1,
+            ReadStep::Done => {
                 // Of a frame of which a part fails the rest is not needed any more.
                 let in_vain = !self.faulty && !self.pending.is_empty();
                 assert!(!in_vain, "something was needed in vain");
                 return false;
             }
-            step => panic!("an unknown step: {step:?}"),
         }
         while answers > 0 && !self.pending.is_empty() {
             let index = chance.below(self.pending.len());

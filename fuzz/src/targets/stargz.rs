@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use lazyoci::estargz_toc::image::EstargzImage;
-use lazyoci::estargz_toc::order::{Prioritized, prioritize, walk};
+use lazyoci::estargz_toc::order::{Prioritized, prioritize};
 use lazyoci::estargz_toc::write::{Listing, Members, Placements, toc_member};
 use lazyoci::estargz_toc::{Landmark, footer};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+use lazyoci::model::order::walk;
 use lazyoci::model::{
     Blob, BlobId, ChunkId, ChunkedImage, Digest, DigestAlgorithm, Image as _, ImagePath, InodeId,
     Limits, Node, Tree,
@@ -134,7 +135,7 @@ fn files_of<'a>(
     tree: &'a Tree<Pattern>,
     order: &'a Prioritized,
 ) -> impl Iterator<Item = (InodeId, Pattern)> + 'a {
-    let first = |&(position, named): &(usize, &lazyoci::estargz_toc::order::Named)| {
+    let first = |&(position, named): &(usize, &lazyoci::model::order::Named)| {
         order.names[..position]
             .iter()
             .all(|before| before.inode != named.inode)

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use lazyoci::model::Limits;
-use lazyoci::tar_stream::{Entry, Options, TarError, TarReader};
+use lazyoci::tar_stream::{Entry, TarError, TarReadOptions, TarReader};
 
 /// A tar, cut into its pieces.
 #[derive(Debug, PartialEq, Eq, Default)]
@@ -15,9 +15,9 @@ pub(super) struct Pieces {
 }
 
 /// Options with small limits.
-pub(super) fn options(lenient: bool) -> Options {
+pub(super) fn options(lenient: bool) -> TarReadOptions {
     let limits = Limits::small();
-    Options { lenient, limits }
+    TarReadOptions { lenient, limits }
 }
 
 /// Cuts all of a tar into its pieces, payloads being read `piece_len` bytes at a time; also what came

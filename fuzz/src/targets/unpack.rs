@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazyoci::blob_io::{self, ReadError};
-use lazyoci::convert::{Ownership, Report, UnpackOptions, unpack as unpack_image};
+use lazyoci::convert::{Ownership, Report, Source, UnpackOptions, unpack as unpack_image};
 use lazyoci::model::{
     Attributes, Blame as _, Blob, BlobId, BlobIndex, Cancelled, DirEntry, Extent, FileKind, Frame,
     FrameId, Image, ImageError, Ino, Limits, NameRef, Recipe, RecipeId, Xattrs,
@@ -54,14 +54,13 @@ pub fn unpack(data: &[u8]) {
         0 => Ownership::Caller,
         _ => Ownership::Image,
     };
-    let options = UnpackOptions {
-        ownership,
-        lossy: flags & 8 != 0,
-        limits: Limits {
-            max_inodes: MAX_NAMES as u32,
-            ..options.limits
-        },
+    let limits = Limits {
+        max_inodes: MAX_NAMES as u32,
+        ..options.limits
     };
+    let options = UnpackOptions::default()
+        .ownership(ownership)
+        .lossy(flags & 8 != 0);
     let place = Place::new();
     let aimed: SharedImage = Arc::new(Aimed {
         image: Arc::clone(image.reader().image()),
@@ -75,7 +74,8 @@ pub fn unpack(data: &[u8]) {
         true => Ok(()),
         false => Err(Cancelled),
     };
-    let unpacked = unpack_image(&reader, &output, &options, &mut stop);
+    let source = Source::from(&reader).with_limits(limits);
+    let unpacked = unpack_image(source, &output, &options, &mut stop);
     let names = match unpacked {
         Ok(_) => &["guard", "output"][..],
         Err(_) => &["guard"],

@@ -11,7 +11,8 @@ use lazyoci::rafs_format::DecodeError;
 use lazyoci::rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
 use lazyoci::rafs_format::flags::{Compat, Compressor, Digester, SuperFlags};
 use lazyoci::rafs_format::v6::{
-    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, Options, OwnedBootstrap,
+    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, LayoutOptions,
+    OwnedBootstrap,
 };
 use lazyoci::verify;
 
@@ -24,9 +25,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
 }
 
 /// The options with which a bootstrap may have been written.
-pub(super) fn options_of(bootstrap: &Bootstrap) -> Options {
+pub(super) fn options_of(bootstrap: &Bootstrap) -> LayoutOptions {
     let flags = bootstrap.ext_superblock().flags;
-    Options {
+    LayoutOptions {
         compat: Compat::V2_4,
         chunk_size: bootstrap.ext_superblock().chunk_size,
         compressor: flags.compressor(),
@@ -41,7 +42,7 @@ pub(super) fn options_of(bootstrap: &Bootstrap) -> Options {
 pub(super) fn encode(
     bootstrap: &OwnedBootstrap,
     entries: &[BlobEntry],
-    options: &Options,
+    options: &LayoutOptions,
 ) -> Result<Vec<u8>, EncodeError> {
     let OwnedBootstrap { image, places } = bootstrap;
     let input = LayoutInput {
@@ -88,8 +89,8 @@ impl Choices {
     }
 
     /// Options for a bootstrap of such a blob.
-    pub(super) fn layout(&self) -> Options {
-        Options {
+    pub(super) fn layout(&self) -> LayoutOptions {
+        LayoutOptions {
             compat: self.blob.compat,
             chunk_size: self.blob.chunk_size,
             compressor: self.blob.compressor,

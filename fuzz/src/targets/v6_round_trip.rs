@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lazyoci::model::{ChunkedImage, ImagePath, Limits};
-use lazyoci::rafs_format::v6::{Bootstrap, Options, drop_losses, losses, prefetch_inodes};
+use lazyoci::rafs_format::v6::{Bootstrap, LayoutOptions, drop_losses, losses, prefetch_inodes};
 use lazyoci::read::SharedImage;
 use lazyoci::verify;
 
@@ -67,8 +67,8 @@ pub fn v6_round_trip(data: &[u8]) {
 }
 
 /// The same options for the copy, whose inodes have other numbers.
-fn options_for(options: &Options, copy: &ChunkedImage) -> Options {
-    Options {
+fn options_for(options: &LayoutOptions, copy: &ChunkedImage) -> LayoutOptions {
+    LayoutOptions {
         prefetch: prefetch_inodes(&copy.tree, &[ImagePath::root()]),
         ..options.clone()
     }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Object, ObjectRole, Output};
+use super::{ObjectRole, ObjectWriter, Output};
 use crate::{AtomicDir, WriteError, Written};
 
 /// Name of the bootstrap.
@@ -59,7 +59,7 @@ impl DirectoryOutput {
 }
 
 impl Output for DirectoryOutput {
-    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
         let failed = |source| WriteError::Create {
             path: self.target.clone(),
             source,
@@ -118,7 +118,7 @@ impl Write for ObjectFile {
     }
 }
 
-impl Object for ObjectFile {
+impl ObjectWriter for ObjectFile {
     fn finish(mut self: Box<Self>, written: &Written) -> Result<(), WriteError> {
         if let (Some(parent), Some(path)) = (&self.parent, &self.path.0) {
             let name = parent.join(written.digest.hex());

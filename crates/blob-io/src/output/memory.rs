@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use image_model::Digest;
 
-use super::{Object, ObjectRole, Output};
+use super::{ObjectRole, ObjectWriter, Output};
 use crate::{WriteError, Written};
 
 /// Objects in memory.
@@ -54,7 +54,7 @@ impl MemoryOutput {
 }
 
 impl Output for MemoryOutput {
-    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError> {
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
         Ok(Box::new(Growing {
             role,
             bytes: Vec::new(),
@@ -84,7 +84,7 @@ impl Write for Growing<'_> {
     }
 }
 
-impl Object for Growing<'_> {
+impl ObjectWriter for Growing<'_> {
     fn finish(self: Box<Self>, written: &Written) -> Result<(), WriteError> {
         let Self {
             role,

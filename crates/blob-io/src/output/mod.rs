@@ -1,18 +1,16 @@
 //! Where what is made goes.
 
 mod directory;
-mod file;
 mod memory;
-mod writer;
+mod single;
 
 use std::io::Write;
 
 use crate::{WriteError, Written};
 
 pub use directory::DirectoryOutput;
-pub use file::FileOutput;
 pub use memory::{MemoryOutput, StoredObject};
-pub use writer::WriterOutput;
+pub use single::{FileOutput, SingleOutput, WriterOutput};
 
 /// Takes the objects of something that is made: a bootstrap and its blob, a layer.
 ///
@@ -44,7 +42,7 @@ pub trait Output {
     /// # Errors
     /// [`WriteError`] if it cannot be created; [`WriteError::SingleObject`] where there is one already,
     /// and no room for more.
-    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn Object + '_>, WriteError>;
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError>;
 
     /// Whether it takes one object and no more, so that what consists of several is not even begun.
     fn is_single(&self) -> bool {
@@ -59,7 +57,7 @@ pub trait Output {
 }
 
 /// An object on its way to an [`Output`]. What is written to it is not buffered.
-pub trait Object: Write {
+pub trait ObjectWriter: Write {
     /// Completes the object, which is `written`: its digest is its name, where it is called by that.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use image_model::Digest;
 use image_model::width::{u64_from, usize_up_to};
 use tar_stream::block::BLOCK_LEN;
 use tar_stream::read::Trailer;
-use tar_stream::{EntryKind, Options, TarError, TarReader};
+use tar_stream::{EntryKind, TarError, TarReadOptions, TarReader};
 use verify::Hasher;
 
 use crate::toc::TOC_NAME;
@@ -78,7 +78,7 @@ pub(super) fn behind_end<R: Read>(
 
 /// Bytes of the TOC whose header `block` is; `None` if it is another block.
 fn toc_len(block: &[u8]) -> Option<u64> {
-    let entry = TarReader::new(block, Options::default()).next_entry();
+    let entry = TarReader::new(block, TarReadOptions::default()).next_entry();
     let entry = entry.ok().flatten()?;
     let plain = entry.kind == EntryKind::File && entry.size == entry.payload_len;
     (plain && entry.path == TOC_NAME.as_bytes()).then_some(entry.size)

@@ -1,5 +1,6 @@
 //! The tar inside, with the digests of its files.
 
+use std::convert::Infallible;
 use std::io::Read;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
@@ -7,7 +8,7 @@ use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
 use image_model::width::usize_from;
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
-use tar_stream::{LayerStream, Member, Options, TarReader};
+use tar_stream::{LayerStream, Member, TarReadOptions, TarReader};
 use verify::Hasher;
 
 use super::end::{BehindEnd, behind_end};
@@ -82,7 +83,7 @@ impl TarInside {
         let lenient = *lenient;
         let mut tar = TarReader::new(
             LayerStream::open(layer, &limits.into())?,
-            Options {
+            TarReadOptions {
                 lenient,
                 limits: limits.clone(),
             },
@@ -115,15 +116,7 @@ impl TarInside {
                         toc_members.count = toc_members.count.saturating_add(1);
                         toc_members.last = content.digest == Some(toc.digest);
                     }
-                    let node = match node {
-                        Node::File { size, .. } => Node::File { size, content },
-                        Node::Directory(_) => Node::empty_directory(),
-                        Node::Symlink(target) => Node::Symlink(target),
-                        Node::CharDevice(device) => Node::CharDevice(device),
-                        Node::BlockDevice(device) => Node::BlockDevice(device),
-                        Node::Fifo => Node::Fifo,
-                        Node::Socket => Node::Socket,
-                    };
+                    let Ok(node) = node.try_map(|_, _| Ok::<_, Infallible>(content));
                     builder.add(&path, metadata, node)?;
                 }
             }
@@ -154,7 +147,7 @@ impl TarInside {
             };
             extents.extend((size > 0).then_some(extent));
             let end = count(&extents);
-            Ok::<_, std::convert::Infallible>(ChunkRange { start, end })
+            Ok::<_, Infallible>(ChunkRange { start, end })
         };
         let mut tree = tree.try_map(zeros).unwrap_or_else(|never| match never {});
         let links = tree.link_counts();

@@ -7,6 +7,7 @@ use std::slice;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::order::Named;
 use image_model::width::usize_from;
 use image_model::{
     Blame, Chunk, ChunkId, ChunkedImage, Device, Digest, DigestAlgorithm, Fault, ImagePath, Inode,
@@ -16,7 +17,6 @@ use image_model::{
 use crate::carry::{CannotCarry, Uncarried, check_inode, check_name};
 use crate::image::empty_digest;
 use crate::landmark::Landmark;
-use crate::order::Named;
 use crate::toc::{EntryType, TocEntry, time, to_json};
 
 /// An image that is stored, and the order in which its names stand in the tar.

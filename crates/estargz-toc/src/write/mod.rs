@@ -24,7 +24,7 @@
 //! let file = tree.add(Metadata::default(), Node::File { size: 5, content });
 //! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"a")?, file)?;
 //! tree.link(Tree::<ChunkRange>::ROOT, Name::new(*b"b")?, file)?;
-//! let names = lazyoci_estargz_toc::order::walk(&tree, &Limits::default())?;
+//! let names = image_model::order::walk(&tree, &Limits::default())?;
 //!
 //! // Plain members.
 //! let mut members = Members::new(NonZeroU32::new(4 << 20).unwrap());

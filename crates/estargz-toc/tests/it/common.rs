@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use frame_codec::{Compression, Decoder, Encoder};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+use image_model::order::{Named, walk};
 use image_model::{
     Blob, BlobId, ChunkId, ChunkedImage, FrameId, Image, ImagePath, InodeId, Limits, Metadata,
     Name, Node, Timestamp, Tree,
 };
 use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions};
 use lazyoci_estargz_toc::open::{Need, OpenError, OpenedToc, Opener, StepMachine};
-use lazyoci_estargz_toc::order::{Named, walk};
 use lazyoci_estargz_toc::write::{Listing, ListingError, Member, Members, Placements, toc_member};
 use lazyoci_estargz_toc::{Landmark, footer};
 use verify::sha256;

@@ -250,7 +250,7 @@ fn the_ways_to_convert_a_layer_give_the_same_tree() {
 /// Whether two images have the same names, attributes and file digests.
 fn compare_trees(a: &EstargzImage, b: &EstargzImage, differences: &mut Vec<String>) -> bool {
     let names = |image: &EstargzImage| {
-        lazyoci_estargz_toc::order::walk(&image.image.tree, &Limits::default()).unwrap()
+        image_model::order::walk(&image.image.tree, &Limits::default()).unwrap()
     };
     let (of_a, of_b) = (names(a), names(b));
     assert_eq!(of_a.len(), of_b.len());

@@ -1,7 +1,8 @@
 //! Prioritized files: the peer's own cases, as far as they are about order.
 
+use image_model::order::{Named, PathsTooLong, walk, walk_by_table};
 use image_model::{InodeId, Limits};
-use lazyoci_estargz_toc::order::{Named, PathsTooLong, prioritize, walk, walk_by_table};
+use lazyoci_estargz_toc::order::prioritize;
 
 use crate::common::{TreeMaker, path};
 

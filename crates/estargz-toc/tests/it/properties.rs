@@ -151,7 +151,7 @@ proptest! {
         prop_assert_eq!(&decoded.image.frames, &written.image.frames);
         prop_assert_eq!(&decoded.image.chunks, &written.image.chunks);
         let names = maker.names();
-        let theirs = lazyoci_estargz_toc::order::walk(&decoded.image.tree, &Limits::default()).unwrap();
+        let theirs = image_model::order::walk(&decoded.image.tree, &Limits::default()).unwrap();
         prop_assert_eq!(names.len(), theirs.len());
         for (ours, theirs) in names.iter().zip(&theirs) {
             prop_assert_eq!(&ours.path, &theirs.path);

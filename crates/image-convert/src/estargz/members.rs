@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use estargz_toc::Landmark;
-use estargz_toc::order::Named;
 use estargz_toc::write::{Headers, Joint, Placements};
 use image_model::image::ChunkRange;
+use image_model::order::Named;
 use image_model::{ChunkId, Digest, ImagePath, Ino, Inode, InodeId, Limits, Metadata, Node};
 use verify::{ExtentBytes, Hasher};
 
 use crate::ConvertError;
 use crate::layer::LayerWriter;
-use crate::members::{MemberSink, each_slice};
+use crate::members::{MemberSink, check_room};
 use crate::stage::{Piece, Stage, Target};
 
 /// Writes members one behind the other.
@@ -114,11 +114,7 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
         metadata: &Metadata,
         node: &Node<C>,
     ) -> Result<(), ConvertError> {
-        let limit = self.limits.max_layer_len;
-        if self.headers.tar_len().saturating_add(node.size()) > limit {
-            let path = path.clone();
-            return Err(ConvertError::TarTooLong { path, limit });
-        }
+        check_room(self.headers.tar_len(), node.size(), path, self.limits)?;
         if let Node::File { size, .. } = node {
             self.stage.begin_file(*size, || path.clone())?;
         }
@@ -162,10 +158,7 @@ impl MemberSink for TarMembers<'_, '_, '_, '_> {
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
         self.stage.push(bytes)?;
         if let Some(hasher) = &mut self.hasher {
-            each_slice(bytes, |slice| {
-                hasher.update(slice);
-                Ok::<_, ConvertError>(())
-            })?;
+            bytes.slices().for_each(|slice| hasher.update(slice));
         }
         let (inode, left) = &mut self.due;
         *left -= bytes.len();

@@ -11,13 +11,15 @@ mod options;
 mod plan;
 mod report;
 
+use std::num::NonZeroU32;
+
 use blob_io::Output;
 use chunk_dedup::FixedSize;
 use estargz_toc::footer;
-use estargz_toc::order::Named;
 use estargz_toc::write::{Listing, Placements};
 use frame_codec::Encoder;
 use image_model::image::{ChunkExtent, ChunkedParts};
+use image_model::order::Named;
 use image_model::{
     Blob, BlobId, ChunkedImage, DigestAlgorithm, Ino, InodeId, Limits, Progress, Tree,
 };
@@ -81,7 +83,7 @@ pub fn to_estargz<'a>(
     options: &EstargzOptions,
     progress: &mut dyn Progress,
 ) -> Result<EstargzReport, ConvertError> {
-    options.check()?;
+    let chunk_size = options.check()?;
     let Input {
         mut tree,
         mut contents,
@@ -105,7 +107,7 @@ pub fn to_estargz<'a>(
             dictionary: None,
             room_behind: ROOM_BEHIND,
         },
-        chunker: &mut FixedSize::new(options.chunk_size),
+        chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
         threads: options.threads,
         progress,
@@ -116,7 +118,7 @@ pub fn to_estargz<'a>(
     };
     let (tar, target, stored) = stage::run(setup, target, |stage| {
         stage.expect(content_len(&tree));
-        let sizes = (tree.len(), options.chunk_size.get());
+        let sizes = (tree.len(), options.chunk_size);
         let mut members = TarMembers::new(stage, &limits, plan.landmark, sizes);
         write_members(&tree, &plan.names, &mut contents, &mut members)?;
         members.finish()
@@ -132,6 +134,7 @@ pub fn to_estargz<'a>(
         names: plan.names,
         landmark: plan.landmark,
         extents: stored.extents,
+        chunk_size,
         tar,
     };
     let end = listed.end(target, options, &limits)?;
@@ -153,6 +156,7 @@ struct Listed {
     names: Vec<Named>,
     landmark: (usize, estargz_toc::Landmark),
     extents: Vec<ChunkExtent>,
+    chunk_size: NonZeroU32,
     tar: TarContents,
 }
 
@@ -176,6 +180,7 @@ impl Listed {
             names,
             landmark: (before, landmark),
             extents,
+            chunk_size,
             tar,
         } = self;
         let Members {
@@ -201,7 +206,7 @@ impl Listed {
             image: &image,
             names: &names,
             landmark: Some((before, landmark, landmark_chunk)),
-            chunk_size: options.chunk_size,
+            chunk_size,
             file_digests: &tar.digests,
         }
         .to_member(limits.toc_len())?;

@@ -25,9 +25,9 @@ pub struct EstargzOptions {
     /// How members are compressed: gzip, by either of its encoders. Default: libdeflate, level 6 (in
     /// builds without it: gzip, level 6).
     pub compression: Compression,
-    /// Bytes of a chunk that is not its file's last: at most as many as readers take by default
+    /// Bytes of a chunk that is not its file's last: at least 1, at most as many as readers take by default
     /// ([`Limits::max_frame_len`]), 64 MiB. Default: 4 MiB, as the reference implementation has it.
-    pub chunk_size: NonZeroU32,
+    pub chunk_size: u32,
     /// What readers should fetch first, most urgent first. These files, with the directories on the
     /// way to them, come first in the layer, and a landmark stands behind them. Default: nothing,
     /// which a landmark says too.
@@ -47,7 +47,7 @@ impl Default for EstargzOptions {
             } else {
                 Compression::Gzip { level: 6 }
             },
-            chunk_size: NonZeroU32::new(4 << 20).expect("it is not 0"),
+            chunk_size: 4 << 20,
             prefetch: Vec::new(),
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
@@ -58,19 +58,19 @@ impl Default for EstargzOptions {
 impl EstargzOptions {
     setters! {
         compression: Compression,
-        chunk_size: NonZeroU32,
+        chunk_size: u32,
         prefetch: Vec<ImagePath>,
         lossy: bool,
         threads: usize,
     }
 
-    pub(super) fn check(&self) -> Result<(), ConvertError> {
-        let (chunk_size, limit) = (self.chunk_size.get(), Limits::default().max_frame_len);
-        if chunk_size > limit {
-            return Err(ConvertError::ChunkSize { chunk_size, limit });
-        }
+    /// Checks the options; the chunk size as the number that it is then.
+    pub(super) fn check(&self) -> Result<NonZeroU32, ConvertError> {
+        let (chunk_size, limit) = (self.chunk_size, Limits::default().max_frame_len);
+        let checked = NonZeroU32::new(chunk_size).filter(|size| size.get() <= limit);
+        let checked = checked.ok_or(ConvertError::ChunkSize { chunk_size, limit })?;
         match self.compression.codec() {
-            Codec::Gzip => Ok(()),
+            Codec::Gzip => Ok(checked),
             codec => Err(ConvertError::NoLayerCodec { codec }),
         }
     }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use estargz_toc::Landmark;
 use estargz_toc::carry;
-use estargz_toc::order::{Named, Prioritized, prioritize, walk, walk_by_table};
-use image_model::tree::Directory;
-use image_model::{ImagePath, InodeId, Limits, Metadata, Tree};
+use estargz_toc::order::{Prioritized, prioritize};
+use image_model::order::{Named, needs_entry, walk, walk_by_table};
+use image_model::{ImagePath, InodeId, Limits, Tree};
 
 use super::EstargzOptions;
 use crate::ConvertError;
@@ -72,15 +72,4 @@ fn cut_times<C>(tree: &Tree<C>, names: &[Named]) -> u64 {
     let inodes = names.iter().map(|name| name.inode);
     let cut: HashSet<InodeId> = inodes.filter(|&id| has_fraction(id)).collect();
     cut.len() as u64
-}
-
-/// Whether an inode has to be in the tar: not a directory that is there by what lies in it, nor a root
-/// without anything of its own.
-fn needs_entry<C>(tree: &Tree<C>, id: InodeId) -> bool {
-    let inode = tree.inode(id);
-    if id == InodeId::ROOT {
-        return inode.metadata != Metadata::implied_directory();
-    }
-    let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
-    is_empty || !inode.is_implied()
 }

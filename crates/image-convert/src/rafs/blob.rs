@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::sync::{PoisonError, RwLock};
 
-use blob_io::{Object, ObjectRole, Output, Written};
+use blob_io::{ObjectRole, ObjectWriter, Output, Written};
 use chunk_dedup::ChunkList;
 use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
 use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, StoredChunk};
@@ -12,7 +12,7 @@ use rafs_format::v6::ChunkPlace;
 
 use super::RafsOptions;
 use crate::ConvertError;
-use crate::layer::BUFFER_LEN;
+use crate::object::BUFFER_LEN;
 use crate::stage::{Piece, Target};
 
 /// Writes the data section of a blob, and keeps the lists that describe it.
@@ -31,7 +31,7 @@ pub(super) struct OpenBlob<'o> {
 }
 
 /// The object that a blob becomes; dropped, it leaves nothing.
-pub(super) struct BlobObject<'o>(BufWriter<Box<dyn Object + 'o>>);
+pub(super) struct BlobObject<'o>(BufWriter<Box<dyn ObjectWriter + 'o>>);
 
 impl<'k, 'o> BlobTarget<'k, 'o> {
     /// An empty blob in `output`, whose chunks become known.

@@ -1,16 +1,14 @@
 //! The end of the blob, and the bootstrap.
 
-use std::io::{self, BufWriter, Write};
-
-use blob_io::{DigestWriter, ObjectRole, Output, Written};
+use blob_io::{ObjectRole, Output, Written};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{Chunk, ChunkedImage, Tree};
-use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, Options, prefetch_inodes};
+use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, LayoutOptions, prefetch_inodes};
 
 use super::blob::{OpenBlob, recipes};
 use super::{RafsBlob, RafsOptions};
 use crate::ConvertError;
-use crate::layer::BUFFER_LEN;
+use crate::object::DigestedObject;
 
 /// Files whose content is stored.
 pub(super) struct Content {
@@ -26,7 +24,7 @@ pub(super) struct Image {
     image: ChunkedImage,
     places: Vec<ChunkPlace>,
     entry: Option<BlobEntry>,
-    options: Options,
+    options: LayoutOptions,
 }
 
 /// Completes the blob, if there is anything in it; otherwise there is none.
@@ -48,7 +46,7 @@ pub(super) fn finish_blob(
         places,
         out,
     } = blob;
-    let layout_options = Options {
+    let layout_options = LayoutOptions {
         compat: options.compat,
         chunk_size: options.chunk_size,
         compressor: options.compression.codec().try_into()?,
@@ -105,12 +103,8 @@ impl Image {
 
     /// Writes the bootstrap to `output`.
     pub(super) fn write(&self, output: &mut dyn Output) -> Result<Written, ConvertError> {
-        let object = DigestWriter::new(output.begin(ObjectRole::Bootstrap)?);
-        let mut out = BufWriter::with_capacity(BUFFER_LEN, object);
+        let mut out = DigestedObject::begin(output, ObjectRole::Bootstrap)?;
         self.layout()?.write_to(&mut out)?;
-        let (mut object, written) = out.into_inner().map_err(io::Error::from)?.finish();
-        object.flush()?;
-        object.finish(&written)?;
-        Ok(written)
+        out.finish()
     }
 }

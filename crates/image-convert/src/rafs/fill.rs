@@ -14,7 +14,7 @@ use super::blob::BlobTarget;
 use crate::report::{Loss, LossKind, Report};
 use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
 use crate::stage::Stage;
-use crate::tree::{StoreOrder, map_content, path_of};
+use crate::tree::{StoreOrder, path_of};
 use crate::{ConvertError, Source};
 
 type BlobStage<'p, 'k, 'o> = Stage<'p, 'k, BlobTarget<'k, 'o>>;
@@ -126,7 +126,7 @@ fn stream(
     let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
         LayerStream::open(layer, &limits.into())?,
-        tar_stream::Options {
+        tar_stream::TarReadOptions {
             lenient,
             limits: limits.clone(),
         },
@@ -156,7 +156,7 @@ fn stream(
                 metadata,
                 node,
             } => {
-                let node = map_content(node, |size, spans| {
+                let node = node.try_map(|size, spans| {
                     stage.begin_file(size, || path.clone())?;
                     let start = stage.chunks();
                     store_spans(spans.as_slice(), size, &mut reader, stage)?;

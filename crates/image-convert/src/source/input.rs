@@ -1,12 +1,16 @@
 //! A source whose tree is known, ready to be read in any order.
 
+use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 
+use blob_io::ReadAt;
 use image_model::advisory::Advisories;
-use image_model::{Blame, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
+use image_model::tree::Spans;
+use image_model::{Blame, BlobId, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
-    BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, TreeImage,
+    BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, SharedImage,
+    TreeImage,
 };
 use verify::ExtentBytes;
 
@@ -51,6 +55,80 @@ pub(crate) enum Contents<'a> {
     Files(Vec<Option<FileContent<'a>>>),
 }
 
+/// An image that is walked as it is, and the content of its files, which are known by their inode
+/// numbers.
+pub(crate) struct Walkable<'a> {
+    pub(crate) image: SharedImage,
+    pub(crate) contents: Contents<'a>,
+    pub(crate) limits: Limits,
+    /// What is odd about the source, and was read as the runtimes read it.
+    pub(crate) advisories: Advisories,
+}
+
+impl<'a> Walkable<'a> {
+    /// The image that `source` is. A layer that is streamed is decoded into a temporary file first.
+    pub(crate) fn new(
+        source: Source<'a>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, ConvertError> {
+        let Source { kind, limits } = source;
+        let mut advisories = Advisories::default();
+        let reader = match kind {
+            Kind::Streaming(layer) => {
+                let LayerImage {
+                    image,
+                    source,
+                    advisories: found,
+                    ..
+                } = spool(layer, &limits, progress)?;
+                advisories = found;
+                reader_of(image, source, &limits)
+            }
+            Kind::Opened(opened) => {
+                advisories = opened.advisories().clone();
+                opened.reader().clone()
+            }
+            Kind::Reader(reader) => reader,
+            Kind::Tree(tree) => {
+                let mut files = Vec::new();
+                files.resize_with(tree.len(), || None);
+                let Ok(tree) = tree.try_map(|id, _, content| {
+                    files[id.index()] = Some(content);
+                    Ok::<_, Infallible>(Spans::default())
+                });
+                let id = BlobId::new(b"memory").expect("a valid id");
+                return Ok(Self {
+                    image: Arc::new(TreeImage::new(tree, id, 0)),
+                    contents: Contents::Files(files),
+                    limits,
+                    advisories,
+                });
+            }
+        };
+        Ok(Self {
+            image: Arc::clone(reader.image()),
+            contents: Contents::Image(reader),
+            limits,
+            advisories,
+        })
+    }
+}
+
+/// A layer, decoded into a temporary file.
+fn spool(
+    layer: Streaming<'_>,
+    limits: &Limits,
+    progress: &mut dyn Progress,
+) -> Result<LayerImage, ConvertError> {
+    let (spooling, layer) = layer.spooling(limits);
+    Ok(LayerImage::from_stream(layer, &spooling, progress)?)
+}
+
+fn reader_of(image: TreeImage, source: Arc<dyn ReadAt>, limits: &Limits) -> Reader {
+    let options = ReadOptions::new(limits);
+    Reader::new(Arc::new(image), BlobStore::single(source), options)
+}
+
 impl<'a> Input<'a> {
     /// The tree of `source`. A layer that is streamed is decoded into a temporary file first.
     pub(crate) fn new(
@@ -61,17 +139,15 @@ impl<'a> Input<'a> {
         let mut advisories = Advisories::default();
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let (spooling, layer) = layer.spooling(&limits);
                 let LayerImage {
                     image,
                     source,
                     advisories: found,
                     ..
-                } = LayerImage::from_stream(layer, &spooling, progress)?;
+                } = spool(layer, &limits, progress)?;
                 advisories = found;
                 let tree = numbered(&image);
-                let options = ReadOptions::new(&limits);
-                let reader = Reader::new(Arc::new(image), BlobStore::single(source), options);
+                let reader = reader_of(image, source, &limits);
                 (tree, Contents::Image(reader), DataOrder::Tar)
             }
             Kind::Opened(opened) => {

@@ -12,7 +12,7 @@ use image_read::{LayerImageOptions, OpenImage, Reader};
 
 pub use content::FileContent;
 pub use input::FileContentError;
-pub(crate) use input::{Contents, DataOrder, Input};
+pub(crate) use input::{Contents, DataOrder, Input, Walkable};
 
 /// Where a conversion gets its tree and content from. What you have converts into it:
 ///

@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use blob_io::Output;
-use estargz_toc::order::{Named, walk};
 use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
-use image_model::tree::Directory;
+use image_model::order::{Named, needs_entry, walk};
 use image_model::{
-    FileKind, ImagePath, Ino, Inode, InodeId, Limits, Metadata, NameRef, Node, Progress, Tree,
-    Xattrs,
+    FileKind, ImagePath, Ino, Inode, Limits, Metadata, NameRef, Node, Progress, Tree, Xattrs,
 };
 use tar_stream::pax::is_portable;
 use tar_stream::{TarWriter, WriteError};
@@ -19,7 +17,7 @@ use verify::ExtentBytes;
 
 use super::stream::{self, TarStream, failure};
 use super::{TarOptions, TarReport};
-use crate::members::{MemberSink, each_slice, write_members};
+use crate::members::{MemberSink, check_room, write_members};
 use crate::report::{Loss, LossKind, Report};
 use crate::source::Input;
 use crate::{ConvertError, Source};
@@ -99,17 +97,17 @@ fn names(
             return false;
         }
         let kind = tree.inode(name.inode).node.kind();
-        let implied = is_implied(tree, name.inode);
+        let needs_entry = needs_entry(tree, name.inode);
         let is_first = found.insert(name.inode);
         let last = name.path.last().map(NameRef::as_bytes).unwrap_or_default();
         let what = match kind {
-            _ if !implied && Whiteout::forbids(last, kind) => Some(LossKind::Whiteout),
+            _ if needs_entry && Whiteout::forbids(last, kind) => Some(LossKind::Whiteout),
             FileKind::Socket => Some(LossKind::Socket),
             _ => None,
         };
         let Some(what) = what else {
             report.inodes += u64::from(is_first);
-            return !implied;
+            return needs_entry;
         };
         if what == LossKind::Whiteout {
             if is_first {
@@ -153,12 +151,6 @@ fn drop_xattrs(
     Ok(())
 }
 
-/// Whether a directory is there by what lies in it, and needs no entry.
-fn is_implied(tree: &Tree<Ino>, id: InodeId) -> bool {
-    let is_empty = tree.directory(id).is_none_or(Directory::is_empty);
-    tree.inode(id).is_implied() && (id == InodeId::ROOT || !is_empty)
-}
-
 /// Whether `path` is below `directory`.
 fn lies_in(directory: &ImagePath, path: &ImagePath) -> bool {
     let rest = path.as_bytes().strip_prefix(directory.as_bytes());
@@ -173,11 +165,8 @@ struct Members<'a, W: Write> {
 
 impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
     fn file(&mut self, name: &Named, inode: &Inode<Ino>) -> Result<(), ConvertError> {
-        let limit = self.limits.max_layer_len;
-        if self.writer.position().saturating_add(inode.node.size()) > limit {
-            let path = name.path.clone();
-            return Err(ConvertError::TarTooLong { path, limit });
-        }
+        let (len, size) = (self.writer.position(), inode.node.size());
+        check_room(len, size, &name.path, self.limits)?;
         let appended = self.writer.append(&name.path, &inode.metadata, &inode.node);
         appended.map_err(failure)
     }
@@ -195,7 +184,9 @@ impl MemberSink for Members<'_, &mut TarStream<'_, '_, '_, '_>> {
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
         self.content_bytes
             .set(self.content_bytes.get() + bytes.len());
-        let written = each_slice(bytes, |slice| self.writer.write_all(slice));
+        let written = bytes
+            .slices()
+            .try_for_each(|slice| self.writer.write_all(slice));
         written.map_err(|error| failure(WriteError::Io(error)))
     }
 }

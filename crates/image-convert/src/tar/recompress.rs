@@ -39,7 +39,7 @@ pub fn recompress(
     let limits = layer.limits;
     stream::write(output, options, progress, |out, report| {
         let stream = LayerStream::open(layer.layer, &StreamOptions::from(&limits))?;
-        let reader_options = tar_stream::Options {
+        let reader_options = tar_stream::TarReadOptions {
             lenient: layer.lenient,
             limits,
         };

@@ -6,33 +6,34 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use image_model::walk::{InoSet, Walk};
-use image_model::{Attributes, FileKind, ImagePath, Ino, Limits, Progress};
-use image_read::{FileOrder, Reader};
+use image_model::{Attributes, FileKind, Image, ImagePath, Ino, Limits, Progress};
+use image_read::FileOrder;
 use rustix::fs::AtFlags;
+use verify::ExtentBytes;
 
 use super::node::{NodeWriter, Source};
 use crate::ConvertError;
+use crate::source::Contents;
 
 /// The files of an image that have content: each is made under its number, in the order in which the
 /// contents are stored, and gets its names later.
 #[derive(Debug)]
-pub(super) struct Contents {
-    /// In the order of their first names.
-    files: Vec<Ino>,
+pub(super) struct Files {
+    /// With their lengths, in the order of their first names.
+    files: Vec<(Ino, u64)>,
     total: u64,
 }
 
-impl Contents {
-    pub(super) fn collect(reader: &Reader, limits: &Limits) -> Result<Self, ConvertError> {
+impl Files {
+    pub(super) fn collect(image: &dyn Image, limits: &Limits) -> Result<Self, ConvertError> {
         let mut seen = InoSet::default();
         let (mut files, mut total) = (Vec::new(), 0u64);
-        let image = &**reader.image();
         let mut walk = Walk::new(image, limits);
         while let Some(entry) = walk.next_entry() {
             let entry = entry?;
             let size = entry.attributes.size;
             if entry.attributes.kind == FileKind::File && size > 0 && seen.insert(entry.ino) {
-                files.push(entry.ino);
+                files.push((entry.ino, size));
                 total = total.saturating_add(size);
             }
         }
@@ -47,37 +48,35 @@ impl Contents {
     /// Makes all files in `directory`.
     pub(super) fn write(
         &self,
-        reader: &Reader,
+        contents: &mut Contents<'_>,
         writer: &mut NodeWriter<'_>,
         directory: BorrowedFd<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), ConvertError> {
-        let mut open: Option<OpenFile> = None;
+        let (image, limits) = (writer.image, writer.limits);
+        let mut open: Option<OpenFile<'_>> = None;
         let mut done = 0u64;
-        let written = reader.read_all(&self.files, FileOrder::Stored, &mut |piece, bytes| {
-            if let Some(file) = open.take_if(|file| file.number != piece.tag) {
-                file.finish(writer)?;
-            }
-            let file = match &mut open {
-                Some(file) => file,
-                None => {
-                    let file = OpenFile::create(piece.tag, piece.ino, reader, writer, directory)?;
-                    open.insert(file)
+        let path = |position: usize| path_of(image, limits, self.files[position].0);
+        contents.read(
+            &self.files,
+            FileOrder::Stored,
+            &path,
+            &mut |number, bytes| {
+                if let Some(file) = open.take_if(|file| file.number != number) {
+                    file.finish(writer)?;
                 }
-            };
-            progress.advance(done, Some(self.total))?;
-            done = done.saturating_add(bytes.len());
-            file.with_source(|source| writer.write(&file.file, piece.file_offset, bytes, source))?;
-            Ok::<_, Failure>(())
-        });
-        written.map_err(|error| match error {
-            Failure::Read(source) => {
-                let ino = source.place().map(|(ino, _)| ino);
-                let path = ino.map(|ino| path_of(reader, ino)).unwrap_or_default();
-                ConvertError::Content { path, source }
-            }
-            Failure::Convert(error) => error,
-        })?;
+                let file = match &mut open {
+                    Some(file) => file,
+                    None => {
+                        let ino = self.files[number].0;
+                        open.insert(OpenFile::create(number, ino, writer, directory)?)
+                    }
+                };
+                progress.advance(done, Some(self.total))?;
+                done = done.saturating_add(bytes.len());
+                file.write(bytes, writer)
+            },
+        )?;
         open.map_or(Ok(()), |file| file.finish(writer))
     }
 
@@ -94,29 +93,33 @@ impl Contents {
 }
 
 /// The file that is being filled.
-struct OpenFile<'r> {
-    number: u64,
+struct OpenFile<'u> {
+    number: usize,
     file: File,
-    reader: &'r Reader,
+    /// Where its next bytes go.
+    at: u64,
+    image: &'u dyn Image,
+    limits: &'u Limits,
     ino: Ino,
     attributes: Attributes,
 }
 
-impl<'r> OpenFile<'r> {
+impl<'u> OpenFile<'u> {
     fn create(
-        number: u64,
+        number: usize,
         ino: Ino,
-        reader: &'r Reader,
-        writer: &mut NodeWriter<'_>,
+        writer: &mut NodeWriter<'u>,
         directory: BorrowedFd<'_>,
     ) -> Result<Self, ConvertError> {
-        let attributes = reader.image().attributes(ino);
-        let attributes = attributes.map_err(|source| {
-            let path = path_of(reader, ino);
-            ConvertError::Image { path, source }
+        let (image, limits) = (writer.image, writer.limits);
+        let path = || path_of(image, limits, ino);
+        let attributes = image.attributes(ino);
+        let attributes = attributes.map_err(|source| ConvertError::Image {
+            path: path(),
+            source,
         })?;
         let source = Source {
-            path: &|| path_of(reader, ino),
+            path: &path,
             ino,
             attributes: &attributes,
         };
@@ -124,10 +127,22 @@ impl<'r> OpenFile<'r> {
         Ok(Self {
             number,
             file,
-            reader,
+            at: 0,
+            image,
+            limits,
             ino,
             attributes,
         })
+    }
+
+    fn write(
+        &mut self,
+        bytes: ExtentBytes<'_>,
+        writer: &mut NodeWriter<'_>,
+    ) -> Result<(), ConvertError> {
+        self.with_source(|source| writer.write(&self.file, self.at, bytes, source))?;
+        self.at = self.at.saturating_add(bytes.len());
+        Ok(())
     }
 
     fn finish(self, writer: &mut NodeWriter<'_>) -> Result<(), ConvertError> {
@@ -136,41 +151,16 @@ impl<'r> OpenFile<'r> {
 
     fn with_source<T>(&self, then: impl FnOnce(Source<'_>) -> T) -> T {
         then(Source {
-            path: &|| path_of(self.reader, self.ino),
+            path: &|| path_of(self.image, self.limits, self.ino),
             ino: self.ino,
             attributes: &self.attributes,
         })
     }
 }
 
-/// What ends the reading of all files.
-enum Failure {
-    Read(image_read::ReadError),
-    Convert(ConvertError),
-}
-
-impl From<image_read::ReadError> for Failure {
-    fn from(error: image_read::ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<ConvertError> for Failure {
-    fn from(error: ConvertError) -> Self {
-        Self::Convert(error)
-    }
-}
-
-impl From<image_model::Cancelled> for Failure {
-    fn from(error: image_model::Cancelled) -> Self {
-        Self::Convert(error.into())
-    }
-}
-
 /// A path of an inode, for messages; the root if it has none.
-fn path_of(reader: &Reader, ino: Ino) -> ImagePath {
-    let image = &**reader.image();
-    let mut walk = Walk::new(image, &Limits::default());
+fn path_of(image: &dyn Image, limits: &Limits, ino: Ino) -> ImagePath {
+    let mut walk = Walk::new(image, limits);
     while let Some(Ok(entry)) = walk.next_entry() {
         if entry.ino == ino {
             return entry.path.clone();

@@ -19,14 +19,15 @@ use std::path::Path;
 
 use blob_io::AtomicDir;
 use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{Attributes, FileKind, ImagePath, Ino, Limits, NameRef, Progress};
-use image_read::Reader;
+use image_model::{Attributes, FileKind, ImagePath, Ino, NameRef, Progress};
 use rustix::fs::Mode;
 
 use crate::ConvertError;
+use crate::options::setters;
 use crate::report::Report;
+use crate::source::{self, Walkable};
 use crate::tree::several_names;
-use contents::{Contents, Numbers};
+use contents::{Files, Numbers};
 use node::{NodeWriter, Source};
 use trail::Trail;
 
@@ -52,15 +53,20 @@ impl Ownership {
 }
 
 /// How to unpack.
-#[derive(Debug, Clone)]
+///
+/// ```
+/// use lazyoci_image_convert::{Ownership, UnpackOptions};
+/// let options = UnpackOptions::default().ownership(Ownership::Caller);
+/// assert!(!options.lossy);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnpackOptions {
     /// Who owns the files. Default: [`Ownership::for_caller`].
     pub ownership: Ownership,
     /// Leave out, and report, the devices, extended attributes and times that the file system or the
     /// caller's rights do not allow, instead of refusing them.
     pub lossy: bool,
-    /// Bounds on the image.
-    pub limits: Limits,
 }
 
 impl Default for UnpackOptions {
@@ -68,12 +74,18 @@ impl Default for UnpackOptions {
         Self {
             ownership: Ownership::for_caller(),
             lossy: false,
-            limits: Limits::default(),
         }
     }
 }
 
-/// Unpacks the image that `reader` reads into the new directory `output`, which appears under its name
+impl UnpackOptions {
+    setters! {
+        ownership: Ownership,
+        lossy: bool,
+    }
+}
+
+/// Unpacks `source` into the new directory `output`, which appears under its name
 /// when it is complete.
 ///
 /// Every entry is created below the new directory by its single name, and no symbolic link is
@@ -83,21 +95,31 @@ impl Default for UnpackOptions {
 ///
 /// # Errors
 /// [`ConvertError`]; what was unpacked by then is removed, or ([`ConvertError::Remains`]) named.
-pub fn unpack(
-    reader: &Reader,
+pub fn unpack<'a>(
+    source: impl Into<crate::Source<'a>>,
     output: &Path,
     options: &UnpackOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
-    let several = several_names(&**reader.image(), &options.limits)?;
+    let Walkable {
+        image,
+        mut contents,
+        limits,
+        advisories,
+    } = Walkable::new(source.into(), progress)?;
+    let several = several_names(&*image, &limits)?;
     let directory = AtomicDir::create(output)?;
     let writer = NodeWriter {
-        image: &**reader.image(),
+        image: &*image,
         options,
+        limits: &limits,
         output,
-        report: Report::default(),
+        report: Report {
+            advisories,
+            ..Report::default()
+        },
     };
-    match fill(&directory, reader, &several, writer, progress) {
+    match fill(&directory, &mut contents, &several, writer, progress) {
         Ok(report) => {
             directory.commit()?;
             Ok(report)
@@ -121,31 +143,30 @@ fn give_up(directory: AtomicDir, failure: ConvertError) -> ConvertError {
 
 fn fill(
     directory: &AtomicDir,
-    reader: &Reader,
+    contents: &mut source::Contents<'_>,
     several: &InoSet,
     mut writer: NodeWriter<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
-    let limits = &writer.options.limits;
-    let contents = Contents::collect(reader, limits)?;
+    let (image, limits) = (writer.image, writer.limits);
+    let files = Files::collect(image, limits)?;
     let place = directory.private().join("contents");
     std::fs::create_dir(&place)?;
     let place = Trail::new(&place)?;
-    contents.write(reader, &mut writer, place.root(), progress)?;
+    files.write(contents, &mut writer, place.root(), progress)?;
 
     let root = Trail::new(directory.path())?;
     rustix::fs::fchmod(root.root(), Mode::RWXU).map_err(io::Error::from)?;
     let mut unpacker = Unpacker {
-        numbers: contents.numbers(several),
+        numbers: files.numbers(several),
         contents: place,
         trail: root,
         open: Vec::new(),
         writer,
     };
-    let image = &**reader.image();
     let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
-        progress.advance(contents.total(), Some(contents.total()))?;
+        progress.advance(files.total(), Some(files.total()))?;
         unpacker.entry(&entry?)?;
     }
     unpacker.leave(0)?;

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use image_model::{Attributes, FileKind, Image, ImageError, ImagePath, Ino, Timestamp, Xattrs};
+use image_model::{
+    Attributes, FileKind, Image, ImageError, ImagePath, Ino, Limits, Timestamp, Xattrs,
+};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use verify::ExtentBytes;
@@ -18,6 +20,8 @@ use crate::report::{Loss, LossKind, Report};
 /// Makes inodes and keeps count.
 pub(super) struct NodeWriter<'u> {
     pub(super) image: &'u dyn Image,
+    /// Bounds on the image.
+    pub(super) limits: &'u Limits,
     pub(super) options: &'u UnpackOptions,
     /// Where the tree is to be, for messages.
     pub(super) output: &'u Path,

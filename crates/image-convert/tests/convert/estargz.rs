@@ -24,9 +24,7 @@ use crate::support::{
 };
 
 fn options() -> EstargzOptions {
-    EstargzOptions::default()
-        .chunk_size(4096.try_into().unwrap())
-        .threads(2)
+    EstargzOptions::default().chunk_size(4096).threads(2)
 }
 
 fn convert<'a>(
@@ -76,7 +74,7 @@ fn inside(layer: &[u8]) -> Vec<u8> {
 /// The names in the tar inside, in their order.
 fn names(layer: &[u8]) -> Vec<String> {
     let tar = inside(layer);
-    let mut reader = tar_stream::TarReader::new(&tar[..], tar_stream::Options::default());
+    let mut reader = tar_stream::TarReader::new(&tar[..], tar_stream::TarReadOptions::default());
     let mut names = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         names.push(String::from_utf8(entry.path.clone()).unwrap());
@@ -380,8 +378,13 @@ fn layers_are_gzip() {
 
 #[test]
 fn chunks_are_not_longer_than_readers_take() {
-    for (chunk_size, refused) in [(64 << 20, false), ((64 << 20) + 1, true), (u32::MAX, true)] {
-        let options = options().chunk_size(chunk_size.try_into().unwrap());
+    for (chunk_size, refused) in [
+        (64 << 20, false),
+        (0, true),
+        ((64 << 20) + 1, true),
+        (u32::MAX, true),
+    ] {
+        let options = options().chunk_size(chunk_size);
         let result = convert(Streaming::new(&golden_tar()[..]), &options);
         match result {
             Ok((layer, _)) if !refused => drop(opened(&layer)),
@@ -412,7 +415,7 @@ fn a_toc_is_not_longer_than_readers_take() {
     };
     let (layer, _) = convert(u64::MAX).unwrap();
     let inside = inside(&layer);
-    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::Options::default());
+    let mut reader = tar_stream::TarReader::new(&inside[..], tar_stream::TarReadOptions::default());
     let mut len = 0;
     while let Some(entry) = reader.next_entry().unwrap() {
         len = entry.size;

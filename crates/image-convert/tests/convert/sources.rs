@@ -264,3 +264,22 @@ fn reports_are_values() {
     assert_eq!(value["losses"], serde_json::json!([]));
     assert_eq!(value["missed"], serde_json::json!([]));
 }
+
+#[test]
+fn an_image_in_memory_opens_out_of_what_was_written() {
+    let tar = golden_tar();
+    let mut memory = MemoryOutput::default();
+    let source = Streaming::new(&tar[..]);
+    to_rafs_v6(source, &mut memory, &plain_options(), &mut ()).unwrap();
+    let bootstrap = memory.object(ObjectRole::Bootstrap).unwrap().bytes.clone();
+    let open = |blobs: MemoryOutput| {
+        let bootstrap = std::sync::Arc::new(bootstrap.clone());
+        open_source(bootstrap, None, blobs, &OpenOptions::default()).unwrap()
+    };
+    let digest = |image: &image_read::OpenImage| {
+        let digest = image.tree_digest(verify::Profile::Default, &mut ());
+        digest.map(|digest| digest.to_string())
+    };
+    assert_eq!(digest(&open(memory)).unwrap(), digest_of_tar(&tar));
+    assert!(digest(&open(MemoryOutput::default())).is_err());
+}

@@ -8,7 +8,7 @@ use lazyoci_image_convert::{
     ConvertError, FileContent, Loss, LossKind, Source, Streaming, TarOptions, TarReport,
     recompress, to_tar,
 };
-use tar_stream::{LayerStream, Options, TarError, TarReader};
+use tar_stream::{LayerStream, TarError, TarReadOptions, TarReader};
 
 use crate::support::{
     Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader, sha256,
@@ -42,7 +42,7 @@ fn tar_of(image: &Image, options: &TarOptions) -> (TarReport, Vec<u8>) {
 
 /// Names, and targets of hard links, in the order of the tar.
 fn members(tar: &[u8]) -> Vec<(String, String)> {
-    let mut reader = TarReader::new(tar, Options::default());
+    let mut reader = TarReader::new(tar, TarReadOptions::default());
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -323,7 +323,7 @@ fn attributes_that_no_tar_can_hold_are_refused_or_reported() {
     }
     let (report, tar) = convert(true).unwrap();
     assert_eq!(report.report.losses, [expected]);
-    let mut reader = TarReader::new(&tar[..], Options::default());
+    let mut reader = TarReader::new(&tar[..], TarReadOptions::default());
     let entry = reader.next_entry().unwrap().unwrap();
     assert!(entry.path == b"a" && entry.xattrs.is_empty());
 }

@@ -6,9 +6,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use image_model::{Blame, Cancelled, Device, Fault, Metadata, Node, Progress, Timestamp};
+use image_model::{
+    Blame, Cancelled, Device, Fault, Limits, Metadata, Name, Node, Progress, Timestamp, Tree,
+};
 use lazyoci_image_convert::{
-    ConvertError, Loss, LossKind, Ownership, Report, UnpackOptions, unpack,
+    ConvertError, FileContent, Loss, LossKind, Ownership, Report, Source, Streaming, UnpackOptions,
+    unpack,
 };
 
 use crate::support::{
@@ -107,7 +110,7 @@ fn unpack_to(
     progress: &mut dyn Progress,
 ) -> Result<Report, ConvertError> {
     let opened = image_read::open(image.bootstrap_path(), &Default::default()).unwrap();
-    unpack(opened.reader(), output, options, progress)
+    unpack(opened, output, options, progress)
 }
 
 #[test]
@@ -115,10 +118,7 @@ fn a_directory_holds_what_the_image_holds() {
     let image = Image::of_tar(&tar(), &plain_options());
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
-    let options = UnpackOptions {
-        ownership: Ownership::Image,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().ownership(Ownership::Image);
     let report = unpack_to(&image, &output, &options, &mut ()).unwrap();
     assert_eq!(report.inodes, image.report.inodes);
     assert_eq!(report.content_bytes, image.report.content_bytes);
@@ -154,10 +154,7 @@ fn a_caller_that_owns_the_files_gets_no_set_id_bits() {
     let image = Image::of_tar(&tar, &plain_options());
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
-    let options = UnpackOptions {
-        ownership: Ownership::Caller,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().ownership(Ownership::Caller);
     unpack_to(&image, &output, &options, &mut ()).unwrap();
     let stat = |name| fs::symlink_metadata(output.join(name)).unwrap();
     assert_eq!(stat("suid").mode(), 0o100_755);
@@ -194,10 +191,7 @@ fn files_that_nobody_may_write_have_attributes_too() {
     let image = Image::of_tar(&tar, &plain_options());
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
-    let options = UnpackOptions {
-        ownership: Ownership::Caller,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().ownership(Ownership::Caller);
     unpack_to(&image, &output, &options, &mut ()).unwrap();
     for (name, mode) in [("f", 0o100_444), ("d", 0o40_555)] {
         let path = output.join(name);
@@ -220,11 +214,9 @@ fn an_attribute_that_the_file_system_refuses_is_refused_or_reported() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
     let unpack = |lossy| {
-        let options = UnpackOptions {
-            ownership: Ownership::Caller,
-            lossy,
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::default()
+            .ownership(Ownership::Caller)
+            .lossy(lossy);
         unpack(&reader, &output, &options, &mut ())
     };
     let loss = Loss {
@@ -253,10 +245,7 @@ fn failures_leave_nothing() {
     let image = Image::of_tar(&tar, &plain_options());
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
-    let options = UnpackOptions {
-        ownership: Ownership::Caller,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().ownership(Ownership::Caller);
 
     let mut cancel = |done, _| {
         if done >= 18_000 {
@@ -299,11 +288,9 @@ fn an_owner_that_no_file_can_have_is_refused() {
         let image = Image::of_tar(&tar, &plain_options());
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("tree");
-        let options = UnpackOptions {
-            ownership: Ownership::Image,
-            lossy: true,
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::default()
+            .ownership(Ownership::Image)
+            .lossy(true);
         let error = unpack_to(&image, &output, &options, &mut ()).unwrap_err();
         assert_eq!(error.fault(), Fault::Unsupported);
         match error {
@@ -330,10 +317,7 @@ fn times_of_directories_are_those_of_the_image() {
     let image = Image::of_tar(&tar, &plain_options());
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("tree");
-    let options = UnpackOptions {
-        ownership: Ownership::Caller,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().ownership(Ownership::Caller);
     unpack_to(&image, &output, &options, &mut ()).unwrap();
     for name in ["", "a", "a/b", "a/b/f"] {
         let stat = fs::symlink_metadata(output.join(name)).unwrap();
@@ -343,4 +327,66 @@ fn times_of_directories_are_those_of_the_image() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_stream_and_a_tree_in_memory_unpack_too() {
+    let tar = Tar::new().file("f", b"hello").link("g", "f").finish();
+    let mut tree = Tree::new(Metadata::implied_directory());
+    let (size, content) = (5, FileContent::from("hello"));
+    let file = tree.add(metadata(0o644), Node::File { size, content });
+    for name in ["f", "g"] {
+        let name = Name::new(name.as_bytes()).unwrap();
+        tree.link(Tree::<()>::ROOT, name, file).unwrap();
+    }
+    let sources: [Source<'_>; 2] = [Streaming::new(&tar[..]).into(), tree.into()];
+    for source in sources {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("tree");
+        let options = UnpackOptions::default().ownership(Ownership::Caller);
+        let report = unpack(source, &output, &options, &mut ()).unwrap();
+        assert_eq!((report.inodes, report.content_bytes), (2, 5));
+        assert_eq!(fs::read(output.join("g")).unwrap(), b"hello");
+        let stat = |name: &str| fs::metadata(output.join(name)).unwrap().ino();
+        assert_eq!(stat("f"), stat("g"));
+    }
+    for (name, size) in [("empty", 0), ("short", 3)] {
+        let mut tree = Tree::new(Metadata::implied_directory());
+        let content = FileContent::from("not that long");
+        let file = tree.add(metadata(0o644), Node::File { size, content });
+        let id = Name::new(name.as_bytes()).unwrap();
+        tree.link(Tree::<()>::ROOT, id, file).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("tree");
+        let options = UnpackOptions::default().ownership(Ownership::Caller);
+        let unpacked = unpack(tree, &output, &options, &mut ());
+        assert_eq!(unpacked.is_ok(), size == 0, "an empty file is not read");
+    }
+}
+
+#[test]
+fn a_source_brings_its_limits() {
+    let image = Image::of_tar(&tar(), &plain_options());
+    let limits = Limits {
+        max_depth: 2,
+        ..Limits::default()
+    };
+    let options = image_read::OpenOptions::default().limits(limits.clone());
+    let opened = image_read::open(image.bootstrap_path(), &options).unwrap();
+    let stream = tar();
+    let sources: [Source<'_>; 2] = [
+        (&opened).into(),
+        Streaming::new(&stream[..]).limits(limits).into(),
+    ];
+    for source in sources {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("tree");
+        let error = unpack(source, &output, &UnpackOptions::default(), &mut ()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Limit, "{error:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let options = UnpackOptions::default().lossy(true);
+    let deep = Source::from(&opened).with_limits(Limits::default());
+    unpack(deep, &directory.path().join("tree"), &options, &mut ()).unwrap();
 }

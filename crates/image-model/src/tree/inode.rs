@@ -60,6 +60,26 @@ impl<C> Node<C> {
         Self::Directory(Directory::new())
     }
 
+    /// The same node with a file's content turned into its next stage by `next`, which is given the
+    /// file's length, too.
+    ///
+    /// # Errors
+    /// That of `next`.
+    pub fn try_map<D, E>(self, next: impl FnOnce(u64, C) -> Result<D, E>) -> Result<Node<D>, E> {
+        Ok(match self {
+            Self::File { size, content } => Node::File {
+                size,
+                content: next(size, content)?,
+            },
+            Self::Directory(entries) => Node::Directory(entries),
+            Self::Symlink(target) => Node::Symlink(target),
+            Self::CharDevice(device) => Node::CharDevice(device),
+            Self::BlockDevice(device) => Node::BlockDevice(device),
+            Self::Fifo => Node::Fifo,
+            Self::Socket => Node::Socket,
+        })
+    }
+
     /// Which kind of file this is.
     #[must_use]
     pub const fn kind(&self) -> FileKind {

@@ -327,18 +327,7 @@ impl<C> Tree<C> {
                 node,
                 implied,
             } = inode;
-            let node = match node {
-                Node::File { size, content } => Node::File {
-                    size,
-                    content: next(InodeId(index), size, content)?,
-                },
-                Node::Directory(entries) => Node::Directory(entries),
-                Node::Symlink(target) => Node::Symlink(target),
-                Node::CharDevice(device) => Node::CharDevice(device),
-                Node::BlockDevice(device) => Node::BlockDevice(device),
-                Node::Fifo => Node::Fifo,
-                Node::Socket => Node::Socket,
-            };
+            let node = node.try_map(|size, content| next(InodeId(index), size, content))?;
             inodes.push(Inode {
                 metadata,
                 node,

@@ -8,7 +8,7 @@ use super::frames::FrameStore;
 use super::incoming::StoredRange;
 use super::job::{Job, JobDone};
 use super::piece::Piece;
-use super::plan::{ReadPlan, Step};
+use super::plan::{ReadPlan, ReadStep};
 use super::want::Want;
 use crate::blobs::BlobStore;
 use crate::pipeline;
@@ -29,7 +29,7 @@ where
     pipeline::run(vec![Job::run; threads], 4 * threads, |stage| {
         loop {
             match plan.step()? {
-                Step::Need(ranges) => {
+                ReadStep::Need(ranges) => {
                     for range in ranges {
                         answer(&mut plan, blobs, frames, &range)?;
                         // Decoded while the next range is read; and so what is there is no more
@@ -41,20 +41,20 @@ where
                         }
                     }
                 }
-                Step::Work(job) => {
+                ReadStep::Work(job) => {
                     if let Some(done) = stage.submit(job) {
                         plan.complete(done);
                     }
                 }
-                Step::Ready(piece) => visit(piece)?,
-                Step::Wait => {
+                ReadStep::Ready(piece) => visit(piece)?,
+                ReadStep::Wait => {
                     let done: Option<JobDone> = stage.next();
                     match done {
                         Some(done) => plan.complete(done),
                         None => plan.wait(),
                     }
                 }
-                Step::Done => return Ok(()),
+                ReadStep::Done => return Ok(()),
             }
         }
     })

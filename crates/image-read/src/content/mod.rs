@@ -27,6 +27,6 @@ pub use frames::FrameStore;
 pub use incoming::StoredRange;
 pub use job::{Job, JobDone};
 pub use piece::{Piece, PieceBytes};
-pub use plan::{ReadPlan, Step};
+pub use plan::{ReadPlan, ReadStep};
 pub(crate) use uses::FrameUses;
 pub use want::{FileExtents, Want};

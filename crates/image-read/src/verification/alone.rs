@@ -15,7 +15,7 @@ use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content};
 use super::VerifyOptions;
 use super::blob::{BlobFile, Inspected, Listed};
 use super::digests::Expected;
-use super::finding::{Flaw, Object};
+use super::finding::{Flaw, ImageObject};
 use super::planned::Planned;
 use super::report::Report;
 use super::tap::{Tap, Taps};
@@ -42,7 +42,7 @@ pub(super) fn verify(
 ) -> Result<(), Cancelled> {
     let unnamed = || BlobId::new(b"blob").expect("a valid id");
     let id = id.cloned().unwrap_or_else(unnamed);
-    let object = Object::Blob(id.clone());
+    let object = ImageObject::Blob(id.clone());
     let opened = BlobFile::open(object.clone(), &**source, limits, report);
     let Some(blob) = opened else { return Ok(()) };
     report.summary.blobs += 1;
@@ -75,7 +75,7 @@ pub(super) fn verify(
 /// Decodes and verifies all chunks.
 fn check(
     reader: &mut Reader,
-    object: &Object,
+    object: &ImageObject,
     limits: &Limits,
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
@@ -95,7 +95,7 @@ fn check(
 }
 
 struct Observer<'a, 'r> {
-    object: &'a Object,
+    object: &'a ImageObject,
     report: &'a mut Report<'r>,
 }
 

@@ -13,7 +13,7 @@ use rafs_format::blob::{
 use rafs_format::flags::BlobFeatures;
 use rafs_format::v6::{BlobEntry, Bootstrap};
 
-use super::finding::Object;
+use super::finding::ImageObject;
 use super::report::Report;
 
 /// Bytes of the end of a blob that are read at once.
@@ -47,7 +47,7 @@ pub(super) struct Inspected {
 
 /// A blob that is looked at.
 pub(super) struct BlobFile<'a> {
-    object: Object,
+    object: ImageObject,
     source: &'a dyn ReadAt,
     len: u64,
     limits: &'a Limits,
@@ -67,7 +67,7 @@ pub(super) enum Listed<'a> {
 impl<'a> BlobFile<'a> {
     /// Reads the end of the blob; what hinders that is told.
     pub(super) fn open(
-        object: Object,
+        object: ImageObject,
         source: &'a dyn ReadAt,
         limits: &'a Limits,
         report: &mut Report<'_>,

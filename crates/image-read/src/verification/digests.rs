@@ -5,7 +5,7 @@ use image_model::{BlobId, Cancelled, Digest, DigestAlgorithm};
 use rafs_format::blob::{Section, Sections};
 use verify::{Hasher, digest};
 
-use super::finding::{Flaw, Object};
+use super::finding::{Flaw, ImageObject};
 use super::report::Report;
 use super::sinks::{Digests, Sinks};
 
@@ -36,7 +36,7 @@ pub(super) fn compare(
     digests: &Digests,
     report: &mut Report<'_>,
 ) {
-    let object = || Object::Blob(id.clone());
+    let object = || ImageObject::Blob(id.clone());
     let called: Option<Digest> = format!("sha256:{id}").parse().ok();
     if let Some(called) = called
         && let Some(&found) = digests.whole.first()
@@ -121,7 +121,7 @@ impl Expected {
         };
         match hash(source, expected.algorithm(), report)? {
             Some(Ok(found)) => self.add("the file", found),
-            Some(Err(error)) => report.unread(&Object::Image, error),
+            Some(Err(error)) => report.unread(&ImageObject::Image, error),
             None => {}
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Expected {
     /// Tells that there is no file to have the digest.
     pub(super) fn expect_no_file(&mut self, report: &mut Report<'_>) {
         if let Some(expected) = self.digest.take() {
-            report.add(Object::Image, Flaw::NoFile { expected });
+            report.add(ImageObject::Image, Flaw::NoFile { expected });
         }
     }
 
@@ -149,7 +149,7 @@ impl Expected {
                 Flaw::Unexpected { expected, found }
             }
         };
-        report.add(Object::Image, what);
+        report.add(ImageObject::Image, what);
     }
 }
 

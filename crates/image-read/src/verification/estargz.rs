@@ -15,7 +15,7 @@ use image_model::Image;
 use tar_stream::Compression;
 use verify::ExtentBytes;
 
-use super::finding::{Flaw, Object};
+use super::finding::{Flaw, ImageObject};
 use super::report::Report;
 use super::sinks::Sinks;
 use super::{MAX_FINDINGS, VerifyOptions};
@@ -42,9 +42,9 @@ pub(super) fn check_disguise(image: &OpenImage, report: &mut Report<'_>) {
     }
     let Some(source) = image.source() else { return };
     match ends_like_estargz(&**source) {
-        Ok(true) => report.add(Object::Image, Flaw::Disguise),
+        Ok(true) => report.add(ImageObject::Image, Flaw::Disguise),
         Ok(false) => {}
-        Err(error) => report.unread(&Object::Image, error),
+        Err(error) => report.unread(&ImageObject::Image, error),
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn check_landmarks(toc: &EstargzImage, reader: &Reader, report: &mut 
         let (landmark, extent) = match landmark {
             Ok(found) => found,
             Err(error) => {
-                report.add(Object::Image, Flaw::Landmark(error));
+                report.add(ImageObject::Image, Flaw::Landmark(error));
                 continue;
             }
         };
@@ -83,8 +83,11 @@ pub(super) fn check_landmarks(toc: &EstargzImage, reader: &Reader, report: &mut 
         let name = landmark.name();
         match read {
             Ok(()) if right => {}
-            Ok(()) => report.add(Object::Image, Flaw::Landmark(LandmarkError { landmark })),
-            Err(source) => report.add(Object::Image, Flaw::LandmarkContent { name, source }),
+            Ok(()) => report.add(
+                ImageObject::Image,
+                Flaw::Landmark(LandmarkError { landmark }),
+            ),
+            Err(source) => report.add(ImageObject::Image, Flaw::LandmarkContent { name, source }),
         }
     }
 }
@@ -133,16 +136,16 @@ impl<'scope> Comparison<'scope> {
             Some(Err(payload)) => std::panic::resume_unwind(payload),
             None => match Sequential::new(layer) {
                 Ok(layer) => run(toc, layer, options),
-                Err(error) => return report.unread(&Object::Image, error),
+                Err(error) => return report.unread(&ImageObject::Image, error),
             },
         };
         for found in compared.disagreements {
             let path = Some(found.path.clone());
-            report.add_at(Object::Image, path, None, Flaw::Disagreement(found));
+            report.add_at(ImageObject::Image, path, None, Flaw::Disagreement(found));
         }
         report.count_untold(compared.untold);
         if let Err(error) = compared.result {
-            report.add(Object::Image, Flaw::Compare(error));
+            report.add(ImageObject::Image, Flaw::Compare(error));
         }
     }
 }

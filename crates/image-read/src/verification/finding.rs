@@ -26,7 +26,7 @@ pub struct Finding {
     /// First byte in the object, where that is known.
     pub offset: Option<u64>,
     /// Which file it is in.
-    pub object: Object,
+    pub object: ImageObject,
     /// What is wrong.
     pub what: Flaw,
     /// Whose fault it is.
@@ -42,14 +42,14 @@ impl fmt::Display for Finding {
 /// A file that takes part in an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Object {
+pub enum ImageObject {
     /// The file (or the directory) that holds the image's metadata, and that was opened.
     Image,
     /// A blob.
     Blob(BlobId),
 }
 
-impl fmt::Display for Object {
+impl fmt::Display for ImageObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image => f.write_str("the file"),
@@ -64,7 +64,7 @@ impl fmt::Display for Object {
 #[non_exhaustive]
 pub struct Padding {
     /// The file.
-    pub object: Object,
+    pub object: ImageObject,
     /// Its bytes.
     pub range: Range<u64>,
 }
@@ -81,7 +81,7 @@ pub enum Flaw {
     Audit(#[source] AuditFault),
     /// A structure of a RAFS bootstrap.
     #[error("{}", Chain(.0))]
-    Bootstrap(#[source] v6::Finding),
+    Bootstrap(#[source] v6::CheckFinding),
     /// A blob that is not there, or cannot be opened. None of its chunks is looked at.
     #[error("{}", Chain(.0))]
     Unopened(#[source] StoreError),
@@ -89,7 +89,7 @@ pub enum Flaw {
     #[error("{object}: {}", Chain(.source))]
     Read {
         /// The file.
-        object: Object,
+        object: ImageObject,
         /// Why not.
         source: blob_io::ReadError,
     },
@@ -97,7 +97,7 @@ pub enum Flaw {
     #[error("{object}: {}", Chain(.source))]
     Blob {
         /// The blob.
-        object: Object,
+        object: ImageObject,
         /// What is wrong with it.
         source: BlobError,
     },
@@ -105,7 +105,7 @@ pub enum Flaw {
     #[error("{object}: {}", Chain(.source))]
     Mismatch {
         /// The blob.
-        object: Object,
+        object: ImageObject,
         /// What differs.
         source: BlobMismatch,
     },
@@ -116,7 +116,7 @@ pub enum Flaw {
     #[error("{object} has digest {found}, not the one that it is called by")]
     Name {
         /// The blob.
-        object: Object,
+        object: ImageObject,
         /// Its digest.
         found: Digest,
     },
@@ -124,7 +124,7 @@ pub enum Flaw {
     #[error("{object}: section `image.blob` has digest {found}, the TOC says {expected}")]
     Data {
         /// The blob.
-        object: Object,
+        object: ImageObject,
         /// In the TOC.
         expected: Digest,
         /// What it is.

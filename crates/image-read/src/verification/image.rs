@@ -14,7 +14,7 @@ use super::VerifyOptions;
 use super::blob::{BlobFile, Listed, is_foreign};
 use super::digests::Expected;
 use super::estargz::{self, Comparison};
-use super::finding::{Flaw, Object};
+use super::finding::{Flaw, ImageObject};
 use super::planned::Planned;
 use super::report::Report;
 use super::tap::{Tap, Taps};
@@ -41,7 +41,7 @@ pub(super) fn verify(
         }
         let checked = bootstrap.check(&mut |found| {
             let (path, offset) = (found.path.clone(), Some(found.offset));
-            report.add_at(Object::Image, path, offset, Flaw::Bootstrap(found));
+            report.add_at(ImageObject::Image, path, offset, Flaw::Bootstrap(found));
         });
         report.summary.advisories.append(checked.advisories);
     }
@@ -84,7 +84,7 @@ fn plan(
     }
     // A file that holds the content as it is, or that is compared with its TOC.
     let is_file = image.estargz().is_some() || image.format() == Format::Tar(Compression::None);
-    let object = Object::Image;
+    let object = ImageObject::Image;
     let mut blobs: Vec<_> = (0..count)
         .map(|_| Some(Planned::unread(object.clone())))
         .collect();
@@ -111,7 +111,7 @@ fn plan_rafs(
 ) -> Option<Planned> {
     let entry = &bootstrap.blob_entries()[index.0 as usize];
     let id = &image.image().blobs()[index.0 as usize].id;
-    let object = Object::Blob(id.clone());
+    let object = ImageObject::Blob(id.clone());
     let is_file = image.format() == Format::RafsBlob && entry.is_self();
     if is_foreign(entry) || !(options.content || is_file) {
         return Some(Planned::unread(object));
@@ -238,7 +238,7 @@ struct Observer<'a, 'r> {
 impl AuditObserver for Observer<'_, '_> {
     fn fault(&mut self, fault: AuditFault) {
         let path = Some(fault.path().clone());
-        let (mut object, mut offset) = (Object::Image, None);
+        let (mut object, mut offset) = (ImageObject::Image, None);
         if let AuditFault::Content { fault, .. } = &fault {
             if let ChunkFault::Unopened { blob, .. } = fault
                 && self.told.contains(blob)
@@ -247,7 +247,7 @@ impl AuditObserver for Observer<'_, '_> {
             }
             if let Some(at) = fault.stored_at() {
                 offset = Some(at.frame_offset);
-                object = at.blob_id.clone().map_or(object, Object::Blob);
+                object = at.blob_id.clone().map_or(object, ImageObject::Blob);
             }
         }
         self.report.add_at(object, path, offset, Flaw::Audit(fault));

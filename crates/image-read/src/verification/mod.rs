@@ -28,7 +28,7 @@ use crate::detect::Format;
 use crate::open::OpenImage;
 use report::Report;
 
-pub use finding::{Finding, Flaw, Object, Padding};
+pub use finding::{Finding, Flaw, ImageObject, Padding};
 pub use path::{verify_path, verify_source};
 
 /// Most findings that are told; more are counted.

@@ -10,7 +10,7 @@ use image_model::{BlobId, Cancelled, Progress};
 use rafs_format::blob::{BlobError, Section};
 
 use super::digests::Expected;
-use super::finding::{Finding, Flaw, Object};
+use super::finding::{Finding, Flaw, ImageObject};
 use super::report::Report;
 use super::{VerifyOptions, VerifySummary, alone, image};
 use crate::blobs::OpenBlob;
@@ -53,7 +53,7 @@ fn verify(
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
     match is_directory(path) {
-        Err(error) => report.add(Object::Image, Flaw::Open(error)),
+        Err(error) => report.add(ImageObject::Image, Flaw::Open(error)),
         Ok(false) => file(path, options, verify_options, report)?,
         Ok(true) if path.join(BOOTSTRAP).is_file() => {
             file(&path.join(BOOTSTRAP), options, verify_options, report)?;
@@ -66,7 +66,7 @@ fn verify(
             }
             _ => match open(path, options) {
                 Ok(opened) => image::verify(&opened, verify_options, report)?,
-                Err(error) => report.add(Object::Image, Flaw::Open(error)),
+                Err(error) => report.add(ImageObject::Image, Flaw::Open(error)),
             },
         },
     }
@@ -103,7 +103,7 @@ fn file(
             report,
         ),
         Err(error) => {
-            report.add(Object::Image, Flaw::Open(error));
+            report.add(ImageObject::Image, Flaw::Open(error));
             Ok(())
         }
     }
@@ -145,7 +145,7 @@ fn verify_file(
     let mut expected = Expected::new(verify.expect);
     expected.read_file(&**source, report)?;
     expected.settle(report);
-    report.add(Object::Image, Flaw::Open(error));
+    report.add(ImageObject::Image, Flaw::Open(error));
     Ok(())
 }
 

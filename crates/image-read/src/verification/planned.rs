@@ -4,14 +4,14 @@ use image_model::{BlobId, Cancelled};
 use rafs_format::blob::Sections;
 
 use super::digests::{self, Expected};
-use super::finding::Object;
+use super::finding::ImageObject;
 use super::report::Report;
 use super::sinks::Sinks;
 use super::tap::Tap;
 
 /// A blob that can be read.
 pub(super) struct Planned {
-    object: Object,
+    object: ImageObject,
     /// Whether it is the file that was opened.
     pub(super) is_file: bool,
     /// Where its bytes go; `None` if nobody wants all of them.
@@ -22,7 +22,7 @@ pub(super) struct Planned {
 
 impl Planned {
     /// A blob of which only the chunks are read, if anything.
-    pub(super) fn unread(object: Object) -> Self {
+    pub(super) fn unread(object: ImageObject) -> Self {
         Self {
             object,
             is_file: false,
@@ -32,7 +32,7 @@ impl Planned {
     }
 
     /// A native RAFS blob, whose digests are compared with its name and its TOC.
-    pub(super) fn native(object: Object, id: BlobId, sections: Option<Sections>) -> Self {
+    pub(super) fn native(object: ImageObject, id: BlobId, sections: Option<Sections>) -> Self {
         Self {
             sinks: Some(digests::sinks(sections.as_ref())),
             native: Some((id, sections)),

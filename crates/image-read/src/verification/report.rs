@@ -5,7 +5,7 @@ use std::ops::Range;
 use image_model::{Blame, Cancelled, Fault, ImagePath, Progress};
 use rafs_format::blob::{BlobError, BlobMismatch};
 
-use super::finding::{Finding, Flaw, Object, Padding};
+use super::finding::{Finding, Flaw, ImageObject, Padding};
 use super::{MAX_FINDINGS, MAX_PADDING, VerifySummary};
 
 /// Who hears what is found, and how far the work is.
@@ -27,13 +27,13 @@ impl<'a> Report<'a> {
     }
 
     /// Something about the object as a whole.
-    pub(super) fn add(&mut self, object: Object, what: Flaw) {
+    pub(super) fn add(&mut self, object: ImageObject, what: Flaw) {
         self.add_at(object, None, None, what);
     }
 
     pub(super) fn add_at(
         &mut self,
-        object: Object,
+        object: ImageObject,
         path: Option<ImagePath>,
         offset: Option<u64>,
         what: Flaw,
@@ -64,7 +64,12 @@ impl<'a> Report<'a> {
         self.summary.untold += count;
     }
 
-    pub(super) fn blob_error(&mut self, object: &Object, offset: Option<u64>, source: BlobError) {
+    pub(super) fn blob_error(
+        &mut self,
+        object: &ImageObject,
+        offset: Option<u64>,
+        source: BlobError,
+    ) {
         let what = Flaw::Blob {
             object: object.clone(),
             source,
@@ -72,7 +77,7 @@ impl<'a> Report<'a> {
         self.add_at(object.clone(), None, offset, what);
     }
 
-    pub(super) fn mismatch(&mut self, object: &Object, source: BlobMismatch) {
+    pub(super) fn mismatch(&mut self, object: &ImageObject, source: BlobMismatch) {
         let what = Flaw::Mismatch {
             object: object.clone(),
             source,
@@ -80,7 +85,7 @@ impl<'a> Report<'a> {
         self.add(object.clone(), what);
     }
 
-    pub(super) fn unread(&mut self, object: &Object, source: blob_io::ReadError) {
+    pub(super) fn unread(&mut self, object: &ImageObject, source: blob_io::ReadError) {
         let what = Flaw::Read {
             object: object.clone(),
             source,
@@ -88,7 +93,7 @@ impl<'a> Report<'a> {
         self.add(object.clone(), what);
     }
 
-    pub(super) fn padding(&mut self, object: &Object, range: Range<u64>) {
+    pub(super) fn padding(&mut self, object: &ImageObject, range: Range<u64>) {
         self.summary.padding_len += range.end - range.start;
         if self.summary.padding.len() < MAX_PADDING {
             let object = object.clone();

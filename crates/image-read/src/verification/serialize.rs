@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{Finding, Object, Padding, VerifySummary};
+use super::{Finding, ImageObject, Padding, VerifySummary};
 
 /// `path`, `offset` (or null), `object`, `fault`, and `what` as text.
 impl Serialize for Finding {
@@ -19,7 +19,7 @@ impl Serialize for Finding {
 }
 
 /// The id of a blob; null for the file that was opened.
-impl Serialize for Object {
+impl Serialize for ImageObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Image => serializer.serialize_none(),

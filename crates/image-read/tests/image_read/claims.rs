@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use frame_codec::Compression;
 use image_model::{BlobIndex, FrameId};
-use lazyoci_image_read::{FrameError, FrameStore, ReadError, ReadOptions, Step, StoredRange};
+use lazyoci_image_read::{FrameError, FrameStore, ReadError, ReadOptions, ReadStep, StoredRange};
 use verify::ExtentBytes;
 
 use crate::damage::cause;
@@ -36,8 +36,8 @@ fn two<'a>(fixture: &'a Fixture, store: &Arc<FrameStore>) -> (FilePlan<'a>, File
         )
     };
     let (mut first, mut second) = (plan(), plan());
-    assert!(matches!(first.step(), Ok(Step::Need(ranges)) if ranges.len() == 1));
-    assert!(matches!(second.step(), Ok(Step::Wait)));
+    assert!(matches!(first.step(), Ok(ReadStep::Need(ranges)) if ranges.len() == 1));
+    assert!(matches!(second.step(), Ok(ReadStep::Wait)));
     (first, second)
 }
 
@@ -62,7 +62,7 @@ fn who_waits_is_told_and_has_the_frame() {
         assert_eq!(second.poll_others(&mut context), Poll::Pending);
     }
     supply(&mut first, &fixture.blobs, &first_range());
-    let Ok(Step::Work(job)) = first.step() else {
+    let Ok(ReadStep::Work(job)) = first.step() else {
         panic!("the frame is there")
     };
     assert_eq!(second.poll_others(&mut context), Poll::Pending);
@@ -73,14 +73,14 @@ fn who_waits_is_told_and_has_the_frame() {
     assert_eq!(second.poll_others(&mut context), Poll::Ready(()));
     second.wait();
     drop((first, done));
-    let Ok(Step::Ready(piece)) = second.step() else {
+    let Ok(ReadStep::Ready(piece)) = second.step() else {
         panic!("the frame is there")
     };
     assert_eq!(
         piece.bytes.unwrap().as_ref(),
         ExtentBytes::Data(&fixture.contents[0][..1_000])
     );
-    assert!(matches!(second.step(), Ok(Step::Done)));
+    assert!(matches!(second.step(), Ok(ReadStep::Done)));
     assert_eq!(store.decoded(), 1);
 }
 
@@ -99,23 +99,23 @@ fn a_frame_that_a_reader_still_has_is_not_fetched_again() {
         )
     };
     let mut first = plan();
-    assert!(matches!(first.step(), Ok(Step::Need(_))));
+    assert!(matches!(first.step(), Ok(ReadStep::Need(_))));
     supply(&mut first, &fixture.blobs, &first_range());
-    let Ok(Step::Work(job)) = first.step() else {
+    let Ok(ReadStep::Work(job)) = first.step() else {
         panic!("the frame is there")
     };
     first.complete(job.run());
-    assert!(matches!(plan().step(), Ok(Step::Ready(_))));
-    let Ok(Step::Ready(piece)) = first.step() else {
+    assert!(matches!(plan().step(), Ok(ReadStep::Ready(_))));
+    let Ok(ReadStep::Ready(piece)) = first.step() else {
         panic!("the frame is there")
     };
     drop(first);
     assert!(
-        matches!(plan().step(), Ok(Step::Ready(_))),
+        matches!(plan().step(), Ok(ReadStep::Ready(_))),
         "the piece has it"
     );
     drop(piece);
-    assert!(matches!(plan().step(), Ok(Step::Need(_))));
+    assert!(matches!(plan().step(), Ok(ReadStep::Need(_))));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn who_gives_up_lets_others_try() {
         |mut plan, _| {
             let lost = FrameError::Lost { frame: FrameId(0) };
             plan.fail(&first_range(), lost).unwrap();
-            let Ok(Step::Ready(piece)) = plan.step() else {
+            let Ok(ReadStep::Ready(piece)) = plan.step() else {
                 panic!("it has failed")
             };
             assert!(piece.bytes.is_err());
@@ -142,8 +142,8 @@ fn who_gives_up_lets_others_try() {
         // The job is dropped; its plan says so.
         |mut plan, fixture| {
             supply(&mut plan, &fixture.blobs, &first_range());
-            assert!(matches!(plan.step(), Ok(Step::Work(_))));
-            let Ok(Step::Ready(piece)) = plan.step() else {
+            assert!(matches!(plan.step(), Ok(ReadStep::Work(_))));
+            let Ok(ReadStep::Ready(piece)) = plan.step() else {
                 panic!("it is lost")
             };
             let error = piece.bytes.unwrap_err();
@@ -166,11 +166,11 @@ fn who_gives_up_lets_others_try() {
             let mut wrong = fixture.blobs.clone();
             wrong[0][5] ^= 1;
             supply(&mut plan, &wrong, &first_range());
-            let Ok(Step::Work(job)) = plan.step() else {
+            let Ok(ReadStep::Work(job)) = plan.step() else {
                 panic!("the frame is there")
             };
             plan.complete(job.run());
-            let Ok(Step::Ready(piece)) = plan.step() else {
+            let Ok(ReadStep::Ready(piece)) = plan.step() else {
                 panic!("it is wrong")
             };
             assert!(matches!(piece.bytes, Err(ReadError::Chunk { .. })));
@@ -183,16 +183,16 @@ fn who_gives_up_lets_others_try() {
         let first = way(first, &fixture);
         second.wait();
         assert_eq!(store.decoded(), 0);
-        let Ok(Step::Need(ranges)) = second.step() else {
+        let Ok(ReadStep::Need(ranges)) = second.step() else {
             panic!("it is to fetch it now")
         };
         assert_eq!(ranges, [first_range()]);
         supply(&mut second, &fixture.blobs, &first_range());
-        let Ok(Step::Work(job)) = second.step() else {
+        let Ok(ReadStep::Work(job)) = second.step() else {
             panic!("the frame is there")
         };
         second.complete(job.run());
-        assert!(matches!(second.step(), Ok(Step::Ready(piece)) if piece.bytes.is_ok()));
+        assert!(matches!(second.step(), Ok(ReadStep::Ready(piece)) if piece.bytes.is_ok()));
         drop(first);
         assert_eq!(store.decoded(), 1);
     }

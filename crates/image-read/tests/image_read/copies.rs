@@ -6,7 +6,8 @@ use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::{BlobIndex, Extent, ExtentSource, Ino};
 use lazyoci_image_read::{
-    BlobStore, FileOrder, FrameStore, PieceBytes, ReadError, ReadOptions, Reader, SharedImage, Step,
+    BlobStore, FileOrder, FrameStore, PieceBytes, ReadError, ReadOptions, ReadStep, Reader,
+    SharedImage,
 };
 use verify::ExtentBytes;
 
@@ -78,7 +79,7 @@ fn what_is_held_does_not_keep_answers_in_memory() {
     let options = ReadOptions::default().gap(1);
     let ino = fixture.ino("eight");
     let mut plan = plan_of(&*fixture.image, ino, 0..8_000, &options, &store);
-    let Ok(Step::Need(ranges)) = plan.step() else {
+    let Ok(ReadStep::Need(ranges)) = plan.step() else {
         panic!("bytes are needed")
     };
     assert_eq!(ranges.len(), 1);
@@ -87,9 +88,9 @@ fn what_is_held_does_not_keep_answers_in_memory() {
     let mut pieces: Vec<PieceBytes> = Vec::new();
     loop {
         match plan.step().unwrap() {
-            Step::Work(job) => plan.complete(job.run()),
-            Step::Ready(piece) => pieces.push(piece.bytes.unwrap()),
-            Step::Done => break,
+            ReadStep::Work(job) => plan.complete(job.run()),
+            ReadStep::Ready(piece) => pieces.push(piece.bytes.unwrap()),
+            ReadStep::Done => break,
             other => panic!("{other:?}"),
         }
     }
@@ -98,14 +99,14 @@ fn what_is_held_does_not_keep_answers_in_memory() {
     // One that is most of its answer is not copied.
     let store = Arc::new(FrameStore::new(8 << 20));
     let mut plan = plan_of(&*fixture.image, ino, 0..1_000, &options, &store);
-    assert!(matches!(plan.step(), Ok(Step::Need(_))));
+    assert!(matches!(plan.step(), Ok(ReadStep::Need(_))));
     let answer = Bytes::copy_from_slice(&fixture.blobs[0][1..1_001]);
     plan.supply(BlobIndex(0), 1, answer.clone()).unwrap();
-    let Ok(Step::Work(job)) = plan.step() else {
+    let Ok(ReadStep::Work(job)) = plan.step() else {
         panic!("the frame is there")
     };
     plan.complete(job.run());
-    let Ok(Step::Ready(piece)) = plan.step() else {
+    let Ok(ReadStep::Ready(piece)) = plan.step() else {
         panic!("the frame is there")
     };
     assert!(lies_in(piece.bytes.unwrap().as_ref(), &answer));

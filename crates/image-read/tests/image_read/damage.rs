@@ -11,8 +11,8 @@ use image_model::{
     Vouched,
 };
 use lazyoci_image_read::{
-    FrameError, FrameStore, NoBlobs, OpenOptions, ReadError, ReadOptions, Reader, Step, StoreError,
-    open_source,
+    FrameError, FrameStore, NoBlobs, OpenOptions, ReadError, ReadOptions, ReadStep, Reader,
+    StoreError, open_source,
 };
 use proptest::prelude::*;
 use verify::{CheckError, Profile, tree_digest};
@@ -312,14 +312,14 @@ fn damage_can_be_made_good_by_another_source() {
             let (mut asked, mut faults) = (0, Vec::new());
             loop {
                 match plan.step().unwrap() {
-                    Step::Need(ranges) => {
+                    ReadStep::Need(ranges) => {
                         asked += ranges.len();
                         for range in ranges {
                             supply(&mut plan, blobs, &range);
                         }
                     }
-                    Step::Work(job) => plan.complete(job.run()),
-                    Step::Ready(piece) => {
+                    ReadStep::Work(job) => plan.complete(job.run()),
+                    ReadStep::Ready(piece) => {
                         faults.extend(
                             piece
                                 .bytes
@@ -327,7 +327,7 @@ fn damage_can_be_made_good_by_another_source() {
                                 .map(|error| (piece.file_offset, error.fault())),
                         );
                     }
-                    Step::Done => return (asked, faults),
+                    ReadStep::Done => return (asked, faults),
                     other => panic!("{other:?}"),
                 }
             }

@@ -9,7 +9,7 @@ use estargz_toc::Landmark;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::footer::FOOTER_LEN;
 use image_model::{Digest, Ino, Limits};
-use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, ReadError, Step, Want, open_source};
+use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, ReadError, ReadStep, Want, open_source};
 use tar_stream::LayerStream;
 use verify::{AuditFault, ExtentBytes, Profile, TreeDigest, audit, tree_digest};
 
@@ -35,19 +35,19 @@ fn read_want(image: &OpenImage, want: Want) -> Result<Vec<u8>, ReadError> {
     let mut plan = image.reader().plan([Ok(want)].into_iter());
     loop {
         match plan.step()? {
-            Step::Need(ranges) => {
+            ReadStep::Need(ranges) => {
                 for range in ranges {
                     let blob = image.blobs().blob(range.blob).unwrap();
                     let bytes = blob.read_bytes(range.offset, range.len as usize).unwrap();
                     plan.supply(range.blob, range.offset, bytes)?;
                 }
             }
-            Step::Work(job) => plan.complete(job.run()),
-            Step::Ready(piece) => match piece.bytes?.as_ref() {
+            ReadStep::Work(job) => plan.complete(job.run()),
+            ReadStep::Ready(piece) => match piece.bytes?.as_ref() {
                 ExtentBytes::Data(bytes) => content.extend_from_slice(bytes),
                 ExtentBytes::Zeros(_) => panic!("a landmark is no hole"),
             },
-            Step::Done => return Ok(content),
+            ReadStep::Done => return Ok(content),
             other => panic!("{other:?}"),
         }
     }

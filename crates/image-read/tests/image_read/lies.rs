@@ -5,7 +5,7 @@ use std::sync::Arc;
 use frame_codec::CodecError;
 use image_model::{Blame, BlobIndex, Codec, Extent, ExtentSource, Fault, Frame, Ino, RecipeId};
 use lazyoci_image_read::{
-    FrameError, FrameStore, ReadError, ReadOptions, Reader, Step, StoreError,
+    FrameError, FrameStore, ReadError, ReadOptions, ReadStep, Reader, StoreError,
 };
 
 use crate::damage::cause;
@@ -35,7 +35,7 @@ fn extents_that_do_not_cover_the_file_are_refused() {
         let error = loop {
             match plan.step() {
                 // What comes before the gap is handed out.
-                Ok(Step::Ready(piece)) => assert_eq!(piece.file_offset + piece.len, at),
+                Ok(ReadStep::Ready(piece)) => assert_eq!(piece.file_offset + piece.len, at),
                 Ok(other) => panic!("{other:?}"),
                 Err(error) => break error,
             }
@@ -44,7 +44,7 @@ fn extents_that_do_not_cover_the_file_are_refused() {
             matches!(error, ReadError::Uncovered { ino: Ino(0), file_offset } if file_offset == at),
             "{error:?}"
         );
-        assert!(matches!(plan.step(), Ok(Step::Done)));
+        assert!(matches!(plan.step(), Ok(ReadStep::Done)));
     }
 }
 

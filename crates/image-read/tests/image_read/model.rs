@@ -13,7 +13,7 @@ use image_model::{
 };
 use lazyoci_image_read::{
     BlobStore, FileExtents, FileOrder, FrameError, FrameStore, Job, OpenBlob, Piece, ReadError,
-    ReadOptions, ReadPlan, Reader, Step, StoreError, StoredRange,
+    ReadOptions, ReadPlan, ReadStep, Reader, StoreError, StoredRange,
 };
 use proptest::prelude::*;
 use verify::{ExtentBytes, check_chunk};
@@ -327,9 +327,9 @@ fn run_plan(world: &World, dice: &mut Dice) {
         let mut found = Vec::new();
         loop {
             let step = plan.step().unwrap();
-            let waits = matches!(step, Step::Wait);
+            let waits = matches!(step, ReadStep::Wait);
             match step {
-                Step::Need(ranges) => {
+                ReadStep::Need(ranges) => {
                     assert!(!ranges.is_empty());
                     for range in ranges {
                         assert!(range.len > 0 && range.len <= options.max_request);
@@ -341,11 +341,10 @@ fn run_plan(world: &World, dice: &mut Dice) {
                         pending.push(Pending::Request(range));
                     }
                 }
-                Step::Work(job) => pending.push(Pending::Job(job)),
-                Step::Ready(piece) => note(&mut found, &piece),
-                Step::Wait => assert!(!pending.is_empty(), "nobody else is at work"),
-                Step::Done => break,
-                other => panic!("{other:?}"),
+                ReadStep::Work(job) => pending.push(Pending::Job(job)),
+                ReadStep::Ready(piece) => note(&mut found, &piece),
+                ReadStep::Wait => assert!(!pending.is_empty(), "nobody else is at work"),
+                ReadStep::Done => break,
             }
             while !pending.is_empty() && (waits || dice.one_in(3)) {
                 match pending.swap_remove(dice.below(pending.len())) {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::{Blame, BlobIndex, Extent, ExtentSource, Fault, Image, Ino};
 use lazyoci_image_read::{
-    FileExtents, FrameError, FrameStore, ReadError, ReadOptions, ReadPlan, Step, StoredRange, Want,
+    FileExtents, FrameError, FrameStore, ReadError, ReadOptions, ReadPlan, ReadStep, StoredRange,
+    Want,
 };
 use proptest::prelude::*;
 use verify::ExtentBytes;
@@ -49,15 +50,15 @@ fn step_through(
     let (mut content, mut asked) = (Vec::new(), Vec::new());
     loop {
         match plan.step()? {
-            Step::Need(ranges) => {
+            ReadStep::Need(ranges) => {
                 // In any order.
                 for range in ranges.iter().rev() {
                     supply(&mut plan, &fixture.blobs, range);
                 }
                 asked.push(ranges);
             }
-            Step::Work(job) => plan.complete(job.run()),
-            Step::Ready(piece) => {
+            ReadStep::Work(job) => plan.complete(job.run()),
+            ReadStep::Ready(piece) => {
                 assert_eq!((piece.tag, piece.ino), (7, ino));
                 assert_eq!(piece.file_offset, range.start + content.len() as u64);
                 let bytes = piece.bytes?;
@@ -67,9 +68,8 @@ fn step_through(
                     ExtentBytes::Zeros(len) => content.resize(content.len() + len as usize, 0),
                 }
             }
-            Step::Wait => panic!("nobody else is at work"),
-            Step::Done => return Ok((content, asked)),
-            other => panic!("{other:?}"),
+            ReadStep::Wait => panic!("nobody else is at work"),
+            ReadStep::Done => return Ok((content, asked)),
         }
     }
 }
@@ -239,20 +239,20 @@ fn requests_are_held_back_while_the_first_piece_is_on_its_way() {
     let store = Arc::new(FrameStore::new(0));
     let ino = fixture.ino("eight");
     let mut plan = plan_of(&*fixture.image, ino, 0..8_000, &options, &store);
-    let Ok(Step::Need(ranges)) = plan.step() else {
+    let Ok(ReadStep::Need(ranges)) = plan.step() else {
         panic!("bytes are needed")
     };
     assert_eq!(ranges, [range(1, 2_500), range(2_501, 2_500)]);
     // The end of the window does not fill a request.
-    assert!(matches!(plan.step(), Ok(Step::Wait)));
+    assert!(matches!(plan.step(), Ok(ReadStep::Wait)));
     // Nor is it asked for while the first frames are being decoded.
     supply(&mut plan, &fixture.blobs, &ranges[0]);
-    let Ok(Step::Work(job)) = plan.step() else {
+    let Ok(ReadStep::Work(job)) = plan.step() else {
         panic!("two frames are there")
     };
-    assert!(matches!(plan.step(), Ok(Step::Wait)));
+    assert!(matches!(plan.step(), Ok(ReadStep::Wait)));
     plan.complete(job.run());
-    assert!(matches!(plan.step(), Ok(Step::Ready(piece)) if piece.file_offset == 0));
+    assert!(matches!(plan.step(), Ok(ReadStep::Ready(piece)) if piece.file_offset == 0));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn bytes_that_nobody_asked_for_are_refused() {
     let ino = fixture.ino("eight");
     let options = ReadOptions::default();
     let mut plan = plan_of(&*fixture.image, ino, 0..1_000, &options, &store);
-    assert!(matches!(plan.step(), Ok(Step::Need(_))));
+    assert!(matches!(plan.step(), Ok(ReadStep::Need(_))));
     // Frame 0 lies at 1..1001.
     for (blob, offset, len) in [(0, 0, 1_000), (0, 2, 1_000), (1, 1, 1_000), (0, 1, 999)] {
         let bytes = Bytes::copy_from_slice(&fixture.blobs[0][..len]);
@@ -319,7 +319,7 @@ fn bytes_that_nobody_asked_for_are_refused() {
     assert!(matches!(error, ReadError::Unneeded { offset: 0, .. }));
     assert_eq!(error.fault(), Fault::Misuse);
     supply(&mut plan, &fixture.blobs, &range(1, 1_000));
-    assert!(matches!(plan.step(), Ok(Step::Work(_))));
+    assert!(matches!(plan.step(), Ok(ReadStep::Work(_))));
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn wants_must_lie_in_their_extents() {
         };
         let options = ReadOptions::default();
         let mut plan = ReadPlan::new(&image, &store, [Ok(want)].into_iter(), &options);
-        let Ok(Step::Ready(piece)) = plan.step() else {
+        let Ok(ReadStep::Ready(piece)) = plan.step() else {
             panic!("nothing is asked for")
         };
         let error = piece.bytes.unwrap_err();
@@ -352,7 +352,7 @@ fn wants_must_lie_in_their_extents() {
             matches!(error, ReadError::Uncovered { ino: Ino(0), file_offset } if file_offset == start),
             "{error:?}"
         );
-        assert!(matches!(plan.step(), Ok(Step::Done)));
+        assert!(matches!(plan.step(), Ok(ReadStep::Done)));
     }
 }
 

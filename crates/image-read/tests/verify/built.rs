@@ -10,7 +10,7 @@ use image_model::{
 };
 use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
 use rafs_format::flags::{Compressor, Digester};
-use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, Options};
+use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, LayoutOptions};
 
 use crate::support::Golden;
 
@@ -97,7 +97,7 @@ fn bootstrap(image: &ChunkedImage, places: &[ChunkPlace], entry: BlobEntry) -> B
         entries: &entries,
     };
     let mut bytes = Cursor::new(Vec::new());
-    let layout = Layout::plan(input, &Options::default()).unwrap();
+    let layout = Layout::plan(input, &LayoutOptions::default()).unwrap();
     layout.write_to(&mut bytes).unwrap();
     bytes.into_inner().into()
 }

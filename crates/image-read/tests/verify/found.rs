@@ -2,7 +2,7 @@
 
 use image_model::{Digest, Fault};
 use lazyoci_image_read::{
-    Flaw, MAX_FINDINGS, NoBlobs, Object, OpenOptions, VerifyOptions, verify_path,
+    Flaw, ImageObject, MAX_FINDINGS, NoBlobs, OpenOptions, VerifyOptions, verify_path,
 };
 use rafs_format::blob::{BlobError, BlobMismatch};
 
@@ -18,7 +18,7 @@ fn a_missing_blob_is_one_finding() {
         lines(&found),
         [format!("i/o: blob `{}` is not at hand", golden.id)]
     );
-    assert_eq!(found[0].object, Object::Blob(golden.id));
+    assert_eq!(found[0].object, ImageObject::Blob(golden.id));
     assert_eq!((summary.unread, summary.corrupt), (1, 0));
     assert_eq!(summary.worst(), Some(Fault::Io));
     let options = VerifyOptions::default().content(false);
@@ -97,7 +97,10 @@ fn padding_is_named() {
     let ranges: Vec<_> = summary.padding.iter().map(|p| p.range.clone()).collect();
     assert_eq!(ranges, [1000..4096, 13_192..16_384]);
     assert_eq!(summary.padding_len, 3096 + 3192);
-    assert_eq!(summary.padding[0].object, Object::Blob(built.id.clone()));
+    assert_eq!(
+        summary.padding[0].object,
+        ImageObject::Blob(built.id.clone())
+    );
 
     let flip = |golden: &Golden| {
         let mut blob = golden.blob.to_vec();

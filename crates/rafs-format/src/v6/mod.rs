@@ -31,14 +31,14 @@ pub mod xattr;
 
 pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
-pub use check::{CheckSummary, Finding, Inconsistency};
+pub use check::{CheckFinding, CheckSummary, Inconsistency};
 pub use chunk_address::ChunkAddress;
 pub use chunk_place::ChunkPlace;
 pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
 pub use inode::{DataLayout, Inode};
 pub use layout::{
-    BadContent, CannotCarry, EncodeError, Layout, LayoutInput, Loss, MAX_TARGET_LEN, Options,
+    BadContent, CannotCarry, EncodeError, Layout, LayoutInput, LayoutOptions, Loss, MAX_TARGET_LEN,
     drop_losses, losses,
 };
 pub use owned::OwnedBootstrap;

@@ -5,7 +5,7 @@ use frame_codec::Decoder;
 use image_model::{BlobId, ChunkedImage, Limits};
 use lazyoci_rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
 use lazyoci_rafs_format::flags::Compat;
-use lazyoci_rafs_format::v6::{BlobEntry, Layout, LayoutInput, Options, OwnedBootstrap};
+use lazyoci_rafs_format::v6::{BlobEntry, Layout, LayoutInput, LayoutOptions, OwnedBootstrap};
 
 use crate::support::{a4_chunks, golden, golden_bootstrap, locate, none_sha256, slice, store};
 
@@ -23,11 +23,11 @@ fn a4(compat: Compat, id: BlobId) -> OwnedBootstrap {
 
 fn bootstrap(compat: Compat, entry: &BlobEntry) -> Vec<u8> {
     let OwnedBootstrap { image, places } = a4(compat, entry.id.clone());
-    let options = Options {
+    let options = LayoutOptions {
         compat,
         compressor: entry.compressor,
         digester: entry.digester,
-        ..Options::default()
+        ..LayoutOptions::default()
     };
     let mut bytes = Vec::new();
     let input = LayoutInput {
@@ -99,7 +99,7 @@ fn an_empty_layer_is_a_bootstrap_alone() {
         places: &[],
         entries: &[],
     };
-    Layout::plan(input, &Options::default())
+    Layout::plan(input, &LayoutOptions::default())
         .unwrap()
         .write_to(&mut bootstrap)
         .unwrap();

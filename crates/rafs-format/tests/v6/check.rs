@@ -8,7 +8,7 @@ use image_model::{
     Blame, DigestAlgorithm, Fault, Image, ImagePath, Ino, InodeId, Metadata, Node, Tree, Xattrs,
 };
 use lazyoci_rafs_format::DecodeError;
-use lazyoci_rafs_format::v6::{Finding, Inconsistency};
+use lazyoci_rafs_format::v6::{CheckFinding, Inconsistency};
 
 use crate::common::{
     A4, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,
@@ -26,7 +26,7 @@ const CHUNKS: usize = 0x4000;
 const CHUNK_FORMAT: &str = "of the image's chunk size, or of one that holds the whole file if its \
                             chunks lie one behind the other";
 
-fn check(bytes: &[u8]) -> Vec<Finding> {
+fn check(bytes: &[u8]) -> Vec<CheckFinding> {
     let mut findings = Vec::new();
     let summary = open(bytes)
         .unwrap()
@@ -35,8 +35,8 @@ fn check(bytes: &[u8]) -> Vec<Finding> {
     findings
 }
 
-fn finding(path: Option<&str>, offset: usize, what: impl Into<Inconsistency>) -> Finding {
-    Finding {
+fn finding(path: Option<&str>, offset: usize, what: impl Into<Inconsistency>) -> CheckFinding {
+    CheckFinding {
         path: path.map(|path| ImagePath::clean(path.as_bytes()).unwrap()),
         offset: offset as u64,
         what: what.into(),
@@ -59,7 +59,7 @@ fn mismatch(
 
 /// The change leads to these findings and no other.
 #[track_caller]
-fn finds(patches: &[(usize, &[u8])], expected: &[Finding]) {
+fn finds(patches: &[(usize, &[u8])], expected: &[CheckFinding]) {
     assert_eq!(check(&patched(A4, patches)), expected);
 }
 
@@ -381,7 +381,7 @@ fn overlaps() {
 #[test]
 fn prefetched_inodes() {
     let stored = a4(DigestAlgorithm::Sha256);
-    let options = lazyoci_rafs_format::v6::Options {
+    let options = lazyoci_rafs_format::v6::LayoutOptions {
         prefetch: vec![InodeId::new(4)],
         ..a4_options()
     };

@@ -11,7 +11,8 @@ use image_model::{
 use lazyoci_rafs_format::DecodeError;
 use lazyoci_rafs_format::flags::{BlobFeatures, Cipher, Compressor, Digester};
 use lazyoci_rafs_format::v6::{
-    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, Options, OwnedBootstrap,
+    BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, LayoutOptions,
+    OwnedBootstrap,
 };
 
 pub(crate) const ID: &str = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
@@ -206,20 +207,20 @@ pub(crate) fn a4(algorithm: DigestAlgorithm) -> Stored {
 }
 
 /// Options for what [`Store`] stores.
-pub(crate) fn options(algorithm: DigestAlgorithm, chunk_size: u32) -> Options {
-    Options {
+pub(crate) fn options(algorithm: DigestAlgorithm, chunk_size: u32) -> LayoutOptions {
+    LayoutOptions {
         chunk_size,
         compressor: Compressor::None,
         digester: Digester::try_from(algorithm).unwrap(),
-        ..Options::default()
+        ..LayoutOptions::default()
     }
 }
 
-pub(crate) fn a4_options() -> Options {
+pub(crate) fn a4_options() -> LayoutOptions {
     options(DigestAlgorithm::Sha256, 1 << 20)
 }
 
-pub(crate) fn encode(stored: &Stored, options: &Options) -> Result<Vec<u8>, EncodeError> {
+pub(crate) fn encode(stored: &Stored, options: &LayoutOptions) -> Result<Vec<u8>, EncodeError> {
     let layout = Layout::plan(stored.input(), options)?;
     let mut bytes = Vec::new();
     layout.write_to(&mut bytes).unwrap();

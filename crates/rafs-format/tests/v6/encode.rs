@@ -3,7 +3,7 @@
 use image_model::image::ChunkExtent;
 use image_model::{ChunkId, Device, DigestAlgorithm, ImagePath, InodeId, Metadata, Node, Tree};
 use lazyoci_rafs_format::flags::{BlobFeatures, Compat, SuperFlags};
-use lazyoci_rafs_format::v6::{Layout, Options, prefetch_inodes};
+use lazyoci_rafs_format::v6::{Layout, LayoutOptions, prefetch_inodes};
 
 use crate::common::{Store, Stored, a4, a4_options, encode, metadata, name, open, options};
 
@@ -82,7 +82,7 @@ fn what_options_change() {
         gid: 8,
         ..metadata(0o600)
     };
-    let flags_and_owner = |options: &Options| {
+    let flags_and_owner = |options: &LayoutOptions| {
         let bytes = encode(&stored, options).unwrap();
         let bootstrap = open(&bytes).unwrap();
         let inode = bootstrap.inode(image_model::Ino(133)).unwrap();
@@ -99,13 +99,13 @@ fn what_options_change() {
     let (flags, owner, records, mapped) = flags_and_owner(&a4_options());
     assert!(flags.contains(explicit | SuperFlags::ENCRYPTION_NONE));
     assert_eq!((owner, records, mapped), ((7, 8), vec![16, 16], 128));
-    let (flags, owner, ..) = flags_and_owner(&Options {
+    let (flags, owner, ..) = flags_and_owner(&LayoutOptions {
         explicit_ids: false,
         ..a4_options()
     });
     assert!(!flags.contains(explicit));
     assert_eq!(owner, (0, 0));
-    let (flags, _, records, mapped) = flags_and_owner(&Options {
+    let (flags, _, records, mapped) = flags_and_owner(&LayoutOptions {
         compat: Compat::V2_2,
         ..a4_options()
     });

@@ -2,7 +2,7 @@
 
 use image_model::{DigestAlgorithm, InodeId};
 use lazyoci_rafs_format::flags::{Compat, SuperFlags};
-use lazyoci_rafs_format::v6::{Bootstrap, DataLayout, Layout, Options};
+use lazyoci_rafs_format::v6::{Bootstrap, DataLayout, Layout, LayoutOptions};
 
 use crate::common::{Stored, a4, a4_options, encode, open, options};
 
@@ -32,7 +32,7 @@ const ODD: [(&str, &[u8]); 2] = [
 fn again(bootstrap: &Bootstrap) -> Vec<u8> {
     let stored = Stored::decoded(bootstrap);
     let flags = bootstrap.ext_superblock().flags;
-    let options = Options {
+    let options = LayoutOptions {
         compat: Compat::V2_2,
         chunk_size: bootstrap.ext_superblock().chunk_size,
         compressor: flags.compressor(),
@@ -99,7 +99,7 @@ fn the_golden_vectors_come_out_byte_for_byte() {
         ),
     ] {
         let stored = a4(algorithm);
-        let options = Options {
+        let options = LayoutOptions {
             compat,
             ..options(algorithm, 1 << 20)
         };

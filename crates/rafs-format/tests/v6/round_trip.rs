@@ -11,7 +11,7 @@ use image_model::{
     ImagePath, Ino, InodeId, Limits, Metadata, Name, Node, Recipe, Timestamp, Tree, Xattrs,
 };
 use lazyoci_rafs_format::flags::Compat;
-use lazyoci_rafs_format::v6::Options;
+use lazyoci_rafs_format::v6::LayoutOptions;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ fn facts(image: &dyn Image) -> Vec<Facts> {
     list
 }
 
-fn check_round_trip(stored: &Stored, options: &Options) {
+fn check_round_trip(stored: &Stored, options: &LayoutOptions) {
     let bytes = encode(stored, options).unwrap();
     let bootstrap = open(&bytes).unwrap();
     let expected = facts(&stored.image);

@@ -3,7 +3,7 @@
 use image_model::blob::BlobIdError;
 use image_model::{BlobId, DigestAlgorithm, Ino, InodeId, Node, Tree};
 use lazyoci_rafs_format::DecodeError;
-use lazyoci_rafs_format::v6::{BlobEntry, Options};
+use lazyoci_rafs_format::v6::{BlobEntry, LayoutOptions};
 
 use crate::common::{
     A4, ID, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,
@@ -142,7 +142,7 @@ fn two_blobs_with_one_id() {
 #[test]
 fn the_prefetch_table_follows_the_blob_table() {
     let stored = a4(DigestAlgorithm::Sha256);
-    let options = Options {
+    let options = LayoutOptions {
         prefetch: vec![InodeId::new(4), InodeId::new(1)],
         ..a4_options()
     };
@@ -162,7 +162,7 @@ fn the_prefetch_table_follows_the_blob_table() {
     let fifo = tree.add(metadata(0o600), Node::Fifo);
     tree.link(InodeId::ROOT, name(b"fifo"), fifo).unwrap();
     let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
-    let options = Options {
+    let options = LayoutOptions {
         prefetch: vec![fifo],
         ..self::options(DigestAlgorithm::Sha256, 4096)
     };

@@ -8,7 +8,7 @@ use image_model::width::u64_from;
 use image_model::{Limits, Timestamp};
 use tar_core::Header;
 
-use super::Options;
+use super::TarReadOptions;
 use crate::block::{BLOCK_LEN, Block, Field, HeaderBlock, Prefix, field_number};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Refusal, TarError};
@@ -71,7 +71,7 @@ pub(crate) fn resolve(
     block: &Block,
     header: &HeaderBlock<'_>,
     pending: &Pending,
-    options: &Options,
+    options: &TarReadOptions,
 ) -> Result<(Entry, Map), TarError> {
     let Segment {
         raw,

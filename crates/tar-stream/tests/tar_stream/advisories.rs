@@ -1,7 +1,7 @@
 //! Published bugs of other tar readers, each as a tape that they misread.
 
 use image_model::Limits;
-use lazyoci_tar_stream::{Options, TarError};
+use lazyoci_tar_stream::{TarError, TarReadOptions};
 
 use crate::tape::*;
 
@@ -117,7 +117,7 @@ fn cve_2022_2879_extension_headers_are_bounded() {
     let tape = (0..17).fold(Tape::new(), |tape, _| {
         tape.records(b'g', &[("comment", "c")])
     });
-    let options = Options {
+    let options = TarReadOptions {
         lenient: false,
         limits,
     };

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image_model::{Blame, Limits};
-use lazyoci_tar_stream::{Options, TarError, TarReader};
+use lazyoci_tar_stream::{TarError, TarReadOptions, TarReader};
 
 use crate::lossless::rebuild;
 use crate::tape::*;
@@ -44,7 +44,7 @@ pub(crate) fn sampler() -> Vec<u8> {
 }
 
 /// Reads everything, and writes it again; the number of entries.
-fn read_all(tar: &[u8], options: Options) -> Result<usize, TarError> {
+fn read_all(tar: &[u8], options: TarReadOptions) -> Result<usize, TarError> {
     let (again, limits) = (options.clone(), options.limits.clone());
     let mut reader = TarReader::new(tar, options);
     let mut count = 0;
@@ -232,7 +232,7 @@ fn numbers_that_are_none_name_their_field() {
 
 #[test]
 fn small_limits_hold() {
-    let options = || Options {
+    let options = || TarReadOptions {
         lenient: false,
         limits: Limits::small(),
     };

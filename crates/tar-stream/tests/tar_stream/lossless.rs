@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use lazyoci_tar_stream::{Options, TarError, TarReader, TarWriter, WriteError};
+use lazyoci_tar_stream::{TarError, TarReadOptions, TarReader, TarWriter, WriteError};
 use proptest::prelude::*;
 
 use crate::hostile::sampler;
 use crate::tape::*;
 
 /// The same tar, from its entries.
-pub(crate) fn rebuild(tar: &[u8], options: Options) -> Result<Vec<u8>, TarError> {
+pub(crate) fn rebuild(tar: &[u8], options: TarReadOptions) -> Result<Vec<u8>, TarError> {
     let mut reader = TarReader::new(tar, options);
     let mut writer = TarWriter::new(Vec::new());
     while let Some(entry) = reader.next_entry()? {
@@ -171,7 +171,7 @@ proptest! {
                 tar[at] = value;
             }
         }
-        let options = Options { lenient, ..Options::default() };
+        let options = TarReadOptions { lenient, ..TarReadOptions::default() };
         if let Ok(rebuilt) = rebuild(&tar, options) {
             prop_assert!(rebuilt == tar);
         }

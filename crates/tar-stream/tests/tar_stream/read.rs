@@ -1,7 +1,7 @@
 //! What the headers of each format mean.
 
 use image_model::Timestamp;
-use lazyoci_tar_stream::{EntryKind, Options, TarError, TarReader};
+use lazyoci_tar_stream::{EntryKind, TarError, TarReadOptions, TarReader};
 
 use crate::tape::*;
 
@@ -367,7 +367,7 @@ fn missing_padding_at_the_end_is_read_as_go_does_on_request() {
 
 #[test]
 fn after_an_error_there_is_nothing() {
-    let mut reader = TarReader::new(&[1; 512][..], Options::default());
+    let mut reader = TarReader::new(&[1; 512][..], TarReadOptions::default());
     assert!(matches!(
         reader.next_entry(),
         Err(TarError::Checksum { offset: 0, .. })

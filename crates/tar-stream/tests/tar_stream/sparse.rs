@@ -2,7 +2,7 @@
 
 use image_model::Limits;
 use lazyoci_tar_stream::sparse::SparseFault;
-use lazyoci_tar_stream::{Options, Refusal, TarError};
+use lazyoci_tar_stream::{Refusal, TarError, TarReadOptions};
 
 use crate::tape::*;
 
@@ -136,7 +136,7 @@ fn files_may_be_all_hole() {
     }
 }
 
-fn fault(tar: &[u8], options: Options) -> SparseFault {
+fn fault(tar: &[u8], options: TarReadOptions) -> SparseFault {
     match entries(tar, options) {
         Err(TarError::Sparse { fault, .. }) => fault,
         other => panic!("{other:?}"),
@@ -227,7 +227,7 @@ fn regions_are_limited() {
         max_sparse_regions: 50,
         ..Limits::default()
     };
-    let options = || Options {
+    let options = || TarReadOptions {
         lenient: false,
         limits: limits.clone(),
     };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lazyoci_tar_stream::{Entry, Options, TarError, TarReader};
+use lazyoci_tar_stream::{Entry, TarError, TarReadOptions, TarReader};
 
 pub(crate) const NAME: Range<usize> = 0..100;
 pub(crate) const MODE: Range<usize> = 100..108;
@@ -171,19 +171,19 @@ impl Tape {
     }
 }
 
-pub(crate) fn strict() -> Options {
-    Options::default()
+pub(crate) fn strict() -> TarReadOptions {
+    TarReadOptions::default()
 }
 
-pub(crate) fn lenient() -> Options {
-    Options {
+pub(crate) fn lenient() -> TarReadOptions {
+    TarReadOptions {
         lenient: true,
-        ..Options::default()
+        ..TarReadOptions::default()
     }
 }
 
 /// All entries of a tar, payloads skipped.
-pub(crate) fn entries(tar: &[u8], options: Options) -> Result<Vec<Entry>, TarError> {
+pub(crate) fn entries(tar: &[u8], options: TarReadOptions) -> Result<Vec<Entry>, TarError> {
     let mut reader = TarReader::new(tar, options);
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
@@ -200,7 +200,7 @@ pub(crate) fn entry(tar: &[u8]) -> Entry {
 }
 
 /// The names of the entries of a tar.
-pub(crate) fn names(tar: &[u8], options: Options) -> Vec<String> {
+pub(crate) fn names(tar: &[u8], options: TarReadOptions) -> Vec<String> {
     let entries = entries(tar, options).unwrap();
     let names = entries.iter().map(|e| e.path.escape_ascii().to_string());
     names.collect()

@@ -7,9 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::TreeDigestError;
 use super::compute::Hash;
-use crate::content::{Content, ContentError, ExtentBytes, FilePiece};
-
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+use crate::content::{Content, ContentError};
 
 /// The distinct files of an image, in the order of their first names.
 pub(super) struct Files {
@@ -66,10 +64,12 @@ impl Files {
                         digests[file] = before;
                     }
                 }
-                update(&mut hasher, &piece, &mut |len| {
-                    done += len;
-                    progress.advance(done, total)
-                })
+                for slice in piece.bytes.slices() {
+                    hasher.update(slice);
+                    done += slice.len() as u64;
+                    progress.advance(done, total)?;
+                }
+                Ok(())
             })
             .map_err(|source| self.blame(image, limits, source))?;
         if let Some(file) = current {
@@ -100,25 +100,4 @@ fn path_of(image: &dyn Image, limits: &Limits, ino: Ino) -> Result<Option<ImageP
         }
     }
     Ok(None)
-}
-
-fn update(
-    hasher: &mut Sha256,
-    piece: &FilePiece<'_>,
-    advance: &mut dyn FnMut(u64) -> Result<(), Cancelled>,
-) -> Result<(), Cancelled> {
-    let mut left = match piece.bytes {
-        ExtentBytes::Data(data) => {
-            hasher.update(data);
-            return advance(data.len() as u64);
-        }
-        ExtentBytes::Zeros(left) => left,
-    };
-    while left > 0 {
-        let len = left.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..len as usize]);
-        left -= len;
-        advance(len)?;
-    }
-    Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use image_model::order::Named;
 use image_model::{Limits, Metadata, Node, Timestamp};
 use lazyoci_estargz_toc::compare::{CompareOptions, compare};
 use lazyoci_estargz_toc::error::EntryFault;
 use lazyoci_estargz_toc::image::Prefetch;
-use lazyoci_estargz_toc::order::Named;
 use lazyoci_estargz_toc::toc::Toc;
 use lazyoci_estargz_toc::write::{Members, Placements};
 

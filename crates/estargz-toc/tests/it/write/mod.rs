@@ -6,7 +6,7 @@ mod vectors;
 
 use image_model::metadata::Xattr;
 use image_model::{Device, Metadata, Node, Timestamp, Xattrs};
-use tar_stream::{LayerStream, Options as TarOptions, TarReader};
+use tar_stream::{LayerStream, TarReadOptions, TarReader};
 
 use crate::common::{Options, TreeMaker, Written, file, members_of, metadata, vector_tree, write};
 
@@ -26,7 +26,7 @@ fn lengths(blob: &[u8]) -> Vec<usize> {
 /// The names in the tar, in its order.
 fn tar_names(blob: &[u8]) -> Vec<String> {
     let layer = LayerStream::open(blob, &Default::default()).unwrap();
-    let mut tar = TarReader::new(layer, TarOptions::default());
+    let mut tar = TarReader::new(layer, TarReadOptions::default());
     let mut names = Vec::new();
     while let Some(entry) = tar.next_entry().unwrap() {
         names.push(String::from_utf8(entry.path).unwrap());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+use image_model::order::Named;
 use image_model::{Blob, ChunkedImage, Metadata, Name, Node, Tree};
 use lazyoci_estargz_toc::carry::{CannotCarry, Uncarried};
-use lazyoci_estargz_toc::order::Named;
 use lazyoci_estargz_toc::write::{Listing, ListingError, Members};
 use tar_stream::WriteError;
 

@@ -6,7 +6,7 @@ use lazyoci_estargz_toc::order::prioritize;
 use lazyoci_estargz_toc::toc::Toc;
 use lazyoci_estargz_toc::write::toc_member;
 use lazyoci_estargz_toc::{Landmark, footer};
-use tar_stream::{EntryKind, Options as TarOptions, TarReader};
+use tar_stream::{EntryKind, TarReadOptions, TarReader};
 
 use super::{lengths, tar_names, vector};
 use crate::common::{
@@ -123,7 +123,7 @@ fn the_toc_member() {
     let theirs = members_of(&golden("vector1.esgz"))[3].1.clone();
     let json = golden("vector1.toc.json");
     assert!(toc_member(&json).unwrap() == theirs);
-    let mut tar = TarReader::new(&member[..], TarOptions::default());
+    let mut tar = TarReader::new(&member[..], TarReadOptions::default());
     let entry = tar.next_entry().unwrap().unwrap();
     assert_eq!(
         (entry.kind, entry.mode, entry.size),

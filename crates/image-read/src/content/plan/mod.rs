@@ -26,10 +26,9 @@ use crate::options::ReadOptions;
 const JOB_LEN: u64 = 512 << 10;
 const JOB_FRAMES: usize = 256;
 
-/// What a [`ReadPlan`] says next.
+/// What a [`ReadPlan`] says next. Who drives plans must know all of them, so none can be added silently.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Step {
+pub enum ReadStep {
     /// It needs these stored bytes: [`supply`](ReadPlan::supply) them, or say that they cannot be had
     /// ([`fail`](ReadPlan::fail)), in any order and at any time.
     Need(Vec<StoredRange>),
@@ -61,7 +60,7 @@ pub enum Step {
 /// use std::future::poll_fn;
 /// use bytes::Bytes;
 /// use image_model::{Image, Ino};
-/// use lazyoci_image_read::{FileExtents, FrameStore, ReadError, ReadOptions, ReadPlan, Step, StoredRange};
+/// use lazyoci_image_read::{FileExtents, FrameStore, ReadError, ReadOptions, ReadPlan, ReadStep, StoredRange};
 /// use verify::ExtentBytes;
 ///
 /// async fn read<F: Future<Output = Bytes>>(
@@ -75,20 +74,19 @@ pub enum Step {
 ///     let mut content = Vec::new();
 ///     loop {
 ///         match plan.step()? {
-///             Step::Need(ranges) => {
+///             ReadStep::Need(ranges) => {
 ///                 for range in ranges {
 ///                     let stored = fetch(range).await;
 ///                     plan.supply(range.blob, range.offset, stored)?;
 ///                 }
 ///             }
-///             Step::Work(job) => plan.complete(job.run()),
-///             Step::Ready(piece) => match piece.bytes?.as_ref() {
+///             ReadStep::Work(job) => plan.complete(job.run()),
+///             ReadStep::Ready(piece) => match piece.bytes?.as_ref() {
 ///                 ExtentBytes::Data(bytes) => content.extend_from_slice(bytes),
 ///                 ExtentBytes::Zeros(len) => content.resize(content.len() + len as usize, 0),
 ///             },
-///             Step::Wait => poll_fn(|context| plan.poll_others(context)).await,
-///             Step::Done => return Ok(content),
-///             _ => unreachable!("there are no other steps"),
+///             ReadStep::Wait => poll_fn(|context| plan.poll_others(context)).await,
+///             ReadStep::Done => return Ok(content),
 ///         }
 ///     }
 /// }
@@ -191,41 +189,41 @@ where
     ///
     /// # Errors
     /// [`ReadError`] if the wants end with an error. What is wrong with a piece is told with it.
-    pub fn step(&mut self) -> Result<Step, ReadError> {
+    pub fn step(&mut self) -> Result<ReadStep, ReadError> {
         loop {
             if let Some(job) = self.work() {
-                return Ok(Step::Work(job));
+                return Ok(ReadStep::Work(job));
             }
             self.plan_ahead();
             if self.ended || self.incoming.is_worth_asking() {
                 let ranges = self.ask(self.ended, None);
                 if !ranges.is_empty() {
-                    return Ok(Step::Need(ranges));
+                    return Ok(ReadStep::Need(ranges));
                 }
             }
             if !self.stored.is_empty() {
                 continue;
             }
             match self.head() {
-                Head::Nothing => return self.error.take().map_or(Ok(Step::Done), Err),
-                Head::Ready => return Ok(Step::Ready(self.hand_out())),
+                Head::Nothing => return self.error.take().map_or(Ok(ReadStep::Done), Err),
+                Head::Ready => return Ok(ReadStep::Ready(self.hand_out())),
                 Head::Wanted(target) => {
                     let ranges = self.ask(true, Some(target));
                     if !ranges.is_empty() {
-                        return Ok(Step::Need(ranges));
+                        return Ok(ReadStep::Need(ranges));
                     }
                     // Another reader has it, or is at work on it.
                 }
-                Head::Asked => return Ok(Step::Wait),
+                Head::Asked => return Ok(ReadStep::Wait),
                 Head::Working(id, flight) => match flight.landing() {
                     Some(Landing::Abandoned) => {
                         let lost = FrameError::Lost { frame: id };
                         self.settle(id, State::Failed(lost.into()));
                     }
-                    _ => return Ok(Step::Wait),
+                    _ => return Ok(ReadStep::Wait),
                 },
                 Head::Elsewhere(id, flight) => match flight.landing() {
-                    None => return Ok(Step::Wait),
+                    None => return Ok(ReadStep::Wait),
                     Some(Landing::Decoded(frame)) => {
                         self.settle(id, State::Ready(Arc::clone(frame), WrongChunks::new()));
                     }

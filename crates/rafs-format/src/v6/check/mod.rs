@@ -103,7 +103,7 @@ impl Blame for Inconsistency {
 /// An [`Inconsistency`] and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path}, ")).unwrap_or_default())]
-pub struct Finding {
+pub struct CheckFinding {
     /// A path of the inode, if it is about one.
     pub path: Option<ImagePath>,
     /// First byte of the structure in the bootstrap.
@@ -136,7 +136,7 @@ impl Bootstrap {
     /// Content is not read and no digest computed: that needs the blobs.
     ///
     /// Takes about 100 bytes for each inode and 8 for each chunk while it runs.
-    pub fn check(&self, report: &mut dyn FnMut(Finding)) -> CheckSummary {
+    pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
         let mut summary = CheckSummary {
             chunks: u64_from(self.chunk_record_count()),
             ..CheckSummary::default()
@@ -186,7 +186,7 @@ struct TreeSeen {
 
 struct Checker<'a> {
     bootstrap: &'a Bootstrap,
-    report: &'a mut dyn FnMut(Finding),
+    report: &'a mut dyn FnMut(CheckFinding),
     advisories: Advisories,
     budget: Budget,
     space: Space,
@@ -201,7 +201,7 @@ impl Checker<'_> {
     }
 
     fn report(&mut self, offset: u64, what: impl Into<Inconsistency>) {
-        (self.report)(Finding {
+        (self.report)(CheckFinding {
             path: None,
             offset,
             what: what.into(),
@@ -209,7 +209,7 @@ impl Checker<'_> {
     }
 
     fn report_at(&mut self, path: &ImagePath, offset: u64, what: impl Into<Inconsistency>) {
-        (self.report)(Finding {
+        (self.report)(CheckFinding {
             path: Some(path.clone()),
             offset,
             what: what.into(),

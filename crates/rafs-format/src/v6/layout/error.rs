@@ -34,7 +34,7 @@ pub enum EncodeError {
         /// Its second path.
         path: ImagePath,
     },
-    /// [`Options::chunk_size`](super::Options::chunk_size) is no power of two, 4096 to 16 MiB.
+    /// [`LayoutOptions::chunk_size`](super::LayoutOptions::chunk_size) is no power of two, 4096 to 16 MiB.
     #[error("chunks of {chunk_size} bytes: a power of two, 4096 to 16 MiB, is needed")]
     ChunkSize {
         /// The size in bytes.

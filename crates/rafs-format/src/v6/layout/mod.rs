@@ -35,7 +35,7 @@ use crate::view;
 
 pub use error::{BadContent, EncodeError};
 pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, drop_losses, losses};
-pub use options::Options;
+pub use options::LayoutOptions;
 
 use content::ChunkTable;
 use order::Planner;
@@ -78,7 +78,7 @@ pub struct LayoutInput<'a> {
 /// ```
 /// use bytes::Bytes;
 /// use image_model::{ChunkedImage, Image, Limits, Metadata, Name, Node, Tree};
-/// use lazyoci_rafs_format::v6::{Bootstrap, Layout, LayoutInput, Options};
+/// use lazyoci_rafs_format::v6::{Bootstrap, Layout, LayoutInput, LayoutOptions};
 ///
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let link = tree.add(Metadata::default(), Node::Symlink((*b"usr/bin").into()));
@@ -87,7 +87,7 @@ pub struct LayoutInput<'a> {
 /// let image = ChunkedImage::new(tree, Default::default())?;
 ///
 /// let input = LayoutInput { image: &image, places: &[], entries: &[] };
-/// let layout = Layout::plan(input, &Options::default())?;
+/// let layout = Layout::plan(input, &LayoutOptions::default())?;
 /// let mut bytes = Vec::new();
 /// layout.write_to(&mut bytes)?;
 /// assert_eq!(bytes.len() as u64, layout.len());
@@ -100,7 +100,7 @@ pub struct LayoutInput<'a> {
 #[derive(Clone)]
 pub struct Layout<'a> {
     input: LayoutInput<'a>,
-    options: Options,
+    options: LayoutOptions,
     superblock: Superblock,
     ext: ExtSuperblock,
     devices: Vec<DeviceSlot>,
@@ -120,13 +120,13 @@ impl<'a> Layout<'a> {
     /// # Errors
     /// [`EncodeError`] if the format cannot carry the image, its content is not cut and stored as
     /// the format needs it, or blob entries and options do not fit.
-    pub fn plan(input: LayoutInput<'a>, options: &Options) -> Result<Self, EncodeError> {
+    pub fn plan(input: LayoutInput<'a>, options: &LayoutOptions) -> Result<Self, EncodeError> {
         Self::plan_blocks(input, options, BlockSize::B4096)
     }
 
     fn plan_blocks(
         input: LayoutInput<'a>,
-        options: &Options,
+        options: &LayoutOptions,
         block_size: BlockSize,
     ) -> Result<Self, EncodeError> {
         let LayoutInput {

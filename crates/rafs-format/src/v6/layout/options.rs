@@ -6,7 +6,7 @@ use crate::flags::{Compat, Compressor, Digester};
 
 /// How a bootstrap is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct LayoutOptions {
     /// Which release of nydus-image the bytes are those of.
     pub compat: Compat,
     /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB.
@@ -24,7 +24,7 @@ pub struct Options {
     pub prefetch: Vec<InodeId>,
 }
 
-impl Default for Options {
+impl Default for LayoutOptions {
     /// What nydus-image 2.4 does when it is not told otherwise.
     fn default() -> Self {
         Self {

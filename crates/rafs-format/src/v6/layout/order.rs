@@ -6,7 +6,7 @@ use image_model::{ChunkedImage, InodeId, Node};
 use super::content::Contents;
 use super::error::EncodeError;
 use super::loss::second_path_of;
-use super::options::Options;
+use super::options::LayoutOptions;
 use super::placer::{Place, Placer};
 use super::{LayoutInput, Planned, directory};
 use crate::v6::bootstrap::MAX_LEN;
@@ -34,7 +34,11 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(input: LayoutInput<'a>, options: &Options, superblock: &Superblock) -> Self {
+    pub(super) fn new(
+        input: LayoutInput<'a>,
+        options: &LayoutOptions,
+        superblock: &Superblock,
+    ) -> Self {
         let image = input.image;
         let block_size = superblock.block_size;
         let nowhere = Planned {

@@ -3,7 +3,7 @@
 use image_model::ChunkedImage;
 
 use super::error::EncodeError;
-use super::options::Options;
+use super::options::LayoutOptions;
 use crate::flags::{BlobFeatures, Cipher, Compat, SuperFlags};
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::bootstrap::MAX_BLOBS;
@@ -52,7 +52,7 @@ pub(super) fn check_entries(
 }
 
 /// The extended superblock but for the chunk table and what inodes have.
-pub(super) fn plan(entries: &[BlobEntry], options: &Options) -> ExtSuperblock {
+pub(super) fn plan(entries: &[BlobEntry], options: &LayoutOptions) -> ExtSuperblock {
     let mut flags = options.compressor.super_flag() | options.digester.super_flag();
     if options.compat == Compat::V2_4 {
         flags = flags | SuperFlags::ENCRYPTION_NONE;

@@ -5,7 +5,7 @@ use image_model::image::ChunkRange;
 use image_model::walk::Walk;
 use image_model::{ChunkedImage, FileKind, Image, InodeId, Limits, Metadata, Name, Node, Tree};
 
-use super::{Layout, LayoutInput, Options};
+use super::{Layout, LayoutInput, LayoutOptions};
 use crate::v6::Bootstrap;
 use crate::v6::superblock::BlockSize;
 
@@ -36,7 +36,7 @@ fn tree() -> Tree<ChunkRange> {
 }
 
 fn encode(image: &ChunkedImage) -> Vec<u8> {
-    let options = Options::default();
+    let options = LayoutOptions::default();
     let input = LayoutInput {
         image,
         places: &[],

@@ -1,0 +1,105 @@
+//! In which order the names of a tree stand in a tar.
+
+use crate::error::{Blame, Fault};
+use crate::layer::Rank;
+use crate::limits::Limits;
+use crate::name::NameRef;
+use crate::path::ImagePath;
+use crate::tree::{Directory, InodeId, Tree};
+use crate::width::u64_from;
+
+/// A name of an inode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// The path.
+    pub path: ImagePath,
+    /// The inode.
+    pub inode: InodeId,
+}
+
+impl Named {
+    /// Where it stands among its siblings.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank::of(self.path.last().map_or(&[][..], NameRef::as_bytes))
+    }
+}
+
+/// The paths of a tree are too long to be held.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: the paths of all names have more than {limit} bytes")]
+pub struct PathsTooLong {
+    /// The path that is too much.
+    pub path: ImagePath,
+    /// The bound, [`Limits::max_metadata_len`].
+    pub limit: u64,
+}
+
+impl Blame for PathsTooLong {
+    fn fault(&self) -> Fault {
+        Fault::Limit
+    }
+}
+
+/// All names of `tree`: directories before what lies in them, siblings by their [`Rank`] and then in
+/// byte order, the root first.
+///
+/// # Errors
+/// [`PathsTooLong`]: directories nested deeply have paths that are far longer, together, than their
+/// names. [`Limits::max_metadata_len`] bounds the bytes of all paths.
+pub fn walk<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
+    walk_sorted(tree, limits, |siblings| siblings.sort_by_key(Named::rank))
+}
+
+/// All names of `tree`, siblings by their [`Rank`] and then in the order of the inode table, where a
+/// layer's members are in the order of the tar.
+///
+/// What lies in a directory follows it without a break, as in a [walk](walk()): GNU tar restores the
+/// time of a directory once it meets something outside.
+///
+/// # Errors
+/// [`PathsTooLong`], as a [walk](walk()).
+pub fn walk_by_table<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
+    walk_sorted(tree, limits, |siblings| {
+        siblings.sort_by_key(|entry| (entry.rank(), entry.inode));
+    })
+}
+
+/// All names; `sort` is given siblings in byte order.
+fn walk_sorted<C>(
+    tree: &Tree<C>,
+    limits: &Limits,
+    sort: impl Fn(&mut [Named]),
+) -> Result<Vec<Named>, PathsTooLong> {
+    let limit = limits.max_metadata_len;
+    let mut len = 0u64;
+    let mut names = Vec::new();
+    let mut pending = vec![Named {
+        path: ImagePath::root(),
+        inode: InodeId::ROOT,
+    }];
+    while let Some(named) = pending.pop() {
+        let first = pending.len();
+        for (name, &inode) in tree.directory(named.inode).into_iter().flatten() {
+            let path = named.path.join(name.as_ref());
+            len = len.saturating_add(u64_from(path.as_bytes().len()));
+            if len > limit {
+                return Err(PathsTooLong { path, limit });
+            }
+            pending.push(Named { path, inode });
+        }
+        sort(&mut pending[first..]);
+        pending[first..].reverse();
+        names.push(named);
+    }
+    Ok(names)
+}
+
+/// Whether a layer has to have an entry for `inode`: a directory that [no entry described](crate::Inode::is_implied)
+/// is there by what lies in it, and the root always is.
+#[must_use]
+pub fn needs_entry<C>(tree: &Tree<C>, inode: InodeId) -> bool {
+    let is_empty = tree.directory(inode).is_none_or(Directory::is_empty);
+    let is_there = inode == InodeId::ROOT || !is_empty;
+    !(is_there && tree.inode(inode).is_implied())
+}
