@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::route::{find, make_way};
 use super::{Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of};
+use crate::metadata::FileKind;
 use crate::name::Name;
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
@@ -159,7 +160,8 @@ impl Upper {
                 kind: kind(tree, blocking),
             });
         }
-        make_way(tree, path.components(), &self.options, |_| Ok(()))
+        let components = path.components();
+        make_way(tree, components, FileKind::File, &self.options, |_| Ok(()))
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 
