@@ -4,7 +4,9 @@
 
 mod built;
 mod cost;
+mod depth;
 mod flips;
 mod found;
 mod sound;
 mod support;
+mod whole;
