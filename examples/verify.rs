@@ -93,9 +93,13 @@ fn say(
         0 => String::new(),
         len => format!("{len} bytes of padding, "),
     };
+    let unvouched = match summary.unvouched_len {
+        0 => String::new(),
+        len => format!("{len} stored bytes without a digest, "),
+    };
     writeln!(
         out,
-        "{format}: {} paths, {} files, {} chunks ({} without a digest), {padding}{} faults",
+        "{format}: {} paths, {} files, {} chunks ({} without a digest), {padding}{unvouched}{} faults",
         audit.paths, audit.files, audit.chunks, audit.unverifiable_chunks, summary.findings
     )
     .map_err(Failure::usage)

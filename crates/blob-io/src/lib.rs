@@ -6,6 +6,7 @@
 //! | reading | |
 //! |---|---|
 //! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
+//! | [`Checked`] | a blob of somebody else, held to its word |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
 //!
 //! | writing | |
@@ -29,6 +30,7 @@
 #![cfg_attr(not(feature = "mmap"), forbid(unsafe_code))]
 
 mod atomic;
+mod checked;
 mod counted;
 mod digest_writer;
 mod file;
@@ -38,6 +40,7 @@ mod output;
 mod read;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
+pub use checked::Checked;
 pub use counted::{Counted, ReadStats};
 pub use digest_writer::{DigestWriter, Written};
 pub use file::LocalFile;

@@ -27,7 +27,8 @@ pub trait ReadAt: Send + Sync {
     /// [`ReadError`] if the blob ends before the last of them, or the source fails.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError>;
 
-    /// The `len` bytes that start at byte `offset`. What is in memory already is not copied.
+    /// The `len` bytes that start at byte `offset`, never more or fewer: [`Checked`](crate::Checked)
+    /// holds who implements it to that. What is in memory already is not copied.
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at); nothing is allocated for bytes that the blob does not have.
@@ -72,6 +73,16 @@ pub enum ReadError {
         /// What happened.
         source: io::Error,
     },
+    /// The source answered with more or fewer bytes than it was asked for: its [`ReadAt`] is wrong.
+    #[error("{given} bytes were given for {len} at byte {offset} of the blob")]
+    Given {
+        /// First byte asked for.
+        offset: u64,
+        /// Bytes asked for.
+        len: u64,
+        /// Bytes given.
+        given: u64,
+    },
     /// The source does not tell its length.
     #[error("cannot find out the length of the blob")]
     Len {
@@ -85,6 +96,7 @@ impl Blame for ReadError {
         match self {
             Self::OutOfBounds { .. } => Fault::Corrupt,
             Self::Io { .. } | Self::Len { .. } => Fault::Io,
+            Self::Given { .. } => Fault::Misuse,
         }
     }
 }
@@ -93,6 +105,7 @@ impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         let kind = match &error {
             ReadError::OutOfBounds { .. } => io::ErrorKind::UnexpectedEof,
+            ReadError::Given { .. } => io::ErrorKind::Other,
             ReadError::Io { source, .. } | ReadError::Len { source } => source.kind(),
         };
         Self::new(kind, error)

@@ -18,7 +18,8 @@ pub struct Limits {
     pub max_chunks: u32,
     /// Data blobs of one image.
     pub max_blobs: u32,
-    /// Nested directories.
+    /// Directories that are nested in the root and in each other: with 1 the root holds directories,
+    /// which hold none.
     pub max_depth: u32,
     /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information; also what the tree of a
     /// layer takes in memory, roughly: see [`LayerBuilder`](crate::layer::LayerBuilder). The default

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use blob_io::{Counted, LocalFile, MemoryOutput, ObjectRole, ReadAt, ReadStats};
+use blob_io::{Checked, Counted, LocalFile, MemoryOutput, ObjectRole, ReadAt, ReadStats};
 use bytes::Bytes;
 use image_model::{Blame, Blob, BlobId, BlobIndex, Fault};
 
@@ -94,7 +94,7 @@ struct Slot {
     blob: Blob,
     /// Held by whoever opens it.
     opening: Mutex<()>,
-    source: OnceLock<Counted<Arc<dyn ReadAt>>>,
+    source: OnceLock<Counted<Checked<Arc<dyn ReadAt>>>>,
 }
 
 impl BlobStore {
@@ -134,7 +134,7 @@ impl BlobStore {
     #[must_use]
     pub fn with_source(mut self, index: BlobIndex, source: Arc<dyn ReadAt>) -> Self {
         if let Some(slot) = self.blobs.get_mut(index.0 as usize) {
-            slot.source = OnceLock::from(Counted::new(source));
+            slot.source = OnceLock::from(Counted::new(Checked::new(source)));
         }
         self
     }
@@ -153,7 +153,9 @@ impl BlobStore {
             return Ok(source);
         }
         let source = self.opener.open_blob(index, &slot.blob)?;
-        Ok(slot.source.get_or_init(|| Counted::new(source)))
+        Ok(slot
+            .source
+            .get_or_init(|| Counted::new(Checked::new(source))))
     }
 
     /// The id of the blob number `index`.

@@ -1,11 +1,11 @@
 //! A file whose ends were read already.
 
-use blob_io::{ReadAt, ReadError};
+use blob_io::{Counted, ReadAt, ReadError, ReadStats};
 use bytes::Bytes;
 
 /// A file whose first and last bytes were read to find out what it is: they are not read again.
 pub(crate) struct Ends<'a> {
-    source: &'a dyn ReadAt,
+    source: Counted<&'a dyn ReadAt>,
     len: u64,
     head: Bytes,
     tail: Bytes,
@@ -15,7 +15,7 @@ impl<'a> Ends<'a> {
     /// Of `source` nothing was read.
     pub(crate) fn unread(source: &'a dyn ReadAt) -> Result<Self, ReadError> {
         Ok(Self {
-            source,
+            source: Counted::new(source),
             len: source.len()?,
             head: Bytes::new(),
             tail: Bytes::new(),
@@ -38,6 +38,11 @@ impl<'a> Ends<'a> {
     /// The first bytes, as far as they were read.
     pub(crate) fn head(&self) -> &Bytes {
         &self.head
+    }
+
+    /// What was read of the file so far.
+    pub(crate) fn stats(&self) -> ReadStats {
+        self.source.stats()
     }
 
     fn at_most(&self, len: usize) -> usize {
@@ -122,8 +127,6 @@ impl ReadAt for Ends<'_> {
 
 #[cfg(test)]
 mod tests {
-    use blob_io::Counted;
-
     use super::*;
 
     /// Not in memory, so that every read counts.

@@ -78,8 +78,8 @@ pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
 pub use tree_image::TreeImage;
 pub use verification::{
-    Finding, Flaw, ImageObject, MAX_FINDINGS, MAX_PADDING, Padding, VerifyOptions, VerifySummary,
-    verify_image, verify_path, verify_source,
+    Finding, Flaw, ImageObject, MAX_FINDINGS, MAX_RANGES, ObjectRange, VerifyOptions,
+    VerifySourceOptions, VerifySummary, verify_image, verify_path, verify_source,
 };
 
 // Crates whose types stand in signatures here.

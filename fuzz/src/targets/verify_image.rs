@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lazyoci::blob_io::ReadAt;
 use lazyoci::model::{BlobId, Fault};
 use lazyoci::read::{
-    Finding, Format, MAX_PADDING, OpenImage, VerifyOptions, VerifySummary, open_source,
-    verify_source,
+    Finding, Format, MAX_RANGES, OpenImage, VerifyOptions, VerifySourceOptions, VerifySummary,
+    open_source, verify_source,
 };
 use lazyoci::verify::{self, AuditFault, Profile};
 
@@ -91,8 +91,11 @@ impl Files<'_> {
     fn verify_file(&self, options: &VerifyOptions) -> (VerifySummary, Vec<String>) {
         let open = open_options(self.flags & 2 != 0, self.flags & 32 != 0);
         let (source, id) = (self.source(), self.id());
-        let both = (&open, options);
-        told(|tell| verify_source(&source, id.as_ref(), self.blobs(), both, &mut (), tell))
+        let options = VerifySourceOptions::default()
+            .id(id)
+            .open(open)
+            .verify(options.clone());
+        told(|tell| verify_source(source, self.blobs(), &options, &mut (), tell))
     }
 
     /// With one bit of its blob or bootstrap changed a RAFS image is not sound, unless the bit means
@@ -113,8 +116,9 @@ impl Files<'_> {
         let (changed, _) = Files { image, blob, flags }.verify_file(options);
         let at = (bit / 8).checked_sub(image.len()).map(|at| at as u64);
         let means_nothing = at.is_some_and(|at| {
-            let mut ranges = summary.padding.iter().map(|padding| &padding.range);
-            ranges.any(|range| range.contains(&at)) || summary.padding.len() == MAX_PADDING
+            [&summary.padding, &summary.unvouched].iter().any(|ranges| {
+                ranges.iter().any(|named| named.range.contains(&at)) || ranges.len() == MAX_RANGES
+            })
         });
         assert!(means_nothing || !changed.is_sound(), "bit {bit} is free");
     }

@@ -7,10 +7,6 @@ use std::path::{Path, PathBuf};
 use super::{ObjectRole, ObjectWriter, Output};
 use crate::{AtomicDir, WriteError, Written};
 
-/// Name of the bootstrap.
-const BOOTSTRAP: &str = "image.boot";
-/// Name of the directory of objects that are called by their digests.
-const BLOBS: &str = "blobs";
 /// Name of such an object as long as its digest is not known.
 const INCOMPLETE: &str = ".incomplete";
 
@@ -38,6 +34,11 @@ pub struct DirectoryOutput {
 }
 
 impl DirectoryOutput {
+    /// Name of the bootstrap.
+    pub const BOOTSTRAP: &str = "image.boot";
+    /// Name of the directory of everything else.
+    pub const BLOBS: &str = "blobs";
+
     /// Starts a directory that is to be at `target`, as [`AtomicDir::create`] does.
     ///
     /// # Errors
@@ -68,8 +69,10 @@ impl Output for DirectoryOutput {
             return Err(WriteError::Committed);
         };
         let (parent, name) = match role {
-            ObjectRole::Bootstrap => (directory.path().into(), BOOTSTRAP),
-            ObjectRole::Blob | ObjectRole::Layer => (directory.path().join(BLOBS), INCOMPLETE),
+            ObjectRole::Bootstrap => (directory.path().into(), Self::BOOTSTRAP),
+            ObjectRole::Blob | ObjectRole::Layer => {
+                (directory.path().join(Self::BLOBS), INCOMPLETE)
+            }
         };
         fs::create_dir_all(&parent).map_err(failed)?;
         let path = parent.join(name);

@@ -103,7 +103,7 @@ impl<C> LayerBuilder<C> {
         };
         self.check_whiteout(path, name, kind)?;
         self.charge(path, NAME_LEN + name.as_bytes().len())?;
-        let directory = self.directory(path, components)?;
+        let directory = self.directory(path, components, kind)?;
         match self.layer.tree.lookup(directory, name) {
             Some(old) if kind == FileKind::Directory && self.is_directory(old) => {
                 self.layer.tree.describe(old, metadata);
@@ -149,7 +149,7 @@ impl<C> LayerBuilder<C> {
                 target: target.clone(),
             });
         }
-        let directory = self.directory(path, components)?;
+        let directory = self.directory(path, components, FileKind::File)?;
         let inode = match known {
             Some(Found { inode, by_symlink }) => {
                 if by_symlink {
@@ -228,11 +228,13 @@ impl<C> LayerBuilder<C> {
         Ok(())
     }
 
-    /// The directory that `components`, the parents of `path`, lead to; made where it is missing.
+    /// The directory that `components`, the parents of `path`, lead to; made where it is missing. `kind`
+    /// is what is put there.
     fn directory<'p>(
         &mut self,
         path: &'p ImagePath,
         components: impl Iterator<Item = NameRef<'p>>,
+        kind: FileKind,
     ) -> Result<InodeId, LayerError> {
         let Layer { options, tree, .. } = &mut self.layer;
         let metadata_len = &mut self.metadata_len;
@@ -240,7 +242,7 @@ impl<C> LayerBuilder<C> {
             let len = INODE_LEN + DIRECTORY_LEN + NAME_LEN + name.as_bytes().len();
             spend(metadata_len, len, options)
         };
-        let found = make_way(tree, components, options, made).map_err(|obstacle| {
+        let found = make_way(tree, components, kind, options, made).map_err(|obstacle| {
             obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
         })?;
         if found.by_symlink {

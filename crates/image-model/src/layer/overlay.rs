@@ -7,6 +7,7 @@ use super::route::{find, make_way};
 use super::{
     Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of,
 };
+use crate::metadata::FileKind;
 use crate::name::Name;
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
@@ -160,7 +161,8 @@ impl Upper {
                 kind: kind(tree, blocking),
             });
         }
-        make_way(tree, path.components(), &self.options, |_| Ok(()))
+        let components = path.components();
+        make_way(tree, components, FileKind::File, &self.options, |_| Ok(()))
             .map(|found| found.inode)
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }

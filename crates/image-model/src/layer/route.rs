@@ -42,18 +42,21 @@ pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, entries: Entries) -> Opt
     }
 }
 
-/// The directory that `components` lead to. Those that are missing are implied, and their names shown
-/// to `made`, which may refuse to go on.
+/// The directory that `components` lead to, for an entry of `kind`. Those that are missing are implied,
+/// and their names shown to `made`, which may refuse to go on.
 pub(super) fn make_way<'p, C>(
     tree: &mut Tree<C>,
     components: impl Iterator<Item = NameRef<'p>>,
+    kind: FileKind,
     options: &LayerOptions,
     mut made: impl FnMut(NameRef<'_>) -> Result<(), Obstacle>,
 ) -> Result<Found, Obstacle> {
     let mut route = Route::new(components, options.entries);
+    let entry = usize::from(kind == FileKind::Directory);
     loop {
         let arrival = route.advance(tree);
-        if route.trail.len() > options.limits.max_depth as usize {
+        // The root is nested in nothing.
+        if route.trail.len() - 1 + entry > options.limits.max_depth as usize {
             return Err(Obstacle::TooDeep);
         }
         match arrival {

@@ -302,12 +302,17 @@ fn limits_are_kept() {
         Err(too_many("c"))
     );
     assert_eq!(over("f a", "f b/c", limits(3, 9)), Err(too_many("")));
-    let too_deep = LayerError::TooDeep {
-        path: path("a/b/c"),
+    let too_deep = |at| LayerError::TooDeep {
+        path: path(at),
         limit: 2,
     };
-    assert!(build("f a/b", 1, limits(9, 2)).is_ok());
-    assert_eq!(build("f a/b/c", 1, limits(9, 2)), Err(too_deep));
+    assert!(build("f a/b/c", 1, limits(9, 2)).is_ok());
+    assert!(build("d a/b", 1, limits(9, 2)).is_ok());
+    assert_eq!(build("d a/b/c", 1, limits(9, 2)), Err(too_deep("a/b/c")));
+    assert_eq!(
+        build("f a/b/c/d", 1, limits(9, 2)),
+        Err(too_deep("a/b/c/d"))
+    );
     let deep = format!("f {}x", "d/".repeat(300_000));
     let error = build(&deep, 1, strict()).unwrap_err();
     assert!(matches!(error, LayerError::TooDeep { limit: 10_000, .. }));

@@ -60,6 +60,12 @@ pub enum OpenError {
     /// A data blob, whose image is described by a bootstrap elsewhere.
     #[error("a RAFS data blob without a bootstrap: open the bootstrap instead")]
     NoBootstrap,
+    /// A directory with several blobs and no bootstrap beside them: each may be an image.
+    #[error("{} holds several blobs and no bootstrap: open one of them", path.display())]
+    SeveralBlobs {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The metadata are longer than allowed.
     #[error("{len} bytes of metadata, {limit} are allowed")]
     Limit {
@@ -118,6 +124,7 @@ impl Blame for OpenError {
             Self::NotAFile { .. }
             | Self::NotFormat { .. }
             | Self::NoBootstrap
+            | Self::SeveralBlobs { .. }
             | Self::NoMetadata { .. } => Fault::Misuse,
             Self::Metadata(error) => error.fault(),
             Self::Limit { .. } => Fault::Limit,

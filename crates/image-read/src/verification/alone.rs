@@ -12,7 +12,7 @@ use image_model::{
 use rafs_format::blob::{BlobMeta, ChunkInfo, Toc};
 use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content};
 
-use super::VerifyOptions;
+use super::VerifySourceOptions;
 use super::blob::{BlobFile, Inspected, Listed};
 use super::digests::Expected;
 use super::finding::{Flaw, ImageObject};
@@ -20,6 +20,7 @@ use super::planned::Planned;
 use super::report::Report;
 use super::tap::{Tap, Taps};
 use crate::blobs::BlobStore;
+use crate::ends::Ends;
 use crate::options::ReadOptions;
 use crate::reader::Reader;
 
@@ -33,23 +34,27 @@ const COMPRESSED: RecipeId = RecipeId(1);
 /// The blob's chunks as one file.
 const CONTENT: InodeId = InodeId::new(1);
 
-/// Verifies the blob `source`, which holds no bootstrap.
+/// Verifies the blob `source`, which holds no bootstrap, and of which `ends` were read.
 pub(super) fn verify(
     source: &Arc<dyn ReadAt>,
-    id: Option<&BlobId>,
-    (limits, options): (&Limits, &VerifyOptions),
+    ends: &Ends<'_>,
+    options: &VerifySourceOptions,
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
+    let (limits, id) = (&options.open.limits, options.id.as_ref());
+    let options = &options.verify;
     let unnamed = || BlobId::new(b"blob").expect("a valid id");
     let id = id.cloned().unwrap_or_else(unnamed);
     let object = ImageObject::Blob(id.clone());
-    let opened = BlobFile::open(object.clone(), &**source, limits, report);
+    let opened = BlobFile::open(object.clone(), ends, limits, report);
     let Some(blob) = opened else { return Ok(()) };
     report.summary.blobs += 1;
     let inspected = blob.inspect(Listed::Alone(&id), report);
-    let sections = inspected.as_ref().map(|found| found.sections.clone());
     let mut expected = Expected::new(options.expect);
-    if let Some(toc) = sections.as_ref().and_then(|sections| sections.toc.as_ref()) {
+    let toc = inspected
+        .as_ref()
+        .and_then(|found| found.sections.toc.as_ref());
+    if let Some(toc) = toc {
         expected.add("its TOC", Toc::digest(toc));
     }
     if !options.content {
@@ -57,10 +62,10 @@ pub(super) fn verify(
         expected.settle(report);
         return Ok(());
     }
-    let mut planned = Planned::native(object.clone(), id.clone(), sections);
+    let image = Chunks::of(&id, inspected.as_ref(), source).image();
+    let mut planned = Planned::native(object.clone(), id.clone(), inspected);
     planned.is_file = true;
     planned.want(&expected);
-    let image = Chunks::of(&id, inspected, source).image();
     let store = BlobStore::single(Arc::clone(source));
     let reader = Reader::new(Arc::new(image), store, ReadOptions::new(limits));
     let tap = Arc::new(Tap::new(&reader, BlobIndex(0), planned.sinks.take()));
@@ -122,7 +127,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn of(id: &BlobId, inspected: Option<Inspected>, source: &Arc<dyn ReadAt>) -> Self {
+    fn of(id: &BlobId, inspected: Option<&Inspected>, source: &Arc<dyn ReadAt>) -> Self {
         let mut chunks = Self {
             id: id.clone(),
             len: 0,
@@ -134,15 +139,16 @@ impl Chunks {
             sections,
             meta: Some(meta),
             digests,
+            ..
         }) = inspected
         else {
             return chunks;
         };
         chunks.len = sections.len;
-        chunks.chunks = usable(&meta);
+        chunks.chunks = usable(meta);
         chunks.codec = chunks.codec(source);
         let complete = chunks.chunks.len() == meta.chunk_count() as usize;
-        if let Some(digests) = digests.filter(|_| complete) {
+        if let Some(digests) = digests.as_ref().filter(|_| complete) {
             let (digests, _) = digests.as_chunks();
             chunks.digests = chunks
                 .algorithm(digests, source)

@@ -43,6 +43,8 @@ pub(super) struct Inspected {
     pub(super) meta: Option<BlobMeta>,
     /// The section of chunk digests.
     pub(super) digests: Option<Bytes>,
+    /// Bytes for which only a digest of the whole blob vouches.
+    pub(super) unvouched: Vec<Range<u64>>,
 }
 
 /// A blob that is looked at.
@@ -130,11 +132,20 @@ impl<'a> BlobFile<'a> {
             sections,
             meta,
             digests,
+            unvouched: Vec::new(),
         };
-        if let Listed::By(bootstrap, index) = listed {
-            self.compare(&mut inspected, bootstrap, index, report);
+        match listed {
+            Listed::By(bootstrap, index) => {
+                self.compare(&mut inspected, bootstrap, index, report);
+            }
+            Listed::Alone(_) => inspected.unvouched.push(0..self.len),
         }
         Some(inspected)
+    }
+
+    /// Whether chunk information can be found in it.
+    pub(super) fn holds_chunks(&self) -> bool {
+        matches!(self.locate(), Ok(sections) if sections.chunk_info.is_some())
     }
 
     fn tell(&self, error: Problem, report: &mut Report<'_>) {
@@ -224,15 +235,16 @@ impl<'a> BlobFile<'a> {
         listed: Listed<'_>,
         report: &mut Report<'_>,
     ) -> Option<BlobMeta> {
-        let header = sections.chunk_info_header()?;
+        let range = sections.chunk_info_header()?;
         let read = || {
-            let raw = self.read("header of the chunk information", header)?;
+            let raw = self.read("header of the chunk information", range.clone())?;
             let raw: &[u8; CiHeader::LEN] = raw.first_chunk().expect("as long as a header");
             let header = CiHeader::from_bytes(raw)?;
             if header.to_bytes() != *raw {
                 let structure = "header of the chunk information";
                 return Err(BlobError::Reserved { structure }.into());
             }
+            header.check_contexts()?;
             Ok(header)
         };
         let header = match read() {
@@ -242,6 +254,15 @@ impl<'a> BlobFile<'a> {
                 return None;
             }
         };
+        if let Listed::By(bootstrap, index) = listed {
+            let entry = &bootstrap.blob_entries()[index.0 as usize];
+            let told = &mut |found| report.mismatch(&self.object, found);
+            if !sections.compare_features(&header, entry, told) {
+                let features = CiHeader::FEATURES;
+                let at = |position| range.start + position;
+                report.padding(&self.object, at(features.start)..at(features.end));
+            }
+        }
         let decode = || {
             let alone;
             let entry = match listed {
@@ -288,6 +309,8 @@ impl<'a> BlobFile<'a> {
         let mut told = |found| report.mismatch(&self.object, found);
         if let Some(meta) = &inspected.meta {
             meta.compare(bootstrap, index, &mut told);
+            let unvouched = &mut inspected.unvouched;
+            meta.unvouched(bootstrap, index, &mut |range| unvouched.push(range));
         }
         let Some(digests) = inspected.digests.take() else {
             return;

@@ -9,6 +9,9 @@ use super::finding::{Flaw, ImageObject};
 use super::report::Report;
 use super::sinks::{Digests, Sinks};
 
+/// What the file that was opened is called.
+const FILE: &str = "the file";
+
 /// Bytes that are hashed at once.
 const PIECE_LEN: u64 = 1 << 20;
 
@@ -29,13 +32,13 @@ pub(super) fn sinks(sections: Option<&Sections>) -> Sinks {
 ///
 /// A name of 64 hexadecimal digits is a SHA-256: that of the file, as stores and registries have it, or
 /// of the file without the section of chunk digests, as nydus-image has it; the TOC vouches for that
-/// section then. Other names say nothing.
+/// section then. Other names say nothing. Answers whether one of them vouches for the whole blob.
 pub(super) fn compare(
     id: &BlobId,
     sections: Option<&Sections>,
     digests: &Digests,
     report: &mut Report<'_>,
-) {
+) -> bool {
     let object = || ImageObject::Blob(id.clone());
     let called: Option<Digest> = format!("sha256:{id}").parse().ok();
     if let Some(called) = called
@@ -61,6 +64,7 @@ pub(super) fn compare(
         };
         report.add(object(), what);
     }
+    called.is_some() || listed.is_some()
 }
 
 /// The digest that the user trusts, and what might have it: the file, its bootstrap, its TOC.
@@ -106,8 +110,14 @@ impl Expected {
     pub(super) fn add_file(&mut self, digests: Option<&Digests>) {
         self.file_read = true;
         for &found in digests.iter().flat_map(|digests| &digests.whole) {
-            self.add("the file", found);
+            self.add(FILE, found);
         }
+    }
+
+    /// Whether it is the file that has the digest.
+    pub(super) fn is_of_file(&self) -> bool {
+        let met = |(what, found): &(_, Digest)| *what == FILE && Some(*found) == self.digest;
+        self.found.iter().any(met)
     }
 
     /// Digests the file, if that is the only thing left and nobody has.
@@ -120,7 +130,7 @@ impl Expected {
             return Ok(());
         };
         match hash(source, expected.algorithm(), report)? {
-            Some(Ok(found)) => self.add("the file", found),
+            Some(Ok(found)) => self.add(FILE, found),
             Some(Err(error)) => report.unread(&ImageObject::Image, error),
             None => {}
         }
@@ -144,7 +154,7 @@ impl Expected {
             // What hindered it was told.
             Ok(_) if self.found.is_empty() => return,
             Ok(_) => {
-                self.found.sort_by_key(|(what, _)| *what != "the file");
+                self.found.sort_by_key(|(what, _)| *what != FILE);
                 let found = self.found;
                 Flaw::Unexpected { expected, found }
             }

@@ -58,11 +58,10 @@ impl fmt::Display for ImageObject {
     }
 }
 
-/// Bytes of a file that mean nothing: no structure and no chunk takes them, and only a digest of the
-/// whole file, where there is one, vouches for them.
+/// Bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Padding {
+pub struct ObjectRange {
     /// The file.
     pub object: ImageObject,
     /// Its bytes.
@@ -130,6 +129,9 @@ pub enum Flaw {
         /// What it is.
         found: Digest,
     },
+    /// A RAFS blob whose own bootstrap lists other blobs only: nobody knows what its chunks are.
+    #[error("the file holds chunks, but the bootstrap in it lists no blob that is the file")]
+    Orphan,
     /// A layer that had a TOC and lost its footer: to readers of eStargz it is none any more.
     #[error("looks like eStargz whose footer is damaged")]
     Disguise,
@@ -187,6 +189,7 @@ impl Blame for Flaw {
             Self::NoFile { .. } => Fault::Misuse,
             Self::Name { .. }
             | Self::Data { .. }
+            | Self::Orphan
             | Self::Disguise
             | Self::Disagreement(_)
             | Self::Unexpected { .. } => Fault::Corrupt,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use estargz_toc::image::EstargzImage;
 use image_model::{BlobId, BlobIndex, Cancelled};
 use rafs_format::blob::Toc;
-use rafs_format::v6::Bootstrap;
+use rafs_format::v6::{BlobEntry, Bootstrap};
 use tar_stream::Compression;
 use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
@@ -77,6 +77,7 @@ fn plan(
 ) -> Vec<Option<Planned>> {
     let count = image.image().blobs().len();
     if let Some(bootstrap) = image.bootstrap() {
+        check_orphan(image, bootstrap, report);
         let indexes = (0..).take(count).map(BlobIndex);
         return indexes
             .map(|index| plan_rafs(image, bootstrap, index, options, expected, report))
@@ -99,6 +100,22 @@ fn plan(
         }
     }
     blobs
+}
+
+/// Tells if the blob that was opened is none of those that the bootstrap in it lists, but has chunks. The
+/// image itself needs none of them, or blobs that are called otherwise.
+fn check_orphan(image: &OpenImage, bootstrap: &Bootstrap, report: &mut Report<'_>) {
+    let source = image
+        .source()
+        .filter(|_| image.format() == Format::RafsBlob);
+    let mut entries = bootstrap.blob_entries().iter();
+    if let Some(source) = source
+        && !entries.any(BlobEntry::is_self)
+        && let Some(blob) = BlobFile::open(ImageObject::Image, &**source, image.limits(), report)
+        && blob.holds_chunks()
+    {
+        report.add(ImageObject::Image, Flaw::Orphan);
+    }
 }
 
 fn plan_rafs(
@@ -126,15 +143,16 @@ fn plan_rafs(
     let blob = BlobFile::open(object.clone(), source, image.limits(), report)?;
     report.summary.blobs += 1;
     let inspected = blob.inspect(Listed::By(bootstrap, index), report);
-    let sections = inspected.map(|inspected| inspected.sections);
-    let toc = sections.as_ref().and_then(|sections| sections.toc.as_ref());
+    let toc = inspected
+        .as_ref()
+        .and_then(|found| found.sections.toc.as_ref());
     if is_file && let Some(toc) = toc {
         expected.add("its TOC", Toc::digest(toc));
     }
     if !options.content {
         return Some(Planned::unread(object));
     }
-    let mut planned = Planned::native(object, id.clone(), sections);
+    let mut planned = Planned::native(object, id.clone(), inspected);
     planned.is_file = is_file;
     if is_file {
         planned.want(expected);

@@ -12,6 +12,7 @@ mod digests;
 mod estargz;
 mod finding;
 mod image;
+mod options;
 mod path;
 mod planned;
 mod report;
@@ -21,83 +22,22 @@ mod sinks;
 mod tap;
 
 use image_model::advisory::Advisories;
-use image_model::{Cancelled, Digest, Fault, Progress};
+use image_model::{Cancelled, Fault, Progress};
 use verify::AuditSummary;
 
 use crate::detect::Format;
 use crate::open::OpenImage;
 use report::Report;
 
-pub use finding::{Finding, Flaw, ImageObject, Padding};
+pub use finding::{Finding, Flaw, ImageObject, ObjectRange};
+pub use options::{VerifyOptions, VerifySourceOptions};
 pub use path::{verify_path, verify_source};
 
 /// Most findings that are told; more are counted.
 pub const MAX_FINDINGS: u64 = 1 << 14;
 
-/// Most ranges of padding that a [`VerifySummary`] lists; more are counted.
-pub const MAX_PADDING: usize = 1 << 12;
-
-/// How an image is verified.
-///
-/// ```
-/// use lazyoci_image_read::VerifyOptions;
-/// let metadata_alone = VerifyOptions::default().content(false);
-/// assert_eq!(metadata_alone.expect, None);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VerifyOptions {
-    /// Whether to read what files hold, and all of the blobs. Without it no blob is opened. Default:
-    /// true.
-    pub content: bool,
-    /// Whether the tar inside eStargz may have what strict reading refuses. Default: false.
-    pub lenient: bool,
-    /// Digest that the file that was opened must have, its bootstrap or its TOC.
-    pub expect: Option<Digest>,
-    /// Threads that decode and hash. Default: as many as the image is [read](crate::ReadOptions) with.
-    pub threads: Option<usize>,
-}
-
-impl Default for VerifyOptions {
-    fn default() -> Self {
-        Self {
-            content: true,
-            lenient: false,
-            expect: None,
-            threads: None,
-        }
-    }
-}
-
-impl VerifyOptions {
-    /// Sets [`content`](Self#structfield.content).
-    #[must_use]
-    pub fn content(mut self, content: bool) -> Self {
-        self.content = content;
-        self
-    }
-
-    /// Sets [`lenient`](Self#structfield.lenient).
-    #[must_use]
-    pub fn lenient(mut self, lenient: bool) -> Self {
-        self.lenient = lenient;
-        self
-    }
-
-    /// Sets [`expect`](Self#structfield.expect).
-    #[must_use]
-    pub fn expect(mut self, expect: impl Into<Option<Digest>>) -> Self {
-        self.expect = expect.into();
-        self
-    }
-
-    /// Sets [`threads`](Self#structfield.threads).
-    #[must_use]
-    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
-        self.threads = threads.into();
-        self
-    }
-}
+/// Most ranges of one kind that a [`VerifySummary`] lists; the bytes of more are counted.
+pub const MAX_RANGES: usize = 1 << 12;
 
 /// What was verified, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,10 +50,20 @@ pub struct VerifySummary {
     pub audit: AuditSummary,
     /// RAFS blobs whose structures were looked at.
     pub blobs: u64,
-    /// Bytes that mean nothing, the first [`MAX_PADDING`] ranges of them.
-    pub padding: Vec<Padding>,
+    /// Bytes that mean nothing, the first [`MAX_RANGES`] ranges of them: no structure and no chunk
+    /// takes them, and only a digest of the whole file, where there is one, vouches for them.
+    pub padding: Vec<ObjectRange>,
     /// How many bytes that are in all.
     pub padding_len: u64,
+    /// Bytes of RAFS blobs that were read, but that no digest vouches for as they are stored, the
+    /// first [`MAX_RANGES`] ranges of them. What they decode to is right. There are some only in a
+    /// blob without a digest of its whole: one whose name says nothing, that has no TOC, and that is
+    /// not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are
+    /// what is [compressed or in no file](rafs_format::blob::BlobMeta::unvouched); without a bootstrap,
+    /// all of the blob.
+    pub unvouched: Vec<ObjectRange>,
+    /// How many bytes that are in all.
+    pub unvouched_len: u64,
     /// Everything that was found.
     pub findings: u64,
     /// Of that, what nobody was told: there is too much.

@@ -1,8 +1,11 @@
 //! What becomes of a blob while its chunks are read.
 
+use std::ops::Range;
+
 use image_model::{BlobId, Cancelled};
 use rafs_format::blob::Sections;
 
+use super::blob::Inspected;
 use super::digests::{self, Expected};
 use super::finding::ImageObject;
 use super::report::Report;
@@ -18,6 +21,8 @@ pub(super) struct Planned {
     pub(super) sinks: Option<Sinks>,
     /// Of a native RAFS blob: what it is called, and what is in it, if that could be found out.
     native: Option<(BlobId, Option<Sections>)>,
+    /// Bytes for which only a digest of the whole blob vouches.
+    unvouched: Vec<Range<u64>>,
 }
 
 impl Planned {
@@ -28,14 +33,20 @@ impl Planned {
             is_file: false,
             sinks: None,
             native: None,
+            unvouched: Vec::new(),
         }
     }
 
     /// A native RAFS blob, whose digests are compared with its name and its TOC.
-    pub(super) fn native(object: ImageObject, id: BlobId, sections: Option<Sections>) -> Self {
+    pub(super) fn native(object: ImageObject, id: BlobId, inspected: Option<Inspected>) -> Self {
+        let (sections, unvouched) = match inspected {
+            Some(found) => (Some(found.sections), found.unvouched),
+            None => (None, Vec::new()),
+        };
         Self {
             sinks: Some(digests::sinks(sections.as_ref())),
             native: Some((id, sections)),
+            unvouched,
             ..Self::unread(object)
         }
     }
@@ -67,11 +78,16 @@ impl Planned {
                 None
             }
         };
+        let mut whole = false;
         if let (Some((id, sections)), Some(found)) = (&self.native, &found) {
-            digests::compare(id, sections.as_ref(), found, report);
+            whole = digests::compare(id, sections.as_ref(), found, report);
         }
         if self.is_file {
             expected.add_file(found.as_ref());
+            whole |= expected.is_of_file();
+        }
+        for range in self.unvouched.iter().filter(|_| !whole) {
+            report.unvouched(&self.object, range.clone());
         }
         Ok(found.is_some())
     }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use image_model::{Blame, Cancelled, Fault, ImagePath, Progress};
 use rafs_format::blob::{BlobError, BlobMismatch};
 
-use super::finding::{Finding, Flaw, ImageObject, Padding};
-use super::{MAX_FINDINGS, MAX_PADDING, VerifySummary};
+use super::finding::{Finding, Flaw, ImageObject, ObjectRange};
+use super::{MAX_FINDINGS, MAX_RANGES, VerifySummary};
 
 /// Who hears what is found, and how far the work is.
 pub(super) struct Report<'a> {
@@ -95,10 +95,12 @@ impl<'a> Report<'a> {
 
     pub(super) fn padding(&mut self, object: &ImageObject, range: Range<u64>) {
         self.summary.padding_len += range.end - range.start;
-        if self.summary.padding.len() < MAX_PADDING {
-            let object = object.clone();
-            self.summary.padding.push(Padding { object, range });
-        }
+        list(&mut self.summary.padding, object, range);
+    }
+
+    pub(super) fn unvouched(&mut self, object: &ImageObject, range: Range<u64>) {
+        self.summary.unvouched_len += range.end - range.start;
+        list(&mut self.summary.unvouched, object, range);
     }
 
     /// `done` of `total` bytes of chunks are through.
@@ -111,5 +113,12 @@ impl<'a> Report<'a> {
     pub(super) fn again(&mut self) -> Result<(), Cancelled> {
         let (done, total) = self.done;
         self.progress.advance(done, total)
+    }
+}
+
+fn list(ranges: &mut Vec<ObjectRange>, object: &ImageObject, range: Range<u64>) {
+    if ranges.len() < MAX_RANGES {
+        let object = object.clone();
+        ranges.push(ObjectRange { object, range });
     }
 }

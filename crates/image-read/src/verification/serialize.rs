@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{Finding, ImageObject, Padding, VerifySummary};
+use super::{Finding, ImageObject, ObjectRange, VerifySummary};
 
 /// `path`, `offset` (or null), `object`, `fault`, and `what` as text.
 impl Serialize for Finding {
@@ -29,13 +29,13 @@ impl Serialize for ImageObject {
 }
 
 /// `object`, `start` and `end`.
-impl Serialize for Padding {
+impl Serialize for ObjectRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut padding = serializer.serialize_struct("Padding", 3)?;
-        padding.serialize_field("object", &self.object)?;
-        padding.serialize_field("start", &self.range.start)?;
-        padding.serialize_field("end", &self.range.end)?;
-        padding.end()
+        let mut range = serializer.serialize_struct("ObjectRange", 3)?;
+        range.serialize_field("object", &self.object)?;
+        range.serialize_field("start", &self.range.start)?;
+        range.serialize_field("end", &self.range.end)?;
+        range.end()
     }
 }
 
@@ -43,7 +43,7 @@ impl Serialize for Padding {
 impl Serialize for VerifySummary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let audit = &self.audit;
-        let mut summary = serializer.serialize_struct("VerifySummary", 18)?;
+        let mut summary = serializer.serialize_struct("VerifySummary", 20)?;
         let format = self.format.map(|format| format.to_string());
         summary.serialize_field("format", &format)?;
         for (name, count) in [
@@ -62,10 +62,12 @@ impl Serialize for VerifySummary {
             ("corrupt", self.corrupt),
             ("unread", self.unread),
             ("padding_bytes", self.padding_len),
+            ("unvouched_bytes", self.unvouched_len),
         ] {
             summary.serialize_field(name, &count)?;
         }
         summary.serialize_field("padding", &self.padding)?;
+        summary.serialize_field("unvouched", &self.unvouched)?;
         summary.serialize_field("advisories", &self.advisories)?;
         summary.end()
     }

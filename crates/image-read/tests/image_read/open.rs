@@ -378,7 +378,11 @@ fn metadata_tell_their_digests() {
         source.read_bytes(0, 5).unwrap(),
         fs::read(&blob).unwrap()[..5]
     );
-    let directory = open_default(&golden("a4-v6-none-sha256")).unwrap();
+    let directory = open(
+        golden("a4-v6-none-sha256"),
+        &OpenOptions::default().format(Format::Directory),
+    )
+    .unwrap();
     assert_eq!(digest_of(&directory, DigestAlgorithm::Sha256), None);
     assert!(directory.source().is_none());
 }
@@ -424,7 +428,11 @@ fn what_a_blob_says_of_its_chunks_is_loaded_when_needed() {
         count: 1,
     };
     assert!(matches!(error, OpenError::Blob(found) if found == expected));
-    let layer = open_default(&golden("a4-v6-none-sha256")).unwrap();
+    let layer = open(
+        golden("a4-v6-none-sha256"),
+        &OpenOptions::default().format(Format::Directory),
+    )
+    .unwrap();
     assert!(layer.blob_meta(BlobIndex(0)).unwrap().is_none());
     // A directory is no file in which anything could be found.
     let error = layer.find(LocateTrailer::new(5000)).unwrap_err();

@@ -1,5 +1,6 @@
 //! What is found, how it is said, and where.
 
+use bytes::Bytes;
 use image_model::{Digest, Fault};
 use lazyoci_image_read::{
     Flaw, ImageObject, MAX_FINDINGS, NoBlobs, OpenOptions, VerifyOptions, verify_path,
@@ -134,6 +135,28 @@ fn reserved_bytes_of_the_header_are_zero() {
     assert!(
         matches!(&finding.what, Flaw::Blob { source, .. } if *source == BlobError::Reserved { structure })
     );
+}
+
+/// An id that is not the blob's own any more makes another blob of it, which is nowhere: that is not
+/// the fault of who has the file.
+#[test]
+fn a_bootstrap_that_does_not_list_the_blob_that_it_is_in_is_told() {
+    let golden = golden("a4-v6-none-sha256-inline");
+    let mut blob = golden.blob.to_vec();
+    let own = [b'x'; 64];
+    for at in (0..blob.len() - own.len()).filter(|&at| golden.blob[at..].starts_with(&own)) {
+        blob[at] = b'y';
+    }
+    let changed = verify(Bytes::from(blob), None, NoBlobs, &VerifyOptions::default());
+    let (found, summary) = changed;
+    let said = lines(&found);
+    assert!(
+        found
+            .iter()
+            .any(|finding| matches!(finding.what, Flaw::Orphan)),
+        "{said:?}"
+    );
+    assert_eq!((summary.worst(), summary.unread), (Some(Fault::Corrupt), 1));
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 mod built;
 mod cost;
+mod depth;
 mod flips;
 mod found;
 mod releases;
 mod sound;
 mod support;
+mod whole;

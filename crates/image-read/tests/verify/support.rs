@@ -8,8 +8,8 @@ use blob_io::ReadAt;
 use bytes::Bytes;
 use image_model::{Blob, BlobId, BlobIndex, Digest};
 use lazyoci_image_read::{
-    Finding, NoBlobs, OpenBlob, OpenOptions, StoreError, VerifyOptions, VerifySummary,
-    verify_source,
+    Finding, NoBlobs, OpenBlob, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions,
+    VerifySummary, verify_source,
 };
 
 pub(crate) fn goldens() -> PathBuf {
@@ -82,15 +82,11 @@ pub(crate) fn verify(
     options: &VerifyOptions,
 ) -> (Vec<Finding>, VerifySummary) {
     let mut found = Vec::new();
-    let source: Arc<dyn ReadAt> = Arc::new(source);
-    let summary = verify_source(
-        &source,
-        id,
-        blobs,
-        (&OpenOptions::default(), options),
-        &mut (),
-        &mut |finding| found.push(finding),
-    );
+    let options = VerifySourceOptions::default()
+        .id(id.cloned())
+        .verify(options.clone());
+    let tell = &mut |finding| found.push(finding);
+    let summary = verify_source(Arc::new(source), blobs, &options, &mut (), tell);
     (found, summary.unwrap())
 }
 

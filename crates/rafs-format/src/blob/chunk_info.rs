@@ -123,6 +123,9 @@ pub enum ChunkFault {
         /// Bits of the feature.
         needed: u32,
     },
+    /// Bits that mean nothing are set, where every writer leaves them 0. Readers pass them by.
+    #[error("reserved bits are set")]
+    Reserved,
     /// The entry lies before its predecessor, in the file or in the address space.
     #[error("entries out of order")]
     Order,

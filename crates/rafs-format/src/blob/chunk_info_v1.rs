@@ -33,8 +33,8 @@ const HIGH_UP: u32 = 20;
 const ADDRESS: u64 = 0x0fff_ffff_f000;
 const OFFSET: u64 = 0xff_ffff_ffff;
 
-/// Reads an entry. All bytes mean something; whether it fits its blob is another question, see
-/// [`ChunkInfo::check`].
+/// Reads an entry. All bytes but the reserved mean something; whether it fits its blob is another
+/// question, see [`ChunkInfo::check`].
 #[must_use]
 pub fn decode(bytes: [u8; LEN]) -> ChunkInfo {
     let [plain, stored] = words(bytes);

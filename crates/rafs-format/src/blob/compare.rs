@@ -7,6 +7,7 @@ use image_model::{BlobIndex, Digest, DigestAlgorithm};
 use super::chunk_info::{ChunkFault, ChunkInfo};
 use super::digests::ChunkDigests;
 use super::error::BlobError;
+use super::header::CiHeader;
 use super::layout::Section;
 use super::meta::BlobMeta;
 use super::sections::Sections;
@@ -196,11 +197,40 @@ impl Sections {
             }
         }
     }
+
+    /// Compares the features in the header of the chunk information with those in a bootstrap's blob
+    /// table, if they can be compared: the [`CiHeader`] says where they differ. Answers whether they can.
+    pub fn compare_features(
+        &self,
+        header: &CiHeader,
+        entry: &BlobEntry,
+        report: &mut dyn FnMut(BlobMismatch),
+    ) -> bool {
+        let rewritten =
+            BlobFeatures::IS_CHUNKDICT_GENERATED | BlobFeatures::IS_SEPARATED_WITH_PREFETCH_FILES;
+        if entry.features.intersects(rewritten) {
+            return false;
+        }
+        let inlined = BlobFeatures::INLINED_FS_META;
+        let expected = match self.bootstrap {
+            Some(_) => entry.features | inlined,
+            None => entry.features.without(inlined),
+        };
+        if header.features != expected.bits() {
+            report(BlobMismatch::Entry {
+                field: "features",
+                expected: expected.bits().into(),
+                found: header.features.into(),
+            });
+        }
+        true
+    }
 }
 
 impl BlobMeta {
-    /// Checks every entry as [`check`](Self::check) does, but reports all that are wrong, and tells
-    /// `gap` which bytes of the data section, which has `data_len` bytes, no chunk takes.
+    /// Checks every entry as [`check`](Self::check) does, and its reserved bits, but reports all that
+    /// are wrong, and tells `gap` which bytes of the data section, which has `data_len` bytes, no chunk
+    /// takes.
     pub fn check_all(
         &self,
         data_len: u64,
@@ -216,6 +246,10 @@ impl BlobMeta {
                     continue;
                 }
             };
+            if !self.is_canonical(index) {
+                let fault = ChunkFault::Reserved;
+                report(BlobError::Chunk { index, fault });
+            }
             if chunk.address < address || chunk.offset < offset {
                 let fault = ChunkFault::Order;
                 report(BlobError::Chunk { index, fault });

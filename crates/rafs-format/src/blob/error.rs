@@ -164,6 +164,10 @@ pub enum BlobError {
         /// The structure.
         structure: &'static str,
     },
+    /// The header of the chunk information says where zran or batch contexts are, in a blob that has
+    /// none. Readers pass it by.
+    #[error("the header of the chunk information has contexts, of a blob without zran and batches")]
+    Contexts,
     /// The TOC is damaged: its entries are no multiple of 128 bytes.
     #[error("TOC of {len} bytes, which is no multiple of 128")]
     TocLen {
@@ -268,6 +272,7 @@ impl Blame for BlobError {
             | Self::Stray { .. }
             | Self::CiRange { .. }
             | Self::Reserved { .. }
+            | Self::Contexts
             | Self::TocLen { .. }
             | Self::TocFlags { .. }
             | Self::NoToc

@@ -1,5 +1,7 @@
 //! The header of the chunk information (CI).
 
+use std::ops::Range;
+
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -35,7 +37,7 @@ const _: () = assert!(std::mem::offset_of!(RawCiHeader, magic2) == 4092);
 /// | offset | size | field | unit and rule |
 /// |---|---|---|---|
 /// | 0 | 4 | magic | `0xb10bb10b` |
-/// | 4 | 4 | features | [`BlobFeatures`] of the blob when this was written; for information |
+/// | 4 | 4 | features | [`BlobFeatures`] of the blob when this was written; readers pass them by |
 /// | 8 | 4 | ci_compressor | [`Compressor`] of the CI, none if compression did not help |
 /// | 12 | 4 | ci_entries | chunks |
 /// | 16 | 8 | ci_offset | byte in the file |
@@ -48,7 +50,10 @@ const _: () = assert!(std::mem::offset_of!(RawCiHeader, magic2) == 4092);
 /// | 4092 | 4 | magic2 | `0xb10bb10b` |
 ///
 /// Everything but the features and the contexts repeats the bootstrap's blob table, and must be
-/// [equal](Self::check) to it.
+/// [equal](Self::check) to it. The features are
+/// [compared](super::Sections::compare_features) by who looks closely: they differ where a later tool
+/// changed the blob table. `merge` clears [`BlobFeatures::INLINED_FS_META`] there, so it is the blob that
+/// tells it; a table made by `chunkdict generate` or `optimize` says anything.
 ///
 /// Source: nydus v2, `storage/src/meta/mod.rs` (`BlobCompressionContextHeader`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +88,8 @@ pub struct Contexts {
 impl CiHeader {
     /// Bytes of a header.
     pub const LEN: usize = 4096;
+    /// Where the features are in it.
+    pub const FEATURES: Range<u64> = 4..8;
 
     /// Reads a header.
     ///
@@ -109,6 +116,18 @@ impl CiHeader {
                 count: raw.context_count.get(),
             },
         })
+    }
+
+    /// Checks that there are contexts only of zran and batches.
+    ///
+    /// # Errors
+    /// [`BlobError::Contexts`].
+    pub fn check_contexts(&self) -> Result<(), BlobError> {
+        let with_contexts = BlobFeatures::ZRAN.bits() | BlobFeatures::BATCH.bits();
+        if self.features & with_contexts == 0 && self.contexts != Contexts::default() {
+            return Err(BlobError::Contexts);
+        }
+        Ok(())
     }
 
     /// The header as it is stored.

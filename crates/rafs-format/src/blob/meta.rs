@@ -233,6 +233,24 @@ impl BlobMeta {
         Ok(())
     }
 
+    /// Whether the bytes of the entry at `index`, which is below the number of chunks, are those that
+    /// every writer gives to what they say.
+    pub(super) fn is_canonical(&self, index: u32) -> bool {
+        let Ok(chunk) = self.entry(index) else {
+            return false;
+        };
+        let index = usize_from(index);
+        match &self.entries {
+            Entries::V1(bytes) => chunk_info_v1::encode(&chunk) == Ok(bytes.as_chunks().0[index]),
+            Entries::V2(bytes) => chunk_info_v2::encode(&chunk) == Ok(bytes.as_chunks().0[index]),
+        }
+    }
+
+    /// The blob that it describes.
+    pub(super) fn blob(&self) -> &BlobEntry {
+        &self.blob
+    }
+
     /// `index` must be below the number of chunks.
     fn entry(&self, index: u32) -> Result<ChunkInfo, ChunkFault> {
         let index = usize_from(index);
@@ -247,7 +265,7 @@ fn is_v2(blob: &BlobEntry) -> bool {
     blob.features.contains(BlobFeatures::CHUNK_INFO_V2)
 }
 
-fn entry_len(blob: &BlobEntry) -> u64 {
+pub(super) fn entry_len(blob: &BlobEntry) -> u64 {
     u64_from(if is_v2(blob) {
         chunk_info_v2::LEN
     } else {

@@ -36,6 +36,7 @@ mod section;
 mod sections;
 mod tar_header;
 mod toc;
+mod unvouched;
 
 #[cfg(feature = "sha256")]
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};

@@ -1,0 +1,122 @@
+//! A file of which it is known what it is.
+
+use std::sync::Arc;
+
+use blob_io::ReadAt;
+use estargz_toc::open::TAIL_LEN;
+use image_model::advisory::Advisories;
+use image_model::{BlobId, BlobIndex, Image, Progress};
+
+use super::error::OpenError;
+use super::image::{Holder, OpenImage};
+use super::options::OpenOptions;
+use super::{estargz, rafs};
+use crate::blobs::{BlobStore, NoBlobs, OpenBlob};
+use crate::detect::{DETECT_LEN, Format, detect};
+use crate::ends::Ends;
+use crate::layer::LayerImage;
+
+/// Bytes of a file's end that are read to find out what it is: the metadata may be among them.
+const TAIL: usize = TAIL_LEN as usize;
+
+const _: () = assert!(TAIL >= DETECT_LEN);
+
+/// A file whose ends told what it is, or of which the caller said it.
+pub(crate) struct Found<'a> {
+    source: &'a Arc<dyn ReadAt>,
+    /// `None` if it is nothing that is known here.
+    pub(crate) format: Option<Format>,
+    /// What was read for that.
+    pub(crate) ends: Ends<'a>,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn of(
+        source: &'a Arc<dyn ReadAt>,
+        options: &OpenOptions,
+    ) -> Result<Self, blob_io::ReadError> {
+        let (format, ends) = match options.format {
+            Some(format) => {
+                let mut ends = Ends::unread(&**source)?;
+                if format == Format::RafsBlob {
+                    // Its bootstrap begins among them, or lies there whole.
+                    ends.read_tail(TAIL)?;
+                }
+                (Some(format), ends)
+            }
+            None => detect(&**source, TAIL)?,
+        };
+        Ok(Self {
+            source,
+            format,
+            ends,
+        })
+    }
+
+    /// Opens the image in it.
+    pub(crate) fn open(
+        &self,
+        id: Option<&BlobId>,
+        blobs: impl OpenBlob + 'static,
+        options: &OpenOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<OpenImage, OpenError> {
+        let (source, ends) = (self.source, &self.ends);
+        let format = known(self.format, ends)?;
+        let is_layer = match format {
+            Format::Tar(_) => true,
+            Format::Estargz | Format::Stargz | Format::ZstdChunked => options.as_layer,
+            _ => false,
+        };
+        let mut advisories = Advisories::default();
+        let (holder, store) = match format {
+            _ if is_layer => {
+                vouch_for_none(format, options)?;
+                let (source, options) = (Arc::clone(source), options.layer());
+                let layer = LayerImage::of_file(ends, source, &options, progress)?;
+                if matches!(format, Format::Tar(compression) if compression != layer.compression) {
+                    return Err(OpenError::NotFormat { expected: format });
+                }
+                let store = BlobStore::single(layer.source);
+                advisories = layer.advisories;
+                (Holder::Tree(Arc::new(layer.image)), store)
+            }
+            Format::RafsV6 | Format::RafsBlob => {
+                let image = rafs::open(ends, format == Format::RafsBlob, id, options)?;
+                let mut store = BlobStore::new(image.blobs(), blobs);
+                if let Some(index) = image.opened_blob() {
+                    store = store.with_source(index, Arc::clone(source));
+                }
+                (Holder::Rafs(Arc::new(image)), store)
+            }
+            Format::Estargz => {
+                let estargz = estargz::open(ends, id, options)?;
+                let store = BlobStore::new(&estargz.toc.image.blobs, NoBlobs);
+                let store = store.with_source(BlobIndex(0), Arc::clone(source));
+                (Holder::Estargz(Arc::new(estargz)), store)
+            }
+            Format::Directory => return Err(OpenError::NotFormat { expected: format }),
+            Format::RafsData => return Err(OpenError::NoBootstrap),
+            found => return Err(OpenError::Unsupported { found }),
+        };
+        let image = OpenImage::new(format, holder, store, options);
+        let image = image.of_file(Arc::clone(source), ends.stats());
+        Ok(image.with_advisories(advisories))
+    }
+}
+
+pub(super) fn known(format: Option<Format>, ends: &Ends<'_>) -> Result<Format, OpenError> {
+    format.ok_or_else(|| {
+        let head = ends.head();
+        let head = head[..head.len().min(16)].into();
+        OpenError::Unknown { head }
+    })
+}
+
+/// Fails if a digest is expected of metadata that are not there.
+pub(super) fn vouch_for_none(found: Format, options: &OpenOptions) -> Result<(), OpenError> {
+    match options.metadata_digest {
+        Some(_) => Err(OpenError::NoMetadata { found }),
+        None => Ok(()),
+    }
+}
