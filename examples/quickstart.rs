@@ -132,12 +132,9 @@ fn own_files(work: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir(&files).map_err(|error| Failure::usage(error).of(files.display()))?;
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
     let sources = lazyoci::read::open(crates, &Default::default())?;
-    let options = UnpackOptions {
-        lossy: true,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::default().lossy(true);
     let mut bar = Bar::new("copying");
-    unpack(sources.reader(), &files.join("crates"), &options, &mut bar)?;
+    unpack(&sources, &files.join("crates"), &options, &mut bar)?;
     let program = || -> std::io::Result<()> {
         let program = std::env::current_exe()?;
         let copy = files.join("quickstart");

@@ -14,7 +14,7 @@ use image_read::{
 };
 use verify::ExtentBytes;
 
-use super::{FileContent, Kind, Source};
+use super::{FileContent, Kind, Source, Streaming};
 use crate::ConvertError;
 use crate::tree::copy_tree;
 

@@ -8,7 +8,7 @@ use image_model::layer::{LayerBuilder, LayerOptions};
 use image_model::walk::Walk;
 use image_model::{Blame, ChunkedImage, Fault, ImagePath, Limits, Metadata, Name, Node, Tree};
 use lazyoci_image_read::DirectoryImage;
-use rafs_format::v6::{Bootstrap, Layout, LayoutInput, Options};
+use rafs_format::v6::{Bootstrap, Layout, LayoutInput, LayoutOptions};
 
 /// The fault of everything that looks at `nested` directories, with this bound.
 fn faults(nested: usize, max_depth: u32) -> Vec<(&'static str, Option<Fault>)> {
@@ -82,7 +82,7 @@ fn bootstrap(image: &ChunkedImage, limits: &Limits) -> Bootstrap {
         entries: &[],
     };
     let mut bytes = Cursor::new(Vec::new());
-    let layout = Layout::plan(input, &Options::default()).unwrap();
+    let layout = Layout::plan(input, &LayoutOptions::default()).unwrap();
     layout.write_to(&mut bytes).unwrap();
     Bootstrap::open(Bytes::from(bytes.into_inner()), limits).unwrap()
 }
