@@ -8,7 +8,7 @@ use lazyoci_image_convert::{
     ConvertError, FileContent, Loss, LossKind, Source, Streaming, TarOptions, TarReport,
     recompress, to_tar,
 };
-use tar_stream::{LayerStream, TarError, TarReadOptions, TarReader};
+use tar_stream::{EntryKind, LayerStream, TarError, TarReadOptions, TarReader};
 
 use crate::support::{
     Image, Tar, digest_of_tar, golden_tar, metadata, noise, path, plain_options, reader, sha256,
@@ -324,6 +324,8 @@ fn attributes_that_no_tar_can_hold_are_refused_or_reported() {
     let (report, tar) = convert(true).unwrap();
     assert_eq!(report.report.losses, [expected]);
     let mut reader = TarReader::new(&tar[..], TarReadOptions::default());
+    let root = reader.next_entry().unwrap().unwrap();
+    assert_eq!(root.kind, EntryKind::Directory);
     let entry = reader.next_entry().unwrap().unwrap();
     assert!(entry.path == b"a" && entry.xattrs.is_empty());
 }

@@ -17,7 +17,7 @@ pub(crate) fn sampler() -> Vec<u8> {
         .put(MAGIC, GNU)
         .put(GNU_SPARSE, b"00000000000\x0000000000003\0")
         .put(GNU_EXTENDED, &[1])
-        .octal(GNU_REALSIZE, 100)
+        .octal(GNU_REALSIZE, 3)
         .size(3);
     Tape::new()
         .records(b'g', &[("comment", "sampler")])
@@ -33,7 +33,7 @@ pub(crate) fn sampler() -> Vec<u8> {
             ("GNU.sparse.major", "1"),
             ("GNU.sparse.minor", "0"),
             ("GNU.sparse.name", "s"),
-            ("GNU.sparse.realsize", "2000"),
+            ("GNU.sparse.realsize", "1027"),
         ])
         .member(header(b"GNUSparseFile.0/s", b'0'), &sparse)
         .header(old)

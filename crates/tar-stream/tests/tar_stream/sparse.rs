@@ -243,7 +243,7 @@ fn regions_are_limited() {
         fault(&pax_1_0(&regions, &data, size).end(), options()),
         too_many
     );
-    let allowed = pax_1_0(&regions[..50], &data[512..], size).end();
+    let allowed = pax_1_0(&regions[1..], &data[512..], size).end();
     assert!(entries(&allowed, options()).is_ok());
 
     // Extension blocks without pairs cost memory as well.
