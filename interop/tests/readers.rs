@@ -2,7 +2,7 @@
 //! layer), and ours: what all read alike is read alike; what they read differently strict reading refuses by name; lenient
 //! reading reads as Go does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use lazyoci::model::{Blame, Fault};
@@ -171,6 +171,8 @@ fn odd_tars_are_read_as_the_runtimes_read_them() {
     let mut wrong = String::new();
     let (mut alike, mut differ, mut refused) = (0, 0, BTreeMap::<String, u32>::new());
     let mut exceptions = BTreeMap::<&str, u32>::new();
+    // Cases that are refused where nothing else is in the tar, since readers differ there.
+    let mut refused_alone = BTreeSet::new();
     for (index, odd) in corpus.iter().enumerate() {
         let (go, gnu, libarchive) = (&by_go[index], &by_gnu[index], &by_libarchive[index]);
         // What makes a difference to those that unpack layers or tars; what Go refuses, containerd refuses.
@@ -188,6 +190,8 @@ fn odd_tars_are_read_as_the_runtimes_read_them() {
                 alike += u32::from(python.is_none());
                 match &strict {
                     Ok(tree) => faults.extend(difference(go, &Ok(tree.clone()), false)),
+                    // A later entry of the same name hides from all of them what is odd.
+                    Err(_) if odd.cases.iter().any(|case| refused_alone.contains(case)) => {}
                     Err(error) => faults.push(format!(
                         "all alike{}, but strict refuses: {error:?}",
                         if python.is_some() {
@@ -205,6 +209,9 @@ fn odd_tars_are_read_as_the_runtimes_read_them() {
                     Err(error) => {
                         assert_ne!(error.fault(), Fault::Io, "{error}");
                         *refused.entry(kind_of(error)).or_default() += 1;
+                        if let [case] = &odd.cases[..] {
+                            refused_alone.insert(case);
+                        }
                     }
                 }
             }

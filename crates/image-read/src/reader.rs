@@ -14,8 +14,6 @@ use crate::check;
 use crate::content::{FileExtents, FrameStore, FrameUses, Piece, ReadError, ReadPlan, Want, drive};
 use crate::options::ReadOptions;
 
-/// Zeros to write for holes.
-
 /// An image that many readers share.
 pub type SharedImage = Arc<dyn Image + Send + Sync>;
 
