@@ -87,6 +87,8 @@ pub use write::{TarWriter, WriteError};
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;
+#[cfg(feature = "tokio")]
+pub use tokio;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
