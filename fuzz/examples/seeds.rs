@@ -357,7 +357,15 @@ fn gnu_sparse() -> Vec<u8> {
     header(0, b"sparse", b'S', 1024);
     header(512 * 3, b"././@LongLink", b'L', 200);
     header(512 * 5, b"short", b'0', 0);
-    for (at, number) in [(386, 0), (398, 512), (410, 4096), (422, 512), (483, 8192)] {
+    for (at, number) in [
+        (386, 0),
+        (398, 512),
+        (410, 4096),
+        (422, 512),
+        (434, 8192),
+        (446, 0),
+        (483, 8192),
+    ] {
         tar[at..at + 12].copy_from_slice(format!("{number:011o}\0").as_bytes());
     }
     tar[512..1536].fill(b's');
