@@ -11,9 +11,12 @@ mod tar;
 use std::io::Read;
 
 use image_model::diff::{Change, DiffObserver, Difference, Reason, diff};
+use image_model::layer::Whiteout;
 use image_model::walk::HardLinks;
 use image_model::width::u64_from;
-use image_model::{ChunkedImage, FileKind, ImagePath, Ino, InodeId, Limits, Node, Timestamp};
+use image_model::{
+    ChunkedImage, FileKind, ImagePath, Ino, InodeId, Limits, NameRef, Node, Timestamp,
+};
 
 use crate::image::{EstargzImage, Prefetch};
 use crate::landmark::Landmark;
@@ -143,6 +146,8 @@ impl DiffObserver for Observer<'_> {
                 let readings = Readings::OnlyInTar(kind(&self.tar.image, ino));
                 (self.report)(path, readings);
             }
+            // Of a whiteout nothing counts but its name: as a hard link it is read alone.
+            Change::Changed { .. } if path.last().is_some_and(is_whiteout) => {}
             Change::Changed {
                 left,
                 right,
@@ -211,10 +216,15 @@ impl Observer<'_> {
             }
             Reason::Links => {
                 let links = self.links()?;
-                Readings::Links(Both {
+                let links = Both {
                     toc: links.toc.group(ino(inodes.toc)).cloned(),
                     tar: links.tar.group(ino(inodes.tar)).cloned(),
-                })
+                };
+                // Apart from whiteouts they may be the same.
+                if links.toc == links.tar {
+                    return Ok(None);
+                }
+                Readings::Links(links)
             }
             _ => return Ok(None),
         }))
@@ -223,7 +233,7 @@ impl Observer<'_> {
     fn links(&mut self) -> Result<&Both<HardLinks>, CompareError> {
         if self.links.is_none() {
             let collect = |image: &ChunkedImage| {
-                HardLinks::collect(image, self.limits, &|_| false).map_err(CompareError::Links)
+                HardLinks::collect(image, self.limits, &is_whiteout).map_err(CompareError::Links)
             };
             self.links = Some(Both {
                 toc: collect(&self.toc.image)?,
@@ -232,6 +242,11 @@ impl Observer<'_> {
         }
         Ok(self.links.as_ref().expect("they were collected above"))
     }
+}
+
+fn is_whiteout(name: NameRef<'_>) -> bool {
+    let meaning = Whiteout::of(name.as_bytes());
+    matches!(meaning, Some(Whiteout::Name(_) | Whiteout::Opaque))
 }
 
 fn kind(image: &ChunkedImage, ino: Ino) -> FileKind {
