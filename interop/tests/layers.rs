@@ -139,7 +139,7 @@ const TARGETS: [&str; 3] = ["rafs-v6", "estargz", "tar-gzip"];
 fn hostile_layers_are_refused() {
     let through_a_link = python_tar("add('a',tarfile.SYMTYPE,'/etc')\nadd('a/passwd',data=b'x')");
     // Compressing the tar anew does not look at the tree.
-    refused(&through_a_link, &TARGETS[..2], 3, "symlink");
+    refused(&through_a_link, &TARGETS[..2], 3, "symbolic link");
 
     let layer = python_tar("add('a',data=b'x'*5000)");
     refused(&layer[..3000], &TARGETS, 1, "3000");
