@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use lazyoci::model::layer::Whiteout;
 use lazyoci::model::{ImagePath, Limits, Metadata, Node};
 use lazyoci::tar_stream::{Member, TarReader, TarWriter, WriteError};
 
@@ -61,11 +62,15 @@ fn canonical(input: &mut Input<'_>) {
             let target = take_path(input);
             let written = writer.append_link(&path, &metadata, &target);
             written.expect("paths are not too long for a record");
+            // A whiteout goes by its name, whatever it is.
+            let name = path.last().map(|name| Whiteout::of(name.as_bytes()));
+            let is_whiteout = name.flatten().is_some();
+            let (size, content) = (0, ());
             expected.push(Written {
                 path,
                 metadata: Metadata::default(),
-                node: None,
-                target: Some(target),
+                node: is_whiteout.then_some(Node::File { size, content }),
+                target: (!is_whiteout).then_some(target),
                 content: Vec::new(),
             });
         } else {

@@ -245,8 +245,7 @@ impl Observer<'_> {
 }
 
 fn is_whiteout(name: NameRef<'_>) -> bool {
-    let meaning = Whiteout::of(name.as_bytes());
-    matches!(meaning, Some(Whiteout::Name(_) | Whiteout::Opaque))
+    Whiteout::of(name.as_bytes()).is_some()
 }
 
 fn kind(image: &ChunkedImage, ino: Ino) -> FileKind {
