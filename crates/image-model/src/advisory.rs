@@ -8,6 +8,9 @@ use crate::path::ImagePath;
 /// Advisories that are kept with their paths; the others are counted.
 const MAX_KEPT: usize = 1 << 10;
 
+/// Bytes that the paths of those take together: each may be as long as an extension header.
+const MAX_PATHS_LEN: usize = 4 << 20;
+
 /// Something odd that is read all the same, since the runtimes read it alike, or since a release of a
 /// tool is known to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +113,8 @@ impl fmt::Display for Oddity {
     }
 }
 
-/// Advisories of one image: the first thousand with their paths, and how many there are.
+/// Advisories of one image: the first thousand with their paths, if these are not too long together (4 MiB),
+/// and how many there are.
 ///
 /// ```
 /// use lazyoci_image_model::advisory::{Advisories, Oddity};
@@ -122,6 +126,8 @@ impl fmt::Display for Oddity {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Advisories {
     kept: Vec<Advisory>,
+    /// Bytes of the paths of those.
+    paths_len: usize,
     count: u64,
 }
 
@@ -129,17 +135,31 @@ impl Advisories {
     /// Counts `what`, and keeps it if there is room.
     pub fn add(&mut self, path: Option<&ImagePath>, what: Oddity) {
         self.count = self.count.saturating_add(1);
-        if self.kept.len() < MAX_KEPT {
+        if self.make_room(path) {
             let path = path.cloned();
             self.kept.push(Advisory { path, what });
         }
     }
 
+    /// Whether an advisory about `path` is kept.
+    fn make_room(&mut self, path: Option<&ImagePath>) -> bool {
+        let len = path.map_or(0, |path| path.as_bytes().len());
+        let paths_len = self.paths_len.saturating_add(len);
+        let fits = self.kept.len() < MAX_KEPT && paths_len <= MAX_PATHS_LEN;
+        if fits {
+            self.paths_len = paths_len;
+        }
+        fits
+    }
+
     /// Adds those of `other`.
     pub fn append(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
-        let room = MAX_KEPT.saturating_sub(self.kept.len());
-        self.kept.extend(other.kept.into_iter().take(room));
+        for advisory in other.kept {
+            if self.make_room(advisory.path.as_ref()) {
+                self.kept.push(advisory);
+            }
+        }
     }
 
     /// How many there are.

@@ -1,9 +1,10 @@
 //! Making a layer out of its entries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use super::route::{Found, Obstacle, find, make_way};
-use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, path_of};
+use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, each_path, path_of};
 use crate::advisory::{Advisories, Oddity};
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
@@ -266,6 +267,7 @@ impl<C> LayerBuilder<C> {
         let names = tree.link_counts();
         links.retain(|link, _| names[link.index()] > 0);
         let mut bound = BTreeMap::new();
+        let mut through_symlinks = BTreeSet::new();
         for &link in links.keys() {
             let mut chain = BTreeSet::new();
             let mut at = link;
@@ -290,8 +292,7 @@ impl<C> LayerBuilder<C> {
                     }
                     Some(found) => {
                         if found.by_symlink {
-                            let path = path_of(tree, at);
-                            advisories.add(Some(&path), Oddity::TargetBelowSymlink);
+                            through_symlinks.insert(at);
                         }
                         at = found.inode;
                     }
@@ -299,6 +300,18 @@ impl<C> LayerBuilder<C> {
             }
             chain.remove(&at);
             bound.extend(chain.into_iter().map(|link| (link, at)));
+        }
+        if !through_symlinks.is_empty() {
+            // One walk for all of them.
+            let _ = each_path(tree, &mut |path, inode| {
+                if through_symlinks.remove(&inode) {
+                    advisories.add(Some(path), Oddity::TargetBelowSymlink);
+                }
+                match through_symlinks.is_empty() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
         }
         links.retain(|link, _| !bound.contains_key(link));
         self.replaced |= !bound.is_empty();

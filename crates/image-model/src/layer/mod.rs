@@ -28,6 +28,7 @@ mod overlay;
 mod route;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::advisory::Advisories;
 use crate::limits::Limits;
@@ -188,6 +189,22 @@ impl<C> Layer<C> {
 
 /// The first path of `inode` in a walk, for error messages.
 fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
+    let mut found = ImagePath::root();
+    let _ = each_path(tree, &mut |path, child| {
+        if child != inode {
+            return ControlFlow::Continue(());
+        }
+        found = path.clone();
+        ControlFlow::Break(())
+    });
+    found
+}
+
+/// Hands every path but the root's to `visit`, with what it names, until that breaks off.
+fn each_path<C>(
+    tree: &Tree<C>,
+    visit: &mut dyn FnMut(&ImagePath, InodeId) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let mut path = ImagePath::root();
     let mut levels: Vec<_> = tree
         .directory(InodeId::ROOT)
@@ -197,9 +214,7 @@ fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
     while let Some(level) = levels.last_mut() {
         if let Some((name, &child)) = level.next() {
             path.push(name.as_ref());
-            if child == inode {
-                return path;
-            }
+            visit(&path, child)?;
             match tree.directory(child) {
                 Some(directory) => levels.push(directory.iter()),
                 None => drop(path.pop()),
@@ -209,5 +224,5 @@ fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
             path.pop();
         }
     }
-    path
+    ControlFlow::Continue(())
 }

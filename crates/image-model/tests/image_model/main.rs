@@ -1,5 +1,6 @@
 //! The model: trees, layers laid over one another, walks and differences.
 
+mod advisory;
 mod common;
 mod diff;
 mod frame;
