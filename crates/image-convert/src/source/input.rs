@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 
-use blob_io::ReadAt;
 use image_model::advisory::Advisories;
 use image_model::tree::Spans;
 use image_model::{Blame, BlobId, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
@@ -75,14 +74,9 @@ impl<'a> Walkable<'a> {
         let mut advisories = Advisories::default();
         let reader = match kind {
             Kind::Streaming(layer) => {
-                let LayerImage {
-                    image,
-                    source,
-                    advisories: found,
-                    ..
-                } = spool(layer, &limits, progress)?;
+                let (_, reader, found) = spool(layer, &limits, progress)?;
                 advisories = found;
-                reader_of(image, source, &limits)
+                reader
             }
             Kind::Opened(opened) => {
                 advisories = opened.advisories().clone();
@@ -114,19 +108,23 @@ impl<'a> Walkable<'a> {
     }
 }
 
-/// A layer, decoded into a temporary file.
+/// A layer, decoded into a temporary file: its tree, what reads it, and what is odd about it.
 fn spool(
     layer: Streaming<'_>,
     limits: &Limits,
     progress: &mut dyn Progress,
-) -> Result<LayerImage, ConvertError> {
+) -> Result<(Arc<TreeImage>, Reader, Advisories), ConvertError> {
     let (spooling, layer) = layer.spooling(limits);
-    Ok(LayerImage::from_stream(layer, &spooling, progress)?)
-}
-
-fn reader_of(image: TreeImage, source: Arc<dyn ReadAt>, limits: &Limits) -> Reader {
-    let options = ReadOptions::new(limits);
-    Reader::new(Arc::new(image), BlobStore::single(source), options)
+    let LayerImage {
+        image,
+        source,
+        advisories,
+        ..
+    } = LayerImage::from_stream(layer, &spooling, progress)?;
+    let image = Arc::new(image);
+    let shared = Arc::clone(&image) as SharedImage;
+    let reader = Reader::new(shared, BlobStore::single(source), ReadOptions::new(limits));
+    Ok((image, reader, advisories))
 }
 
 impl<'a> Input<'a> {
@@ -139,15 +137,9 @@ impl<'a> Input<'a> {
         let mut advisories = Advisories::default();
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {
-                let LayerImage {
-                    image,
-                    source,
-                    advisories: found,
-                    ..
-                } = spool(layer, &limits, progress)?;
+                let (image, reader, found) = spool(layer, &limits, progress)?;
                 advisories = found;
                 let tree = numbered(&image);
-                let reader = reader_of(image, source, &limits);
                 (tree, Contents::Image(reader), DataOrder::Tar)
             }
             Kind::Opened(opened) => {
