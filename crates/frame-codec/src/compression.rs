@@ -55,6 +55,30 @@ impl Compression {
             Self::Gzip { .. } | Self::Libdeflate { .. } => Codec::Gzip,
         }
     }
+
+    /// Bytes for which an [`Encoder`](crate::Encoder) makes room before it writes a frame of
+    /// `plain_len` bytes: a vector that has it does not grow, whatever they are.
+    ///
+    /// ```
+    /// use lazyoci_frame_codec::Compression;
+    /// assert_eq!(Compression::None.max_frame_len(1000), 1000);
+    /// assert_eq!(Compression::Lz4Block.max_frame_len(1000), 1120);
+    /// ```
+    #[must_use]
+    pub const fn max_frame_len(self, plain_len: usize) -> usize {
+        let more = match self {
+            Self::None => 0,
+            // LZ4_COMPRESSBOUND is less; lz4_flex asks for this.
+            Self::Lz4Block => 20 + plain_len / 10,
+            // ZSTD_COMPRESSBOUND.
+            Self::Zstd { .. } => (plain_len >> 8) + (131_072usize.saturating_sub(plain_len) >> 11),
+            // Nine bits for a literal of a block with fixed codes, the only ones of this level.
+            Self::Gzip { level: 1 } => 64 + plain_len / 8,
+            // Header, trailer, and five bytes for each stored block.
+            Self::Gzip { .. } | Self::Libdeflate { .. } => 64 + plain_len / 960,
+        };
+        plain_len.saturating_add(more)
+    }
 }
 
 impl fmt::Display for Compression {

@@ -1,12 +1,9 @@
 //! LZ4 blocks by lz4_flex: no frame, no size prefix.
 
 use image_model::Codec;
-use lz4_flex::block::{
-    CompressTable, DecompressError, compress_into_with_table, decompress_into,
-    get_maximum_output_size,
-};
+use lz4_flex::block::{CompressTable, DecompressError, compress_into_with_table, decompress_into};
 
-use crate::CodecError;
+use crate::{CodecError, Compression};
 
 pub(crate) struct Compressor {
     /// For plain bytes that fit 16-bit positions. One table for all sizes would be upgraded for
@@ -30,7 +27,7 @@ impl Compressor {
             &mut self.large
         };
         let start = out.len();
-        out.resize(start + get_maximum_output_size(plain.len()), 0);
+        out.resize(start + Compression::Lz4Block.max_frame_len(plain.len()), 0);
         let stored_len = compress_into_with_table(plain, &mut out[start..], table)
             .expect("the output has the maximum size");
         out.truncate(start + stored_len);

@@ -39,7 +39,8 @@ impl Compressor {
     }
 
     pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        out.reserve(zstd_safe::compress_bound(plain.len()));
+        let level = self.level;
+        out.reserve(Compression::Zstd { level }.max_frame_len(plain.len()));
         let mut spare = std::io::Cursor::new(out);
         spare.set_position(spare.get_ref().len() as u64);
         self.context

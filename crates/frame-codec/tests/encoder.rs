@@ -258,3 +258,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_vector_with_room_for_the_longest_frame_does_not_grow() {
+    for compression in compressions() {
+        let mut encoder = Encoder::new(compression).unwrap();
+        for len in [
+            0,
+            1,
+            100,
+            4096,
+            65_534,
+            65_535,
+            131_072,
+            1 << 20,
+            (4 << 20) + 700,
+        ] {
+            let mut out = Vec::with_capacity(compression.max_frame_len(len));
+            let room = out.capacity();
+            encoder.encode_frame(&noise(len), &mut out).unwrap();
+            assert_eq!(out.capacity(), room, "{compression}, {len} bytes");
+            assert!(out.len() <= compression.max_frame_len(len));
+        }
+    }
+}

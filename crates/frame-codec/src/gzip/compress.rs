@@ -27,10 +27,10 @@ impl Compressor {
     }
 
     pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(&header::write(self.level));
+        let level = self.level;
+        out.reserve(crate::Compression::Gzip { level }.max_frame_len(plain.len()));
+        out.extend_from_slice(&header::write(level));
         self.deflate.reset();
-        // What stored blocks take, and therefore nearly always enough at once.
-        out.reserve(plain.len() + plain.len() / 1024 + 64);
         let mut consumed = 0;
         loop {
             let before = self.deflate.total_in();

@@ -1,5 +1,6 @@
 //! What travels to a worker and back.
 
+use frame_codec::Compression;
 use image_model::{Codec, Digest};
 
 /// Most pieces of a batch; more would make a batch of holes or tiny files long.
@@ -84,9 +85,12 @@ impl Batch {
     /// Makes room for `len` more bytes.
     pub(super) fn make_room(&mut self, len: usize, batch_len: usize) {
         // Few different sizes, so that what one batch gives back fits another.
-        let needed = batch_len.max((self.used + len).next_multiple_of(batch_len / 4));
+        let needed = batch_len.max((self.used + len).next_multiple_of(batch_len / 16));
         if self.plain.len() < needed {
-            self.plain.resize(needed, 0);
+            // Fresh zeros cost nothing until they are overwritten, unlike a vector that grows.
+            let mut longer = vec![0; needed];
+            longer[..self.used].copy_from_slice(&self.plain[..self.used]);
+            self.plain = longer;
         }
     }
 
@@ -95,9 +99,9 @@ impl Batch {
         self.plain.len()
     }
 
-    /// Bytes that its compressed pieces may take.
-    pub(super) fn max_stored_len(&self) -> usize {
-        self.used + self.used / 64 + STORED_SLACK
+    /// Bytes that its compressed pieces may take, and that the encoder wants room for.
+    pub(super) fn max_stored_len(&self, compression: Compression) -> usize {
+        compression.max_frame_len(self.used) + STORED_SLACK
     }
 
     /// `len` more bytes of the piece that grows, to be overwritten.

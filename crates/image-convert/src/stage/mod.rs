@@ -29,17 +29,21 @@ use crate::ConvertError;
 use crate::report::ChunkCounts;
 use batch::{Batch, Payload};
 use cut::Growing;
-use worker::{Worker, zeros};
+use worker::Worker;
 
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
 /// Bytes that may be under way, plain and compressed.
-const BUDGET: usize = 12 << 20;
+const BUDGET: usize = 25 << 20;
 
 /// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
 /// Fewer are not worth the trip.
 const MIN_BATCH_LEN: usize = 64 << 10;
+
+/// Batches under way for each thread: one that it works on, one that waits for it, and one that waits
+/// to be written.
+const BATCHES: usize = 3;
 
 /// A worker of a thread.
 type Work<'d> = Box<dyn FnMut(Batch) -> Result<Batch, ConvertError> + Send + 'd>;
@@ -117,7 +121,7 @@ pub(crate) fn run<'d, T: Target, R>(
         .map(|_| work(rules))
         .collect::<Result<Vec<_>, _>>()?;
     let batch_len = (BUDGET / (4 * threads)).clamp(MIN_BATCH_LEN, MAX_BATCH_LEN);
-    pipeline::run(workers, BUDGET / MIN_BATCH_LEN, |lanes| {
+    pipeline::run(workers, BATCHES * threads, |lanes| {
         let mut stage = Stage {
             lanes,
             target,
@@ -196,9 +200,10 @@ impl<T: Target> Stage<'_, '_, T> {
         if self.batch.pieces().is_empty() {
             return Ok(());
         }
-        let compressed = self.rules.compression.codec() != Codec::None;
+        let compression = self.rules.compression;
+        let compressed = compression.codec() != Codec::None;
         let stored_len = match compressed {
-            true => self.batch.max_stored_len(),
+            true => self.batch.max_stored_len(compression),
             false => 0,
         };
         // What it takes, and the one that grows behind it.
@@ -304,4 +309,12 @@ impl<T: Target> Stage<'_, '_, T> {
         let stored: usize = self.spare_stored.iter().map(Vec::capacity).sum();
         self.cost_under_way() + spare + stored + self.batch.cost()
     }
+}
+
+/// The first `len` of `bytes`, all of which are zero, grown as needed.
+fn zeros(bytes: &mut Vec<u8>, len: usize) -> &[u8] {
+    if bytes.len() < len {
+        bytes.resize(len, 0);
+    }
+    &bytes[..len]
 }

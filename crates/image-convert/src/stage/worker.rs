@@ -16,7 +16,6 @@ use crate::ConvertError;
 pub(super) struct Worker<'d> {
     encoder: Encoder,
     rules: Rules<'d>,
-    zeros: Vec<u8>,
     /// Chunks of zeros of the two lengths met last: whole ones, and the last one of a file.
     known_zeros: [Option<ZeroChunk>; 2],
 }
@@ -35,7 +34,6 @@ impl<'d> Worker<'d> {
         Ok(Self {
             encoder: Encoder::new(rules.compression)?,
             rules,
-            zeros: Vec::new(),
             known_zeros: [None, None],
         })
     }
@@ -109,7 +107,8 @@ impl<'d> Worker<'d> {
             |known: &Option<ZeroChunk>| known.as_ref().is_some_and(|known| known.len == len);
         if !self.known_zeros.iter().any(is_it) {
             let digest = match self.rules.digest {
-                Some(how) => Some(digest(how, zeros(&mut self.zeros, len))?),
+                // Not kept: so many bytes for each thread are too many.
+                Some(how) => Some(digest(how, &vec![0; len])?),
                 None => None,
             };
             self.known_zeros.swap(0, 1);
@@ -135,8 +134,8 @@ impl<'d> Worker<'d> {
         }
         if self.zero_chunk(len)?.stored.is_none() {
             let mut stored = Vec::new();
-            let plain = zeros(&mut self.zeros, len);
-            let codec = match encode(&mut self.encoder, &self.rules, plain, &mut stored)? {
+            let plain = vec![0; len];
+            let codec = match encode(&mut self.encoder, &self.rules, &plain, &mut stored)? {
                 Payload::Compressed { codec, .. } => codec,
                 Payload::Plain | Payload::Known => Codec::None,
             };
@@ -181,12 +180,4 @@ fn encode(
 fn digest(how: ChunkDigest, bytes: &[u8]) -> Result<(Digest, Option<u32>), UnsupportedDigest> {
     let crc32c = how.with_crc.then(|| verify::crc32c(bytes));
     Ok((verify::digest(how.algorithm, bytes)?, crc32c))
-}
-
-/// The first `len` of `bytes`, all of which are zero, grown as needed.
-pub(super) fn zeros(bytes: &mut Vec<u8>, len: usize) -> &[u8] {
-    if bytes.len() < len {
-        bytes.resize(len, 0);
-    }
-    &bytes[..len]
 }
