@@ -39,6 +39,8 @@ struct State {
     held_len: u64,
     /// With how many slots it is worth looking for those of frames that are gone.
     sweep_at: usize,
+    /// Threads that wait: to wake nobody costs a system call, too.
+    waiting: usize,
     wakers: Vec<Waker>,
     decoded: u64,
 }
@@ -124,8 +126,11 @@ impl Claimed {
         // Nobody else has this claim.
         let _ = self.flight.0.set(landing);
         let wakers = std::mem::take(&mut state.wakers);
+        let waiting = state.waiting;
         drop(state);
-        self.store.changed.notify_all();
+        if waiting > 0 {
+            self.store.changed.notify_all();
+        }
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -253,10 +258,12 @@ impl FrameStore {
     /// Waits until something has come of `flight`.
     pub(super) fn wait(&self, flight: &Flight) {
         let mut state = self.state();
+        state.waiting += 1;
         while flight.landing().is_none() {
             let waited = self.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting -= 1;
     }
 
     /// As [`wait`](Self::wait), without blocking.
