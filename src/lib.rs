@@ -21,7 +21,7 @@
 //! ```
 //! # #[cfg(feature = "convert")] {
 //! use lazyoci::blob_io::DirectoryOutput;
-//! use lazyoci::convert::{RafsOptions, to_rafs_v6};
+//! use lazyoci::convert::{RafsOptions, to_rafs};
 //! use lazyoci::read::open;
 //! # let dir = tempfile::tempdir()?;
 //! # let (source, output) = (dir.path().join("source"), dir.path().join("image"));
@@ -29,7 +29,7 @@
 //! # std::fs::write(source.join("motd"), "hello")?;
 //!
 //! let source = open(&source, &Default::default())?;
-//! to_rafs_v6(source, &mut DirectoryOutput::create(&output)?, &RafsOptions::default(), &mut ())?;
+//! to_rafs(source, &mut DirectoryOutput::create(&output)?, &RafsOptions::default(), &mut ())?;
 //! let image = open(output.join("image.boot"), &Default::default())?;
 //! assert_eq!(image.read("/motd", 1 << 20)?, b"hello");
 //! # }

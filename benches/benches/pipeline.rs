@@ -8,7 +8,7 @@ use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, crit
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{
     EstargzOptions, EstargzReport, RafsOptions, Source, Streaming, TarOptions, to_estargz,
-    to_rafs_v6, to_tar,
+    to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::read::{OpenImage, OpenOptions, open};
@@ -99,7 +99,7 @@ fn rafs_v6_of<'a, S: Into<Source<'a>>>(
     let convert = |directory: tempfile::TempDir| {
         let output = directory.path().join("image");
         let mut output = DirectoryOutput::create(output).expect("nothing is there");
-        to_rafs_v6(source(), &mut output, options, &mut ()).expect("the source can be converted");
+        to_rafs(source(), &mut output, options, &mut ()).expect("the source can be converted");
         directory
     };
     bencher.iter_batched(fresh, convert, BatchSize::PerIteration);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
-use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs_v6};
+use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{ImagePath, Metadata, Node, Timestamp};
 use lazyoci::tar_stream::TarWriter;
@@ -145,7 +145,7 @@ impl Shape {
             .chunk_size(chunk_size);
         let tar = self.tar();
         let mut output = DirectoryOutput::create(output).expect("nothing is there");
-        to_rafs_v6(Streaming::new(&tar[..]), &mut output, &options, &mut ())
+        to_rafs(Streaming::new(&tar[..]), &mut output, &options, &mut ())
             .expect("the layer can be converted");
     }
 

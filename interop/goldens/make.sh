@@ -52,6 +52,13 @@ has_recorded_sums() {
     (cd "$work/out" && grep -s " $1/" "$here/SHA256SUMS" | grep -v -e '/dump.txt$' -e "/$layer_id$" | sha256sum --check --status 2>/dev/null)
 }
 
+# inlined_bootstrap BLOB: the bootstrap in front of the tar header that ends the blob, which says its length in octal.
+inlined_bootstrap() {
+    local len
+    len="$(tail -c 388 "$1" | head -c 11)"
+    head -c -512 "$1" | tail -c "$((8#$len))"
+}
+
 # build NAME TREE OPTIONS...: makes the golden NAME below $work/out.
 build() {
     local name="$1" tree="$2"; shift 2
@@ -69,6 +76,9 @@ build() {
     done
     local blobs=("$out"/blobs/*)
     case " $* " in
+        *" 5 "*" --blob-inline-meta "*)
+            inlined_bootstrap "${blobs[0]}" >"$work/inlined.boot"
+            "$nydus_image" check --log-level error -v -B "$work/inlined.boot" ;;
         *" --blob-inline-meta "*) python3 "$here/dump.py" --blob-only "${blobs[@]}" ;;
         *" 5 "*) "$nydus_image" check --log-level error -v -B "$out/image.boot" ;;
         *) python3 "$here/dump.py" "$out/image.boot" "${blobs[@]}" ;;
@@ -83,8 +93,14 @@ for digester in sha256 blake3; do
         build "a4-v6-$compressor-$digester" a4 -t dir-rafs -v 6 --compressor $compressor --digester $digester
     done
 done
-build a4-v5-none-sha256 a4 -t dir-rafs -v 5 --compressor none --digester sha256
-build a4-v5-lz4_block-sha256 a4 -t dir-rafs -v 5 --compressor lz4_block --digester sha256
+for digester in sha256 blake3; do
+    for compressor in none lz4_block zstd; do
+        build "a4-v5-$compressor-$digester" a4 -t dir-rafs -v 5 --compressor $compressor --digester $digester
+    done
+done
+build a4-v5-zstd-sha256-inline a4 -t dir-rafs -v 5 --compressor zstd --digester sha256 --blob-inline-meta
+build odd-v5-zstd-sha256-4k odd -t dir-rafs -v 5 --compressor zstd --digester sha256 --chunk-size 0x1000
+build odd-v5-lz4_block-blake3-64k odd -t dir-rafs -v 5 --compressor lz4_block --digester blake3 --chunk-size 0x10000
 for compressor in none zstd; do
     build "a4-v6-$compressor-sha256-toc" a4 -t dir-rafs -v 6 --compressor $compressor --digester sha256 --features blob-toc
     build "a4-v6-$compressor-sha256-inline" a4 -t dir-rafs -v 6 --compressor $compressor --digester sha256 --blob-inline-meta

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectRole, ObjectWriter, Output};
 use lazyoci::blob_io::{WriteError, Written};
 use lazyoci::convert::{
-    ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs_v6,
+    ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs,
     to_tar,
 };
 use lazyoci::frame_codec::Compression;
@@ -52,7 +52,7 @@ impl Target {
             Self::Rafs(compression) => {
                 let options = RafsOptions::default().compression(compression);
                 let options = options.threads(2).lossy(true);
-                to_rafs_v6(source, output, &options, done)?.report
+                to_rafs(source, output, &options, done)?.report
             }
             Self::Estargz => {
                 let options = EstargzOptions::default().compression(GZIP);

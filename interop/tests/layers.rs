@@ -4,7 +4,7 @@ use std::process::Command;
 
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{
-    EstargzOptions, RafsOptions, Streaming, TarOptions, recompress, to_estargz, to_rafs_v6, to_tar,
+    EstargzOptions, RafsOptions, Streaming, TarOptions, recompress, to_estargz, to_rafs, to_tar,
 };
 use lazyoci::model::{Blame, Fault, Limits};
 use lazyoci_interop::run::sha256;
@@ -180,7 +180,7 @@ fn a_gzip_bomb_stops_at_the_limit() {
     let (rafs, estargz) = (RafsOptions::default(), EstargzOptions::default());
     let tar = TarOptions::default();
     let refusals = [
-        to_rafs_v6(layer(), &mut image, &rafs, &mut ()).map(drop),
+        to_rafs(layer(), &mut image, &rafs, &mut ()).map(drop),
         to_estargz(layer(), &mut sink, &estargz, &mut ()).map(drop),
         to_tar(layer(), &mut sink, &tar, &mut ()).map(drop),
         recompress(layer(), &mut sink, &tar, &mut ()).map(drop),

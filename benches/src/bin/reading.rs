@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Instant;
 
 use lazyoci::blob_io::{DirectoryOutput, LocalFile};
-use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
+use lazyoci::convert::{RafsOptions, Streaming, to_rafs};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{Image as _, Limits};
 use lazyoci::read::{BlobStore, Finding, OpenImage, ReadOptions, Reader, VerifyOptions, open};
@@ -67,7 +67,7 @@ impl Stored {
             (Some(layer), _) => Box::new(File::open(layer)?),
             (None, tar) => Box::new(tar.as_deref().unwrap_or_default()),
         };
-        to_rafs_v6(Streaming::new(layer), &mut directory, &options, &mut ())?;
+        to_rafs(Streaming::new(layer), &mut directory, &options, &mut ())?;
         Ok(Self(output.into()))
     }
 
@@ -117,7 +117,7 @@ fn ratio(one: &[f64], other: &[f64]) -> f64 {
 fn verifying(stored: &Stored, runs: usize) -> Result<()> {
     let image = stored.open()?;
     let bootstrap = image.bootstrap().ok_or("it is RAFS")?;
-    let id = bootstrap.blobs()[0].id.as_str();
+    let id = image.image().blobs()[0].id.as_str();
     let blob = LocalFile::open(&stored.0.join("blobs").join(id))?;
     let bare = Bare::of(&bootstrap.to_chunked()?.image);
     let (mut bares, mut verifies, mut audits) = (Vec::new(), Vec::new(), Vec::new());

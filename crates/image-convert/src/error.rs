@@ -13,7 +13,7 @@ use image_model::{Blame, Cancelled, Codec, Fault, ImageError, ImagePath};
 use image_read::LayerImageError;
 use rafs_format::blob::BuildError;
 use rafs_format::flags::FlagsError;
-use rafs_format::v6::EncodeError;
+use rafs_format::layout::EncodeError;
 use tar_stream::{MemberError, TarError};
 use verify::UnsupportedDigest;
 

@@ -2,7 +2,7 @@
 //!
 //! | function | does |
 //! |---|---|
-//! | [`to_rafs_v6`] | a layer, a directory or any image to RAFS v6 |
+//! | [`to_rafs`] | a layer, a directory or any image to RAFS, v5 or v6 |
 //! | [`to_estargz`] | the same to eStargz |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
@@ -19,7 +19,7 @@
 //! ```
 //! use std::io::Write;
 //! use blob_io::{DirectoryOutput, MemoryOutput, ObjectRole};
-//! use lazyoci_image_convert::{RafsOptions, Streaming, TarOptions, to_rafs_v6, to_tar};
+//! use lazyoci_image_convert::{RafsOptions, Streaming, TarOptions, to_rafs, to_tar};
 //! use image_model::{ImagePath, Metadata, Node};
 //!
 //! let mut layer = tar_stream::TarWriter::new(Vec::new());
@@ -31,7 +31,7 @@
 //! # let directory = tempfile::tempdir()?;
 //! # let output = directory.path().join("image");
 //! let mut directory = DirectoryOutput::create(&output)?;
-//! to_rafs_v6(Streaming::new(&layer[..]), &mut directory, &RafsOptions::default(), &mut ())?;
+//! to_rafs(Streaming::new(&layer[..]), &mut directory, &RafsOptions::default(), &mut ())?;
 //!
 //! let image = image_read::open(output.join("image.boot"), &Default::default())?;
 //! assert_eq!(image.read(b"/etc/motd", 1024)?, b"hello");
@@ -69,7 +69,7 @@ mod unpack;
 
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
-pub use rafs::{RafsBlob, RafsOptions, RafsReport, to_rafs_v6};
+pub use rafs::{RafsBlob, RafsOptions, RafsReport, to_rafs};
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};

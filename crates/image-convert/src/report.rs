@@ -3,7 +3,7 @@
 use estargz_toc::carry::Uncarried;
 use image_model::advisory::Advisories;
 use image_model::{Device, ImagePath, Timestamp};
-use rafs_format::v6::CannotCarry;
+use rafs_format::layout::CannotCarry;
 
 use crate::ConvertError;
 
@@ -90,7 +90,8 @@ fn as_text<S: serde::Serializer>(what: &LossKind, serializer: S) -> Result<S::Ok
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossKind {
-    /// RAFS v6 has no place for it. Devices and symbolic links are left out whole.
+    /// RAFS has no place for it. Devices and symbolic links are left out whole, and a further name that
+    /// version 5 has no word for becomes that of a copy.
     #[error(transparent)]
     Rafs(#[from] CannotCarry),
     /// An eStargz TOC has no place for it.

@@ -5,16 +5,13 @@ use std::fmt;
 use blob_io::{ReadAt, ReadError};
 use estargz_toc::footer;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
-use rafs_format::v6::Bootstrap;
+use rafs_format::{Bootstrap, Version};
 use tar_stream::Compression;
 
 use crate::ends::Ends;
 
 /// How many bytes of a file's start, and of its end, tell what it is.
 pub const DETECT_LEN: usize = 4096;
-
-/// `magic` and `version` of the superblock that a RAFS v5 bootstrap begins with.
-const RAFS_V5: [u8; 8] = [0x53, 0x46, 0x41, 0x52, 0x00, 0x05, 0x00, 0x00];
 
 /// `magic` of the EROFS superblock, at byte 1024.
 const EROFS: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
@@ -33,14 +30,14 @@ pub enum Format {
     Directory,
     /// A layer: a tar, compressed in this way.
     Tar(Compression),
+    /// A RAFS v5 bootstrap; its blobs are elsewhere.
+    RafsV5,
     /// A RAFS v6 bootstrap; its blobs are elsewhere.
     RafsV6,
     /// A RAFS blob that ends with its bootstrap, with its TOC, or both.
     RafsBlob,
     /// A RAFS blob whose bootstrap is elsewhere: no image by itself.
     RafsData,
-    /// A RAFS v5 bootstrap.
-    RafsV5,
     /// An EROFS file system that is not RAFS.
     Erofs,
     /// An eStargz layer.
@@ -142,10 +139,18 @@ impl Format {
 
     /// What a file is that begins like a bootstrap, however it ends.
     pub(crate) fn of_bootstrap(head: &[u8]) -> Option<Self> {
-        if begins_like_erofs(head) && Bootstrap::is_bootstrap(head) {
-            return Some(Self::RafsV6);
+        match Bootstrap::version_of(head)? {
+            Version::V6 => begins_like_erofs(head).then_some(Self::RafsV6),
+            version => Some(Self::of_version(version)),
         }
-        head.starts_with(&RAFS_V5).then_some(Self::RafsV5)
+    }
+
+    /// A bootstrap of this version.
+    pub(crate) fn of_version(version: Version) -> Self {
+        match version {
+            Version::V5 => Self::RafsV5,
+            _ => Self::RafsV6,
+        }
     }
 }
 

@@ -231,3 +231,12 @@ impl At {
         }
     }
 }
+
+/// Refuses what goes beyond `max`.
+pub(crate) fn limit(what: &'static str, found: u64, max: u64) -> Result<(), DecodeError> {
+    if found <= max {
+        Ok(())
+    } else {
+        Err(DecodeError::Limit { what, found, max })
+    }
+}

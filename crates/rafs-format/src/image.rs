@@ -10,21 +10,22 @@ use image_model::{
 };
 
 use crate::blob::{BlobError, BlobMeta, LoadDigests, LoadMeta, LocateTrailer, Toc};
-use crate::v6::{BlobEntry, Bootstrap};
+use crate::bootstrap::Bootstrap;
+use crate::v6::BlobEntry;
+use crate::version::Version;
 
 /// A RAFS image: a bootstrap, and for each of its blobs a slot for the chunk information.
 ///
-/// The bootstrap alone says where the content of native blobs is, so opening an image fetches nothing
-/// of its blobs. The slots are filled when somebody needs them: a machine that
+/// The bootstrap, of either version, alone says where the content of native blobs is, so opening an
+/// image fetches nothing of its blobs. The slots are filled when somebody needs them: a machine that
 /// [`load_meta`](Self::load_meta) gives asks for the bytes, [`keep_meta`](Self::keep_meta) puts the
 /// result where all that share the image find it.
 ///
 /// ```
 /// use bytes::Bytes;
 /// use image_model::{BlobIndex, Limits, StepMachine};
-/// use lazyoci_rafs_format::RafsImage;
 /// use lazyoci_rafs_format::blob::BlobError;
-/// use lazyoci_rafs_format::v6::Bootstrap;
+/// use lazyoci_rafs_format::{Bootstrap, RafsImage};
 ///
 /// # let boot = Bytes::from_static(include_bytes!("../tests/goldens/a4-v6-none-sha256.boot"));
 /// # let blob = Bytes::from_static(include_bytes!("../tests/goldens/a4-v6-none-sha256.blob"));
@@ -48,7 +49,8 @@ pub struct RafsImage {
 impl RafsImage {
     /// The image that `bootstrap` describes, of whose blobs nothing was loaded.
     #[must_use]
-    pub fn new(bootstrap: Bootstrap) -> Self {
+    pub fn new(bootstrap: impl Into<Bootstrap>) -> Self {
+        let bootstrap = bootstrap.into();
         let entries = bootstrap.blob_entries().iter();
         Self {
             metas: entries.map(|_| OnceLock::new()).collect(),
@@ -96,7 +98,8 @@ impl RafsImage {
     /// A machine that loads the chunk information of blob number `index`, in one step.
     ///
     /// # Errors
-    /// [`BlobError::NoSuchBlob`]; those of [`BlobMeta::range`].
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
+    /// [`BlobMeta::range`].
     pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
         LoadMeta::new(index, self.entry(index)?, self.bootstrap.limits())
     }
@@ -115,7 +118,8 @@ impl RafsImage {
     /// A machine that finds the TOC of blob number `index`, which has `blob_len` bytes.
     ///
     /// # Errors
-    /// [`BlobError::NoSuchBlob`]; those of [`LocateTrailer::of`].
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
+    /// [`LocateTrailer::of`].
     pub fn locate_toc(&self, index: BlobIndex, blob_len: u64) -> Result<LocateTrailer, BlobError> {
         Ok(LocateTrailer::of(self.entry(index)?, blob_len)?.in_blob(index))
     }
@@ -123,14 +127,19 @@ impl RafsImage {
     /// A machine that loads the digests of the chunks of blob number `index`, which `toc` lists.
     ///
     /// # Errors
-    /// [`BlobError::NoSuchBlob`], [`BlobError::NoSection`].
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5,
+    /// [`BlobError::NoSection`].
     pub fn load_digests(&self, index: BlobIndex, toc: &Toc) -> Result<LoadDigests, BlobError> {
         LoadDigests::new(index, self.entry(index)?, toc, self.bootstrap.limits())
     }
 
     fn entry(&self, index: BlobIndex) -> Result<&BlobEntry, BlobError> {
         let entry = self.bootstrap.blob_entries().get(usize_from(index.0));
-        entry.ok_or_else(|| self.no_such_blob(index))
+        let entry = entry.ok_or_else(|| self.no_such_blob(index))?;
+        match self.bootstrap.version() {
+            Version::V5 => Err(BlobError::NoChunkInformation { index }),
+            Version::V6 => Ok(entry),
+        }
     }
 
     fn no_such_blob(&self, index: BlobIndex) -> BlobError {
@@ -142,19 +151,19 @@ impl RafsImage {
 /// As the bootstrap answers.
 impl Image for RafsImage {
     fn root(&self) -> Ino {
-        self.bootstrap.root()
+        self.bootstrap.image().root()
     }
 
     fn attributes(&self, ino: Ino) -> Result<Attributes, ImageError> {
-        self.bootstrap.attributes(ino)
+        self.bootstrap.image().attributes(ino)
     }
 
     fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError> {
-        self.bootstrap.xattrs(ino)
+        self.bootstrap.image().xattrs(ino)
     }
 
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
-        self.bootstrap.lookup(directory, name)
+        self.bootstrap.image().lookup(directory, name)
     }
 
     fn read_directory(
@@ -162,11 +171,11 @@ impl Image for RafsImage {
         directory: Ino,
         visit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
-        self.bootstrap.read_directory(directory, visit)
+        self.bootstrap.image().read_directory(directory, visit)
     }
 
     fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
-        self.bootstrap.symlink_target(ino)
+        self.bootstrap.image().symlink_target(ino)
     }
 
     fn extents(
@@ -175,18 +184,18 @@ impl Image for RafsImage {
         range: Range<u64>,
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
-        self.bootstrap.extents(ino, range, visit)
+        self.bootstrap.image().extents(ino, range, visit)
     }
 
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
-        self.bootstrap.frame(frame)
+        self.bootstrap.image().frame(frame)
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
-        self.bootstrap.recipe(recipe)
+        self.bootstrap.image().recipe(recipe)
     }
 
     fn blobs(&self) -> &[Blob] {
-        self.bootstrap.blobs()
+        self.bootstrap.image().blobs()
     }
 }

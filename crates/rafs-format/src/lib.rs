@@ -1,11 +1,13 @@
-//! RAFS, the image format of nydus, as bytes and values: version 6 of its metadata (a mountable EROFS
-//! file system with private tables) and its data blobs, decoded, checked and encoded.
+//! RAFS, the image format of nydus, as bytes and values: version 5 of its metadata (inodes with digests
+//! of their contents), version 6 (a mountable EROFS file system with private tables), and its data
+//! blobs, decoded, checked and encoded.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`open`] | the way from a file to the bytes of a bootstrap, inlined in a blob or not |
 //! | [`image`] | [`RafsImage`]: a bootstrap, and what the image's blobs say of themselves |
-//! | [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one |
+//! | [`v5`], [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one; [`Bootstrap`] is of either version |
+//! | [`check`], [`dump`], [`layout`] | what checks, dumps and plans of both versions share |
 //! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
 //! | [`chunk_record`] | the 80-byte record of one chunk, shared by bootstraps of versions 5 and 6 |
 //! | [`flags`] | flag words and algorithm ids that bootstrap and blob share |
@@ -13,7 +15,10 @@
 //!
 //! The crate does no I/O: bytes come in and go out; what lies somewhere in a file is asked for by a
 //! [`StepMachine`](image_model::StepMachine). Nothing here decompresses a chunk or computes its digest;
-//! [`image_model::Image`], which [`v6::Bootstrap`] and [`RafsImage`] implement, says where content is.
+//! [`image_model::Image`], which [`v5::Bootstrap`], [`v6::Bootstrap`] and [`RafsImage`] implement, says
+//! where content is.
+//!
+//! The bootstrap of version 5 is drawn in [its module](v5).
 //!
 //! # The whole bootstrap, version 6
 //!
@@ -45,17 +50,34 @@
 )]
 
 pub mod blob;
+mod bootstrap;
+mod budget;
+pub mod check;
+mod chunk_index;
 pub mod chunk_record;
+mod device_number;
+pub mod dump;
+mod emit;
 pub mod error;
 pub mod flags;
 pub mod image;
+pub mod layout;
+mod native;
 pub mod open;
+mod owned;
+mod prefetch;
+pub mod v5;
 pub mod v6;
+mod version;
 mod view;
 
+pub use bootstrap::Bootstrap;
 pub use chunk_record::ChunkRecord;
 pub use error::DecodeError;
 pub use image::RafsImage;
+pub use owned::OwnedBootstrap;
+pub use prefetch::prefetch_inodes;
+pub use version::Version;
 
 // Crates whose types stand in signatures here.
 pub use bytes;

@@ -8,9 +8,9 @@ use image_model::{BlobId, Digest, Limits, Need, Step, StepMachine};
 use verify::CheckError;
 
 use crate::blob::{BlobError, LocateTrailer, Section, Toc, Trailer, check_given};
+use crate::bootstrap::Bootstrap;
 use crate::error::DecodeError;
 use crate::image::RafsImage;
-use crate::v6::Bootstrap;
 
 /// The bootstrap of an image, as bytes. Nothing vouches for it until [`check`](Self::check) does.
 #[derive(Debug, Clone, PartialEq, Eq)]

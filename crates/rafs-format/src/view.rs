@@ -1,9 +1,15 @@
 //! Reading structures out of the bytes of a bootstrap: all slicing is here.
 
+use std::ops::Range;
+
+use image_model::Limits;
 use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use crate::error::DecodeError;
+use crate::error::{DecodeError, limit};
+
+/// Longest bootstrap that readers accept, in bytes.
+pub(crate) const MAX_LEN: u64 = 2 << 30;
 
 /// The `len` bytes of `what` at `offset`.
 pub(crate) fn slice<'a>(
@@ -71,4 +77,64 @@ pub(crate) const fn halves(word: u64) -> [u32; 2] {
 pub(crate) fn text(field: &[u8]) -> &[u8] {
     let len = field.iter().position(|&b| b == 0).unwrap_or(field.len());
     &field[..len]
+}
+
+/// Refuses a bootstrap of `len` bytes that is too long.
+pub(crate) fn check_len(len: u64, limits: &Limits) -> Result<(), DecodeError> {
+    let max = limits.max_metadata_len.min(MAX_LEN);
+    limit("bytes of metadata", len, max)
+}
+
+/// Checks that tables lie apart, inside a bootstrap of `len` bytes; sorts them.
+pub(crate) fn check_tables(
+    tables: &mut [(&'static str, Range<u64>)],
+    len: u64,
+) -> Result<(), DecodeError> {
+    for (what, range) in &*tables {
+        if range.end > len {
+            return Err(DecodeError::Truncated {
+                what,
+                offset: range.start,
+                len: range.end.saturating_sub(range.start),
+                available: len,
+            });
+        }
+    }
+    tables.sort_by_key(|(_, range)| (range.start, range.end));
+    let mut filled = tables.iter().filter(|(_, range)| !range.is_empty());
+    let Some(mut last) = filled.next() else {
+        return Ok(());
+    };
+    for next in filled {
+        if next.1.start < last.1.end {
+            return Err(DecodeError::Overlap {
+                first: last.0,
+                second: next.0,
+                offset: next.1.start,
+            });
+        }
+        last = next;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the caller's limit: positions in what a bootstrap holds are numbers of 32 bits.
+    #[test]
+    fn two_gib_are_the_most() {
+        let limits = Limits {
+            max_metadata_len: u64::MAX,
+            ..Limits::default()
+        };
+        assert_eq!(check_len(0x8000_0000, &limits), Ok(()));
+        let expected = DecodeError::Limit {
+            what: "bytes of metadata",
+            found: 0x8000_1000,
+            max: 0x8000_0000,
+        };
+        assert_eq!(check_len(0x8000_1000, &limits), Err(expected));
+    }
 }

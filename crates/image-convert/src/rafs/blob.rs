@@ -41,6 +41,7 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
         options: &RafsOptions,
     ) -> Result<Self, ConvertError> {
         let builder = BlobBuilder::new(BlobOptions {
+            version: options.version,
             compat: options.compat,
             compressor: Compressor::try_from(options.compression.codec())?,
             digester: Digester::try_from(options.digest)?,

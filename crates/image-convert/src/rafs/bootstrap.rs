@@ -1,9 +1,13 @@
 //! The end of the blob, and the bootstrap.
 
+use std::io::Write;
+
 use blob_io::{ObjectRole, Output, Written};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{Chunk, ChunkedImage, Tree};
-use rafs_format::v6::{BlobEntry, ChunkPlace, Layout, LayoutInput, LayoutOptions, prefetch_inodes};
+use rafs_format::layout::{LayoutInput, LayoutOptions};
+use rafs_format::v6::{BlobEntry, ChunkPlace};
+use rafs_format::{Version, prefetch_inodes, v5, v6};
 
 use super::blob::{OpenBlob, recipes};
 use super::{RafsBlob, RafsOptions};
@@ -24,6 +28,7 @@ pub(super) struct Image {
     image: ChunkedImage,
     places: Vec<ChunkPlace>,
     entry: Option<BlobEntry>,
+    version: Version,
     options: LayoutOptions,
 }
 
@@ -67,6 +72,7 @@ pub(super) fn finish_blob(
             image: ChunkedImage::new(tree, parts).expect("as they were stored"),
             places,
             entry,
+            version: options.version,
             options: layout_options,
         }
     };
@@ -74,7 +80,7 @@ pub(super) fn finish_blob(
         let sealed = builder.seal(hasher)?;
         let image = image(sealed.entry().cloned());
         let mut bootstrap = Vec::new();
-        image.layout()?.write_to(&mut bootstrap)?;
+        image.write_to(&mut bootstrap)?;
         (image, Some(sealed.embed(&bootstrap)?))
     } else {
         let finished = builder.finish(hasher)?;
@@ -92,19 +98,24 @@ pub(super) fn finish_blob(
 }
 
 impl Image {
-    fn layout(&self) -> Result<Layout<'_>, ConvertError> {
+    /// Writes the bytes of the bootstrap.
+    fn write_to(&self, out: impl Write) -> Result<(), ConvertError> {
         let input = LayoutInput {
             image: &self.image,
             places: &self.places,
             entries: self.entry.as_slice(),
         };
-        Ok(Layout::plan(input, &self.options)?)
+        match self.version {
+            Version::V5 => v5::Layout::plan(input, &self.options)?.write_to(out)?,
+            _ => v6::Layout::plan(input, &self.options)?.write_to(out)?,
+        }
+        Ok(())
     }
 
     /// Writes the bootstrap to `output`.
     pub(super) fn write(&self, output: &mut dyn Output) -> Result<Written, ConvertError> {
         let mut out = DigestedObject::begin(output, ObjectRole::Bootstrap)?;
-        self.layout()?.write_to(&mut out)?;
+        self.write_to(&mut out)?;
         out.finish()
     }
 }

@@ -6,7 +6,7 @@ use image_model::layer::{LayerBuilder, LayerOptions};
 use image_model::tree::Span;
 use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
-use rafs_format::v6::{drop_losses, losses, prefetch_inodes};
+use rafs_format::{Version, prefetch_inodes, v5, v6};
 use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
 use super::RafsOptions;
@@ -39,7 +39,7 @@ pub(super) fn fill(
             limits,
         } => {
             let mut tree = stream(layer, &limits, stage, options, report)?;
-            settle_losses(&mut tree, options.lossy, report)?;
+            settle_losses(&mut tree, options, report)?;
             return Ok(Filled {
                 tree,
                 from_tar: true,
@@ -58,7 +58,7 @@ pub(super) fn fill(
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
-    settle_losses(&mut tree, options.lossy, report)?;
+    settle_losses(&mut tree, options, report)?;
     let from_tar = order == DataOrder::Tar;
     let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
     if from_tar {
@@ -222,27 +222,41 @@ fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
 }
 
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
-fn settle_losses<C>(
+fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
-    lossy: bool,
+    options: &RafsOptions,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     advise_undescribed(tree, report);
-    let loss = |loss: rafs_format::v6::Loss| Loss {
+    let loss = |loss: rafs_format::layout::Loss| Loss {
         path: loss.path,
         what: loss.what.into(),
     };
-    if lossy {
-        drop_losses(tree, &mut |found| report.losses.push(loss(found)));
+    if options.lossy {
+        let mut lose = |found| report.losses.push(loss(found));
+        match options.version {
+            Version::V5 => v5::drop_losses(tree, &mut lose),
+            _ => v6::drop_losses(tree, &mut lose),
+        }
         tree.drop_unreachable();
         return Ok(());
     }
     let mut first = None;
-    losses(tree, &mut |found| {
+    let mut find = |found| {
         first.get_or_insert(found);
-    });
+    };
+    let target = match options.version {
+        Version::V5 => {
+            v5::losses(tree, &mut find);
+            "RAFS v5"
+        }
+        _ => {
+            v6::losses(tree, &mut find);
+            "RAFS v6"
+        }
+    };
     match first {
-        Some(found) => report.lose(loss(found), false, "RAFS v6"),
+        Some(found) => report.lose(loss(found), false, target),
         None => Ok(()),
     }
 }

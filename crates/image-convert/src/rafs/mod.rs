@@ -1,4 +1,4 @@
-//! Any source as a RAFS v6 image.
+//! Any source as a RAFS image.
 //!
 //! ```text
 //! source ─► stage: cut, digest, ask the dictionary, compress ─► blob: place, write
@@ -30,7 +30,7 @@ use fill::Filled;
 pub use options::RafsOptions;
 pub use report::{RafsBlob, RafsReport};
 
-/// Writes `source` as a RAFS v6 image to `output`: the bootstrap and, if there is file content, the
+/// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the
 /// blob, whose id is the SHA-256 of the object.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. Uncompressed output is
@@ -44,14 +44,14 @@ pub use report::{RafsBlob, RafsReport};
 ///
 /// ```
 /// use blob_io::DirectoryOutput;
-/// use lazyoci_image_convert::{RafsOptions, Streaming, to_rafs_v6};
+/// use lazyoci_image_convert::{RafsOptions, Streaming, to_rafs};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let output = dir.path().join("image");
 /// let empty_layer = [0; 1024];
 /// let source = Streaming::new(&empty_layer[..]);
 /// let mut directory = DirectoryOutput::create(&output)?;
-/// let done = to_rafs_v6(source, &mut directory, &RafsOptions::default(), &mut ())?;
+/// let done = to_rafs(source, &mut directory, &RafsOptions::default(), &mut ())?;
 /// assert_eq!((done.report.inodes, done.bootstrap.len), (1, 8192));
 /// assert!(output.join("image.boot").is_file());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,7 +59,7 @@ pub use report::{RafsBlob, RafsReport};
 ///
 /// # Errors
 /// [`ConvertError`]; nothing is committed to the output then.
-pub fn to_rafs_v6<'a>(
+pub fn to_rafs<'a>(
     source: impl Into<Source<'a>>,
     output: &mut dyn Output,
     options: &RafsOptions,
@@ -115,6 +115,7 @@ pub fn to_rafs_v6<'a>(
     report.bytes_out = bootstrap.len + blob_bytes;
     Ok(RafsReport {
         report,
+        version: options.version,
         bootstrap,
         blobs,
     })

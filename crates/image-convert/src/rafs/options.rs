@@ -4,11 +4,12 @@ use std::thread::available_parallelism;
 
 use frame_codec::Compression;
 use image_model::{DigestAlgorithm, ImagePath};
+use rafs_format::Version;
 use rafs_format::flags::Compat;
 
 use crate::options::setters;
 
-/// How a RAFS v6 image is written.
+/// How a RAFS image is written.
 ///
 /// ```
 /// use frame_codec::Compression;
@@ -19,6 +20,9 @@ use crate::options::setters;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RafsOptions {
+    /// Version of the metadata. Version 5 has the digests of files and directories, and no
+    /// [`aligned`](Self::aligned) blobs or [`toc`](Self::toc). Default: 6.
+    pub version: Version,
     /// How chunks are compressed: none, LZ4 or zstd. A chunk that would not get smaller is stored
     /// as it is. Default: zstd, level 3 (in builds without zstd: none).
     pub compression: Compression,
@@ -51,6 +55,7 @@ pub struct RafsOptions {
 impl Default for RafsOptions {
     fn default() -> Self {
         Self {
+            version: Version::default(),
             compression: if cfg!(feature = "zstd") {
                 Compression::Zstd { level: 3 }
             } else {
@@ -75,6 +80,7 @@ impl Default for RafsOptions {
 
 impl RafsOptions {
     setters! {
+        version: Version,
         compression: Compression,
         digest: DigestAlgorithm,
         chunk_size: u32,

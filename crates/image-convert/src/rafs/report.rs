@@ -3,10 +3,11 @@
 use blob_io::Written;
 use image_model::BlobId;
 use oci_image::nydus::{FsVersion, NydusLayer};
+use rafs_format::Version;
 
 use crate::report::Report;
 
-/// What a conversion to RAFS v6 did.
+/// What a conversion to RAFS did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -14,6 +15,9 @@ pub struct RafsReport {
     /// What every conversion reports.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub report: Report,
+    /// Version of the image.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub version: Version,
     /// SHA-256 and length of the bootstrap.
     pub bootstrap: Written,
     /// The blobs that were written; none if there is no content.
@@ -37,7 +41,10 @@ impl RafsReport {
     #[must_use]
     pub fn layer(&self) -> NydusLayer {
         NydusLayer::Bootstrap {
-            fs_version: FsVersion::V6,
+            fs_version: match self.version {
+                Version::V5 => FsVersion::V5,
+                _ => FsVersion::V6,
+            },
         }
     }
 }

@@ -12,7 +12,7 @@ type Open<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Read + 'a>> + 'a>;
 ///
 /// ```
 /// use image_model::{Metadata, Name, Node, Tree};
-/// use lazyoci_image_convert::{FileContent, RafsOptions, to_rafs_v6};
+/// use lazyoci_image_convert::{FileContent, RafsOptions, to_rafs};
 /// use blob_io::MemoryOutput;
 ///
 /// let mut tree = Tree::new(Metadata::implied_directory());
@@ -21,7 +21,7 @@ type Open<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Read + 'a>> + 'a>;
 /// tree.link(Tree::<FileContent>::ROOT, Name::new(*b"motd")?, motd)?;
 ///
 /// let mut image = MemoryOutput::default();
-/// to_rafs_v6(tree, &mut image, &RafsOptions::default(), &mut ())?;
+/// to_rafs(tree, &mut image, &RafsOptions::default(), &mut ())?;
 /// assert_eq!(image.objects().len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

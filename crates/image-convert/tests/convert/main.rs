@@ -10,6 +10,7 @@ mod rafs_errors;
 mod rafs_golden;
 mod rafs_losses;
 mod rafs_order;
+mod rafs_v5;
 #[cfg(feature = "gzip")]
 mod requests;
 mod round_trip;

@@ -8,7 +8,7 @@ use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Progres
 use image_read::{LayerImageError, OpenOptions, open_source};
 use lazyoci_image_convert::{
     ConvertError, EstargzOptions, FileContent, FileContentError, RafsOptions, Source, Streaming,
-    TarOptions, to_estargz, to_rafs_v6,
+    TarOptions, to_estargz, to_rafs,
 };
 
 use crate::support::{
@@ -188,7 +188,7 @@ fn rafs_in_memory_is_what_a_directory_holds() {
     let image = Image::of_tar(&tar, &plain_options());
     let mut memory = MemoryOutput::default();
     let source = Streaming::new(&tar[..]);
-    let done = to_rafs_v6(source, &mut memory, &plain_options(), &mut ()).unwrap();
+    let done = to_rafs(source, &mut memory, &plain_options(), &mut ()).unwrap();
     assert_eq!(done, image.done);
     let mut expected: Vec<_> = memory
         .objects()
@@ -226,7 +226,7 @@ fn rafs_needs_an_output_for_several_objects() {
     let outputs: [&mut dyn blob_io::Output; 2] = [&mut file, &mut writer];
     for output in outputs {
         let source = Streaming::new(&tar[..]);
-        let error = to_rafs_v6(source, output, &RafsOptions::default(), &mut ()).unwrap_err();
+        let error = to_rafs(source, output, &RafsOptions::default(), &mut ()).unwrap_err();
         assert_eq!(error.fault(), Fault::Misuse);
         let single = ConvertError::Output(WriteError::SingleObject);
         assert_eq!(format!("{error:?}"), format!("{single:?}"));
@@ -270,7 +270,7 @@ fn an_image_in_memory_opens_out_of_what_was_written() {
     let tar = golden_tar();
     let mut memory = MemoryOutput::default();
     let source = Streaming::new(&tar[..]);
-    to_rafs_v6(source, &mut memory, &plain_options(), &mut ()).unwrap();
+    to_rafs(source, &mut memory, &plain_options(), &mut ()).unwrap();
     let bootstrap = memory.object(ObjectRole::Bootstrap).unwrap().bytes.clone();
     let open = |blobs: MemoryOutput| {
         let bootstrap = std::sync::Arc::new(bootstrap.clone());

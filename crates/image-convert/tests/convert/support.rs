@@ -15,7 +15,7 @@ use image_model::{
 use image_read::{BlobStore, NoBlobs, OpenImage, Reader, TreeImage, open_source};
 use lazyoci_image_convert::{
     ConvertError, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions, TarReport,
-    to_rafs_v6, to_tar,
+    to_rafs, to_tar,
 };
 use rafs_format::flags::Compat;
 use rafs_format::v6::{Bootstrap, OwnedBootstrap};
@@ -161,7 +161,7 @@ pub(crate) fn convert<'a>(
     progress: &mut dyn Progress,
 ) -> Result<RafsReport, ConvertError> {
     let mut directory = DirectoryOutput::create(output)?;
-    to_rafs_v6(source, &mut directory, options, progress)
+    to_rafs(source, &mut directory, options, progress)
 }
 
 impl Image {

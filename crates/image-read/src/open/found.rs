@@ -81,8 +81,8 @@ impl<'a> Found<'a> {
                 advisories = layer.advisories;
                 (Holder::Tree(Arc::new(layer.image)), store)
             }
-            Format::RafsV6 | Format::RafsBlob => {
-                let image = rafs::open(ends, format == Format::RafsBlob, id, options)?;
+            Format::RafsV5 | Format::RafsV6 | Format::RafsBlob => {
+                let image = rafs::open(ends, format, id, options)?;
                 let mut store = BlobStore::new(image.blobs(), blobs);
                 if let Some(index) = image.opened_blob() {
                     store = store.with_source(index, Arc::clone(source));

@@ -9,9 +9,8 @@ use image_model::advisory::Advisories;
 use image_model::{
     BlobIndex, Digest, DigestAlgorithm, Image, Ino, Limits, Object, Progress, StepMachine,
 };
-use rafs_format::RafsImage;
 use rafs_format::blob::BlobMeta;
-use rafs_format::v6::Bootstrap;
+use rafs_format::{Bootstrap, RafsImage, Version};
 use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
 
 use super::error::OpenError;
@@ -164,7 +163,7 @@ impl OpenImage {
         }
     }
 
-    /// The bootstrap, if it is a RAFS v6 image.
+    /// The bootstrap, if it is a RAFS image.
     #[must_use]
     pub fn bootstrap(&self) -> Option<&Bootstrap> {
         self.rafs().map(RafsImage::bootstrap)
@@ -292,14 +291,16 @@ impl OpenImage {
         })
     }
 
-    /// The chunk information of blob number `index`, if it is a RAFS image; loaded if it is not yet.
+    /// The chunk information of blob number `index`, if it is a RAFS image of a version that has any;
+    /// loaded if it is not yet.
     ///
     /// # Errors
     /// [`OpenError::Blob`] if the image has no such blob, or its chunk information is damaged or not
     /// supported; [`OpenError::Store`], [`OpenError::Read`], [`OpenError::Limit`] if it cannot be
     /// read.
     pub fn blob_meta(&self, index: BlobIndex) -> Result<Option<&BlobMeta>, OpenError> {
-        let Some(rafs) = self.rafs() else {
+        let rafs = self.rafs();
+        let Some(rafs) = rafs.filter(|rafs| rafs.bootstrap().version() != Version::V5) else {
             return Ok(None);
         };
         if let Some(loaded) = rafs.meta(index) {

@@ -5,13 +5,14 @@ use std::ops::Range;
 use blob_io::ReadAt;
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{BlobId, BlobIndex, Limits};
+use image_model::{Blob, BlobId, BlobIndex, Image as _, Limits};
+use rafs_format::Bootstrap;
 use rafs_format::blob::{
     BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LocateSections, Section, Sections,
     StepMachine as _,
 };
 use rafs_format::flags::BlobFeatures;
-use rafs_format::v6::{BlobEntry, Bootstrap};
+use rafs_format::v6::BlobEntry;
 
 use super::finding::ImageObject;
 use super::report::Report;
@@ -35,6 +36,15 @@ pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
     FOREIGN
         .iter()
         .any(|&feature| entry.features.contains(feature))
+}
+
+/// The blob, if it is one of version 5 without tar headers: such hold chunks and nothing else, and say
+/// nothing of them.
+fn bare_blob(bootstrap: &Bootstrap, index: BlobIndex) -> Option<&Blob> {
+    let entry = bootstrap.blob_entries().get(index.0 as usize)?;
+    let bare = !entry.features.contains(BlobFeatures::HAS_TAR_HEADER);
+    let blobs = bootstrap.v5().filter(|_| bare)?.blobs();
+    blobs.get(index.0 as usize)
 }
 
 /// A blob, as far as it can be read.
@@ -103,6 +113,19 @@ impl<'a> BlobFile<'a> {
             Listed::By(bootstrap, index) => bootstrap.blob_entries().get(index.0 as usize),
             Listed::Alone(_) => None,
         };
+        if let Listed::By(bootstrap, index) = listed
+            && let Some(bare) = bare_blob(bootstrap, index)
+        {
+            self.compare_len(bare, report);
+            let mut inspected = Inspected {
+                sections: Sections::bare(self.len),
+                meta: None,
+                digests: None,
+                unvouched: Vec::new(),
+            };
+            self.compare(&mut inspected, bootstrap, index, report);
+            return Some(inspected);
+        }
         let sections = match self.locate() {
             Ok(sections) => sections,
             Err(error) => {
@@ -143,9 +166,25 @@ impl<'a> BlobFile<'a> {
         Some(inspected)
     }
 
-    /// Whether chunk information can be found in it.
+    /// Whether there are chunks in it.
     pub(super) fn holds_chunks(&self) -> bool {
-        matches!(self.locate(), Ok(sections) if sections.chunk_info.is_some())
+        matches!(
+            self.locate(),
+            Ok(sections) if sections.chunk_info.is_some() || !sections.data.is_empty()
+        )
+    }
+
+    /// A blob that has nothing but chunks.
+    fn compare_len(&self, blob: &Blob, report: &mut Report<'_>) {
+        if let Some(expected) = blob.stored_len.filter(|&len| len != self.len) {
+            let (field, found) = ("compressed_size", self.len);
+            let mismatch = BlobMismatch::Entry {
+                field,
+                expected,
+                found,
+            };
+            report.mismatch(&self.object, mismatch);
+        }
     }
 
     fn tell(&self, error: Problem, report: &mut Report<'_>) {
@@ -307,10 +346,19 @@ impl<'a> BlobFile<'a> {
         report: &mut Report<'_>,
     ) {
         let mut told = |found| report.mismatch(&self.object, found);
+        let unvouched = &mut inspected.unvouched;
+        let mut free = |range| unvouched.push(range);
+        if let Some(bootstrap) = bootstrap.v5() {
+            // The blob has no lists.
+            let data = inspected.sections.data.clone();
+            bootstrap.unvouched(index, data, &mut free);
+        }
+        let Some(bootstrap) = bootstrap.v6() else {
+            return;
+        };
         if let Some(meta) = &inspected.meta {
             meta.compare(bootstrap, index, &mut told);
-            let unvouched = &mut inspected.unvouched;
-            meta.unvouched(bootstrap, index, &mut |range| unvouched.push(range));
+            meta.unvouched(bootstrap, index, &mut free);
         }
         let Some(digests) = inspected.digests.take() else {
             return;

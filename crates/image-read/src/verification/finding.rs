@@ -8,7 +8,6 @@ use estargz_toc::compare::{CompareError, Disagreement};
 use estargz_toc::image::LandmarkError;
 use image_model::{Blame, BlobId, Digest, Fault, ImagePath};
 use rafs_format::blob::{BlobError, BlobMismatch};
-use rafs_format::v6;
 use verify::{AuditFault, ChunkFault, UnsupportedDigest};
 
 use crate::blobs::StoreError;
@@ -80,7 +79,7 @@ pub enum Flaw {
     Audit(#[source] AuditFault),
     /// A structure of a RAFS bootstrap.
     #[error("{}", Chain(.0))]
-    Bootstrap(#[source] v6::CheckFinding),
+    Bootstrap(#[source] rafs_format::check::CheckFinding),
     /// A blob that is not there, or cannot be opened. None of its chunks is looked at.
     #[error("{}", Chain(.0))]
     Unopened(#[source] StoreError),

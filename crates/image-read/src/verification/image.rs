@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use estargz_toc::image::EstargzImage;
 use image_model::{BlobId, BlobIndex, Cancelled};
+use rafs_format::Bootstrap;
 use rafs_format::blob::Toc;
-use rafs_format::v6::{BlobEntry, Bootstrap};
+use rafs_format::v6::BlobEntry;
 use tar_stream::Compression;
 use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
@@ -33,7 +34,7 @@ pub(super) fn verify(
     report.summary.advisories.append(advisories);
     let mut expected = Expected::new(options.expect);
     if let Some(bootstrap) = image.bootstrap() {
-        let file = image.format() == Format::RafsV6;
+        let file = image.format() != Format::RafsBlob;
         let what = if file { "the file" } else { "its bootstrap" };
         expected.add_bytes(what, bootstrap.bytes());
         if file {

@@ -59,8 +59,8 @@ pub struct VerifySummary {
     /// first [`MAX_RANGES`] ranges of them. What they decode to is right. There are some only in a
     /// blob without a digest of its whole: one whose name says nothing, that has no TOC, and that is
     /// not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are
-    /// what is [compressed or in no file](rafs_format::blob::BlobMeta::unvouched); without a bootstrap,
-    /// all of the blob.
+    /// what is compressed or in no file ([version 5](rafs_format::v5::Bootstrap::unvouched),
+    /// [6](rafs_format::blob::BlobMeta::unvouched)); without a bootstrap, all of the blob.
     pub unvouched: Vec<ObjectRange>,
     /// How many bytes that are in all.
     pub unvouched_len: u64,
@@ -100,7 +100,7 @@ impl VerifySummary {
 ///
 /// * Every image: all that an [audit](verify::audit) looks at, each chunk read and verified once, on
 ///   all threads.
-/// * RAFS: every structure of the [bootstrap](rafs_format::v6::Bootstrap::check); of each blob its
+/// * RAFS: every structure of the [bootstrap](rafs_format::Bootstrap::check); of each blob its
 ///   length, its chunk information with the header, its TOC and the digests in it, its section of chunk
 ///   digests, each against the bootstrap; and its digest, if it is called by one. That is its SHA-256
 ///   or, as nydus-image names blobs with a TOC, that of the file without its section of chunk digests.

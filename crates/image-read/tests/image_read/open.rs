@@ -74,10 +74,19 @@ fn goldens_of_nydus_hold_the_trees_they_were_made_of() {
         ("a4-v6-zstd-sha256-toc", A4),
         #[cfg(feature = "zstd")]
         ("odd-v6-zstd-sha256-4k", ODD),
+        ("a4-v5-none-sha256", A4),
+        #[cfg(feature = "zstd")]
+        ("a4-v5-zstd-sha256", A4),
+        #[cfg(feature = "zstd")]
+        ("odd-v5-zstd-sha256-4k", ODD),
     ];
     for (name, expected) in cases {
         let image = open_default(&golden(name).join("image.boot")).unwrap();
-        assert_eq!(image.format(), Format::RafsV6);
+        let format = match name.contains("-v5-") {
+            true => Format::RafsV5,
+            false => Format::RafsV6,
+        };
+        assert_eq!(image.format(), format);
         assert_eq!(digest(&image), expected, "{name}");
         assert!(image.bootstrap().is_some() && image.tree().is_none());
     }
@@ -89,6 +98,8 @@ fn a_blob_with_its_bootstrap_is_an_image() {
         "a4-v6-none-sha256-inline",
         #[cfg(feature = "zstd")]
         "a4-v6-zstd-sha256-inline-toc",
+        #[cfg(feature = "zstd")]
+        "a4-v5-zstd-sha256-inline",
     ];
     for name in cases {
         let path = blob_of(name);
@@ -241,9 +252,6 @@ fn what_is_known_but_not_read_is_named() {
             error => panic!("{error:?}"),
         }
     };
-    let v5 = fs::read(golden("a4-v5-none-sha256").join("image.boot")).unwrap();
-    assert_eq!(unsupported(&v5), Format::RafsV5);
-
     let mut erofs = fs::read(golden("a4-v6-none-sha256").join("image.boot")).unwrap();
     erofs[1032..1036].fill(0);
     assert_eq!(unsupported(&erofs), Format::Erofs);
@@ -315,7 +323,9 @@ fn a_format_that_was_said_is_not_looked_for() {
     let boot = golden("a4-v6-none-sha256").join("image.boot");
     let blob = blob_of("a4-v6-none-sha256-inline");
     let said = |path: &Path, format| open(path, &OpenOptions::default().format(format));
+    let v5 = golden("a4-v5-none-sha256").join("image.boot");
     assert_eq!(digest(&said(&boot, Format::RafsV6).unwrap()), A4);
+    assert_eq!(digest(&said(&v5, Format::RafsV5).unwrap()), A4);
     assert_eq!(digest(&said(&blob, Format::RafsBlob).unwrap()), A4);
     let directory = tempfile::tempdir().unwrap();
     said(directory.path(), Format::Directory).unwrap();
@@ -329,6 +339,8 @@ fn a_format_that_was_said_is_not_looked_for() {
     for (path, format) in [
         (directory.path(), Format::RafsV6),
         (&boot, Format::Directory),
+        (&boot, Format::RafsV5),
+        (&v5, Format::RafsV6),
     ] {
         let error = said(path, format).unwrap_err();
         assert!(
@@ -337,12 +349,7 @@ fn a_format_that_was_said_is_not_looked_for() {
         );
         assert_eq!(error.fault(), Fault::Misuse);
     }
-    for format in [
-        Format::RafsV5,
-        Format::Erofs,
-        Format::Stargz,
-        Format::ZstdChunked,
-    ] {
+    for format in [Format::Erofs, Format::Stargz, Format::ZstdChunked] {
         let error = said(&boot, format).unwrap_err();
         assert!(matches!(error, OpenError::Unsupported { found } if found == format));
     }

@@ -234,8 +234,6 @@ fn what_cannot_be_opened_is_a_finding() {
         )
     };
     assert_eq!(verify("nothing"), (vec![Fault::Io], None));
-    let v5 = (vec![Fault::Unsupported], Some("rafs-v5".into()));
-    assert_eq!(verify("a4-v5-none-sha256"), v5);
     assert_eq!(verify("README.md"), (vec![Fault::Unsupported], None));
 }
 

@@ -9,11 +9,14 @@ use super::chunk_info::{
 use super::chunk_info_v1;
 use crate::flags::{Compat, Compressor, Digester};
 use crate::v6::is_chunk_size;
+use crate::version::Version;
 use crate::view;
 
 /// What blob to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobOptions {
+    /// Version of the image: blobs of version 5 hold nothing but chunks, and a bootstrap perhaps.
+    pub version: Version,
     /// Whose bytes to reproduce: 2.2 always compresses the chunk information with zstd, 2.4 as the
     /// chunks.
     pub compat: Compat,
@@ -31,9 +34,10 @@ pub struct BlobOptions {
 }
 
 impl Default for BlobOptions {
-    /// 2.4, zstd, BLAKE3, chunks of 1 MiB, without TOC: the defaults of nydus-image.
+    /// Version 6, 2.4, zstd, BLAKE3, chunks of 1 MiB, without TOC: the defaults of nydus-image.
     fn default() -> Self {
         Self {
+            version: Version::default(),
             compat: Compat::default(),
             compressor: Compressor::Zstd,
             digester: Digester::Blake3,
@@ -70,7 +74,7 @@ pub struct Placement {
     pub address: u64,
 }
 
-/// Builds a native blob of a v6 image: told of each chunk in the order of writing, it says where the
+/// Builds a native blob: told of each chunk in the order of writing, it says where the
 /// chunk goes, and in the end which bytes complete the file.
 ///
 /// The caller writes the chunks and hashes them with a [`BlobHasher`](super::BlobHasher). Memory
@@ -124,8 +128,15 @@ impl BlobBuilder {
     ///
     /// # Errors
     /// [`BuildError::Compressor`] for gzip, or for aligned data with any but none;
-    /// [`BuildError::ChunkSize`].
+    /// [`BuildError::ChunkSize`]; [`BuildError::Version`] for a TOC or aligned data in version 5.
     pub fn new(options: BlobOptions) -> Result<Self, BuildError> {
+        let BlobOptions { version, toc, .. } = options;
+        let beyond_v5 = [("a TOC", toc), ("aligned data", options.aligned_data)];
+        if version == Version::V5
+            && let Some((what, _)) = beyond_v5.into_iter().find(|(_, wanted)| *wanted)
+        {
+            return Err(BuildError::Version { version, what });
+        }
         let compressor = options.compressor;
         let usable = match compressor {
             Compressor::None => true,
@@ -200,7 +211,11 @@ impl BlobBuilder {
             stored_len.into()
         };
         let (offset, address) = (self.offset, self.address);
-        let (offset_end, address_end) = (offset + on_disk, address + pad(len));
+        let room = match self.options.version {
+            Version::V5 => len.into(),
+            Version::V6 => pad(len),
+        };
+        let (offset_end, address_end) = (offset + on_disk, address + room);
         if offset_end > MAX_STORED_OFFSET {
             return Err(BuildError::TooLarge {
                 what: "stored bytes",
@@ -217,8 +232,13 @@ impl BlobBuilder {
             let fault = ChunkFault::Compression { len, stored_len };
             return Err(BuildError::Chunk { index, fault });
         }
+        let version = self.options.version;
         let info = ChunkInfo {
-            address,
+            // Version 5 has no chunk information, but the same bounds.
+            address: match version {
+                Version::V5 => 0,
+                Version::V6 => address,
+            },
             len,
             offset,
             stored_len,
@@ -228,7 +248,9 @@ impl BlobBuilder {
         };
         let entry =
             chunk_info_v1::encode(&info).map_err(|fault| BuildError::Chunk { index, fault })?;
-        self.entries.extend(entry);
+        if version == Version::V6 {
+            self.entries.extend(entry);
+        }
         if self.options.toc {
             self.digests.extend(digest.as_bytes());
         }
@@ -253,6 +275,14 @@ pub enum BuildError {
     Compressor {
         /// The compressor asked for.
         compressor: Compressor,
+    },
+    /// Blobs of this version have no such thing.
+    #[error("{what} in a blob of {version}")]
+    Version {
+        /// The version asked for.
+        version: Version,
+        /// What it does not have.
+        what: &'static str,
     },
     /// No power of two from 4096 to 16 MiB.
     #[error("chunks of {chunk_size} bytes: a power of two from 4096 to 16777216 is needed")]
@@ -328,6 +358,7 @@ impl Blame for BuildError {
             Self::TooManyChunks { .. } | Self::TooLarge { .. } => Fault::Limit,
             Self::Compress { source, .. } => source.fault(),
             Self::Compressor { .. }
+            | Self::Version { .. }
             | Self::ChunkSize { .. }
             | Self::Codec { .. }
             | Self::Digest { .. }

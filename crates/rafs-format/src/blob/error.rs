@@ -193,6 +193,12 @@ pub enum BlobError {
         /// Blobs.
         count: usize,
     },
+    /// Blobs of images of version 5 say nothing of their chunks.
+    #[error("blob {} is one of RAFS v5, which has no chunk information", index.0)]
+    NoChunkInformation {
+        /// Position of the blob.
+        index: BlobIndex,
+    },
     /// Something else than a TOC, or nothing, ends the blob.
     #[error("the blob does not end with a TOC")]
     NoToc,
@@ -252,6 +258,7 @@ impl Blame for BlobError {
             Self::Given { .. }
             | Self::NoSuchChunk { .. }
             | Self::NoSuchBlob { .. }
+            | Self::NoChunkInformation { .. }
             | Self::NoBootstrap => Fault::Misuse,
             Self::Features { .. } => Fault::Unsupported,
             Self::Limit { .. } => Fault::Limit,

@@ -13,6 +13,7 @@ use super::tar_header::TarHeader;
 use super::toc::{Toc, TocEntry};
 use crate::flags::{BlobFeatures, Cipher, Compat, Compressor};
 use crate::v6::BlobEntry;
+use crate::version::Version;
 
 /// Hashes a blob while it is written: every byte, padding included, in the order of the file.
 #[derive(Debug, Clone)]
@@ -142,7 +143,10 @@ impl BlobBuilder {
             return Ok(SealedBlob { tail, entry: None });
         }
 
-        let mut features = features | BlobFeatures::ALIGNED | BlobFeatures::CAP_TAR_TOC;
+        let mut features = features | BlobFeatures::CAP_TAR_TOC;
+        if options.version == Version::V6 {
+            features = features | BlobFeatures::ALIGNED;
+        }
         if options.toc {
             features = features | BlobFeatures::HAS_TOC | BlobFeatures::INLINED_CHUNK_DIGEST;
         }
@@ -154,14 +158,25 @@ impl BlobBuilder {
             });
         }
 
-        let header = tail.append_ci(
-            &entries,
-            compression(match options.compat {
-                Compat::V2_2 => Compressor::Zstd,
-                Compat::V2_4 => options.compressor,
-            }),
-            features,
-        )?;
+        let header = match options.version {
+            Version::V5 => CiHeader {
+                features: 0,
+                compressor: Compressor::None,
+                entries: 0,
+                offset: 0,
+                stored_len: 0,
+                len: 0,
+                contexts: Contexts::default(),
+            },
+            Version::V6 => tail.append_ci(
+                &entries,
+                compression(match options.compat {
+                    Compat::V2_2 => Compressor::Zstd,
+                    Compat::V2_4 => options.compressor,
+                }),
+                features,
+            )?,
+        };
         if options.toc {
             tail.append_digests(&digests);
         }
@@ -335,7 +350,11 @@ impl Tail {
         let nydus_digest = hasher.without_digests.map_or(digest, Hasher::finish);
         let entry = entry.map(|entry| BlobEntry {
             id: id(&digest),
-            compressed_size: len,
+            // In version 5 it is always what lies in front of the bootstrap.
+            compressed_size: match entry.ci_compressed_size {
+                0 => entry.compressed_size,
+                _ => len,
+            },
             // At most five entries and a tar header.
             toc_size: toc.as_ref().map_or(0, |toc| toc.stored_len() as u32),
             toc_digest: toc.map_or([0; 32], |toc| *toc.digest().as_bytes()),

@@ -90,13 +90,8 @@ impl LocateSections {
     pub fn new(blob_len: u64) -> Self {
         Self {
             found: Sections {
-                len: blob_len,
                 data: 0..0,
-                chunk_info: None,
-                digests: None,
-                bootstrap: None,
-                toc: None,
-                has_headers: false,
+                ..Sections::bare(blob_len)
             },
             end: blob_len,
             last: None,
@@ -240,6 +235,20 @@ impl StepMachine for LocateSections {
 }
 
 impl Sections {
+    /// Those of a blob of `len` bytes that holds chunks and nothing else, as in an image of version 5.
+    #[must_use]
+    pub fn bare(len: u64) -> Self {
+        Self {
+            len,
+            data: 0..len,
+            chunk_info: None,
+            digests: None,
+            bootstrap: None,
+            toc: None,
+            has_headers: false,
+        }
+    }
+
     /// Where the header of the chunk information is.
     #[must_use]
     pub fn chunk_info_header(&self) -> Option<Range<u64>> {

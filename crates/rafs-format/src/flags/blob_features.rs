@@ -94,6 +94,12 @@ impl BlobFeatures {
         }
     }
 
+    /// What is known of a word of version 5, whose unknown bits nydus drops.
+    #[must_use]
+    pub const fn truncated(raw: u32) -> Self {
+        Self(raw & !Self::REFUSED)
+    }
+
     /// What the features are called, in the order of their bits; unknown ones have no name.
     ///
     /// ```

@@ -10,17 +10,14 @@ use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 use zerocopy::little_endian::U32;
 
 use super::blob_entry::BlobEntry;
-use super::chunks::ChunkIndex;
 use super::device::{self, DeviceSlot};
 use super::ext_superblock::{self, ExtSuperblock};
 use super::inode::Inode;
 use super::superblock::{self, Superblock};
+use crate::chunk_index::ChunkIndex;
 use crate::chunk_record::ChunkRecord;
-use crate::error::{At, DecodeError};
+use crate::error::{At, DecodeError, limit};
 use crate::view;
-
-/// Longest bootstrap that readers accept, in bytes.
-pub(crate) const MAX_LEN: u64 = 2 << 30;
 
 /// Most data blobs that chunk addresses can tell apart.
 pub(crate) const MAX_BLOBS: u16 = 254;
@@ -78,7 +75,7 @@ impl Bootstrap {
     /// accepts.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
         let len = u64_from(bytes.len());
-        check_len(len, limits)?;
+        view::check_len(len, limits)?;
         let superblock =
             Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
         let at = At::new("bootstrap", 0);
@@ -218,26 +215,13 @@ impl Bootstrap {
 
     pub(super) fn chunk_index(&self) -> &ChunkIndex {
         self.chunk_index
-            .get_or_init(|| ChunkIndex::new(self.raw_chunk_records()))
+            .get_or_init(|| ChunkIndex::new((0..).zip(self.chunk_records())))
     }
 
     fn table(&self, range: Range<u64>) -> &[u8] {
         let len = range.end.saturating_sub(range.start);
         view::slice(&self.bytes, "table", range.start, len)
             .expect("tables were found inside the bytes when the bootstrap was opened")
-    }
-}
-
-fn check_len(len: u64, limits: &Limits) -> Result<(), DecodeError> {
-    let max = limits.max_metadata_len.min(MAX_LEN);
-    limit("bytes of metadata", len, max)
-}
-
-fn limit(what: &'static str, found: u64, max: u64) -> Result<(), DecodeError> {
-    if found <= max {
-        Ok(())
-    } else {
-        Err(DecodeError::Limit { what, found, max })
     }
 }
 
@@ -273,30 +257,7 @@ fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Resul
         ("chunk table", ext.chunk_table()),
         ("prefetch table", ext.prefetch_table()),
     ];
-    for (what, range) in &tables {
-        if range.end > len {
-            return Err(DecodeError::Truncated {
-                what,
-                offset: range.start,
-                len: range.end.saturating_sub(range.start),
-                available: len,
-            });
-        }
-    }
-    tables.sort_by_key(|(_, range)| (range.start, range.end));
-    let mut filled = tables.iter().filter(|(_, range)| !range.is_empty());
-    let mut last = filled.next().expect("the device table begins at byte 0");
-    for next in filled {
-        if next.1.start < last.1.end {
-            return Err(DecodeError::Overlap {
-                first: last.0,
-                second: next.0,
-                offset: next.1.start,
-            });
-        }
-        last = next;
-    }
-    Ok(())
+    view::check_tables(&mut tables, len)
 }
 
 fn read_devices(bytes: &[u8], count: u16) -> Result<Vec<DeviceSlot>, DecodeError> {
@@ -323,25 +284,4 @@ fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, 
         entries.push(entry);
     }
     Ok(entries)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whatever the caller's limit: positions in what a bootstrap holds are numbers of 32 bits.
-    #[test]
-    fn two_gib_are_the_most() {
-        let limits = Limits {
-            max_metadata_len: u64::MAX,
-            ..Limits::default()
-        };
-        assert_eq!(check_len(0x8000_0000, &limits), Ok(()));
-        let expected = DecodeError::Limit {
-            what: "bytes of metadata",
-            found: 0x8000_1000,
-            max: 0x8000_0000,
-        };
-        assert_eq!(check_len(0x8000_1000, &limits), Err(expected));
-    }
 }

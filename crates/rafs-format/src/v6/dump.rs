@@ -1,22 +1,19 @@
 //! Every structure of a bootstrap, for people and programs that look into one.
 
 use std::collections::HashSet;
-use std::error::Error;
 use std::fmt;
 
 use image_model::walk::Walk;
-use image_model::width::u64_from;
 use image_model::{FileKind, ImagePath, Ino};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
-use super::budget::Budget;
 use super::chunk_address::ChunkAddress;
 use super::device::{self, DeviceSlot};
 use super::inode::Inode;
-use super::structure::{Dumped, FieldValue, Structure};
 use super::{ext_superblock, superblock};
-use crate::chunk_record::ChunkRecord;
+use crate::budget::Budget;
+use crate::dump::{Dumped, FieldValue, Teller};
 use crate::error::DecodeError;
 use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
@@ -60,12 +57,13 @@ impl Bootstrap {
     ) -> Result<(), E> {
         let mut dump = Dump {
             bootstrap: self,
-            tell,
+            teller: Teller { tell },
         };
         dump.headers()?;
         dump.tree()?;
         for (position, record) in self.chunk_records().enumerate() {
-            dump.record(position, &record)?;
+            let offset = self.chunk_record_offset(position);
+            dump.teller.record(offset, position, &record)?;
         }
         Ok(())
     }
@@ -74,42 +72,13 @@ impl Bootstrap {
 /// A bootstrap, and who hears of its structures.
 struct Dump<'a, E> {
     bootstrap: &'a Bootstrap,
-    tell: &'a mut dyn FnMut(Dumped<'_>) -> Result<(), E>,
+    teller: Teller<'a, E>,
 }
 
 impl<E> Dump<'_, E> {
-    fn structure(
-        &mut self,
-        offset: u64,
-        (name, index): (&'static str, Option<u64>),
-        fields: &[(&'static str, FieldValue<'_>)],
-    ) -> Result<(), E> {
-        (self.tell)(Dumped::Structure(Structure {
-            offset,
-            name,
-            index,
-            fields,
-        }))
-    }
-
-    /// An element of a table of which `offset` is the start and `len` the length of an element.
-    fn element(
-        &mut self,
-        (offset, len): (u64, usize),
-        (name, index): (&'static str, usize),
-        fields: &[(&'static str, FieldValue<'_>)],
-    ) -> Result<(), E> {
-        let offset = view::element_offset(offset, index, len);
-        self.structure(offset, (name, Some(u64_from(index))), fields)
-    }
-
-    fn unreadable(&mut self, error: &(dyn Error + 'static)) -> Result<(), E> {
-        (self.tell)(Dumped::Unreadable(error))
-    }
-
     fn headers(&mut self) -> Result<(), E> {
         let (sb, ext) = (&self.bootstrap.superblock, &self.bootstrap.ext);
-        self.structure(
+        self.teller.structure(
             superblock::OFFSET,
             ("superblock", None),
             &[
@@ -126,7 +95,7 @@ impl<E> Dump<'_, E> {
                 ("extra_devices", sb.extra_devices.into()),
             ],
         )?;
-        self.structure(
+        self.teller.structure(
             ext_superblock::OFFSET,
             ("extended superblock", None),
             &[
@@ -141,7 +110,7 @@ impl<E> Dump<'_, E> {
             ],
         )?;
         for (index, slot) in self.bootstrap.devices.iter().enumerate() {
-            self.element(
+            self.teller.element(
                 (device::OFFSET, DeviceSlot::LEN),
                 ("device", index),
                 &[
@@ -157,7 +126,8 @@ impl<E> Dump<'_, E> {
         }
         for (index, ino) in self.bootstrap.prefetch().enumerate() {
             let table = (ext.prefetch_table_offset, size_of::<u32>());
-            self.element(table, ("prefetch", index), &[("nid", ino.0.into())])?;
+            self.teller
+                .element(table, ("prefetch", index), &[("nid", ino.0.into())])?;
         }
         Ok(())
     }
@@ -170,7 +140,7 @@ impl<E> Dump<'_, E> {
             true => &[],
             false => &entry.meta_digest,
         };
-        self.element(
+        self.teller.element(
             table,
             ("blob", index),
             &[
@@ -198,25 +168,6 @@ impl<E> Dump<'_, E> {
         )
     }
 
-    fn record(&mut self, position: usize, record: &ChunkRecord) -> Result<(), E> {
-        self.structure(
-            self.bootstrap.chunk_record_offset(position),
-            ("chunk", Some(u64_from(position))),
-            &[
-                ("digest", FieldValue::Bytes(&record.digest)),
-                ("blob_index", record.blob_index.into()),
-                ("flags", FieldValue::Word(record.flags.bits().into())),
-                ("compressed_size", record.compressed_size.into()),
-                ("uncompressed_size", record.uncompressed_size.into()),
-                ("compressed_offset", record.compressed_offset.into()),
-                ("uncompressed_offset", record.uncompressed_offset.into()),
-                ("file_offset", record.file_offset.into()),
-                ("index", record.index.into()),
-                ("crc32", FieldValue::Word(record.crc32.into())),
-            ],
-        )
-    }
-
     fn tree(&mut self) -> Result<(), E> {
         let bootstrap = self.bootstrap;
         let mut seen = HashSet::new();
@@ -226,14 +177,14 @@ impl<E> Dump<'_, E> {
             let (path, ino) = match entry {
                 Ok(entry) => (entry.path, entry.ino),
                 Err(error) => {
-                    self.unreadable(&error)?;
+                    self.teller.unreadable(&error)?;
                     continue;
                 }
             };
             if !seen.insert(ino) {
                 let offset = bootstrap.superblock.inode_offset(ino.0);
                 let path = path.as_bytes();
-                self.structure(
+                self.teller.structure(
                     offset,
                     ("hard link", Some(ino.0)),
                     &[("path", FieldValue::Text(path))],
@@ -243,13 +194,14 @@ impl<E> Dump<'_, E> {
             let inode = match bootstrap.inode(ino) {
                 Ok(inode) => inode,
                 Err(error) => {
-                    self.unreadable(&error)?;
+                    self.teller.unreadable(&error)?;
                     continue;
                 }
             };
             // Other errors show up where the structures are told.
-            if let Err(error @ DecodeError::Crowded { .. }) = budget.charge(bootstrap, &inode) {
-                return self.unreadable(&error);
+            if let Err(error @ DecodeError::Crowded { .. }) = bootstrap.charge(&inode, &mut budget)
+            {
+                return self.teller.unreadable(&error);
             }
             self.inode(&inode, path)?;
         }
@@ -261,7 +213,7 @@ impl<E> Dump<'_, E> {
             true => "extended",
             false => "compact",
         };
-        self.structure(
+        self.teller.structure(
             inode.offset,
             ("inode", Some(Ino(inode.nid).0)),
             &[
@@ -288,12 +240,12 @@ impl<E> Dump<'_, E> {
             FileKind::File => self.addresses(inode),
             FileKind::Directory => self.directory(inode),
             FileKind::Symlink => match self.bootstrap.read_target(inode) {
-                Ok(target) => self.structure(
+                Ok(target) => self.teller.structure(
                     inode.end(),
                     ("symlink target", None),
                     &[("target", FieldValue::Text(&target))],
                 ),
-                Err(error) => self.unreadable(&error),
+                Err(error) => self.teller.unreadable(&error),
             },
             _ => Ok(()),
         }
@@ -303,7 +255,7 @@ impl<E> Dump<'_, E> {
         let offset = inode.offset.saturating_add(inode.header_len());
         match self.bootstrap.read_xattrs(inode) {
             Ok(xattrs) => xattrs.iter().try_for_each(|xattr| {
-                self.structure(
+                self.teller.structure(
                     offset,
                     ("xattr", None),
                     &[
@@ -312,14 +264,14 @@ impl<E> Dump<'_, E> {
                     ],
                 )
             }),
-            Err(error) => self.unreadable(&error),
+            Err(error) => self.teller.unreadable(&error),
         }
     }
 
     fn addresses(&mut self, inode: &Inode) -> Result<(), E> {
         let addresses = match self.bootstrap.chunk_addresses(inode) {
             Ok(addresses) => addresses,
-            Err(error) => return self.unreadable(&error),
+            Err(error) => return self.teller.unreadable(&error),
         };
         for (number, address) in addresses.iter().enumerate() {
             let ChunkAddress {
@@ -327,7 +279,7 @@ impl<E> Dump<'_, E> {
                 index,
                 startblk,
             } = ChunkAddress::from_bytes(address);
-            self.element(
+            self.teller.element(
                 (inode.chunk_addresses(), ChunkAddress::LEN),
                 ("chunk address", number),
                 &[
@@ -343,19 +295,19 @@ impl<E> Dump<'_, E> {
     fn directory(&mut self, inode: &Inode) -> Result<(), E> {
         let directory = match self.bootstrap.directory(inode) {
             Ok(directory) => directory,
-            Err(error) => return self.unreadable(&error),
+            Err(error) => return self.teller.unreadable(&error),
         };
         for block in directory.blocks() {
             let block = match block {
                 Ok(block) => block,
                 Err((_, error)) => {
-                    self.unreadable(&error)?;
+                    self.teller.unreadable(&error)?;
                     continue;
                 }
             };
             for entry in (0..block.len()).map(|index| block.entry(index)) {
                 match entry {
-                    Ok(entry) => self.structure(
+                    Ok(entry) => self.teller.structure(
                         entry.offset,
                         ("dirent", None),
                         &[
@@ -364,7 +316,7 @@ impl<E> Dump<'_, E> {
                             ("file_type", FieldValue::Kind(entry.kind)),
                         ],
                     )?,
-                    Err(error) => self.unreadable(&error)?,
+                    Err(error) => self.teller.unreadable(&error)?,
                 }
             }
         }

@@ -10,10 +10,10 @@ use image_model::{
 };
 
 use super::bootstrap::Bootstrap;
-use super::chunks::native_recipes;
 use super::inode::Inode;
 use super::xattr;
 use crate::error::{At, DecodeError};
+use crate::native::native_recipes;
 
 impl Bootstrap {
     pub(super) fn read_xattrs(&self, inode: &Inode) -> Result<Xattrs, DecodeError> {

@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligne
 
 use super::superblock::Superblock;
 use super::xattr;
+use crate::device_number::unpack_device;
 use crate::error::{At, DecodeError};
 use crate::view;
 
@@ -352,53 +353,8 @@ fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), DecodeError> 
     Ok((format & FORMAT_EXTENDED != 0, layout))
 }
 
-fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), DecodeError> {
+pub(crate) fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), DecodeError> {
     let kind = FileKind::from_mode(mode)
         .ok_or_else(|| at.wrong("i_mode", mode, "of a known file type"))?;
     Ok((kind, mode & 0o7777))
-}
-
-/// Largest major number that fits.
-const MAX_MAJOR: u32 = 0xfff;
-/// Largest minor number that fits.
-const MAX_MINOR: u32 = 0xf_ffff;
-
-/// A device number in the 32 bits that RAFS has for it: Linux's `new_encode_dev`; `None` if it does
-/// not fit.
-pub(crate) const fn pack_device(device: Device) -> Option<u32> {
-    let Device { major, minor } = device;
-    if major > MAX_MAJOR || minor > MAX_MINOR {
-        return None;
-    }
-    Some(minor & 0xff | major << 8 | (minor & !0xff) << 12)
-}
-
-/// Linux's `new_decode_dev`.
-const fn unpack_device(packed: u32) -> Device {
-    Device {
-        major: packed >> 8 & MAX_MAJOR,
-        minor: packed & 0xff | packed >> 12 & 0xf_ff00,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn device_numbers_pack_as_linux_does() {
-        for (major, minor, packed) in [
-            (5, 1, 0x501),
-            (259, 300, 0x11_032c),
-            (0, 0, 0),
-            (MAX_MAJOR, MAX_MINOR, u32::MAX),
-        ] {
-            let device = Device { major, minor };
-            assert_eq!(pack_device(device), Some(packed));
-            assert_eq!(unpack_device(packed), device);
-        }
-        for (major, minor) in [(MAX_MAJOR + 1, 0), (0, MAX_MINOR + 1)] {
-            assert_eq!(pack_device(Device { major, minor }), None);
-        }
-    }
 }

@@ -10,7 +10,6 @@
 
 mod blob_entry;
 mod bootstrap;
-mod budget;
 mod check;
 mod chunk_address;
 mod chunk_place;
@@ -24,24 +23,24 @@ mod image;
 mod inode;
 mod layout;
 mod owned;
-mod prefetch;
-mod structure;
 mod superblock;
 pub mod xattr;
 
 pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
-pub use check::{CheckFinding, CheckSummary, Inconsistency};
 pub use chunk_address::ChunkAddress;
 pub use chunk_place::ChunkPlace;
 pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
+pub(crate) use inode::parse_mode;
 pub use inode::{DataLayout, Inode};
-pub use layout::{
-    BadContent, CannotCarry, EncodeError, Layout, LayoutInput, LayoutOptions, Loss, MAX_TARGET_LEN,
-    drop_losses, losses,
-};
-pub use owned::OwnedBootstrap;
-pub use prefetch::prefetch_inodes;
-pub use structure::{Dumped, FieldValue, Structure};
+pub use layout::{Layout, drop_losses, losses};
 pub use superblock::{BlockSize, Superblock};
+
+pub use crate::check::{CheckFinding, CheckSummary, Inconsistency};
+pub use crate::dump::{Dumped, FieldValue, Structure};
+pub use crate::layout::{
+    BadContent, CannotCarry, EncodeError, LayoutInput, LayoutOptions, Loss, MAX_TARGET_LEN,
+};
+pub use crate::owned::OwnedBootstrap;
+pub use crate::prefetch::prefetch_inodes;

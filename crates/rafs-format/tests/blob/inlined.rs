@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{BlobId, ChunkedImage, Limits};
-use lazyoci_rafs_format::blob::{BlobBuilder, BlobOptions, Section, Trailer};
-use lazyoci_rafs_format::flags::Compat;
+use image_model::{BlobId, ChunkedImage, Codec, Digest, DigestAlgorithm, Limits};
+use lazyoci_rafs_format::Version;
+use lazyoci_rafs_format::blob::{
+    BlobBuilder, BlobHasher, BlobOptions, BuildError, Section, StoredChunk, Trailer,
+};
+use lazyoci_rafs_format::flags::{Compat, Compressor};
 use lazyoci_rafs_format::v6::{BlobEntry, Layout, LayoutInput, LayoutOptions, OwnedBootstrap};
 
 use crate::support::{a4_chunks, golden, golden_bootstrap, locate, none_sha256, slice, store};
@@ -118,4 +121,56 @@ fn an_empty_layer_is_a_bootstrap_alone() {
         .unwrap();
     assert_eq!(plain, bootstrap);
     assert_eq!(golden_bootstrap(plain).blob_entries(), []);
+}
+
+/// Of version 5: nothing but chunks, the bootstrap as it is, and a tar header behind each.
+#[test]
+fn a_blob_of_version_5_with_its_bootstrap_is_that_of_nydus() {
+    let golden = golden("a4-v5-zstd-sha256-inline.blob");
+    let options = BlobOptions {
+        version: Version::V5,
+        compat: Compat::V2_2,
+        compressor: Compressor::Zstd,
+        ..none_sha256()
+    };
+    let mut builder = BlobBuilder::new(options).unwrap();
+    let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
+    for (len, range, codec, offset) in [(5, 0..5, Codec::None, 0), (10_000, 5..24, Codec::Zstd, 5)]
+    {
+        let placement = builder
+            .push(&StoredChunk {
+                len,
+                stored_len: (range.end - range.start) as u32,
+                codec,
+                digest: Digest::new(DigestAlgorithm::Sha256, [0; 32]),
+            })
+            .unwrap();
+        assert_eq!((placement.offset, placement.address), (offset, offset));
+        file.extend(&golden[range.clone()]);
+        hasher.update(&golden[range]);
+    }
+    let sealed = builder.seal(hasher).unwrap();
+    let bootstrap = golden.slice(24 + 512..golden.len() - 512);
+    let opened = lazyoci_rafs_format::Bootstrap::open(bootstrap.clone(), &Limits::default());
+    assert_eq!(sealed.entry(), opened.unwrap().blob_entries().first());
+    let blob = sealed.embed(&bootstrap).unwrap();
+    file.extend(&blob.trailer);
+    assert!(file == golden);
+    let entry = blob.entry.unwrap();
+    assert_eq!((entry.compressed_size, entry.data_len()), (24 + 512, 24));
+}
+
+#[test]
+fn blobs_of_version_5_have_no_tables() {
+    for (toc, aligned_data, what) in [(true, false, "a TOC"), (false, true, "aligned data")] {
+        let options = BlobOptions {
+            version: Version::V5,
+            toc,
+            aligned_data,
+            ..none_sha256()
+        };
+        let version = Version::V5;
+        let error = BlobBuilder::new(options).err();
+        assert_eq!(error, Some(BuildError::Version { version, what }));
+    }
 }

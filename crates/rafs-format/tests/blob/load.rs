@@ -102,7 +102,7 @@ fn the_wrong_bytes_are_the_callers_fault() {
 #[test]
 fn the_image_is_that_of_its_bootstrap() {
     let (image, _) = image();
-    let bootstrap = image.bootstrap();
+    let bootstrap = image.bootstrap().image();
     let mut walk = image_model::walk::Walk::new(&image, &Limits::default());
     let mut expected = image_model::walk::Walk::new(bootstrap, &Limits::default());
     while let Some(entry) = expected.next_entry() {

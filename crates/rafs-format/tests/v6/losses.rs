@@ -61,6 +61,7 @@ fn each_loss_is_found_and_dropped() {
     let value = |name: &str, len| CannotCarry::XattrValue {
         name: name.as_bytes().into(),
         len,
+        max: 65_535,
     };
     let bad_name = |name: &str| CannotCarry::XattrName {
         name: name.as_bytes().into(),

@@ -3,6 +3,10 @@
 
 mod common;
 mod damage;
+#[path = "../support/store.rs"]
+mod store;
+#[path = "../support/trees.rs"]
+mod trees;
 
 mod check;
 mod chunks;

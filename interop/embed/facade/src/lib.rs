@@ -7,7 +7,7 @@ use std::thread;
 
 use lazyoci::blob_io::bytes::Bytes;
 use lazyoci::blob_io::{MemoryOutput, ObjectRole};
-use lazyoci::convert::{FileContent, RafsOptions, RafsReport, Streaming, to_rafs_v6};
+use lazyoci::convert::{FileContent, RafsOptions, RafsReport, Streaming, to_rafs};
 use lazyoci::model::{Cancelled, Metadata, Name, Node, Tree};
 use lazyoci::read::{Finding, Follow, OpenImage, OpenOptions, ReadError, open_source};
 use lazyoci::read::{NoBlobs, VerifyOptions};
@@ -16,7 +16,7 @@ use lazyoci::read::{NoBlobs, VerifyOptions};
 pub fn layer_to_rafs(layer: &[u8]) -> Result<(Bytes, RafsReport), Box<dyn Error>> {
     let options = RafsOptions::default().inline_meta(true).toc(true);
     let mut output = MemoryOutput::default();
-    let report = to_rafs_v6(Streaming::new(layer), &mut output, &options, &mut ())?;
+    let report = to_rafs(Streaming::new(layer), &mut output, &options, &mut ())?;
     let blob = output.object(ObjectRole::Blob).ok_or("the layer has no content")?;
     Ok((blob.bytes.clone(), report))
 }
@@ -30,7 +30,7 @@ pub fn file_to_rafs(name: &str, content: &[u8]) -> Result<Bytes, Box<dyn Error>>
     tree.link(Tree::<FileContent>::ROOT, Name::new(name.as_bytes())?, file)?;
     let options = RafsOptions::default().inline_meta(true);
     let mut output = MemoryOutput::default();
-    to_rafs_v6(tree, &mut output, &options, &mut ())?;
+    to_rafs(tree, &mut output, &options, &mut ())?;
     let blob = output.object(ObjectRole::Blob).ok_or("the file is empty")?;
     Ok(blob.bytes.clone())
 }

@@ -2,10 +2,11 @@
 
 use image_model::width::usize_from;
 
-use super::{Checker, Inconsistency};
+use super::Checker;
+use crate::check::Inconsistency;
 use crate::chunk_record::ChunkRecord;
 use crate::error::At;
-use crate::v6::chunks::{check_record, missing_support};
+use crate::native::{check_record, missing_support};
 
 impl Checker<'_> {
     pub(super) fn chunk_table(&mut self) {

@@ -1,131 +1,19 @@
 //! Looking at everything there is in a bootstrap.
 
 mod chunk_table;
-mod space;
 mod tables;
 mod tree;
 
 use std::collections::HashMap;
 
+use image_model::ImagePath;
 use image_model::advisory::{Advisories, Oddity};
 use image_model::walk::Walk;
 use image_model::width::u64_from;
-use image_model::{Blame, Fault, ImagePath};
 
 use super::bootstrap::Bootstrap;
-use super::budget::Budget;
-use crate::error::DecodeError;
-
-use space::Space;
-
-/// Something about a bootstrap that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Inconsistency {
-    /// A structure breaks a rule of its own, or cannot be read at all.
-    #[error(transparent)]
-    Structure(#[from] DecodeError),
-    /// A field contradicts what the rest of the bootstrap says.
-    #[error("{field} of the {structure} is {found:#x}, {expected:#x} would be right")]
-    Mismatch {
-        /// The structure.
-        structure: &'static str,
-        /// The field, by its name in the specification.
-        field: &'static str,
-        /// Its value.
-        found: u64,
-        /// What the rest of the bootstrap asks for.
-        expected: u64,
-    },
-    /// The same as [`Mismatch`](Self::Mismatch), for a device slot's tag.
-    #[error("the tag of the device slot is not the id of its blob")]
-    DeviceTag,
-    /// Two structures take the same bytes.
-    #[error("the {structure} takes bytes of the {other} at byte {other_offset}")]
-    Overlap {
-        /// The structure that begins later.
-        structure: &'static str,
-        /// The one that begins first.
-        other: &'static str,
-        /// Where that begins.
-        other_offset: u64,
-    },
-    /// Bytes that no reader looks at are not zero.
-    #[error("reserved bytes of the {structure} are not zero")]
-    Reserved {
-        /// The structure.
-        structure: &'static str,
-    },
-    /// Bytes that belong to no structure are not zero.
-    #[error("bytes that belong to nothing are not zero")]
-    Stray,
-    /// A directory without one of its two fixed entries.
-    #[error("the directory has no entry `{name}`")]
-    NoDots {
-        /// `.` or `..`.
-        name: &'static str,
-    },
-    /// A chunk has two records.
-    #[error("chunk {index} of blob {blob} has another record, number {position}")]
-    DuplicateRecord {
-        /// Position of the blob.
-        blob: u32,
-        /// Position of the chunk in it.
-        index: u32,
-        /// Position of the other record in the chunk table.
-        position: usize,
-    },
-    /// Two chunks of a blob overlap, or their addresses do not rise with their indexes.
-    #[error("the chunk record's {field} lies before the end of chunk {before}")]
-    ChunkOverlap {
-        /// `compressed_offset` or `uncompressed_offset`.
-        field: &'static str,
-        /// Index of the chunk before it in the blob.
-        before: u32,
-    },
-    /// A prefetched inode that the tree does not have.
-    #[error("prefetched inode {nid} is not in the tree")]
-    Prefetch {
-        /// The inode.
-        nid: u64,
-    },
-}
-
-impl Blame for Inconsistency {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Structure(source) => source.fault(),
-            _ => Fault::Corrupt,
-        }
-    }
-}
-
-/// An [`Inconsistency`] and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path}, ")).unwrap_or_default())]
-pub struct CheckFinding {
-    /// A path of the inode, if it is about one.
-    pub path: Option<ImagePath>,
-    /// First byte of the structure in the bootstrap.
-    pub offset: u64,
-    /// What is wrong.
-    pub what: Inconsistency,
-}
-
-/// What a check went through.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CheckSummary {
-    /// Distinct inodes of the tree.
-    pub inodes: u64,
-    /// Names of the tree, the root included.
-    pub names: u64,
-    /// Records of the chunk table.
-    pub chunks: u64,
-    /// Findings that were reported.
-    pub findings: u64,
-    /// What an old release of nydus-image is known to write so.
-    pub advisories: Advisories,
-}
+use crate::budget::Budget;
+use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
 
 impl Bootstrap {
     /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel

@@ -3,11 +3,12 @@
 use image_model::width::u64_from;
 use zerocopy::IntoBytes;
 
-use super::{Checker, Inconsistency, TreeSeen};
+use super::{Checker, TreeSeen};
+use crate::check::Inconsistency;
 use crate::error::At;
 use crate::flags::{BlobFeatures, SuperFlags};
+use crate::native::missing_support;
 use crate::v6::blob_entry::BlobEntry;
-use crate::v6::chunks;
 use crate::v6::device::{self, DeviceSlot};
 use crate::v6::{ext_superblock, superblock};
 use crate::view;
@@ -133,7 +134,7 @@ impl Checker<'_> {
         let at = At::new("blob table entry", offset);
         let position = u32::try_from(index).expect("at most 254 entries");
         self.reserved((at.structure, offset), &entry.to_bytes(position));
-        if let Some(feature) = chunks::missing_support(entry) {
+        if let Some(feature) = missing_support(entry) {
             self.report(offset, at.unsupported(feature));
         }
         if leaves_out_chunk_information(entry) {

@@ -4,7 +4,8 @@ use image_model::width::u64_from;
 use image_model::{FileKind, ImagePath, Ino, Name, NameRef};
 use zerocopy::IntoBytes;
 
-use super::{Checker, Inconsistency, Seen, TreeSeen};
+use super::{Checker, Seen, TreeSeen};
+use crate::check::Inconsistency;
 use crate::error::{At, DecodeError};
 use crate::v6::chunk_address::ChunkAddress;
 use crate::v6::directory::Directory;
@@ -102,7 +103,7 @@ impl Checker<'_> {
             names: 1,
         };
         self.inodes.insert(nid, known);
-        if let Err(error) = self.budget.charge(bootstrap, &inode) {
+        if let Err(error) = bootstrap.charge(&inode, &mut self.budget) {
             // What is beyond the budget is the same error again and again.
             if seen.complete || !matches!(error, DecodeError::Crowded { .. }) {
                 self.report_at(path, offset, error);

@@ -1,17 +1,12 @@
 //! The content of files: checked, addressed, collected into the chunk table.
 
-use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::width::{u64_from, usize_from};
-use image_model::{BlobIndex, Chunk, ChunkedImage, Codec, Decode, Digest, Frame, InodeId, Node};
+use image_model::image::ChunkRange;
+use image_model::width::usize_from;
+use image_model::{BlobIndex, Digest, InodeId, Node};
 
-use super::LayoutInput;
-use super::error::{BadContent, EncodeError};
-use super::loss::path_of;
-use crate::blob::MAX_CHUNKS;
-use crate::chunk_record::{ChunkFlags, ChunkRecord};
-use crate::flags::Compat;
+use crate::layout::content::{File, StoredChunk, check_file, file_extents};
+use crate::layout::{BadContent, EncodeError, LayoutInput};
 use crate::v6::chunk_address::ChunkAddress;
-use crate::v6::chunk_place::ChunkPlace;
 use crate::v6::inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES};
 use crate::v6::superblock::BlockSize;
 
@@ -61,38 +56,22 @@ impl<'a> Contents<'a> {
         size: u64,
         content: ChunkRange,
     ) -> Result<u32, EncodeError> {
-        let extents = file_extents(self.input.image, content)?;
         let chunk_size = u64::from(self.chunk_size);
-        let wrong = |file_offset, what| EncodeError::Content {
-            path: path_of(&self.input.image.tree, id),
-            file_offset,
-            what,
-        };
         let mut contiguous = size > chunk_size;
         let mut last: Option<(BlobIndex, u64)> = None;
-        for (number, extent) in (0u64..).zip(extents) {
-            let file_offset = number.saturating_mul(chunk_size);
-            let stored = match extent.chunk {
-                None => return Err(wrong(extent.file_offset, BadContent::Hole)),
-                Some(position) => StoredChunk::find(self.input, position.index())?,
-            };
-            let StoredChunk { chunk, frame, .. } = stored;
-            let expected = chunk_size.min(size.saturating_sub(file_offset));
-            let len = u64::from(chunk.len);
-            if extent.file_offset != file_offset || len != expected {
-                return Err(wrong(extent.file_offset, BadContent::Cut { len, expected }));
+        let file = File { id, size, content };
+        check_file(self.input, file, self.chunk_size, &mut |stored| {
+            let (blob, address) = (stored.frame.blob, stored.place.address);
+            stored.check(self.input.entries, 4096)?;
+            if u32::try_from(self.block_size.whole_in(address)).is_err() {
+                return Err(BadContent::OutsideBlob);
             }
-            let address = stored.place.address;
-            self.check_chunk(&stored)
-                .map_err(|what| wrong(file_offset, what))?;
-            contiguous &= last.is_none_or(|(blob, before)| {
-                blob == frame.blob && before.checked_add(chunk_size) == Some(address)
+            contiguous &= last.is_none_or(|(before, start)| {
+                before == blob && start.checked_add(chunk_size) == Some(address)
             });
-            last = Some((frame.blob, address));
-        }
-        if u64_from(extents.len()) != size.div_ceil(chunk_size) {
-            return Err(EncodeError::Broken { what: "extent" });
-        }
+            last = Some((blob, address));
+            Ok(())
+        })?;
         Ok(self.chunk_format(size, contiguous))
     }
 
@@ -107,56 +86,6 @@ impl<'a> Contents<'a> {
         // A length beyond what the field can say is as well served chunk by chunk.
         let bits = if long <= CHUNK_FORMAT_BITS { long } else { own };
         CHUNK_FORMAT_INDEXES | bits
-    }
-
-    fn check_chunk(&self, stored: &StoredChunk<'_>) -> Result<(), BadContent> {
-        let StoredChunk {
-            chunk,
-            frame,
-            decode,
-            place,
-        } = *stored;
-        let entry = self
-            .input
-            .entries
-            .get(usize_from(frame.blob.0))
-            .ok_or(BadContent::OutsideBlob)?;
-        let codec = match *decode {
-            Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
-            _ => return Err(BadContent::PartOfFrame),
-        };
-        if codec != Codec::None && codec != Codec::from(entry.compressor) {
-            return Err(BadContent::Codec { codec });
-        }
-        let algorithm = chunk.digest.ok_or(BadContent::NoDigest)?.algorithm();
-        if algorithm != entry.digester.into() {
-            return Err(BadContent::DigestAlgorithm { algorithm });
-        }
-        let stored_len = frame.stored_len;
-        let expected = match codec {
-            Codec::None => chunk.len..=chunk.len,
-            _ => 1..=chunk.len.saturating_sub(1),
-        };
-        if !expected.contains(&stored_len) {
-            return Err(BadContent::StoredLen { stored_len });
-        }
-        let address = place.address;
-        if !address.is_multiple_of(4096) {
-            return Err(BadContent::Unaligned { address });
-        }
-        let fits = |start: u64, len: u32, room| {
-            let end = start.checked_add(len.into());
-            end.is_some_and(|end| end <= room)
-        };
-        let inside = fits(frame.offset, frame.stored_len, entry.data_len())
-            && fits(address, chunk.len, entry.uncompressed_size)
-            && place.index < entry.chunk_count.min(MAX_CHUNKS)
-            && u32::try_from(self.block_size.whole_in(address)).is_ok();
-        if inside {
-            Ok(())
-        } else {
-            Err(BadContent::OutsideBlob)
-        }
     }
 
     /// The chunks that files use, each with its number in the file that uses it last, in the order of
@@ -228,47 +157,6 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// The extents of a file.
-pub(super) fn file_extents(
-    image: &ChunkedImage,
-    content: ChunkRange,
-) -> Result<&[ChunkExtent], EncodeError> {
-    image
-        .file_extents(content)
-        .ok_or(EncodeError::Broken { what: "extent" })
-}
-
-/// All that is known of a chunk.
-#[derive(Debug, Clone, Copy)]
-struct StoredChunk<'a> {
-    chunk: &'a Chunk,
-    frame: &'a Frame,
-    decode: &'a Decode,
-    place: &'a ChunkPlace,
-}
-
-impl<'a> StoredChunk<'a> {
-    fn find(input: LayoutInput<'a>, position: usize) -> Result<Self, EncodeError> {
-        let LayoutInput { image, places, .. } = input;
-        let missing = |what| EncodeError::Broken { what };
-        let chunk = image.chunks.get(position).ok_or(missing("chunk"))?;
-        let frame = image.frames.get(usize_from(chunk.frame.0));
-        let frame = frame.ok_or(missing("frame"))?;
-        let recipe = image.recipes.get(usize_from(frame.recipe.0));
-        Ok(Self {
-            chunk,
-            frame,
-            decode: &recipe.ok_or(missing("recipe"))?.decode,
-            place: places.get(position).ok_or(missing("place"))?,
-        })
-    }
-
-    /// A chunk that was registered.
-    fn registered(input: LayoutInput<'a>, position: usize) -> Self {
-        Self::find(input, position).expect("the plan refuses broken references")
-    }
-}
-
 /// The address of a chunk that was registered.
 pub(super) fn address(
     input: LayoutInput<'_>,
@@ -282,46 +170,5 @@ pub(super) fn address(
         index: place.index,
         startblk: u32::try_from(block_size.whole_in(place.address))
             .expect("the plan refuses higher addresses"),
-    }
-}
-
-/// The record of a chunk that was registered, which is number `number` of its file.
-pub(super) fn record(
-    input: LayoutInput<'_>,
-    (position, number): (u32, u32),
-    chunk_size: u32,
-    compat: Compat,
-) -> ChunkRecord {
-    let StoredChunk {
-        chunk,
-        frame,
-        decode,
-        place,
-    } = StoredChunk::registered(input, usize_from(position));
-    let crc32 = match compat {
-        Compat::V2_2 => None,
-        Compat::V2_4 => chunk.crc32c,
-    };
-    let compressed = match decode.codec() {
-        Codec::None => ChunkFlags::default(),
-        _ => ChunkFlags::COMPRESSED,
-    };
-    let digest = chunk
-        .digest
-        .expect("the plan refuses chunks without digest");
-    ChunkRecord {
-        digest: *digest.as_bytes(),
-        blob_index: frame.blob.0,
-        flags: match crc32 {
-            Some(_) => compressed | ChunkFlags::HAS_CRC32,
-            None => compressed,
-        },
-        compressed_size: frame.stored_len,
-        uncompressed_size: chunk.len,
-        compressed_offset: frame.offset,
-        uncompressed_offset: place.address,
-        file_offset: u64::from(number).saturating_mul(chunk_size.into()),
-        index: place.index,
-        crc32: crc32.unwrap_or(0),
     }
 }

@@ -2,9 +2,6 @@
 
 mod content;
 mod directory;
-mod error;
-mod loss;
-mod options;
 mod order;
 #[allow(
     clippy::arithmetic_side_effects,
@@ -20,25 +17,46 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use image_model::width::u64_from;
-use image_model::{ChunkedImage, InodeId};
+use image_model::{InodeId, Tree};
 
-use super::blob_entry::BlobEntry;
-use super::bootstrap::MAX_LEN;
-use super::chunk_place::ChunkPlace;
 use super::device::{self, DeviceSlot};
 use super::ext_superblock::{ExtSuperblock, is_chunk_size};
 use super::inode::DataLayout;
 use super::superblock::{BlockSize, Superblock};
 use crate::chunk_record::ChunkRecord;
 use crate::flags::SuperFlags;
-use crate::view;
-
-pub use error::{BadContent, EncodeError};
-pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, drop_losses, losses};
-pub use options::LayoutOptions;
+use crate::layout::loss::each_path;
+use crate::layout::{EncodeError, LayoutInput, LayoutOptions, Loss, loss, refuse_losses};
+use crate::version::Version;
+use crate::view::{self, MAX_LEN};
 
 use content::ChunkTable;
 use order::Planner;
+
+/// Finds what RAFS v6 cannot carry of `tree`, in the order of paths.
+///
+/// ```
+/// use image_model::{Device, Metadata, Name, Node, Tree};
+/// use lazyoci_rafs_format::v6::{CannotCarry, losses};
+///
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// let device = Device { major: 5000, minor: 0 };
+/// let node = tree.add(Metadata::default(), Node::CharDevice(device));
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"odd")?, node)?;
+/// let mut found = Vec::new();
+/// losses(&tree, &mut |loss| found.push(loss.what));
+/// assert_eq!(found, [CannotCarry::Device { device }]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(Loss)) {
+    loss::losses(tree, Version::V6, report);
+}
+
+/// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
+/// links, single extended attributes; a time loses its nanoseconds.
+pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(Loss)) {
+    loss::drop_losses(tree, Version::V6, report);
+}
 
 /// Where one inode goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +70,6 @@ struct Planned {
     /// The directory above (directories only).
     parent: InodeId,
     layout: DataLayout,
-}
-
-/// What a bootstrap is planned from.
-#[derive(Debug, Clone, Copy)]
-pub struct LayoutInput<'a> {
-    /// The image.
-    pub image: &'a ChunkedImage,
-    /// Where its chunks stand in their blobs, in the order of the image's list.
-    pub places: &'a [ChunkPlace],
-    /// What is known of its blobs, in the order of the image's list.
-    pub entries: &'a [BlobEntry],
 }
 
 /// A planned bootstrap: where everything in it goes.
@@ -142,7 +149,7 @@ impl<'a> Layout<'a> {
             return Err(EncodeError::ChunkSize { chunk_size });
         }
         tables::check_entries(image, entries, options.chunk_size)?;
-        refuse_losses(image)?;
+        refuse_losses(image, Version::V6)?;
         let mut ext = tables::plan(entries, options);
         let count = u16::try_from(entries.len()).expect("no more entries than were checked");
         let mut superblock = Superblock::new(block_size, count);
@@ -275,7 +282,7 @@ impl fmt::Display for Layout<'_> {
             )?;
         }
         let mut result = Ok(());
-        loss::each_path(&self.input.image.tree, &mut |path, id, _| {
+        each_path(&self.input.image.tree, &mut |path, id, _| {
             let planned = &self.inodes[id.index()];
             let offset = superblock.inode_offset(planned.nid.into());
             let Planned { nid, layout, .. } = planned;
@@ -286,17 +293,6 @@ impl fmt::Display for Layout<'_> {
             }
         });
         result
-    }
-}
-
-fn refuse_losses(image: &ChunkedImage) -> Result<(), EncodeError> {
-    let mut first = None;
-    losses(&image.tree, &mut |loss| {
-        first.get_or_insert(loss);
-    });
-    match first {
-        Some(loss) => Err(loss.into()),
-        None => Ok(()),
     }
 }
 

@@ -4,15 +4,15 @@ use image_model::width::u64_from;
 use image_model::{ChunkedImage, InodeId, Node};
 
 use super::content::Contents;
-use super::error::EncodeError;
-use super::loss::second_path_of;
-use super::options::LayoutOptions;
 use super::placer::{Place, Placer};
-use super::{LayoutInput, Planned, directory};
-use crate::v6::bootstrap::MAX_LEN;
-use crate::v6::inode::{DataLayout, EXTENDED_LEN, SLOT, pack_device};
+use super::{Planned, directory};
+use crate::device_number::pack_device;
+use crate::layout::loss::second_path_of;
+use crate::layout::{EncodeError, LayoutInput, LayoutOptions};
+use crate::v6::inode::{DataLayout, EXTENDED_LEN, SLOT};
 use crate::v6::superblock::{BlockSize, Superblock};
 use crate::v6::xattr;
+use crate::view::MAX_LEN;
 
 /// Goes through the tree once and gathers the plan.
 ///

@@ -2,9 +2,8 @@
 
 use image_model::ChunkedImage;
 
-use super::error::EncodeError;
-use super::options::LayoutOptions;
 use crate::flags::{BlobFeatures, Cipher, Compat, SuperFlags};
+use crate::layout::{EncodeError, LayoutOptions};
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::bootstrap::MAX_BLOBS;
 use crate::v6::device::{self, DeviceSlot};

@@ -9,56 +9,12 @@ use zerocopy::IntoBytes;
 use super::directory::{each_block, with_dots, write_block};
 use super::{Layout, content};
 use crate::ChunkRecord;
+use crate::emit::Emitter;
 use crate::flags::Compat;
+use crate::layout::content::record;
 use crate::v6::dirent::RawDirent;
 use crate::v6::inode::{DataLayout, Inode};
 use crate::v6::{ext_superblock, superblock, xattr};
-
-/// Bytes gathered before they are written.
-const BUFFER: usize = 64 << 10;
-
-/// Gathers bytes and knows at which one it is.
-struct Emitter<W> {
-    out: W,
-    buffer: Vec<u8>,
-    /// Bytes handed on already.
-    written: u64,
-}
-
-impl<W: io::Write> Emitter<W> {
-    fn position(&self) -> u64 {
-        self.written.saturating_add(u64_from(self.buffer.len()))
-    }
-
-    /// Goes on at `offset`, with zeros until there.
-    fn seek(&mut self, offset: u64) -> io::Result<()> {
-        let mut gap = offset
-            .checked_sub(self.position())
-            .expect("nothing is planned over what comes before it");
-        while gap > 0 {
-            let part = usize_up_to(gap).min(BUFFER);
-            let filled = self.buffer.len().saturating_add(part);
-            self.buffer.resize(filled, 0);
-            self.flush_if_full()?;
-            gap = gap.saturating_sub(u64_from(part));
-        }
-        Ok(())
-    }
-
-    fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.buffer.len() >= BUFFER {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.buffer)?;
-        self.written = self.position();
-        self.buffer.clear();
-        Ok(())
-    }
-}
 
 impl Layout<'_> {
     /// Writes the bootstrap, all [`len`](Self::len) bytes of it, in order. Memory: 64 KiB, and what
@@ -67,11 +23,7 @@ impl Layout<'_> {
     /// # Errors
     /// What `out` answers.
     pub fn write_to(&self, out: impl io::Write) -> io::Result<()> {
-        let mut emitter = Emitter {
-            out,
-            buffer: Vec::with_capacity(BUFFER),
-            written: 0,
-        };
+        let mut emitter = Emitter::new(out);
         self.write_tables(&mut emitter)?;
         self.write_metadata(&mut emitter)?;
         if !self.chunk_table.records.is_empty() {
@@ -79,8 +31,7 @@ impl Layout<'_> {
         }
         for &used in &self.chunk_table.records {
             let options = &self.options;
-            let record: ChunkRecord =
-                content::record(self.input, used, options.chunk_size, options.compat);
+            let record: ChunkRecord = record(self.input, used, options.chunk_size, options.compat);
             emitter.buffer.extend_from_slice(&record.to_bytes());
             emitter.flush_if_full()?;
         }

@@ -2,15 +2,17 @@
 
 use image_model::{Blame, Codec, DigestAlgorithm, Fault, ImagePath};
 
+use verify::UnsupportedDigest;
+
 use super::loss::{CannotCarry, Loss};
 use crate::error::DecodeError;
 
-/// An image that cannot be written as a RAFS v6 bootstrap.
+/// An image that cannot be written as a RAFS bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The tree has something that the format has no place for. [`drop_losses`](super::drop_losses)
-    /// takes it out.
+    /// The tree has something that the format has no place for. `drop_losses` of
+    /// [version 5](crate::v5::drop_losses) or [6](crate::v6::drop_losses) takes it out.
     #[error("{path}: {what}")]
     CannotCarry {
         /// First path of the inode.
@@ -46,6 +48,9 @@ pub enum EncodeError {
         /// Number of blobs.
         count: usize,
     },
+    /// The digests of inodes, which version 5 has, are of an algorithm that this build lacks.
+    #[error(transparent)]
+    Digest(#[from] UnsupportedDigest),
     /// Not one blob table entry for each blob of the image.
     #[error("{entries} blob table entries for {blobs} blobs")]
     BlobCount {
@@ -182,6 +187,7 @@ impl From<Loss> for EncodeError {
 impl Blame for EncodeError {
     fn fault(&self) -> Fault {
         match self {
+            Self::Digest(source) => source.fault(),
             Self::CannotCarry { .. } | Self::TooLong { .. } | Self::TooManyBlobs { .. } => {
                 Fault::Unsupported
             }

@@ -13,7 +13,7 @@ use image_model::{ImagePath, InodeId, Node, Tree};
 ///
 /// ```
 /// use image_model::{ImagePath, Metadata, Name, Node, Tree};
-/// use lazyoci_rafs_format::v6::prefetch_inodes;
+/// use lazyoci_rafs_format::prefetch_inodes;
 ///
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// let bin = tree.add(Metadata::default(), Node::empty_directory());

@@ -1,19 +1,21 @@
-//! What RAFS v6 cannot carry.
+//! What RAFS cannot carry.
 
 use std::collections::btree_map;
 use std::ops::ControlFlow;
 
 use image_model::metadata::{Metadata, Xattr};
 use image_model::tree::{Directory, Inode};
-use image_model::{Device, ImagePath, InodeId, Name, Node, Timestamp, Tree, Xattrs};
+use image_model::{Device, FileKind, ImagePath, InodeId, Name, Node, Timestamp, Tree, Xattrs};
 
-use crate::v6::inode::pack_device;
+use crate::device_number::pack_device;
+use crate::v5;
 use crate::v6::xattr;
+use crate::version::Version;
 
 /// Longest target of a symbolic link, in bytes: nydusd refuses longer ones.
 pub const MAX_TARGET_LEN: usize = 4096;
 
-/// Something about an inode that RAFS v6 has no place for.
+/// Something about an inode that RAFS has no place for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CannotCarry {
@@ -36,19 +38,21 @@ pub enum CannotCarry {
         mtime: Timestamp,
     },
     /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs, or with
-    /// no or more than 255 bytes behind such a prefix.
+    /// no or more than 255 bytes behind such a prefix (in version 5: 255 bytes with it).
     #[error("extended attribute {}, whose name cannot be stored", name.escape_ascii())]
     XattrName {
         /// Full name.
         name: Box<[u8]>,
     },
-    /// A value of more than 65,535 bytes.
-    #[error("extended attribute {} of {len} bytes, where 65,535 are possible", name.escape_ascii())]
+    /// A value of more than 65,535 bytes, or 65,536 in version 5.
+    #[error("extended attribute {} of {len} bytes, where {max} are possible", name.escape_ascii())]
     XattrValue {
         /// Full name.
         name: Box<[u8]>,
         /// Bytes of the value.
         len: usize,
+        /// The most that there can be.
+        max: usize,
     },
     /// An extended attribute that would make those of its inode too long in sum.
     #[error("extended attribute {}: with it the inode's take {len} bytes, where {} are possible", name.escape_ascii(), xattr::MAX_AREA_LEN)]
@@ -58,70 +62,106 @@ pub enum CannotCarry {
         /// Bytes that the attributes up to this one would take.
         len: u64,
     },
+    /// A further name of an inode that is no regular file: version 5 has such links for files alone.
+    #[error("a hard link to a {kind}, which is possible for files alone")]
+    HardLink {
+        /// Kind of the inode.
+        kind: FileKind,
+    },
 }
 
-/// Something that an image has and RAFS v6 cannot carry.
+/// Something that an image has and RAFS cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {what}")]
 pub struct Loss {
-    /// Where; the first path of the inode.
+    /// Where; the first path of the inode, or the further one if it is about that.
     pub path: ImagePath,
     /// What.
     pub what: CannotCarry,
 }
 
-/// Finds what RAFS v6 cannot carry of `tree`, in the order of paths.
-///
-/// ```
-/// use image_model::{Device, Metadata, Name, Node, Tree};
-/// use lazyoci_rafs_format::v6::{CannotCarry, losses};
-///
-/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
-/// let device = Device { major: 5000, minor: 0 };
-/// let node = tree.add(Metadata::default(), Node::CharDevice(device));
-/// tree.link(Tree::<()>::ROOT, Name::new(*b"odd")?, node)?;
-/// let mut found = Vec::new();
-/// losses(&tree, &mut |loss| found.push(loss.what));
-/// assert_eq!(found, [CannotCarry::Device { device }]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(Loss)) {
+/// Finds what `version` cannot carry of `tree`, in the order of paths.
+pub(crate) fn losses<C>(tree: &Tree<C>, version: Version, report: &mut dyn FnMut(Loss)) {
     each_path(tree, &mut |path, id, again| {
+        let inode = tree.inode(id);
+        let report = &mut |what| {
+            let path = path.clone();
+            report(Loss { path, what });
+        };
         if !again {
-            inode_losses(tree.inode(id), &mut |what| {
-                let path = path.clone();
-                report(Loss { path, what });
-            });
+            inode_losses(inode, version, report);
+        } else if let Some(what) = link_loss(&inode.node, version) {
+            report(what);
         }
         ControlFlow::Continue(())
     });
 }
 
-/// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
-/// links, single extended attributes; a time loses its nanoseconds.
-pub fn drop_losses<C>(tree: &mut Tree<C>, report: &mut dyn FnMut(Loss)) {
+/// Takes out of `tree` what `version` cannot carry, and reports each loss: whole devices and symbolic
+/// links, single extended attributes; a time loses its nanoseconds; a further name of what is no file
+/// becomes that of a copy.
+pub(crate) fn drop_losses<C: Clone>(
+    tree: &mut Tree<C>,
+    version: Version,
+    report: &mut dyn FnMut(Loss),
+) {
     let mut changed = Vec::new();
-    losses(tree, &mut |loss| {
-        changed.push(tree.resolve(loss.path.as_bytes()));
+    let mut parted = Vec::new();
+    losses(tree, version, &mut |loss| {
+        match loss.what {
+            CannotCarry::HardLink { .. } => parted.push(loss.path.clone()),
+            _ => changed.push(tree.resolve(loss.path.as_bytes())),
+        }
         report(loss);
     });
     let mut removed = vec![false; tree.len()];
     changed.dedup();
     for id in changed.into_iter().flatten() {
         let metadata = &tree.inode(id).metadata;
-        let kept = kept_metadata(metadata);
+        let kept = kept_metadata(metadata, version);
         let inode = tree.inode_mut(id);
         inode.metadata = kept;
         removed[id.index()] = node_loss(&inode.node).is_some();
     }
+    for path in parted {
+        part(tree, &path);
+    }
     for index in 0..u32::try_from(tree.len()).expect("trees have fewer than 2^32 inodes") {
         if let Node::Directory(entries) = &mut tree.inode_mut(InodeId::new(index)).node {
-            entries.retain(|_, id| !removed[id.index()]);
+            entries.retain(|_, id| !removed.get(id.index()).copied().unwrap_or(false));
         }
     }
 }
 
-fn inode_losses<C>(inode: &Inode<C>, report: &mut dyn FnMut(CannotCarry)) {
+/// Makes the name at `path` that of a copy of its inode.
+fn part<C: Clone>(tree: &mut Tree<C>, path: &ImagePath) {
+    let Some((parent, name)) = path.split_last() else {
+        return;
+    };
+    let (Some(parent), Some(id)) = (
+        tree.resolve(parent.as_bytes()),
+        tree.resolve(path.as_bytes()),
+    ) else {
+        return;
+    };
+    if node_loss(&tree.inode(id).node).is_some() {
+        return;
+    }
+    let Inode { metadata, node, .. } = tree.inode(id).clone();
+    let copy = tree.add(metadata, node);
+    if let Node::Directory(entries) = &mut tree.inode_mut(parent).node {
+        entries.insert(name.to_name(), copy);
+    }
+}
+
+fn link_loss<C>(node: &Node<C>, version: Version) -> Option<CannotCarry> {
+    match (version, node) {
+        (Version::V6, _) | (_, Node::File { .. } | Node::Directory(_)) => None,
+        (Version::V5, node) => Some(CannotCarry::HardLink { kind: node.kind() }),
+    }
+}
+
+fn inode_losses<C>(inode: &Inode<C>, version: Version, report: &mut dyn FnMut(CannotCarry)) {
     if let Some(what) = node_loss(&inode.node) {
         report(what);
     }
@@ -129,7 +169,7 @@ fn inode_losses<C>(inode: &Inode<C>, report: &mut dyn FnMut(CannotCarry)) {
     if mtime.nanoseconds >= 1_000_000_000 {
         report(CannotCarry::Time { mtime });
     }
-    split_xattrs(&inode.metadata.xattrs, &mut |_| {}, report);
+    split_xattrs(&inode.metadata.xattrs, version, &mut |_| {}, report);
 }
 
 fn node_loss<C>(node: &Node<C>) -> Option<CannotCarry> {
@@ -146,10 +186,11 @@ fn node_loss<C>(node: &Node<C>) -> Option<CannotCarry> {
     }
 }
 
-fn kept_metadata(metadata: &Metadata) -> Metadata {
+fn kept_metadata(metadata: &Metadata, version: Version) -> Metadata {
     let mut kept = Vec::new();
     split_xattrs(
         &metadata.xattrs,
+        version,
         &mut |xattr| kept.push(xattr.clone()),
         &mut |_| {},
     );
@@ -165,21 +206,32 @@ fn kept_metadata(metadata: &Metadata) -> Metadata {
 }
 
 /// Tells attributes that can be stored from those that cannot, in the order of their names.
-fn split_xattrs(xattrs: &Xattrs, keep: &mut dyn FnMut(&Xattr), lose: &mut dyn FnMut(CannotCarry)) {
+fn split_xattrs(
+    xattrs: &Xattrs,
+    version: Version,
+    keep: &mut dyn FnMut(&Xattr),
+    lose: &mut dyn FnMut(CannotCarry),
+) {
+    let (max_name, max, max_sum) = match version {
+        Version::V5 => (v5::xattr::MAX_NAME_LEN, v5::xattr::MAX_VALUE_LEN, u64::MAX),
+        Version::V6 => (usize::MAX, xattr::MAX_VALUE_LEN, xattr::MAX_AREA_LEN),
+    };
     let mut sum = xattr::AreaLen::default();
     for xattr in xattrs {
         let name = || xattr.name.clone();
         let len = xattr.value.len();
-        let Some((_, suffix)) = xattr::split_name(&xattr.name) else {
+        let split = xattr::split_name(&xattr.name).filter(|_| xattr.name.len() <= max_name);
+        let Some((_, suffix)) = split else {
             lose(CannotCarry::XattrName { name: name() });
             continue;
         };
-        if len > xattr::MAX_VALUE_LEN {
-            lose(CannotCarry::XattrValue { name: name(), len });
+        if len > max {
+            let name = name();
+            lose(CannotCarry::XattrValue { name, len, max });
             continue;
         }
         let longer = sum.with(suffix.len().saturating_add(len));
-        if longer.bytes() > xattr::MAX_AREA_LEN {
+        if longer.bytes() > max_sum {
             let len = longer.bytes();
             lose(CannotCarry::XattrSum { name: name(), len });
             continue;
@@ -191,7 +243,7 @@ fn split_xattrs(xattrs: &Xattrs, keep: &mut dyn FnMut(&Xattr), lose: &mut dyn Fn
 
 /// Shows every path of `tree`, with its inode and whether that had a name before, parents first and
 /// siblings in the order of their names. A directory is entered once.
-pub(super) fn each_path<C>(
+pub(crate) fn each_path<C>(
     tree: &Tree<C>,
     visit: &mut dyn FnMut(&ImagePath, InodeId, bool) -> ControlFlow<()>,
 ) {
@@ -225,12 +277,12 @@ pub(super) fn each_path<C>(
 }
 
 /// The first path of `id`; the root if it has none.
-pub(super) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
     find_path(tree, |at, _| at == id)
 }
 
 /// The second path of `id`; the root if it has none.
-pub(super) fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+pub(crate) fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
     find_path(tree, |at, again| at == id && again)
 }
 

@@ -8,7 +8,7 @@ use image_model::FileKind;
 /// Bytes of a value that are shown.
 const SHOWN: usize = 64;
 
-/// What [`Bootstrap::structures`](super::Bootstrap::structures) tells, one after the other. Its
+/// What [`Bootstrap::structures`](crate::Bootstrap::structures) tells, one after the other. Its
 /// `Display` is one line.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use super::Inconsistency;
 
 /// The bytes that structures take.
 #[derive(Debug, Default)]
-pub(super) struct Space {
+pub(crate) struct Space {
     taken: Vec<Taken>,
 }
 
@@ -18,7 +18,7 @@ struct Taken {
 }
 
 impl Space {
-    pub(super) fn take(&mut self, structure: &'static str, start: u64, len: u64) {
+    pub(crate) fn take(&mut self, structure: &'static str, start: u64, len: u64) {
         if len > 0 {
             self.taken.push(Taken {
                 start,
@@ -30,7 +30,7 @@ impl Space {
 
     /// Reports structures that overlap and, if `complete`, bytes between structures that are not
     /// zero.
-    pub(super) fn check(
+    pub(crate) fn check(
         mut self,
         bytes: &[u8],
         complete: bool,

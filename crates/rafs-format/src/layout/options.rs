@@ -17,10 +17,11 @@ pub struct LayoutOptions {
     pub digester: Digester,
     /// Whether owners are stored; if not, all are 0.
     pub explicit_ids: bool,
-    /// `i_ino` of the root in the profile of release 2.2, which writes 0 for a directory and 1 for a
-    /// tar; readers ignore it. Release 2.4 numbers the root like every other inode.
+    /// Version 6 alone: `i_ino` of the root in the profile of release 2.2, which writes 0 for a
+    /// directory and 1 for a tar; readers ignore it. Release 2.4 numbers the root like every other
+    /// inode.
     pub root_number: u32,
-    /// Inodes of the prefetch table, in order; see [`prefetch_inodes`](crate::v6::prefetch_inodes).
+    /// Inodes of the prefetch table, in order; see [`prefetch_inodes`](crate::prefetch_inodes).
     pub prefetch: Vec<InodeId>,
 }
 

@@ -1,0 +1,60 @@
+//! Writing what was planned, from its first byte to its last.
+
+use std::io;
+
+use image_model::width::{u64_from, usize_up_to};
+
+/// Bytes gathered before they are written.
+const BUFFER: usize = 64 << 10;
+
+/// Gathers bytes and knows at which one it is.
+pub(crate) struct Emitter<W> {
+    out: W,
+    pub(crate) buffer: Vec<u8>,
+    /// Bytes handed on already.
+    written: u64,
+}
+
+impl<W: io::Write> Emitter<W> {
+    /// Starts at byte 0 of `out`.
+    pub(crate) fn new(out: W) -> Self {
+        Self {
+            out,
+            buffer: Vec::with_capacity(BUFFER),
+            written: 0,
+        }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.written.saturating_add(u64_from(self.buffer.len()))
+    }
+
+    /// Goes on at `offset`, with zeros until there.
+    pub(crate) fn seek(&mut self, offset: u64) -> io::Result<()> {
+        let mut gap = offset
+            .checked_sub(self.position())
+            .expect("nothing is planned over what comes before it");
+        while gap > 0 {
+            let part = usize_up_to(gap).min(BUFFER);
+            let filled = self.buffer.len().saturating_add(part);
+            self.buffer.resize(filled, 0);
+            self.flush_if_full()?;
+            gap = gap.saturating_sub(u64_from(part));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.written = self.position();
+        self.buffer.clear();
+        Ok(())
+    }
+}

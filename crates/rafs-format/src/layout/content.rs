@@ -1,0 +1,185 @@
+//! The content of files, as it is planned in both versions.
+
+use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::width::{u64_from, usize_from};
+use image_model::{Chunk, ChunkedImage, Codec, Decode, Frame, InodeId};
+
+use super::LayoutInput;
+use super::error::{BadContent, EncodeError};
+use super::loss::path_of;
+use crate::blob::MAX_CHUNKS;
+use crate::chunk_record::{ChunkFlags, ChunkRecord};
+use crate::flags::Compat;
+use crate::v6::{BlobEntry, ChunkPlace};
+
+/// The extents of a file.
+pub(crate) fn file_extents(
+    image: &ChunkedImage,
+    content: ChunkRange,
+) -> Result<&[ChunkExtent], EncodeError> {
+    image
+        .file_extents(content)
+        .ok_or(EncodeError::Broken { what: "extent" })
+}
+
+/// All that is known of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredChunk<'a> {
+    pub(crate) chunk: &'a Chunk,
+    pub(crate) frame: &'a Frame,
+    pub(crate) decode: &'a Decode,
+    pub(crate) place: &'a ChunkPlace,
+}
+
+impl<'a> StoredChunk<'a> {
+    pub(crate) fn find(input: LayoutInput<'a>, position: usize) -> Result<Self, EncodeError> {
+        let LayoutInput { image, places, .. } = input;
+        let missing = |what| EncodeError::Broken { what };
+        let chunk = image.chunks.get(position).ok_or(missing("chunk"))?;
+        let frame = image.frames.get(usize_from(chunk.frame.0));
+        let frame = frame.ok_or(missing("frame"))?;
+        let recipe = image.recipes.get(usize_from(frame.recipe.0));
+        Ok(Self {
+            chunk,
+            frame,
+            decode: &recipe.ok_or(missing("recipe"))?.decode,
+            place: places.get(position).ok_or(missing("place"))?,
+        })
+    }
+
+    /// A chunk that was registered.
+    pub(crate) fn registered(input: LayoutInput<'a>, position: usize) -> Self {
+        Self::find(input, position).expect("the plan refuses broken references")
+    }
+
+    /// Checks the chunk against itself and the entry of its blob; its address must be a multiple of
+    /// `step`.
+    pub(crate) fn check(&self, entries: &[BlobEntry], step: u64) -> Result<(), BadContent> {
+        let &Self {
+            chunk,
+            frame,
+            decode,
+            place,
+        } = self;
+        let entry = entries
+            .get(usize_from(frame.blob.0))
+            .ok_or(BadContent::OutsideBlob)?;
+        let codec = match *decode {
+            Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
+            _ => return Err(BadContent::PartOfFrame),
+        };
+        if codec != Codec::None && codec != Codec::from(entry.compressor) {
+            return Err(BadContent::Codec { codec });
+        }
+        let algorithm = chunk.digest.ok_or(BadContent::NoDigest)?.algorithm();
+        if algorithm != entry.digester.into() {
+            return Err(BadContent::DigestAlgorithm { algorithm });
+        }
+        let stored_len = frame.stored_len;
+        let expected = match codec {
+            Codec::None => chunk.len..=chunk.len,
+            _ => 1..=chunk.len.saturating_sub(1),
+        };
+        if !expected.contains(&stored_len) {
+            return Err(BadContent::StoredLen { stored_len });
+        }
+        let address = place.address;
+        if !address.is_multiple_of(step) {
+            return Err(BadContent::Unaligned { address });
+        }
+        let fits = |start: u64, len: u32, room| {
+            let end = start.checked_add(len.into());
+            end.is_some_and(|end| end <= room)
+        };
+        let inside = fits(frame.offset, frame.stored_len, entry.data_len())
+            && fits(address, chunk.len, entry.uncompressed_size)
+            && place.index < entry.chunk_count.min(MAX_CHUNKS);
+        if inside {
+            Ok(())
+        } else {
+            Err(BadContent::OutsideBlob)
+        }
+    }
+}
+
+/// A file whose content is checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct File {
+    pub(crate) id: InodeId,
+    pub(crate) size: u64,
+    pub(crate) content: ChunkRange,
+}
+
+/// Checks that a file is cut into chunks of `chunk_size` bytes, and each chunk by `check`.
+pub(crate) fn check_file(
+    input: LayoutInput<'_>,
+    File { id, size, content }: File,
+    chunk_size: u32,
+    check: &mut dyn FnMut(&StoredChunk<'_>) -> Result<(), BadContent>,
+) -> Result<(), EncodeError> {
+    let extents = file_extents(input.image, content)?;
+    let chunk_size = u64::from(chunk_size);
+    let wrong = |file_offset, what| EncodeError::Content {
+        path: path_of(&input.image.tree, id),
+        file_offset,
+        what,
+    };
+    for (number, extent) in (0u64..).zip(extents) {
+        let file_offset = number.saturating_mul(chunk_size);
+        let stored = match extent.chunk {
+            None => return Err(wrong(extent.file_offset, BadContent::Hole)),
+            Some(position) => StoredChunk::find(input, position.index())?,
+        };
+        let expected = chunk_size.min(size.saturating_sub(file_offset));
+        let len = u64::from(stored.chunk.len);
+        if extent.file_offset != file_offset || len != expected {
+            return Err(wrong(extent.file_offset, BadContent::Cut { len, expected }));
+        }
+        check(&stored).map_err(|what| wrong(file_offset, what))?;
+    }
+    if u64_from(extents.len()) != size.div_ceil(chunk_size) {
+        return Err(EncodeError::Broken { what: "extent" });
+    }
+    Ok(())
+}
+
+/// The record of a chunk that was registered, which is number `number` of its file.
+pub(crate) fn record(
+    input: LayoutInput<'_>,
+    (position, number): (u32, u32),
+    chunk_size: u32,
+    compat: Compat,
+) -> ChunkRecord {
+    let StoredChunk {
+        chunk,
+        frame,
+        decode,
+        place,
+    } = StoredChunk::registered(input, usize_from(position));
+    let crc32 = match compat {
+        Compat::V2_2 => None,
+        Compat::V2_4 => chunk.crc32c,
+    };
+    let compressed = match decode.codec() {
+        Codec::None => ChunkFlags::default(),
+        _ => ChunkFlags::COMPRESSED,
+    };
+    let digest = chunk
+        .digest
+        .expect("the plan refuses chunks without digest");
+    ChunkRecord {
+        digest: *digest.as_bytes(),
+        blob_index: frame.blob.0,
+        flags: match crc32 {
+            Some(_) => compressed | ChunkFlags::HAS_CRC32,
+            None => compressed,
+        },
+        compressed_size: frame.stored_len,
+        uncompressed_size: chunk.len,
+        compressed_offset: frame.offset,
+        uncompressed_offset: place.address,
+        file_offset: u64::from(number).saturating_mul(chunk_size.into()),
+        index: place.index,
+        crc32: crc32.unwrap_or(0),
+    }
+}

@@ -1,0 +1,39 @@
+//! What the plans of both versions share: what they are made from, what cannot be carried, how
+//! content must be stored.
+
+pub(crate) mod content;
+mod error;
+pub(crate) mod loss;
+mod options;
+
+use image_model::ChunkedImage;
+
+use crate::v6::{BlobEntry, ChunkPlace};
+use crate::version::Version;
+
+pub use error::{BadContent, EncodeError};
+pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN};
+pub use options::LayoutOptions;
+
+/// What a bootstrap is planned from.
+#[derive(Debug, Clone, Copy)]
+pub struct LayoutInput<'a> {
+    /// The image.
+    pub image: &'a ChunkedImage,
+    /// Where its chunks stand in their blobs, in the order of the image's list.
+    pub places: &'a [ChunkPlace],
+    /// What is known of its blobs, in the order of the image's list.
+    pub entries: &'a [BlobEntry],
+}
+
+/// Fails on the first thing that `version` cannot carry.
+pub(crate) fn refuse_losses(image: &ChunkedImage, version: Version) -> Result<(), EncodeError> {
+    let mut first = None;
+    loss::losses(&image.tree, version, &mut |loss| {
+        first.get_or_insert(loss);
+    });
+    match first {
+        Some(loss) => Err(loss.into()),
+        None => Ok(()),
+    }
+}

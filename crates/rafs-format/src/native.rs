@@ -1,0 +1,187 @@
+//! Chunks of native blobs, as the records in bootstraps of both versions describe them.
+
+use image_model::{
+    BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, Recipe, RecipeId,
+};
+
+use crate::chunk_record::{ChunkFlags, ChunkRecord};
+use crate::error::{At, DecodeError};
+use crate::flags::{BlobFeatures, Cipher, Compressor};
+use crate::v6::BlobEntry;
+
+/// A chunk that a file uses, checked against file and blob.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileChunk {
+    /// Number of its frame.
+    pub(crate) id: FrameId,
+    pub(crate) record: ChunkRecord,
+    pub(crate) frame: Frame,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) crc32c: Option<u32>,
+    pub(crate) extent: Extent,
+}
+
+impl FileChunk {
+    /// The chunk of `record`, at `at`, which its file has at `file_offset` and in `len` bytes.
+    pub(crate) fn new(
+        id: FrameId,
+        record: ChunkRecord,
+        entry: &BlobEntry,
+        (file_offset, len): (u64, u64),
+        at: At,
+    ) -> Result<Self, DecodeError> {
+        let codec = check_record(&record, entry, at)?;
+        let rule = "the bytes that its file has there";
+        let found = record.uncompressed_size;
+        at.require(u64::from(found) == len, "uncompressed_size", found, rule)?;
+        let digest = Some(Digest::new(entry.digester.into(), record.digest));
+        let has_crc = record.flags.contains(ChunkFlags::HAS_CRC32);
+        let crc32c = has_crc.then_some(record.crc32);
+        let source = ExtentSource::Chunk {
+            frame: id,
+            offset_in_frame: 0,
+            digest,
+            crc32c,
+        };
+        Ok(Self {
+            id,
+            record,
+            frame: record_frame(&record, codec),
+            digest,
+            crc32c,
+            extent: Extent {
+                file_offset,
+                len,
+                source,
+            },
+        })
+    }
+}
+
+/// The frame that holds the chunk of `record`, and nothing else.
+pub(crate) fn record_frame(record: &ChunkRecord, codec: Codec) -> Frame {
+    Frame {
+        blob: BlobIndex(record.blob_index),
+        offset: record.compressed_offset,
+        stored_len: record.compressed_size,
+        len: record.uncompressed_size,
+        recipe: native_recipe(codec),
+    }
+}
+
+/// How chunks of native blobs are stored. A frame's recipe is a position in this list.
+const NATIVE_CODECS: [Codec; 3] = [Codec::None, Codec::Lz4Block, Codec::Zstd];
+
+/// The position of the recipe of `codec` in [`native_recipes`].
+fn native_recipe(codec: Codec) -> RecipeId {
+    RecipeId(match codec {
+        Codec::Lz4Block => 1,
+        Codec::Zstd => 2,
+        // Gzip is refused before.
+        _ => 0,
+    })
+}
+
+/// The recipes of native blobs: each chunk is a frame of one codec, and has a digest of its own.
+pub(crate) fn native_recipes() -> impl Iterator<Item = Recipe> {
+    NATIVE_CODECS.into_iter().map(Recipe::exact)
+}
+
+/// What this library lacks to find the content of a blob.
+pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
+    let has = |feature| entry.features.contains(feature);
+    if has(BlobFeatures::TARFS) {
+        Some("tarfs mode")
+    } else if has(BlobFeatures::ZRAN) {
+        Some("zran mode")
+    } else if has(BlobFeatures::BATCH) {
+        Some("batch chunks")
+    } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
+        Some("encrypted blobs")
+    } else if has(BlobFeatures::EXTERNAL) {
+        Some("external blobs")
+    } else {
+        None
+    }
+}
+
+/// Checks a record against its blob; answers how the chunk is compressed.
+pub(crate) fn check_record(
+    record: &ChunkRecord,
+    entry: &BlobEntry,
+    at: At,
+) -> Result<Codec, DecodeError> {
+    let codec = check_flags(record, entry, at)?;
+    let plain = record.uncompressed_size;
+    let rule = "1 to the chunk size";
+    at.require(
+        (1..=entry.chunk_size).contains(&plain),
+        "uncompressed_size",
+        plain,
+        rule,
+    )?;
+    let stored = record.compressed_size;
+    if codec == Codec::None {
+        let rule = "uncompressed_size, as the chunk is not compressed";
+        at.require(stored == plain, "compressed_size", stored, rule)?;
+    } else {
+        // Equal sizes mean "not compressed" in chunk information of version 1.
+        let rule = "1 or more, and less than uncompressed_size";
+        at.require(
+            (1..plain).contains(&stored),
+            "compressed_size",
+            stored,
+            rule,
+        )?;
+    }
+    let rule = "one that ends inside the blob's data";
+    let end = record.compressed_offset.checked_add(stored.into());
+    let inside = end.is_some_and(|end| end <= entry.data_len());
+    at.require(inside, "compressed_offset", record.compressed_offset, rule)?;
+    let rule = "one that ends inside the blob's uncompressed address space";
+    let end = record.uncompressed_offset.checked_add(plain.into());
+    let inside = end.is_some_and(|end| end <= entry.uncompressed_size);
+    at.require(
+        inside,
+        "uncompressed_offset",
+        record.uncompressed_offset,
+        rule,
+    )?;
+    let rule = "less than the blob's number of chunks";
+    at.require(
+        record.index < entry.chunk_count,
+        "index",
+        record.index,
+        rule,
+    )?;
+    Ok(codec)
+}
+
+fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec, DecodeError> {
+    for (flag, feature) in [
+        (ChunkFlags::HOLE, "chunks that are holes"),
+        (ChunkFlags::ENCRYPTED, "encrypted chunks"),
+        (ChunkFlags::BATCH, "batch chunks"),
+    ] {
+        if record.flags.contains(flag) {
+            return Err(at.unsupported(feature));
+        }
+    }
+    let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32;
+    let found = record.flags.bits();
+    at.require(
+        known.contains(record.flags),
+        "flags",
+        found,
+        "of known bits",
+    )?;
+    if !record.flags.contains(ChunkFlags::COMPRESSED) {
+        return Ok(Codec::None);
+    }
+    let rule = "without COMPRESSED, as the blob has no compressor";
+    at.require(entry.compressor != Compressor::None, "flags", found, rule)?;
+    match entry.compressor {
+        Compressor::Gzip => Err(at.unsupported("chunks in gzip members")),
+        compressor => Ok(compressor.into()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Looking at everything there is in a bootstrap.
+
+mod inode;
+mod links;
+mod records;
+mod tables;
+mod tree;
+
+use image_model::advisory::Advisories;
+use image_model::{DigestAlgorithm, ImagePath};
+
+use super::bootstrap::Bootstrap;
+use crate::budget::Budget;
+use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
+
+impl Bootstrap {
+    /// Looks at every structure, computes the digest of every inode, and reports all that is wrong, also
+    /// what nydus does not look at: counts, reserved bytes, bytes between structures, link counts,
+    /// overlaps, whether all names of a file say the same. Images made by nydus-image have no findings.
+    ///
+    /// Content is not read: that needs the blobs.
+    ///
+    /// Takes about 80 bytes for each name and 8 for each chunk while it runs.
+    pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
+        let mut found = 0u64;
+        let mut checker = Checker {
+            bootstrap: self,
+            report: &mut |finding| {
+                found = found.saturating_add(1);
+                report(finding);
+            },
+            algorithm: self.superblock.flags.digester().into(),
+            budget: Budget::default(),
+            space: Space::default(),
+            seen: TreeSeen::default(),
+        };
+        checker.digests_can_be_computed();
+        checker.tables();
+        checker.tree();
+        checker.records();
+        checker.after_tree();
+        let TreeSeen {
+            names,
+            inodes,
+            chunks,
+            ..
+        } = checker.seen;
+        CheckSummary {
+            inodes,
+            names,
+            chunks,
+            findings: found,
+            advisories: Advisories::default(),
+        }
+    }
+}
+
+/// What the check knows of the tree when it has gone through it.
+#[derive(Debug, Default)]
+struct TreeSeen {
+    names: u64,
+    inodes: u64,
+    chunks: u64,
+    has_xattr: bool,
+    /// Whether something was not reached, so that counts mean nothing.
+    incomplete: bool,
+    /// The names of inodes that are no directories.
+    links: Vec<Links>,
+}
+
+/// A name of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Links {
+    /// Number of the inode.
+    number: u32,
+    /// Number of the name.
+    name: u32,
+}
+
+struct Checker<'a> {
+    bootstrap: &'a Bootstrap,
+    report: &'a mut dyn FnMut(CheckFinding),
+    algorithm: DigestAlgorithm,
+    budget: Budget,
+    space: Space,
+    seen: TreeSeen,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, offset: u64, what: impl Into<Inconsistency>) {
+        (self.report)(CheckFinding {
+            path: None,
+            offset,
+            what: what.into(),
+        });
+    }
+
+    fn report_at(&mut self, path: &ImagePath, offset: u64, what: impl Into<Inconsistency>) {
+        (self.report)(CheckFinding {
+            path: Some(path.clone()),
+            offset,
+            what: what.into(),
+        });
+    }
+
+    fn digests_can_be_computed(&mut self) {
+        if let Err(error) = super::merkle::digest(self.algorithm, [[0; 0]; 0]) {
+            self.report(0, Inconsistency::Unchecked(error));
+        }
+    }
+
+    /// What can be said once the whole tree was seen.
+    fn after_tree(&mut self) {
+        let complete = !self.seen.incomplete;
+        if complete {
+            self.links();
+            self.counts();
+        }
+        let bytes = &self.bootstrap.bytes;
+        let space = std::mem::take(&mut self.space);
+        space.check(bytes, complete, &mut |offset, what| {
+            self.report(offset, what);
+        });
+    }
+}

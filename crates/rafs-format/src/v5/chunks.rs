@@ -1,0 +1,127 @@
+//! The chunks of files.
+
+use image_model::width::{u64_from, usize_up_to};
+use image_model::{Frame, FrameId};
+
+use super::bootstrap::{Bootstrap, record_number, record_offset};
+use super::inode::{Inode, InodeFlags};
+use crate::budget::Budget;
+use crate::chunk_record::ChunkRecord;
+use crate::error::{At, DecodeError};
+use crate::native::{FileChunk, check_record, missing_support, record_frame};
+use crate::v6::BlobEntry;
+use crate::view;
+
+const RECORD: &str = "chunk record";
+
+impl Bootstrap {
+    /// The records of a file's chunks, in order. They were not checked.
+    pub(super) fn records(&self, inode: &Inode) -> Result<&[[u8; ChunkRecord::LEN]], DecodeError> {
+        let len = u64::from(inode.chunk_count()).saturating_mul(u64_from(ChunkRecord::LEN));
+        Ok(match len {
+            0 => &[],
+            len => {
+                let bytes = view::slice(&self.bytes, "chunk records", inode.chunks_offset(), len)?;
+                bytes.as_chunks().0
+            }
+        })
+    }
+
+    /// Refuses a file whose chunks are not as many as its length needs.
+    pub(super) fn require_chunks(&self, inode: &Inode) -> Result<(), DecodeError> {
+        let at = At::new("inode", inode.offset);
+        let expected = inode.size.div_ceil(self.superblock.chunk_size.into());
+        let count = inode.chunk_count();
+        if u64::from(count) != expected && inode.flags.contains(InodeFlags::HAS_HOLE) {
+            return Err(at.unsupported("files that lack the chunks of holes"));
+        }
+        let rule = "the number of chunks that i_size bytes need";
+        at.require(u64::from(count) == expected, "i_child_count", count, rule)
+    }
+
+    /// Chunk `number` of the file `inode`, whose records are `records`.
+    pub(super) fn file_chunk(
+        &self,
+        inode: &Inode,
+        records: &[[u8; ChunkRecord::LEN]],
+        number: usize,
+    ) -> Result<FileChunk, DecodeError> {
+        let chunk_size = u64::from(self.superblock.chunk_size);
+        let file_offset = u64_from(number).saturating_mul(chunk_size);
+        let len = chunk_size.min(inode.size.saturating_sub(file_offset));
+        let offset = view::element_offset(inode.chunks_offset(), number, ChunkRecord::LEN);
+        let record = ChunkRecord::from_bytes(&records[number]);
+        let at = At::new(RECORD, offset);
+        let entry = self.entry_of(&record, at)?;
+        let rule = "its number in the file, times the chunk size";
+        let found = record.file_offset;
+        at.require(found == file_offset, "file_offset", found, rule)?;
+        let id = self.shared(&record, offset);
+        FileChunk::new(id, record, entry, (file_offset, len), at)
+    }
+
+    /// The frame of a chunk. It is counted by where the chunk's record lies; all records that say the
+    /// same share one.
+    pub(super) fn native_frame(&self, frame: FrameId) -> Result<Frame, DecodeError> {
+        let offset = record_offset(frame.0);
+        let record = self.record_at(offset)?;
+        let at = At::new(RECORD, offset);
+        let codec = check_record(&record, self.entry_of(&record, at)?, at)?;
+        Ok(record_frame(&record, codec))
+    }
+
+    pub(super) fn record_at(&self, offset: u64) -> Result<ChunkRecord, DecodeError> {
+        let bytes = view::slice(&self.bytes, RECORD, offset, u64_from(ChunkRecord::LEN))?;
+        let bytes = bytes.first_chunk().expect("as many were taken");
+        Ok(ChunkRecord::from_bytes(bytes))
+    }
+
+    pub(super) fn entry_of(&self, record: &ChunkRecord, at: At) -> Result<&BlobEntry, DecodeError> {
+        let rule = "the position of a blob";
+        let entry = self.entries.get(usize_up_to(record.blob_index.into()));
+        let entry = entry.ok_or_else(|| at.wrong("blob_index", record.blob_index, rule))?;
+        match missing_support(entry) {
+            Some(feature) => Err(at.unsupported(feature)),
+            None => Ok(entry),
+        }
+    }
+
+    /// The frame of the chunk that `record`, which lies at `offset`, tells of: that of the first record
+    /// of the same chunk. A record that says something else of it has a frame of its own.
+    fn shared(&self, record: &ChunkRecord, offset: u64) -> FrameId {
+        let own = FrameId(record_number(offset));
+        let found = self.chunk_index().find(record.blob_index, record.index);
+        let Some(first) = found.and_then(|first| u32::try_from(first).ok()) else {
+            return own;
+        };
+        match self.record_at(record_offset(first)) {
+            Ok(other) if is_same(&other, record) => FrameId(first),
+            _ => own,
+        }
+    }
+
+    /// The records of all files, by their numbers: of each inode that can be read, until they take more
+    /// bytes than there are.
+    pub(super) fn file_records(&self) -> impl Iterator<Item = (u32, ChunkRecord)> + '_ {
+        let mut budget = Budget::default();
+        let available = u64_from(self.bytes.len());
+        let numbers = 1..=self.superblock.inode_table_entries;
+        let files = numbers.filter_map(|number| self.numbered(number).ok());
+        let files = files
+            .take_while(move |inode| budget.charge(inode.offset, inode.len(), available).is_ok());
+        files.flat_map(|inode| {
+            let records = self.records(&inode).unwrap_or_default();
+            let start = inode.chunks_offset();
+            records.iter().enumerate().map(move |(number, record)| {
+                let offset = view::element_offset(start, number, ChunkRecord::LEN);
+                (record_number(offset), ChunkRecord::from_bytes(record))
+            })
+        })
+    }
+}
+
+/// Whether two records tell of one chunk, whatever file has it where.
+pub(super) fn is_same(a: &ChunkRecord, b: &ChunkRecord) -> bool {
+    let file_offset = b.file_offset;
+    ChunkRecord { file_offset, ..*a } == *b
+}

@@ -1,0 +1,16 @@
+//! RAFS v5 bootstraps.
+#![allow(clippy::unwrap_used, reason = "test support")]
+
+mod common;
+#[path = "../support/store.rs"]
+mod store;
+#[path = "../support/trees.rs"]
+mod trees;
+
+mod check;
+mod encode;
+mod flips;
+mod goldens;
+mod open;
+mod round_trip;
+mod unvouched;
