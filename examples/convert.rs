@@ -18,11 +18,12 @@ use common::{Failure, Outcome};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
     EstargzOptions, EstargzReport, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions,
-    TarReport, recompress, to_estargz, to_rafs_v6, to_tar,
+    TarReport, recompress, to_estargz, to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::oci_image::Annotations;
+use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::flags::Compat;
 use lazyoci::read::format_at;
 use serde_json::Value;
@@ -51,7 +52,7 @@ struct Args {
     /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
     prefetch: Option<PathBuf>,
-    /// Append the chunks' digests and a table of contents to the blob (RAFS)
+    /// Append the chunks' digests and a table of contents to the blob (RAFS v6)
     #[arg(long)]
     toc: bool,
     /// Put the bootstrap into the blob too (RAFS)
@@ -81,6 +82,7 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
+    RafsV5,
     RafsV6,
     Estargz,
     Tar,
@@ -110,7 +112,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     refuse_what_does_not_fit(args)?;
     args.outputs.check(&args.output)?;
     let done = match args.to {
-        Target::RafsV6 => Done::Rafs(rafs_v6(args)?),
+        Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
+        Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
         Target::Estargz => Done::Estargz(estargz(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
     };
@@ -120,15 +123,16 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
 
 /// Refuses options that mean nothing for the format, rather than ignoring them.
 fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
-    let rafs = args.to == Target::RafsV6;
+    let v6 = args.to == Target::RafsV6;
+    let rafs = v6 || args.to == Target::RafsV5;
     let lazy = rafs || args.to == Target::Estargz;
     for (option, given, fits) in [
         ("--digester", args.digester.is_some(), rafs),
         ("--chunk-size", args.chunk_size.is_some(), lazy),
         ("--prefetch", args.prefetch.is_some(), lazy),
-        ("--toc", args.toc, rafs),
+        ("--toc", args.toc, v6),
         ("--inline-meta", args.inline_meta, rafs),
-        ("--aligned", args.aligned, rafs),
+        ("--aligned", args.aligned, v6),
         ("--compat", args.compat.is_some(), rafs),
     ] {
         if given && !fits {
@@ -136,9 +140,10 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         }
     }
     if rafs && is_stream(&args.output) {
-        return Err(Failure::usage(
-            "-: rafs-v6 is a directory of several files, which does not go to stdout",
-        ));
+        let what = name(args.to);
+        return Err(Failure::usage(format!(
+            "-: {what} is a directory of several files, which does not go to stdout"
+        )));
     }
     Ok(())
 }
@@ -152,7 +157,7 @@ fn name(target: Target) -> String {
     value.expect("no format is skipped").get_name().into()
 }
 
-fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
+fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let defaults = RafsOptions::default();
     let compression = match args.compressor {
         Some(compression) => compression,
@@ -165,6 +170,7 @@ fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
         None => defaults.digest,
     };
     let options = RafsOptions::default()
+        .version(version)
         .compression(compression)
         .digest(digest)
         .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
@@ -183,7 +189,7 @@ fn rafs_v6(args: &Args) -> Result<RafsReport, Failure> {
     };
     let directory = args.outputs.directory(&args.output)?;
     let mut output = DirectoryOutput::create(directory.path())?;
-    let report = to_rafs_v6(source, &mut output, &options, &mut bar)?;
+    let report = to_rafs(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
 }

@@ -16,7 +16,7 @@ use common::progress::Bar;
 use common::{Failure, Outcome, note, size};
 use lazyoci::blob_io::{DirectoryOutput, FileOutput};
 use lazyoci::convert::{
-    EstargzOptions, RafsOptions, TarOptions, UnpackOptions, to_estargz, to_rafs_v6, to_tar, unpack,
+    EstargzOptions, RafsOptions, TarOptions, UnpackOptions, to_estargz, to_rafs, to_tar, unpack,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::walk::Walk;
@@ -205,7 +205,7 @@ fn convert(
         Target::Rafs => {
             let options = RafsOptions::default().compression(compression);
             let mut directory = DirectoryOutput::create(output)?;
-            to_rafs_v6(source, &mut directory, &options, bar)?.report
+            to_rafs(source, &mut directory, &options, bar)?.report
         }
         Target::Estargz => {
             let options = EstargzOptions::default().compression(compression);

@@ -9,7 +9,7 @@ use lazyoci::estargz_toc::image::Prefetch;
 use lazyoci::model::walk::{InoSet, Walk};
 use lazyoci::model::{DigestAlgorithm, FileKind, Ino, Limits};
 use lazyoci::oci_image::{Annotations, EstargzLayer};
-use lazyoci::rafs_format::v6::Bootstrap;
+use lazyoci::rafs_format::Bootstrap;
 use lazyoci::read::{Estargz, OpenImage};
 use serde::Serialize;
 
@@ -68,7 +68,8 @@ struct Rafs {
     bytes: u64,
     flags: Word,
     chunk_size: u32,
-    chunk_records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk_records: Option<u64>,
     prefetch: Vec<String>,
 }
 
@@ -86,7 +87,7 @@ impl Description {
     /// Describes `opened`, which is what `image` names.
     pub fn of(image: &Path, opened: &OpenImage) -> Result<Self, Failure> {
         let bootstrap = opened.bootstrap();
-        let wanted = bootstrap.map(|bootstrap| bootstrap.prefetch().collect::<Vec<_>>());
+        let wanted = bootstrap.map(Bootstrap::prefetch);
         let (counts, prefetch) = count(opened, &wanted.unwrap_or_default())?;
         let entries = bootstrap.map(Bootstrap::blob_entries);
         let blobs = opened.image().blobs().iter().enumerate();
@@ -154,17 +155,25 @@ fn count(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Fa
 }
 
 fn rafs(bootstrap: &Bootstrap, digest: String, prefetch: Vec<String>) -> Rafs {
-    let ext = bootstrap.ext_superblock();
+    let v5 = bootstrap.v5().map(|bootstrap| {
+        let superblock = bootstrap.superblock();
+        (5, superblock.flags, superblock.chunk_size, None)
+    });
+    let v6 = bootstrap.v6().map(|bootstrap| {
+        let (ext, records) = (bootstrap.ext_superblock(), bootstrap.chunk_record_count());
+        (6, ext.flags, ext.chunk_size, Some(records as u64))
+    });
+    let (version, flags, chunk_size, chunk_records) = v5.or(v6).unwrap_or_default();
     Rafs {
-        version: 6,
+        version,
         digest,
         bytes: bootstrap.bytes().len() as u64,
         flags: Word {
-            word: ext.flags.bits(),
-            names: ext.flags.names().collect(),
+            word: flags.bits(),
+            names: flags.names().collect(),
         },
-        chunk_size: ext.chunk_size,
-        chunk_records: bootstrap.chunk_record_count() as u64,
+        chunk_size,
+        chunk_records,
         prefetch,
     }
 }
@@ -241,7 +250,9 @@ impl fmt::Display for Rafs {
         line(f, "  digest", &self.digest)?;
         line(f, "  size", bytes(self.bytes))?;
         line(f, "  chunk size", bytes(self.chunk_size.into()))?;
-        line(f, "  chunk records", self.chunk_records)?;
+        if let Some(records) = self.chunk_records {
+            line(f, "  chunk records", records)?;
+        }
         line(f, "  flags", &self.flags)?;
         for path in &self.prefetch {
             line(f, "  prefetch", path)?;

@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use lazyoci::rafs_format::v6::{Bootstrap, Dumped, FieldValue, Structure};
+use lazyoci::rafs_format::Bootstrap;
+use lazyoci::rafs_format::dump::{Dumped, FieldValue, Structure};
 use serde_json::{Value, json};
 
 use super::chain;

@@ -98,6 +98,44 @@ fn output_inside_the_source_is_no_part_of_itself() {
 }
 
 #[test]
+fn version_5_of_rafs_is_an_image_like_any_other() {
+    let fixture = Fixture::new();
+    let (source, output) = (fixture.path("source"), fixture.path("v5"));
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v5"]).arg(&source);
+    let done = json(convert.arg(&output));
+    assert_eq!(done["format"], "rafs-v5");
+    let version = &done["bootstrap"]["annotations"]["containerd.io/snapshot/nydus-fs-version"];
+    assert_eq!(version, "5");
+    let bootstrap = output.join("image.boot");
+    run(example("verify").arg(&bootstrap), 0);
+    run(
+        example("diff").args([&fixture.path("image/image.boot"), &bootstrap]),
+        0,
+    );
+    let listed = text(example("ls").arg("-R").arg(&bootstrap));
+    assert_eq!(
+        listed,
+        text(
+            example("ls")
+                .arg("-R")
+                .arg(fixture.path("image/image.boot"))
+        )
+    );
+    let shown = json(example("inspect").arg(&bootstrap));
+    assert_eq!(
+        (&shown["format"], &shown["rafs"]["version"]),
+        (&"rafs-v5".into(), &5.into())
+    );
+    let dump = text(example("inspect").arg("--dump").arg(&bootstrap));
+    assert!(
+        dump.starts_with("0x00000000 superblock: block_size="),
+        "{dump}"
+    );
+    assert!(!dump.contains("\n!"), "{dump}");
+}
+
+#[test]
 fn options_that_do_not_fit_the_format_are_refused() {
     let fixture = Fixture::new();
     let output = fixture.path("output");
@@ -109,6 +147,8 @@ fn options_that_do_not_fit_the_format_are_refused() {
         ("estargz", &["--aligned"]),
         ("estargz", &["--inline-meta"]),
         ("tar", &["--toc"]),
+        ("rafs-v5", &["--toc"]),
+        ("rafs-v5", &["--aligned"]),
         ("estargz", &["--digester", "blake3"]),
         ("tar", &["--compressor", "zstd:3"]),
         ("tar-gzip", &["--compressor", "none"]),

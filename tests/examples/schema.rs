@@ -108,6 +108,7 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     let mut written = Vec::new();
     for (to, options) in [
         ("rafs-v6", &["--toc", "--prefetch"][..]),
+        ("rafs-v5", &["--prefetch"]),
         ("estargz", &["--prefetch"]),
         ("tar", &[]),
         ("tar-gzip", &[]),
@@ -133,7 +134,7 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
 
     for (to, output) in &written {
         let image = match *to {
-            "rafs-v6" => output.join("image.boot"),
+            "rafs-v5" | "rafs-v6" => output.join("image.boot"),
             _ => output.clone(),
         };
         let inspected = schema.check("inspect", example("inspect").arg(&image), 0);
@@ -151,7 +152,7 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
             (&verified["files"], &verified["paths"]),
             (&2.into(), &5.into())
         );
-        if matches!(*to, "rafs-v6" | "estargz") {
+        if matches!(*to, "rafs-v5" | "rafs-v6" | "estargz") {
             let mut dump = example("inspect");
             schema.check("inspect --dump", dump.arg("--dump").arg(&image), 0);
         }
