@@ -14,12 +14,13 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use lazyoci::blob_io::{MemoryOutput, ObjectRole};
-use lazyoci::convert::{RafsOptions, Streaming, to_rafs_v6};
+use lazyoci::convert::{RafsOptions, Streaming, to_rafs};
 use lazyoci::frame_codec::{Compression, Decoder, Encoder};
 use lazyoci::model::metadata::Xattr;
 use lazyoci::model::{Device, ImagePath, Limits, Metadata, Node, Timestamp, Xattrs};
 use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, Contexts, chunk_info_v2};
 use lazyoci::rafs_format::flags::{BlobFeatures, Compressor};
+use lazyoci::rafs_format::v5;
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
 use lazyoci::read::read_toc;
 use lazyoci::tar_stream::{LayerStream, TarWriter};
@@ -111,6 +112,9 @@ fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
     add("verify_image", &[&[8, 77, 1, 0], &bytes[..]].concat());
     // With the owners of the image, and without what cannot be unpacked.
     add("unpack", &[&[12], &bytes[..]].concat());
+    if v5::Bootstrap::is_bootstrap(&bytes) {
+        add("v5_bootstrap", &bytes);
+    }
     if Bootstrap::is_bootstrap(&bytes) {
         add("v6_bootstrap", &bytes);
         let blobs = Bootstrap::open(bytes.clone().into(), &Default::default())?;
@@ -449,7 +453,7 @@ fn take_rafs(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
             .inline_meta(whole)
             .lossy(true);
         let mut output = MemoryOutput::default();
-        to_rafs_v6(Streaming::new(tar), &mut output, &options, &mut ())?;
+        to_rafs(Streaming::new(tar), &mut output, &options, &mut ())?;
         let object = |role| output.object(role).map_or(&[][..], |object| &object.bytes);
         let (bootstrap, blob) = (object(ObjectRole::Bootstrap), object(ObjectRole::Blob));
         let blocks = u8::try_from(bootstrap.len() / 4096)?;
@@ -489,7 +493,7 @@ fn take_many_chunks(seeds: &mut Seeds) -> Result<()> {
 fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
     let options = RafsOptions::default().chunk_size(4096);
     let mut output = MemoryOutput::default();
-    to_rafs_v6(Streaming::new(tar), &mut output, &options, &mut ())?;
+    to_rafs(Streaming::new(tar), &mut output, &options, &mut ())?;
     let bootstrap = output.object(ObjectRole::Bootstrap);
     Ok(bootstrap.ok_or("an image has a bootstrap")?.bytes.to_vec())
 }
@@ -608,6 +612,7 @@ fn take_choices(seeds: &mut Seeds) {
                 "frame_decode",
                 "read_boundaries",
                 "tar_round_trip",
+                "v5_round_trip",
                 "v6_round_trip",
             ] {
                 seeds.insert(

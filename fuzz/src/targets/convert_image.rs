@@ -11,7 +11,9 @@ use lazyoci::read::{OpenImage, open_source};
 use lazyoci::verify::{self, AuditFault, Profile};
 
 use super::convert_layer::stargz_options;
-use super::converted::{check_estargz, check_rafs, check_refusal, check_tar, to_rafs, to_stargz};
+use super::converted::{
+    check_estargz, check_rafs, check_refusal, check_tar, to_rafs_directory, to_stargz,
+};
 use super::input::Input;
 use super::memory::Memory;
 use super::open_image::Same;
@@ -53,7 +55,7 @@ pub fn convert_image(data: &[u8]) {
 
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let output = directory.path().join("image");
-    let rafs = to_rafs(&image, &output, &options);
+    let rafs = to_rafs_directory(&image, &output, &options);
     let stargz = to_stargz(&image, &stargz_options(1));
     let Ok(expected) = digest else {
         assert!(!sound, "no fault was found, but there is no digest");

@@ -16,7 +16,7 @@ use lazyoci::tar_stream::LayerStream;
 use lazyoci::verify::{self, Profile, TreeDigest, TreeDigestOptions};
 
 use super::converted::{
-    check_estargz, check_rafs, check_refusal, check_tar, into_layer, to_rafs, to_stargz,
+    check_estargz, check_rafs, check_refusal, check_tar, into_layer, to_rafs_directory, to_stargz,
 };
 use super::memory::Memory;
 use super::reading::{open_options, reader};
@@ -33,7 +33,7 @@ pub fn convert_layer(data: &[u8]) {
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let output = directory.path();
     let streaming = || Streaming::new(&layer[..]).limits(limits.clone());
-    let streamed = to_rafs(streaming(), &output.join("streamed"), &rafs(1));
+    let streamed = to_rafs_directory(streaming(), &output.join("streamed"), &rafs(1));
     let opened = match LayerImage::open(Arc::new(Memory(layer.clone())), &options) {
         Ok(opened) => opened,
         Err(_) => {
@@ -57,7 +57,7 @@ pub fn convert_layer(data: &[u8]) {
                 Some(image) => Source::from(image),
                 None => Source::from(&reader).with_limits(limits.clone()),
             };
-            let sought = to_rafs(known(), &output.join("known"), &rafs(2));
+            let sought = to_rafs_directory(known(), &output.join("known"), &rafs(2));
             check_rafs(&sought, &output.join("known"), expected);
             let stargz = [
                 to_stargz(streaming(), &stargz_options(2)),

@@ -8,7 +8,7 @@ use lazyoci::blob_io::bytes::Bytes;
 use lazyoci::blob_io::{DirectoryOutput, MemoryOutput, ObjectRole, Output, Written};
 use lazyoci::convert::{
     ConvertError, EstargzOptions, EstargzReport, RafsOptions, RafsReport, Source, TarOptions,
-    to_estargz, to_rafs_v6, to_tar,
+    to_estargz, to_rafs, to_tar,
 };
 use lazyoci::model::{Blame, DigestAlgorithm, Fault};
 use lazyoci::read::{
@@ -26,13 +26,13 @@ pub(super) fn check_refusal(error: &ConvertError) {
 }
 
 /// Converts to a new directory, of which nothing is left if that fails.
-pub(super) fn to_rafs<'a>(
+pub(super) fn to_rafs_directory<'a>(
     source: impl Into<Source<'a>>,
     output: &Path,
     options: &RafsOptions,
 ) -> Result<RafsReport, ConvertError> {
     let mut directory = DirectoryOutput::create(output).expect("nothing is there");
-    let converted = to_rafs_v6(source, &mut directory, options, &mut ());
+    let converted = to_rafs(source, &mut directory, options, &mut ());
     drop(directory);
     assert_eq!(output.exists(), converted.is_ok());
     converted

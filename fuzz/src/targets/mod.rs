@@ -27,6 +27,9 @@ mod tar;
 mod tar_round_trip;
 mod tree;
 mod unpack;
+mod v5;
+mod v5_bootstrap;
+mod v5_round_trip;
 mod v6;
 mod v6_bootstrap;
 mod v6_round_trip;
@@ -48,6 +51,8 @@ pub use read_boundaries::read_boundaries;
 pub use sections::sections;
 pub use tar_round_trip::tar_round_trip;
 pub use unpack::unpack;
+pub use v5_bootstrap::v5_bootstrap;
+pub use v5_round_trip::v5_round_trip;
 pub use v6_bootstrap::v6_bootstrap;
 pub use v6_round_trip::v6_round_trip;
 pub use verify_image::verify_image;
@@ -85,6 +90,8 @@ targets![
     sections,
     tar_round_trip,
     unpack,
+    v5_bootstrap,
+    v5_round_trip,
     v6_bootstrap,
     v6_round_trip,
     verify_image,

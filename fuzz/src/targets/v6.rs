@@ -1,4 +1,4 @@
-//! What the targets of RAFS v6 share.
+//! What the targets of RAFS v6 share, and those of v5 of storing content.
 
 use lazyoci::chunk_dedup::ChunkTable;
 use lazyoci::frame_codec::{Compression, Encoder};
@@ -7,13 +7,13 @@ use lazyoci::model::{
     BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Frame, FrameId, Limits,
     Recipe, RecipeId, Tree,
 };
-use lazyoci::rafs_format::DecodeError;
 use lazyoci::rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
 use lazyoci::rafs_format::flags::{Compat, Compressor, Digester, SuperFlags};
 use lazyoci::rafs_format::v6::{
     BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, LayoutOptions,
     OwnedBootstrap,
 };
+use lazyoci::rafs_format::{DecodeError, Version};
 use lazyoci::verify;
 
 use super::input::Input;
@@ -78,6 +78,7 @@ impl Choices {
         Self {
             compression,
             blob: BlobOptions {
+                version: Version::V6,
                 compat: input.one_of(&[Compat::V2_2, Compat::V2_4]),
                 compressor,
                 digester: input.one_of(&[Digester::Sha256, Digester::Blake3]),
@@ -86,6 +87,14 @@ impl Choices {
                 aligned_data: input.flag() && compression == Compression::None,
             },
         }
+    }
+
+    /// The same for version 5, whose blobs have nothing but chunks.
+    pub(super) fn of_v5(mut self) -> Self {
+        self.blob.version = Version::V5;
+        self.blob.toc = false;
+        self.blob.aligned_data = false;
+        self
     }
 
     /// Options for a bootstrap of such a blob.
