@@ -2,6 +2,7 @@
 # Mounts an image with a real implementation, and unmounts it.
 #
 #   mount.sh nydusd BOOTSTRAP BLOB_DIR MOUNTPOINT           FUSE by nydusd 2.2.0; BOOTSTRAP may be a blob that holds it
+#   mount.sh nydusd-validating BOOTSTRAP BLOB_DIR MOUNTPOINT   the same, every digest of metadata and data checked (RAFS v5)
 #   mount.sh erofs-files BOOTSTRAP [DEVICE...] MOUNTPOINT   the kernel, by mount(2) with plain files
 #   mount.sh erofs-loop BOOTSTRAP [DEVICE...] MOUNTPOINT    the kernel, by mount(8) with loop devices
 #   mount.sh umount MOUNTPOINT                              whichever it was; nydusd has ended when this returns
@@ -24,25 +25,44 @@ start_state() {
     mkdir -p "$state"
 }
 
+# mount_nydusd HOW BOOTSTRAP BLOB_DIR MOUNTPOINT
 mount_nydusd() {
-    local bootstrap="$1" blobs="$2" at="$3" pid tick
+    local how="$1" bootstrap="$2" blobs="$3" at="$4" pid tick
     need_nydus
     [ -e /dev/fuse ] || die "/dev/fuse is missing"
     start_state "$at"
     mkdir "$state/cache"
-    python3 - "$(realpath "$blobs")" "$state/cache" >"$state/config.json" <<'PYTHON'
+    # Data are checked by the newer form of the configuration only.
+    python3 - "$how" "$(realpath "$blobs")" "$state/cache" >"$state/config" <<'PYTHON'
 import json, sys
+how, blobs, cache = sys.argv[1:]
+if how == "nydusd-validating":
+    print(f"""version = 2
+[backend]
+type = "localfs"
+[backend.localfs]
+dir = {json.dumps(blobs)}
+[cache]
+type = "blobcache"
+validate = true
+[cache.filecache]
+work_dir = {json.dumps(cache)}
+[rafs]
+mode = "direct"
+validate = true
+enable_xattr = true""")
+    sys.exit()
 print(json.dumps({
     "device": {
-        "backend": {"type": "localfs", "config": {"dir": sys.argv[1]}},
-        "cache": {"type": "blobcache", "config": {"work_dir": sys.argv[2]}},
+        "backend": {"type": "localfs", "config": {"dir": blobs}},
+        "cache": {"type": "blobcache", "config": {"work_dir": cache}},
     },
     "mode": "direct", "digest_validate": False, "iostats_files": False, "enable_xattr": True,
     "fs_prefetch": {"enable": False},
 }))
 PYTHON
     # The log goes to a file; standard output too, so that a caller that captures ours does not wait for nydusd's end.
-    "$nydusd" --config "$state/config.json" --bootstrap "$bootstrap" --mountpoint "$at" --rlimit-nofile 0 \
+    "$nydusd" --config "$state/config" --bootstrap "$bootstrap" --mountpoint "$at" --rlimit-nofile 0 \
         --log-level warn --log-file "$state/nydusd" >"$state/nydusd.out" 2>&1 </dev/null &
     pid=$!
     echo "$pid" >"$state/nydusd.pid"
@@ -108,7 +128,7 @@ shift || true
 case "$what" in --help|-h) help_from_header; exit 0 ;; esac
 need_root
 case "$what:$#" in
-    nydusd:3) mount_nydusd "$@" ;;
+    nydusd:3|nydusd-validating:3) mount_nydusd "$what" "$@" ;;
     erofs-files:[2-9]|erofs-files:[1-9][0-9]*) mount_files "$@" ;;
     erofs-loop:[2-9]|erofs-loop:[1-9][0-9]*) mount_loop "$@" ;;
     umount:1) unmount "$1" ;;

@@ -21,12 +21,25 @@ impl Mount {
     /// If nydusd does not mount it.
     #[must_use]
     pub fn nydusd(bootstrap: &Path, blobs: &Path, at: &Path) -> Self {
+        Self::by_nydusd("nydusd", bootstrap, blobs, at)
+    }
+
+    /// By nydusd through FUSE, which checks every digest of metadata and data.
+    ///
+    /// # Panics
+    /// If nydusd does not mount it.
+    #[must_use]
+    pub fn nydusd_validating(bootstrap: &Path, blobs: &Path, at: &Path) -> Self {
+        Self::by_nydusd("nydusd-validating", bootstrap, blobs, at)
+    }
+
+    fn by_nydusd(how: &str, bootstrap: &Path, blobs: &Path, at: &Path) -> Self {
         // nydusd sets bits above the inode number in some answers and not in others, and shows a
         // time of 0 as the present.
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.expect("a clock after 1970").as_secs().to_string();
         let options = ["--inode-bits", "56", "--epoch-since", &now];
-        Self::by("nydusd", &[bootstrap, blobs], at, &options)
+        Self::by(how, &[bootstrap, blobs], at, &options)
     }
 
     /// By the kernel's EROFS, with loop devices (`true`) or plain files.
