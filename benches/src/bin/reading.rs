@@ -16,7 +16,7 @@ use std::time::Instant;
 use lazyoci::blob_io::{DirectoryOutput, LocalFile};
 use lazyoci::convert::{RafsOptions, Streaming, to_rafs};
 use lazyoci::frame_codec::Compression;
-use lazyoci::model::{Image as _, Limits};
+use lazyoci::model::Limits;
 use lazyoci::read::{BlobStore, Finding, OpenImage, ReadOptions, Reader, VerifyOptions, open};
 use lazyoci::verify::{self, AuditFault};
 use lazyoci_benches::Shape;
