@@ -22,7 +22,6 @@ use lazyoci::convert::{
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
-use lazyoci::oci_image::Annotations;
 use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::flags::Compat;
 use lazyoci::read::format_at;
@@ -297,31 +296,11 @@ impl Done {
 
     fn object(&self) -> Result<Value, Failure> {
         match self {
-            Self::Rafs(rafs) => {
-                let mut value = common::object(rafs)?;
-                value["bootstrap"]["annotations"] =
-                    annotations(|annotations| rafs.layer().write(annotations))?;
-                for (index, blob) in rafs.blobs.iter().enumerate() {
-                    value["blobs"][index]["annotations"] =
-                        annotations(|annotations| blob.layer().write(annotations))?;
-                }
-                Ok(value)
-            }
-            Self::Estargz(estargz) => {
-                let mut value = common::object(estargz)?;
-                value["blob"]["annotations"] =
-                    annotations(|annotations| estargz.layer().write(annotations))?;
-                Ok(value)
-            }
+            Self::Rafs(rafs) => common::object(rafs),
+            Self::Estargz(estargz) => common::object(estargz),
             Self::Tar(tar) => common::object(tar),
         }
     }
-}
-
-fn annotations(write: impl FnOnce(&mut Annotations)) -> Result<Value, Failure> {
-    let mut annotations = Annotations::default();
-    write(&mut annotations);
-    common::object(&annotations)
 }
 
 fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
@@ -356,7 +335,7 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
         Done::Rafs(rafs) => {
             writeln!(out, "bootstrap {}", rafs.bootstrap.digest)?;
             for blob in &rafs.blobs {
-                writeln!(out, "blob {}", blob.written.digest)?;
+                writeln!(out, "blob {}", blob.object.digest)?;
             }
             Ok(())
         }

@@ -53,6 +53,7 @@
     allow(clippy::unwrap_used, reason = "a test that unwraps has failed")
 )]
 
+mod described;
 mod error;
 mod estargz;
 mod layer;
@@ -67,6 +68,7 @@ mod tar;
 mod tree;
 mod unpack;
 
+pub use described::DescribedObject;
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{RafsBlob, RafsOptions, RafsReport, to_rafs};

@@ -134,6 +134,17 @@ impl LayerType {
             })
     }
 
+    /// The OCI type of layers that may be distributed, as new ones are.
+    #[must_use]
+    pub const fn oci(compression: LayerCompression) -> Self {
+        Self {
+            family: Family::Oci,
+            compression,
+            distributable: true,
+            encrypted: false,
+        }
+    }
+
     /// Whose type it is.
     #[must_use]
     pub fn family(self) -> Family {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lazyoci::blob_io::bytes::Bytes;
-use lazyoci::blob_io::{DirectoryOutput, MemoryOutput, ObjectRole, Output, Written};
+use lazyoci::blob_io::{DirectoryOutput, MemoryOutput, ObjectRole, Output};
 use lazyoci::convert::{
-    ConvertError, EstargzOptions, EstargzReport, RafsOptions, RafsReport, Source, TarOptions,
-    to_estargz, to_rafs, to_tar,
+    ConvertError, DescribedObject, EstargzOptions, EstargzReport, RafsOptions, RafsReport, Source,
+    TarOptions, to_estargz, to_rafs, to_tar,
 };
 use lazyoci::model::{Blame, DigestAlgorithm, Fault};
 use lazyoci::read::{
@@ -78,11 +78,11 @@ pub(super) fn check_rafs(
         let blob = blob.expect("it was written by us").path();
         let bytes = fs::read(&blob).expect("it was written by us");
         let reported = blobs.next().expect("it is reported");
-        check_written(&bytes, &reported.written);
+        check_written(&bytes, &reported.object);
         // Most hold no bootstrap.
         if Format::detect(&bytes, &bytes) == Some(Format::RafsBlob) {
             let inlined = open_rafs(&blob, expected);
-            verify_all(&inlined, &reported.written);
+            verify_all(&inlined, &reported.object);
         }
     }
     assert_eq!(blobs.next(), None, "what is reported is there");
@@ -97,14 +97,14 @@ fn open_rafs(path: &Path, expected: TreeDigest) -> OpenImage {
 }
 
 /// Nothing is wrong with the image, and the file has the digest that was reported.
-fn verify_all(image: &OpenImage, written: &Written) {
+fn verify_all(image: &OpenImage, written: &DescribedObject) {
     let options = VerifyOptions::default().expect(written.digest).threads(1);
     let mut tell = |found: Finding| panic!("{found}");
     let summary = image.verify(&options, &mut (), &mut tell);
     assert!(summary.expect("nobody cancels").is_sound());
 }
 
-fn check_written(bytes: &[u8], written: &Written) {
+fn check_written(bytes: &[u8], written: &DescribedObject) {
     let digest = verify::digest(DigestAlgorithm::Sha256, bytes).expect("SHA-256 is always there");
     assert_eq!(digest, written.digest);
     assert_eq!(bytes.len() as u64, written.len);

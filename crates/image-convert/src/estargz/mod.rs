@@ -23,7 +23,9 @@ use image_model::order::Named;
 use image_model::{
     Blob, BlobId, ChunkedImage, DigestAlgorithm, Ino, InodeId, Limits, Progress, Tree,
 };
+use oci_image::{EstargzLayer, LayerCompression};
 
+use crate::described::DescribedObject;
 use crate::layer::{LayerWriter, WrittenLayer};
 use crate::members::write_members;
 use crate::report::Report;
@@ -69,7 +71,7 @@ const ROOM_BEHIND: usize = 4096;
 /// let mut output = WriterOutput::new(&mut layer);
 /// let report = to_estargz(source, &mut output, &EstargzOptions::default(), &mut ())?;
 /// assert_eq!(report.blob.len, layer.len() as u64);
-/// println!("diff id {}, TOC {}", report.diff_id, report.layer().toc_digest);
+/// println!("diff id {}, TOC {}", report.diff_id, report.toc_digest);
 /// # Ok::<(), lazyoci_image_convert::ConvertError>(())
 /// ```
 ///
@@ -141,9 +143,15 @@ pub fn to_estargz<'a>(
     output.commit()?;
     let WrittenLayer { blob, diff_id } = end.layer;
     report.bytes_out = blob.len;
+    let described = EstargzLayer {
+        toc_digest: end.toc_digest,
+        uncompressed_size: Some(end.uncompressed_size),
+    };
     Ok(EstargzReport {
         report,
-        blob,
+        blob: DescribedObject::layer(blob, LayerCompression::Gzip, |annotations| {
+            described.write(annotations);
+        }),
         diff_id,
         toc_digest: end.toc_digest,
         uncompressed_size: end.uncompressed_size,

@@ -1,9 +1,8 @@
 //! What became of an eStargz layer.
 
-use blob_io::Written;
 use image_model::Digest;
-use oci_image::EstargzLayer;
 
+use crate::described::DescribedObject;
 use crate::report::Report;
 
 /// What a conversion to eStargz did.
@@ -14,8 +13,8 @@ pub struct EstargzReport {
     /// What every conversion reports.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub report: Report,
-    /// SHA-256 and length of the layer as it was written.
-    pub blob: Written,
+    /// The layer as it was written.
+    pub blob: DescribedObject,
     /// SHA-256 of the tar in it, TOC and landmark included: the layer's DiffID.
     pub diff_id: Digest,
     /// SHA-256 of the TOC.
@@ -23,15 +22,4 @@ pub struct EstargzReport {
     /// Length of the tar in it, in bytes.
     #[cfg_attr(feature = "serde", serde(rename = "tar_bytes"))]
     pub uncompressed_size: u64,
-}
-
-impl EstargzReport {
-    /// What the layer's descriptor has to say.
-    #[must_use]
-    pub fn layer(&self) -> EstargzLayer {
-        EstargzLayer {
-            toc_digest: self.toc_digest,
-            uncompressed_size: Some(self.uncompressed_size),
-        }
-    }
 }

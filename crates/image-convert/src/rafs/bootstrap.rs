@@ -10,6 +10,7 @@ use rafs_format::v6::{BlobEntry, ChunkPlace};
 use rafs_format::{Version, prefetch_inodes, v5, v6};
 
 use super::blob::{OpenBlob, recipes};
+use super::report::described_blob;
 use super::{RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::DigestedObject;
@@ -94,7 +95,8 @@ pub(super) fn finish_blob(
     image.entry = finished.entry;
     image.image.blobs = image.entry.iter().map(BlobEntry::blob).collect();
     let nydus_id = finished.nydus_id;
-    Ok((image, Some(RafsBlob { written, nydus_id })))
+    let object = described_blob(written);
+    Ok((image, Some(RafsBlob { object, nydus_id })))
 }
 
 impl Image {

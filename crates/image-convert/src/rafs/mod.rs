@@ -111,12 +111,12 @@ pub fn to_rafs<'a>(
     let bootstrap = image.write(output)?;
     output.commit()?;
     let blobs: Vec<_> = blob.into_iter().collect();
-    let blob_bytes: u64 = blobs.iter().map(|blob| blob.written.len).sum();
+    let blob_bytes: u64 = blobs.iter().map(|blob| blob.object.len).sum();
     report.bytes_out = bootstrap.len + blob_bytes;
     Ok(RafsReport {
         report,
         version: options.version,
-        bootstrap,
+        bootstrap: report::described_bootstrap(bootstrap, options.version),
         blobs,
     })
 }

@@ -2,9 +2,11 @@
 
 use blob_io::Written;
 use image_model::BlobId;
+use oci_image::MediaType;
 use oci_image::nydus::{FsVersion, NydusLayer};
 use rafs_format::Version;
 
+use crate::described::DescribedObject;
 use crate::report::Report;
 
 /// What a conversion to RAFS did.
@@ -18,8 +20,8 @@ pub struct RafsReport {
     /// Version of the image.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub version: Version,
-    /// SHA-256 and length of the bootstrap.
-    pub bootstrap: Written,
+    /// The bootstrap, and the annotations of the layer that is to hold it.
+    pub bootstrap: DescribedObject,
     /// The blobs that were written; none if there is no content.
     pub blobs: Vec<RafsBlob>,
 }
@@ -29,33 +31,30 @@ pub struct RafsReport {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RafsBlob {
-    /// SHA-256 and length of the object. The hex digits are the blob's id.
+    /// The object. The hex digits of its digest are the blob's id.
     #[cfg_attr(feature = "serde", serde(flatten))]
-    pub written: Written,
+    pub object: DescribedObject,
     /// The id that nydus-image gives it, which leaves out the section of chunk digests.
     pub nydus_id: BlobId,
 }
 
-impl RafsReport {
-    /// What the descriptor of the layer that holds the bootstrap has to say.
-    #[must_use]
-    pub fn layer(&self) -> NydusLayer {
-        NydusLayer::Bootstrap {
-            fs_version: match self.version {
-                Version::V5 => FsVersion::V5,
-                _ => FsVersion::V6,
-            },
-        }
-    }
+/// What manifests say of the bootstrap: of the layer that holds it.
+pub(super) fn described_bootstrap(written: Written, version: Version) -> DescribedObject {
+    let layer = NydusLayer::Bootstrap {
+        fs_version: match version {
+            Version::V5 => FsVersion::V5,
+            _ => FsVersion::V6,
+        },
+    };
+    DescribedObject::new(written, None, |annotations| layer.write(annotations))
 }
 
-impl RafsBlob {
-    /// What the descriptor of the blob has to say.
-    #[must_use]
-    pub fn layer(&self) -> NydusLayer {
-        NydusLayer::Blob {
-            reference: None,
-            encrypted: false,
-        }
-    }
+/// What manifests say of a blob that holds its content.
+pub(super) fn described_blob(written: Written) -> DescribedObject {
+    let layer = NydusLayer::Blob {
+        reference: None,
+        encrypted: false,
+    };
+    let media_type = Some(MediaType::NydusBlob);
+    DescribedObject::new(written, media_type, |annotations| layer.write(annotations))
 }

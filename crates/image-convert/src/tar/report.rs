@@ -1,8 +1,8 @@
 //! What became of a tar.
 
-use blob_io::Written;
 use image_model::Digest;
 
+use crate::described::DescribedObject;
 use crate::report::Report;
 
 /// What a conversion to a tar did.
@@ -13,8 +13,8 @@ pub struct TarReport {
     /// What every conversion reports.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub report: Report,
-    /// SHA-256 and length of the layer as it was written.
-    pub blob: Written,
+    /// The layer as it was written.
+    pub blob: DescribedObject,
     /// SHA-256 of the tar in it: the layer's DiffID.
     pub diff_id: Digest,
 }

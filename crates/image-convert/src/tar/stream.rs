@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use blob_io::Output;
 use chunk_dedup::FixedSize;
 use frame_codec::Compression;
-use image_model::{ChunkId, Progress};
+use image_model::{ChunkId, Codec, Progress};
+use oci_image::LayerCompression;
 use tar_stream::WriteError;
 
 use super::{TarOptions, TarReport};
 use crate::ConvertError;
+use crate::described::DescribedObject;
 use crate::layer::{LayerWriter, WrittenLayer};
 use crate::report::Report;
 use crate::stage::{self, Piece, Rules, Setup, Stage, Target};
@@ -61,9 +63,14 @@ pub(super) fn write(
     let WrittenLayer { blob, diff_id } = layer.finish()?;
     output.commit()?;
     report.bytes_out = blob.len;
+    let compression = match options.compression.codec() {
+        Codec::Gzip => LayerCompression::Gzip,
+        Codec::Zstd => LayerCompression::Zstd,
+        _ => LayerCompression::None,
+    };
     Ok(TarReport {
         report,
-        blob,
+        blob: DescribedObject::layer(blob, compression, |_| ()),
         diff_id,
     })
 }

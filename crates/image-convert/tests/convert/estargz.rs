@@ -17,6 +17,7 @@ use lazyoci_image_convert::{
     ConvertError, EstargzOptions, EstargzReport, LossKind, Source, Streaming, TarOptions,
     to_estargz,
 };
+use oci_image::EstargzLayer;
 use verify::{AuditFault, Profile, audit};
 
 use crate::support::{
@@ -112,7 +113,19 @@ fn the_report_says_what_was_written() {
     assert_eq!(report.diff_id.hex(), sha256(&tar));
     assert_eq!(report.uncompressed_size, tar.len() as u64);
     assert_eq!(report.toc_digest, image.estargz().unwrap().toc.digest);
-    assert_eq!(report.layer().toc_digest, report.toc_digest);
+    let layer = EstargzLayer {
+        toc_digest: report.toc_digest,
+        uncompressed_size: Some(report.uncompressed_size),
+    };
+    assert_eq!(
+        EstargzLayer::read(&report.blob.annotations),
+        Ok(Some(layer))
+    );
+    let descriptor = report.blob.descriptor().unwrap();
+    assert_eq!(
+        descriptor.media_type,
+        "application/vnd.oci.image.layer.v1.tar+gzip"
+    );
     assert_eq!(report.report.content_bytes, 10_005);
     // Three of `z`, one of `f`, the landmark's.
     assert_eq!(report.report.chunks.stored, 5);

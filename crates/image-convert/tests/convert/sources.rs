@@ -7,9 +7,10 @@ use blob_io::{DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, WriteError,
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Progress, Tree};
 use image_read::{LayerImageError, OpenOptions, open_source};
 use lazyoci_image_convert::{
-    ConvertError, EstargzOptions, FileContent, FileContentError, RafsOptions, Source, Streaming,
-    TarOptions, to_estargz, to_rafs,
+    ConvertError, DescribedObject, EstargzOptions, FileContent, FileContentError, RafsOptions,
+    Source, Streaming, TarOptions, to_estargz, to_rafs,
 };
+use oci_image::nydus::{FsVersion, NydusLayer};
 
 use crate::support::{
     Image, Tar, digest_of_tar, files, golden_tar, metadata, noise, path, plain_options, sha256,
@@ -210,9 +211,27 @@ fn rafs_in_memory_is_what_a_directory_holds() {
     let [found] = &done.blobs[..] else {
         panic!("{:?}", done.blobs);
     };
-    assert_eq!(found.written.digest.hex(), sha256(&blob.bytes));
-    assert_eq!(found.nydus_id.as_str(), found.written.digest.hex());
-    let written = found.written.len + done.bootstrap.len;
+    assert_eq!(found.object.digest.hex(), sha256(&blob.bytes));
+    assert_eq!(found.nydus_id.as_str(), found.object.digest.hex());
+    let layer = |object: &DescribedObject| NydusLayer::read(&object.annotations).unwrap();
+    let (reference, encrypted) = (None, false);
+    let expected = NydusLayer::Blob {
+        reference,
+        encrypted,
+    };
+    assert_eq!(layer(&found.object), Some(expected));
+    let descriptor = found.object.descriptor().unwrap();
+    assert_eq!(
+        descriptor.media_type,
+        "application/vnd.oci.image.layer.nydus.blob.v1"
+    );
+    let fs_version = FsVersion::V6;
+    assert_eq!(
+        layer(&done.bootstrap),
+        Some(NydusLayer::Bootstrap { fs_version })
+    );
+    assert_eq!(done.bootstrap.descriptor(), None);
+    let written = found.object.len + done.bootstrap.len;
     assert_eq!(done.report.bytes_out, written);
 }
 
