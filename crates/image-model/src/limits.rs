@@ -41,6 +41,17 @@ pub struct Limits {
     pub max_sparse_regions: u32,
     /// Bytes that a compressed layer may decode to.
     pub max_layer_len: u64,
+    /// Bytes of content of one image: of all its files together, holes and chunks that several files
+    /// share as often as they appear.
+    pub max_content_len: u64,
+    /// Of those, bytes beyond 64 times what is stored for them (decoded, each byte counted once): holes,
+    /// and chunks that appear again. A few kilobytes may declare any number of them, and all are hashed,
+    /// unpacked, or recorded as chunks. The default of 16 GiB is ten to forty seconds of SHA-256, or
+    /// 16,384 chunk records of RAFS; a disk image with larger holes than that needs a larger bound.
+    pub max_hole_len: u64,
+    /// Bytes that the lists of one report take, such as the paths of faults and losses. What is more
+    /// is counted, not listed.
+    pub max_report_len: u64,
 }
 
 impl Default for Limits {
@@ -57,11 +68,59 @@ impl Default for Limits {
             max_symlink_len: 4096,
             max_sparse_regions: 1 << 20,
             max_layer_len: 1 << 40,
+            max_content_len: 1 << 40,
+            max_hole_len: 16 << 30,
+            max_report_len: 16 << 20,
         }
     }
 }
 
+/// The bound that an image's content exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentLimit {
+    /// [`Limits::max_content_len`].
+    Content,
+    /// [`Limits::max_hole_len`].
+    Holes,
+}
+
+impl ContentLimit {
+    /// The bound in bytes.
+    #[must_use]
+    pub fn of(self, limits: &Limits) -> u64 {
+        match self {
+            Self::Content => limits.max_content_len,
+            Self::Holes => limits.max_hole_len,
+        }
+    }
+}
+
+/// Content that is free of [`Limits::max_hole_len`], for each byte that is stored for it.
+const FREE_RATIO: u64 = 64;
+
 impl Limits {
+    /// Checks content of `len` bytes, for which `stored` bytes (decoded, each counted once) are stored.
+    ///
+    /// ```
+    /// use lazyoci_image_model::{Limits, limits::ContentLimit};
+    /// let limits = Limits { max_content_len: 5_000, max_hole_len: 1_000, ..Default::default() };
+    /// assert_eq!(limits.check_content(1_640, 10), Ok(()));
+    /// assert_eq!(limits.check_content(1_641, 10), Err(ContentLimit::Holes));
+    /// assert_eq!(limits.check_content(5_001, 5_001), Err(ContentLimit::Content));
+    /// ```
+    ///
+    /// # Errors
+    /// The bound that it exceeds.
+    pub fn check_content(&self, len: u64, stored: u64) -> Result<(), ContentLimit> {
+        if len > self.max_content_len {
+            return Err(ContentLimit::Content);
+        }
+        match len.saturating_sub(stored.saturating_mul(FREE_RATIO)) > self.max_hole_len {
+            true => Err(ContentLimit::Holes),
+            false => Ok(()),
+        }
+    }
+
     /// Bytes that an eStargz TOC may have: the less of [`max_toc_len`](Self::max_toc_len) and
     /// [`max_metadata_len`](Self::max_metadata_len).
     #[must_use]
@@ -84,6 +143,9 @@ impl Limits {
             max_symlink_len: 4096,
             max_sparse_regions: 256,
             max_layer_len: 1 << 24,
+            max_content_len: 1 << 24,
+            max_hole_len: 1 << 22,
+            max_report_len: 1 << 16,
         }
     }
 }

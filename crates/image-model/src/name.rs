@@ -151,6 +151,34 @@ impl fmt::Display for Name {
     }
 }
 
+/// Bytes of names and values for messages, escaped as [`u8::escape_ascii`] does, of long ones the first
+/// [`LEN`](Self::LEN) and the length: what an image holds must not decide how long a message is.
+///
+/// ```
+/// use lazyoci_image_model::name::Brief;
+/// assert_eq!(Brief(b"caf\xe9").to_string(), r"caf\xe9");
+/// let long = Brief(&[b'a'; 5_000]).to_string();
+/// assert!(long.ends_with("aaa... (5000 bytes)") && long.len() < 1_100);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Brief<'a>(pub &'a [u8]);
+
+impl Brief<'_> {
+    /// Bytes that are shown.
+    pub const LEN: usize = 1024;
+}
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get(..Self::LEN) {
+            Some(start) if start.len() < self.0.len() => {
+                write!(f, "{}... ({} bytes)", start.escape_ascii(), self.0.len())
+            }
+            _ => write!(f, "{}", self.0.escape_ascii()),
+        }
+    }
+}
+
 /// Writes bytes for a person: UTF-8 text as it is, control characters, backslashes and everything
 /// that is not UTF-8 escaped, so that one name stays on one line and no two names look alike.
 pub(crate) fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {

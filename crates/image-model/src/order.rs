@@ -27,7 +27,7 @@ impl Named {
 
 /// The paths of a tree are too long to be held.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: the paths of all names have more than {limit} bytes")]
+#[error("{path:#}: the paths of all names have more than {limit} bytes")]
 pub struct PathsTooLong {
     /// The path that is too much.
     pub path: ImagePath,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::name::{NameError, NameRef, write_escaped};
+use crate::name::{Brief, NameError, NameRef, write_escaped};
 
 /// A path inside an image, cleaned lexically at the root: components joined by `/`, no leading or
 /// trailing slash, no `.`, no `..`. The root is the empty path.
@@ -166,10 +166,18 @@ impl FromStr for ImagePath {
 }
 
 /// With a leading slash, escaped like a name.
+/// `{path}` is all of it. `{path:#}` is for messages: of a path that is longer than
+/// [`Brief::LEN`](crate::name::Brief::LEN) the first bytes and the length.
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("/")?;
-        write_escaped(f, &self.0)
+        match self.0.get(..Brief::LEN) {
+            Some(start) if f.alternate() && start.len() < self.0.len() => {
+                write_escaped(f, start)?;
+                write!(f, "... ({} bytes)", self.0.len())
+            }
+            _ => write_escaped(f, &self.0),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub enum DiffError {
         source: WalkError,
     },
     /// An inode is damaged.
-    #[error("{path}: the inode of the {side} image is damaged")]
+    #[error("{path:#}: the inode of the {side} image is damaged")]
     Image {
         /// Which image.
         side: Side,
@@ -47,7 +47,7 @@ pub enum DiffError {
         source: ImageError,
     },
     /// The files of an image have too many extents together.
-    #[error("{path}: more than {limit} extents in the {side} image")]
+    #[error("{path:#}: more than {limit} extents in the {side} image")]
     TooManyExtents {
         /// Which image.
         side: Side,

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use super::route::{Found, Obstacle, find, make_way};
-use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, each_path, path_of};
+use super::route::{Allowance, Found, Obstacle, find, make_way};
+use super::{Entries, Layer, LayerError, LayerOptions, Whiteout};
 use crate::advisory::{Advisories, Oddity};
+use crate::limits::ContentLimit;
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
 use crate::path::ImagePath;
-use crate::tree::{InodeId, Node, Tree};
+use crate::tree::{InodeId, Node, Span, Tree};
 
 /// What an inode takes in the table, in bytes: rounded, and the same on every platform.
 const INODE_LEN: usize = 128;
@@ -41,7 +42,12 @@ const XATTR_LEN: usize = 64;
 /// What the entries take in memory is bounded by [`Limits::max_metadata_len`]: names, targets and
 /// attributes count with their bytes, and besides every inode, name, directory and attribute with
 /// about what it takes by itself (128, 64, 256 and 64 bytes). Implied directories count like others,
-/// since one long path makes thousands of them. What is replaced counts on.
+/// since one long path makes thousands of them. What is replaced counts on. So does the content that
+/// [`charge_content`](Self::charge_content) is told of.
+///
+/// Work and memory are proportional to the entries. All together may imply as many directories as
+/// paths may be deep and 16 for each of them, and follow symbolic links through 2²⁰ components of
+/// targets and 256 for each of them: real layers take one or two.
 ///
 /// [`Limits::max_metadata_len`]: crate::Limits::max_metadata_len
 #[derive(Debug)]
@@ -51,12 +57,42 @@ pub struct LayerBuilder<C> {
     replaced: bool,
     /// Bytes that the tree takes so far, roughly.
     metadata_len: u64,
+    content: ContentCost,
+    allowance: Allowance,
+}
+
+/// What the content of an entry costs: see [`LayerBuilder::charge_content`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContentCost {
+    /// Bytes of the file.
+    pub len: u64,
+    /// Of those, bytes that are holes.
+    pub holes: u64,
+    /// Bytes of memory that it takes to say where the others lie.
+    pub memory: u64,
+}
+
+impl ContentCost {
+    /// A file of `len` bytes whose data lies in `spans`.
+    #[must_use]
+    pub fn of_spans(len: u64, spans: &[Span]) -> Self {
+        let data = spans
+            .iter()
+            .map(|span| span.len)
+            .fold(0, u64::saturating_add);
+        Self {
+            len,
+            holes: len.saturating_sub(data),
+            memory: size_of_val(spans) as u64,
+        }
+    }
 }
 
 impl<C> LayerBuilder<C> {
     /// A layer without entries: an implied root directory.
     #[must_use]
     pub fn new(options: LayerOptions) -> Self {
+        let allowance = Allowance::new(&options);
         let mut tree = Tree::new(Metadata::implied_directory());
         tree.imply(InodeId::ROOT);
         Self {
@@ -68,7 +104,39 @@ impl<C> LayerBuilder<C> {
             },
             replaced: false,
             metadata_len: 0,
+            content: ContentCost::default(),
+            allowance,
         }
+    }
+
+    /// Counts the content of the entry that is to come at `path`, of which the builder sees nothing:
+    /// its bytes and holes towards [`Limits::max_content_len`] and [`Limits::max_hole_len`], what it
+    /// takes in memory towards [`Limits::max_metadata_len`]. Holes that are fewer than 64 times the
+    /// data of all files so far are free.
+    ///
+    /// # Errors
+    /// [`LayerError::TooMuchContent`], [`LayerError::TooMuchMetadata`].
+    ///
+    /// [`Limits::max_content_len`]: crate::Limits::max_content_len
+    /// [`Limits::max_hole_len`]: crate::Limits::max_hole_len
+    /// [`Limits::max_metadata_len`]: crate::Limits::max_metadata_len
+    pub fn charge_content(
+        &mut self,
+        path: &ImagePath,
+        cost: ContentCost,
+    ) -> Result<(), LayerError> {
+        let sum = &mut self.content;
+        sum.len = sum.len.saturating_add(cost.len);
+        sum.holes = sum.holes.saturating_add(cost.holes);
+        let limits = &self.layer.options.limits;
+        if let Err(exceeded) = limits.check_content(sum.len, sum.len.saturating_sub(sum.holes)) {
+            return Err(LayerError::TooMuchContent {
+                path: path.clone(),
+                holes: exceeded == ContentLimit::Holes,
+                limit: exceeded.of(limits),
+            });
+        }
+        self.charge(path, usize::try_from(cost.memory).unwrap_or(usize::MAX))
     }
 
     /// Adds an entry that is no hard link. For a directory give [`Node::empty_directory`]: its
@@ -83,6 +151,7 @@ impl<C> LayerBuilder<C> {
         metadata: Metadata,
         node: Node<C>,
     ) -> Result<(), LayerError> {
+        self.allowance.entry();
         let kind = node.kind();
         let attributes = metadata.xattrs.iter();
         let attributes_len: usize = attributes
@@ -130,6 +199,7 @@ impl<C> LayerBuilder<C> {
     /// [`LayerError`] with the path if the link has no place in the layer, if its target is a
     /// directory, itself, or lies below it. The layer may have got implied directories on the way.
     pub fn link(&mut self, path: &ImagePath, target: &ImagePath) -> Result<(), LayerError> {
+        self.allowance.entry();
         let mut components = path.components();
         let Some(name) = components.next_back() else {
             return self.root(path, FileKind::File);
@@ -143,7 +213,11 @@ impl<C> LayerBuilder<C> {
                 target: target.clone(),
             });
         }
-        let known = find(&self.layer.tree, target, self.layer.options.entries);
+        let entries = self.layer.options.entries;
+        let known = find(&self.layer.tree, target, entries, &mut self.allowance);
+        let known = known.map_err(|obstacle| {
+            obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
+        })?;
         if known.is_some_and(|found| self.is_directory(found.inode)) {
             return Err(LayerError::LinkToDirectory {
                 path: path.clone(),
@@ -173,8 +247,9 @@ impl<C> LayerBuilder<C> {
     /// yet counts as a file. For formats that forbid two entries of one path.
     #[must_use]
     pub fn kind_at(&self, path: &ImagePath) -> Option<FileKind> {
-        let found = find(&self.layer.tree, path, self.layer.options.entries)?;
-        Some(self.kind(found.inode))
+        let entries = self.layer.options.entries;
+        let found = find(&self.layer.tree, path, entries, &mut self.allowance.clone());
+        found.ok().flatten().map(|found| self.kind(found.inode))
     }
 
     /// The layer, with hard links bound to targets that came after them.
@@ -238,12 +313,13 @@ impl<C> LayerBuilder<C> {
         kind: FileKind,
     ) -> Result<InodeId, LayerError> {
         let Layer { options, tree, .. } = &mut self.layer;
-        let metadata_len = &mut self.metadata_len;
+        let (metadata_len, allowance) = (&mut self.metadata_len, &mut self.allowance);
         let made = |name: NameRef<'_>| {
             let len = INODE_LEN + DIRECTORY_LEN + NAME_LEN + name.as_bytes().len();
             spend(metadata_len, len, options)
         };
-        let found = make_way(tree, components, kind, options, made).map_err(|obstacle| {
+        let way = make_way(tree, components, kind, (options, allowance), made);
+        let found = way.map_err(|obstacle| {
             obstacle.for_entry(path, &self.layer.options, |inode| self.kind(inode))
         })?;
         if found.by_symlink {
@@ -278,15 +354,20 @@ impl<C> LayerBuilder<C> {
                 }
                 if !chain.insert(at) {
                     return Err(LayerError::LinkLoop {
-                        path: path_of(tree, at),
+                        path: tree.path_of(at),
                         target: target.clone(),
                     });
                 }
-                match find(tree, target, options.entries) {
+                let found = find(tree, target, options.entries, &mut self.allowance);
+                let found = found.map_err(|obstacle| {
+                    let kind = |inode: InodeId| tree.inode(inode).node.kind();
+                    obstacle.for_entry(&tree.path_of(at), options, kind)
+                })?;
+                match found {
                     None => break,
                     Some(found) if tree.directory(found.inode).is_some() => {
                         return Err(LayerError::LinkToDirectory {
-                            path: path_of(tree, at),
+                            path: tree.path_of(at),
                             target: target.clone(),
                         });
                     }
@@ -303,7 +384,7 @@ impl<C> LayerBuilder<C> {
         }
         if !through_symlinks.is_empty() {
             // One walk for all of them.
-            let _ = each_path(tree, &mut |path, inode| {
+            let _ = tree.each_path(&mut |path, inode| {
                 if through_symlinks.remove(&inode) {
                     advisories.add(Some(path), Oddity::TargetBelowSymlink);
                 }

@@ -28,15 +28,14 @@ mod overlay;
 mod route;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use crate::advisory::Advisories;
 use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::path::ImagePath;
-use crate::tree::{Directory, InodeId, Tree};
+use crate::tree::{InodeId, Tree};
 
-pub use builder::LayerBuilder;
+pub use builder::{ContentCost, LayerBuilder};
 pub use error::LayerError;
 
 /// What a name begins with that hides another one in the layers below.
@@ -180,49 +179,9 @@ impl<C> Layer<C> {
         match self.links.into_iter().next() {
             None => Ok(self.tree),
             Some((link, target)) => Err(LayerError::TargetOutsideLayer {
-                path: path_of(&self.tree, link),
+                path: self.tree.path_of(link),
                 target,
             }),
         }
     }
-}
-
-/// The first path of `inode` in a walk, for error messages.
-fn path_of<C>(tree: &Tree<C>, inode: InodeId) -> ImagePath {
-    let mut found = ImagePath::root();
-    let _ = each_path(tree, &mut |path, child| {
-        if child != inode {
-            return ControlFlow::Continue(());
-        }
-        found = path.clone();
-        ControlFlow::Break(())
-    });
-    found
-}
-
-/// Hands every path but the root's to `visit`, with what it names, until that breaks off.
-fn each_path<C>(
-    tree: &Tree<C>,
-    visit: &mut dyn FnMut(&ImagePath, InodeId) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let mut path = ImagePath::root();
-    let mut levels: Vec<_> = tree
-        .directory(InodeId::ROOT)
-        .into_iter()
-        .map(Directory::iter)
-        .collect();
-    while let Some(level) = levels.last_mut() {
-        if let Some((name, &child)) = level.next() {
-            path.push(name.as_ref());
-            visit(&path, child)?;
-            match tree.directory(child) {
-                Some(directory) => levels.push(directory.iter()),
-                None => drop(path.pop()),
-            }
-        } else {
-            levels.pop();
-            path.pop();
-        }
-    }
-    ControlFlow::Continue(())
 }

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
-use super::route::{find, make_way};
-use super::{
-    Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, path_of,
-};
+use super::route::{Allowance, Obstacle, find, make_way};
+use super::{Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout};
 use crate::metadata::FileKind;
-use crate::name::Name;
+use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
 
@@ -46,10 +44,17 @@ impl<C> Layer<C> {
     /// What the hard links mean whose target the layer does not hold.
     fn links_into(&self, lower: &Tree<C>) -> Result<BTreeMap<InodeId, InodeId>, LayerError> {
         let mut targets = BTreeMap::new();
+        let mut allowance = Allowance::new(&self.options);
         for (&link, target) in &self.links {
-            let found = find(lower, target, self.options.entries).map(|found| found.inode);
+            allowance.entry();
+            let found = find(lower, target, self.options.entries, &mut allowance);
+            let found = found.map_err(|obstacle| {
+                let kind = |inode: InodeId| lower.inode(inode).node.kind();
+                obstacle.for_entry(&self.tree.path_of(link), &self.options, kind)
+            })?;
+            let found = found.map(|found| found.inode);
             let Some(inode) = found.filter(|&inode| lower.directory(inode).is_none()) else {
-                let (path, target) = (path_of(&self.tree, link), target.clone());
+                let (path, target) = (self.tree.path_of(link), target.clone());
                 return Err(match found {
                     None => LayerError::MissingTarget { path, target },
                     Some(_) => LayerError::LinkToDirectory { path, target },
@@ -78,6 +83,7 @@ struct Level {
 impl Upper {
     fn merge<C>(&self, tree: &mut Tree<C>) -> Result<(), LayerError> {
         let mut path = ImagePath::root();
+        let mut allowance = Allowance::new(&self.options);
         let mut levels = vec![self.join(tree, self.root, InodeId::ROOT)];
         while let Some(Level { entries, into }) = levels.last_mut() {
             let into = *into;
@@ -93,10 +99,13 @@ impl Upper {
                 link(tree, into, name, self.bound(inode));
                 continue;
             }
+            allowance.entry();
             path.push(name.as_ref());
             let onto = match tree.lookup(into, name.as_ref()) {
                 Some(old) if tree.directory(old).is_some() => old,
-                Some(old) if tree.inode(inode).is_implied() => self.follow(tree, &path, old)?,
+                Some(old) if tree.inode(inode).is_implied() => {
+                    self.follow(tree, &path, old, &mut allowance)?
+                }
                 _ => {
                     link(tree, into, name, inode);
                     inode
@@ -153,6 +162,7 @@ impl Upper {
         tree: &mut Tree<C>,
         path: &ImagePath,
         blocking: InodeId,
+        allowance: &mut Allowance,
     ) -> Result<InodeId, LayerError> {
         let kind = |tree: &Tree<C>, inode: InodeId| tree.inode(inode).node.kind();
         if self.options.entries == Entries::Listed {
@@ -161,8 +171,9 @@ impl Upper {
                 kind: kind(tree, blocking),
             });
         }
-        let components = path.components();
-        make_way(tree, components, FileKind::File, &self.options, |_| Ok(()))
+        let made = |_: NameRef<'_>| Ok::<_, Obstacle>(());
+        let (components, budget) = (path.components(), (&self.options, allowance));
+        make_way(tree, components, FileKind::File, budget, made)
             .map(|found| found.inode)
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }

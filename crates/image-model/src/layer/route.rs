@@ -22,24 +22,83 @@ pub(super) struct Found {
     pub(super) by_symlink: bool,
 }
 
+/// Components of link targets, and implied directories, that each entry of a layer adds to what all
+/// entries may take together.
+const STEPS_PER_ENTRY: u64 = 256;
+const IMPLIED_PER_ENTRY: u64 = 16;
+
+/// What is there before the first entry: for layers of few entries. A path as deep as one may be
+/// implies that many directories.
+const FIRST_STEPS: u64 = 1 << 20;
+
+/// What finding the places of a layer's entries may take: it grows with their number, so that the
+/// work and the memory are proportional to the layer.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    /// Components of the targets of symbolic links that may be followed, and those that were.
+    max_steps: u64,
+    pub(super) steps: u64,
+    /// Directories that may be implied, and those that were.
+    max_implied: u64,
+    pub(super) implied: u64,
+}
+
+impl Allowance {
+    pub(super) fn new(options: &LayerOptions) -> Self {
+        Self {
+            max_steps: FIRST_STEPS,
+            steps: 0,
+            max_implied: options.limits.max_depth.into(),
+            implied: 0,
+        }
+    }
+
+    /// One entry more.
+    pub(super) fn entry(&mut self) {
+        self.max_steps = self.max_steps.saturating_add(STEPS_PER_ENTRY);
+        self.max_implied = self.max_implied.saturating_add(IMPLIED_PER_ENTRY);
+    }
+
+    fn follow(&mut self, components: u64) -> Result<(), Obstacle> {
+        self.steps = self.steps.saturating_add(components);
+        match self.steps > self.max_steps {
+            true => Err(Obstacle::TooManySteps(self.max_steps)),
+            false => Ok(()),
+        }
+    }
+
+    fn imply(&mut self) -> Result<(), Obstacle> {
+        self.implied = self.implied.saturating_add(1);
+        match self.implied > self.max_implied {
+            true => Err(Obstacle::TooManyImplied(self.max_implied)),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The inode at `path`, through symbolic links on the way where they are followed, but never through
 /// the last component.
-pub(super) fn find<C>(tree: &Tree<C>, path: &ImagePath, entries: Entries) -> Option<Found> {
+pub(super) fn find<C>(
+    tree: &Tree<C>,
+    path: &ImagePath,
+    entries: Entries,
+    allowance: &mut Allowance,
+) -> Result<Option<Found>, Obstacle> {
     let mut components = path.components();
     let Some(name) = components.next_back() else {
-        return Some(Found {
+        return Ok(Some(Found {
             inode: InodeId::ROOT,
             by_symlink: false,
-        });
+        }));
     };
     let mut route = Route::new(components, entries);
-    match route.advance(tree) {
-        Arrival::At(directory) => Some(Found {
-            inode: tree.lookup(directory, name)?,
+    Ok(match route.advance(tree, allowance)? {
+        Arrival::At(directory) => tree.lookup(directory, name).map(|inode| Found {
+            inode,
             by_symlink: route.links > 0,
         }),
         _ => None,
-    }
+    })
 }
 
 /// The directory that `components` lead to, for an entry of `kind`. Those that are missing are implied,
@@ -48,13 +107,13 @@ pub(super) fn make_way<'p, C>(
     tree: &mut Tree<C>,
     components: impl Iterator<Item = NameRef<'p>>,
     kind: FileKind,
-    options: &LayerOptions,
+    (options, allowance): (&LayerOptions, &mut Allowance),
     mut made: impl FnMut(NameRef<'_>) -> Result<(), Obstacle>,
 ) -> Result<Found, Obstacle> {
     let mut route = Route::new(components, options.entries);
     let entry = usize::from(kind == FileKind::Directory);
     loop {
-        let arrival = route.advance(tree);
+        let arrival = route.advance(tree, allowance)?;
         // The root is nested in nothing.
         if route.trail.len() - 1 + entry > options.limits.max_depth as usize {
             return Err(Obstacle::TooDeep);
@@ -70,6 +129,7 @@ pub(super) fn make_way<'p, C>(
                 if tree.len() >= options.limits.max_inodes as usize {
                     return Err(Obstacle::TooManyInodes);
                 }
+                allowance.imply()?;
                 let directory = tree.add(Metadata::implied_directory(), Node::empty_directory());
                 let refused = made(name.as_ref());
                 tree.link(parent, name, directory)
@@ -93,6 +153,9 @@ pub(super) enum Obstacle {
     TooDeep,
     TooManyInodes,
     TooMuchMetadata,
+    /// Beyond these, which is what the entries so far may take.
+    TooManySteps(u64),
+    TooManyImplied(u64),
 }
 
 impl Obstacle {
@@ -126,6 +189,8 @@ impl Obstacle {
                 path,
                 limit: options.limits.max_metadata_len,
             },
+            Self::TooManySteps(limit) => LayerError::TooManySteps { path, limit },
+            Self::TooManyImplied(limit) => LayerError::TooManyImplied { path, limit },
         }
     }
 }
@@ -172,7 +237,11 @@ impl<'p> Route<'p> {
     }
 
     /// Goes on, as far as it leads.
-    fn advance<C>(&mut self, tree: &Tree<C>) -> Arrival {
+    fn advance<C>(
+        &mut self,
+        tree: &Tree<C>,
+        allowance: &mut Allowance,
+    ) -> Result<Arrival, Obstacle> {
         while let Some(component) = self.ahead.pop() {
             let of_link = self.ahead.len() >= self.own;
             self.own = self.own.min(self.ahead.len());
@@ -186,13 +255,13 @@ impl<'p> Route<'p> {
                 _ => {}
             }
             let Ok(name) = NameRef::new(&component) else {
-                return Arrival::Blocked(at);
+                return Ok(Arrival::Blocked(at));
             };
             let Some(child) = tree.lookup(at, name) else {
                 if self.turns_back() {
                     continue;
                 }
-                return Arrival::Missing(at, name.to_name(), of_link);
+                return Ok(Arrival::Missing(at, name.to_name(), of_link));
             };
             match &tree.inode(child).node {
                 Node::Directory(_) => self.trail.push(child),
@@ -201,14 +270,16 @@ impl<'p> Route<'p> {
                 {
                     self.links += 1;
                     if self.links > MAX_SYMLINKS {
-                        return Arrival::TooManySymlinks;
+                        return Ok(Arrival::TooManySymlinks);
                     }
+                    let components = target.iter().filter(|&&byte| byte == b'/').count() + 1;
+                    allowance.follow(components as u64)?;
                     self.turn(target);
                 }
-                _ => return Arrival::Blocked(child),
+                _ => return Ok(Arrival::Blocked(child)),
             }
         }
-        Arrival::At(self.here())
+        Ok(Arrival::At(self.here()))
     }
 
     fn here(&self) -> InodeId {

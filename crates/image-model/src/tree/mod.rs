@@ -8,6 +8,7 @@ mod inode;
 mod spans;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::error::{Blame, Fault};
 use crate::metadata::{FileKind, Metadata};
@@ -119,6 +120,49 @@ impl<C> Tree<C> {
         let inode = self.inode_mut(id);
         inode.metadata = metadata;
         inode.implied = false;
+    }
+
+    /// The first path of `id`, in byte order of names, for messages; the root if it has none.
+    /// Memory: one path. A directory with several names is entered by each, one inside itself never
+    /// ends: [`check`](Self::check) tells.
+    #[must_use]
+    pub fn path_of(&self, id: InodeId) -> ImagePath {
+        let mut found = ImagePath::root();
+        if id != InodeId::ROOT {
+            let _ = self.each_path(&mut |path, child| {
+                if child != id {
+                    return ControlFlow::Continue(());
+                }
+                found = path.clone();
+                ControlFlow::Break(())
+            });
+        }
+        found
+    }
+
+    /// Hands every path but the root's to `visit`, with what it names, until that breaks off.
+    pub(crate) fn each_path(
+        &self,
+        visit: &mut dyn FnMut(&ImagePath, InodeId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut path = ImagePath::root();
+        let mut levels: Vec<_> = (self.directory(InodeId::ROOT).into_iter())
+            .map(Directory::iter)
+            .collect();
+        while let Some(level) = levels.last_mut() {
+            if let Some((name, &child)) = level.next() {
+                path.push(name.as_ref());
+                visit(&path, child)?;
+                match self.directory(child) {
+                    Some(directory) => levels.push(directory.iter()),
+                    None => drop(path.pop()),
+                }
+            } else {
+                levels.pop();
+                path.pop();
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// The inode called `id`.

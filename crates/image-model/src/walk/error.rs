@@ -10,7 +10,7 @@ use crate::path::ImagePath;
 #[non_exhaustive]
 pub enum WalkError {
     /// The inode or the directory is damaged.
-    #[error("{path}: the inode is damaged")]
+    #[error("{path:#}: the inode is damaged")]
     Image {
         /// Where.
         path: ImagePath,
@@ -18,7 +18,7 @@ pub enum WalkError {
         source: ImageError,
     },
     /// Directories are nested too deep.
-    #[error("{path}: directories are nested more than {limit} deep")]
+    #[error("{path:#}: directories are nested more than {limit} deep")]
     Depth {
         /// The directory that is too deep.
         path: ImagePath,
@@ -26,7 +26,7 @@ pub enum WalkError {
         limit: u32,
     },
     /// There are too many names. The walk ends here.
-    #[error("{path}: the image has more than {limit} names")]
+    #[error("{path:#}: the image has more than {limit} names")]
     Names {
         /// The directory whose entries are too many.
         path: ImagePath,
@@ -34,7 +34,7 @@ pub enum WalkError {
         limit: u32,
     },
     /// The paths of hard links are too long together.
-    #[error("{path}: the paths of hard links have more than {limit} bytes")]
+    #[error("{path:#}: the paths of hard links have more than {limit} bytes")]
     LinkPaths {
         /// The link that is too much.
         path: ImagePath,
@@ -42,7 +42,7 @@ pub enum WalkError {
         limit: u64,
     },
     /// The names of a directory do not rise.
-    #[error("{path}: the entry `{name}` is out of order, or there twice")]
+    #[error("{path:#}: the entry `{name}` is out of order, or there twice")]
     Order {
         /// The directory.
         path: ImagePath,
@@ -50,7 +50,7 @@ pub enum WalkError {
         name: Name,
     },
     /// A directory lies inside itself.
-    #[error("{path}: the directory contains itself (inode {ino})")]
+    #[error("{path:#}: the directory contains itself (inode {ino})")]
     Loop {
         /// The path that closes the loop.
         path: ImagePath,
@@ -58,7 +58,7 @@ pub enum WalkError {
         ino: Ino,
     },
     /// A directory has two names.
-    #[error("{path}: the directory has another name already (inode {ino})")]
+    #[error("{path:#}: the directory has another name already (inode {ino})")]
     SecondName {
         /// The later name.
         path: ImagePath,

@@ -1,5 +1,8 @@
 //! What a layer may take.
 
+use lazyoci_image_model::layer::ContentCost;
+use lazyoci_image_model::tree::Span;
+
 use super::*;
 
 #[test]
@@ -165,4 +168,119 @@ fn a_million_files_are_no_problem() {
     }
     let tree = builder.finish().unwrap().into_tree().unwrap();
     assert_eq!(tree.len(), 55_005);
+}
+
+/// A layer under these limits, of `entries` paths that lie `depth` directories deep, each in a tree of
+/// its own.
+fn deep_paths(entries: usize, depth: usize, limits: Limits) -> Result<Layer<i64>, LayerError> {
+    let mut builder = LayerBuilder::new(LayerOptions { limits, ..strict() });
+    for entry in 0..entries {
+        let deep = format!("{entry}{}/f", "/d".repeat(depth - 1));
+        builder.add(&path(&deep), Metadata::default(), Node::Fifo)?;
+    }
+    builder.finish()
+}
+
+#[test]
+fn implied_directories_are_proportional_to_the_entries() {
+    let limits = || Limits {
+        max_depth: 1_000,
+        ..Limits::default()
+    };
+    // One path may be as deep as any.
+    for (entries, depth) in [(1, 999), (1_000, 16), (62, 32)] {
+        let layer = deep_paths(entries, depth, limits()).unwrap();
+        let inodes = 1 + entries * (depth + 1);
+        assert_eq!(layer.into_tree().unwrap().len(), inodes);
+    }
+    let refused = deep_paths(63, 32, limits()).unwrap_err();
+    assert_eq!(refused.fault(), Fault::Limit);
+    let limit = 1_000 + 63 * 16;
+    assert!(matches!(refused, LayerError::TooManyImplied { limit: found, .. } if found == limit));
+}
+
+#[test]
+fn components_of_followed_links_are_proportional_to_the_entries() {
+    // Each entry is 2,000 components away.
+    let detour = format!("{}d", "d/../".repeat(800));
+    let mut builder = LayerBuilder::new(lenient());
+    let mut add = |at: String, node| builder.add(&path(&at), Metadata::default(), node);
+    add("d".into(), Node::<i64>::empty_directory()).unwrap();
+    add("l".into(), Node::Symlink(detour.into_bytes().into())).unwrap();
+    let steps = 1_601;
+    let mut added = 0u64;
+    let refused = loop {
+        match add(format!("l/{added}"), Node::Fifo) {
+            Ok(()) => added += 1,
+            Err(error) => break error,
+        }
+    };
+    let LayerError::TooManySteps { limit, .. } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(refused.fault(), Fault::Limit);
+    assert_eq!(limit, (1 << 20) + (added + 3) * 256);
+    assert!(
+        added * steps <= limit && (added + 1) * steps > limit,
+        "{added}"
+    );
+}
+
+#[test]
+fn what_files_hold_is_limited() {
+    let limits = Limits {
+        max_content_len: 1_000_000,
+        max_hole_len: 10_000,
+        max_metadata_len: 2_000,
+        ..Limits::default()
+    };
+    let options = LayerOptions { limits, ..strict() };
+    let cost = |len, holes, memory| ContentCost { len, holes, memory };
+    let charged = |costs: &[ContentCost]| {
+        let mut builder = LayerBuilder::<i64>::new(options.clone());
+        let mut charge = |cost: &ContentCost| builder.charge_content(&path("f"), *cost);
+        costs.iter().try_for_each(&mut charge)
+    };
+    let too_much = |holes, limit| LayerError::TooMuchContent {
+        path: path("f"),
+        holes,
+        limit,
+    };
+    assert_eq!(charged(&[cost(1_000_000, 0, 0)]), Ok(()));
+    let refused = charged(&[cost(1_000_000, 0, 0), cost(1, 0, 0)]);
+    assert_eq!(refused, Err(too_much(false, 1_000_000)));
+    // Holes count beyond 64 times the data of all files.
+    assert_eq!(charged(&[cost(10_000, 10_000, 0)]), Ok(()));
+    assert_eq!(charged(&[cost(100, 0, 0), cost(16_300, 16_300, 0)]), Ok(()));
+    for costs in [
+        &[cost(10_001, 10_001, 0)][..],
+        &[cost(100, 0, 0), cost(16_301, 16_301, 0)],
+    ] {
+        assert_eq!(charged(costs), Err(too_much(true, 10_000)));
+    }
+    // Lists of data regions count as metadata.
+    let refused = charged(&[cost(1, 0, 2_001)]).unwrap_err();
+    assert!(matches!(refused, LayerError::TooMuchMetadata { .. }));
+    let span = |file_offset| Span {
+        file_offset,
+        source_offset: 0,
+        len: 1,
+    };
+    assert_eq!(
+        ContentCost::of_spans(10, &[span(0), span(5)]),
+        cost(10, 8, 48)
+    );
+}
+
+#[test]
+fn messages_repeat_the_start_of_long_paths() {
+    let long = vec!["x".repeat(250); 400].join("/");
+    let error = LayerError::EmptyWhiteout { path: path(&long) };
+    let message = error.to_string();
+    assert!(
+        message.contains("xxx... (100399 bytes): a whiteout"),
+        "{message}"
+    );
+    assert!(message.len() < 1_200);
+    assert_eq!(path(&long).to_string().len(), 1 + long.len());
 }
