@@ -3,6 +3,7 @@
 use std::io;
 
 use image_model::metadata::XattrError;
+use image_model::name::Brief;
 use image_model::{Blame, Fault};
 
 use crate::block::Field;
@@ -91,7 +92,11 @@ pub enum TarError {
         offset: u64,
     },
     /// A PAX record whose value does not mean what its key asks for.
-    #[error("PAX records at byte {offset} of the tar: `{}` cannot be \"{}\"", key.escape_ascii(), value.escape_ascii())]
+    #[error(
+        "PAX records at byte {offset} of the tar: `{}` cannot be \"{}\"",
+        Brief(key),
+        Brief(value)
+    )]
     PaxValue {
         /// First byte of the records.
         offset: u64,
@@ -168,28 +173,6 @@ impl From<TarError> for io::Error {
     }
 }
 
-/// Bytes of a name for people, escaped; of a long one the beginning, and its length.
-#[derive(Debug)]
-pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
-
-impl Quoted<'_> {
-    /// Bytes of a long name that are shown.
-    const SHOWN: usize = 64;
-    /// Bytes of the longest name that is shown whole.
-    const WHOLE: usize = 255;
-}
-
-impl std::fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.get(..Self::SHOWN) {
-            Some(start) if self.0.len() > Self::WHOLE => {
-                write!(f, "{}... ({} bytes)", start.escape_ascii(), self.0.len())
-            }
-            _ => self.0.escape_ascii().fmt(f),
-        }
-    }
-}
-
 /// The parts of a tar that a stream can end in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -229,8 +212,8 @@ pub enum Refusal {
     /// A PAX and a GNU long name that differ. Lenient: the GNU name.
     #[error(
         "PAX names the member \"{}\", as GNU tar has it, a GNU header \"{}\", as Go has it",
-        Quoted(pax),
-        Quoted(gnu)
+        Brief(pax),
+        Brief(gnu)
     )]
     Names {
         /// Value of `path` or `GNU.sparse.name`.
@@ -241,8 +224,8 @@ pub enum Refusal {
     /// A PAX and a GNU long link target that differ. Lenient: the GNU target.
     #[error(
         "PAX links the member to \"{}\", as GNU tar has it, a GNU header to \"{}\", as Go has it",
-        Quoted(pax),
-        Quoted(gnu)
+        Brief(pax),
+        Brief(gnu)
     )]
     LinkTargets {
         /// Value of `linkpath`.
@@ -272,7 +255,7 @@ pub enum Refusal {
     /// the last one. Lenient: the last one.
     #[error(
         "PAX record `{}` is there twice with different values, of which bsdtar takes the first, Go and GNU tar the last",
-        Quoted(key)
+        Brief(key)
     )]
     DuplicateRecord {
         /// The key.
@@ -281,7 +264,7 @@ pub enum Refusal {
     /// A PAX record without a value: Go ignores it, GNU tar and Python do not. Lenient: ignored.
     #[error(
         "PAX record `{}` has no value, which Go ignores and GNU tar refuses",
-        Quoted(key)
+        Brief(key)
     )]
     EmptyRecord {
         /// The key.
@@ -290,7 +273,7 @@ pub enum Refusal {
     /// A number with a plus sign: Go reads it, GNU tar refuses it. Lenient: read.
     #[error(
         "PAX record `{}` is a number with a plus sign, which Go reads and GNU tar refuses",
-        Quoted(key)
+        Brief(key)
     )]
     PlusSign {
         /// The key.
@@ -300,7 +283,7 @@ pub enum Refusal {
     /// GNU tar do not. Lenient: ignored.
     #[error(
         "extended attribute \"{}\" by a LIBARCHIVE record alone, which bsdtar reads, Go and GNU tar do not",
-        Quoted(name)
+        Brief(name)
     )]
     LibarchiveXattr {
         /// Name of the attribute.
@@ -316,7 +299,7 @@ pub enum Refusal {
     /// ignored. Records without influence (`comment`, as `git archive` writes it) pass.
     #[error(
         "global PAX record `{}`, which GNU tar applies, Go and bsdtar do not",
-        Quoted(key)
+        Brief(key)
     )]
     GlobalRecord {
         /// The key.
@@ -337,7 +320,7 @@ pub enum Refusal {
     /// a file. Lenient: a file.
     #[error(
         "a regular file whose name ends in a slash, a directory for GNU tar and bsdtar, a file for Go: \"{}\"",
-        Quoted(name)
+        Brief(name)
     )]
     TrailingSlash {
         /// The name.
@@ -369,7 +352,7 @@ pub enum Refusal {
     /// former.
     #[error(
         "two values for the extended attribute \"{}\", one for Go and GNU tar, one for bsdtar",
-        Quoted(name)
+        Brief(name)
     )]
     Xattrs {
         /// Name of the attribute.
@@ -379,7 +362,7 @@ pub enum Refusal {
     /// Lenient: verbatim.
     #[error(
         "extended attribute \"{}\", which GNU tar reads differently",
-        Quoted(name)
+        Brief(name)
     )]
     EscapedXattr {
         /// Name of the attribute.
@@ -388,8 +371,8 @@ pub enum Refusal {
     /// `GNU.sparse.*` records of a version that nobody knows. Lenient: a plain file.
     #[error(
         "GNU sparse format {}.{}, a plain file for Go, but not for GNU tar and bsdtar",
-        Quoted(major),
-        Quoted(minor)
+        Brief(major),
+        Brief(minor)
     )]
     SparseVersion {
         /// Value of `GNU.sparse.major`.

@@ -1,6 +1,7 @@
 //! What entries do to a file tree.
 
 use image_model::layer::Whiteout;
+use image_model::name::Brief;
 use image_model::path::PathError;
 use image_model::tree::Spans;
 use image_model::width::usize_from;
@@ -8,7 +9,6 @@ use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node};
 
 use crate::block::Field;
 use crate::entry::{Entry, EntryKind};
-use crate::error::Quoted;
 
 /// An entry in the words of the model, to be put into a
 /// [`LayerBuilder`](image_model::layer::LayerBuilder).
@@ -45,7 +45,7 @@ impl Member {
 
 /// An entry that no file tree can hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("tar member \"{}\" at byte {offset}", Quoted(path))]
+#[error("tar member \"{}\" at byte {offset}", Brief(path))]
 pub struct MemberError {
     /// First byte of the member's own header block, from the start of the tar.
     pub offset: u64,

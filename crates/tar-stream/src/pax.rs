@@ -24,7 +24,7 @@ use image_model::advisory::Oddity;
 use image_model::width::u64_from;
 use image_model::{Timestamp, Xattrs};
 
-pub(crate) use time::format as format_time;
+pub(crate) use time::{NANOS, format as format_time};
 pub use xattr::is_portable;
 
 use crate::error::{Refusal, TarError};

@@ -9,7 +9,7 @@ use image_model::width::u64_from;
 use image_model::{ImagePath, Metadata, Node};
 
 use crate::block::{BLOCK_LEN, padding_len};
-use crate::pax::is_portable;
+use crate::pax::{NANOS, is_portable};
 use encode::Fields;
 pub use error::WriteError;
 
@@ -108,8 +108,9 @@ impl<W: Write> TarWriter<W> {
     ///
     /// # Errors
     /// [`WriteError::Socket`]: no tar holds one. [`WriteError::XattrName`] for the name of an attribute
-    /// that readers would not find ([`is_portable`]). [`WriteError::ExtensionTooLong`] if PAX records
-    /// are longer than readers take. [`WriteError::PayloadMissing`]; what the destination says.
+    /// that readers would not find ([`is_portable`]). [`WriteError::Time`] for a fraction of a second
+    /// of 10^9 nanoseconds or more. [`WriteError::ExtensionTooLong`] if PAX records are longer than
+    /// readers take. [`WriteError::PayloadMissing`]; what the destination says.
     pub fn append<C>(
         &mut self,
         path: &ImagePath,
@@ -142,6 +143,12 @@ impl<W: Write> TarWriter<W> {
     }
 
     fn append_fields(&mut self, path: &ImagePath, fields: &Fields<'_>) -> Result<(), WriteError> {
+        if fields.mtime.nanoseconds >= NANOS {
+            return Err(WriteError::Time {
+                path: path.clone(),
+                mtime: fields.mtime,
+            });
+        }
         self.pad()?;
         let mut headers = std::mem::take(&mut self.headers);
         headers.clear();

@@ -4,7 +4,8 @@ use image_model::Timestamp;
 
 use super::decimal;
 
-const NANOS: u32 = 1_000_000_000;
+/// Nanoseconds of a second.
+pub(crate) const NANOS: u32 = 1_000_000_000;
 
 /// Reads a time as Go does: digits beyond nanoseconds are cut off, the sign counts for the
 /// fraction too.
@@ -33,7 +34,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     })
 }
 
-/// Writes a time as Go does: no trailing zeros, no point without a fraction.
+/// Writes a time as Go does: no trailing zeros, no point without a fraction; that of the time must be
+/// less than a second.
 pub(crate) fn format(time: Timestamp) -> String {
     let Timestamp {
         seconds,

@@ -19,7 +19,7 @@ pub(crate) struct Fields<'a> {
     uid: u32,
     gid: u32,
     pub(crate) size: u64,
-    mtime: Timestamp,
+    pub(crate) mtime: Timestamp,
     device: Device,
     xattrs: Option<&'a Xattrs>,
 }

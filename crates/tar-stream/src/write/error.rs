@@ -2,7 +2,8 @@
 
 use std::io;
 
-use image_model::{Blame, Fault, ImagePath};
+use image_model::name::Brief;
+use image_model::{Blame, Fault, ImagePath, Timestamp};
 
 use crate::error::TarError;
 
@@ -14,21 +15,32 @@ pub enum WriteError {
     #[error("writing the tar")]
     Io(#[from] io::Error),
     /// No tar can hold a socket.
-    #[error("{path}: a socket, which no tar can hold")]
+    #[error("{path:#}: a socket, which no tar can hold")]
     Socket {
         /// The socket.
         path: ImagePath,
     },
     /// An extended attribute whose name readers of tars do not find, or not alike.
-    #[error("{path}: extended attribute \"{}\", whose name no tar can hold", name.escape_ascii())]
+    #[error(
+        "{path:#}: extended attribute \"{}\", whose name no tar can hold",
+        Brief(name)
+    )]
     XattrName {
         /// The member.
         path: ImagePath,
         /// Name of the attribute.
         name: Box<[u8]>,
     },
+    /// A fraction of a second that is a second or more.
+    #[error("{path:#}: a time of {} seconds and {} nanoseconds, of which there are 10^9 in a second", mtime.seconds, mtime.nanoseconds)]
+    Time {
+        /// The member.
+        path: ImagePath,
+        /// Its time.
+        mtime: Timestamp,
+    },
     /// PAX records longer than readers take.
-    #[error("{path}: its PAX records have {len} bytes, readers take 1 MiB")]
+    #[error("{path:#}: its PAX records have {len} bytes, readers take 1 MiB")]
     ExtensionTooLong {
         /// The member.
         path: ImagePath,
@@ -64,9 +76,10 @@ impl Blame for WriteError {
             Self::Io(source) => (source.get_ref())
                 .and_then(|inner| inner.downcast_ref::<TarError>())
                 .map_or(Fault::Io, Blame::fault),
-            Self::Socket { .. } | Self::XattrName { .. } | Self::ExtensionTooLong { .. } => {
-                Fault::Unsupported
-            }
+            Self::Socket { .. }
+            | Self::XattrName { .. }
+            | Self::Time { .. }
+            | Self::ExtensionTooLong { .. } => Fault::Unsupported,
             Self::PayloadMissing { .. } | Self::PayloadTooLong { .. } | Self::OutOfPlace { .. } => {
                 Fault::Misuse
             }

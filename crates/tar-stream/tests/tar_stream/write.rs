@@ -392,3 +392,28 @@ proptest! {
         prop_assert_eq!(reader.next_entry().unwrap(), None);
     }
 }
+
+#[test]
+fn a_fraction_of_more_than_a_second_is_refused() {
+    for seconds in [i64::MIN, -1, 0, i64::MAX] {
+        let metadata = |nanoseconds| Metadata {
+            mtime: Timestamp {
+                seconds,
+                nanoseconds,
+            },
+            ..Metadata::default()
+        };
+        written(b"f", &metadata(999_999_999), &Node::Fifo);
+        for nanoseconds in [1_000_000_000, u32::MAX] {
+            let mut writer = TarWriter::new(Vec::new());
+            let appended = writer.append(&path(b"f"), &metadata(nanoseconds), &Node::<()>::Fifo);
+            let error = appended.unwrap_err();
+            assert_eq!(error.fault(), Fault::Unsupported);
+            assert!(
+                matches!(error, WriteError::Time { mtime, .. } if mtime.nanoseconds == nanoseconds)
+            );
+            // Nothing was written of it.
+            assert_eq!(writer.finish().unwrap(), [0; 1024]);
+        }
+    }
+}
