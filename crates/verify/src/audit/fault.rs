@@ -13,7 +13,7 @@ pub enum AuditFault {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// An inode is damaged.
-    #[error("{path}: the inode is damaged")]
+    #[error("{path:#}: the inode is damaged")]
     Inode {
         /// Where.
         path: ImagePath,
@@ -21,7 +21,7 @@ pub enum AuditFault {
         source: ImageError,
     },
     /// A directory calls an entry another kind than the inode itself.
-    #[error("{path}: called a {entry} in its directory, but is a {inode}")]
+    #[error("{path:#}: called a {entry} in its directory, but is a {inode}")]
     EntryKind {
         /// Where.
         path: ImagePath,
@@ -31,7 +31,7 @@ pub enum AuditFault {
         inode: FileKind,
     },
     /// Looking a name up does not find what reading the directory shows.
-    #[error("{path}: inode {listed} in its directory, but {} by its name", found_inode(*.found))]
+    #[error("{path:#}: inode {listed} in its directory, but {} by its name", found_inode(*.found))]
     Lookup {
         /// Where.
         path: ImagePath,
@@ -41,7 +41,7 @@ pub enum AuditFault {
         found: Option<Ino>,
     },
     /// The link count is not the number of names (of a directory: 2 and its subdirectories).
-    #[error("{path}: has link count {links}, but {names} links")]
+    #[error("{path:#}: has link count {links}, but {names} links")]
     Links {
         /// One of the names.
         path: ImagePath,
@@ -51,7 +51,7 @@ pub enum AuditFault {
         links: u32,
     },
     /// A symbolic link is not as long as it says.
-    #[error("{path}: a target of {len} bytes instead of {size}")]
+    #[error("{path:#}: a target of {len} bytes instead of {size}")]
     TargetLength {
         /// Where.
         path: ImagePath,
@@ -61,7 +61,7 @@ pub enum AuditFault {
         size: u64,
     },
     /// Something that is no device has a device number.
-    #[error("{path}: is no device, but has number {}:{}", device.major, device.minor)]
+    #[error("{path:#}: is no device, but has number {}:{}", device.major, device.minor)]
     Device {
         /// Where.
         path: ImagePath,
@@ -69,7 +69,7 @@ pub enum AuditFault {
         device: Device,
     },
     /// The content of a file is damaged, or cannot be had.
-    #[error("{path}")]
+    #[error("{path:#}")]
     Content {
         /// The file; of all that share a chunk the one that comes first in the walk.
         path: ImagePath,

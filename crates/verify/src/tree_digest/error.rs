@@ -13,7 +13,7 @@ pub enum TreeDigestError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// An inode is damaged.
-    #[error("{path}: the inode is damaged")]
+    #[error("{path:#}: the inode is damaged")]
     Image {
         /// Where.
         path: ImagePath,
@@ -27,7 +27,7 @@ pub enum TreeDigestError {
         kind: FileKind,
     },
     /// Content cannot be read, or is wrong.
-    #[error("{path}: the content at byte {} is missing or wrong", source.file_offset())]
+    #[error("{path:#}: the content at byte {} is missing or wrong", source.file_offset())]
     Content {
         /// The file.
         path: ImagePath,
@@ -35,11 +35,11 @@ pub enum TreeDigestError {
         source: ContentError,
     },
     /// All files together are too large.
-    #[error("{path}: the content of all files exceeds {limit} bytes")]
+    #[error("{path:#}: the content of all files exceeds {limit} bytes")]
     TooLarge {
         /// The file that is too much.
         path: ImagePath,
-        /// The bound, [`Limits::max_layer_len`](image_model::Limits::max_layer_len).
+        /// The bound, [`Limits::max_content_len`](image_model::Limits::max_content_len).
         limit: u64,
     },
     /// The caller asked to stop.

@@ -23,7 +23,7 @@ impl Files {
         limits: &Limits,
         hidden: &dyn Fn(NameRef<'_>) -> bool,
     ) -> Result<Self, TreeDigestError> {
-        let limit = limits.max_layer_len;
+        let limit = limits.max_content_len;
         let mut seen = InoSet::default();
         let (mut files, mut total) = (Vec::new(), 0u64);
         let mut walk = Walk::new(image, limits);

@@ -131,7 +131,7 @@ impl FromStr for Profile {
 pub struct TreeDigestOptions {
     /// What counts.
     pub profile: Profile,
-    /// Bounds on names and depth, and, by [`Limits::max_layer_len`], on the content of all files
+    /// Bounds on names and depth, and, by [`Limits::max_content_len`], on the content of all files
     /// together, holes included.
     pub limits: Limits,
 }

@@ -66,7 +66,7 @@ fn huge_files_and_impatient_callers_end_it() {
     let (image, mut blob) = vector().store(4096);
     let options = TreeDigestOptions {
         limits: Limits {
-            max_layer_len: 10_004,
+            max_content_len: 10_004,
             ..Limits::default()
         },
         ..TreeDigestOptions::default()
