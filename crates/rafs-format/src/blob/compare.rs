@@ -79,7 +79,10 @@ pub enum BlobMismatch {
         section: Section,
     },
     /// An entry of the TOC for a section that the blob does not have, or that comes twice.
-    #[error("entry {index} of the TOC, `{}`, is for no section of the blob", name.escape_ascii())]
+    #[error(
+        "entry {index} of the TOC, `{}`, is for no section of the blob",
+        image_model::name::Brief(name)
+    )]
     NoSection {
         /// Position in the TOC.
         index: usize,

@@ -202,6 +202,16 @@ pub enum BlobError {
     /// Something else than a TOC, or nothing, ends the blob.
     #[error("the blob does not end with a TOC")]
     NoToc,
+    /// The data is not in the blob: that of zran mode is the gzip layer that the blob belongs to.
+    #[error(
+        "entry {index} of the TOC: the data of {len} bytes is a gzip layer of its own (zran mode), which is not supported"
+    )]
+    DataElsewhere {
+        /// Position of the entry.
+        index: usize,
+        /// Bytes of the layer.
+        len: u64,
+    },
     /// A section has no entry in the TOC.
     #[error("the TOC has no entry `{}`", section.name())]
     NoSection {
@@ -260,7 +270,7 @@ impl Blame for BlobError {
             | Self::NoSuchBlob { .. }
             | Self::NoChunkInformation { .. }
             | Self::NoBootstrap => Fault::Misuse,
-            Self::Features { .. } => Fault::Unsupported,
+            Self::Features { .. } | Self::DataElsewhere { .. } => Fault::Unsupported,
             Self::Limit { .. } => Fault::Limit,
             Self::Flags(error) => error.fault(),
             Self::Entry(error) => error.fault(),

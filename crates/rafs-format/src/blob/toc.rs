@@ -52,7 +52,8 @@ const LZ4_BLOCK: u32 = 4;
 /// | 80 | 48 | reserved2 | 0, not read |
 ///
 /// The entry of [`Section::Data`] is special: its plain length is that of the blob's uncompressed
-/// address space, and its digest covers the *stored* section and the tar header behind it.
+/// address space, and its digest covers the *stored* section and the tar header behind it. In zran mode
+/// the data is the gzip layer, another object: nydus-image writes its length below zero as the offset.
 ///
 /// Source: nydus v2, `storage/src/meta/toc.rs` (`TocEntry`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,6 +140,10 @@ impl TocEntry {
             flags => return Err(BlobError::TocFlags { index, flags }),
         };
         let (offset, len) = (raw.compressed_offset.get(), raw.compressed_size.get());
+        let is_data = view::text(&raw.name) == Section::Data.name().as_bytes();
+        if is_data && len > 0 && offset == 0u64.wrapping_sub(len) {
+            return Err(BlobError::DataElsewhere { index, len });
+        }
         if offset.checked_add(len).is_none_or(|end| end > blob_len) {
             let piece = "section";
             return Err(BlobError::OutOfBounds {
