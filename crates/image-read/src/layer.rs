@@ -7,9 +7,9 @@ use std::sync::Arc;
 use blob_io::{LocalFile, ReadAt};
 use bytes::Bytes;
 use image_model::advisory::Advisories;
-use image_model::layer::{LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::{ContentCost, LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
-use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Progress, Tree};
+use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Node, Progress, Tree};
 use tar_stream::member::MemberError;
 use tar_stream::{Compression, LayerStream, Member, StreamOptions, TarError, TarReader};
 
@@ -135,7 +135,7 @@ pub enum LayerImageError {
     #[error(transparent)]
     Member(#[from] MemberError),
     /// A member that has no place in the layer.
-    #[error("tar member {path} at byte {offset}")]
+    #[error("tar member {path:#} at byte {offset}")]
     Entry {
         /// First byte of the member in the tar.
         offset: u64,
@@ -292,7 +292,20 @@ fn index(
                 path,
                 metadata,
                 node,
-            } => builder.add(&path, metadata, node),
+            } => {
+                // What the files hold counts for whoever reads all of it: not here.
+                let memory = match &node {
+                    Node::File { content, .. } => size_of_val(content.as_slice()) as u64,
+                    _ => 0,
+                };
+                let cost = ContentCost {
+                    memory,
+                    ..ContentCost::default()
+                };
+                builder
+                    .charge_content(&path, cost)
+                    .and_then(|()| builder.add(&path, metadata, node))
+            }
             Member::HardLink { path, target } => builder.link(&path, &target),
         };
         added.map_err(|source| LayerImageError::Entry {

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use image_model::{Frame, Limits, Recipe};
 
-use crate::content::FrameError;
+use crate::content::{FrameError, ReadError, Volume};
 
 /// How content is read.
 ///
@@ -30,11 +30,16 @@ pub struct ReadOptions {
     /// for that ([`Codec::max_stored_len`](image_model::Codec::max_stored_len)): gzip makes longer
     /// what does not compress. Default: that of [`Limits`].
     pub max_frame_len: u32,
+    /// Bytes of content that work on the whole image reads, and of those, bytes beyond 64 times what is
+    /// stored for them. Defaults: those of [`Limits`], which say what they are for.
+    pub max_content_len: u64,
+    /// See [`max_content_len`](Self#structfield.max_content_len).
+    pub max_hole_len: u64,
     /// Decoded bytes that stay for the next readers of the image. Work on the whole image finds them,
     /// and adds none. Default: 8 MiB.
     pub cache: u64,
-    /// Decoded bytes that work on the whole image keeps back because it needs them again. Default:
-    /// 8 MiB.
+    /// Decoded bytes that work on the whole image keeps back because it needs them again; one frame is
+    /// kept however long it is. Default: 8 MiB.
     pub keep: u64,
     /// Threads that decode in work on the whole image. Default: one for each core that the process may
     /// use; at most 256.
@@ -62,6 +67,8 @@ impl ReadOptions {
             gap: 0,
             max_request: 1 << 20,
             max_frame_len: limits.max_frame_len,
+            max_content_len: limits.max_content_len,
+            max_hole_len: limits.max_hole_len,
             cache: 8 << 20,
             keep: 8 << 20,
             threads: cores(),
@@ -96,6 +103,20 @@ impl ReadOptions {
         self
     }
 
+    /// Sets [`max_content_len`](Self#structfield.max_content_len).
+    #[must_use]
+    pub fn max_content_len(mut self, bytes: u64) -> Self {
+        self.max_content_len = bytes;
+        self
+    }
+
+    /// Sets [`max_hole_len`](Self#structfield.max_hole_len).
+    #[must_use]
+    pub fn max_hole_len(mut self, bytes: u64) -> Self {
+        self.max_hole_len = bytes;
+        self
+    }
+
     /// Sets [`cache`](Self#structfield.cache).
     #[must_use]
     pub fn cache(mut self, bytes: u64) -> Self {
@@ -115,6 +136,21 @@ impl ReadOptions {
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
+    }
+
+    /// Refuses more content than is allowed.
+    pub(crate) fn check_volume(&self, volume: Volume) -> Result<(), ReadError> {
+        let Volume { len, stored } = volume;
+        let limits = Limits {
+            max_content_len: self.max_content_len,
+            max_hole_len: self.max_hole_len,
+            ..Limits::default()
+        };
+        (limits.check_content(len, stored)).map_err(|exceeded| ReadError::TooMuch {
+            len,
+            stored,
+            limit: exceeded.of(&limits),
+        })
     }
 
     /// Refuses a frame that is too long, decoded or stored.

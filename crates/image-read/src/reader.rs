@@ -169,7 +169,9 @@ impl Reader {
     /// across files, and keeps what is needed again.
     ///
     /// # Errors
-    /// The first error of a piece, and what `take` answers.
+    /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
+    /// [`ReadOptions::max_content_len`] and [`ReadOptions::max_hole_len`] allow; the first error of a
+    /// piece, and what `take` answers.
     pub fn read_all<E: From<ReadError>>(
         &self,
         files: &[Ino],
@@ -192,10 +194,9 @@ impl Reader {
                 extents.into_iter().flatten().chain(error)
             })
         };
-        let plan = self
-            .plan(wants())
-            .keeping(FrameUses::count(wants()))
-            .passing();
+        let (uses, volume) = FrameUses::count(&*self.image, wants());
+        self.options.check_volume(volume)?;
+        let plan = self.plan(wants()).keeping(uses).passing();
         self.drive(plan, &mut |mut piece| {
             let bytes = std::mem::replace(&mut piece.bytes, Ok(Default::default()))?;
             take(&piece, bytes.as_ref())

@@ -27,13 +27,13 @@ pub enum ResolveError {
     #[error("not a path in an image")]
     Path(#[from] PathError),
     /// There is nothing of this name.
-    #[error("{path}: not found")]
+    #[error("{path:#}: not found")]
     NotFound {
         /// Where nothing is, links on the way resolved.
         path: ImagePath,
     },
     /// The path goes on below something that is no directory.
-    #[error("{path}: is a {kind}, not a directory")]
+    #[error("{path:#}: is a {kind}, not a directory")]
     NotADirectory {
         /// What is no directory, links on the way resolved.
         path: ImagePath,
@@ -41,13 +41,13 @@ pub enum ResolveError {
         kind: FileKind,
     },
     /// More than [`MAX_LINKS`] symbolic links.
-    #[error("{path}: more than {MAX_LINKS} symbolic links lead there")]
+    #[error("{path:#}: more than {MAX_LINKS} symbolic links lead there")]
     TooManyLinks {
         /// The link that is one too many.
         path: ImagePath,
     },
     /// The target of a symbolic link is no path.
-    #[error("{path}: the link leads to no path in an image")]
+    #[error("{path:#}: the link leads to no path in an image")]
     Target {
         /// The link.
         path: ImagePath,
@@ -55,7 +55,7 @@ pub enum ResolveError {
         source: NameError,
     },
     /// The image is damaged on the way.
-    #[error("{path}")]
+    #[error("{path:#}")]
     Image {
         /// Where.
         path: ImagePath,

@@ -38,6 +38,22 @@ pub enum ReadError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The files hold more than is allowed, or more than what is stored for them warrants.
+    #[error(
+        "the files hold {len} bytes, for which {stored} bytes are stored: more than the limit of {limit} bytes allows"
+    )]
+    TooMuch {
+        /// Bytes of the files, holes and repeated chunks included.
+        len: u64,
+        /// Decoded bytes that are stored for them.
+        stored: u64,
+        /// The bound that they exceed, [`ReadOptions::max_content_len`] or
+        /// [`ReadOptions::max_hole_len`].
+        ///
+        /// [`ReadOptions::max_content_len`]: crate::ReadOptions::max_content_len
+        /// [`ReadOptions::max_hole_len`]: crate::ReadOptions::max_hole_len
+        limit: u64,
+    },
     /// What holds a piece of a file cannot be had.
     #[error("inode {ino}: the content at byte {file_offset} cannot be had")]
     Frame {
@@ -121,7 +137,7 @@ impl Blame for ReadError {
             Self::Image(error) => error.fault(),
             Self::Uncovered { .. } | Self::OutsideFrame { .. } => Fault::Corrupt,
             Self::Resolve(error) => error.fault(),
-            Self::TooLong { .. } => Fault::Limit,
+            Self::TooLong { .. } | Self::TooMuch { .. } => Fault::Limit,
             Self::Frame { source, .. } => source.fault(),
             Self::Chunk { source, .. } => source.fault(),
             Self::Unneeded { .. } => Fault::Misuse,
@@ -153,6 +169,10 @@ impl From<ReadError> for io::Error {
     }
 }
 
+/// Bytes that are decoded another time, at most, for each byte that was handed out, and for each byte
+/// of the distinct frames.
+pub(super) const AGAIN_RATIO: u64 = 16;
+
 /// A frame, or bytes that lie plain in a blob, cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -170,6 +190,18 @@ pub enum FrameError {
         frame: Frame,
         /// Decoded bytes allowed, [`ReadOptions::max_frame_len`](crate::ReadOptions::max_frame_len).
         limit: u32,
+    },
+    /// A frame is needed again and again, with too few bytes taken out of it each time.
+    #[error(
+        "the frame at byte {} of blob {} has to be decoded again, after {decoded} bytes that were \
+         decoded before, {AGAIN_RATIO} times what was read",
+        frame.offset, frame.blob.0
+    )]
+    Again {
+        /// The frame.
+        frame: Frame,
+        /// Bytes that were decoded another time.
+        decoded: u64,
     },
     /// Bytes that end where no blob can: beyond 2^64.
     #[error("byte {offset} of blob {} and {len} bytes behind it are in no blob", blob.0)]
@@ -229,7 +261,7 @@ impl Blame for FrameError {
     fn fault(&self) -> Fault {
         match self {
             Self::Image(error) => error.fault(),
-            Self::TooLong { .. } => Fault::Limit,
+            Self::TooLong { .. } | Self::Again { .. } => Fault::Limit,
             Self::Outside { .. } | Self::Recipe { .. } => Fault::Corrupt,
             Self::Store(error) => error.fault(),
             Self::Blob { source, .. } => source.fault(),

@@ -28,5 +28,5 @@ pub use incoming::StoredRange;
 pub use job::{Job, JobDone};
 pub use piece::{Piece, PieceBytes};
 pub use plan::{ReadPlan, ReadStep};
-pub(crate) use uses::FrameUses;
+pub(crate) use uses::{FrameUses, Volume};
 pub use want::{FileExtents, Want};

@@ -38,8 +38,10 @@ pub struct OpenOptions {
     pub metadata_digest: Option<Digest>,
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
-    /// How files are read; but for [`max_frame_len`](ReadOptions#structfield.max_frame_len), which is
-    /// that of [`limits`](Self#structfield.limits).
+    /// How files are read; but for [`max_frame_len`](ReadOptions#structfield.max_frame_len),
+    /// [`max_content_len`](ReadOptions#structfield.max_content_len) and
+    /// [`max_hole_len`](ReadOptions#structfield.max_hole_len), which are those of
+    /// [`limits`](Self#structfield.limits).
     pub read: ReadOptions,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
     pub spool_directory: Option<PathBuf>,
@@ -125,6 +127,9 @@ impl OpenOptions {
 
     /// How files are read, under the limits.
     pub(super) fn read_options(&self) -> ReadOptions {
-        self.read.clone().max_frame_len(self.limits.max_frame_len)
+        (self.read.clone())
+            .max_frame_len(self.limits.max_frame_len)
+            .max_content_len(self.limits.max_content_len)
+            .max_hole_len(self.limits.max_hole_len)
     }
 }

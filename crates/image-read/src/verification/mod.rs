@@ -33,7 +33,8 @@ pub use finding::{Finding, Flaw, ImageObject, ObjectRange};
 pub use options::{VerifyOptions, VerifySourceOptions};
 pub use path::{verify_path, verify_source};
 
-/// Most findings that are told; more are counted.
+/// Most findings that are told, if [`Limits::max_report_len`](image_model::Limits::max_report_len) does
+/// not end the list before; more are counted.
 pub const MAX_FINDINGS: u64 = 1 << 14;
 
 /// Most ranges of one kind that a [`VerifySummary`] lists; the bytes of more are counted.
@@ -135,7 +136,7 @@ pub fn verify_image(
     progress: &mut dyn Progress,
     findings: &mut dyn FnMut(Finding),
 ) -> Result<VerifySummary, Cancelled> {
-    let mut report = Report::new(findings, progress);
+    let mut report = Report::new(findings, progress, image.limits());
     image::verify(image, options, &mut report)?;
     Ok(report.summary)
 }

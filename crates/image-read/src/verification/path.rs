@@ -35,7 +35,7 @@ pub fn verify_path(
     progress: &mut dyn Progress,
     findings: &mut dyn FnMut(Finding),
 ) -> Result<VerifySummary, Cancelled> {
-    let mut report = Report::new(findings, progress);
+    let mut report = Report::new(findings, progress, &open.limits);
     verify(path.as_ref(), open, options, &mut report)?;
     Ok(report.summary)
 }
@@ -99,7 +99,7 @@ pub fn verify_source(
     progress: &mut dyn Progress,
     findings: &mut dyn FnMut(Finding),
 ) -> Result<VerifySummary, Cancelled> {
-    let mut report = Report::new(findings, progress);
+    let mut report = Report::new(findings, progress, &options.open.limits);
     let source: Arc<dyn ReadAt> = Arc::new(Checked::new(source));
     verify_file(&source, blobs, options, &mut report)?;
     Ok(report.summary)

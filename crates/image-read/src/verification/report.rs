@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use image_model::{Blame, Cancelled, Fault, ImagePath, Progress};
+use image_model::{Blame, Cancelled, Fault, ImagePath, Limits, Progress};
 use rafs_format::blob::{BlobError, BlobMismatch};
 
 use super::finding::{Finding, Flaw, ImageObject, ObjectRange};
@@ -14,15 +14,25 @@ pub(super) struct Report<'a> {
     progress: &'a mut dyn Progress,
     pub(super) summary: VerifySummary,
     done: (u64, Option<u64>),
+    /// Bytes that findings may still take.
+    room: u64,
 }
 
+/// What a finding takes besides its path.
+const FINDING_LEN: u64 = 256;
+
 impl<'a> Report<'a> {
-    pub(super) fn new(tell: &'a mut dyn FnMut(Finding), progress: &'a mut dyn Progress) -> Self {
+    pub(super) fn new(
+        tell: &'a mut dyn FnMut(Finding),
+        progress: &'a mut dyn Progress,
+        limits: &Limits,
+    ) -> Self {
         Self {
             tell,
             progress,
             summary: VerifySummary::default(),
             done: (0, None),
+            room: limits.max_report_len,
         }
     }
 
@@ -45,10 +55,15 @@ impl<'a> Report<'a> {
             Fault::Io | Fault::Misuse | Fault::Cancelled => self.summary.unread += 1,
             Fault::Unsupported | Fault::Limit => {}
         }
-        if self.summary.findings > MAX_FINDINGS {
+        let path_len = path.as_ref().map_or(0, |path| path.as_bytes().len());
+        // The path is in what was found, too.
+        let len = FINDING_LEN + 2 * path_len as u64;
+        if self.summary.findings > MAX_FINDINGS || self.room < len {
+            self.room = 0;
             self.summary.untold += 1;
             return;
         }
+        self.room -= len;
         (self.tell)(Finding {
             path,
             offset,

@@ -1,6 +1,7 @@
 //! Reading images: by plan and by store, from RAFS, layers and directories.
 #![allow(clippy::unwrap_used)]
 
+mod bounds;
 mod check;
 mod claims;
 mod copies;

@@ -1,6 +1,6 @@
 //! Sound images have no findings.
 
-use lazyoci_image_read::{Format, OpenOptions, VerifyOptions, verify_path};
+use lazyoci_image_read::{Finding, Format, OpenOptions, VerifyOptions, verify_path};
 
 use crate::support::{golden, goldens, lines};
 
@@ -63,5 +63,56 @@ fn directories_of_goldens_are_sound() {
         );
         assert_eq!(lines(&found), [""; 0], "{name}");
         assert_eq!(summary.unwrap().blobs, 1);
+    }
+}
+
+/// How often the file at `path` is opened while `work` runs.
+#[cfg(target_os = "linux")]
+fn opened(path: &std::path::Path, work: impl FnOnce()) -> usize {
+    use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+    use rustix::io::Errno;
+    let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    // Equal events in a row count once: what is opened to be looked at is read in between.
+    let flags = WatchFlags::OPEN | WatchFlags::ACCESS | WatchFlags::CLOSE;
+    add_watch(&watch, path, flags).unwrap();
+    work();
+    let mut buf = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = Reader::new(watch, &mut buf);
+    let mut count = 0;
+    loop {
+        match events.next() {
+            Ok(event) => count += usize::from(event.events().contains(ReadFlags::OPEN)),
+            Err(Errno::WOULDBLOCK) => return count,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// What is at the path may be another file at any moment: the one whose digest was checked is the one
+/// that is verified.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_is_opened_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in [
+        "estargz/vector1.esgz",
+        "a4-v6-none-sha256/image.boot",
+        "a4-v6-zstd-sha256/image.boot",
+        "README.md",
+    ] {
+        let path = directory.path().join("file");
+        let original = goldens().join(name);
+        std::fs::copy(&original, &path).unwrap();
+        let mut open = OpenOptions::default();
+        open.blobs = original.parent().map(|parent| parent.join("blobs"));
+        let digest = verify::sha256(&std::fs::read(&path).unwrap());
+        let options = VerifyOptions::default().expect(digest);
+        let count = opened(&path, || {
+            let mut found = Vec::new();
+            let tell = &mut |finding: Finding| found.push(finding);
+            verify_path(&path, &open, &options, &mut (), tell).unwrap();
+            assert_eq!(found.is_empty(), name != "README.md", "{name}: {found:?}");
+        });
+        assert_eq!(count, 1, "{name}");
     }
 }

@@ -124,6 +124,7 @@ where
         }
         if let Some((frame, recipe)) = looked_up {
             let active = self.activate(id, frame, recipe);
+            let active = active.map_err(|source| want.frame_error(source.into()))?;
             self.cost += active.cost();
             self.frames.insert(id, active);
         }
@@ -158,9 +159,18 @@ where
     }
 
     /// A frame that is needed for the first time.
-    fn activate(&mut self, id: FrameId, frame: Frame, recipe: Recipe) -> Active {
+    fn activate(
+        &mut self,
+        id: FrameId,
+        frame: Frame,
+        recipe: Recipe,
+    ) -> Result<Active, FrameError> {
         let end = frame.offset + u64::from(frame.stored_len);
-        let state = match self.store.find(id) {
+        let held = self.store.find(id);
+        if held.is_none() {
+            self.work.decode(id, &frame)?;
+        }
+        let state = match held {
             Some(held) => State::Ready(held, WrongChunks::new()),
             None if frame.stored_len == 0 => match FrameStore::claim(&self.store, id) {
                 Claim::Held(held) => State::Ready(held, WrongChunks::new()),
@@ -176,13 +186,13 @@ where
                 State::Wanted
             }
         };
-        Active {
+        Ok(Active {
             frame,
             recipe,
             users: 0,
             kept: None,
             checks: Vec::new(),
             state,
-        }
+        })
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use image_model::{BlobIndex, FrameId, Image};
+use image_model::walk::InoSet;
+use image_model::{BlobIndex, Frame, FrameId, Image, Ino};
 
 use self::state::{Active, Head, Item, State};
-use super::error::{FrameError, ReadError};
+use super::error::{AGAIN_RATIO, FrameError, ReadError};
 use super::frames::{Claim, Claimed, FrameStore, Landing};
 use super::incoming::{Arrived, Incoming, StoredRange, Target, Verdict};
 use super::job::{Job, JobDone, JobFrame, Outcome, StoredFrame, WrongChunks};
@@ -51,7 +52,8 @@ pub enum ReadStep {
 /// and are not in the [`FrameStore`] yet, and asks for them, near ones by one [`StoredRange`]. Each
 /// frame is decoded once, by this reader or by another one of the same store. Memory is bounded by the
 /// window, not by what is wanted, and no more is fetched than the frames that are needed (and
-/// [`ReadOptions::gap`]).
+/// [`ReadOptions::gap`]). So is the work: where wants alternate between long frames, more than 16 times
+/// what is handed out, and the length of the frames, is not decoded again ([`FrameError::Again`]).
 ///
 /// Synchronous callers use [`Reader`](crate::Reader), which drives this machine. Asynchronous ones
 /// drive it themselves; `fetch` stands for what they would await:
@@ -125,6 +127,40 @@ pub struct ReadPlan<'a, W, I: ?Sized> {
     kept: BTreeMap<u64, FrameId>,
     next_kept: u64,
     kept_len: u64,
+    work: DecodeWork,
+}
+
+/// What was decoded, and what for: an image may have every file lie in another frame than the one
+/// before.
+#[derive(Debug, Default)]
+struct DecodeWork {
+    /// Frames that were needed, and their decoded bytes.
+    seen: InoSet,
+    fresh: u64,
+    /// Decoded bytes of frames that were needed before.
+    again: u64,
+    /// Bytes that were handed out.
+    handed_out: u64,
+}
+
+impl DecodeWork {
+    /// Takes note that a frame is to be decoded.
+    fn decode(&mut self, id: FrameId, frame: &Frame) -> Result<(), FrameError> {
+        let len = u64::from(frame.len);
+        if self.seen.insert(Ino(id.0.into())) {
+            self.fresh = self.fresh.saturating_add(len);
+            return Ok(());
+        }
+        let earned = self.fresh.saturating_add(self.handed_out);
+        if self.again > earned.saturating_mul(AGAIN_RATIO) {
+            return Err(FrameError::Again {
+                frame: *frame,
+                decoded: self.again,
+            });
+        }
+        self.again = self.again.saturating_add(len);
+        Ok(())
+    }
 }
 
 impl<'a, W, I> ReadPlan<'a, W, I>
@@ -156,6 +192,7 @@ where
             kept: BTreeMap::new(),
             next_kept: 0,
             kept_len: 0,
+            work: DecodeWork::default(),
             options: options.clone(),
         }
     }

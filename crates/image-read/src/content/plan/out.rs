@@ -73,6 +73,7 @@ where
                 None => unreachable!("the head is ready"),
             },
         };
+        self.work.handed_out = self.work.handed_out.saturating_add(len);
         Piece {
             tag,
             ino,
@@ -136,6 +137,7 @@ where
         self.next_kept += 1;
         self.kept_len += active.kept_cost();
         while self.kept_len > self.options.keep
+            && self.kept.len() > 1
             && let Some((_, oldest)) = self.kept.pop_first()
         {
             let dropped = self.frames.remove(&oldest);

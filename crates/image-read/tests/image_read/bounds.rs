@@ -1,0 +1,136 @@
+//! Work and content that are bounded, whatever an image declares.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use image_model::{
+    Blame, BlobIndex, Codec, Extent, ExtentSource, Fault, Frame, FrameId, Recipe, RecipeId,
+};
+use lazyoci_image_read::{
+    BlobStore, FileOrder, FrameError, NoBlobs, ReadError, ReadOptions, Reader,
+};
+
+use crate::support::made::Made;
+
+const FRAME_LEN: u32 = 10_000;
+
+/// Files of one byte each, in the frames that `frames` says, and the number of those.
+fn files_in(frames: &[u32], count: u32) -> Made {
+    let mut made = Made::one(0, Vec::new());
+    made.recipes = vec![Recipe::exact(Codec::None)];
+    made.frames = (0..count)
+        .map(|index| Frame {
+            blob: BlobIndex(0),
+            offset: u64::from(index * FRAME_LEN),
+            stored_len: FRAME_LEN,
+            len: FRAME_LEN,
+            recipe: RecipeId(0),
+        })
+        .collect();
+    let file = |(position, &frame): (usize, &u32)| {
+        let source = ExtentSource::Chunk {
+            frame: FrameId(frame),
+            offset_in_frame: position as u32 % FRAME_LEN,
+            digest: None,
+            crc32c: None,
+        };
+        let extent = Extent {
+            file_offset: 0,
+            len: 1,
+            source,
+        };
+        (1, vec![extent])
+    };
+    made.files = frames.iter().enumerate().map(file).collect();
+    made
+}
+
+/// Reads all files in their order; how many bytes came, and how many frames were decoded.
+fn read(made: Made, options: ReadOptions) -> (Result<(), ReadError>, u64, u64) {
+    let files = made.inos();
+    let blob = Bytes::from(vec![7; made.frames.len() * FRAME_LEN as usize]);
+    let blobs = BlobStore::new(&made.blobs, NoBlobs).with_source(BlobIndex(0), Arc::new(blob));
+    let reader = Reader::new(Arc::new(made), blobs, options);
+    let mut len = 0;
+    let read = reader.read_all(&files, FileOrder::Given, &mut |_, bytes| {
+        len += bytes.len();
+        Ok::<_, ReadError>(())
+    });
+    (read, len, reader.frames().decoded())
+}
+
+/// None of the caches holds more than one frame.
+fn tight() -> ReadOptions {
+    ReadOptions::default().threads(1).window(1).cache(0).keep(1)
+}
+
+#[test]
+fn a_frame_longer_than_what_is_kept_is_decoded_once_for_files_in_a_row() {
+    let made = files_in(&[[0; 500], [1; 500]].concat(), 2);
+    let (read, len, decoded) = read(made, tight());
+    read.unwrap();
+    assert_eq!((len, decoded), (1_000, 2));
+}
+
+#[test]
+fn frames_in_turn_are_decoded_in_proportion_to_what_is_read() {
+    let alternating: Vec<u32> = (0..5_000).map(|n| n % 2).collect();
+    let (result, len, decoded) = read(files_in(&alternating, 2), tight());
+    let error = result.unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit);
+    match error {
+        ReadError::Frame { source, .. } => assert!(matches!(*source, FrameError::Again { .. })),
+        other => panic!("{other}"),
+    }
+    // Two frames, 16 times their length again, and the one that made it too much.
+    assert!(
+        (33..=36).contains(&decoded),
+        "{decoded} frames for {len} bytes"
+    );
+    // With room for both frames it is no work at all.
+    let both = tight().keep(2 * u64::from(FRAME_LEN));
+    let (result, len, decoded) = read(files_in(&alternating, 2), both);
+    result.unwrap();
+    assert_eq!((len, decoded), (5_000, 2));
+}
+
+#[test]
+fn holes_and_chunks_that_appear_again_are_limited_before_anything_is_read() {
+    let options = || tight().max_hole_len(100_000).max_content_len(2_000_000);
+    let zeros = |len| Extent {
+        file_offset: 0,
+        len,
+        source: ExtentSource::Zeros,
+    };
+    let hole = |len| Made::one(len, vec![zeros(len)]);
+    assert_eq!(read(hole(100_000), options()).1, 100_000);
+    let refused = |made, options| {
+        let (read, len, decoded) = read(made, options);
+        let error = read.unwrap_err();
+        assert_eq!((len, decoded, error.fault()), (0, 0, Fault::Limit));
+        match error {
+            ReadError::TooMuch { len, stored, limit } => (len, stored, limit),
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(refused(hole(100_001), options()), (100_001, 0, 100_000));
+
+    // One frame, again and again: 64 times are free.
+    let whole = |times: u64| {
+        let mut made = files_in(&[0], 1);
+        let source = made.files[0].1[0].source;
+        let len = u64::from(FRAME_LEN);
+        let extent = |n| Extent {
+            file_offset: n * len,
+            len,
+            source,
+        };
+        made.files = vec![(times * len, (0..times).map(extent).collect())];
+        made
+    };
+    assert_eq!(read(whole(74), options()).1, 740_000);
+    assert_eq!(refused(whole(75), options()), (750_000, 10_000, 100_000));
+    let wide = || options().max_hole_len(u64::MAX);
+    assert_eq!(read(whole(200), wide()).1, 2_000_000);
+    assert_eq!(refused(whole(201), wide()), (2_010_000, 10_000, 2_000_000));
+}
