@@ -2,6 +2,7 @@
 
 use image_model::layer::LayerError;
 use image_model::metadata::XattrError;
+use image_model::name::Brief;
 use image_model::path::PathError;
 use image_model::{Blame, Digest, Fault, FileKind};
 
@@ -22,7 +23,7 @@ pub enum TocError {
     #[error("the TOC's JSON")]
     Json(#[from] serde_json::Error),
     /// An entry that no image can hold.
-    #[error("TOC entry {index}, \"{}\"", name.escape_debug())]
+    #[error("TOC entry {index}, \"{}\"", brief(name))]
     Entry {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -49,7 +50,7 @@ impl Blame for TocError {
 #[non_exhaustive]
 pub enum EntryFault {
     /// A type that nobody writes.
-    #[error("its type \"{}\" is unknown", found.escape_debug())]
+    #[error("its type \"{}\" is unknown", brief(found))]
     UnknownType {
         /// The `type` field.
         found: Box<str>,
@@ -81,7 +82,7 @@ pub enum EntryFault {
     /// The name of the TOC's own tar member, which is no file of the image.
     #[error("`stargz.index.json` is not for files")]
     ReservedName,
-    /// A landmark that is no regular file.
+    /// A landmark that is no regular file, or an entry below one.
     #[error("a landmark must be a regular file")]
     LandmarkKind,
     /// Two entries of one path, at least one of them no directory; also a file in the place of
@@ -106,13 +107,13 @@ pub enum EntryFault {
         limit: u32,
     },
     /// A time that is not RFC 3339.
-    #[error("`modtime` is no time: \"{}\"", found.escape_debug())]
+    #[error("`modtime` is no time: \"{}\"", brief(found))]
     Time {
         /// The `modtime` field.
         found: Box<str>,
     },
     /// The value of an extended attribute is no standard base64.
-    #[error("the value of the extended attribute \"{}\" is no base64", name.escape_debug())]
+    #[error("the value of the extended attribute \"{}\" is no base64", brief(name))]
     XattrValue {
         /// Its name.
         name: Box<str>,
@@ -129,7 +130,7 @@ pub enum EntryFault {
         limit: u32,
     },
     /// A field that is no digest.
-    #[error("`{field}` is no digest: \"{}\"", found.escape_debug())]
+    #[error("`{field}` is no digest: \"{}\"", brief(found))]
     Digest {
         /// Key of the field.
         field: &'static str,
@@ -137,7 +138,7 @@ pub enum EntryFault {
         found: Box<str>,
     },
     /// A digest that is not SHA-256, which is the only one that readers know.
-    #[error("`{field}` has the unknown algorithm \"{}\"", algorithm.escape_debug())]
+    #[error("`{field}` has the unknown algorithm \"{}\"", brief(algorithm))]
     DigestAlgorithm {
         /// Key of the field.
         field: &'static str,
@@ -162,7 +163,7 @@ pub enum EntryFault {
     #[error("a chunk without a file before it")]
     ChunkWithoutFile,
     /// A chunk with another name than the file before it: readers disagree on which one counts.
-    #[error("a chunk of \"{}\" is called differently", file.escape_debug())]
+    #[error("a chunk of \"{}\" is called differently", brief(file))]
     ChunkName {
         /// Name of the file.
         file: Box<str>,
@@ -253,6 +254,14 @@ pub enum EntryFault {
         /// [`Limits::max_chunks`](image_model::Limits::max_chunks).
         limit: u32,
     },
+}
+
+/// Text of a TOC for messages, escaped; of long ones the start and the length.
+fn brief(text: &str) -> String {
+    match text.char_indices().map(|(at, _)| at).nth(Brief::LEN) {
+        Some(end) => format!("{}... ({} bytes)", text[..end].escape_debug(), text.len()),
+        None => text.escape_debug().to_string(),
+    }
 }
 
 impl Blame for EntryFault {

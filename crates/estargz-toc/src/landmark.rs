@@ -26,6 +26,15 @@ impl Landmark {
             .find(|landmark| path.as_bytes() == landmark.name().as_bytes())
     }
 
+    /// Whether `path` lies below what is called as a landmark is, which is a directory then.
+    #[must_use]
+    pub fn is_above(path: &ImagePath) -> bool {
+        [Self::Prefetch, Self::NoPrefetch].iter().any(|landmark| {
+            let rest = path.as_bytes().strip_prefix(landmark.name().as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(b"/"))
+        })
+    }
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -77,6 +77,8 @@ impl<'o> Decoder<'o> {
         }
         if let Some(landmark) = Landmark::of(&path) {
             self.landmark(landmark, entry)?;
+        } else if Landmark::is_above(&path) {
+            return Err(EntryFault::LandmarkKind);
         }
         let limits = &self.options.limits;
         match &entry.kind {

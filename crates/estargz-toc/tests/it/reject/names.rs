@@ -72,6 +72,29 @@ fn a_landmark_that_is_no_file() {
     }
 }
 
+/// It would go with the directory, which is no file of the image.
+#[test]
+fn an_entry_below_a_landmark() {
+    for kind in ["reg", "dir", "hardlink"] {
+        for landmark in [".prefetch.landmark", ".no.prefetch.landmark"] {
+            let name = format!("{landmark}/evil");
+            let entry = format!(r#"{{"name": "{name}", "type": "{kind}", "linkName": "a"}}"#);
+            refused(&entry, 0, &name, &EntryFault::LandmarkKind);
+        }
+    }
+    accepted(r#"{"name": ".prefetch.landmarks/a", "type": "fifo"}"#);
+    accepted(r#"{"name": "d/.prefetch.landmark/a", "type": "fifo"}"#);
+}
+
+#[test]
+fn messages_repeat_the_start_of_long_names() {
+    let long = "x".repeat(100_000);
+    let error = decode(&format!(r#"{{"name": "{long}", "type": "fifo"}}"#)).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("xxx... (100000 bytes)"), "{message}");
+    assert!(message.len() < 1_200);
+}
+
 #[test]
 fn landmarks() {
     let prefetch =
