@@ -10,7 +10,7 @@ use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
 use image_model::tree::Directory;
 use image_model::{
-    Blame, Fault, FileKind, ImagePath, InodeId, Metadata, NameRef, Node, Tree, Xattrs,
+    Blame, Fault, FileKind, ImagePath, InodeId, Metadata, Name, NameRef, Node, Tree, Xattrs,
 };
 
 use tar_stream::pax::is_portable;
@@ -20,7 +20,7 @@ use crate::toc::{TOC_NAME, time};
 
 /// Something of an image that a TOC cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {what}")]
+#[error("{path:#}: {what}")]
 pub struct CannotCarry {
     /// A path of it.
     pub path: ImagePath,
@@ -49,7 +49,10 @@ pub enum Uncarried {
     #[error("a name that layers keep for whiteouts")]
     Whiteout,
     /// A symbolic link with a target that is empty, holds NUL or is not UTF-8: the link is lost.
-    #[error("a symbolic link to \"{}\", which is empty, holds NUL or is not UTF-8", target.escape_ascii())]
+    #[error(
+        "a symbolic link to \"{}\", which is empty, holds NUL or is not UTF-8",
+        image_model::name::Brief(target)
+    )]
     SymlinkTarget {
         /// The target.
         target: Box<[u8]>,
@@ -59,7 +62,10 @@ pub enum Uncarried {
     Socket,
     /// An extended attribute whose name is not UTF-8, or one that a tar cannot hold for every reader
     /// ([`is_portable`]): the attribute is lost.
-    #[error("the extended attribute \"{}\", a name that is not UTF-8 or not portable", name.escape_ascii())]
+    #[error(
+        "the extended attribute \"{}\", a name that is not UTF-8 or not portable",
+        image_model::name::Brief(name)
+    )]
     XattrName {
         /// Its name.
         name: Box<[u8]>,
@@ -78,7 +84,15 @@ pub fn check_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     if str::from_utf8(path.as_bytes()).is_err() {
         return Some(Uncarried::Name);
     }
+    check_last_name(path, kind)
+}
+
+/// As [`check_name`], of a path whose directories can be carried.
+fn check_last_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
+    if str::from_utf8(name).is_err() {
+        return Some(Uncarried::Name);
+    }
     if Whiteout::forbids(name, kind) {
         return Some(Uncarried::Whiteout);
     }
@@ -122,8 +136,10 @@ fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
     }
 }
 
-/// Takes out of `tree` what a TOC cannot carry, and tells what it was, in the order of a walk.
-/// Inodes may get other numbers.
+/// Takes out of `tree` what a TOC cannot carry, and tells `report` what it was, in the order of a walk:
+/// where, and what. Inodes may get other numbers.
+///
+/// Memory: the names of the directories on one path.
 ///
 /// ```
 /// use lazyoci_estargz_toc::carry::{Uncarried, reduce};
@@ -131,98 +147,99 @@ fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
 /// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"caf\xe9")?, pipe)?;
-/// assert_eq!(reduce(&mut tree)[0].what, Uncarried::Name);
+/// reduce(&mut tree, &mut |path, what| {
+///     assert_eq!((path.as_bytes(), what), (&b"caf\xe9"[..], Uncarried::Name));
+/// });
 /// assert!(tree.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn reduce<C>(tree: &mut Tree<C>) -> Vec<CannotCarry> {
-    let mut lost = Lost::default();
-    lost.repair(tree, &ImagePath::root(), InodeId::ROOT);
-    let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
-    while let Some((path, directory)) = pending.pop() {
-        let entries = tree.directory(directory).into_iter().flatten();
-        let entries: Vec<_> = entries.map(|(name, &id)| (name.clone(), id)).collect();
-        let mut emptied = false;
-        for (name, inode) in entries {
-            let path = path.join(name.as_ref());
-            let node = &tree.inode(inode).node;
-            let impossible = check_name(&path, node.kind()).or_else(|| check_kind(node));
-            if let Some(what) = impossible {
-                lost.list.push(CannotCarry { path, what });
-                tree.unlink(directory, name.as_ref())
-                    .expect("its entries were read");
-                emptied = true;
-                continue;
-            }
-            lost.repair(tree, &path, inode);
-            if tree.directory(inode).is_some() {
-                pending.push((path, inode));
-            }
-        }
-        if emptied {
-            lost.emptied.push(path);
-        }
+pub fn reduce<C>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, Uncarried)) {
+    let mut repaired = HashSet::new();
+    let mut path = ImagePath::root();
+    for what in repair(tree, InodeId::ROOT, &mut repaired) {
+        report(&path, what);
     }
-    for path in &lost.emptied {
-        drop_implied(tree, path);
+    let mut levels = vec![Level::new(tree, InodeId::ROOT)];
+    while let Some(level) = levels.last_mut() {
+        let Some((name, inode)) = level.entries.next() else {
+            let (inode, emptied) = (level.inode, level.emptied);
+            levels.pop();
+            if let (true, Some(above), Some(name)) = (emptied, levels.last_mut(), path.last())
+                && is_needless(tree, inode)
+            {
+                // It was there only because of what lay in it.
+                tree.unlink(above.inode, name)
+                    .expect("the level above is a directory");
+                above.emptied = true;
+            }
+            path.pop();
+            continue;
+        };
+        path.push(name.as_ref());
+        let node = &tree.inode(inode).node;
+        let impossible = check_last_name(&path, node.kind()).or_else(|| check_kind(node));
+        if let Some(what) = impossible {
+            report(&path, what);
+            level.emptied = true;
+            tree.unlink(level.inode, name.as_ref())
+                .expect("its entries were read");
+            path.pop();
+            continue;
+        }
+        for what in repair(tree, inode, &mut repaired) {
+            report(&path, what);
+        }
+        match tree.directory(inode) {
+            Some(_) => levels.push(Level::new(tree, inode)),
+            None => {
+                path.pop();
+            }
+        }
     }
     tree.drop_unreachable();
-    lost.list.sort_by(|a, b| a.path.walk_order(&b.path));
-    lost.list
 }
 
-#[derive(Default)]
-struct Lost {
-    list: Vec<CannotCarry>,
-    /// Inodes with several names that were repaired under another one.
-    repaired: HashSet<InodeId>,
-    /// Directories out of which something was taken.
-    emptied: Vec<ImagePath>,
+/// A directory on the way.
+struct Level {
+    inode: InodeId,
+    entries: std::vec::IntoIter<(Name, InodeId)>,
+    /// Whether something was taken out.
+    emptied: bool,
 }
 
-/// Takes out the directory at `path`, and those above it, that are there only because of what lay in
-/// them.
-fn drop_implied<C>(tree: &mut Tree<C>, path: &ImagePath) {
-    let mut path = path.as_bytes();
-    while let Some(id) = tree.resolve(path)
-        && tree.inode(id).is_implied()
-        && tree.directory(id).is_some_and(Directory::is_empty)
-    {
-        let (above, name) = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => {
-                let (above, behind) = path.split_at(slash);
-                (above, &behind[1..])
-            }
-            None => (&path[..0], path),
-        };
-        let (Some(parent), Ok(name)) = (tree.resolve(above), NameRef::new(name)) else {
-            return;
-        };
-        tree.unlink(parent, name)
-            .expect("the path above is a directory");
-        path = above;
-    }
-}
-
-impl Lost {
-    fn repair<C>(&mut self, tree: &mut Tree<C>, path: &ImagePath, id: InodeId) {
-        let inode = tree.inode(id);
-        let found = check_inode(&inode.metadata, &inode.node);
-        if found.is_empty() || !self.repaired.insert(id) {
-            return;
+impl Level {
+    fn new<C>(tree: &Tree<C>, inode: InodeId) -> Self {
+        let entries = tree.directory(inode).into_iter().flatten();
+        let entries: Vec<_> = entries.map(|(name, &id)| (name.clone(), id)).collect();
+        Self {
+            inode,
+            entries: entries.into_iter(),
+            emptied: false,
         }
-        let metadata = &mut tree.inode_mut(id).metadata;
-        metadata.mtime.seconds = time::nearest(metadata.mtime.seconds);
-        let xattrs = std::mem::take(&mut metadata.xattrs);
-        let kept: Vec<Xattr> = (xattrs.iter())
-            .filter(|xattr| can_carry_xattr(&xattr.name))
-            .cloned()
-            .collect();
-        metadata.xattrs = Xattrs::new(kept).expect("some of those that were there");
-        let cannot_carry = |what| CannotCarry {
-            path: path.clone(),
-            what,
-        };
-        self.list.extend(found.into_iter().map(cannot_carry));
     }
+}
+
+/// Whether a directory is there by what lay in it, and nothing does.
+fn is_needless<C>(tree: &Tree<C>, directory: InodeId) -> bool {
+    let is_empty = tree.directory(directory).is_some_and(Directory::is_empty);
+    tree.inode(directory).is_implied() && is_empty
+}
+
+/// Takes out of an inode what can be taken out alone; what that was, if it was not told under another
+/// name.
+fn repair<C>(tree: &mut Tree<C>, id: InodeId, repaired: &mut HashSet<InodeId>) -> Vec<Uncarried> {
+    let inode = tree.inode(id);
+    let found = check_inode(&inode.metadata, &inode.node);
+    if found.is_empty() || !repaired.insert(id) {
+        return Vec::new();
+    }
+    let metadata = &mut tree.inode_mut(id).metadata;
+    metadata.mtime.seconds = time::nearest(metadata.mtime.seconds);
+    let xattrs = std::mem::take(&mut metadata.xattrs);
+    let kept: Vec<Xattr> = (xattrs.iter())
+        .filter(|xattr| can_carry_xattr(&xattr.name))
+        .cloned()
+        .collect();
+    metadata.xattrs = Xattrs::new(kept).expect("some of those that were there");
+    found
 }

@@ -37,7 +37,7 @@ pub enum ConvertError {
     #[error("the image cannot be walked")]
     Walk(#[from] WalkError),
     /// The source image cannot answer a question about an inode.
-    #[error("{path}")]
+    #[error("{path:#}")]
     Image {
         /// The inode, by one of its names.
         path: ImagePath,
@@ -45,7 +45,7 @@ pub enum ConvertError {
         source: ImageError,
     },
     /// The content of a file cannot be read, or is not what its digests say.
-    #[error("{path}")]
+    #[error("{path:#}")]
     Content {
         /// The file.
         path: ImagePath,
@@ -65,7 +65,7 @@ pub enum ConvertError {
     #[error("cannot make a tree of the layer")]
     Entry(#[from] image_model::layer::LayerError),
     /// The content of a file of a [`Tree`](image_model::Tree) cannot be had.
-    #[error("{path}")]
+    #[error("{path:#}")]
     FileContent {
         /// The file.
         path: ImagePath,
@@ -73,7 +73,7 @@ pub enum ConvertError {
         source: FileContentError,
     },
     /// More chunks than [`Limits`](image_model::Limits) allow.
-    #[error("{path}: with this file there are more than {limit} chunks")]
+    #[error("{path:#}: with this file there are more than {limit} chunks")]
     TooManyChunks {
         /// The file that is too much.
         path: ImagePath,
@@ -81,7 +81,7 @@ pub enum ConvertError {
         limit: u32,
     },
     /// The tar would be longer than [`Limits`](image_model::Limits) allow.
-    #[error("{path}: with this file the tar is longer than {limit} bytes")]
+    #[error("{path:#}: with this file the tar is longer than {limit} bytes")]
     TarTooLong {
         /// The file that is too much.
         path: ImagePath,
@@ -139,7 +139,7 @@ pub enum ConvertError {
     #[error("cannot write the output")]
     Write(#[from] io::Error),
     /// An owner or group that no file of a Unix system can have.
-    #[error("{path}: no file can have the owner {uid} and the group {gid}")]
+    #[error("{path:#}: no file can have the owner {uid} and the group {gid}")]
     Owner {
         /// The file in the image.
         path: ImagePath,
@@ -149,7 +149,7 @@ pub enum ConvertError {
         gid: u32,
     },
     /// Creating or changing a file of an unpacked tree failed.
-    #[error("{path}: cannot {action} below {}", output.display())]
+    #[error("{path:#}: cannot {action} below {}", output.display())]
     Unpack {
         /// The file in the image.
         path: ImagePath,

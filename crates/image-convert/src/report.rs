@@ -2,7 +2,7 @@
 
 use estargz_toc::carry::Uncarried;
 use image_model::advisory::Advisories;
-use image_model::{Device, ImagePath, Timestamp};
+use image_model::{Device, ImagePath, Limits, Timestamp};
 use rafs_format::layout::CannotCarry;
 
 use crate::ConvertError;
@@ -22,8 +22,11 @@ pub struct Report {
     /// Chunks, where the target has any.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub chunks: ChunkCounts,
-    /// What the target could not carry and the caller allowed to lose, in the order of the source.
+    /// What the target could not carry and the caller allowed to lose, in the order of the source; as
+    /// much of it as [`Limits::max_report_len`](image_model::Limits::max_report_len) allows.
     pub losses: Vec<Loss>,
+    /// Further losses, which are not listed.
+    pub losses_untold: u64,
     /// Inodes whose time has a fraction of a second, which the metadata of the target have no place for:
     /// they say the second in which it is. Nothing is refused for that, as no digest of a tree tells.
     pub cut_times: u64,
@@ -31,23 +34,54 @@ pub struct Report {
     pub advisories: Advisories,
     /// Paths that were to be fetched first, but are not there, in the order of the options.
     pub missed: Vec<ImagePath>,
+    /// Bytes that the losses in the list take.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) losses_len: u64,
 }
+
+/// What a loss takes besides its path.
+pub(crate) const LOSS_LEN: u64 = size_of::<Loss>() as u64;
 
 impl Report {
     /// Takes note of a loss where losses are allowed, else refuses it.
     pub(crate) fn lose(
         &mut self,
-        loss: Loss,
-        lossy: bool,
-        target: &'static str,
+        path: impl FnOnce() -> ImagePath,
+        what: LossKind,
+        allowed: &Allowed<'_>,
     ) -> Result<(), ConvertError> {
-        if lossy {
-            self.losses.push(loss);
-            Ok(())
-        } else {
-            Err(ConvertError::NotCarried { target, loss })
+        let Allowed {
+            lossy,
+            limits,
+            target,
+        } = *allowed;
+        if !lossy {
+            let loss = Loss { path: path(), what };
+            return Err(ConvertError::NotCarried { target, loss });
         }
+        if self.losses_len >= limits.max_report_len {
+            self.losses_untold += 1;
+            return Ok(());
+        }
+        let path = path();
+        self.losses_len = (self.losses_len)
+            .saturating_add(path.as_bytes().len() as u64)
+            .saturating_add(LOSS_LEN);
+        match self.losses_len > limits.max_report_len {
+            true => self.losses_untold += 1,
+            false => self.losses.push(Loss { path, what }),
+        }
+        Ok(())
     }
+}
+
+/// What may be lost, and how much of it is listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed<'a> {
+    pub(crate) lossy: bool,
+    pub(crate) limits: &'a Limits,
+    /// What the target is called.
+    pub(crate) target: &'static str,
 }
 
 /// How many chunks went where.
@@ -72,7 +106,7 @@ pub struct ChunkCounts {
 /// Something that the target format or file system cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[error("{path}: {what}")]
+#[error("{path:#}: {what}")]
 pub struct Loss {
     /// Which inode, by the first of its names.
     pub path: ImagePath,
@@ -105,7 +139,10 @@ pub enum LossKind {
     #[error("a name that layers keep for whiteouts")]
     Whiteout,
     /// An extended attribute whose name readers of tars do not find, or not alike.
-    #[error("extended attribute \"{}\", whose name no tar can hold", name.escape_ascii())]
+    #[error(
+        "extended attribute \"{}\", whose name no tar can hold",
+        image_model::name::Brief(name)
+    )]
     XattrName {
         /// Its name.
         name: Box<[u8]>,
@@ -131,7 +168,10 @@ pub enum LossKind {
         kept: i64,
     },
     /// An extended attribute that the file system, or the rights of the caller, do not allow.
-    #[error("extended attribute {}: error {errno} of the file system", name.escape_ascii())]
+    #[error(
+        "extended attribute {}: error {errno} of the file system",
+        image_model::name::Brief(name)
+    )]
     Xattr {
         /// Its name.
         name: Box<[u8]>,

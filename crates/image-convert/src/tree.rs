@@ -114,23 +114,6 @@ pub(crate) fn content_len<C>(tree: &Tree<C>) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-/// The first path of `id`, for messages; the root if it has none.
-pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
-    let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
-    while let Some((path, at)) = pending.pop() {
-        if at == id {
-            return path;
-        }
-        let entries = tree.directory(at).into_iter().flat_map(|d| d.iter().rev());
-        for (name, &child) in entries {
-            if child == id || tree.directory(child).is_some() {
-                pending.push((path.join(name.as_ref()), child));
-            }
-        }
-    }
-    ImagePath::root()
-}
-
 /// The files of `tree` that have content, each once, in the order in which they are stored.
 pub(crate) struct StoreOrder {
     files: Vec<InodeId>,

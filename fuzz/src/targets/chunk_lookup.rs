@@ -91,7 +91,7 @@ fn in_image(input: &mut Input<'_>) {
     let choices = Choices::take(input);
     let mut stored = store(take_tree(input), &choices);
     let image = &mut stored.bootstrap.image;
-    drop_losses(&mut image.tree, &mut drop);
+    drop_losses(&mut image.tree, &mut |_, _| ());
     image.links = image.tree.link_counts();
     let bytes =
         encode(&stored.bootstrap, &stored.entries, &choices.layout()).expect("all can be carried");
@@ -104,7 +104,7 @@ fn in_image(input: &mut Input<'_>) {
 fn in_estargz(input: &mut Input<'_>) {
     let choices = stargz::Choices::take(input);
     let mut tree = take_tree(input);
-    reduce(&mut tree);
+    reduce(&mut tree, &mut |_, _| ());
     tree.drop_unreachable();
     let limits = Limits::default();
     let Some(stored) = stargz::store(tree, &choices, &limits) else {

@@ -1,8 +1,8 @@
 //! Layers: decompression, tar members, and the tree that they make.
 
-use lazyoci::model::layer::{Layer, LayerBuilder, LayerOptions};
+use lazyoci::model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
 use lazyoci::model::tree::Spans;
-use lazyoci::model::{Blame as _, ImagePath, Limits, Metadata, Tree};
+use lazyoci::model::{Blame as _, ImagePath, InodeId, Limits, Metadata, Node, Tree};
 use lazyoci::tar_stream::{Entry, LayerStream, Member, TarReader};
 
 use super::tar::{Pieces, cut, options, repair_checksums};
@@ -68,6 +68,7 @@ fn build(pieces: &Pieces, lenient: bool) {
         limits: limits.clone(),
         ..LayerOptions::default()
     });
+    let mut held = (0, 0);
     for (entry, _) in &pieces.entries {
         let member = match entry.clone().into_member(&limits) {
             Ok(member) => member,
@@ -82,13 +83,31 @@ fn build(pieces: &Pieces, lenient: bool) {
                 path,
                 metadata,
                 node,
-            } => builder.add(&path, metadata, node),
+            } => {
+                if let Node::File { size, content } = &node {
+                    let cost = ContentCost::of_spans(*size, content.as_slice());
+                    if let Err(error) = builder.charge_content(&path, cost) {
+                        let _ = (error.fault(), error.to_string());
+                        return;
+                    }
+                    (held.0, held.1) = (held.0 + cost.len, held.1 + cost.memory);
+                }
+                builder.add(&path, metadata, node)
+            }
             Member::HardLink { path, target } => builder.link(&path, &target),
         };
         let there = builder.kind_at(&path).is_some();
         assert!(added.is_err() || there || lenient, "{path} was added");
     }
+    let (len, memory) = held;
+    assert!(len <= limits.max_content_len && memory <= limits.max_metadata_len);
     let Ok(layer) = builder.finish() else { return };
+    if let Ok(tree) = layer.clone().into_tree() {
+        let ids = (0..tree.len() as u32).map(InodeId::new);
+        let implied = ids.filter(|&id| tree.inode(id).is_implied()).count();
+        let most = 1 + limits.max_depth as usize + 16 * pieces.entries.len();
+        assert!(implied <= most, "{implied} implied directories");
+    }
     lay(&layer);
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lazyoci::model::{ChunkedImage, ImagePath, Limits};
-use lazyoci::rafs_format::v6::{Bootstrap, LayoutOptions, drop_losses, losses, prefetch_inodes};
+use lazyoci::rafs_format::v6::{
+    Bootstrap, LayoutOptions, Loss, drop_losses, losses, prefetch_inodes,
+};
 use lazyoci::read::SharedImage;
 use lazyoci::verify;
 
@@ -23,17 +25,21 @@ pub fn v6_round_trip(data: &[u8]) {
     let mut options = choices.layout();
 
     let mut lost = Vec::new();
-    losses(&stored.bootstrap.image.tree, &mut |loss| lost.push(loss));
+    losses(&stored.bootstrap.image.tree, &mut |path, what| {
+        let path = path.clone();
+        lost.push(Loss { path, what });
+    });
     if let Some(first) = lost.first() {
         let refused = encode(&stored.bootstrap, &stored.entries, &options);
         assert_eq!(refused, Err(first.clone().into()));
         let mut dropped = Vec::new();
-        drop_losses(&mut stored.bootstrap.image.tree, &mut |loss| {
-            dropped.push(loss);
+        drop_losses(&mut stored.bootstrap.image.tree, &mut |path, what| {
+            let path = path.clone();
+            dropped.push(Loss { path, what });
         });
         assert_eq!(dropped, lost);
-        losses(&stored.bootstrap.image.tree, &mut |loss| {
-            panic!("still there: {loss}")
+        losses(&stored.bootstrap.image.tree, &mut |path, what| {
+            panic!("still there: {path}: {what}")
         });
         let image = &mut stored.bootstrap.image;
         image.links = image.tree.link_counts();

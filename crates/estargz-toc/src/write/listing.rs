@@ -46,7 +46,7 @@ pub enum ListingError {
     #[error(transparent)]
     CannotCarry(#[from] CannotCarry),
     /// A file with a hole: each of its bytes has to be in the blob.
-    #[error("{path}: a hole at byte {file_offset}")]
+    #[error("{path:#}: a hole at byte {file_offset}")]
     Hole {
         /// The file.
         path: ImagePath,
@@ -54,7 +54,7 @@ pub enum ListingError {
         file_offset: u64,
     },
     /// A chunk, or a file of several chunks, without SHA-256.
-    #[error("{path}: no SHA-256 of its chunk at byte {chunk_offset}, or of the whole")]
+    #[error("{path:#}: no SHA-256 of its chunk at byte {chunk_offset}, or of the whole")]
     DigestMissing {
         /// The file.
         path: ImagePath,

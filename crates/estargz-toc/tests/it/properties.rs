@@ -144,7 +144,7 @@ proptest! {
 
     #[test]
     fn a_tree_survives(mut maker in any_tree(), chunk_size in 1u32..150, level in 0u32..9) {
-        lazyoci_estargz_toc::carry::reduce(&mut maker.0);
+        lazyoci_estargz_toc::carry::reduce(&mut maker.0, &mut |_, _| {});
         let options = Options { chunk_size, level, ..Options::default() };
         let written = maker.write(&options);
         let decoded = decode(&written.blob);

@@ -10,7 +10,7 @@ use image_model::{ImagePath, InodeId, Limits, Tree};
 
 use super::EstargzOptions;
 use crate::ConvertError;
-use crate::report::{Loss, Report};
+use crate::report::{Allowed, Report};
 use crate::source::DataOrder;
 
 /// The order of a tree's names in the tar.
@@ -31,10 +31,18 @@ impl Plan {
         limits: &Limits,
         report: &mut Report,
     ) -> Result<Self, ConvertError> {
-        for lost in carry::reduce(tree) {
-            let (path, what) = (lost.path, lost.what.into());
-            report.lose(Loss { path, what }, options.lossy, "eStargz")?;
-        }
+        let allowed = Allowed {
+            lossy: options.lossy,
+            limits,
+            target: "eStargz",
+        };
+        let mut refused = None;
+        carry::reduce(tree, &mut |path, what| {
+            if refused.is_none() {
+                refused = (report.lose(|| path.clone(), what.into(), &allowed)).err();
+            }
+        });
+        refused.map_or(Ok(()), Err)?;
         let mut names = match order {
             DataOrder::Directory | DataOrder::Stored => walk(tree, limits)?,
             DataOrder::Tar => walk_by_table(tree, limits)?,

@@ -2,19 +2,20 @@
 
 use image_model::advisory::Oddity;
 use image_model::image::ChunkRange;
-use image_model::layer::{LayerBuilder, LayerOptions};
+use image_model::layer::{ContentCost, LayerBuilder, LayerOptions};
 use image_model::tree::Span;
 use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
+use rafs_format::layout::CannotCarry;
 use rafs_format::{Version, prefetch_inodes, v5, v6};
 use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
 use super::RafsOptions;
 use super::blob::BlobTarget;
-use crate::report::{Loss, LossKind, Report};
+use crate::report::{Allowed, LossKind, Report};
 use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
 use crate::stage::Stage;
-use crate::tree::{StoreOrder, path_of};
+use crate::tree::StoreOrder;
 use crate::{ConvertError, Source};
 
 type BlobStage<'p, 'k, 'o> = Stage<'p, 'k, BlobTarget<'k, 'o>>;
@@ -39,7 +40,12 @@ pub(super) fn fill(
             limits,
         } => {
             let mut tree = stream(layer, &limits, stage, options, report)?;
-            settle_losses(&mut tree, options, report)?;
+            settle_losses(
+                &mut tree,
+                &allowed(options, &limits),
+                options.version,
+                report,
+            )?;
             return Ok(Filled {
                 tree,
                 from_tar: true,
@@ -52,13 +58,18 @@ pub(super) fn fill(
         mut contents,
         order,
         advisories,
-        ..
+        limits,
     } = Input::new(source, &mut ())?;
     report.advisories = advisories;
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
-    settle_losses(&mut tree, options, report)?;
+    settle_losses(
+        &mut tree,
+        &allowed(options, &limits),
+        options.version,
+        report,
+    )?;
     let from_tar = order == DataOrder::Tar;
     let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
     if from_tar {
@@ -100,7 +111,7 @@ fn store(
         _ => None,
     };
     let inodes: Vec<_> = files.iter().filter_map(content).collect();
-    let path = |position: usize| path_of(tree, files[position]);
+    let path = |position: usize| tree.path_of(files[position]);
     let mut current = None;
     contents.read(&inodes, order, &path, &mut |position, bytes| {
         let range = &mut ranges[files[position].index()];
@@ -141,7 +152,8 @@ fn stream(
         let oddities = std::mem::take(&mut entry.oddities);
         let member = match entry.into_member(limits) {
             Err(error) if options.lossy => {
-                report.losses.push(no_file(error)?);
+                let (path, what) = no_file(error)?;
+                report.lose(|| path, what, &allowed(options, limits))?;
                 continue;
             }
             member => member?,
@@ -157,6 +169,12 @@ fn stream(
                 node,
             } => {
                 let node = node.try_map(|size, spans| {
+                    let cost = ContentCost {
+                        // The list goes when the content is stored.
+                        memory: 0,
+                        ..ContentCost::of_spans(size, spans.as_slice())
+                    };
+                    builder.charge_content(&path, cost)?;
                     stage.begin_file(size, || path.clone())?;
                     let start = stage.chunks();
                     store_spans(spans.as_slice(), size, &mut reader, stage)?;
@@ -190,12 +208,12 @@ fn store_spans<R: std::io::Read>(
 }
 
 /// A member of a kind that is no file, as a loss; every other error as it is.
-fn no_file(error: MemberError) -> Result<Loss, MemberError> {
+fn no_file(error: MemberError) -> Result<(ImagePath, LossKind), MemberError> {
     match error.reason {
-        MemberFault::Kind { typeflag } => Ok(Loss {
-            path: ImagePath::clean(&error.path).unwrap_or_default(),
-            what: LossKind::Member { typeflag },
-        }),
+        MemberFault::Kind { typeflag } => Ok((
+            ImagePath::clean(&error.path).unwrap_or_default(),
+            LossKind::Member { typeflag },
+        )),
         _ => Err(error),
     }
 }
@@ -221,42 +239,39 @@ fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
     }
 }
 
+fn allowed<'a>(options: &RafsOptions, limits: &'a Limits) -> Allowed<'a> {
+    Allowed {
+        lossy: options.lossy,
+        limits,
+        target: match options.version {
+            Version::V5 => "RAFS v5",
+            _ => "RAFS v6",
+        },
+    }
+}
+
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
 fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
-    options: &RafsOptions,
+    allowed: &Allowed<'_>,
+    version: Version,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     advise_undescribed(tree, report);
-    let loss = |loss: rafs_format::layout::Loss| Loss {
-        path: loss.path,
-        what: loss.what.into(),
-    };
-    if options.lossy {
-        let mut lose = |found| report.losses.push(loss(found));
-        match options.version {
-            Version::V5 => v5::drop_losses(tree, &mut lose),
-            _ => v6::drop_losses(tree, &mut lose),
+    let mut refused = None;
+    let mut lose = |path: &ImagePath, what: CannotCarry| {
+        if refused.is_none() {
+            refused = (report.lose(|| path.clone(), what.into(), allowed)).err();
         }
+    };
+    match (allowed.lossy, version) {
+        (true, Version::V5) => v5::drop_losses(tree, &mut lose),
+        (true, _) => v6::drop_losses(tree, &mut lose),
+        (false, Version::V5) => v5::losses(tree, &mut lose),
+        (false, _) => v6::losses(tree, &mut lose),
+    }
+    if allowed.lossy {
         tree.drop_unreachable();
-        return Ok(());
     }
-    let mut first = None;
-    let mut find = |found| {
-        first.get_or_insert(found);
-    };
-    let target = match options.version {
-        Version::V5 => {
-            v5::losses(tree, &mut find);
-            "RAFS v5"
-        }
-        _ => {
-            v6::losses(tree, &mut find);
-            "RAFS v6"
-        }
-    };
-    match first {
-        Some(found) => report.lose(loss(found), false, target),
-        None => Ok(()),
-    }
+    refused.map_or(Ok(()), Err)
 }

@@ -18,7 +18,7 @@ use verify::ExtentBytes;
 use super::stream::{self, TarStream, failure};
 use super::{TarOptions, TarReport};
 use crate::members::{MemberSink, check_room, write_members};
-use crate::report::{Loss, LossKind, Report};
+use crate::report::{Allowed, LossKind, Report};
 use crate::source::Input;
 use crate::{ConvertError, Source};
 
@@ -56,8 +56,13 @@ pub fn to_tar<'a>(
     let mut of_content = |_: u64, _: Option<u64>| progress.advance(done.get(), total.get());
     stream::write(output, options, &mut of_content, |out, report| {
         report.advisories = advisories;
-        let names = names(&tree, &limits, options.lossy, report)?;
-        drop_xattrs(&mut tree, &names, options.lossy, report)?;
+        let allowed = Allowed {
+            lossy: options.lossy,
+            limits: &limits,
+            target: "tar",
+        };
+        let names = names(&tree, &allowed, report)?;
+        drop_xattrs(&mut tree, &names, &allowed, report)?;
         total.set(Some(content_len(&tree, &names)));
         let mut members = Members {
             writer: TarWriter::new(out),
@@ -84,12 +89,11 @@ fn content_len(tree: &Tree<Ino>, names: &[Named]) -> u64 {
 /// The names that get an entry, in the order of the tar.
 fn names(
     tree: &Tree<Ino>,
-    limits: &Limits,
-    lossy: bool,
+    allowed: &Allowed<'_>,
     report: &mut Report,
 ) -> Result<Vec<Named>, ConvertError> {
     let mut found = HashSet::new();
-    let mut names = walk(tree, limits)?;
+    let mut names = walk(tree, allowed.limits)?;
     let mut lost: Option<ImagePath> = None;
     let mut failed = None;
     names.retain(|name| {
@@ -118,8 +122,7 @@ fn names(
         } else if !is_first {
             return false;
         }
-        let path = name.path.clone();
-        let refused = report.lose(Loss { path, what }, lossy, "tar");
+        let refused = report.lose(|| name.path.clone(), what, allowed);
         failed = failed.take().or(refused.err());
         false
     });
@@ -130,7 +133,7 @@ fn names(
 fn drop_xattrs(
     tree: &mut Tree<Ino>,
     names: &[Named],
-    lossy: bool,
+    allowed: &Allowed<'_>,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     for Named { path, inode, .. } in names {
@@ -144,8 +147,7 @@ fn drop_xattrs(
             .partition(|xattr| is_portable(&xattr.name));
         *xattrs = Xattrs::new(kept).expect("some of a list that is one");
         for Xattr { name, .. } in lost {
-            let (path, what) = (path.clone(), LossKind::XattrName { name });
-            report.lose(Loss { path, what }, lossy, "tar")?;
+            report.lose(|| path.clone(), LossKind::XattrName { name }, allowed)?;
         }
     }
     Ok(())

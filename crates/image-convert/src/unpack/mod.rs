@@ -28,7 +28,7 @@ use crate::report::Report;
 use crate::source::{self, Walkable};
 use crate::tree::several_names;
 use contents::{Files, Numbers};
-use node::{NodeWriter, Source};
+use node::{NodeWriter, Source, Unnamed};
 use trail::Trail;
 
 /// Who owns unpacked files.
@@ -118,6 +118,7 @@ pub fn unpack<'a>(
             advisories,
             ..Report::default()
         },
+        unnamed: Some(Unnamed::default()),
     };
     match fill(&directory, &mut contents, &several, writer, progress) {
         Ok(report) => {
@@ -157,12 +158,14 @@ fn fill(
 
     let root = Trail::new(directory.path())?;
     rustix::fs::fchmod(root.root(), Mode::RWXU).map_err(io::Error::from)?;
+    let unnamed = writer.begin_names();
     let mut unpacker = Unpacker {
         numbers: files.numbers(several),
         contents: place,
         trail: root,
         open: Vec::new(),
         writer,
+        unnamed,
     };
     let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
@@ -182,6 +185,7 @@ struct Unpacker<'u> {
     /// Directories that are not complete, outermost first.
     open: Vec<(Ino, Attributes)>,
     writer: NodeWriter<'u>,
+    unnamed: Unnamed,
 }
 
 impl Unpacker<'_> {
@@ -193,6 +197,8 @@ impl Unpacker<'_> {
             ino: entry.ino,
             attributes: &entry.attributes,
         };
+        self.writer
+            .name_losses(&mut self.unnamed, entry.ino, &path)?;
         let name = entry.name();
         if source.attributes.kind == FileKind::Directory {
             if let Some(name) = name {

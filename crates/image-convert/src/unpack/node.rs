@@ -1,5 +1,6 @@
 //! One inode of an unpacked tree: made, filled, given its attributes.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -15,7 +16,7 @@ use verify::ExtentBytes;
 
 use super::{Ownership, UnpackOptions};
 use crate::ConvertError;
-use crate::report::{Loss, LossKind, Report};
+use crate::report::{Allowed, LOSS_LEN, LossKind, Report};
 
 /// Makes inodes and keeps count.
 pub(super) struct NodeWriter<'u> {
@@ -26,6 +27,23 @@ pub(super) struct NodeWriter<'u> {
     /// Where the tree is to be, for messages.
     pub(super) output: &'u Path,
     pub(super) report: Report,
+    /// As long as files have no names.
+    pub(super) unnamed: Option<Unnamed>,
+}
+
+/// What files lost that have no name yet.
+#[derive(Debug, Default)]
+pub(super) struct Unnamed {
+    losses: HashMap<Ino, Vec<LossKind>>,
+    count: u64,
+}
+
+fn allowed<'a>(options: &UnpackOptions, limits: &'a Limits) -> Allowed<'a> {
+    Allowed {
+        lossy: options.lossy,
+        limits,
+        target: "this file system",
+    }
 }
 
 /// An inode of the image.
@@ -89,7 +107,7 @@ impl NodeWriter<'_> {
         match rustix::fs::mknodat(directory, name, kind, private, number) {
             Ok(()) => self.finish(Made::Named { directory, name }, source)?,
             Err(Errno::PERM) if kind != FileType::Fifo && kind != FileType::Socket => {
-                self.lose(source.path, LossKind::Device { device })?;
+                self.lose(source, LossKind::Device { device })?;
                 return Ok(false);
             }
             Err(error) => return Err(self.failed(source.path, "create the node", error)),
@@ -174,7 +192,7 @@ impl NodeWriter<'_> {
             .image
             .xattrs(source.ino)
             .map_err(|error| image_error(path, error))?;
-        self.set_xattrs(made, path, &xattrs)?;
+        self.set_xattrs(made, source, &xattrs)?;
         if attributes.kind != FileKind::Symlink {
             made.set_mode(mode)
                 .map_err(|error| self.failed(path, "change the mode", error))?;
@@ -196,13 +214,13 @@ impl NodeWriter<'_> {
         if kept == time.seconds {
             return Ok(());
         }
-        self.lose(source.path, LossKind::Time { time, kept })
+        self.lose(source, LossKind::Time { time, kept })
     }
 
     fn set_xattrs(
         &mut self,
         made: Made<'_>,
-        path: PathOf<'_>,
+        source: Source<'_>,
         xattrs: &Xattrs,
     ) -> Result<(), ConvertError> {
         for xattr in xattrs {
@@ -216,19 +234,56 @@ impl NodeWriter<'_> {
                 | Errno::INVAL
                 | Errno::RANGE
                 | Errno::TOOBIG => {}
-                _ => return Err(self.failed(path, "set an extended attribute", errno)),
+                _ => return Err(self.failed(source.path, "set an extended attribute", errno)),
             }
             let name = xattr.name.clone();
             let errno = errno.raw_os_error();
-            self.lose(path, LossKind::Xattr { name, errno })?;
+            self.lose(source, LossKind::Xattr { name, errno })?;
         }
         Ok(())
     }
 
-    fn lose(&mut self, path: PathOf<'_>, what: LossKind) -> Result<(), ConvertError> {
-        let loss = Loss { path: path(), what };
+    fn lose(&mut self, source: Source<'_>, what: LossKind) -> Result<(), ConvertError> {
+        if self.unnamed.is_some() && self.options.lossy {
+            self.lose_later(source.ino, what);
+            return Ok(());
+        }
         self.report
-            .lose(loss, self.options.lossy, "this file system")
+            .lose(source.path, what, &allowed(self.options, self.limits))
+    }
+
+    /// A loss of a file that has no name yet: to look for each by a walk would take for ever.
+    fn lose_later(&mut self, ino: Ino, what: LossKind) {
+        let Some(unnamed) = &mut self.unnamed else {
+            return;
+        };
+        let limit = self.limits.max_report_len;
+        match (unnamed.count + 1).saturating_mul(LOSS_LEN) > limit {
+            true => self.report.losses_untold += 1,
+            false => {
+                unnamed.count += 1;
+                unnamed.losses.entry(ino).or_default().push(what);
+            }
+        }
+    }
+
+    /// Names are given from now on; what files without one lost.
+    pub(super) fn begin_names(&mut self) -> Unnamed {
+        self.unnamed.take().unwrap_or_default()
+    }
+
+    /// Takes note of what the inode at `path` lost before it had a name.
+    pub(super) fn name_losses(
+        &mut self,
+        unnamed: &mut Unnamed,
+        ino: Ino,
+        path: PathOf<'_>,
+    ) -> Result<(), ConvertError> {
+        for what in unnamed.losses.remove(&ino).into_iter().flatten() {
+            self.report
+                .lose(path, what, &allowed(self.options, self.limits))?;
+        }
+        Ok(())
     }
 
     pub(super) fn failed(

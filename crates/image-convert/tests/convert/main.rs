@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(feature = "gzip")]
+mod bounds;
+#[cfg(feature = "gzip")]
 mod estargz;
 mod rafs_content;
 mod rafs_errors;

@@ -115,7 +115,7 @@ impl Blame for Inconsistency {
 
 /// An [`Inconsistency`] and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path}, ")).unwrap_or_default())]
+#[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path:#}, ")).unwrap_or_default())]
 pub struct CheckFinding {
     /// A path of the inode, if it is about one.
     pub path: Option<ImagePath>,

@@ -13,7 +13,7 @@ use crate::error::DecodeError;
 pub enum EncodeError {
     /// The tree has something that the format has no place for. `drop_losses` of
     /// [version 5](crate::v5::drop_losses) or [6](crate::v6::drop_losses) takes it out.
-    #[error("{path}: {what}")]
+    #[error("{path:#}: {what}")]
     CannotCarry {
         /// First path of the inode.
         path: ImagePath,
@@ -21,7 +21,7 @@ pub enum EncodeError {
         what: CannotCarry,
     },
     /// A file's content is not stored as the format needs it.
-    #[error("{path}, byte {file_offset}: {what}")]
+    #[error("{path:#}, byte {file_offset}: {what}")]
     Content {
         /// First path of the file.
         path: ImagePath,
@@ -31,7 +31,7 @@ pub enum EncodeError {
         what: BadContent,
     },
     /// A directory has two names, or holds itself.
-    #[error("{path}: the directory has another name already")]
+    #[error("{path:#}: the directory has another name already")]
     SharedDirectory {
         /// Its second path.
         path: ImagePath,

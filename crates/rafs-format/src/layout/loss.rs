@@ -4,6 +4,7 @@ use std::collections::btree_map;
 use std::ops::ControlFlow;
 
 use image_model::metadata::{Metadata, Xattr};
+use image_model::name::Brief;
 use image_model::tree::{Directory, Inode};
 use image_model::{Device, FileKind, ImagePath, InodeId, Name, Node, Timestamp, Tree, Xattrs};
 
@@ -39,13 +40,16 @@ pub enum CannotCarry {
     },
     /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs, or with
     /// no or more than 255 bytes behind such a prefix (in version 5: 255 bytes with it).
-    #[error("extended attribute {}, whose name cannot be stored", name.escape_ascii())]
+    #[error("extended attribute {}, whose name cannot be stored", Brief(name))]
     XattrName {
         /// Full name.
         name: Box<[u8]>,
     },
     /// A value of more than 65,535 bytes, or 65,536 in version 5.
-    #[error("extended attribute {} of {len} bytes, where {max} are possible", name.escape_ascii())]
+    #[error(
+        "extended attribute {} of {len} bytes, where {max} are possible",
+        Brief(name)
+    )]
     XattrValue {
         /// Full name.
         name: Box<[u8]>,
@@ -55,7 +59,11 @@ pub enum CannotCarry {
         max: usize,
     },
     /// An extended attribute that would make those of its inode too long in sum.
-    #[error("extended attribute {}: with it the inode's take {len} bytes, where {} are possible", name.escape_ascii(), xattr::MAX_AREA_LEN)]
+    #[error(
+        "extended attribute {}: with it the inode's take {len} bytes, where {} are possible",
+        Brief(name),
+        xattr::MAX_AREA_LEN
+    )]
     XattrSum {
         /// Full name.
         name: Box<[u8]>,
@@ -72,7 +80,7 @@ pub enum CannotCarry {
 
 /// Something that an image has and RAFS cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {what}")]
+#[error("{path:#}: {what}")]
 pub struct Loss {
     /// Where; the first path of the inode, or the further one if it is about that.
     pub path: ImagePath,
@@ -80,15 +88,24 @@ pub struct Loss {
     pub what: CannotCarry,
 }
 
-/// Finds what `version` cannot carry of `tree`, in the order of paths.
-pub(crate) fn losses<C>(tree: &Tree<C>, version: Version, report: &mut dyn FnMut(Loss)) {
-    each_path(tree, &mut |path, id, again| {
-        let inode = tree.inode(id);
-        let report = &mut |what| {
-            let path = path.clone();
-            report(Loss { path, what });
-        };
-        if !again {
+/// Finds what `version` cannot carry of `tree`, in the order of paths, and tells `report` where and what.
+pub(crate) fn losses<C>(
+    tree: &Tree<C>,
+    version: Version,
+    report: &mut dyn FnMut(&ImagePath, CannotCarry),
+) {
+    each_loss(tree, version, &mut |path, _, what| report(path, what));
+}
+
+fn each_loss<C>(
+    tree: &Tree<C>,
+    version: Version,
+    report: &mut dyn FnMut(&ImagePath, Visit, CannotCarry),
+) {
+    each_path(tree, &mut |path, visit| {
+        let inode = tree.inode(visit.id);
+        let report = &mut |what| report(path, visit, what);
+        if !visit.again {
             inode_losses(inode, version, report);
         } else if let Some(what) = link_loss(&inode.node, version) {
             report(what);
@@ -99,32 +116,35 @@ pub(crate) fn losses<C>(tree: &Tree<C>, version: Version, report: &mut dyn FnMut
 
 /// Takes out of `tree` what `version` cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds; a further name of what is no file
-/// becomes that of a copy.
+/// becomes that of a copy. Memory: a number for each inode that loses something, the names that get
+/// copies, and one path.
 pub(crate) fn drop_losses<C: Clone>(
     tree: &mut Tree<C>,
     version: Version,
-    report: &mut dyn FnMut(Loss),
+    report: &mut dyn FnMut(&ImagePath, CannotCarry),
 ) {
     let mut changed = Vec::new();
     let mut parted = Vec::new();
-    losses(tree, version, &mut |loss| {
-        match loss.what {
-            CannotCarry::HardLink { .. } => parted.push(loss.path.clone()),
-            _ => changed.push(tree.resolve(loss.path.as_bytes())),
+    each_loss(tree, version, &mut |path, visit, what| {
+        match (&what, path.last()) {
+            (CannotCarry::HardLink { .. }, Some(name)) => {
+                parted.push((visit.parent, name.to_name()));
+            }
+            _ => changed.push(visit.id),
         }
-        report(loss);
+        report(path, what);
     });
     let mut removed = vec![false; tree.len()];
     changed.dedup();
-    for id in changed.into_iter().flatten() {
+    for id in changed {
         let metadata = &tree.inode(id).metadata;
         let kept = kept_metadata(metadata, version);
         let inode = tree.inode_mut(id);
         inode.metadata = kept;
         removed[id.index()] = node_loss(&inode.node).is_some();
     }
-    for path in parted {
-        part(tree, &path);
+    for (parent, name) in parted {
+        part(tree, parent, name);
     }
     for index in 0..u32::try_from(tree.len()).expect("trees have fewer than 2^32 inodes") {
         if let Node::Directory(entries) = &mut tree.inode_mut(InodeId::new(index)).node {
@@ -133,15 +153,10 @@ pub(crate) fn drop_losses<C: Clone>(
     }
 }
 
-/// Makes the name at `path` that of a copy of its inode.
-fn part<C: Clone>(tree: &mut Tree<C>, path: &ImagePath) {
-    let Some((parent, name)) = path.split_last() else {
-        return;
-    };
-    let (Some(parent), Some(id)) = (
-        tree.resolve(parent.as_bytes()),
-        tree.resolve(path.as_bytes()),
-    ) else {
+/// Makes the name in `parent` that of a copy of its inode.
+fn part<C: Clone>(tree: &mut Tree<C>, parent: InodeId, name: Name) {
+    let named = |directory: &Directory| directory.get(name.as_ref().as_bytes()).copied();
+    let Some(id) = tree.directory(parent).and_then(named) else {
         return;
     };
     if node_loss(&tree.inode(id).node).is_some() {
@@ -150,7 +165,7 @@ fn part<C: Clone>(tree: &mut Tree<C>, path: &ImagePath) {
     let Inode { metadata, node, .. } = tree.inode(id).clone();
     let copy = tree.add(metadata, node);
     if let Node::Directory(entries) = &mut tree.inode_mut(parent).node {
-        entries.insert(name.to_name(), copy);
+        entries.insert(name, copy);
     }
 }
 
@@ -241,34 +256,45 @@ fn split_xattrs(
     }
 }
 
-/// Shows every path of `tree`, with its inode and whether that had a name before, parents first and
-/// siblings in the order of their names. A directory is entered once.
+/// A name that a walk comes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit {
+    /// The directory that has it; of the root itself the root.
+    pub(crate) parent: InodeId,
+    /// What it names.
+    pub(crate) id: InodeId,
+    /// Whether that had a name before.
+    pub(crate) again: bool,
+}
+
+/// Shows every path of `tree`, parents first and siblings in the order of their names. A directory is
+/// entered once.
 pub(crate) fn each_path<C>(
     tree: &Tree<C>,
-    visit: &mut dyn FnMut(&ImagePath, InodeId, bool) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(&ImagePath, Visit) -> ControlFlow<()>,
 ) {
     let mut seen = vec![false; tree.len()];
     let mut path = ImagePath::root();
-    let mut levels: Vec<btree_map::Iter<'_, Name, InodeId>> = Vec::new();
-    let mut enter = |path: &ImagePath, id: InodeId| -> ControlFlow<(), Option<&Directory>> {
+    let mut levels: Vec<(InodeId, btree_map::Iter<'_, Name, InodeId>)> = Vec::new();
+    let mut enter = |path: &ImagePath, parent, id: InodeId| {
         let again = std::mem::replace(&mut seen[id.index()], true);
-        visit(path, id, again)?;
+        visit(path, Visit { parent, id, again })?;
         ControlFlow::Continue(tree.directory(id).filter(|_| !again))
     };
-    let ControlFlow::Continue(Some(root)) = enter(&path, InodeId::ROOT) else {
+    let ControlFlow::Continue(Some(root)) = enter(&path, InodeId::ROOT, InodeId::ROOT) else {
         return;
     };
-    levels.push(root.iter());
-    while let Some(level) = levels.last_mut() {
+    levels.push((InodeId::ROOT, root.iter()));
+    while let Some((parent, level)) = levels.last_mut() {
         let Some((name, &id)) = level.next() else {
             levels.pop();
             path.pop();
             continue;
         };
         path.push(name.as_ref());
-        match enter(&path, id) {
+        match enter(&path, *parent, id) {
             ControlFlow::Break(()) => return,
-            ControlFlow::Continue(Some(directory)) => levels.push(directory.iter()),
+            ControlFlow::Continue(Some(directory)) => levels.push((id, directory.iter())),
             ControlFlow::Continue(None) => {
                 path.pop();
             }
@@ -278,18 +304,18 @@ pub(crate) fn each_path<C>(
 
 /// The first path of `id`; the root if it has none.
 pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
-    find_path(tree, |at, _| at == id)
+    find_path(tree, |visit| visit.id == id)
 }
 
 /// The second path of `id`; the root if it has none.
 pub(crate) fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
-    find_path(tree, |at, again| at == id && again)
+    find_path(tree, |visit| visit.id == id && visit.again)
 }
 
-fn find_path<C>(tree: &Tree<C>, wanted: impl Fn(InodeId, bool) -> bool) -> ImagePath {
+fn find_path<C>(tree: &Tree<C>, wanted: impl Fn(Visit) -> bool) -> ImagePath {
     let mut found = ImagePath::root();
-    each_path(tree, &mut |path, at, again| {
-        if wanted(at, again) {
+    each_path(tree, &mut |path, visit| {
+        if wanted(visit) {
             found = path.clone();
             return ControlFlow::Break(());
         }

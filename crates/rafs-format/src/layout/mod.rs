@@ -29,8 +29,11 @@ pub struct LayoutInput<'a> {
 /// Fails on the first thing that `version` cannot carry.
 pub(crate) fn refuse_losses(image: &ChunkedImage, version: Version) -> Result<(), EncodeError> {
     let mut first = None;
-    loss::losses(&image.tree, version, &mut |loss| {
-        first.get_or_insert(loss);
+    loss::losses(&image.tree, version, &mut |path, what| {
+        first.get_or_insert_with(|| Loss {
+            path: path.clone(),
+            what,
+        });
     });
     match first {
         Some(loss) => Err(loss.into()),

@@ -5,7 +5,7 @@ use image_model::{DigestAlgorithm, FileKind, InodeId, Metadata, Name, Node, Tree
 use lazyoci_rafs_format::flags::{BlobFeatures, Compat};
 use lazyoci_rafs_format::layout::Loss;
 use lazyoci_rafs_format::prefetch_inodes;
-use lazyoci_rafs_format::v5::{CannotCarry, EncodeError, Layout, drop_losses, losses};
+use lazyoci_rafs_format::v5::{CannotCarry, EncodeError, Layout, Loss, drop_losses, losses};
 
 use crate::common::{Store, Stored, a4_tree, encode, metadata, open, options};
 
@@ -79,9 +79,14 @@ fn links_to_what_is_no_file() {
     assert_eq!(refused, Err(loss.clone().into()));
 
     let mut found = Vec::new();
-    drop_losses(&mut tree, &mut |loss| found.push(loss));
+    drop_losses(&mut tree, &mut |path, what| {
+        let path = path.clone();
+        found.push(Loss { path, what });
+    });
     assert_eq!(found, [loss]);
-    losses(&tree, &mut |loss| panic!("still there: {loss}"));
+    losses(&tree, &mut |path, what| {
+        panic!("still there: {path}: {what}")
+    });
     let bytes = encode(&image(tree), &options(SHA256, 4096)).unwrap();
     let owned = open(&bytes).unwrap().to_chunked().unwrap();
     assert_eq!(

@@ -44,8 +44,8 @@ proptest! {
         let chunk_size = 1 << bits;
         let mut store = Store::new(DigestAlgorithm::Sha256, chunk_size as usize);
         let mut tree = build(root, specs, &mut store);
-        drop_losses(&mut tree, &mut |loss| {
-            assert!(matches!(loss.what, CannotCarry::HardLink { .. }), "{loss}");
+        drop_losses(&mut tree, &mut |path, what| {
+            assert!(matches!(what, CannotCarry::HardLink { .. }), "{path}: {what}");
         });
         let mut stored = store.image(tree).of_v5();
         let mut options = options(DigestAlgorithm::Sha256, chunk_size);

@@ -26,7 +26,10 @@ fn with_xattrs(list: &[(&str, usize)]) -> Metadata {
 
 fn found<C>(tree: &Tree<C>) -> Vec<Loss> {
     let mut found = Vec::new();
-    losses(tree, &mut |loss| found.push(loss));
+    losses(tree, &mut |path, what| {
+        let path = path.clone();
+        found.push(Loss { path, what });
+    });
     found
 }
 
@@ -170,7 +173,10 @@ fn each_loss_is_found_and_dropped() {
     assert_eq!(found(&tree), expected);
 
     let mut dropped = Vec::new();
-    drop_losses(&mut tree, &mut |loss| dropped.push(loss));
+    drop_losses(&mut tree, &mut |path, what| {
+        let path = path.clone();
+        dropped.push(Loss { path, what });
+    });
     assert_eq!(dropped, expected);
     assert_eq!(found(&tree), []);
     let names: Vec<_> = tree.directory(InodeId::ROOT).unwrap().keys().collect();

@@ -7,19 +7,19 @@ mod write;
 use std::fmt;
 use std::ops::ControlFlow;
 
-use image_model::{InodeId, Tree};
+use image_model::{ImagePath, InodeId, Tree};
 
 use super::superblock::Superblock;
 use crate::flags::Compat;
-use crate::layout::loss::{self, each_path};
-use crate::layout::{EncodeError, LayoutInput, LayoutOptions, Loss, refuse_losses};
+use crate::layout::loss::{self, Visit, each_path};
+use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, refuse_losses};
 use crate::v6::is_chunk_size;
 use crate::version::Version;
 use crate::view::MAX_LEN;
 
 use order::{Named, Planner};
 
-/// Finds what RAFS v5 cannot carry of `tree`, in the order of paths.
+/// Finds what RAFS v5 cannot carry of `tree`, in the order of paths, and tells `report` where and what.
 ///
 /// ```
 /// use image_model::{FileKind, Metadata, Name, Node, Tree};
@@ -31,19 +31,19 @@ use order::{Named, Planner};
 ///     tree.link(Tree::<()>::ROOT, Name::new(*name)?, fifo)?;
 /// }
 /// let mut found = Vec::new();
-/// losses(&tree, &mut |loss| found.push((loss.path.to_string(), loss.what)));
+/// losses(&tree, &mut |path, what| found.push((path.to_string(), what)));
 /// let link = CannotCarry::HardLink { kind: FileKind::Fifo };
 /// assert_eq!(found, [("/two".into(), link)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(Loss)) {
+pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     loss::losses(tree, Version::V5, report);
 }
 
 /// Takes out of `tree` what RAFS v5 cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds; a further name of what is no regular
 /// file becomes that of a copy.
-pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(Loss)) {
+pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     loss::drop_losses(tree, Version::V5, report);
 }
 
@@ -199,7 +199,7 @@ impl fmt::Display for Layout<'_> {
         }
         writeln!(f, "{:#010x} end, 0 bytes", self.len)?;
         let mut result = Ok(());
-        each_path(&self.input.image.tree, &mut |path, id, _| {
+        each_path(&self.input.image.tree, &mut |path, Visit { id, .. }| {
             let number = self.number(id).unwrap_or(0);
             result = writeln!(f, "inode {number} {path}");
             match result {

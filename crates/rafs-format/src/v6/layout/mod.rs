@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use image_model::width::u64_from;
-use image_model::{InodeId, Tree};
+use image_model::{ImagePath, InodeId, Tree};
 
 use super::device::{self, DeviceSlot};
 use super::ext_superblock::{ExtSuperblock, is_chunk_size};
@@ -25,15 +25,15 @@ use super::inode::DataLayout;
 use super::superblock::{BlockSize, Superblock};
 use crate::chunk_record::ChunkRecord;
 use crate::flags::SuperFlags;
-use crate::layout::loss::each_path;
-use crate::layout::{EncodeError, LayoutInput, LayoutOptions, Loss, loss, refuse_losses};
+use crate::layout::loss::{Visit, each_path};
+use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, loss, refuse_losses};
 use crate::version::Version;
 use crate::view::{self, MAX_LEN};
 
 use content::ChunkTable;
 use order::Planner;
 
-/// Finds what RAFS v6 cannot carry of `tree`, in the order of paths.
+/// Finds what RAFS v6 cannot carry of `tree`, in the order of paths, and tells `report` where and what.
 ///
 /// ```
 /// use image_model::{Device, Metadata, Name, Node, Tree};
@@ -44,17 +44,17 @@ use order::Planner;
 /// let node = tree.add(Metadata::default(), Node::CharDevice(device));
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"odd")?, node)?;
 /// let mut found = Vec::new();
-/// losses(&tree, &mut |loss| found.push(loss.what));
+/// losses(&tree, &mut |_, what| found.push(what));
 /// assert_eq!(found, [CannotCarry::Device { device }]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(Loss)) {
+pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     loss::losses(tree, Version::V6, report);
 }
 
 /// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds.
-pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(Loss)) {
+pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     loss::drop_losses(tree, Version::V6, report);
 }
 
@@ -282,7 +282,7 @@ impl fmt::Display for Layout<'_> {
             )?;
         }
         let mut result = Ok(());
-        each_path(&self.input.image.tree, &mut |path, id, _| {
+        each_path(&self.input.image.tree, &mut |path, Visit { id, .. }| {
             let planned = &self.inodes[id.index()];
             let offset = superblock.inode_offset(planned.nid.into());
             let Planned { nid, layout, .. } = planned;
