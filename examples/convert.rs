@@ -212,7 +212,8 @@ fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failu
     } else {
         return Ok(None);
     };
-    Ok(Some(Streaming::new(layer).lenient(args.open.lenient())))
+    let layer = Streaming::new(layer).lenient(args.open.lenient());
+    Ok(Some(layer.limits(args.open.limits())))
 }
 
 fn is_layer(args: &Args) -> Result<bool, Failure> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::list::List;
 use common::open::OpenArgs;
 use common::progress::{Bar, Part};
 use common::{Failure, Outcome};
@@ -40,7 +41,9 @@ fn main() -> ExitCode {
 struct Differences<'a> {
     old: &'a OpenImage,
     new: &'a OpenImage,
-    list: Vec<Value>,
+    /// Of objects, or of lines.
+    list: List,
+    json: bool,
     bar: Bar,
     /// Bytes of the files of the new image that are compared, and of all.
     done: u64,
@@ -67,9 +70,11 @@ impl DiffObserver for Differences<'_> {
             }
         };
         let path = difference.path.to_string();
-        self.list
-            .push(json!({ "path": path, "change": change, "attributes": attributes }));
-        Ok(())
+        let value = json!({ "path": path, "change": change, "attributes": attributes });
+        match self.json {
+            true => self.list.push(&value),
+            false => self.list.line(&line(&value)),
+        }
     }
 
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, Failure> {
@@ -146,7 +151,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut differences = Differences {
         old: &old,
         new: &new,
-        list: Vec::new(),
+        list: List::new()?,
+        json: args.json,
         bar: Bar::new("comparing"),
         done: 0,
         total: content_bytes(&new, &limits)?,
@@ -155,8 +161,9 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let transfer = transfer(old.image(), new.image(), &limits)?;
     let Differences { list, bar, .. } = differences;
     drop(bar);
-    let said = say(args, &summary, &transfer, &list, out);
-    if list.is_empty() {
+    let same = list.is_empty();
+    let said = say(args, &summary, &transfer, list, out);
+    if same {
         return said.map(|()| Outcome::Done);
     }
     // They differ, whether or not somebody reads how.
@@ -179,7 +186,7 @@ fn say(
     args: &Args,
     summary: &DiffSummary,
     transfer: &Transfer,
-    list: &[Value],
+    list: List,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if args.json {
@@ -190,18 +197,15 @@ fn say(
             "removed": summary.removed,
             "changed": summary.changed,
             "same": summary.same,
-            "differences": list,
             "shared_chunks": transfer.shared_chunks,
             "shared_bytes": transfer.shared_len,
             "fetch_chunks": transfer.fetch_chunks,
             "fetch_bytes": transfer.fetch_len,
             "fetch_stored_bytes": transfer.fetch_stored_len,
         });
-        return common::json(out, &value);
+        return list.write(out, "differences", &value);
     }
-    for difference in list {
-        writeln!(out, "{}", line(difference)).map_err(Failure::usage)?;
-    }
+    list.write_lines(out)?;
     writeln!(
         out,
         "{} added, {} removed, {} changed, {} the same",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::list::List;
 use common::open::{OpenArgs, path_bytes};
 use common::{Failure, Outcome};
 use lazyoci::model::walk::{Walk, WalkEntry};
@@ -46,7 +47,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let (top, top_ino) = real_path(&opened, &args.path)?;
     let top_kind = image.attributes(top_ino)?.kind;
     let depth = top.depth();
-    let mut listed = Vec::new();
+    let mut listed = args.json.then(List::new).transpose()?;
     let mut walk = Walk::new(image, &Limits::default());
     while let Some(entry) = walk.next_entry() {
         let entry = entry?;
@@ -59,23 +60,21 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
             };
         let too_deep = !args.recursive && entry.depth > depth;
         if shown {
-            if args.json {
-                listed.push(object(image, &entry)?);
-            } else {
-                line(out, image, &entry, args.long, args.recursive)?;
+            match &mut listed {
+                Some(listed) => listed.push(&object(image, &entry)?)?,
+                None => line(out, image, &entry, args.long, args.recursive)?,
             }
         }
         if leave || too_deep {
             walk.skip_children();
         }
     }
-    if args.json {
+    if let Some(listed) = listed {
         let value = json!({
             "image": args.image.display().to_string(),
             "format": opened.format().to_string(),
-            "entries": listed,
         });
-        common::json(out, &value)?;
+        listed.write(out, "entries", &value)?;
     }
     Ok(Outcome::Done)
 }

@@ -8,8 +8,9 @@ use std::iter::successors;
 use lazyoci::convert::ConvertError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault};
-use lazyoci::read::{Format, LayerImageError, OpenError};
+use lazyoci::read::{Format, LayerImageError, OpenError, ReadError};
 use lazyoci::tar_stream::TarError;
+use lazyoci::verify::TreeDigestError;
 use serde_json::{Value, json};
 
 /// How a run that did its work ends.
@@ -125,6 +126,7 @@ pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
 /// The option that lifts a refusal, and what it does.
 fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     const LENIENT: Option<&str> = Some("--lenient accepts it");
+    const MAX_CONTENT: Option<&str> = Some("--max-content SIZE allows more");
     #[cfg(feature = "convert")]
     if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
         return Some("--lossy leaves it out");
@@ -145,7 +147,14 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     {
         return Some("--as-layer reads the plain layer that it is, too");
     }
+    if let Some(TreeDigestError::TooLarge { .. }) = error.downcast_ref() {
+        return MAX_CONTENT;
+    }
+    if let Some(ReadError::TooMuch { .. }) = error.downcast_ref() {
+        return MAX_CONTENT;
+    }
     match error.downcast_ref()? {
+        LayerError::TooMuchContent { .. } => MAX_CONTENT,
         LayerError::WhiteoutDirectory { .. } | LayerError::BelowDanglingSymlink { .. } => LENIENT,
         _ => None,
     }

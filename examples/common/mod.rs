@@ -11,6 +11,7 @@ pub mod estargz_dump;
 pub mod failure;
 pub mod incoming;
 pub mod interrupt;
+pub mod list;
 pub mod open;
 pub mod output;
 pub mod prefetch;
@@ -174,6 +175,9 @@ pub fn note_losses(report: &lazyoci::convert::Report) {
             "lost: the fractions of a second of {} times",
             report.cut_times
         ));
+    }
+    if report.losses_untold > 0 {
+        note(format_args!("lost: {} more", report.losses_untold));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lazyoci::model::Ino;
+use lazyoci::model::{Ino, Limits};
 use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
 
 use super::Failure;
@@ -21,6 +21,10 @@ pub struct OpenArgs {
     /// Take an eStargz or zstd:chunked layer as the plain layer that it is, too
     #[arg(long)]
     as_layer: bool,
+    /// Content that an image may declare, with or without bytes stored for it [default: 1 TiB, 16 GiB of that
+    /// beyond 64 times what is stored]
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
+    max_content: Option<u64>,
 }
 
 impl OpenArgs {
@@ -36,9 +40,20 @@ impl OpenArgs {
     pub fn options(&self) -> OpenOptions {
         let mut options = OpenOptions::default()
             .lenient(self.lenient)
-            .as_layer(self.as_layer);
+            .as_layer(self.as_layer)
+            .limits(self.limits());
         options.blobs = self.blobs.clone();
         options
+    }
+
+    /// The bounds on images.
+    pub fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        Limits {
+            max_content_len: self.max_content.unwrap_or(limits.max_content_len),
+            max_hole_len: self.max_content.unwrap_or(limits.max_hole_len),
+            ..limits
+        }
     }
 
     /// Whether lenient reading was asked for.

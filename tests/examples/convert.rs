@@ -323,3 +323,54 @@ fn a_blob_gets_a_table_of_contents() {
     );
     run(example("verify").arg(fixture.path("with-toc")), 0);
 }
+
+#[test]
+fn content_beyond_the_bounds_is_refused_and_an_option_raises_them() {
+    const HINT: &str = " (--max-content SIZE allows more)\n";
+    let fixture = Fixture::new();
+    let source = fixture.path("source");
+    let hole = fs::File::create(source.join("hole")).unwrap();
+    let convert = |to: &str, image: &str| {
+        let mut convert = example("convert");
+        convert.args(["--to", to, "--force"]);
+        convert.args([
+            fixture.path(image),
+            fixture.path(&format!("{to} of {image}")),
+        ]);
+        convert
+    };
+    let commands = || {
+        let mut digest = example("digest");
+        digest.arg(&source);
+        let mut unpack = example("unpack");
+        unpack
+            .arg("--force")
+            .args([&source, &fixture.path("unpacked")]);
+        let formats = ["rafs-v6", "estargz", "tar"].map(|to| convert(to, "source"));
+        [digest, unpack].into_iter().chain(formats)
+    };
+    // More of it than a few bytes may declare.
+    hole.set_len(17 << 30).unwrap();
+    for mut command in commands() {
+        let said = complaint(&mut command, 3);
+        assert!(said.ends_with(HINT), "{said}");
+    }
+    // With the other files, 11 MiB and 6 bytes.
+    hole.set_len(8 << 20).unwrap();
+    for mut command in commands() {
+        let said = complaint(command.args(["--max-content", "10MiB"]), 3);
+        assert!(said.ends_with(HINT), "{said}");
+    }
+    for mut command in commands() {
+        run(command.args(["--max-content", "12MiB"]), 0);
+    }
+    // As it comes: the file that is too much is named.
+    fs::rename(fixture.path("tar of source"), fixture.path("layer")).unwrap();
+    let mut streamed = convert("rafs-v6", "layer");
+    let said = complaint(streamed.args(["--max-content", "10MiB"]), 3);
+    assert!(said.ends_with(HINT), "{said}");
+    assert!(
+        said.contains("/hole: with this file there are more than 10485760 bytes of content"),
+        "{said}"
+    );
+}
