@@ -24,7 +24,7 @@ pub struct Advisory {
 impl fmt::Display for Advisory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => write!(f, "{path}: {}", self.what),
+            Some(path) => write!(f, "{path:#}: {}", self.what),
             None => self.what.fmt(f),
         }
     }
