@@ -214,7 +214,7 @@ fn rafs(input: &mut Input<'_>) -> (Bootstrap, Tree<Pattern>, Vec<u8>) {
     let choices = Choices::take(input);
     let tree = take_tree(input);
     let mut stored = store(tree.clone(), &choices);
-    drop_losses(&mut stored.bootstrap.image.tree, &mut drop);
+    drop_losses(&mut stored.bootstrap.image.tree, &mut |_, _| ());
     let bytes =
         encode(&stored.bootstrap, &stored.entries, &choices.layout()).expect("all can be carried");
     let bootstrap =
@@ -226,7 +226,7 @@ fn rafs(input: &mut Input<'_>) -> (Bootstrap, Tree<Pattern>, Vec<u8>) {
 fn estargz(input: &mut Input<'_>) -> Option<(Arc<ChunkedImage>, Tree<Pattern>, Vec<u8>)> {
     let choices = stargz::Choices::take(input);
     let mut tree = take_tree(input);
-    reduce(&mut tree);
+    reduce(&mut tree, &mut |_, _| ());
     tree.drop_unreachable();
     let limits = Limits::default();
     let stored = stargz::store(tree.clone(), &choices, &limits)?;
