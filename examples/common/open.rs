@@ -21,8 +21,8 @@ pub struct OpenArgs {
     /// Take an eStargz or zstd:chunked layer as the plain layer that it is, too
     #[arg(long)]
     as_layer: bool,
-    /// Content that an image may declare, with or without bytes stored for it [default: 1 TiB, 16 GiB of that
-    /// beyond 64 times what is stored]
+    /// Content that an image may declare, with or without bytes stored for it [default: 1 TiB; 16 GiB of that
+    /// beyond 64 times what is stored, 1 GiB the same data again]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
 }
@@ -52,6 +52,7 @@ impl OpenArgs {
         Limits {
             max_content_len: self.max_content.unwrap_or(limits.max_content_len),
             max_hole_len: self.max_content.unwrap_or(limits.max_hole_len),
+            max_repeat_len: self.max_content.unwrap_or(limits.max_repeat_len),
             ..limits
         }
     }

@@ -49,6 +49,10 @@ pub struct Limits {
     /// unpacked, or recorded as chunks. The default of 16 GiB is ten to forty seconds of SHA-256, or
     /// 16,384 chunk records of RAFS; a disk image with larger holes than that needs a larger bound.
     pub max_hole_len: u64,
+    /// Bytes of content that are the same chunks again, each beyond 8 times its length: what unpacking
+    /// writes although nothing is stored for it. Chunks of zeros, which unpacking leaves out, count as
+    /// holes only.
+    pub max_repeat_len: u64,
     /// Bytes that the lists of one report take, such as the paths of faults and losses. What is more
     /// is counted, not listed.
     pub max_report_len: u64,
@@ -70,6 +74,7 @@ impl Default for Limits {
             max_layer_len: 1 << 40,
             max_content_len: 1 << 40,
             max_hole_len: 16 << 30,
+            max_repeat_len: 1 << 30,
             max_report_len: 16 << 20,
         }
     }
@@ -145,6 +150,7 @@ impl Limits {
             max_layer_len: 1 << 24,
             max_content_len: 1 << 24,
             max_hole_len: 1 << 22,
+            max_repeat_len: 1 << 20,
             max_report_len: 1 << 16,
         }
     }

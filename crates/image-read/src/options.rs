@@ -35,6 +35,9 @@ pub struct ReadOptions {
     pub max_content_len: u64,
     /// See [`max_content_len`](Self#structfield.max_content_len).
     pub max_hole_len: u64,
+    /// Bytes of content that are the same chunks again. Default: that of [`Limits`], which says what
+    /// counts.
+    pub max_repeat_len: u64,
     /// Decoded bytes that stay for the next readers of the image. Work on the whole image finds them,
     /// and adds none. Default: 8 MiB.
     pub cache: u64,
@@ -69,6 +72,7 @@ impl ReadOptions {
             max_frame_len: limits.max_frame_len,
             max_content_len: limits.max_content_len,
             max_hole_len: limits.max_hole_len,
+            max_repeat_len: limits.max_repeat_len,
             cache: 8 << 20,
             keep: 8 << 20,
             threads: cores(),
@@ -117,6 +121,13 @@ impl ReadOptions {
         self
     }
 
+    /// Sets [`max_repeat_len`](Self#structfield.max_repeat_len).
+    #[must_use]
+    pub fn max_repeat_len(mut self, bytes: u64) -> Self {
+        self.max_repeat_len = bytes;
+        self
+    }
+
     /// Sets [`cache`](Self#structfield.cache).
     #[must_use]
     pub fn cache(mut self, bytes: u64) -> Self {
@@ -140,16 +151,25 @@ impl ReadOptions {
 
     /// Refuses more content than is allowed.
     pub(crate) fn check_volume(&self, volume: Volume) -> Result<(), ReadError> {
-        let Volume { len, stored } = volume;
+        let Volume {
+            len,
+            stored,
+            repeated,
+        } = volume;
         let limits = Limits {
             max_content_len: self.max_content_len,
             max_hole_len: self.max_hole_len,
             ..Limits::default()
         };
-        (limits.check_content(len, stored)).map_err(|exceeded| ReadError::TooMuch {
+        let exceeded = match limits.check_content(len, stored) {
+            Err(exceeded) => exceeded.of(&limits),
+            Ok(()) if repeated > self.max_repeat_len => self.max_repeat_len,
+            Ok(()) => return Ok(()),
+        };
+        Err(ReadError::TooMuch {
             len,
             stored,
-            limit: exceeded.of(&limits),
+            limit: exceeded,
         })
     }
 

@@ -170,8 +170,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
-    /// [`ReadOptions::max_content_len`] and [`ReadOptions::max_hole_len`] allow; the first error of a
-    /// piece, and what `take` answers.
+    /// [`ReadOptions::max_content_len`], [`ReadOptions::max_hole_len`] and
+    /// [`ReadOptions::max_repeat_len`] allow; the first error of a piece, and what `take` answers.
     pub fn read_all<E: From<ReadError>>(
         &self,
         files: &[Ino],
@@ -194,7 +194,7 @@ impl Reader {
                 extents.into_iter().flatten().chain(error)
             })
         };
-        let (uses, volume) = FrameUses::count(&*self.image, wants());
+        let (uses, volume) = FrameUses::count(&*self.image, self.options.max_frame_len, wants());
         self.options.check_volume(volume)?;
         let plan = self.plan(wants()).keeping(uses).passing();
         self.drive(plan, &mut |mut piece| {

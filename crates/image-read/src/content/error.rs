@@ -47,11 +47,12 @@ pub enum ReadError {
         len: u64,
         /// Decoded bytes that are stored for them.
         stored: u64,
-        /// The bound that they exceed, [`ReadOptions::max_content_len`] or
-        /// [`ReadOptions::max_hole_len`].
+        /// The bound that they exceed, [`ReadOptions::max_content_len`],
+        /// [`ReadOptions::max_hole_len`] or [`ReadOptions::max_repeat_len`].
         ///
         /// [`ReadOptions::max_content_len`]: crate::ReadOptions::max_content_len
         /// [`ReadOptions::max_hole_len`]: crate::ReadOptions::max_hole_len
+        /// [`ReadOptions::max_repeat_len`]: crate::ReadOptions::max_repeat_len
         limit: u64,
     },
     /// What holds a piece of a file cannot be had.

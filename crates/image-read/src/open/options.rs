@@ -39,8 +39,9 @@ pub struct OpenOptions {
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
     /// How files are read; but for [`max_frame_len`](ReadOptions#structfield.max_frame_len),
-    /// [`max_content_len`](ReadOptions#structfield.max_content_len) and
-    /// [`max_hole_len`](ReadOptions#structfield.max_hole_len), which are those of
+    /// [`max_content_len`](ReadOptions#structfield.max_content_len),
+    /// [`max_hole_len`](ReadOptions#structfield.max_hole_len) and
+    /// [`max_repeat_len`](ReadOptions#structfield.max_repeat_len), which are those of
     /// [`limits`](Self#structfield.limits).
     pub read: ReadOptions,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
@@ -131,5 +132,6 @@ impl OpenOptions {
             .max_frame_len(self.limits.max_frame_len)
             .max_content_len(self.limits.max_content_len)
             .max_hole_len(self.limits.max_hole_len)
+            .max_repeat_len(self.limits.max_repeat_len)
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use image_model::{
-    Blame, BlobIndex, Codec, Extent, ExtentSource, Fault, Frame, FrameId, Recipe, RecipeId,
+    Blame, BlobIndex, Codec, DigestAlgorithm, Extent, ExtentSource, Fault, Frame, FrameId, Recipe,
+    RecipeId,
 };
 use lazyoci_image_read::{
     BlobStore, FileOrder, FrameError, NoBlobs, ReadError, ReadOptions, Reader,
@@ -96,7 +97,12 @@ fn frames_in_turn_are_decoded_in_proportion_to_what_is_read() {
 
 #[test]
 fn holes_and_chunks_that_appear_again_are_limited_before_anything_is_read() {
-    let options = || tight().max_hole_len(100_000).max_content_len(2_000_000);
+    let options = || {
+        tight()
+            .max_hole_len(100_000)
+            .max_content_len(2_000_000)
+            .max_repeat_len(u64::MAX)
+    };
     let zeros = |len| Extent {
         file_offset: 0,
         len,
@@ -133,4 +139,56 @@ fn holes_and_chunks_that_appear_again_are_limited_before_anything_is_read() {
     let wide = || options().max_hole_len(u64::MAX);
     assert_eq!(read(whole(200), wide()).1, 2_000_000);
     assert_eq!(refused(whole(201), wide()), (2_010_000, 10_000, 2_000_000));
+}
+
+#[test]
+fn chunks_that_appear_again_are_limited_unless_they_are_zeros() {
+    // Whole frames, as often as said: each file is one of them.
+    let made = |byte: u8, times: u64| {
+        let mut made = files_in(&[0], 1);
+        let len = u64::from(FRAME_LEN);
+        let bytes = vec![byte; FRAME_LEN as usize];
+        let digest = verify::digest(DigestAlgorithm::Sha256, &bytes).unwrap();
+        let extent = Extent {
+            file_offset: 0,
+            len,
+            source: ExtentSource::Chunk {
+                frame: FrameId(0),
+                offset_in_frame: 0,
+                digest: Some(digest),
+                crc32c: None,
+            },
+        };
+        made.files = (0..times).map(|_| (len, vec![extent])).collect();
+        (made, Arc::new(Bytes::from(bytes)))
+    };
+    let read = |byte, times, options: ReadOptions| {
+        let (made, blob) = made(byte, times);
+        let files = made.inos();
+        let blobs = BlobStore::new(&made.blobs, NoBlobs).with_source(BlobIndex(0), blob);
+        let reader = Reader::new(Arc::new(made), blobs, options);
+        let mut len = 0;
+        let read = reader.read_all(&files, FileOrder::Given, &mut |_, bytes| {
+            len += bytes.len();
+            Ok::<_, ReadError>(())
+        });
+        (read, len)
+    };
+    let options = || tight().max_repeat_len(30_000);
+    // 8 times are free, and 3 are within the bound.
+    let (result, len) = read(7, 11, options());
+    result.unwrap();
+    assert_eq!(len, 110_000);
+    let (result, len) = read(7, 12, options());
+    let error = result.unwrap_err();
+    assert_eq!((error.fault(), len), (Fault::Limit, 0));
+    match error {
+        ReadError::TooMuch { len, stored, limit } => {
+            assert_eq!((len, stored, limit), (120_000, 10_000, 30_000));
+        }
+        other => panic!("{other}"),
+    }
+    let (result, len) = read(0, 60, options());
+    result.unwrap();
+    assert_eq!(len, 600_000);
 }
