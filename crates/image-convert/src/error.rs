@@ -52,6 +52,9 @@ pub enum ConvertError {
         /// What is wrong, and where.
         source: image_read::ReadError,
     },
+    /// The files of an image hold more than is allowed, all together.
+    #[error(transparent)]
+    TooMuchContent(image_read::ReadError),
     /// The layer is cut, corrupt, or of a compression that is not read.
     #[error("cannot read the layer")]
     Layer(#[from] tar_stream::LayerError),
@@ -180,7 +183,7 @@ impl Blame for ConvertError {
             Self::NotCarried { .. } => Fault::Unsupported,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
-            Self::Content { source, .. } => source.fault(),
+            Self::Content { source, .. } | Self::TooMuchContent(source) => source.fault(),
             Self::Layer(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),

@@ -189,11 +189,11 @@ impl Blame for ContentError {
 
 impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the content from byte {} on ({})",
-            self.file_offset, self.fault
-        )
+        match self.ino {
+            Some(_) => write!(f, "the content from byte {} on", self.file_offset),
+            None => f.write_str("the content"),
+        }?;
+        write!(f, " ({})", self.fault)
     }
 }
 

@@ -261,6 +261,7 @@ fn read_image(
     });
     read.map_err(|stopped| match stopped {
         Stopped::Take(error) => error,
+        Stopped::Read(source @ ReadError::TooMuch { .. }) => ConvertError::TooMuchContent(source),
         Stopped::Read(source) => {
             let of = |(ino, _)| inodes.iter().position(|at| *at == ino);
             ConvertError::Content {

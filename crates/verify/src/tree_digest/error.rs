@@ -34,6 +34,9 @@ pub enum TreeDigestError {
         /// What is wrong with it.
         source: ContentError,
     },
+    /// The content of all files together cannot be had: it is too much, say.
+    #[error(transparent)]
+    Contents(ContentError),
     /// All files together are too large.
     #[error("{path:#}: the content of all files exceeds {limit} bytes")]
     TooLarge {
@@ -53,7 +56,7 @@ impl Blame for TreeDigestError {
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Root { .. } => Fault::Corrupt,
-            Self::Content { source, .. } => source.fault(),
+            Self::Content { source, .. } | Self::Contents(source) => source.fault(),
             Self::TooLarge { .. } => Fault::Limit,
             Self::Cancelled(error) => error.fault(),
         }

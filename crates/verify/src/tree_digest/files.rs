@@ -83,9 +83,12 @@ impl Files {
         if source.is_cancelled() {
             return Cancelled.into();
         }
-        let path = source.ino().map(|ino| path_of(image, limits, ino));
+        let Some(ino) = source.ino() else {
+            return TreeDigestError::Contents(source);
+        };
+        let path = path_of(image, limits, ino).ok().flatten();
         TreeDigestError::Content {
-            path: path.and_then(Result::ok).flatten().unwrap_or_default(),
+            path: path.unwrap_or_default(),
             source,
         }
     }
