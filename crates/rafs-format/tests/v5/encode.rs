@@ -5,7 +5,7 @@ use image_model::{DigestAlgorithm, FileKind, InodeId, Metadata, Name, Node, Tree
 use lazyoci_rafs_format::flags::{BlobFeatures, Compat};
 use lazyoci_rafs_format::layout::Loss;
 use lazyoci_rafs_format::prefetch_inodes;
-use lazyoci_rafs_format::v5::{CannotCarry, EncodeError, Layout, Loss, drop_losses, losses};
+use lazyoci_rafs_format::v5::{CannotCarry, EncodeError, Layout, drop_losses, losses};
 
 use crate::common::{Store, Stored, a4_tree, encode, metadata, open, options};
 
