@@ -131,6 +131,10 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
         return Some("--lossy leaves it out");
     }
+    #[cfg(feature = "convert")]
+    if let Some(ConvertError::TooMuchContent(_)) = error.downcast_ref() {
+        return MAX_CONTENT;
+    }
     if let Some(TarError::Refused { .. }) = error.downcast_ref() {
         return LENIENT;
     }
