@@ -15,10 +15,12 @@ mod frame_decode;
 mod input;
 mod layer_stream;
 mod layer_tar;
+mod lossy;
 mod memory;
 mod open_image;
 mod rafs_blob;
 mod read_boundaries;
+mod read_work;
 mod reading;
 mod same;
 mod sections;
@@ -45,9 +47,11 @@ pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
 pub use layer_stream::layer_stream;
 pub use layer_tar::layer_tar;
+pub use lossy::lossy;
 pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
 pub use read_boundaries::read_boundaries;
+pub use read_work::read_work;
 pub use sections::sections;
 pub use tar_round_trip::tar_round_trip;
 pub use unpack::unpack;
@@ -84,9 +88,11 @@ targets![
     frame_decode,
     layer_stream,
     layer_tar,
+    lossy,
     open_image,
     rafs_blob,
     read_boundaries,
+    read_work,
     sections,
     tar_round_trip,
     unpack,
