@@ -99,6 +99,8 @@ impl Made {
     fn take(input: &mut Input<'_>) -> Self {
         let frames = 1 + input.below(8) as u32;
         let vouched = input.flag();
+        // Frames are decoded for next to nothing then.
+        let short = input.flag();
         let mut tree: Tree<ChunkRange> = Tree::new(Metadata::implied_directory());
         let mut parts = ChunkedParts {
             recipes: vec![Recipe::exact(Codec::None)],
@@ -121,6 +123,7 @@ impl Made {
             let frame = input.below(frames as usize + 1) as u32;
             let offset_in_frame = u32::from(input.byte());
             let len = match input.byte() {
+                len if short => 1 + u32::from(len % 4),
                 0 => FRAME_LEN - offset_in_frame,
                 len => u32::from(len),
             };
