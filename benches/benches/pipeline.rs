@@ -7,8 +7,8 @@ use std::time::Duration;
 use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{
-    EstargzOptions, EstargzReport, RafsOptions, Source, Streaming, TarOptions, to_estargz,
-    to_rafs, to_tar,
+    EstargzOptions, EstargzReport, RafsOptions, Source, Streaming, TarOptions, to_estargz, to_rafs,
+    to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::read::{OpenImage, OpenOptions, open};
