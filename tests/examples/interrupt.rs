@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,10 +34,16 @@ fn names(directory: &Path) -> Vec<String> {
 #[test]
 fn nothing_is_left_behind() {
     let fixture = Fixture::new();
-    // Long work out of nothing: 16 GiB of which hardly any are written until the signal comes.
+    // Long work out of nothing: 16 GiB of which hardly any are written until the signal comes. Unpacking
+    // leaves holes out, and has something to write instead.
     let hole = File::create(fixture.path("source/hole")).unwrap();
     hole.set_len(16 << 30).unwrap();
     drop(hole);
+    let mut data = File::create(fixture.path("source/data")).unwrap();
+    for _ in 0..384 {
+        data.write_all(&[0x5a; 1 << 20]).unwrap();
+    }
+    drop(data);
     let output = fixture.path("output");
     for (signal, arguments) in [
         (
