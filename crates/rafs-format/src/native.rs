@@ -1,13 +1,46 @@
 //! Chunks of native blobs, as the records in bootstraps of both versions describe them.
 
+use std::ops::{ControlFlow, Range};
+
+use image_model::width::usize_up_to;
 use image_model::{
-    BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, Recipe, RecipeId,
+    BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, ImageError, Ino, Recipe,
+    RecipeId,
 };
 
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::error::{At, DecodeError};
 use crate::flags::{BlobFeatures, Cipher, Compressor};
 use crate::v6::BlobEntry;
+
+/// Answers a question about the inode `ino`, whose number errors have.
+pub(crate) fn answer<T>(
+    ino: Ino,
+    question: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, ImageError> {
+    question().map_err(|error| ImageError::new(ino, error))
+}
+
+/// Hands the extents of a file of `size` bytes that have some of `range` to `visit`, until that breaks
+/// off; `chunk` looks up those of `chunk_size` bytes, a power of two, by their position in the file.
+pub(crate) fn visit_extents(
+    (size, chunk_size): (u64, u32),
+    range: Range<u64>,
+    chunk: impl Fn(usize) -> Result<FileChunk, DecodeError>,
+    visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+) -> Result<(), DecodeError> {
+    let end = range.end.min(size);
+    if range.start >= end {
+        return Ok(());
+    }
+    let first = range.start >> chunk_size.trailing_zeros();
+    for number in first..end.div_ceil(chunk_size.into()) {
+        if visit(chunk(usize_up_to(number))?.extent).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// A chunk that a file uses, checked against file and blob.
 #[derive(Debug, Clone, Copy)]

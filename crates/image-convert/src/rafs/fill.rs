@@ -40,12 +40,7 @@ pub(super) fn fill(
             limits,
         } => {
             let mut tree = stream(layer, &limits, stage, options, report)?;
-            settle_losses(
-                &mut tree,
-                &allowed(options, &limits),
-                options.version,
-                report,
-            )?;
+            settle_losses(&mut tree, options, &limits, report)?;
             return Ok(Filled {
                 tree,
                 from_tar: true,
@@ -64,12 +59,7 @@ pub(super) fn fill(
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
-    settle_losses(
-        &mut tree,
-        &allowed(options, &limits),
-        options.version,
-        report,
-    )?;
+    settle_losses(&mut tree, options, &limits, report)?;
     let from_tar = order == DataOrder::Tar;
     let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
     if from_tar {
@@ -253,24 +243,25 @@ fn allowed<'a>(options: &RafsOptions, limits: &'a Limits) -> Allowed<'a> {
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
 fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
-    allowed: &Allowed<'_>,
-    version: Version,
+    options: &RafsOptions,
+    limits: &Limits,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     advise_undescribed(tree, report);
+    let allowed = allowed(options, limits);
     let mut refused = None;
     let mut lose = |path: &ImagePath, what: CannotCarry| {
         if refused.is_none() {
-            refused = (report.lose(|| path.clone(), what.into(), allowed)).err();
+            refused = (report.lose(|| path.clone(), what.into(), &allowed)).err();
         }
     };
-    match (allowed.lossy, version) {
+    match (options.lossy, options.version) {
         (true, Version::V5) => v5::drop_losses(tree, &mut lose),
         (true, _) => v6::drop_losses(tree, &mut lose),
         (false, Version::V5) => v5::losses(tree, &mut lose),
         (false, _) => v6::losses(tree, &mut lose),
     }
-    if allowed.lossy {
+    if options.lossy {
         tree.drop_unreachable();
     }
     refused.map_or(Ok(()), Err)

@@ -8,7 +8,7 @@ mod options;
 
 use image_model::ChunkedImage;
 
-use crate::v6::{BlobEntry, ChunkPlace};
+use crate::v6::{BlobEntry, ChunkPlace, is_chunk_size};
 use crate::version::Version;
 
 pub use error::{BadContent, EncodeError};
@@ -24,6 +24,21 @@ pub struct LayoutInput<'a> {
     pub places: &'a [ChunkPlace],
     /// What is known of its blobs, in the order of the image's list.
     pub entries: &'a [BlobEntry],
+}
+
+impl LayoutInput<'_> {
+    /// Checks what can be told without the entries of the blobs: that there is a place for every chunk,
+    /// and that chunks may be as long as `options` say.
+    pub(crate) fn check(&self, options: &LayoutOptions) -> Result<(), EncodeError> {
+        if self.places.len() != self.image.chunks.len() {
+            return Err(EncodeError::Broken { what: "place" });
+        }
+        let chunk_size = options.chunk_size;
+        match is_chunk_size(chunk_size) {
+            true => Ok(()),
+            false => Err(EncodeError::ChunkSize { chunk_size }),
+        }
+    }
 }
 
 /// Fails on the first thing that `version` cannot carry.

@@ -2,6 +2,7 @@
 
 use image_model::InodeId;
 
+use super::EncodeError;
 use crate::flags::{Compat, Compressor, Digester};
 
 /// How a bootstrap is written.
@@ -23,6 +24,19 @@ pub struct LayoutOptions {
     pub root_number: u32,
     /// Inodes of the prefetch table, in order; see [`prefetch_inodes`](crate::prefetch_inodes).
     pub prefetch: Vec<InodeId>,
+}
+
+impl LayoutOptions {
+    /// Fails on the first inode of the prefetch table that is not `there`.
+    pub(crate) fn check_prefetch(
+        &self,
+        there: impl Fn(InodeId) -> bool,
+    ) -> Result<(), EncodeError> {
+        match self.prefetch.iter().find(|id| !there(**id)) {
+            Some(id) => Err(EncodeError::Prefetch { inode: id.index() }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for LayoutOptions {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 
-use image_model::width::{usize_from, usize_up_to};
+use image_model::width::usize_from;
 use image_model::{
     Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
     Recipe, RecipeId, Xattrs,
@@ -13,7 +13,7 @@ use super::bootstrap::Bootstrap;
 use super::inode::{self, Inode};
 use super::xattr;
 use crate::error::{At, DecodeError};
-use crate::native::native_recipes;
+use crate::native::{answer, native_recipes, visit_extents};
 use crate::view;
 
 /// Is shown the name and the inode of a child.
@@ -125,20 +125,13 @@ impl Bootstrap {
         inode.require_kind(FileKind::File)?;
         self.require_chunks(inode)?;
         let records = self.records(inode)?;
-        let end = range.end.min(inode.size);
-        if range.start >= end {
-            return Ok(());
-        }
-        // A power of two.
-        let chunk_size = self.superblock.chunk_size;
-        let first = range.start >> chunk_size.trailing_zeros();
-        for number in first..end.div_ceil(chunk_size.into()) {
-            let chunk = self.file_chunk(inode, records, usize_up_to(number))?;
-            if visit(chunk.extent).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        let chunk = |number| self.file_chunk(inode, records, number);
+        visit_extents(
+            (inode.size, self.superblock.chunk_size),
+            range,
+            chunk,
+            visit,
+        )
     }
 }
 
@@ -201,8 +194,4 @@ impl Image for Bootstrap {
     fn blobs(&self) -> &[Blob] {
         &self.blobs
     }
-}
-
-fn answer<T>(ino: Ino, question: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, ImageError> {
-    question().map_err(|error| ImageError::new(ino, error))
 }

@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use image_model::image::NoSuchEntry;
-use image_model::width::{usize_from, usize_up_to};
+use image_model::width::usize_from;
 use image_model::{
     Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
     Recipe, RecipeId, Xattrs,
@@ -13,7 +13,7 @@ use super::bootstrap::Bootstrap;
 use super::inode::Inode;
 use super::xattr;
 use crate::error::{At, DecodeError};
-use crate::native::native_recipes;
+use crate::native::{answer, native_recipes, visit_extents};
 
 impl Bootstrap {
     pub(super) fn read_xattrs(&self, inode: &Inode) -> Result<Xattrs, DecodeError> {
@@ -53,20 +53,8 @@ impl Bootstrap {
     ) -> Result<(), DecodeError> {
         inode.require_kind(FileKind::File)?;
         let addresses = self.chunk_addresses(inode)?;
-        let end = range.end.min(inode.size);
-        if range.start >= end {
-            return Ok(());
-        }
-        // A power of two.
-        let chunk_size = self.ext.chunk_size;
-        let first = range.start >> chunk_size.trailing_zeros();
-        for number in first..end.div_ceil(chunk_size.into()) {
-            let chunk = self.file_chunk(inode, addresses, usize_up_to(number))?;
-            if visit(chunk.extent).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        let chunk = |number| self.file_chunk(inode, addresses, number);
+        visit_extents((inode.size, self.ext.chunk_size), range, chunk, visit)
     }
 }
 
@@ -144,8 +132,4 @@ impl Image for Bootstrap {
     fn blobs(&self) -> &[Blob] {
         &self.blobs
     }
-}
-
-fn answer<T>(ino: Ino, question: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, ImageError> {
-    question().map_err(|error| ImageError::new(ino, error))
 }

@@ -13,7 +13,6 @@ use super::superblock::Superblock;
 use crate::flags::Compat;
 use crate::layout::loss::{self, Visit, each_path};
 use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, refuse_losses};
-use crate::v6::is_chunk_size;
 use crate::version::Version;
 use crate::view::MAX_LEN;
 
@@ -103,18 +102,8 @@ impl<'a> Layout<'a> {
     /// [`EncodeError`] if the format cannot carry the image, its content is not cut and stored as
     /// the format needs it, blob entries and options do not fit, or the digests cannot be computed.
     pub fn plan(input: LayoutInput<'a>, options: &LayoutOptions) -> Result<Self, EncodeError> {
-        let LayoutInput {
-            image,
-            places,
-            entries,
-        } = input;
-        if places.len() != image.chunks.len() {
-            return Err(EncodeError::Broken { what: "place" });
-        }
-        if !is_chunk_size(options.chunk_size) {
-            let chunk_size = options.chunk_size;
-            return Err(EncodeError::ChunkSize { chunk_size });
-        }
+        input.check(options)?;
+        let LayoutInput { image, entries, .. } = input;
         tables::check_entries(image, entries)?;
         refuse_losses(image, Version::V5)?;
         let mut planner = Planner::new(input, options);
@@ -148,16 +137,8 @@ impl<'a> Layout<'a> {
             numbers,
             len,
         };
-        layout.check_prefetch()?;
+        options.check_prefetch(|id| layout.number(id).is_some())?;
         Ok(layout)
-    }
-
-    fn check_prefetch(&self) -> Result<(), EncodeError> {
-        let missing = |id: &&InodeId| self.number(**id).is_none();
-        match self.options.prefetch.iter().find(missing) {
-            Some(id) => Err(EncodeError::Prefetch { inode: id.index() }),
-            None => Ok(()),
-        }
     }
 
     /// Bytes of the bootstrap.

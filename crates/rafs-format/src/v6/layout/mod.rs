@@ -20,7 +20,7 @@ use image_model::width::u64_from;
 use image_model::{ImagePath, InodeId, Tree};
 
 use super::device::{self, DeviceSlot};
-use super::ext_superblock::{ExtSuperblock, is_chunk_size};
+use super::ext_superblock::ExtSuperblock;
 use super::inode::DataLayout;
 use super::superblock::{BlockSize, Superblock};
 use crate::chunk_record::ChunkRecord;
@@ -136,18 +136,8 @@ impl<'a> Layout<'a> {
         options: &LayoutOptions,
         block_size: BlockSize,
     ) -> Result<Self, EncodeError> {
-        let LayoutInput {
-            image,
-            places,
-            entries,
-        } = input;
-        if places.len() != image.chunks.len() {
-            return Err(EncodeError::Broken { what: "place" });
-        }
-        if !is_chunk_size(options.chunk_size) {
-            let chunk_size = options.chunk_size;
-            return Err(EncodeError::ChunkSize { chunk_size });
-        }
+        input.check(options)?;
+        let LayoutInput { image, entries, .. } = input;
         tables::check_entries(image, entries, options.chunk_size)?;
         refuse_losses(image, Version::V6)?;
         let mut ext = tables::plan(entries, options);
@@ -197,16 +187,8 @@ impl<'a> Layout<'a> {
             chunk_table,
             len,
         };
-        layout.check_prefetch()?;
+        options.check_prefetch(|id| layout.nid(id).is_some())?;
         Ok(layout)
-    }
-
-    fn check_prefetch(&self) -> Result<(), EncodeError> {
-        let missing = |id: &&InodeId| self.nid(**id).is_none();
-        match self.options.prefetch.iter().find(missing) {
-            Some(id) => Err(EncodeError::Prefetch { inode: id.index() }),
-            None => Ok(()),
-        }
     }
 
     /// Bytes of the bootstrap.
