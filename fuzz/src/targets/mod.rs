@@ -19,6 +19,7 @@ mod lossy;
 mod memory;
 mod open_image;
 mod rafs_blob;
+mod rafs_round_trip;
 mod read_boundaries;
 mod read_work;
 mod reading;
@@ -31,10 +32,8 @@ mod tree;
 mod unpack;
 mod v5;
 mod v5_bootstrap;
-mod v5_round_trip;
 mod v6;
 mod v6_bootstrap;
-mod v6_round_trip;
 mod verify_image;
 
 pub use chunk_lookup::chunk_lookup;
@@ -50,15 +49,14 @@ pub use layer_tar::layer_tar;
 pub use lossy::lossy;
 pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
+pub use rafs_round_trip::{v5_round_trip, v6_round_trip};
 pub use read_boundaries::read_boundaries;
 pub use read_work::read_work;
 pub use sections::sections;
 pub use tar_round_trip::tar_round_trip;
 pub use unpack::unpack;
 pub use v5_bootstrap::v5_bootstrap;
-pub use v5_round_trip::v5_round_trip;
 pub use v6_bootstrap::v6_bootstrap;
-pub use v6_round_trip::v6_round_trip;
 pub use verify_image::verify_image;
 
 /// A target by its name.
