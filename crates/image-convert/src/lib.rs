@@ -59,7 +59,6 @@ mod estargz;
 mod layer;
 mod members;
 mod object;
-mod options;
 mod rafs;
 mod report;
 mod source;

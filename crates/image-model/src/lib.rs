@@ -38,6 +38,7 @@ pub mod name;
 pub mod order;
 pub mod path;
 pub mod progress;
+mod setters;
 pub mod step;
 pub mod tree;
 pub mod tree_view;

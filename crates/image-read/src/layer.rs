@@ -42,25 +42,10 @@ pub struct LayerImageOptions {
 }
 
 impl LayerImageOptions {
-    /// Sets [`lenient`](Self#structfield.lenient).
-    #[must_use]
-    pub fn lenient(mut self, lenient: bool) -> Self {
-        self.lenient = lenient;
-        self
-    }
-
-    /// Sets [`limits`](Self#structfield.limits).
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Sets [`spool_directory`](Self#structfield.spool_directory).
-    #[must_use]
-    pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.spool_directory = Some(directory.into());
-        self
+    image_model::setters! {
+        lenient: bool,
+        limits: Limits,
+        spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }
 }
 

@@ -79,74 +79,17 @@ impl ReadOptions {
         }
     }
 
-    /// Sets [`window`](Self#structfield.window).
-    #[must_use]
-    pub fn window(mut self, bytes: u64) -> Self {
-        self.window = bytes;
-        self
-    }
-
-    /// Sets [`gap`](Self#structfield.gap).
-    #[must_use]
-    pub fn gap(mut self, bytes: u64) -> Self {
-        self.gap = bytes;
-        self
-    }
-
-    /// Sets [`max_request`](Self#structfield.max_request).
-    #[must_use]
-    pub fn max_request(mut self, bytes: u64) -> Self {
-        self.max_request = bytes;
-        self
-    }
-
-    /// Sets [`max_frame_len`](Self#structfield.max_frame_len).
-    #[must_use]
-    pub fn max_frame_len(mut self, bytes: u32) -> Self {
-        self.max_frame_len = bytes;
-        self
-    }
-
-    /// Sets [`max_content_len`](Self#structfield.max_content_len).
-    #[must_use]
-    pub fn max_content_len(mut self, bytes: u64) -> Self {
-        self.max_content_len = bytes;
-        self
-    }
-
-    /// Sets [`max_hole_len`](Self#structfield.max_hole_len).
-    #[must_use]
-    pub fn max_hole_len(mut self, bytes: u64) -> Self {
-        self.max_hole_len = bytes;
-        self
-    }
-
-    /// Sets [`max_repeat_len`](Self#structfield.max_repeat_len).
-    #[must_use]
-    pub fn max_repeat_len(mut self, bytes: u64) -> Self {
-        self.max_repeat_len = bytes;
-        self
-    }
-
-    /// Sets [`cache`](Self#structfield.cache).
-    #[must_use]
-    pub fn cache(mut self, bytes: u64) -> Self {
-        self.cache = bytes;
-        self
-    }
-
-    /// Sets [`keep`](Self#structfield.keep).
-    #[must_use]
-    pub fn keep(mut self, bytes: u64) -> Self {
-        self.keep = bytes;
-        self
-    }
-
-    /// Sets [`threads`](Self#structfield.threads).
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
+    image_model::setters! {
+        window: u64,
+        gap: u64,
+        max_request: u64,
+        max_frame_len: u32,
+        max_content_len: u64,
+        max_hole_len: u64,
+        max_repeat_len: u64,
+        cache: u64,
+        keep: u64,
+        threads: usize,
     }
 
     /// Refuses more content than is allowed.

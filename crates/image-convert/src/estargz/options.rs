@@ -7,7 +7,6 @@ use frame_codec::Compression;
 use image_model::{Codec, ImagePath, Limits};
 
 use crate::ConvertError;
-use crate::options::setters;
 
 /// How an eStargz layer is written.
 ///
@@ -56,7 +55,7 @@ impl Default for EstargzOptions {
 }
 
 impl EstargzOptions {
-    setters! {
+    image_model::setters! {
         compression: Compression,
         chunk_size: u32,
         prefetch: Vec<ImagePath>,

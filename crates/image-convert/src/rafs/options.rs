@@ -7,8 +7,6 @@ use image_model::{DigestAlgorithm, ImagePath};
 use rafs_format::Version;
 use rafs_format::flags::Compat;
 
-use crate::options::setters;
-
 /// How a RAFS image is written.
 ///
 /// ```
@@ -79,7 +77,7 @@ impl Default for RafsOptions {
 }
 
 impl RafsOptions {
-    setters! {
+    image_model::setters! {
         version: Version,
         compression: Compression,
         digest: DigestAlgorithm,

@@ -11,7 +11,6 @@ use frame_codec::Compression;
 use image_model::Codec;
 
 use crate::ConvertError;
-use crate::options::setters;
 
 pub use canonical::to_tar;
 pub use recompress::recompress;
@@ -49,7 +48,7 @@ impl Default for TarOptions {
 }
 
 impl TarOptions {
-    setters! {
+    image_model::setters! {
         compression: Compression,
         lossy: bool,
         threads: usize,

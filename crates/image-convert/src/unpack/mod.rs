@@ -23,7 +23,6 @@ use image_model::{Attributes, FileKind, ImagePath, Ino, NameRef, Progress};
 use rustix::fs::Mode;
 
 use crate::ConvertError;
-use crate::options::setters;
 use crate::report::Report;
 use crate::source::{self, Walkable};
 use crate::tree::several_names;
@@ -79,7 +78,7 @@ impl Default for UnpackOptions {
 }
 
 impl UnpackOptions {
-    setters! {
+    image_model::setters! {
         ownership: Ownership,
         lossy: bool,
     }

@@ -53,68 +53,17 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Sets [`format`](Self#structfield.format).
-    #[must_use]
-    pub fn format(mut self, format: Format) -> Self {
-        self.format = Some(format);
-        self
-    }
-
-    /// Sets [`blobs`](Self#structfield.blobs).
-    #[must_use]
-    pub fn blobs(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.blobs = Some(directory.into());
-        self
-    }
-
-    /// Sets [`lenient`](Self#structfield.lenient).
-    #[must_use]
-    pub fn lenient(mut self, lenient: bool) -> Self {
-        self.lenient = lenient;
-        self
-    }
-
-    /// Sets [`as_layer`](Self#structfield.as_layer).
-    #[must_use]
-    pub fn as_layer(mut self, as_layer: bool) -> Self {
-        self.as_layer = as_layer;
-        self
-    }
-
-    /// Sets [`metadata_digest`](Self#structfield.metadata_digest).
-    #[must_use]
-    pub fn metadata_digest(mut self, digest: Digest) -> Self {
-        self.metadata_digest = Some(digest);
-        self
-    }
-
-    /// Sets [`limits`](Self#structfield.limits).
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Sets [`read`](Self#structfield.read).
-    #[must_use]
-    pub fn read(mut self, options: ReadOptions) -> Self {
-        self.read = options;
-        self
-    }
-
-    /// Sets [`spool_directory`](Self#structfield.spool_directory).
-    #[must_use]
-    pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.spool_directory = Some(directory.into());
-        self
-    }
-
-    /// Sets [`map`](Self#structfield.map).
-    #[cfg(feature = "mmap")]
-    #[must_use]
-    pub fn map(mut self, map: bool) -> Self {
-        self.map = map;
-        self
+    image_model::setters! {
+        format: Format = Some(format),
+        blobs: impl Into<PathBuf> = Some(blobs.into()),
+        lenient: bool,
+        as_layer: bool,
+        metadata_digest: Digest = Some(metadata_digest),
+        limits: Limits,
+        read: ReadOptions,
+        spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
+        #[cfg(feature = "mmap")]
+        map: bool,
     }
 
     /// How a layer is opened.

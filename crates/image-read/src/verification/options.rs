@@ -38,32 +38,11 @@ impl Default for VerifyOptions {
 }
 
 impl VerifyOptions {
-    /// Sets [`content`](Self#structfield.content).
-    #[must_use]
-    pub fn content(mut self, content: bool) -> Self {
-        self.content = content;
-        self
-    }
-
-    /// Sets [`lenient`](Self#structfield.lenient).
-    #[must_use]
-    pub fn lenient(mut self, lenient: bool) -> Self {
-        self.lenient = lenient;
-        self
-    }
-
-    /// Sets [`expect`](Self#structfield.expect).
-    #[must_use]
-    pub fn expect(mut self, expect: impl Into<Option<Digest>>) -> Self {
-        self.expect = expect.into();
-        self
-    }
-
-    /// Sets [`threads`](Self#structfield.threads).
-    #[must_use]
-    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
-        self.threads = threads.into();
-        self
+    image_model::setters! {
+        content: bool,
+        lenient: bool,
+        expect: impl Into<Option<Digest>> = expect.into(),
+        threads: impl Into<Option<usize>> = threads.into(),
     }
 }
 
@@ -88,24 +67,9 @@ pub struct VerifySourceOptions {
 }
 
 impl VerifySourceOptions {
-    /// Sets [`id`](Self#structfield.id).
-    #[must_use]
-    pub fn id(mut self, id: impl Into<Option<BlobId>>) -> Self {
-        self.id = id.into();
-        self
-    }
-
-    /// Sets [`open`](Self#structfield.open).
-    #[must_use]
-    pub fn open(mut self, options: OpenOptions) -> Self {
-        self.open = options;
-        self
-    }
-
-    /// Sets [`verify`](Self#structfield.verify).
-    #[must_use]
-    pub fn verify(mut self, options: VerifyOptions) -> Self {
-        self.verify = options;
-        self
+    image_model::setters! {
+        id: impl Into<Option<BlobId>> = id.into(),
+        open: OpenOptions,
+        verify: VerifyOptions,
     }
 }

@@ -26,33 +26,12 @@ pub struct StreamOptions {
 }
 
 impl StreamOptions {
-    /// Sets [`limits`](Self#structfield.limits).
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Sets [`zstd`](Self#structfield.zstd).
-    #[must_use]
-    pub fn zstd(mut self, decoder: ZstdDecoder) -> Self {
-        self.zstd = decoder;
-        self
-    }
-
-    /// Sets [`ignore_trailing`](Self#structfield.ignore_trailing).
-    #[must_use]
-    pub fn ignore_trailing(mut self, ignore: bool) -> Self {
-        self.ignore_trailing = ignore;
-        self
-    }
-
-    /// Sets [`digests`](Self#structfield.digests).
-    #[cfg(feature = "sha256")]
-    #[must_use]
-    pub fn digests(mut self, digests: bool) -> Self {
-        self.digests = digests;
-        self
+    image_model::setters! {
+        limits: Limits,
+        zstd: ZstdDecoder,
+        ignore_trailing: bool,
+        #[cfg(feature = "sha256")]
+        digests: bool,
     }
 }
 
