@@ -256,11 +256,11 @@ fn index(
         lenient: *lenient,
         limits: limits.clone(),
     };
-    let mut builder = LayerBuilder::new(LayerOptions {
-        lenient: *lenient,
-        limits: limits.clone(),
-        ..LayerOptions::default()
-    });
+    let mut builder = LayerBuilder::new(
+        LayerOptions::default()
+            .lenient(*lenient)
+            .limits(limits.clone()),
+    );
     let mut reader = TarReader::seekable(source, tar_options)
         .expect("a source whose length is known can be sought in");
     let mut advisories = Advisories::default();

@@ -63,11 +63,11 @@ fn check_entry(entry: &Entry, payload: &[u8], position: u64) {
 
 fn build(pieces: &Pieces, lenient: bool) {
     let limits = Limits::small();
-    let mut builder = LayerBuilder::new(LayerOptions {
-        lenient,
-        limits: limits.clone(),
-        ..LayerOptions::default()
-    });
+    let mut builder = LayerBuilder::new(
+        LayerOptions::default()
+            .lenient(lenient)
+            .limits(limits.clone()),
+    );
     let mut held = (0, 0);
     for (entry, _) in &pieces.entries {
         let member = match entry.clone().into_member(&limits) {

@@ -88,11 +88,11 @@ impl TarInside {
                 limits: limits.clone(),
             },
         );
-        let mut builder = LayerBuilder::new(LayerOptions {
-            lenient,
-            limits: limits.clone(),
-            ..LayerOptions::default()
-        });
+        let mut builder = LayerBuilder::new(
+            LayerOptions::default()
+                .lenient(lenient)
+                .limits(limits.clone()),
+        );
         let mut piece = vec![0; 1 << 16];
         let toc_path = toc_path();
         let mut toc_members = TocMembers::default();

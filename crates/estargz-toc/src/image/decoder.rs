@@ -39,11 +39,11 @@ impl<'o> Decoder<'o> {
         Self {
             options,
             content_len,
-            builder: LayerBuilder::new(LayerOptions {
-                entries: Entries::Listed,
-                limits: limits.clone(),
-                ..LayerOptions::default()
-            }),
+            builder: LayerBuilder::new(
+                LayerOptions::default()
+                    .entries(Entries::Listed)
+                    .limits(limits.clone()),
+            ),
             frames: FrameList::new(limits.max_chunks, limits.max_frame_len),
             extents: Vec::new(),
             prefetch: None,

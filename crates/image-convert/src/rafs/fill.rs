@@ -132,11 +132,11 @@ fn stream(
             limits: limits.clone(),
         },
     );
-    let mut builder = LayerBuilder::new(LayerOptions {
-        lenient,
-        limits: limits.clone(),
-        ..LayerOptions::default()
-    });
+    let mut builder = LayerBuilder::new(
+        LayerOptions::default()
+            .lenient(lenient)
+            .limits(limits.clone()),
+    );
     while let Some(mut entry) = reader.next_entry()? {
         stage.tick()?;
         let oddities = std::mem::take(&mut entry.oddities);

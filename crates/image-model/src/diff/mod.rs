@@ -129,6 +129,7 @@ pub trait DiffObserver {
 
 /// How many paths were compared, and with what result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct DiffSummary {
     /// Paths that only the right image has.
     pub added: u64,

@@ -15,6 +15,7 @@ use crate::walk::{InoSet, Walk};
 
 /// The distinct chunks of an image, by whether another one has them too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Transfer {
     /// Chunks that both have.
     pub shared_chunks: u64,

@@ -127,7 +127,14 @@ impl Rank {
 }
 
 /// How a layer is read.
+///
+/// ```
+/// use lazyoci_image_model::layer::{Entries, LayerOptions};
+/// let of_an_index = LayerOptions::default().entries(Entries::Listed);
+/// assert!(!of_an_index.lenient);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayerOptions {
     /// Accept what the runtimes and other readers of tars disagree on, and read it as containerd does:
     /// an entry below a symbolic link to what is not there yet makes it, inside the root, and a
@@ -138,6 +145,14 @@ pub struct LayerOptions {
     /// Bounds on inodes, depth, and what the layer takes in memory ([`Limits::max_metadata_len`],
     /// counted as [`LayerBuilder`] says).
     pub limits: Limits,
+}
+
+impl LayerOptions {
+    crate::setters! {
+        lenient: bool,
+        entries: Entries,
+        limits: Limits,
+    }
 }
 
 /// What the entries of a layer come from.

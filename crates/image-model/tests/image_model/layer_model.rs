@@ -231,10 +231,7 @@ fn build(
     first: i64,
 ) -> Result<lazyoci_image_model::layer::Layer<()>, LayerError> {
     let clean = |text: &str| ImagePath::clean(text.as_bytes()).unwrap();
-    let mut builder = LayerBuilder::new(LayerOptions {
-        entries: Entries::Listed,
-        ..LayerOptions::default()
-    });
+    let mut builder = LayerBuilder::new(LayerOptions::default().entries(Entries::Listed));
     for (label, entry) in (first..).zip(entries) {
         match entry {
             Entry::Node(path, kind) => {

@@ -45,10 +45,7 @@ fn image(nested: usize) -> ChunkedImage {
 }
 
 fn layer(path: &str, is_directory: bool, limits: &Limits) -> Option<Fault> {
-    let options = LayerOptions {
-        limits: limits.clone(),
-        ..LayerOptions::default()
-    };
+    let options = LayerOptions::default().limits(limits.clone());
     let mut builder = LayerBuilder::<()>::new(options);
     let path = ImagePath::clean(path.as_bytes()).unwrap();
     let node = match is_directory {

@@ -24,12 +24,11 @@ fn added_and_removed_paths_in_walk_order() {
             "/a/w +", "/a/w/z +", "/a/x -", "/a-b -", "/d kind", "/d/y -"
         ]
     );
-    let expected = DiffSummary {
-        added: 2,
-        removed: 3,
-        changed: 1,
-        same: 2,
-    };
+    let mut expected = DiffSummary::default();
+    expected.added = 2;
+    expected.removed = 3;
+    expected.changed = 1;
+    expected.same = 2;
     assert_eq!(summary, expected);
 }
 

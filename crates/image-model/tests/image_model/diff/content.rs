@@ -77,13 +77,12 @@ fn transfers_are_counted_by_distinct_chunks() {
             .link("z", "y")
     };
     let limits = Limits::default();
-    let mut expected = Transfer {
-        shared_chunks: 2,
-        shared_len: 20,
-        fetch_chunks: 2,
-        fetch_len: 50,
-        fetch_stored_len: 25,
-    };
+    let mut expected = Transfer::default();
+    expected.shared_chunks = 2;
+    expected.shared_len = 20;
+    expected.fetch_chunks = 2;
+    expected.fetch_len = 50;
+    expected.fetch_stored_len = 25;
     assert_eq!(
         transfer(&have().image(), &want().image(), &limits).unwrap(),
         expected
@@ -137,13 +136,12 @@ fn bytes_that_lie_plain_are_fetched_as_they_are() {
             .file("z", &[NoDigest(3, 30)])
     };
     let limits = Limits::default();
-    let mut expected = Transfer {
-        shared_chunks: 1,
-        shared_len: 10,
-        fetch_chunks: 2,
-        fetch_len: 50,
-        fetch_stored_len: 50,
-    };
+    let mut expected = Transfer::default();
+    expected.shared_chunks = 1;
+    expected.shared_len = 10;
+    expected.fetch_chunks = 2;
+    expected.fetch_len = 50;
+    expected.fetch_stored_len = 50;
     let found = transfer(&have().plain(), &want().plain(), &limits).unwrap();
     assert_eq!(found, expected);
     let mut other = want();

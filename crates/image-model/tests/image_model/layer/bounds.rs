@@ -7,13 +7,12 @@ use super::*;
 
 #[test]
 fn limits_are_kept() {
-    let limits = |max_inodes, max_depth| LayerOptions {
-        limits: Limits {
+    let limits = |max_inodes, max_depth| {
+        strict().limits(Limits {
             max_inodes,
             max_depth,
             ..Limits::default()
-        },
-        ..strict()
+        })
     };
     let too_many = |at| LayerError::TooManyInodes {
         path: path(at),
@@ -86,13 +85,10 @@ fn deep_layers_go_over_deep_layers() {
 }
 
 fn in_memory(max_metadata_len: u64) -> LayerOptions {
-    LayerOptions {
-        limits: Limits {
-            max_metadata_len,
-            ..Limits::default()
-        },
-        ..strict()
-    }
+    strict().limits(Limits {
+        max_metadata_len,
+        ..Limits::default()
+    })
 }
 
 #[test]
@@ -173,7 +169,7 @@ fn a_million_files_are_no_problem() {
 /// A layer under these limits, of `entries` paths that lie `depth` directories deep, each in a tree of
 /// its own.
 fn deep_paths(entries: usize, depth: usize, limits: Limits) -> Result<Layer<i64>, LayerError> {
-    let mut builder = LayerBuilder::new(LayerOptions { limits, ..strict() });
+    let mut builder = LayerBuilder::new(strict().limits(limits));
     for entry in 0..entries {
         let deep = format!("{entry}{}/f", "/d".repeat(depth - 1));
         builder.add(&path(&deep), Metadata::default(), Node::Fifo)?;
@@ -234,7 +230,7 @@ fn what_files_hold_is_limited() {
         max_metadata_len: 2_000,
         ..Limits::default()
     };
-    let options = LayerOptions { limits, ..strict() };
+    let options = strict().limits(limits);
     let cost = |len, holes, memory| ContentCost { len, holes, memory };
     let charged = |costs: &[ContentCost]| {
         let mut builder = LayerBuilder::<i64>::new(options.clone());

@@ -54,18 +54,12 @@ fn strict() -> LayerOptions {
 }
 
 fn lenient() -> LayerOptions {
-    LayerOptions {
-        lenient: true,
-        ..strict()
-    }
+    strict().lenient(true)
 }
 
 /// As the index of a layer.
 fn listed() -> LayerOptions {
-    LayerOptions {
-        entries: Entries::Listed,
-        ..strict()
-    }
+    strict().entries(Entries::Listed)
 }
 
 fn dangling(at: &str) -> LayerError {
