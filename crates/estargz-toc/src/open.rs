@@ -26,6 +26,7 @@ const MAX_AROUND: u64 = 1 << 16;
 
 /// The TOC of a blob, as bytes. Nothing vouches for it until [`check`](Self::check) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenedToc {
     /// The JSON document.
     pub json: Vec<u8>,

@@ -112,10 +112,7 @@ fn in_estargz(input: &mut Input<'_>) {
     };
     let toc = read_toc(&stored.blob.as_slice(), &limits).expect("it was written by us");
     let id = BlobId::new(b"fuzz").expect("it is a name");
-    let options = ImageOptions {
-        without_digests: false,
-        limits,
-    };
+    let options = ImageOptions::default().limits(limits);
     let opened = toc.image(id, &options).expect("it was written by us");
     by_path(&stored.image, &*opened.image, input);
 }

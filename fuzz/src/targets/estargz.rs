@@ -32,10 +32,9 @@ fn around(tar: &[u8]) -> Vec<u8> {
 
 pub(super) fn options(without_digests: bool) -> ImageOptions {
     let limits = Limits::small();
-    ImageOptions {
-        without_digests,
-        limits,
-    }
+    ImageOptions::default()
+        .without_digests(without_digests)
+        .limits(limits)
 }
 
 pub(super) fn id() -> BlobId {
@@ -67,7 +66,7 @@ fn blob(blob: &[u8]) {
 fn with_tar(image: &EstargzImage, blob: &[u8]) {
     for lenient in [false, true] {
         let limits = Limits::small();
-        let options = CompareOptions { lenient, limits };
+        let options = CompareOptions::default().lenient(lenient).limits(limits);
         let mut report = |found: Disagreement| drop(found.to_string());
         if let Err(error) = compare(image, blob, &options, &mut report) {
             let _ = (error.fault(), error.to_string());

@@ -172,7 +172,7 @@ fn repair(json: &[u8], members: &[Part], tar: &[u8]) -> Option<Vec<u8>> {
 /// How many disagreements are found; `None` if the tar cannot be read.
 fn compare_with_tar(decoded: &EstargzImage, blob: &[u8], lenient: bool) -> Option<usize> {
     let limits = Limits::small();
-    let options = CompareOptions { lenient, limits };
+    let options = CompareOptions::default().lenient(lenient).limits(limits);
     let mut found = 0;
     let mut report = |disagreement: Disagreement| {
         found += 1;

@@ -43,10 +43,7 @@ pub fn estargz_round_trip(data: &[u8]) {
     let opened = open(&stored, &limits);
     assert_eq!(opened.digest, stored.toc_digest);
     let id = BlobId::new(b"fuzz").expect("it is a name");
-    let options = ImageOptions {
-        without_digests: false,
-        limits: limits.clone(),
-    };
+    let options = ImageOptions::default().limits(limits.clone());
     let decoded = opened
         .image(id, &options)
         .expect("the TOC was written by us");
@@ -57,10 +54,7 @@ pub fn estargz_round_trip(data: &[u8]) {
     let found = see(&*decoded.image, &limits).expect("an owned image answers everything");
     assert!(expected == found, "the TOC is another image");
 
-    let options = CompareOptions {
-        lenient: false,
-        limits: limits.clone(),
-    };
+    let options = CompareOptions::default().limits(limits.clone());
     let mut disagree = |found| panic!("{found}");
     compare(&decoded, &stored.blob[..], &options, &mut disagree)
         .expect("the tar was written by us");

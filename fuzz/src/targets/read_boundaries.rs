@@ -232,10 +232,7 @@ fn estargz(input: &mut Input<'_>) -> Option<(Arc<ChunkedImage>, Tree<Pattern>, V
     let stored = stargz::store(tree.clone(), &choices, &limits)?;
     let toc = read_toc(&stored.blob.as_slice(), &limits).expect("it was written by us");
     let id = BlobId::new(b"fuzz").expect("it is a name");
-    let options = ImageOptions {
-        without_digests: false,
-        limits,
-    };
+    let options = ImageOptions::default().limits(limits);
     let opened = toc.image(id, &options).expect("it was written by us");
     Some((opened.image, tree, stored.blob))
 }

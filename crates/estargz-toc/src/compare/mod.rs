@@ -25,12 +25,25 @@ pub use error::CompareError;
 use tar::TarInside;
 
 /// How to read the tar.
+///
+/// ```
+/// use lazyoci_estargz_toc::compare::CompareOptions;
+/// assert!(CompareOptions::default().lenient(true).lenient);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompareOptions {
     /// Follow Go's reading of what tar readers disagree on, instead of refusing it.
     pub lenient: bool,
     /// Bounds on the tar.
     pub limits: Limits,
+}
+
+impl CompareOptions {
+    image_model::setters! {
+        lenient: bool,
+        limits: Limits,
+    }
 }
 
 /// Reads all of `layer`, the blob as it is stored, as readers do that know nothing of eStargz, and

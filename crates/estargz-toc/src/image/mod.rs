@@ -23,12 +23,25 @@ pub(crate) use file::empty_digest;
 pub use landmark::LandmarkError;
 
 /// How to make an image of a TOC.
+///
+/// ```
+/// use lazyoci_estargz_toc::image::ImageOptions;
+/// assert!(ImageOptions::default().without_digests(true).without_digests);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageOptions {
     /// Take chunks that nothing vouches for, as legacy stargz has them: they cannot be verified.
     pub without_digests: bool,
     /// Bounds on the image.
     pub limits: Limits,
+}
+
+impl ImageOptions {
+    image_model::setters! {
+        without_digests: bool,
+        limits: Limits,
+    }
 }
 
 /// The blob that a TOC describes.
@@ -44,6 +57,7 @@ pub struct TocBlob {
 
 /// What a TOC describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EstargzImage {
     /// SHA-256 of the TOC.
     pub digest: Digest,

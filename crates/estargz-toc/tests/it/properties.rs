@@ -182,7 +182,9 @@ proptest! {
         prop_assert_eq!(&Toc::from_json(&json, &Limits::default()).unwrap(), &toc);
         let blob = TocBlob { id: blob_id(), len: 100, content_len: 5 };
         for without_digests in [false, true] {
-            let options = ImageOptions { without_digests, limits: Limits::small() };
+            let options = ImageOptions::default()
+                .without_digests(without_digests)
+                .limits(Limits::small());
             let _ = decode_image(&json, blob.clone(), &options);
         }
     }

@@ -50,10 +50,7 @@ pub(super) fn open(
         Some(id) => id.clone(),
         None => BlobId::new(b"layer").expect("a valid id"),
     };
-    let image_options = ImageOptions {
-        limits: options.limits.clone(),
-        ..ImageOptions::default()
-    };
+    let image_options = ImageOptions::default().limits(options.limits.clone());
     Ok(Estargz {
         toc: opened.image(id, &image_options)?,
         toc_len: opened.json.len() as u64,

@@ -168,10 +168,9 @@ fn run(toc: &EstargzImage, layer: impl Read, options: &CompareOptions) -> Compar
 
 /// How the tar inside is read.
 pub(super) fn compare_options(image: &OpenImage, options: &VerifyOptions) -> CompareOptions {
-    CompareOptions {
-        lenient: options.lenient,
-        limits: image.limits().clone(),
-    }
+    CompareOptions::default()
+        .lenient(options.lenient)
+        .limits(image.limits().clone())
 }
 
 /// Pieces that come from another thread.

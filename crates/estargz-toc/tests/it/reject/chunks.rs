@@ -59,10 +59,7 @@ fn chunks_without_digest() {
         Some(sha256(b"1"))
     );
 
-    let options = ImageOptions {
-        without_digests: true,
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().without_digests(true);
     let decoded = decode_with(none, &options).unwrap();
     assert_eq!(decoded.image.chunks[0].digest, None);
 }
@@ -207,13 +204,10 @@ fn bytes_outside_the_blob_or_too_many() {
     }
     accepted(&file("f", 5, 0, limit.into()));
 
-    let options = ImageOptions {
-        limits: Limits {
-            max_chunks: 1,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_chunks: 1,
+        ..Limits::default()
+    });
     let two = format!("{}, {}", file("f", 5, 0, 1), file("g", 6, 0, 1));
     let fault = EntryFault::TooManyChunks { limit: 1 };
     refused_with(&two, &options, 1, "g", &fault);
@@ -284,13 +278,10 @@ fn a_member_of_four_gigabytes() {
             len: content_len + 100,
             content_len,
         };
-        let options = ImageOptions {
-            limits: Limits {
-                max_frame_len: u32::MAX,
-                ..Limits::default()
-            },
-            ..ImageOptions::default()
-        };
+        let options = ImageOptions::default().limits(Limits {
+            max_frame_len: u32::MAX,
+            ..Limits::default()
+        });
         decode_image(json.as_bytes(), blob, &options)
     };
     let end = 5 + (1u64 << 32);

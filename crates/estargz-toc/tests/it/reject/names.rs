@@ -260,14 +260,11 @@ fn a_long_chain_of_hard_links_is_no_recursion() {
 
 #[test]
 fn depth_and_inodes_are_limited() {
-    let options = ImageOptions {
-        limits: Limits {
-            max_depth: 3,
-            max_inodes: 5,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_depth: 3,
+        max_inodes: 5,
+        ..Limits::default()
+    });
     let entry = |name: &str| format!(r#"{{"name": "{name}", "type": "dir"}}"#);
     decode_with(&entry("a/b/c"), &options).unwrap();
     let deep = LayerError::TooDeep {
@@ -303,13 +300,10 @@ fn whiteouts_that_are_none() {
 #[test]
 fn what_the_tree_takes_is_limited() {
     let limit = 10_000;
-    let options = ImageOptions {
-        limits: Limits {
-            max_metadata_len: limit,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_metadata_len: limit,
+        ..Limits::default()
+    });
     let entry = |name: &str| format!(r#"{{"name": "{name}", "type": "fifo"}}"#);
     let fault = |name: &str| {
         EntryFault::from(LayerError::TooMuchMetadata {

@@ -133,13 +133,10 @@ fn extended_attributes() {
         r#"{{"name": "p", "type": "fifo", "xattrs": {{"user.a": "{}"}}}}"#,
         "AAAA".repeat(100)
     );
-    let options = ImageOptions {
-        limits: Limits {
-            max_xattr_len: 305,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_xattr_len: 305,
+        ..Limits::default()
+    });
     let fault = EntryFault::XattrsTooLong {
         len: 306,
         limit: 305,
@@ -153,13 +150,10 @@ fn extended_attributes() {
 
 #[test]
 fn a_document_beyond_the_limit() {
-    let options = ImageOptions {
-        limits: Limits {
-            max_metadata_len: 10,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_metadata_len: 10,
+        ..Limits::default()
+    });
     match decode_with("", &options) {
         Err(error @ TocError::TooLong { limit: 10, .. }) => assert_eq!(error.fault(), Fault::Limit),
         other => panic!("{other:?}"),
@@ -234,13 +228,10 @@ fn short_attributes_count_too() {
         let xattrs = vec![r#""":"""#; count].join(",");
         format!(r#"{{"xattrs": {{{xattrs}}}, "type": "{kind}", "linkName": "f", "name": "p"}}"#)
     };
-    let options = ImageOptions {
-        limits: Limits {
-            max_xattr_len: 1000,
-            ..Limits::default()
-        },
-        ..ImageOptions::default()
-    };
+    let options = ImageOptions::default().limits(Limits {
+        max_xattr_len: 1000,
+        ..Limits::default()
+    });
     let fault = EntryFault::XattrsTooLong {
         len: 1001,
         limit: 1000,
@@ -258,13 +249,12 @@ fn short_attributes_count_too() {
 
 #[test]
 fn a_toc_has_a_limit_of_its_own() {
-    let limits = |max_toc_len, max_metadata_len| ImageOptions {
-        limits: Limits {
+    let limits = |max_toc_len, max_metadata_len| {
+        ImageOptions::default().limits(Limits {
             max_toc_len,
             max_metadata_len,
             ..Limits::default()
-        },
-        ..ImageOptions::default()
+        })
     };
     // All of it counts, white space too.
     let entries = " ".repeat(1000);
