@@ -276,10 +276,7 @@ fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, Op
     if layer.compression() != Some(Compression::Gzip) {
         return Err(OpenError::NotGzip { toc_offset });
     }
-    let options = TarReadOptions {
-        lenient: false,
-        limits: limits.clone(),
-    };
+    let options = TarReadOptions::default().limits(limits.clone());
     let mut tar = TarReader::new(layer, options);
     let entry = tar.next_entry().map_err(tar_error)?;
     let plain = |e: &Entry| e.kind == EntryKind::File && e.size == e.payload_len;

@@ -252,10 +252,9 @@ fn index(
     let LayerImageOptions {
         lenient, limits, ..
     } = options;
-    let tar_options = tar_stream::TarReadOptions {
-        lenient: *lenient,
-        limits: limits.clone(),
-    };
+    let tar_options = tar_stream::TarReadOptions::default()
+        .lenient(*lenient)
+        .limits(limits.clone());
     let mut builder = LayerBuilder::new(
         LayerOptions::default()
             .lenient(*lenient)

@@ -30,13 +30,26 @@ use input::Input;
 use resolve::{Extension, Map, Pending, Segment, resolve};
 
 /// How to read a tar.
+///
+/// ```
+/// use lazyoci_tar_stream::TarReadOptions;
+/// assert!(TarReadOptions::default().lenient(true).lenient);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct TarReadOptions {
     /// Follow Go's reading instead of refusing what readers disagree on.
     pub lenient: bool,
     /// Bounds: extension headers ([`max_xattr_len`](Limits::max_xattr_len)), regions of sparse
     /// files, length of symbolic links.
     pub limits: Limits,
+}
+
+impl TarReadOptions {
+    image_model::setters! {
+        lenient: bool,
+        limits: Limits,
+    }
 }
 
 /// Reads the members of a tar, one after the other, from any source of its bytes.

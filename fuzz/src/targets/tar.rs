@@ -17,7 +17,7 @@ pub(super) struct Pieces {
 /// Options with small limits.
 pub(super) fn options(lenient: bool) -> TarReadOptions {
     let limits = Limits::small();
-    TarReadOptions { lenient, limits }
+    TarReadOptions::default().lenient(lenient).limits(limits)
 }
 
 /// Cuts all of a tar into its pieces, payloads being read `piece_len` bytes at a time; also what came

@@ -83,10 +83,9 @@ impl TarInside {
         let lenient = *lenient;
         let mut tar = TarReader::new(
             LayerStream::open(layer, &limits.into())?,
-            TarReadOptions {
-                lenient,
-                limits: limits.clone(),
-            },
+            TarReadOptions::default()
+                .lenient(lenient)
+                .limits(limits.clone()),
         );
         let mut builder = LayerBuilder::new(
             LayerOptions::default()

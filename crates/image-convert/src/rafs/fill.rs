@@ -127,10 +127,9 @@ fn stream(
     let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
         LayerStream::open(layer, &limits.into())?,
-        tar_stream::TarReadOptions {
-            lenient,
-            limits: limits.clone(),
-        },
+        tar_stream::TarReadOptions::default()
+            .lenient(lenient)
+            .limits(limits.clone()),
     );
     let mut builder = LayerBuilder::new(
         LayerOptions::default()

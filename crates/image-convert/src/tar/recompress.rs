@@ -39,10 +39,9 @@ pub fn recompress(
     let limits = layer.limits;
     stream::write(output, options, progress, |out, report| {
         let stream = LayerStream::open(layer.layer, &StreamOptions::from(&limits))?;
-        let reader_options = tar_stream::TarReadOptions {
-            lenient: layer.lenient,
-            limits,
-        };
+        let reader_options = tar_stream::TarReadOptions::default()
+            .lenient(layer.lenient)
+            .limits(limits);
         let mut reader = TarReader::new(stream, reader_options);
         let mut writer = TarWriter::new(out);
         let mut buffer = vec![0; BUFFER_LEN];

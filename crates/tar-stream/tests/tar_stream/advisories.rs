@@ -117,10 +117,7 @@ fn cve_2022_2879_extension_headers_are_bounded() {
     let tape = (0..17).fold(Tape::new(), |tape, _| {
         tape.records(b'g', &[("comment", "c")])
     });
-    let options = TarReadOptions {
-        lenient: false,
-        limits,
-    };
+    let options = TarReadOptions::default().limits(limits);
     let error = entries(&tape.end(), options).unwrap_err();
     assert!(
         matches!(error, TarError::ExtensionsTooLong { offset: 16_384, .. }),

@@ -232,9 +232,6 @@ fn numbers_that_are_none_name_their_field() {
 
 #[test]
 fn small_limits_hold() {
-    let options = || TarReadOptions {
-        lenient: false,
-        limits: Limits::small(),
-    };
+    let options = || TarReadOptions::default().limits(Limits::small());
     assert_eq!(read_all(&sampler(), options()).unwrap(), 8);
 }

@@ -171,7 +171,7 @@ proptest! {
                 tar[at] = value;
             }
         }
-        let options = TarReadOptions { lenient, ..TarReadOptions::default() };
+        let options = TarReadOptions::default().lenient(lenient);
         if let Ok(rebuilt) = rebuild(&tar, options) {
             prop_assert!(rebuilt == tar);
         }

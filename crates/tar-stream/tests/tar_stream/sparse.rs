@@ -227,10 +227,7 @@ fn regions_are_limited() {
         max_sparse_regions: 50,
         ..Limits::default()
     };
-    let options = || TarReadOptions {
-        lenient: false,
-        limits: limits.clone(),
-    };
+    let options = || TarReadOptions::default().limits(limits.clone());
     let regions: Vec<_> = (0..51u64).map(|i| (i * 512, 512)).collect();
     let data = vec![7; 51 * 512];
     let too_many = SparseFault::TooMany { limit: 50 };

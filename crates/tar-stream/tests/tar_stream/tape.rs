@@ -176,10 +176,7 @@ pub(crate) fn strict() -> TarReadOptions {
 }
 
 pub(crate) fn lenient() -> TarReadOptions {
-    TarReadOptions {
-        lenient: true,
-        ..TarReadOptions::default()
-    }
+    TarReadOptions::default().lenient(true)
 }
 
 /// All entries of a tar, payloads skipped.
