@@ -39,12 +39,32 @@ pub trait Content {
 }
 
 /// How [`Content::check_files`] checks.
+///
+/// ```
+/// use image_model::Limits;
+/// use lazyoci_verify::CheckFiles;
+/// let limits = Limits::small();
+/// assert!(!CheckFiles::new(&limits).read(false).read);
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct CheckFiles<'a> {
-    /// Whether to read what is stored, too.
+    /// Whether to read what is stored, too. Default: true.
     pub read: bool,
     /// Bounds: after [`max_chunks`](Limits::max_chunks) extents no more are looked at.
     pub limits: &'a Limits,
+}
+
+impl<'a> CheckFiles<'a> {
+    /// Reads what is stored, within `limits`.
+    #[must_use]
+    pub fn new(limits: &'a Limits) -> Self {
+        Self { read: true, limits }
+    }
+
+    image_model::setters! {
+        read: bool,
+    }
 }
 
 /// Hears what [`Content::check_files`] finds.
@@ -62,6 +82,7 @@ pub trait ChunkObserver {
 
 /// What [`Content::check_files`] looked at. Chunks that several files use count once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ChunkSummary {
     /// Distinct chunks, and pieces that lie plain in a blob.
     pub chunks: u64,

@@ -98,10 +98,9 @@ pub(super) fn stargz_options(threads: usize) -> EstargzOptions {
 }
 
 fn digest_options() -> TreeDigestOptions {
-    TreeDigestOptions {
-        profile: Profile::Layer,
-        limits: Limits::small(),
-    }
+    TreeDigestOptions::default()
+        .profile(Profile::Layer)
+        .limits(Limits::small())
 }
 
 fn compare_stargz(

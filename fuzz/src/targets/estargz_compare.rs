@@ -235,7 +235,7 @@ fn same_tree(decoded: &EstargzImage, blob: Vec<u8>, layer: &LayerParts) {
 
 fn digest(reader: &Reader, profile: Profile) -> TreeDigest {
     let limits = Limits::small();
-    let options = TreeDigestOptions { profile, limits };
+    let options = TreeDigestOptions::default().profile(profile).limits(limits);
     let digest = verify::tree_digest(&**reader.image(), &mut reader.clone(), options, &mut ());
     digest.expect("all of it was read before")
 }

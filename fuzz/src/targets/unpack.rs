@@ -198,10 +198,7 @@ fn changes(seen: &Seen) -> bool {
 }
 
 fn digest(reader: &Reader, profile: Profile) -> TreeDigest {
-    let options = TreeDigestOptions {
-        profile,
-        limits: Limits::default(),
-    };
+    let options = TreeDigestOptions::from(profile);
     let digest = verify::tree_digest(&**reader.image(), &mut reader.clone(), options, &mut ());
     digest.expect("all of it was read before")
 }

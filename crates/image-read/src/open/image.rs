@@ -264,10 +264,9 @@ impl OpenImage {
         profile: Profile,
         progress: &mut dyn Progress,
     ) -> Result<TreeDigest, TreeDigestError> {
-        let options = TreeDigestOptions {
-            profile,
-            limits: self.limits.clone(),
-        };
+        let options = TreeDigestOptions::default()
+            .profile(profile)
+            .limits(self.limits.clone());
         verify::tree_digest(self.image(), &mut self.reader.clone(), options, progress)
     }
 

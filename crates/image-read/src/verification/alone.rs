@@ -10,7 +10,7 @@ use image_model::{
     Tree,
 };
 use rafs_format::blob::{BlobMeta, ChunkInfo, Toc};
-use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, Content};
+use verify::{CheckFiles, ChunkFault, ChunkObserver, Content};
 
 use super::VerifySourceOptions;
 use super::blob::{BlobFile, Inspected, Listed};
@@ -84,18 +84,14 @@ fn check(
     limits: &Limits,
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
-    let options = CheckFiles { read: true, limits };
+    let options = CheckFiles::new(limits);
     let mut observer = Observer { object, report };
     let file = Ino(CONTENT.index() as u64);
-    let ChunkSummary {
-        chunks,
-        chunk_len,
-        unverifiable,
-    } = reader.check_files(&[file], &options, &mut observer)?;
+    let found = reader.check_files(&[file], &options, &mut observer)?;
     let audit = &mut report.summary.audit;
-    audit.chunks += chunks;
-    audit.chunk_len += chunk_len;
-    audit.unverifiable_chunks += unverifiable;
+    audit.chunks += found.chunks;
+    audit.chunk_len += found.chunk_len;
+    audit.unverifiable_chunks += found.unverifiable;
     Ok(())
 }
 

@@ -34,6 +34,7 @@ impl<F: FnMut(AuditFault)> AuditObserver for F {
 
 /// What an [`audit`] looked at. Inodes and chunks with several names or users count once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct AuditSummary {
     /// Paths, the root included.
     pub paths: u64,

@@ -206,8 +206,8 @@ impl<'a> Audit<'a> {
             faults: Vec::new(),
             untold: 0,
         };
-        let limits = self.limits;
-        let summary = content.check_files(&files, &CheckFiles { read, limits }, &mut found)?;
+        let options = CheckFiles::new(self.limits).read(read);
+        let summary = content.check_files(&files, &options, &mut found)?;
         let Found { faults, untold, .. } = found;
         self.summary.chunks = summary.chunks;
         self.summary.chunk_len = summary.chunk_len;

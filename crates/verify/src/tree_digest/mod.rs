@@ -127,7 +127,14 @@ impl FromStr for Profile {
 }
 
 /// How a tree digest is made. A [`Profile`] alone will do.
+///
+/// ```
+/// use lazyoci_verify::{Profile, TreeDigestOptions};
+/// let of_a_layer = TreeDigestOptions::default().profile(Profile::Layer);
+/// assert_eq!(of_a_layer, Profile::Layer.into());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TreeDigestOptions {
     /// What counts.
     pub profile: Profile,
@@ -136,12 +143,16 @@ pub struct TreeDigestOptions {
     pub limits: Limits,
 }
 
+impl TreeDigestOptions {
+    image_model::setters! {
+        profile: Profile,
+        limits: Limits,
+    }
+}
+
 impl From<Profile> for TreeDigestOptions {
     fn from(profile: Profile) -> Self {
-        Self {
-            profile,
-            ..Self::default()
-        }
+        Self::default().profile(profile)
     }
 }
 

@@ -9,9 +9,8 @@ use image_model::{
     FrameId, Ino, Limits,
 };
 use lazyoci_verify::{
-    AuditFault, AuditObserver, AuditSummary, CheckError, CheckFiles, ChunkFault, ChunkObserver,
-    ChunkSummary, Content, ContentError, FilePiece, MAX_CONTENT_FAULTS, audit, audit_metadata,
-    crc32c,
+    AuditFault, AuditObserver, CheckError, CheckFiles, ChunkFault, ChunkObserver, ChunkSummary,
+    Content, ContentError, FilePiece, MAX_CONTENT_FAULTS, audit, audit_metadata, crc32c,
 };
 
 use crate::audit::{run, sound, summary, text, texts};
@@ -138,10 +137,8 @@ fn bytes_that_lie_plain_are_unverifiable() {
     store.blob[9] ^= 1;
     let (found, faults) = run(&image, &mut store);
     assert!(faults.is_empty(), "{faults:?}");
-    let expected = AuditSummary {
-        unverifiable_chunks: 1,
-        ..summary()
-    };
+    let mut expected = summary();
+    expected.unverifiable_chunks = 1;
     assert_eq!(found, expected);
 }
 

@@ -209,7 +209,7 @@ impl Content for InMemory<'_> {
     fn check_files(
         &mut self,
         files: &[Ino],
-        &CheckFiles { read, limits }: &CheckFiles<'_>,
+        &CheckFiles { read, limits, .. }: &CheckFiles<'_>,
         observer: &mut dyn ChunkObserver,
     ) -> Result<ChunkSummary, Cancelled> {
         let limit = limits.max_chunks;
