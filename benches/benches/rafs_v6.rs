@@ -87,14 +87,11 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter(|| bootstrap.check(&mut |finding| panic!("{finding}")));
     });
     let flags = bootstrap.ext_superblock().flags;
-    let options = LayoutOptions {
-        chunk_size: CHUNK_SIZE,
-        compressor: flags.compressor(),
-        digester: flags.digester(),
-        explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        root_number: 0,
-        ..LayoutOptions::default()
-    };
+    let options = LayoutOptions::default()
+        .chunk_size(CHUNK_SIZE)
+        .compressor(flags.compressor())
+        .digester(flags.digester())
+        .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID));
     group.bench_function("encode", |bencher| {
         bencher.iter_with_large_drop(|| {
             let layout = Layout::plan(input, &options).expect("all can be carried");

@@ -40,9 +40,9 @@ fn round_trip(input: &mut Input<'_>, choices: &Choices, version: Version) {
     settle_losses(&mut stored, &options, version);
 
     // Inodes of the copy have other numbers.
-    let options_for = |tree: &Tree<ChunkRange>| LayoutOptions {
-        prefetch: prefetch_inodes(tree, &[ImagePath::root()]),
-        ..options.clone()
+    let options_for = |tree: &Tree<ChunkRange>| {
+        let prefetch = prefetch_inodes(tree, &[ImagePath::root()]);
+        options.clone().prefetch(prefetch)
     };
     let own = options_for(&stored.bootstrap.image.tree);
     let bytes = encode(&stored.bootstrap, &stored.entries, &own, version);

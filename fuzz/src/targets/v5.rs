@@ -14,15 +14,12 @@ pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
 /// The options with which a bootstrap may have been written.
 pub(super) fn options_of(bootstrap: &Bootstrap) -> LayoutOptions {
     let superblock = bootstrap.superblock();
-    LayoutOptions {
-        compat: Compat::V2_4,
-        chunk_size: superblock.chunk_size,
-        compressor: superblock.flags.compressor(),
-        digester: superblock.flags.digester(),
-        explicit_ids: superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        root_number: 0,
-        prefetch: Vec::new(),
-    }
+    LayoutOptions::default()
+        .compat(Compat::V2_4)
+        .chunk_size(superblock.chunk_size)
+        .compressor(superblock.flags.compressor())
+        .digester(superblock.flags.digester())
+        .explicit_ids(superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID))
 }
 
 /// The bytes of a bootstrap.

@@ -27,15 +27,12 @@ pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
 /// The options with which a bootstrap may have been written.
 pub(super) fn options_of(bootstrap: &Bootstrap) -> LayoutOptions {
     let flags = bootstrap.ext_superblock().flags;
-    LayoutOptions {
-        compat: Compat::V2_4,
-        chunk_size: bootstrap.ext_superblock().chunk_size,
-        compressor: flags.compressor(),
-        digester: flags.digester(),
-        explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        root_number: 0,
-        prefetch: Vec::new(),
-    }
+    LayoutOptions::default()
+        .compat(Compat::V2_4)
+        .chunk_size(bootstrap.ext_superblock().chunk_size)
+        .compressor(flags.compressor())
+        .digester(flags.digester())
+        .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
 }
 
 /// The bytes of a bootstrap.
@@ -77,15 +74,14 @@ impl Choices {
         let compressor = Compressor::try_from(compression.codec()).expect("RAFS has these three");
         Self {
             compression,
-            blob: BlobOptions {
-                version: Version::V6,
-                compat: input.one_of(&[Compat::V2_2, Compat::V2_4]),
-                compressor,
-                digester: input.one_of(&[Digester::Sha256, Digester::Blake3]),
-                chunk_size: input.one_of(&[4096, 8192, 1 << 20]),
-                toc: input.flag(),
-                aligned_data: input.flag() && compression == Compression::None,
-            },
+            blob: BlobOptions::default()
+                .version(Version::V6)
+                .compat(input.one_of(&[Compat::V2_2, Compat::V2_4]))
+                .compressor(compressor)
+                .digester(input.one_of(&[Digester::Sha256, Digester::Blake3]))
+                .chunk_size(input.one_of(&[4096, 8192, 1 << 20]))
+                .toc(input.flag())
+                .aligned_data(input.flag() && compression == Compression::None),
         }
     }
 
@@ -99,15 +95,12 @@ impl Choices {
 
     /// Options for a bootstrap of such a blob.
     pub(super) fn layout(&self) -> LayoutOptions {
-        LayoutOptions {
-            compat: self.blob.compat,
-            chunk_size: self.blob.chunk_size,
-            compressor: self.blob.compressor,
-            digester: self.blob.digester,
-            explicit_ids: true,
-            root_number: 0,
-            prefetch: Vec::new(),
-        }
+        LayoutOptions::default()
+            .compat(self.blob.compat)
+            .chunk_size(self.blob.chunk_size)
+            .compressor(self.blob.compressor)
+            .digester(self.blob.digester)
+            .explicit_ids(true)
     }
 }
 

@@ -40,15 +40,16 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
         known: &'k RwLock<ChunkList>,
         options: &RafsOptions,
     ) -> Result<Self, ConvertError> {
-        let builder = BlobBuilder::new(BlobOptions {
-            version: options.version,
-            compat: options.compat,
-            compressor: Compressor::try_from(options.compression.codec())?,
-            digester: Digester::try_from(options.digest)?,
-            chunk_size: options.chunk_size,
-            toc: options.toc,
-            aligned_data: options.aligned,
-        })?;
+        let builder = BlobBuilder::new(
+            BlobOptions::default()
+                .version(options.version)
+                .compat(options.compat)
+                .compressor(Compressor::try_from(options.compression.codec())?)
+                .digester(Digester::try_from(options.digest)?)
+                .chunk_size(options.chunk_size)
+                .toc(options.toc)
+                .aligned_data(options.aligned),
+        )?;
         let object = output.begin(ObjectRole::Blob)?;
         Ok(Self {
             known,

@@ -52,15 +52,14 @@ pub(super) fn finish_blob(
         places,
         out,
     } = blob;
-    let layout_options = LayoutOptions {
-        compat: options.compat,
-        chunk_size: options.chunk_size,
-        compressor: options.compression.codec().try_into()?,
-        digester: options.digest.try_into()?,
-        explicit_ids: true,
-        root_number: from_tar.into(),
-        prefetch: prefetch_inodes(&tree, &options.prefetch),
-    };
+    let layout_options = LayoutOptions::default()
+        .compat(options.compat)
+        .chunk_size(options.chunk_size)
+        .compressor(options.compression.codec().try_into()?)
+        .digester(options.digest.try_into()?)
+        .explicit_ids(true)
+        .root_number(from_tar.into())
+        .prefetch(prefetch_inodes(&tree, &options.prefetch));
     let image = |entry: Option<BlobEntry>| {
         let parts = ChunkedParts {
             extents,

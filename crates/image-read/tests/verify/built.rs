@@ -17,12 +17,12 @@ use crate::support::Golden;
 /// An image of one file for each of `lens`, each of one chunk of that many bytes that do not compress.
 /// The chunks that `is_used` says no to are in the blob, but in no file.
 pub(crate) fn image(lens: &[u32], aligned: bool, is_used: impl Fn(usize) -> bool) -> Golden {
-    let mut builder = BlobBuilder::new(BlobOptions {
-        compressor: Compressor::None,
-        digester: Digester::Sha256,
-        aligned_data: aligned,
-        ..BlobOptions::default()
-    })
+    let mut builder = BlobBuilder::new(
+        BlobOptions::default()
+            .compressor(Compressor::None)
+            .digester(Digester::Sha256)
+            .aligned_data(aligned),
+    )
     .unwrap();
     let (mut blob, mut hasher) = (Vec::new(), BlobHasher::default());
     let (mut parts, mut places) = (ChunkedParts::default(), Vec::new());

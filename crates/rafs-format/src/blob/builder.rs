@@ -14,6 +14,7 @@ use crate::view;
 
 /// What blob to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlobOptions {
     /// Version of the image: blobs of version 5 hold nothing but chunks, and a bootstrap perhaps.
     pub version: Version,
@@ -45,6 +46,18 @@ impl Default for BlobOptions {
             toc: false,
             aligned_data: false,
         }
+    }
+}
+
+impl BlobOptions {
+    image_model::setters! {
+        version: Version,
+        compat: Compat,
+        compressor: Compressor,
+        digester: Digester,
+        chunk_size: u32,
+        toc: bool,
+        aligned_data: bool,
     }
 }
 
@@ -85,11 +98,9 @@ pub struct Placement {
 /// use lazyoci_rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
 /// use lazyoci_rafs_format::flags::{Compressor, Digester};
 ///
-/// let options = BlobOptions {
-///     compressor: Compressor::None,
-///     digester: Digester::Sha256,
-///     ..BlobOptions::default()
-/// };
+/// let options = BlobOptions::default()
+///     .compressor(Compressor::None)
+///     .digester(Digester::Sha256);
 /// let mut builder = BlobBuilder::new(options)?;
 /// let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
 /// let content = b"hello";

@@ -6,7 +6,13 @@ use super::EncodeError;
 use crate::flags::{Compat, Compressor, Digester};
 
 /// How a bootstrap is written.
+///
+/// ```
+/// use lazyoci_rafs_format::v6::LayoutOptions;
+/// assert_eq!(LayoutOptions::default().chunk_size(4096).chunk_size, 4096);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutOptions {
     /// Which release of nydus-image the bytes are those of.
     pub compat: Compat,
@@ -51,5 +57,17 @@ impl Default for LayoutOptions {
             root_number: 0,
             prefetch: Vec::new(),
         }
+    }
+}
+
+impl LayoutOptions {
+    image_model::setters! {
+        compat: Compat,
+        chunk_size: u32,
+        compressor: Compressor,
+        digester: Digester,
+        explicit_ids: bool,
+        root_number: u32,
+        prefetch: Vec<InodeId>,
     }
 }

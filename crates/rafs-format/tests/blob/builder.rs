@@ -4,8 +4,7 @@ use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
 use lazyoci_rafs_format::blob::{
-    BlobBuilder, BlobHasher, BlobOptions, BuildError, ChunkFault, Placement, StoredChunk, TocEntry,
-    Trailer,
+    BlobBuilder, BlobHasher, BuildError, ChunkFault, Placement, StoredChunk, TocEntry, Trailer,
 };
 use lazyoci_rafs_format::flags::{Compat, Compressor, Digester};
 
@@ -15,13 +14,7 @@ use crate::support::{
 
 #[test]
 fn without_chunks_there_is_no_blob_but_for_a_bootstrap() {
-    let builder = || {
-        BlobBuilder::new(BlobOptions {
-            toc: true,
-            ..none_sha256()
-        })
-        .unwrap()
-    };
+    let builder = || BlobBuilder::new(none_sha256().toc(true)).unwrap();
     assert_eq!(builder().finish(BlobHasher::default()), Ok(None));
 
     let sealed = builder().seal(BlobHasher::default()).unwrap();
@@ -53,10 +46,7 @@ fn without_chunks_there_is_no_blob_but_for_a_bootstrap() {
 
 #[test]
 fn aligned_data_lie_at_their_addresses() {
-    let options = BlobOptions {
-        aligned_data: true,
-        ..none_sha256()
-    };
+    let options = none_sha256().aligned_data(true);
     let mut builder = BlobBuilder::new(options.clone()).unwrap();
     let chunks = [a4_chunks().to_vec(), vec![vec![7; 4096]]].concat();
     let (file, _, placements) = store(&mut builder, &chunks);
@@ -90,11 +80,7 @@ fn chunk_information_follows_the_release() {
         (Compat::V2_2, Compressor::None, Compressor::Zstd),
         (Compat::V2_2, Compressor::Lz4Block, Compressor::Zstd),
     ] {
-        let options = BlobOptions {
-            compat,
-            compressor,
-            ..none_sha256()
-        };
+        let options = none_sha256().compat(compat).compressor(compressor);
         let (blob, entry) = build(options, &chunks);
         assert_eq!(entry.ci_compressor, expected);
         assert_eq!(entry.compressor, compressor);
@@ -110,20 +96,15 @@ fn impossible_options_are_refused() {
         (true, Compressor::Lz4Block),
         (true, Compressor::Gzip),
     ] {
-        let options = BlobOptions {
-            aligned_data,
-            compressor,
-            ..none_sha256()
-        };
+        let options = none_sha256()
+            .aligned_data(aligned_data)
+            .compressor(compressor);
         let error = BuildError::Compressor { compressor };
         assert_eq!(error.fault(), Fault::Misuse);
         assert_eq!(BlobBuilder::new(options).unwrap_err(), error);
     }
     for chunk_size in [0, 1 << 11, 3 << 12, 1 << 25] {
-        let options = BlobOptions {
-            chunk_size,
-            ..none_sha256()
-        };
+        let options = none_sha256().chunk_size(chunk_size);
         let error = BuildError::ChunkSize { chunk_size };
         assert_eq!(BlobBuilder::new(options).unwrap_err(), error);
     }
@@ -131,10 +112,7 @@ fn impossible_options_are_refused() {
 
 #[test]
 fn impossible_chunks_are_refused() {
-    let zstd = BlobOptions {
-        compressor: Compressor::Zstd,
-        ..none_sha256()
-    };
+    let zstd = none_sha256().compressor(Compressor::Zstd);
     let mut builder = BlobBuilder::new(zstd).unwrap();
     let chunk = plain_chunk(4096);
     let index = 0;
@@ -231,10 +209,7 @@ fn a_blob_holds_0xffffff_chunks() {
 
 #[test]
 fn a_blob_holds_2_to_the_40_stored_bytes() {
-    let options = BlobOptions {
-        chunk_size: 1 << 24,
-        ..none_sha256()
-    };
+    let options = none_sha256().chunk_size(1 << 24);
     let mut builder = BlobBuilder::new(options).unwrap();
     for _ in 0..1 << 16 {
         builder.push(&plain_chunk(1 << 24)).unwrap();
@@ -248,11 +223,9 @@ fn a_blob_holds_2_to_the_40_stored_bytes() {
 
 #[test]
 fn a_blob_holds_2_to_the_44_uncompressed_bytes() {
-    let options = BlobOptions {
-        chunk_size: 1 << 24,
-        compressor: Compressor::Zstd,
-        ..none_sha256()
-    };
+    let options = none_sha256()
+        .chunk_size(1 << 24)
+        .compressor(Compressor::Zstd);
     let mut builder = BlobBuilder::new(options).unwrap();
     let chunk = StoredChunk {
         stored_len: 600,
@@ -287,10 +260,7 @@ fn every_byte_must_have_been_hashed() {
 #[test]
 fn encoded_chunks_read_back() {
     let mut encoder = Encoder::new(Compression::Zstd { level: 3 }).unwrap();
-    let options = BlobOptions {
-        compressor: Compressor::Zstd,
-        ..none_sha256()
-    };
+    let options = none_sha256().compressor(Compressor::Zstd);
     let mut builder = BlobBuilder::new(options).unwrap();
     let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
     for content in &a4_chunks() {

@@ -5,7 +5,7 @@ use frame_codec::Decoder;
 use image_model::{BlobId, ChunkedImage, Codec, Digest, DigestAlgorithm, Limits};
 use lazyoci_rafs_format::Version;
 use lazyoci_rafs_format::blob::{
-    BlobBuilder, BlobHasher, BlobOptions, BuildError, Section, StoredChunk, Trailer,
+    BlobBuilder, BlobHasher, BuildError, Section, StoredChunk, Trailer,
 };
 use lazyoci_rafs_format::flags::{Compat, Compressor};
 use lazyoci_rafs_format::v6::{BlobEntry, Layout, LayoutInput, LayoutOptions, OwnedBootstrap};
@@ -26,12 +26,10 @@ fn a4(compat: Compat, id: BlobId) -> OwnedBootstrap {
 
 fn bootstrap(compat: Compat, entry: &BlobEntry) -> Vec<u8> {
     let OwnedBootstrap { image, places } = a4(compat, entry.id.clone());
-    let options = LayoutOptions {
-        compat,
-        compressor: entry.compressor,
-        digester: entry.digester,
-        ..LayoutOptions::default()
-    };
+    let options = LayoutOptions::default()
+        .compat(compat)
+        .compressor(entry.compressor)
+        .digester(entry.digester);
     let mut bytes = Vec::new();
     let input = LayoutInput {
         image: &image,
@@ -68,11 +66,7 @@ fn blobs_with_inlined_bootstrap_are_those_of_nydus() {
             "f5d12ec7c1d0a48c12ea56b529de1b0437a5744c158064822134648106288abb",
         ),
     ] {
-        let options = BlobOptions {
-            compat,
-            toc,
-            ..none_sha256()
-        };
+        let options = none_sha256().compat(compat).toc(toc);
         let mut builder = BlobBuilder::new(options).unwrap();
         let (_, hasher, _) = store(&mut builder, &a4_chunks());
         let sealed = builder.seal(hasher).unwrap();
@@ -86,10 +80,7 @@ fn blobs_with_inlined_bootstrap_are_those_of_nydus() {
 /// A blob without chunks has no entry, and its bootstrap an empty blob table.
 #[test]
 fn an_empty_layer_is_a_bootstrap_alone() {
-    let options = BlobOptions {
-        toc: true,
-        ..none_sha256()
-    };
+    let options = none_sha256().toc(true);
     let sealed = BlobBuilder::new(options)
         .unwrap()
         .seal(Default::default())
@@ -127,12 +118,10 @@ fn an_empty_layer_is_a_bootstrap_alone() {
 #[test]
 fn a_blob_of_version_5_with_its_bootstrap_is_that_of_nydus() {
     let golden = golden("a4-v5-zstd-sha256-inline.blob");
-    let options = BlobOptions {
-        version: Version::V5,
-        compat: Compat::V2_2,
-        compressor: Compressor::Zstd,
-        ..none_sha256()
-    };
+    let options = none_sha256()
+        .version(Version::V5)
+        .compat(Compat::V2_2)
+        .compressor(Compressor::Zstd);
     let mut builder = BlobBuilder::new(options).unwrap();
     let (mut file, mut hasher) = (Vec::new(), BlobHasher::default());
     for (len, range, codec, offset) in [(5, 0..5, Codec::None, 0), (10_000, 5..24, Codec::Zstd, 5)]
@@ -163,12 +152,10 @@ fn a_blob_of_version_5_with_its_bootstrap_is_that_of_nydus() {
 #[test]
 fn blobs_of_version_5_have_no_tables() {
     for (toc, aligned_data, what) in [(true, false, "a TOC"), (false, true, "aligned data")] {
-        let options = BlobOptions {
-            version: Version::V5,
-            toc,
-            aligned_data,
-            ..none_sha256()
-        };
+        let options = none_sha256()
+            .version(Version::V5)
+            .toc(toc)
+            .aligned_data(aligned_data);
         let version = Version::V5;
         let error = BlobBuilder::new(options).err();
         assert_eq!(error, Some(BuildError::Version { version, what }));

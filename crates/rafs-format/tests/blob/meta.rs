@@ -4,8 +4,8 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::Limits;
 use lazyoci_rafs_format::blob::{
-    BlobError, BlobMeta, BlobOptions, ChunkExtra, ChunkFault, ChunkInfo, CiHeader, Contexts,
-    chunk_info_v1, chunk_info_v2,
+    BlobError, BlobMeta, ChunkExtra, ChunkFault, ChunkInfo, CiHeader, Contexts, chunk_info_v1,
+    chunk_info_v2,
 };
 use lazyoci_rafs_format::chunk_record::ChunkFlags;
 use lazyoci_rafs_format::flags::{BlobFeatures, Compat, Compressor};
@@ -65,10 +65,7 @@ fn the_odd_goldens_have_zstd_chunk_information() {
 #[test]
 fn lz4_chunk_information() {
     let chunks = a4_chunks();
-    let options = BlobOptions {
-        compressor: Compressor::Lz4Block,
-        ..none_sha256()
-    };
+    let options = none_sha256().compressor(Compressor::Lz4Block);
     let (blob, entry) = build(options, &chunks);
     assert_eq!(entry.ci_compressor, Compressor::Lz4Block);
     assert!(entry.ci_compressed_size < 32);
@@ -334,7 +331,10 @@ proptest! {
     ) {
         let chunks: Vec<Vec<u8>> = lens.iter().map(|&len| vec![1; len]).collect();
         let compat = if v2_2 { Compat::V2_2 } else { Compat::V2_4 };
-        let options = BlobOptions { compat, aligned_data, toc, ..none_sha256() };
+        let options = none_sha256()
+            .compat(compat)
+            .aligned_data(aligned_data)
+            .toc(toc);
         let (blob, entry) = build(options, &chunks);
         prop_assert_eq!(blob.len() as u64, entry.compressed_size);
         let meta = open(&blob, &entry).unwrap();

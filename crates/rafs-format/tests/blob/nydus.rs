@@ -19,13 +19,7 @@ const COMPATS: [Compat; 2] = [Compat::V2_2, Compat::V2_4];
 fn plain_blobs_are_those_of_nydus() {
     let (golden, golden_entry) = golden_blob("a4-v6-none-sha256");
     for compat in COMPATS {
-        let (blob, entry) = build(
-            BlobOptions {
-                compat,
-                ..none_sha256()
-            },
-            &a4_chunks(),
-        );
+        let (blob, entry) = build(none_sha256().compat(compat), &a4_chunks());
         assert_eq!(blob, golden);
         assert_eq!(entry, golden_entry);
         let id = "624c0593d0f83a9eaffbb0eb2c2045e1c32b1d9ed8e35ef8ed9629edb13113d9";
@@ -37,11 +31,7 @@ fn plain_blobs_are_those_of_nydus() {
 fn blobs_with_toc_are_those_of_nydus() {
     let (golden, golden_entry) = golden_blob("a4-v6-none-sha256-toc");
     for compat in COMPATS {
-        let options = BlobOptions {
-            compat,
-            toc: true,
-            ..none_sha256()
-        };
+        let options = none_sha256().compat(compat).toc(true);
         let mut builder = BlobBuilder::new(options).unwrap();
         let (mut file, hasher, _) = store(&mut builder, &a4_chunks());
         let blob = builder.finish(hasher).unwrap().unwrap();
@@ -103,11 +93,9 @@ fn stored_as_in(golden: &Bytes, entry: &BlobEntry, options: BlobOptions) -> Fini
 fn compressed_blobs_are_those_of_nydus() {
     for name in ["a4-v6-lz4_block-sha256", "a4-v6-zstd-sha256"] {
         let (golden, entry) = golden_blob(name);
-        let options = BlobOptions {
-            compat: Compat::V2_2,
-            compressor: entry.compressor,
-            ..none_sha256()
-        };
+        let options = none_sha256()
+            .compat(Compat::V2_2)
+            .compressor(entry.compressor);
         let blob = stored_as_in(&golden, &entry, options);
         assert_eq!(blob.trailer, golden[entry.ci_offset as usize..], "{name}");
         assert_eq!(blob.entry, Some(entry));
@@ -127,13 +115,11 @@ fn large_blobs_describe_themselves_as_nydus_does() {
             (Compat::V2_4, entry.compressor),
         ] {
             let (compressor, digester) = (entry.compressor, entry.digester);
-            let options = BlobOptions {
-                compat,
-                compressor,
-                digester,
-                chunk_size,
-                ..BlobOptions::default()
-            };
+            let options = BlobOptions::default()
+                .compat(compat)
+                .compressor(compressor)
+                .digester(digester)
+                .chunk_size(chunk_size);
             let blob = stored_as_in(&golden, &entry, options);
             let built = blob.entry.unwrap();
             assert_eq!(built.ci_compressor, ci_compressor);
@@ -198,11 +184,7 @@ fn inlined_bootstraps_with_toc_are_placed_as_by_nydus() {
             &image_model::Limits::default(),
         )
         .unwrap();
-    let mut builder = BlobBuilder::new(BlobOptions {
-        toc: true,
-        ..none_sha256()
-    })
-    .unwrap();
+    let mut builder = BlobBuilder::new(none_sha256().toc(true)).unwrap();
     let (mut file, hasher, _) = store(&mut builder, &a4_chunks());
     let sealed = builder.seal(hasher).unwrap();
     let expected = golden_bootstrap(bootstrap.clone()).blob_entries()[0].clone();
@@ -238,23 +220,18 @@ fn compressed_sections_are_those_of_nydus() {
         ("odd-v6-lz4_block-blake3-64k", 1 << 16),
     ] {
         let (golden, entry) = golden_blob(name);
-        let options = BlobOptions {
-            compat: Compat::V2_2,
-            compressor: entry.compressor,
-            digester: entry.digester,
-            chunk_size,
-            ..BlobOptions::default()
-        };
+        let options = BlobOptions::default()
+            .compat(Compat::V2_2)
+            .compressor(entry.compressor)
+            .digester(entry.digester)
+            .chunk_size(chunk_size);
         let blob = stored_as_in(&golden, &entry, options);
         assert_eq!(blob.trailer, golden[entry.ci_offset as usize..], "{name}");
         assert_eq!(blob.entry, Some(entry));
     }
     // The same chunks, as 2.4 describes them.
     let (golden, entry) = golden_blob("a4-v6-lz4_block-sha256");
-    let options = BlobOptions {
-        compressor: entry.compressor,
-        ..none_sha256()
-    };
+    let options = none_sha256().compressor(entry.compressor);
     let blob = stored_as_in(&golden, &entry, options);
     let digest = "bb5f9b2698b88f785b4022c019b1d99339957090c95f8cff4094d9e91403a7b3";
     assert_eq!((&*blob.digest.hex(), blob.len), (digest, 4179));

@@ -38,11 +38,9 @@ pub(crate) fn golden_bootstrap(bytes: Bytes) -> Bootstrap {
 
 /// Options of uncompressed SHA-256 blobs, as most goldens are.
 pub(crate) fn none_sha256() -> BlobOptions {
-    BlobOptions {
-        compressor: Compressor::None,
-        digester: Digester::Sha256,
-        ..BlobOptions::default()
-    }
+    BlobOptions::default()
+        .compressor(Compressor::None)
+        .digester(Digester::Sha256)
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Digest {

@@ -42,12 +42,10 @@ impl Stored {
 }
 
 pub(crate) fn options(algorithm: DigestAlgorithm, chunk_size: u32) -> LayoutOptions {
-    LayoutOptions {
-        chunk_size,
-        compressor: Compressor::None,
-        digester: Digester::try_from(algorithm).unwrap(),
-        ..LayoutOptions::default()
-    }
+    LayoutOptions::default()
+        .chunk_size(chunk_size)
+        .compressor(Compressor::None)
+        .digester(Digester::try_from(algorithm).unwrap())
 }
 
 pub(crate) fn encode(stored: &Stored, options: &LayoutOptions) -> Result<Vec<u8>, EncodeError> {

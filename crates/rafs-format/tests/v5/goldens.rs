@@ -33,15 +33,12 @@ const ODD: [(&str, &[u8]); 2] = [
 
 fn options_of(bootstrap: &Bootstrap, compat: Compat) -> LayoutOptions {
     let superblock = bootstrap.superblock();
-    LayoutOptions {
-        compat,
-        chunk_size: superblock.chunk_size,
-        compressor: superblock.flags.compressor(),
-        digester: superblock.flags.digester(),
-        explicit_ids: superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        root_number: 0,
-        prefetch: Vec::new(),
-    }
+    LayoutOptions::default()
+        .compat(compat)
+        .chunk_size(superblock.chunk_size)
+        .compressor(superblock.flags.compressor())
+        .digester(superblock.flags.digester())
+        .explicit_ids(superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID))
 }
 
 fn again(bootstrap: &Bootstrap) -> Vec<u8> {

@@ -381,10 +381,7 @@ fn overlaps() {
 #[test]
 fn prefetched_inodes() {
     let stored = a4(DigestAlgorithm::Sha256);
-    let options = lazyoci_rafs_format::v6::LayoutOptions {
-        prefetch: vec![InodeId::new(4)],
-        ..a4_options()
-    };
+    let options = a4_options().prefetch(vec![InodeId::new(4)]);
     let bytes = encode(&stored, &options).unwrap();
     let found = check(&patched(&bytes, &[(4352, &[139])]));
     let expected = finding(None, 4352, Inconsistency::Prefetch { nid: 139 });

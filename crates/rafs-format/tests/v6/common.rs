@@ -35,12 +35,10 @@ pub(crate) fn a4(algorithm: DigestAlgorithm) -> Stored {
 
 /// Options for what [`Store`] stores.
 pub(crate) fn options(algorithm: DigestAlgorithm, chunk_size: u32) -> LayoutOptions {
-    LayoutOptions {
-        chunk_size,
-        compressor: Compressor::None,
-        digester: Digester::try_from(algorithm).unwrap(),
-        ..LayoutOptions::default()
-    }
+    LayoutOptions::default()
+        .chunk_size(chunk_size)
+        .compressor(Compressor::None)
+        .digester(Digester::try_from(algorithm).unwrap())
 }
 
 pub(crate) fn a4_options() -> LayoutOptions {

@@ -99,16 +99,10 @@ fn what_options_change() {
     let (flags, owner, records, mapped) = flags_and_owner(&a4_options());
     assert!(flags.contains(explicit | SuperFlags::ENCRYPTION_NONE));
     assert_eq!((owner, records, mapped), ((7, 8), vec![16, 16], 128));
-    let (flags, owner, ..) = flags_and_owner(&LayoutOptions {
-        explicit_ids: false,
-        ..a4_options()
-    });
+    let (flags, owner, ..) = flags_and_owner(&a4_options().explicit_ids(false));
     assert!(!flags.contains(explicit));
     assert_eq!(owner, (0, 0));
-    let (flags, _, records, mapped) = flags_and_owner(&LayoutOptions {
-        compat: Compat::V2_2,
-        ..a4_options()
-    });
+    let (flags, _, records, mapped) = flags_and_owner(&a4_options().compat(Compat::V2_2));
     assert!(!flags.contains(SuperFlags::ENCRYPTION_NONE));
     assert_eq!((records, mapped), (vec![0, 0], 0));
 }

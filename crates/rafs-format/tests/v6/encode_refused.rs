@@ -6,7 +6,7 @@ use image_model::{
 };
 use lazyoci_rafs_format::DecodeError;
 use lazyoci_rafs_format::flags::{BlobFeatures, Compressor};
-use lazyoci_rafs_format::v6::{BadContent, BlobEntry, EncodeError, Layout, LayoutOptions};
+use lazyoci_rafs_format::v6::{BadContent, BlobEntry, EncodeError, Layout};
 
 use crate::common::{LZ4, Store, Stored, ZSTD, a4, a4_options, metadata, name, options};
 
@@ -31,19 +31,13 @@ fn refuses(change: impl FnOnce(&mut Stored), expected: &EncodeError) {
 fn options_that_make_no_sense() {
     let stored = stored();
     for chunk_size in [0, 2048, 4097, 1 << 25] {
-        let options = LayoutOptions {
-            chunk_size,
-            ..a4_options()
-        };
+        let options = a4_options().chunk_size(chunk_size);
         let error = Layout::plan(stored.input(), &options).unwrap_err();
         assert_eq!(error, EncodeError::ChunkSize { chunk_size });
         assert_eq!(error.fault(), Fault::Misuse);
     }
     for inode in [6, 99] {
-        let options = LayoutOptions {
-            prefetch: vec![InodeId::new(1), InodeId::new(inode)],
-            ..a4_options()
-        };
+        let options = a4_options().prefetch(vec![InodeId::new(1), InodeId::new(inode)]);
         let error = Layout::plan(stored.input(), &options).unwrap_err();
         let inode = inode as usize;
         assert_eq!(error, EncodeError::Prefetch { inode });

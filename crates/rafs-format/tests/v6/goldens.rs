@@ -32,15 +32,12 @@ const ODD: [(&str, &[u8]); 2] = [
 fn again(bootstrap: &Bootstrap) -> Vec<u8> {
     let stored = Stored::decoded(bootstrap);
     let flags = bootstrap.ext_superblock().flags;
-    let options = LayoutOptions {
-        compat: Compat::V2_2,
-        chunk_size: bootstrap.ext_superblock().chunk_size,
-        compressor: flags.compressor(),
-        digester: flags.digester(),
-        explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        root_number: 0,
-        prefetch: Vec::new(),
-    };
+    let options = LayoutOptions::default()
+        .compat(Compat::V2_2)
+        .chunk_size(bootstrap.ext_superblock().chunk_size)
+        .compressor(flags.compressor())
+        .digester(flags.digester())
+        .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID));
     encode(&stored, &options).unwrap()
 }
 
@@ -99,10 +96,7 @@ fn the_golden_vectors_come_out_byte_for_byte() {
         ),
     ] {
         let stored = a4(algorithm);
-        let options = LayoutOptions {
-            compat,
-            ..options(algorithm, 1 << 20)
-        };
+        let options = options(algorithm, 1 << 20).compat(compat);
         let bytes = encode(&stored, &options).unwrap();
         let digest = verify::digest(DigestAlgorithm::Sha256, &bytes).unwrap();
         assert_eq!(digest.hex(), expected, "{algorithm}, {compat}");

@@ -3,7 +3,7 @@
 use image_model::blob::BlobIdError;
 use image_model::{BlobId, DigestAlgorithm, Ino, InodeId, Node, Tree};
 use lazyoci_rafs_format::DecodeError;
-use lazyoci_rafs_format::v6::{BlobEntry, LayoutOptions};
+use lazyoci_rafs_format::v6::BlobEntry;
 
 use crate::common::{
     A4, ID, Store, a4, a4_options, encode, field, metadata, name, open, options, patched,
@@ -142,10 +142,7 @@ fn two_blobs_with_one_id() {
 #[test]
 fn the_prefetch_table_follows_the_blob_table() {
     let stored = a4(DigestAlgorithm::Sha256);
-    let options = LayoutOptions {
-        prefetch: vec![InodeId::new(4), InodeId::new(1)],
-        ..a4_options()
-    };
+    let options = a4_options().prefetch(vec![InodeId::new(4), InodeId::new(1)]);
     let bytes = encode(&stored, &options).unwrap();
     let bootstrap = open(&bytes).unwrap();
     assert_eq!(bootstrap.ext_superblock().prefetch_table(), 4352..4360);
@@ -162,10 +159,7 @@ fn the_prefetch_table_follows_the_blob_table() {
     let fifo = tree.add(metadata(0o600), Node::Fifo);
     tree.link(InodeId::ROOT, name(b"fifo"), fifo).unwrap();
     let stored = Store::new(DigestAlgorithm::Sha256, 4096).image(tree);
-    let options = LayoutOptions {
-        prefetch: vec![fifo],
-        ..self::options(DigestAlgorithm::Sha256, 4096)
-    };
+    let options = self::options(DigestAlgorithm::Sha256, 4096).prefetch(vec![fifo]);
     let bytes = encode(&stored, &options).unwrap();
     assert_eq!(open(&bytes).unwrap().prefetch().count(), 0);
 }

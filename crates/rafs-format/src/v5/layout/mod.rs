@@ -68,7 +68,7 @@ pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePa
 /// let image = ChunkedImage::new(tree, Default::default())?;
 ///
 /// let input = LayoutInput { image: &image, places: &[], entries: &[] };
-/// # let options = LayoutOptions { digester: lazyoci_rafs_format::flags::Digester::Sha256, ..LayoutOptions::default() };
+/// # let options = LayoutOptions::default().digester(lazyoci_rafs_format::flags::Digester::Sha256);
 /// let layout = Layout::plan(input, &options)?;
 /// let mut bytes = Vec::new();
 /// layout.write_to(&mut bytes)?;
