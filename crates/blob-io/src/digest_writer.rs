@@ -28,12 +28,21 @@ pub struct DigestWriter<W> {
 /// What went through a [`DigestWriter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Written {
     /// SHA-256 of the bytes.
     pub digest: Digest,
     /// Number of bytes.
     #[cfg_attr(feature = "serde", serde(rename = "bytes"))]
     pub len: u64,
+}
+
+impl Written {
+    /// `len` bytes with this SHA-256, for those who digest what they write themselves.
+    #[must_use]
+    pub fn new(digest: Digest, len: u64) -> Self {
+        Self { digest, len }
+    }
 }
 
 impl<W> DigestWriter<W> {
@@ -58,10 +67,7 @@ impl<W> DigestWriter<W> {
 
     /// The writer, and what went to it. Nothing is flushed.
     pub fn finish(self) -> (W, Written) {
-        let written = Written {
-            digest: self.hasher.finish(),
-            len: self.len,
-        };
+        let written = Written::new(self.hasher.finish(), self.len);
         (self.inner, written)
     }
 

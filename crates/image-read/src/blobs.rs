@@ -170,13 +170,7 @@ impl BlobStore {
     #[must_use]
     pub fn stats(&self) -> ReadStats {
         let opened = self.blobs.iter().filter_map(|slot| slot.source.get());
-        opened.fold(ReadStats::default(), |sum, source| {
-            let one = source.stats();
-            ReadStats {
-                requests: sum.requests + one.requests,
-                bytes: sum.bytes + one.bytes,
-            }
-        })
+        opened.map(Counted::stats).sum()
     }
 
     /// The bytes of `range`, if they are in memory already; not counted.

@@ -21,7 +21,7 @@ const INCOMPLETE: &str = ".incomplete";
 /// let mut blob = output.begin(ObjectRole::Blob)?;
 /// blob.write_all(b"content")?;
 /// # let digest = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [0xab; 32]);
-/// blob.finish(&Written { digest, len: 7 })?;
+/// blob.finish(&Written::new(digest, 7))?;
 /// output.commit()?;
 /// assert_eq!(std::fs::read(target.join("blobs").join(digest.hex()))?, b"content");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

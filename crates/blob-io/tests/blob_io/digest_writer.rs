@@ -21,10 +21,7 @@ impl Write for Narrow {
 }
 
 fn written(bytes: &[u8]) -> Written {
-    Written {
-        digest: verify::sha256(bytes),
-        len: bytes.len() as u64,
-    }
+    Written::new(verify::sha256(bytes), bytes.len() as u64)
 }
 
 #[test]

@@ -121,10 +121,7 @@ impl BlobObject<'_> {
     pub(super) fn finish(mut self, blob: &FinishedBlob) -> Result<Written, ConvertError> {
         self.0.write_all(&blob.trailer)?;
         let object = self.0.into_inner().map_err(std::io::Error::from)?;
-        let written = Written {
-            digest: blob.digest,
-            len: blob.len,
-        };
+        let written = Written::new(blob.digest, blob.len);
         object.finish(&written)?;
         Ok(written)
     }

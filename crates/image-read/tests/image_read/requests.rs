@@ -29,10 +29,10 @@ fn open(bytes: &[u8], said: Option<Format>) -> (OpenImage, ReadStats) {
 }
 
 fn stats(requests: u64, bytes: usize) -> ReadStats {
-    ReadStats {
-        requests,
-        bytes: bytes as u64,
-    }
+    let mut stats = ReadStats::default();
+    stats.requests = requests;
+    stats.bytes = bytes as u64;
+    stats
 }
 
 fn read(path: &Path) -> Vec<u8> {
