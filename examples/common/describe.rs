@@ -180,10 +180,7 @@ fn rafs(bootstrap: &Bootstrap, digest: String, prefetch: Vec<String>) -> Rafs {
 
 fn estargz(estargz: &Estargz) -> EstargzToc {
     let mut annotations = Annotations::default();
-    let layer = EstargzLayer {
-        toc_digest: estargz.toc.digest,
-        uncompressed_size: None,
-    };
+    let layer = EstargzLayer::new(estargz.toc.digest);
     layer.write(&mut annotations);
     EstargzToc {
         toc_digest: estargz.toc.digest.to_string(),

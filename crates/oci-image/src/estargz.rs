@@ -15,13 +15,14 @@ pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 /// ```
 /// use lazyoci_oci_image::{Annotations, EstargzLayer};
 /// # let toc_digest = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [7; 32]);
-/// let layer = EstargzLayer { toc_digest, uncompressed_size: Some(10_240) };
+/// let layer = EstargzLayer::new(toc_digest).uncompressed_size(10_240);
 /// let mut annotations = Annotations::default();
 /// layer.write(&mut annotations);
 /// assert_eq!(EstargzLayer::read(&annotations)?, Some(layer));
 /// # Ok::<(), lazyoci_oci_image::AnnotationError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct EstargzLayer {
     /// SHA-256 of the TOC's JSON: what every lazy read is verified against in the end.
     pub toc_digest: Digest,
@@ -30,6 +31,19 @@ pub struct EstargzLayer {
 }
 
 impl EstargzLayer {
+    /// A layer with this TOC, whose length as a tar is not told.
+    #[must_use]
+    pub fn new(toc_digest: Digest) -> Self {
+        Self {
+            toc_digest,
+            uncompressed_size: None,
+        }
+    }
+
+    image_model::setters! {
+        uncompressed_size: impl Into<Option<u64>> = uncompressed_size.into(),
+    }
+
     /// What `annotations` say; `None` if they have no TOC digest, without which a layer is an
     /// ordinary one.
     ///

@@ -143,10 +143,7 @@ pub fn to_estargz<'a>(
     output.commit()?;
     let WrittenLayer { blob, diff_id } = end.layer;
     report.bytes_out = blob.len;
-    let described = EstargzLayer {
-        toc_digest: end.toc_digest,
-        uncompressed_size: Some(end.uncompressed_size),
-    };
+    let described = EstargzLayer::new(end.toc_digest).uncompressed_size(end.uncompressed_size);
     Ok(EstargzReport {
         report,
         blob: DescribedObject::layer(blob, LayerCompression::Gzip, |annotations| {

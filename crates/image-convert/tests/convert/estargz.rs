@@ -113,10 +113,7 @@ fn the_report_says_what_was_written() {
     assert_eq!(report.diff_id.hex(), sha256(&tar));
     assert_eq!(report.uncompressed_size, tar.len() as u64);
     assert_eq!(report.toc_digest, image.estargz().unwrap().toc.digest);
-    let layer = EstargzLayer {
-        toc_digest: report.toc_digest,
-        uncompressed_size: Some(report.uncompressed_size),
-    };
+    let layer = EstargzLayer::new(report.toc_digest).uncompressed_size(report.uncompressed_size);
     assert_eq!(
         EstargzLayer::read(&report.blob.annotations),
         Ok(Some(layer))

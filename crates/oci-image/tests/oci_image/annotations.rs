@@ -34,10 +34,7 @@ fn estargz_layers_say_so() {
             vec![("containerd.io/snapshot/stargz/toc.digest", &*digest)],
         ),
     ] {
-        let layer = EstargzLayer {
-            toc_digest: DIGEST,
-            uncompressed_size,
-        };
+        let layer = EstargzLayer::new(DIGEST).uncompressed_size(uncompressed_size);
         // A stale size does not stay.
         let mut written = annotations(&[(estargz::UNCOMPRESSED_SIZE, "99")]);
         layer.write(&mut written);

@@ -47,11 +47,9 @@ fn fields_are_typed_on_demand() {
 fn annotations_are_added_in_order() {
     let mut descriptor: Descriptor = serde_json::from_str(LAYER).unwrap();
     descriptor.annotations.set("z", "last");
-    EstargzLayer {
-        toc_digest: Digest::new(DigestAlgorithm::Sha256, [0x11; 32]),
-        uncompressed_size: Some(10_240),
-    }
-    .write(&mut descriptor.annotations);
+    EstargzLayer::new(Digest::new(DigestAlgorithm::Sha256, [0x11; 32]))
+        .uncompressed_size(10_240)
+        .write(&mut descriptor.annotations);
     let annotations = format!(
         r#"{{"containerd.io/snapshot/stargz/toc.digest":"sha256:{}","io.containers.estargz.uncompressed-size":"10240","z":"last"}}"#,
         "11".repeat(32)
