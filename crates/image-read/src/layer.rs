@@ -76,6 +76,7 @@ impl LayerImageOptions {
 /// assert_eq!(content, b"ell");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[non_exhaustive]
 pub struct LayerImage {
     /// Names, metadata, and where in the tar each file's bytes are.
     pub image: TreeImage,

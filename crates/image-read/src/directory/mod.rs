@@ -24,6 +24,7 @@ use crate::TreeImage;
 ///
 /// In memory a file with a name of 20 bytes takes some 250 bytes: a million files 250 MB.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DirectoryImage {
     /// Names, metadata, and where in the source each file's bytes are.
     pub image: TreeImage,

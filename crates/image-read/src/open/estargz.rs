@@ -18,6 +18,7 @@ use super::options::OpenOptions;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Estargz {
     /// What the TOC says: the image, what to fetch ahead of time, digests of files; and its own digest.
     pub toc: EstargzImage,
