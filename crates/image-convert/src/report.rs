@@ -87,6 +87,7 @@ pub(crate) struct Allowed<'a> {
 /// How many chunks went where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct ChunkCounts {
     /// Written to a blob.
     #[cfg_attr(feature = "serde", serde(rename = "stored_chunks"))]
