@@ -49,12 +49,13 @@ impl OpenArgs {
     /// The bounds on images.
     pub fn limits(&self) -> Limits {
         let limits = Limits::default();
-        Limits {
-            max_content_len: self.max_content.unwrap_or(limits.max_content_len),
-            max_hole_len: self.max_content.unwrap_or(limits.max_hole_len),
-            max_repeat_len: self.max_content.unwrap_or(limits.max_repeat_len),
-            ..limits
-        }
+        let Some(len) = self.max_content else {
+            return limits;
+        };
+        limits
+            .max_content_len(len)
+            .max_hole_len(len)
+            .max_repeat_len(len)
     }
 
     /// Whether lenient reading was asked for.

@@ -169,10 +169,7 @@ fn gzip_layer(content: &str, mib: u32, level: u32) -> Vec<u8> {
 fn a_gzip_bomb_stops_at_the_limit() {
     let bomb = gzip_layer("bytes", 512, 9);
     assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
-    let limits = Limits {
-        max_layer_len: 16 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_layer_len(16 << 20);
     let layer = || Streaming::new(&*bomb).limits(limits.clone());
     let dir = scratch();
     let mut image = DirectoryOutput::create(dir.path().join("image")).expect("a new directory");

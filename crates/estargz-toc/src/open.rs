@@ -267,10 +267,9 @@ fn check_len(len: u64, limits: &Limits) -> Result<(), OpenError> {
 /// The document in a TOC member.
 fn toc_of(member: &[u8], toc_offset: u64, limits: &Limits) -> Result<Vec<u8>, OpenError> {
     let tar_error = |source| OpenError::Tar { toc_offset, source };
-    let limits = Limits {
-        max_layer_len: limits.toc_len().saturating_add(MAX_AROUND),
-        ..limits.clone()
-    };
+    let limits = limits
+        .clone()
+        .max_layer_len(limits.toc_len().saturating_add(MAX_AROUND));
     let layer = LayerStream::open(member, &StreamOptions::from(&limits))
         .map_err(|source| tar_error(TarError::Layer { offset: 0, source }))?;
     if layer.compression() != Some(Compression::Gzip) {

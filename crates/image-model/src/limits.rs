@@ -7,10 +7,11 @@
 /// images lower them.
 ///
 /// ```
-/// let limits = lazyoci_image_model::Limits { max_inodes: 10_000, ..Default::default() };
+/// let limits = lazyoci_image_model::Limits::default().max_inodes(10_000);
 /// assert!(limits.max_depth > 1_000);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Inodes in one image.
     pub max_inodes: u32,
@@ -104,11 +105,29 @@ impl ContentLimit {
 const FREE_RATIO: u64 = 64;
 
 impl Limits {
+    crate::setters! {
+        max_inodes: u32,
+        max_chunks: u32,
+        max_blobs: u32,
+        max_depth: u32,
+        max_metadata_len: u64,
+        max_toc_len: u64,
+        max_xattr_len: u32,
+        max_frame_len: u32,
+        max_symlink_len: u32,
+        max_sparse_regions: u32,
+        max_layer_len: u64,
+        max_content_len: u64,
+        max_hole_len: u64,
+        max_repeat_len: u64,
+        max_report_len: u64,
+    }
+
     /// Checks content of `len` bytes, for which `stored` bytes (decoded, each counted once) are stored.
     ///
     /// ```
     /// use lazyoci_image_model::{Limits, limits::ContentLimit};
-    /// let limits = Limits { max_content_len: 5_000, max_hole_len: 1_000, ..Default::default() };
+    /// let limits = Limits::default().max_content_len(5_000).max_hole_len(1_000);
     /// assert_eq!(limits.check_content(1_640, 10), Ok(()));
     /// assert_eq!(limits.check_content(1_641, 10), Err(ContentLimit::Holes));
     /// assert_eq!(limits.check_content(5_001, 5_001), Err(ContentLimit::Content));

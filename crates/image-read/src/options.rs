@@ -99,11 +99,9 @@ impl ReadOptions {
             stored,
             repeated,
         } = volume;
-        let limits = Limits {
-            max_content_len: self.max_content_len,
-            max_hole_len: self.max_hole_len,
-            ..Limits::default()
-        };
+        let limits = Limits::default()
+            .max_content_len(self.max_content_len)
+            .max_hole_len(self.max_hole_len);
         let exceeded = match limits.check_content(len, stored) {
             Err(exceeded) => exceeded.of(&limits),
             Ok(()) if repeated > self.max_repeat_len => self.max_repeat_len,

@@ -125,10 +125,7 @@ mod tests {
     /// Whatever the caller's limit: positions in what a bootstrap holds are numbers of 32 bits.
     #[test]
     fn two_gib_are_the_most() {
-        let limits = Limits {
-            max_metadata_len: u64::MAX,
-            ..Limits::default()
-        };
+        let limits = Limits::default().max_metadata_len(u64::MAX);
         assert_eq!(check_len(0x8000_0000, &limits), Ok(()));
         let expected = DecodeError::Limit {
             what: "bytes of metadata",

@@ -28,14 +28,11 @@ pub fn estargz_round_trip(data: &[u8]) {
     reduce(&mut tree, &mut |path, what| {
         panic!("reduced twice: {path}: {what}")
     });
-    let limits = Limits {
-        // Small chunks make a long TOC.
-        max_metadata_len: 1 << 24,
-        max_toc_len: 1 << 24,
-        // Six values of 64 KiB, and names.
-        max_xattr_len: 1 << 20,
-        ..Limits::small()
-    };
+    // Small chunks make a long TOC; the attributes are six values of 64 KiB, and names.
+    let limits = Limits::small()
+        .max_metadata_len(1 << 24)
+        .max_toc_len(1 << 24)
+        .max_xattr_len(1 << 20);
     let Some(stored) = store(tree, &choices, &limits) else {
         return;
     };

@@ -68,10 +68,7 @@ fn convert(
 ) -> Result<Converted, ConvertError> {
     let content = |_, _, content: Pattern| Ok(FileContent::from(content.bytes()));
     let tree: Result<_, ConvertError> = tree.clone().try_map(content);
-    let source = Source::from(tree?).with_limits(Limits {
-        max_report_len,
-        ..Limits::default()
-    });
+    let source = Source::from(tree?).with_limits(Limits::default().max_report_len(max_report_len));
     let output = &mut MemoryOutput::default();
     let rafs = |version| {
         RafsOptions::default()

@@ -12,7 +12,7 @@ use lazyoci::blob_io::{self, ReadError};
 use lazyoci::convert::{Ownership, Report, Source, UnpackOptions, unpack as unpack_image};
 use lazyoci::model::{
     Attributes, Blame as _, Blob, BlobId, BlobIndex, Cancelled, DirEntry, Extent, FileKind, Frame,
-    FrameId, Image, ImageError, Ino, Limits, NameRef, Recipe, RecipeId, Xattrs,
+    FrameId, Image, ImageError, Ino, NameRef, Recipe, RecipeId, Xattrs,
 };
 use lazyoci::read::{
     BlobStore, OpenBlob, OpenImage, OpenOptions, Reader, SharedImage, StoreError, open, open_source,
@@ -54,10 +54,7 @@ pub fn unpack(data: &[u8]) {
         0 => Ownership::Caller,
         _ => Ownership::Image,
     };
-    let limits = Limits {
-        max_inodes: MAX_NAMES as u32,
-        ..options.limits
-    };
+    let limits = options.limits.max_inodes(MAX_NAMES as u32);
     let options = UnpackOptions::default()
         .ownership(ownership)
         .lossy(flags & 8 != 0);

@@ -21,11 +21,8 @@ pub fn v5_bootstrap(data: &[u8]) {
             return;
         }
     };
-    let limits = &Limits {
-        // Each chunk of a file takes 80 bytes, whether other files have it or not.
-        max_chunks: (bytes.len() / 80) as u32,
-        ..Limits::small()
-    };
+    // Each chunk of a file takes 80 bytes, whether other files have it or not.
+    let limits = &Limits::small().max_chunks((bytes.len() / 80) as u32);
     let seen = see(&bootstrap, limits);
     let sound = ask(&bootstrap);
     match bootstrap.to_chunked() {

@@ -40,10 +40,7 @@ pub fn v6_bootstrap(data: &[u8]) {
 /// Limits under which all can be seen that a bootstrap of `len` bytes can hold: each chunk of a file
 /// takes 8 bytes, whether other files have it or not.
 fn seeing(len: usize) -> Limits {
-    Limits {
-        max_chunks: (len / 8) as u32,
-        ..Limits::small()
-    }
+    Limits::small().max_chunks((len / 8) as u32)
 }
 
 /// Calls what is no question about inodes; whether nothing is wrong with the bootstrap.

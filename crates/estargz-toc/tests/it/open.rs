@@ -93,10 +93,7 @@ fn no_more_is_asked_for_than_the_limits_allow() {
     let blob = blob_with_toc_of(1_000);
     let len = blob.len() as u64;
     let need = |max_toc_len| {
-        let limits = Limits {
-            max_toc_len,
-            ..Limits::default()
-        };
+        let limits = Limits::default().max_toc_len(max_toc_len);
         Opener::new(len, &limits).start().unwrap()
     };
     assert_eq!(need(500), Step::Need(Need::opened(len - 500..len)));
@@ -228,10 +225,7 @@ fn a_damaged_toc_member() {
 #[test]
 fn a_toc_beyond_the_limit() {
     let blob = blob_with(&toc());
-    let limits = |max_toc_len| Limits {
-        max_toc_len,
-        ..Limits::default()
-    };
+    let limits = |max_toc_len| Limits::default().max_toc_len(max_toc_len);
     let stored = (blob.len() - 20 - FOOTER_LEN) as u64;
     match open_with(&blob, &limits(stored - 1)).unwrap_err() {
         OpenError::TooLong { len, limit } => assert_eq!((len, limit), (stored, stored - 1)),
@@ -262,11 +256,9 @@ fn a_header_that_declares_what_is_not_there() {
     let own: u32 = tar[148..156].iter().map(|&b| u32::from(b)).sum();
     let sum = format!("{:06o}\0 ", sum - own + 8 * 32);
     tar[148..156].copy_from_slice(sum.as_bytes());
-    let limits = Limits {
-        max_metadata_len: 1 << 40,
-        max_toc_len: 1 << 40,
-        ..Limits::default()
-    };
+    let limits = Limits::default()
+        .max_metadata_len(1 << 40)
+        .max_toc_len(1 << 40);
     let error = open_with(&blob_with(&tar), &limits).unwrap_err();
     assert!(matches!(
         error,

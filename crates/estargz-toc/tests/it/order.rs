@@ -219,10 +219,7 @@ fn paths_are_limited_together() {
     maker.directory("aa", 0o755, 0);
     maker.directory("aa/bb", 0o755, 0);
     maker.file("aa/bb/cc", b"");
-    let limits = |max_metadata_len| Limits {
-        max_metadata_len,
-        ..Limits::default()
-    };
+    let limits = |max_metadata_len| Limits::default().max_metadata_len(max_metadata_len);
     let len = 2 + 5 + 8;
     let too_long = PathsTooLong {
         path: path("aa/bb/cc"),

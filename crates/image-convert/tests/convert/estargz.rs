@@ -416,10 +416,7 @@ fn a_toc_is_not_longer_than_readers_take() {
     let tar = many();
     let source = crate::support::layer(tar);
     let convert = |max_metadata_len| {
-        let limits = Limits {
-            max_metadata_len,
-            ..Limits::default()
-        };
+        let limits = Limits::default().max_metadata_len(max_metadata_len);
         let source = Source::from(&source).with_limits(limits);
         convert(source, &options())
     };
@@ -467,10 +464,7 @@ fn chunks_of_zeros_are_stored_like_others() {
 #[test]
 fn limits_hold() {
     let tar = Tar::new().file("big", &[1; 20_000]).finish();
-    let limits = Limits {
-        max_chunks: 4,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(4);
     let error = convert(
         Source::from(Streaming::new(&tar[..])).with_limits(limits),
         &options(),
@@ -483,10 +477,7 @@ fn limits_hold() {
     let tar = Tar::new()
         .file_with("big", &metadata, &[1; 20_000])
         .finish();
-    let limits = Limits {
-        max_layer_len: 1000,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_layer_len(1000);
     let source = Source::from(crate::support::layer(tar)).with_limits(limits);
     let error = convert(source, &options()).unwrap_err();
     assert!(

@@ -134,10 +134,7 @@ fn an_output_that_is_there() {
 
 #[test]
 fn more_chunks_than_allowed() {
-    let limits = Limits {
-        max_chunks: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(100);
     let tar = tar();
     let error = Image::of(
         Source::from(Streaming::new(&tar[..])).with_limits(limits),

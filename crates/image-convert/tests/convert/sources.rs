@@ -167,10 +167,7 @@ fn a_reader_that_fails_is_named() {
 
 #[test]
 fn an_opened_image_brings_its_limits() {
-    let limits = Limits {
-        max_chunks: 2,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(2);
     let options = OpenOptions::default().limits(limits);
     let tar = std::sync::Arc::new(bytes::Bytes::from(golden_tar()));
     let opened = open_source(tar, None, image_read::NoBlobs, &options).unwrap();

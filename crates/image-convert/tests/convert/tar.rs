@@ -215,10 +215,7 @@ fn a_cut_layer_is_not_compressed_anew() {
 #[test]
 fn a_layer_is_compressed_anew_within_its_limits() {
     let layer = layer();
-    let limits = Limits {
-        max_layer_len: 1 << 16,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_layer_len(1 << 16);
     let result = recompress(
         Streaming::new(&layer[..]).limits(limits),
         &mut WriterOutput::new(Vec::new()),
@@ -240,10 +237,7 @@ fn other_failures() {
     let lz4 = TarOptions::default().compression(Compression::Lz4Block);
     let error = convert(&lz4, Limits::default(), &mut ());
     assert_eq!(error.fault(), Fault::Misuse);
-    let short = Limits {
-        max_layer_len: 1_000_000,
-        ..Limits::default()
-    };
+    let short = Limits::default().max_layer_len(1_000_000);
     match convert(&TarOptions::default(), short, &mut ()) {
         ConvertError::TarTooLong { path: at, limit } => {
             assert_eq!((at, limit), (path("1"), 1_000_000));

@@ -367,10 +367,7 @@ fn a_stream_and_a_tree_in_memory_unpack_too() {
 #[test]
 fn a_source_brings_its_limits() {
     let image = Image::of_tar(&tar(), &plain_options());
-    let limits = Limits {
-        max_depth: 2,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_depth(2);
     let options = image_read::OpenOptions::default().limits(limits.clone());
     let opened = image_read::open(image.bootstrap_path(), &options).unwrap();
     let stream = tar();

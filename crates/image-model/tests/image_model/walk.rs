@@ -168,10 +168,7 @@ fn depth_is_bounded() {
         (1, &[("b", 2), ("f", 9)]),
         (2, &[("c", 3)]),
     ]);
-    let limits = Limits {
-        max_depth: 1,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_depth(1);
     let expected = [
         "/",
         "/a",
@@ -184,10 +181,7 @@ fn depth_is_bounded() {
 #[test]
 fn names_are_bounded_and_end_the_walk() {
     let image = Liar::new(&[(0, &[("a", 1), ("b", 2)]), (1, &[("x", 3), ("y", 3)])]);
-    let limits = Limits {
-        max_inodes: 3,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_inodes(3);
     let expected = ["/", "Limit: /a: the image has more than 3 names"];
     assert_eq!(visit(&image, &limits), expected);
 }
@@ -206,10 +200,7 @@ fn hard_link_groups_have_their_least_path_as_bytes() {
     assert_eq!(all.group(Ino(9)), Some(&path(".wh.x")));
     assert_eq!(all.group(Ino(8)), None);
     assert_eq!(all.len(), 3);
-    let short = Limits {
-        max_metadata_len: 9,
-        ..Limits::default()
-    };
+    let short = Limits::default().max_metadata_len(9);
     let error = HardLinks::collect(&image, &short, &|_| false).unwrap_err();
     let text = "/a/y: the paths of hard links have more than 9 bytes";
     assert_eq!(error.to_string(), text);

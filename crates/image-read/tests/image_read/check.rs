@@ -245,10 +245,7 @@ fn extents_must_cover_their_files() {
 #[test]
 fn extents_are_bounded() {
     let reader = reader_of(shared(), &[b"AAAABBBBCC".to_vec()]);
-    let limits = Limits {
-        max_chunks: 4,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(4);
     let mut notes = Notes::new();
     let files = [Ino(0), Ino(1), Ino(0)];
     let mut content = reader.clone();

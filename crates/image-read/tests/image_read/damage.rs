@@ -383,7 +383,7 @@ proptest! {
         let mut bytes = fs::read(blob_of("a4-v6-none-sha256-inline")).unwrap();
         let position = position % bytes.len();
         bytes[position] ^= mask;
-        let limits = Limits { max_layer_len: 1 << 20, ..Limits::small() };
+        let limits = Limits::small().max_layer_len(1 << 20);
         let options = OpenOptions::default().limits(limits);
         let opened = open_source(Arc::new(Bytes::from(bytes)), None, NoBlobs, &options);
         let digest = opened.map(|image| {

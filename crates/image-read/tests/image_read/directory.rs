@@ -222,10 +222,7 @@ fn attributes_of_files_and_links_are_read() {
             let of_root = image.xattrs(image.root()).unwrap();
             assert_eq!(of_root.value(b"user.root"), Some(&b"/"[..]));
 
-            let limits = Limits {
-                max_xattr_len: 3_000,
-                ..Limits::default()
-            };
+            let limits = Limits::default().max_xattr_len(3_000);
             let error = DirectoryImage::open(top.path(), &limits).unwrap_err();
             assert!(
                 matches!(&error, DirectoryError::Limit { path: at, limit: 3_000, .. } if *at == path),
@@ -340,30 +337,19 @@ fn limits_hold() {
     nest(top.path(), 5);
     symlink("x".repeat(200), top.path().join("link")).unwrap();
     let cases = [
-        Limits {
-            max_depth: 4,
-            ..Limits::default()
-        },
-        Limits {
-            max_inodes: 7,
-            ..Limits::default()
-        },
-        Limits {
-            max_symlink_len: 199,
-            ..Limits::default()
-        },
+        Limits::default().max_depth(4),
+        Limits::default().max_inodes(7),
+        Limits::default().max_symlink_len(199),
     ];
     for limits in cases {
         let error = DirectoryImage::open(top.path(), &limits).unwrap_err();
         assert!(matches!(error, DirectoryError::Limit { .. }), "{error:?}");
         assert_eq!(error.fault(), Fault::Limit);
     }
-    let enough = Limits {
-        max_depth: 5,
-        max_inodes: 8,
-        max_symlink_len: 200,
-        ..Limits::default()
-    };
+    let enough = Limits::default()
+        .max_depth(5)
+        .max_inodes(8)
+        .max_symlink_len(200);
     assert!(DirectoryImage::open(top.path(), &enough).is_ok());
 }
 

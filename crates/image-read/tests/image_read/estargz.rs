@@ -246,10 +246,7 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
 }
 
 fn open_limited(layer: Vec<u8>, max_frame_len: u32) -> OpenImage {
-    let options = OpenOptions::default().limits(Limits {
-        max_frame_len,
-        ..Limits::default()
-    });
+    let options = OpenOptions::default().limits(Limits::default().max_frame_len(max_frame_len));
     open_source(Arc::new(Bytes::from(layer)), None, NoBlobs, &options).unwrap()
 }
 
@@ -333,10 +330,7 @@ fn a_member_that_holds_less_than_declared() {
 #[test]
 fn a_toc_beyond_its_limit_is_not_opened() {
     let source = Bytes::from(bytes("vector1"));
-    let limits = |max_toc_len| Limits {
-        max_toc_len,
-        ..Limits::default()
-    };
+    let limits = |max_toc_len| Limits::default().max_toc_len(max_toc_len);
     read_toc(&source, &limits(1063)).unwrap();
     match read_toc(&source, &limits(1062)).unwrap_err() {
         OpenError::Estargz(estargz_toc::open::OpenError::TooLong { len, limit }) => {

@@ -135,10 +135,7 @@ fn a_bomb_is_refused() {
     let mut encoder = Encoder::new(Codec::Gzip { level: 6 }).unwrap();
     encoder.encode_frame(&vec![0; 1 << 20], &mut layer).unwrap();
     fs::write(&path, &layer).unwrap();
-    let limits = image_model::Limits {
-        max_layer_len: 1 << 19,
-        ..Default::default()
-    };
+    let limits = image_model::Limits::default().max_layer_len(1 << 19);
     let options = OpenOptions::default().limits(limits);
     let error = open(&path, &options).unwrap_err();
     assert!(

@@ -300,10 +300,7 @@ fn nothing_known_is_said_so() {
 #[test]
 fn metadata_beyond_the_limit_are_not_read() {
     let boot = golden("a4-v6-none-sha256").join("image.boot");
-    let limits = Limits {
-        max_metadata_len: 4096,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_metadata_len(4096);
     let options = OpenOptions::default().limits(limits);
     let error = open(&boot, &options).unwrap_err();
     assert!(
@@ -473,10 +470,7 @@ fn a_machine_that_needs_a_blob_finds_none_in_one_file() {
 
 #[test]
 fn what_is_opened_is_read_as_the_options_say() {
-    let limits = Limits {
-        max_frame_len: 9_999,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_frame_len(9_999);
     let options = OpenOptions::default()
         .limits(limits)
         .read(ReadOptions::default().threads(1).max_frame_len(1 << 20));

@@ -12,10 +12,7 @@ use rafs_format::v6::{Bootstrap, Layout, LayoutInput, LayoutOptions};
 
 /// The fault of everything that looks at `nested` directories, with this bound.
 fn faults(nested: usize, max_depth: u32) -> Vec<(&'static str, Option<Fault>)> {
-    let limits = Limits {
-        max_depth,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_depth(max_depth);
     let path = vec!["d"; nested].join("/");
     let image = image(nested);
     vec![

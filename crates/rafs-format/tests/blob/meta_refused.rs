@@ -70,10 +70,7 @@ fn what_the_blob_table_declares_is_bounded() {
 #[test]
 fn limits_hold() {
     let (_, entry) = golden_blob("a4-v6-none-sha256");
-    let few = Limits {
-        max_chunks: 1,
-        ..Limits::default()
-    };
+    let few = Limits::default().max_chunks(1);
     let error = BlobError::Limit {
         piece: "chunks",
         declared: 2,
@@ -81,10 +78,7 @@ fn limits_hold() {
     };
     assert_eq!(error.fault(), Fault::Limit);
     assert_eq!(BlobMeta::range(&entry, &few), Err(error));
-    let short = Limits {
-        max_metadata_len: 31,
-        ..Limits::default()
-    };
+    let short = Limits::default().max_metadata_len(31);
     let piece = "bytes of chunk information";
     let error = BlobError::Limit {
         piece,

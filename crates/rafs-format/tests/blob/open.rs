@@ -92,10 +92,7 @@ fn another_bootstrap_than_expected() {
         opened.check(&expected),
         Err(CheckError::Digest { expected, found })
     );
-    let small = Limits {
-        max_metadata_len: 4096,
-        ..limits
-    };
+    let small = limits.max_metadata_len(4096);
     assert!(matches!(
         opened.image(None, &small),
         Err(DecodeError::Limit { max: 4096, .. })

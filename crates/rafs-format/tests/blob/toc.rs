@@ -135,10 +135,7 @@ fn declared_lengths_are_bounded() {
     let toc = toc(&blob);
     let entry = toc.entry(Section::Bootstrap).unwrap();
     let stored = slice(&blob, entry.range());
-    let limits = Limits {
-        max_metadata_len: entry.len - 1,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_metadata_len(entry.len - 1);
     let error = BlobError::Limit {
         piece: "bytes of a section",
         declared: entry.len,

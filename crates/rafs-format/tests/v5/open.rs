@@ -77,10 +77,7 @@ fn superblocks_that_nydus_refuses() {
         ),
         "{error}"
     );
-    let few = Limits {
-        max_inodes: 6,
-        ..Limits::default()
-    };
+    let few = Limits::default().max_inodes(6);
     let error = Bootstrap::open(A4.into(), &few).unwrap_err();
     assert!(
         matches!(error, DecodeError::Limit { what: "names", .. }),

@@ -282,20 +282,11 @@ fn limits() {
         assert_eq!(error.fault(), Fault::Limit);
     };
     let defaults = Limits::default();
-    let small = Limits {
-        max_metadata_len: 20_479,
-        ..defaults.clone()
-    };
+    let small = defaults.clone().max_metadata_len(20_479);
     refused(small, "bytes of metadata", 20_480, 20_479);
-    let small = Limits {
-        max_blobs: 0,
-        ..defaults.clone()
-    };
+    let small = defaults.clone().max_blobs(0);
     refused(small, "blobs", 1, 0);
-    let small = Limits {
-        max_chunks: 1,
-        ..defaults
-    };
+    let small = defaults.max_chunks(1);
     refused(small, "chunks", 2, 1);
 }
 

@@ -16,10 +16,7 @@ use crate::xattr::with_xattrs;
 #[test]
 fn the_callers_limits() {
     let (bytes, area) = with_xattrs();
-    let limits = Limits {
-        max_xattr_len: 35,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_xattr_len(35);
     let bootstrap = Bootstrap::open(Bytes::from(bytes), &limits).unwrap();
     let error = bootstrap.xattrs(Ino((area as u64 - 64) / 32)).unwrap_err();
     let what = "bytes of extended attributes";
@@ -30,17 +27,11 @@ fn the_callers_limits() {
         let bootstrap = Bootstrap::open(Bytes::from_static(A4), limits).unwrap();
         bootstrap.to_chunked().unwrap_err()
     };
-    let limits = Limits {
-        max_inodes: 4,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_inodes(4);
     let what = "names";
     let (found, max) = (5, 4);
     assert_eq!(copy(&limits), DecodeError::Limit { what, found, max });
-    let limits = Limits {
-        max_depth: 0,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_depth(0);
     let what = "nested directories";
     let (found, max) = (1, 0);
     assert_eq!(copy(&limits), DecodeError::Limit { what, found, max });

@@ -110,10 +110,7 @@ fn cve_2022_2879_extension_headers_are_bounded() {
         }
     }
     // Neither in one nor in many.
-    let limits = Limits {
-        max_xattr_len: 8192,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_xattr_len(8192);
     let tape = (0..17).fold(Tape::new(), |tape, _| {
         tape.records(b'g', &[("comment", "c")])
     });

@@ -84,10 +84,7 @@ fn other_compressions_are_recognised_and_refused() {
 
 #[test]
 fn tars_are_bounded_by_their_length() {
-    let limits = Limits {
-        max_layer_len: 1 << 20,
-        ..Limits::small()
-    };
+    let limits = Limits::small().max_layer_len(1 << 20);
     let exact = vec![0; 1 << 20];
     let beyond = vec![0; (1 << 20) + 1];
     for (exact_layer, layer) in forms(&exact).into_iter().zip(forms(&beyond)) {

@@ -223,10 +223,7 @@ fn a_map_must_end_within_its_payload() {
 
 #[test]
 fn regions_are_limited() {
-    let limits = Limits {
-        max_sparse_regions: 50,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_sparse_regions(50);
     let options = || TarReadOptions::default().limits(limits.clone());
     let regions: Vec<_> = (0..51u64).map(|i| (i * 512, 512)).collect();
     let data = vec![7; 51 * 512];

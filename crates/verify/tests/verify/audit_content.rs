@@ -200,10 +200,7 @@ fn unreadable_frames_are_the_sources_fault() {
 #[test]
 fn extents_are_bounded() {
     let (image, mut store) = sound();
-    let limits = Limits {
-        max_chunks: 4,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(4);
     let mut faults = Vec::new();
     let mut observer = |fault: AuditFault| faults.push(text(&fault));
     audit(&image, &mut store.of(&image), &limits, &mut observer).unwrap();

@@ -64,10 +64,7 @@ fn extents_must_cover_the_file() {
 #[test]
 fn huge_files_and_impatient_callers_end_it() {
     let (image, mut blob) = vector().store(4096);
-    let options = TreeDigestOptions::default().limits(Limits {
-        max_content_len: 10_004,
-        ..Limits::default()
-    });
+    let options = TreeDigestOptions::default().limits(Limits::default().max_content_len(10_004));
     let error = tree_digest(&image, &mut blob.of(&image), options, &mut ()).unwrap_err();
     assert_eq!(error.fault(), Fault::Limit);
     let text = "/z: the content of all files exceeds 10004 bytes";

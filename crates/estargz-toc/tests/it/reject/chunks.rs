@@ -204,10 +204,7 @@ fn bytes_outside_the_blob_or_too_many() {
     }
     accepted(&file("f", 5, 0, limit.into()));
 
-    let options = ImageOptions::default().limits(Limits {
-        max_chunks: 1,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_chunks(1));
     let two = format!("{}, {}", file("f", 5, 0, 1), file("g", 6, 0, 1));
     let fault = EntryFault::TooManyChunks { limit: 1 };
     refused_with(&two, &options, 1, "g", &fault);
@@ -278,10 +275,7 @@ fn a_member_of_four_gigabytes() {
             len: content_len + 100,
             content_len,
         };
-        let options = ImageOptions::default().limits(Limits {
-            max_frame_len: u32::MAX,
-            ..Limits::default()
-        });
+        let options = ImageOptions::default().limits(Limits::default().max_frame_len(u32::MAX));
         decode_image(json.as_bytes(), blob, &options)
     };
     let end = 5 + (1u64 << 32);

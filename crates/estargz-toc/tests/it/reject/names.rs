@@ -260,11 +260,7 @@ fn a_long_chain_of_hard_links_is_no_recursion() {
 
 #[test]
 fn depth_and_inodes_are_limited() {
-    let options = ImageOptions::default().limits(Limits {
-        max_depth: 3,
-        max_inodes: 5,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_depth(3).max_inodes(5));
     let entry = |name: &str| format!(r#"{{"name": "{name}", "type": "dir"}}"#);
     decode_with(&entry("a/b/c"), &options).unwrap();
     let deep = LayerError::TooDeep {
@@ -300,10 +296,7 @@ fn whiteouts_that_are_none() {
 #[test]
 fn what_the_tree_takes_is_limited() {
     let limit = 10_000;
-    let options = ImageOptions::default().limits(Limits {
-        max_metadata_len: limit,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_metadata_len(limit));
     let entry = |name: &str| format!(r#"{{"name": "{name}", "type": "fifo"}}"#);
     let fault = |name: &str| {
         EntryFault::from(LayerError::TooMuchMetadata {

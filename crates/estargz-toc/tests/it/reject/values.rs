@@ -133,10 +133,7 @@ fn extended_attributes() {
         r#"{{"name": "p", "type": "fifo", "xattrs": {{"user.a": "{}"}}}}"#,
         "AAAA".repeat(100)
     );
-    let options = ImageOptions::default().limits(Limits {
-        max_xattr_len: 305,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_xattr_len(305));
     let fault = EntryFault::XattrsTooLong {
         len: 306,
         limit: 305,
@@ -150,10 +147,7 @@ fn extended_attributes() {
 
 #[test]
 fn a_document_beyond_the_limit() {
-    let options = ImageOptions::default().limits(Limits {
-        max_metadata_len: 10,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_metadata_len(10));
     match decode_with("", &options) {
         Err(error @ TocError::TooLong { limit: 10, .. }) => assert_eq!(error.fault(), Fault::Limit),
         other => panic!("{other:?}"),
@@ -228,10 +222,7 @@ fn short_attributes_count_too() {
         let xattrs = vec![r#""":"""#; count].join(",");
         format!(r#"{{"xattrs": {{{xattrs}}}, "type": "{kind}", "linkName": "f", "name": "p"}}"#)
     };
-    let options = ImageOptions::default().limits(Limits {
-        max_xattr_len: 1000,
-        ..Limits::default()
-    });
+    let options = ImageOptions::default().limits(Limits::default().max_xattr_len(1000));
     let fault = EntryFault::XattrsTooLong {
         len: 1001,
         limit: 1000,
@@ -250,11 +241,11 @@ fn short_attributes_count_too() {
 #[test]
 fn a_toc_has_a_limit_of_its_own() {
     let limits = |max_toc_len, max_metadata_len| {
-        ImageOptions::default().limits(Limits {
-            max_toc_len,
-            max_metadata_len,
-            ..Limits::default()
-        })
+        ImageOptions::default().limits(
+            Limits::default()
+                .max_toc_len(max_toc_len)
+                .max_metadata_len(max_metadata_len),
+        )
     };
     // All of it counts, white space too.
     let entries = " ".repeat(1000);

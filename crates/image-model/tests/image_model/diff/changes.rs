@@ -170,10 +170,7 @@ fn extents_are_bounded() {
         .file("a", &[Piece::Zeros(1), Piece::Zeros(1)])
         .file("b", &[Piece::Zeros(1)])
         .image();
-    let limits = Limits {
-        max_chunks: 2,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_chunks(2);
     let error = diff(&image, &image, &limits, &mut Notes::default()).unwrap_err();
     assert_eq!(error.fault(), Fault::Limit);
     let text = "/b: more than 2 extents in the first image";

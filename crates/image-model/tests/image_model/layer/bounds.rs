@@ -8,11 +8,11 @@ use super::*;
 #[test]
 fn limits_are_kept() {
     let limits = |max_inodes, max_depth| {
-        strict().limits(Limits {
-            max_inodes,
-            max_depth,
-            ..Limits::default()
-        })
+        strict().limits(
+            Limits::default()
+                .max_inodes(max_inodes)
+                .max_depth(max_depth),
+        )
     };
     let too_many = |at| LayerError::TooManyInodes {
         path: path(at),
@@ -85,10 +85,7 @@ fn deep_layers_go_over_deep_layers() {
 }
 
 fn in_memory(max_metadata_len: u64) -> LayerOptions {
-    strict().limits(Limits {
-        max_metadata_len,
-        ..Limits::default()
-    })
+    strict().limits(Limits::default().max_metadata_len(max_metadata_len))
 }
 
 #[test]
@@ -179,10 +176,7 @@ fn deep_paths(entries: usize, depth: usize, limits: Limits) -> Result<Layer<i64>
 
 #[test]
 fn implied_directories_are_proportional_to_the_entries() {
-    let limits = || Limits {
-        max_depth: 1_000,
-        ..Limits::default()
-    };
+    let limits = || Limits::default().max_depth(1_000);
     // One path may be as deep as any.
     for (entries, depth) in [(1, 999), (1_000, 16), (62, 32)] {
         let layer = deep_paths(entries, depth, limits()).unwrap();
@@ -224,12 +218,10 @@ fn components_of_followed_links_are_proportional_to_the_entries() {
 
 #[test]
 fn what_files_hold_is_limited() {
-    let limits = Limits {
-        max_content_len: 1_000_000,
-        max_hole_len: 10_000,
-        max_metadata_len: 2_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default()
+        .max_content_len(1_000_000)
+        .max_hole_len(10_000)
+        .max_metadata_len(2_000);
     let options = strict().limits(limits);
     let cost = |len, holes, memory| ContentCost { len, holes, memory };
     let charged = |costs: &[ContentCost]| {
