@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -29,16 +29,20 @@ use serde_json::Value;
 
 /// Convert a layer, a directory or an image into another format
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    override_usage = "convert [OPTIONS] --to <FORMAT> <IMAGE>... <OUTPUT>"
+)]
 struct Args {
     /// What to make
     #[arg(long, value_name = "FORMAT")]
     to: Target,
-    /// A layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
-    /// stdin, which may come out of a pipe, too
-    image: PathBuf,
-    /// RAFS: a new directory that gets `image.boot` and `blobs/ID`; else one file, `-` for stdout
-    output: PathBuf,
+    /// IMAGE: a layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
+    /// stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
+    /// stack, in RAFS with a blob for each of them. OUTPUT: for RAFS a new directory that gets
+    /// `image.boot` and `blobs/ID`; else one file, `-` for stdout
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     compressor: Option<Compression>,
@@ -79,6 +83,16 @@ struct Args {
     outputs: OutputArgs,
 }
 
+impl Args {
+    fn images(&self) -> &[PathBuf] {
+        self.paths.split_last().map_or(&[], |(_, images)| images)
+    }
+
+    fn output(&self) -> &Path {
+        self.paths.last().map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
     RafsV5,
@@ -97,7 +111,7 @@ enum Digester {
 
 fn main() -> ExitCode {
     // Stdout may be the output itself.
-    common::main(|args: &Args| args.json && !is_stream(&args.output), run)
+    common::main(|args: &Args| args.json && !is_stream(args.output()), run)
 }
 
 /// What was done.
@@ -108,15 +122,20 @@ enum Done {
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    if args.images().is_empty() {
+        return Err(Failure::usage(
+            "IMAGE and OUTPUT are needed; --help tells more",
+        ));
+    }
     refuse_what_does_not_fit(args)?;
-    args.outputs.check(&args.output)?;
+    args.outputs.check(args.output())?;
     let done = match args.to {
         Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
         Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
         Target::Estargz => Done::Estargz(estargz(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
     };
-    common::say(&args.output, out, |out| say(args, &done, out))?;
+    common::say(args.output(), out, |out| say(args, &done, out))?;
     Ok(Outcome::Done)
 }
 
@@ -138,7 +157,7 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
             return Err(does_not_fit(args, option));
         }
     }
-    if rafs && is_stream(&args.output) {
+    if rafs && is_stream(args.output()) {
         let what = name(args.to);
         return Err(Failure::usage(format!(
             "-: {what} is a directory of several files, which does not go to stdout"
@@ -182,11 +201,9 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
         .threads(threads(args, defaults.threads));
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let mut bar = Bar::new("converting");
-    let source: Source<'_> = match layer(args, &mut bar)? {
-        Some(layer) if options.prefetch.is_empty() || is_read_once(&args.image) => layer.into(),
-        _ => args.open.open(&args.image)?.into(),
-    };
-    let directory = args.outputs.directory(&args.output)?;
+    let in_own_order = options.prefetch.is_empty();
+    let source = source(args, &mut bar, |path| in_own_order || is_read_once(path))?;
+    let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
     let report = to_rafs(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
@@ -197,16 +214,43 @@ fn threads(args: &Args, default: usize) -> usize {
     args.threads.map_or(default, NonZeroUsize::get)
 }
 
-/// The image as a layer that is read once, if it is one: a tar, by its content, or what comes from
-/// stdin or a pipe. `bar` shows how much of a file is read.
-fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
-    let layer: Box<dyn Read> = if is_stream(&args.image) {
+/// The image, or the stack of the layers. A layer of those of which `once` says so is read once, from
+/// first byte to last; so are all layers of a stack, in which hard links may lead into lower layers.
+fn source(
+    args: &Args,
+    bar: &mut Bar,
+    once: impl Fn(&Path) -> bool,
+) -> Result<Source<'static>, Failure> {
+    let stacked = args.images().len() > 1;
+    let mut open = |path: &PathBuf| {
+        let layer = match stacked || once(path) {
+            true => layer(args, path, bar)?,
+            false => None,
+        };
+        Ok::<Source<'_>, Failure>(match layer {
+            Some(layer) => layer.into(),
+            None => args.open.open(path)?.into(),
+        })
+    };
+    match args.images() {
+        [image] => open(image),
+        layers => {
+            let layers: Vec<_> = layers.iter().map(open).collect::<Result<_, _>>()?;
+            Ok(Source::stack(layers))
+        }
+    }
+}
+
+/// What is at `path` as a layer that is read once, if it is one: a tar, by its content, or what comes
+/// from stdin or a pipe. `bar` shows how much of a file is read.
+fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
+    let layer: Box<dyn Read> = if is_stream(path) {
         Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
-    } else if is_read_once(&args.image) {
-        let pipe = File::open(&args.image).map_err(Failure::usage)?;
+    } else if is_read_once(path) {
+        let pipe = File::open(path).map_err(Failure::usage)?;
         Box::new(Incoming::new(pipe).map_err(Failure::usage)?)
-    } else if is_layer(args)? {
-        let file = File::open(&args.image).map_err(Failure::usage)?;
+    } else if is_layer(args, path)? {
+        let file = File::open(path).map_err(Failure::usage)?;
         let len = file.metadata().map_err(Failure::usage)?.len();
         Box::new(bar.meter(file, len))
     } else {
@@ -216,8 +260,7 @@ fn layer(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failu
     Ok(Some(layer.limits(args.open.limits())))
 }
 
-fn is_layer(args: &Args) -> Result<bool, Failure> {
-    let path = &args.image;
+fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
     let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
     Ok(args.open.is_layer(format))
 }
@@ -237,12 +280,9 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
         .threads(threads(args, defaults.threads));
     // Either is read in another order than that of the layer; a file need not be copied for that.
     let mut bar = Bar::new("converting");
-    let source: Source<'_> = match is_read_once(&args.image) {
-        true => layer(args, &mut bar)?.expect("a stream is one").into(),
-        false => args.open.open(&args.image)?.into(),
-    };
+    let source = source(args, &mut bar, is_read_once)?;
     // Last: the output may lie in the directory that is the source, and is no part of it.
-    let mut output = args.outputs.file(&args.output, out)?;
+    let mut output = args.outputs.file(args.output(), out)?;
     Ok(to_estargz(source, &mut *output, &options, &mut bar)?)
 }
 
@@ -277,13 +317,17 @@ fn tar(args: &Args, out: &mut dyn Write) -> Result<TarReport, Failure> {
         .threads(threads(args, default_threads));
     // As with eStargz, the output comes last.
     let mut bar = Bar::new("converting");
-    if let Some(layer) = layer(args, &mut bar)? {
-        let mut output = args.outputs.file(&args.output, out)?;
+    let alone = match args.images() {
+        [image] => layer(args, image, &mut bar)?,
+        _ => None,
+    };
+    if let Some(layer) = alone {
+        let mut output = args.outputs.file(args.output(), out)?;
         return Ok(recompress(layer, &mut *output, &options, &mut bar)?);
     }
-    let image = args.open.open(&args.image)?;
-    let mut output = args.outputs.file(&args.output, out)?;
-    Ok(to_tar(&image, &mut *output, &options, &mut bar)?)
+    let source = source(args, &mut bar, is_read_once)?;
+    let mut output = args.outputs.file(args.output(), out)?;
+    Ok(to_tar(source, &mut *output, &options, &mut bar)?)
 }
 
 impl Done {
@@ -307,9 +351,14 @@ impl Done {
 fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
         let mut value = done.object()?;
-        value["image"] = args.image.display().to_string().into();
+        let images = args.images().iter();
+        let images: Vec<_> = images.map(|image| image.display().to_string()).collect();
+        value["image"] = images.last().cloned().into();
+        if images.len() > 1 {
+            value["layers"] = images.into();
+        }
         value["format"] = name(args.to).into();
-        value["output"] = args.output.display().to_string().into();
+        value["output"] = args.output().display().to_string().into();
         return common::json(out, &value);
     }
     let report = done.report();
@@ -319,7 +368,7 @@ fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let written = common::size(report.bytes_out);
-    writeln!(out, "{}: {written} written", args.output.display())?;
+    writeln!(out, "{}: {written} written", args.output().display())?;
     if let Done::Rafs(_) | Done::Estargz(_) = done {
         let chunks = report.chunks;
         writeln!(

@@ -17,8 +17,8 @@ pub struct Bar {
     interruptible: Interruptible,
 }
 
-/// How far a file is read that the work takes from its first byte to its last.
-#[derive(Debug, Clone)]
+/// How far files are read that the work takes from their first byte to their last.
+#[derive(Debug, Clone, Default)]
 struct Metered {
     read: Arc<AtomicU64>,
     total: u64,
@@ -42,15 +42,15 @@ impl Bar {
         }
     }
 
-    /// `source`, of `total` bytes. While it is read, the bar shows how much of it is, if the work does not
-    /// know its own total.
+    /// `source`, of `total` bytes. While it is read, the bar shows how much of it is, and of what was
+    /// metered before, if the work does not know its own total.
     pub fn meter<R: Read>(&mut self, source: R, total: u64) -> impl Read + use<R> {
-        let read = Arc::new(AtomicU64::new(0));
-        self.metered = Some(Metered {
-            read: Arc::clone(&read),
-            total,
-        });
-        Meter { source, read }
+        let metered = self.metered.get_or_insert_default();
+        metered.total += total;
+        Meter {
+            source,
+            read: Arc::clone(&metered.read),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 #   mount.sh nydusd-validating BOOTSTRAP BLOB_DIR MOUNTPOINT   the same, every digest of metadata and data checked (RAFS v5)
 #   mount.sh erofs-files BOOTSTRAP [DEVICE...] MOUNTPOINT   the kernel, by mount(2) with plain files
 #   mount.sh erofs-loop BOOTSTRAP [DEVICE...] MOUNTPOINT    the kernel, by mount(8) with loop devices
+#   mount.sh overlay LAYER... MOUNTPOINT                    tar layers, the lowest first, laid over one another by overlayfs
 #   mount.sh umount MOUNTPOINT                              whichever it was; nydusd has ended when this returns
 #
 # DEVICEs are uncompressed blobs in the order of the bootstrap's device table. MOUNTPOINT is created if it is missing.
@@ -104,6 +105,12 @@ detach() {
     rm "$state/loops"
 }
 
+mount_overlay() {
+    local at="${*: -1}"
+    start_state "$at"
+    python3 "$interop_dir/mount/overlay.py" "$state" "${@:1:$#-1}" "$at"
+}
+
 unmount() {
     local at="$1" pid tick
     state="$(realpath "$at").state"
@@ -131,6 +138,7 @@ case "$what:$#" in
     nydusd:3|nydusd-validating:3) mount_nydusd "$what" "$@" ;;
     erofs-files:[2-9]|erofs-files:[1-9][0-9]*) mount_files "$@" ;;
     erofs-loop:[2-9]|erofs-loop:[1-9][0-9]*) mount_loop "$@" ;;
+    overlay:[2-9]) mount_overlay "$@" ;;
     umount:1) unmount "$1" ;;
     *) misuse "wrong arguments (see --help)" ;;
 esac

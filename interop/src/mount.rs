@@ -58,6 +58,16 @@ impl Mount {
         Self::by(how, &images, at, &[])
     }
 
+    /// Tar layers, the lowest first, laid over one another by overlayfs.
+    ///
+    /// # Panics
+    /// If the kernel does not mount it, or a layer cannot be unpacked.
+    #[must_use]
+    pub fn overlay(layers: &[PathBuf], at: &Path) -> Self {
+        let layers: Vec<_> = layers.iter().map(PathBuf::as_path).collect();
+        Self::by("overlay", &layers, at, &[])
+    }
+
     fn by(how: &str, images: &[&Path], at: &Path, walker_options: &[&str]) -> Self {
         let mut mount = script("mount/mount.sh");
         mount.arg(how).args(images).arg(at);

@@ -1,6 +1,7 @@
 //! Options, sources and outputs of `convert`, and `unpack`, `quickstart` where they share them.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -168,6 +169,55 @@ fn options_that_do_not_fit_the_format_are_refused() {
     let mut convert = example("convert");
     convert.args(["--to", "rafs-v6", "--aligned", "--compressor", "zstd"]);
     complaint(convert.arg(fixture.path("source")).arg(&output), 2);
+}
+
+#[test]
+fn layers_become_the_image_that_they_are_together() {
+    let fixture = Fixture::new();
+    let upper = fixture.path("upper");
+    fs::create_dir_all(upper.join("etc")).unwrap();
+    fs::write(upper.join("etc/.wh.motd"), "").unwrap();
+    fs::write(upper.join("etc/issue"), "new\n").unwrap();
+    let layers = [fixture.path("lower.tar"), fixture.path("upper.tgz")];
+    for (source, (to, layer)) in [fixture.path("source"), upper]
+        .iter()
+        .zip(["tar", "tar-gzip"].iter().zip(&layers))
+    {
+        run(
+            example("convert").args(["--to", to]).arg(source).arg(layer),
+            0,
+        );
+    }
+    let listed = |image: &Path| text(example("ls").arg("-R").arg(image));
+    for to in ["rafs-v6", "rafs-v5", "estargz", "tar", "tar-zstd"] {
+        let output = fixture.path(to);
+        let mut convert = example("convert");
+        run(convert.args(["--to", to]).args(&layers).arg(&output), 0);
+        assert_eq!(listed(&output), "/big\n/etc\n/etc/issue\n", "{to}");
+    }
+    let blobs = fs::read_dir(fixture.path("rafs-v6/blobs")).unwrap();
+    assert_eq!(blobs.count(), 2);
+
+    // The lower layer from a pipe.
+    let output = fixture.path("piped");
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "-"])
+        .arg(&layers[1])
+        .arg(&output);
+    convert.stdin(fs::File::open(&layers[0]).unwrap());
+    run(&mut convert, 0);
+    assert_eq!(listed(&output), "/big\n/etc\n/etc/issue\n");
+
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "--inline-meta"])
+        .args(&layers);
+    let said = complaint(convert.arg(fixture.path("inline")), 2);
+    assert_eq!(
+        said,
+        "error: the bootstrap of several layers cannot be put into a blob of one of them\n"
+    );
 }
 
 #[test]

@@ -124,6 +124,10 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
         assert_eq!(value["format"], to);
         written.push((to, output));
     }
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6"]).args([&source, &source]);
+    let value = schema.check("convert", convert.arg(fixture.path("stack")), 0);
+    assert_eq!(value["layers"].as_array().map(Vec::len), Some(2));
     let unpacked = fixture.path("unpacked");
     let mut unpack = example("unpack");
     let value = schema.check("unpack", unpack.arg(fixture.bootstrap()).arg(&unpacked), 0);

@@ -64,6 +64,17 @@ pub enum ConvertError {
     /// A member of the tar cannot be part of a tree.
     #[error(transparent)]
     Member(#[from] MemberError),
+    /// A layer of a [stack](crate::Source::stack) cannot be converted.
+    #[error("layer {layer} of the stack, the lowest being 0")]
+    InLayer {
+        /// Its position.
+        layer: usize,
+        /// Why not.
+        source: Box<ConvertError>,
+    },
+    /// The bootstrap of a [stack](crate::Source::stack) is not part of one of its blobs.
+    #[error("the bootstrap of several layers cannot be put into a blob of one of them")]
+    InlinedStack,
     /// An entry has no place in the layer.
     #[error("cannot make a tree of the layer")]
     Entry(#[from] image_model::layer::LayerError),
@@ -177,10 +188,22 @@ pub enum ConvertError {
     Cancelled(#[from] Cancelled),
 }
 
+impl ConvertError {
+    /// What went wrong with the layer at `position` of a stack.
+    pub(crate) fn in_layer(position: usize, error: Self) -> Self {
+        Self::InLayer {
+            layer: position,
+            source: Box::new(error),
+        }
+    }
+}
+
 impl Blame for ConvertError {
     fn fault(&self) -> Fault {
         match self {
             Self::NotCarried { .. } => Fault::Unsupported,
+            Self::InLayer { source, .. } => source.fault(),
+            Self::InlinedStack => Fault::Misuse,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Content { source, .. } | Self::TooMuchContent(source) => source.fault(),

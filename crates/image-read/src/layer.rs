@@ -7,7 +7,7 @@ use std::sync::Arc;
 use blob_io::{LocalFile, ReadAt};
 use bytes::Bytes;
 use image_model::advisory::Advisories;
-use image_model::layer::{ContentCost, LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
 use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Node, Progress, Tree};
 use tar_stream::member::MemberError;
@@ -156,6 +156,63 @@ impl LayerImage {
     /// Opens the layer that is all of `source`; how it is compressed is found by its content.
     ///
     /// # Errors
+    /// [`LayerImageError`] on the first thing that is wrong with it; a hard link into a lower layer is.
+    pub fn open(
+        source: Arc<dyn ReadAt>,
+        options: &LayerImageOptions,
+    ) -> Result<Self, LayerImageError> {
+        TarLayer::open(source, options)?.into_image()
+    }
+
+    /// Spools the layer that `stream` gives, plain or compressed, and opens it. `progress` counts the
+    /// bytes that were taken from `stream`.
+    ///
+    /// # Errors
+    /// [`LayerImageError`] on the first thing that is wrong with it; a hard link into a lower layer is.
+    pub fn from_stream(
+        stream: impl Read,
+        options: &LayerImageOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, LayerImageError> {
+        TarLayer::from_stream(stream, options, progress)?.into_image()
+    }
+}
+
+/// A tar layer that may need the layers below it: a [`LayerImage`], but for its tree.
+///
+/// ```
+/// use std::sync::Arc;
+/// use lazyoci_image_read::TarLayer;
+///
+/// let tar = bytes::Bytes::from_static(&[0; 1024]);
+/// let layer = TarLayer::open(Arc::new(tar), &Default::default())?;
+/// assert_eq!(layer.layer.tree().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+pub struct TarLayer {
+    /// Names, metadata, and where in the tar each file's bytes are.
+    pub layer: Layer<Spans>,
+    /// The tar, not compressed.
+    pub source: Arc<dyn ReadAt>,
+    /// How the layer was compressed.
+    pub compression: Compression,
+    /// What is odd about it, and read as the runtimes read it.
+    pub advisories: Advisories,
+}
+
+impl std::fmt::Debug for TarLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TarLayer")
+            .field("compression", &self.compression)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TarLayer {
+    /// Opens the layer that is all of `source`; how it is compressed is found by its content.
+    ///
+    /// # Errors
     /// [`LayerImageError`] on the first thing that is wrong with it.
     pub fn open(
         source: Arc<dyn ReadAt>,
@@ -163,6 +220,29 @@ impl LayerImage {
     ) -> Result<Self, LayerImageError> {
         let reading = Arc::clone(&source);
         Self::of_file(&reading, source, options, &mut ())
+    }
+
+    /// The layer as an image of its own. Whiteouts are the files that they are in it.
+    ///
+    /// # Errors
+    /// [`LayerImageError::Layer`] if a hard link leads into a lower layer;
+    /// [`LayerImageError::Source`] if the tar has no length.
+    pub fn into_image(self) -> Result<LayerImage, LayerImageError> {
+        let tree = self.layer.into_tree().map_err(LayerImageError::Layer)?;
+        Ok(LayerImage {
+            image: tar_image(tree, &*self.source)?,
+            source: self.source,
+            compression: self.compression,
+            advisories: self.advisories,
+        })
+    }
+
+    /// The files of the layer, known by their positions in its [tree](Layer::tree).
+    ///
+    /// # Errors
+    /// [`LayerImageError::Source`] if the tar has no length.
+    pub fn files(&self) -> Result<TreeImage, LayerImageError> {
+        tar_image(self.layer.tree().clone(), &*self.source)
     }
 
     /// Spools the layer that `stream` gives, plain or compressed, and opens it. `progress` counts the
@@ -191,8 +271,13 @@ impl LayerImage {
             let stream = BufReader::with_capacity(REQUEST, stream);
             return Self::spooled(stream, Some(len), options, progress);
         }
-        let indexed = index(stream, options)?;
-        Self::new(indexed, source, Compression::None)
+        let (layer, advisories) = index(stream, options)?;
+        Ok(Self {
+            layer,
+            source,
+            compression: Compression::None,
+            advisories,
+        })
     }
 
     /// Decodes the whole layer, of `len` bytes, into a temporary file.
@@ -226,30 +311,27 @@ impl LayerImage {
             file.write_all(&piece[..read]).map_err(no_room)?;
         }
         let tar = Arc::new(LocalFile::from(file));
-        let indexed = index(Sequential::new(&*tar)?, options)?;
-        Self::new(indexed, tar, compression)
-    }
-
-    fn new(
-        (tree, advisories): (Tree<Spans>, Advisories),
-        source: Arc<dyn ReadAt>,
-        compression: Compression,
-    ) -> Result<Self, LayerImageError> {
-        let id = BlobId::new(b"layer").expect("a valid id");
+        let (layer, advisories) = index(Sequential::new(&*tar)?, options)?;
         Ok(Self {
-            image: TreeImage::new(tree, id, source.len()?),
-            source,
+            layer,
+            source: tar,
             compression,
             advisories,
         })
     }
 }
 
-/// Builds the tree of a plain tar out of its headers.
+/// A tree whose files lie in `tar`.
+fn tar_image(tree: Tree<Spans>, tar: &dyn ReadAt) -> Result<TreeImage, LayerImageError> {
+    let id = BlobId::new(b"layer").expect("a valid id");
+    Ok(TreeImage::new(tree, id, tar.len()?))
+}
+
+/// Builds the layer of a plain tar out of its headers.
 fn index(
     source: Sequential<'_>,
     options: &LayerImageOptions,
-) -> Result<(Tree<Spans>, Advisories), LayerImageError> {
+) -> Result<(Layer<Spans>, Advisories), LayerImageError> {
     let LayerImageOptions {
         lenient, limits, ..
     } = options;
@@ -301,8 +383,7 @@ fn index(
     }
     let layer = builder.finish().map_err(LayerImageError::Layer)?;
     advisories.append(layer.advisories().clone());
-    let tree = layer.into_tree().map_err(LayerImageError::Layer)?;
-    Ok((tree, advisories))
+    Ok((layer, advisories))
 }
 
 /// A source read from its start on.

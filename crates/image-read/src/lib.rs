@@ -68,7 +68,7 @@ pub use content::{
 pub use detect::{DETECT_LEN, Format};
 pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use handle::FileHandle;
-pub use layer::{LayerImage, LayerImageError, LayerImageOptions};
+pub use layer::{LayerImage, LayerImageError, LayerImageOptions, TarLayer};
 pub use open::{
     Estargz, OpenError, OpenImage, OpenOptions, find, format_at, open, open_source,
     open_with_progress, read_toc,

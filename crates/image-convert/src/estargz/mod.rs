@@ -30,7 +30,7 @@ use crate::layer::{LayerWriter, WrittenLayer};
 use crate::members::write_members;
 use crate::report::Report;
 use crate::source::Input;
-use crate::stage::{self, ChunkDigest, Rules, Setup};
+use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
 use crate::tree::content_len;
 use crate::{ConvertError, Source};
 use members::{Members, TarContents, TarMembers};
@@ -112,6 +112,7 @@ pub fn to_estargz<'a>(
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
         threads: options.threads,
+        before: Stored::default(),
         progress,
     };
     let target = Members {

@@ -1,4 +1,4 @@
-//! Chunks into their places in the blob.
+//! Chunks into their places in a blob.
 
 use std::io::{BufWriter, Write};
 use std::sync::{PoisonError, RwLock};
@@ -8,12 +8,23 @@ use chunk_dedup::ChunkList;
 use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
 use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, StoredChunk};
 use rafs_format::flags::{Compressor, Digester};
-use rafs_format::v6::ChunkPlace;
+use rafs_format::v6::{BlobEntry, ChunkPlace};
 
-use super::RafsOptions;
+use super::report::described_blob;
+use super::{RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::BUFFER_LEN;
 use crate::stage::{Piece, Target};
+
+/// Where chunks are, in all blobs so far.
+#[derive(Default)]
+pub(super) struct Placed {
+    /// One for each chunk, and the same for the places.
+    pub(super) frames: Vec<Frame>,
+    pub(super) places: Vec<ChunkPlace>,
+    /// Of the blobs that are complete.
+    pub(super) entries: Vec<BlobEntry>,
+}
 
 /// Writes the data section of a blob, and keeps the lists that describe it.
 pub(super) struct BlobTarget<'k, 'o> {
@@ -25,40 +36,42 @@ pub(super) struct BlobTarget<'k, 'o> {
 pub(super) struct OpenBlob<'o> {
     pub(super) builder: BlobBuilder,
     pub(super) hasher: BlobHasher,
-    pub(super) frames: Vec<Frame>,
-    pub(super) places: Vec<ChunkPlace>,
+    pub(super) placed: Placed,
     pub(super) out: BlobObject<'o>,
+    /// Position of the layer whose content it takes.
+    pub(super) layer: usize,
 }
 
 /// The object that a blob becomes; dropped, it leaves nothing.
 pub(super) struct BlobObject<'o>(BufWriter<Box<dyn ObjectWriter + 'o>>);
 
 impl<'k, 'o> BlobTarget<'k, 'o> {
-    /// An empty blob in `output`, whose chunks become known.
+    /// An empty blob in `output` for the content of `layer`, behind the blobs that `placed` knows, whose
+    /// chunks become known.
     pub(super) fn begin(
         output: &'o mut dyn Output,
         known: &'k RwLock<ChunkList>,
+        (layer, placed): (usize, Placed),
         options: &RafsOptions,
     ) -> Result<Self, ConvertError> {
-        let builder = BlobBuilder::new(
-            BlobOptions::default()
-                .version(options.version)
-                .compat(options.compat)
-                .compressor(Compressor::try_from(options.compression.codec())?)
-                .digester(Digester::try_from(options.digest)?)
-                .chunk_size(options.chunk_size)
-                .toc(options.toc)
-                .aligned_data(options.aligned),
-        )?;
+        let blob_options = BlobOptions::default()
+            .version(options.version)
+            .compat(options.compat)
+            .compressor(Compressor::try_from(options.compression.codec())?)
+            .digester(Digester::try_from(options.digest)?)
+            .chunk_size(options.chunk_size)
+            .toc(options.toc)
+            .aligned_data(options.aligned);
+        let builder = BlobBuilder::new(blob_options)?;
         let object = output.begin(ObjectRole::Blob)?;
         Ok(Self {
             known,
             blob: OpenBlob {
                 builder,
                 hasher: BlobHasher::default(),
-                frames: Vec::new(),
-                places: Vec::new(),
+                placed,
                 out: BlobObject(BufWriter::with_capacity(BUFFER_LEN, object)),
+                layer,
             },
         })
     }
@@ -88,15 +101,17 @@ impl Target for BlobTarget<'_, '_> {
             blob.out.0.write_all(bytes)?;
             blob.hasher.update(bytes);
         }
-        let frame = FrameId(placement.index);
-        blob.frames.push(Frame {
-            blob: BlobIndex(0),
+        let placed = &mut blob.placed;
+        // No more than there may be chunks, and blobs fewer than that.
+        let frame = FrameId(placed.frames.len() as u32);
+        placed.frames.push(Frame {
+            blob: BlobIndex(placed.entries.len() as u32),
             offset: placement.offset,
             stored_len,
             len: chunk.len,
             recipe: RecipeId((piece.codec != Codec::None).into()),
         });
-        blob.places.push(ChunkPlace {
+        placed.places.push(ChunkPlace {
             index: placement.index,
             address: placement.address,
         });
@@ -116,13 +131,34 @@ pub(super) fn recipes(codec: Codec) -> Vec<Recipe> {
     vec![Recipe::exact(Codec::None), Recipe::exact(codec)]
 }
 
+impl OpenBlob<'_> {
+    /// Completes the blob, if there is anything in it; otherwise there is none.
+    pub(super) fn finish(self) -> Result<(Placed, Option<RafsBlob>), ConvertError> {
+        let mut placed = self.placed;
+        let Some(finished) = self.builder.finish(self.hasher)? else {
+            return Ok((placed, None));
+        };
+        let blob = self.out.finish(&finished, self.layer)?;
+        placed.entries.extend(finished.entry);
+        Ok((placed, Some(blob)))
+    }
+}
+
 impl BlobObject<'_> {
     /// Gives the blob its last bytes and its name.
-    pub(super) fn finish(mut self, blob: &FinishedBlob) -> Result<Written, ConvertError> {
+    pub(super) fn finish(
+        mut self,
+        blob: &FinishedBlob,
+        layer: usize,
+    ) -> Result<RafsBlob, ConvertError> {
         self.0.write_all(&blob.trailer)?;
         let object = self.0.into_inner().map_err(std::io::Error::from)?;
         let written = Written::new(blob.digest, blob.len);
         object.finish(&written)?;
-        Ok(written)
+        Ok(RafsBlob {
+            object: described_blob(written),
+            nydus_id: blob.nydus_id.clone(),
+            layer,
+        })
     }
 }

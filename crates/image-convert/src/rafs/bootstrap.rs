@@ -1,4 +1,4 @@
-//! The end of the blob, and the bootstrap.
+//! The bootstrap, and the end of a blob that holds it.
 
 use std::io::Write;
 
@@ -9,8 +9,7 @@ use rafs_format::layout::{LayoutInput, LayoutOptions};
 use rafs_format::v6::{BlobEntry, ChunkPlace};
 use rafs_format::{Version, prefetch_inodes, v5, v6};
 
-use super::blob::{OpenBlob, recipes};
-use super::report::described_blob;
+use super::blob::{OpenBlob, Placed, recipes};
 use super::{RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::DigestedObject;
@@ -24,87 +23,80 @@ pub(super) struct Content {
     pub(super) chunks: Vec<Chunk>,
 }
 
-/// An image whose blob is complete.
+/// An image whose blobs are complete.
 pub(super) struct Image {
     image: ChunkedImage,
     places: Vec<ChunkPlace>,
-    entry: Option<BlobEntry>,
+    entries: Vec<BlobEntry>,
     version: Version,
     options: LayoutOptions,
 }
 
-/// Completes the blob, if there is anything in it; otherwise there is none.
-pub(super) fn finish_blob(
-    content: Content,
-    blob: OpenBlob<'_>,
-    options: &RafsOptions,
-) -> Result<(Image, Option<RafsBlob>), ConvertError> {
-    let Content {
-        from_tar,
-        tree,
-        extents,
-        chunks,
-    } = content;
-    let OpenBlob {
-        builder,
-        hasher,
-        frames,
-        places,
-        out,
-    } = blob;
-    let layout_options = LayoutOptions::default()
-        .compat(options.compat)
-        .chunk_size(options.chunk_size)
-        .compressor(options.compression.codec().try_into()?)
-        .digester(options.digest.try_into()?)
-        .explicit_ids(true)
-        .root_number(from_tar.into())
-        .prefetch(prefetch_inodes(&tree, &options.prefetch));
-    let image = |entry: Option<BlobEntry>| {
+impl Image {
+    pub(super) fn new(
+        content: Content,
+        placed: Placed,
+        options: &RafsOptions,
+    ) -> Result<Self, ConvertError> {
+        let Content {
+            from_tar,
+            tree,
+            extents,
+            chunks,
+        } = content;
+        let layout_options = LayoutOptions::default()
+            .compat(options.compat)
+            .chunk_size(options.chunk_size)
+            .compressor(options.compression.codec().try_into()?)
+            .digester(options.digest.try_into()?)
+            .root_number(from_tar.into())
+            .prefetch(prefetch_inodes(&tree, &options.prefetch));
+        let Placed {
+            frames,
+            places,
+            entries,
+        } = placed;
         let parts = ChunkedParts {
             extents,
             chunks,
             frames,
             recipes: recipes(options.compression.codec()),
-            blobs: entry.iter().map(BlobEntry::blob).collect(),
+            blobs: entries.iter().map(BlobEntry::blob).collect(),
         };
-        Image {
+        Ok(Self {
             image: ChunkedImage::new(tree, parts).expect("as they were stored"),
             places,
-            entry,
+            entries,
             version: options.version,
             options: layout_options,
-        }
-    };
-    let (mut image, finished) = if options.inline_meta {
-        let sealed = builder.seal(hasher)?;
-        let image = image(sealed.entry().cloned());
+        })
+    }
+
+    /// The image whose only blob is `blob`, which gets the bootstrap, too. Without content there is none.
+    pub(super) fn inlined(
+        content: Content,
+        blob: OpenBlob<'_>,
+        options: &RafsOptions,
+    ) -> Result<(Self, Option<RafsBlob>), ConvertError> {
+        let sealed = blob.builder.seal(blob.hasher)?;
+        let mut placed = blob.placed;
+        placed.entries.extend(sealed.entry().cloned());
+        let mut image = Self::new(content, placed, options)?;
         let mut bootstrap = Vec::new();
         image.write_to(&mut bootstrap)?;
-        (image, Some(sealed.embed(&bootstrap)?))
-    } else {
-        let finished = builder.finish(hasher)?;
-        let entry = finished.as_ref().and_then(|blob| blob.entry.clone());
-        (image(entry), finished)
-    };
-    let Some(finished) = finished else {
-        return Ok((image, None));
-    };
-    let written = out.finish(&finished)?;
-    image.entry = finished.entry;
-    image.image.blobs = image.entry.iter().map(BlobEntry::blob).collect();
-    let nydus_id = finished.nydus_id;
-    let object = described_blob(written);
-    Ok((image, Some(RafsBlob { object, nydus_id })))
-}
+        let finished = sealed.embed(&bootstrap)?;
+        let blob = blob.out.finish(&finished, blob.layer)?;
+        image.entries = finished.entry.into_iter().collect();
+        image.image.blobs = image.entries.iter().map(BlobEntry::blob).collect();
+        Ok((image, Some(blob)))
+    }
 
-impl Image {
     /// Writes the bytes of the bootstrap.
     fn write_to(&self, out: impl Write) -> Result<(), ConvertError> {
         let input = LayoutInput {
             image: &self.image,
             places: &self.places,
-            entries: self.entry.as_slice(),
+            entries: &self.entries,
         };
         match self.version {
             Version::V5 => v5::Layout::plan(input, &self.options)?.write_to(out)?,

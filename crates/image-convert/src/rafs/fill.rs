@@ -2,7 +2,7 @@
 
 use image_model::advisory::Oddity;
 use image_model::image::ChunkRange;
-use image_model::layer::{ContentCost, LayerBuilder, LayerOptions};
+use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
 use image_model::tree::Span;
 use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
@@ -20,16 +20,17 @@ use crate::{ConvertError, Source};
 
 type BlobStage<'p, 'k, 'o> = Stage<'p, 'k, BlobTarget<'k, 'o>>;
 
-/// A tree, with the chunks of its files.
+/// A layer, with the chunks of its files.
 pub(super) struct Filled {
-    pub(super) tree: Tree<ChunkRange>,
+    pub(super) layer: Layer<ChunkRange>,
     /// Whether the source is a tar, in its own order.
     pub(super) from_tar: bool,
 }
 
-/// Has all content of `source` stored.
+/// Stores all content of `source`. If that is `alone`, no layer of a stack, what is lost is not stored.
 pub(super) fn fill(
     source: Source<'_>,
+    alone: bool,
     stage: &mut BlobStage<'_, '_, '_>,
     options: &RafsOptions,
     report: &mut Report,
@@ -39,10 +40,9 @@ pub(super) fn fill(
             kind: Kind::Streaming(layer),
             limits,
         } => {
-            let mut tree = stream(layer, &limits, stage, options, report)?;
-            settle_losses(&mut tree, options, &limits, report)?;
+            let layer = stream(layer, &limits, stage, options, report)?;
             return Ok(Filled {
-                tree,
+                layer,
                 from_tar: true,
             });
         }
@@ -55,11 +55,13 @@ pub(super) fn fill(
         advisories,
         limits,
     } = Input::new(source, &mut ())?;
-    report.advisories = advisories;
+    report.advisories.append(advisories);
     if order == DataOrder::Directory {
         tree.inode_mut(InodeId::ROOT).metadata.mtime = Timestamp::EPOCH;
     }
-    settle_losses(&mut tree, options, &limits, report)?;
+    if alone {
+        settle_losses(&mut tree, options, &limits, report)?;
+    }
     let from_tar = order == DataOrder::Tar;
     let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
     if from_tar {
@@ -77,13 +79,20 @@ pub(super) fn fill(
         (&mut contents, stage),
         &mut ranges,
     )?;
-    let order = match order {
+    let file_order = match order {
         DataOrder::Stored => FileOrder::Stored,
         DataOrder::Directory | DataOrder::Tar => FileOrder::Given,
     };
-    store(&tree, others, order, (&mut contents, stage), &mut ranges)?;
+    store(
+        &tree,
+        others,
+        file_order,
+        (&mut contents, stage),
+        &mut ranges,
+    )?;
+    let tree = tree.try_map(|id, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?;
     Ok(Filled {
-        tree: tree.try_map(|id, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?,
+        layer: order.layer(tree, limits),
         from_tar,
     })
 }
@@ -123,7 +132,7 @@ fn stream(
     stage: &mut BlobStage<'_, '_, '_>,
     options: &RafsOptions,
     report: &mut Report,
-) -> Result<Tree<ChunkRange>, ConvertError> {
+) -> Result<Layer<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
     let mut reader = TarReader::new(
         LayerStream::open(layer, &limits.into())?,
@@ -177,7 +186,7 @@ fn stream(
     reader.finish()?;
     let layer = builder.finish()?;
     report.advisories.append(layer.advisories().clone());
-    Ok(layer.into_tree()?)
+    Ok(layer)
 }
 
 /// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
@@ -208,7 +217,7 @@ fn no_file(error: MemberError) -> Result<(ImagePath, LossKind), MemberError> {
 }
 
 /// Takes note of the directories that no entry of a layer described, but the root: RAFS describes them.
-fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
+pub(super) fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
     let entries = |id| tree.directory(id).into_iter().flatten();
     let mut path = ImagePath::root();
     let mut levels = vec![entries(InodeId::ROOT)];
@@ -240,13 +249,12 @@ fn allowed<'a>(options: &RafsOptions, limits: &'a Limits) -> Allowed<'a> {
 }
 
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
-fn settle_losses<C: Clone>(
+pub(super) fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
     options: &RafsOptions,
     limits: &Limits,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
-    advise_undescribed(tree, report);
     let allowed = allowed(options, limits);
     let mut refused = None;
     let mut lose = |path: &ImagePath, what: CannotCarry| {

@@ -17,14 +17,14 @@ use std::sync::{PoisonError, RwLock};
 use blob_io::{Output, WriteError};
 use chunk_dedup::{ChunkList, FixedSize};
 use image_model::image::ChunkRange;
-use image_model::{ImagePath, InodeId, Node, Progress, Tree};
+use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
 
 use crate::report::Report;
-use crate::stage::{self, ChunkDigest, Rules, Setup};
+use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
 use crate::{ConvertError, Source};
-use blob::BlobTarget;
-use bootstrap::Content;
+use blob::{BlobTarget, OpenBlob, Placed};
+use bootstrap::{Content, Image};
 use fill::Filled;
 
 pub use options::RafsOptions;
@@ -69,56 +69,145 @@ pub fn to_rafs<'a>(
         return Err(WriteError::SingleObject.into());
     }
     let source = source.into();
+    let limits = source.limits.clone();
+    let stacked = source.is_stack();
+    if stacked && options.inline_meta {
+        return Err(ConvertError::InlinedStack);
+    }
     let known = RwLock::new(ChunkList::default());
-    let target = BlobTarget::begin(output, &known, options)?;
-    let setup = Setup {
-        rules: Rules {
-            compression: options.compression,
-            plain_if_shorter: true,
-            digest: Some(ChunkDigest {
-                algorithm: options.digest,
-                with_crc: options.compat == Compat::V2_4,
-            }),
-            dictionary: Some(&known),
-            room_behind: 0,
-        },
-        chunker: &mut FixedSize::new(
-            NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
-        ),
-        max_chunks: source.limits.max_chunks,
-        threads: options.threads,
-        progress,
+    let mut layers = Layers {
+        known: &known,
+        options,
+        stacked,
+        stored: Stored::default(),
+        tree: None,
+        from_tar: true,
+        report: Report::default(),
     };
-    let mut report = Report::default();
-    let (Filled { tree, from_tar }, target, stored) = stage::run(setup, target, |stage| {
-        fill::fill(source, stage, options, &mut report)
-    })?;
-    let blob = target.end();
-    let chunks = known.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.inodes = tree.len() as u64;
-    report.content_bytes = stored.content_bytes;
-    report.chunks = stored.counts;
-    let is_missed = |path: &&ImagePath| tree.resolve(path.as_bytes()).is_none();
-    report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
-    let content = Content {
-        from_tar,
-        tree,
-        extents: stored.extents,
-        chunks: chunks.into_chunks(),
+    let mut placed = Placed::default();
+    let mut blobs = Vec::new();
+    let (lower, top) = source.into_layers();
+    let top_position = lower.len();
+    for (position, layer) in lower.into_iter().enumerate() {
+        let blob = layers.store(layer, position, placed, output, progress)?;
+        let (so_far, blob) = blob.finish()?;
+        placed = so_far;
+        blobs.extend(blob);
+    }
+    let blob = layers.store(top, top_position, placed, output, progress)?;
+    let (content, report) = layers.finish(&limits)?;
+    let (image, blob) = match options.inline_meta {
+        true => Image::inlined(content, blob, options)?,
+        false => {
+            let (placed, blob) = blob.finish()?;
+            (Image::new(content, placed, options)?, blob)
+        }
     };
-    report.chunks.dead = content.dead_chunks();
-    let (image, blob) = bootstrap::finish_blob(content, blob, options)?;
+    blobs.extend(blob);
     let bootstrap = image.write(output)?;
     output.commit()?;
-    let blobs: Vec<_> = blob.into_iter().collect();
     let blob_bytes: u64 = blobs.iter().map(|blob| blob.object.len).sum();
-    report.bytes_out = bootstrap.len + blob_bytes;
     Ok(RafsReport {
-        report,
+        report: Report {
+            bytes_out: bootstrap.len + blob_bytes,
+            ..report
+        },
         version: options.version,
         bootstrap: report::described_bootstrap(bootstrap, options.version),
         blobs,
     })
+}
+
+/// Layers, as one comes on top of the other; or what is no layer, alone.
+struct Layers<'k, 'p> {
+    known: &'k RwLock<ChunkList>,
+    options: &'p RafsOptions,
+    stacked: bool,
+    /// Of all layers.
+    stored: Stored,
+    tree: Option<Tree<ChunkRange>>,
+    from_tar: bool,
+    report: Report,
+}
+
+impl<'k> Layers<'k, '_> {
+    /// Stores the content of one more layer in a blob of its own, and lays it over those below it.
+    fn store<'o>(
+        &mut self,
+        source: Source<'_>,
+        position: usize,
+        placed: Placed,
+        output: &'o mut dyn Output,
+        progress: &mut dyn Progress,
+    ) -> Result<OpenBlob<'o>, ConvertError> {
+        let options = self.options;
+        let target = BlobTarget::begin(output, self.known, (position, placed), options)?;
+        let setup = Setup {
+            rules: Rules {
+                compression: options.compression,
+                plain_if_shorter: true,
+                digest: Some(ChunkDigest {
+                    algorithm: options.digest,
+                    with_crc: options.compat == Compat::V2_4,
+                }),
+                dictionary: Some(self.known),
+                room_behind: 0,
+            },
+            chunker: &mut FixedSize::new(
+                NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
+            ),
+            max_chunks: source.limits.max_chunks,
+            threads: options.threads,
+            before: std::mem::take(&mut self.stored),
+            progress,
+        };
+        let (alone, report) = (!self.stacked, &mut self.report);
+        let filled = stage::run(setup, target, |stage| {
+            fill::fill(source, alone, stage, options, report)
+        });
+        let added = filled.and_then(|(Filled { layer, from_tar }, target, stored)| {
+            let tree = match self.stacked {
+                false => layer.into_tree()?,
+                true => layer.apply_to(self.tree.take().unwrap_or_else(Tree::implied))?,
+            };
+            self.tree = Some(tree);
+            self.from_tar &= from_tar;
+            self.stored = stored;
+            Ok(target.end())
+        });
+        added.map_err(|error| match self.stacked {
+            false => error,
+            true => ConvertError::in_layer(position, error),
+        })
+    }
+
+    /// All of the layers as one image, within `limits`.
+    fn finish(self, limits: &Limits) -> Result<(Content, Report), ConvertError> {
+        let Self {
+            known,
+            options,
+            stored,
+            mut report,
+            ..
+        } = self;
+        let mut tree = self.tree.unwrap_or_else(Tree::implied);
+        fill::advise_undescribed(&tree, &mut report);
+        fill::settle_losses(&mut tree, options, limits, &mut report)?;
+        report.inodes = tree.len() as u64;
+        report.content_bytes = stored.content_bytes;
+        report.chunks = stored.counts;
+        let is_missed = |path: &&ImagePath| tree.resolve(path.as_bytes()).is_none();
+        report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
+        let chunks = std::mem::take(&mut *known.write().unwrap_or_else(PoisonError::into_inner));
+        let content = Content {
+            from_tar: self.from_tar,
+            tree,
+            extents: stored.extents,
+            chunks: chunks.into_chunks(),
+        };
+        report.chunks.dead = content.dead_chunks();
+        Ok((content, report))
+    }
 }
 
 impl Content {

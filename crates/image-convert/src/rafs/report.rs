@@ -22,7 +22,8 @@ pub struct RafsReport {
     pub version: Version,
     /// The bootstrap, and the annotations of the layer that is to hold it.
     pub bootstrap: DescribedObject,
-    /// The blobs that were written; none if there is no content.
+    /// The blobs that were written, at most one for each layer; none for a layer that has no content, or
+    /// none that the layers below it lack.
     pub blobs: Vec<RafsBlob>,
 }
 
@@ -36,6 +37,9 @@ pub struct RafsBlob {
     pub object: DescribedObject,
     /// The id that nydus-image gives it, which leaves out the section of chunk digests.
     pub nydus_id: BlobId,
+    /// Position of the layer whose content it holds, 0 for the lowest; 0 if the source is no
+    /// [stack](crate::Source::stack).
+    pub layer: usize,
 }
 
 /// What manifests say of the bootstrap: of the layer that holds it.

@@ -13,6 +13,7 @@ use image_read::{
 };
 use verify::ExtentBytes;
 
+use super::stack::{self, StackContents};
 use super::{FileContent, Kind, Source, Streaming};
 use crate::ConvertError;
 use crate::tree::copy_tree;
@@ -21,7 +22,7 @@ use crate::tree::copy_tree;
 const PIECE_LEN: usize = 256 << 10;
 
 /// Bytes between two files of a tar that are rather read than skipped.
-const TAR_GAP: u64 = 16 << 10;
+pub(super) const TAR_GAP: u64 = 16 << 10;
 
 /// A tree and the content of its files, which are known by numbers.
 pub(crate) struct Input<'a> {
@@ -52,6 +53,8 @@ pub(crate) enum Contents<'a> {
     Image(Reader),
     /// Of each file, until it is read.
     Files(Vec<Option<FileContent<'a>>>),
+    /// Those of several layers.
+    Stack(StackContents<'a>),
 }
 
 /// An image that is walked as it is, and the content of its files, which are known by their inode
@@ -83,20 +86,11 @@ impl<'a> Walkable<'a> {
                 opened.reader().clone()
             }
             Kind::Reader(reader) => reader,
-            Kind::Tree(tree) => {
-                let mut files = Vec::new();
-                files.resize_with(tree.len(), || None);
-                let Ok(tree) = tree.try_map(|id, _, content| {
-                    files[id.index()] = Some(content);
-                    Ok::<_, Infallible>(Spans::default())
-                });
-                let id = BlobId::new(b"memory").expect("a valid id");
-                return Ok(Self {
-                    image: Arc::new(TreeImage::new(tree, id, 0)),
-                    contents: Contents::Files(files),
-                    limits,
-                    advisories,
-                });
+            kind @ (Kind::Tree(_) | Kind::Stack(_)) => {
+                return Ok(Self::of_input(Input::new(
+                    Source { kind, limits },
+                    progress,
+                )?));
             }
         };
         Ok(Self {
@@ -105,6 +99,21 @@ impl<'a> Walkable<'a> {
             limits,
             advisories,
         })
+    }
+
+    /// A tree whose files are known by their positions in it.
+    fn of_input(input: Input<'a>) -> Self {
+        let Ok(tree) = input.tree.try_map(|id, _, ino| {
+            debug_assert_eq!(ino, Ino(id.index() as u64));
+            Ok::<_, Infallible>(Spans::default())
+        });
+        let id = BlobId::new(b"memory").expect("a valid id");
+        Self {
+            image: Arc::new(TreeImage::new(tree, id, 0)),
+            contents: input.contents,
+            limits: input.limits,
+            advisories: input.advisories,
+        }
     }
 }
 
@@ -152,12 +161,14 @@ impl<'a> Input<'a> {
             }
             Kind::Tree(tree) => {
                 let mut files = Vec::new();
-                let tree = tree.try_map(|_, _, content| {
-                    files.push(Some(content));
-                    Ok::<_, ConvertError>(Ino(files.len() as u64 - 1))
-                })?;
+                files.resize_with(tree.len(), || None);
+                let Ok(tree) = tree.try_map(|id, _, content| {
+                    files[id.index()] = Some(content);
+                    Ok::<_, Infallible>(Ino(id.index() as u64))
+                });
                 (tree, Contents::Files(files), DataOrder::Stored)
             }
+            Kind::Stack(layers) => return stack::input(layers, limits, progress),
         };
         let contents = match contents {
             // Headers between the files are read with them.
@@ -217,6 +228,7 @@ impl Contents<'_> {
     ) -> Result<(), ConvertError> {
         match self {
             Self::Image(reader) => read_image(reader, files, order, path, take),
+            Self::Stack(stack) => stack.read(files, order, path, take),
             Self::Files(contents) => {
                 for (position, &(number, size)) in files.iter().enumerate() {
                     let content = contents.get_mut(number.0 as usize).and_then(Option::take);

@@ -2,6 +2,7 @@
 
 mod content;
 mod input;
+mod stack;
 
 use std::fmt;
 use std::io::Read;
@@ -22,6 +23,7 @@ pub(crate) use input::{Contents, DataOrder, Input, Walkable};
 /// | [`OpenImage`], also by reference | whatever was opened, with the limits it was opened with |
 /// | [`Reader`], also by reference | any image |
 /// | [`Tree<FileContent>`](FileContent) | an image that is put together in memory |
+/// | [`Source::stack`] of those | the image of several layers |
 ///
 /// All but the first are known before their content is read: prefetch orders and prioritized files
 /// count, and nothing that is not part of the tree is stored. The content of images is read in the order
@@ -44,6 +46,7 @@ pub(crate) enum Kind<'a> {
     Opened(Box<OpenImage>),
     Reader(Reader),
     Tree(Tree<FileContent<'a>>),
+    Stack(Vec<Source<'a>>),
 }
 
 impl<'a> Source<'a> {
@@ -52,6 +55,45 @@ impl<'a> Source<'a> {
             kind,
             limits: Limits::default(),
         }
+    }
+
+    /// The image of several layers, the lowest first: each is laid over those below it, as
+    /// [`Layer::apply_to`](image_model::layer::Layer::apply_to) does, and its whiteouts take effect. To
+    /// RAFS each layer's content goes to a blob of its own. The bounds are those of the top layer; each
+    /// layer is read within its own.
+    ///
+    /// ```
+    /// use lazyoci_image_convert::{RafsOptions, Source, Streaming, to_rafs};
+    /// use blob_io::MemoryOutput;
+    ///
+    /// # let (base, update) = ([0; 1024], [0; 1024]);
+    /// let layers = [Streaming::new(&base[..]), Streaming::new(&update[..])];
+    /// let stack = Source::stack(layers.map(Source::from));
+    /// let mut image = MemoryOutput::default();
+    /// let done = to_rafs(stack, &mut image, &RafsOptions::default(), &mut ())?;
+    /// assert_eq!(done.report.inodes, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stack(layers: impl IntoIterator<Item = Self>) -> Self {
+        let layers: Vec<_> = layers.into_iter().collect();
+        let limits = layers.last().map(|top| top.limits.clone());
+        Self::new(Kind::Stack(layers)).with_limits(limits.unwrap_or_default())
+    }
+
+    /// Whether it is a stack, be it of one layer.
+    pub(crate) fn is_stack(&self) -> bool {
+        matches!(self.kind, Kind::Stack(_))
+    }
+
+    /// The layers, the lowest first, and the top one: the source itself if it is no stack.
+    pub(crate) fn into_layers(self) -> (Vec<Self>, Self) {
+        let Self { kind, limits } = self;
+        let mut layers = match kind {
+            Kind::Stack(layers) => layers,
+            kind => vec![Self { kind, limits }],
+        };
+        let top = layers.pop().unwrap_or_else(|| Tree::implied().into());
+        (layers, top)
     }
 
     /// Sets the bounds on what the source may make us do. Default: those that an [`OpenImage`] was
@@ -70,6 +112,7 @@ impl fmt::Debug for Source<'_> {
             Kind::Opened(image) => image.fmt(f),
             Kind::Reader(reader) => reader.fmt(f),
             Kind::Tree(tree) => write!(f, "Tree({} inodes)", tree.len()),
+            Kind::Stack(layers) => f.debug_tuple("Stack").field(layers).finish(),
         }
     }
 }

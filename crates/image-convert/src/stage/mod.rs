@@ -57,6 +57,8 @@ pub(crate) struct Setup<'p, 'd> {
     /// Most chunks of all files.
     pub(crate) max_chunks: u32,
     pub(crate) threads: usize,
+    /// What earlier runs have stored, to which this one adds.
+    pub(crate) before: Stored,
     pub(crate) progress: &'p mut dyn Progress,
 }
 
@@ -109,6 +111,7 @@ pub(crate) fn run<'d, T: Target, R>(
         chunker,
         max_chunks,
         threads,
+        before,
         progress,
     } = setup;
     let idle = rules.digest.is_none() && rules.compression.codec() == Codec::None;
@@ -138,8 +141,9 @@ pub(crate) fn run<'d, T: Target, R>(
             left: 0,
             file_offset: 0,
             max_chunks,
-            cut: 0,
-            stored: Stored::default(),
+            // No more than `max_chunks` of them.
+            cut: before.extents.len() as u32,
+            stored: before,
             zeros: Vec::new(),
         };
         let result = body(&mut stage)?;
@@ -159,9 +163,9 @@ fn work(rules: Rules<'_>) -> Result<Work<'_>, ConvertError> {
 }
 
 impl<T: Target> Stage<'_, '_, T> {
-    /// Announces how many bytes of content will come.
+    /// Announces how many more bytes of content will come.
     pub(crate) fn expect(&mut self, total: u64) {
-        self.total = Some(total);
+        self.total = Some(total.saturating_add(self.stored.content_bytes));
     }
 
     /// Lets the caller know that work goes on.

@@ -54,6 +54,7 @@ fn with_stage<T: Target>(
         chunker,
         max_chunks: u32::MAX,
         threads,
+        before: Stored::default(),
         progress: &mut (),
     };
     let ((), target, stored) = run(setup, target, body).unwrap();

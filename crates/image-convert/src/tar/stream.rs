@@ -14,7 +14,7 @@ use crate::ConvertError;
 use crate::described::DescribedObject;
 use crate::layer::{LayerWriter, WrittenLayer};
 use crate::report::Report;
-use crate::stage::{self, Piece, Rules, Setup, Stage, Target};
+use crate::stage::{self, Piece, Rules, Setup, Stage, Stored, Target};
 
 /// Plain bytes of a frame; the last one has fewer.
 const FRAME_LEN: usize = 1 << 20;
@@ -47,6 +47,7 @@ pub(super) fn write(
         chunker: &mut FixedSize::new(std::num::NonZeroU32::MAX),
         max_chunks: 0,
         threads: options.threads,
+        before: Stored::default(),
         progress,
     };
     let ((), Frames(layer), _) = stage::run(setup, Frames(layer), |stage| {

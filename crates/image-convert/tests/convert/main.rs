@@ -17,5 +17,6 @@ mod rafs_v5;
 mod requests;
 mod round_trip;
 mod sources;
+mod stack;
 mod tar;
 mod unpack;

@@ -93,12 +93,10 @@ impl<C> LayerBuilder<C> {
     #[must_use]
     pub fn new(options: LayerOptions) -> Self {
         let allowance = Allowance::new(&options);
-        let mut tree = Tree::new(Metadata::implied_directory());
-        tree.imply(InodeId::ROOT);
         Self {
             layer: Layer {
                 options,
-                tree,
+                tree: Tree::implied(),
                 links: BTreeMap::new(),
                 advisories: Advisories::default(),
             },

@@ -28,6 +28,7 @@ mod overlay;
 mod route;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use crate::advisory::Advisories;
 use crate::limits::Limits;
@@ -180,10 +181,47 @@ pub struct Layer<C> {
 }
 
 impl<C> Layer<C> {
+    /// A tree that was read as one layer: an image whose files are those of the layer, whiteouts among
+    /// them. None of its hard links leads into a lower layer.
+    #[must_use]
+    pub fn from_tree(tree: Tree<C>, options: LayerOptions) -> Self {
+        Self {
+            options,
+            tree,
+            links: BTreeMap::new(),
+            advisories: Advisories::default(),
+        }
+    }
+
     /// What is odd about it, and read as the runtimes read it.
     #[must_use]
     pub fn advisories(&self) -> &Advisories {
         &self.advisories
+    }
+
+    /// The tree, in which fifos stand for hard links whose target the layer does not hold.
+    #[must_use]
+    pub fn tree(&self) -> &Tree<C> {
+        &self.tree
+    }
+
+    /// The same layer with other content.
+    #[must_use]
+    pub fn map<D>(self, mut next: impl FnMut(InodeId, u64, C) -> D) -> Layer<D> {
+        let Self {
+            options,
+            tree,
+            links,
+            advisories,
+        } = self;
+        let next = |id, size, content| Ok::<_, Infallible>(next(id, size, content));
+        let Ok(tree) = tree.try_map(next);
+        Layer {
+            options,
+            tree,
+            links,
+            advisories,
+        }
     }
 
     /// The layer by itself. Whiteouts stay what they are in the layer: files.

@@ -91,6 +91,15 @@ impl<C> Tree<C> {
         }
     }
 
+    /// A tree of one empty root directory that no layer describes: what the lowest layer of an image is
+    /// laid over.
+    #[must_use]
+    pub fn implied() -> Self {
+        let mut tree = Self::new(Metadata::implied_directory());
+        tree.imply(InodeId::ROOT);
+        tree
+    }
+
     /// Adds an inode that no directory holds yet.
     ///
     /// # Panics

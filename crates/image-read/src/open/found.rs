@@ -14,7 +14,7 @@ use super::{estargz, rafs};
 use crate::blobs::{BlobStore, NoBlobs, OpenBlob};
 use crate::detect::{DETECT_LEN, Format, detect};
 use crate::ends::Ends;
-use crate::layer::LayerImage;
+use crate::layer::TarLayer;
 
 /// Bytes of a file's end that are read to find out what it is: the metadata may be among them.
 const TAIL: usize = TAIL_LEN as usize;
@@ -73,7 +73,7 @@ impl<'a> Found<'a> {
             _ if is_layer => {
                 vouch_for_none(format, options)?;
                 let (source, options) = (Arc::clone(source), options.layer());
-                let layer = LayerImage::of_file(ends, source, &options, progress)?;
+                let layer = TarLayer::of_file(ends, source, &options, progress)?.into_image()?;
                 if matches!(format, Format::Tar(compression) if compression != layer.compression) {
                     return Err(OpenError::NotFormat { expected: format });
                 }

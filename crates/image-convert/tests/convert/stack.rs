@@ -1,0 +1,191 @@
+//! Layers that are converted as one image.
+
+use blob_io::MemoryOutput;
+use image_model::layer::LayerError;
+use image_model::{Blame, Fault, Node};
+use lazyoci_image_convert::{
+    ConvertError, RafsOptions, Source, Streaming, TarOptions, UnpackOptions, to_rafs, unpack,
+};
+use rafs_format::Version;
+
+use crate::support::{
+    Image, Tar, digest, digest_of_tar, layer, metadata, noise, plain_options, tar_of,
+};
+
+/// Three layers, and the one layer that has what they are together.
+fn layers() -> ([Vec<u8>; 3], Vec<u8>) {
+    let (long, other) = (noise(3, 20_000), noise(4, 9_000));
+    let sticky = metadata(0o1777);
+    let lower = Tar::new()
+        .node("", &metadata(0o750), &Node::empty_directory())
+        .node("tmp", &sticky, &Node::empty_directory())
+        .directory("etc")
+        .file("etc/passwd", b"root")
+        .file("etc/motd", b"hello")
+        .file("tmp/long", &long)
+        .directory("opaque")
+        .file("opaque/below", b"hidden")
+        .directory("turns")
+        .file("turns/into", b"a link")
+        .symlink("link", "etc")
+        .file(".wh.nothing", b"")
+        .finish();
+    let middle = Tar::new()
+        .file("etc/.wh.passwd", b"")
+        .link("etc/again", "etc/motd")
+        .file("opaque/.wh..wh..opq", b"")
+        .file("opaque/above", &other)
+        .symlink("turns", "etc")
+        .file("tmp/new", b"the layer implies /tmp")
+        .finish();
+    let upper = Tar::new()
+        .directory("turns")
+        .file("turns/back", &long)
+        .link("hidden", "opaque/above")
+        .file("opaque/.wh.above", b"")
+        .file(".wh.link", b"")
+        .finish();
+    let flat = Tar::new()
+        .node("", &metadata(0o750), &Node::empty_directory())
+        .node("tmp", &sticky, &Node::empty_directory())
+        .file("tmp/long", &long)
+        .file("tmp/new", b"the layer implies /tmp")
+        .directory("etc")
+        .file("etc/motd", b"hello")
+        .link("etc/again", "etc/motd")
+        .directory("opaque")
+        .file("hidden", &other)
+        .directory("turns")
+        .file("turns/back", &long)
+        .finish();
+    ([lower, middle, upper], flat)
+}
+
+fn stack(layers: &[Vec<u8>]) -> Source<'_> {
+    Source::stack(layers.iter().map(|layer| Streaming::new(&layer[..]).into()))
+}
+
+#[test]
+fn a_stack_is_the_image_that_its_layers_are_together() {
+    let (layers, flat) = layers();
+    let expected = digest_of_tar(&flat);
+    for version in [Version::V5, Version::V6] {
+        for threads in [1, 3] {
+            let options = plain_options().version(version).threads(threads);
+            let image = Image::of(stack(&layers), &options).unwrap();
+            assert_eq!(image.digest(), expected, "{version:?}");
+            // What the top layer holds is in the lowest one's blob.
+            let of_layers: Vec<_> = image.done.blobs.iter().map(|blob| blob.layer).collect();
+            assert_eq!(of_layers, [0, 1]);
+            assert_eq!(image.report.chunks.deduplicated, 5);
+            // `root`, `hidden`, and `a link`.
+            assert_eq!(image.report.chunks.dead, 3);
+        }
+    }
+
+    let (_, tar) = tar_of(stack(&layers), &TarOptions::default()).unwrap();
+    assert_eq!(digest_of_tar(&tar), expected);
+
+    let directory = tempfile::tempdir().unwrap();
+    let unpacked = directory.path().join("unpacked");
+    let options = UnpackOptions::default();
+    let unpacking = unpack(stack(&layers), &unpacked, &options, &mut ());
+    unpacking.unwrap();
+    assert_eq!(digest(&unpacked), expected_of_caller(&flat));
+}
+
+/// The digest of `flat` as the caller unpacks it.
+fn expected_of_caller(flat: &[u8]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let unpacked = directory.path().join("flat");
+    let source = Streaming::new(flat);
+    unpack(source, &unpacked, &UnpackOptions::default(), &mut ()).unwrap();
+    digest(&unpacked)
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_stack_becomes_one_estargz_layer() {
+    use lazyoci_image_convert::{EstargzOptions, to_estargz};
+
+    let (layers, flat) = layers();
+    let mut output = MemoryOutput::default();
+    let options = EstargzOptions::default();
+    to_estargz(stack(&layers), &mut output, &options, &mut ()).unwrap();
+    let bytes = output.objects()[0].bytes.to_vec();
+    let image = layer(bytes);
+    let found = image
+        .tree_digest(verify::Profile::Default, &mut ())
+        .unwrap();
+    assert_eq!(found.to_string(), digest_of_tar(&flat));
+}
+
+#[test]
+fn layers_of_every_kind_are_stacked() {
+    let (layers, flat) = layers();
+    let expected = digest_of_tar(&flat);
+    let [lower, middle, upper] = &layers;
+    let rafs = Image::of_tar(lower, &plain_options());
+    let opened = image_read::open(rafs.bootstrap_path(), &Default::default()).unwrap();
+    let sources = || {
+        [
+            Source::from(&opened),
+            Streaming::new(&middle[..]).into(),
+            Streaming::new(&upper[..]).into(),
+        ]
+    };
+    let image = Image::of(Source::stack(sources()), &plain_options()).unwrap();
+    assert_eq!(image.digest(), expected);
+    let (_, tar) = tar_of(Source::stack(sources()), &TarOptions::default()).unwrap();
+    assert_eq!(digest_of_tar(&tar), expected);
+}
+
+#[test]
+fn the_blob_of_a_layer_does_not_depend_on_those_above_it() {
+    let (layers, _) = layers();
+    let image = Image::of(stack(&layers), &plain_options()).unwrap();
+    let alone = Image::of_tar(&layers[0], &plain_options());
+    assert_eq!(image.done.blobs[0], alone.done.blobs[0]);
+    // Whiteouts of one layer are files, those of a stack are none.
+    let single = Image::of(stack(&layers[..1]), &plain_options()).unwrap();
+    assert_eq!(single.done.blobs, alone.done.blobs);
+    assert_eq!(single.report.inodes + 1, alone.report.inodes);
+    let nothing = Image::of(Source::stack([]), &plain_options()).unwrap();
+    assert_eq!((nothing.report.inodes, nothing.done.blobs.len()), (1, 0));
+}
+
+#[test]
+fn what_is_wrong_with_a_layer_names_it() {
+    let lower = Tar::new().file("file", b"content").finish();
+    let upper = Tar::new().link("link", "gone").finish();
+    let layers = [lower, upper];
+    for error in [
+        Image::of(stack(&layers), &plain_options()).err().unwrap(),
+        tar_of(stack(&layers), &TarOptions::default())
+            .err()
+            .unwrap(),
+    ] {
+        assert_eq!(error.fault(), Fault::Corrupt);
+        let text = error.to_string();
+        assert_eq!(text, "layer 1 of the stack, the lowest being 0");
+        let ConvertError::InLayer { source, .. } = error else {
+            panic!("{error}");
+        };
+        let missing = matches!(
+            *source,
+            ConvertError::Entry(LayerError::MissingTarget { .. })
+        );
+        assert!(missing, "{source}");
+    }
+}
+
+#[test]
+fn the_bootstrap_of_a_stack_is_in_no_blob() {
+    let (layers, _) = layers();
+    let options = RafsOptions::default().inline_meta(true);
+    let mut output = MemoryOutput::default();
+    let error = to_rafs(stack(&layers), &mut output, &options, &mut ()).unwrap_err();
+    assert!(matches!(error, ConvertError::InlinedStack), "{error}");
+    assert_eq!(error.fault(), Fault::Misuse);
+    assert_eq!(output.objects(), []);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Three layers whose image needs all that one layer can do to another: lower.tar, middle.tar, upper.tar.
+
+  stack.py OUTPUT-DIR
+
+Whiteouts, also in the lowest layer and of what is not there, opaque directories, replaced kinds (directory, symbolic
+link, directory again), hard links into lower layers, and directories that a layer only implies.
+"""
+
+import io
+import os
+import random
+import sys
+import tarfile
+
+TIME = 1_600_000_000
+
+
+def layer(path, entries):
+    with tarfile.open(path, "x", format=tarfile.PAX_FORMAT) as tar:
+        for number, (name, kind, *rest) in enumerate(entries):
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.mtime = TIME + number
+            member.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+            content = None
+            for value in rest:
+                if isinstance(value, bytes):
+                    content, member.size = io.BytesIO(value), len(value)
+                elif isinstance(value, str):
+                    member.linkname = value
+                else:
+                    for field, to in value.items():
+                        setattr(member, field, to)
+            tar.addfile(member, content)
+
+
+def main():
+    output = sys.argv[1]
+    noise = random.Random(1).randbytes
+    directory, file, link, symlink = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
+    long, longer = noise(1_500_000), noise(3_000_001)
+    layer(os.path.join(output, "lower.tar"), [
+        ("./", directory, {"mode": 0o755}),
+        ("etc", directory),
+        ("etc/passwd", file, b"root"),
+        ("etc/motd", file, b"hello", {"mode": 0o4755, "uid": 12, "gid": 34}),
+        ("etc/motd2", link, "etc/motd"),
+        ("tmp", directory, {"mode": 0o1777}),
+        ("tmp/long", file, long),
+        ("usr/lib/implied", file, b"its directories are described nowhere"),
+        ("opaque", directory, {"pax_headers": {"SCHILY.xattr.user.below": "seen"}}),
+        ("opaque/below", file, b"hidden"),
+        ("opaque/sub/deep", file, b"hidden"),
+        ("turns", directory),
+        ("turns/into", file, b"a link"),
+        ("file", file, b"becomes a directory"),
+        ("pipe", tarfile.FIFOTYPE),
+        ("null", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 3, "mode": 0o666}),
+        ("empty", file, b""),
+        ("link", symlink, "etc"),
+        ("twice", directory),
+        ("twice/old", file, b"goes"),
+        (".wh.nothing", file, b""),
+    ])
+    layer(os.path.join(output, "middle.tar"), [
+        ("etc/.wh.passwd", file, b""),
+        ("etc/again", link, "etc/motd"),
+        ("tmp/new", file, longer),
+        ("opaque/.wh..wh..opq", file, b""),
+        ("opaque/above", file, long),
+        ("turns", symlink, "etc"),
+        ("file", directory, {"mode": 0o700}),
+        ("file/inside", file, b"a directory now"),
+        (".wh.twice", file, b""),
+        ("twice", directory, {"mode": 0o711}),
+        ("twice/new", file, b"stays"),
+        ("usr/lib", directory, {"mode": 0o750, "pax_headers": {"SCHILY.xattr.user.now": "described"}}),
+    ])
+    layer(os.path.join(output, "upper.tar"), [
+        ("turns", directory),
+        ("turns/back", file, longer),
+        ("kept", link, "opaque/above"),
+        ("opaque/.wh.above", file, b""),
+        (".wh.link", file, b""),
+        ("etc/.wh.motd2", file, b""),
+        (".wh.absent", file, b""),
+        ("pipe", file, b"no pipe"),
+        ("new/made/on/the/way", file, noise(5000)),
+    ])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+//! Several layers as one image, against what overlayfs shows on the unpacked layers.
+
+use std::path::{Path, PathBuf};
+
+use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch, script};
+
+/// The three layers of `corpus/stack.py`, the lowest first, in `dir`.
+fn layers(dir: &Path) -> Vec<PathBuf> {
+    let _ = Finished::of(script("corpus/stack.py").arg(dir)).ok();
+    let names = ["lower.tar", "middle.tar", "upper.tar"];
+    names.map(|name| dir.join(name)).to_vec()
+}
+
+fn convert(layers: &[PathBuf], options: &[&str], output: &Path) {
+    let mut convert = lazyoci("convert");
+    convert.args(options).args(layers).arg(output);
+    let _ = Finished::of(&mut convert).ok();
+}
+
+fn digest(image: &Path) -> String {
+    Finished::of(lazyoci("digest").arg(image))
+        .ok()
+        .text()
+        .to_owned()
+}
+
+/// What overlayfs makes of `layers`.
+fn expected(dir: &Path, layers: &[PathBuf]) -> String {
+    Mount::overlay(layers, &dir.join("overlay")).digest()
+}
+
+#[test]
+fn nydusd_shows_what_overlayfs_shows() {
+    let dir = scratch();
+    let layers = layers(dir.path());
+    let expected = expected(dir.path(), &layers);
+    for to in ["rafs-v6", "rafs-v5"] {
+        for compressor in ["zstd", "lz4", "none"] {
+            let image = dir.path().join(format!("{to}-{compressor}"));
+            convert(&layers, &["--to", to, "--compressor", compressor], &image);
+            let (bootstrap, blobs) = (image.join("image.boot"), image.join("blobs"));
+            let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
+            let _ = Finished::of(lazyoci("verify").arg(&image)).ok();
+            let count = std::fs::read_dir(&blobs).expect("a directory").count();
+            assert_eq!(count, 3, "a blob for each layer");
+            let at = image.join("mnt");
+            let mount = match to {
+                "rafs-v5" => Mount::nydusd_validating(&bootstrap, &blobs, &at),
+                _ => Mount::nydusd(&bootstrap, &blobs, &at),
+            };
+            assert_eq!(mount.digest(), expected, "{to} {compressor}");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_mounts_the_blobs_of_a_stack() {
+    let dir = scratch();
+    let layers = layers(dir.path());
+    let image = dir.path().join("image");
+    let options = ["--to", "rafs-v6", "--compressor", "none", "--aligned"];
+    let mut command = lazyoci("convert");
+    command
+        .args(options)
+        .args(&layers)
+        .arg(&image)
+        .arg("--json");
+    let report = Finished::of(&mut command).ok().json();
+    let blobs = report["blobs"].as_array().expect("a list of blobs");
+    let devices: Vec<_> = (blobs.iter())
+        .map(|blob| {
+            let digest = blob["digest"].as_str().expect("a digest");
+            image.join("blobs").join(&digest["sha256:".len()..])
+        })
+        .collect();
+    assert_eq!(devices.len(), 3);
+    let bootstrap = image.join("image.boot");
+    let mount = Mount::erofs(&bootstrap, &devices, false, &dir.path().join("mnt"));
+    assert_eq!(mount.digest(), expected(dir.path(), &layers));
+}
+
+#[test]
+fn a_stack_in_one_layer_has_its_tree() {
+    let dir = scratch();
+    let layers = layers(dir.path());
+    let expected = expected(dir.path(), &layers);
+    for to in ["estargz", "tar", "tar-gzip", "tar-zstd"] {
+        let image = dir.path().join(to);
+        convert(&layers, &["--to", to], &image);
+        assert_eq!(digest(&image), expected, "{to}");
+    }
+}
+
+#[test]
+fn a_stack_has_the_same_bytes_at_any_number_of_threads() {
+    let dir = scratch();
+    let layers = layers(dir.path());
+    let made = ["1", "2", "7"].map(|threads| {
+        let image = dir.path().join(threads);
+        convert(&layers, &["--to", "rafs-v6", "--threads", threads], &image);
+        lazyoci_interop::run::sha256(&image.join("image.boot"))
+    });
+    assert_eq!(made[0], made[1]);
+    assert_eq!(made[0], made[2]);
+}
