@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Three layers whose image needs all that one layer can do to another: lower.tar, middle.tar, upper.tar.
 
-  stack.py OUTPUT-DIR
+  stack.py [--plain] OUTPUT-DIR
 
 Whiteouts, also in the lowest layer and of what is not there, opaque directories, replaced kinds (directory, symbolic
 link, directory again), hard links into lower layers, and directories that a layer only implies.
+
+With --plain, layers that a bootstrap can hold by itself, and that nydus-image 2.2.0 merges rightly: every directory is
+described, hard links stay in their layers, no whiteout is in the lowest one, and no directory is replaced twice.
 """
 
 import io
@@ -35,7 +38,44 @@ def layer(path, entries):
             tar.addfile(member, content)
 
 
+def plain(output):
+    noise = random.Random(2).randbytes
+    directory, file, link, symlink = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
+    long = noise(2_500_000)
+    root = ("./", directory, {"mode": 0o755})
+    layer(os.path.join(output, "lower.tar"), [
+        root,
+        ("etc", directory),
+        ("etc/passwd", file, b"root"),
+        ("etc/shadow", file, b"secret", {"mode": 0o600}),
+        ("opaque", directory),
+        ("opaque/below", file, b"hidden"),
+        ("same", file, long),
+        ("turns", symlink, "etc"),
+        ("goes", directory),
+        ("goes/with", file, b"all"),
+    ])
+    layer(os.path.join(output, "middle.tar"), [
+        root,
+        ("etc", directory, {"mode": 0o711}),
+        ("etc/.wh.shadow", file, b""),
+        ("etc/new", file, long),
+        ("etc/new2", link, "etc/new"),
+        ("opaque", directory),
+        ("opaque/.wh..wh..opq", file, b""),
+        ("opaque/above", file, noise(10)),
+        ("turns", file, b"a file"),
+    ])
+    layer(os.path.join(output, "upper.tar"), [
+        root,
+        (".wh.goes", file, b""),
+        ("top", file, noise(1_100_000)),
+    ])
+
+
 def main():
+    if sys.argv[1] == "--plain":
+        return plain(sys.argv[2])
     output = sys.argv[1]
     noise = random.Random(1).randbytes
     directory, file, link, symlink = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE

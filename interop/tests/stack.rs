@@ -79,6 +79,68 @@ fn the_kernel_mounts_the_blobs_of_a_stack() {
     assert_eq!(mount.digest(), expected(dir.path(), &layers));
 }
 
+/// The bootstraps of `layers`, each converted alone, and the folder of all their blobs.
+fn alone(dir: &Path, layers: &[PathBuf], options: &[&str]) -> (Vec<PathBuf>, PathBuf) {
+    let blobs = dir.join("blobs");
+    std::fs::create_dir(&blobs).expect("a new directory");
+    let convert_one = |(number, layer): (usize, &PathBuf)| {
+        let image = dir.join(format!("alone{number}"));
+        convert(std::slice::from_ref(layer), options, &image);
+        for blob in std::fs::read_dir(image.join("blobs")).expect("a directory") {
+            let blob = blob.expect("an entry");
+            std::fs::copy(blob.path(), blobs.join(blob.file_name())).expect("a copy");
+        }
+        image.join("image.boot")
+    };
+    let bootstraps = layers.iter().enumerate().map(convert_one).collect();
+    (bootstraps, blobs)
+}
+
+/// `merge` and nydus-image merge bootstraps to the same tree, but where the latter is wrong: whiteouts of
+/// the lowest layer stay, and what a later layer replaced by a directory twice. Layers without those.
+#[test]
+fn merged_bootstraps_have_the_tree_of_the_stack() {
+    let dir = scratch();
+    let _ = Finished::of(script("corpus/stack.py").args(["--plain"]).arg(dir.path())).ok();
+    let layers = ["lower.tar", "middle.tar", "upper.tar"].map(|name| dir.path().join(name));
+    let expected = expected(dir.path(), &layers);
+    for to in ["rafs-v6", "rafs-v5"] {
+        let dir = tempfile::tempdir_in(dir.path()).expect("a directory");
+        let (bootstraps, blobs) = alone(dir.path(), &layers, &["--to", to, "--compat", "2.2"]);
+        let output = dir.path().join("merged");
+        let mut merge = lazyoci("merge");
+        let _ = Finished::of(merge.args(&bootstraps).arg(&output)).ok();
+        let ours = output.join("image.boot");
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&ours)).ok();
+        let mut verify = lazyoci("verify");
+        let _ = Finished::of(verify.arg(&ours).arg("--blobs").arg(&blobs)).ok();
+        let mount = Mount::nydusd(&ours, &blobs, &dir.path().join("mnt"));
+        assert_eq!(mount.digest(), expected, "{to}");
+
+        // nydus-image calls each blob by the name of its bootstrap.
+        let named = dir.path().join("named");
+        std::fs::create_dir(&named).expect("a new directory");
+        let named: Vec<_> = (bootstraps.iter())
+            .map(|bootstrap| {
+                let mut inspect = lazyoci("inspect");
+                let json = Finished::of(inspect.arg(bootstrap).arg("--json"))
+                    .ok()
+                    .json();
+                let id = json["blobs"][0]["id"].as_str().expect("an id").to_owned();
+                let path = named.join(id);
+                std::fs::copy(bootstrap, &path).expect("a copy");
+                path
+            })
+            .collect();
+        let theirs = dir.path().join("theirs.boot");
+        let mut merge = nydus_image("merge");
+        let _ = Finished::of(merge.arg("-B").arg(&theirs).args(&named)).ok();
+        let mut command = lazyoci("digest");
+        let digest = Finished::of(command.arg(&theirs).arg("--blobs").arg(&blobs));
+        assert_eq!(digest.ok().text(), expected, "{to}, by nydus-image");
+    }
+}
+
 #[test]
 fn a_stack_in_one_layer_has_its_tree() {
     let dir = scratch();

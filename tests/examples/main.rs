@@ -18,9 +18,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "quickstart",
     "convert",
+    "merge",
     "inspect",
     "ls",
     "cat",

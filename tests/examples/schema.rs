@@ -128,6 +128,14 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     convert.args(["--to", "rafs-v6"]).args([&source, &source]);
     let value = schema.check("convert", convert.arg(fixture.path("stack")), 0);
     assert_eq!(value["layers"].as_array().map(Vec::len), Some(2));
+    let mut merge = example("merge");
+    merge.args([
+        fixture.bootstrap(),
+        fixture.bootstrap(),
+        fixture.path("merged"),
+    ]);
+    let value = schema.check("merge", &mut merge, 0);
+    assert_eq!(value["blobs"].as_array().map(Vec::len), Some(1));
     let unpacked = fixture.path("unpacked");
     let mut unpack = example("unpack");
     let value = schema.check("unpack", unpack.arg(fixture.bootstrap()).arg(&unpacked), 0);

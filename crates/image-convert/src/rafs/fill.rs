@@ -90,7 +90,7 @@ pub(super) fn fill(
         (&mut contents, stage),
         &mut ranges,
     )?;
-    let tree = tree.try_map(|id, _, _| Ok::<_, ConvertError>(ranges[id.index()]))?;
+    let tree = tree.map(|id, _, _| ranges[id.index()]);
     Ok(Filled {
         layer: order.layer(tree, limits),
         from_tar,

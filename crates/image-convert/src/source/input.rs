@@ -1,6 +1,5 @@
 //! A source whose tree is known, ready to be read in any order.
 
-use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -103,9 +102,9 @@ impl<'a> Walkable<'a> {
 
     /// A tree whose files are known by their positions in it.
     fn of_input(input: Input<'a>) -> Self {
-        let Ok(tree) = input.tree.try_map(|id, _, ino| {
+        let tree = input.tree.map(|id, _, ino| {
             debug_assert_eq!(ino, Ino(id.index() as u64));
-            Ok::<_, Infallible>(Spans::default())
+            Spans::default()
         });
         let id = BlobId::new(b"memory").expect("a valid id");
         Self {
@@ -162,9 +161,9 @@ impl<'a> Input<'a> {
             Kind::Tree(tree) => {
                 let mut files = Vec::new();
                 files.resize_with(tree.len(), || None);
-                let Ok(tree) = tree.try_map(|id, _, content| {
+                let tree = tree.map(|id, _, content| {
                     files[id.index()] = Some(content);
-                    Ok::<_, Infallible>(Ino(id.index() as u64))
+                    Ino(id.index() as u64)
                 });
                 (tree, Contents::Files(files), DataOrder::Stored)
             }
@@ -209,11 +208,8 @@ impl<'a> Input<'a> {
 
 /// The tree of `image`, each file known by its number there.
 fn numbered(image: &TreeImage) -> Tree<Ino> {
-    let number = |id: InodeId, _, _| Ok::<_, std::convert::Infallible>(Ino(id.index() as u64));
-    match image.tree().clone().try_map(number) {
-        Ok(tree) => tree,
-        Err(never) => match never {},
-    }
+    let number = |id: InodeId, _, _| Ino(id.index() as u64);
+    image.tree().clone().map(number)
 }
 
 impl Contents<'_> {

@@ -48,10 +48,10 @@ pub(super) fn input<'a>(
         contents.push(opened.contents);
     }
     let mut files = vec![(0, Ino(0)); tree.len()];
-    let tree = tree.try_map(|id, _, file| {
+    let tree = tree.map(|id, _, file| {
         files[id.index()] = file;
-        Ok::<_, ConvertError>(Ino(id.index() as u64))
-    })?;
+        Ino(id.index() as u64)
+    });
     Ok(Input {
         tree,
         contents: Contents::Stack(StackContents {

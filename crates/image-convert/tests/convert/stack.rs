@@ -2,14 +2,15 @@
 
 use blob_io::MemoryOutput;
 use image_model::layer::LayerError;
-use image_model::{Blame, Fault, Node};
+use image_model::{Blame, Fault, Limits, Node};
 use lazyoci_image_convert::{
     ConvertError, RafsOptions, Source, Streaming, TarOptions, UnpackOptions, to_rafs, unpack,
 };
-use rafs_format::Version;
+use rafs_format::merge::{Merge, MergeError, MergeOptions};
+use rafs_format::{Bootstrap, Version};
 
 use crate::support::{
-    Image, Tar, digest, digest_of_tar, layer, metadata, noise, plain_options, tar_of,
+    Image, Tar, digest, digest_of_tar, files, layer, metadata, noise, plain_options, tar_of,
 };
 
 /// Three layers, and the one layer that has what they are together.
@@ -177,6 +178,126 @@ fn what_is_wrong_with_a_layer_names_it() {
         );
         assert!(missing, "{source}");
     }
+}
+
+/// The bootstraps of `layers`, each converted alone.
+fn bootstraps(layers: &[Vec<u8>], options: &RafsOptions) -> Vec<Bootstrap> {
+    let open = |layer: &Vec<u8>| {
+        let image = Image::of_tar(layer, options);
+        let bytes = std::fs::read(image.bootstrap_path()).unwrap();
+        Bootstrap::open(bytes.into(), &Limits::default()).unwrap()
+    };
+    layers.iter().map(open).collect()
+}
+
+#[test]
+fn merged_bootstraps_are_the_stack() {
+    let lower = Tar::new()
+        .directory("d")
+        .file("d/a", &noise(1, 9000))
+        .file("d/b", b"b")
+        .file("e", b"goes");
+    let middle = Tar::new()
+        .directory("d")
+        .file("d/.wh.b", b"")
+        .file("d/c", &noise(1, 9000))
+        .file("d/n", &noise(2, 100));
+    let upper = Tar::new()
+        .file(".wh.e", b"")
+        .symlink("l", "d")
+        .file("z", b"z");
+    let layers = [lower.finish(), middle.finish(), upper.finish()];
+    for version in [Version::V5, Version::V6] {
+        let options = plain_options().version(version);
+        let stacked = Image::of(stack(&layers), &options).unwrap();
+        let mut merge = Merge::new(MergeOptions::default());
+        for bootstrap in bootstraps(&layers, &options) {
+            merge.push(&bootstrap, None).unwrap();
+        }
+        let merged = merge.finish();
+        // Of the lowest layer `d/a` is left, of the middle one `d/c` and `d/n`.
+        assert_eq!((merged.version(), merged.entries().len()), (version, 3));
+        assert_eq!(merged.image().chunks.len(), 3 + 4 + 1);
+        let bytes = merged.to_bytes().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let bootstrap = directory.path().join("image.boot");
+        std::fs::write(&bootstrap, bytes).unwrap();
+        let blobs = directory.path().join("blobs");
+        std::fs::create_dir(&blobs).unwrap();
+        for layer in &layers {
+            let image = Image::of_tar(layer, &options);
+            for (name, bytes) in files(&image.output().join("blobs")) {
+                std::fs::write(blobs.join(name), bytes).unwrap();
+            }
+        }
+        assert_eq!(digest(&bootstrap), stacked.digest());
+        let verified = image_read::verify_path(
+            &bootstrap,
+            &Default::default(),
+            &Default::default(),
+            &mut (),
+            &mut |finding| panic!("{finding}"),
+        );
+        assert_eq!(verified.unwrap().findings, 0);
+    }
+}
+
+#[test]
+fn bootstraps_that_do_not_fit_are_not_merged() {
+    let tar = [Tar::new().file("f", b"content").finish()];
+    let of = |options: RafsOptions| bootstraps(&tar, &options).remove(0);
+    let first = of(plain_options());
+    let refused = |bootstrap: &Bootstrap| {
+        let mut merge = Merge::new(MergeOptions::default());
+        merge.push(&first, None).unwrap();
+        merge.push(bootstrap, None).unwrap_err()
+    };
+    let mismatch = |what| MergeError::Mismatch { layer: 1, what };
+    for (options, what) in [
+        (plain_options().version(Version::V5), "version"),
+        (plain_options().chunk_size(8192), "chunk size"),
+        #[cfg(feature = "lz4")]
+        (
+            plain_options().compression(frame_codec::Compression::Lz4Block),
+            "compressor",
+        ),
+        #[cfg(feature = "blake3")]
+        (
+            plain_options().digest(image_model::DigestAlgorithm::Blake3),
+            "digest algorithm",
+        ),
+    ] {
+        let error = refused(&of(options));
+        assert_eq!(error, mismatch(what));
+        assert_eq!(error.fault(), Fault::Misuse);
+    }
+
+    let options = plain_options().inline_meta(true);
+    let blob_of = |content: &[u8]| {
+        let image = Image::of_tar(&Tar::new().file("f", content).finish(), &options);
+        layer(image.blob())
+    };
+    let (one, other) = (blob_of(b"content"), blob_of(b"other content"));
+    let [one, other] = [&one, &other].map(|image| image.bootstrap().unwrap());
+    let merge = || Merge::new(MergeOptions::default());
+    let nameless = MergeError::NamelessBlob { layer: 0 };
+    assert_eq!(merge().push(one, None), Err(nameless));
+    let name = image_model::BlobId::new(b"name").unwrap();
+    let mut named = merge();
+    named.push(one, Some(&name)).unwrap();
+    // Two blobs of one name.
+    let error = named.push(other, Some(&name));
+    let id = name.clone();
+    assert_eq!(error, Err(MergeError::Contradiction { layer: 1, id }));
+    let mut named = merge();
+    named.push(one, Some(&name)).unwrap();
+    assert_eq!(named.finish().entries()[0].id, name);
+
+    let limits = Limits::default().max_inodes(3);
+    let mut merge = Merge::new(MergeOptions::default().limits(limits));
+    assert_eq!(merge.push(&first, None), Ok(()));
+    let error = merge.push(&first, None).unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit);
 }
 
 #[test]

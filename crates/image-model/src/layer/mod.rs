@@ -28,7 +28,6 @@ mod overlay;
 mod route;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use crate::advisory::Advisories;
 use crate::limits::Limits;
@@ -143,6 +142,8 @@ pub struct LayerOptions {
     pub lenient: bool,
     /// What the entries come from.
     pub entries: Entries,
+    /// What hides files of the layers below, when the layer is laid over them.
+    pub whiteouts: Whiteouts,
     /// Bounds on inodes, depth, and what the layer takes in memory ([`Limits::max_metadata_len`],
     /// counted as [`LayerBuilder`] says).
     pub limits: Limits,
@@ -152,8 +153,24 @@ impl LayerOptions {
     crate::setters! {
         lenient: bool,
         entries: Entries,
+        whiteouts: Whiteouts,
         limits: Limits,
     }
+}
+
+/// What of a layer hides files of the layers below it, and is no file of the image itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whiteouts {
+    /// Names: see [`Whiteout`].
+    #[default]
+    Oci,
+    /// Character devices 0:0 hide what has their name; a directory with the extended attribute
+    /// `trusted.overlay.opaque` or `user.overlay.opaque` of value `y` hides all that the layers below
+    /// have in it, and loses the attribute.
+    Overlayfs,
+    /// Nothing.
+    Nothing,
 }
 
 /// What the entries of a layer come from.
@@ -207,18 +224,16 @@ impl<C> Layer<C> {
 
     /// The same layer with other content.
     #[must_use]
-    pub fn map<D>(self, mut next: impl FnMut(InodeId, u64, C) -> D) -> Layer<D> {
+    pub fn map<D>(self, next: impl FnMut(InodeId, u64, C) -> D) -> Layer<D> {
         let Self {
             options,
             tree,
             links,
             advisories,
         } = self;
-        let next = |id, size, content| Ok::<_, Infallible>(next(id, size, content));
-        let Ok(tree) = tree.try_map(next);
         Layer {
             options,
-            tree,
+            tree: tree.map(next),
             links,
             advisories,
         }

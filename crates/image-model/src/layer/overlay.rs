@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
 use super::route::{Allowance, Obstacle, find, make_way};
-use super::{Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout};
-use crate::metadata::FileKind;
+use super::{
+    Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, Whiteouts,
+};
+use crate::metadata::{Device, FileKind, Xattrs};
 use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
 
+/// Extended attributes by which a directory is opaque for overlayfs, if their value is `y`.
+const OPAQUE_XATTRS: [&[u8]; 2] = [b"trusted.overlay.opaque", b"user.overlay.opaque"];
+
 impl<C> Layer<C> {
-    /// The tree of `lower` with this layer over it, as the OCI image specification says.
+    /// The tree of `lower` with this layer over it, as the OCI image specification says, or
+    /// as [`LayerOptions::whiteouts`] do.
     ///
     /// * Whiteouts hide what `lower` has, never what the layer itself has, whatever their order;
     ///   no `.wh.` name is left. They do so before anything else of the layer takes effect.
@@ -92,7 +98,7 @@ impl Upper {
                 path.pop();
                 continue;
             };
-            if Whiteout::of(name.as_bytes()).is_some() {
+            if self.is_whiteout(tree, &name, inode) {
                 continue;
             }
             if tree.directory(inode).is_none() {
@@ -116,33 +122,63 @@ impl Upper {
         Ok(())
     }
 
+    /// Whether an entry is there to hide another one, and is no file.
+    fn is_whiteout<C>(&self, tree: &Tree<C>, name: &Name, inode: InodeId) -> bool {
+        match self.options.whiteouts {
+            Whiteouts::Oci => Whiteout::of(name.as_bytes()).is_some(),
+            Whiteouts::Overlayfs => is_overlay_whiteout(&tree.inode(inode).node),
+            Whiteouts::Nothing => false,
+        }
+    }
+
     /// Gives `onto` the attributes of the layer's directory `upper` and hides what that hides.
     fn join<C>(&self, tree: &mut Tree<C>, upper: InodeId, onto: InodeId) -> Level {
+        let by_attribute = self.options.whiteouts == Whiteouts::Overlayfs
+            && take_opaque(&mut tree.inode_mut(upper).metadata.xattrs);
         if upper != onto && !tree.inode(upper).is_implied() {
             let metadata = std::mem::take(&mut tree.inode_mut(upper).metadata);
             tree.describe(onto, metadata);
         }
         let entries = tree.take_entries(upper);
-        self.hide(tree, &entries, onto);
+        self.hide(tree, &entries, by_attribute, onto);
         Level {
             entries: entries.into_iter(),
             into: onto,
         }
     }
 
-    /// Removes from `directory` what the lower layers have and whiteouts among `entries` hide.
-    fn hide<C>(&self, tree: &mut Tree<C>, entries: &Directory, directory: InodeId) {
+    /// Removes from `directory` what the lower layers have and whiteouts among `entries` hide; all of it
+    /// if the layer's directory is opaque by an attribute.
+    fn hide<C>(
+        &self,
+        tree: &mut Tree<C>,
+        entries: &Directory,
+        by_attribute: bool,
+        directory: InodeId,
+    ) {
         let is_file = |inode: InodeId| tree.directory(inode).is_none();
-        let opaque = entries.get(OPAQUE_MARKER).copied().is_some_and(is_file);
-        let from = (Bound::Included(WHITEOUT_PREFIX), Bound::Unbounded);
-        let hidden: Vec<&[u8]> = entries
-            .range::<[u8], _>(from)
-            .map_while(|(name, &inode)| Some((Whiteout::of(name.as_bytes())?, inode)))
-            .filter_map(|(whiteout, inode)| match whiteout {
-                Whiteout::Name(name) if is_file(inode) => Some(name),
-                _ => None,
-            })
-            .collect();
+        let (opaque, hidden): (bool, Vec<&[u8]>) = match self.options.whiteouts {
+            Whiteouts::Oci => {
+                let marker = entries.get(OPAQUE_MARKER).copied();
+                let from = (Bound::Included(WHITEOUT_PREFIX), Bound::Unbounded);
+                let hidden = entries
+                    .range::<[u8], _>(from)
+                    .map_while(|(name, &inode)| Some((Whiteout::of(name.as_bytes())?, inode)))
+                    .filter_map(|(whiteout, inode)| match whiteout {
+                        Whiteout::Name(name) if is_file(inode) => Some(name),
+                        _ => None,
+                    });
+                (marker.is_some_and(is_file), hidden.collect())
+            }
+            Whiteouts::Overlayfs => {
+                let hidden = entries
+                    .iter()
+                    .filter(|(_, inode)| is_overlay_whiteout(&tree.inode(**inode).node))
+                    .map(|(name, _)| name.as_bytes());
+                (by_attribute, hidden.collect())
+            }
+            Whiteouts::Nothing => (false, Vec::new()),
+        };
         let mut below = tree.take_entries(directory);
         if opaque {
             below.retain(|_, &mut inode| self.owns(inode));
@@ -193,6 +229,24 @@ impl Upper {
         let target = self.own(inode).and_then(|own| self.targets.get(&own));
         target.copied().unwrap_or(inode)
     }
+}
+
+/// Whether overlayfs takes a file for a whiteout.
+fn is_overlay_whiteout<C>(node: &Node<C>) -> bool {
+    matches!(node, Node::CharDevice(device) if *device == Device::default())
+}
+
+/// Whether the attributes make a directory opaque for overlayfs, which keeps that for itself.
+fn take_opaque(xattrs: &mut Xattrs) -> bool {
+    let is_opaque = |name: &[u8]| OPAQUE_XATTRS.contains(&name);
+    let opaque = xattrs
+        .iter()
+        .any(|x| is_opaque(&x.name) && *x.value == *b"y");
+    if opaque {
+        let kept = xattrs.iter().filter(|x| !is_opaque(&x.name)).cloned();
+        *xattrs = Xattrs::new(kept).expect("they were extended attributes before");
+    }
+    opaque
 }
 
 fn link<C>(tree: &mut Tree<C>, directory: InodeId, name: Name, inode: InodeId) {

@@ -8,6 +8,7 @@ mod inode;
 mod spans;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use crate::error::{Blame, Fault};
@@ -363,6 +364,14 @@ impl<C> Tree<C> {
                 _ => None,
             })
             .flat_map(Directory::values_mut)
+    }
+
+    /// The same tree with other content; `next` sees inodes in the order of the table.
+    #[must_use]
+    pub fn map<D>(self, mut next: impl FnMut(InodeId, u64, C) -> D) -> Tree<D> {
+        let Ok(tree) =
+            self.try_map(|id, size, content| Ok::<_, Infallible>(next(id, size, content)));
+        tree
     }
 
     /// The same tree with every file's content turned into its next stage.

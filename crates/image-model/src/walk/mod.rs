@@ -38,7 +38,7 @@ pub use paths::{Paths, Visited};
 /// let mut tree = Tree::new(Metadata::implied_directory());
 /// let pipe = tree.add(Metadata::default(), Node::Fifo);
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"pipe")?, pipe)?;
-/// # let tree = tree.try_map(|_, _, ()| Ok::<_, std::convert::Infallible>(Default::default()))?;
+/// # let tree = tree.map(|_, _, ()| Default::default());
 /// let image = ChunkedImage::new(tree, Default::default())?;
 ///
 /// let mut walk = Walk::new(&image, &Limits::default());

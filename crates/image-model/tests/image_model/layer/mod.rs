@@ -3,6 +3,7 @@
 
 mod alone;
 mod bounds;
+mod overlayfs;
 mod stack;
 mod symlinks;
 
@@ -10,14 +11,17 @@ use std::collections::BTreeMap;
 
 use crate::common::path;
 use lazyoci_image_model::advisory::Oddity;
-use lazyoci_image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions};
+use lazyoci_image_model::layer::{
+    Entries, Layer, LayerBuilder, LayerError, LayerOptions, Whiteouts,
+};
 use lazyoci_image_model::metadata::Xattr;
 use lazyoci_image_model::{
-    Blame, Fault, FileKind, ImagePath, InodeId, Limits, Metadata, Node, Timestamp, Tree, Xattrs,
+    Blame, Device, Fault, FileKind, ImagePath, InodeId, Limits, Metadata, Node, Timestamp, Tree,
+    Xattrs,
 };
 
 /// Entries, one per line or comma: `d PATH`, `f PATH`, `p PATH`, `l PATH -> TARGET` (symlink),
-/// `h PATH -> TARGET` (hard link). Entry `n`, counted from `first`, has mtime `n`.
+/// `h PATH -> TARGET` (hard link), `c PATH` (device 0:0), `o PATH` (opaque directory). Entry `n`, counted from `first`, has mtime `n`.
 fn build(entries: &str, first: i64, options: LayerOptions) -> Result<Layer<i64>, LayerError> {
     let mut builder = LayerBuilder::new(options);
     let entries = entries.split([',', '\n']).map(str::trim);
@@ -25,13 +29,20 @@ fn build(entries: &str, first: i64, options: LayerOptions) -> Result<Layer<i64>,
         let (kind, rest) = entry.split_at(1);
         let (at, target) = rest.split_once("->").unwrap_or((rest, ""));
         let (at, target) = (path(at.trim()), target.trim());
+        let opaque = Xattr {
+            name: (*b"trusted.overlay.opaque").into(),
+            value: (*b"y").into(),
+        };
+        let xattrs = Xattrs::new((kind == "o").then_some(opaque)).unwrap();
         let metadata = Metadata {
+            xattrs,
             mode: 0o644,
             mtime: Timestamp::from_seconds(time),
             ..Metadata::default()
         };
         let node = match kind {
-            "d" => Node::empty_directory(),
+            "d" | "o" => Node::empty_directory(),
+            "c" => Node::CharDevice(Device::default()),
             "f" => Node::File {
                 size: 1,
                 content: time,

@@ -1,0 +1,174 @@
+//! Lays RAFS bootstraps of layers over one another.
+
+mod common;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use common::open::OpenArgs;
+use common::output::OutputArgs;
+use common::{Failure, Outcome};
+use lazyoci::blob_io::{DigestWriter, DirectoryOutput, ObjectRole, Output, Written};
+use lazyoci::model::BlobId;
+use lazyoci::model::layer::Whiteouts;
+use lazyoci::rafs_format::merge::{Merge, MergeOptions, Merged};
+use lazyoci::rafs_format::v6::BlobEntry;
+use lazyoci::rafs_format::{Bootstrap, Version};
+use lazyoci::read::{Format, OpenImage};
+use serde_json::json;
+
+/// Lay RAFS bootstraps of layers over one another, with whiteouts applied; content stays in the blobs
+#[derive(Parser)]
+#[command(version, override_usage = "merge [OPTIONS] <BOOTSTRAP>... <OUTPUT>")]
+struct Args {
+    /// BOOTSTRAP: bootstraps of layers, or blobs that hold theirs, the lowest first. A blob that its
+    /// bootstrap does not name is called as the bootstrap's file, up to the first dot. OUTPUT: a new
+    /// directory that gets `image.boot`
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Bootstrap of a merged image that lies below the layers
+    #[arg(long, value_name = "BOOTSTRAP")]
+    parent: Option<PathBuf>,
+    /// Bootstrap of the chunk dictionary with which the layers were made: it is checked that they fit
+    #[arg(long, value_name = "BOOTSTRAP")]
+    chunk_dict: Option<PathBuf>,
+    /// What of a layer hides files of the layers below
+    #[arg(long, value_name = "KIND", default_value = "oci")]
+    whiteouts: WhiteoutKind,
+    /// File with one path a line: what readers fetch first, in this order
+    #[arg(long, value_name = "FILE")]
+    prefetch: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    open: OpenArgs,
+    #[command(flatten)]
+    outputs: OutputArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum WhiteoutKind {
+    Oci,
+    Overlayfs,
+    None,
+}
+
+fn main() -> ExitCode {
+    common::main(|args: &Args| args.json, run)
+}
+
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let Some((output, layers)) = args.paths.split_last().filter(|(_, rest)| !rest.is_empty())
+    else {
+        let what = "BOOTSTRAP and OUTPUT are needed; --help tells more";
+        return Err(Failure::usage(what));
+    };
+    args.outputs.check(output)?;
+    let merged = merge(args, layers)?;
+    let directory = args.outputs.directory(output)?;
+    let mut writing = DirectoryOutput::create(directory.path())?;
+    let mut object = DigestWriter::new(writing.begin(ObjectRole::Bootstrap)?);
+    let bytes = merged.to_bytes()?;
+    object.write_all(&bytes).map_err(Failure::usage)?;
+    let (object, written) = object.finish();
+    object.finish(&written)?;
+    writing.commit()?;
+    directory.commit()?;
+    say(args, (output, layers), &merged, &written, out)?;
+    Ok(Outcome::Done)
+}
+
+fn merge(args: &Args, layers: &[PathBuf]) -> Result<Merged, Failure> {
+    let prefetch = args.prefetch.as_deref().map(common::prefetch::read);
+    let options = MergeOptions::default()
+        .whiteouts(match args.whiteouts {
+            WhiteoutKind::Oci => Whiteouts::Oci,
+            WhiteoutKind::Overlayfs => Whiteouts::Overlayfs,
+            WhiteoutKind::None => Whiteouts::Nothing,
+        })
+        .prefetch(prefetch.transpose()?.unwrap_or_default())
+        .limits(args.open.limits());
+    let mut merge = Merge::new(options);
+    if let Some(path) = &args.parent {
+        merge.push_parent(bootstrap(&args.open.open(path)?, path)?)?;
+    }
+    for path in layers {
+        let image = args.open.open(path)?;
+        let layer = bootstrap(&image, path)?;
+        let own_blob = match layer.blob_entries().iter().any(BlobEntry::is_self) {
+            true => Some(own_blob(&image, path)?),
+            false => None,
+        };
+        let pushed = merge.push(layer, own_blob.as_ref());
+        pushed.map_err(|error| Failure::from(error).of(path.display()))?;
+    }
+    if let Some(path) = &args.chunk_dict {
+        let checked = merge.check_dictionary(bootstrap(&args.open.open(path)?, path)?);
+        checked.map_err(|error| Failure::from(error).of(path.display()))?;
+    }
+    Ok(merge.finish())
+}
+
+fn bootstrap<'i>(image: &'i OpenImage, path: &Path) -> Result<&'i Bootstrap, Failure> {
+    image.bootstrap().ok_or_else(|| {
+        let format = image.format();
+        Failure::usage(format!("{}: {format}, not RAFS", path.display()))
+    })
+}
+
+/// What a blob is called that holds its own bootstrap: by its digest, or by the file of a bootstrap that
+/// was taken out of it.
+fn own_blob(image: &OpenImage, path: &Path) -> Result<BlobId, Failure> {
+    let name = match image.format() {
+        Format::RafsBlob => {
+            let mut digested = DigestWriter::new(io::sink());
+            let mut blob = File::open(path).map_err(Failure::usage)?;
+            io::copy(&mut blob, &mut digested).map_err(Failure::usage)?;
+            digested.finish().1.digest.hex()
+        }
+        _ => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.split('.').next().unwrap_or_default().to_owned()
+        }
+    };
+    BlobId::new(name.as_bytes()).map_err(|error| Failure::usage(error).of(path.display()))
+}
+
+fn say(
+    args: &Args,
+    (output, layers): (&Path, &[PathBuf]),
+    merged: &Merged,
+    written: &Written,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let format = match merged.version() {
+        Version::V5 => Format::RafsV5,
+        _ => Format::RafsV6,
+    };
+    let blobs = merged.entries().iter().map(|entry| entry.id.as_str());
+    let inodes = merged.image().tree.len();
+    if args.json {
+        let layers = layers.iter().map(|layer| layer.display().to_string());
+        let value = json!({
+            "output": output.display().to_string(),
+            "format": format.to_string(),
+            "layers": layers.collect::<Vec<_>>(),
+            "inodes": inodes,
+            "bootstrap": { "digest": written.digest.to_string(), "bytes": written.len },
+            "blobs": blobs.map(|id| json!({ "id": id })).collect::<Vec<_>>(),
+        });
+        return common::json(out, &value);
+    }
+    let tell = |out: &mut dyn Write| {
+        writeln!(out, "{}: {format}, {inodes} inodes", output.display())?;
+        writeln!(out, "bootstrap {}", written.digest)?;
+        blobs
+            .into_iter()
+            .try_for_each(|id| writeln!(out, "blob {id}"))
+    };
+    tell(out).map_err(Failure::usage)
+}
