@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 
-use image_model::{BlobIndex, Cancelled, Extent, ExtentSource, Image, Ino};
+use image_model::{BlobIndex, Cancelled, Extent, ExtentSource, FrameId, Image, Ino};
 use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, ContentError, StoredAt};
 
 use crate::content::{FileExtents, ReadError, Want};
@@ -40,7 +40,7 @@ pub(crate) fn check_files(
         ..
     } = chunks;
     if options.read {
-        places.sort_unstable_by_key(|place| (place.blob, place.offset));
+        places.sort_unstable_by_key(|place| (place.blob, place.offset, place.frame));
         drop_unreachable(reader, files, &mut places, observer);
         read(reader, files, &places, observer)?;
     }
@@ -71,7 +71,8 @@ fn read(
     // A long piece that lies plain in a blob is read in parts; one fault of it is enough.
     let mut faulty = None;
     let mut next = 0;
-    let read = reader.drive(reader.plan(wants), &mut |piece| {
+    let plan = reader.plan(wants).passing().checking();
+    let read = reader.drive(plan, &mut |piece| {
         next = piece.tag as usize + 1;
         if let Err(error) = piece.bytes
             && faulty.replace(piece.tag) != Some(piece.tag)
@@ -101,6 +102,8 @@ struct Place {
     blob: BlobIndex,
     /// Of its frame, in the blob.
     offset: u64,
+    /// Its frame; `None` if it lies plain in the blob.
+    frame: Option<FrameId>,
     file: u32,
     /// Position among the file's chunks.
     chunk: u32,
@@ -177,14 +180,14 @@ impl Chunks<'_> {
         self.summary.chunks += 1;
         self.summary.chunk_len += extent.len;
         let mut outside = None;
-        let (blob, offset, stored_len) = match extent.source {
+        let (blob, frame, offset, stored_len) = match extent.source {
             ExtentSource::Zeros => return Ok(()),
             ExtentSource::Plain { blob, offset } => {
                 self.summary.unverifiable += 1;
-                (blob, offset, extent.len)
+                (blob, None, offset, extent.len)
             }
             ExtentSource::Chunk {
-                frame,
+                frame: id,
                 offset_in_frame,
                 digest,
                 crc32c,
@@ -192,7 +195,7 @@ impl Chunks<'_> {
                 if digest.is_none() && crc32c.is_none() {
                     self.summary.unverifiable += 1;
                 }
-                let frame = self.image.frame(frame).map_err(ChunkFault::Image)?;
+                let frame = self.image.frame(id).map_err(ChunkFault::Image)?;
                 let end = u64::from(offset_in_frame).checked_add(extent.len);
                 if end.is_none_or(|end| end > frame.len.into()) {
                     outside = Some(ReadError::OutsideFrame {
@@ -203,12 +206,13 @@ impl Chunks<'_> {
                         frame_len: frame.len,
                     });
                 }
-                (frame.blob, frame.offset, frame.stored_len.into())
+                (frame.blob, Some(id), frame.offset, frame.stored_len.into())
             }
         };
         let place = Place {
             blob,
             offset,
+            frame,
             // A tree has fewer inodes, or the walk had ended.
             file: file as u32,
             chunk,

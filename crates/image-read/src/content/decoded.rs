@@ -38,6 +38,13 @@ impl ChunkCheck {
     pub(super) fn vouches(&self) -> bool {
         self.digest.is_some() || self.crc32c.is_some()
     }
+
+    /// Compares the chunk with its digest and checksum; it lies in `frame`.
+    pub(super) fn check(&self, frame: &[u8]) -> Result<(), CheckError> {
+        let start = self.offset_in_frame as usize;
+        let bytes = &frame[start..start + self.len as usize];
+        check_chunk(bytes, self.digest.as_ref(), self.crc32c)
+    }
 }
 
 impl DecodedFrame {
@@ -53,9 +60,7 @@ impl DecodedFrame {
         if !chunk.vouches() || self.verified().contains(chunk) {
             return Ok(());
         }
-        let start = chunk.offset_in_frame as usize;
-        let bytes = &self[start..start + chunk.len as usize];
-        check_chunk(bytes, chunk.digest.as_ref(), chunk.crc32c)?;
+        chunk.check(self)?;
         let mut verified = self.verified();
         // What is remembered of a frame takes less memory than the frame: an image may say that it
         // has any number of chunks.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -56,12 +57,18 @@ enum Slot {
 /// A frame that a reader is at work on. Others keep this until they have what came of it, whether
 /// the store holds the frame that long or not.
 #[derive(Debug, Default)]
-pub(super) struct Flight(OnceLock<Landing>);
+pub(super) struct Flight {
+    landing: OnceLock<Landing>,
+    /// Whether others wait for it.
+    awaited: AtomicBool,
+}
 
 /// What came of a [`Flight`].
 #[derive(Debug, Clone)]
 pub(super) enum Landing {
     Decoded(Arc<DecodedFrame>),
+    /// It was checked, and nobody keeps it.
+    Passed,
     /// It does not decode, or is wrong in parts: somebody else may get other bytes for it.
     Failed,
     /// Nobody is at work on it any more.
@@ -71,7 +78,7 @@ pub(super) enum Landing {
 impl Flight {
     /// What came of it; `None` as long as somebody is at work on it.
     pub(super) fn landing(&self) -> Option<&Landing> {
-        self.0.get()
+        self.landing.get()
     }
 }
 
@@ -110,6 +117,17 @@ impl Claimed {
         self.land(Landing::Decoded(Arc::clone(frame)));
     }
 
+    /// Whether others wait for the frame.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.flight.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Says that the frame is right, but that nobody keeps it: who has begun to wait meanwhile has to
+    /// decode it again.
+    pub(super) fn pass(self) {
+        self.land(Landing::Passed);
+    }
+
     /// Says that it cannot be had, or is wrong.
     pub(super) fn fail(self) {
         self.land(Landing::Failed);
@@ -119,12 +137,16 @@ impl Claimed {
         let mut state = self.store.state();
         match &landing {
             Landing::Decoded(_) => state.decoded += 1,
+            Landing::Passed => {
+                state.decoded += 1;
+                state.slots.remove(&self.id);
+            }
             Landing::Failed | Landing::Abandoned => {
                 state.slots.remove(&self.id);
             }
         }
         // Nobody else has this claim.
-        let _ = self.flight.0.set(landing);
+        let _ = self.flight.landing.set(landing);
         let wakers = std::mem::take(&mut state.wakers);
         let waiting = state.waiting;
         drop(state);
@@ -231,6 +253,7 @@ impl FrameStore {
             return Claim::Held(frame);
         }
         if let Some(Slot::Claimed(flight)) = state.slots.get(&id) {
+            flight.awaited.store(true, Ordering::Relaxed);
             return Claim::Others(Arc::clone(flight));
         }
         let flight = Arc::new(Flight::default());

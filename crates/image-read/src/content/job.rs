@@ -24,7 +24,12 @@ pub struct Job {
     store: Arc<FrameStore>,
     /// Whether the store is to hold the frames.
     hold: bool,
+    /// Bytes of the buffer in which the frames are decoded that nobody keeps.
+    scratch_len: usize,
 }
+
+/// Scratch buffers are at least this long, in bytes, so that one is as good as another.
+const MIN_SCRATCH_LEN: usize = 512 << 10;
 
 #[derive(Debug)]
 pub(super) struct JobFrame {
@@ -35,12 +40,14 @@ pub(super) struct JobFrame {
     pub(super) stored: StoredFrame,
     /// Chunks that will be handed out, to be verified.
     pub(super) checks: Vec<ChunkCheck>,
-    /// Where it is decoded, unless its stored bytes are the frame.
+    /// Whether nobody wants its bytes once it is verified.
+    pub(super) passing: bool,
+    /// Where it is decoded, unless it is passing or its stored bytes are the frame.
     pub(super) buffer: Option<Buffer>,
 }
 
 impl JobFrame {
-    /// Whether the stored bytes are the frame's, and may stay.
+    /// Whether the stored bytes are the frame's, and may stay as long as they are needed.
     fn is_plain(&self) -> bool {
         let Frame {
             len, stored_len, ..
@@ -50,7 +57,7 @@ impl JobFrame {
             Decode::Prefix(Codec::None) => len <= stored_len,
             _ => false,
         };
-        plain && self.stored.lasting
+        plain && (self.passing || self.stored.lasting)
     }
 }
 
@@ -81,6 +88,8 @@ pub struct JobDone {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Decoded(Arc<DecodedFrame>, WrongChunks),
+    /// Verified, and passed by.
+    Checked(WrongChunks),
     Failed(Arc<FrameError>),
 }
 
@@ -93,14 +102,20 @@ impl Job {
             frames: VecDeque::new(),
             store: Arc::clone(store),
             hold,
+            scratch_len: 0,
         }
     }
 
     /// Adds a frame. Its buffer is taken here, by the thread that will give it back: memory that goes
     /// from thread to thread lies about in the allocator.
     pub(super) fn push(&mut self, mut frame: JobFrame) {
-        if !frame.is_plain() {
-            frame.buffer = Some(self.store.buffer(frame.frame.len as usize));
+        let len = frame.frame.len as usize;
+        match frame.is_plain() {
+            true => {}
+            false if frame.passing => {
+                self.scratch_len = self.scratch_len.max(len).max(MIN_SCRATCH_LEN);
+            }
+            false => frame.buffer = Some(self.store.buffer(len)),
         }
         self.frames.push_back(frame);
     }
@@ -113,18 +128,25 @@ impl Job {
     #[must_use]
     pub fn run(self) -> JobDone {
         let mut lent = self.store.decoder();
+        let mut scratch = self.store.buffer(self.scratch_len);
         let frames = self.frames.into_iter().map(|mut job| {
             let id = job.id;
-            let buffer = job.buffer.take();
-            let outcome = match decode(&job, buffer, &mut lent.decoder) {
-                Ok(frame) => {
-                    let wrong = wrong_chunks(&frame, &job.checks);
-                    match (wrong.is_empty(), self.hold) {
-                        (true, true) => job.claim.fulfil(&frame),
-                        (true, false) => job.claim.lend(&frame),
-                        (false, _) => job.claim.fail(),
+            let made = match job.passing {
+                true => check_passing(&job, &mut scratch, &mut lent.decoder),
+                false => decode(&mut job, &mut lent.decoder),
+            };
+            let outcome = match made {
+                Ok(Made { frame, wrong }) => {
+                    match &frame {
+                        _ if !wrong.is_empty() => job.claim.fail(),
+                        None => job.claim.pass(),
+                        Some(frame) if self.hold => job.claim.fulfil(frame),
+                        Some(frame) => job.claim.lend(frame),
                     }
-                    Outcome::Decoded(frame, wrong)
+                    match frame.filter(|_| !job.passing) {
+                        Some(frame) => Outcome::Decoded(frame, wrong),
+                        None => Outcome::Checked(wrong),
+                    }
                 }
                 Err(error) => {
                     job.claim.fail();
@@ -139,39 +161,82 @@ impl Job {
     }
 }
 
-fn decode(
+/// A frame that was decoded, if anybody wants its bytes.
+struct Made {
+    frame: Option<Arc<DecodedFrame>>,
+    wrong: WrongChunks,
+}
+
+/// Decodes and verifies a frame that may stay.
+fn decode(job: &mut JobFrame, decoder: &mut Decoder) -> Result<Made, FrameError> {
+    let mut buffer = job.buffer.take();
+    plain_bytes(job, buffer.as_deref_mut().unwrap_or_default(), decoder)?;
+    let bytes = match buffer {
+        Some(buffer) => FrameBytes::Decoded(buffer),
+        None => FrameBytes::Stored(job.stored.bytes.slice(..job.frame.len as usize)),
+    };
+    let frame = DecodedFrame::new(bytes);
+    let wrong = wrong_chunks(&job.checks, |chunk| frame.verify(chunk));
+    Ok(Made {
+        frame: Some(Arc::new(frame)),
+        wrong,
+    })
+}
+
+/// Decodes and verifies a frame that passes by, in `scratch`. Its bytes are copied if another reader
+/// waits for them.
+fn check_passing(
     job: &JobFrame,
-    buffer: Option<Buffer>,
+    scratch: &mut [u8],
     decoder: &mut Decoder,
-) -> Result<Arc<DecodedFrame>, FrameError> {
+) -> Result<Made, FrameError> {
+    let bytes = plain_bytes(job, scratch, decoder)?;
+    let wrong = wrong_chunks(&job.checks, |chunk| chunk.check(bytes));
+    let frame = job.claim.is_awaited().then(|| {
+        let bytes = FrameBytes::Stored(Bytes::copy_from_slice(bytes));
+        Arc::new(DecodedFrame::new(bytes))
+    });
+    Ok(Made { frame, wrong })
+}
+
+/// The bytes of a frame, decoded in `room` unless they are stored as they are.
+fn plain_bytes<'a>(
+    job: &'a JobFrame,
+    room: &'a mut [u8],
+    decoder: &mut Decoder,
+) -> Result<&'a [u8], FrameError> {
     let (frame, stored) = (job.frame, &job.stored.bytes);
+    let len = frame.len as usize;
     let vouched = |digest, bytes: &[u8]| {
         check(digest, bytes).map_err(|source| FrameError::Vouched { frame, source })
     };
     if let Vouched::Stored(digest) = &job.recipe.vouched {
         vouched(digest, stored)?;
     }
-    let bytes = if let Some(mut buffer) = buffer {
-        decoder
-            .decode_frame(&job.recipe.decode, stored, &mut buffer)
-            .map_err(|source| FrameError::Decode { frame, source })?;
-        FrameBytes::Decoded(buffer)
+    let bytes = if job.is_plain() {
+        &stored[..len]
     } else {
-        FrameBytes::Stored(stored.slice(..frame.len as usize))
+        let room = &mut room[..len];
+        decoder
+            .decode_frame(&job.recipe.decode, stored, room)
+            .map_err(|source| FrameError::Decode { frame, source })?;
+        room
     };
-    let decoded = DecodedFrame::new(bytes);
     if let Vouched::Decoded(digest) = &job.recipe.vouched {
-        vouched(digest, &decoded)?;
+        vouched(digest, bytes)?;
     }
-    Ok(Arc::new(decoded))
+    Ok(bytes)
 }
 
-fn wrong_chunks(frame: &DecodedFrame, checks: &[ChunkCheck]) -> WrongChunks {
+fn wrong_chunks(
+    checks: &[ChunkCheck],
+    verify: impl Fn(&ChunkCheck) -> Result<(), CheckError>,
+) -> WrongChunks {
     let mut wrong = WrongChunks::new();
     for chunk in checks {
         // One that comes again is compared once.
         if !wrong.contains_key(chunk)
-            && let Err(error) = frame.verify(chunk)
+            && let Err(error) = verify(chunk)
         {
             wrong.insert(*chunk, error);
         }
@@ -190,7 +255,7 @@ mod tests {
 
     /// A job of three frames of four bytes; `broken` has a chunk that leaves it, which no plan lets
     /// through.
-    fn job(store: &Arc<FrameStore>, broken: u32) -> Job {
+    fn job(store: &Arc<FrameStore>, broken: u32, passing: bool) -> Job {
         let mut job = Job::new(store, true);
         for n in 0..3 {
             let id = FrameId(n);
@@ -219,6 +284,7 @@ mod tests {
                     lasting: true,
                 },
                 checks: vec![check, check],
+                passing,
                 buffer: None,
             });
         }
@@ -228,7 +294,7 @@ mod tests {
     #[test]
     fn a_job_that_panics_gives_its_frames_back() {
         let store = Arc::new(FrameStore::new(1 << 20));
-        let job = job(&store, 1);
+        let job = job(&store, 1, false);
         let Claim::Others(flight) = FrameStore::claim(&store, FrameId(2)) else {
             panic!("the job has it")
         };
@@ -252,7 +318,7 @@ mod tests {
     #[test]
     fn a_job_fulfils_its_claims() {
         let store = Arc::new(FrameStore::new(1 << 20));
-        let done = job(&store, u32::MAX).run();
+        let done = job(&store, u32::MAX, false).run();
         assert_eq!(done.frames.len(), 3);
         for (id, outcome) in done.frames {
             let Outcome::Decoded(frame, wrong) = outcome else {
@@ -262,5 +328,30 @@ mod tests {
             let found = store.find(id).unwrap();
             assert!(Arc::ptr_eq(&found, &frame));
         }
+    }
+
+    #[test]
+    fn frames_pass_by_unless_somebody_waits_for_them() {
+        let store = Arc::new(FrameStore::new(1 << 20));
+        let mut job = job(&store, u32::MAX, true);
+        job.frames[1].checks[0].crc32c = Some(1);
+        let flight = |id| match FrameStore::claim(&store, FrameId(id)) {
+            Claim::Others(flight) => flight,
+            _ => panic!("the job has it"),
+        };
+        let (wrong, awaited) = (flight(1), flight(2));
+        let done = job.run();
+        let wrongs = done.frames.iter().map(|(_, outcome)| match outcome {
+            Outcome::Checked(wrong) => wrong.len(),
+            _ => panic!("{outcome:?}"),
+        });
+        assert!(wrongs.eq([0, 1, 0]));
+        assert!(matches!(wrong.landing(), Some(Landing::Failed)));
+        let Some(Landing::Decoded(frame)) = awaited.landing() else {
+            panic!("{awaited:?}")
+        };
+        assert_eq!(frame[..], *b"abcd");
+        assert!(store.find(FrameId(0)).is_none() && store.find(FrameId(1)).is_none());
+        assert_eq!(store.decoded(), 2);
     }
 }

@@ -131,6 +131,9 @@ where
         let Some(active) = self.frames.get_mut(&id) else {
             return Ok(());
         };
+        if active.passing {
+            return Err(want.frame_error(FrameError::Lost { frame: id }.into()));
+        }
         active.users += 1;
         if let Some(kept) = active.kept.take() {
             self.kept.remove(&kept);
@@ -192,7 +195,100 @@ where
             users: 0,
             kept: None,
             checks: Vec::new(),
+            passing: false,
             state,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+    use image_model::{
+        Blob, BlobId, Chunk, ChunkId, ChunkedImage, Codec, Ino, InodeId, Metadata, Name, Node,
+        RecipeId, Tree,
+    };
+
+    use super::*;
+    use crate::blobs::BlobStore;
+    use crate::content::want::FileExtents;
+    use crate::options::ReadOptions;
+    use crate::reader::Reader;
+
+    /// A file whose chunks, of four bytes, lie in these frames.
+    fn image(frames: &[u32]) -> ChunkedImage {
+        let blob = BlobId::new(b"blob").unwrap();
+        let mut parts = ChunkedParts {
+            recipes: vec![Recipe::exact(Codec::None)],
+            blobs: vec![Blob::new(blob)],
+            ..ChunkedParts::default()
+        };
+        parts.frames.extend((0..3).map(|n| Frame {
+            blob: BlobIndex(0),
+            offset: 4 * n,
+            stored_len: 4,
+            len: 4,
+            recipe: RecipeId(0),
+        }));
+        for (n, &frame) in (0u32..).zip(frames) {
+            parts.extents.push(ChunkExtent {
+                file_offset: 4 * u64::from(n),
+                chunk: Some(ChunkId::new(n)),
+            });
+            parts.chunks.push(Chunk {
+                digest: None,
+                len: 4,
+                crc32c: Some(verify::crc32c(b"abcd")),
+                frame: FrameId(frame),
+                offset_in_frame: 0,
+            });
+        }
+        let end = frames.len() as u32;
+        let (size, content) = (4 * u64::from(end), ChunkRange { start: 0, end });
+        let mut tree = Tree::new(Metadata::implied_directory());
+        let file = tree.add(Metadata::default(), Node::File { size, content });
+        let name = Name::new(*b"file").unwrap();
+        tree.link(InodeId::ROOT, name, file).unwrap();
+        ChunkedImage::new(tree, parts).unwrap()
+    }
+
+    /// Checks the file with a window of two frames; whether each chunk was found right.
+    fn check(frames: &[u32], blob: &'static [u8]) -> Vec<Result<(), ReadError>> {
+        let blobs = BlobStore::single(Arc::new(Bytes::from_static(blob)));
+        let options = ReadOptions::default().window(9);
+        let reader = Reader::new(Arc::new(image(frames)), blobs, options);
+        let wants = FileExtents::new(&**reader.image(), Ino(1), 0..u64::MAX, 0).unwrap();
+        let mut found = Vec::new();
+        let checked = reader.drive(reader.plan(wants).checking(), &mut |piece| {
+            found.push(piece.bytes.map(|_| ()));
+            Ok::<_, ReadError>(())
+        });
+        checked.unwrap();
+        found
+    }
+
+    #[test]
+    fn no_chunk_passes_by_unchecked() {
+        let sound = check(&[0, 0, 1, 1, 2], b"abcdabcdabcd");
+        assert!(sound.iter().all(Result::is_ok), "{sound:?}");
+        let damaged = check(&[0, 0, 1, 1, 2], b"abcdabcDabcd");
+        let wrong = |found: &Result<(), _>| matches!(found, Err(ReadError::Chunk { .. }));
+        assert!(
+            damaged
+                .iter()
+                .map(wrong)
+                .eq([false, false, true, true, false])
+        );
+        // The last one comes when its frame has passed by, and is still there for the third.
+        let mixed = check(&[0, 1, 0, 2, 0], b"abcdabcdabcd");
+        let (last, others) = mixed.split_last().unwrap();
+        assert!(others.iter().all(Result::is_ok), "{mixed:?}");
+        let Err(ReadError::Frame { source, .. }) = last else {
+            panic!("{last:?}")
+        };
+        assert!(matches!(**source, FrameError::Lost { .. }));
     }
 }

@@ -103,6 +103,8 @@ pub struct ReadPlan<'a, W, I: ?Sized> {
     verify: bool,
     /// Whether the store is to hold the frames.
     hold: bool,
+    /// Whether nobody wants the bytes of chunks.
+    checking: bool,
     wants: W,
     /// What is left of a want that is planned in parts.
     rest: Option<Want>,
@@ -177,6 +179,7 @@ where
             blobs: None,
             verify: true,
             hold: true,
+            checking: false,
             wants,
             rest: None,
             ended: false,
@@ -222,6 +225,14 @@ where
         self
     }
 
+    /// The same plan, which verifies chunks and hands out no bytes of them, if that saves anything.
+    /// Wants of one frame must stand one behind the other; those that do not get no answer but
+    /// [`FrameError::Lost`].
+    pub(crate) fn checking(mut self) -> Self {
+        self.checking = true;
+        self
+    }
+
     /// Says what comes next.
     ///
     /// # Errors
@@ -264,7 +275,9 @@ where
                     Some(Landing::Decoded(frame)) => {
                         self.settle(id, State::Ready(Arc::clone(frame), WrongChunks::new()));
                     }
-                    Some(Landing::Failed | Landing::Abandoned) => self.want_again(id),
+                    Some(Landing::Passed | Landing::Failed | Landing::Abandoned) => {
+                        self.want_again(id);
+                    }
                 },
             }
         }
@@ -274,6 +287,9 @@ where
     pub(crate) fn work(&mut self) -> Option<Job> {
         let mut job = Job::new(&self.store, self.hold);
         let (mut len, mut count) = (0, 0);
+        // The wants that come next may go on with it.
+        let last = self.window.back().and_then(Item::frame);
+        let last = last.filter(|_| !self.ended);
         while (len < JOB_LEN && count < JOB_FRAMES)
             && let Some((id, claim, stored)) = self.stored.pop_front()
         {
@@ -283,6 +299,7 @@ where
             len += u64::from(active.frame.len);
             count += 1;
             active.state = State::Working(Arc::clone(claim.flight()));
+            active.passing = self.checking && last != Some(id);
             job.push(JobFrame {
                 claim,
                 id,
@@ -290,6 +307,7 @@ where
                 recipe: active.recipe.clone(),
                 stored,
                 checks: std::mem::take(&mut active.checks),
+                passing: active.passing,
                 buffer: None,
             });
         }
@@ -359,6 +377,7 @@ where
                 id,
                 match outcome {
                     Outcome::Decoded(frame, wrong) => State::Ready(frame, wrong),
+                    Outcome::Checked(wrong) => State::Checked(wrong),
                     Outcome::Failed(error) => State::Failed(error),
                 },
             );

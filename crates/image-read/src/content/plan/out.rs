@@ -33,7 +33,7 @@ where
                 Some(State::Asked) => Head::Asked,
                 Some(State::Working(flight)) => Head::Working(*id, Arc::clone(flight)),
                 Some(State::Elsewhere(flight)) => Head::Elsewhere(*id, Arc::clone(flight)),
-                Some(State::Ready(..) | State::Failed(_)) | None => Head::Ready,
+                Some(State::Ready(..) | State::Checked(_) | State::Failed(_)) | None => Head::Ready,
             },
         }
     }
@@ -84,7 +84,7 @@ where
         }
     }
 
-    /// The bytes of a chunk whose frame is there, verified.
+    /// The bytes of a chunk whose frame is there, verified; none if it has passed by.
     fn chunk(
         &mut self,
         want: &Want,
@@ -93,17 +93,19 @@ where
     ) -> Result<PieceBytes, ReadError> {
         let state = self.frames.get_mut(&id).map(|active| &mut active.state);
         let (frame, wrong) = match state {
-            Some(State::Ready(frame, wrong)) => (frame, wrong),
+            Some(State::Ready(frame, wrong)) => (Some(frame), wrong),
+            Some(State::Checked(wrong)) => (None, wrong),
             Some(State::Failed(error)) => return Err(want.frame_error(Arc::clone(error))),
             _ => return Err(want.frame_error(FrameError::Lost { frame: id }.into())),
         };
         if self.verify {
-            let checked = match wrong.get(check) {
-                Some(known) => Err(*known),
-                None => frame.verify(check).inspect_err(|error| {
+            let checked = match (wrong.get(check), &frame) {
+                (Some(known), _) => Err(*known),
+                (None, Some(frame)) => frame.verify(check).inspect_err(|error| {
                     wrong.insert(*check, *error);
                     self.store.forget(id, frame);
                 }),
+                (None, None) => Ok(()),
             };
             checked.map_err(|source| ReadError::Chunk {
                 ino: want.ino,
@@ -111,6 +113,9 @@ where
                 source,
             })?;
         }
+        let Some(frame) = frame else {
+            return Ok(PieceBytes::default());
+        };
         let skip = want.range.start - want.extent.file_offset;
         let start = check.offset_in_frame as usize + skip as usize;
         let len = (want.range.end - want.range.start) as usize;
@@ -119,7 +124,9 @@ where
 
     /// One item less needs the frame.
     fn release_frame(&mut self, id: FrameId) {
-        let again = self.uses.used(id);
+        // What is checked frame by frame may go on with it.
+        let goes_on = self.checking && self.window.is_empty() && !self.ended;
+        let again = self.uses.used(id) || goes_on;
         let Some(active) = self.frames.get_mut(&id) else {
             return;
         };

@@ -21,6 +21,16 @@ pub(super) struct Item {
     pub(super) source: Source,
 }
 
+impl Item {
+    /// The frame that holds it.
+    pub(super) fn frame(&self) -> Option<FrameId> {
+        match self.source {
+            Source::Chunk(frame, _) => Some(frame),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Source {
     Zeros,
@@ -40,6 +50,8 @@ pub(super) struct Active {
     pub(super) kept: Option<u64>,
     /// Chunks to verify when it is decoded.
     pub(super) checks: Vec<ChunkCheck>,
+    /// Whether it passes by: no more chunks can be verified.
+    pub(super) passing: bool,
     pub(super) state: State,
 }
 
@@ -54,6 +66,8 @@ pub(super) enum State {
     /// Another reader is at work on it.
     Elsewhere(Arc<Flight>),
     Ready(Arc<DecodedFrame>, WrongChunks),
+    /// It has passed by.
+    Checked(WrongChunks),
     Failed(Arc<FrameError>),
 }
 
