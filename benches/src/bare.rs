@@ -1,22 +1,26 @@
 //! What reading an image costs at the least.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lazyoci::blob_io::ReadAt;
 use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Chunk, ChunkedImage, Decode, Frame};
-use lazyoci::verify;
+use lazyoci::verify::{self, Hasher};
 
 /// Most stored bytes that are read at once.
 const REQUEST_LEN: u64 = 1 << 20;
 
+/// A frame, how it is decoded, and its chunk.
+type Stored = (Frame, Decode, Chunk);
+
 /// The frames of an image with a single blob, one chunk in each, and nothing else of it.
 #[derive(Debug)]
 pub struct Bare {
-    /// Each with its decoding and its chunk, in the order in which they are stored.
-    frames: Vec<(Frame, Decode, Chunk)>,
+    /// In the order in which they are stored.
+    frames: Vec<Stored>,
     /// Those that are read together.
     requests: Vec<Range<usize>>,
 }
@@ -70,15 +74,46 @@ impl Bare {
     /// If the blob is damaged.
     pub fn check(&self, blob: &dyn ReadAt, threads: usize) {
         let next = AtomicUsize::new(0);
+        self.work(threads, |stored| {
+            let request = next.fetch_add(1, Ordering::Relaxed);
+            self.read(blob, request, stored)
+        });
+    }
+
+    /// As [`check`](Self::check), and computes SHA-256 of all frames as they are stored, of what was
+    /// read for them: one thread after the other.
+    ///
+    /// # Panics
+    /// If the blob is damaged.
+    pub fn check_and_digest(&self, blob: &dyn ReadAt, threads: usize) {
+        let next = Mutex::new((0, Hasher::sha256()));
+        self.work(threads, |stored| {
+            let mut next = next.lock().expect("nobody panics");
+            let (request, hasher) = &mut *next;
+            let frames = self.read(blob, *request, stored)?;
+            *request += 1;
+            hasher.update(stored);
+            Some(frames)
+        });
+    }
+
+    /// Reads the frames of a request, if there is one of this number.
+    fn read(&self, blob: &dyn ReadAt, request: usize, stored: &mut Vec<u8>) -> Option<&[Stored]> {
+        let frames = &self.frames[self.requests.get(request)?.clone()];
+        let start = frames[0].0.offset;
+        let end = frames.iter().map(|(frame, ..)| frame.stored_end());
+        let end = end.max().flatten().expect("it is not empty");
+        stored.resize((end - start) as usize, 0);
+        blob.read_at(start, stored).expect("it is there");
+        Some(frames)
+    }
+
+    /// Decodes and checks what `next` reads, on so many threads.
+    fn work<'a>(&self, threads: usize, next: impl Fn(&mut Vec<u8>) -> Option<&'a [Stored]> + Sync) {
         let work = || {
             let (mut decoder, mut stored, mut plain) = (Decoder::new(), Vec::new(), Vec::new());
-            while let Some(request) = self.requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let frames = &self.frames[request.clone()];
+            while let Some(frames) = next(&mut stored) {
                 let start = frames[0].0.offset;
-                let end = frames.iter().map(|(frame, ..)| frame.stored_end());
-                let end = end.max().flatten().expect("it is not empty");
-                stored.resize((end - start) as usize, 0);
-                blob.read_at(start, &mut stored).expect("it is there");
                 for (frame, decode, chunk) in frames {
                     let at = (frame.offset - start) as usize;
                     let stored = &stored[at..at + frame.stored_len as usize];
