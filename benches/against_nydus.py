@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whole-process comparison with nydus-image on the same layer, in turn, and our peak memory.
 
-  against_nydus.py [--runs N] [--corpus NAME] [--record FILE]
+  against_nydus.py [--runs N] [--corpus NAME] [--fs-version N] [--record FILE]
 
 Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and GNU time; builds our example
 (LAZYOCI_EXAMPLES names another directory with it). Every run writes to a fresh directory; inputs are
@@ -24,31 +24,31 @@ def files(directory):
     return sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())
 
 
-def ours(layer, output, convert, compressor):
-    run = Run(convert, "--to", "rafs-v6", "--compressor", compressor, "--digester", "blake3",
+def ours(layer, output, convert, version, compressor):
+    run = Run(convert, "--to", f"rafs-v{version}", "--compressor", compressor, "--digester", "blake3",
               "--chunk-size", "1048576", "--threads", "2", layer, output / "image")
     run.bytes = files(output)
     return run
 
 
-def theirs(layer, output, compressor):
+def theirs(layer, output, version, compressor):
     (output / "blobs").mkdir()
     kind = "targz-rafs" if layer.suffix == ".gz" else "tar-rafs"
     name = {"lz4": "lz4_block"}.get(compressor.split(":")[0], compressor.split(":")[0])
-    run = Run(NYDUS_IMAGE, "create", "--log-level", "error", "-t", kind, "-v", "6",
+    run = Run(NYDUS_IMAGE, "create", "--log-level", "error", "-t", kind, "-v", version,
               "--whiteout-spec", "none", "--compressor", name, "--digester", "blake3",
               "--chunk-size", "0x100000", "-D", output / "blobs", "-B", output / "image.boot", layer)
     run.bytes = files(output)
     return run
 
 
-def compare(name, convert, runs, lines):
+def compare(name, convert, version, runs, lines):
     lines += table("bytes written")
     notes = []
     for kind, compressor in (("tar", "zstd:3"), ("tar", "lz4"), ("tar", "none"), ("tar.gz", "zstd:3")):
         layer = corpus(f"{name}.{kind}")
         def pair():
-            return fresh(ours, layer, convert, compressor), fresh(theirs, layer, compressor)
+            return fresh(ours, layer, convert, version, compressor), fresh(theirs, layer, version, compressor)
         pair()
         pairs = [pair() for _ in range(runs)]
         what = f"{kind}, {compressor}"
@@ -58,11 +58,11 @@ def compare(name, convert, runs, lines):
     lines += ["", *notes]
 
 
-def memory(convert, lines):
+def memory(convert, version, lines):
     lines += ["", "Peak memory of ours, two threads, zstd:3:", "", "| layer | peak MiB |", "|---|---|"]
     for name in ("big/layer.tar", "big/layer.tar.gz", "many/layer.tar"):
         layer = corpus(name)
-        run = fresh(ours, layer, convert, "zstd:3")
+        run = fresh(ours, layer, convert, version, "zstd:3")
         lines.append(f"| {name}, {layer.stat().st_size} bytes | {run.peak:.1f} |")
 
 
@@ -70,21 +70,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--corpus", default="debian/peer")
+    parser.add_argument("--fs-version", choices=("5", "6"), default="6")
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
     layer = corpus(f"{args.corpus}.tar")
     needed(NYDUS_IMAGE)
     convert, built = convert_example()
     lines = header(
-        f"tar to RAFS v6 against {THEIRS}, {args.corpus}",
+        f"tar to RAFS v{args.fs_version} against {THEIRS}, {args.corpus}",
         args.record,
-        f"command: `benches/against_nydus.py --runs {args.runs} --corpus {args.corpus}`",
+        f"command: `benches/against_nydus.py --runs {args.runs} --corpus {args.corpus} --fs-version {args.fs_version}`",
         f"ours: {built}",
         f"input: {layer.stat().st_size} bytes of tar, warm; 1 MiB chunks, blake3, two threads",
     )
     lines.append("")
-    compare(args.corpus, convert, args.runs, lines)
-    memory(convert, lines)
+    compare(args.corpus, convert, args.fs_version, args.runs, lines)
+    memory(convert, args.fs_version, lines)
     publish(lines, args.record)
 
 

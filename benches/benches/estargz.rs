@@ -1,5 +1,7 @@
 //! eStargz: opening, looking up, decoding, encoding, reading.
 
+mod names;
+
 use std::fs;
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -17,6 +19,8 @@ use lazyoci_benches::lookups::{
 };
 use lazyoci_benches::reading::{count_paths, files, places, read_all, read_places};
 
+use names::bench_names;
+
 fn metadata(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     prepare(directory.path());
@@ -29,23 +33,7 @@ fn metadata(criterion: &mut Criterion) {
     group.bench_function("open: TOC out of the layer", |bencher| {
         bencher.iter_with_large_drop(|| estargz_toc(black_box(&layer)));
     });
-    group.throughput(Throughput::Elements(COUNT as u64));
-    group.bench_function("path", |bencher| bencher.iter(|| names.find_paths()));
-    group.bench_function("missing path", |bencher| {
-        bencher.iter(|| names.find_missing())
-    });
-    group.bench_function("path and offset to frame", |bencher| {
-        bencher.iter(|| names.find_paths_and_frames())
-    });
-    group.bench_function("offset to frame", |bencher| {
-        bencher.iter(|| names.find_frames())
-    });
-    group.bench_function("offset to frame, 64 chunks", |bencher| {
-        bencher.iter(|| names.find_frames_of_long())
-    });
-    group.bench_function("offset to frame, 4,096 chunks", |bencher| {
-        bencher.iter(|| names.find_frames_of_longest())
-    });
+    bench_names(&mut group, names);
     group.bench_function("digest to frame", |bencher| {
         bencher.iter(|| image.find_digests())
     });

@@ -11,6 +11,7 @@ use lazyoci::convert::{
     to_tar,
 };
 use lazyoci::frame_codec::Compression;
+use lazyoci::rafs_format::Version;
 use lazyoci::read::{OpenImage, OpenOptions, open};
 use lazyoci_benches::Shape;
 
@@ -30,10 +31,15 @@ fn from_tar(criterion: &mut Criterion) {
                 .threads(threads);
             let name = format!("tar to rafs-v6, {compression}, {threads} threads");
             group.bench_function(name, |bencher| {
-                rafs_v6_of(bencher, || Streaming::new(&tar[..]), &options);
+                rafs_of(bencher, || Streaming::new(&tar[..]), &options);
             });
         }
     }
+    let options = RafsOptions::default().version(Version::V5).threads(2);
+    let name = format!("tar to rafs-v5, {}, 2 threads", options.compression);
+    group.bench_function(name, |bencher| {
+        rafs_of(bencher, || Streaming::new(&tar[..]), &options);
+    });
     for (compression, threads) in [
         (Compression::Gzip { level: 6 }, 1),
         (Compression::Libdeflate { level: 6 }, 1),
@@ -53,7 +59,7 @@ fn from_tar(criterion: &mut Criterion) {
 fn from_images(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let rafs_v6 = directory.path().join("image");
-    Shape::CONTENT.rafs_v6(&rafs_v6, 1 << 20);
+    Shape::CONTENT.rafs(Version::V6, &rafs_v6, 1 << 20);
     let estargz = directory.path().join("layer");
     fs::write(&estargz, Shape::CONTENT.estargz(4 << 20)).expect("there is room");
     let opened = |path: &Path| open(path, &OpenOptions::default()).expect("it was written by us");
@@ -83,14 +89,14 @@ fn from_images(criterion: &mut Criterion) {
             options.compression
         );
         group.bench_function(name, |bencher| {
-            rafs_v6_of(bencher, || &estargz, &options);
+            rafs_of(bencher, || &estargz, &options);
         });
     }
     group.finish();
 }
 
 /// Converts what `source` gives, each time into a fresh directory that is removed off the clock.
-fn rafs_v6_of<'a, S: Into<Source<'a>>>(
+fn rafs_of<'a, S: Into<Source<'a>>>(
     bencher: &mut Bencher<'_>,
     source: impl Fn() -> S,
     options: &RafsOptions,

@@ -1,11 +1,14 @@
 //! RAFS v6: opening, looking up, decoding, encoding, reading.
 
+mod names;
+
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::frame_codec::Decoder;
 use lazyoci::model::{Image as _, Limits};
+use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::flags::SuperFlags;
 use lazyoci::rafs_format::v6::{Bootstrap, Layout, LayoutInput, LayoutOptions};
@@ -14,6 +17,8 @@ use lazyoci::verify::Profile;
 use lazyoci_benches::Shape;
 use lazyoci_benches::lookups::{CHUNK_SIZE, COUNT, RafsV6, prepare};
 use lazyoci_benches::reading::{count_paths, files, places, read_all, read_places};
+
+use names::bench_names;
 
 fn metadata(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
@@ -28,24 +33,7 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter(|| Bootstrap::open(black_box(bytes.clone()), &limits));
     });
 
-    group.throughput(Throughput::Elements(COUNT as u64));
-    let names = &image.names;
-    group.bench_function("path", |bencher| bencher.iter(|| names.find_paths()));
-    group.bench_function("missing path", |bencher| {
-        bencher.iter(|| names.find_missing())
-    });
-    group.bench_function("path and offset to frame", |bencher| {
-        bencher.iter(|| names.find_paths_and_frames())
-    });
-    group.bench_function("offset to frame", |bencher| {
-        bencher.iter(|| names.find_frames())
-    });
-    group.bench_function("offset to frame, 64 chunks", |bencher| {
-        bencher.iter(|| names.find_frames_of_long())
-    });
-    group.bench_function("offset to frame, 4,096 chunks", |bencher| {
-        bencher.iter(|| names.find_frames_of_longest())
-    });
+    bench_names(&mut group, &image.names);
     group.bench_function("address to chunk", |bencher| {
         bencher.iter(|| image.find_addresses());
     });
@@ -106,7 +94,7 @@ fn metadata(criterion: &mut Criterion) {
 fn content(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("image");
-    Shape::CONTENT.rafs_v6(&path, 1 << 20);
+    Shape::CONTENT.rafs(Version::V6, &path, 1 << 20);
     let image =
         open(path.join("image.boot"), &OpenOptions::default()).expect("it was written by us");
     let files = files(image.image());

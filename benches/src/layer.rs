@@ -7,6 +7,7 @@ use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
 use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{ImagePath, Metadata, Node, Timestamp};
+use lazyoci::rafs_format::Version;
 use lazyoci::tar_stream::TarWriter;
 
 use crate::content::{Kind, Random, bytes};
@@ -134,13 +135,14 @@ impl Shape {
         bytes(kind, seed, len)
     }
 
-    /// Writes the RAFS v6 image of the layer, in chunks of `chunk_size` bytes, to the new directory
+    /// Writes the RAFS image of the layer, in chunks of `chunk_size` bytes, to the new directory
     /// `output`.
     ///
     /// # Panics
     /// If that cannot be written, or is no chunk size.
-    pub fn rafs_v6(self, output: &Path, chunk_size: u32) {
+    pub fn rafs(self, version: Version, output: &Path, chunk_size: u32) {
         let options = RafsOptions::default()
+            .version(version)
             .compression(Compression::Lz4Block)
             .chunk_size(chunk_size);
         let tar = self.tar();

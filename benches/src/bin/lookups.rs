@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lazyoci_benches::lookups::{COUNT, Estargz, Names, RafsV6, SHAPE, prepare};
+use lazyoci_benches::lookups::{COUNT, Estargz, Names, RafsV5, RafsV6, SHAPE, prepare};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -34,7 +34,34 @@ fn main() -> Result<()> {
 /// A name, and what is to be done in the directory with the images.
 type NamedLookup = (&'static str, fn(&Path));
 
-const LOOKUPS: [NamedLookup; 15] = [
+const LOOKUPS: [NamedLookup; 24] = [
+    ("rafs-v5, open", |images| {
+        count_in(&RafsV5::open(images), RafsV5::reopen)
+    }),
+    ("rafs-v5, path", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_paths)
+    }),
+    ("rafs-v5, missing path", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_missing)
+    }),
+    ("rafs-v5, path and offset to frame", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_paths_and_frames)
+    }),
+    ("rafs-v5, offset to frame", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_frames)
+    }),
+    ("rafs-v5, offset to frame, 64 chunks", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_frames_of_long)
+    }),
+    ("rafs-v5, offset to frame, 4,096 chunks", |images| {
+        count_in(&RafsV5::open(images).names, Names::find_frames_of_longest)
+    }),
+    ("rafs-v5, digest to frame", |images| {
+        count_in(&RafsV5::open(images), RafsV5::find_digests)
+    }),
+    ("rafs-v6, open", |images| {
+        count_in(&RafsV6::open(images), RafsV6::reopen)
+    }),
     ("rafs-v6, path", |images| {
         count_in(&RafsV6::open(images).names, Names::find_paths)
     }),

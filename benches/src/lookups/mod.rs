@@ -3,16 +3,20 @@
 mod digests;
 mod estargz;
 mod names;
+mod rafs_v5;
 mod rafs_v6;
 
 use std::fs;
 use std::path::Path;
+
+use lazyoci::rafs_format::Version;
 
 use crate::layer::Shape;
 
 pub use digests::Digests;
 pub use estargz::{Estargz, estargz_image, estargz_toc, read_estargz};
 pub use names::Names;
+pub use rafs_v5::RafsV5;
 pub use rafs_v6::RafsV6;
 
 /// How many lookups are done in one go.
@@ -24,7 +28,9 @@ pub const SHAPE: Shape = Shape::LOOKUPS;
 /// Bytes of its chunks: few, so that files of many chunks are cheap to make.
 pub const CHUNK_SIZE: u32 = 4096;
 
-/// Name of the directory with the RAFS v6 image in the directory of images.
+/// Name of the directory with the RAFS v5 image in the directory of images.
+const RAFS_V5: &str = "rafs-v5";
+/// Name of the directory with the RAFS v6 image there.
 const RAFS_V6: &str = "rafs-v6";
 /// Name of the eStargz layer there.
 const ESTARGZ: &str = "layer.esgz";
@@ -34,6 +40,7 @@ const ESTARGZ: &str = "layer.esgz";
 /// # Panics
 /// If they cannot be written.
 pub fn prepare(directory: &Path) {
-    SHAPE.rafs_v6(&directory.join(RAFS_V6), CHUNK_SIZE);
+    SHAPE.rafs(Version::V5, &directory.join(RAFS_V5), CHUNK_SIZE);
+    SHAPE.rafs(Version::V6, &directory.join(RAFS_V6), CHUNK_SIZE);
     fs::write(directory.join(ESTARGZ), SHAPE.estargz(CHUNK_SIZE)).expect("there is room");
 }

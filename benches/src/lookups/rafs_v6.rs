@@ -1,6 +1,7 @@
 //! Lookups in RAFS v6.
 
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -66,6 +67,18 @@ impl RafsV6 {
     pub fn find_addresses(&self) {
         let found = |&&address: &&u64| self.meta.chunk_at(address).expect("it is sound").is_some();
         assert_eq!(self.addresses.iter().filter(found).count(), COUNT);
+    }
+
+    /// Opens the bootstrap again, [`COUNT`] times.
+    ///
+    /// # Panics
+    /// If it is damaged.
+    pub fn reopen(&self) {
+        for _ in 0..COUNT {
+            let bytes = self.names.image.bytes().clone();
+            let bootstrap = Bootstrap::open(black_box(bytes), &Limits::default());
+            black_box(bootstrap.expect("it was opened before"));
+        }
     }
 
     /// Digests to frames, [`COUNT`] times.
