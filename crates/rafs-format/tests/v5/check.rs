@@ -179,8 +179,7 @@ fn chunks() {
         ),
     ] {
         let found = check(&patched(A4, &[(offset, patch)]));
-        let told = found.iter().any(|found| found.contains(finding))
-            || finding == "holes" && !found.is_empty();
+        let told = found.iter().any(|found| found.contains(finding));
         assert!(told, "{offset}: {found:?}");
     }
 }
