@@ -43,6 +43,33 @@ fn nydusd_shows_the_source_tree_and_finds_every_digest_right() {
     }
 }
 
+/// That it looks at the digests is what the test above is worth.
+#[test]
+fn nydusd_finds_a_flipped_byte_of_a_file() {
+    let dir = scratch();
+    let source = dir.path().join("source");
+    std::fs::create_dir(&source).expect("a new directory");
+    for name in ["first", "second"] {
+        std::fs::write(source.join(name), name.repeat(1000)).expect("there is room");
+    }
+    let options = ["--compressor", "none"];
+    let (bootstrap, blobs) = convert(&source, &dir.path().join("image"), &options);
+    let blob = std::fs::read_dir(&blobs)
+        .expect("the folder is there")
+        .next();
+    let blob = blob.expect("one blob").expect("that can be read").path();
+    let mut bytes = std::fs::read(&blob).expect("a file");
+    bytes[100] ^= 1;
+    std::fs::write(&blob, bytes).expect("a file");
+    let mount = Mount::nydusd_validating(&bootstrap, &blobs, &dir.path().join("mnt"));
+    assert!(std::fs::read(mount.path().join("first")).is_err());
+    let second = std::fs::read(mount.path().join("second"));
+    assert_eq!(
+        second.expect("it is sound"),
+        "second".repeat(1000).into_bytes()
+    );
+}
+
 #[test]
 fn nydusd_shows_the_whole_tree() {
     for corpus in Corpus::roots("full") {
