@@ -10,7 +10,7 @@ use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 
 use super::blob_table::{self, BlobTableEntry};
 use super::ext_blob_entry::ExtBlobEntry;
-use super::inode::{self, Inode};
+use super::inode::{self, Inode, Unread};
 use super::superblock::{self, RawSuperblock, Superblock};
 use super::{inode_table, prefetch_table};
 use crate::blob::MAX_CHUNKS;
@@ -177,13 +177,18 @@ impl Bootstrap {
     /// # Errors
     /// [`DecodeError`] if there is none, it leaves the bootstrap, or breaks a rule of its own.
     pub fn numbered(&self, number: u32) -> Result<Inode, DecodeError> {
+        self.unread(number)?.read(&self.bytes)
+    }
+
+    /// The same, of which nothing was checked.
+    pub(super) fn unread(&self, number: u32) -> Result<Unread<'_>, DecodeError> {
         let entries = self.superblock.inode_table_entries;
         let table = self.superblock.inode_table_offset;
         let rule = "1 to the number of entries";
         let exists = (1..=entries).contains(&number);
         At::new("inode table", table).require(exists, "number", number, rule)?;
         let offset = inode_table::find(&self.bytes, table, number)?;
-        Inode::read(&self.bytes, number, offset)
+        Unread::at(&self.bytes, number, offset)
     }
 
     /// Puts both tables together.

@@ -70,11 +70,9 @@ impl Bootstrap {
 
     /// The inode of child `number` of `directory`.
     pub(super) fn child(&self, directory: &Inode, number: u32) -> Result<Inode, DecodeError> {
-        let child = self.numbered(number)?;
-        let rule = "the number of the directory that has it";
-        let own = child.parent == directory.ino;
-        At::new("inode", child.offset).require(own, "i_parent", child.parent, rule)?;
-        Ok(child)
+        let child = self.unread(number)?;
+        child.require_parent(directory)?;
+        child.read(&self.bytes)
     }
 
     fn find(&self, directory: &Inode, name: NameRef<'_>) -> Result<Option<Ino>, DecodeError> {
@@ -84,11 +82,14 @@ impl Bootstrap {
         } = self.children(directory)?;
         while low < high {
             let middle = low.midpoint(high);
-            let child = self.child(directory, middle)?;
-            match child.raw_name(&self.bytes)?.cmp(name.as_bytes()) {
+            let child = self.unread(middle)?;
+            match child.name(&self.bytes)?.cmp(name.as_bytes()) {
                 Ordering::Less => low = middle.saturating_add(1),
                 Ordering::Greater => high = middle,
-                Ordering::Equal => return Ok(Some(Ino(child.ino))),
+                Ordering::Equal => {
+                    child.require_parent(directory)?;
+                    return Ok(Some(Ino(child.ino())));
+                }
             }
         }
         Ok(None)

@@ -180,44 +180,7 @@ impl Inode {
     /// # Errors
     /// [`DecodeError`] if it, or what follows it, leaves the bootstrap, or a field breaks its rule.
     pub fn read(bytes: &[u8], number: u32, offset: u64) -> Result<Self, DecodeError> {
-        let at = At::new("inode", offset);
-        let raw: &RawInode = view::record(bytes, "inode", offset)?;
-        let mode = raw.i_mode.get();
-        let known = u16::try_from(mode).map_err(|_| at.wrong("i_mode", mode, "of 16 bits"))?;
-        let (kind, permissions) = parse_mode(at, known)?;
-        let nanoseconds = raw.i_mtime_nsec.get();
-        let mut inode = Self {
-            number,
-            offset,
-            digest: raw.i_digest,
-            parent: raw.i_parent.get(),
-            ino: raw.i_ino.get(),
-            uid: raw.i_uid.get(),
-            gid: raw.i_gid.get(),
-            project: raw.i_projid.get(),
-            kind,
-            mode: permissions,
-            size: raw.i_size.get(),
-            blocks: raw.i_blocks.get(),
-            flags: InodeFlags(raw.i_flags.get()),
-            links: raw.i_nlink.get(),
-            child_index: raw.i_child_index.get(),
-            child_count: raw.i_child_count.get(),
-            name_len: raw.i_name_size.get(),
-            target_len: raw.i_symlink_size.get(),
-            rdev: raw.i_rdev.get(),
-            mtime: Timestamp {
-                seconds: raw.i_mtime.get().cast_signed(),
-                nanoseconds,
-            },
-            xattr_len: 0,
-        };
-        inode.check(at)?;
-        if inode.flags.contains(InodeFlags::XATTR) {
-            inode.xattr_len = xattr::table_len(bytes, inode.xattr_offset())?;
-        }
-        view::slice(bytes, "inode", offset, inode.len())?;
-        Ok(inode)
+        Unread::at(bytes, number, offset)?.read(bytes)
     }
 
     fn check(&self, at: At) -> Result<(), DecodeError> {
@@ -306,8 +269,7 @@ impl Inode {
 
     /// The bytes of the name, whatever they are.
     pub(crate) fn raw_name<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], DecodeError> {
-        let offset = self.offset.saturating_add(LEN);
-        view::slice(bytes, "name", offset, self.name_len.into())
+        name_behind(bytes, self.offset, self.name_len)
     }
 
     /// Where the target of a symbolic link is.
@@ -392,6 +354,94 @@ impl Inode {
         raw.i_mtime = self.mtime.seconds.cast_unsigned().into();
         raw
     }
+}
+
+/// An inode of which nothing was checked but that its fixed-size part is there: enough to look for a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unread<'b> {
+    number: u32,
+    offset: u64,
+    raw: &'b RawInode,
+}
+
+impl<'b> Unread<'b> {
+    /// Inode `number`, which begins at `offset`.
+    pub(crate) fn at(bytes: &'b [u8], number: u32, offset: u64) -> Result<Self, DecodeError> {
+        let raw = view::record(bytes, "inode", offset)?;
+        Ok(Self {
+            number,
+            offset,
+            raw,
+        })
+    }
+
+    /// The bytes of the name, whatever they are.
+    pub(crate) fn name(&self, bytes: &'b [u8]) -> Result<&'b [u8], DecodeError> {
+        name_behind(bytes, self.offset, self.raw.i_name_size.get())
+    }
+
+    /// Number of the first inode that stands for the same file, if the inode is sound.
+    pub(crate) fn ino(&self) -> u64 {
+        self.raw.i_ino.get()
+    }
+
+    /// Refuses an inode that is in another directory.
+    pub(crate) fn require_parent(&self, directory: &Inode) -> Result<(), DecodeError> {
+        let found = self.raw.i_parent.get();
+        let rule = "the number of the directory that has it";
+        At::new("inode", self.offset).require(found == directory.ino, "i_parent", found, rule)
+    }
+
+    /// All of the inode, checked against itself.
+    pub(crate) fn read(&self, bytes: &[u8]) -> Result<Inode, DecodeError> {
+        let Self {
+            number,
+            offset,
+            raw,
+        } = *self;
+        let at = At::new("inode", offset);
+        let mode = raw.i_mode.get();
+        let known = u16::try_from(mode).map_err(|_| at.wrong("i_mode", mode, "of 16 bits"))?;
+        let (kind, permissions) = parse_mode(at, known)?;
+        let nanoseconds = raw.i_mtime_nsec.get();
+        let mut inode = Inode {
+            number,
+            offset,
+            digest: raw.i_digest,
+            parent: raw.i_parent.get(),
+            ino: raw.i_ino.get(),
+            uid: raw.i_uid.get(),
+            gid: raw.i_gid.get(),
+            project: raw.i_projid.get(),
+            kind,
+            mode: permissions,
+            size: raw.i_size.get(),
+            blocks: raw.i_blocks.get(),
+            flags: InodeFlags(raw.i_flags.get()),
+            links: raw.i_nlink.get(),
+            child_index: raw.i_child_index.get(),
+            child_count: raw.i_child_count.get(),
+            name_len: raw.i_name_size.get(),
+            target_len: raw.i_symlink_size.get(),
+            rdev: raw.i_rdev.get(),
+            mtime: Timestamp {
+                seconds: raw.i_mtime.get().cast_signed(),
+                nanoseconds,
+            },
+            xattr_len: 0,
+        };
+        inode.check(at)?;
+        if inode.flags.contains(InodeFlags::XATTR) {
+            inode.xattr_len = xattr::table_len(bytes, inode.xattr_offset())?;
+        }
+        view::slice(bytes, "inode", offset, inode.len())?;
+        Ok(inode)
+    }
+}
+
+/// The name of `len` bytes behind the inode at `offset`.
+fn name_behind(bytes: &[u8], offset: u64, len: u16) -> Result<&[u8], DecodeError> {
+    view::slice(bytes, "name", offset.saturating_add(LEN), len.into())
 }
 
 /// What an entry with a name of `len` bytes adds to the `i_size` of its directory.
