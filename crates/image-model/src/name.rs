@@ -52,14 +52,7 @@ impl<'a> NameRef<'a> {
     /// # Errors
     /// [`NameError`] says which rule the bytes break.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NameError> {
-        match bytes {
-            [] => return Err(NameError::Empty),
-            b"." | b".." => return Err(NameError::Dots),
-            _ => {}
-        }
-        if bytes.len() > MAX_NAME_LEN {
-            return Err(NameError::TooLong { len: bytes.len() });
-        }
+        Self::check_len(bytes)?;
         match bytes.iter().position(|&b| b == b'/' || b == 0) {
             Some(offset) => Err(NameError::Byte {
                 byte: bytes[offset],
@@ -67,6 +60,42 @@ impl<'a> NameRef<'a> {
             }),
             None => Ok(Self(bytes)),
         }
+    }
+
+    /// Checks all but what bytes there are.
+    fn check_len(bytes: &[u8]) -> Result<(), NameError> {
+        match bytes {
+            [] => Err(NameError::Empty),
+            b"." | b".." => Err(NameError::Dots),
+            _ if bytes.len() > MAX_NAME_LEN => Err(NameError::TooLong { len: bytes.len() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes `path` apart at its first `/`: what is before it, which may be no name, and what is behind.
+    ///
+    /// ```
+    /// use lazyoci_image_model::NameRef;
+    /// use lazyoci_image_model::name::NameError;
+    ///
+    /// let (usr, rest) = NameRef::split_first(b"usr/../bin");
+    /// assert_eq!(usr?.as_bytes(), b"usr");
+    /// assert_eq!(NameRef::split_first(rest), (Err(NameError::Dots), &b"bin"[..]));
+    /// # Ok::<(), NameError>(())
+    /// ```
+    pub fn split_first(path: &'a [u8]) -> (Result<Self, NameError>, &'a [u8]) {
+        let end = path.iter().position(|&b| b == b'/' || b == 0);
+        let (name, rest) = match end.map(|end| (end, path[end])) {
+            None => (path, &[][..]),
+            Some((end, b'/')) => (&path[..end], &path[end + 1..]),
+            // NUL, which is not where the name ends.
+            Some((offset, byte)) => {
+                let rest = path[offset..].iter().position(|&b| b == b'/');
+                let rest = rest.map_or(&[][..], |slash| &path[offset + slash + 1..]);
+                return (Err(NameError::Byte { byte, offset }), rest);
+            }
+        };
+        (Self::check_len(name).map(|()| Self(name)), rest)
     }
 
     /// The name's bytes.

@@ -1,6 +1,6 @@
 //! From a path to an inode.
 
-use image_model::name::NameError;
+use image_model::name::{MAX_NAME_LEN, NameError};
 use image_model::path::PathError;
 use image_model::{Blame, Fault, FileKind, Image, ImageError, ImagePath, Ino, NameRef};
 
@@ -109,55 +109,75 @@ pub fn resolve<I: Image + ?Sized>(
     path: &[u8],
     follow: Follow,
 ) -> Result<Ino, ResolveError> {
-    // Only without links does `..` mean what it looks like.
-    let cleaned = ImagePath::clean(path)?;
+    // What is that short needs no look at its components.
+    if path.len() > MAX_NAME_LEN || path.contains(&0) {
+        ImagePath::clean(path)?;
+    }
+    let cleaned;
     let start = match follow {
-        Follow::Never => cleaned.as_bytes(),
+        // Only without links does `..` mean what it looks like.
+        Follow::Never => {
+            cleaned = ImagePath::clean(path)?;
+            cleaned.as_bytes()
+        }
         Follow::Parents | Follow::All => path,
     };
     let mut way = Way {
         image,
-        directories: vec![image.root()],
-        path: ImagePath::root(),
+        directories: Vec::with_capacity(8),
+        given: start,
+        rest: start,
+        path: None,
         links: 0,
     };
-    let mut pending = Vec::new();
-    push_components(&mut pending, start);
-    while let Some(component) = pending.pop() {
-        let name = match &*component {
-            b".." => {
-                way.up();
-                continue;
-            }
-            // Components of the path given were checked, those of links are here.
-            name => NameRef::new(name).map_err(|source| ResolveError::Target {
-                path: way.path.clone(),
-                source,
-            })?,
+    way.directories.push(image.root());
+    // Of the targets of links on the way; the first one on top.
+    let mut pending: Vec<Box<[u8]>> = Vec::new();
+    loop {
+        let popped = pending.pop();
+        let step = match &popped {
+            Some(component) => way.step_of_link(component)?,
+            None => match way.next_given() {
+                Some(step) => step,
+                None => return Ok(way.here()),
+            },
         };
-        let last = pending.is_empty();
+        let Step::Into(name) = step else {
+            way.up();
+            continue;
+        };
         let (ino, kind) = way.enter(name)?;
+        if kind == FileKind::Directory {
+            way.directories.push(ino);
+            continue;
+        }
+        let last = pending.is_empty() && components(way.rest).next().is_none();
         let followed = match follow {
             Follow::Never => false,
             Follow::Parents => !last,
             Follow::All => true,
         };
         match kind {
-            FileKind::Directory => way.directories.push(ino),
             FileKind::Symlink if followed => {
                 let target = way.leave_by_link(ino)?;
-                push_components(&mut pending, &target);
+                let components = components(&target).rev();
+                pending.extend(components.map(Box::from));
             }
             _ if last => return Ok(ino),
             kind => {
-                return Err(ResolveError::NotADirectory {
-                    path: way.path,
-                    kind,
-                });
+                let path = way.path();
+                return Err(ResolveError::NotADirectory { path, kind });
             }
         }
     }
-    Ok(way.here())
+}
+
+/// What a component means.
+enum Step<'a> {
+    /// The directory above.
+    Up,
+    /// What has this name here.
+    Into(NameRef<'a>),
 }
 
 /// Where resolution has come to.
@@ -165,32 +185,75 @@ struct Way<'a, I: ?Sized> {
     image: &'a I,
     /// The directories from the root to here.
     directories: Vec<Ino>,
-    path: ImagePath,
+    /// The path that was given.
+    given: &'a [u8],
+    /// What is left of it.
+    rest: &'a [u8],
+    /// Where here is, once a link was followed; before that, what was taken of `given` says it.
+    path: Option<ImagePath>,
     links: u32,
 }
 
-impl<I: Image + ?Sized> Way<'_, I> {
+impl<'a, I: Image + ?Sized> Way<'a, I> {
     fn here(&self) -> Ino {
         *self.directories.last().expect("the root is never left")
     }
 
+    /// Takes the next component of the path that was given.
+    fn next_given(&mut self) -> Option<Step<'a>> {
+        while !self.rest.is_empty() {
+            let taken = self.rest;
+            let (name, rest) = NameRef::split_first(taken);
+            self.rest = rest;
+            match name {
+                Ok(name) => return Some(Step::Into(name)),
+                Err(NameError::Dots) if taken.starts_with(b"..") => return Some(Step::Up),
+                // Nothing, or `.`: the path was checked for all else.
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// What a component of the target of a link means.
+    fn step_of_link<'c>(&self, component: &'c [u8]) -> Result<Step<'c>, ResolveError> {
+        if component == b".." {
+            return Ok(Step::Up);
+        }
+        let name = NameRef::new(component);
+        name.map(Step::Into).map_err(|source| ResolveError::Target {
+            path: self.path(),
+            source,
+        })
+    }
+
+    /// Where here is.
+    fn path(&self) -> ImagePath {
+        if let Some(path) = &self.path {
+            return path.clone();
+        }
+        let taken = &self.given[..self.given.len() - self.rest.len()];
+        ImagePath::clean(taken).expect("its components were checked")
+    }
+
     fn up(&mut self) {
-        if self.path.pop() {
+        if let Some(path) = &mut self.path {
+            path.pop();
+        }
+        if self.directories.len() > 1 {
             self.directories.pop();
         }
     }
 
     /// What is called `name` here; the path then includes it.
     fn enter(&mut self, name: NameRef<'_>) -> Result<(Ino, FileKind), ResolveError> {
-        let found = self.image.lookup(self.here(), name);
-        self.path.push(name);
-        let Some(ino) = found.map_err(|source| self.damaged(source))? else {
-            return Err(ResolveError::NotFound {
-                path: self.path.clone(),
-            });
-        };
-        match self.image.attributes(ino) {
-            Ok(attributes) => Ok((ino, attributes.kind)),
+        let found = self.image.lookup_kind(self.here(), name);
+        if let Some(path) = &mut self.path {
+            path.push(name);
+        }
+        match found {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(ResolveError::NotFound { path: self.path() }),
             Err(source) => Err(self.damaged(source)),
         }
     }
@@ -199,36 +262,30 @@ impl<I: Image + ?Sized> Way<'_, I> {
     fn leave_by_link(&mut self, ino: Ino) -> Result<Box<[u8]>, ResolveError> {
         self.links += 1;
         if self.links > MAX_LINKS {
-            return Err(ResolveError::TooManyLinks {
-                path: self.path.clone(),
-            });
+            let path = self.path();
+            return Err(ResolveError::TooManyLinks { path });
         }
         let target = self.image.symlink_target(ino);
         let target = target.map_err(|source| self.damaged(source))?;
+        let mut path = ImagePath::root();
         if target.starts_with(b"/") {
-            self.path = ImagePath::root();
             self.directories.truncate(1);
         } else {
-            self.path.pop();
+            path = self.path();
+            path.pop();
         }
+        self.path = Some(path);
         Ok(target)
     }
 
     fn damaged(&self, source: ImageError) -> ResolveError {
-        ResolveError::Image {
-            path: self.path.clone(),
-            source,
-        }
+        let path = self.path();
+        ResolveError::Image { path, source }
     }
 }
 
-/// Puts the components of `path` on the stack, the first one on top.
-fn push_components(pending: &mut Vec<Box<[u8]>>, path: &[u8]) {
+/// The components of `path` that lead somewhere.
+fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     let components = path.split(|&b| b == b'/');
-    pending.extend(
-        components
-            .rev()
-            .filter(|component| !component.is_empty() && *component != b".")
-            .map(Box::from),
-    );
+    components.filter(|component| !matches!(*component, b"" | b"."))
 }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use image_model::width::usize_from;
 use image_model::{
-    Attributes, Blob, BlobIndex, DirEntry, Extent, Frame, FrameId, Image, ImageError, Ino, NameRef,
-    Recipe, RecipeId, Xattrs,
+    Attributes, Blob, BlobIndex, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError,
+    Ino, NameRef, Recipe, RecipeId, Xattrs,
 };
 
 use crate::blob::{BlobError, BlobMeta, LoadDigests, LoadMeta, LocateTrailer, Toc};
@@ -164,6 +164,14 @@ impl Image for RafsImage {
 
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
         self.bootstrap.image().lookup(directory, name)
+    }
+
+    fn lookup_kind(
+        &self,
+        directory: Ino,
+        name: NameRef<'_>,
+    ) -> Result<Option<(Ino, FileKind)>, ImageError> {
+        self.bootstrap.image().lookup_kind(directory, name)
     }
 
     fn read_directory(

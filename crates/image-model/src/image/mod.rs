@@ -120,6 +120,22 @@ pub trait Image {
     /// If `directory` is none, or is damaged.
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError>;
 
+    /// The same, and of which kind that is: what a path goes on from. May cost less than
+    /// [`attributes`](Self::attributes) besides.
+    ///
+    /// # Errors
+    /// If `directory` is none, or it or what tells the kind is damaged.
+    fn lookup_kind(
+        &self,
+        directory: Ino,
+        name: NameRef<'_>,
+    ) -> Result<Option<(Ino, FileKind)>, ImageError> {
+        let Some(ino) = self.lookup(directory, name)? else {
+            return Ok(None);
+        };
+        Ok(Some((ino, self.attributes(ino)?.kind)))
+    }
+
     /// Shows `visit` the entries of `directory` in byte order, without `.` and `..`, until it breaks.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 
 use super::blob_table::{self, BlobTableEntry};
 use super::ext_blob_entry::ExtBlobEntry;
-use super::inode::{self, Inode, Unread};
+use super::inode::{self, Inode, OWN_NUMBER, Unread};
 use super::superblock::{self, RawSuperblock, Superblock};
 use super::{inode_table, prefetch_table};
 use crate::blob::MAX_CHUNKS;
@@ -166,9 +166,8 @@ impl Bootstrap {
     pub fn inode(&self, ino: Ino) -> Result<Inode, DecodeError> {
         let number = u32::try_from(ino.0).unwrap_or(u32::MAX);
         let inode = self.numbered(number)?;
-        let rule = "its own number, as another inode refers to it";
         let at = At::new("inode", inode.offset);
-        at.require(inode.ino == ino.0, "i_ino", inode.ino, rule)?;
+        at.require(inode.ino == ino.0, "i_ino", inode.ino, OWN_NUMBER)?;
         Ok(inode)
     }
 

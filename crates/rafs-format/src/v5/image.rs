@@ -1,6 +1,5 @@
 //! A bootstrap as an [`Image`].
 
-use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 
 use image_model::width::usize_from;
@@ -60,39 +59,28 @@ impl Bootstrap {
     pub(super) fn children(&self, directory: &Inode) -> Result<Range<u32>, DecodeError> {
         directory.require_kind(FileKind::Directory)?;
         let numbers = directory.children();
+        self.require_children(&numbers, directory.child_count, directory.offset)?;
+        Ok(numbers)
+    }
+
+    /// Refuses a directory at `offset` that has children where there are no inodes.
+    pub(super) fn require_children(
+        &self,
+        numbers: &Range<u32>,
+        count: u32,
+        offset: u64,
+    ) -> Result<(), DecodeError> {
         let behind = self.superblock.inode_table_entries.saturating_add(1);
         let rule = "such that all children are in the inode table";
         let fits = numbers.is_empty() || numbers.end <= behind;
-        let at = At::new("inode", directory.offset);
-        at.require(fits, "i_child_count", directory.child_count, rule)?;
-        Ok(numbers)
+        At::new("inode", offset).require(fits, "i_child_count", count, rule)
     }
 
     /// The inode of child `number` of `directory`.
     pub(super) fn child(&self, directory: &Inode, number: u32) -> Result<Inode, DecodeError> {
         let child = self.unread(number)?;
-        child.require_parent(directory)?;
+        child.require_parent(directory.ino)?;
         child.read(&self.bytes)
-    }
-
-    fn find(&self, directory: &Inode, name: NameRef<'_>) -> Result<Option<Ino>, DecodeError> {
-        let Range {
-            start: mut low,
-            end: mut high,
-        } = self.children(directory)?;
-        while low < high {
-            let middle = low.midpoint(high);
-            let child = self.unread(middle)?;
-            match child.name(&self.bytes)?.cmp(name.as_bytes()) {
-                Ordering::Less => low = middle.saturating_add(1),
-                Ordering::Greater => high = middle,
-                Ordering::Equal => {
-                    child.require_parent(directory)?;
-                    return Ok(Some(Ino(child.ino())));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Shows the children of `directory` with their names, which rise.
@@ -150,7 +138,24 @@ impl Image for Bootstrap {
     }
 
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
-        answer(directory, || self.find(&self.inode(directory)?, name))
+        answer(directory, || {
+            let child = self.find(directory, name)?;
+            Ok(child.map(|child| Ino(child.ino())))
+        })
+    }
+
+    fn lookup_kind(
+        &self,
+        directory: Ino,
+        name: NameRef<'_>,
+    ) -> Result<Option<(Ino, FileKind)>, ImageError> {
+        answer(directory, || {
+            let Some(child) = self.find(directory, name)? else {
+                return Ok(None);
+            };
+            let ino = Ino(child.ino());
+            Ok(Some((ino, self.first_link(child)?.mode()?.0)))
+        })
     }
 
     fn read_directory(

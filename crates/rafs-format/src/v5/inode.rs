@@ -4,7 +4,7 @@ use std::ops::{BitOr, Range};
 
 use image_model::image::WrongInode;
 use image_model::width::u64_from;
-use image_model::{Attributes, Device, FileKind, NameRef, Timestamp};
+use image_model::{Attributes, Device, FileKind, Ino, NameRef, Timestamp};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -21,6 +21,8 @@ pub(crate) const LEN: u64 = 128;
 pub(crate) const ROOT: u32 = 1;
 /// Longest name, in bytes, that readers take.
 const MAX_NAME_LEN: u16 = 256;
+/// What `i_ino` is to be where another inode refers to it.
+pub(crate) const OWN_NUMBER: &str = "its own number, as another inode refers to it";
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -210,10 +212,8 @@ impl Inode {
             "1 to 256",
         )?;
         match self.kind {
-            FileKind::Directory if self.child_count > 0 => {
-                let rule = "more than the directory's own number";
-                let behind = self.child_index > self.number;
-                at.require(behind, "i_child_index", self.child_index, rule)
+            FileKind::Directory => {
+                require_behind(at, self.number, self.child_index, self.child_count)
             }
             FileKind::Symlink => {
                 let rule = "not 0 for a symbolic link";
@@ -375,6 +375,11 @@ impl<'b> Unread<'b> {
         })
     }
 
+    /// First byte in the bootstrap.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The bytes of the name, whatever they are.
     pub(crate) fn name(&self, bytes: &'b [u8]) -> Result<&'b [u8], DecodeError> {
         name_behind(bytes, self.offset, self.raw.i_name_size.get())
@@ -385,11 +390,52 @@ impl<'b> Unread<'b> {
         self.raw.i_ino.get()
     }
 
+    /// Whether it is that inode itself.
+    pub(crate) fn is_first(&self) -> bool {
+        self.ino() == u64::from(self.number)
+    }
+
     /// Refuses an inode that is in another directory.
-    pub(crate) fn require_parent(&self, directory: &Inode) -> Result<(), DecodeError> {
+    pub(crate) fn require_parent(&self, directory: u64) -> Result<(), DecodeError> {
         let found = self.raw.i_parent.get();
         let rule = "the number of the directory that has it";
-        At::new("inode", self.offset).require(found == directory.ino, "i_parent", found, rule)
+        self.place()
+            .require(found == directory, "i_parent", found, rule)
+    }
+
+    /// Refuses an inode that does not stand for all names of `ino`.
+    pub(crate) fn require_ino(&self, ino: Ino) -> Result<(), DecodeError> {
+        self.place()
+            .require(self.ino() == ino.0, "i_ino", self.ino(), OWN_NUMBER)
+    }
+
+    /// Kind of file, and permissions.
+    pub(crate) fn mode(&self) -> Result<(FileKind, u16), DecodeError> {
+        let mode = self.raw.i_mode.get();
+        let known = u16::try_from(mode);
+        let known = known.map_err(|_| self.place().wrong("i_mode", mode, "of 16 bits"))?;
+        parse_mode(self.place(), known)
+    }
+
+    /// The numbers of the children of a directory; whether there are as many is another question.
+    pub(crate) fn children(&self) -> Result<Range<u32>, DecodeError> {
+        let (found, _) = self.mode()?;
+        let expected = FileKind::Directory;
+        if found != expected {
+            return Err(WrongInode::Kind { expected, found }.into());
+        }
+        let (first, count) = (self.raw.i_child_index.get(), self.child_count());
+        require_behind(self.place(), self.number, first, count)?;
+        Ok(first..first.saturating_add(count))
+    }
+
+    /// Directories: children, as stored.
+    pub(crate) fn child_count(&self) -> u32 {
+        self.raw.i_child_count.get()
+    }
+
+    fn place(&self) -> At {
+        At::new("inode", self.offset)
     }
 
     /// All of the inode, checked against itself.
@@ -399,10 +445,7 @@ impl<'b> Unread<'b> {
             offset,
             raw,
         } = *self;
-        let at = At::new("inode", offset);
-        let mode = raw.i_mode.get();
-        let known = u16::try_from(mode).map_err(|_| at.wrong("i_mode", mode, "of 16 bits"))?;
-        let (kind, permissions) = parse_mode(at, known)?;
+        let (kind, permissions) = self.mode()?;
         let nanoseconds = raw.i_mtime_nsec.get();
         let mut inode = Inode {
             number,
@@ -430,13 +473,26 @@ impl<'b> Unread<'b> {
             },
             xattr_len: 0,
         };
-        inode.check(at)?;
+        inode.check(self.place())?;
         if inode.flags.contains(InodeFlags::XATTR) {
             inode.xattr_len = xattr::table_len(bytes, inode.xattr_offset())?;
         }
         view::slice(bytes, "inode", offset, inode.len())?;
         Ok(inode)
     }
+}
+
+/// Refuses a directory `number` that has children, `count` from `first` on, but not behind itself.
+fn require_behind(at: At, number: u32, first: u32, count: u32) -> Result<(), DecodeError> {
+    let rule = "more than the directory's own number";
+    at.require(count == 0 || first > number, "i_child_index", first, rule)
+}
+
+/// The bytes of the name of the inode at `offset`, whatever they are; `None` if they leave the bootstrap.
+pub(crate) fn name_at(bytes: &[u8], offset: u64) -> Option<&[u8]> {
+    let from_here = bytes.get(usize::try_from(offset).ok()?..)?;
+    let (inode, behind) = RawInode::ref_from_prefix(from_here).ok()?;
+    behind.get(..usize::from(inode.i_name_size.get()))
 }
 
 /// The name of `len` bytes behind the inode at `offset`.

@@ -10,7 +10,6 @@
 //! Source: nydus v2, `rafs/src/metadata/layout/v5.rs` (`RafsV5InodeTable`).
 
 use image_model::width::{u64_from, usize_from};
-use zerocopy::little_endian::U32;
 
 use super::superblock;
 use crate::error::{At, DecodeError};
@@ -34,12 +33,16 @@ pub(crate) fn entry_offset(table: u64, number: u32) -> u64 {
 /// The offset of inode `number`, which is in the table at `table`.
 pub(crate) fn find(bytes: &[u8], table: u64, number: u32) -> Result<u64, DecodeError> {
     let offset = entry_offset(table, number);
-    let entry = view::record::<U32>(bytes, "inode table entry", offset)?.get();
-    let inode = u64::from(entry).saturating_mul(UNIT);
+    let entry: &[u8; ENTRY_LEN] = view::record(bytes, "inode table entry", offset)?;
     let rule = "behind the superblock, in units of 8 bytes";
-    let behind = inode > superblock::LEN;
-    At::new("inode table entry", offset).require(behind, "offset", entry, rule)?;
-    Ok(inode)
+    let at = At::new("inode table entry", offset);
+    inode_offset(*entry).ok_or_else(|| at.wrong("offset", u32::from_le_bytes(*entry), rule))
+}
+
+/// The offset of the inode that `entry` leads to; `None` if there can be none.
+pub(crate) fn inode_offset(entry: [u8; ENTRY_LEN]) -> Option<u64> {
+    let inode = u64::from(u32::from_le_bytes(entry)) * UNIT;
+    (inode > superblock::LEN).then_some(inode)
 }
 
 /// The entry of an inode at `offset`, a multiple of 8.

@@ -57,6 +57,7 @@ mod image;
 mod inode;
 mod inode_table;
 mod layout;
+mod lookup;
 mod merkle;
 mod owned;
 mod prefetch_table;

@@ -6,6 +6,8 @@ mod common;
 mod store;
 #[path = "../support/trees.rs"]
 mod trees;
+#[path = "../support/work.rs"]
+mod work;
 
 mod check;
 mod encode;
@@ -14,3 +16,4 @@ mod goldens;
 mod open;
 mod round_trip;
 mod unvouched;
+mod work_of_lookups;

@@ -7,6 +7,8 @@ mod damage;
 mod store;
 #[path = "../support/trees.rs"]
 mod trees;
+#[path = "../support/work.rs"]
+mod work;
 
 mod check;
 mod chunks;
@@ -22,4 +24,5 @@ mod open;
 mod owned;
 mod round_trip;
 mod tables;
+mod work_of_lookups;
 mod xattr;
