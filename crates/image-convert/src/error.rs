@@ -17,6 +17,7 @@ use rafs_format::layout::EncodeError;
 use tar_stream::{MemberError, TarError};
 use verify::UnsupportedDigest;
 
+use crate::rafs::KeepBlobsError;
 use crate::report::Loss;
 use crate::source::FileContentError;
 
@@ -122,6 +123,9 @@ pub enum ConvertError {
     /// RAFS has no such compression.
     #[error("RAFS chunks cannot be compressed so")]
     Flags(#[from] FlagsError),
+    /// The image cannot become one of the other version over the blobs that it has.
+    #[error("cannot keep the blobs")]
+    KeepBlobs(#[from] KeepBlobsError),
     /// The data blob cannot be built.
     #[error("cannot build the blob")]
     Blob(#[from] BuildError),
@@ -216,6 +220,7 @@ impl Blame for ConvertError {
             Self::TarWrite(error) => error.fault(),
             Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,
             Self::Flags(error) => error.fault(),
+            Self::KeepBlobs(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::LayerImage(error) => error.fault(),
             Self::Paths(error) => error.fault(),

@@ -3,7 +3,8 @@
 //! | function | does |
 //! |---|---|
 //! | [`to_rafs`] | a layer, a directory or any image to RAFS, v5 or v6 |
-//! | [`to_estargz`] | the same to eStargz |
+//! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over the blobs that it has |
+//! | [`to_estargz`] | a layer, a directory or any image to eStargz |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
 //! | [`unpack`] | any image to a directory of this machine |
@@ -70,7 +71,9 @@ mod unpack;
 pub use described::DescribedObject;
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
-pub use rafs::{RafsBlob, RafsOptions, RafsReport, to_rafs};
+pub use rafs::{
+    KeepBlobsError, KeepBlobsOptions, RafsBlob, RafsOptions, RafsReport, keep_blobs, to_rafs,
+};
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};

@@ -25,11 +25,11 @@ pub(super) struct Content {
 
 /// An image whose blobs are complete.
 pub(super) struct Image {
-    image: ChunkedImage,
-    places: Vec<ChunkPlace>,
-    entries: Vec<BlobEntry>,
-    version: Version,
-    options: LayoutOptions,
+    pub(super) image: ChunkedImage,
+    pub(super) places: Vec<ChunkPlace>,
+    pub(super) entries: Vec<BlobEntry>,
+    pub(super) version: Version,
+    pub(super) options: LayoutOptions,
 }
 
 impl Image {
@@ -92,7 +92,7 @@ impl Image {
     }
 
     /// Writes the bytes of the bootstrap.
-    fn write_to(&self, out: impl Write) -> Result<(), ConvertError> {
+    pub(super) fn write_to(&self, out: impl Write) -> Result<(), ConvertError> {
         let input = LayoutInput {
             image: &self.image,
             places: &self.places,

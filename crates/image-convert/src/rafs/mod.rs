@@ -8,6 +8,7 @@
 mod blob;
 mod bootstrap;
 mod fill;
+mod keep_blobs;
 mod options;
 mod report;
 
@@ -27,6 +28,7 @@ use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
 use fill::Filled;
 
+pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
 pub use report::{RafsBlob, RafsReport};
 

@@ -7,6 +7,7 @@ mod support;
 mod bounds;
 #[cfg(feature = "gzip")]
 mod estargz;
+mod keep_blobs;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;
