@@ -17,8 +17,8 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
-    EstargzOptions, EstargzReport, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions,
-    TarReport, recompress, to_estargz, to_rafs, to_tar,
+    EstargzOptions, EstargzReport, KeepBlobsOptions, RafsOptions, RafsReport, Report, Source,
+    Streaming, TarOptions, TarReport, keep_blobs, recompress, to_estargz, to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
@@ -68,6 +68,10 @@ struct Args {
     /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     compat: Option<Compat>,
+    /// Write a bootstrap of the other version over the blobs that the image has, and nothing else
+    /// (RAFS to RAFS)
+    #[arg(long)]
+    keep_blobs: bool,
     /// Leave out what the format cannot carry, and report it
     #[arg(long)]
     lossy: bool,
@@ -152,9 +156,29 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--inline-meta", args.inline_meta, rafs),
         ("--aligned", args.aligned, v6),
         ("--compat", args.compat.is_some(), rafs),
+        ("--keep-blobs", args.keep_blobs, rafs),
     ] {
         if given && !fits {
             return Err(does_not_fit(args, option));
+        }
+    }
+    if args.keep_blobs {
+        for (option, given) in [
+            ("--compressor", args.compressor.is_some()),
+            ("--digester", args.digester.is_some()),
+            ("--chunk-size", args.chunk_size.is_some()),
+            ("--prefetch", args.prefetch.is_some()),
+            ("--toc", args.toc),
+            ("--inline-meta", args.inline_meta),
+            ("--aligned", args.aligned),
+            ("--threads", args.threads.is_some()),
+        ] {
+            if given {
+                let what = "which leaves blobs and their chunks as they are";
+                return Err(Failure::usage(format!(
+                    "{option} does not fit --keep-blobs, {what}"
+                )));
+            }
         }
     }
     if rafs && is_stream(args.output()) {
@@ -175,7 +199,28 @@ fn name(target: Target) -> String {
     value.expect("no format is skipped").get_name().into()
 }
 
+/// The other version of a RAFS image, over the blobs that it has.
+fn kept(args: &Args, version: Version) -> Result<RafsReport, Failure> {
+    let options = KeepBlobsOptions::default()
+        .version(version)
+        .compat(args.compat.unwrap_or_default())
+        .lossy(args.lossy);
+    let [image] = args.images() else {
+        let what = "--keep-blobs takes one image, which is one of RAFS";
+        return Err(Failure::usage(what));
+    };
+    let image = args.open.open(image)?;
+    let directory = args.outputs.directory(args.output())?;
+    let mut output = DirectoryOutput::create(directory.path())?;
+    let report = keep_blobs(&image, &mut output, &options)?;
+    directory.commit()?;
+    Ok(report)
+}
+
 fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
+    if args.keep_blobs {
+        return kept(args, version);
+    }
     let defaults = RafsOptions::default();
     let compression = match args.compressor {
         Some(compression) => compression,

@@ -158,3 +158,46 @@ fn to_version_6_and_back() {
         let _ = Finished::of(lazyoci("verify").arg(&again)).ok();
     }
 }
+
+/// The bootstrap of the other version over the blobs of `bootstrap`, in `blobs`.
+fn keep_blobs(version: &str, bootstrap: &Path, blobs: &Path, output: &Path) -> PathBuf {
+    let mut convert = lazyoci("convert");
+    convert.args(["--to", version, "--keep-blobs", "--blobs"]);
+    convert.args([blobs, bootstrap, output]);
+    let _ = Finished::of(&mut convert).ok();
+    output.join("image.boot")
+}
+
+fn digest_with(image: &Path, blobs: &Path) -> String {
+    let mut verify = lazyoci("verify");
+    let _ = Finished::of(verify.arg("--blobs").args([blobs, image])).ok();
+    let mut digest = lazyoci("digest");
+    let digest = Finished::of(digest.arg("--blobs").args([blobs, image])).ok();
+    digest.text().to_owned()
+}
+
+/// Both directions over one blob, checked and mounted by nydus 2.2.
+#[test]
+fn both_versions_over_one_blob() {
+    for corpus in Corpus::roots("peer") {
+        for options in [&[][..], &["--toc"], &["--compressor", "lz4"]] {
+            let dir = scratch();
+            let source = dir.path().join("source");
+            let mut convert = lazyoci("convert");
+            convert.args(["--to", "rafs-v6"]).args(options);
+            let _ = Finished::of(convert.args([&*corpus.tar(), &source])).ok();
+            let (first, blobs) = (source.join("image.boot"), source.join("blobs"));
+            let v5 = keep_blobs("rafs-v5", &first, &blobs, &dir.path().join("v5"));
+            let v6 = keep_blobs("rafs-v6", &v5, &blobs, &dir.path().join("v6"));
+            assert_eq!(sha256(&v6), sha256(&first), "{} {options:?}", corpus.name);
+            let _ = Finished::of(nydus_image("check").arg("-B").arg(&v5)).ok();
+            let _ = Finished::of(nydus_image("check").arg("-B").arg(&v6)).ok();
+            assert_eq!(digest_with(&v5, &blobs), corpus.digest(), "{options:?}");
+            assert_eq!(digest_with(&v6, &blobs), corpus.digest(), "{options:?}");
+            let mount = Mount::nydusd_validating(&v5, &blobs, &dir.path().join("mnt5"));
+            assert_eq!(mount.digest(), corpus.digest(), "{options:?}");
+            let mount = Mount::nydusd(&v6, &blobs, &dir.path().join("mnt6"));
+            assert_eq!(mount.digest(), corpus.digest(), "{options:?}");
+        }
+    }
+}

@@ -145,6 +145,7 @@ fn options_that_do_not_fit_the_format_are_refused() {
         ("tar", &["--chunk-size", "4096"]),
         ("tar-gzip", &["--digester", "sha256"]),
         ("tar-zstd", &["--compat", "2.2"]),
+        ("estargz", &["--keep-blobs"]),
         ("estargz", &["--aligned"]),
         ("estargz", &["--inline-meta"]),
         ("tar", &["--toc"]),
@@ -218,6 +219,43 @@ fn layers_become_the_image_that_they_are_together() {
         said,
         "error: the bootstrap of several layers cannot be put into a blob of one of them\n"
     );
+}
+
+#[test]
+fn blobs_are_kept() {
+    let fixture = Fixture::new();
+    let convert = |arguments: &[&str], image: &str, output: &str| {
+        let mut convert = example("convert");
+        convert.args(arguments).arg(fixture.path(image));
+        convert.arg(fixture.path(output));
+        convert
+    };
+    run(&mut convert(&["--to", "rafs-v6"], "source", "v6"), 0);
+    let blobs = fixture.path("v6/blobs");
+    let kept = ["--keep-blobs", "--blobs", blobs.to_str().unwrap(), "--to"];
+    let to = |version| [&kept[..], &[version]].concat();
+    let said = json(&mut convert(&to("rafs-v5"), "v6/image.boot", "v5"));
+    assert_eq!(said["format"], "rafs-v5");
+    assert!(!fixture.path("v5/blobs").exists());
+    run(&mut convert(&to("rafs-v6"), "v5/image.boot", "again"), 0);
+    let [first, again] = ["v6", "again"].map(|name| fixture.path(name).join("image.boot"));
+    assert!(fs::read(first).unwrap() == fs::read(again).unwrap());
+
+    run(&mut convert(&["--to", "rafs-v5"], "source", "own"), 0);
+    let mut refused = convert(
+        &["--to", "rafs-v6", "--keep-blobs"],
+        "own/image.boot",
+        "out",
+    );
+    let said = complaint(&mut refused, 3);
+    assert!(said.contains("it has no chunk information"), "{said}");
+    let mut refused = convert(&to("rafs-v5"), "v6/image.boot", "out");
+    let said = complaint(refused.args(["--compressor", "lz4"]), 2);
+    assert!(
+        said.starts_with("error: --compressor does not fit --keep-blobs"),
+        "{said}"
+    );
+    assert!(!fixture.path("out").exists());
 }
 
 #[test]
