@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::model::{Image as _, Limits};
-use lazyoci::rafs_format::flags::SuperFlags;
-use lazyoci::rafs_format::v5::{Bootstrap, Layout, LayoutInput, LayoutOptions};
-use lazyoci_benches::lookups::{CHUNK_SIZE, RafsV5, prepare};
+use lazyoci::rafs_format::v5::{Bootstrap, Layout, LayoutInput};
+use lazyoci_benches::lookups::{RafsV5, prepare};
 use lazyoci_benches::reading::count_paths;
 
 use names::bench_names;
@@ -56,14 +55,7 @@ fn metadata(criterion: &mut Criterion) {
     group.bench_function("check", |bencher| {
         bencher.iter(|| bootstrap.check(&mut |finding| panic!("{finding}")));
     });
-    let flags = bootstrap.superblock().flags;
-    let options = LayoutOptions {
-        chunk_size: CHUNK_SIZE,
-        compressor: flags.compressor(),
-        digester: flags.digester(),
-        explicit_ids: flags.contains(SuperFlags::EXPLICIT_UID_GID),
-        ..LayoutOptions::default()
-    };
+    let options = bootstrap.layout_options();
     group.bench_function("encode", |bencher| {
         bencher.iter_with_large_drop(|| {
             let layout = Layout::plan(input, &options).expect("all can be carried");

@@ -8,7 +8,6 @@ use image_model::{BlobId, Image, Ino, Limits};
 use crate::check::{CheckFinding, CheckSummary};
 use crate::dump::Dumped;
 use crate::error::DecodeError;
-use crate::flags::SuperFlags;
 use crate::layout::LayoutOptions;
 use crate::owned::OwnedBootstrap;
 use crate::v6::BlobEntry;
@@ -145,25 +144,14 @@ impl Bootstrap {
         }
     }
 
-    /// The options with which a bootstrap like this one is written, but for what is prefetched: chunk
-    /// size, compressor, digest algorithm, whether owners are stored.
+    /// The options with which a bootstrap like this one is written: [`v5::Bootstrap::layout_options`],
+    /// [`v6::Bootstrap::layout_options`].
     #[must_use]
     pub fn layout_options(&self) -> LayoutOptions {
-        let (chunk_size, flags) = match self {
-            Self::V5(bootstrap) => {
-                let superblock = bootstrap.superblock();
-                (superblock.chunk_size, superblock.flags)
-            }
-            Self::V6(bootstrap) => {
-                let ext = bootstrap.ext_superblock();
-                (ext.chunk_size, ext.flags)
-            }
-        };
-        LayoutOptions::default()
-            .chunk_size(chunk_size)
-            .compressor(flags.compressor())
-            .digester(flags.digester())
-            .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
+        match self {
+            Self::V5(bootstrap) => bootstrap.layout_options(),
+            Self::V6(bootstrap) => bootstrap.layout_options(),
+        }
     }
 
     /// Gives the blob that [could not name itself](BlobEntry::is_self) the id `id`.

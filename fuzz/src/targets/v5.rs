@@ -1,7 +1,6 @@
 //! What the targets of RAFS v5 share.
 
 use lazyoci::model::Limits;
-use lazyoci::rafs_format::flags::{Compat, SuperFlags};
 use lazyoci::rafs_format::v5::{Bootstrap, EncodeError, Layout, LayoutInput, LayoutOptions};
 use lazyoci::rafs_format::v6::BlobEntry;
 use lazyoci::rafs_format::{DecodeError, OwnedBootstrap};
@@ -9,17 +8,6 @@ use lazyoci::rafs_format::{DecodeError, OwnedBootstrap};
 /// Opens a bootstrap with small limits.
 pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
     Bootstrap::open(bytes.to_vec().into(), &Limits::small())
-}
-
-/// The options with which a bootstrap may have been written.
-pub(super) fn options_of(bootstrap: &Bootstrap) -> LayoutOptions {
-    let superblock = bootstrap.superblock();
-    LayoutOptions::default()
-        .compat(Compat::V2_4)
-        .chunk_size(superblock.chunk_size)
-        .compressor(superblock.flags.compressor())
-        .digester(superblock.flags.digester())
-        .explicit_ids(superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID))
 }
 
 /// The bytes of a bootstrap.

@@ -5,7 +5,7 @@ use lazyoci::rafs_format::v5::Bootstrap;
 use lazyoci::rafs_format::{OwnedBootstrap, prefetch_inodes};
 
 use super::same::{Seen, see};
-use super::v5::{encode, open, options_of};
+use super::v5::{encode, open};
 
 /// Opens the bytes as a bootstrap, asks it everything, checks, prints and copies it, writes the copy,
 /// and compares what that decodes to.
@@ -80,7 +80,7 @@ fn compare(bootstrap: &[Seen], copy: &[Seen], sound: bool) {
 
 /// What is written of the copy is sound, decodes to the copy, and is written again as the same bytes.
 fn write_again(bootstrap: &Bootstrap, copy: &OwnedBootstrap, limits: &Limits) {
-    let mut options = options_of(bootstrap);
+    let mut options = bootstrap.layout_options();
     options.prefetch = prefetch_inodes(&copy.image.tree, &[ImagePath::root()]);
     let bytes = match encode(copy, bootstrap.blob_entries(), &options) {
         Ok(bytes) => bytes,

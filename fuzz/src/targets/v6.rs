@@ -8,7 +8,7 @@ use lazyoci::model::{
     Recipe, RecipeId, Tree,
 };
 use lazyoci::rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, StoredChunk};
-use lazyoci::rafs_format::flags::{Compat, Compressor, Digester, SuperFlags};
+use lazyoci::rafs_format::flags::{Compat, Compressor, Digester};
 use lazyoci::rafs_format::v6::{
     BlobEntry, Bootstrap, ChunkPlace, EncodeError, Layout, LayoutInput, LayoutOptions,
     OwnedBootstrap,
@@ -22,17 +22,6 @@ use super::tree::Pattern;
 /// Opens a bootstrap with small limits.
 pub(super) fn open(bytes: &[u8]) -> Result<Bootstrap, DecodeError> {
     Bootstrap::open(bytes.to_vec().into(), &Limits::small())
-}
-
-/// The options with which a bootstrap may have been written.
-pub(super) fn options_of(bootstrap: &Bootstrap) -> LayoutOptions {
-    let flags = bootstrap.ext_superblock().flags;
-    LayoutOptions::default()
-        .compat(Compat::V2_4)
-        .chunk_size(bootstrap.ext_superblock().chunk_size)
-        .compressor(flags.compressor())
-        .digester(flags.digester())
-        .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
 }
 
 /// The bytes of a bootstrap.

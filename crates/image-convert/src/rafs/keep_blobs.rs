@@ -1,6 +1,6 @@
 //! The other version of a RAFS image, over the same blobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use blob_io::{Output, ReadAt};
 use bytes::Bytes;
@@ -9,8 +9,7 @@ use image_model::walk::Walk;
 use image_model::{BlobId, BlobIndex, ChunkedImage, ImagePath, Limits};
 use image_read::{OpenError, OpenImage, StoreError, find};
 use rafs_format::blob::{BlobError, BlobMeta, BlobMismatch, CiHeader, LocateSections};
-use rafs_format::flags::{BlobFeatures, Compat, SuperFlags};
-use rafs_format::layout::LayoutOptions;
+use rafs_format::flags::{BlobFeatures, Compat};
 use rafs_format::v6::BlobEntry;
 use rafs_format::{Bootstrap, OwnedBootstrap, Version, prefetch_inodes, v6};
 
@@ -18,7 +17,6 @@ use super::bootstrap::Image;
 use super::report::described_bootstrap;
 use super::{RafsOptions, RafsReport, fill};
 use crate::ConvertError;
-
 use crate::report::Report;
 
 /// How the other version of an image is written.
@@ -156,18 +154,9 @@ pub fn keep_blobs(
     };
     let mut report = Report::default();
     let copy = carried(copy, image.limits(), options, &mut report)?;
-    let (flags, chunk_size) = match bootstrap {
-        Bootstrap::V5(v5) => (v5.superblock().flags, v5.superblock().chunk_size),
-        Bootstrap::V6(v6) => (v6.ext_superblock().flags, v6.ext_superblock().chunk_size),
-        _ => return Err(KeepBlobsError::NotRafs.into()),
-    };
     let prefetched = prefetched(bootstrap, image.limits())?;
-    let layout_options = LayoutOptions::default()
+    let layout_options = (bootstrap.layout_options())
         .compat(options.compat)
-        .chunk_size(chunk_size)
-        .compressor(flags.compressor())
-        .digester(flags.digester())
-        .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
         // As in version 5.
         .root_number(1)
         .prefetch(prefetch_inodes(&copy.tree, &prefetched));
@@ -212,11 +201,12 @@ fn carried(
 fn prefetched(bootstrap: &Bootstrap, limits: &Limits) -> Result<Vec<ImagePath>, ConvertError> {
     let inodes = bootstrap.prefetch();
     let mut paths = HashMap::new();
-    if !inodes.is_empty() {
+    let wanted: HashSet<_> = inodes.iter().copied().collect();
+    if !wanted.is_empty() {
         let mut walk = Walk::new(bootstrap.image(), limits);
         while let Some(entry) = walk.next_entry() {
             let entry = entry?;
-            if inodes.contains(&entry.ino) {
+            if wanted.contains(&entry.ino) {
                 paths.entry(entry.ino).or_insert(entry.path.clone());
             }
         }

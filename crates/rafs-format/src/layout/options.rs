@@ -3,7 +3,7 @@
 use image_model::InodeId;
 
 use super::EncodeError;
-use crate::flags::{Compat, Compressor, Digester};
+use crate::flags::{Compat, Compressor, Digester, SuperFlags};
 
 /// How a bootstrap is written.
 ///
@@ -42,6 +42,17 @@ impl LayoutOptions {
             Some(id) => Err(EncodeError::Prefetch { inode: id.index() }),
             None => Ok(()),
         }
+    }
+}
+
+impl LayoutOptions {
+    /// Those that superblocks tell of.
+    pub(crate) fn of_superblock(flags: SuperFlags, chunk_size: u32) -> Self {
+        Self::default()
+            .chunk_size(chunk_size)
+            .compressor(flags.compressor())
+            .digester(flags.digester())
+            .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
     }
 }
 

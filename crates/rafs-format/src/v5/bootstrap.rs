@@ -17,6 +17,7 @@ use crate::blob::MAX_CHUNKS;
 use crate::chunk_index::ChunkIndex;
 use crate::error::{At, DecodeError, limit};
 use crate::flags::{BlobFeatures, Cipher, Compressor};
+use crate::layout::LayoutOptions;
 use crate::v6::BlobEntry;
 use crate::view;
 
@@ -131,6 +132,13 @@ impl Bootstrap {
     #[must_use]
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
+    }
+
+    /// The options with which a bootstrap like this one is written, but for what is prefetched: chunk
+    /// size, compressor, digest algorithm, whether owners are stored.
+    #[must_use]
+    pub fn layout_options(&self) -> LayoutOptions {
+        LayoutOptions::of_superblock(self.superblock.flags, self.superblock.chunk_size)
     }
 
     /// The blob table as it is stored.

@@ -17,6 +17,7 @@ use super::superblock::{self, Superblock};
 use crate::chunk_index::ChunkIndex;
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError, limit};
+use crate::layout::LayoutOptions;
 use crate::view;
 
 /// Most data blobs that chunk addresses can tell apart.
@@ -156,6 +157,13 @@ impl Bootstrap {
     #[must_use]
     pub fn ext_superblock(&self) -> &ExtSuperblock {
         &self.ext
+    }
+
+    /// The options with which a bootstrap like this one is written, but for what is prefetched: chunk
+    /// size, compressor, digest algorithm, whether owners are stored.
+    #[must_use]
+    pub fn layout_options(&self) -> LayoutOptions {
+        LayoutOptions::of_superblock(self.ext.flags, self.ext.chunk_size)
     }
 
     /// The device table, in the order of the blob table.

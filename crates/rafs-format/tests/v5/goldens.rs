@@ -31,19 +31,9 @@ const ODD: [(&str, &[u8]); 2] = [
     golden!("odd-v5-lz4_block-blake3-64k"),
 ];
 
-fn options_of(bootstrap: &Bootstrap, compat: Compat) -> LayoutOptions {
-    let superblock = bootstrap.superblock();
-    LayoutOptions::default()
-        .compat(compat)
-        .chunk_size(superblock.chunk_size)
-        .compressor(superblock.flags.compressor())
-        .digester(superblock.flags.digester())
-        .explicit_ids(superblock.flags.contains(SuperFlags::EXPLICIT_UID_GID))
-}
-
 fn again(bootstrap: &Bootstrap) -> Vec<u8> {
     let stored = Stored::decoded(bootstrap);
-    encode(&stored, &options_of(bootstrap, Compat::V2_2)).unwrap()
+    encode(&stored, &bootstrap.layout_options().compat(Compat::V2_2)).unwrap()
 }
 
 #[test]
@@ -106,7 +96,7 @@ fn the_golden_vectors_come_out_byte_for_byte() {
             };
             chunk.crc32c = Some(verify::crc32c(content));
         }
-        let bytes = encode(&stored, &options_of(&bootstrap, Compat::V2_4)).unwrap();
+        let bytes = encode(&stored, &bootstrap.layout_options().compat(Compat::V2_4)).unwrap();
         let digest = verify::digest(DigestAlgorithm::Sha256, &bytes).unwrap();
         assert_eq!(digest.hex(), expected, "{name}");
     }
