@@ -2,8 +2,8 @@
 
 use image_model::DigestAlgorithm;
 use lazyoci_rafs_format::dump::{Dumped, FieldValue};
-use lazyoci_rafs_format::flags::{Compat, SuperFlags};
-use lazyoci_rafs_format::v5::{Bootstrap, LayoutOptions};
+use lazyoci_rafs_format::flags::Compat;
+use lazyoci_rafs_format::v5::Bootstrap;
 
 use crate::common::{Stored, check, encode, open};
 
