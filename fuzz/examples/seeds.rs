@@ -58,6 +58,7 @@ fn main() -> Result<()> {
     take_traps(&mut seeds)?;
     take_texts(&mut seeds);
     take_choices(&mut seeds);
+    take_pairs(&mut seeds)?;
     for target in TARGETS {
         let mut count = 0;
         let folder = corpus.join(target.name);
@@ -490,6 +491,29 @@ fn take_many_chunks(seeds: &mut Seeds) -> Result<()> {
     Ok(())
 }
 
+/// Each bootstrap over the one before it, which often is of the same kind, and over itself.
+fn take_pairs(seeds: &mut Seeds) -> Result<()> {
+    let mut pairs = Seeds::new();
+    let bootstraps = seeds
+        .iter()
+        .filter(|((target, _), _)| ["v5_bootstrap", "v6_bootstrap"].contains(target));
+    let mut before: &[u8] = &[];
+    for (number, ((_, name), upper)) in (0u8..=255).cycle().zip(bootstraps) {
+        for (kind, lower) in [("same", &upper[..]), ("two", before)] {
+            let len = u32::try_from(lower.len())?.to_le_bytes();
+            // Whiteouts by turns, all that may be prefetched; a parent, no dictionary, a name for blobs.
+            let choices = [1, number % 3, 3, number & 1, 0, 1];
+            let seed = [&choices, &len[..], lower, upper].concat();
+            if seed.len() <= MAX_LEN {
+                pairs.insert(("merge", format!("{name}-{kind}")), seed);
+            }
+        }
+        before = upper;
+    }
+    seeds.extend(pairs);
+    Ok(())
+}
+
 fn bootstrap_of(tar: &[u8]) -> Result<Vec<u8>> {
     let options = RafsOptions::default().chunk_size(4096);
     let mut output = MemoryOutput::default();
@@ -611,6 +635,7 @@ fn take_choices(seeds: &mut Seeds) {
                 "estargz_round_trip",
                 "frame_decode",
                 "lossy",
+                "merge",
                 "read_boundaries",
                 "read_work",
                 "tar_round_trip",

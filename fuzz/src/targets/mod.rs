@@ -17,6 +17,7 @@ mod layer_stream;
 mod layer_tar;
 mod lossy;
 mod memory;
+mod merge;
 mod open_image;
 mod rafs_blob;
 mod rafs_round_trip;
@@ -47,6 +48,7 @@ pub use frame_decode::frame_decode;
 pub use layer_stream::layer_stream;
 pub use layer_tar::layer_tar;
 pub use lossy::lossy;
+pub use merge::merge;
 pub use open_image::open_image;
 pub use rafs_blob::rafs_blob;
 pub use rafs_round_trip::{v5_round_trip, v6_round_trip};
@@ -87,6 +89,7 @@ targets![
     layer_stream,
     layer_tar,
     lossy,
+    merge,
     open_image,
     rafs_blob,
     read_boundaries,

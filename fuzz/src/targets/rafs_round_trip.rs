@@ -71,7 +71,7 @@ fn round_trip(input: &mut Input<'_>, choices: &Choices, version: Version) {
 }
 
 /// Takes out what cannot be carried: it is refused before, and all of it is told.
-fn settle_losses(stored: &mut Stored, options: &LayoutOptions, version: Version) {
+pub(super) fn settle_losses(stored: &mut Stored, options: &LayoutOptions, version: Version) {
     let mut lost = Vec::new();
     losses(&stored.bootstrap.image.tree, version, &mut |path, what| {
         let path = path.clone();
@@ -110,7 +110,8 @@ fn losses(
     }
 }
 
-fn encode(
+/// The bytes of a bootstrap of that version.
+pub(super) fn encode(
     bootstrap: &OwnedBootstrap,
     entries: &[BlobEntry],
     options: &LayoutOptions,
