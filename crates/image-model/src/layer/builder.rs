@@ -224,7 +224,9 @@ impl<C> LayerBuilder<C> {
         }
         let directory = self.directory(path, components, FileKind::File)?;
         let inode = match known {
-            Some(Found { inode, by_symlink }) => {
+            Some(Found {
+                inode, by_symlink, ..
+            }) => {
                 if by_symlink {
                     self.advise(path, Oddity::TargetBelowSymlink);
                 }

@@ -84,16 +84,18 @@ struct Upper {
 struct Level {
     entries: btree_map::IntoIter<Name, InodeId>,
     into: InodeId,
+    /// How many directories `into` is nested in.
+    depth: usize,
 }
 
 impl Upper {
     fn merge<C>(&self, tree: &mut Tree<C>) -> Result<(), LayerError> {
         let mut path = ImagePath::root();
         let mut allowance = Allowance::new(&self.options);
-        let mut levels = vec![self.join(tree, self.root, InodeId::ROOT)];
-        while let Some(Level { entries, into }) = levels.last_mut() {
-            let into = *into;
-            let Some((name, inode)) = entries.next() else {
+        let mut levels = vec![self.join(tree, self.root, (InodeId::ROOT, 0))];
+        while let Some(level) = levels.last_mut() {
+            let (into, depth) = (level.into, level.depth + 1);
+            let Some((name, inode)) = level.entries.next() else {
                 levels.pop();
                 path.pop();
                 continue;
@@ -108,15 +110,20 @@ impl Upper {
             allowance.entry();
             path.push(name.as_ref());
             let onto = match tree.lookup(into, name.as_ref()) {
-                Some(old) if tree.directory(old).is_some() => old,
+                Some(old) if tree.directory(old).is_some() => (old, depth),
                 Some(old) if tree.inode(inode).is_implied() => {
                     self.follow(tree, &path, old, &mut allowance)?
                 }
                 _ => {
                     link(tree, into, name, inode);
-                    inode
+                    (inode, depth)
                 }
             };
+            // The layer's own depth is bounded; it grows where a symbolic link leads further down.
+            let limit = self.options.limits.max_depth;
+            if onto.1 > limit as usize {
+                return Err(LayerError::TooDeep { path, limit });
+            }
             levels.push(self.join(tree, inode, onto));
         }
         Ok(())
@@ -131,8 +138,14 @@ impl Upper {
         }
     }
 
-    /// Gives `onto` the attributes of the layer's directory `upper` and hides what that hides.
-    fn join<C>(&self, tree: &mut Tree<C>, upper: InodeId, onto: InodeId) -> Level {
+    /// Gives `onto`, which is so deep, the attributes of the layer's directory `upper` and hides what that
+    /// hides.
+    fn join<C>(
+        &self,
+        tree: &mut Tree<C>,
+        upper: InodeId,
+        (onto, depth): (InodeId, usize),
+    ) -> Level {
         let by_attribute = self.options.whiteouts == Whiteouts::Overlayfs
             && take_opaque(&mut tree.inode_mut(upper).metadata.xattrs);
         if upper != onto && !tree.inode(upper).is_implied() {
@@ -144,6 +157,7 @@ impl Upper {
         Level {
             entries: entries.into_iter(),
             into: onto,
+            depth,
         }
     }
 
@@ -192,14 +206,14 @@ impl Upper {
     }
 
     /// The directory that an implied directory of the layer at `path` means, where the lower
-    /// layers have `blocking`.
+    /// layers have `blocking`, and how deep it is.
     fn follow<C>(
         &self,
         tree: &mut Tree<C>,
         path: &ImagePath,
         blocking: InodeId,
         allowance: &mut Allowance,
-    ) -> Result<InodeId, LayerError> {
+    ) -> Result<(InodeId, usize), LayerError> {
         let kind = |tree: &Tree<C>, inode: InodeId| tree.inode(inode).node.kind();
         if self.options.entries == Entries::Listed {
             return Err(LayerError::BelowNonDirectory {
@@ -210,7 +224,7 @@ impl Upper {
         let made = |_: NameRef<'_>| Ok::<_, Obstacle>(());
         let (components, budget) = (path.components(), (&self.options, allowance));
         make_way(tree, components, FileKind::File, budget, made)
-            .map(|found| found.inode)
+            .map(|found| (found.inode, found.depth))
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 

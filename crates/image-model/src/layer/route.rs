@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) inode: InodeId,
     /// Whether symbolic links lead there.
     pub(super) by_symlink: bool,
+    /// How many directories it is nested in, the root being one.
+    pub(super) depth: usize,
 }
 
 /// Components of link targets, and implied directories, that each entry of a layer adds to what all
@@ -89,6 +91,7 @@ pub(super) fn find<C>(
         return Ok(Some(Found {
             inode: InodeId::ROOT,
             by_symlink: false,
+            depth: 0,
         }));
     };
     let mut route = Route::new(components, entries);
@@ -96,6 +99,7 @@ pub(super) fn find<C>(
         Arrival::At(directory) => tree.lookup(directory, name).map(|inode| Found {
             inode,
             by_symlink: route.links > 0,
+            depth: route.trail.len(),
         }),
         _ => None,
     })
@@ -121,8 +125,11 @@ pub(super) fn make_way<'p, C>(
         match arrival {
             Arrival::At(_) if route.by_name && !options.lenient => return Err(Obstacle::Dangling),
             Arrival::At(inode) => {
-                let by_symlink = route.links > 0;
-                return Ok(Found { inode, by_symlink });
+                return Ok(Found {
+                    inode,
+                    by_symlink: route.links > 0,
+                    depth: route.trail.len() - 1,
+                });
             }
             Arrival::Missing(_, _, true) if !options.lenient => return Err(Obstacle::Dangling),
             Arrival::Missing(parent, name, _) => {

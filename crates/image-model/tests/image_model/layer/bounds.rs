@@ -36,6 +36,13 @@ fn limits_are_kept() {
         build("f a/b/c/d", 1, limits(9, 2)),
         Err(too_deep("a/b/c/d"))
     );
+    // A symbolic link leads further down, and a lower layer may have had another bound.
+    let below = over("d a/b, l s -> a/b", "f s/c/d", limits(9, 2));
+    assert_eq!(below, Err(too_deep("s/c")));
+    assert!(over("d a/b, l s -> a", "f s/c/d", limits(9, 2)).is_ok());
+    let layer = build("f a/b/c/d", 1, limits(9, 3)).unwrap();
+    let layer = Layer::from_tree(layer.into_tree().unwrap(), limits(9, 2));
+    assert_eq!(layer.apply_to(Tree::implied()), Err(too_deep("a/b/c")));
     let deep = format!("f {}x", "d/".repeat(300_000));
     let error = build(&deep, 1, strict()).unwrap_err();
     assert!(matches!(error, LayerError::TooDeep { limit: 10_000, .. }));
