@@ -213,6 +213,17 @@ fn numbered(image: &TreeImage) -> Tree<Ino> {
 }
 
 impl Contents<'_> {
+    /// Refuses `files` that together hold more than is allowed, before they are read one by one.
+    pub(super) fn check_volume(&self, files: &[(Ino, u64)]) -> Result<(), ConvertError> {
+        match self {
+            Self::Image(reader) => reader
+                .check_volume(&numbers(files))
+                .map_err(ConvertError::TooMuchContent),
+            Self::Files(_) => Ok(()),
+            Self::Stack(stack) => stack.check_volume(files),
+        }
+    }
+
     /// Hands the content of each of `files`, from its first byte to its last, to `take`, with its
     /// position among `files`; one file after the other. `path` is asked only for errors.
     pub(crate) fn read(
@@ -245,6 +256,10 @@ impl Contents<'_> {
     }
 }
 
+fn numbers(files: &[(Ino, u64)]) -> Vec<Ino> {
+    files.iter().map(|(ino, _)| *ino).collect()
+}
+
 fn read_image(
     reader: &Reader,
     files: &[(Ino, u64)],
@@ -261,7 +276,7 @@ fn read_image(
             Self::Read(error)
         }
     }
-    let inodes: Vec<_> = files.iter().map(|(ino, _)| *ino).collect();
+    let inodes = numbers(files);
     let mut last = 0;
     let read = reader.read_all(&inodes, order, &mut |piece, bytes| {
         last = piece.tag as usize;

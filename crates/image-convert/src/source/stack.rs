@@ -110,6 +110,20 @@ impl DataOrder {
 }
 
 impl StackContents<'_> {
+    /// As [`Contents::check_volume`], for each layer.
+    pub(super) fn check_volume(&self, files: &[(Ino, u64)]) -> Result<(), ConvertError> {
+        let mut of_layers = vec![Vec::new(); self.layers.len()];
+        for &(ino, size) in files {
+            let (layer, ino) = self.files[ino.0 as usize];
+            of_layers[layer].push((ino, size));
+        }
+        for (position, (layer, files)) in self.layers.iter().zip(&of_layers).enumerate() {
+            let checked = layer.check_volume(files);
+            checked.map_err(|error| ConvertError::in_layer(position, error))?;
+        }
+        Ok(())
+    }
+
     /// As [`Contents::read`]; with [`FileOrder::Stored`] one layer after the other.
     pub(super) fn read(
         &mut self,
@@ -118,6 +132,10 @@ impl StackContents<'_> {
         path: &dyn Fn(usize) -> ImagePath,
         take: &mut dyn FnMut(usize, ExtentBytes<'_>) -> Result<(), ConvertError>,
     ) -> Result<(), ConvertError> {
+        // In another order a layer is read piecemeal, and no reader sees all of it.
+        if order == FileOrder::Given {
+            self.check_volume(files)?;
+        }
         let Self { layers, files: of } = self;
         let layer_of = |position: &usize| of[files[*position].0.0 as usize].0;
         let mut positions: Vec<usize> = (0..files.len()).collect();

@@ -3,6 +3,7 @@
 use blob_io::MemoryOutput;
 use image_model::layer::LayerError;
 use image_model::{Blame, Fault, Limits, Node};
+use image_read::ReadOptions;
 use lazyoci_image_convert::{
     ConvertError, RafsOptions, Source, Streaming, TarOptions, UnpackOptions, to_rafs, unpack,
 };
@@ -178,6 +179,27 @@ fn what_is_wrong_with_a_layer_names_it() {
         );
         assert!(missing, "{source}");
     }
+}
+
+/// Its files are read one by one, as those of the other layer stand between them.
+#[test]
+fn what_a_layer_holds_in_all_is_limited() {
+    let (content, options) = ([7; 1000], ReadOptions::default().max_content_len(1999));
+    let lower = Tar::new().file("a", &content).file("c", &content).finish();
+    let upper = Tar::new().file("b", &content).file("d", &content).finish();
+    let lower = layer(lower).reader().with_options(options);
+    let alone = tar_of(&lower, &TarOptions::default()).err().unwrap();
+    assert!(matches!(alone, ConvertError::TooMuchContent(_)), "{alone}");
+    let stacked = Source::stack([(&lower).into(), Streaming::new(&upper[..]).into()]);
+    let error = tar_of(stacked, &TarOptions::default()).err().unwrap();
+    assert_eq!(error.fault(), Fault::Limit);
+    let ConvertError::InLayer { layer: 0, source } = error else {
+        panic!("{error}");
+    };
+    assert!(
+        matches!(*source, ConvertError::TooMuchContent(_)),
+        "{source}"
+    );
 }
 
 /// The bootstraps of `layers`, each converted alone.
