@@ -175,7 +175,7 @@ fn store_layer(
     }
     let bytes = encode(&stored.bootstrap, &stored.entries, &options, version);
     let bytes = bytes.expect("all can be carried");
-    let bootstrap = Bootstrap::open(bytes.into(), &Limits::small());
+    let bootstrap = Bootstrap::open(bytes.into(), &Limits::default());
     OneLayer {
         bootstrap: bootstrap.expect("it was written by us"),
         own_blob,
@@ -213,7 +213,7 @@ fn applied(layers: &[OneLayer], options: &MergeOptions) -> Vec<Listed> {
 /// The bootstrap of a merged image, with which nothing is wrong.
 fn written(merged: &Merged, version: Version) -> Bootstrap {
     let bytes = merged.to_bytes().expect("all layers could be carried");
-    let bootstrap = Bootstrap::open(bytes.into(), &Limits::small());
+    let bootstrap = Bootstrap::open(bytes.into(), &Limits::default());
     let bootstrap = bootstrap.expect("it was written by us");
     assert_eq!(bootstrap.version(), version);
     bootstrap.check(&mut |finding| panic!("wrong: {finding}"));
