@@ -92,7 +92,8 @@ pub struct ChunkCounts {
     /// Written to a blob.
     #[cfg_attr(feature = "serde", serde(rename = "stored_chunks"))]
     pub stored: u64,
-    /// Of those: of content that a later entry of the layer replaced, so that no file uses them.
+    /// Of those: of content that a later entry of the layer replaced, or a layer above it hides, so that no
+    /// file uses them.
     #[cfg_attr(feature = "serde", serde(rename = "dead_chunks"))]
     pub dead: u64,
     /// Found equal to a chunk that is stored already.

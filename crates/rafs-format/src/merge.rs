@@ -23,9 +23,9 @@ use crate::{v5, v6};
 
 /// Lays bootstraps of layers over one another: content stays in the blobs in which it is.
 ///
-/// All of them have one version, chunk size, compressor and digest algorithm. Hard links do not lead from one layer into another, as
-/// a bootstrap has no word for that, and every directory is described, also those that the layer only
-/// implied: [`Source::stack`](https://docs.rs/lazyoci-image-convert) of the layers themselves knows both.
+/// All of them have one version, chunk size, compressor and digest algorithm, and all or none store
+/// owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and
+/// every directory is described, also those that the layer only implied: [`Source::stack`](https://docs.rs/lazyoci-image-convert) of the layers themselves knows both.
 /// Blobs of which no file of the merged image has anything are left out; the others stand in the order in
 /// which the merged inodes need them.
 ///
@@ -72,7 +72,8 @@ pub struct MergeOptions {
     pub whiteouts: Whiteouts,
     /// What is fetched first, in order; paths that are not there are ignored.
     pub prefetch: Vec<ImagePath>,
-    /// Bounds on inodes and depth of the merged image.
+    /// Bounds on inodes and depth of the merged image; each bootstrap keeps to those with which it was
+    /// opened.
     pub limits: Limits,
 }
 
@@ -191,7 +192,8 @@ impl Merge {
         self.add(layer, own_blob, self.options.whiteouts)
     }
 
-    /// Checks that a dictionary with which layers were made fits them; it adds no file.
+    /// Checks that a dictionary with which layers were made fits them; it adds no file. Errors count it
+    /// as the next layer.
     ///
     /// # Errors
     /// [`MergeError::Mismatch`], [`MergeError::Contradiction`], [`MergeError::NamelessBlob`],

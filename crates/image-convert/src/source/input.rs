@@ -23,6 +23,10 @@ const PIECE_LEN: usize = 256 << 10;
 /// Bytes between two files of a tar that are rather read than skipped.
 pub(super) const TAR_GAP: u64 = 16 << 10;
 
+/// Bytes of content from which on threads are worth starting: where files of several layers take turns,
+/// those of a stack are read a few at a time.
+const WORTH_THREADS: u64 = 1 << 20;
+
 /// A tree and the content of its files, which are known by numbers.
 pub(crate) struct Input<'a> {
     pub(crate) tree: Tree<Ino>,
@@ -278,10 +282,18 @@ fn read_image(
     }
     let inodes = numbers(files);
     let mut last = 0;
-    let read = reader.read_all(&inodes, order, &mut |piece, bytes| {
-        last = piece.tag as usize;
-        take(last, bytes).map_err(Stopped::Take)
-    });
+    let total = files
+        .iter()
+        .fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
+    let alone =
+        (total < WORTH_THREADS).then(|| reader.with_options(reader.options().clone().threads(1)));
+    let read = alone
+        .as_ref()
+        .unwrap_or(reader)
+        .read_all(&inodes, order, &mut |piece, bytes| {
+            last = piece.tag as usize;
+            take(last, bytes).map_err(Stopped::Take)
+        });
     read.map_err(|stopped| match stopped {
         Stopped::Take(error) => error,
         Stopped::Read(source @ ReadError::TooMuch { .. }) => ConvertError::TooMuchContent(source),
