@@ -25,7 +25,8 @@ use crate::{v5, v6};
 ///
 /// All of them have one version, chunk size, compressor and digest algorithm, and all or none store
 /// owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and
-/// every directory is described, also those that the layer only implied: [`Source::stack`](https://docs.rs/lazyoci-image-convert) of the layers themselves knows both.
+/// every directory is described, also those that the layer only implied; who has the layers themselves
+/// knows both, and stacks them instead (`image_convert::Source::stack`).
 /// Blobs of which no file of the merged image has anything are left out; the others stand in the order in
 /// which the merged inodes need them.
 ///

@@ -69,14 +69,14 @@ fn merge_layers(input: &mut Input<'_>) {
     let expected = applied(&layers, &options);
     let merged = merged(&options, None, &layers).expect("layers of small trees fit each other");
     let bootstrap = written(&merged, version);
-    assert!(expected == listed(contents(&copy_of(&bootstrap))));
+    assert!(expected == listed(&contents(&copy_of(&bootstrap))));
 
     let (lower, top) = layers.split_at(2);
     let parent = self::merged(&options, None, lower).expect("they are some of the same layers");
     let parent = written(&parent, version);
     let again = self::merged(&options, Some(&parent), top);
     let again = again.expect("what was merged is a layer");
-    assert!(expected == listed(contents(&copy_of(&written(&again, version)))));
+    assert!(expected == listed(&contents(&copy_of(&written(&again, version)))));
     let blobs = |merged: &Merged| {
         let mut ids: Vec<_> = merged
             .entries()
@@ -207,7 +207,7 @@ fn applied(layers: &[OneLayer], options: &MergeOptions) -> Vec<Listed> {
     let applied = layers.iter().try_fold(Tree::implied(), |lower, layer| {
         Layer::from_tree(layer.tree.clone(), options.clone()).apply_to(lower)
     });
-    listed(applied.expect("nothing lies below what is no directory"))
+    listed(&applied.expect("nothing lies below what is no directory"))
 }
 
 /// The bootstrap of a merged image, with which nothing is wrong.
@@ -252,7 +252,7 @@ struct Listed {
 }
 
 /// All names in order.
-fn listed(tree: Tree<Content>) -> Vec<Listed> {
+fn listed(tree: &Tree<Content>) -> Vec<Listed> {
     let mut found: Vec<Listed> = Vec::new();
     let mut first = vec![None; tree.len()];
     let mut pending = vec![(ImagePath::root(), InodeId::ROOT)];
