@@ -1,14 +1,14 @@
 //! Work spread over threads, results in the order of submission.
 //!
 //! One thread, the caller's, makes jobs and takes results; `workers.len()` threads do the work in
-//! between. So neither the source nor the sink has to be [`Send`], and what the caller does with
+//! between, the caller's among them when it would wait. So neither the source nor the sink has to be [`Send`], and what the caller does with
 //! the results (deduplicating, placing, writing) happens in an order that no race can change:
 //! the output is the same at any number of threads.
 //!
 //! ```text
 //!           submit(job)   bounded by `depth`
-//! caller ───────────────► queue ──► worker 0 ─┐
-//!   ▲                        └────► worker 1 ─┤ one-shot channel per job,
+//! caller ───────────────► queue ──► caller ───┐
+//!   ▲                        └────► thread 1 ─┤ one-shot channel per job,
 //!   └── results, oldest first ◄───────────────┘ queued in order
 //! ```
 //!
@@ -28,6 +28,14 @@ pub const MAX_THREADS: usize = 256;
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;
 type Ticket<J, R> = (J, SyncSender<Outcome<R>>);
 
+/// Jobs that nobody has begun.
+#[derive(Debug)]
+struct Queue<J, R> {
+    tickets: Mutex<Receiver<Ticket<J, R>>>,
+    /// Whether the caller has left: what is still there is dropped.
+    stop: AtomicBool,
+}
+
 /// Where the caller hands in jobs and gets results back; made by [`run`].
 #[derive(Debug)]
 pub struct Stage<J, R, W> {
@@ -40,18 +48,20 @@ enum Lanes<J, R, W> {
     Inline { worker: W },
     Threads {
         jobs: SyncSender<Ticket<J, R>>,
+        queue: Arc<Queue<J, R>>,
         pending: VecDeque<Receiver<Outcome<R>>>,
         depth: usize,
-        stop: Arc<AtomicBool>,
+        /// Works while the caller would wait.
+        worker: W,
     },
 }
 
-/// Calls `body` with a [`Stage`] whose jobs are done by `workers`, each on a thread of its own; a
-/// single worker works on the caller's thread. At most `depth` jobs (but no fewer than there are
+/// Calls `body` with a [`Stage`] whose jobs are done by `workers`: the first one on the caller's thread,
+/// whenever that would wait for a result, each of the others on a thread of its own. At most `depth` jobs (but no fewer than there are
 /// workers) are under way at any time.
 ///
 /// When `body` returns early, jobs that no worker has begun are dropped. Where the system starts fewer
-/// threads than there are workers, those do the work, or the caller's thread.
+/// threads, those that there are do the work.
 ///
 /// ```
 /// use lazyoci_image_read::pipeline;
@@ -96,27 +106,26 @@ where
     W: FnMut(J) -> R + Send,
 {
     assert!(!workers.is_empty(), "a pipeline needs a worker");
-    if workers.len() == 1 {
-        return inline(workers.remove(0), body);
-    }
     let depth = depth.max(workers.len());
     // `jobs` never blocks: at most `depth` tickets exist.
     let (jobs, queue) = sync_channel(depth);
-    let queue = Mutex::new(queue);
-    let stop = Arc::new(AtomicBool::new(false));
+    let queue = Arc::new(Queue {
+        tickets: Mutex::new(queue),
+        stop: AtomicBool::new(false),
+    });
+    let worker = workers.remove(0);
     let count = workers.len();
     let idle = Mutex::new(workers);
     let take_worker = || idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let work = || {
         if let Some(worker) = take_worker() {
-            serve(worker, &queue, &stop);
+            serve(worker, &queue);
         }
     };
     std::thread::scope(|scope| {
         let start = |nth| builder(nth).spawn_scoped(scope, work);
         let started = (0..count).map_while(|nth| start(nth).ok()).count();
         if started == 0 {
-            let worker = take_worker().expect("no thread has taken one");
             return inline(worker, body);
         }
         // Dropped before the scope waits for its threads, also when `body` panics: the closed
@@ -124,9 +133,10 @@ where
         let mut stage = Stage {
             lanes: Lanes::Threads {
                 jobs,
+                queue: Arc::clone(&queue),
                 pending: VecDeque::with_capacity(depth),
                 depth,
-                stop: Arc::clone(&stop),
+                worker,
             },
         };
         body(&mut stage)
@@ -140,18 +150,8 @@ fn inline<J, R, W, T>(worker: W, body: impl FnOnce(&mut Stage<J, R, W>) -> T) ->
     })
 }
 
-fn serve<J, R>(
-    mut worker: impl FnMut(J) -> R,
-    queue: &Mutex<Receiver<Ticket<J, R>>>,
-    stop: &AtomicBool,
-) {
-    loop {
-        // No worker panics while it holds the lock.
-        let ticket = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, answer)) = ticket else { return };
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
+fn serve<J, R>(mut worker: impl FnMut(J) -> R, queue: &Queue<J, R>) {
+    while let Some((job, answer)) = queue.take() {
         let outcome = catch_unwind(AssertUnwindSafe(|| worker(job)));
         let panicked = outcome.is_err();
         // The caller may have stopped listening: it left early.
@@ -162,11 +162,26 @@ fn serve<J, R>(
     }
 }
 
+impl<J, R> Queue<J, R> {
+    /// Waits for a job; `None` when there will be none, or the caller has left.
+    fn take(&self) -> Option<Ticket<J, R>> {
+        // Nobody panics while holding the lock.
+        let tickets = self.tickets.lock();
+        let ticket = tickets.unwrap_or_else(PoisonError::into_inner).recv();
+        ticket.ok().filter(|_| !self.stop.load(Ordering::Relaxed))
+    }
+
+    /// A job, if there is one.
+    fn try_take(&self) -> Option<Ticket<J, R>> {
+        self.tickets.try_lock().ok()?.try_recv().ok()
+    }
+}
+
 impl<J, R, W: FnMut(J) -> R> Stage<J, R, W> {
     /// Hands in a job. Once enough jobs are under way, waits for the oldest and returns its result.
     ///
     /// # Panics
-    /// If the worker of the awaited job panicked, with its payload.
+    /// If the worker of that job panicked, or of one that is done here meanwhile, with its payload.
     #[must_use = "the oldest result comes back here"]
     pub fn submit(&mut self, job: J) -> Option<R> {
         let full = match &mut self.lanes {
@@ -179,7 +194,7 @@ impl<J, R, W: FnMut(J) -> R> Stage<J, R, W> {
             } => {
                 let (answer, result) = sync_channel(1);
                 pending.push_back(result);
-                // Fails only when every worker has panicked, which `next` then tells.
+                // The queue is there as long as this is.
                 let _ = jobs.send((job, answer));
                 pending.len() >= *depth
             }
@@ -187,36 +202,56 @@ impl<J, R, W: FnMut(J) -> R> Stage<J, R, W> {
         if full { self.next() } else { None }
     }
 
-    /// Waits for the oldest job under way and returns its result; `None` when there is none left.
+    /// Waits for the oldest job under way, and does jobs that nobody has begun as long as it is not
+    /// done; its result. `None` when there is none left.
     ///
     /// # Panics
-    /// If the worker of that job panicked, with its payload.
+    /// If the worker of that job panicked, or of one that is done here meanwhile, with its payload.
     #[allow(
         clippy::should_implement_trait,
         reason = "jobs may follow after `None`"
     )]
     pub fn next(&mut self) -> Option<R> {
-        let Lanes::Threads { pending, .. } = &mut self.lanes else {
+        let Lanes::Threads {
+            pending,
+            queue,
+            worker,
+            ..
+        } = &mut self.lanes
+        else {
             return None;
         };
-        match pending.pop_front()?.recv() {
-            Ok(Ok(result)) => Some(result),
-            Ok(Err(payload)) => resume_unwind(payload),
-            Err(_) => panic!("all workers of the pipeline have ended"),
+        let oldest = pending.pop_front()?;
+        let outcome = loop {
+            if let Ok(outcome) = oldest.try_recv() {
+                break Some(outcome);
+            }
+            let Some((job, answer)) = queue.try_take() else {
+                break oldest.recv().ok();
+            };
+            // The answer is for this thread, which listens.
+            let _ = answer.send(Ok(worker(job)));
+        };
+        match outcome {
+            Some(Ok(result)) => Some(result),
+            Some(Err(payload)) => resume_unwind(payload),
+            None => panic!("all workers of the pipeline have ended"),
         }
     }
 }
 
 impl<J, R, W> Drop for Stage<J, R, W> {
     fn drop(&mut self) {
-        if let Lanes::Threads { stop, .. } = &self.lanes {
-            stop.store(true, Ordering::Relaxed);
+        if let Lanes::Threads { queue, .. } = &self.lanes {
+            queue.stop.store(true, Ordering::Relaxed);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::sync::Barrier;
     use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
@@ -328,7 +363,6 @@ mod tests {
             }
         };
         for started in 0..3 {
-            let caller = std::thread::current().id();
             let worker = |n: u32| (n, std::thread::current().id());
             let results = run_on(vec![worker; 4], 4, builder(started), |stage| {
                 let mut results = Vec::new();
@@ -339,10 +373,24 @@ mod tests {
                 results
             });
             assert!(results.iter().map(|(n, _)| *n).eq(0..100));
-            let at_caller = |(_, thread): &(u32, _)| *thread == caller;
-            assert_eq!(results.iter().all(at_caller), started == 0);
-            assert_eq!(results.iter().any(at_caller), started == 0);
+            let threads: HashSet<_> = results.iter().map(|(_, thread)| thread).collect();
+            assert!(threads.len() <= started + 1, "{threads:?}");
         }
+    }
+
+    #[test]
+    fn the_caller_works_while_it_would_wait() {
+        let both = Barrier::new(2);
+        let worker = |_: u32| {
+            both.wait();
+            std::thread::current().id()
+        };
+        let threads = run(vec![worker; 2], 4, |stage| {
+            assert!(stage.submit(0).is_none() && stage.submit(1).is_none());
+            [stage.next(), stage.next()]
+        });
+        let caller = Some(std::thread::current().id());
+        assert_eq!(threads.iter().filter(|&&id| id == caller).count(), 1);
     }
 
     #[test]
