@@ -58,7 +58,7 @@ const ROOM_BEHIND: usize = 4096;
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before;
 /// `progress` counts the layer's bytes meanwhile, then those of the content.
 ///
-/// Memory: some 25 MiB of content under way, plain and compressed, and some hundred bytes for each inode
+/// Memory: some 24 MiB of content under way, plain and compressed, and some hundred bytes for each inode
 /// and chunk; in the end the TOC and its compressed form.
 ///
 /// ```

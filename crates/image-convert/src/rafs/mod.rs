@@ -41,7 +41,7 @@ pub use report::{RafsBlob, RafsReport};
 /// has it. Whiteouts of a layer are kept as the files that they are. Where neither nydus nor a prefetch
 /// rule says otherwise, content is stored in the order in which the source has it.
 ///
-/// Memory: some 25 MiB of content under way, plain and compressed, the contexts of the compressor, and
+/// Memory: some 24 MiB of content under way, plain and compressed, the contexts of the compressor, and
 /// 200 to 300 bytes for each inode and chunk.
 ///
 /// ```

@@ -34,7 +34,7 @@ use worker::Worker;
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
 /// Bytes that may be under way, plain and compressed.
-const BUDGET: usize = 25 << 20;
+const BUDGET: usize = 24 << 20;
 
 /// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
