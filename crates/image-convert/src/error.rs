@@ -73,6 +73,9 @@ pub enum ConvertError {
         /// Why not.
         source: Box<ConvertError>,
     },
+    /// The layers of a [stack](crate::Source::stack) are too many, or hold too much, to be one image.
+    #[error(transparent)]
+    Stack(image_read::StackError),
     /// The bootstrap of a [stack](crate::Source::stack) is not part of one of its blobs.
     #[error("the bootstrap of several layers cannot be put into a blob of one of them")]
     InlinedStack,
@@ -207,6 +210,7 @@ impl Blame for ConvertError {
         match self {
             Self::NotCarried { .. } => Fault::Unsupported,
             Self::InLayer { source, .. } => source.fault(),
+            Self::Stack(error) => error.fault(),
             Self::InlinedStack => Fault::Misuse,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),

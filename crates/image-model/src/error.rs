@@ -61,6 +61,15 @@ impl ImageError {
         }
     }
 
+    /// The same error, of a question about `ino`: what an image answers for one that it is made of.
+    #[must_use]
+    pub fn about(self, ino: Ino) -> Self {
+        Self {
+            ino: Some(ino),
+            ..self
+        }
+    }
+
     /// The inode that the question was about.
     #[must_use]
     pub fn ino(&self) -> Option<Ino> {

@@ -9,10 +9,13 @@ use bytes::Bytes;
 use image_model::advisory::Advisories;
 use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerError, LayerOptions};
 use image_model::tree::Spans;
-use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Limits, Node, Progress, Tree};
+use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Ino, Limits, Node, Progress, Tree};
 use tar_stream::member::MemberError;
 use tar_stream::{Compression, LayerStream, Member, StreamOptions, TarError, TarReader};
 
+use crate::blobs::BlobStore;
+use crate::options::ReadOptions;
+use crate::reader::Reader;
 use crate::tree_image::TreeImage;
 
 /// Bytes that are decoded at once while a layer is spooled.
@@ -237,12 +240,15 @@ impl TarLayer {
         })
     }
 
-    /// The files of the layer, known by their positions in its [tree](Layer::tree).
+    /// The layer, and what reads its files, which are known by their positions in the layer's tree.
     ///
     /// # Errors
     /// [`LayerImageError::Source`] if the tar has no length.
-    pub fn files(&self) -> Result<TreeImage, LayerImageError> {
-        tar_image(self.layer.tree().clone(), &*self.source)
+    pub fn into_parts(self) -> Result<(Layer<Ino>, Reader), LayerImageError> {
+        let image = tar_image(self.layer.tree().clone(), &*self.source)?;
+        let blobs = BlobStore::single(self.source);
+        let reader = Reader::new(Arc::new(image), blobs, ReadOptions::default());
+        Ok((self.layer.map(|id, _, _| Ino(id.index() as u64)), reader))
     }
 
     /// Spools the layer that `stream` gives, plain or compressed, and opens it. `progress` counts the

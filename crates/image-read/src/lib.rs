@@ -15,6 +15,7 @@
 //! | [`find`] | drives every machine that finds something in a file: footers, TOCs, bootstraps |
 //! | [`Format`] | what a file is, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
+//! | [`Stack`] | layers laid over one another, as one image |
 //! | [`resolve()`] | from a path to an inode, links followed inside the image |
 //! | [`Reader`], [`FileHandle`] | reads files of an image; owned, shared by threads |
 //! | [`ReadPlan`], [`FrameStore`] | the machine below: asks for stored bytes, hands out verified ones |
@@ -56,6 +57,7 @@ mod options;
 pub mod pipeline;
 mod reader;
 mod resolve;
+mod stack;
 mod tree_image;
 mod verification;
 
@@ -76,6 +78,7 @@ pub use open::{
 pub use options::ReadOptions;
 pub use reader::{FileOrder, Reader, SharedImage};
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
+pub use stack::{Stack, StackError};
 pub use tree_image::TreeImage;
 pub use verification::{
     Finding, Flaw, ImageObject, MAX_FINDINGS, MAX_RANGES, ObjectRange, VerifyOptions,

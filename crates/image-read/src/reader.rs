@@ -183,7 +183,17 @@ impl Reader {
             FileOrder::Stored => Some(self.stored_order(files)),
         };
         let position = |nth: usize| order.as_ref().map_or(nth, |order| order[nth] as usize);
-        let wants = || wants(&*self.image, files, &position);
+        let wants = || {
+            (0..files.len()).flat_map(move |nth| {
+                let file = position(nth);
+                let extents = FileExtents::new(&*self.image, files[file], 0..u64::MAX, file as u64);
+                let (extents, error) = match extents {
+                    Ok(extents) => (Some(extents), None),
+                    Err(error) => (None, Some(Err(error))),
+                };
+                extents.into_iter().flatten().chain(error)
+            })
+        };
         let (uses, volume) = FrameUses::count(&*self.image, self.options.max_frame_len, wants());
         self.options.check_volume(volume)?;
         let plan = self.plan(wants()).keeping(uses).passing();
@@ -191,17 +201,6 @@ impl Reader {
             let bytes = std::mem::replace(&mut piece.bytes, Ok(Default::default()))?;
             take(&piece, bytes.as_ref())
         })
-    }
-
-    /// Refuses `files` whose content is more than [`read_all`](Self::read_all) would read: for who reads
-    /// them with several calls of that.
-    ///
-    /// # Errors
-    /// [`ReadError::TooMuch`]; what else is wrong is told of when it is read.
-    pub fn check_volume(&self, files: &[Ino]) -> Result<(), ReadError> {
-        let wants = wants(&*self.image, files, |nth| nth);
-        let (_, volume) = FrameUses::count(&*self.image, self.options.max_frame_len, wants);
-        self.options.check_volume(volume)
     }
 
     /// Drives `plan` on all threads.
@@ -297,21 +296,4 @@ fn write(bytes: ExtentBytes<'_>, out: &mut (impl Write + ?Sized)) -> io::Result<
         out.write_all(slice)?;
     }
     Ok(bytes.len())
-}
-
-/// The content of `files`, that of `position(0)` first.
-fn wants<'w>(
-    image: &'w (dyn Image + Send + Sync),
-    files: &'w [Ino],
-    position: impl Fn(usize) -> usize + 'w,
-) -> impl Iterator<Item = Result<Want, ReadError>> + 'w {
-    (0..files.len()).flat_map(move |nth| {
-        let file = position(nth);
-        let extents = FileExtents::new(image, files[file], 0..u64::MAX, file as u64);
-        let (extents, error) = match extents {
-            Ok(extents) => (Some(extents), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        extents.into_iter().flatten().chain(error)
-    })
 }

@@ -150,6 +150,10 @@ impl Image for TreeImage {
         Err(ImageError::new(None, missing))
     }
 
+    fn frame_bound(&self) -> u32 {
+        0
+    }
+
     fn recipe(&self, _recipe: RecipeId) -> Option<Recipe> {
         None
     }

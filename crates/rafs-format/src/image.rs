@@ -199,6 +199,10 @@ impl Image for RafsImage {
         self.bootstrap.image().frame(frame)
     }
 
+    fn frame_bound(&self) -> u32 {
+        self.bootstrap.image().frame_bound()
+    }
+
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
         self.bootstrap.image().recipe(recipe)
     }

@@ -280,6 +280,10 @@ impl Image for Aimed {
         self.image.frame(frame)
     }
 
+    fn frame_bound(&self) -> u32 {
+        self.image.frame_bound()
+    }
+
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
         self.image.recipe(recipe)
     }

@@ -12,8 +12,7 @@ use image_read::{
 };
 use verify::ExtentBytes;
 
-use super::stack::{self, StackContents};
-use super::{FileContent, Kind, Source, Streaming};
+use super::{FileContent, Kind, Source, Streaming, stack};
 use crate::ConvertError;
 use crate::tree::copy_tree;
 
@@ -22,10 +21,6 @@ const PIECE_LEN: usize = 256 << 10;
 
 /// Bytes between two files of a tar that are rather read than skipped.
 pub(super) const TAR_GAP: u64 = 16 << 10;
-
-/// Bytes of content from which on threads are worth starting: where files of several layers take turns,
-/// those of a stack are read a few at a time.
-const WORTH_THREADS: u64 = 1 << 20;
 
 /// A tree and the content of its files, which are known by numbers.
 pub(crate) struct Input<'a> {
@@ -56,8 +51,6 @@ pub(crate) enum Contents<'a> {
     Image(Reader),
     /// Of each file, until it is read.
     Files(Vec<Option<FileContent<'a>>>),
-    /// Those of several layers.
-    Stack(StackContents<'a>),
 }
 
 /// An image that is walked as it is, and the content of its files, which are known by their inode
@@ -89,11 +82,21 @@ impl<'a> Walkable<'a> {
                 opened.reader().clone()
             }
             Kind::Reader(reader) => reader,
-            kind @ (Kind::Tree(_) | Kind::Stack(_)) => {
-                return Ok(Self::of_input(Input::new(
-                    Source { kind, limits },
-                    progress,
-                )?));
+            Kind::Stack(layers) => {
+                let (_, reader, found) = stack::open(layers, &limits, progress)?;
+                advisories = found;
+                reader
+            }
+            Kind::Tree(tree) => {
+                let (tree, contents) = split(tree);
+                let id = BlobId::new(b"memory").expect("a valid id");
+                let tree = tree.map(|_, _, _| Spans::default());
+                return Ok(Self {
+                    image: Arc::new(TreeImage::new(tree, id, 0)),
+                    contents,
+                    limits,
+                    advisories,
+                });
             }
         };
         Ok(Self {
@@ -103,21 +106,17 @@ impl<'a> Walkable<'a> {
             advisories,
         })
     }
+}
 
-    /// A tree whose files are known by their positions in it.
-    fn of_input(input: Input<'a>) -> Self {
-        let tree = input.tree.map(|id, _, ino| {
-            debug_assert_eq!(ino, Ino(id.index() as u64));
-            Spans::default()
-        });
-        let id = BlobId::new(b"memory").expect("a valid id");
-        Self {
-            image: Arc::new(TreeImage::new(tree, id, 0)),
-            contents: input.contents,
-            limits: input.limits,
-            advisories: input.advisories,
-        }
-    }
+/// The tree, and the content of its files, which are known by their positions in it.
+fn split(tree: Tree<FileContent<'_>>) -> (Tree<Ino>, Contents<'_>) {
+    let mut files = Vec::new();
+    files.resize_with(tree.len(), || None);
+    let tree = tree.map(|id, _, content| {
+        files[id.index()] = Some(content);
+        Ino(id.index() as u64)
+    });
+    (tree, Contents::Files(files))
 }
 
 /// A layer, decoded into a temporary file: its tree, what reads it, and what is odd about it.
@@ -163,15 +162,14 @@ impl<'a> Input<'a> {
                 (tree, Contents::Image(reader), DataOrder::Stored)
             }
             Kind::Tree(tree) => {
-                let mut files = Vec::new();
-                files.resize_with(tree.len(), || None);
-                let tree = tree.map(|id, _, content| {
-                    files[id.index()] = Some(content);
-                    Ino(id.index() as u64)
-                });
-                (tree, Contents::Files(files), DataOrder::Stored)
+                let (tree, contents) = split(tree);
+                (tree, contents, DataOrder::Stored)
             }
-            Kind::Stack(layers) => return stack::input(layers, limits, progress),
+            Kind::Stack(layers) => {
+                let (tree, reader, found) = stack::open(layers, &limits, progress)?;
+                advisories = found;
+                (tree, Contents::Image(reader), DataOrder::Stored)
+            }
         };
         let contents = match contents {
             // Headers between the files are read with them.
@@ -217,17 +215,6 @@ fn numbered(image: &TreeImage) -> Tree<Ino> {
 }
 
 impl Contents<'_> {
-    /// Refuses `files` that together hold more than is allowed, before they are read one by one.
-    pub(super) fn check_volume(&self, files: &[(Ino, u64)]) -> Result<(), ConvertError> {
-        match self {
-            Self::Image(reader) => reader
-                .check_volume(&numbers(files))
-                .map_err(ConvertError::TooMuchContent),
-            Self::Files(_) => Ok(()),
-            Self::Stack(stack) => stack.check_volume(files),
-        }
-    }
-
     /// Hands the content of each of `files`, from its first byte to its last, to `take`, with its
     /// position among `files`; one file after the other. `path` is asked only for errors.
     pub(crate) fn read(
@@ -239,7 +226,6 @@ impl Contents<'_> {
     ) -> Result<(), ConvertError> {
         match self {
             Self::Image(reader) => read_image(reader, files, order, path, take),
-            Self::Stack(stack) => stack.read(files, order, path, take),
             Self::Files(contents) => {
                 for (position, &(number, size)) in files.iter().enumerate() {
                     let content = contents.get_mut(number.0 as usize).and_then(Option::take);
@@ -260,10 +246,6 @@ impl Contents<'_> {
     }
 }
 
-fn numbers(files: &[(Ino, u64)]) -> Vec<Ino> {
-    files.iter().map(|(ino, _)| *ino).collect()
-}
-
 fn read_image(
     reader: &Reader,
     files: &[(Ino, u64)],
@@ -280,20 +262,12 @@ fn read_image(
             Self::Read(error)
         }
     }
-    let inodes = numbers(files);
+    let inodes: Vec<_> = files.iter().map(|(ino, _)| *ino).collect();
     let mut last = 0;
-    let total = files
-        .iter()
-        .fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
-    let alone =
-        (total < WORTH_THREADS).then(|| reader.with_options(reader.options().clone().threads(1)));
-    let read = alone
-        .as_ref()
-        .unwrap_or(reader)
-        .read_all(&inodes, order, &mut |piece, bytes| {
-            last = piece.tag as usize;
-            take(last, bytes).map_err(Stopped::Take)
-        });
+    let read = reader.read_all(&inodes, order, &mut |piece, bytes| {
+        last = piece.tag as usize;
+        take(last, bytes).map_err(Stopped::Take)
+    });
     read.map_err(|stopped| match stopped {
         Stopped::Take(error) => error,
         Stopped::Read(source @ ReadError::TooMuch { .. }) => ConvertError::TooMuchContent(source),

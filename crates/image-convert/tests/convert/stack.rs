@@ -2,10 +2,10 @@
 
 use blob_io::MemoryOutput;
 use image_model::layer::LayerError;
-use image_model::{Blame, Fault, Limits, Node};
-use image_read::ReadOptions;
+use image_model::{Blame, Fault, Limits, Name, Node, Tree};
 use lazyoci_image_convert::{
-    ConvertError, RafsOptions, Source, Streaming, TarOptions, UnpackOptions, to_rafs, unpack,
+    ConvertError, FileContent, RafsOptions, Source, Streaming, TarOptions, UnpackOptions, to_rafs,
+    unpack,
 };
 use rafs_format::merge::{Merge, MergeError, MergeOptions};
 use rafs_format::{Bootstrap, Version};
@@ -143,6 +143,34 @@ fn layers_of_every_kind_are_stacked() {
 }
 
 #[test]
+fn a_tree_in_memory_is_a_layer_too() {
+    let lower = Tar::new().file("f", b"below").file("g", b"stays").finish();
+    let tree = || {
+        let mut tree = Tree::implied();
+        for (name, content) in [("e", ""), ("f", "above"), ("h", "new")] {
+            let size = content.len() as u64;
+            let content = FileContent::from(content);
+            let file = tree.add(metadata(0o644), Node::File { size, content });
+            let name = Name::new(name.as_bytes()).unwrap();
+            tree.link(Tree::<FileContent<'_>>::ROOT, name, file)
+                .unwrap();
+        }
+        Source::from(tree)
+    };
+    let sources = || Source::stack([Streaming::new(&lower[..]).into(), tree()]);
+    let flat = Tar::new()
+        .file("e", b"")
+        .file("f", b"above")
+        .file("g", b"stays")
+        .file("h", b"new");
+    let expected = digest_of_tar(&flat.finish());
+    let image = Image::of(sources(), &plain_options()).unwrap();
+    assert_eq!(image.digest(), expected);
+    let (_, tar) = tar_of(sources(), &TarOptions::default()).unwrap();
+    assert_eq!(digest_of_tar(&tar), expected);
+}
+
+#[test]
 fn the_blob_of_a_layer_does_not_depend_on_those_above_it() {
     let (layers, _) = layers();
     let image = Image::of(stack(&layers), &plain_options()).unwrap();
@@ -181,25 +209,21 @@ fn what_is_wrong_with_a_layer_names_it() {
     }
 }
 
-/// Its files are read one by one, as those of the other layer stand between them.
+/// The files of either layer stand between those of the other.
 #[test]
-fn what_a_layer_holds_in_all_is_limited() {
-    let (content, options) = ([7; 1000], ReadOptions::default().max_content_len(1999));
+fn what_a_stack_holds_in_all_is_limited() {
+    let content = [7; 1000];
     let lower = Tar::new().file("a", &content).file("c", &content).finish();
     let upper = Tar::new().file("b", &content).file("d", &content).finish();
-    let lower = layer(lower).reader().with_options(options);
-    let alone = tar_of(&lower, &TarOptions::default()).err().unwrap();
-    assert!(matches!(alone, ConvertError::TooMuchContent(_)), "{alone}");
-    let stacked = Source::stack([(&lower).into(), Streaming::new(&upper[..]).into()]);
-    let error = tar_of(stacked, &TarOptions::default()).err().unwrap();
-    assert_eq!(error.fault(), Fault::Limit);
-    let ConvertError::InLayer { layer: 0, source } = error else {
-        panic!("{error}");
+    let layers = [lower, upper];
+    let within = |max_content_len| {
+        let limits = Limits::default().max_content_len(max_content_len);
+        stack(&layers).with_limits(limits)
     };
-    assert!(
-        matches!(*source, ConvertError::TooMuchContent(_)),
-        "{source}"
-    );
+    tar_of(within(4000), &TarOptions::default()).unwrap();
+    let error = tar_of(within(3999), &TarOptions::default()).err().unwrap();
+    assert!(matches!(error, ConvertError::TooMuchContent(_)), "{error}");
+    assert_eq!(error.fault(), Fault::Limit);
 }
 
 /// The bootstraps of `layers`, each converted alone.

@@ -304,6 +304,11 @@ impl Image for ChunkedImage {
         })
     }
 
+    fn frame_bound(&self) -> u32 {
+        // As many as can be numbered.
+        self.frames.len() as u32
+    }
+
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
         self.recipes.get(recipe.0 as usize).cloned()
     }

@@ -170,6 +170,9 @@ pub trait Image {
     /// If there is no such frame, or what describes it is damaged.
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError>;
 
+    /// A number that no frame has, nor any above it: of 0 to it, most are those of frames.
+    fn frame_bound(&self) -> u32;
+
     /// How frames are decoded: the table that [`Frame::recipe`] counts. `None` beyond its end.
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe>;
 

@@ -22,5 +22,6 @@ mod requests;
 mod resolve;
 mod runtimes;
 mod sharing;
+mod stack;
 mod support;
 mod tree_image;

@@ -2,13 +2,13 @@
 
 use std::ops::{ControlFlow, Range};
 
-use image_model::width::usize_from;
+use image_model::width::{u64_from, usize_from};
 use image_model::{
     Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
     Recipe, RecipeId, Xattrs,
 };
 
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, record_number};
 use super::inode::{self, Inode};
 use super::xattr;
 use crate::error::{At, DecodeError};
@@ -191,6 +191,10 @@ impl Image for Bootstrap {
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
         self.native_frame(frame)
             .map_err(|error| ImageError::new(None, error))
+    }
+
+    fn frame_bound(&self) -> u32 {
+        record_number(u64_from(self.bytes.len()))
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {

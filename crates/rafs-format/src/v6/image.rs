@@ -125,6 +125,10 @@ impl Image for Bootstrap {
         }
     }
 
+    fn frame_bound(&self) -> u32 {
+        u32::try_from(self.chunk_record_count()).unwrap_or(u32::MAX)
+    }
+
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
         native_recipes().nth(usize_from(recipe.0))
     }

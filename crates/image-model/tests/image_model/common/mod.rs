@@ -119,6 +119,10 @@ impl Image for Liar {
         Err(ImageError::new(None, none))
     }
 
+    fn frame_bound(&self) -> u32 {
+        0
+    }
+
     fn recipe(&self, _: RecipeId) -> Option<Recipe> {
         None
     }
@@ -188,6 +192,10 @@ impl Image for Moved {
 
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
         self.image.frame(frame)
+    }
+
+    fn frame_bound(&self) -> u32 {
+        self.image.frame_bound()
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {

@@ -13,6 +13,8 @@ use image_model::{
 pub(crate) struct Made {
     pub(crate) files: Vec<(u64, Vec<Extent>)>,
     pub(crate) frames: Vec<Frame>,
+    /// As many frames as it says it has, if not those.
+    pub(crate) claimed: Option<u32>,
     pub(crate) recipes: Vec<Recipe>,
     pub(crate) blobs: Vec<Blob>,
 }
@@ -112,6 +114,10 @@ impl Image for Made {
         };
         let found = self.frames.get(frame.0 as usize).copied();
         found.ok_or_else(|| ImageError::new(None, missing))
+    }
+
+    fn frame_bound(&self) -> u32 {
+        self.claimed.unwrap_or(self.frames.len() as u32)
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {

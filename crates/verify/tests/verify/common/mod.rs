@@ -240,6 +240,10 @@ impl Image for Tampered {
         Ok(frame)
     }
 
+    fn frame_bound(&self) -> u32 {
+        self.image.frame_bound()
+    }
+
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
         self.image.recipe(recipe)
     }
