@@ -357,7 +357,7 @@ impl Files {
         };
         let part = |range: Range<u64>| &expected[range.start as usize..range.end as usize];
         let [one, other] = [range(&self.ranges[0]), range(&self.ranges[1])];
-        let mut plans = [plan(one.clone()), plan(other.clone())];
+        let mut plans = [one.clone(), other.clone()].map(|range| plan(range).shared());
         let mut more = [true; 2];
         while more != [false; 2] {
             let now = self.chance.below(2);

@@ -50,6 +50,8 @@ pub(super) struct ByHand<'a, W> {
     pending: Vec<Pending>,
     /// Whether some of that never comes.
     faulty: bool,
+    /// Whether another plan may decode what this one has asked for in part.
+    shared: bool,
     /// Up to where the file was handed out.
     at: u64,
     /// What was handed out: bytes, or why there are none.
@@ -73,6 +75,7 @@ impl<'a, W: Iterator<Item = Result<Want, ReadError>>> ByHand<'a, W> {
             blob,
             pending: Vec::new(),
             faulty: false,
+            shared: false,
             at: start,
             pieces: Vec::new(),
         }
@@ -81,6 +84,12 @@ impl<'a, W: Iterator<Item = Result<Want, ReadError>>> ByHand<'a, W> {
     /// Has some requests fail, and loses some jobs.
     pub(super) fn faulty(mut self) -> Self {
         self.faulty = true;
+        self
+    }
+
+    /// Has another plan decode the same frames.
+    pub(super) fn shared(mut self) -> Self {
+        self.shared = true;
         self
     }
 
@@ -94,8 +103,9 @@ impl<'a, W: Iterator<Item = Result<Want, ReadError>>> ByHand<'a, W> {
             // Another plan is at work if nothing is pending.
             ReadStep::Wait => answers = 1,
             ReadStep::Done => {
-                // Of a frame of which a part fails the rest is not needed any more.
-                let in_vain = !self.faulty && !self.pending.is_empty();
+                // Of a frame of which a part fails, or that another plan decodes, the rest is not needed
+                // any more.
+                let in_vain = !self.faulty && !self.shared && !self.pending.is_empty();
                 assert!(!in_vain, "something was needed in vain");
                 return false;
             }

@@ -10,7 +10,7 @@ use image_model::width::{u64_from, usize_up_to};
 
 use super::error::Found;
 use super::step::{Begun, Buffers};
-use super::{StreamOptions, ZstdDecoder};
+use super::{Corruption, StreamOptions, ZstdDecoder};
 use header::{FrameHeader, MAX_LEN, SKIPPABLE_LEN, Start};
 #[cfg(feature = "zstd")]
 use libzstd::Libzstd;
@@ -41,7 +41,12 @@ enum State {
     Skip {
         left: u64,
     },
-    Frame,
+    /// Behind the header of a frame.
+    Frame {
+        content_len: Option<u64>,
+        /// Bytes of it that came out.
+        decoded: u64,
+    },
 }
 
 /// A decoder of what follows the header of a frame.
@@ -104,15 +109,26 @@ impl Zstd {
                     }
                     self.state = State::start();
                 }
-                State::Frame => {
+                State::Frame {
+                    content_len,
+                    decoded,
+                } => {
+                    let before = buffers.step.written;
                     let ended = match &mut self.frames {
                         #[cfg(feature = "zstd")]
                         Frames::Libzstd(libzstd) => libzstd.decode(buffers)?,
                         #[cfg(feature = "ruzstd")]
                         Frames::Ruzstd(ruzstd) => ruzstd.decode(buffers)?,
                     };
+                    let written = buffers.step.written.saturating_sub(before);
+                    *decoded = decoded.saturating_add(u64_from(written));
                     if !ended {
                         return Ok(());
+                    }
+                    // `ruzstd` leaves it to its users, and libzstd looks at it, when a frame comes in
+                    // pieces, only behind a block that is not empty.
+                    if content_len.is_some_and(|len| len != *decoded) {
+                        return Err(Corruption::Length.into());
                     }
                     self.state = State::start();
                 }
@@ -131,11 +147,11 @@ impl Zstd {
                     Frames::Libzstd(_) => {}
                     #[cfg(feature = "ruzstd")]
                     Frames::Ruzstd(ruzstd) => {
-                        ruzstd.begin(header, buffers.rest())?;
+                        ruzstd.begin(&header, buffers.rest())?;
                         buffers.take(header.len);
                     }
                 }
-                self.state = State::Frame;
+                self.state = State::frame(&header);
             }
             Start::Skippable(len) => {
                 buffers.take(SKIPPABLE_LEN);
@@ -155,9 +171,9 @@ impl Zstd {
                     #[cfg(feature = "zstd")]
                     Frames::Libzstd(libzstd) => libzstd.begin(held)?,
                     #[cfg(feature = "ruzstd")]
-                    Frames::Ruzstd(ruzstd) => ruzstd.begin(header, held)?,
+                    Frames::Ruzstd(ruzstd) => ruzstd.begin(&header, held)?,
                 }
-                self.state = State::Frame;
+                self.state = State::frame(&header);
             }
             Start::Skippable(len) => self.state = State::Skip { left: len.into() },
             Start::Other | Start::Short(_) => {
@@ -195,6 +211,13 @@ impl State {
         Self::Start {
             held: [0; MAX_LEN],
             len: 0,
+        }
+    }
+
+    fn frame(header: &FrameHeader) -> Self {
+        Self::Frame {
+            content_len: header.content_len,
+            decoded: 0,
         }
     }
 }

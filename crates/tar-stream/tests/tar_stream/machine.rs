@@ -367,6 +367,29 @@ fn what_a_member_says_of_itself_is_checked() {
     }
 }
 
+/// A frame that says how long its content is, and has empty blocks: libzstd takes it when it comes in
+/// pieces.
+#[test]
+fn empty_blocks_are_no_content() {
+    for options in decoders() {
+        for (content_len, sound) in [(0, true), (1, false)] {
+            let layer = [
+                &[0x28, 0xb5, 0x2f, 0xfd, 0x20, content_len][..],
+                &[0, 0, 0],
+                &[1, 0, 0],
+            ]
+            .concat();
+            for piece in [1, 5, layer.len()] {
+                match decode(layer.chunks(piece), 100, &options).1 {
+                    Ok(summary) => assert!(sound && summary.decoded.len == 0),
+                    Err(LayerError::Corrupt { .. }) => assert!(!sound),
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+}
+
 /// A member with every field that a header may have; its checksum is the CRC-32 of what precedes.
 #[test]
 fn headers_are_passed_over_whatever_they_hold() {

@@ -41,7 +41,9 @@ pub enum ReadStep {
     /// Nothing before a range is supplied or a job completed. If there is none under way, another
     /// reader is at work on the next frame: see [`wait`](ReadPlan::wait).
     Wait,
-    /// All has been handed out.
+    /// All has been handed out. Answers that are still to come are not needed any more: they are for
+    /// frames of which another range failed, or which another reader has decoded since they were asked
+    /// for in part.
     Done,
 }
 

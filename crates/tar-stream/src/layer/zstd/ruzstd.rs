@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use image_model::width::{u64_from, usize_from};
+use image_model::width::usize_from;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::super::Corruption;
@@ -22,11 +22,8 @@ pub(super) struct Ruzstd {
     decoder: FrameDecoder,
     /// The begun block.
     block: Vec<u8>,
-    content_len: Option<u64>,
     has_checksum: bool,
     max_block_len: u64,
-    /// Bytes of the frame that came out.
-    decoded: u64,
 }
 
 impl Ruzstd {
@@ -36,19 +33,15 @@ impl Ruzstd {
         Self {
             decoder,
             block: Vec::new(),
-            content_len: None,
             has_checksum: false,
             max_block_len: MAX_BLOCK_LEN,
-            decoded: 0,
         }
     }
 
     /// Begins the frame of a header, which is at the start of `bytes`.
-    pub(super) fn begin(&mut self, header: FrameHeader, bytes: &[u8]) -> Result<(), Found> {
-        self.content_len = header.content_len;
+    pub(super) fn begin(&mut self, header: &FrameHeader, bytes: &[u8]) -> Result<(), Found> {
         self.has_checksum = header.has_checksum;
         self.max_block_len = header.window.min(MAX_BLOCK_LEN);
-        self.decoded = 0;
         self.decoder.reset(bytes).map_err(corrupt)
     }
 
@@ -56,13 +49,12 @@ impl Ruzstd {
     pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         loop {
             let written = self.decoder.read(buffers.room()).map_err(corrupt)?;
-            self.decoded = self.decoded.saturating_add(u64_from(written));
             buffers.write(written);
             if buffers.room().is_empty() {
                 return Ok(false);
             }
             if self.decoder.is_finished() {
-                return self.check_end().map(|()| true);
+                return self.check_checksum().map(|()| true);
             }
             if !self.decode_block(buffers)? {
                 return Ok(false);
@@ -142,11 +134,8 @@ impl Ruzstd {
             .saturating_add(checksum_len))
     }
 
-    /// Checks what `ruzstd` leaves to its users.
-    fn check_end(&self) -> Result<(), Found> {
-        if self.content_len.is_some_and(|len| len != self.decoded) {
-            return Err(Corruption::Length.into());
-        }
+    /// `ruzstd` leaves that to its users.
+    fn check_checksum(&self) -> Result<(), Found> {
         let stored = self.decoder.get_checksum_from_data();
         if self.has_checksum && stored != self.decoder.get_calculated_checksum() {
             return Err(Corruption::Checksum.into());
