@@ -1,25 +1,29 @@
 //! Bootstraps of layers as one bootstrap.
 
+mod error;
+mod merged;
+mod used;
+
 use std::collections::HashMap;
 
-use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
-use image_model::layer::{Entries, Layer, LayerError, LayerOptions, Whiteouts};
+use image_model::image::{ChunkExtent, ChunkRange};
+use image_model::layer::{Entries, Layer, LayerOptions, Whiteouts};
 use image_model::width::usize_from;
 use image_model::{
-    Blame, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Fault, Frame, FrameId, ImagePath,
-    Limits, Tree,
+    BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Frame, FrameId, ImagePath, Limits, Tree,
 };
 
 use crate::bootstrap::Bootstrap;
-use crate::error::DecodeError;
 use crate::flags::BlobFeatures;
-use crate::layout::{EncodeError, LayoutInput, LayoutOptions};
-use crate::native::native_recipes;
+use crate::layout::LayoutOptions;
 use crate::owned::OwnedBootstrap;
 use crate::prefetch::prefetch_inodes;
 use crate::v6::{BlobEntry, ChunkPlace};
 use crate::version::Version;
-use crate::{v5, v6};
+use used::Used;
+
+pub use error::MergeError;
+pub use merged::Merged;
 
 /// Lays bootstraps of layers over one another: content stays in the blobs in which it is.
 ///
@@ -91,70 +95,6 @@ impl MergeOptions {
 struct Shape {
     version: Version,
     options: LayoutOptions,
-}
-
-/// Bootstraps that cannot be merged. Layers are counted from 0, the lowest; a parent is one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MergeError {
-    /// A bootstrap cannot be read.
-    #[error("bootstrap {layer}, the lowest being 0")]
-    Decode {
-        /// Its position.
-        layer: usize,
-        /// Why not.
-        source: DecodeError,
-    },
-    /// A bootstrap differs from the lowest one where all have to be alike.
-    #[error("bootstrap {layer}, the lowest being 0, has another {what} than the lowest")]
-    Mismatch {
-        /// Its position.
-        layer: usize,
-        /// In what it differs.
-        what: &'static str,
-    },
-    /// A blob that holds its own bootstrap, and of which nobody said what it is called.
-    #[error("bootstrap {layer}, the lowest being 0: its blob has no name")]
-    NamelessBlob {
-        /// Position of the bootstrap.
-        layer: usize,
-    },
-    /// Two bootstraps say different things of one blob.
-    #[error(
-        "bootstrap {layer}, the lowest being 0, and one below it differ in what they say of blob {id}"
-    )]
-    Contradiction {
-        /// Position of the upper bootstrap.
-        layer: usize,
-        /// The blob.
-        id: BlobId,
-    },
-    /// A layer has no place on those below it.
-    #[error("bootstrap {layer}, the lowest being 0")]
-    Layer {
-        /// Its position.
-        layer: usize,
-        /// Why not.
-        source: LayerError,
-    },
-    /// More chunks or pieces of files than a bootstrap can have.
-    #[error("the image has more than 2^32 {what}")]
-    TooMany {
-        /// `blobs`, `chunks` or `pieces of files`.
-        what: &'static str,
-    },
-}
-
-impl Blame for MergeError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Decode { source, .. } => source.fault(),
-            Self::Mismatch { .. } | Self::NamelessBlob { .. } => Fault::Misuse,
-            Self::Contradiction { .. } => Fault::Corrupt,
-            Self::Layer { source, .. } => source.fault(),
-            Self::TooMany { .. } => Fault::Limit,
-        }
-    }
 }
 
 impl Merge {
@@ -296,13 +236,12 @@ impl Merge {
                 features: entry.features.without(BlobFeatures::INLINED_FS_META),
                 ..entry.clone()
             };
-            let known = self.blob_of.get(&entry.id).copied();
-            let index = match known.and_then(|index| self.entries.get(usize_from(index.0))) {
-                Some(known) if *known != entry => {
+            let index = match self.blob_of.get(&entry.id) {
+                Some(&index) if self.entries.get(usize_from(index.0)) == Some(&entry) => index,
+                Some(_) => {
                     let id = entry.id;
                     return Err(MergeError::Contradiction { layer, id });
                 }
-                Some(_) => known.unwrap_or(BlobIndex(0)),
                 None => {
                     let number = u32::try_from(self.entries.len());
                     let index =
@@ -376,127 +315,5 @@ impl Merge {
             version,
             options: options.prefetch(prefetch),
         }
-    }
-}
-
-/// What files of the merged image use, in the order in which they do.
-struct Used<'m> {
-    all: &'m Merge,
-    parts: ChunkedParts,
-    places: Vec<ChunkPlace>,
-    entries: Vec<BlobEntry>,
-    chunk_of: HashMap<ChunkId, ChunkId>,
-    blob_of: HashMap<BlobIndex, BlobIndex>,
-}
-
-impl<'m> Used<'m> {
-    fn new(all: &'m Merge) -> Self {
-        Self {
-            all,
-            parts: ChunkedParts {
-                recipes: native_recipes().collect(),
-                ..ChunkedParts::default()
-            },
-            places: Vec::new(),
-            entries: Vec::new(),
-            chunk_of: HashMap::new(),
-            blob_of: HashMap::new(),
-        }
-    }
-
-    /// The content of a file.
-    fn range(&mut self, range: ChunkRange) -> ChunkRange {
-        let all = self.all;
-        let start = self.parts.extents.len();
-        let extents = usize_from(range.start)..usize_from(range.end);
-        for extent in all.extents.get(extents).unwrap_or_default() {
-            let chunk = extent.chunk.and_then(|id| self.chunk(id));
-            self.parts.extents.push(ChunkExtent { chunk, ..*extent });
-        }
-        let small = |len| u32::try_from(len).expect("no more than there were");
-        ChunkRange {
-            start: small(start),
-            end: small(self.parts.extents.len()),
-        }
-    }
-
-    fn chunk(&mut self, id: ChunkId) -> Option<ChunkId> {
-        if let Some(&known) = self.chunk_of.get(&id) {
-            return Some(known);
-        }
-        let all = self.all;
-        let (chunk, frame) = (all.chunks.get(id.index())?, all.frames.get(id.index())?);
-        let place = all.places.get(id.index())?;
-        let blob = self.blob(frame.blob)?;
-        let number = u32::try_from(self.places.len()).ok()?;
-        self.parts.chunks.push(Chunk {
-            frame: FrameId(number),
-            ..*chunk
-        });
-        self.parts.frames.push(Frame { blob, ..*frame });
-        self.places.push(*place);
-        self.chunk_of.insert(id, ChunkId::new(number));
-        Some(ChunkId::new(number))
-    }
-
-    fn blob(&mut self, index: BlobIndex) -> Option<BlobIndex> {
-        if let Some(&known) = self.blob_of.get(&index) {
-            return Some(known);
-        }
-        let entry = self.all.entries.get(usize_from(index.0))?;
-        let number = BlobIndex(u32::try_from(self.entries.len()).ok()?);
-        self.parts.blobs.push(entry.blob());
-        self.entries.push(entry.clone());
-        self.blob_of.insert(index, number);
-        Some(number)
-    }
-}
-
-/// A merged image, ready to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
-    bootstrap: OwnedBootstrap,
-    entries: Vec<BlobEntry>,
-    version: Version,
-    options: LayoutOptions,
-}
-
-impl Merged {
-    /// The image.
-    #[must_use]
-    pub fn image(&self) -> &ChunkedImage {
-        &self.bootstrap.image
-    }
-
-    /// Its blob table.
-    #[must_use]
-    pub fn entries(&self) -> &[BlobEntry] {
-        &self.entries
-    }
-
-    /// Version of its metadata: that of the bootstraps that were merged.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
-    /// The bytes of its bootstrap.
-    ///
-    /// # Errors
-    /// [`EncodeError`] if there are more blobs than a bootstrap can have, or the digests of inodes cannot
-    /// be computed.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
-        let input = LayoutInput {
-            image: &self.bootstrap.image,
-            places: &self.bootstrap.places,
-            entries: &self.entries,
-        };
-        let mut bytes = Vec::new();
-        let written = match self.version {
-            Version::V5 => v5::Layout::plan(input, &self.options)?.write_to(&mut bytes),
-            _ => v6::Layout::plan(input, &self.options)?.write_to(&mut bytes),
-        };
-        written.expect("a vector takes all bytes");
-        Ok(bytes)
     }
 }

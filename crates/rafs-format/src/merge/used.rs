@@ -1,0 +1,84 @@
+//! What files of a merged image use, and nothing else.
+
+use std::collections::HashMap;
+
+use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
+use image_model::width::usize_from;
+use image_model::{BlobIndex, Chunk, ChunkId, Frame, FrameId};
+
+use super::Merge;
+use crate::native::native_recipes;
+use crate::v6::{BlobEntry, ChunkPlace};
+
+/// What files of the merged image use, in the order in which they do.
+pub(super) struct Used<'m> {
+    all: &'m Merge,
+    pub(super) parts: ChunkedParts,
+    pub(super) places: Vec<ChunkPlace>,
+    pub(super) entries: Vec<BlobEntry>,
+    chunk_of: HashMap<ChunkId, ChunkId>,
+    blob_of: HashMap<BlobIndex, BlobIndex>,
+}
+
+impl<'m> Used<'m> {
+    pub(super) fn new(all: &'m Merge) -> Self {
+        Self {
+            all,
+            parts: ChunkedParts {
+                recipes: native_recipes().collect(),
+                ..ChunkedParts::default()
+            },
+            places: Vec::new(),
+            entries: Vec::new(),
+            chunk_of: HashMap::new(),
+            blob_of: HashMap::new(),
+        }
+    }
+
+    /// The content of a file.
+    pub(super) fn range(&mut self, range: ChunkRange) -> ChunkRange {
+        let all = self.all;
+        let start = self.parts.extents.len();
+        let extents = usize_from(range.start)..usize_from(range.end);
+        for extent in all.extents.get(extents).unwrap_or_default() {
+            let chunk = extent.chunk.and_then(|id| self.chunk(id));
+            self.parts.extents.push(ChunkExtent { chunk, ..*extent });
+        }
+        let small = |len| u32::try_from(len).expect("no more than there were");
+        ChunkRange {
+            start: small(start),
+            end: small(self.parts.extents.len()),
+        }
+    }
+
+    fn chunk(&mut self, id: ChunkId) -> Option<ChunkId> {
+        if let Some(&known) = self.chunk_of.get(&id) {
+            return Some(known);
+        }
+        let all = self.all;
+        let (chunk, frame) = (all.chunks.get(id.index())?, all.frames.get(id.index())?);
+        let place = all.places.get(id.index())?;
+        let blob = self.blob(frame.blob)?;
+        let number = u32::try_from(self.places.len()).ok()?;
+        self.parts.chunks.push(Chunk {
+            frame: FrameId(number),
+            ..*chunk
+        });
+        self.parts.frames.push(Frame { blob, ..*frame });
+        self.places.push(*place);
+        self.chunk_of.insert(id, ChunkId::new(number));
+        Some(ChunkId::new(number))
+    }
+
+    fn blob(&mut self, index: BlobIndex) -> Option<BlobIndex> {
+        if let Some(&known) = self.blob_of.get(&index) {
+            return Some(known);
+        }
+        let entry = self.all.entries.get(usize_from(index.0))?;
+        let number = BlobIndex(u32::try_from(self.entries.len()).ok()?);
+        self.parts.blobs.push(entry.blob());
+        self.entries.push(entry.clone());
+        self.blob_of.insert(index, number);
+        Some(number)
+    }
+}
