@@ -8,8 +8,10 @@ use std::io::{self, Read, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
+use common::bootstrap::Named;
 use common::incoming::Incoming;
 use common::open::{OpenArgs, is_read_once, is_stream};
 use common::output::OutputArgs;
@@ -17,13 +19,14 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
-    EstargzOptions, EstargzReport, KeepBlobsOptions, RafsOptions, RafsReport, Report, Source,
-    Streaming, TarOptions, TarReport, keep_blobs, recompress, to_estargz, to_rafs, to_tar,
+    ChunkDictionary, CompactOptions, EstargzOptions, EstargzReport, KeepBlobsOptions, RafsOptions,
+    RafsReport, Report, Source, Streaming, TarOptions, TarReport, compact, keep_blobs, recompress,
+    to_estargz, to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
-use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::flags::Compat;
+use lazyoci::rafs_format::{BlobPool, Version};
 use lazyoci::read::format_at;
 use serde_json::Value;
 
@@ -68,6 +71,14 @@ struct Args {
     /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     compat: Option<Compat>,
+    /// Refer to the chunks of this RAFS image, a bootstrap or a blob that holds it, instead of storing them
+    /// again; several, the one that is asked first first (RAFS)
+    #[arg(long, value_name = "IMAGE")]
+    chunk_dict: Vec<PathBuf>,
+    /// Put the used chunks of blobs that are short, or of which less than half is used, together to a new
+    /// blob, and keep the others (RAFS to the same version of RAFS)
+    #[arg(long)]
+    compact: bool,
     /// Write a bootstrap of the other version over the blobs that the image has, and nothing else
     /// (RAFS to RAFS)
     #[arg(long)]
@@ -156,29 +167,39 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--inline-meta", args.inline_meta, rafs),
         ("--aligned", args.aligned, v6),
         ("--compat", args.compat.is_some(), rafs),
+        ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
+        ("--compact", args.compact, rafs),
         ("--keep-blobs", args.keep_blobs, rafs),
     ] {
         if given && !fits {
             return Err(does_not_fit(args, option));
         }
     }
-    if args.keep_blobs {
-        for (option, given) in [
-            ("--compressor", args.compressor.is_some()),
-            ("--digester", args.digester.is_some()),
-            ("--chunk-size", args.chunk_size.is_some()),
-            ("--prefetch", args.prefetch.is_some()),
-            ("--toc", args.toc),
-            ("--inline-meta", args.inline_meta),
-            ("--aligned", args.aligned),
-            ("--threads", args.threads.is_some()),
-        ] {
-            if given {
-                let what = "which leaves blobs and their chunks as they are";
-                return Err(Failure::usage(format!(
-                    "{option} does not fit --keep-blobs, {what}"
-                )));
-            }
+    let (mode, what) = match (args.keep_blobs, args.compact) {
+        (true, _) => (
+            "--keep-blobs",
+            "which leaves blobs and their chunks as they are",
+        ),
+        (_, true) => ("--compact", "which leaves chunks as they are cut"),
+        _ => ("", ""),
+    };
+    for (option, given) in [
+        ("--compact", args.compact && args.keep_blobs),
+        ("--compressor", args.compressor.is_some() && args.keep_blobs),
+        ("--threads", args.threads.is_some() && args.keep_blobs),
+        ("--digester", args.digester.is_some()),
+        ("--chunk-size", args.chunk_size.is_some()),
+        ("--chunk-dict", !args.chunk_dict.is_empty()),
+        ("--prefetch", args.prefetch.is_some()),
+        ("--toc", args.toc),
+        ("--inline-meta", args.inline_meta),
+        ("--aligned", args.aligned),
+        ("--lossy", args.lossy && args.compact),
+    ] {
+        if given && !mode.is_empty() {
+            return Err(Failure::usage(format!(
+                "{option} does not fit {mode}, {what}"
+            )));
         }
     }
     if rafs && is_stream(args.output()) {
@@ -199,27 +220,58 @@ fn name(target: Target) -> String {
     value.expect("no format is skipped").get_name().into()
 }
 
-/// The other version of a RAFS image, over the blobs that it has.
-fn kept(args: &Args, version: Version) -> Result<RafsReport, Failure> {
-    let options = KeepBlobsOptions::default()
-        .version(version)
-        .compat(args.compat.unwrap_or_default())
-        .lossy(args.lossy);
-    let [image] = args.images() else {
-        let what = "--keep-blobs takes one image, which is one of RAFS";
+/// The other version of a RAFS image over the blobs that it has, or the same with fewer blobs.
+fn from_rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
+    let [path] = args.images() else {
+        let what = "--keep-blobs and --compact take one image, which is one of RAFS";
         return Err(Failure::usage(what));
     };
-    let image = args.open.open(image)?;
+    let image = args.open.open(path)?;
+    let compat = args.compat.unwrap_or_default();
     let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
-    let report = keep_blobs(&image, &mut output, &options)?;
+    let report = if args.compact {
+        if let Some(bootstrap) = image.bootstrap()
+            && bootstrap.version() != version
+        {
+            let what = format!(
+                "--compact keeps the version, which is not {}",
+                name(args.to)
+            );
+            return Err(Failure::usage(what).of(path.display()));
+        }
+        let options = CompactOptions::default()
+            .compression(args.compressor)
+            .compat(compat);
+        let default_threads = options.threads;
+        let options = options.threads(threads(args, default_threads));
+        compact(&image, &mut output, &options, &mut Bar::new("compacting"))?
+    } else {
+        let options = KeepBlobsOptions::default()
+            .version(version)
+            .compat(compat)
+            .lossy(args.lossy);
+        keep_blobs(&image, &mut output, &options)?
+    };
     directory.commit()?;
     Ok(report)
 }
 
+/// The chunks that need not be stored.
+fn dictionary(args: &Args) -> Result<Option<Arc<ChunkDictionary>>, Failure> {
+    let mut pool = BlobPool::default();
+    for path in &args.chunk_dict {
+        let image = Named::open(path, &args.open)?;
+        let added = pool.add(image.bootstrap(), image.own_blob.as_ref());
+        added.map_err(|error| Failure::from(error).of(path.display()))?;
+    }
+    let any = !args.chunk_dict.is_empty();
+    Ok(any.then(|| Arc::new(pool.into())))
+}
+
 fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
-    if args.keep_blobs {
-        return kept(args, version);
+    if args.keep_blobs || args.compact {
+        return from_rafs(args, version);
     }
     let defaults = RafsOptions::default();
     let compression = match args.compressor {
@@ -242,6 +294,7 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
         .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)
+        .dictionary(dictionary(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads));
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
@@ -425,12 +478,23 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             chunks.deduplicated,
             common::size(chunks.deduplicated_bytes),
         )?;
+        if chunks.reused > 0 {
+            let bytes = common::size(chunks.reused_bytes);
+            writeln!(
+                out,
+                "{} chunks of other blobs used ({bytes})",
+                chunks.reused
+            )?;
+        }
     }
     match done {
         Done::Rafs(rafs) => {
             writeln!(out, "bootstrap {}", rafs.bootstrap.digest)?;
             for blob in &rafs.blobs {
                 writeln!(out, "blob {}", blob.object.digest)?;
+            }
+            for id in &rafs.reused_blobs {
+                writeln!(out, "uses blob {id}")?;
             }
             Ok(())
         }

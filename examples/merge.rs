@@ -2,22 +2,20 @@
 
 mod common;
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use common::bootstrap::Named;
 use common::open::OpenArgs;
 use common::output::OutputArgs;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::{DigestWriter, DirectoryOutput, ObjectRole, Output, Written};
-use lazyoci::model::BlobId;
 use lazyoci::model::layer::Whiteouts;
+use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::merge::{Merge, MergeOptions, Merged};
-use lazyoci::rafs_format::v6::BlobEntry;
-use lazyoci::rafs_format::{Bootstrap, Version};
-use lazyoci::read::{Format, OpenImage};
+use lazyoci::read::Format;
 use serde_json::json;
 
 /// Lay RAFS bootstraps of layers over one another, with whiteouts applied; content stays in the blobs
@@ -93,49 +91,24 @@ fn merge(args: &Args, layers: &[PathBuf]) -> Result<Merged, Failure> {
         .prefetch(prefetch.transpose()?.unwrap_or_default())
         .limits(args.open.limits());
     let mut merge = Merge::new(options);
+    let open = |path: &Path| Named::open(path, &args.open);
     if let Some(path) = &args.parent {
-        merge.push_parent(bootstrap(&args.open.open(path)?, path)?)?;
+        let parent = open(path)?;
+        let pushed = merge.push_parent(parent.bootstrap());
+        pushed.map_err(|error| Failure::from(error).of(path.display()))?;
     }
     for path in layers {
-        let image = args.open.open(path)?;
-        let layer = bootstrap(&image, path)?;
-        let own_blob = match layer.blob_entries().iter().any(BlobEntry::is_self) {
-            true => Some(own_blob(&image, path)?),
-            false => None,
-        };
-        let pushed = merge.push(layer, own_blob.as_ref());
+        let layer = open(path)?;
+        let pushed = merge.push(layer.bootstrap(), layer.own_blob.as_ref());
         pushed.map_err(|error| Failure::from(error).of(path.display()))?;
     }
     if let Some(path) = &args.chunk_dict {
-        let checked = merge.check_dictionary(bootstrap(&args.open.open(path)?, path)?);
+        let dictionary = open(path)?;
+        let own_blob = dictionary.own_blob.as_ref();
+        let checked = merge.check_dictionary(dictionary.bootstrap(), own_blob);
         checked.map_err(|error| Failure::from(error).of(path.display()))?;
     }
     Ok(merge.finish())
-}
-
-fn bootstrap<'i>(image: &'i OpenImage, path: &Path) -> Result<&'i Bootstrap, Failure> {
-    image.bootstrap().ok_or_else(|| {
-        let format = image.format();
-        Failure::usage(format!("{}: {format}, not RAFS", path.display()))
-    })
-}
-
-/// What a blob is called that holds its own bootstrap: by its digest, or by the file of a bootstrap that
-/// was taken out of it.
-fn own_blob(image: &OpenImage, path: &Path) -> Result<BlobId, Failure> {
-    let name = match image.format() {
-        Format::RafsBlob => {
-            let mut digested = DigestWriter::new(io::sink());
-            let mut blob = File::open(path).map_err(Failure::usage)?;
-            io::copy(&mut blob, &mut digested).map_err(Failure::usage)?;
-            digested.finish().1.digest.hex()
-        }
-        _ => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.split('.').next().unwrap_or_default().to_owned()
-        }
-    };
-    BlobId::new(name.as_bytes()).map_err(|error| Failure::usage(error).of(path.display()))
 }
 
 fn say(

@@ -5,6 +5,7 @@
     reason = "each example uses its own part of this"
 )]
 
+pub mod bootstrap;
 pub mod bytes;
 pub mod describe;
 pub mod estargz_dump;

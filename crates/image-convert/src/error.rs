@@ -14,6 +14,7 @@ use image_read::LayerImageError;
 use rafs_format::blob::BuildError;
 use rafs_format::flags::FlagsError;
 use rafs_format::layout::EncodeError;
+use rafs_format::merge::MergeError;
 use tar_stream::{MemberError, TarError};
 use verify::UnsupportedDigest;
 
@@ -126,6 +127,15 @@ pub enum ConvertError {
     /// RAFS has no such compression.
     #[error("RAFS chunks cannot be compressed so")]
     Flags(#[from] FlagsError),
+    /// The chunks of the image cannot be found again.
+    #[error("cannot take the image as a chunk dictionary")]
+    Pool(#[from] MergeError),
+    /// The image cannot refer to the blobs of its chunk dictionary.
+    #[error("the chunk dictionary has another {what} than the image is to have")]
+    Dictionary {
+        /// In what they differ.
+        what: &'static str,
+    },
     /// The image cannot become one of the other version over the blobs that it has.
     #[error("cannot keep the blobs")]
     KeepBlobs(#[from] KeepBlobsError),
@@ -211,7 +221,7 @@ impl Blame for ConvertError {
             Self::NotCarried { .. } => Fault::Unsupported,
             Self::InLayer { source, .. } => source.fault(),
             Self::Stack(error) => error.fault(),
-            Self::InlinedStack => Fault::Misuse,
+            Self::InlinedStack | Self::Dictionary { .. } => Fault::Misuse,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Content { source, .. } | Self::TooMuchContent(source) => source.fault(),
@@ -224,6 +234,7 @@ impl Blame for ConvertError {
             Self::TarWrite(error) => error.fault(),
             Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,
             Self::Flags(error) => error.fault(),
+            Self::Pool(error) => error.fault(),
             Self::KeepBlobs(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::LayerImage(error) => error.fault(),

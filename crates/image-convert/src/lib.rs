@@ -72,7 +72,8 @@ pub use described::DescribedObject;
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{
-    KeepBlobsError, KeepBlobsOptions, RafsBlob, RafsOptions, RafsReport, keep_blobs, to_rafs,
+    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, RafsBlob, RafsOptions,
+    RafsReport, compact, keep_blobs, to_rafs,
 };
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};

@@ -99,10 +99,15 @@ pub struct ChunkCounts {
     /// Found equal to a chunk that is stored already.
     #[cfg_attr(feature = "serde", serde(rename = "deduplicated_chunks"))]
     pub deduplicated: u64,
-    /// Stored bytes of all chunks.
+    /// Found in the blobs of a [chunk dictionary](crate::RafsOptions::dictionary), each counted once.
+    #[cfg_attr(feature = "serde", serde(rename = "reused_chunks"))]
+    pub reused: u64,
+    /// Stored bytes of the chunks that were written.
     pub stored_bytes: u64,
     /// Plain bytes of the deduplicated chunks.
     pub deduplicated_bytes: u64,
+    /// Plain bytes of the chunks of a dictionary.
+    pub reused_bytes: u64,
 }
 
 /// Something that the target format or file system cannot carry.

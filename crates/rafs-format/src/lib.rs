@@ -7,7 +7,7 @@
 //! | [`open`] | the way from a file to the bytes of a bootstrap, inlined in a blob or not |
 //! | [`image`] | [`RafsImage`]: a bootstrap, and what the image's blobs say of themselves |
 //! | [`v5`], [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one; [`Bootstrap`] is of either version |
-//! | [`merge`] | bootstraps of layers, laid over one another |
+//! | [`merge`] | bootstraps of layers, laid over one another, and [`BlobPool`], what their blobs hold |
 //! | [`check`], [`dump`], [`layout`] | what checks, dumps and plans of both versions share |
 //! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
 //! | [`chunk_record`] | the 80-byte record of one chunk, shared by bootstraps of versions 5 and 6 |
@@ -67,6 +67,7 @@ pub mod merge;
 mod native;
 pub mod open;
 mod owned;
+mod pool;
 mod prefetch;
 pub mod v5;
 pub mod v6;
@@ -78,6 +79,7 @@ pub use chunk_record::ChunkRecord;
 pub use error::DecodeError;
 pub use image::RafsImage;
 pub use owned::OwnedBootstrap;
+pub use pool::BlobPool;
 pub use prefetch::prefetch_inodes;
 pub use version::Version;
 

@@ -294,7 +294,7 @@ fn merge_any(input: &mut Input<'_>) {
     for (number, bootstrap) in (0u8..).zip(opened.iter().flatten()) {
         let pushed = match number {
             0 if as_parent => merge.push_parent(bootstrap),
-            1 if dictionary => merge.check_dictionary(bootstrap),
+            1 if dictionary => merge.check_dictionary(bootstrap, None),
             _ => merge.push(bootstrap, own_blob),
         };
         if let Err(error) = pushed {

@@ -107,6 +107,7 @@ pub fn to_estargz<'a>(
                 with_crc: false,
             }),
             dictionary: None,
+            foreign: None,
             room_behind: ROOM_BEHIND,
         },
         chunker: &mut FixedSize::new(chunk_size),

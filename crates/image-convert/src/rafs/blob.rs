@@ -1,17 +1,19 @@
 //! Chunks into their places in a blob.
 
+use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::sync::{PoisonError, RwLock};
 
 use blob_io::{ObjectRole, ObjectWriter, Output, Written};
 use chunk_dedup::ChunkList;
 use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
+use rafs_format::BlobPool;
 use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, StoredChunk};
 use rafs_format::flags::{Compressor, Digester};
 use rafs_format::v6::{BlobEntry, ChunkPlace};
 
 use super::report::described_blob;
-use super::{RafsBlob, RafsOptions};
+use super::{ChunkDictionary, RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::BUFFER_LEN;
 use crate::stage::{Piece, Target};
@@ -22,13 +24,55 @@ pub(super) struct Placed {
     /// One for each chunk, and the same for the places.
     pub(super) frames: Vec<Frame>,
     pub(super) places: Vec<ChunkPlace>,
-    /// Of the blobs that are complete.
-    pub(super) entries: Vec<BlobEntry>,
+    /// Of the blobs, in the order in which the first chunk of each was met; `None` for the one that is
+    /// being written.
+    entries: Vec<Option<BlobEntry>>,
+    /// Where the blobs of the dictionary are among them.
+    foreign: HashMap<BlobIndex, BlobIndex>,
+}
+
+impl Placed {
+    /// Refers to chunk `id` of a dictionary's blobs; answers its frame.
+    fn refer(&mut self, pool: &BlobPool, id: ChunkId) -> Option<FrameId> {
+        let frame = *pool.frames().get(id.index())?;
+        let place = *pool.places().get(id.index())?;
+        let entry = pool.entries().get(frame.blob.0 as usize)?;
+        // No more blobs than there may be chunks.
+        let next = BlobIndex(self.entries.len() as u32);
+        let blob = *self.foreign.entry(frame.blob).or_insert(next);
+        if blob == next {
+            self.entries.push(Some(entry.clone()));
+        }
+        Some(self.add(Frame { blob, ..frame }, place))
+    }
+
+    fn add(&mut self, frame: Frame, place: ChunkPlace) -> FrameId {
+        // No more than there may be chunks.
+        let id = FrameId(self.frames.len() as u32);
+        self.frames.push(frame);
+        self.places.push(place);
+        id
+    }
+
+    /// Says what there is to say of the blob at `index`.
+    pub(super) fn describe(&mut self, index: Option<BlobIndex>, entry: Option<BlobEntry>) {
+        if let Some(BlobIndex(index)) = index {
+            self.entries[index as usize] = entry;
+        }
+    }
+
+    /// The blobs, all of which are complete.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &BlobEntry> {
+        self.entries.iter().flatten()
+    }
 }
 
 /// Writes the data section of a blob, and keeps the lists that describe it.
 pub(super) struct BlobTarget<'k, 'o> {
     known: &'k RwLock<ChunkList>,
+    dictionary: Option<&'k ChunkDictionary>,
+    /// Of chunks that are compressed.
+    recipe: RecipeId,
     blob: OpenBlob<'o>,
 }
 
@@ -38,6 +82,8 @@ pub(super) struct OpenBlob<'o> {
     pub(super) hasher: BlobHasher,
     pub(super) placed: Placed,
     pub(super) out: BlobObject<'o>,
+    /// Where it is in the table of blobs, once it has a chunk.
+    pub(super) index: Option<BlobIndex>,
     /// Position of the layer whose content it takes.
     pub(super) layer: usize,
 }
@@ -52,7 +98,7 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
         output: &'o mut dyn Output,
         known: &'k RwLock<ChunkList>,
         (layer, placed): (usize, Placed),
-        options: &RafsOptions,
+        options: &'k RafsOptions,
     ) -> Result<Self, ConvertError> {
         let blob_options = BlobOptions::default()
             .version(options.version)
@@ -64,16 +110,27 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
             .aligned_data(options.aligned);
         let builder = BlobBuilder::new(blob_options)?;
         let object = output.begin(ObjectRole::Blob)?;
+        let compressed = Recipe::exact(options.compression.codec());
+        let recipe = BlobPool::recipes().position(|recipe| recipe == compressed);
         Ok(Self {
             known,
+            dictionary: options.dictionary.as_deref(),
+            // One of a few.
+            recipe: RecipeId(recipe.unwrap_or(0) as u32),
             blob: OpenBlob {
                 builder,
                 hasher: BlobHasher::default(),
                 placed,
                 out: BlobObject(BufWriter::with_capacity(BUFFER_LEN, object)),
+                index: None,
                 layer,
             },
         })
+    }
+
+    fn push(&self, chunk: Chunk) -> ChunkId {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.push(chunk)
     }
 
     /// The blob with all of its chunks.
@@ -102,21 +159,26 @@ impl Target for BlobTarget<'_, '_> {
             blob.hasher.update(bytes);
         }
         let placed = &mut blob.placed;
-        // No more than there may be chunks, and blobs fewer than that.
-        let frame = FrameId(placed.frames.len() as u32);
-        placed.frames.push(Frame {
-            blob: BlobIndex(placed.entries.len() as u32),
+        let index = *blob.index.get_or_insert_with(|| {
+            placed.entries.push(None);
+            BlobIndex(placed.entries.len() as u32 - 1)
+        });
+        let frame = Frame {
+            blob: index,
             offset: placement.offset,
             stored_len,
             len: chunk.len,
-            recipe: RecipeId((piece.codec != Codec::None).into()),
-        });
-        placed.places.push(ChunkPlace {
+            recipe: match piece.codec {
+                Codec::None => RecipeId(0),
+                _ => self.recipe,
+            },
+        };
+        let place = ChunkPlace {
             index: placement.index,
             address: placement.address,
-        });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(known.push(Chunk {
+        };
+        let frame = placed.add(frame, place);
+        Ok(Some(self.push(Chunk {
             digest: Some(chunk.digest),
             len: chunk.len,
             crc32c: chunk.crc32c,
@@ -124,11 +186,13 @@ impl Target for BlobTarget<'_, '_> {
             offset_in_frame: 0,
         })))
     }
-}
 
-/// Chunks are stored as they are, or by the blob's compressor.
-pub(super) fn recipes(codec: Codec) -> Vec<Recipe> {
-    vec![Recipe::exact(Codec::None), Recipe::exact(codec)]
+    fn reuse(&mut self, foreign: ChunkId) -> Option<ChunkId> {
+        let pool = self.dictionary?.pool();
+        let chunk = *pool.chunks().get(foreign.index())?;
+        let frame = self.blob.placed.refer(pool, foreign)?;
+        Some(self.push(Chunk { frame, ..chunk }))
+    }
 }
 
 impl OpenBlob<'_> {
@@ -139,7 +203,7 @@ impl OpenBlob<'_> {
             return Ok((placed, None));
         };
         let blob = self.out.finish(&finished, self.layer)?;
-        placed.entries.extend(finished.entry);
+        placed.describe(self.index, finished.entry);
         Ok((placed, Some(blob)))
     }
 }

@@ -4,15 +4,24 @@ use std::io::Write;
 
 use blob_io::{ObjectRole, Output, Written};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
-use image_model::{Chunk, ChunkedImage, Tree};
+use image_model::{BlobIndex, Chunk, ChunkedImage, Tree};
 use rafs_format::layout::{LayoutInput, LayoutOptions};
 use rafs_format::v6::{BlobEntry, ChunkPlace};
-use rafs_format::{Version, prefetch_inodes, v5, v6};
+use rafs_format::{BlobPool, Version, prefetch_inodes, v5, v6};
 
-use super::blob::{OpenBlob, Placed, recipes};
+use super::blob::{OpenBlob, Placed};
 use super::{RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::DigestedObject;
+
+/// What an image that is written with these options says of itself.
+pub(super) fn layout_options(options: &RafsOptions) -> Result<LayoutOptions, ConvertError> {
+    Ok(LayoutOptions::default()
+        .compat(options.compat)
+        .chunk_size(options.chunk_size)
+        .compressor(options.compression.codec().try_into()?)
+        .digester(options.digest.try_into()?))
+}
 
 /// Files whose content is stored.
 pub(super) struct Content {
@@ -44,28 +53,20 @@ impl Image {
             extents,
             chunks,
         } = content;
-        let layout_options = LayoutOptions::default()
-            .compat(options.compat)
-            .chunk_size(options.chunk_size)
-            .compressor(options.compression.codec().try_into()?)
-            .digester(options.digest.try_into()?)
+        let layout_options = layout_options(options)?
             .root_number(from_tar.into())
             .prefetch(prefetch_inodes(&tree, &options.prefetch));
-        let Placed {
-            frames,
-            places,
-            entries,
-        } = placed;
+        let entries: Vec<BlobEntry> = placed.entries().cloned().collect();
         let parts = ChunkedParts {
             extents,
             chunks,
-            frames,
-            recipes: recipes(options.compression.codec()),
+            frames: placed.frames,
+            recipes: BlobPool::recipes().collect(),
             blobs: entries.iter().map(BlobEntry::blob).collect(),
         };
         Ok(Self {
             image: ChunkedImage::new(tree, parts).expect("as they were stored"),
-            places,
+            places: placed.places,
             entries,
             version: options.version,
             options: layout_options,
@@ -79,15 +80,17 @@ impl Image {
         options: &RafsOptions,
     ) -> Result<(Self, Option<RafsBlob>), ConvertError> {
         let sealed = blob.builder.seal(blob.hasher)?;
-        let mut placed = blob.placed;
-        placed.entries.extend(sealed.entry().cloned());
+        let (index, mut placed) = (blob.index, blob.placed);
+        placed.describe(index, sealed.entry().cloned());
         let mut image = Self::new(content, placed, options)?;
         let mut bootstrap = Vec::new();
         image.write_to(&mut bootstrap)?;
         let finished = sealed.embed(&bootstrap)?;
         let blob = blob.out.finish(&finished, blob.layer)?;
-        image.entries = finished.entry.into_iter().collect();
-        image.image.blobs = image.entries.iter().map(BlobEntry::blob).collect();
+        if let Some((BlobIndex(index), entry)) = index.zip(finished.entry) {
+            image.image.blobs[index as usize] = entry.blob();
+            image.entries[index as usize] = entry;
+        }
         Ok((image, Some(blob)))
     }
 

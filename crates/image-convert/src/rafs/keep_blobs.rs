@@ -179,6 +179,7 @@ pub fn keep_blobs(
         version,
         bootstrap: described_bootstrap(bootstrap, version),
         blobs: Vec::new(),
+        reused_blobs: Vec::new(),
     })
 }
 
@@ -198,7 +199,10 @@ fn carried(
 }
 
 /// The paths of what the prefetch table names, in its order.
-fn prefetched(bootstrap: &Bootstrap, limits: &Limits) -> Result<Vec<ImagePath>, ConvertError> {
+pub(super) fn prefetched(
+    bootstrap: &Bootstrap,
+    limits: &Limits,
+) -> Result<Vec<ImagePath>, ConvertError> {
     let inodes = bootstrap.prefetch();
     let mut paths = HashMap::new();
     let wanted: HashSet<_> = inodes.iter().copied().collect();

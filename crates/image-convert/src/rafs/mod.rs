@@ -7,6 +7,8 @@
 
 mod blob;
 mod bootstrap;
+mod compact;
+mod dictionary;
 mod fill;
 mod keep_blobs;
 mod options;
@@ -16,7 +18,7 @@ use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
 
 use blob_io::{Output, WriteError};
-use chunk_dedup::{ChunkList, FixedSize};
+use chunk_dedup::{ChunkList, Dictionary, FixedSize};
 use image_model::image::ChunkRange;
 use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
@@ -28,6 +30,8 @@ use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
 use fill::Filled;
 
+pub use compact::{CompactOptions, compact};
+pub use dictionary::ChunkDictionary;
 pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
 pub use report::{RafsBlob, RafsReport};
@@ -76,6 +80,9 @@ pub fn to_rafs<'a>(
     if stacked && options.inline_meta {
         return Err(ConvertError::InlinedStack);
     }
+    if let Some(dictionary) = &options.dictionary {
+        dictionary.check(options)?;
+    }
     let known = RwLock::new(ChunkList::default());
     let mut layers = Layers {
         known: &known,
@@ -108,6 +115,10 @@ pub fn to_rafs<'a>(
     blobs.extend(blob);
     let bootstrap = image.write(output)?;
     output.commit()?;
+    let reused_blobs = match &options.dictionary {
+        Some(dictionary) => dictionary.used(&image.entries),
+        None => Vec::new(),
+    };
     let blob_bytes: u64 = blobs.iter().map(|blob| blob.object.len).sum();
     Ok(RafsReport {
         report: Report {
@@ -117,13 +128,14 @@ pub fn to_rafs<'a>(
         version: options.version,
         bootstrap: report::described_bootstrap(bootstrap, options.version),
         blobs,
+        reused_blobs,
     })
 }
 
 /// Layers, as one comes on top of the other; or what is no layer, alone.
-struct Layers<'k, 'p> {
+struct Layers<'k> {
     known: &'k RwLock<ChunkList>,
-    options: &'p RafsOptions,
+    options: &'k RafsOptions,
     stacked: bool,
     /// Of all layers.
     stored: Stored,
@@ -132,7 +144,7 @@ struct Layers<'k, 'p> {
     report: Report,
 }
 
-impl<'k> Layers<'k, '_> {
+impl<'k> Layers<'k> {
     /// Stores the content of one more layer in a blob of its own, and lays it over those below it.
     fn store<'o>(
         &mut self,
@@ -153,6 +165,7 @@ impl<'k> Layers<'k, '_> {
                     with_crc: options.compat == Compat::V2_4,
                 }),
                 dictionary: Some(self.known),
+                foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),
                 room_behind: 0,
             },
             chunker: &mut FixedSize::new(

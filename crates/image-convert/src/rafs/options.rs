@@ -1,11 +1,14 @@
 //! How a RAFS image is written.
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use frame_codec::Compression;
 use image_model::{DigestAlgorithm, ImagePath};
 use rafs_format::Version;
 use rafs_format::flags::Compat;
+
+use super::ChunkDictionary;
 
 /// How a RAFS image is written.
 ///
@@ -43,6 +46,8 @@ pub struct RafsOptions {
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as
     /// well, unless the source is a layer that is [streamed](crate::Streaming).
     pub prefetch: Vec<ImagePath>,
+    /// Chunks that need not be stored: the image refers to the blobs that have them.
+    pub dictionary: Option<Arc<ChunkDictionary>>,
     /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
     /// How many threads digest and compress; the bytes written do not depend on it. Default: one
@@ -70,6 +75,7 @@ impl Default for RafsOptions {
             toc: false,
             inline_meta: false,
             prefetch: Vec::new(),
+            dictionary: None,
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
         }
@@ -87,6 +93,7 @@ impl RafsOptions {
         toc: bool,
         inline_meta: bool,
         prefetch: Vec<ImagePath>,
+        dictionary: Option<Arc<ChunkDictionary>>,
         lossy: bool,
         threads: usize,
     }

@@ -25,6 +25,14 @@ pub struct RafsReport {
     /// The blobs that were written, at most one for each layer; none for a layer that has no content, or
     /// none that the layers below it lack.
     pub blobs: Vec<RafsBlob>,
+    /// The blobs of a [dictionary](crate::RafsOptions::dictionary) to which the image refers.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_texts"))]
+    pub reused_blobs: Vec<BlobId>,
+}
+
+#[cfg(feature = "serde")]
+fn as_texts<S: serde::Serializer>(ids: &[BlobId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ids.iter().map(BlobId::as_str))
 }
 
 /// A blob that was written.

@@ -20,9 +20,9 @@ mod worker;
 
 use std::collections::VecDeque;
 
-use chunk_dedup::Chunker;
+use chunk_dedup::{Chunker, Dictionary};
 use image_model::image::ChunkExtent;
-use image_model::{Codec, Progress};
+use image_model::{ChunkId, Codec, Progress};
 use image_read::pipeline::{self, MAX_THREADS};
 
 use crate::ConvertError;
@@ -249,16 +249,10 @@ impl<T: Target> Stage<'_, '_, T> {
                 digest,
                 crc32c,
             });
-            let dictionary = self.rules.dictionary;
-            let found = dictionary
-                .zip(chunk)
-                .and_then(|(dictionary, chunk)| dictionary.find(&chunk.digest, chunk.len));
+            let counts = &mut self.stored.counts;
+            let found = chunk.and_then(|chunk| find(&chunk, &self.rules, &mut self.target, counts));
             let id = match found {
-                Some(id) => {
-                    self.stored.counts.deduplicated += 1;
-                    self.stored.counts.deduplicated_bytes += u64::from(cut.chunk_len);
-                    Some(id)
-                }
+                Some(id) => Some(id),
                 None => self.target.store(&Piece {
                     plain,
                     stored,
@@ -313,6 +307,25 @@ impl<T: Target> Stage<'_, '_, T> {
         let stored: usize = self.spare_stored.iter().map(Vec::capacity).sum();
         self.cost_under_way() + spare + stored + self.batch.cost()
     }
+}
+
+/// The number of a chunk that need not be stored, which is counted.
+fn find(
+    chunk: &PieceChunk,
+    rules: &Rules<'_>,
+    target: &mut impl Target,
+    counts: &mut ChunkCounts,
+) -> Option<ChunkId> {
+    let find = |dictionary: &dyn Dictionary| dictionary.find(&chunk.digest, chunk.len);
+    if let Some(id) = rules.dictionary.and_then(find) {
+        counts.deduplicated += 1;
+        counts.deduplicated_bytes += u64::from(chunk.len);
+        return Some(id);
+    }
+    let id = target.reuse(rules.foreign.and_then(find)?)?;
+    counts.reused += 1;
+    counts.reused_bytes += u64::from(chunk.len);
+    Some(id)
 }
 
 /// The first `len` of `bytes`, all of which are zero, grown as needed.

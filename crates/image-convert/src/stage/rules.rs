@@ -16,10 +16,21 @@ pub(crate) struct Rules<'d> {
     pub(crate) plain_if_shorter: bool,
     /// How chunks are digested, where there are any.
     pub(crate) digest: Option<ChunkDigest>,
-    /// The chunks that need not be stored, if any are to be found again.
+    /// The chunks that were stored so far, if any are to be found again.
     pub(crate) dictionary: Option<&'d dyn Dictionary>,
+    /// Chunks that somebody else has stored, to which the target may refer.
+    pub(crate) foreign: Option<&'d dyn Dictionary>,
     /// Bytes that mostly follow a chunk in its piece.
     pub(crate) room_behind: usize,
+}
+
+impl Rules<'_> {
+    /// Whether a chunk need not be stored.
+    pub(crate) fn knows(&self, digest: &Digest, len: u32) -> bool {
+        let dictionaries = [self.dictionary, self.foreign].into_iter().flatten();
+        let mut found = dictionaries.map(|dictionary| dictionary.find(digest, len));
+        found.any(|found| found.is_some())
+    }
 }
 
 /// What is computed of a chunk's bytes.
@@ -54,4 +65,11 @@ pub(crate) struct Piece<'b> {
 pub(crate) trait Target {
     /// Writes `piece` behind those before; answers with the number of its chunk.
     fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError>;
+
+    /// Refers to a chunk of the [foreign](Rules::foreign) ones; answers with the number that it gets, from
+    /// which on it is found among those that were stored. `None` from targets that refer to nothing.
+    fn reuse(&mut self, foreign: ChunkId) -> Option<ChunkId> {
+        let _ = foreign;
+        None
+    }
 }

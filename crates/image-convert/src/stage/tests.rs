@@ -39,6 +39,7 @@ const RULES: Rules<'_> = Rules {
         with_crc: false,
     }),
     dictionary: None,
+    foreign: None,
     room_behind: 0,
 };
 

@@ -70,10 +70,8 @@ impl<'d> Worker<'d> {
 
     /// What is to be done with a chunk that is not compressed yet.
     fn payload(&self, digest: Option<(Digest, Option<u32>)>, len: u32) -> Payload {
-        match (self.rules.dictionary, digest) {
-            (Some(dictionary), Some((digest, _))) if dictionary.find(&digest, len).is_some() => {
-                Payload::Known
-            }
+        match digest {
+            Some((digest, _)) if self.rules.knows(&digest, len) => Payload::Known,
             _ => Payload::Plain,
         }
     }

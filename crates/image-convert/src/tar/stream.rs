@@ -42,6 +42,7 @@ pub(super) fn write(
             plain_if_shorter: false,
             digest: None,
             dictionary: None,
+            foreign: None,
             room_behind: 0,
         },
         chunker: &mut FixedSize::new(std::num::NonZeroU32::MAX),

@@ -5,6 +5,7 @@ mod support;
 
 #[cfg(feature = "gzip")]
 mod bounds;
+mod dictionary;
 #[cfg(feature = "gzip")]
 mod estargz;
 mod keep_blobs;

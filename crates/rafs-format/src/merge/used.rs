@@ -6,13 +6,14 @@ use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::width::usize_from;
 use image_model::{BlobIndex, Chunk, ChunkId, Frame, FrameId};
 
-use super::Merge;
 use crate::native::native_recipes;
+use crate::pool::BlobPool;
 use crate::v6::{BlobEntry, ChunkPlace};
 
 /// What files of the merged image use, in the order in which they do.
 pub(super) struct Used<'m> {
-    all: &'m Merge,
+    pool: &'m BlobPool,
+    extents: &'m [ChunkExtent],
     pub(super) parts: ChunkedParts,
     pub(super) places: Vec<ChunkPlace>,
     pub(super) entries: Vec<BlobEntry>,
@@ -21,9 +22,10 @@ pub(super) struct Used<'m> {
 }
 
 impl<'m> Used<'m> {
-    pub(super) fn new(all: &'m Merge) -> Self {
+    pub(super) fn new(pool: &'m BlobPool, extents: &'m [ChunkExtent]) -> Self {
         Self {
-            all,
+            pool,
+            extents,
             parts: ChunkedParts {
                 recipes: native_recipes().collect(),
                 ..ChunkedParts::default()
@@ -37,10 +39,10 @@ impl<'m> Used<'m> {
 
     /// The content of a file.
     pub(super) fn range(&mut self, range: ChunkRange) -> ChunkRange {
-        let all = self.all;
+        let all = self.extents;
         let start = self.parts.extents.len();
         let extents = usize_from(range.start)..usize_from(range.end);
-        for extent in all.extents.get(extents).unwrap_or_default() {
+        for extent in all.get(extents).unwrap_or_default() {
             let chunk = extent.chunk.and_then(|id| self.chunk(id));
             self.parts.extents.push(ChunkExtent { chunk, ..*extent });
         }
@@ -55,9 +57,10 @@ impl<'m> Used<'m> {
         if let Some(&known) = self.chunk_of.get(&id) {
             return Some(known);
         }
-        let all = self.all;
-        let (chunk, frame) = (all.chunks.get(id.index())?, all.frames.get(id.index())?);
-        let place = all.places.get(id.index())?;
+        let pool = self.pool;
+        let chunk = pool.chunks().get(id.index())?;
+        let frame = pool.frames().get(id.index())?;
+        let place = pool.places().get(id.index())?;
         let blob = self.blob(frame.blob)?;
         let number = u32::try_from(self.places.len()).ok()?;
         self.parts.chunks.push(Chunk {
@@ -74,7 +77,7 @@ impl<'m> Used<'m> {
         if let Some(&known) = self.blob_of.get(&index) {
             return Some(known);
         }
-        let entry = self.all.entries.get(usize_from(index.0))?;
+        let entry = self.pool.entries().get(usize_from(index.0))?;
         let number = BlobIndex(u32::try_from(self.entries.len()).ok()?);
         self.parts.blobs.push(entry.blob());
         self.entries.push(entry.clone());

@@ -1,0 +1,259 @@
+//! Blobs of several bootstraps, and their chunks.
+
+use std::collections::HashMap;
+
+use image_model::image::ChunkExtent;
+use image_model::image::ChunkRange;
+use image_model::width::usize_from;
+use image_model::{BlobId, BlobIndex, Chunk, ChunkId, Frame, FrameId, Recipe, Tree};
+
+use crate::bootstrap::Bootstrap;
+use crate::flags::BlobFeatures;
+use crate::layout::LayoutOptions;
+use crate::merge::MergeError;
+use crate::native::native_recipes;
+use crate::owned::OwnedBootstrap;
+use crate::v6::{BlobEntry, ChunkPlace};
+use crate::version::Version;
+
+/// Blobs of which several bootstraps speak, and all chunks that these use: each blob once, and each chunk
+/// of it once.
+///
+/// It is what layers are [merged](crate::merge) over, and a chunk dictionary: what is in these blobs need
+/// not be stored again.
+///
+/// ```
+/// use bytes::Bytes;
+/// use image_model::Limits;
+/// use lazyoci_rafs_format::{BlobPool, Bootstrap};
+///
+/// # let bytes = Bytes::from_static(include_bytes!("../tests/goldens/a4-v5-none-sha256.boot"));
+/// let bootstrap = Bootstrap::open(bytes, &Limits::default())?;
+/// let mut pool = BlobPool::default();
+/// pool.add(&bootstrap, None)?;
+/// pool.add(&bootstrap, None)?;
+/// assert_eq!(pool.entries().len(), 1);
+/// assert_eq!(pool.chunks().len(), pool.frames().len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlobPool {
+    /// Of the first bootstrap, which all others have to fit.
+    shape: Option<Shape>,
+    /// How many bootstraps were added.
+    count: usize,
+    chunks: Vec<Chunk>,
+    frames: Vec<Frame>,
+    places: Vec<ChunkPlace>,
+    entries: Vec<BlobEntry>,
+    blob_of: HashMap<BlobId, BlobIndex>,
+    /// Chunks by their blob and their number there.
+    chunk_of: HashMap<(BlobIndex, u32), ChunkId>,
+}
+
+/// What all bootstraps have alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shape {
+    version: Version,
+    options: LayoutOptions,
+}
+
+/// A bootstrap whose chunks are in a pool.
+pub(crate) struct Pooled {
+    pub(crate) tree: Tree<ChunkRange>,
+    /// Of the pool's chunks.
+    pub(crate) extents: Vec<ChunkExtent>,
+}
+
+impl BlobPool {
+    /// Adds the blobs of a bootstrap, and the chunks that its files use. A blob that holds its bootstrap
+    /// cannot know [its own name](BlobEntry::is_self): it is `own_blob`.
+    ///
+    /// # Errors
+    /// [`MergeError`], which counts bootstraps in the order in which they came; the pool is of no use then.
+    pub fn add(
+        &mut self,
+        bootstrap: &Bootstrap,
+        own_blob: Option<&BlobId>,
+    ) -> Result<(), MergeError> {
+        self.take(bootstrap, own_blob).map(|_| ())
+    }
+
+    /// The same; answers what the bootstrap describes by them.
+    pub(crate) fn take(
+        &mut self,
+        bootstrap: &Bootstrap,
+        own_blob: Option<&BlobId>,
+    ) -> Result<Pooled, MergeError> {
+        let layer = self.count;
+        let blobs = self.add_blobs(bootstrap, own_blob)?;
+        let copy = bootstrap.to_chunked();
+        let OwnedBootstrap { image, places } =
+            copy.map_err(|source| MergeError::Decode { layer, source })?;
+        let mut ids = Vec::with_capacity(image.chunks.len());
+        for ((chunk, frame), place) in image.chunks.iter().zip(&image.frames).zip(places) {
+            let blob = blobs.get(usize_from(frame.blob.0)).copied();
+            let blob = blob.expect("a bootstrap that was copied names its own blobs");
+            ids.push(self.chunk(*chunk, Frame { blob, ..*frame }, place)?);
+        }
+        let extents = image.extents.iter().map(|extent| {
+            let chunk = extent.chunk.and_then(|id| ids.get(id.index()).copied());
+            ChunkExtent { chunk, ..*extent }
+        });
+        self.count = self.count.saturating_add(1);
+        Ok(Pooled {
+            extents: extents.collect(),
+            tree: image.tree,
+        })
+    }
+
+    /// Adds the blobs of a bootstrap that is made as the others; answers where they are.
+    pub(crate) fn add_blobs(
+        &mut self,
+        bootstrap: &Bootstrap,
+        own_blob: Option<&BlobId>,
+    ) -> Result<Vec<BlobIndex>, MergeError> {
+        self.fit(bootstrap)?;
+        let layer = self.count;
+        let mut indexes = Vec::new();
+        for entry in bootstrap.blob_entries() {
+            let id = match (entry.is_self(), own_blob) {
+                (false, _) => &entry.id,
+                (true, Some(own_blob)) => own_blob,
+                (true, None) => return Err(MergeError::NamelessBlob { layer }),
+            };
+            // Another bootstrap than the one that is in a blob refers to it.
+            let entry = BlobEntry {
+                id: id.clone(),
+                features: entry.features.without(BlobFeatures::INLINED_FS_META),
+                ..entry.clone()
+            };
+            let index = match self.blob_of.get(&entry.id) {
+                Some(&index) if self.entries.get(usize_from(index.0)) == Some(&entry) => index,
+                Some(_) => {
+                    let id = entry.id;
+                    return Err(MergeError::Contradiction { layer, id });
+                }
+                None => {
+                    let number = u32::try_from(self.entries.len());
+                    let index =
+                        BlobIndex(number.map_err(|_| MergeError::TooMany { what: "blobs" })?);
+                    self.blob_of.insert(entry.id.clone(), index);
+                    self.entries.push(entry);
+                    index
+                }
+            };
+            indexes.push(index);
+        }
+        Ok(indexes)
+    }
+
+    /// Refuses a bootstrap that is made otherwise than those that are there.
+    fn fit(&mut self, bootstrap: &Bootstrap) -> Result<(), MergeError> {
+        let (version, options) = (bootstrap.version(), bootstrap.layout_options());
+        if let Some(what) = self.mismatch(version, &options) {
+            let layer = self.count;
+            return Err(MergeError::Mismatch { layer, what });
+        }
+        if self.shape.is_none() {
+            self.shape = Some(Shape { version, options });
+        }
+        Ok(())
+    }
+
+    /// In what a bootstrap of this version and with these options differs from those that are there, if
+    /// that keeps it from referring to their blobs. Version 6 says of each blob how it is compressed.
+    #[must_use]
+    pub fn mismatch(&self, version: Version, options: &LayoutOptions) -> Option<&'static str> {
+        let first = self.shape.as_ref()?;
+        let (ours, theirs) = (&first.options, options);
+        if first.version != version {
+            Some("version")
+        } else if ours.chunk_size != theirs.chunk_size {
+            Some("chunk size")
+        } else if version == Version::V5 && ours.compressor != theirs.compressor {
+            Some("compressor")
+        } else if ours.digester != theirs.digester {
+            Some("digest algorithm")
+        } else if ours.explicit_ids != theirs.explicit_ids {
+            Some("rule for owners")
+        } else {
+            None
+        }
+    }
+
+    /// The chunk in the list, which is the same for all bootstraps that use it.
+    fn chunk(
+        &mut self,
+        chunk: Chunk,
+        frame: Frame,
+        place: ChunkPlace,
+    ) -> Result<ChunkId, MergeError> {
+        let (layer, key) = (self.count, (frame.blob, place.index));
+        if let Some(&id) = self.chunk_of.get(&key) {
+            let same = self.chunks.get(id.index()).is_some_and(|known| {
+                let alike = (known.digest, known.len) == (chunk.digest, chunk.len);
+                alike && self.frames.get(id.index()) == Some(&frame)
+            });
+            let same = same && self.places.get(id.index()) == Some(&place);
+            return match (same, self.entries.get(usize_from(frame.blob.0))) {
+                (false, Some(entry)) => Err(MergeError::Contradiction {
+                    layer,
+                    id: entry.id.clone(),
+                }),
+                _ => Ok(id),
+            };
+        }
+        let number =
+            u32::try_from(self.chunks.len()).map_err(|_| MergeError::TooMany { what: "chunks" })?;
+        self.chunks.push(Chunk {
+            frame: FrameId(number),
+            ..chunk
+        });
+        self.frames.push(frame);
+        self.places.push(place);
+        self.chunk_of.insert(key, ChunkId::new(number));
+        Ok(ChunkId::new(number))
+    }
+
+    /// How many bootstraps were added.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The version and the options of the first bootstrap; `None` if there was none.
+    pub(crate) fn shape(&self) -> Option<(Version, &LayoutOptions)> {
+        let shape = self.shape.as_ref()?;
+        Some((shape.version, &shape.options))
+    }
+
+    /// The chunks, each in the frame of its number.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// Where the chunks are stored; blobs are counted as in [`entries`](Self::entries), and recipes as in
+    /// [`recipes`](Self::recipes).
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// Where the chunks stand in their blobs.
+    #[must_use]
+    pub fn places(&self) -> &[ChunkPlace] {
+        &self.places
+    }
+
+    /// What bootstraps say of the blobs.
+    #[must_use]
+    pub fn entries(&self) -> &[BlobEntry] {
+        &self.entries
+    }
+
+    /// How chunks of any bootstrap are stored.
+    pub fn recipes() -> impl Iterator<Item = Recipe> {
+        native_recipes()
+    }
+}
