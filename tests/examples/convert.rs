@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Fixture, complaint, example, json, noise, run, text};
 
@@ -255,6 +255,68 @@ fn blobs_are_kept() {
         said.starts_with("error: --compressor does not fit --keep-blobs"),
         "{said}"
     );
+    assert!(!fixture.path("out").exists());
+}
+
+#[test]
+fn chunks_of_other_images_are_not_stored_again() {
+    let fixture = Fixture::new();
+    let convert = |arguments: &[&str], image: &str, output: &str| {
+        let mut convert = example("convert");
+        convert.args(["--to", "rafs-v6"]).args(arguments);
+        convert.arg(fixture.path(image)).arg(fixture.path(output));
+        convert
+    };
+    run(&mut convert(&["--inline-meta"], "source", "first"), 0);
+    let blobs = fixture.path("first/blobs");
+    let blob = fs::read_dir(&blobs).unwrap().next().unwrap().unwrap();
+    fs::write(fixture.path("source/new"), b"not there before").unwrap();
+    // A bootstrap in a blob does not say what that is called: the blob's digest.
+    for dictionary in [fixture.path("first/image.boot"), blob.path()] {
+        let dictionary = dictionary.to_str().unwrap();
+        let output = "second";
+        let arguments = ["--force", "--chunk-dict", dictionary];
+        let said = json(&mut convert(&arguments, "source", output));
+        assert_eq!(said["stored_chunks"], 1);
+        let by_digest = dictionary.ends_with("image.boot");
+        if !by_digest {
+            assert_eq!(
+                said["reused_blobs"],
+                json!([blob.file_name().to_str().unwrap()])
+            );
+            fs::copy(
+                blob.path(),
+                fixture.path(output).join("blobs").join(blob.file_name()),
+            )
+            .unwrap();
+        }
+    }
+    run(example("verify").arg(fixture.path("second")), 0);
+    let said = json(&mut convert(&["--compact"], "second/image.boot", "third"));
+    assert_eq!(
+        (
+            said["reused_blobs"].as_array().map(Vec::len),
+            said["blobs"].as_array().map(Vec::len)
+        ),
+        (Some(0), Some(1))
+    );
+
+    let mut refused = convert(&["--compact", "--toc"], "second/image.boot", "out");
+    let said = complaint(&mut refused, 2);
+    assert!(
+        said.starts_with("error: --toc does not fit --compact"),
+        "{said}"
+    );
+    let mut refused = convert(&["--compact"], "source", "out");
+    let said = complaint(&mut refused, 2);
+    assert!(said.contains("only a RAFS image"), "{said}");
+    let mut refused = convert(
+        &["--chunk-dict", fixture.path("source").to_str().unwrap()],
+        "source",
+        "out",
+    );
+    let said = complaint(&mut refused, 2);
+    assert!(said.contains("not RAFS"), "{said}");
     assert!(!fixture.path("out").exists());
 }
 
