@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import time
 
-from measure import CACHE, ROOT, Run, convert_example, corpus, fresh, header, publish, ratios, row, run, table
+from measure import CACHE, ROOT, Run, example, corpus, fresh, header, publish, ratios, row, run, table
 
 CTR = ROOT / "interop/estargz/ctr.sh"
 LAYOUT = ROOT / "interop/estargz/layout.py"
@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
     layer = corpus(f"{args.corpus}.tar")
-    convert, built = convert_example()
+    convert, built = example("convert")
     run(CTR, "start")
     lines = header(
         f"tar to eStargz against ctr-remote, {args.corpus}",

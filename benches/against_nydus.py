@@ -13,7 +13,7 @@ that is committed.
 import argparse
 import pathlib
 
-from measure import CACHE, Run, convert_example, corpus, fresh, header, needed, publish, ratios, row, table
+from measure import CACHE, Run, example, corpus, fresh, header, needed, publish, ratios, row, table
 
 NYDUS_IMAGE = CACHE / "nydus/bin/nydus-image"
 # The release that ../interop/peers.sh builds; the program does not know.
@@ -75,7 +75,7 @@ def main():
     args = parser.parse_args()
     layer = corpus(f"{args.corpus}.tar")
     needed(NYDUS_IMAGE)
-    convert, built = convert_example()
+    convert, built = example("convert")
     lines = header(
         f"tar to RAFS v{args.fs_version} against {THEIRS}, {args.corpus}",
         args.record,

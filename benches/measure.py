@@ -53,13 +53,13 @@ def publish(lines, record):
         record.write_text(text)
 
 
-def convert_example():
-    """The example that converts, built from this tree or in LAZYOCI_EXAMPLES; and which of them, in words."""
+def example(name):
+    """An example, built from this tree or in LAZYOCI_EXAMPLES; and which of them, in words."""
     if given := os.environ.get("LAZYOCI_EXAMPLES"):
-        return needed(pathlib.Path(given) / "convert"), "a binary that was given: whether it is of this commit is NOT known"
-    subprocess.run(["cargo", "build", "--release", "--example", "convert"], cwd=ROOT, stdout=sys.stderr, check=True)
+        return needed(pathlib.Path(given) / name), "a binary that was given: whether it is of this commit is NOT known"
+    subprocess.run(["cargo", "build", "--release", "--example", name], cwd=ROOT, stdout=sys.stderr, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return needed(target / "release/examples/convert"), "built from this tree by " + run("rustc", "--version")
+    return needed(target / "release/examples" / name), "built from this tree by " + run("rustc", "--version")
 
 
 def corpus(name):
