@@ -16,7 +16,7 @@ use common::incoming::Incoming;
 use common::open::{OpenArgs, is_read_once, is_stream};
 use common::output::OutputArgs;
 use common::progress::Bar;
-use common::{Failure, Outcome};
+use common::{Failure, Outcome, whole};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
     ChunkDictionary, CompactOptions, EstargzOptions, EstargzReport, KeepBlobsOptions, RafsOptions,
@@ -342,6 +342,9 @@ fn source(
 /// What is at `path` as a layer that is read once, if it is one: a tar, by its content, or what comes
 /// from stdin or a pipe. `bar` shows how much of a file is read.
 fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
+    if whole::location(path).is_some() {
+        return Ok(None);
+    }
     let layer: Box<dyn Read> = if is_stream(path) {
         Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
     } else if is_read_once(path) {

@@ -10,6 +10,7 @@ use clap::Parser;
 use common::failure::with_hint;
 use common::open::{OpenArgs, no_stream};
 use common::progress::Bar;
+use common::whole::Whole;
 use common::{Failure, Outcome};
 use lazyoci::model::{Digest, Fault};
 use lazyoci::read::{Finding, VerifyOptions, VerifySummary, verify_path};
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, a directory that `convert` wrote, or any other directory
+    /// A layer, a RAFS bootstrap or blob, a directory that `convert` wrote, or any other directory; a whole
+    /// image, as in `oci:DIR`
     image: PathBuf,
     /// Digest that the file must have, its bootstrap or its TOC: `sha256:...` or `blake3:...`
     #[arg(long, value_name = "DIGEST")]
@@ -46,13 +48,21 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         .expect(args.expect);
     let mut findings = Vec::new();
     let mut bar = Bar::new("verifying");
-    let summary = verify_path(
-        &args.image,
-        &args.open.options(),
-        &options,
-        &mut bar,
-        &mut |found| findings.push(found),
-    )?;
+    let mut found = |found| findings.push(found);
+    let summary = match Whole::find(&args.image, &args.open)? {
+        Some(whole) => {
+            whole.check(&args.open, &mut bar)?;
+            let image = whole.open(&args.open)?;
+            image.verify(&options, &mut bar, &mut found)?
+        }
+        None => verify_path(
+            &args.image,
+            &args.open.options(),
+            &options,
+            &mut bar,
+            &mut found,
+        )?,
+    };
     drop(bar);
     let said = say(args, &summary, &findings, out);
     match summary.worst() {

@@ -6,13 +6,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`read`] | open anything, read, [verify](read::verify_image); [`read::ReadPlan`] for asynchronous callers |
+//! | [`store`] | whole images in layouts and archives: found, compared with their digests, opened |
 //! | `convert` | everything that writes images (feature `convert`) |
 //! | [`model`] | names, metadata, trees, the trait [`model::Image`], walk, diff, limits |
 //! | [`verify`] | digests, audit, the [tree digest](verify::tree_digest) |
 //! | [`blob_io`] | where blobs are read from ([`blob_io::ReadAt`]) and images written to ([`blob_io::Output`]) |
 //! | [`rafs_format`], [`estargz_toc`], [`tar_stream`] | the formats: bytes in, values out, and back |
 //! | [`frame_codec`], [`chunk_dedup`] | compression; cutting and finding chunks |
-//! | [`oci_image`] | media types, descriptors, annotations |
+//! | [`oci_image`] | indexes, manifests, configurations, media types, annotations |
 //!
 //! # A tour in five lines each
 //!
@@ -83,6 +84,7 @@ pub use image_convert as convert;
 pub use image_model as model;
 pub use image_model::bytes;
 pub use image_read as read;
+pub use image_store as store;
 pub use oci_image;
 pub use rafs_format;
 pub use tar_stream;

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{Ino, Limits};
+use lazyoci::oci_image::Platform;
 use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
+
+use super::whole::Whole;
 
 use super::Failure;
 use super::progress::Bar;
@@ -25,12 +28,31 @@ pub struct OpenArgs {
     /// beyond 64 times what is stored, 1 GiB the same data again]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
+    /// Which image of several, by what it runs on, as in `linux/arm64` [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
+    /// One layer of an image, counted from 0, the lowest, as it is
+    #[arg(long, value_name = "N")]
+    pub layer: Option<usize>,
 }
 
 impl OpenArgs {
-    /// Opens what is at `path`.
+    /// Opens what is at `path`, or the whole image that it names.
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
         no_stream(path)?;
+        if let Some(whole) = Whole::find(path, self)? {
+            return whole.open(self);
+        }
+        let given = [
+            ("--platform", self.platform.is_some()),
+            ("--layer", self.layer.is_some()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            let path = path.display();
+            return Err(Failure::usage(format!(
+                "{option} needs a whole image, as in `oci:DIR`, which {path} is not"
+            )));
+        }
         let mut bar = Bar::new("opening");
         open_with_progress(path, &self.options(), &mut bar)
             .map_err(|error| Failure::from(error).of(path.display()))

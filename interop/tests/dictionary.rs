@@ -75,7 +75,9 @@ fn nydusd_reads_an_image_and_the_blobs_of_its_dictionary() {
             // All in one blob again.
             let output = at.join("compact");
             let mut compact = lazyoci("convert");
-            compact.args(["--to", to, "--compact", "--blobs"]).arg(&blobs);
+            compact
+                .args(["--to", to, "--compact", "--blobs"])
+                .arg(&blobs);
             let _ = Finished::of(compact.arg(&upper).arg(&output)).ok();
             let (bootstrap, blobs) = (output.join("image.boot"), output.join("blobs"));
             let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();

@@ -11,6 +11,7 @@ mod schema;
 mod scripts;
 mod terminal;
 mod verify;
+mod whole;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Checked`] | a blob of somebody else, held to its word |
+//! | [`Section`] | part of a blob, as a file in an archive |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
 //!
 //! | writing | |
@@ -38,6 +39,7 @@ mod file;
 mod mapped;
 mod output;
 mod read;
+mod section;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
 pub use checked::Checked;
@@ -51,6 +53,7 @@ pub use output::{
     StoredObject, WriterOutput,
 };
 pub use read::{ReadAt, ReadError};
+pub use section::Section;
 
 // Crates whose types stand in signatures here.
 pub use bytes;

@@ -28,6 +28,8 @@ const OTHER_STARGZ_FOOTERS: [usize; 2] = [47, 46];
 pub enum Format {
     /// A directory of this machine.
     Directory,
+    /// Layers, laid over one another.
+    Stack,
     /// A layer: a tar, compressed in this way.
     Tar(Compression),
     /// A RAFS v5 bootstrap; its blobs are elsewhere.
@@ -52,6 +54,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Directory => "directory",
+            Self::Stack => "stack",
             Self::Tar(Compression::None) => "tar",
             Self::Tar(compression) => return write!(f, "tar-{compression}"),
             Self::RafsV6 => "rafs-v6",

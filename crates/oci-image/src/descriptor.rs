@@ -2,22 +2,22 @@
 
 use image_model::Digest;
 use image_model::digest::ParseDigestError;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::annotations::Annotations;
 use crate::json;
 use crate::media_type::{MediaType, UnknownMediaType};
+use crate::platform::Platform;
 
 /// The fields that [`Descriptor`] has of its own.
-const FIELDS: [&str; 4] = ["mediaType", "digest", "size", "annotations"];
+const FIELDS: [&str; 5] = ["mediaType", "digest", "size", "platform", "annotations"];
 
 /// Type, digest and size of an object, with everything else that was said about it.
 ///
-/// What this crate does not know (`urls`, `platform`, `data`, `artifactType`, what others add) is
-/// kept in [`rest`](Self::rest) and written again, after the known fields and in the order of the
-/// keys. A document that is written anew therefore loses nothing, but may get another digest.
+/// What this crate does not know (`urls`, `data`, `artifactType`, what others add) is kept in
+/// [`rest`](Self::rest) and written again, in its order, after the known fields. A document that is
+/// written anew therefore loses nothing, but may get another digest.
 ///
 /// Keys that are there twice, or differ from a known one in case only, are refused.
 ///
@@ -41,6 +41,9 @@ pub struct Descriptor {
     /// Annotations.
     #[serde(default, skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
+    /// What the object runs on, in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// All other fields.
     #[serde(flatten, deserialize_with = "other_fields")]
     pub rest: Map<String, Value>,
@@ -54,6 +57,7 @@ impl Descriptor {
             media_type: media_type.to_string(),
             digest: digest.to_string(),
             size,
+            platform: None,
             annotations: Annotations::default(),
             rest: Map::new(),
         }
@@ -79,22 +83,5 @@ impl Descriptor {
 fn other_fields<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {
-    let rest: Map<String, Value> = json::unique_keys(deserializer)?;
-    for key in rest.keys() {
-        if let Some(field) = FIELDS.iter().find(|field| fold(field).eq(fold(key))) {
-            return Err(D::Error::custom(format_args!(
-                "key `{key}` reads as `{field}` where case does not count"
-            )));
-        }
-    }
-    Ok(rest)
-}
-
-/// What Go's `encoding/json` compares when it looks for a field.
-fn fold(key: &str) -> impl Iterator<Item = char> {
-    key.chars().map(|c| match c {
-        'ſ' => 's',
-        '\u{212a}' => 'k',
-        _ => c.to_ascii_lowercase(),
-    })
+    json::other_fields(deserializer, &FIELDS)
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// A map that can tell whether a key is in it.
 pub(crate) trait UniqueMap<V>: Default {
@@ -21,8 +22,8 @@ impl<V> UniqueMap<V> for std::collections::BTreeMap<String, V> {
     }
 }
 
-impl UniqueMap<serde_json::Value> for serde_json::Map<String, serde_json::Value> {
-    fn replaces(&mut self, key: String, value: serde_json::Value) -> bool {
+impl UniqueMap<Value> for Map<String, Value> {
+    fn replaces(&mut self, key: String, value: Value) -> bool {
         self.insert(key, value).is_some()
     }
 }
@@ -60,4 +61,30 @@ impl<'de, M: UniqueMap<V>, V: Deserialize<'de>> Visitor<'de> for UniqueKeys<M, V
         }
         Ok(map)
     }
+}
+
+/// What is left of an object when its `known` fields were taken out. Fields that differ from a known one
+/// in case only are refused.
+pub(crate) fn other_fields<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    known: &[&str],
+) -> Result<Map<String, Value>, D::Error> {
+    let rest: Map<String, Value> = unique_keys(deserializer)?;
+    for key in rest.keys() {
+        if let Some(field) = known.iter().find(|field| fold(field).eq(fold(key))) {
+            return Err(D::Error::custom(format_args!(
+                "key `{key}` reads as `{field}` where case does not count"
+            )));
+        }
+    }
+    Ok(rest)
+}
+
+/// What Go's `encoding/json` compares when it looks for a field.
+fn fold(key: &str) -> impl Iterator<Item = char> {
+    key.chars().map(|c| match c {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        _ => c.to_ascii_lowercase(),
+    })
 }

@@ -1,8 +1,11 @@
-//! OCI image documents, as far as lazy formats touch them.
+//! The documents of OCI images, and what lazy formats add to them.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`media_type`] | what an object is: the types of OCI and Docker |
+//! | [`document`] | index or manifest, told apart |
+//! | [`index`], [`manifest`], [`config`] | the documents of an image; what is unknown is kept |
+//! | [`platform`] | what an image runs on |
 //! | [`descriptor`] | type, digest, size and annotations of an object; what is unknown is kept |
 //! | [`annotations`] | annotations, and what is wrong with one |
 //! | [`estargz`], [`nydus`] | the annotations of lazy formats as typed values |
@@ -30,17 +33,27 @@
 #![forbid(unsafe_code)]
 
 pub mod annotations;
+pub mod config;
 pub mod descriptor;
+pub mod document;
 pub mod estargz;
+pub mod index;
 mod json;
+pub mod manifest;
 pub mod media_type;
 pub mod nydus;
+pub mod platform;
 
 pub use annotations::{AnnotationError, Annotations};
+pub use config::{History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
+pub use document::{Document, DocumentError};
 pub use estargz::EstargzLayer;
+pub use index::Index;
+pub use manifest::Manifest;
 pub use media_type::{Family, LayerCompression, LayerType, MediaType, UnknownMediaType};
 pub use nydus::NydusLayer;
+pub use platform::{ParsePlatformError, Platform};
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;

@@ -10,6 +10,7 @@
 mod bootstraps;
 mod choices;
 mod goldens;
+mod images;
 mod layers;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use lazyoci_fuzz::targets::TARGETS;
 use bootstraps::{take_many_chunks, take_pairs, take_traps};
 use choices::{take_choices, take_texts};
 use goldens::{goldens, take_estargz, take_golden};
+use images::take_images;
 use layers::{take_tar, tars};
 
 /// Longest seed in bytes: longer ones are slow and teach nothing.
@@ -49,9 +51,11 @@ fn main() -> Result<()> {
             take_estargz(&golden, root, &mut seeds)?;
         }
     }
-    for (name, tar) in tars()? {
-        take_tar(&name, &tar, &mut seeds)?;
+    let tars = tars()?;
+    for (name, tar) in &tars {
+        take_tar(name, tar, &mut seeds)?;
     }
+    take_images(&tars, &mut seeds)?;
     take_many_chunks(&mut seeds)?;
     take_traps(&mut seeds)?;
     take_texts(&mut seeds);

@@ -36,6 +36,7 @@ mod v5_bootstrap;
 mod v6;
 mod v6_bootstrap;
 mod verify_image;
+mod whole_image;
 
 pub use chunk_lookup::chunk_lookup;
 pub use convert_image::convert_image;
@@ -60,6 +61,7 @@ pub use unpack::unpack;
 pub use v5_bootstrap::v5_bootstrap;
 pub use v6_bootstrap::v6_bootstrap;
 pub use verify_image::verify_image;
+pub use whole_image::whole_image;
 
 /// A target by its name.
 #[derive(Debug, Clone, Copy)]
@@ -102,4 +104,5 @@ targets![
     v6_bootstrap,
     v6_round_trip,
     verify_image,
+    whole_image,
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image_model::advisory::Advisories;
 use image_model::tree::Spans;
+use image_model::walk::copy_tree;
 use image_model::{Blame, BlobId, Fault, ImagePath, Ino, InodeId, Limits, Progress, Tree};
 use image_read::{
     BlobStore, FileOrder, LayerImage, OpenImage, ReadError, ReadOptions, Reader, SharedImage,
@@ -14,7 +15,6 @@ use verify::ExtentBytes;
 
 use super::{FileContent, Kind, Source, Streaming, stack};
 use crate::ConvertError;
-use crate::tree::copy_tree;
 
 /// Bytes that are read at once from a reader.
 const PIECE_LEN: usize = 256 << 10;

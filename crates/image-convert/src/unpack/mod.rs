@@ -18,14 +18,13 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use blob_io::AtomicDir;
-use image_model::walk::{InoSet, Walk, WalkEntry};
+use image_model::walk::{InoSet, Walk, WalkEntry, several_names};
 use image_model::{Attributes, FileKind, ImagePath, Ino, NameRef, Progress};
 use rustix::fs::Mode;
 
 use crate::ConvertError;
 use crate::report::Report;
 use crate::source::{self, Walkable};
-use crate::tree::several_names;
 use contents::{Files, Numbers};
 use node::{NodeWriter, Source, Unnamed};
 use trail::Trail;

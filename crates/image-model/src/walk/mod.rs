@@ -1,5 +1,6 @@
 //! Visiting every path of an image.
 
+mod copy;
 mod error;
 mod hard_links;
 mod ino_set;
@@ -16,6 +17,7 @@ use crate::metadata::FileKind;
 use crate::name::NameRef;
 use crate::path::ImagePath;
 
+pub use copy::{copy_tree, several_names};
 pub use error::WalkError;
 pub use hard_links::HardLinks;
 pub use ino_set::InoSet;

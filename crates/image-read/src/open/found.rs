@@ -95,7 +95,9 @@ impl<'a> Found<'a> {
                 let store = store.with_source(BlobIndex(0), Arc::clone(source));
                 (Holder::Estargz(Arc::new(estargz)), store)
             }
-            Format::Directory => return Err(OpenError::NotFormat { expected: format }),
+            Format::Directory | Format::Stack => {
+                return Err(OpenError::NotFormat { expected: format });
+            }
             Format::RafsData => return Err(OpenError::NoBootstrap),
             found => return Err(OpenError::Unsupported { found }),
         };

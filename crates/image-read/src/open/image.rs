@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use blob_io::{ReadAt, ReadStats};
 use image_model::advisory::Advisories;
+use image_model::layer::{Entries, Layer, LayerOptions};
+use image_model::walk::{WalkError, copy_tree};
 use image_model::{
     BlobIndex, Digest, DigestAlgorithm, Image, Ino, Limits, Object, Progress, StepMachine,
 };
@@ -24,6 +26,7 @@ use crate::handle::FileHandle;
 use crate::options::ReadOptions;
 use crate::reader::{Reader, SharedImage};
 use crate::resolve::{Follow, ResolveError, resolve};
+use crate::stack::Stack;
 use crate::tree_image::TreeImage;
 
 /// An image that was found by its content, with its blobs.
@@ -56,6 +59,7 @@ pub struct OpenImage {
 #[derive(Clone)]
 pub(super) enum Holder {
     Tree(Arc<TreeImage>),
+    Stack(SharedImage),
     Rafs(Arc<RafsImage>),
     Estargz(Arc<Estargz>),
 }
@@ -64,6 +68,7 @@ impl Holder {
     fn image(&self) -> SharedImage {
         match self {
             Self::Tree(image) => Arc::clone(image) as SharedImage,
+            Self::Stack(image) => Arc::clone(image),
             Self::Rafs(image) => Arc::clone(image) as SharedImage,
             Self::Estargz(estargz) => Arc::clone(&estargz.toc.image) as SharedImage,
         }
@@ -74,6 +79,7 @@ impl std::fmt::Debug for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Tree(_) => "Tree",
+            Self::Stack(_) => "Stack",
             Self::Rafs(_) => "Rafs",
             Self::Estargz(_) => "Estargz",
         })
@@ -107,6 +113,38 @@ impl OpenImage {
             metadata_stats: ReadStats::default(),
             advisories: Arc::default(),
         }
+    }
+
+    /// The image that layers are together, and what is odd about them.
+    #[must_use]
+    pub fn of_stack(stack: Stack, advisories: Advisories, options: &OpenOptions) -> Self {
+        let reader = stack.into_reader(options.read_options());
+        Self {
+            format: Format::Stack,
+            holder: Holder::Stack(Arc::clone(reader.image())),
+            source: None,
+            reader,
+            limits: options.limits.clone(),
+            metadata_stats: ReadStats::default(),
+            advisories: Arc::new(advisories),
+        }
+    }
+
+    /// The image as a layer, whose files are known by their numbers in it, to be laid over others: see
+    /// [`Stack`].
+    ///
+    /// # Errors
+    /// [`WalkError`] if it cannot be walked.
+    pub fn to_layer(&self) -> Result<Layer<Ino>, WalkError> {
+        let tree = copy_tree(self.image(), &self.limits)?;
+        let entries = match self.format {
+            Format::Tar(_) => Entries::Unpacked,
+            _ => Entries::Listed,
+        };
+        let options = LayerOptions::default()
+            .entries(entries)
+            .limits(self.limits.clone());
+        Ok(Layer::from_tree(tree, options))
     }
 
     /// The same with `advisories`.

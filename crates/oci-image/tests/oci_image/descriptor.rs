@@ -16,7 +16,7 @@ fn a_descriptor_is_written_as_it_was_read() {
     for json in [
         LAYER,
         // An unknown algorithm, unknown fields and an unknown type are none of our business.
-        r#"{"mediaType":"application/x","digest":"sha512:00","size":18446744073709551615,"annotations":{"a":"1","b":""},"artifactType":"x/y","data":"e30=","platform":{"architecture":"amd64","os":"linux","os.features":["nydus.remoteimage.v1"]},"urls":[],"x":null}"#,
+        r#"{"mediaType":"application/x","digest":"sha512:00","size":18446744073709551615,"annotations":{"a":"1","b":""},"platform":{"architecture":"amd64","os":"linux","os.features":["nydus.remoteimage.v1"]},"urls":[],"artifactType":"x/y","x":null,"data":"e30="}"#,
     ] {
         let descriptor: Descriptor = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&descriptor).unwrap(), json);

@@ -2,4 +2,5 @@
 
 mod annotations;
 mod descriptor;
+mod documents;
 mod media_type;

@@ -1,0 +1,130 @@
+//! The files of a layout, in a directory or in an archive.
+
+use std::fmt;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blob_io::{LocalFile, ReadAt, Section};
+use bytes::Bytes;
+use image_model::{ExtentSource, FileKind, Image};
+use image_read::{Follow, LayerImage, LayerImageOptions, resolve};
+
+use crate::error::ImageStoreError;
+
+/// Files by their paths.
+pub(crate) trait Files: fmt::Debug + Send + Sync {
+    /// The file at `path`, which leads nowhere but down; `None` if it is not there.
+    fn open(&self, path: &str) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError>;
+
+    /// Where they are.
+    fn place(&self) -> &Path;
+}
+
+/// Those below a directory.
+#[derive(Debug)]
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl Files for Directory {
+    fn open(&self, path: &str) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError> {
+        let path = self.0.join(path);
+        match LocalFile::open(&path) {
+            Ok(file) => Ok(Some(Arc::new(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ImageStoreError::Io { path, source }),
+        }
+    }
+
+    fn place(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// The members of a tar, of which the last one of a name counts. Links are followed.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    path: PathBuf,
+    layer: LayerImage,
+}
+
+impl Archive {
+    /// Opens the tar at `path`. If it is compressed it is decoded into a temporary file.
+    pub(crate) fn open(path: &Path, options: &LayerImageOptions) -> Result<Self, ImageStoreError> {
+        let file = LocalFile::open(path).map_err(|source| ImageStoreError::Io {
+            path: path.into(),
+            source,
+        })?;
+        Self::of(Arc::new(file), path, options)
+    }
+
+    /// The tar `source`, which is called `path`.
+    pub(crate) fn of(
+        source: Arc<dyn ReadAt>,
+        path: &Path,
+        options: &LayerImageOptions,
+    ) -> Result<Self, ImageStoreError> {
+        let layer = LayerImage::open(source, options);
+        Ok(Self {
+            path: path.into(),
+            layer: layer.map_err(|source| ImageStoreError::Archive {
+                path: path.into(),
+                source,
+            })?,
+        })
+    }
+
+    /// Where in the tar a file lies, if it lies there in one piece.
+    fn find(&self, path: &str) -> Option<Result<(u64, u64), ()>> {
+        let image = &self.layer.image;
+        let ino = resolve(image, path.as_bytes(), Follow::All).ok()?;
+        let attributes = image.attributes(ino).ok()?;
+        if attributes.kind != FileKind::File {
+            return Some(Err(()));
+        }
+        let (mut start, mut end) = (None, 0);
+        let extents = image.extents(ino, 0..attributes.size, &mut |extent| {
+            let ExtentSource::Plain { offset, .. } = extent.source else {
+                return ControlFlow::Break(());
+            };
+            let start = *start.get_or_insert(offset);
+            if start.checked_add(extent.file_offset) != Some(offset) {
+                return ControlFlow::Break(());
+            }
+            end = extent.file_offset.saturating_add(extent.len);
+            ControlFlow::Continue(())
+        });
+        let whole = extents.is_ok() && end == attributes.size;
+        Some(match whole {
+            true => Ok((start.unwrap_or(0), attributes.size)),
+            false => Err(()),
+        })
+    }
+}
+
+impl Files for Archive {
+    fn open(&self, path: &str) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError> {
+        let (offset, len) = match self.find(path) {
+            None => return Ok(None),
+            Some(Ok((_, 0))) => return Ok(Some(Arc::new(Bytes::new()))),
+            Some(Ok(found)) => found,
+            Some(Err(())) => {
+                return Err(ImageStoreError::NotFile {
+                    path: self.path.clone(),
+                    file: path.into(),
+                });
+            }
+        };
+        let section = Section::new(Arc::clone(&self.layer.source), offset, len);
+        Ok(Some(Arc::new(section.map_err(|source| {
+            ImageStoreError::Read {
+                name: path.into(),
+                source,
+            }
+        })?)))
+    }
+
+    fn place(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,140 @@
+//! OCI image layouts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use blob_io::ReadAt;
+use image_read::LayerImageOptions;
+use oci_image::{Descriptor, Document, DocumentError, Index};
+use serde::Deserialize;
+
+use crate::error::ImageStoreError;
+use crate::files::{Archive, Directory, Files};
+use crate::store::{ImageStore, read_document};
+
+/// What makes a directory a layout.
+const HEADER: &str = "oci-layout";
+/// The list of its images.
+const INDEX: &str = "index.json";
+/// What it is called.
+const WHAT: &str = "OCI image layout";
+
+/// An OCI image layout: a directory, or an archive of one (`oci-archive`), as skopeo, podman, Docker 25
+/// and others write them.
+///
+/// | file | holds |
+/// |---|---|
+/// | `oci-layout` | `{"imageLayoutVersion":"1.0.0"}` |
+/// | `index.json` | an [`Index`] of the images, each with its name in an annotation |
+/// | `blobs/ALGORITHM/DIGITS` | an object that is called by its digest |
+///
+/// Other files are of no concern. Source: image-spec v1.1, image-layout.md.
+///
+/// ```
+/// use lazyoci_image_store::{ImageStore, Layout};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// # std::fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+/// # std::fs::write(path.join("index.json"), r#"{"schemaVersion":2,"manifests":[]}"#)?;
+/// let layout = Layout::open(path)?;
+/// assert_eq!(layout.index().manifests.len(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Layout {
+    files: Box<dyn Files>,
+    index: Index,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "imageLayoutVersion")]
+    version: String,
+}
+
+impl Layout {
+    /// Opens the layout in a directory.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if it is none.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, ImageStoreError> {
+        Self::of(Box::new(Directory(directory.as_ref().into())))
+    }
+
+    /// Opens the layout in a tar, which is read where it is, unless it is compressed.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if it is none.
+    pub fn open_archive(
+        path: impl AsRef<Path>,
+        options: &LayerImageOptions,
+    ) -> Result<Self, ImageStoreError> {
+        Self::of(Box::new(Archive::open(path.as_ref(), options)?))
+    }
+
+    /// Opens the layout in the tar `source`, which errors call `path`.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if it is none.
+    pub fn of_archive(
+        source: Arc<dyn ReadAt>,
+        path: impl AsRef<Path>,
+        options: &LayerImageOptions,
+    ) -> Result<Self, ImageStoreError> {
+        Self::of(Box::new(Archive::of(source, path.as_ref(), options)?))
+    }
+
+    fn of(files: Box<dyn Files>) -> Result<Self, ImageStoreError> {
+        let read = |file: &'static str| {
+            let source = files.open(file)?;
+            let source = source.ok_or_else(|| ImageStoreError::Missing {
+                path: files.place().into(),
+                what: WHAT,
+                file,
+            })?;
+            read_document(&*source, file)
+        };
+        let document = |name: &str| {
+            let name = name.to_owned();
+            move |source| ImageStoreError::Document { name, source }
+        };
+        let header: Header = serde_json::from_slice(&read(HEADER)?)
+            .map_err(|error| DocumentError::Json {
+                what: "a layout's header",
+                reason: error.to_string(),
+            })
+            .map_err(document(HEADER))?;
+        if !header.version.starts_with("1.") {
+            let version = header.version;
+            return Err(ImageStoreError::LayoutVersion { version });
+        }
+        let parsed = Document::parse(&read(INDEX)?, None).map_err(document(INDEX))?;
+        match parsed {
+            Document::Index(index) => Ok(Self { files, index }),
+            Document::Manifest(_) => Err(document(INDEX)(DocumentError::Json {
+                what: "an index",
+                reason: "it is a manifest".into(),
+            })),
+        }
+    }
+}
+
+impl ImageStore for Layout {
+    fn index(&self) -> &Index {
+        &self.index
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError> {
+        // Only well-formed digests become paths.
+        let digest = descriptor.parse_digest();
+        let digest = digest.map_err(|source| ImageStoreError::BadDigest {
+            name: descriptor.media_type.clone(),
+            source,
+        })?;
+        let path = format!("blobs/{}/{}", digest.algorithm(), digest.hex());
+        let object = self.files.open(&path)?;
+        object.ok_or_else(|| ImageStoreError::NoObject {
+            digest: digest.to_string(),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! From an image to its files.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+use blob_io::ReadAt;
+use bytes::Bytes;
+use image_model::advisory::Advisories;
+use image_model::{Blob, BlobId, BlobIndex, Progress};
+use image_read::resolve as resolve_path;
+use image_read::{
+    BlobStore, Follow, LayerImage, LayerImageOptions, NoBlobs, OpenBlob, OpenImage, OpenOptions,
+    Reader, Stack, StoreError, TarLayer, open_source,
+};
+use oci_image::{Descriptor, EstargzLayer, MediaType, NydusLayer, nydus};
+use tar_stream::Compression;
+
+use crate::error::ImageStoreError;
+use crate::resolve::ResolvedImage;
+use crate::store::{Digested, ImageStore, check};
+
+/// Bytes of a layer that are asked for at once.
+const REQUEST: usize = 1 << 20;
+
+/// First bytes of a layer that tell how it is compressed.
+const START_LEN: u64 = 6;
+
+impl ResolvedImage {
+    /// Opens the image: its layers, laid over one another; of a nydus image the file system in its
+    /// bootstrap.
+    ///
+    /// Nothing is read without being compared with a digest. An eStargz layer whose descriptor has the digest
+    /// of its TOC, and the blobs of a nydus image, are read as far as files are; every other layer is read
+    /// whole and compared with its digest now, decoded into a temporary file if it is compressed.
+    /// `progress` counts the bytes of the layer that is read.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    pub fn open(
+        &self,
+        store: &Arc<dyn ImageStore>,
+        options: &OpenOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<OpenImage, ImageStoreError> {
+        let layers = &self.manifest.layers;
+        if let Some(last) = layers.last()
+            && let Some(NydusLayer::Bootstrap { .. }) = NydusLayer::read(&last.annotations)?
+        {
+            let opened = self.nydus(store, last, options, progress);
+            return opened.map_err(ImageStoreError::in_layer(layers.len() - 1));
+        }
+        let mut stack = Stack::default();
+        let mut advisories = Advisories::default();
+        for (position, layer) in layers.iter().enumerate() {
+            let pushed = push(&mut stack, &**store, layer, options, progress);
+            advisories.append(pushed.map_err(ImageStoreError::in_layer(position))?);
+        }
+        Ok(OpenImage::of_stack(stack, advisories, options))
+    }
+
+    /// Opens a layer by itself, whatever it is, as [`image_read::open`] opens a file. Its bytes are not
+    /// compared with the digest of the layer, but for what its annotations say of its metadata.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    pub fn open_layer(
+        &self,
+        store: &dyn ImageStore,
+        position: usize,
+        options: &OpenOptions,
+    ) -> Result<OpenImage, ImageStoreError> {
+        let layers = &self.manifest.layers;
+        let count = layers.len();
+        let layer = layers
+            .get(position)
+            .ok_or(ImageStoreError::NoLayer { count })?;
+        open_layer(store, layer, options).map_err(ImageStoreError::in_layer(position))
+    }
+
+    /// Compares the layer at `position` with its digest and length, all of it.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    pub fn check_layer(
+        &self,
+        store: &dyn ImageStore,
+        position: usize,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ImageStoreError> {
+        let layers = &self.manifest.layers;
+        let count = layers.len();
+        let layer = layers
+            .get(position)
+            .ok_or(ImageStoreError::NoLayer { count })?;
+        let checked = store
+            .open(layer)
+            .and_then(|source| check(&source, layer, progress));
+        checked.map_err(ImageStoreError::in_layer(position))
+    }
+
+    /// The image whose bootstrap is in `layer`.
+    fn nydus(
+        &self,
+        store: &Arc<dyn ImageStore>,
+        layer: &Descriptor,
+        options: &OpenOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<OpenImage, ImageStoreError> {
+        let mut stream = Digested::new(store.open(layer)?, layer)?;
+        let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
+        let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
+        stream.finish()?;
+        let bootstrap = bootstrap(opened, options)?;
+        let blobs = ManifestBlobs {
+            store: Arc::clone(store),
+            layers: self.manifest.layers.clone(),
+        };
+        Ok(open_source(Arc::new(bootstrap), None, blobs, options)?)
+    }
+}
+
+/// The file with the bootstrap, as far as limits allow.
+fn bootstrap(layer: LayerImage, options: &OpenOptions) -> Result<Bytes, ImageStoreError> {
+    let path = nydus::BOOTSTRAP_PATH;
+    let blobs = BlobStore::single(layer.source);
+    let reader = Reader::new(Arc::new(layer.image), blobs, Default::default());
+    let ino = resolve_path(&**reader.image(), path.as_bytes(), Follow::Never);
+    let ino = ino.map_err(|_| ImageStoreError::NoBootstrap { path })?;
+    let size = reader
+        .image()
+        .attributes(ino)
+        .map_err(image_read::ReadError::from)?
+        .size;
+    let limit = options.limits.max_metadata_len;
+    if size > limit {
+        return Err(image_read::ReadError::TooLong { ino, size, limit }.into());
+    }
+    let mut bytes = Vec::new();
+    reader.read_range(ino, 0..size, &mut bytes)?;
+    Ok(bytes.into())
+}
+
+/// Lays a layer over those so far; what is odd about it.
+fn push(
+    stack: &mut Stack,
+    store: &dyn ImageStore,
+    layer: &Descriptor,
+    options: &OpenOptions,
+    progress: &mut dyn Progress,
+) -> Result<Advisories, ImageStoreError> {
+    known(layer)?;
+    if EstargzLayer::read(&layer.annotations)?.is_some() && !options.as_layer {
+        let opened = open_layer(store, layer, options)?;
+        let advisories = opened.advisories().clone();
+        stack.push(opened.to_layer()?, opened.reader())?;
+        return Ok(advisories);
+    }
+    let source = store.open(layer)?;
+    let spooling = layer_options(options);
+    let mut tar = match compression(&*source, layer)? {
+        Compression::None => {
+            check(&source, layer, progress)?;
+            TarLayer::open(source, &spooling)?
+        }
+        _ => {
+            let mut stream = Digested::new(source, layer)?;
+            let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
+            let spooled = TarLayer::from_stream(buffered, &spooling, progress);
+            // That it is another one explains whatever is wrong with it.
+            stream.finish()?;
+            spooled?
+        }
+    };
+    let advisories = std::mem::take(&mut tar.advisories);
+    let (tree, reader) = tar.into_parts()?;
+    stack.push(tree, &reader)?;
+    Ok(advisories)
+}
+
+/// Refuses what is no layer that is read here.
+fn known(layer: &Descriptor) -> Result<(), ImageStoreError> {
+    match layer.parse_media_type() {
+        Ok(MediaType::Layer(layer)) if layer.encrypted() => Err(ImageStoreError::Encrypted),
+        Ok(MediaType::Layer(_)) => Ok(()),
+        _ => Err(ImageStoreError::NotLayer {
+            media_type: layer.media_type.clone(),
+        }),
+    }
+}
+
+fn open_layer(
+    store: &dyn ImageStore,
+    layer: &Descriptor,
+    options: &OpenOptions,
+) -> Result<OpenImage, ImageStoreError> {
+    let mut options = options.clone();
+    if let Some(estargz) = EstargzLayer::read(&layer.annotations)?.filter(|_| !options.as_layer) {
+        options.metadata_digest = Some(estargz.toc_digest);
+    }
+    let id = layer.parse_digest().ok().map(|digest| digest.hex());
+    let id = id.and_then(|id| BlobId::new(id.as_bytes()).ok());
+    let source = store.open(layer)?;
+    Ok(open_source(source, id.as_ref(), NoBlobs, &options)?)
+}
+
+fn compression(source: &dyn ReadAt, layer: &Descriptor) -> Result<Compression, ImageStoreError> {
+    let len = source.len();
+    let start = len.and_then(|len| source.read_bytes(0, len.min(START_LEN) as usize));
+    let start = start.map_err(|source| ImageStoreError::Read {
+        name: layer.digest.clone(),
+        source,
+    })?;
+    Ok(Compression::detect(&start))
+}
+
+fn layer_options(options: &OpenOptions) -> LayerImageOptions {
+    let layer = LayerImageOptions::default()
+        .lenient(options.lenient)
+        .limits(options.limits.clone());
+    match &options.spool_directory {
+        Some(directory) => layer.spool_directory(directory),
+        None => layer,
+    }
+}
+
+/// The blobs of a nydus image: layers of its manifest, called by their digests.
+struct ManifestBlobs {
+    store: Arc<dyn ImageStore>,
+    layers: Vec<Descriptor>,
+}
+
+impl OpenBlob for ManifestBlobs {
+    fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
+        let digest = format!("sha256:{}", blob.id);
+        let is_it = |layer: &&Descriptor| layer.digest == digest;
+        let layer = self.layers.iter().find(is_it);
+        let opened = match layer {
+            Some(layer) => self.store.open(layer),
+            None => Err(ImageStoreError::NoObject { digest }),
+        };
+        opened.map_err(|error| StoreError::Other {
+            id: blob.id.clone(),
+            source: error.into(),
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Where images are.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use blob_io::ReadAt;
+use bytes::Bytes;
+use image_model::{Digest, Progress};
+use oci_image::document::MAX_DOCUMENT_LEN;
+use oci_image::{Descriptor, DocumentError, Index};
+use verify::Hasher;
+
+use crate::error::ImageStoreError;
+
+/// Bytes that are hashed at once.
+const PIECE: usize = 1 << 20;
+
+/// A place with images in it: objects by their digests, and names for some of them.
+///
+/// Nothing that it gives is to be trusted: [`fetch`] and [`check`] compare objects with what refers to
+/// them.
+pub trait ImageStore: fmt::Debug + Send + Sync {
+    /// The images, with their names.
+    fn index(&self) -> &Index;
+
+    /// Opens the object that `descriptor` refers to, whatever it holds.
+    ///
+    /// # Errors
+    /// [`ImageStoreError::NoObject`] if it is not there; others.
+    fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError>;
+}
+
+/// The document that `descriptor` refers to, with the length and the digest that it should have.
+///
+/// # Errors
+/// [`ImageStoreError`]; documents of more than [`MAX_DOCUMENT_LEN`] bytes are not read.
+pub fn fetch(store: &dyn ImageStore, descriptor: &Descriptor) -> Result<Bytes, ImageStoreError> {
+    let name = || descriptor.digest.clone();
+    let digest = digest_of(descriptor)?;
+    let source = store.open(descriptor)?;
+    check_len(&*source, descriptor)?;
+    let bytes = read_document(&*source, &descriptor.digest)?;
+    let found = verify::digest(digest.algorithm(), &bytes);
+    let found = found.map_err(|error| unsupported(&descriptor.digest, &error))?;
+    match found == digest {
+        true => Ok(bytes),
+        false => Err(ImageStoreError::Digest {
+            digest: name(),
+            found: found.to_string(),
+        }),
+    }
+}
+
+/// Reads all of an object, and compares its length and its digest with what `descriptor` says. Holds no
+/// more than a piece of it.
+///
+/// # Errors
+/// [`ImageStoreError`].
+pub fn check(
+    source: &Arc<dyn ReadAt>,
+    descriptor: &Descriptor,
+    progress: &mut dyn Progress,
+) -> Result<(), ImageStoreError> {
+    let mut stream = Digested::new(Arc::clone(source), descriptor)?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = stream.read(&mut piece);
+        let read = read.map_err(|error| stream.failed(error))?;
+        progress.advance(stream.at, Some(descriptor.size))?;
+        if read == 0 {
+            return stream.finish();
+        }
+    }
+}
+
+/// All bytes of a document.
+pub(crate) fn read_document(source: &dyn ReadAt, name: &str) -> Result<Bytes, ImageStoreError> {
+    let read = |source| ImageStoreError::Read {
+        name: name.into(),
+        source,
+    };
+    let len = source.len().map_err(read)?;
+    match usize::try_from(len) {
+        Ok(short) if len <= MAX_DOCUMENT_LEN => source.read_bytes(0, short).map_err(read),
+        _ => Err(ImageStoreError::Document {
+            name: name.into(),
+            source: DocumentError::TooLong { len },
+        }),
+    }
+}
+
+fn digest_of(descriptor: &Descriptor) -> Result<Digest, ImageStoreError> {
+    let digest = descriptor.parse_digest();
+    digest.map_err(|source| ImageStoreError::BadDigest {
+        name: descriptor.media_type.clone(),
+        source,
+    })
+}
+
+fn check_len(source: &dyn ReadAt, descriptor: &Descriptor) -> Result<(), ImageStoreError> {
+    let (digest, expected) = (&descriptor.digest, descriptor.size);
+    let found = source.len().map_err(|source| ImageStoreError::Read {
+        name: digest.clone(),
+        source,
+    })?;
+    match found == expected {
+        true => Ok(()),
+        false => Err(ImageStoreError::Size {
+            digest: digest.clone(),
+            expected,
+            found,
+        }),
+    }
+}
+
+fn unsupported(name: &str, error: &verify::UnsupportedDigest) -> ImageStoreError {
+    ImageStoreError::Digest {
+        digest: name.into(),
+        found: error.to_string(),
+    }
+}
+
+/// An object from front to end, digested on the way.
+pub(crate) struct Digested {
+    source: Arc<dyn ReadAt>,
+    hasher: Hasher,
+    expected: Digest,
+    name: String,
+    at: u64,
+    len: u64,
+}
+
+impl Digested {
+    /// An object that has the length that `descriptor` says.
+    pub(crate) fn new(
+        source: Arc<dyn ReadAt>,
+        descriptor: &Descriptor,
+    ) -> Result<Self, ImageStoreError> {
+        check_len(&*source, descriptor)?;
+        let expected = digest_of(descriptor)?;
+        let hasher = Hasher::new(expected.algorithm());
+        Ok(Self {
+            source,
+            hasher: hasher.map_err(|error| unsupported(&descriptor.digest, &error))?,
+            expected,
+            name: descriptor.digest.clone(),
+            at: 0,
+            len: descriptor.size,
+        })
+    }
+
+    /// Reads what is left, and compares the digest.
+    pub(crate) fn finish(mut self) -> Result<(), ImageStoreError> {
+        let rest = io::copy(&mut self, &mut io::sink());
+        rest.map_err(|error| self.failed(error))?;
+        let found = self.hasher.finish();
+        match found == self.expected {
+            true => Ok(()),
+            false => Err(ImageStoreError::Digest {
+                digest: self.name,
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> ImageStoreError {
+        let (name, offset) = (self.name.clone(), self.at);
+        let source = error
+            .downcast()
+            .unwrap_or_else(|source| blob_io::ReadError::Io {
+                offset,
+                len: 0,
+                source,
+            });
+        ImageStoreError::Read { name, source }
+    }
+}
+
+impl Read for Digested {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.len - self.at;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        self.source.read_at(self.at, &mut buf[..len])?;
+        self.hasher.update(&buf[..len]);
+        self.at += len as u64;
+        Ok(len)
+    }
+}

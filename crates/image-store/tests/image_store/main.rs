@@ -1,0 +1,6 @@
+//! Whole images in layouts and archives that are made here.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod archives;
+mod layouts;
+mod support;

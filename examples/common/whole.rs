@@ -1,0 +1,68 @@
+//! Whole images, named as skopeo and podman name them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lazyoci::model::Progress;
+use lazyoci::read::{LayerImageOptions, OpenImage};
+use lazyoci::store::{ImageStore, Location, ResolvedImage, resolve};
+
+use super::Failure;
+use super::open::OpenArgs;
+use super::progress::Bar;
+
+/// What `name` means, if it is how whole images are named, and no file is called so.
+pub fn location(name: &Path) -> Option<Location> {
+    let location = name.to_str().and_then(Location::parse);
+    location.filter(|_| !name.exists())
+}
+
+/// An image in a layout or an archive.
+pub struct Whole {
+    name: PathBuf,
+    store: Arc<dyn ImageStore>,
+    image: ResolvedImage,
+}
+
+impl Whole {
+    /// The image that `name` means, if that is how whole images are named, and no file is called so.
+    pub fn find(name: &Path, args: &OpenArgs) -> Result<Option<Self>, Failure> {
+        let Some(location) = location(name) else {
+            return Ok(None);
+        };
+        let of = |error: Failure| error.of(name.display());
+        let options = LayerImageOptions::default()
+            .lenient(args.lenient())
+            .limits(args.limits());
+        let store = location.open(&options).map_err(|error| of(error.into()))?;
+        let image = resolve(&*store, location.name.as_deref(), args.platform.as_ref());
+        Ok(Some(Self {
+            name: name.into(),
+            image: image.map_err(|error| of(error.into()))?,
+            store,
+        }))
+    }
+
+    /// Opens it, or the layer of it that is asked for.
+    pub fn open(&self, args: &OpenArgs) -> Result<OpenImage, Failure> {
+        let options = args.options();
+        let opened = match args.layer {
+            Some(layer) => self.image.open_layer(&*self.store, layer, &options),
+            None => (self.image).open(&self.store, &options, &mut Bar::new("opening")),
+        };
+        opened.map_err(|error| Failure::from(error).of(self.name.display()))
+    }
+
+    /// Compares its layers, or the one that is asked for, with their digests.
+    pub fn check(&self, args: &OpenArgs, progress: &mut dyn Progress) -> Result<(), Failure> {
+        let layers = match args.layer {
+            Some(layer) => layer..layer + 1,
+            None => 0..self.image.manifest.layers.len(),
+        };
+        for layer in layers {
+            let checked = self.image.check_layer(&*self.store, layer, progress);
+            checked.map_err(|error| Failure::from(error).of(self.name.display()))?;
+        }
+        Ok(())
+    }
+}

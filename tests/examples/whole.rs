@@ -1,0 +1,202 @@
+//! Whole images, named on the command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lazyoci::model::{ImagePath, Metadata, Node};
+use lazyoci::oci_image::{Annotations, Descriptor, Index, MediaType};
+use lazyoci::tar_stream::TarWriter;
+use lazyoci::verify::sha256;
+use serde_json::{Value, json};
+
+use crate::{Fixture, complaint, example, json as object, run, text};
+
+/// A layout whose image is called `v1`.
+struct Layout(PathBuf);
+
+impl Layout {
+    fn new(path: PathBuf) -> Self {
+        fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+        fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        Self(path)
+    }
+
+    fn object(&self, media_type: &str, bytes: &[u8]) -> Descriptor {
+        let digest = sha256(bytes);
+        fs::write(self.0.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        Descriptor {
+            media_type: media_type.into(),
+            ..Descriptor::new(MediaType::Empty, &digest, bytes.len() as u64)
+        }
+    }
+
+    /// What a conversion has described.
+    fn made(&self, said: &Value, file: &Path, media_type: &str) -> Descriptor {
+        let mut layer = self.object(media_type, &fs::read(file).unwrap());
+        layer.annotations = annotations(said);
+        layer
+    }
+
+    fn image(&self, layers: &[Descriptor]) {
+        let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.digest).collect();
+        let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        let config = self.object(
+            "application/vnd.oci.image.config.v1+json",
+            config.to_string().as_bytes(),
+        );
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
+        let mut manifest = self.object(
+            "application/vnd.oci.image.manifest.v1+json",
+            manifest.to_string().as_bytes(),
+        );
+        manifest
+            .annotations
+            .set("org.opencontainers.image.ref.name", "v1");
+        let index = serde_json::to_vec(&Index::new(vec![manifest])).unwrap();
+        fs::write(self.0.join("index.json"), index).unwrap();
+    }
+
+    fn name(&self) -> String {
+        format!("oci:{}:v1", self.0.display())
+    }
+}
+
+fn annotations(said: &Value) -> Annotations {
+    serde_json::from_value(said["annotations"].clone()).unwrap()
+}
+
+const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A layer that adds a file and hides one of the fixture's source.
+fn upper(fixture: &Fixture) -> PathBuf {
+    let mut tar = TarWriter::new(Vec::new());
+    for name in ["etc/.wh.motd", "added"] {
+        let node = Node::File {
+            size: 0,
+            content: (),
+        };
+        let path = ImagePath::clean(name.as_bytes()).unwrap();
+        tar.append(&path, &Metadata::default(), &node).unwrap();
+    }
+    let path = fixture.path("upper.tar");
+    fs::write(&path, tar.finish().unwrap()).unwrap();
+    path
+}
+
+fn flat(fixture: &Fixture, lower: &Path, upper: &Path) -> String {
+    let flat = fixture.path("flat.tar");
+    let mut convert = example("convert");
+    run(convert.args(["--to", "tar"]).args([lower, upper, &flat]), 0);
+    text(example("digest").arg(flat))
+}
+
+#[test]
+fn layers_of_every_kind_are_one_image() {
+    let fixture = Fixture::new();
+    let (lower, upper) = (fixture.path("lower.esgz"), upper(&fixture));
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "estargz"])
+        .arg(fixture.path("source"));
+    let said = object(convert.arg(&lower));
+    let layout = Layout::new(fixture.path("layout"));
+    let layers = [
+        layout.made(&said["blob"], &lower, GZIP),
+        layout.object(
+            "application/vnd.oci.image.layer.v1.tar",
+            &fs::read(&upper).unwrap(),
+        ),
+    ];
+    layout.image(&layers);
+    let name = layout.name();
+    let expected = flat(&fixture, &lower, &upper);
+    assert_eq!(text(example("digest").arg(&name)), expected);
+    run(example("verify").arg(&name), 0);
+    assert!(
+        text(example("ls").arg(&name))
+            .lines()
+            .any(|line| line.ends_with("added"))
+    );
+    run(example("cat").arg(&name).arg("etc/motd"), 2);
+    let read = run(example("cat").args(["--layer", "0", &name, "etc/motd"]), 0);
+    assert_eq!(
+        read.stdout,
+        fs::read(fixture.path("source/etc/motd")).unwrap()
+    );
+    let unpacked = fixture.path("unpacked");
+    run(example("unpack").arg(&name).arg(&unpacked), 0);
+    assert!(unpacked.join("added").exists() && !unpacked.join("etc/motd").exists());
+    let converted = fixture.path("converted");
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6"]).arg(&name);
+    run(convert.arg(&converted), 0);
+    assert_eq!(text(example("digest").arg(&converted)), expected);
+    let equal = object(example("diff").arg(&name).arg(&converted));
+    assert_eq!((&equal["added"], &equal["changed"]), (&json!(0), &json!(0)));
+
+    let said = complaint(
+        example("digest").args(["--platform", "linux/arm64", &name]),
+        2,
+    );
+    assert!(
+        said.contains("no image is for linux/arm64; there are: linux/amd64"),
+        "{said}"
+    );
+    let said = complaint(example("digest").arg("--layer").arg("0").arg(&upper), 2);
+    assert!(said.contains("--layer needs a whole image"), "{said}");
+    let hex = layers[0].digest.strip_prefix("sha256:").unwrap();
+    let blob = layout.0.join("blobs/sha256").join(hex);
+    let mut bytes = fs::read(&blob).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let said = complaint(example("verify").arg(&name), 1);
+    assert!(
+        said.contains("layer 0, the lowest being 0: sha256:"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_nydus_image_is_its_bootstrap_over_its_blobs() {
+    let fixture = Fixture::new();
+    let (source, upper) = (fixture.path("source"), upper(&fixture));
+    for version in ["5", "6"] {
+        let rafs = fixture.path("rafs").with_extension(version);
+        let mut convert = example("convert");
+        convert
+            .args(["--to", &format!("rafs-v{version}")])
+            .arg(&source);
+        let said = object(convert.arg(&upper).arg(&rafs));
+        let mut tar = TarWriter::new(Vec::new());
+        let bootstrap = fs::read(rafs.join("image.boot")).unwrap();
+        let node = Node::File {
+            size: bootstrap.len() as u64,
+            content: (),
+        };
+        let path = ImagePath::clean(b"image/image.boot").unwrap();
+        tar.append(&path, &Metadata::default(), &node).unwrap();
+        std::io::Write::write_all(&mut tar, &bootstrap).unwrap();
+        let layout = Layout::new(fixture.path("layout").with_extension(version));
+        let mut last = layout.object(
+            "application/vnd.oci.image.layer.v1.tar",
+            &tar.finish().unwrap(),
+        );
+        last.annotations = annotations(&said["bootstrap"]);
+        let blob = &said["blobs"][0];
+        let id = blob["digest"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("sha256:")
+            .unwrap();
+        let media_type = blob["media_type"].as_str().unwrap();
+        let blob = layout.made(blob, &rafs.join("blobs").join(id), media_type);
+        layout.image(&[blob, last]);
+        let name = layout.name();
+        assert_eq!(
+            text(example("digest").arg(&name)),
+            text(example("digest").arg(&rafs))
+        );
+        let said = object(example("verify").arg(&name));
+        assert_eq!(said["format"], format!("rafs-v{version}"));
+    }
+}
