@@ -259,7 +259,8 @@ fn blobs_of_which_little_is_used_are_replaced() {
             let (_blobs, report, image) = compacted(&loose, &options);
             let mut found = reused(&report);
             let mut kept: Vec<&str> = kept.into_iter().collect();
-            (found.sort_unstable(), kept.sort_unstable());
+            found.sort_unstable();
+            kept.sort_unstable();
             assert_eq!(found, kept, "{version:?}, {options:?}");
             assert_eq!(report.report.chunks.stored, stored);
             assert_eq!(report.blobs.len(), usize::from(stored > 0));
