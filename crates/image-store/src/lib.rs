@@ -5,7 +5,7 @@
 //! | [`store`] | [`ImageStore`], a place with images in it, and objects compared with their digests |
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
 //! | [`location`] | how images are named on command lines |
-//! | [`resolve`] | from a name to a manifest |
+//! | [`mod@resolve`] | from a name to a manifest |
 //! | [`open`] | from a manifest to an [`OpenImage`](image_read::OpenImage) |
 //!
 //! ```no_run

@@ -18,21 +18,21 @@ pub fn whole_image(data: &[u8]) {
     let options = LayerImageOptions::default().limits(Limits::small());
     let layout = Layout::of_archive(source.clone(), "archive", &options);
     if let Ok(layout) = layout {
-        images(Arc::new(layout));
+        images(&(Arc::new(layout) as Arc<dyn ImageStore>));
     }
     let archive = DockerArchive::of_source(source, "archive", &options);
     if let Ok(archive) = archive {
-        images(Arc::new(archive));
+        images(&(Arc::new(archive) as Arc<dyn ImageStore>));
     }
 }
 
 /// Opens every image of a place, and each of its layers.
-fn images(store: Arc<dyn ImageStore>) {
+fn images(store: &Arc<dyn ImageStore>) {
     let names: Vec<_> = (store.index().manifests.iter())
         .map(|image| image.name().map(str::to_owned))
         .collect();
     for name in names.into_iter().chain([None]) {
-        let image = match resolve(&*store, name.as_deref(), None) {
+        let image = match resolve(&**store, name.as_deref(), None) {
             Ok(image) => image,
             Err(error) => {
                 let _ = (error.fault(), error.to_string());
@@ -41,11 +41,11 @@ fn images(store: Arc<dyn ImageStore>) {
         };
         let options = open_options(false, false);
         for layer in 0..image.manifest.layers.len() {
-            let checked = image.check_layer(&*store, layer, &mut ());
-            let opened = image.open_layer(&*store, layer, &options);
+            let checked = image.check_layer(&**store, layer, &mut ());
+            let opened = image.open_layer(&**store, layer, &options);
             let _ = (checked.is_ok(), opened.is_ok());
         }
-        if let Ok(opened) = image.open(&store, &options, &mut ()) {
+        if let Ok(opened) = image.open(store, &options, &mut ()) {
             let _ = opened.tree_digest(Profile::Default, &mut ());
         }
     }
