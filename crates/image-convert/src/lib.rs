@@ -83,6 +83,7 @@ pub use unpack::{Ownership, UnpackOptions, unpack};
 // Crates whose types stand in signatures here.
 pub use blob_io;
 pub use bytes;
+pub use chunk_dedup;
 pub use estargz_toc;
 pub use frame_codec;
 pub use image_model as model;

@@ -53,6 +53,7 @@ pub struct Reader {
 
 /// In which order [`Reader::read_all`] reads files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FileOrder {
     /// As they are given.
     Given,

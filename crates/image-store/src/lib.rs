@@ -6,7 +6,7 @@
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`] | from a name to a manifest |
-//! | [`open`] | from a manifest to an [`OpenImage`](image_read::OpenImage) |
+//! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
 //!
 //! ```no_run
 //! use lazyoci_image_store::{Location, resolve};
@@ -44,7 +44,7 @@ pub use store::{ImageStore, check, fetch};
 pub use blob_io;
 pub use bytes;
 pub use image_model as model;
-pub use image_read;
+pub use image_read as read;
 pub use oci_image;
 
 /// Compiles the example of the README.

@@ -31,6 +31,7 @@ use trail::Trail;
 
 /// Who owns unpacked files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Ownership {
     /// Their owners in the image, which takes the rights of root.
     Image,

@@ -53,7 +53,7 @@ fn digests_are_those_of_nydus() {
 fn bootstrap_of(compat: Compat) -> &'static str {
     match compat {
         Compat::V2_4 => "3303210bbef7120d0d5ecf7862926c2417eedf7acfad4d2b6c11cee8d10f9f5d",
-        Compat::V2_2 => "75b633be056ae1c2da5f61979c97d4bd35fa68fff509cbb5209ac6e8f643e939",
+        _ => "75b633be056ae1c2da5f61979c97d4bd35fa68fff509cbb5209ac6e8f643e939",
     }
 }
 
@@ -62,7 +62,7 @@ fn bootstrap_of(compat: Compat) -> &'static str {
 fn bootstrap_of_tar(compat: Compat) -> &'static str {
     match compat {
         Compat::V2_4 => bootstrap_of(compat),
-        Compat::V2_2 => "c4d18301582164bfabb8d04aba5871d133797240eec62c0ae7e27f86aceb922b",
+        _ => "c4d18301582164bfabb8d04aba5871d133797240eec62c0ae7e27f86aceb922b",
     }
 }
 

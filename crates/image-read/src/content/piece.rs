@@ -12,6 +12,7 @@ use super::error::ReadError;
 
 /// A piece of a file that was wanted.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Piece {
     /// The tag of the want.
     pub tag: u64,

@@ -15,7 +15,7 @@ fn written(document: &Document) -> String {
         Document::Index(index) => serde_json::to_string(index),
         Document::Manifest(manifest) => serde_json::to_string(manifest),
     };
-    text.unwrap()
+    text.expect("it can be written")
 }
 
 #[test]

@@ -54,6 +54,7 @@ impl BlobHasher {
 
 /// A blob of which the last bytes are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FinishedBlob {
     /// What to append to the chunks.
     pub trailer: Vec<u8>,

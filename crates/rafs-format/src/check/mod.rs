@@ -127,6 +127,7 @@ pub struct CheckFinding {
 
 /// What a check went through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct CheckSummary {
     /// Distinct inodes of the tree.
     pub inodes: u64,

@@ -7,6 +7,7 @@ use super::super_flags::SuperFlags;
 
 /// How data are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compressor {
     /// Id 0: stored.
     None,
@@ -94,6 +95,7 @@ impl TryFrom<Codec> for Compressor {
 
 /// How chunks are digested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Digester {
     /// Id 0: BLAKE3 with 32 bytes of output.
     Blake3,
@@ -165,6 +167,7 @@ impl TryFrom<DigestAlgorithm> for Digester {
 
 /// How blobs are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Cipher {
     /// Id 0: not.
     None,

@@ -12,6 +12,7 @@ use std::str::FromStr;
 /// assert_eq!(Compat::default().to_string(), "2.4");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Compat {
     /// 2.2.0: no cipher flag, no device addresses, no inode numbers, no CRCs; chunk information is
     /// always compressed with zstd.

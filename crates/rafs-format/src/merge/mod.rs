@@ -96,7 +96,7 @@ impl Merge {
     }
 
     /// Lays a layer over those so far. A blob that holds its bootstrap cannot know
-    /// [its own name](BlobEntry::is_self): it is `own_blob`.
+    /// [its own name](crate::v6::BlobEntry::is_self): it is `own_blob`.
     ///
     /// # Errors
     /// [`MergeError`]; what was merged so far is of no use then.

@@ -111,6 +111,9 @@ pub enum Corruption {
     /// What was decoded does not have the length that its member or frame names.
     #[error("the length is wrong")]
     Length,
+    /// A compressed block of zstd has no bytes: decoders differ in what they make of it.
+    #[error("a compressed block without bytes")]
+    EmptyBlock,
     /// A zstd frame that its decoder refuses.
     #[error("zstd: {message}")]
     Zstd {

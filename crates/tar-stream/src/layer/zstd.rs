@@ -1,5 +1,6 @@
 //! Layers of zstd frames.
 
+mod blocks;
 mod header;
 #[cfg(feature = "zstd")]
 mod libzstd;
@@ -144,7 +145,7 @@ impl Zstd {
                 match &mut self.frames {
                     // Reads headers itself; a frame that it sees whole it decodes faster.
                     #[cfg(feature = "zstd")]
-                    Frames::Libzstd(_) => {}
+                    Frames::Libzstd(libzstd) => libzstd.begin_with_header(header.len),
                     #[cfg(feature = "ruzstd")]
                     Frames::Ruzstd(ruzstd) => {
                         ruzstd.begin(&header, buffers.rest())?;

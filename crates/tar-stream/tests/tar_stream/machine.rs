@@ -390,6 +390,20 @@ fn empty_blocks_are_no_content() {
     }
 }
 
+/// Neither with the length of the content nor without it.
+#[test]
+fn compressed_blocks_have_bytes() {
+    for options in decoders() {
+        for header in [&[0x00, 0x00][..], &[0x20, 0]] {
+            let layer = [&[0x28, 0xb5, 0x2f, 0xfd], header, &[5, 0, 0]].concat();
+            for piece in [1, 4, layer.len()] {
+                let end = decode(layer.chunks(piece), 100, &options).1;
+                assert!(matches!(end, Err(LayerError::Corrupt { .. })), "{end:?}");
+            }
+        }
+    }
+}
+
 /// A member with every field that a header may have; its checksum is the CRC-32 of what precedes.
 #[test]
 fn headers_are_passed_over_whatever_they_hold() {

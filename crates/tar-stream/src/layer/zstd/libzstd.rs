@@ -6,8 +6,13 @@ use super::super::Corruption;
 use super::super::error::Found;
 use super::super::step::Buffers;
 use super::MAX_WINDOW;
+use super::blocks::Blocks;
 
-pub(super) struct Libzstd(DCtx<'static>);
+pub(super) struct Libzstd {
+    context: DCtx<'static>,
+    /// Of the frame that was begun.
+    blocks: Blocks,
+}
 
 impl Libzstd {
     pub(super) fn new() -> Self {
@@ -15,11 +20,20 @@ impl Libzstd {
         context
             .set_parameter(DParameter::WindowLogMax(MAX_WINDOW.ilog2()))
             .expect("the window is between zstd's bounds");
-        Self(context)
+        Self {
+            context,
+            blocks: Blocks::default(),
+        }
+    }
+
+    /// Goes on with a frame whose header, of `len` bytes, comes first.
+    pub(super) fn begin_with_header(&mut self, len: usize) {
+        self.blocks = Blocks::behind(len);
     }
 
     /// Takes the header of a frame.
     pub(super) fn begin(&mut self, header: &[u8]) -> Result<(), Found> {
+        self.begin_with_header(header.len());
         let mut buffers = Buffers::new(header, &mut []);
         self.step(&mut buffers)?;
         if buffers.rest().is_empty() {
@@ -44,12 +58,14 @@ impl Libzstd {
     }
 
     fn step(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
-        let mut input = InBuffer::around(buffers.rest());
+        let rest = buffers.rest();
+        let mut input = InBuffer::around(rest);
         let mut output = OutBuffer::around(buffers.room());
-        let result = self.0.decompress_stream(&mut output, &mut input);
+        let result = self.context.decompress_stream(&mut output, &mut input);
         let (taken, written) = (input.pos(), output.pos());
         buffers.take(taken);
         buffers.write(written);
+        self.blocks.follow(&rest[..taken])?;
         match result {
             Ok(due) => Ok(due == 0),
             Err(code) => Err(corrupt(get_error_name(code))),

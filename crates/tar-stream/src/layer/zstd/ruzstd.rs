@@ -8,10 +8,8 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::super::Corruption;
 use super::super::error::Found;
 use super::super::step::Buffers;
+use super::blocks::{BLOCK_HEADER_LEN, BlockHeader, CHECKSUM_LEN};
 use super::{FrameHeader, MAX_WINDOW};
-
-const BLOCK_HEADER_LEN: usize = 3;
-const CHECKSUM_LEN: usize = 4;
 
 /// Most that a block holds, stored or decoded, in bytes.
 const MAX_BLOCK_LEN: u64 = 128 << 10;
@@ -105,31 +103,17 @@ impl Ruzstd {
         self.block.len() >= len
     }
 
-    /// Length of a block, its header and the checksum behind the last one included (RFC 8878
-    /// section 3.1.1.2). The header, little endian:
-    ///
-    /// | bits | field |
-    /// |---|---|
-    /// | 0 | last block |
-    /// | 1-2 | type: 0 raw, 1 one byte repeated, 2 compressed, 3 reserved |
-    /// | 3-23 | size of the content: stored; of type 1: decoded |
+    /// Length of a block, its header and the checksum behind the last one included.
     fn block_len(&self, header: [u8; BLOCK_HEADER_LEN]) -> Result<usize, Found> {
-        let [a, b, c] = header;
-        let header = u32::from_le_bytes([a, b, c, 0]);
-        let size = header >> 3;
-        if u64::from(size) > self.max_block_len {
+        let header = BlockHeader::parse(header)?;
+        if u64::from(header.size) > self.max_block_len {
             return Err(corrupt("a block is larger than the frame allows"));
         }
-        let content_len = match (header >> 1) & 3 {
-            1 => 1,
-            3 => return Err(Corruption::Reserved.into()),
-            _ => usize_from(size),
+        let checksum_len = match header.last && self.has_checksum {
+            true => CHECKSUM_LEN,
+            false => 0,
         };
-        let checksum_len = match header & 1 {
-            1 if self.has_checksum => CHECKSUM_LEN,
-            _ => 0,
-        };
-        Ok(content_len
+        Ok(usize_from(header.stored_len)
             .saturating_add(BLOCK_HEADER_LEN)
             .saturating_add(checksum_len))
     }
