@@ -22,7 +22,8 @@ pub struct VerifyOptions {
     /// Digest that the file that was opened must have, its bootstrap or its TOC. A directory, and what
     /// is several files, have none.
     pub expect: Option<Digest>,
-    /// Threads that decode and hash. Default: as many as the image is [read](crate::ReadOptions) with.
+    /// Threads that decode and hash; the tar inside eStargz is compared by one more, as it goes by. Default:
+    /// as many as the image is [read](crate::ReadOptions) with.
     pub threads: Option<usize>,
 }
 
