@@ -3,7 +3,6 @@
 use super::super::Corruption;
 
 pub(super) const BLOCK_HEADER_LEN: usize = 3;
-pub(super) const CHECKSUM_LEN: usize = 4;
 
 /// The header of a block (RFC 8878 section 3.1.1.2), little endian:
 ///

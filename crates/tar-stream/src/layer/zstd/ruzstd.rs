@@ -8,8 +8,10 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::super::Corruption;
 use super::super::error::Found;
 use super::super::step::Buffers;
-use super::blocks::{BLOCK_HEADER_LEN, BlockHeader, CHECKSUM_LEN};
+use super::blocks::{BLOCK_HEADER_LEN, BlockHeader};
 use super::{FrameHeader, MAX_WINDOW};
+
+const CHECKSUM_LEN: usize = 4;
 
 /// Most that a block holds, stored or decoded, in bytes.
 const MAX_BLOCK_LEN: u64 = 128 << 10;
