@@ -25,7 +25,8 @@ use crate::ConvertError;
 ///
 /// # use tar_stream::TarWriter;
 /// # let mut tar = TarWriter::new(Vec::new());
-/// # tar.add(&"file".parse()?, &Default::default(), &image_model::Node::File { size: 3, content: () })?;
+/// # let (path, node) = (image_model::ImagePath::clean(b"file")?, image_model::Node::File { size: 3, content: () });
+/// # tar.append(&path, &Default::default(), &node)?;
 /// # std::io::Write::write_all(&mut tar, b"abc")?;
 /// # let layer = tar.finish()?;
 /// let options = RafsOptions::default();

@@ -302,11 +302,6 @@ fn bootstraps_that_do_not_fit_are_not_merged() {
     for (options, what) in [
         (plain_options().version(Version::V5), "version"),
         (plain_options().chunk_size(8192), "chunk size"),
-        #[cfg(feature = "lz4")]
-        (
-            plain_options().compression(frame_codec::Compression::Lz4Block),
-            "compressor",
-        ),
         #[cfg(feature = "blake3")]
         (
             plain_options().digest(image_model::DigestAlgorithm::Blake3),
@@ -316,6 +311,21 @@ fn bootstraps_that_do_not_fit_are_not_merged() {
         let error = refused(&of(options));
         assert_eq!(error, mismatch(what));
         assert_eq!(error.fault(), Fault::Misuse);
+    }
+    // Version 6 says of each blob how it is compressed, version 5 of all of them.
+    #[cfg(feature = "lz4")]
+    for (version, fits) in [(Version::V5, false), (Version::V6, true)] {
+        let plain = of(plain_options().version(version));
+        let options = plain_options().compression(frame_codec::Compression::Lz4Block);
+        let other = [Tar::new().file("g", &[7; 9000]).finish()];
+        let other = bootstraps(&other, &options.version(version)).remove(0);
+        let mut merge = Merge::new(MergeOptions::default());
+        merge.push(&plain, None).unwrap();
+        let expected = match fits {
+            true => Ok(()),
+            false => Err(mismatch("compressor")),
+        };
+        assert_eq!(merge.push(&other, None), expected, "{version:?}");
     }
 
     let options = plain_options().inline_meta(true);
