@@ -34,7 +34,7 @@ pub use merged::Merged;
 /// use lazyoci_rafs_format::Bootstrap;
 /// use lazyoci_rafs_format::merge::{Merge, MergeOptions};
 ///
-/// # let bytes = Bytes::from_static(include_bytes!("../tests/goldens/a4-v5-none-sha256.boot"));
+/// # let bytes = Bytes::from_static(include_bytes!("../../tests/goldens/a4-v5-none-sha256.boot"));
 /// let layer = Bootstrap::open(bytes, &Limits::default())?;
 /// let mut merge = Merge::new(MergeOptions::default());
 /// merge.push(&layer, None)?;
