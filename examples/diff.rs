@@ -54,26 +54,11 @@ impl DiffObserver for Differences<'_> {
     type Error = Failure;
 
     fn difference(&mut self, difference: Difference<'_>) -> Result<(), Failure> {
-        let mut attributes = Vec::new();
-        let change = match difference.change {
-            Change::Added(_) => "added",
-            Change::Removed(_) => "removed",
-            Change::Changed {
-                left,
-                right,
-                reasons,
-            } => {
-                for &reason in reasons {
-                    attributes.push(self.attribute(reason, left, right)?);
-                }
-                "changed"
-            }
-        };
-        let path = difference.path.to_string();
-        let value = json!({ "path": path, "change": change, "attributes": attributes });
+        let len = difference.path.as_bytes().len();
+        let images = (self.old, self.new);
         match self.json {
-            true => self.list.push(&value),
-            false => self.list.line(&line(&value)),
+            true => self.list.push(len, || object(images, &difference)),
+            false => (self.list).line(len, || Ok(line(&object(images, &difference)?))),
         }
     }
 
@@ -94,17 +79,35 @@ impl DiffObserver for Differences<'_> {
     }
 }
 
-impl Differences<'_> {
-    /// An attribute that differs, with both values where those can be shown.
-    fn attribute(&self, reason: Reason, old: Ino, new: Ino) -> Result<Value, Failure> {
-        let old = (self.old.image() as &dyn Image, old);
-        let new = (self.new.image() as &dyn Image, new);
-        Ok(json!({
-            "attribute": reason.to_string(),
-            "old": value(reason, old, new)?,
-            "new": value(reason, new, old)?,
-        }))
-    }
+/// A difference as a JSON object.
+fn object(
+    (old_image, new_image): (&OpenImage, &OpenImage),
+    difference: &Difference<'_>,
+) -> Result<Value, Failure> {
+    let mut attributes = Vec::new();
+    let change = match difference.change {
+        Change::Added(_) => "added",
+        Change::Removed(_) => "removed",
+        Change::Changed {
+            left,
+            right,
+            reasons,
+        } => {
+            let old = (old_image.image() as &dyn Image, left);
+            let new = (new_image.image() as &dyn Image, right);
+            for &reason in reasons {
+                // Both values where those can be shown.
+                attributes.push(json!({
+                    "attribute": reason.to_string(),
+                    "old": value(reason, old, new)?,
+                    "new": value(reason, new, old)?,
+                }));
+            }
+            "changed"
+        }
+    };
+    let path = difference.path.to_string();
+    Ok(json!({ "path": path, "change": change, "attributes": attributes }))
 }
 
 /// What the inode has in which it differs from `other`; null for content.
@@ -197,6 +200,7 @@ fn say(
             "removed": summary.removed,
             "changed": summary.changed,
             "same": summary.same,
+            "differences_untold": list.untold(),
             "shared_chunks": transfer.shared_chunks,
             "shared_bytes": transfer.shared_len,
             "fetch_chunks": transfer.fetch_chunks,
@@ -205,7 +209,11 @@ fn say(
         });
         return list.write(out, "differences", &value);
     }
+    let untold = list.untold();
     list.write_lines(out)?;
+    if untold > 0 {
+        writeln!(out, "and {untold} more").map_err(Failure::usage)?;
+    }
     writeln!(
         out,
         "{} added, {} removed, {} changed, {} the same",

@@ -45,30 +45,19 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let opened = args.open.open(&args.image)?;
     let image = opened.image();
     let (top, top_ino) = real_path(&opened, &args.path)?;
-    let top_kind = image.attributes(top_ino)?.kind;
-    let depth = top.depth();
+    let what = Shown {
+        depth: top.depth(),
+        is_directory: image.attributes(top_ino)?.kind == FileKind::Directory,
+        top,
+        recursive: args.recursive,
+    };
+    let limits = Limits::default();
+    check_paths(image, &what, &limits)?;
     let mut listed = args.json.then(List::new).transpose()?;
-    let mut walk = Walk::new(image, &Limits::default());
-    while let Some(entry) = walk.next_entry() {
-        let entry = entry?;
-        let below = is_below(entry.path, &top);
-        let leave = !below && !is_below(&top, entry.path);
-        let shown = below
-            && match top_kind {
-                FileKind::Directory => entry.depth > depth,
-                _ => true,
-            };
-        let too_deep = !args.recursive && entry.depth > depth;
-        if shown {
-            match &mut listed {
-                Some(listed) => listed.push(&object(image, &entry)?)?,
-                None => line(out, image, &entry, args.long, args.recursive)?,
-            }
-        }
-        if leave || too_deep {
-            walk.skip_children();
-        }
-    }
+    what.visit(image, &limits, &mut |entry| match &mut listed {
+        Some(listed) => listed.push(entry.path.as_bytes().len(), || object(image, entry)),
+        None => line(out, image, entry, args.long, args.recursive),
+    })?;
     if let Some(listed) = listed {
         let value = json!({
             "image": args.image.display().to_string(),
@@ -77,6 +66,55 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         listed.write(out, "entries", &value)?;
     }
     Ok(Outcome::Done)
+}
+
+/// What is listed.
+struct Shown {
+    top: ImagePath,
+    depth: usize,
+    /// Then what lies in `top` is shown, else `top` itself.
+    is_directory: bool,
+    recursive: bool,
+}
+
+impl Shown {
+    fn visit(
+        &self,
+        image: &dyn Image,
+        limits: &Limits,
+        show: &mut dyn FnMut(&WalkEntry<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut walk = Walk::new(image, limits);
+        while let Some(entry) = walk.next_entry() {
+            let entry = entry?;
+            let below = is_below(entry.path, &self.top);
+            if below && (entry.depth > self.depth || !self.is_directory) {
+                show(&entry)?;
+            }
+            let leave = !below && !is_below(&self.top, entry.path);
+            let too_deep = !self.recursive && entry.depth > self.depth;
+            if leave || too_deep {
+                walk.skip_children();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to list paths that are endless together: what lies in directories that are nested deeply has paths
+/// of megabytes, in an image of as many.
+fn check_paths(image: &dyn Image, what: &Shown, limits: &Limits) -> Result<(), Failure> {
+    let limit = limits.max_metadata_len;
+    let mut len = 0u64;
+    what.visit(image, limits, &mut |entry| {
+        len = len.saturating_add(entry.path.as_bytes().len() as u64);
+        match len > limit {
+            true => Err(Failure::refused(format!(
+                "the paths to list have more than {limit} bytes"
+            ))),
+            false => Ok(()),
+        }
+    })
 }
 
 /// The inode at `path`, symbolic links followed, and the path that it has without them.

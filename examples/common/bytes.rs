@@ -1,15 +1,15 @@
 //! Numbers of bytes, as they are written on the command line.
 
-/// A number of bytes: `4096`, `4KiB`, `1MiB`, `2GiB`.
+/// A number of bytes: `4096`, `4KiB`, `1MiB`, `2GiB`, `1TiB`.
 pub fn parse(text: &str) -> Result<u64, String> {
-    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let (number, shift) = units
         .iter()
         .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
         .unwrap_or((text, 0));
     let bytes = number.parse::<u64>().ok();
     bytes
-        .and_then(|number| number.checked_mul(1 << shift))
+        .and_then(|number| number.checked_mul(1u64 << shift))
         .ok_or_else(|| format!("`{text}` is no number of bytes, such as 4096, 64KiB or 1MiB"))
 }
 

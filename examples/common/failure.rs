@@ -56,6 +56,11 @@ impl Failure {
         Self::new(Outcome::Bad, &*source.into())
     }
 
+    /// The image is sound, but more than what is allowed.
+    pub fn refused(source: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(Outcome::Refused, &*source.into())
+    }
+
     fn new(outcome: Outcome, error: &(dyn Error + 'static)) -> Self {
         let text = with_hint(chain(error), error);
         Self { outcome, text }

@@ -3,15 +3,19 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 
+use lazyoci::model::Limits;
 use serde_json::Value;
 
 use super::Failure;
 
 /// A list in an unnamed temporary file: it is printed once the work is done, or not at all, and paths of an
-/// image take any amount of memory.
+/// image take any amount of memory. It takes as many bytes as an image may have of metadata; what is more is
+/// counted.
 pub struct List {
     spool: BufWriter<File>,
     is_empty: bool,
+    room: u64,
+    untold: u64,
 }
 
 impl List {
@@ -20,6 +24,8 @@ impl List {
         Ok(Self {
             spool: BufWriter::new(spool),
             is_empty: true,
+            room: Limits::default().max_metadata_len,
+            untold: 0,
         })
     }
 
@@ -27,17 +33,44 @@ impl List {
         self.is_empty
     }
 
-    /// Adds an item of a list in a JSON object.
-    pub fn push(&mut self, value: &Value) -> Result<(), Failure> {
-        let comma = if self.is_empty { "" } else { "," };
-        self.is_empty = false;
-        write!(self.spool, "{comma}{value}").map_err(Failure::usage)
+    /// How many items were left out.
+    pub fn untold(&self) -> u64 {
+        self.untold
     }
 
-    /// Adds a line of a list for people.
-    pub fn line(&mut self, line: &str) -> Result<(), Failure> {
+    /// Adds an item that takes about `len` bytes: a value of a list in a JSON object. What has no room is
+    /// not made.
+    pub fn push(
+        &mut self,
+        len: usize,
+        value: impl FnOnce() -> Result<Value, Failure>,
+    ) -> Result<(), Failure> {
+        let comma = if self.is_empty { "" } else { "," };
+        if self.takes(len) {
+            write!(self.spool, "{comma}{}", value()?).map_err(Failure::usage)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a line, for people, of about `len` bytes. What has no room is not made.
+    pub fn line(
+        &mut self,
+        len: usize,
+        line: impl FnOnce() -> Result<String, Failure>,
+    ) -> Result<(), Failure> {
+        if self.takes(len) {
+            writeln!(self.spool, "{}", line()?).map_err(Failure::usage)?;
+        }
+        Ok(())
+    }
+
+    fn takes(&mut self, len: usize) -> bool {
         self.is_empty = false;
-        writeln!(self.spool, "{line}").map_err(Failure::usage)
+        // Once something was left out, everything behind it is.
+        let room = self.room.checked_sub(len as u64);
+        self.room = room.unwrap_or(0);
+        self.untold += u64::from(room.is_none());
+        room.is_some()
     }
 
     /// Writes the lines.

@@ -514,6 +514,9 @@ fn content_beyond_the_bounds_is_refused_and_an_option_raises_them() {
     for mut command in commands() {
         run(command.args(["--max-content", "12MiB"]), 0);
     }
+    for mut command in commands() {
+        run(command.args(["--max-content", "1TiB"]), 0);
+    }
     // As it comes: the file that is too much is named.
     fs::rename(fixture.path("tar of source"), fixture.path("layer")).unwrap();
     let mut streamed = convert("rafs-v6", "layer");

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod bounds;
 mod convert;
 mod inspect;
 mod interrupt;

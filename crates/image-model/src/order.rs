@@ -71,8 +71,7 @@ fn walk_sorted<C>(
     limits: &Limits,
     sort: impl Fn(&mut [Named]),
 ) -> Result<Vec<Named>, PathsTooLong> {
-    let limit = limits.max_metadata_len;
-    let mut len = 0u64;
+    check_paths(tree, limits.max_metadata_len)?;
     let mut names = Vec::new();
     let mut pending = vec![Named {
         path: ImagePath::root(),
@@ -82,10 +81,6 @@ fn walk_sorted<C>(
         let first = pending.len();
         for (name, &inode) in tree.directory(named.inode).into_iter().flatten() {
             let path = named.path.join(name.as_ref());
-            len = len.saturating_add(u64_from(path.as_bytes().len()));
-            if len > limit {
-                return Err(PathsTooLong { path, limit });
-            }
             pending.push(Named { path, inode });
         }
         sort(&mut pending[first..]);
@@ -93,6 +88,33 @@ fn walk_sorted<C>(
         names.push(named);
     }
     Ok(names)
+}
+
+/// Refuses paths that have more than `limit` bytes together, before any of them is made: a directory
+/// that is nested deeply has a path of megabytes for every name in it.
+fn check_paths<C>(tree: &Tree<C>, limit: u64) -> Result<(), PathsTooLong> {
+    let mut len = 0u64;
+    // The path that is visited, and the names to visit with their depth.
+    let mut path = ImagePath::root();
+    let mut depth = 0;
+    let mut pending = vec![(0, None, InodeId::ROOT)];
+    while let Some((level, name, inode)) = pending.pop() {
+        while depth > level {
+            path.pop();
+            depth -= 1;
+        }
+        if let Some(name) = name {
+            path.push(name);
+            depth += 1;
+        }
+        len = len.saturating_add(u64_from(path.as_bytes().len()));
+        if len > limit {
+            return Err(PathsTooLong { path, limit });
+        }
+        let entries = tree.directory(inode).into_iter().flatten();
+        pending.extend(entries.map(|(name, &inode)| (depth, Some(name.as_ref()), inode)));
+    }
+    Ok(())
 }
 
 /// Whether a layer has to have an entry for `inode`: a directory that [no entry described](crate::Inode::is_implied)

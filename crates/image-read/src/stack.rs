@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use blob_io::ReadAt;
 use bytes::Bytes;
+use image_model::advisory::Advisories;
 use image_model::layer::{Layer, LayerError};
 use image_model::{
     Attributes, Blame, Blob, BlobIndex, DirEntry, Extent, ExtentSource, Fault, Frame, FrameId,
@@ -47,6 +48,7 @@ pub struct Stack {
     recipes: Vec<Recipe>,
     /// All frames have lower numbers.
     frames: u32,
+    advisories: Advisories,
     /// Of each layer, with the number of its first blob.
     stores: Vec<(usize, Reader)>,
 }
@@ -104,6 +106,7 @@ impl Default for Stack {
     /// No layer: a root directory that nothing describes.
     fn default() -> Self {
         Self {
+            advisories: Advisories::default(),
             tree: Tree::implied(),
             parts: Vec::new(),
             blobs: Vec::new(),
@@ -143,8 +146,14 @@ impl Stack {
             ino,
         });
         let lower = std::mem::replace(&mut self.tree, Tree::implied());
-        self.tree = layer.apply_to(lower)?;
+        self.tree = layer.apply_to(lower, &mut self.advisories)?;
         Ok(())
+    }
+
+    /// What is odd about layers over those below them.
+    #[must_use]
+    pub fn advisories(&self) -> &Advisories {
+        &self.advisories
     }
 
     /// A reader of the image that the layers are together. Inodes are numbered by their positions in

@@ -214,7 +214,7 @@ impl fmt::Display for ContentError {
             Some(_) => write!(f, "the content from byte {} on", self.file_offset),
             None => f.write_str("the content"),
         }?;
-        write!(f, " ({})", self.fault)
+        write!(f, " {}", verdict(self.fault))
     }
 }
 
@@ -224,12 +224,23 @@ impl Error for ContentError {
     }
 }
 
+/// What is said of content that `fault` keeps from being read: a limit, say, is no damage.
+fn verdict(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Corrupt => "is damaged",
+        Fault::Unsupported => "is not supported",
+        Fault::Limit => "exceeds a limit",
+        Fault::Io | Fault::Misuse => "cannot be read",
+        Fault::Cancelled => "was not read to its end",
+    }
+}
+
 /// What is wrong with the content of a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkFault {
     /// The image does not answer where the content is.
-    #[error("the inode is damaged")]
+    #[error("the inode cannot be read")]
     Image(#[source] ImageError),
     /// The extents do not cover the file in order.
     #[error("no extent begins at byte {file_offset} of {size}")]
@@ -264,7 +275,7 @@ pub enum ChunkFault {
         blob_len: u64,
     },
     /// A chunk cannot be read, or is wrong.
-    #[error("chunk {chunk} at byte {file_offset} ({at}) is damaged")]
+    #[error("chunk {chunk} at byte {file_offset} ({at}) {}", verdict(source.fault()))]
     Chunk {
         /// Position among the file's chunks, counted from 0.
         chunk: u64,

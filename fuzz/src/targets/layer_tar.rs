@@ -1,5 +1,6 @@
 //! Layers: decompression, tar members, and the tree that they make.
 
+use lazyoci::model::advisory::Advisories;
 use lazyoci::model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
 use lazyoci::model::tree::Spans;
 use lazyoci::model::{Blame as _, ImagePath, InodeId, Limits, Metadata, Node, Tree};
@@ -117,11 +118,11 @@ fn lay(layer: &Layer<Spans>) {
         check_tree(&tree);
     }
     let empty = Tree::new(Metadata::implied_directory());
-    let Ok(once) = layer.clone().apply_to(empty) else {
+    let Ok(once) = layer.clone().apply_to(empty, &mut Advisories::default()) else {
         return;
     };
     check_tree(&once);
-    if let Ok(twice) = layer.clone().apply_to(once) {
+    if let Ok(twice) = layer.clone().apply_to(once, &mut Advisories::default()) {
         check_tree(&twice);
     }
 }

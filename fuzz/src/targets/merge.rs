@@ -1,5 +1,6 @@
 //! Bootstraps of layers laid over one another.
 
+use lazyoci::model::advisory::Advisories;
 use lazyoci::model::image::ChunkRange;
 use lazyoci::model::layer::{Entries, Layer, LayerOptions, OPAQUE_MARKER, Whiteouts};
 use lazyoci::model::metadata::Xattr;
@@ -205,7 +206,8 @@ fn applied(layers: &[OneLayer], options: &MergeOptions) -> Vec<Listed> {
         .whiteouts(options.whiteouts)
         .limits(options.limits.clone());
     let applied = layers.iter().try_fold(Tree::implied(), |lower, layer| {
-        Layer::from_tree(layer.tree.clone(), options.clone()).apply_to(lower)
+        Layer::from_tree(layer.tree.clone(), options.clone())
+            .apply_to(lower, &mut Advisories::default())
     });
     listed(&applied.expect("nothing lies below what is no directory"))
 }

@@ -10,6 +10,7 @@ mod tar;
 
 use std::io::Read;
 
+use image_model::advisory::Advisories;
 use image_model::diff::{Change, DiffObserver, Difference, Reason, diff};
 use image_model::layer::Whiteout;
 use image_model::walk::HardLinks;
@@ -58,7 +59,7 @@ impl CompareOptions {
 /// so is one with the name of the TOC that is not the last member and the TOC itself. Nothing but
 /// zeros may follow the end of the archive, or the TOC if it is not inside.
 ///
-/// Memory: the tree of the tar.
+/// Memory: the tree of the tar. What is odd about its members, and read all the same, comes back.
 ///
 /// ```
 /// use image_model::{BlobId, Limits, StepMachine as _};
@@ -85,7 +86,7 @@ pub fn compare(
     layer: impl Read,
     options: &CompareOptions,
     report: &mut dyn FnMut(Disagreement),
-) -> Result<(), CompareError> {
+) -> Result<Advisories, CompareError> {
     let tar = TarInside::read(toc, layer, options)?;
     let landmarks = Both {
         toc: toc.prefetch.map(|prefetch| match prefetch {
@@ -120,7 +121,7 @@ pub fn compare(
         report: &mut report,
     };
     diff(&*toc.image, &tar.image, &options.limits, &mut observer)?;
-    Ok(())
+    Ok(tar.advisories)
 }
 
 fn mtime(image: &ChunkedImage, inode: InodeId) -> Timestamp {

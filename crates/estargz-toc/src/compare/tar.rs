@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io::Read;
 
+use image_model::advisory::Advisories;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
@@ -24,6 +25,8 @@ pub(super) struct TarInside {
     pub(super) landmark: Option<Landmark>,
     /// Whether something follows the end of the archive that has no business there.
     pub(super) goes_on: bool,
+    /// What is odd about its members.
+    pub(super) advisories: Advisories,
     contents: Vec<Option<TarContent>>,
 }
 
@@ -95,9 +98,14 @@ impl TarInside {
         let mut piece = vec![0; 1 << 16];
         let toc_path = toc_path();
         let mut toc_members = TocMembers::default();
-        while let Some(entry) = tar.next_entry()? {
+        let mut advisories = Advisories::default();
+        while let Some(mut entry) = tar.next_entry()? {
             let sparse = entry.size != entry.payload_len;
+            let oddities = std::mem::take(&mut entry.oddities);
             let member = entry.into_member(limits)?;
+            for oddity in oddities {
+                advisories.add(Some(member.path()), oddity);
+            }
             toc_members.last = false;
             match member {
                 Member::HardLink { path, target } => builder.link(&path, &target)?,
@@ -126,8 +134,11 @@ impl TarInside {
             BehindEnd::Toc => toc_members.count > 0,
             BehindEnd::Something => true,
         };
-        let mut inside = Self::of(builder.finish()?.into_tree()?, &toc_members);
+        let layer = builder.finish()?;
+        advisories.append(layer.advisories().clone());
+        let mut inside = Self::of(layer.into_tree()?, &toc_members);
         inside.goes_on = goes_on;
+        inside.advisories = advisories;
         Ok(inside)
     }
 
@@ -180,6 +191,7 @@ impl TarInside {
             image,
             landmark,
             goes_on: false,
+            advisories: Advisories::default(),
             contents,
         }
     }

@@ -183,7 +183,10 @@ impl<'k> Layers<'k> {
         let added = filled.and_then(|(Filled { layer, from_tar }, target, stored)| {
             let tree = match self.stacked {
                 false => layer.into_tree()?,
-                true => layer.apply_to(self.tree.take().unwrap_or_else(Tree::implied))?,
+                true => {
+                    let lower = self.tree.take().unwrap_or_else(Tree::implied);
+                    layer.apply_to(lower, &mut self.report.advisories)?
+                }
             };
             self.tree = Some(tree);
             self.from_tar &= from_tar;

@@ -45,6 +45,7 @@ pub(super) fn open(
         })?;
         advisories.append(opened.advisories);
     }
+    advisories.append(stack.advisories().clone());
     let tree = stack.tree();
     let reader = stack.into_reader(ReadOptions::new(limits).gap(TAR_GAP));
     Ok((tree, reader, advisories))

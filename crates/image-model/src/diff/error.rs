@@ -24,7 +24,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// An image that cannot be compared, since it is damaged.
+/// An image that cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiffError {
@@ -36,8 +36,8 @@ pub enum DiffError {
         /// What is wrong, and where.
         source: WalkError,
     },
-    /// An inode is damaged.
-    #[error("{path:#}: the inode of the {side} image is damaged")]
+    /// An inode cannot be read.
+    #[error("{path:#}: the inode of the {side} image cannot be read")]
     Image {
         /// Which image.
         side: Side,

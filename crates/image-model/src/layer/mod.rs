@@ -16,7 +16,9 @@
 //! upper.add(&path("etc/motd")?, Metadata::default(), Node::File { size: 5, content: () })?;
 //!
 //! let empty = Tree::new(Metadata::implied_directory());
-//! let image = upper.finish()?.apply_to(lower.finish()?.apply_to(empty)?)?;
+//! let mut odd = Default::default();
+//! let below = lower.finish()?.apply_to(empty, &mut odd)?;
+//! let image = upper.finish()?.apply_to(below, &mut odd)?;
 //! assert_eq!(image.resolve(b"/etc/passwd"), None);
 //! assert!(image.resolve(b"/etc/motd").is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())

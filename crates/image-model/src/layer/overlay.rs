@@ -7,6 +7,7 @@ use super::route::{Allowance, Obstacle, find, make_way};
 use super::{
     Entries, Layer, LayerError, LayerOptions, OPAQUE_MARKER, WHITEOUT_PREFIX, Whiteout, Whiteouts,
 };
+use crate::advisory::{Advisories, Oddity};
 use crate::metadata::{Device, FileKind, Xattrs};
 use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
@@ -27,10 +28,17 @@ impl<C> Layer<C> {
     ///   also where the layer hides or replaces that name.
     /// * An entry below a symbolic link of `lower` lands where the link leads, inside the root.
     ///
+    /// `advisories` are told what is odd only over `lower`: entries and targets of hard links below its
+    /// symbolic links. What is odd about the layer alone [it says itself](Self::advisories).
+    ///
     /// # Errors
     /// [`LayerError`] with the path of what has no place on `lower`.
-    pub fn apply_to(self, lower: Tree<C>) -> Result<Tree<C>, LayerError> {
-        let targets = self.links_into(&lower)?;
+    pub fn apply_to(
+        self,
+        lower: Tree<C>,
+        advisories: &mut Advisories,
+    ) -> Result<Tree<C>, LayerError> {
+        let targets = self.links_into(&lower, advisories)?;
         let limit = self.options.limits.max_inodes;
         if lower.len() + self.tree.len() > limit as usize {
             let path = ImagePath::root();
@@ -42,13 +50,17 @@ impl<C> Layer<C> {
             options: self.options,
             targets,
         };
-        upper.merge(&mut tree)?;
+        upper.merge(&mut tree, advisories)?;
         tree.drop_unreachable();
         Ok(tree)
     }
 
     /// What the hard links mean whose target the layer does not hold.
-    fn links_into(&self, lower: &Tree<C>) -> Result<BTreeMap<InodeId, InodeId>, LayerError> {
+    fn links_into(
+        &self,
+        lower: &Tree<C>,
+        advisories: &mut Advisories,
+    ) -> Result<BTreeMap<InodeId, InodeId>, LayerError> {
         let mut targets = BTreeMap::new();
         let mut allowance = Allowance::new(&self.options);
         for (&link, target) in &self.links {
@@ -58,6 +70,9 @@ impl<C> Layer<C> {
                 let kind = |inode: InodeId| lower.inode(inode).node.kind();
                 obstacle.for_entry(&self.tree.path_of(link), &self.options, kind)
             })?;
+            if found.as_ref().is_some_and(|found| found.by_symlink) {
+                advisories.add(Some(&self.tree.path_of(link)), Oddity::TargetBelowSymlink);
+            }
             let found = found.map(|found| found.inode);
             let Some(inode) = found.filter(|&inode| lower.directory(inode).is_none()) else {
                 let (path, target) = (self.tree.path_of(link), target.clone());
@@ -86,15 +101,30 @@ struct Level {
     into: InodeId,
     /// How many directories `into` is nested in.
     depth: usize,
+    /// Whether the lower layers have a symbolic link on the way.
+    by_symlink: bool,
+}
+
+/// A directory of the tree that one of the layer is put onto.
+#[derive(Clone, Copy)]
+struct Onto {
+    inode: InodeId,
+    depth: usize,
+    by_symlink: bool,
 }
 
 impl Upper {
-    fn merge<C>(&self, tree: &mut Tree<C>) -> Result<(), LayerError> {
+    fn merge<C>(&self, tree: &mut Tree<C>, advisories: &mut Advisories) -> Result<(), LayerError> {
         let mut path = ImagePath::root();
         let mut allowance = Allowance::new(&self.options);
-        let mut levels = vec![self.join(tree, self.root, (InodeId::ROOT, 0))];
+        let root = Onto {
+            inode: InodeId::ROOT,
+            depth: 0,
+            by_symlink: false,
+        };
+        let mut levels = vec![self.join(tree, self.root, root)];
         while let Some(level) = levels.last_mut() {
-            let (into, depth) = (level.into, level.depth + 1);
+            let (into, depth, by_symlink) = (level.into, level.depth + 1, level.by_symlink);
             let Some((name, inode)) = level.entries.next() else {
                 levels.pop();
                 path.pop();
@@ -103,25 +133,34 @@ impl Upper {
             if self.is_whiteout(tree, &name, inode) {
                 continue;
             }
+            path.push(name.as_ref());
+            if by_symlink && !tree.inode(inode).is_implied() {
+                advisories.add(Some(&path), Oddity::BelowSymlink);
+            }
             if tree.directory(inode).is_none() {
+                path.pop();
                 link(tree, into, name, self.bound(inode));
                 continue;
             }
             allowance.entry();
-            path.push(name.as_ref());
+            let at = |inode, depth| Onto {
+                inode,
+                depth,
+                by_symlink,
+            };
             let onto = match tree.lookup(into, name.as_ref()) {
-                Some(old) if tree.directory(old).is_some() => (old, depth),
+                Some(old) if tree.directory(old).is_some() => at(old, depth),
                 Some(old) if tree.inode(inode).is_implied() => {
                     self.follow(tree, &path, old, &mut allowance)?
                 }
                 _ => {
                     link(tree, into, name, inode);
-                    (inode, depth)
+                    at(inode, depth)
                 }
             };
             // The layer's own depth is bounded; it grows where a symbolic link leads further down.
             let limit = self.options.limits.max_depth;
-            if onto.1 > limit as usize {
+            if onto.depth > limit as usize {
                 return Err(LayerError::TooDeep { path, limit });
             }
             levels.push(self.join(tree, inode, onto));
@@ -138,14 +177,13 @@ impl Upper {
         }
     }
 
-    /// Gives `onto`, which is so deep, the attributes of the layer's directory `upper` and hides what that
-    /// hides.
-    fn join<C>(
-        &self,
-        tree: &mut Tree<C>,
-        upper: InodeId,
-        (onto, depth): (InodeId, usize),
-    ) -> Level {
+    /// Gives `onto` the attributes of the layer's directory `upper` and hides what that hides.
+    fn join<C>(&self, tree: &mut Tree<C>, upper: InodeId, onto: Onto) -> Level {
+        let Onto {
+            inode: onto,
+            depth,
+            by_symlink,
+        } = onto;
         let by_attribute = self.options.whiteouts == Whiteouts::Overlayfs
             && take_opaque(&mut tree.inode_mut(upper).metadata.xattrs);
         if upper != onto && !tree.inode(upper).is_implied() {
@@ -158,6 +196,7 @@ impl Upper {
             entries: entries.into_iter(),
             into: onto,
             depth,
+            by_symlink,
         }
     }
 
@@ -206,14 +245,14 @@ impl Upper {
     }
 
     /// The directory that an implied directory of the layer at `path` means, where the lower
-    /// layers have `blocking`, and how deep it is.
+    /// layers have `blocking`.
     fn follow<C>(
         &self,
         tree: &mut Tree<C>,
         path: &ImagePath,
         blocking: InodeId,
         allowance: &mut Allowance,
-    ) -> Result<(InodeId, usize), LayerError> {
+    ) -> Result<Onto, LayerError> {
         let kind = |tree: &Tree<C>, inode: InodeId| tree.inode(inode).node.kind();
         if self.options.entries == Entries::Listed {
             return Err(LayerError::BelowNonDirectory {
@@ -224,7 +263,11 @@ impl Upper {
         let made = |_: NameRef<'_>| Ok::<_, Obstacle>(());
         let (components, budget) = (path.components(), (&self.options, allowance));
         make_way(tree, components, FileKind::File, budget, made)
-            .map(|found| (found.inode, found.depth))
+            .map(|found| Onto {
+                inode: found.inode,
+                depth: found.depth,
+                by_symlink: true,
+            })
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 

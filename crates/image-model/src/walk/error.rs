@@ -9,8 +9,8 @@ use crate::path::ImagePath;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WalkError {
-    /// The inode or the directory is damaged.
-    #[error("{path:#}: the inode is damaged")]
+    /// The inode or the directory cannot be read.
+    #[error("{path:#}: the inode cannot be read")]
     Image {
         /// Where.
         path: ImagePath,

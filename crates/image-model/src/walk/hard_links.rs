@@ -8,14 +8,16 @@ use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::name::NameRef;
 use crate::path::ImagePath;
+use crate::width::u64_from;
 
-/// The hard link groups of an image: every inode with several names, and the least of its paths.
+/// The hard link groups of an image: every inode with several names, and the first of its paths in the
+/// order of a [walk](Walk).
 ///
 /// Names are counted, not taken from `st_nlink`: that is right also where an image is wrong, and
 /// where some names are left out. Memory: two bits or so per inode, and a path per group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HardLinks {
-    least: HashMap<Ino, ImagePath>,
+    first: HashMap<Ino, ImagePath>,
 }
 
 impl HardLinks {
@@ -30,49 +32,57 @@ impl HardLinks {
         hidden: &dyn Fn(NameRef<'_>) -> bool,
     ) -> Result<Self, WalkError> {
         let mut seen = InoSet::default();
-        let mut least = HashMap::new();
+        let mut first = HashMap::new();
         visit_names(image, limits, hidden, |ino, _| {
             if !seen.insert(ino) {
-                least.entry(ino).or_insert_with(ImagePath::root);
+                first.entry(ino).or_insert_with(ImagePath::root);
             }
             Ok(())
         })?;
-        let limit = limits.max_metadata_len;
-        let mut len = 0;
-        if !least.is_empty() {
-            visit_names(image, limits, hidden, |ino, path| {
-                if let Some(known) = least.get_mut(&ino)
-                    && (known.is_root() || path < known)
-                {
-                    len = len + path.as_bytes().len() as u64 - known.as_bytes().len() as u64;
-                    if len > limit {
-                        let path = path.clone();
-                        return Err(WalkError::LinkPaths { path, limit });
-                    }
-                    known.clone_from(path);
-                }
-                Ok(())
-            })?;
+        if first.is_empty() {
+            return Ok(Self { first });
         }
-        Ok(Self { least })
+        // Paths that are too long together are refused before any of them is held.
+        let limit = limits.max_metadata_len;
+        let mut len = 0u64;
+        let mut counted = InoSet::default();
+        visit_names(image, limits, hidden, |ino, path| {
+            if first.contains_key(&ino) && counted.insert(ino) {
+                len = len.saturating_add(u64_from(path.as_bytes().len()));
+                if len > limit {
+                    let path = path.clone();
+                    return Err(WalkError::LinkPaths { path, limit });
+                }
+            }
+            Ok(())
+        })?;
+        visit_names(image, limits, hidden, |ino, path| {
+            if let Some(known) = first.get_mut(&ino)
+                && known.is_root()
+            {
+                known.clone_from(path);
+            }
+            Ok(())
+        })?;
+        Ok(Self { first })
     }
 
-    /// The least path, as bytes, of the inode `ino`; `None` if it has one name only.
+    /// The first path of the inode `ino`; `None` if it has one name only.
     #[must_use]
     pub fn group(&self, ino: Ino) -> Option<&ImagePath> {
-        self.least.get(&ino)
+        self.first.get(&ino)
     }
 
     /// Number of inodes with several names.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.least.len()
+        self.first.len()
     }
 
     /// Whether every inode has one name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.least.is_empty()
+        self.first.is_empty()
     }
 }
 

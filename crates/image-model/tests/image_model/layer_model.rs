@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lazyoci_image_model::advisory::Advisories;
 use lazyoci_image_model::layer::{Entries, LayerBuilder, LayerError, LayerOptions};
 use lazyoci_image_model::{ImagePath, InodeId, Metadata, Node, Timestamp, Tree};
 use proptest::prelude::*;
@@ -366,7 +367,7 @@ proptest! {
         for (first, entries) in [(1, lower), (101, middle), (201, upper)] {
             let entries = accepted(entries, first);
             let expected = naive_overlay(&naive, &NaiveLayer::new(&entries, first).unwrap());
-            let found = build(&entries, first).unwrap().apply_to(tree.clone());
+            let found = build(&entries, first).unwrap().apply_to(tree.clone(), &mut Advisories::default());
             match expected {
                 Err(expected) => prop_assert_eq!(refused(&found.unwrap_err()), expected),
                 Ok(expected) => {

@@ -153,11 +153,11 @@ fn disorder_and_missing_inodes_are_errors() {
         "/",
         "Corrupt: /a: the entry `x` is out of order, or there twice",
         "Corrupt: /b: the entry `x` is out of order, or there twice",
-        "Misuse: /c: the inode is damaged",
+        "Misuse: /c: the inode cannot be read",
     ];
     assert_eq!(visit(&image, &Limits::default()), expected);
     image.missing = vec![0];
-    let expected = ["Misuse: /: the inode is damaged"];
+    let expected = ["Misuse: /: the inode cannot be read"];
     assert_eq!(visit(&image, &Limits::default()), expected);
 }
 
@@ -187,7 +187,7 @@ fn names_are_bounded_and_end_the_walk() {
 }
 
 #[test]
-fn hard_link_groups_have_their_least_path_as_bytes() {
+fn hard_link_groups_have_their_first_path_and_no_more_than_fit_are_held() {
     let image = Liar::new(&[
         (0, &[(".wh.x", 9), ("a", 1), ("a-b", 5), ("c", 8), ("d", 9)]),
         (1, &[("x", 5), ("y", 6)]),
@@ -195,7 +195,7 @@ fn hard_link_groups_have_their_least_path_as_bytes() {
     ]);
     let limits = Limits::default();
     let all = HardLinks::collect(&image, &limits, &|_| false).unwrap();
-    assert_eq!(all.group(Ino(5)), Some(&path("a-b")));
+    assert_eq!(all.group(Ino(5)), Some(&path("a/x")));
     assert_eq!(all.group(Ino(6)), Some(&path("a/y")));
     assert_eq!(all.group(Ino(9)), Some(&path(".wh.x")));
     assert_eq!(all.group(Ino(8)), None);

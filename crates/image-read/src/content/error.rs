@@ -55,8 +55,8 @@ pub enum ReadError {
         /// [`ReadOptions::max_repeat_len`]: crate::ReadOptions::max_repeat_len
         limit: u64,
     },
-    /// What holds a piece of a file cannot be had.
-    #[error("inode {ino}: the content at byte {file_offset} cannot be had")]
+    /// What holds a piece of a file cannot be read.
+    #[error("inode {ino}: the content at byte {file_offset} cannot be read")]
     Frame {
         /// The file.
         ino: Ino,
@@ -174,7 +174,7 @@ impl From<ReadError> for io::Error {
 /// of the distinct frames.
 pub(super) const AGAIN_RATIO: u64 = 16;
 
-/// A frame, or bytes that lie plain in a blob, cannot be had.
+/// A frame, or bytes that lie plain in a blob, cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {

@@ -12,6 +12,7 @@ use estargz_toc::footer::{self, FOOTER_LEN};
 use estargz_toc::image::{EstargzImage, LandmarkError};
 use estargz_toc::toc::TOC_NAME;
 use image_model::Image;
+use image_model::advisory::Advisories;
 use tar_stream::Compression;
 use verify::ExtentBytes;
 
@@ -101,7 +102,7 @@ pub(super) struct Comparison<'scope> {
 pub(super) struct Compared {
     disagreements: Vec<Disagreement>,
     untold: u64,
-    result: Result<(), CompareError>,
+    result: Result<Advisories, CompareError>,
 }
 
 impl<'scope> Comparison<'scope> {
@@ -144,8 +145,9 @@ impl<'scope> Comparison<'scope> {
             report.add_at(ImageObject::Image, path, None, Flaw::Disagreement(found));
         }
         report.count_untold(compared.untold);
-        if let Err(error) = compared.result {
-            report.add(ImageObject::Image, Flaw::Compare(error));
+        match compared.result {
+            Ok(odd) => report.summary.advisories.append(odd),
+            Err(error) => report.add(ImageObject::Image, Flaw::Compare(error)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod error;
 mod merged;
 mod used;
 
+use image_model::advisory::Advisories;
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::layer::{Entries, Layer, LayerOptions, Whiteouts};
 use image_model::{BlobId, ChunkedImage, ImagePath, Limits, Tree};
@@ -142,7 +143,8 @@ impl Merge {
             end: range.end.saturating_add(first),
         });
         let lower = std::mem::replace(&mut self.tree, Tree::implied());
-        let merged = upper.apply_to(lower);
+        // Bootstraps list where everything is, so that nothing leads through a symbolic link.
+        let merged = upper.apply_to(lower, &mut Advisories::default());
         self.tree = merged.map_err(|source| MergeError::Layer { layer, source })?;
         Ok(())
     }

@@ -12,8 +12,8 @@ pub enum TreeDigestError {
     /// A path cannot be visited.
     #[error(transparent)]
     Walk(#[from] WalkError),
-    /// An inode is damaged.
-    #[error("{path:#}: the inode is damaged")]
+    /// An inode cannot be read.
+    #[error("{path:#}: the inode cannot be read")]
     Image {
         /// Where.
         path: ImagePath,

@@ -152,6 +152,6 @@ fn damaged_inodes_are_told() {
     image.broken_xattrs = Some(image.ino("d/b"));
     assert_eq!(
         texts(&image, &mut store),
-        ["Misuse: /d/b: the inode is damaged"]
+        ["Misuse: /d/b: the inode cannot be read"]
     );
 }

@@ -112,7 +112,7 @@ fn frames_that_are_not_there_are_told() {
     let (found, faults) = run(&image, &mut store);
     // `d/b` uses the chunk as it should be.
     assert_eq!((found.chunks, found.faults), (4, 1));
-    assert_eq!(text(&faults[0]), "Misuse: /a: the inode is damaged");
+    assert_eq!(text(&faults[0]), "Misuse: /a: the inode cannot be read");
     let AuditFault::Content {
         fault: ChunkFault::Image(source),
         ..

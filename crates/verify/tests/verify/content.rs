@@ -70,7 +70,10 @@ fn errors_keep_the_readers_own() {
     assert_eq!((error.ino(), error.file_offset()), (Some(Ino(7)), 4096));
     assert_eq!(error.fault(), Fault::Io);
     assert!(!error.is_cancelled());
-    assert_eq!(error.to_string(), "the content from byte 4096 on (i/o)");
+    assert_eq!(
+        error.to_string(),
+        "the content from byte 4096 on cannot be read"
+    );
     let source = error.source().unwrap().downcast_ref();
     assert!(matches!(source, Some(Unreadable::Nothing(5))));
 
@@ -99,7 +102,7 @@ fn faults_say_what_where_and_whose() {
         (
             ChunkFault::Image(ImageError::new(Ino(1), WrongInode::Missing(Ino(1)))),
             Fault::Misuse,
-            "the inode is damaged",
+            "the inode cannot be read",
         ),
         (
             ChunkFault::Extents {
@@ -137,7 +140,18 @@ fn faults_say_what_where_and_whose() {
                 source: unread(),
             },
             Fault::Io,
-            "chunk 2 at byte 5 (blob the-blob byte 100, 3 into the frame) is damaged",
+            "chunk 2 at byte 5 (blob the-blob byte 100, 3 into the frame) cannot be read",
+        ),
+        // What is a limit is no damage.
+        (
+            ChunkFault::Chunk {
+                chunk,
+                file_offset,
+                at: at(3),
+                source: ContentError::new(Ino(1), 5, Unreadable::Refused),
+            },
+            Fault::Limit,
+            "chunk 2 at byte 5 (blob the-blob byte 100, 3 into the frame) exceeds a limit",
         ),
         (
             ChunkFault::Unopened {

@@ -176,6 +176,6 @@ fn errors_that_are_about_no_file_are_about_the_image() {
     let (image, _) = vector().store(4096);
     let error = tree_digest(&image, &mut Lost, Profile::Default, &mut ()).unwrap_err();
     assert_eq!(error.fault(), Fault::Io);
-    let text = "the content (i/o)";
+    let text = "the content cannot be read";
     assert_eq!(error.to_string(), text);
 }

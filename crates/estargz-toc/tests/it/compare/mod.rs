@@ -263,6 +263,41 @@ fn disagreements_read_well() {
     );
 }
 
+/// What is odd about the tar and read all the same comes back: of members, and of the layer.
+#[test]
+fn oddities_of_the_tar_inside_are_advisories() {
+    let mut blob = Vec::new();
+    let mut encoder = Encoder::new(Compression::Gzip { level: 6 }).unwrap();
+    let mut tar = tar_stream::TarWriter::new(Vec::new());
+    let metadata = metadata(0o755, 0);
+    for (at, node) in [
+        ("d", Node::<()>::empty_directory()),
+        ("l", Node::Symlink((*b"d").into())),
+        ("l/below", Node::Fifo),
+    ] {
+        tar.append(&path(at), &metadata, &node).unwrap();
+    }
+    let mut tar = tar.finish().unwrap();
+    // The second header block: a size for the symbolic link.
+    let block = &mut tar[512..1024];
+    block[124..136].copy_from_slice(b"00000000001\0");
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().copied().map(u32::from).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    encoder.encode_frame(&tar, &mut blob).unwrap();
+
+    let decoded = decode(&sample().blob);
+    let found = compare(&decoded, &blob[..], &CompareOptions::default(), &mut |_| {}).unwrap();
+    let found: Vec<_> = found.kept().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "/l: size 1 for a member without content",
+            "/l/below: lies below a symbolic link, and is put where that leads",
+        ]
+    );
+}
+
 #[test]
 fn a_damaged_layer_is_an_error() {
     let blob = golden("vector1.esgz");

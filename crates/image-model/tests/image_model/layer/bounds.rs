@@ -1,5 +1,6 @@
 //! What a layer may take.
 
+use lazyoci_image_model::advisory::Advisories;
 use lazyoci_image_model::layer::ContentCost;
 use lazyoci_image_model::tree::Span;
 
@@ -42,7 +43,10 @@ fn limits_are_kept() {
     assert!(over("d a/b, l s -> a", "f s/c/d", limits(9, 2)).is_ok());
     let layer = build("f a/b/c/d", 1, limits(9, 3)).unwrap();
     let layer = Layer::from_tree(layer.into_tree().unwrap(), limits(9, 2));
-    assert_eq!(layer.apply_to(Tree::implied()), Err(too_deep("a/b/c")));
+    assert_eq!(
+        layer.apply_to(Tree::implied(), &mut Advisories::default()),
+        Err(too_deep("a/b/c"))
+    );
     let deep = format!("f {}x", "d/".repeat(300_000));
     let error = build(&deep, 1, strict()).unwrap_err();
     assert!(matches!(error, LayerError::TooDeep { limit: 10_000, .. }));

@@ -10,7 +10,7 @@ mod symlinks;
 use std::collections::BTreeMap;
 
 use crate::common::path;
-use lazyoci_image_model::advisory::Oddity;
+use lazyoci_image_model::advisory::{Advisories, Oddity};
 use lazyoci_image_model::layer::{
     Entries, Layer, LayerBuilder, LayerError, LayerOptions, Whiteouts,
 };
@@ -128,6 +128,11 @@ fn alone(entries: &str) -> String {
 /// The upper layer's mtimes count from 11.
 fn over(lower: &str, upper: &str, options: LayerOptions) -> Result<String, LayerError> {
     let empty = Tree::new(Metadata::implied_directory());
-    let below = build(lower, 1, strict()).unwrap().apply_to(empty).unwrap();
-    Ok(list(&build(upper, 11, options)?.apply_to(below)?))
+    let below = build(lower, 1, strict())
+        .unwrap()
+        .apply_to(empty, &mut Advisories::default())
+        .unwrap();
+    Ok(list(
+        &build(upper, 11, options)?.apply_to(below, &mut Advisories::default())?,
+    ))
 }

@@ -33,13 +33,17 @@ fn devices_and_attributes_hide() {
 #[test]
 fn no_attribute_is_left_that_hid_something() {
     let layer = build("o d, f d/a", 1, overlayfs()).unwrap();
-    let tree = layer.apply_to(Tree::implied()).unwrap();
+    let tree = layer
+        .apply_to(Tree::implied(), &mut Advisories::default())
+        .unwrap();
     let directory = tree.resolve(b"/d").unwrap();
     assert!(tree.inode(directory).metadata.xattrs.is_empty());
 
     // A value that is not `y` means nothing, neither do attributes without these whiteouts.
     let layer = build("o d, f d/a", 1, strict()).unwrap();
-    let tree = layer.apply_to(Tree::implied()).unwrap();
+    let tree = layer
+        .apply_to(Tree::implied(), &mut Advisories::default())
+        .unwrap();
     let directory = tree.resolve(b"/d").unwrap();
     assert_eq!(tree.inode(directory).metadata.xattrs.len(), 1);
 }

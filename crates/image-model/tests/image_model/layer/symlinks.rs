@@ -61,6 +61,47 @@ fn entries_below_a_symlink_lie_where_it_leads() {
     );
 }
 
+/// What leads through a symbolic link of a lower layer is told as within one layer.
+#[test]
+fn symbolic_links_of_lower_layers_are_advisories() {
+    let (below, target) = (Oddity::BelowSymlink, Oddity::TargetBelowSymlink);
+    let cases = [
+        (
+            "f a/x, f a/y",
+            vec![("a/x", below.clone()), ("a/y", below.clone())],
+        ),
+        (
+            "d a/x, f a/x/y",
+            vec![("a/x", below.clone()), ("a/x/y", below.clone())],
+        ),
+        ("f a/d/x", vec![("a/d/x", below.clone())]),
+        ("h z -> a/f", vec![("z", target)]),
+        // The directory replaces the link.
+        ("d a, f a/x", vec![]),
+        ("f b/x", vec![]),
+        ("h z -> b/f", vec![]),
+    ];
+    for (upper, expected) in cases {
+        let mut found = Advisories::default();
+        let mut tree = Tree::implied();
+        for entries in ["l a -> b, d b, f b/f, d b/d", upper] {
+            let layer = build(entries, 1, strict()).unwrap();
+            assert_eq!(layer.advisories().count(), 0);
+            tree = layer.apply_to(tree, &mut found).unwrap();
+        }
+        let found = found
+            .kept()
+            .iter()
+            .map(|a| (a.path.clone().unwrap(), a.what.clone()));
+        let expected = expected.into_iter().map(|(at, what)| (path(at), what));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>(),
+            "{upper}"
+        );
+    }
+}
+
 /// containerd makes what the link leads to; podman, GNU tar and bsdtar fail.
 #[test]
 fn entries_below_a_dangling_symlink_are_refused() {

@@ -29,12 +29,14 @@ impl Store {
 /// Why an extent cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
-    #[error("the inode is damaged")]
+    #[error("the inode cannot be read")]
     Image(#[from] ImageError),
     #[error("no extent begins there")]
     Uncovered,
     #[error("the chunk ends at byte {end} of a frame of {frame_len}")]
     OutsideFrame { end: u64, frame_len: u32 },
+    #[error("more than is allowed")]
+    Refused,
     #[error("nothing at {0}")]
     Nothing(u64),
     #[error(transparent)]
@@ -47,6 +49,7 @@ impl Blame for Unreadable {
             Self::Image(error) => error.fault(),
             Self::Uncovered | Self::OutsideFrame { .. } => Fault::Corrupt,
             Self::Nothing(_) => Fault::Io,
+            Self::Refused => Fault::Limit,
             Self::Check(error) => error.fault(),
         }
     }
