@@ -54,6 +54,7 @@ pub(super) fn take_choices(seeds: &mut Seeds) {
             }
             for target in [
                 "chunk_lookup",
+                "diff_work",
                 "estargz_round_trip",
                 "frame_decode",
                 "lossy",

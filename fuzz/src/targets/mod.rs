@@ -8,6 +8,7 @@ mod convert_image;
 mod convert_layer;
 mod converted;
 mod descriptor;
+mod diff_work;
 mod estargz;
 mod estargz_compare;
 mod estargz_round_trip;
@@ -42,6 +43,7 @@ pub use chunk_lookup::chunk_lookup;
 pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
+pub use diff_work::diff_work;
 pub use estargz::estargz;
 pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
@@ -84,6 +86,7 @@ targets![
     convert_image,
     convert_layer,
     descriptor,
+    diff_work,
     estargz,
     estargz_compare,
     estargz_round_trip,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use lazyoci::blob_io::ReadAt;
-use lazyoci::model::{Blame, BlobId, Fault};
+use lazyoci::model::{Blame, BlobId, Fault, Limits};
 use lazyoci::read::{
-    Finding, Format, MAX_RANGES, OpenImage, VerifyOptions, VerifySourceOptions, VerifySummary,
-    open_source, verify_source,
+    Finding, Format, MAX_FINDINGS, MAX_RANGES, OpenImage, VerifyOptions, VerifySourceOptions,
+    VerifySummary, open_source, verify_source,
 };
 use lazyoci::verify::{self, AuditFault, Profile};
 
@@ -129,17 +129,22 @@ fn told<E: std::fmt::Debug>(
     verify: impl FnOnce(&mut dyn FnMut(Finding)) -> Result<VerifySummary, E>,
 ) -> (VerifySummary, Vec<String>) {
     let (mut texts, mut corrupt, mut unread) = (Vec::new(), 0, 0);
+    let mut path_bytes = 0;
     let summary = verify(&mut |found| {
         corrupt += u64::from(found.fault == Fault::Corrupt);
         unread += u64::from(matches!(found.fault, Fault::Io | Fault::Misuse));
         let mut text = format!("{}: {found}", found.object);
         if let Some(path) = &found.path {
+            path_bytes += path.as_bytes().len() as u64;
             text = format!("{path}: {text}");
         }
         texts.push(text);
     });
     let summary = summary.expect("nobody cancels");
     assert_eq!(summary.findings - summary.untold, texts.len() as u64);
+    let limit = Limits::small().max_report_len;
+    assert!(path_bytes <= limit, "{path_bytes} bytes of paths told");
+    assert!(texts.len() as u64 <= MAX_FINDINGS);
     assert!(corrupt <= summary.corrupt && unread <= summary.unread);
     assert_eq!(summary.is_sound(), summary.worst().is_none());
     assert_eq!(summary.worst() == Some(Fault::Corrupt), summary.corrupt > 0);
