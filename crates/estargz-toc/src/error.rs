@@ -77,7 +77,7 @@ pub enum EntryFault {
     #[error("its name")]
     Name(#[source] PathError),
     /// A component of the name that a hard link leads to is none.
-    #[error("the target of the hard link")]
+    #[error("the target of the hard link is not valid")]
     Target(#[source] PathError),
     /// The name of the TOC's own tar member, which is no file of the image.
     #[error("`stargz.index.json` is not for files")]
@@ -99,7 +99,7 @@ pub enum EntryFault {
     #[error("the target of the symbolic link is empty or holds NUL")]
     SymlinkTarget,
     /// A symbolic link whose target is too long.
-    #[error("a symbolic link to {len} bytes; the limit is {limit}")]
+    #[error("a symbolic link with a target of {len} bytes; the limit is {limit}")]
     SymlinkTooLong {
         /// Bytes of the target.
         len: usize,

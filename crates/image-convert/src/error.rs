@@ -36,7 +36,7 @@ pub enum ConvertError {
         loss: Loss,
     },
     /// The source image cannot be walked.
-    #[error("the image cannot be walked")]
+    #[error("cannot walk the image")]
     Walk(#[from] WalkError),
     /// The source image cannot answer a question about an inode.
     #[error("{path:#}")]
@@ -125,7 +125,7 @@ pub enum ConvertError {
         limit: u32,
     },
     /// RAFS has no such compression.
-    #[error("RAFS chunks cannot be compressed so")]
+    #[error("RAFS chunks cannot be compressed that way")]
     Flags(#[from] FlagsError),
     /// The chunks of the image cannot be found again.
     #[error("cannot take the image as a chunk dictionary")]

@@ -155,7 +155,7 @@ pub enum LossKind {
         name: Box<[u8]>,
     },
     /// A tar member of a type that is no file, such as a volume label: it is left out.
-    #[error("a tar member of type {typeflag:#04x}, which is no file")]
+    #[error("a tar member of type {typeflag:#04x}, which is not a file")]
     Member {
         /// The type.
         typeflag: u8,

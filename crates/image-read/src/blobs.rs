@@ -37,7 +37,7 @@ pub enum StoreError {
         count: usize,
     },
     /// The image has this blob, but nobody said where it is.
-    #[error("blob `{id}` is not at hand")]
+    #[error("blob `{id}` is missing")]
     Missing {
         /// The blob.
         id: BlobId,

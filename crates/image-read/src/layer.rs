@@ -137,7 +137,7 @@ pub enum LayerImageError {
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
     /// The members do not make a tree.
-    #[error("the layer is no tree by itself")]
+    #[error("the layer is not a tree by itself")]
     Layer(#[source] LayerError),
 }
 

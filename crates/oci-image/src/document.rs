@@ -44,7 +44,7 @@ pub enum DocumentError {
     )]
     Ambiguous,
     /// It is Docker's manifest of before 2016.
-    #[error("a Docker manifest of schema {version}, which is not read")]
+    #[error("Docker manifests of schema {version} are not supported")]
     Schema {
         /// What it says.
         version: u64,

@@ -61,10 +61,10 @@ pub struct MemberError {
 #[non_exhaustive]
 pub enum MemberFault {
     /// A component of its path is no name.
-    #[error("its path")]
+    #[error("its path is not valid")]
     Path(#[source] PathError),
     /// A component of the path that it is a further name of is no name.
-    #[error("the target of the hard link")]
+    #[error("the target of the hard link is not valid")]
     Target(#[source] PathError),
     /// An owner, group or device number that is negative or beyond 32 bits.
     #[error("{field} {value} is negative or beyond 32 bits")]
@@ -78,7 +78,7 @@ pub enum MemberFault {
     #[error("an empty symbolic link")]
     EmptySymlink,
     /// A symbolic link whose target is too long.
-    #[error("a symbolic link to {len} bytes; the limit is {limit}")]
+    #[error("a symbolic link with a target of {len} bytes; the limit is {limit}")]
     SymlinkTooLong {
         /// Length of the target in bytes.
         len: usize,
@@ -86,7 +86,7 @@ pub enum MemberFault {
         limit: u32,
     },
     /// A kind of member that is no file.
-    #[error("members of type {typeflag:#04x} are no files")]
+    #[error("members of type {typeflag:#04x} are not files")]
     Kind {
         /// The type.
         typeflag: u8,

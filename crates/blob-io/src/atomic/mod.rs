@@ -20,7 +20,7 @@ use image_model::{Blame, Fault};
 #[non_exhaustive]
 pub enum WriteError {
     /// The target's path names nothing that could be created, such as `..` or `/`.
-    #[error("`{}` is no name for output", path.display())]
+    #[error("`{}` cannot name an output", path.display())]
     NoName {
         /// The target.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// Output that was given up cannot be removed.
-    #[error("`{}` remains, it cannot be removed", path.display())]
+    #[error("`{}` is left behind: it cannot be removed", path.display())]
     Remains {
         /// What remains.
         path: PathBuf,

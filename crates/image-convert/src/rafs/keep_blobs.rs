@@ -54,7 +54,7 @@ pub enum KeepBlobsError {
     #[error("only a RAFS image has blobs that another one can keep")]
     NotRafs,
     /// It has that version.
-    #[error("the image is of that version")]
+    #[error("the image already has that version")]
     SameVersion,
     /// Version 5 says once for all blobs what version 6 says of each.
     #[error(
@@ -87,7 +87,7 @@ pub enum KeepBlobsError {
         source: blob_io::ReadError,
     },
     /// The blob is damaged where it says what it holds.
-    #[error("blob `{id}`")]
+    #[error("cannot read blob `{id}`")]
     Blob {
         /// The blob.
         id: BlobId,
@@ -95,7 +95,7 @@ pub enum KeepBlobsError {
         source: Box<OpenError>,
     },
     /// The image says something else of a chunk than the blob does.
-    #[error("blob `{id}`")]
+    #[error("cannot read blob `{id}`")]
     Mismatch {
         /// The blob.
         id: BlobId,

@@ -205,7 +205,7 @@ pub enum FrameError {
         decoded: u64,
     },
     /// Bytes that end where no blob can: beyond 2^64.
-    #[error("byte {offset} of blob {} and {len} bytes behind it are in no blob", blob.0)]
+    #[error("{len} bytes at byte {offset} of blob {} end beyond what a blob can hold", blob.0)]
     Outside {
         /// The blob.
         blob: BlobIndex,
@@ -218,7 +218,7 @@ pub enum FrameError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Stored bytes cannot be read.
-    #[error("blob `{id}`")]
+    #[error("cannot read blob `{id}`")]
     Blob {
         /// The blob.
         id: BlobId,

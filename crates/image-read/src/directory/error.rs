@@ -56,7 +56,7 @@ pub enum DirectoryError {
         found: u64,
     },
     /// A file was replaced by something else since the directory was walked.
-    #[error("{}: was a file during the walk, is none now", path.display())]
+    #[error("{}: was a file during the walk, and no longer is", path.display())]
     Replaced {
         /// The entry.
         path: PathBuf,

@@ -39,14 +39,14 @@ pub enum OpenError {
     /// It holds nothing that is known here.
     // What was found may be nobody's business, such as a file of passwords.
     #[error(
-        "neither a layer nor any other image: it starts as no tar, gzip, zstd, RAFS or EROFS does, and ends as no eStargz layer or RAFS blob"
+        "neither a layer nor another image: it does not start like a tar, gzip, zstd, RAFS or EROFS, and does not end like an eStargz layer or a RAFS blob"
     )]
     Unknown {
         /// Its first bytes, 16 at most.
         head: Box<[u8]>,
     },
     /// It is known what it holds, but not how to read that.
-    #[error("{found} cannot be opened by this version")]
+    #[error("this version cannot open {found}")]
     Unsupported {
         /// What it is.
         found: Format,
@@ -75,7 +75,7 @@ pub enum OpenError {
         limit: u64,
     },
     /// The metadata have another digest than they must have.
-    #[error("the metadata")]
+    #[error("the metadata is not what was expected")]
     Metadata(#[from] CheckError),
     /// A digest of metadata was given, or something in them asked for, where there are none.
     #[error("a {found} has no metadata of its own")]
@@ -90,10 +90,10 @@ pub enum OpenError {
     #[error(transparent)]
     Layer(#[from] LayerImageError),
     /// The bootstrap is damaged or beyond a limit.
-    #[error("the bootstrap")]
+    #[error("cannot read the bootstrap")]
     Bootstrap(#[from] DecodeError),
     /// The blob does not give its bootstrap out, or what it says of its chunks.
-    #[error("the metadata of the blob")]
+    #[error("cannot read the metadata of the blob")]
     Blob(#[source] BlobError),
     /// There is no such blob, or it cannot be opened.
     #[error(transparent)]
@@ -102,7 +102,7 @@ pub enum OpenError {
     #[error(transparent)]
     Estargz(#[from] estargz_toc::open::OpenError),
     /// The TOC of eStargz describes no image.
-    #[error("the TOC")]
+    #[error("cannot read the TOC")]
     Toc(#[from] TocError),
 }
 

@@ -17,7 +17,7 @@ fn a_missing_blob_is_one_finding() {
     let (found, summary) = verify(bootstrap.clone(), None, NoBlobs, &VerifyOptions::default());
     assert_eq!(
         lines(&found),
-        [format!("i/o: blob `{}` is not at hand", golden.id)]
+        [format!("i/o: blob `{}` is missing", golden.id)]
     );
     assert_eq!(found[0].object, ImageObject::Blob(golden.id));
     assert_eq!((summary.unread, summary.corrupt), (1, 0));

@@ -51,7 +51,7 @@ pub enum LayerError {
     ///
     /// [`StreamOptions::ignore_trailing`](super::StreamOptions::ignore_trailing) passes over it.
     #[error(
-        "at byte {stored} of the {compression} layer follows what is not {compression}: containerd and Docker refuse such a layer, gzip(1) ignores the rest"
+        "what follows byte {stored} of the {compression} layer is not {compression}: containerd and Docker refuse such a layer, gzip(1) ignores the rest"
     )]
     Trailing {
         /// The compression.

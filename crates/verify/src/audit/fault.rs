@@ -61,7 +61,7 @@ pub enum AuditFault {
         size: u64,
     },
     /// Something that is no device has a device number.
-    #[error("{path:#}: is no device, but has number {}:{}", device.major, device.minor)]
+    #[error("{path:#}: is not a device, but has number {}:{}", device.major, device.minor)]
     Device {
         /// Where.
         path: ImagePath,

@@ -100,7 +100,7 @@ fn wrong_attributes_are_told() {
         (
             "l",
             |a| a.device = Device { major: 1, minor: 2 },
-            "Corrupt: /l: is no device, but has number 1:2",
+            "Corrupt: /l: is not a device, but has number 1:2",
         ),
     ];
     for (at, change, expected) in cases {
