@@ -1,5 +1,6 @@
 //! Why a bootstrap cannot be read.
 
+use erofs_format::StructureError;
 use image_model::blob::BlobIdError;
 use image_model::image::WrongInode;
 use image_model::metadata::XattrError;
@@ -169,6 +170,61 @@ impl Blame for DecodeError {
             | Self::ChunkMissing { .. }
             | Self::DirectoryAgain { .. }
             | Self::Crowded { .. } => Fault::Corrupt,
+        }
+    }
+}
+
+/// What EROFS says of an image, said of a bootstrap.
+impl From<StructureError> for DecodeError {
+    fn from(error: StructureError) -> Self {
+        match error {
+            StructureError::Truncated {
+                what,
+                offset,
+                len,
+                available,
+            } => Self::Truncated {
+                what,
+                offset,
+                len,
+                available,
+            },
+            StructureError::Field {
+                structure,
+                offset,
+                field,
+                found,
+                rule,
+            } => Self::Field {
+                structure,
+                offset,
+                field,
+                found,
+                rule,
+            },
+            StructureError::Name { offset, source } => Self::Name { offset, source },
+            StructureError::NameOrder { offset } => Self::NameOrder { offset },
+            StructureError::Xattrs { offset, source } => Self::Xattrs { offset, source },
+            StructureError::Crowded {
+                offset,
+                taken,
+                available,
+            } => Self::Crowded {
+                offset,
+                taken,
+                available,
+            },
+            StructureError::WrongInode(source) => Self::WrongInode(source),
+            StructureError::Unsupported {
+                structure,
+                offset,
+                feature,
+            } => Self::Unsupported {
+                structure,
+                offset,
+                feature,
+            },
+            StructureError::Limit { what, found, max } => Self::Limit { what, found, max },
         }
     }
 }

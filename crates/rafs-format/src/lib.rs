@@ -52,13 +52,10 @@
 
 pub mod blob;
 mod bootstrap;
-mod budget;
 pub mod check;
 mod chunk_index;
 pub mod chunk_record;
-mod device_number;
 pub mod dump;
-mod emit;
 pub mod error;
 pub mod flags;
 pub mod image;
@@ -85,6 +82,7 @@ pub use version::Version;
 
 // Crates whose types stand in signatures here.
 pub use bytes;
+pub use erofs_format;
 pub use frame_codec;
 pub use image_model as model;
 pub use verify;

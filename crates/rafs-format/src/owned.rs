@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use erofs_format::budget::Budget;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::tree::Directory;
 use image_model::{
@@ -9,7 +10,6 @@ use image_model::{
     Node, Tree,
 };
 
-use crate::budget::Budget;
 use crate::error::DecodeError;
 use crate::native::{FileChunk, native_recipes};
 use crate::v6::ChunkPlace;

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use erofs_format::Room;
+
+use crate::v5;
+
 /// A version of RAFS, which is the layout of its metadata. What blobs hold is alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -19,5 +23,20 @@ impl fmt::Display for Version {
             Self::V5 => "RAFS v5",
             Self::V6 => "RAFS v6",
         })
+    }
+}
+
+impl Version {
+    /// What inodes of this version have room for.
+    pub(crate) const fn room(self) -> Room {
+        match self {
+            Self::V5 => Room {
+                max_name: v5::xattr::MAX_NAME_LEN,
+                max_value: v5::xattr::MAX_VALUE_LEN,
+                max_sum: u64::MAX,
+                links_of_all_kinds: false,
+            },
+            Self::V6 => Room::EROFS,
+        }
     }
 }

@@ -6,6 +6,8 @@ use image_model::Limits;
 use image_model::width::u64_from;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
+pub(crate) use erofs_format::view::{align, element_offset, text};
+
 use crate::error::{DecodeError, limit};
 
 /// Longest bootstrap that readers accept, in bytes.
@@ -18,17 +20,7 @@ pub(crate) fn slice<'a>(
     offset: u64,
     len: u64,
 ) -> Result<&'a [u8], DecodeError> {
-    let range = || {
-        let start = usize::try_from(offset).ok()?;
-        let end = usize::try_from(offset.checked_add(len)?).ok()?;
-        bytes.get(start..end)
-    };
-    range().ok_or(DecodeError::Truncated {
-        what,
-        offset,
-        len,
-        available: u64_from(bytes.len()),
-    })
+    Ok(erofs_format::view::slice(bytes, what, offset, len)?)
 }
 
 /// The fixed-size structure `what` at `offset`.
@@ -40,20 +32,7 @@ pub(crate) fn record<'a, T>(
 where
     T: FromBytes + Immutable + KnownLayout + Unaligned,
 {
-    let bytes = slice(bytes, what, offset, u64_from(size_of::<T>()))?;
-    Ok(T::ref_from_bytes(bytes).expect("the slice has the size of T, which needs no alignment"))
-}
-
-/// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
-pub(crate) const fn align(value: u64, step: u64) -> u64 {
-    let below = step.saturating_sub(1);
-    value.saturating_add(below) & !below
-}
-
-/// Where element `index` of a table at `table` begins, whose elements have `len` bytes; saturates.
-pub(crate) const fn element_offset(table: u64, index: usize, len: usize) -> u64 {
-    let before = u64_from(index).saturating_mul(u64_from(len));
-    table.saturating_add(before)
+    Ok(erofs_format::view::record(bytes, what, offset)?)
 }
 
 /// How many elements of `len` bytes fit a table of `table_len` bytes.
@@ -71,12 +50,6 @@ pub(crate) const fn halves(word: u64) -> [u32; 2] {
         u32::from_le_bytes([a, b, c, d]),
         u32::from_le_bytes([e, f, g, h]),
     ]
-}
-
-/// The bytes before the first NUL of a zero-padded text field.
-pub(crate) fn text(field: &[u8]) -> &[u8] {
-    let len = field.iter().position(|&b| b == 0).unwrap_or(field.len());
-    &field[..len]
 }
 
 /// Refuses a bootstrap of `len` bytes that is too long.

@@ -2,6 +2,7 @@
 
 mod space;
 
+use erofs_format::StructureError;
 use image_model::advisory::Advisories;
 use image_model::{Blame, Digest, Fault, ImagePath};
 use verify::UnsupportedDigest;
@@ -101,6 +102,12 @@ pub enum Inconsistency {
         /// Where the first record begins.
         first: u64,
     },
+}
+
+impl From<StructureError> for Inconsistency {
+    fn from(error: StructureError) -> Self {
+        Self::Structure(error.into())
+    }
 }
 
 impl Blame for Inconsistency {

@@ -6,11 +6,11 @@ use image_model::{Chunk, ChunkedImage, Codec, Decode, Frame, InodeId};
 
 use super::LayoutInput;
 use super::error::{BadContent, EncodeError};
-use super::loss::path_of;
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
 use crate::v6::{BlobEntry, ChunkPlace};
+use erofs_format::loss::path_of;
 
 /// The extents of a file.
 pub(crate) fn file_extents(

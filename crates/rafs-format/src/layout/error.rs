@@ -4,8 +4,8 @@ use image_model::{Blame, Codec, DigestAlgorithm, Fault, ImagePath};
 
 use verify::UnsupportedDigest;
 
-use super::loss::{CannotCarry, Loss};
 use crate::error::DecodeError;
+use erofs_format::loss::{CannotCarry, Loss};
 
 /// An image that cannot be written as a RAFS bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

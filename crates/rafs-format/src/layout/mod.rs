@@ -3,7 +3,6 @@
 
 pub(crate) mod content;
 mod error;
-pub(crate) mod loss;
 mod options;
 
 use image_model::ChunkedImage;
@@ -11,8 +10,8 @@ use image_model::ChunkedImage;
 use crate::v6::{BlobEntry, ChunkPlace, is_chunk_size};
 use crate::version::Version;
 
+pub use erofs_format::loss::{CannotCarry, Loss, MAX_TARGET_LEN};
 pub use error::{BadContent, EncodeError};
-pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN};
 pub use options::LayoutOptions;
 
 /// What a bootstrap is planned from.
@@ -44,7 +43,7 @@ impl LayoutInput<'_> {
 /// Fails on the first thing that `version` cannot carry.
 pub(crate) fn refuse_losses(image: &ChunkedImage, version: Version) -> Result<(), EncodeError> {
     let mut first = None;
-    loss::losses(&image.tree, version, &mut |path, what| {
+    erofs_format::losses(&image.tree, version.room(), &mut |path, what| {
         first.get_or_insert_with(|| Loss {
             path: path.clone(),
             what,

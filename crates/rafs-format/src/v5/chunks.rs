@@ -1,11 +1,11 @@
 //! The chunks of files.
 
+use erofs_format::budget::Budget;
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{Frame, FrameId};
 
 use super::bootstrap::{Bootstrap, record_number, record_offset};
 use super::inode::{Inode, InodeFlags};
-use crate::budget::Budget;
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::native::{FileChunk, check_record, missing_support, record_frame};

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use erofs_format::budget::Budget;
 use image_model::walk::Walk;
 use image_model::width::u64_from;
 use image_model::{FileKind, ImagePath, Ino};
@@ -11,9 +12,8 @@ use super::bootstrap::Bootstrap;
 use super::ext_blob_entry::ExtBlobEntry;
 use super::inode::{self, Inode};
 use super::{inode_table, prefetch_table};
-use crate::budget::Budget;
 use crate::chunk_record::ChunkRecord;
-use crate::dump::{Dumped, FieldValue, Teller};
+use crate::dump::{self, Dumped, FieldValue, Teller};
 use crate::view;
 
 impl Bootstrap {
@@ -224,7 +224,7 @@ impl<E> Dump<'_, E> {
         for (position, record) in records.iter().enumerate() {
             let offset = view::element_offset(inode.chunks_offset(), position, ChunkRecord::LEN);
             let record = ChunkRecord::from_bytes(record);
-            self.teller.record(offset, position, &record)?;
+            dump::record(&mut self.teller, offset, position, &record)?;
         }
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use erofs_format::budget::Budget;
 use image_model::width::u64_from;
 use image_model::{Blob, FileKind, Ino, Limits, Metadata, Node};
 
 use super::bootstrap::Bootstrap;
 use super::inode::{self, Inode};
 use super::inode_table;
-use crate::budget::Budget;
 use crate::error::{At, DecodeError};
 use crate::native::FileChunk;
 use crate::owned::{Child, Copied, OwnedBootstrap, copy};

@@ -5,15 +5,17 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use erofs_format::{
+    CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES, DataLayout, DeviceSlot, Inode, Superblock,
+};
 use image_model::width::{u64_from, usize_from};
 use image_model::{Blob, BlobId, FileKind, Ino, Limits};
 use zerocopy::little_endian::U32;
 
 use super::blob_entry::BlobEntry;
-use super::device::{self, DeviceSlot};
+use super::device;
 use super::ext_superblock::{self, ExtSuperblock};
-use super::inode::Inode;
-use super::superblock::{self, Superblock};
+use super::superblock;
 use crate::chunk_index::ChunkIndex;
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError, limit};
@@ -77,8 +79,7 @@ impl Bootstrap {
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
         let len = u64_from(bytes.len());
         view::check_len(len, limits)?;
-        let superblock =
-            Superblock::from_raw(view::record(&bytes, "superblock", superblock::OFFSET)?)?;
+        let superblock = superblock::read(&bytes)?;
         let at = At::new("bootstrap", 0);
         at.require(
             len.is_multiple_of(4096),
@@ -132,7 +133,7 @@ impl Bootstrap {
     /// Whether `bytes`, at least the first 1152 of a file, begin like a RAFS v6 bootstrap.
     #[must_use]
     pub fn is_bootstrap(bytes: &[u8]) -> bool {
-        view::record(bytes, "superblock", superblock::OFFSET).is_ok_and(superblock::is_rafs_v6)
+        superblock::is_rafs_v6(bytes)
     }
 
     /// All bytes.
@@ -204,7 +205,11 @@ impl Bootstrap {
     /// # Errors
     /// [`DecodeError`] if it leaves the bootstrap or breaks a rule of its own.
     pub fn inode(&self, ino: Ino) -> Result<Inode, DecodeError> {
-        Inode::read(&self.bytes, &self.superblock, ino.0)
+        let offset = self.superblock.inode_offset(ino.0);
+        At::new("inode", offset).require(ino.0 != 0, "nid", ino.0, "not 0")?;
+        let inode = Inode::read(&self.bytes, &self.superblock, ino.0)?;
+        check_inode(&inode)?;
+        Ok(inode)
     }
 
     pub(super) fn root_ino(&self) -> Ino {
@@ -235,7 +240,7 @@ impl Bootstrap {
 
 /// Checks that counts agree and that tables lie apart, inside `len` bytes.
 fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Result<(), DecodeError> {
-    let at = At::new("superblock", superblock::OFFSET);
+    let at = At::new("superblock", Superblock::OFFSET);
     let devices = superblock.extra_devices;
     at.require(
         devices <= MAX_BLOBS,
@@ -272,7 +277,10 @@ fn read_devices(bytes: &[u8], count: u16) -> Result<Vec<DeviceSlot>, DecodeError
     (0..usize::from(count))
         .map(|index| {
             let offset = view::element_offset(device::OFFSET, index, DeviceSlot::LEN);
-            DeviceSlot::from_raw(view::record(bytes, "device slot", offset)?, offset)
+            let slot = DeviceSlot::read(bytes, offset)?;
+            let at = At::new("device slot", offset);
+            at.require(slot.blocks != 0, "blocks", slot.blocks, "not 0")?;
+            Ok(slot)
         })
         .collect()
 }
@@ -292,4 +300,27 @@ fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, 
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// What RAFS wants of an inode besides what EROFS does.
+fn check_inode(inode: &Inode) -> Result<(), DecodeError> {
+    let at = At::new("inode", inode.offset);
+    let chunked = inode.layout == DataLayout::Chunked;
+    match inode.kind {
+        FileKind::File if chunked => {
+            let rule = "of chunk addresses (0x20 and at most 5 bits)";
+            let others = inode.word & !CHUNK_FORMAT_BITS;
+            at.require(others == CHUNK_FORMAT_INDEXES, "i_u", inode.word, rule)
+        }
+        FileKind::File => match inode.size {
+            0 => Ok(()),
+            _ => Err(at.unsupported("file content inside the bootstrap")),
+        },
+        FileKind::Directory | FileKind::Symlink => {
+            let rule = "plain or inline for this kind";
+            at.require(!chunked, "i_format", inode.layout.id() << 1, rule)?;
+            at.require(inode.size != 0, "i_size", inode.size, "not 0 for this kind")
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,18 +1,6 @@
 //! Where one chunk of a file is: the record behind the inode.
 
-use zerocopy::little_endian::{U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
-#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct RawChunkAddress {
-    index_lo: U16,
-    device: u8,
-    index_hi: u8,
-    startblk: U32,
-}
-
-const _: () = assert!(size_of::<RawChunkAddress>() == ChunkAddress::LEN);
+use erofs_format::ChunkIndex;
 
 /// The address of one chunk, 8 bytes. A file's addresses follow its inode and extended attributes at
 /// the next multiple of 8, one for each chunk of the image's chunk size.
@@ -38,16 +26,17 @@ pub struct ChunkAddress {
 
 impl ChunkAddress {
     /// Bytes of an address.
-    pub const LEN: usize = 8;
+    pub const LEN: usize = ChunkIndex::LEN;
 
     /// Reads an address.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
-        let raw: RawChunkAddress = zerocopy::transmute!(*bytes);
+        let raw = ChunkIndex::from_bytes(bytes);
+        let [device, index_hi] = raw.device_id.to_le_bytes();
         Self {
-            device: raw.device,
-            index: u32::from(raw.index_lo.get()) | u32::from(raw.index_hi) << 16,
-            startblk: raw.startblk.get(),
+            device,
+            index: u32::from(raw.startblk_hi) | u32::from(index_hi) << 16,
+            startblk: raw.startblk,
         }
     }
 
@@ -55,13 +44,12 @@ impl ChunkAddress {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let [lo0, lo1, hi, _] = self.index.to_le_bytes();
-        let raw = RawChunkAddress {
-            index_lo: U16::from_bytes([lo0, lo1]),
-            device: self.device,
-            index_hi: hi,
-            startblk: self.startblk.into(),
+        let raw = ChunkIndex {
+            startblk_hi: u16::from_le_bytes([lo0, lo1]),
+            device_id: u16::from_le_bytes([self.device, hi]),
+            startblk: self.startblk,
         };
-        zerocopy::transmute!(raw)
+        raw.to_bytes()
     }
 }
 

@@ -1,12 +1,12 @@
 //! From a file's chunk address to the record of the chunk.
 
+use erofs_format::inode::Inode;
 use image_model::width::{u64_from, usize_from};
 use image_model::{BlobIndex, Frame, FrameId};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use super::chunk_address::ChunkAddress;
-use super::inode::Inode;
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::native::{FileChunk, check_record, missing_support, record_frame};

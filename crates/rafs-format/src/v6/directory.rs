@@ -1,13 +1,12 @@
 //! The data of directories and symbolic links.
 
-use std::cmp::Ordering;
-
+use erofs_format::dirent::{Dirent, DirentBlock, last_at_most};
+use erofs_format::{DataLayout, Inode};
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{FileKind, NameRef};
 
 use super::bootstrap::Bootstrap;
-use super::dirent::{Dirent, DirentBlock};
-use super::inode::{DataLayout, Inode};
+
 use crate::error::{At, DecodeError};
 use crate::view;
 
@@ -75,16 +74,14 @@ impl<'a> Directory<'a> {
 
     fn block(&self, number: usize) -> Result<DirentBlock<'a>, DecodeError> {
         let start = number.saturating_mul(self.block_size);
-        match self.data.blocks.get(start..) {
-            Some(rest) if !rest.is_empty() => {
-                let block = &rest[..rest.len().min(self.block_size)];
-                DirentBlock::new(
-                    block,
-                    self.data.blocks_offset.saturating_add(u64_from(start)),
-                )
-            }
-            _ => DirentBlock::new(self.data.tail, self.data.tail_offset),
-        }
+        let (block, offset) = match self.data.blocks.get(start..) {
+            Some(rest) if !rest.is_empty() => (
+                &rest[..rest.len().min(self.block_size)],
+                self.data.blocks_offset.saturating_add(u64_from(start)),
+            ),
+            _ => (self.data.tail, self.data.tail_offset),
+        };
+        Ok(DirentBlock::new(block, offset)?)
     }
 
     /// The blocks in order; those that cannot be read by where they are.
@@ -105,14 +102,13 @@ impl<'a> Directory<'a> {
     /// The entry called `name`, `.` and `..` included.
     pub(super) fn find(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, DecodeError> {
         let Some(block) = last_at_most(self.block_count(), |number| {
-            Ok(self.block(number)?.entry(0)?.name.cmp(name))
+            Ok::<_, DecodeError>(self.block(number)?.entry(0)?.name.cmp(name))
         })?
         else {
             return Ok(None);
         };
         let block = self.block(block)?;
-        let entry = last_at_most(block.len(), |index| Ok(block.entry(index)?.name.cmp(name)))?;
-        match entry.map(|index| block.entry(index)).transpose()? {
+        match block.last_at_most(name)? {
             Some(entry) if entry.name == name => Ok(Some(entry)),
             _ => Ok(None),
         }
@@ -191,21 +187,4 @@ impl<'a> Iterator for Entries<'a> {
         }
         item
     }
-}
-
-/// The last of `len` sorted elements that `compare`s as less or equal.
-fn last_at_most(
-    len: usize,
-    mut compare: impl FnMut(usize) -> Result<Ordering, DecodeError>,
-) -> Result<Option<usize>, DecodeError> {
-    let (mut low, mut high) = (0usize, len);
-    while low < high {
-        let middle = low.midpoint(high);
-        match compare(middle)? {
-            Ordering::Less => low = middle.saturating_add(1),
-            Ordering::Equal => return Ok(Some(middle)),
-            Ordering::Greater => high = middle,
-        }
-    }
-    Ok(low.checked_sub(1))
 }

@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use erofs_format::budget::Budget;
+use erofs_format::inode::Inode;
+use erofs_format::{DeviceSlot, Superblock};
 use image_model::walk::Walk;
 use image_model::{FileKind, ImagePath, Ino};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use super::chunk_address::ChunkAddress;
-use super::device::{self, DeviceSlot};
-use super::inode::Inode;
-use super::{ext_superblock, superblock};
-use crate::budget::Budget;
-use crate::dump::{Dumped, FieldValue, Teller};
+use super::device;
+use super::ext_superblock;
+use crate::dump::{self, Dumped, FieldValue, Teller};
 use crate::error::DecodeError;
 use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
@@ -63,7 +64,7 @@ impl Bootstrap {
         dump.tree()?;
         for (position, record) in self.chunk_records().enumerate() {
             let offset = self.chunk_record_offset(position);
-            dump.teller.record(offset, position, &record)?;
+            dump::record(&mut dump.teller, offset, position, &record)?;
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ impl<E> Dump<'_, E> {
     fn headers(&mut self) -> Result<(), E> {
         let (sb, ext) = (&self.bootstrap.superblock, &self.bootstrap.ext);
         self.teller.structure(
-            superblock::OFFSET,
+            Superblock::OFFSET,
             ("superblock", None),
             &[
                 ("feature_compat", FieldValue::Word(sb.feature_compat.into())),

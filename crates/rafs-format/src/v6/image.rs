@@ -2,6 +2,8 @@
 
 use std::ops::{ControlFlow, Range};
 
+use erofs_format::inode::Inode;
+use erofs_format::xattr::{self, LongPrefixes};
 use image_model::image::NoSuchEntry;
 use image_model::width::usize_from;
 use image_model::{
@@ -10,10 +12,9 @@ use image_model::{
 };
 
 use super::bootstrap::Bootstrap;
-use super::inode::Inode;
-use super::xattr;
 use crate::error::{At, DecodeError};
 use crate::native::{answer, native_recipes, visit_extents};
+use crate::view;
 
 impl Bootstrap {
     pub(super) fn read_xattrs(&self, inode: &Inode) -> Result<Xattrs, DecodeError> {
@@ -25,7 +26,15 @@ impl Bootstrap {
             });
         }
         let offset = inode.offset.saturating_add(inode.header_len());
-        xattr::read(&self.bytes, offset, inode.xattr_len)
+        let area = view::slice(&self.bytes, "extended attributes", offset, inode.xattr_len)?;
+        let shared =
+            At::new("extended attributes", offset).unsupported("shared extended attributes");
+        if xattr::shared_count(area) != 0 {
+            return Err(shared);
+        }
+        xattr::read(area, offset, &LongPrefixes::default(), &mut |_| {
+            Err(shared.clone())
+        })
     }
 
     pub(super) fn read_target(&self, inode: &Inode) -> Result<Box<[u8]>, DecodeError> {

@@ -16,26 +16,21 @@ mod chunk_place;
 mod chunks;
 mod device;
 mod directory;
-mod dirent;
 mod dump;
 mod ext_superblock;
 mod image;
-mod inode;
 mod layout;
 mod owned;
 mod superblock;
-pub mod xattr;
 
 pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
 pub use chunk_address::ChunkAddress;
 pub use chunk_place::ChunkPlace;
-pub use device::DeviceSlot;
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
-pub(crate) use inode::parse_mode;
-pub use inode::{DataLayout, Inode};
 pub use layout::{Layout, drop_losses, losses};
-pub use superblock::{BlockSize, Superblock};
+
+pub use erofs_format::{BlockSize, DataLayout, DeviceSlot, Inode, Superblock, xattr};
 
 pub use crate::check::{CheckFinding, CheckSummary, Inconsistency};
 pub use crate::dump::{Dumped, FieldValue, Structure};

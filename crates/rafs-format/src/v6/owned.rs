@@ -1,11 +1,11 @@
 //! A bootstrap as it is copied into the shared model.
 
+use erofs_format::budget::Budget;
+use erofs_format::inode::Inode;
 use image_model::width::u64_from;
 use image_model::{Blob, FileKind, Ino, Limits, Metadata, Node};
 
 use super::bootstrap::Bootstrap;
-use super::inode::Inode;
-use crate::budget::Budget;
 use crate::error::DecodeError;
 use crate::native::FileChunk;
 use crate::owned::{Child, Copied, OwnedBootstrap, copy};
@@ -38,7 +38,7 @@ impl Bootstrap {
         };
         let own = inode.header_len().saturating_add(inode.xattr_len);
         let available = u64_from(self.bytes.len());
-        budget.charge(inode.offset, own.saturating_add(data), available)
+        Ok(budget.charge(inode.offset, own.saturating_add(data), available)?)
     }
 }
 

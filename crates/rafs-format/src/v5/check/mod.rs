@@ -6,11 +6,11 @@ mod records;
 mod tables;
 mod tree;
 
+use erofs_format::budget::Budget;
 use image_model::advisory::Advisories;
 use image_model::{DigestAlgorithm, ImagePath};
 
 use super::bootstrap::Bootstrap;
-use crate::budget::Budget;
 use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
 
 impl Bootstrap {

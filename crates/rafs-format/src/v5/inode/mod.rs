@@ -4,6 +4,7 @@ mod unread;
 
 use std::ops::{BitOr, Range};
 
+use erofs_format::device_number::unpack_device;
 use image_model::image::WrongInode;
 use image_model::width::u64_from;
 use image_model::{Attributes, Device, FileKind, NameRef, Timestamp};
@@ -11,7 +12,6 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::chunk_record::ChunkRecord;
-use crate::device_number::unpack_device;
 use crate::error::{At, DecodeError};
 use crate::view;
 

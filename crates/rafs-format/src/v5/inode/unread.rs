@@ -9,7 +9,6 @@ use zerocopy::FromBytes;
 use super::{Inode, InodeFlags, OWN_NUMBER, RawInode, name_behind, require_behind};
 use crate::error::{At, DecodeError};
 use crate::v5::xattr;
-use crate::v6::parse_mode;
 use crate::view;
 
 /// An inode of which nothing was checked but that its fixed-size part is there: enough to look for a name.
@@ -70,7 +69,10 @@ impl<'b> Unread<'b> {
         let mode = self.raw.i_mode.get();
         let known = u16::try_from(mode);
         let known = known.map_err(|_| self.place().wrong("i_mode", mode, "of 16 bits"))?;
-        parse_mode(self.place(), known)
+        let kind = FileKind::from_mode(known);
+        let kind =
+            kind.ok_or_else(|| self.place().wrong("i_mode", mode, "of a known file type"))?;
+        Ok((kind, known & 0o7777))
     }
 
     /// The numbers of the children of a directory; whether there are as many is another question.

@@ -7,11 +7,11 @@ mod write;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use erofs_format::loss::{Visit, each_path};
 use image_model::{ImagePath, InodeId, Tree};
 
 use super::superblock::Superblock;
 use crate::flags::Compat;
-use crate::layout::loss::{self, Visit, each_path};
 use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, refuse_losses};
 use crate::version::Version;
 use crate::view::MAX_LEN;
@@ -36,14 +36,14 @@ use order::{Named, Planner};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
-    loss::losses(tree, Version::V5, report);
+    erofs_format::losses(tree, Version::V5.room(), report);
 }
 
 /// Takes out of `tree` what RAFS v5 cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds; a further name of what is no regular
 /// file becomes that of a copy.
 pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
-    loss::drop_losses(tree, Version::V5, report);
+    erofs_format::drop_losses(tree, Version::V5.room(), report);
 }
 
 /// A planned bootstrap: where everything in it goes, and the digest of every inode.

@@ -1,5 +1,6 @@
 //! The order in which names are numbered and inodes placed.
 
+use erofs_format::loss::second_path_of;
 use image_model::tree::{Directory, Inode as TreeInode};
 use image_model::width::{u64_from, usize_from};
 use image_model::{ChunkedImage, Digest, DigestAlgorithm, InodeId, NameRef, Node};
@@ -7,7 +8,6 @@ use image_model::{ChunkedImage, Digest, DigestAlgorithm, InodeId, NameRef, Node}
 use crate::chunk_record::ChunkRecord;
 use crate::flags::Compat;
 use crate::layout::content::{File, StoredChunk, check_file, file_extents};
-use crate::layout::loss::second_path_of;
 use crate::layout::{EncodeError, LayoutInput, LayoutOptions};
 use crate::v5::inode;
 use crate::v5::{merkle, xattr};

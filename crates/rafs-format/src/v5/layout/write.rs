@@ -2,14 +2,14 @@
 
 use std::io;
 
+use erofs_format::device_number::pack_device;
+use erofs_format::write::Emitter;
 use image_model::width::usize_from;
 use image_model::{InodeId, Node};
 use zerocopy::IntoBytes;
 
 use super::Layout;
 use super::order::Named;
-use crate::device_number::pack_device;
-use crate::emit::Emitter;
 use crate::flags::Compat;
 use crate::layout::content::record;
 use crate::v5::ext_blob_entry::ExtBlobEntry;

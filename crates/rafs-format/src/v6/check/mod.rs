@@ -12,8 +12,8 @@ use image_model::walk::Walk;
 use image_model::width::u64_from;
 
 use super::bootstrap::Bootstrap;
-use crate::budget::Budget;
 use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
+use erofs_format::budget::Budget;
 
 impl Bootstrap {
     /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel

@@ -1,5 +1,6 @@
 //! Superblocks, device table, blob table.
 
+use erofs_format::{DeviceSlot, Superblock};
 use image_model::width::u64_from;
 use zerocopy::IntoBytes;
 
@@ -9,7 +10,7 @@ use crate::error::At;
 use crate::flags::{BlobFeatures, SuperFlags};
 use crate::native::missing_support;
 use crate::v6::blob_entry::BlobEntry;
-use crate::v6::device::{self, DeviceSlot};
+use crate::v6::device;
 use crate::v6::{ext_superblock, superblock};
 use crate::view;
 
@@ -19,7 +20,7 @@ const OLD_RELEASES: &str = "nydus-image 2.0 and 2.1";
 /// What they wrote as the count of blocks, whatever that is.
 const OLD_BLOCKS: u32 = 4096;
 
-const SUPERBLOCK: (&str, u64) = ("superblock", superblock::OFFSET);
+const SUPERBLOCK: (&str, u64) = ("superblock", Superblock::OFFSET);
 
 impl Checker<'_> {
     pub(super) fn tables(&mut self) {
@@ -42,12 +43,11 @@ impl Checker<'_> {
     fn superblocks(&mut self) {
         let bootstrap = self.bootstrap;
         let (superblock, ext) = (&bootstrap.superblock, &bootstrap.ext);
-        let raw = superblock.to_raw();
-        self.reserved(SUPERBLOCK, raw.as_bytes());
+        self.reserved(SUPERBLOCK, &superblock::used_part(superblock));
         let offset = ext_superblock::OFFSET;
         self.reserved(("extended superblock", offset), ext.to_raw().as_bytes());
         self.space
-            .take("superblock", superblock::OFFSET, superblock::LEN);
+            .take("superblock", Superblock::OFFSET, superblock::LEN);
         self.space
             .take("extended superblock", offset, ext_superblock::LEN);
 
@@ -106,7 +106,7 @@ impl Checker<'_> {
             let structure = ("device slot", offset);
             self.space
                 .take("device slot", offset, u64_from(DeviceSlot::LEN));
-            self.reserved(structure, slot.to_raw().as_bytes());
+            self.reserved(structure, &slot.to_bytes());
             let entry = &bootstrap.entries[index];
             if slot.tag() != entry.id.as_str().as_bytes() {
                 self.report(offset, Inconsistency::DeviceTag);

@@ -2,17 +2,16 @@
 
 use image_model::width::u64_from;
 use image_model::{FileKind, ImagePath, Ino, Name, NameRef};
-use zerocopy::IntoBytes;
 
 use super::{Checker, Seen, TreeSeen};
 use crate::check::Inconsistency;
 use crate::error::{At, DecodeError};
 use crate::v6::chunk_address::ChunkAddress;
 use crate::v6::directory::Directory;
-use crate::v6::dirent::Dirent;
-use crate::v6::inode::{DataLayout, Inode};
-use crate::v6::xattr;
 use crate::view;
+use erofs_format::dirent::Dirent;
+use erofs_format::inode::{DataLayout, Inode};
+use erofs_format::xattr;
 
 /// A directory on the current path.
 struct Level {
@@ -118,7 +117,7 @@ impl Checker<'_> {
     fn inode(&mut self, path: &ImagePath, inode: &Inode, seen: &mut TreeSeen) {
         let bootstrap = self.bootstrap;
         let written = inode.to_extended();
-        if inode.extended && !self.reserved_of_inode(inode.offset, written.as_bytes()) {
+        if inode.extended && !self.reserved_of_inode(inode.offset, &written) {
             let structure = "inode";
             self.report_at(path, inode.offset, Inconsistency::Reserved { structure });
         }
@@ -130,7 +129,8 @@ impl Checker<'_> {
             if let Err(error) = bootstrap.read_xattrs(inode) {
                 self.report_at(path, offset, error);
             }
-            if !xattr::header_is_zero(&bootstrap.bytes, offset) {
+            let area = view::slice(&bootstrap.bytes, structure, offset, inode.xattr_len);
+            if !area.is_ok_and(xattr::header_is_zero) {
                 self.report_at(path, offset, Inconsistency::Reserved { structure });
             }
         }

@@ -7,8 +7,8 @@ use image_model::{BlobIndex, Digest, InodeId, Node};
 use crate::layout::content::{File, StoredChunk, check_file, file_extents};
 use crate::layout::{BadContent, EncodeError, LayoutInput};
 use crate::v6::chunk_address::ChunkAddress;
-use crate::v6::inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES};
-use crate::v6::superblock::BlockSize;
+use erofs_format::BlockSize;
+use erofs_format::inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES};
 
 /// Mark of a chunk that no file uses.
 const UNUSED: u32 = u32::MAX;

@@ -1,13 +1,7 @@
 //! Planning and writing a bootstrap.
 
 mod content;
-mod directory;
 mod order;
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "it writes; lengths in memory and 8 bytes a chunk add up to far less than 2^64"
-)]
-mod placer;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -16,19 +10,22 @@ mod write;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use erofs_format::DeviceSlot;
 use image_model::width::u64_from;
 use image_model::{ImagePath, InodeId, Tree};
 
-use super::device::{self, DeviceSlot};
+use super::device;
 use super::ext_superblock::ExtSuperblock;
-use super::inode::DataLayout;
-use super::superblock::{BlockSize, Superblock};
+use erofs_format::inode::DataLayout;
+use erofs_format::{BlockSize, Superblock};
+
+use super::superblock;
 use crate::chunk_record::ChunkRecord;
 use crate::flags::SuperFlags;
-use crate::layout::loss::{Visit, each_path};
-use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, loss, refuse_losses};
+use crate::layout::{CannotCarry, EncodeError, LayoutInput, LayoutOptions, refuse_losses};
 use crate::version::Version;
 use crate::view::{self, MAX_LEN};
+use erofs_format::loss::{Visit, each_path};
 
 use content::ChunkTable;
 use order::Planner;
@@ -49,13 +46,13 @@ use order::Planner;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
-    loss::losses(tree, Version::V6, report);
+    erofs_format::losses(tree, Version::V6.room(), report);
 }
 
 /// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds.
 pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
-    loss::drop_losses(tree, Version::V6, report);
+    erofs_format::drop_losses(tree, Version::V6.room(), report);
 }
 
 /// Where one inode goes.
@@ -142,7 +139,7 @@ impl<'a> Layout<'a> {
         refuse_losses(image, Version::V6)?;
         let mut ext = tables::plan(entries, options);
         let count = u16::try_from(entries.len()).expect("no more entries than were checked");
-        let mut superblock = Superblock::new(block_size, count);
+        let mut superblock = superblock::new(block_size, count);
         if !entries.is_empty() {
             let tables = ext.blob_table().end.max(ext.prefetch_table().end);
             let start = block_size.whole_in(view::align(tables, 4096));

@@ -3,16 +3,17 @@
 use image_model::width::u64_from;
 use image_model::{ChunkedImage, InodeId, Node};
 
+use super::Planned;
 use super::content::Contents;
-use super::placer::{Place, Placer};
-use super::{Planned, directory};
-use crate::device_number::pack_device;
-use crate::layout::loss::second_path_of;
 use crate::layout::{EncodeError, LayoutInput, LayoutOptions};
-use crate::v6::inode::{DataLayout, EXTENDED_LEN, SLOT};
-use crate::v6::superblock::{BlockSize, Superblock};
-use crate::v6::xattr;
+use crate::v6::chunk_address::ChunkAddress;
 use crate::view::MAX_LEN;
+use erofs_format::device_number::pack_device;
+use erofs_format::inode::{DataLayout, EXTENDED_LEN, SLOT};
+use erofs_format::loss::second_path_of;
+use erofs_format::write::{Place, Placer, directory};
+use erofs_format::xattr;
+use erofs_format::{BlockSize, Superblock};
 
 /// Goes through the tree once and gathers the plan.
 ///
@@ -52,7 +53,7 @@ impl<'a> Planner<'a> {
             image,
             meta_start: superblock.meta_start(),
             block_size,
-            placer: Placer::new(block_size),
+            placer: Placer::new(block_size, 4096),
             contents: Contents::new(input, options.chunk_size, block_size),
             inodes: vec![nowhere; image.tree.len()],
             with_blocks: Vec::new(),
@@ -128,7 +129,7 @@ impl<'a> Planner<'a> {
             Node::Symlink(target) => self.with_data(id, len, u64_from(target.len())),
             Node::File { size, .. } => {
                 let chunks = size.div_ceil(self.contents.chunk_size().into());
-                self.placer.file(len, chunks)
+                self.placer.file(len, chunks, u64_from(ChunkAddress::LEN))
             }
             _ => self.placer.special(len),
         };

@@ -1,15 +1,16 @@
 //! Tables of a planned bootstrap, and what must hold for their entries.
 
+use erofs_format::DeviceSlot;
 use image_model::ChunkedImage;
 
 use crate::flags::{BlobFeatures, Cipher, Compat, SuperFlags};
 use crate::layout::{EncodeError, LayoutOptions};
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::bootstrap::MAX_BLOBS;
-use crate::v6::device::{self, DeviceSlot};
+use crate::v6::device;
 use crate::v6::ext_superblock::ExtSuperblock;
-use crate::v6::superblock::BlockSize;
 use crate::view;
+use erofs_format::BlockSize;
 
 /// Checks blob table entries as readers will.
 pub(super) fn check_entries(

@@ -7,7 +7,7 @@ use image_model::{ChunkedImage, FileKind, Image, InodeId, Limits, Metadata, Name
 
 use super::{Layout, LayoutInput, LayoutOptions};
 use crate::v6::Bootstrap;
-use crate::v6::superblock::BlockSize;
+use erofs_format::BlockSize;
 
 fn tree() -> Tree<ChunkRange> {
     let mut tree = Tree::new(Metadata::implied_directory());

@@ -2,19 +2,19 @@
 
 use std::io;
 
-use image_model::width::{u64_from, usize_up_to};
-use image_model::{InodeId, Node};
+use erofs_format::write::{Emitter, Placed, directory, write_metadata};
+use erofs_format::{DataLayout, Inode, Superblock, xattr};
+use image_model::image::ChunkRange;
+use image_model::width::u64_from;
+use image_model::{InodeId, Node, Tree};
 use zerocopy::IntoBytes;
 
-use super::directory::{each_block, with_dots, write_block};
 use super::{Layout, content};
 use crate::ChunkRecord;
-use crate::emit::Emitter;
 use crate::flags::Compat;
 use crate::layout::content::record;
-use crate::v6::dirent::RawDirent;
-use crate::v6::inode::{DataLayout, Inode};
-use crate::v6::{ext_superblock, superblock, xattr};
+use crate::v6::ext_superblock;
+use crate::view;
 
 impl Layout<'_> {
     /// Writes the bootstrap, all [`len`](Self::len) bytes of it, in order. Memory: 64 KiB, and what
@@ -25,7 +25,7 @@ impl Layout<'_> {
     pub fn write_to(&self, out: impl io::Write) -> io::Result<()> {
         let mut emitter = Emitter::new(out);
         self.write_tables(&mut emitter)?;
-        self.write_metadata(&mut emitter)?;
+        write_metadata(self, &self.by_place, &self.with_blocks, &mut emitter)?;
         if !self.chunk_table.records.is_empty() {
             emitter.seek(self.ext.chunk_table_offset)?;
         }
@@ -40,13 +40,13 @@ impl Layout<'_> {
     }
 
     fn write_tables<W: io::Write>(&self, emitter: &mut Emitter<W>) -> io::Result<()> {
-        emitter.seek(superblock::OFFSET)?;
+        emitter.seek(Superblock::OFFSET)?;
         let out = &mut emitter.buffer;
-        out.extend_from_slice(self.superblock.to_raw().as_bytes());
+        out.extend_from_slice(&self.superblock.to_bytes());
         debug_assert_eq!(u64_from(out.len()), ext_superblock::OFFSET);
         out.extend_from_slice(self.ext.to_raw().as_bytes());
         for slot in &self.devices {
-            out.extend_from_slice(slot.to_raw().as_bytes());
+            out.extend_from_slice(&slot.to_bytes());
         }
         if self.input.entries.is_empty() {
             return Ok(());
@@ -62,128 +62,64 @@ impl Layout<'_> {
         }
         Ok(())
     }
+}
 
-    /// Inodes and blocks of data, whichever comes next.
-    fn write_metadata<W: io::Write>(&self, emitter: &mut Emitter<W>) -> io::Result<()> {
-        let mut with_blocks = self.with_blocks.iter().copied().peekable();
-        for &id in &self.by_place {
-            let offset = self
-                .superblock
-                .inode_offset(self.inodes[id.index()].nid.into());
-            while let Some(earlier) = with_blocks.next_if(|&id| self.blocks_offset(id) < offset) {
-                self.write_blocks(earlier, emitter)?;
-            }
-            emitter.seek(offset)?;
-            self.write_inode(id, emitter)?;
-            emitter.flush_if_full()?;
-        }
-        for id in with_blocks {
-            self.write_blocks(id, emitter)?;
-        }
-        Ok(())
+impl Placed for Layout<'_> {
+    type Content = ChunkRange;
+
+    fn tree(&self) -> &Tree<ChunkRange> {
+        &self.input.image.tree
     }
 
-    fn blocks_offset(&self, id: InodeId) -> u64 {
-        let block = self.inodes[id.index()].word;
-        self.superblock.block_size.bytes_in(block)
+    fn superblock(&self) -> &Superblock {
+        &self.superblock
     }
 
-    /// The inode with extended attributes and what follows it.
-    fn write_inode<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
-        let inode = self.input.image.tree.inode(id);
-        let out = &mut emitter.buffer;
-        let start = out.len();
-        out.extend_from_slice(self.inode(id).to_extended().as_bytes());
-        xattr::write(&inode.metadata.xattrs, out);
-        let block = usize_up_to(self.superblock.block_size.bytes());
-        match &inode.node {
-            Node::File { content, .. } => {
-                let padded = out[start..].len().next_multiple_of(8);
-                out.resize(start.saturating_add(padded), 0);
-                let extents = self.input.image.file_extents(*content).unwrap_or_default();
-                for chunk in extents.iter().filter_map(|extent| extent.chunk) {
-                    let block_size = self.superblock.block_size;
-                    let address = content::address(self.input, chunk.index(), block_size);
-                    emitter.buffer.extend_from_slice(&address.to_bytes());
-                    emitter.flush_if_full()?;
-                }
-            }
-            Node::Symlink(target) if self.is_inline(id) => {
-                out.extend_from_slice(target.chunks_exact(block).remainder());
-            }
-            Node::Directory(_) if self.is_inline(id) => self.write_directory(id, true, emitter)?,
-            _ => {}
-        }
-        Ok(())
+    fn nid(&self, id: InodeId) -> u64 {
+        self.inodes[id.index()].nid.into()
     }
 
-    /// The data of `id` but for its inline tail.
-    fn write_blocks<W: io::Write>(&self, id: InodeId, emitter: &mut Emitter<W>) -> io::Result<()> {
-        emitter.seek(self.blocks_offset(id))?;
-        match &self.input.image.tree.inode(id).node {
-            Node::Symlink(target) => {
-                let block = usize_up_to(self.superblock.block_size.bytes());
-                let tail = if self.is_inline(id) {
-                    target.chunks_exact(block).remainder()
-                } else {
-                    &[]
-                };
-                let blocks = target.strip_suffix(tail).unwrap_or(target);
-                emitter.buffer.extend_from_slice(blocks);
-            }
-            _ => self.write_directory(id, false, emitter)?,
-        }
-        emitter.flush_if_full()
+    fn parent(&self, id: InodeId) -> InodeId {
+        self.inodes[id.index()].parent
     }
 
-    fn is_inline(&self, id: InodeId) -> bool {
-        self.inodes[id.index()].layout == DataLayout::Inline
+    fn layout(&self, id: InodeId) -> DataLayout {
+        self.inodes[id.index()].layout
     }
 
-    /// The inline tail of a directory, or all before it.
-    fn write_directory<W: io::Write>(
+    fn first_block(&self, id: InodeId) -> u32 {
+        self.inodes[id.index()].word
+    }
+
+    fn write_addresses<W: io::Write>(
         &self,
         id: InodeId,
-        tail: bool,
+        start: u64,
         emitter: &mut Emitter<W>,
     ) -> io::Result<()> {
-        let Some(entries) = self.input.image.tree.directory(id) else {
+        let Node::File { content, .. } = self.input.image.tree.inode(id).node else {
             return Ok(());
         };
-        let dirent = |id: InodeId, name_offset| {
-            let nid = self.inodes[id.index()].nid;
-            RawDirent::new(
-                nid.into(),
-                name_offset,
-                self.input.image.tree.inode(id).node.kind(),
-            )
-        };
-        let inline = self.is_inline(id);
-        let block = usize_up_to(self.superblock.block_size.bytes());
-        let names = with_dots(entries, id, self.inodes[id.index()].parent);
-        each_block(names, block, |entries, last| {
-            if (inline && last) != tail {
-                return Ok(());
-            }
-            let out = &mut emitter.buffer;
-            let start = out.len();
-            write_block(entries, dirent, out);
-            if !last {
-                out.resize(start.saturating_add(block), 0);
-            }
-            emitter.flush_if_full()
-        })
+        emitter
+            .seek(start.saturating_add(view::align(emitter.position().saturating_sub(start), 8)))?;
+        let extents = self.input.image.file_extents(content).unwrap_or_default();
+        for chunk in extents.iter().filter_map(|extent| extent.chunk) {
+            let block_size = self.superblock.block_size;
+            let address = content::address(self.input, chunk.index(), block_size);
+            emitter.buffer.extend_from_slice(&address.to_bytes());
+            emitter.flush_if_full()?;
+        }
+        Ok(())
     }
 
-    /// The inode as it is stored.
-    pub(super) fn inode(&self, id: InodeId) -> Inode {
+    fn inode(&self, id: InodeId) -> Inode {
         let planned = &self.inodes[id.index()];
         let inode = self.input.image.tree.inode(id);
         let metadata = &inode.metadata;
         let explicit = self.options.explicit_ids;
         let block = self.superblock.block_size.bytes();
         let size = match &inode.node {
-            Node::Directory(entries) => super::directory::data_len(entries, block),
+            Node::Directory(entries) => directory::data_len(entries, block),
             node => node.size(),
         };
         let number = match self.options.compat {

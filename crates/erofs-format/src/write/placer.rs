@@ -5,25 +5,26 @@
 
 use std::collections::VecDeque;
 
-use image_model::width::{u64_from, usize_up_to};
+use image_model::width::usize_up_to;
 
-use crate::v6::chunk_address::ChunkAddress;
-use crate::v6::inode::{DataLayout, SLOT};
-use crate::v6::superblock::BlockSize;
+use crate::block_size::BlockSize;
+use crate::inode::{DataLayout, SLOT};
 use crate::view;
 
 /// Where an inode went. Offsets are bytes from the start of the metadata area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) offset: u64,
-    pub(super) layout: DataLayout,
+pub struct Place {
+    /// First byte of the inode.
+    pub offset: u64,
+    /// Where its data are.
+    pub layout: DataLayout,
     /// Where blocks of data begin (directories and symbolic links).
-    pub(super) data: u64,
+    pub data: u64,
 }
 
 /// Hands out places in the metadata area, from its start to its end but for gaps that fit.
 #[derive(Debug)]
-pub(super) struct Placer {
+pub struct Placer {
     block: u64,
     /// End of what is handed out, gaps included.
     offset: u64,
@@ -32,23 +33,26 @@ pub(super) struct Placer {
 }
 
 impl Placer {
-    pub(super) fn new(block_size: BlockSize) -> Self {
+    /// An area of blocks of `block_size` of which the first `start` bytes, a multiple of 32, are taken.
+    #[must_use]
+    pub fn new(block_size: BlockSize, start: u64) -> Self {
         let block = block_size.bytes();
         Self {
             block,
-            offset: 4096,
+            offset: start,
             free: (0..block / SLOT).map(|_| VecDeque::new()).collect(),
         }
     }
 
     /// End of the metadata area so far.
-    pub(super) const fn end(&self) -> u64 {
+    #[must_use]
+    pub const fn end(&self) -> u64 {
         self.offset
     }
 
     /// Places a directory or symbolic link: `inode_len` bytes of inode and extended attributes and
     /// `data_len` bytes of data.
-    pub(super) fn with_data(&mut self, inode_len: u64, data_len: u64) -> Place {
+    pub fn with_data(&mut self, inode_len: u64, data_len: u64) -> Place {
         let tail = data_len % self.block;
         let place = if tail != 0 && inode_len + tail <= self.block {
             self.with_tail(inode_len + tail, data_len - tail)
@@ -90,9 +94,9 @@ impl Placer {
         }
     }
 
-    /// Places a regular file with `chunks` chunk addresses.
-    pub(super) fn file(&mut self, inode_len: u64, chunks: u64) -> Place {
-        let len = view::align(inode_len, 8) + chunks * u64_from(ChunkAddress::LEN);
+    /// Places a regular file that has `chunks` chunk addresses of `address_len` bytes.
+    pub fn file(&mut self, inode_len: u64, chunks: u64, address_len: u64) -> Place {
+        let len = view::align(inode_len, address_len) + chunks * address_len;
         let offset = self.take(len).unwrap_or_else(|| self.append(len));
         self.align_to_slot();
         Place {
@@ -103,7 +107,7 @@ impl Placer {
     }
 
     /// Places any other inode. Gaps are not used for it.
-    pub(super) fn special(&mut self, inode_len: u64) -> Place {
+    pub fn special(&mut self, inode_len: u64) -> Place {
         let offset = self.append(inode_len);
         self.align_to_slot();
         Place {
@@ -157,22 +161,22 @@ mod tests {
 
     #[test]
     fn the_tails_of_blocks_are_used_again() {
-        let mut placer = Placer::new(BlockSize::B4096);
+        let mut placer = Placer::new(BlockSize::B4096, 4096);
         assert_eq!(placer.with_data(64, 79).offset, 4096);
-        assert_eq!(placer.file(64, 0).offset, 4096 + 160);
+        assert_eq!(placer.file(64, 0, 8).offset, 4096 + 160);
         // Does not fit into the rest of the first block, which becomes free from 4320 on.
         let large = placer.with_data(64, 3900);
         assert_eq!((large.offset, large.layout), (8192, DataLayout::Inline));
         assert_eq!(placer.end(), 8192 + 3968);
-        assert_eq!(placer.file(64, 1).offset, 4320);
-        assert_eq!(placer.file(64, 1).offset, 4416);
+        assert_eq!(placer.file(64, 1, 8).offset, 4320);
+        assert_eq!(placer.file(64, 1, 8).offset, 4416);
         // Other kinds never use gaps.
         assert_eq!(placer.special(64).offset, 8192 + 3968);
     }
 
     #[test]
     fn data_of_whole_blocks_are_never_inline() {
-        let mut placer = Placer::new(BlockSize::B512);
+        let mut placer = Placer::new(BlockSize::B512, 4096);
         let place = placer.with_data(64, 1024);
         assert_eq!((place.layout, place.offset), (DataLayout::Plain, 4096));
         assert_eq!(place.data, 4608);

@@ -7,13 +7,13 @@ use image_model::tree::Directory;
 use image_model::width::u64_from;
 use zerocopy::IntoBytes;
 
-use crate::v6::dirent::{self, RawDirent};
+use crate::dirent::{self, RawDirent};
 
 /// A name and what it means.
-pub(super) type Entry<'a> = (&'a [u8], InodeId);
+pub type Entry<'a> = (&'a [u8], InodeId);
 
 /// The entries of directory `own` below `parent`, with `.` and `..` in their sorted places.
-pub(super) fn with_dots(
+pub fn with_dots(
     entries: &Directory,
     own: InodeId,
     parent: InodeId,
@@ -32,7 +32,8 @@ pub(super) fn with_dots(
 }
 
 /// Bytes of a directory's data in blocks of `block` bytes.
-pub(super) fn data_len(entries: &Directory, block: u64) -> u64 {
+#[must_use]
+pub fn data_len(entries: &Directory, block: u64) -> u64 {
     let root = InodeId::ROOT;
     let (mut full, mut used) = (0u64, 0u64);
     for entry in with_dots(entries, root, root) {
@@ -51,7 +52,10 @@ const fn entry_len(entry: &Entry<'_>) -> usize {
 }
 
 /// Shows the entries of one block after the other, and whether it is the last, until `visit` fails.
-pub(super) fn each_block<'a, E>(
+///
+/// # Errors
+/// What `visit` answers.
+pub fn each_block<'a, E>(
     entries: impl Iterator<Item = Entry<'a>>,
     block: usize,
     mut visit: impl FnMut(&[Entry<'a>], bool) -> Result<(), E>,
@@ -72,14 +76,18 @@ pub(super) fn each_block<'a, E>(
 }
 
 /// Appends a block with `entries`; `dirent` makes an entry whose name begins at an offset.
-pub(super) fn write_block(
+///
+/// # Panics
+/// If they are more than a block can hold.
+pub fn write_block(
     entries: &[Entry<'_>],
     dirent: impl Fn(InodeId, u16) -> RawDirent,
     out: &mut Vec<u8>,
 ) {
     let mut name_offset = entries.len().saturating_mul(dirent::LEN);
     for (name, id) in entries {
-        let offset = u16::try_from(name_offset).expect("blocks have at most 4096 bytes");
+        let offset =
+            u16::try_from(name_offset).expect("names begin in the first 65,535 bytes of a block");
         out.extend_from_slice(dirent(*id, offset).as_bytes());
         name_offset = name_offset.saturating_add(name.len());
     }

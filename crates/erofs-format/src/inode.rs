@@ -6,28 +6,28 @@ use image_model::{Attributes, Device, FileKind, Timestamp};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::superblock::Superblock;
-use super::xattr;
 use crate::device_number::unpack_device;
-use crate::error::{At, DecodeError};
+use crate::error::{At, StructureError};
+use crate::superblock::Superblock;
 use crate::view;
+use crate::xattr;
 
 /// Bytes of an extended inode.
-pub(crate) const EXTENDED_LEN: u64 = 64;
+pub const EXTENDED_LEN: u64 = 64;
 /// Bytes of a compact inode.
 const COMPACT_LEN: u64 = 32;
 /// Inodes begin at multiples of this many bytes, which nids count.
-pub(crate) const SLOT: u64 = 32;
+pub const SLOT: u64 = 32;
 
 const FORMAT_EXTENDED: u16 = 1;
-/// Mark of `i_u` that a file has chunk addresses (not extents of blocks).
-pub(crate) const CHUNK_FORMAT_INDEXES: u32 = 0x20;
+/// Mark of `i_u` that a file has chunk indexes of 8 bytes, not addresses of 4.
+pub const CHUNK_FORMAT_INDEXES: u32 = 0x20;
 /// Bits of `i_u` with the binary logarithm of the chunk size in blocks.
-pub(crate) const CHUNK_FORMAT_BITS: u32 = 0x1f;
+pub const CHUNK_FORMAT_BITS: u32 = 0x1f;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct RawExtendedInode {
+struct RawExtendedInode {
     i_format: U16,
     i_xattr_icount: U16,
     i_mode: U16,
@@ -70,7 +70,7 @@ pub enum DataLayout {
     Plain,
     /// 2: whole blocks from block `i_u`, the rest right behind inode and extended attributes.
     Inline,
-    /// 4: in blobs, by the chunk addresses behind inode and extended attributes.
+    /// 4: by the chunk addresses behind inode and extended attributes.
     Chunked,
 }
 
@@ -85,7 +85,9 @@ impl DataLayout {
         }
     }
 
-    pub(crate) const fn id(self) -> u16 {
+    /// Bits 1 to 3 of `i_format`.
+    #[must_use]
+    pub const fn id(self) -> u16 {
         match self {
             Self::Plain => 0,
             Self::Inline => 2,
@@ -102,7 +104,7 @@ impl DataLayout {
 /// | 2, 2 | 2, 2 | i_xattr_icount | extended attributes take 12 + 4 (n - 1) bytes, none if 0 |
 /// | 4, 2 | 4, 2 | i_mode | as `st_mode` |
 /// | 8, 8 | 8, 4 | i_size | bytes of content, directory data or link target |
-/// | 16, 4 | 16, 4 | i_u | files: `0x20` and the chunk bits; directories, links: first block; devices: number |
+/// | 16, 4 | 16, 4 | i_u | plain, inline: first block; chunks: `0x20` if indexes, and the chunk bits; devices: number |
 /// | 20, 4 | 20, 4 | i_ino | sequential number; readers use the nid |
 /// | 24, 4 | 24, 2 | i_uid | owner |
 /// | 28, 4 | 26, 2 | i_gid | group |
@@ -112,16 +114,15 @@ impl DataLayout {
 /// | 6, 2 and 48, 16 | 12, 4 and 28, 4 | reserved | 0, not read |
 ///
 /// (offset and size in bytes; 64 bytes extended, 32 compact.) Behind the inode follow its extended
-/// attributes, then, for files, [`ChunkAddress`](super::ChunkAddress)es at the next multiple of 8,
-/// for directories and links with [`DataLayout::Inline`] the rest of their data.
+/// attributes, then, with [`DataLayout::Chunked`], [chunk addresses](crate::ChunkIndex), with
+/// [`DataLayout::Inline`] the rest of the data.
 ///
-/// Source: Linux `fs/erofs/erofs_fs.h`; nydus v2, `rafs/src/metadata/layout/v6.rs`
-/// (`RafsV6InodeExtended`). All builders write extended inodes only.
+/// Source: Linux `fs/erofs/erofs_fs.h` (`erofs_inode_compact`, `erofs_inode_extended`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inode {
     /// Number: 32-byte slots from the superblock's meta_blkaddr.
     pub nid: u64,
-    /// First byte in the bootstrap.
+    /// First byte in the image.
     pub offset: u64,
     /// Whether it takes 64 bytes rather than 32.
     pub extended: bool,
@@ -150,25 +151,42 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Reads inode `nid` of a bootstrap and checks it against itself.
+    /// Reads inode `nid` out of `bytes`, which lie at `offset` and hold it whole, and checks it against
+    /// itself.
     ///
     /// # Errors
-    /// [`DecodeError`] if it, or its extended attributes, leave the bootstrap, or a field breaks
-    /// its rule.
-    pub fn read(bytes: &[u8], superblock: &Superblock, nid: u64) -> Result<Self, DecodeError> {
-        let offset = superblock.inode_offset(nid);
+    /// [`StructureError`] if a field breaks its rule, or the content is compressed.
+    pub fn parse(
+        bytes: &[u8],
+        offset: u64,
+        superblock: &Superblock,
+        nid: u64,
+    ) -> Result<Self, StructureError> {
         let at = At::new("inode", offset);
-        at.require(nid != 0, "nid", nid, "not 0")?;
-        let format = view::record::<U16>(bytes, "inode", offset)?.get();
+        let format = view::record::<U16>(bytes, "inode", 0)?.get();
         let (extended, layout) = parse_format(at, format)?;
-        let inode = if extended {
-            Self::from_extended(nid, layout, at, view::record(bytes, "inode", offset)?)?
+        if extended {
+            Self::from_extended(nid, layout, at, view::record(bytes, "inode", 0)?)
         } else {
-            let raw = view::record(bytes, "inode", offset)?;
-            Self::from_compact(nid, layout, at, raw, superblock.build_time)?
+            let raw = view::record(bytes, "inode", 0)?;
+            Self::from_compact(nid, layout, at, raw, superblock.build_time)
+        }
+    }
+
+    /// Reads inode `nid` of an image that is all of `image`, with the extended attributes behind it.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and if it, or its extended attributes, leave the image.
+    pub fn read(image: &[u8], superblock: &Superblock, nid: u64) -> Result<Self, StructureError> {
+        let offset = superblock.inode_offset(nid);
+        let format = view::record::<U16>(image, "inode", offset)?.get();
+        let len = header_len(format & FORMAT_EXTENDED != 0);
+        let header = match parse_format(At::new("inode", offset), format) {
+            Ok(_) => view::slice(image, "inode", offset, len)?,
+            Err(error) => return Err(error),
         };
-        view::slice(bytes, "inode", offset, inode.end().saturating_sub(offset))?;
-        inode.check(at)?;
+        let inode = Self::parse(header, offset, superblock, nid)?;
+        view::slice(image, "inode", offset, inode.end().saturating_sub(offset))?;
         Ok(inode)
     }
 
@@ -177,7 +195,7 @@ impl Inode {
         layout: DataLayout,
         at: At,
         raw: &RawExtendedInode,
-    ) -> Result<Self, DecodeError> {
+    ) -> Result<Self, StructureError> {
         let (kind, mode) = parse_mode(at, raw.i_mode.get())?;
         let nanoseconds = raw.i_mtime_nsec.get();
         let rule = "less than a second";
@@ -214,7 +232,7 @@ impl Inode {
         at: At,
         raw: &RawCompactInode,
         build_time: Timestamp,
-    ) -> Result<Self, DecodeError> {
+    ) -> Result<Self, StructureError> {
         let (kind, mode) = parse_mode(at, raw.i_mode.get())?;
         Ok(Self {
             nid,
@@ -234,29 +252,11 @@ impl Inode {
         })
     }
 
-    fn check(&self, at: At) -> Result<(), DecodeError> {
-        let chunked = self.layout == DataLayout::Chunked;
-        match self.kind {
-            FileKind::File if chunked => {
-                let rule = "of chunk addresses (0x20 and at most 5 bits)";
-                let others = self.word & !CHUNK_FORMAT_BITS;
-                at.require(others == CHUNK_FORMAT_INDEXES, "i_u", self.word, rule)
-            }
-            FileKind::File => match self.size {
-                0 => Ok(()),
-                _ => Err(at.unsupported("file content inside the bootstrap")),
-            },
-            FileKind::Directory | FileKind::Symlink => {
-                let rule = "plain or inline for this kind";
-                at.require(!chunked, "i_format", self.layout.id() << 1, rule)?;
-                at.require(self.size != 0, "i_size", self.size, "not 0 for this kind")
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Refuses an inode of another kind: the caller mixed something up.
-    pub(crate) fn require_kind(&self, expected: FileKind) -> Result<(), DecodeError> {
+    ///
+    /// # Errors
+    /// [`StructureError::WrongInode`] then.
+    pub fn require_kind(&self, expected: FileKind) -> Result<(), StructureError> {
         let found = self.kind;
         if found == expected {
             Ok(())
@@ -268,11 +268,7 @@ impl Inode {
     /// Bytes of the inode itself.
     #[must_use]
     pub const fn header_len(&self) -> u64 {
-        if self.extended {
-            EXTENDED_LEN
-        } else {
-            COMPACT_LEN
-        }
+        header_len(self.extended)
     }
 
     /// One past the last byte of inode and extended attributes.
@@ -283,13 +279,22 @@ impl Inode {
             .saturating_add(self.xattr_len)
     }
 
-    /// Where a file's chunk addresses begin.
+    /// Where a file's chunk addresses begin, each of 8 bytes.
     #[must_use]
     pub const fn chunk_addresses(&self) -> u64 {
         view::align(self.end(), 8)
     }
 
-    /// Binary logarithm of the chunk size, in bytes, that EROFS uses for this file.
+    /// Bytes of each chunk address: 8 for indexes, 4 else.
+    #[must_use]
+    pub const fn chunk_address_len(&self) -> u64 {
+        match self.word & CHUNK_FORMAT_INDEXES {
+            0 => 4,
+            _ => 8,
+        }
+    }
+
+    /// Binary logarithm of the chunk size, in bytes, of this file.
     #[must_use]
     pub fn chunk_bits(&self, superblock: &Superblock) -> u32 {
         let blocks = self.word & CHUNK_FORMAT_BITS;
@@ -324,8 +329,12 @@ impl Inode {
         }
     }
 
-    /// An extended inode as it is stored. `nid`, `offset` and `extended` do not go into it.
-    pub(crate) fn to_extended(self) -> RawExtendedInode {
+    /// The inode as it is stored if it is extended. `nid`, `offset` and `extended` do not go into it.
+    ///
+    /// # Panics
+    /// If the extended attributes take more than [`MAX_AREA_LEN`](xattr::MAX_AREA_LEN).
+    #[must_use]
+    pub fn to_extended(&self) -> [u8; 64] {
         let mut raw = RawExtendedInode::new_zeroed();
         raw.i_format = (self.layout.id() << 1 | FORMAT_EXTENDED).into();
         raw.i_xattr_icount = xattr::icount(self.xattr_len).into();
@@ -338,11 +347,15 @@ impl Inode {
         raw.i_mtime = self.mtime.seconds.cast_unsigned().into();
         raw.i_mtime_nsec = self.mtime.nanoseconds.into();
         raw.i_nlink = self.links.into();
-        raw
+        zerocopy::transmute!(raw)
     }
 }
 
-fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), DecodeError> {
+const fn header_len(extended: bool) -> u64 {
+    if extended { EXTENDED_LEN } else { COMPACT_LEN }
+}
+
+fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), StructureError> {
     let layout = match format >> 1 {
         0 => DataLayout::Plain,
         2 => DataLayout::Inline,
@@ -353,7 +366,7 @@ fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), DecodeError> 
     Ok((format & FORMAT_EXTENDED != 0, layout))
 }
 
-pub(crate) fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), DecodeError> {
+fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), StructureError> {
     let kind = FileKind::from_mode(mode)
         .ok_or_else(|| at.wrong("i_mode", mode, "of a known file type"))?;
     Ok((kind, mode & 0o7777))

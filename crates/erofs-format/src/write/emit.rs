@@ -8,16 +8,18 @@ use image_model::width::{u64_from, usize_up_to};
 const BUFFER: usize = 64 << 10;
 
 /// Gathers bytes and knows at which one it is.
-pub(crate) struct Emitter<W> {
+#[derive(Debug)]
+pub struct Emitter<W> {
     out: W,
-    pub(crate) buffer: Vec<u8>,
+    /// Bytes that are not written yet.
+    pub buffer: Vec<u8>,
     /// Bytes handed on already.
     written: u64,
 }
 
 impl<W: io::Write> Emitter<W> {
     /// Starts at byte 0 of `out`.
-    pub(crate) fn new(out: W) -> Self {
+    pub fn new(out: W) -> Self {
         Self {
             out,
             buffer: Vec::with_capacity(BUFFER),
@@ -25,12 +27,19 @@ impl<W: io::Write> Emitter<W> {
         }
     }
 
-    pub(crate) fn position(&self) -> u64 {
+    /// At which byte it is.
+    pub fn position(&self) -> u64 {
         self.written.saturating_add(u64_from(self.buffer.len()))
     }
 
     /// Goes on at `offset`, with zeros until there.
-    pub(crate) fn seek(&mut self, offset: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the writer answers.
+    ///
+    /// # Panics
+    /// If it is behind `offset` already.
+    pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         let mut gap = offset
             .checked_sub(self.position())
             .expect("nothing is planned over what comes before it");
@@ -44,14 +53,22 @@ impl<W: io::Write> Emitter<W> {
         Ok(())
     }
 
-    pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
+    /// Writes what is gathered, if that is much.
+    ///
+    /// # Errors
+    /// What the writer answers.
+    pub fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BUFFER {
             self.flush()?;
         }
         Ok(())
     }
 
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Writes what is gathered.
+    ///
+    /// # Errors
+    /// What the writer answers.
+    pub fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.written = self.position();
         self.buffer.clear();

@@ -1,4 +1,4 @@
-//! What RAFS cannot carry.
+//! What EROFS, and formats that resemble it, cannot carry.
 
 use std::collections::btree_map;
 use std::ops::ControlFlow;
@@ -9,14 +9,12 @@ use image_model::tree::{Directory, Inode};
 use image_model::{Device, FileKind, ImagePath, InodeId, Name, Node, Timestamp, Tree, Xattrs};
 
 use crate::device_number::pack_device;
-use crate::v5;
-use crate::v6::xattr;
-use crate::version::Version;
+use crate::xattr;
 
-/// Longest target of a symbolic link, in bytes: nydusd refuses longer ones.
+/// Longest target of a symbolic link, in bytes: Linux has no longer paths, and nydusd refuses them.
 pub const MAX_TARGET_LEN: usize = 4096;
 
-/// Something about an inode that RAFS has no place for.
+/// Something about an inode that there is no place for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CannotCarry {
@@ -39,13 +37,13 @@ pub enum CannotCarry {
         mtime: Timestamp,
     },
     /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs, or with
-    /// no or more than 255 bytes behind such a prefix (in version 5: 255 bytes with it).
+    /// no or more than 255 bytes behind such a prefix (in RAFS v5: 255 bytes with it).
     #[error("extended attribute {}, whose name cannot be stored", Brief(name))]
     XattrName {
         /// Full name.
         name: Box<[u8]>,
     },
-    /// A value of more than 65,535 bytes, or 65,536 in version 5.
+    /// A value of more than 65,535 bytes, or 65,536 in RAFS v5.
     #[error(
         "extended attribute {} of {len} bytes, where {max} are possible",
         Brief(name)
@@ -70,7 +68,7 @@ pub enum CannotCarry {
         /// Bytes that the attributes up to this one would take.
         len: u64,
     },
-    /// A further name of an inode that is no regular file: version 5 has such links for files alone.
+    /// A further name of an inode that is no regular file: RAFS v5 has such links for files alone.
     #[error("a hard link to a {kind}, which is possible for files alone")]
     HardLink {
         /// Kind of the inode.
@@ -78,7 +76,7 @@ pub enum CannotCarry {
     },
 }
 
-/// Something that an image has and RAFS cannot carry.
+/// Something that an image has and that cannot be carried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path:#}: {what}")]
 pub struct Loss {
@@ -88,44 +86,77 @@ pub struct Loss {
     pub what: CannotCarry,
 }
 
-/// Finds what `version` cannot carry of `tree`, in the order of paths, and tells `report` where and what.
-pub(crate) fn losses<C>(
-    tree: &Tree<C>,
-    version: Version,
-    report: &mut dyn FnMut(&ImagePath, CannotCarry),
-) {
-    each_loss(tree, version, &mut |path, _, what| report(path, what));
+/// What a format has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Longest full name of an extended attribute, in bytes.
+    pub max_name: usize,
+    /// Longest value of one, in bytes.
+    pub max_value: usize,
+    /// Most bytes of all entries of an inode, as EROFS stores them.
+    pub max_sum: u64,
+    /// Whether what is no regular file may have several names.
+    pub links_of_all_kinds: bool,
+}
+
+impl Room {
+    /// What EROFS has, and RAFS v6.
+    pub const EROFS: Self = Self {
+        max_name: usize::MAX,
+        max_value: xattr::MAX_VALUE_LEN,
+        max_sum: xattr::MAX_AREA_LEN,
+        links_of_all_kinds: true,
+    };
+}
+
+/// Finds what there is no `room` for in `tree`, in the order of paths, and tells `report` where and what.
+///
+/// ```
+/// use image_model::{Device, Metadata, Name, Node, Tree};
+/// use lazyoci_erofs_format::{CannotCarry, Room, losses};
+///
+/// let mut tree: Tree<()> = Tree::new(Metadata::implied_directory());
+/// let device = Device { major: 5000, minor: 0 };
+/// let node = tree.add(Metadata::default(), Node::CharDevice(device));
+/// tree.link(Tree::<()>::ROOT, Name::new(*b"odd")?, node)?;
+/// let mut found = Vec::new();
+/// losses(&tree, Room::EROFS, &mut |_, what| found.push(what));
+/// assert_eq!(found, [CannotCarry::Device { device }]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn losses<C>(tree: &Tree<C>, room: Room, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
+    each_loss(tree, room, &mut |path, _, what| report(path, what));
 }
 
 fn each_loss<C>(
     tree: &Tree<C>,
-    version: Version,
+    room: Room,
     report: &mut dyn FnMut(&ImagePath, Visit, CannotCarry),
 ) {
     each_path(tree, &mut |path, visit| {
         let inode = tree.inode(visit.id);
         let report = &mut |what| report(path, visit, what);
         if !visit.again {
-            inode_losses(inode, version, report);
-        } else if let Some(what) = link_loss(&inode.node, version) {
+            inode_losses(inode, room, report);
+        } else if let Some(what) = link_loss(&inode.node, room) {
             report(what);
         }
         ControlFlow::Continue(())
     });
 }
 
-/// Takes out of `tree` what `version` cannot carry, and reports each loss: whole devices and symbolic
+/// Takes out of `tree` what there is no `room` for, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds; a further name of what is no file
 /// becomes that of a copy. Memory: a number for each inode that loses something, the names that get
 /// copies, and one path.
-pub(crate) fn drop_losses<C: Clone>(
+pub fn drop_losses<C: Clone>(
     tree: &mut Tree<C>,
-    version: Version,
+    room: Room,
     report: &mut dyn FnMut(&ImagePath, CannotCarry),
 ) {
     let mut changed = Vec::new();
     let mut parted = Vec::new();
-    each_loss(tree, version, &mut |path, visit, what| {
+    each_loss(tree, room, &mut |path, visit, what| {
         match (&what, path.last()) {
             (CannotCarry::HardLink { .. }, Some(name)) => {
                 parted.push((visit.parent, name.to_name()));
@@ -138,7 +169,7 @@ pub(crate) fn drop_losses<C: Clone>(
     changed.dedup();
     for id in changed {
         let metadata = &tree.inode(id).metadata;
-        let kept = kept_metadata(metadata, version);
+        let kept = kept_metadata(metadata, room);
         let inode = tree.inode_mut(id);
         inode.metadata = kept;
         removed[id.index()] = node_loss(&inode.node).is_some();
@@ -169,14 +200,15 @@ fn part<C: Clone>(tree: &mut Tree<C>, parent: InodeId, name: Name) {
     }
 }
 
-fn link_loss<C>(node: &Node<C>, version: Version) -> Option<CannotCarry> {
-    match (version, node) {
-        (Version::V6, _) | (_, Node::File { .. } | Node::Directory(_)) => None,
-        (Version::V5, node) => Some(CannotCarry::HardLink { kind: node.kind() }),
+fn link_loss<C>(node: &Node<C>, room: Room) -> Option<CannotCarry> {
+    match node {
+        Node::File { .. } | Node::Directory(_) => None,
+        _ if room.links_of_all_kinds => None,
+        node => Some(CannotCarry::HardLink { kind: node.kind() }),
     }
 }
 
-fn inode_losses<C>(inode: &Inode<C>, version: Version, report: &mut dyn FnMut(CannotCarry)) {
+fn inode_losses<C>(inode: &Inode<C>, room: Room, report: &mut dyn FnMut(CannotCarry)) {
     if let Some(what) = node_loss(&inode.node) {
         report(what);
     }
@@ -184,7 +216,7 @@ fn inode_losses<C>(inode: &Inode<C>, version: Version, report: &mut dyn FnMut(Ca
     if mtime.nanoseconds >= 1_000_000_000 {
         report(CannotCarry::Time { mtime });
     }
-    split_xattrs(&inode.metadata.xattrs, version, &mut |_| {}, report);
+    split_xattrs(&inode.metadata.xattrs, room, &mut |_| {}, report);
 }
 
 fn node_loss<C>(node: &Node<C>) -> Option<CannotCarry> {
@@ -201,11 +233,11 @@ fn node_loss<C>(node: &Node<C>) -> Option<CannotCarry> {
     }
 }
 
-fn kept_metadata(metadata: &Metadata, version: Version) -> Metadata {
+fn kept_metadata(metadata: &Metadata, room: Room) -> Metadata {
     let mut kept = Vec::new();
     split_xattrs(
         &metadata.xattrs,
-        version,
+        room,
         &mut |xattr| kept.push(xattr.clone()),
         &mut |_| {},
     );
@@ -223,14 +255,16 @@ fn kept_metadata(metadata: &Metadata, version: Version) -> Metadata {
 /// Tells attributes that can be stored from those that cannot, in the order of their names.
 fn split_xattrs(
     xattrs: &Xattrs,
-    version: Version,
+    room: Room,
     keep: &mut dyn FnMut(&Xattr),
     lose: &mut dyn FnMut(CannotCarry),
 ) {
-    let (max_name, max, max_sum) = match version {
-        Version::V5 => (v5::xattr::MAX_NAME_LEN, v5::xattr::MAX_VALUE_LEN, u64::MAX),
-        Version::V6 => (usize::MAX, xattr::MAX_VALUE_LEN, xattr::MAX_AREA_LEN),
-    };
+    let Room {
+        max_name,
+        max_value: max,
+        max_sum,
+        ..
+    } = room;
     let mut sum = xattr::AreaLen::default();
     for xattr in xattrs {
         let name = || xattr.name.clone();
@@ -258,21 +292,18 @@ fn split_xattrs(
 
 /// A name that a walk comes to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Visit {
+pub struct Visit {
     /// The directory that has it; of the root itself the root.
-    pub(crate) parent: InodeId,
+    pub parent: InodeId,
     /// What it names.
-    pub(crate) id: InodeId,
+    pub id: InodeId,
     /// Whether that had a name before.
-    pub(crate) again: bool,
+    pub again: bool,
 }
 
 /// Shows every path of `tree`, parents first and siblings in the order of their names. A directory is
 /// entered once.
-pub(crate) fn each_path<C>(
-    tree: &Tree<C>,
-    visit: &mut dyn FnMut(&ImagePath, Visit) -> ControlFlow<()>,
-) {
+pub fn each_path<C>(tree: &Tree<C>, visit: &mut dyn FnMut(&ImagePath, Visit) -> ControlFlow<()>) {
     let mut seen = vec![false; tree.len()];
     let mut path = ImagePath::root();
     let mut levels: Vec<(InodeId, btree_map::Iter<'_, Name, InodeId>)> = Vec::new();
@@ -303,12 +334,14 @@ pub(crate) fn each_path<C>(
 }
 
 /// The first path of `id`; the root if it has none.
-pub(crate) fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+#[must_use]
+pub fn path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
     find_path(tree, |visit| visit.id == id)
 }
 
 /// The second path of `id`; the root if it has none.
-pub(crate) fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
+#[must_use]
+pub fn second_path_of<C>(tree: &Tree<C>, id: InodeId) -> ImagePath {
     find_path(tree, |visit| visit.id == id && visit.again)
 }
 

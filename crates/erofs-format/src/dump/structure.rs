@@ -1,4 +1,4 @@
-//! A structure of a bootstrap as a dump shows it.
+//! A structure as a dump shows it.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use image_model::FileKind;
 /// Bytes of a value that are shown.
 const SHOWN: usize = 64;
 
-/// What [`Bootstrap::structures`](crate::Bootstrap::structures) tells, one after the other. Its
+/// What a dump tells, one after the other. Its
 /// `Display` is one line.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -19,10 +19,10 @@ pub enum Dumped<'a> {
     Unreadable(&'a (dyn Error + 'static)),
 }
 
-/// A structure of a bootstrap.
+/// A structure of an image's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Structure<'a> {
-    /// First byte, from the start of the bootstrap.
+    /// First byte, from the start of the image.
     pub offset: u64,
     /// What it is: `superblock`, `inode`.
     pub name: &'static str,

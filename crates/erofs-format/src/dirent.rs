@@ -17,17 +17,20 @@
 //!
 //! Source: Linux `fs/erofs/erofs_fs.h` (`erofs_dirent`) and `fs/erofs/namei.c`.
 
+use std::cmp::Ordering;
+
 use image_model::FileKind;
 use image_model::width::u64_from;
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::error::{At, DecodeError};
+use crate::error::{At, StructureError};
 use crate::view;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(crate) struct RawDirent {
+/// An entry as it is stored, without its name.
+pub struct RawDirent {
     nid: U64,
     nameoff: U16,
     file_type: u8,
@@ -35,21 +38,26 @@ pub(crate) struct RawDirent {
 }
 
 /// Bytes of an entry without its name.
-pub(crate) const LEN: usize = 12;
+pub const LEN: usize = 12;
 const _: () = assert!(size_of::<RawDirent>() == LEN);
 
 /// An entry of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dirent<'a> {
-    /// Where the entry begins in the bootstrap.
-    pub(crate) offset: u64,
-    pub(crate) nid: u64,
-    pub(crate) kind: FileKind,
-    pub(crate) name: &'a [u8],
+pub struct Dirent<'a> {
+    /// Where the entry begins in the image.
+    pub offset: u64,
+    /// Its inode.
+    pub nid: u64,
+    /// Kind of the inode.
+    pub kind: FileKind,
+    /// Its name.
+    pub name: &'a [u8],
 }
 
 impl RawDirent {
-    pub(crate) fn new(nid: u64, nameoff: u16, kind: FileKind) -> Self {
+    /// An entry of inode `nid`, whose name begins at byte `nameoff` of its block.
+    #[must_use]
+    pub fn new(nid: u64, nameoff: u16, kind: FileKind) -> Self {
         Self {
             nid: nid.into(),
             nameoff: nameoff.into(),
@@ -86,7 +94,10 @@ const fn kind(type_id: u8) -> Option<FileKind> {
 
 impl Dirent<'_> {
     /// Refuses the entry if it means an inode of another kind than `kind`.
-    pub(crate) fn require_kind(&self, kind: FileKind) -> Result<(), DecodeError> {
+    ///
+    /// # Errors
+    /// [`StructureError::Field`] then.
+    pub fn require_kind(&self, kind: FileKind) -> Result<(), StructureError> {
         let at = At::new("directory entry", self.offset);
         let rule = "the kind of its inode";
         at.require(self.kind == kind, "file_type", type_id(self.kind), rule)
@@ -95,19 +106,22 @@ impl Dirent<'_> {
 
 /// One block of a directory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DirentBlock<'a> {
+pub struct DirentBlock<'a> {
     bytes: &'a [u8],
     entries: &'a [RawDirent],
-    /// Where the block begins in the bootstrap.
+    /// Where the block begins in the image.
     offset: u64,
 }
 
 impl<'a> DirentBlock<'a> {
     /// The block that is `bytes`, which lie at `offset`.
-    pub(crate) fn new(bytes: &'a [u8], offset: u64) -> Result<Self, DecodeError> {
+    ///
+    /// # Errors
+    /// [`StructureError`] if it has no room for its entries.
+    pub fn new(bytes: &'a [u8], offset: u64) -> Result<Self, StructureError> {
         let at = At::new("directory block", offset);
         let first: &RawDirent =
-            view::record(bytes, "directory entry", 0).map_err(|_| DecodeError::Truncated {
+            view::record(bytes, "directory entry", 0).map_err(|_| StructureError::Truncated {
                 what: "directory entry",
                 offset,
                 len: u64_from(LEN),
@@ -127,17 +141,24 @@ impl<'a> DirentBlock<'a> {
     }
 
     /// Number of entries, at least 1.
-    pub(crate) const fn len(&self) -> usize {
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "there is no block without entries"
+    )]
+    #[must_use]
+    pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Where the block begins in the bootstrap.
-    pub(crate) const fn offset(&self) -> u64 {
+    /// Where the block begins in the image.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Whether what no reader looks at is zero: a byte of each entry, and what follows the last name.
-    pub(crate) fn rest_is_zero(&self) -> bool {
+    #[must_use]
+    pub fn rest_is_zero(&self) -> bool {
         let last = self.entries.last().map_or(0, |raw| raw.nameoff.get());
         let names = self.bytes.get(usize::from(last)..).unwrap_or_default();
         let padding = &names[view::text(names).len()..];
@@ -145,8 +166,22 @@ impl<'a> DirentBlock<'a> {
         padding.iter().chain(reserved).all(|&byte| byte == 0)
     }
 
+    /// The last entry whose name is at most `name`; `None` if all are more.
+    ///
+    /// # Errors
+    /// [`StructureError`] if an entry that is compared is damaged.
+    pub fn last_at_most(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, StructureError> {
+        let found = last_at_most(self.len(), |index| {
+            Ok::<_, StructureError>(self.entry(index)?.name.cmp(name))
+        })?;
+        found.map(|index| self.entry(index)).transpose()
+    }
+
     /// Entry `index`, which is less than [`len`](Self::len).
-    pub(crate) fn entry(&self, index: usize) -> Result<Dirent<'a>, DecodeError> {
+    ///
+    /// # Errors
+    /// [`StructureError`] if it is damaged.
+    pub fn entry(&self, index: usize) -> Result<Dirent<'a>, StructureError> {
         let raw = &self.entries[index];
         let offset = view::element_offset(self.offset, index, LEN);
         let at = At::new("directory entry", offset);
@@ -174,4 +209,24 @@ impl<'a> DirentBlock<'a> {
             name,
         })
     }
+}
+
+/// The last of `len` sorted elements that `compare`s as less or equal.
+///
+/// # Errors
+/// What `compare` answers.
+pub fn last_at_most<E>(
+    len: usize,
+    mut compare: impl FnMut(usize) -> Result<Ordering, E>,
+) -> Result<Option<usize>, E> {
+    let (mut low, mut high) = (0usize, len);
+    while low < high {
+        let middle = low.midpoint(high);
+        match compare(middle)? {
+            Ordering::Less => low = middle.saturating_add(1),
+            Ordering::Equal => return Ok(Some(middle)),
+            Ordering::Greater => high = middle,
+        }
+    }
+    Ok(low.checked_sub(1))
 }

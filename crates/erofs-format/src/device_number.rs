@@ -1,4 +1,4 @@
-//! Device numbers in the 32 bits that both versions have for them.
+//! Device numbers in the 32 bits that inodes have for them.
 
 use image_model::Device;
 
@@ -7,9 +7,10 @@ const MAX_MAJOR: u32 = 0xfff;
 /// Largest minor number that fits.
 const MAX_MINOR: u32 = 0xf_ffff;
 
-/// A device number in the 32 bits that RAFS has for it: Linux's `new_encode_dev`; `None` if it does
+/// A device number in 32 bits: Linux's `new_encode_dev`; `None` if it does
 /// not fit.
-pub(crate) const fn pack_device(device: Device) -> Option<u32> {
+#[must_use]
+pub const fn pack_device(device: Device) -> Option<u32> {
     let Device { major, minor } = device;
     if major > MAX_MAJOR || minor > MAX_MINOR {
         return None;
@@ -18,7 +19,8 @@ pub(crate) const fn pack_device(device: Device) -> Option<u32> {
 }
 
 /// Linux's `new_decode_dev`.
-pub(crate) const fn unpack_device(packed: u32) -> Device {
+#[must_use]
+pub const fn unpack_device(packed: u32) -> Device {
     Device {
         major: packed >> 8 & MAX_MAJOR,
         minor: packed & 0xff | packed >> 12 & 0xf_ff00,

@@ -1,0 +1,69 @@
+//! What a dump of metadata tells.
+
+mod structure;
+
+use std::error::Error;
+use std::fmt;
+
+use image_model::width::u64_from;
+
+use crate::view;
+
+pub use structure::{Dumped, FieldValue, Structure};
+
+/// A field and its value.
+pub type Field<'a> = (&'static str, FieldValue<'a>);
+
+/// Who hears of the structures.
+pub struct Teller<'a, E> {
+    /// Hears of each.
+    pub tell: &'a mut dyn FnMut(Dumped<'_>) -> Result<(), E>,
+}
+
+impl<E> fmt::Debug for Teller<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Teller")
+    }
+}
+
+impl<E> Teller<'_, E> {
+    /// Tells of a structure.
+    ///
+    /// # Errors
+    /// What is answered.
+    pub fn structure(
+        &mut self,
+        offset: u64,
+        (name, index): (&'static str, Option<u64>),
+        fields: &[Field<'_>],
+    ) -> Result<(), E> {
+        (self.tell)(Dumped::Structure(Structure {
+            offset,
+            name,
+            index,
+            fields,
+        }))
+    }
+
+    /// An element of a table of which `offset` is the start and `len` the length of an element.
+    ///
+    /// # Errors
+    /// What is answered.
+    pub fn element(
+        &mut self,
+        (offset, len): (u64, usize),
+        (name, index): (&'static str, usize),
+        fields: &[Field<'_>],
+    ) -> Result<(), E> {
+        let offset = view::element_offset(offset, index, len);
+        self.structure(offset, (name, Some(u64_from(index))), fields)
+    }
+
+    /// Tells of a structure that cannot be read.
+    ///
+    /// # Errors
+    /// What is answered.
+    pub fn unreadable(&mut self, error: &(dyn Error + 'static)) -> Result<(), E> {
+        (self.tell)(Dumped::Unreadable(error))
+    }
+}

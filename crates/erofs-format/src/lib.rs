@@ -1,0 +1,61 @@
+//! EROFS, the read-only file system of Linux: uncompressed images, decoded, checked and encoded, and the
+//! structures that RAFS v6 shares with them.
+//!
+//! | module or type | holds |
+//! |---|---|
+//! | [`ErofsImage`], [`MetadataBytes`] | an image, and where its bytes come from; [`check`](ErofsImage::check) looks at everything, [`dump`](ErofsImage::dump) prints it |
+//! | [`Layout`] | planning and writing an image |
+//! | [`Superblock`], [`Inode`], [`ChunkIndex`], [`DeviceSlot`], [`dirent`], [`xattr`] | the structures |
+//! | [`losses`], [`drop_losses`] | what cannot be carried |
+//! | [`check`], [`dump`] | what checks and dumps tell |
+//! | [`write`] | where inodes go, and how they and directories are written |
+//! | [`view`], [`budget`], [`device_number`] | slices and bounds that readers share |
+//!
+//! The crate does no I/O: bytes come in through a trait, and go out to any writer. Compressed content is
+//! refused by name. The whole image is drawn at [`Layout`]. Integers are little endian.
+//!
+//! Source: the Linux kernel's `fs/erofs/erofs_fs.h`; erofs-utils 1.8 where that leaves something open.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
+
+mod block_size;
+pub mod budget;
+pub mod check;
+mod chunk_index;
+pub mod device_number;
+mod device_slot;
+pub mod dirent;
+pub mod dump;
+mod error;
+mod image;
+pub mod inode;
+mod layout;
+pub mod loss;
+mod source;
+mod superblock;
+pub mod view;
+pub mod write;
+pub mod xattr;
+
+pub use block_size::BlockSize;
+pub use chunk_index::ChunkIndex;
+pub use device_slot::DeviceSlot;
+pub use error::{DecodeError, ReadFault, StructureError};
+pub use image::ErofsImage;
+pub use inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES, DataLayout, Inode};
+pub use layout::{EncodeError, Layout, LayoutInput};
+pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, Room, drop_losses, losses};
+pub use source::MetadataBytes;
+pub use superblock::Superblock;
+
+// Crates whose types stand in signatures here.
+pub use bytes;
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
