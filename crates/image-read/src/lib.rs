@@ -88,6 +88,7 @@ pub use verification::{
 // Crates whose types stand in signatures here.
 pub use blob_io;
 pub use bytes;
+pub use erofs_format;
 pub use estargz_toc;
 pub use frame_codec;
 pub use image_model as model;

@@ -92,6 +92,9 @@ pub enum OpenError {
     /// The bootstrap is damaged or beyond a limit.
     #[error("cannot read the bootstrap")]
     Bootstrap(#[from] DecodeError),
+    /// The EROFS image is damaged, compressed, or beyond a limit.
+    #[error("the EROFS image")]
+    Erofs(#[from] erofs_format::DecodeError),
     /// The blob does not give its bootstrap out, or what it says of its chunks.
     #[error("cannot read the metadata of the blob")]
     Blob(#[source] BlobError),
@@ -131,6 +134,7 @@ impl Blame for OpenError {
             Self::Directory(error) => error.fault(),
             Self::Layer(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),
+            Self::Erofs(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Estargz(error) => error.fault(),

@@ -10,7 +10,7 @@ use image_model::{BlobId, BlobIndex, Image, Progress};
 use super::error::OpenError;
 use super::image::{Holder, OpenImage};
 use super::options::OpenOptions;
-use super::{estargz, rafs};
+use super::{erofs, estargz, rafs};
 use crate::blobs::{BlobStore, NoBlobs, OpenBlob};
 use crate::detect::{DETECT_LEN, Format, detect};
 use crate::ends::Ends;
@@ -69,6 +69,7 @@ impl<'a> Found<'a> {
             _ => false,
         };
         let mut advisories = Advisories::default();
+        let mut read = None;
         let (holder, store) = match format {
             _ if is_layer => {
                 vouch_for_none(format, options)?;
@@ -95,6 +96,14 @@ impl<'a> Found<'a> {
                 let store = store.with_source(BlobIndex(0), Arc::clone(source));
                 (Holder::Estargz(Arc::new(estargz)), store)
             }
+            Format::Erofs => {
+                vouch_for_none(format, options)?;
+                let (image, stats) = erofs::open(source, options)?;
+                read = Some(stats);
+                let store = BlobStore::new(image.blobs(), blobs);
+                let store = store.with_source(BlobIndex(0), Arc::clone(source));
+                (Holder::Erofs(Arc::new(image)), store)
+            }
             Format::Directory | Format::Stack => {
                 return Err(OpenError::NotFormat { expected: format });
             }
@@ -102,7 +111,8 @@ impl<'a> Found<'a> {
             found => return Err(OpenError::Unsupported { found }),
         };
         let image = OpenImage::new(format, holder, store, options);
-        let image = image.of_file(Arc::clone(source), ends.stats());
+        let stats = [Some(ends.stats()), read].into_iter().flatten().sum();
+        let image = image.of_file(Arc::clone(source), stats);
         Ok(image.with_advisories(advisories))
     }
 }

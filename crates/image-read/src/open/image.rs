@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blob_io::{ReadAt, ReadStats};
+use erofs_format::ErofsImage;
 use image_model::advisory::Advisories;
 use image_model::layer::{Entries, Layer, LayerOptions};
 use image_model::walk::{WalkError, copy_tree};
@@ -62,6 +63,7 @@ pub(super) enum Holder {
     Stack(SharedImage),
     Rafs(Arc<RafsImage>),
     Estargz(Arc<Estargz>),
+    Erofs(Arc<ErofsImage>),
 }
 
 impl Holder {
@@ -71,6 +73,7 @@ impl Holder {
             Self::Stack(image) => Arc::clone(image),
             Self::Rafs(image) => Arc::clone(image) as SharedImage,
             Self::Estargz(estargz) => Arc::clone(&estargz.toc.image) as SharedImage,
+            Self::Erofs(image) => Arc::clone(image) as SharedImage,
         }
     }
 }
@@ -82,6 +85,7 @@ impl std::fmt::Debug for Holder {
             Self::Stack(_) => "Stack",
             Self::Rafs(_) => "Rafs",
             Self::Estargz(_) => "Estargz",
+            Self::Erofs(_) => "Erofs",
         })
     }
 }
@@ -212,6 +216,15 @@ impl OpenImage {
     pub fn estargz(&self) -> Option<&Estargz> {
         match &self.holder {
             Holder::Estargz(estargz) => Some(estargz),
+            _ => None,
+        }
+    }
+
+    /// The metadata, if it is an EROFS image that is not RAFS.
+    #[must_use]
+    pub fn erofs(&self) -> Option<&ErofsImage> {
+        match &self.holder {
+            Holder::Erofs(image) => Some(image),
             _ => None,
         }
     }

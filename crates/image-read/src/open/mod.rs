@@ -1,5 +1,6 @@
 //! Opening whatever holds an image.
 
+mod erofs;
 mod error;
 mod estargz;
 mod find;
@@ -30,8 +31,8 @@ pub use image::OpenImage;
 pub use options::OpenOptions;
 pub(crate) use place::Place;
 
-/// Opens the image at `path`: a layer, an eStargz layer, a RAFS bootstrap, a RAFS blob that holds one, or
-/// a directory. What it is is found by its content, never by its name, unless
+/// Opens the image at `path`: a layer, an eStargz layer, a RAFS bootstrap, a RAFS blob that holds one, an
+/// EROFS image without compression, or a directory. What it is is found by its content, never by its name, unless
 /// [`OpenOptions::format`] says it.
 ///
 /// A directory is an image by itself, unless it is what a converter wrote: a bootstrap `image.boot`
@@ -49,6 +50,7 @@ pub(crate) use place::Place;
 /// | eStargz with a longer TOC | 3: and the rest of the TOC | 2 |
 /// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
+/// | EROFS | 3: start; end; the first 64 KiB, and the root and the long prefixes if they are not there | 2 |
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged; pipes and devices

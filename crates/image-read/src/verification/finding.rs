@@ -80,6 +80,9 @@ pub enum Flaw {
     /// A structure of a RAFS bootstrap.
     #[error("{}", Chain(.0))]
     Bootstrap(#[source] rafs_format::check::CheckFinding),
+    /// A structure of an EROFS image.
+    #[error("{}", Chain(.0))]
+    Erofs(#[source] erofs_format::check::CheckFinding),
     /// A blob that is not there, or cannot be opened. None of its chunks is looked at.
     #[error("{}", Chain(.0))]
     Unopened(#[source] StoreError),
@@ -176,6 +179,7 @@ impl Blame for Flaw {
             Self::Open(error) => error.fault(),
             Self::Audit(error) => error.fault(),
             Self::Bootstrap(finding) => finding.what.fault(),
+            Self::Erofs(finding) => finding.what.fault(),
             Self::Unopened(error) => error.fault(),
             Self::Read { source, .. } => source.fault(),
             Self::Blob { source, .. } => source.fault(),

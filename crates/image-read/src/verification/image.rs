@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use erofs_format::ErofsImage;
 use estargz_toc::image::EstargzImage;
 use image_model::{BlobId, BlobIndex, Cancelled};
 use rafs_format::Bootstrap;
@@ -46,6 +47,12 @@ pub(super) fn verify(
         });
         report.summary.advisories.append(checked.advisories);
     }
+    if let Some(erofs) = image.erofs() {
+        erofs.check(&mut |found| {
+            let (path, offset) = (found.path.clone(), Some(found.offset));
+            report.add_at(ImageObject::Image, path, offset, Flaw::Erofs(found));
+        });
+    }
     estargz::check_disguise(image, report);
     let toc = image.estargz().map(|estargz| &estargz.toc);
     if let Some(toc) = toc {
@@ -84,6 +91,12 @@ fn plan(
             .map(|index| plan_rafs(image, bootstrap, index, options, expected, report))
             .collect();
     }
+    if image.erofs().is_some() {
+        let indexes = (0..).take(count).map(BlobIndex);
+        return indexes
+            .map(|index| plan_device(image, index, options, report))
+            .collect();
+    }
     // A file that holds the content as it is, or that is compared with its TOC.
     let is_file = image.estargz().is_some() || image.format() == Format::Tar(Compression::None);
     let object = ImageObject::Image;
@@ -117,6 +130,32 @@ fn check_orphan(image: &OpenImage, bootstrap: &Bootstrap, report: &mut Report<'_
     {
         report.add(ImageObject::Image, Flaw::Orphan);
     }
+}
+
+/// A device of an EROFS image; the first is the image itself.
+fn plan_device(
+    image: &OpenImage,
+    index: BlobIndex,
+    options: &VerifyOptions,
+    report: &mut Report<'_>,
+) -> Option<Planned> {
+    let object = match index {
+        BlobIndex(0) => ImageObject::Image,
+        BlobIndex(index) => ImageObject::Blob(image.image().blobs()[index as usize].id.clone()),
+    };
+    let slots = image.erofs().map_or(&[][..], ErofsImage::devices);
+    let slot = (index.0 as usize)
+        .checked_sub(1)
+        .and_then(|at| slots.get(at));
+    let needed = slot.is_some_and(|slot| image.erofs().is_some_and(|erofs| !erofs.holds(slot)));
+    if options.content
+        && needed
+        && let Err(error) = image.blobs().blob(index)
+    {
+        report.add(object, Flaw::Unopened(error));
+        return None;
+    }
+    Some(Planned::unread(object))
 }
 
 fn plan_rafs(

@@ -9,6 +9,7 @@ mod damage;
 mod directory;
 mod directory_changes;
 #[cfg(feature = "gzip")]
+mod erofs;
 mod estargz;
 #[cfg(feature = "gzip")]
 mod estargz_flips;
