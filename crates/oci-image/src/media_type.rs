@@ -62,6 +62,10 @@ pub enum MediaType {
     Layer(LayerType),
     /// Layer that is a nydus blob.
     NydusBlob,
+    /// Layer that is an EROFS image, as containerd has it.
+    ErofsLayer,
+    /// EROFS image that is no layer: of a whole container image.
+    Erofs,
     /// The empty object `{}`.
     Empty,
     /// The file `oci-layout`.
@@ -107,7 +111,7 @@ const LAYERS: [(Family, LayerCompression, bool, &str); 11] = {
 
 /// The types of everything else.
 #[rustfmt::skip]
-const OTHERS: [(MediaType, &str); 9] = [
+const OTHERS: [(MediaType, &str); 11] = [
     (MediaType::Index(Family::Oci), "application/vnd.oci.image.index.v1+json"),
     (MediaType::Index(Family::Docker), "application/vnd.docker.distribution.manifest.list.v2+json"),
     (MediaType::Manifest(Family::Oci), "application/vnd.oci.image.manifest.v1+json"),
@@ -115,6 +119,8 @@ const OTHERS: [(MediaType, &str); 9] = [
     (MediaType::Config(Family::Oci), "application/vnd.oci.image.config.v1+json"),
     (MediaType::Config(Family::Docker), "application/vnd.docker.container.image.v1+json"),
     (MediaType::NydusBlob, "application/vnd.oci.image.layer.nydus.blob.v1"),
+    (MediaType::ErofsLayer, "application/vnd.erofs.layer.v1"),
+    (MediaType::Erofs, "application/vnd.erofs"),
     (MediaType::Empty, "application/vnd.oci.empty.v1+json"),
     (MediaType::LayoutHeader, "application/vnd.oci.layout.header.v1+json"),
 ];

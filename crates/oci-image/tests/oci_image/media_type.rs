@@ -36,6 +36,8 @@ fn documents() {
             "application/vnd.oci.image.layer.nydus.blob.v1",
             MediaType::NydusBlob,
         ),
+        ("application/vnd.erofs.layer.v1", MediaType::ErofsLayer),
+        ("application/vnd.erofs", MediaType::Erofs),
         ("application/vnd.oci.empty.v1+json", MediaType::Empty),
         (
             "application/vnd.oci.layout.header.v1+json",
