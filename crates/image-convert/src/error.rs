@@ -157,6 +157,18 @@ pub enum ConvertError {
     /// The image cannot be written as a bootstrap.
     #[error("cannot write the bootstrap")]
     Bootstrap(#[from] EncodeError),
+    /// The image cannot be written as EROFS.
+    #[error("cannot write the EROFS image")]
+    Erofs(#[from] erofs_format::EncodeError),
+    /// Content of an EROFS image cannot be kept in a temporary file until the metadata before it are
+    /// known.
+    #[error("cannot keep content in a temporary file in {}", directory.display())]
+    Spool {
+        /// Where it was to be.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A frame cannot be compressed.
     #[error("cannot compress")]
     Codec(#[from] CodecError),
@@ -242,12 +254,13 @@ impl Blame for ConvertError {
             Self::Placement(error) => error.fault(),
             Self::Toc(error) => error.fault(),
             Self::Bootstrap(error) => error.fault(),
+            Self::Erofs(error) => error.fault(),
             Self::Codec(error) => error.fault(),
             Self::Digest(error) => error.fault(),
             Self::Output(error) => error.fault(),
             Self::Owner { .. } => Fault::Unsupported,
             Self::Remains { failure, .. } => failure.fault(),
-            Self::Write(_) | Self::Unpack { .. } => Fault::Io,
+            Self::Write(_) | Self::Unpack { .. } | Self::Spool { .. } => Fault::Io,
             Self::Cancelled(error) => error.fault(),
         }
     }

@@ -7,32 +7,47 @@ use image_model::tree::Span;
 use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
 use rafs_format::layout::CannotCarry;
-use rafs_format::{Version, prefetch_inodes, v5, v6};
+use rafs_format::prefetch_inodes;
 use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
 
-use super::RafsOptions;
-use super::blob::BlobTarget;
 use crate::report::{Allowed, LossKind, Report};
 use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
-use crate::stage::Stage;
+use crate::stage::{Stage, Target};
 use crate::tree::StoreOrder;
 use crate::{ConvertError, Source};
 
-type BlobStage<'p, 'k, 'o> = Stage<'p, 'k, BlobTarget<'k, 'o>>;
+/// A format of inodes and chunks, and how it is to be written.
+pub(crate) trait Format {
+    /// What it is called.
+    fn name(&self) -> &'static str;
+
+    /// Whether what it cannot carry may be left out.
+    fn lossy(&self) -> bool;
+
+    /// What is stored first, where the order is ours.
+    fn first(&self) -> &[ImagePath];
+
+    /// Finds what it cannot carry, or takes that out of `tree` if it may.
+    fn find_losses<C: Clone>(
+        &self,
+        tree: &mut Tree<C>,
+        report: &mut dyn FnMut(&ImagePath, CannotCarry),
+    );
+}
 
 /// A layer, with the chunks of its files.
-pub(super) struct Filled {
-    pub(super) layer: Layer<ChunkRange>,
+pub(crate) struct Filled {
+    pub(crate) layer: Layer<ChunkRange>,
     /// Whether the source is a tar, in its own order.
-    pub(super) from_tar: bool,
+    pub(crate) from_tar: bool,
 }
 
 /// Stores all content of `source`. If that is `alone`, no layer of a stack, what is lost is not stored.
-pub(super) fn fill(
+pub(crate) fn fill<T: Target>(
     source: Source<'_>,
     alone: bool,
-    stage: &mut BlobStage<'_, '_, '_>,
-    options: &RafsOptions,
+    stage: &mut Stage<'_, '_, T>,
+    options: &impl Format,
     report: &mut Report,
 ) -> Result<Filled, ConvertError> {
     let source = match source {
@@ -63,7 +78,7 @@ pub(super) fn fill(
         settle_losses(&mut tree, options, &limits, report)?;
     }
     let from_tar = order == DataOrder::Tar;
-    let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, &options.prefetch));
+    let mut files = StoreOrder::new(&tree, &prefetch_inodes(&tree, options.first()));
     if from_tar {
         files = files.by_table();
     }
@@ -98,11 +113,11 @@ pub(super) fn fill(
 }
 
 /// Has `files` of `tree` stored, and says where.
-fn store(
+fn store<T: Target>(
     tree: &Tree<Ino>,
     files: &[InodeId],
     order: FileOrder,
-    (contents, stage): (&mut Contents<'_>, &mut BlobStage<'_, '_, '_>),
+    (contents, stage): (&mut Contents<'_>, &mut Stage<'_, '_, T>),
     ranges: &mut [ChunkRange],
 ) -> Result<(), ConvertError> {
     let content = |id: &InodeId| match tree.inode(*id).node {
@@ -126,11 +141,11 @@ fn store(
     })
 }
 
-fn stream(
+fn stream<T: Target>(
     layer: Streaming<'_>,
     limits: &Limits,
-    stage: &mut BlobStage<'_, '_, '_>,
-    options: &RafsOptions,
+    stage: &mut Stage<'_, '_, T>,
+    options: &impl Format,
     report: &mut Report,
 ) -> Result<Layer<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
@@ -149,7 +164,7 @@ fn stream(
         stage.tick()?;
         let oddities = std::mem::take(&mut entry.oddities);
         let member = match entry.into_member(limits) {
-            Err(error) if options.lossy => {
+            Err(error) if options.lossy() => {
                 let (path, what) = no_file(error)?;
                 report.lose(|| path, what, &allowed(options, limits))?;
                 continue;
@@ -190,11 +205,11 @@ fn stream(
 }
 
 /// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
-fn store_spans<R: std::io::Read>(
+fn store_spans<R: std::io::Read, T: Target>(
     spans: &[Span],
     size: u64,
     reader: &mut TarReader<R>,
-    stage: &mut BlobStage<'_, '_, '_>,
+    stage: &mut Stage<'_, '_, T>,
 ) -> Result<(), ConvertError> {
     let mut at = 0;
     for span in spans {
@@ -216,8 +231,8 @@ fn no_file(error: MemberError) -> Result<(ImagePath, LossKind), MemberError> {
     }
 }
 
-/// Takes note of the directories that no entry of a layer described, but the root: RAFS describes them.
-pub(super) fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
+/// Takes note of the directories that no entry of a layer described, but the root: the target describes them.
+pub(crate) fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
     let entries = |id| tree.directory(id).into_iter().flatten();
     let mut path = ImagePath::root();
     let mut levels = vec![entries(InodeId::ROOT)];
@@ -237,38 +252,29 @@ pub(super) fn advise_undescribed<C>(tree: &Tree<C>, report: &mut Report) {
     }
 }
 
-fn allowed<'a>(options: &RafsOptions, limits: &'a Limits) -> Allowed<'a> {
+fn allowed<'a>(options: &impl Format, limits: &'a Limits) -> Allowed<'a> {
     Allowed {
-        lossy: options.lossy,
+        lossy: options.lossy(),
         limits,
-        target: match options.version {
-            Version::V5 => "RAFS v5",
-            _ => "RAFS v6",
-        },
+        target: options.name(),
     }
 }
 
 /// Takes out of `tree` what the format cannot carry, or refuses the first of it.
-pub(super) fn settle_losses<C: Clone>(
+pub(crate) fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
-    options: &RafsOptions,
+    options: &impl Format,
     limits: &Limits,
     report: &mut Report,
 ) -> Result<(), ConvertError> {
     let allowed = allowed(options, limits);
     let mut refused = None;
-    let mut lose = |path: &ImagePath, what: CannotCarry| {
+    options.find_losses(tree, &mut |path, what| {
         if refused.is_none() {
             refused = (report.lose(|| path.clone(), what.into(), &allowed)).err();
         }
-    };
-    match (options.lossy, options.version) {
-        (true, Version::V5) => v5::drop_losses(tree, &mut lose),
-        (true, _) => v6::drop_losses(tree, &mut lose),
-        (false, Version::V5) => v5::losses(tree, &mut lose),
-        (false, _) => v6::losses(tree, &mut lose),
-    }
-    if options.lossy {
+    });
+    if options.lossy() {
         tree.drop_unreachable();
     }
     refused.map_or(Ok(()), Err)

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`to_rafs`] | a layer, a directory or any image to RAFS, v5 or v6 |
 //! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over the blobs that it has |
+//! | [`to_erofs`] | a layer, a directory or any image to one EROFS image with its content, which the kernel mounts |
 //! | [`to_estargz`] | a layer, a directory or any image to eStargz |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer, compressed otherwise |
@@ -55,8 +56,10 @@
 )]
 
 mod described;
+mod erofs;
 mod error;
 mod estargz;
+mod fill;
 mod layer;
 mod members;
 mod object;
@@ -69,6 +72,7 @@ mod tree;
 mod unpack;
 
 pub use described::DescribedObject;
+pub use erofs::{ErofsOptions, ErofsReport, Verity, layer_cache_path, to_erofs};
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{
@@ -84,6 +88,7 @@ pub use unpack::{Ownership, UnpackOptions, unpack};
 pub use blob_io;
 pub use bytes;
 pub use chunk_dedup;
+pub use erofs_format;
 pub use estargz_toc;
 pub use frame_codec;
 pub use image_model as model;

@@ -102,6 +102,10 @@ impl Checker<'_> {
         self.space
             .take(structure, offset, u64_from(Superblock::LEN));
         self.reserved(SUPERBLOCK, &superblock.to_bytes());
+        let has_checksum = superblock.feature_compat & Superblock::COMPAT_CHECKSUM != 0;
+        if superblock.checksum != 0 && !has_checksum {
+            self.mismatch(SUPERBLOCK, "checksum", superblock.checksum.into(), 0);
+        }
         let slots = u64::from(superblock.sb_extslots) << 4;
         let end = offset.saturating_add(u64_from(Superblock::LEN));
         self.space.take("superblock extension", end, slots);

@@ -15,7 +15,7 @@ use rafs_format::{Bootstrap, OwnedBootstrap, Version, prefetch_inodes, v6};
 
 use super::bootstrap::Image;
 use super::report::described_bootstrap;
-use super::{RafsOptions, RafsReport, fill};
+use super::{RafsOptions, RafsReport};
 use crate::ConvertError;
 use crate::report::Report;
 
@@ -194,7 +194,7 @@ fn carried(
     let options = RafsOptions::default()
         .version(options.version)
         .lossy(options.lossy);
-    fill::settle_losses(&mut image.tree, &options, limits, report)?;
+    crate::fill::settle_losses(&mut image.tree, &options, limits, report)?;
     Ok(image)
 }
 

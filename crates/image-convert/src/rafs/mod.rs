@@ -9,7 +9,6 @@ mod blob;
 mod bootstrap;
 mod compact;
 mod dictionary;
-mod fill;
 mod keep_blobs;
 mod options;
 mod report;
@@ -23,12 +22,12 @@ use image_model::image::ChunkRange;
 use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
 
+use crate::fill::{self, Filled};
 use crate::report::Report;
 use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
 use crate::{ConvertError, Source};
 use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
-use fill::Filled;
 
 pub use compact::{CompactOptions, compact};
 pub use dictionary::ChunkDictionary;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use frame_codec::Compression;
-use image_model::{DigestAlgorithm, ImagePath};
-use rafs_format::Version;
+use image_model::{DigestAlgorithm, ImagePath, Tree};
 use rafs_format::flags::Compat;
+use rafs_format::layout::CannotCarry;
+use rafs_format::{Version, v5, v6};
 
 use super::ChunkDictionary;
+use crate::fill::Format;
 
 /// How a RAFS image is written.
 ///
@@ -96,5 +98,35 @@ impl RafsOptions {
         dictionary: Option<Arc<ChunkDictionary>>,
         lossy: bool,
         threads: usize,
+    }
+}
+
+impl Format for RafsOptions {
+    fn name(&self) -> &'static str {
+        match self.version {
+            Version::V5 => "RAFS v5",
+            _ => "RAFS v6",
+        }
+    }
+
+    fn lossy(&self) -> bool {
+        self.lossy
+    }
+
+    fn first(&self) -> &[ImagePath] {
+        &self.prefetch
+    }
+
+    fn find_losses<C: Clone>(
+        &self,
+        tree: &mut Tree<C>,
+        report: &mut dyn FnMut(&ImagePath, CannotCarry),
+    ) {
+        match (self.lossy, self.version) {
+            (true, Version::V5) => v5::drop_losses(tree, report),
+            (true, _) => v6::drop_losses(tree, report),
+            (false, Version::V5) => v5::losses(tree, report),
+            (false, _) => v6::losses(tree, report),
+        }
     }
 }

@@ -6,6 +6,7 @@ mod support;
 #[cfg(feature = "gzip")]
 mod bounds;
 mod dictionary;
+mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
 mod keep_blobs;

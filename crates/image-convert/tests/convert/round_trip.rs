@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::support::{Image, Tar, digest_of_tar, noise, plain_options, tar_of};
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(crate) enum Kind {
     File {
         seed: u64,
         len: usize,
@@ -22,7 +22,7 @@ enum Kind {
     Link(prop::sample::Index),
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+pub(crate) fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         4 => (0u64..3, prop_oneof![Just(0), Just(4096), 0usize..20_000])
             .prop_map(|(seed, len)| Kind::File { seed, len }),
@@ -35,7 +35,7 @@ fn kind() -> impl Strategy<Value = Kind> {
     ]
 }
 
-fn attributes() -> impl Strategy<Value = Metadata> {
+pub(crate) fn attributes() -> impl Strategy<Value = Metadata> {
     let xattrs = vec(
         ("(user|trusted)\\.[a-z%]{1,5}", vec(any::<u8>(), 0..9)),
         0..3,
@@ -66,7 +66,7 @@ fn attributes() -> impl Strategy<Value = Metadata> {
 }
 
 /// The tar of nodes, each below one of the directories before it.
-fn tar(nodes: Vec<(prop::sample::Index, Metadata, Kind)>) -> Vec<u8> {
+pub(crate) fn tar(nodes: Vec<(prop::sample::Index, Metadata, Kind)>) -> Vec<u8> {
     let mut directories = vec![String::new()];
     let mut files: Vec<String> = Vec::new();
     let mut tar = Tar::new();

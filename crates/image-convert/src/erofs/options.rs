@@ -1,0 +1,90 @@
+//! How an EROFS image is written.
+
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use erofs_format::{CannotCarry, Room};
+use image_model::{DigestAlgorithm, ImagePath, Tree};
+
+use crate::fill::Format;
+
+/// How an EROFS image is written.
+///
+/// ```
+/// use lazyoci_image_convert::ErofsOptions;
+/// let options = ErofsOptions::default().chunk_size(1 << 16).verity(true);
+/// assert!(!options.lossy);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErofsOptions {
+    /// Bytes of a chunk that is not its file's last: a power of two, 4096 or more. Equal chunks are stored
+    /// once, and chunks of zeros not at all. Default: 1 MiB.
+    pub chunk_size: u32,
+    /// By which digest equal chunks are found; it names the image, too, but is not part of it. Default:
+    /// BLAKE3 (in builds without it: SHA-256).
+    pub digest: DigestAlgorithm,
+    /// Whether a dm-verity hash tree is appended.
+    pub verity: bool,
+    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    pub lossy: bool,
+    /// How many threads digest; the bytes written do not depend on it. Default: one for each core that the
+    /// process may use; at most 256.
+    pub threads: usize,
+    /// Where content is kept until the metadata before it are known, in an unnamed temporary file.
+    /// Default: the system's directory for temporary files.
+    pub spool_directory: Option<PathBuf>,
+}
+
+impl Default for ErofsOptions {
+    fn default() -> Self {
+        Self {
+            chunk_size: 1 << 20,
+            digest: if cfg!(feature = "blake3") {
+                DigestAlgorithm::Blake3
+            } else {
+                DigestAlgorithm::Sha256
+            },
+            verity: false,
+            lossy: false,
+            threads: available_parallelism().map_or(1, usize::from),
+            spool_directory: None,
+        }
+    }
+}
+
+impl ErofsOptions {
+    image_model::setters! {
+        chunk_size: u32,
+        digest: DigestAlgorithm,
+        verity: bool,
+        lossy: bool,
+        threads: usize,
+        spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
+    }
+}
+
+impl Format for ErofsOptions {
+    fn name(&self) -> &'static str {
+        "EROFS"
+    }
+
+    fn lossy(&self) -> bool {
+        self.lossy
+    }
+
+    fn first(&self) -> &[ImagePath] {
+        &[]
+    }
+
+    fn find_losses<C: Clone>(
+        &self,
+        tree: &mut Tree<C>,
+        report: &mut dyn FnMut(&ImagePath, CannotCarry),
+    ) {
+        match self.lossy {
+            true => erofs_format::drop_losses(tree, Room::EROFS, report),
+            false => erofs_format::losses(tree, Room::EROFS, report),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What became of an EROFS image.
+
+use blob_io::Written;
+use image_model::Digest;
+use oci_image::MediaType;
+
+use crate::described::DescribedObject;
+use crate::report::Report;
+
+/// What a conversion to EROFS did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ErofsReport {
+    /// What every conversion reports.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub report: Report,
+    /// The image, with the hash tree if it has one.
+    pub image: DescribedObject,
+    /// The hash tree behind the image.
+    pub verity: Option<Verity>,
+}
+
+/// A hash tree of dm-verity behind an image: format 1, SHA-256, no salt, no superblock, blocks of 4096 bytes.
+///
+/// `veritysetup verify --no-superblock --salt=- --hash-offset=OFFSET --data-blocks=BLOCKS FILE FILE ROOT`
+/// accepts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Verity {
+    /// The root hash.
+    pub root: Digest,
+    /// Blocks of 4096 bytes that it vouches for: all of the image.
+    pub data_blocks: u64,
+    /// Where the tree begins.
+    pub hash_offset: u64,
+}
+
+impl ErofsReport {
+    pub(super) fn new(report: Report, written: Written, verity: Option<Verity>) -> Self {
+        let media_type = Some(MediaType::ErofsLayer);
+        Self {
+            report,
+            image: DescribedObject::new(written, media_type, |_| {}),
+            verity,
+        }
+    }
+}

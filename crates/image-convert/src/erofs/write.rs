@@ -1,0 +1,162 @@
+//! The bytes of an image on their way to the output: digested meanwhile, by other threads.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use blob_io::{ObjectRole, ObjectWriter, Output, Written};
+use verify::Hasher;
+
+use super::verity::{VerityHasher, VerityTree};
+use crate::ConvertError;
+
+/// Bytes that are written at once.
+pub(super) const PART: usize = 1 << 20;
+/// Parts that wait for a digest, at most.
+const WAITING: usize = 4;
+
+/// Digests what goes by.
+trait Follow: Send {
+    fn follow(&mut self, bytes: &[u8]);
+}
+
+impl Follow for Hasher {
+    fn follow(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+impl Follow for VerityHasher {
+    fn follow(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+/// One that follows on a thread of its own, or here.
+enum Follower<'s, F> {
+    Here(F),
+    There {
+        parts: SyncSender<Arc<[u8]>>,
+        thread: ScopedJoinHandle<'s, F>,
+    },
+}
+
+impl<'s, F: Follow + 's> Follower<'s, F> {
+    fn new<'e>(mut follow: F, scope: Option<&'s Scope<'s, 'e>>) -> Self {
+        let Some(scope) = scope else {
+            return Self::Here(follow);
+        };
+        let (parts, taken) = sync_channel::<Arc<[u8]>>(WAITING);
+        let thread = scope.spawn(move || {
+            for part in taken {
+                follow.follow(&part);
+            }
+            follow
+        });
+        Self::There { parts, thread }
+    }
+
+    fn take(&mut self, part: &Arc<[u8]>) {
+        match self {
+            Self::Here(follow) => follow.follow(part),
+            // A thread that is gone has panicked, which shows when it is joined.
+            Self::There { parts, .. } => drop(parts.send(Arc::clone(part))),
+        }
+    }
+
+    fn finish(self) -> F {
+        match self {
+            Self::Here(follow) => follow,
+            Self::There { parts, thread } => {
+                drop(parts);
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
+    }
+}
+
+/// An image that is written from front to end, and what follows it.
+pub(super) struct ImageWriter<'o, 's> {
+    object: Box<dyn ObjectWriter + 'o>,
+    digest: Follower<'s, Hasher>,
+    verity: Option<Follower<'s, VerityHasher>>,
+    /// What is gathered.
+    part: Vec<u8>,
+    len: u64,
+}
+
+impl<'o, 's> ImageWriter<'o, 's> {
+    /// Begins an image of `output`, digested on threads of `scope`, if that is given.
+    pub(super) fn begin<'e>(
+        output: &'o mut dyn Output,
+        verity: bool,
+        scope: Option<&'s Scope<'s, 'e>>,
+    ) -> Result<Self, ConvertError> {
+        Ok(Self {
+            object: output.begin(ObjectRole::Layer)?,
+            digest: Follower::new(Hasher::sha256(), scope),
+            verity: verity.then(|| Follower::new(VerityHasher::default(), scope)),
+            part: Vec::with_capacity(PART),
+            len: 0,
+        })
+    }
+
+    /// Bytes so far.
+    pub(super) fn len(&self) -> u64 {
+        self.len + self.part.len() as u64
+    }
+
+    /// Room for at most `len` more bytes, zeros, to be overwritten; never empty.
+    pub(super) fn room(&mut self, len: u64) -> io::Result<&mut [u8]> {
+        if self.part.len() == PART {
+            self.pass_on()?;
+        }
+        let start = self.part.len();
+        let room = usize::try_from(len).map_or(PART, |len| len.min(PART));
+        self.part.resize((start + room).min(PART), 0);
+        Ok(&mut self.part[start..])
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        let part: Arc<[u8]> = self.part[..].into();
+        self.part.clear();
+        self.digest.take(&part);
+        if let Some(verity) = &mut self.verity {
+            verity.take(&part);
+        }
+        self.len += part.len() as u64;
+        self.object.write_all(&part)
+    }
+
+    /// Ends the image, whose length is a multiple of a block; what follows is no part of it.
+    pub(super) fn end_image(&mut self) -> io::Result<Option<VerityTree>> {
+        self.pass_on()?;
+        let verity = self.verity.take();
+        Ok(verity.map(|verity| verity.finish().finish()))
+    }
+
+    /// Completes the object.
+    pub(super) fn finish(mut self) -> Result<Written, ConvertError> {
+        self.pass_on()?;
+        self.object.flush()?;
+        let written = Written::new(self.digest.finish().finish(), self.len);
+        self.object.finish(&written)?;
+        Ok(written)
+    }
+}
+
+impl Write for ImageWriter<'_, '_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let room = self.room(buf.len() as u64)?;
+        let len = room.len();
+        room.copy_from_slice(&buf[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
