@@ -19,9 +19,9 @@ use common::progress::Bar;
 use common::{Failure, Outcome, whole};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
-    ChunkDictionary, CompactOptions, EstargzOptions, EstargzReport, KeepBlobsOptions, RafsOptions,
-    RafsReport, Report, Source, Streaming, TarOptions, TarReport, compact, keep_blobs, recompress,
-    to_estargz, to_rafs, to_tar,
+    ChunkDictionary, CompactOptions, ErofsOptions, ErofsReport, EstargzOptions, EstargzReport,
+    KeepBlobsOptions, RafsOptions, RafsReport, Report, Source, Streaming, TarOptions, TarReport,
+    compact, keep_blobs, recompress, to_erofs, to_estargz, to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
@@ -83,6 +83,13 @@ struct Args {
     /// (RAFS to RAFS)
     #[arg(long)]
     keep_blobs: bool,
+    /// Append a dm-verity hash tree, and print its root hash (EROFS)
+    #[arg(long)]
+    verity: bool,
+    /// Put the image of a layer where containerd's layer content cache DIR has it; there is no OUTPUT then
+    /// (EROFS)
+    #[arg(long, value_name = "DIR")]
+    layer_cache: Option<PathBuf>,
     /// Leave out what the format cannot carry, and report it
     #[arg(long)]
     lossy: bool,
@@ -100,10 +107,16 @@ struct Args {
 
 impl Args {
     fn images(&self) -> &[PathBuf] {
-        self.paths.split_last().map_or(&[], |(_, images)| images)
+        match &self.layer_cache {
+            Some(_) => &self.paths,
+            None => self.paths.split_last().map_or(&[], |(_, images)| images),
+        }
     }
 
     fn output(&self) -> &Path {
+        if let Some(cache) = &self.layer_cache {
+            return cache;
+        }
         self.paths.last().map_or(Path::new(""), PathBuf::as_path)
     }
 }
@@ -112,6 +125,7 @@ impl Args {
 enum Target {
     RafsV5,
     RafsV6,
+    Erofs,
     Estargz,
     Tar,
     TarGzip,
@@ -132,6 +146,7 @@ fn main() -> ExitCode {
 /// What was done.
 enum Done {
     Rafs(RafsReport),
+    Erofs(ErofsReport, PathBuf),
     Estargz(EstargzReport),
     Tar(TarReport),
 }
@@ -143,10 +158,13 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         ));
     }
     refuse_what_does_not_fit(args)?;
-    args.outputs.check(args.output())?;
+    if args.layer_cache.is_none() {
+        args.outputs.check(args.output())?;
+    }
     let done = match args.to {
         Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
         Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
+        Target::Erofs => erofs(args, out)?,
         Target::Estargz => Done::Estargz(estargz(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
     };
@@ -159,9 +177,11 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     let v6 = args.to == Target::RafsV6;
     let rafs = v6 || args.to == Target::RafsV5;
     let lazy = rafs || args.to == Target::Estargz;
+    let erofs = args.to == Target::Erofs;
     for (option, given, fits) in [
-        ("--digester", args.digester.is_some(), rafs),
-        ("--chunk-size", args.chunk_size.is_some(), lazy),
+        ("--digester", args.digester.is_some(), rafs || erofs),
+        ("--compressor", args.compressor.is_some(), !erofs),
+        ("--chunk-size", args.chunk_size.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--toc", args.toc, v6),
         ("--inline-meta", args.inline_meta, rafs),
@@ -170,6 +190,8 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
         ("--compact", args.compact, rafs),
         ("--keep-blobs", args.keep_blobs, rafs),
+        ("--verity", args.verity, erofs),
+        ("--layer-cache", args.layer_cache.is_some(), erofs),
     ] {
         if given && !fits {
             return Err(does_not_fit(args, option));
@@ -279,11 +301,7 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
         None if args.aligned => Compression::None,
         None => defaults.compression,
     };
-    let digest = match args.digester {
-        Some(Digester::Blake3) => DigestAlgorithm::Blake3,
-        Some(Digester::Sha256) => DigestAlgorithm::Sha256,
-        None => defaults.digest,
-    };
+    let digest = digest(args, defaults.digest);
     let options = RafsOptions::default()
         .version(version)
         .compression(compression)
@@ -306,6 +324,14 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let report = to_rafs(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
+}
+
+fn digest(args: &Args, default: DigestAlgorithm) -> DigestAlgorithm {
+    match args.digester {
+        Some(Digester::Blake3) => DigestAlgorithm::Blake3,
+        Some(Digester::Sha256) => DigestAlgorithm::Sha256,
+        None => default,
+    }
 }
 
 fn threads(args: &Args, default: usize) -> usize {
@@ -364,6 +390,37 @@ fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'st
 fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
     let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
     Ok(args.open.is_layer(format))
+}
+
+/// One EROFS image of all of it.
+fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
+    let defaults = ErofsOptions::default();
+    let options = ErofsOptions::default()
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .digest(digest(args, defaults.digest))
+        .verity(args.verity)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads));
+    let mut bar = Bar::new("converting");
+    let target = match (&args.layer_cache, args.images()) {
+        (None, _) => args.output().to_owned(),
+        (Some(cache), [layer]) if !is_read_once(layer) && is_layer(args, layer)? => {
+            let diff_id = common::erofs::diff_id(layer, &mut Bar::new("digesting"))?;
+            common::erofs::place_in_cache(cache, &diff_id)?
+        }
+        (Some(_), _) => {
+            let what = "--layer-cache takes one layer, which is a file: it is called by its DiffID";
+            return Err(Failure::usage(what));
+        }
+    };
+    let source = source(args, &mut bar, |_| true)?;
+    let mut output = args.outputs.file(&target, out)?;
+    let report = to_erofs(source, &mut *output, &options, &mut bar)?;
+    if let (Some(verity), Some(_)) = (&report.verity, &args.layer_cache) {
+        common::erofs::write_metadata(&target, verity)?;
+    }
+    drop(output);
+    Ok(Done::Erofs(report, target))
 }
 
 fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
@@ -435,14 +492,23 @@ impl Done {
     fn report(&self) -> &Report {
         match self {
             Self::Rafs(rafs) => &rafs.report,
+            Self::Erofs(erofs, _) => &erofs.report,
             Self::Estargz(estargz) => &estargz.report,
             Self::Tar(tar) => &tar.report,
+        }
+    }
+
+    fn output<'a>(&'a self, args: &'a Args) -> &'a Path {
+        match self {
+            Self::Erofs(_, target) => target,
+            _ => args.output(),
         }
     }
 
     fn object(&self) -> Result<Value, Failure> {
         match self {
             Self::Rafs(rafs) => common::object(rafs),
+            Self::Erofs(erofs, _) => common::object(erofs),
             Self::Estargz(estargz) => common::object(estargz),
             Self::Tar(tar) => common::object(tar),
         }
@@ -459,7 +525,7 @@ fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
             value["layers"] = images.into();
         }
         value["format"] = name(args.to).into();
-        value["output"] = args.output().display().to_string().into();
+        value["output"] = done.output(args).display().to_string().into();
         return common::json(out, &value);
     }
     let report = done.report();
@@ -469,8 +535,8 @@ fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let written = common::size(report.bytes_out);
-    writeln!(out, "{}: {written} written", args.output().display())?;
-    if let Done::Rafs(_) | Done::Estargz(_) = done {
+    writeln!(out, "{}: {written} written", done.output(args).display())?;
+    if let Done::Rafs(_) | Done::Erofs(..) | Done::Estargz(_) = done {
         let chunks = report.chunks;
         writeln!(
             out,
@@ -501,6 +567,7 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             }
             Ok(())
         }
+        Done::Erofs(erofs, _) => common::erofs::tell(erofs, out),
         Done::Estargz(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
             let toc = layer.toc_digest;

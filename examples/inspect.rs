@@ -16,9 +16,9 @@ use lazyoci::read::OpenImage;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, a directory, or a whole image, as in `oci:DIR:TAG`
+/// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
     image: PathBuf,
-    /// Print every structure with its offset (RAFS, eStargz)
+    /// Print every structure with its offset (RAFS, EROFS, eStargz)
     #[arg(long)]
     dump: bool,
     /// Print one JSON object
@@ -57,6 +57,12 @@ fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, 
             bootstrap.dump(&mut text).map_err(Failure::usage)?;
         }
         (rafs_dump::dump(bootstrap), text)
+    } else if let Some(erofs) = image.erofs() {
+        let mut text = String::new();
+        if !args.json {
+            erofs.dump(&mut text).map_err(Failure::usage)?;
+        }
+        (rafs_dump::dump_erofs(erofs), text)
     } else {
         let what = format!("a {} has no structures to dump", image.format());
         return Err(Failure::usage(what));

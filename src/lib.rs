@@ -77,6 +77,7 @@
 
 pub use blob_io;
 pub use chunk_dedup;
+pub use erofs_format;
 pub use estargz_toc;
 pub use frame_codec;
 #[cfg(feature = "convert")]

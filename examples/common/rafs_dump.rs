@@ -1,7 +1,8 @@
-//! Every structure of a RAFS bootstrap as JSON.
+//! Every structure of a RAFS bootstrap or an EROFS image as JSON.
 
 use std::convert::Infallible;
 
+use lazyoci::erofs_format::ErofsImage;
 use lazyoci::rafs_format::Bootstrap;
 use lazyoci::rafs_format::dump::{Dumped, FieldValue, Structure};
 use serde_json::{Value, json};
@@ -10,14 +11,25 @@ use super::chain;
 
 /// The structures of `bootstrap`, with the values of their fields.
 pub fn dump(bootstrap: &Bootstrap) -> Value {
+    gathered(|tell| bootstrap.structures(tell))
+}
+
+/// The structures of `image`, with the values of their fields.
+pub fn dump_erofs(image: &ErofsImage) -> Value {
+    gathered(|tell| image.structures(tell))
+}
+
+type Tell<'t> = dyn FnMut(Dumped<'_>) -> Result<(), Infallible> + 't;
+
+fn gathered(tell: impl FnOnce(&mut Tell<'_>) -> Result<(), Infallible>) -> Value {
     let mut structures = Vec::new();
-    let told = bootstrap.structures(&mut |dumped| {
+    let told = tell(&mut |dumped| {
         structures.push(match dumped {
             Dumped::Structure(found) => structure(&found),
             Dumped::Unreadable(error) => json!({ "error": chain(error) }),
             other => json!({ "error": other.to_string() }),
         });
-        Ok::<_, Infallible>(())
+        Ok(())
     });
     match told {
         Ok(()) => json!({ "structures": structures }),
