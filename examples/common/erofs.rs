@@ -45,7 +45,7 @@ pub fn write_metadata(image: &Path, verity: &Verity) -> Result<(), Failure> {
 
 /// What was written, for people.
 pub fn tell(erofs: &ErofsReport, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "image {}", erofs.image.digest)?;
+    writeln!(out, "image {}", erofs.blob.digest)?;
     match &erofs.verity {
         Some(verity) => writeln!(
             out,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectRole, ObjectWriter, Output};
 use lazyoci::blob_io::{WriteError, Written};
 use lazyoci::convert::{
-    ConvertError, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_estargz, to_rafs,
-    to_tar,
+    ConvertError, ErofsOptions, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_erofs,
+    to_estargz, to_rafs, to_tar,
 };
 use lazyoci::frame_codec::Compression;
 
@@ -20,6 +20,8 @@ const ZSTD: Compression = Compression::Zstd { level: 3 };
 pub enum Target {
     /// RAFS v6.
     Rafs(Compression),
+    /// EROFS, with a hash tree.
+    Erofs,
     /// eStargz.
     Estargz,
     /// A tar.
@@ -27,10 +29,11 @@ pub enum Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target::Rafs(ZSTD),
     Target::Rafs(Compression::Lz4Block),
     Target::Rafs(Compression::None),
+    Target::Erofs,
     Target::Estargz,
     Target::Tar(Compression::None),
     Target::Tar(GZIP),
@@ -53,6 +56,11 @@ impl Target {
                 let options = RafsOptions::default().compression(compression);
                 let options = options.threads(2).lossy(true);
                 to_rafs(source, output, &options, done)?.report
+            }
+            Self::Erofs => {
+                let options = ErofsOptions::default().verity(true);
+                let options = options.threads(2).lossy(true);
+                to_erofs(source, output, &options, done)?.report
             }
             Self::Estargz => {
                 let options = EstargzOptions::default().compression(GZIP);
@@ -78,7 +86,7 @@ impl Target {
                 directory = DirectoryOutput::create(path).expect("a new directory");
                 (&mut directory, path.join("image.boot"))
             }
-            Self::Estargz | Self::Tar(_) => {
+            Self::Erofs | Self::Estargz | Self::Tar(_) => {
                 file = FileOutput::create(path).expect("a new file");
                 (&mut file, path.into())
             }

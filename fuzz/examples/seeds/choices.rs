@@ -55,6 +55,7 @@ pub(super) fn take_choices(seeds: &mut Seeds) {
             for target in [
                 "chunk_lookup",
                 "diff_work",
+                "erofs_round_trip",
                 "estargz_round_trip",
                 "frame_decode",
                 "lossy",

@@ -9,6 +9,7 @@ mod convert_layer;
 mod converted;
 mod descriptor;
 mod diff_work;
+mod erofs;
 mod estargz;
 mod estargz_compare;
 mod estargz_round_trip;
@@ -44,6 +45,7 @@ pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
 pub use diff_work::diff_work;
+pub use erofs::{erofs, erofs_round_trip};
 pub use estargz::estargz;
 pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
@@ -87,6 +89,8 @@ targets![
     convert_layer,
     descriptor,
     diff_work,
+    erofs,
+    erofs_round_trip,
     estargz,
     estargz_compare,
     estargz_round_trip,

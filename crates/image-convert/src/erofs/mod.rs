@@ -55,8 +55,8 @@ pub use report::{ErofsReport, Verity};
 /// let mut output = MemoryOutput::default();
 /// let options = ErofsOptions::default();
 /// let done = to_erofs(Streaming::new(&empty_layer[..]), &mut output, &options, &mut ())?;
-/// assert_eq!((done.report.inodes, done.image.len), (1, 4096));
-/// assert_eq!(output.object(ObjectRole::Layer).unwrap().digest, done.image.digest);
+/// assert_eq!((done.report.inodes, done.blob.len), (1, 4096));
+/// assert_eq!(output.object(ObjectRole::Layer).unwrap().digest, done.blob.digest);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

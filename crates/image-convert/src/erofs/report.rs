@@ -16,7 +16,7 @@ pub struct ErofsReport {
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub report: Report,
     /// The image, with the hash tree if it has one.
-    pub image: DescribedObject,
+    pub blob: DescribedObject,
     /// The hash tree behind the image.
     pub verity: Option<Verity>,
 }
@@ -42,7 +42,7 @@ impl ErofsReport {
         let media_type = Some(MediaType::ErofsLayer);
         Self {
             report,
-            image: DescribedObject::new(written, media_type, |_| {}),
+            blob: DescribedObject::new(written, media_type, |_| {}),
             verity,
         }
     }

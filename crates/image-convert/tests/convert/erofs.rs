@@ -30,8 +30,8 @@ fn converted<'a>(
 ) -> Result<(Vec<u8>, ErofsReport), ConvertError> {
     let mut bytes = Vec::new();
     let report = to_erofs(source, &mut WriterOutput::new(&mut bytes), options, &mut ())?;
-    assert_eq!(report.image.len, bytes.len() as u64);
-    assert_eq!(report.image.digest, verify::sha256(&bytes));
+    assert_eq!(report.blob.len, bytes.len() as u64);
+    assert_eq!(report.blob.digest, verify::sha256(&bytes));
     Ok((bytes, report))
 }
 
@@ -68,7 +68,7 @@ fn layout_of(bytes: &[u8], path: &str) -> DataLayout {
 fn the_golden_tree() {
     let (bytes, report) = of_tar(&golden_tar(), &options());
     assert_eq!(digest(&bytes), GOLDEN_DIGEST);
-    assert_eq!(report.image.media_type, Some(MediaType::ErofsLayer));
+    assert_eq!(report.blob.media_type, Some(MediaType::ErofsLayer));
     // A block of metadata, one of `f`, one of 4096 A, one of the rest.
     assert_eq!(bytes.len(), 4 * 4096);
     assert_eq!(report.chunks_stored(), 3);

@@ -1,0 +1,178 @@
+//! Plain EROFS that we write, read by the kernel, fsck.erofs and veritysetup; and what mkfs.erofs writes by us.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lazyoci_interop::corpus::walk;
+use lazyoci_interop::{Corpus, Finished, Mount, lazyoci, scratch, script};
+
+fn convert(source: &Path, options: &[&str], output: &Path) -> serde_json::Value {
+    let mut convert = lazyoci("convert");
+    convert.args(["--to", "erofs", "--json"]).args(options);
+    convert.arg(source).arg(output);
+    Finished::of(&mut convert).ok().json()
+}
+
+fn digest(image: &Path, options: &[&str]) -> String {
+    let mut digest = lazyoci("digest");
+    digest.arg(image).args(options);
+    Finished::of(&mut digest).ok().text().to_owned()
+}
+
+/// A program of trixie.
+fn trixie(program: &str) -> Command {
+    let mut command = script("erofs_utils.sh");
+    command.arg(program);
+    command
+}
+
+#[test]
+fn the_kernel_shows_the_source_tree() {
+    for corpus in Corpus::roots("full") {
+        let dir = scratch();
+        let image = dir.path().join("image");
+        for (source, options) in [
+            (corpus.tar(), &[][..]),
+            (
+                corpus.with("tar.gz"),
+                &["--verity", "--chunk-size", "4KiB"][..],
+            ),
+            (corpus.dir().to_owned(), &[][..]),
+        ] {
+            convert(&source, &[options, &["--force"]].concat(), &image);
+            let _ = Finished::of(lazyoci("verify").arg(&image)).ok();
+            assert_eq!(digest(&image, &[]), corpus.digest(), "{}", corpus.name);
+            let mount = Mount::erofs(&image, &[], false, &dir.path().join("mnt"));
+            assert_eq!(mount.digest(), corpus.digest(), "{}", corpus.name);
+        }
+    }
+}
+
+#[test]
+fn fsck_extracts_the_source_tree() {
+    for corpus in Corpus::roots("full") {
+        let dir = scratch();
+        let image = dir.path().join("image");
+        convert(&corpus.tar(), &[], &image);
+        let tree = dir.path().join("tree");
+        let mut fsck = trixie("fsck.erofs");
+        fsck.args(["--preserve", "--xattrs", "--force"]);
+        fsck.arg(format!("--extract={}", tree.display()))
+            .arg(&image);
+        let _ = Finished::of(&mut fsck).ok();
+        assert_eq!(walk(&tree, &[]), corpus.digest(), "{}", corpus.name);
+    }
+}
+
+#[test]
+fn other_formats_become_the_same_tree() {
+    let corpus = Corpus::new("debian/full");
+    let dir = scratch();
+    for (number, options) in [
+        &["--to", "rafs-v6"][..],
+        &["--to", "rafs-v5"],
+        &["--to", "estargz", "--lossy"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let between = dir.path().join(format!("between-{number}"));
+        let mut convert_to = lazyoci("convert");
+        convert_to.args(options).arg(corpus.tar()).arg(&between);
+        let _ = Finished::of(&mut convert_to).ok();
+        let image = dir.path().join(format!("image-{number}"));
+        convert(&between, &[], &image);
+        assert_eq!(digest(&image, &[]), digest(&between, &[]), "{options:?}");
+        let mount = Mount::erofs(&image, &[], false, &dir.path().join("mnt"));
+        assert_eq!(mount.digest(), digest(&between, &[]), "{options:?}");
+    }
+}
+
+#[test]
+fn veritysetup_accepts_the_hash_tree() {
+    let corpus = Corpus::new("tiny/layer");
+    let dir = scratch();
+    let image = dir.path().join("image");
+    let report = convert(&corpus.tar(), &["--verity"], &image);
+    let verity = &report["verity"];
+    let root = verity["root"].as_str().expect("a digest");
+    let root = &root["sha256:".len()..];
+    let verify = || {
+        let mut verify = trixie("veritysetup");
+        verify.args(["verify", "--no-superblock", "--salt=-"]);
+        verify.arg(format!("--hash-offset={}", verity["hash_offset"]));
+        verify.arg(format!("--data-blocks={}", verity["data_blocks"]));
+        verify.args([&image, &image]).arg(root);
+        Finished::of(&mut verify)
+    };
+    let _ = verify().ok();
+    let file = OpenOptions::new().read(true).write(true).open(&image);
+    let file = file.expect("our image");
+    let len = file.metadata().expect("a file").len();
+    // In metadata, in content, in the tree.
+    for at in [1200, 9000, len - 4000] {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).expect("inside");
+        file.write_all_at(&[byte[0] ^ 4], at).expect("inside");
+        assert_ne!(verify().code, 0, "a flipped bit at {at}");
+        file.write_all_at(&byte, at).expect("inside");
+    }
+    let _ = verify().ok();
+}
+
+#[test]
+fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
+    let corpus = Corpus::new("tiny/layer");
+    let dir = scratch();
+    let mut convert = lazyoci("convert");
+    convert.args(["--to", "erofs", "--verity", "--layer-cache"]);
+    convert.arg(dir.path()).arg(corpus.tar());
+    let _ = Finished::of(&mut convert).ok();
+    let hex = lazyoci_interop::run::sha256(&corpus.tar());
+    let image = dir.path().join(format!("sha256/{}/{hex}.erofs", &hex[..2]));
+    let metadata = PathBuf::from(format!("{}.dmverity", image.display()));
+    let metadata = std::fs::read(metadata).expect("metadata of verity");
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).expect("JSON");
+    assert_eq!(metadata["roothash"].as_str().map(str::len), Some(64));
+    assert!(
+        metadata["hashoffset"]
+            .as_u64()
+            .is_some_and(|at| at % 4096 == 0)
+    );
+    assert_eq!(digest(&image, &[]), corpus.digest());
+}
+
+/// What mkfs.erofs makes of the corpora decodes to their trees.
+#[test]
+fn images_of_mkfs_hold_the_source_tree() {
+    for corpus in Corpus::roots("full") {
+        let dir = scratch();
+        let image = dir.path().join("image");
+        let device = dir.path().join("device-1");
+        let (tar, tree) = (corpus.tar(), corpus.dir().to_owned());
+        std::fs::write(&device, []).expect("a new file");
+        let blobdev = format!("--blobdev={}", device.display());
+        for (options, source) in [
+            (&["-Enoinline_data"][..], &tree),
+            (&[], &tree),
+            (&["-b512"], &tree),
+            (&["--chunksize=65536"], &tree),
+            (&["--chunksize=4096", &blobdev], &tree),
+            (&["--tar=f"], &tar),
+            (&["--tar=i"], &tar),
+        ] {
+            let mut mkfs = trixie("mkfs.erofs");
+            mkfs.args(["--quiet", "--preserve-mtime"]).args(options);
+            mkfs.arg(&image).arg(source);
+            let _ = Finished::of(&mut mkfs).ok();
+            if options == ["--tar=i"] {
+                std::fs::copy(&tar, &device).expect("room for the tar");
+            }
+            let _ = Finished::of(lazyoci("verify").arg(&image)).ok();
+            let found = digest(&image, &[]);
+            assert_eq!(found, corpus.digest(), "{} {options:?}", corpus.name);
+        }
+    }
+}
