@@ -1,4 +1,5 @@
 //! EROFS images: those of mkfs.erofs, ours, and damaged ones.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod damage;
 mod goldens;

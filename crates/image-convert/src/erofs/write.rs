@@ -1,5 +1,6 @@
 //! The bytes of an image on their way to the output: digested meanwhile, by other threads.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -15,6 +16,27 @@ use crate::ConvertError;
 pub(super) const PART: usize = 1 << 20;
 /// Parts that wait for a digest, at most.
 const WAITING: usize = 4;
+/// Parts whose memory is used again: those that wait, one that is digested, one that is written.
+const KEPT: usize = WAITING + 2;
+
+/// Bytes that were written, to be digested.
+struct Part {
+    memory: Box<[u8]>,
+    used: usize,
+}
+
+impl Part {
+    fn new() -> Self {
+        Self {
+            memory: vec![0; PART].into(),
+            used: 0,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.memory[..self.used]
+    }
+}
 
 /// Digests what goes by.
 trait Follow: Send {
@@ -37,7 +59,7 @@ impl Follow for VerityHasher {
 enum Follower<'s, F> {
     Here(F),
     There {
-        parts: SyncSender<Arc<[u8]>>,
+        parts: SyncSender<Arc<Part>>,
         thread: ScopedJoinHandle<'s, F>,
     },
 }
@@ -47,19 +69,19 @@ impl<'s, F: Follow + 's> Follower<'s, F> {
         let Some(scope) = scope else {
             return Self::Here(follow);
         };
-        let (parts, taken) = sync_channel::<Arc<[u8]>>(WAITING);
+        let (parts, taken) = sync_channel::<Arc<Part>>(WAITING);
         let thread = scope.spawn(move || {
             for part in taken {
-                follow.follow(&part);
+                follow.follow(part.bytes());
             }
             follow
         });
         Self::There { parts, thread }
     }
 
-    fn take(&mut self, part: &Arc<[u8]>) {
+    fn take(&mut self, part: &Arc<Part>) {
         match self {
-            Self::Here(follow) => follow.follow(part),
+            Self::Here(follow) => follow.follow(part.bytes()),
             // A thread that is gone has panicked, which shows when it is joined.
             Self::There { parts, .. } => drop(parts.send(Arc::clone(part))),
         }
@@ -84,7 +106,9 @@ pub(super) struct ImageWriter<'o, 's> {
     digest: Follower<'s, Hasher>,
     verity: Option<Follower<'s, VerityHasher>>,
     /// What is gathered.
-    part: Vec<u8>,
+    part: Part,
+    /// Parts that were passed on, the oldest first.
+    passed: VecDeque<Arc<Part>>,
     len: u64,
 }
 
@@ -99,36 +123,49 @@ impl<'o, 's> ImageWriter<'o, 's> {
             object: output.begin(ObjectRole::Layer)?,
             digest: Follower::new(Hasher::sha256(), scope),
             verity: verity.then(|| Follower::new(VerityHasher::default(), scope)),
-            part: Vec::with_capacity(PART),
+            part: Part::new(),
+            passed: VecDeque::new(),
             len: 0,
         })
     }
 
     /// Bytes so far.
     pub(super) fn len(&self) -> u64 {
-        self.len + self.part.len() as u64
+        self.len + self.part.used as u64
     }
 
-    /// Room for at most `len` more bytes, zeros, to be overwritten; never empty.
+    /// Room for at most `len` more bytes, all of which are to be overwritten; never empty.
     pub(super) fn room(&mut self, len: u64) -> io::Result<&mut [u8]> {
-        if self.part.len() == PART {
+        if self.part.used == PART {
             self.pass_on()?;
         }
-        let start = self.part.len();
+        let start = self.part.used;
         let room = usize::try_from(len).map_or(PART, |len| len.min(PART));
-        self.part.resize((start + room).min(PART), 0);
-        Ok(&mut self.part[start..])
+        let end = (start + room).min(PART);
+        self.part.used = end;
+        Ok(&mut self.part.memory[start..end])
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        let part: Arc<[u8]> = self.part[..].into();
-        self.part.clear();
+        let next = self.next_part();
+        let part = Arc::new(std::mem::replace(&mut self.part, next));
         self.digest.take(&part);
         if let Some(verity) = &mut self.verity {
             verity.take(&part);
         }
-        self.len += part.len() as u64;
-        self.object.write_all(&part)
+        self.len += part.used as u64;
+        self.object.write_all(part.bytes())?;
+        self.passed.push_back(part);
+        Ok(())
+    }
+
+    /// Memory for the next part: that of the oldest one, once nobody needs it.
+    fn next_part(&mut self) -> Part {
+        if self.passed.len() < KEPT {
+            return Part::new();
+        }
+        let oldest = self.passed.pop_front().and_then(Arc::into_inner);
+        oldest.map_or_else(Part::new, |part| Part { used: 0, ..part })
     }
 
     /// Ends the image, whose length is a multiple of a block; what follows is no part of it.
