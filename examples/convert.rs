@@ -27,7 +27,8 @@ use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::rafs_format::flags::Compat;
 use lazyoci::rafs_format::{BlobPool, Version};
-use lazyoci::read::format_at;
+use lazyoci::read::{Format, format_at};
+use lazyoci::tar_stream::Compression as LayerCompression;
 use serde_json::Value;
 
 /// Convert a layer, a directory or an image into another format
@@ -413,7 +414,12 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
             return Err(Failure::usage(what));
         }
     };
-    let source = source(args, &mut bar, |_| true)?;
+    // A plain tar is read twice rather than kept meanwhile.
+    let is_plain = |path: &Path| {
+        let format = format_at(path);
+        format.is_ok_and(|format| format == Format::Tar(LayerCompression::None))
+    };
+    let source = source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?;
     let mut output = args.outputs.file(&target, out)?;
     let report = to_erofs(source, &mut *output, &options, &mut bar)?;
     if let (Some(verity), Some(_)) = (&report.verity, &args.layer_cache) {

@@ -50,9 +50,11 @@ fn the_kernel_shows_the_source_tree() {
     }
 }
 
+/// Of the other roots fsck.erofs 1.8 leaves holes at the end of files out, capabilities (it changes the owner
+/// behind them) and empty attributes.
 #[test]
 fn fsck_extracts_the_source_tree() {
-    for corpus in Corpus::roots("full") {
+    for corpus in [Corpus::new("packages/peer")] {
         let dir = scratch();
         let image = dir.path().join("image");
         convert(&corpus.tar(), &[], &image);
@@ -72,7 +74,7 @@ fn other_formats_become_the_same_tree() {
     let dir = scratch();
     for (number, options) in [
         &["--to", "rafs-v6"][..],
-        &["--to", "rafs-v5"],
+        &["--to", "rafs-v5", "--lossy"],
         &["--to", "estargz", "--lossy"],
     ]
     .into_iter()
@@ -92,7 +94,7 @@ fn other_formats_become_the_same_tree() {
 
 #[test]
 fn veritysetup_accepts_the_hash_tree() {
-    let corpus = Corpus::new("tiny/layer");
+    let corpus = Corpus::new("packages/peer");
     let dir = scratch();
     let image = dir.path().join("image");
     let report = convert(&corpus.tar(), &["--verity"], &image);
@@ -124,7 +126,7 @@ fn veritysetup_accepts_the_hash_tree() {
 
 #[test]
 fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
-    let corpus = Corpus::new("tiny/layer");
+    let corpus = Corpus::new("packages/peer");
     let dir = scratch();
     let mut convert = lazyoci("convert");
     convert.args(["--to", "erofs", "--verity", "--layer-cache"]);
@@ -144,10 +146,11 @@ fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
     assert_eq!(digest(&image, &[]), corpus.digest());
 }
 
-/// What mkfs.erofs makes of the corpora decodes to their trees.
+/// What mkfs.erofs makes of the corpora decodes to their trees. Of a tar it makes what the kernel shows: the root
+/// is a directory of mode 0777 if no member says otherwise.
 #[test]
 fn images_of_mkfs_hold_the_source_tree() {
-    for corpus in Corpus::roots("full") {
+    for corpus in Corpus::roots("peer") {
         let dir = scratch();
         let image = dir.path().join("image");
         let device = dir.path().join("device-1");
@@ -171,8 +174,16 @@ fn images_of_mkfs_hold_the_source_tree() {
                 std::fs::copy(&tar, &device).expect("room for the tar");
             }
             let _ = Finished::of(lazyoci("verify").arg(&image)).ok();
-            let found = digest(&image, &[]);
-            assert_eq!(found, corpus.digest(), "{} {options:?}", corpus.name);
+            let devices: &[PathBuf] = match options {
+                ["--tar=i"] | [_, _] => std::slice::from_ref(&device),
+                _ => &[],
+            };
+            let mount = Mount::erofs(&image, devices, false, &dir.path().join("mnt"));
+            let (found, shown) = (digest(&image, &[]), mount.digest());
+            assert_eq!(found, shown, "{} {options:?}", corpus.name);
+            if source == &tree {
+                assert_eq!(found, corpus.digest(), "{} {options:?}", corpus.name);
+            }
         }
     }
 }

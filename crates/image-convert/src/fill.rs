@@ -40,6 +40,8 @@ pub(crate) struct Filled {
     pub(crate) layer: Layer<ChunkRange>,
     /// Whether the source is a tar, in its own order.
     pub(crate) from_tar: bool,
+    /// Of the files of a source that is no stream: the extents, and the number in the source.
+    pub(crate) files: Vec<(ChunkRange, Ino)>,
 }
 
 /// Stores all content of `source`. If that is `alone`, no layer of a stack, what is lost is not stored.
@@ -59,6 +61,7 @@ pub(crate) fn fill<T: Target>(
             return Ok(Filled {
                 layer,
                 from_tar: true,
+                files: Vec::new(),
             });
         }
         source => source,
@@ -105,8 +108,13 @@ pub(crate) fn fill<T: Target>(
         (&mut contents, stage),
         &mut ranges,
     )?;
-    let tree = tree.map(|id, _, _| ranges[id.index()]);
+    let mut files = Vec::new();
+    let tree = tree.map(|id, _, ino| {
+        files.push((ranges[id.index()], ino));
+        ranges[id.index()]
+    });
     Ok(Filled {
+        files,
         layer: order.layer(tree, limits),
         from_tar,
     })

@@ -179,7 +179,10 @@ impl<'k> Layers<'k> {
         let filled = stage::run(setup, target, |stage| {
             fill::fill(source, alone, stage, options, report)
         });
-        let added = filled.and_then(|(Filled { layer, from_tar }, target, stored)| {
+        let added = filled.and_then(|(filled, target, stored)| {
+            let Filled {
+                layer, from_tar, ..
+            } = filled;
             let tree = match self.stacked {
                 false => layer.into_tree()?,
                 true => {
