@@ -136,6 +136,13 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     ]);
     let value = schema.check("merge", &mut merge, 0);
     assert_eq!(value["blobs"].as_array().map(Vec::len), Some(1));
+    let erofs = fixture.path("erofs");
+    let mut convert = example("convert");
+    convert.args(["--to", "erofs", "--verity"]).arg(&source);
+    let value = schema.check("convert", convert.arg(&erofs), 0);
+    let blocks = value["verity"]["data_blocks"].as_u64().unwrap();
+    assert_eq!(value["verity"]["hash_offset"], blocks * 4096);
+    written.push(("erofs", erofs));
     let unpacked = fixture.path("unpacked");
     let mut unpack = example("unpack");
     let value = schema.check("unpack", unpack.arg(fixture.bootstrap()).arg(&unpacked), 0);
@@ -164,7 +171,7 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
             (&verified["files"], &verified["paths"]),
             (&2.into(), &5.into())
         );
-        if matches!(*to, "rafs-v5" | "rafs-v6" | "estargz") {
+        if matches!(*to, "rafs-v5" | "rafs-v6" | "erofs" | "estargz") {
             let mut dump = example("inspect");
             schema.check("inspect --dump", dump.arg("--dump").arg(&image), 0);
         }

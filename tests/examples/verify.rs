@@ -292,6 +292,8 @@ fn what_strict_reading_refuses_is_not_bad() {
     let fixture = Fixture::new();
     let mut erofs = vec![0; 4096];
     erofs[1024..1028].copy_from_slice(&[0xe2, 0xe1, 0xf5, 0xe0]);
+    // Blocks of 4096 bytes, and compression.
+    (erofs[1024 + 12], erofs[1024 + 80]) = (12, 2);
     fs::write(fixture.path("erofs"), erofs).unwrap();
     let said = complaint(example("verify").arg(fixture.path("erofs")), 3);
     assert!(said.starts_with("unsupported: "), "{said}");

@@ -8,7 +8,7 @@
 //! | [`Superblock`], [`Inode`], [`ChunkIndex`], [`DeviceSlot`], [`dirent`], [`xattr`] | the structures |
 //! | [`losses`], [`drop_losses`] | what cannot be carried |
 //! | [`check`], [`dump`] | what checks and dumps tell |
-//! | [`write`] | where inodes go, and how they and directories are written |
+//! | [`mod@write`] | where inodes go, and how they and directories are written |
 //! | [`view`], [`budget`], [`device_number`] | slices and bounds that readers share |
 //!
 //! The crate does no I/O: bytes come in through a trait, and go out to any writer. Compressed content is

@@ -31,7 +31,7 @@ pub fn slice<'a>(
 /// The fixed-size structure `what` at `offset`.
 ///
 /// # Errors
-/// As [`slice`].
+/// As [`slice()`].
 pub fn record<'a, T>(
     bytes: &'a [u8],
     what: &'static str,
