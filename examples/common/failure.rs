@@ -156,6 +156,9 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     {
         return Some("--as-layer reads the plain layer that it is, too");
     }
+    if let Some(OpenError::Toc(_)) = error.downcast_ref() {
+        return Some("--as-layer reads the plain layer without its TOC");
+    }
     if let Some(TreeDigestError::TooLarge { .. }) = error.downcast_ref() {
         return MAX_CONTENT;
     }

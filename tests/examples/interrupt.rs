@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{Fixture, example};
 
 /// Waits until a temporary output is in `directory`, then sends `signal`.
-fn interrupt(child: &mut Child, directory: &Path, signal: &str) {
+fn interrupt(child: &mut Child, directory: &Path, signal: Signal) {
     let start = Instant::now();
     while !names(directory)
         .iter()
@@ -18,11 +20,9 @@ fn interrupt(child: &mut Child, directory: &Path, signal: &str) {
     {
         assert!(child.try_wait().unwrap().is_none(), "ended too early");
         assert!(start.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
     }
-    let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-s", signal, &id]).status();
-    assert!(killed.unwrap().success());
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -47,14 +47,14 @@ fn nothing_is_left_behind() {
     let output = fixture.path("output");
     for (signal, arguments) in [
         (
-            "INT",
+            Signal::INT,
             &["convert", "--to", "tar-zstd", "--compressor", "zstd:19"][..],
         ),
         (
-            "TERM",
+            Signal::TERM,
             &["convert", "--to", "estargz", "--compressor", "gzip:9"],
         ),
-        ("HUP", &["unpack"]),
+        (Signal::HUP, &["unpack"]),
     ] {
         fs::create_dir(&output).unwrap();
         let target = match arguments[0] {
@@ -102,9 +102,7 @@ fn a_pipe_through_which_nothing_comes_is_not_waited_for() {
         }
         // All of them.
         std::thread::sleep(Duration::from_millis(100));
-        let mut kill = Command::new("kill");
-        let killed = kill.args(["-s", "TERM", &id.to_string()]).status();
-        assert!(killed.unwrap().success());
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let stdin = child.stdin.take();
         let ended = child.wait_with_output().unwrap();
         drop(stdin);
@@ -134,7 +132,7 @@ fn what_nohup_runs_outlives_its_terminal() {
     command.arg(output.join("out"));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    interrupt(&mut child, &output, "HUP");
+    interrupt(&mut child, &output, Signal::HUP);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(names(&output), ["out"]);
 }

@@ -179,9 +179,7 @@ fn stream<T: Target>(
             }
             member => member?,
         };
-        for oddity in oddities {
-            report.advisories.add(Some(member.path()), oddity);
-        }
+        report.advisories.add_all(Some(member.path()), oddities);
         match member {
             Member::HardLink { path, target } => builder.link(&path, &target)?,
             Member::Node {
@@ -206,6 +204,8 @@ fn stream<T: Target>(
             }
         }
     }
+    let oddities = reader.oddities().iter().cloned();
+    report.advisories.add_all(None, oddities);
     reader.finish()?;
     let layer = builder.finish()?;
     report.advisories.append(layer.advisories().clone());

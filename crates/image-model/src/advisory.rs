@@ -67,6 +67,8 @@ pub enum Oddity {
         /// The type.
         typeflag: u8,
     },
+    /// A tar that ends inside the bytes that fill a payload up to a whole block: that is its end.
+    CutPadding,
     /// A directory that no entry of the layer describes: the target describes it, with mode 0755 and
     /// owner 0, also where a lower layer has other attributes.
     Undescribed,
@@ -105,6 +107,7 @@ impl fmt::Display for Oddity {
                 "an extension header of type `{}` with no member after it",
                 char::from(*typeflag)
             ),
+            Self::CutPadding => f.write_str("the padding after the last payload is cut off"),
             Self::Undescribed => {
                 f.write_str("no entry describes this directory, which gets mode 0755 and owner 0:0")
             }
@@ -132,6 +135,17 @@ pub struct Advisories {
 }
 
 impl Advisories {
+    /// Adds each of `oddities`, all of `path`, or of the image as a whole.
+    pub fn add_all(
+        &mut self,
+        path: Option<&ImagePath>,
+        oddities: impl IntoIterator<Item = Oddity>,
+    ) {
+        for what in oddities {
+            self.add(path, what);
+        }
+    }
+
     /// Counts `what`, and keeps it if there is room.
     pub fn add(&mut self, path: Option<&ImagePath>, what: Oddity) {
         self.count = self.count.saturating_add(1);

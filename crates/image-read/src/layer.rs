@@ -357,9 +357,7 @@ fn index(
         let oddities = std::mem::take(&mut entry.oddities);
         let member = entry.into_member(limits)?;
         let path = member.path().clone();
-        for oddity in oddities {
-            advisories.add(Some(&path), oddity);
-        }
+        advisories.add_all(Some(&path), oddities);
         let added = match member {
             Member::Node {
                 path,
@@ -387,6 +385,7 @@ fn index(
             source,
         })?;
     }
+    advisories.add_all(None, reader.oddities().iter().cloned());
     let layer = builder.finish().map_err(LayerImageError::Layer)?;
     advisories.append(layer.advisories().clone());
     Ok((layer, advisories))

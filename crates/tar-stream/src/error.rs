@@ -185,8 +185,6 @@ pub enum Part {
     SparseMap,
     /// A member's payload.
     Payload,
-    /// The bytes that fill a payload up to a whole block.
-    Padding,
 }
 
 impl std::fmt::Display for Part {
@@ -196,7 +194,6 @@ impl std::fmt::Display for Part {
             Self::Extension => "an extension header",
             Self::SparseMap => "a sparse map",
             Self::Payload => "a payload",
-            Self::Padding => "the padding after a payload",
         })
     }
 }
@@ -295,6 +292,10 @@ pub enum Refusal {
         /// `x`, `L` or `K`.
         typeflag: u8,
     },
+    /// The tar ends inside the bytes that fill a payload up to a whole block: Go reads that as the
+    /// end, GNU tar, bsdtar and Python refuse it. Lenient: the end.
+    #[error("the padding after a payload is cut off, which Go accepts, GNU tar and bsdtar refuse")]
+    CutPadding,
     /// A global PAX header that would change members: GNU tar applies it, Go does not. Lenient:
     /// ignored. Records without influence (`comment`, as `git archive` writes it) pass.
     #[error(

@@ -66,6 +66,8 @@ pub struct TarReader<R> {
     input: Input<R>,
     options: TarReadOptions,
     state: State,
+    /// Of the tar as a whole.
+    oddities: Vec<Oddity>,
 }
 
 #[derive(Debug)]
@@ -121,7 +123,15 @@ impl<R: Read> TarReader<R> {
             input,
             options,
             state,
+            oddities: Vec::new(),
         }
+    }
+
+    /// What is odd about the tar as a whole, though read alike or accepted by lenient reading: known
+    /// at its end. What is odd about a member, [that says](Entry::oddities).
+    #[must_use]
+    pub fn oddities(&self) -> &[Oddity] {
+        &self.oddities
     }
 
     /// Offset of the next byte in the tar: of the payload, or of the trailer.
@@ -161,8 +171,9 @@ impl<R: Read> TarReader<R> {
     fn read_headers(&mut self, padding: usize) -> Result<Next, TarError> {
         let start = self.input.position();
         let mut raw = Vec::with_capacity(padding.saturating_add(4 * BLOCK_LEN));
-        if self.input.append(padding, &mut raw)? < padding && !self.options.lenient {
-            return Err(self.input.cut(Part::Padding));
+        if self.input.append(padding, &mut raw)? < padding {
+            let offset = self.input.position();
+            self.accept(offset, Refusal::CutPadding, Oddity::CutPadding)?;
         }
         let gap = raw.len();
         let offset = self.input.position();
@@ -243,16 +254,24 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    fn check_dangling(&self, pending: &Pending) -> Result<(), TarError> {
-        match pending.first() {
-            Some(&Extension {
-                typeflag, offset, ..
-            }) if !self.options.lenient => Err(TarError::Refused {
-                offset,
-                reason: Refusal::DanglingExtension { typeflag },
-            }),
-            _ => Ok(()),
+    fn check_dangling(&mut self, pending: &Pending) -> Result<(), TarError> {
+        let Some(&Extension {
+            typeflag, offset, ..
+        }) = pending.first()
+        else {
+            return Ok(());
+        };
+        let oddity = Oddity::DanglingExtension { typeflag };
+        self.accept(offset, Refusal::DanglingExtension { typeflag }, oddity)
+    }
+
+    /// Refuses what is found at `offset` for `reason`, or notes `oddity` where reading is lenient.
+    fn accept(&mut self, offset: u64, reason: Refusal, oddity: Oddity) -> Result<(), TarError> {
+        if !self.options.lenient {
+            return Err(TarError::Refused { offset, reason });
         }
+        self.oddities.push(oddity);
+        Ok(())
     }
 
     /// Appends the payload of an extension header, with its padding, to `raw`; where it lies there.

@@ -103,9 +103,7 @@ impl TarInside {
             let sparse = entry.size != entry.payload_len;
             let oddities = std::mem::take(&mut entry.oddities);
             let member = entry.into_member(limits)?;
-            for oddity in oddities {
-                advisories.add(Some(member.path()), oddity);
-            }
+            advisories.add_all(Some(member.path()), oddities);
             toc_members.last = false;
             match member {
                 Member::HardLink { path, target } => builder.link(&path, &target)?,
@@ -134,6 +132,7 @@ impl TarInside {
             BehindEnd::Toc => toc_members.count > 0,
             BehindEnd::Something => true,
         };
+        advisories.add_all(None, tar.oddities().iter().cloned());
         let layer = builder.finish()?;
         advisories.append(layer.advisories().clone());
         let mut inside = Self::of(layer.into_tree()?, &toc_members);

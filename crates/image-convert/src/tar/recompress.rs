@@ -49,9 +49,8 @@ pub fn recompress(
         while let Some(entry) = reader.next_entry()? {
             report.inodes += 1;
             let path = ImagePath::clean(&entry.path).ok();
-            for oddity in &entry.oddities {
-                report.advisories.add(path.as_ref(), oddity.clone());
-            }
+            let oddities = entry.oddities.iter().cloned();
+            report.advisories.add_all(path.as_ref(), oddities);
             report.content_bytes += entry.payload_len;
             let raw = entry.raw();
             writer.append_raw(raw, entry.payload_len).map_err(failure)?;
@@ -66,6 +65,8 @@ pub fn recompress(
         if let Some(mut trailer) = reader.trailer() {
             writer.finish_raw(&mut trailer).map_err(failure)?;
         }
+        let oddities = reader.oddities().iter().cloned();
+        report.advisories.add_all(None, oddities);
         reader.finish()?;
         Ok(())
     })

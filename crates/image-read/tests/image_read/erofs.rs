@@ -93,7 +93,7 @@ fn a_device_that_lies_in_the_image() {
 #[test]
 fn a_device_that_is_not_at_hand() {
     let found = findings(&opened("tar-i", None));
-    assert_eq!(found, ["i/o: blob `device-1` is not at hand"]);
+    assert_eq!(found, ["i/o: blob `device-1` is missing"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use image_model::advisory::Oddity;
 use lazyoci_tar_stream::block::Field;
-use lazyoci_tar_stream::{EntryKind, Refusal, TarError};
+use lazyoci_tar_stream::{EntryKind, Refusal, TarError, TarReader};
 
 use crate::tape::*;
 
@@ -328,6 +328,41 @@ fn extension_headers_without_a_member() {
         assert_eq!(refused(tape.clone(), 512, &reason), ["a"]);
         let error = entries(&tape.into_bytes(), strict()).unwrap_err();
         assert!(matches!(error, TarError::Refused { offset: 512, .. }));
+    }
+}
+
+/// Go: the end. GNU tar, bsdtar, Python: an error.
+#[test]
+fn a_tar_that_ends_inside_padding() {
+    let tape = Tape::new().file("a", b"").file("b", &[7; 100]).into_bytes();
+    for len in 1536 - 412..1536 {
+        let cut = &tape[..len];
+        let found = entries(cut, strict()).unwrap_err();
+        let TarError::Refused { offset, reason } = &found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((*offset, reason), (len as u64, &Refusal::CutPadding));
+        assert_eq!(names(cut, lenient()), ["a", "b"]);
+    }
+    assert_eq!(names(&tape, strict()), ["a", "b"]);
+}
+
+/// What lenient reading accepts at the end is noted like any other oddity.
+#[test]
+fn odd_ends_are_noted() {
+    let file = Tape::new().file("a", &[7; 100]);
+    let cut = file.clone().into_bytes()[..700].to_vec();
+    let dangling = file.clone().long(b'K', b"b").into_bytes();
+    let typeflag = b'K';
+    let cases = [
+        (cut, vec![Oddity::CutPadding]),
+        (dangling, vec![Oddity::DanglingExtension { typeflag }]),
+        (file.end(), vec![]),
+    ];
+    for (tar, expected) in cases {
+        let mut reader = TarReader::new(&*tar, lenient());
+        while reader.next_entry().unwrap().is_some() {}
+        assert_eq!(reader.oddities(), expected);
     }
 }
 
