@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`read`] | open anything, read, [verify](read::verify_image); [`read::ReadPlan`] for asynchronous callers |
 //! | [`store`] | whole images in layouts and archives: found, compared with their digests, opened |
+//! | `transcode` | whole images into other formats, from one place to another (feature `convert`) |
 //! | `convert` | everything that writes images (feature `convert`) |
 //! | [`model`] | names, metadata, trees, the trait [`model::Image`], walk, diff, limits |
 //! | [`verify`] | digests, audit, the [tree digest](verify::tree_digest) |
@@ -86,6 +87,8 @@ pub use image_model as model;
 pub use image_model::bytes;
 pub use image_read as read;
 pub use image_store as store;
+#[cfg(feature = "convert")]
+pub use image_transcode as transcode;
 pub use oci_image;
 pub use rafs_format;
 pub use tar_stream;

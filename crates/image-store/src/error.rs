@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use blob_io::WriteError;
 use image_model::digest::ParseDigestError;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Fault};
 use image_read::{LayerImageError, OpenError, ReadError, StackError};
-use oci_image::DocumentError;
+use oci_image::{Descriptor, DocumentError};
 
 /// Why a whole image, or a part of it, cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,23 @@ pub enum ImageStoreError {
     NoObject {
         /// The object.
         digest: String,
+    },
+    /// An object cannot be put where it is to be.
+    #[error("cannot write {name}")]
+    Put {
+        /// The object, or its type.
+        name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An object, or a file that says what there is, cannot be completed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A directory that is to take images, and holds something else.
+    #[error("{} holds something, but is no OCI image layout", path.display())]
+    NotLayout {
+        /// The directory.
+        path: PathBuf,
     },
     /// An object cannot be read.
     #[error("cannot read {name}")]
@@ -214,6 +232,12 @@ fn list(names: &[String]) -> String {
 }
 
 impl ImageStoreError {
+    /// What went wrong with writing an object.
+    pub(crate) fn put(object: &Descriptor) -> impl FnOnce(io::Error) -> Self {
+        let name = object.digest.clone();
+        move |source| Self::Put { name, source }
+    }
+
     /// What went wrong with a layer.
     pub(crate) fn in_layer(layer: usize) -> impl FnOnce(Self) -> Self {
         move |error| match error {
@@ -229,7 +253,8 @@ impl ImageStoreError {
 impl Blame for ImageStoreError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Io { .. } => Fault::Io,
+            Self::Io { .. } | Self::Put { .. } => Fault::Io,
+            Self::Write(error) => error.fault(),
             Self::Archive { source, .. } | Self::Layer(source) => source.fault(),
             Self::Missing { .. }
             | Self::NotFile { .. }
@@ -248,7 +273,8 @@ impl Blame for ImageStoreError {
             Self::NoImage { .. }
             | Self::SeveralImages { .. }
             | Self::NoPlatform { .. }
-            | Self::NoLayer { .. } => Fault::Misuse,
+            | Self::NoLayer { .. }
+            | Self::NotLayout { .. } => Fault::Misuse,
             Self::Nested { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),
             Self::Annotations(error) => error.fault(),

@@ -10,12 +10,13 @@ use serde::Deserialize;
 
 use crate::error::ImageStoreError;
 use crate::files::{Archive, Directory, Files};
+use crate::layout_writer::object_path;
 use crate::store::{ImageStore, read_document};
 
 /// What makes a directory a layout.
-const HEADER: &str = "oci-layout";
+pub(crate) const HEADER: &str = "oci-layout";
 /// The list of its images.
-const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
 /// What it is called.
 const WHAT: &str = "OCI image layout";
 
@@ -131,8 +132,7 @@ impl ImageStore for Layout {
             name: descriptor.media_type.clone(),
             source,
         })?;
-        let path = format!("blobs/{}/{}", digest.algorithm(), digest.hex());
-        let object = self.files.open(&path)?;
+        let object = self.files.open(&object_path(&digest))?;
         object.ok_or_else(|| ImageStoreError::NoObject {
             digest: digest.to_string(),
         })

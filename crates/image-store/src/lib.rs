@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`store`] | [`ImageStore`], a place with images in it, and objects compared with their digests |
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
+//! | [`target`], [`layout_writer`] | [`ImageTarget`], a place that takes images; layouts that do |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`] | from a name to a manifest |
 //! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
@@ -28,17 +29,21 @@ pub mod docker_archive;
 mod error;
 mod files;
 pub mod layout;
+pub mod layout_writer;
 pub mod location;
 pub mod open;
 pub mod resolve;
 pub mod store;
+pub mod target;
 
 pub use docker_archive::DockerArchive;
 pub use error::ImageStoreError;
 pub use layout::Layout;
+pub use layout_writer::LayoutWriter;
 pub use location::{Location, Transport};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
+pub use target::{ImageTarget, copy, put_bytes, put_document};
 
 // Crates whose types stand in signatures here.
 pub use blob_io;

@@ -69,11 +69,7 @@ impl ResolvedImage {
         position: usize,
         options: &OpenOptions,
     ) -> Result<OpenImage, ImageStoreError> {
-        let layers = &self.manifest.layers;
-        let count = layers.len();
-        let layer = layers
-            .get(position)
-            .ok_or(ImageStoreError::NoLayer { count })?;
+        let layer = self.layer(position)?;
         open_layer(store, layer, options).map_err(ImageStoreError::in_layer(position))
     }
 
@@ -87,15 +83,35 @@ impl ResolvedImage {
         position: usize,
         progress: &mut dyn Progress,
     ) -> Result<(), ImageStoreError> {
-        let layers = &self.manifest.layers;
-        let count = layers.len();
-        let layer = layers
-            .get(position)
-            .ok_or(ImageStoreError::NoLayer { count })?;
+        let layer = self.layer(position)?;
         let checked = store
             .open(layer)
             .and_then(|source| check(&source, layer, progress));
         checked.map_err(ImageStoreError::in_layer(position))
+    }
+
+    /// The bytes of the layer at `position`, which is a tar, compressed or not, as a stream that ends only
+    /// if they have the digest that they should have.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    pub fn stream_layer(
+        &self,
+        store: &dyn ImageStore,
+        position: usize,
+    ) -> Result<impl Read + use<>, ImageStoreError> {
+        let layer = self.layer(position)?;
+        let opened = known(layer).and_then(|()| Digested::new(store.open(layer)?, layer));
+        let opened = opened.map_err(ImageStoreError::in_layer(position))?;
+        Ok(BufReader::with_capacity(REQUEST, opened))
+    }
+
+    fn layer(&self, position: usize) -> Result<&Descriptor, ImageStoreError> {
+        let layers = &self.manifest.layers;
+        let count = layers.len();
+        layers
+            .get(position)
+            .ok_or(ImageStoreError::NoLayer { count })
     }
 
     /// The image whose bootstrap is in `layer`.

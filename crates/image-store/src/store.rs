@@ -90,7 +90,7 @@ pub(crate) fn read_document(source: &dyn ReadAt, name: &str) -> Result<Bytes, Im
     }
 }
 
-fn digest_of(descriptor: &Descriptor) -> Result<Digest, ImageStoreError> {
+pub(crate) fn digest_of(descriptor: &Descriptor) -> Result<Digest, ImageStoreError> {
     let digest = descriptor.parse_digest();
     digest.map_err(|source| ImageStoreError::BadDigest {
         name: descriptor.media_type.clone(),
@@ -121,10 +121,11 @@ fn unsupported(name: &str, error: &verify::UnsupportedDigest) -> ImageStoreError
     }
 }
 
-/// An object from front to end, digested on the way.
+/// An object from front to end, which ends only if it has the digest that it should have.
 pub(crate) struct Digested {
     source: Arc<dyn ReadAt>,
-    hasher: Hasher,
+    /// Until the digest is compared.
+    hasher: Option<Hasher>,
     expected: Digest,
     name: String,
     at: u64,
@@ -140,9 +141,10 @@ impl Digested {
         check_len(&*source, descriptor)?;
         let expected = digest_of(descriptor)?;
         let hasher = Hasher::new(expected.algorithm());
+        let hasher = hasher.map_err(|error| unsupported(&descriptor.digest, &error))?;
         Ok(Self {
             source,
-            hasher: hasher.map_err(|error| unsupported(&descriptor.digest, &error))?,
+            hasher: Some(hasher),
             expected,
             name: descriptor.digest.clone(),
             at: 0,
@@ -153,26 +155,22 @@ impl Digested {
     /// Reads what is left, and compares the digest.
     pub(crate) fn finish(mut self) -> Result<(), ImageStoreError> {
         let rest = io::copy(&mut self, &mut io::sink());
-        rest.map_err(|error| self.failed(error))?;
-        let found = self.hasher.finish();
-        match found == self.expected {
-            true => Ok(()),
-            false => Err(ImageStoreError::Digest {
-                digest: self.name,
-                found: found.to_string(),
-            }),
-        }
+        rest.map_err(|error| self.failed(error)).map(drop)
     }
 
-    fn failed(&self, error: io::Error) -> ImageStoreError {
+    /// What a failed read says.
+    pub(crate) fn failed(&self, error: io::Error) -> ImageStoreError {
         let (name, offset) = (self.name.clone(), self.at);
-        let source = error
-            .downcast()
-            .unwrap_or_else(|source| blob_io::ReadError::Io {
-                offset,
-                len: 0,
-                source,
-            });
+        let source = match error.downcast() {
+            Ok(error) => return error,
+            Err(error) => error
+                .downcast()
+                .unwrap_or_else(|source| blob_io::ReadError::Io {
+                    offset,
+                    len: 0,
+                    source,
+                }),
+        };
         ImageStoreError::Read { name, source }
     }
 }
@@ -181,8 +179,20 @@ impl Read for Digested {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.len - self.at;
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        if left == 0 {
+            let found = self.hasher.take().map(Hasher::finish);
+            return match found.filter(|found| *found != self.expected) {
+                None => Ok(0),
+                Some(found) => Err(io::Error::other(ImageStoreError::Digest {
+                    digest: self.name.clone(),
+                    found: found.to_string(),
+                })),
+            };
+        }
         self.source.read_at(self.at, &mut buf[..len])?;
-        self.hasher.update(&buf[..len]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buf[..len]);
+        }
         self.at += len as u64;
         Ok(len)
     }

@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,25 @@ impl AtomicFile {
                 source: error.error,
             }),
         }
+    }
+
+    /// Gives the file another name than that of the target, in the same directory or one below it: a
+    /// name that follows from what was written.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use lazyoci_blob_io::AtomicFile;
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut file = AtomicFile::create(dir.path().join("object"))?;
+    /// file.write_all(b"hello")?;
+    /// file.renamed("2cf24dba").commit()?;
+    /// assert_eq!(std::fs::read(dir.path().join("2cf24dba"))?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn renamed(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.target.set_file_name(name);
+        self
     }
 
     /// Writes the file through to the disk, then gives it its name.

@@ -4,3 +4,5 @@
 mod archives;
 mod layouts;
 mod support;
+#[cfg(unix)]
+mod targets;

@@ -1,0 +1,128 @@
+//! Where images are put.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use blob_io::{DigestWriter, ObjectWriter, Written};
+use image_model::{DigestAlgorithm, Progress};
+use oci_image::{Descriptor, MediaType};
+use serde::Serialize;
+
+use crate::error::ImageStoreError;
+use crate::store::{Digested, ImageStore, digest_of};
+
+/// Bytes that are copied at once.
+const PIECE: usize = 1 << 20;
+
+/// A place that takes images: objects, which are called by their digests, and then the name of what they
+/// make up.
+///
+/// An object is there once its writer has finished, and not before; one that is dropped leaves nothing. An
+/// image is there once it is [published](Self::publish), which comes last: so no name ever leads to less
+/// than a whole image.
+///
+/// ```
+/// use lazyoci_image_store::{ImageTarget, LayoutWriter, put_document};
+/// use lazyoci_image_store::oci_image::{Family, Index, MediaType};
+/// # let directory = tempfile::tempdir()?;
+/// let layout = LayoutWriter::open(directory.path().join("images"))?;
+/// let index = put_document(&layout, MediaType::Index(Family::Oci), &Index::new(Vec::new()))?;
+/// layout.publish(Some("v1"), &index)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ImageTarget: fmt::Debug + Send + Sync {
+    /// Whether the object is there already.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if that cannot be told.
+    fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError>;
+
+    /// Begins an object, which is called by the digest that its writer is finished with. What is written
+    /// to it is not buffered.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError>;
+
+    /// Makes `image`, all of whose objects are there, an image of this place, called `name`. What was
+    /// called so before is not any more.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`]; what was called so then still is.
+    fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError>;
+}
+
+/// Puts a document into `target`; what refers to it.
+///
+/// # Errors
+/// [`ImageStoreError`].
+pub fn put_document(
+    target: &dyn ImageTarget,
+    media_type: MediaType,
+    document: &impl Serialize,
+) -> Result<Descriptor, ImageStoreError> {
+    let name = media_type.to_string();
+    let bytes = serde_json::to_vec(document).map_err(|error| ImageStoreError::Put {
+        name: name.clone(),
+        source: error.into(),
+    })?;
+    put_bytes(target, media_type, &bytes)
+}
+
+/// Puts `bytes` into `target` as an object; what refers to it.
+///
+/// # Errors
+/// [`ImageStoreError`].
+pub fn put_bytes(
+    target: &dyn ImageTarget,
+    media_type: MediaType,
+    bytes: &[u8],
+) -> Result<Descriptor, ImageStoreError> {
+    let digest = verify::digest(DigestAlgorithm::Sha256, bytes);
+    let digest = digest.map_err(|error| ImageStoreError::Put {
+        name: media_type.to_string(),
+        source: io::Error::other(error),
+    })?;
+    let descriptor = Descriptor::new(media_type, &digest, bytes.len() as u64);
+    if !target.has(&descriptor)? {
+        let mut object = DigestWriter::new(target.begin()?);
+        let written = object.write_all(bytes);
+        written.map_err(ImageStoreError::put(&descriptor))?;
+        let (object, written) = object.finish();
+        object.finish(&written)?;
+    }
+    Ok(descriptor)
+}
+
+/// Copies an object from one place to another, unless it is there, and compares it with its digest on the
+/// way. `progress` counts its bytes.
+///
+/// # Errors
+/// [`ImageStoreError`].
+pub fn copy(
+    store: &dyn ImageStore,
+    target: &dyn ImageTarget,
+    object: &Descriptor,
+    progress: &mut dyn Progress,
+) -> Result<(), ImageStoreError> {
+    if target.has(object)? {
+        return Ok(());
+    }
+    let digest = digest_of(object)?;
+    let mut stream = Digested::new(store.open(object)?, object)?;
+    let mut copied = target.begin()?;
+    let mut piece = vec![0; PIECE];
+    let mut done = 0;
+    loop {
+        let read = stream.read(&mut piece);
+        let len = read.map_err(|error| stream.failed(error))?;
+        if len == 0 {
+            break;
+        }
+        let written = copied.write_all(&piece[..len]);
+        written.map_err(ImageStoreError::put(object))?;
+        done += len as u64;
+        progress.advance(done, Some(object.size))?;
+    }
+    Ok(copied.finish(&Written::new(digest, done))?)
+}

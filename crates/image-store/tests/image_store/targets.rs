@@ -1,0 +1,136 @@
+//! Images that are put into layouts.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use lazyoci_image_store::oci_image::{Descriptor, Family, MediaType, Platform};
+use lazyoci_image_store::{
+    ImageStore, ImageStoreError, ImageTarget, Layout, LayoutWriter, copy, fetch, put_bytes,
+};
+
+use crate::support::{Images, layers};
+
+fn names(directory: &Path) -> Vec<String> {
+    let layout = Layout::open(directory).unwrap();
+    let names = layout.index().manifests.iter();
+    names
+        .map(|image| image.name().unwrap_or("-").into())
+        .collect()
+}
+
+fn object(layout: &LayoutWriter, text: &str) -> Descriptor {
+    put_bytes(layout, MediaType::Config(Family::Oci), text.as_bytes()).unwrap()
+}
+
+/// What lies in `blobs` besides the objects themselves.
+fn leftovers(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory.join("blobs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != "sha256").collect()
+}
+
+#[test]
+fn names_lead_to_the_last_image_of_that_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("images");
+    let layout = LayoutWriter::open(&path).unwrap();
+    let (first, second) = (object(&layout, "first"), object(&layout, "second"));
+    layout.publish(Some("a"), &first).unwrap();
+    layout.publish(Some("b"), &first).unwrap();
+    layout.publish(None, &first).unwrap();
+    layout.publish(None, &first).unwrap();
+    // Opened again, it goes on where it was.
+    let layout = LayoutWriter::open(&path).unwrap();
+    layout.publish(Some("a"), &second).unwrap();
+    assert_eq!(names(&path), ["b", "-", "a"]);
+    let read = Layout::open(&path).unwrap();
+    let a = &read.index().manifests[2];
+    assert_eq!(fetch(&read, a).unwrap(), "second");
+    assert_eq!(leftovers(&path), [""; 0]);
+}
+
+#[test]
+fn an_object_is_there_when_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = LayoutWriter::open(directory.path()).unwrap();
+    let mut given_up = layout.begin().unwrap();
+    given_up.write_all(b"half of").unwrap();
+    drop(given_up);
+    assert_eq!(leftovers(directory.path()), [""; 0]);
+    let text = object(&layout, "all of it");
+    assert!(layout.has(&text).unwrap());
+    let longer = Descriptor { size: 10, ..text };
+    assert!(!layout.has(&longer).unwrap());
+}
+
+#[test]
+fn what_is_copied_has_its_digest() {
+    let images = Images::new();
+    images.index_of(Vec::new());
+    let [layer, ..] = &images.plain(&layers())[..] else {
+        unreachable!("there are three");
+    };
+    fs::write(
+        images.path().join("index.json"),
+        r#"{"schemaVersion":2,"manifests":[]}"#,
+    )
+    .unwrap();
+    let store = Layout::open(images.path()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let target = LayoutWriter::open(directory.path()).unwrap();
+    let mut done = 0;
+    let mut progress = |bytes, _| {
+        done = bytes;
+        Ok(())
+    };
+    copy(&store, &target, layer, &mut progress).unwrap();
+    assert_eq!(done, layer.size);
+    assert!(target.has(layer).unwrap());
+
+    let blob = layer.digest.strip_prefix("sha256:").unwrap();
+    let blob = images.path().join("blobs/sha256").join(blob);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[600] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    let target = LayoutWriter::open(empty.path()).unwrap();
+    let error = copy(&store, &target, layer, &mut ()).unwrap_err();
+    let ImageStoreError::Digest { digest, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(digest, layer.digest);
+    assert!(!target.has(layer).unwrap());
+    assert_eq!(leftovers(empty.path()), [""; 0]);
+}
+
+#[test]
+fn a_directory_of_something_else_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("letter"), "dear").unwrap();
+    let error = LayoutWriter::open(directory.path()).unwrap_err();
+    assert!(matches!(error, ImageStoreError::NotLayout { .. }));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn several_publish_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = LayoutWriter::open(directory.path()).unwrap();
+    let image = object(&layout, &Platform::host().to_string());
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (layout, image) = (&layout, &image);
+            scope.spawn(move || {
+                for n in 0..5 {
+                    let name = format!("{thread}-{n}");
+                    layout.publish(Some(&name), image).unwrap();
+                }
+            });
+        }
+    });
+    let mut names = names(directory.path());
+    names.sort();
+    let expected = (0..8).flat_map(|thread| (0..5).map(move |n| format!("{thread}-{n}")));
+    assert!(names.into_iter().eq(expected));
+}

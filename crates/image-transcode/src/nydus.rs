@@ -1,0 +1,115 @@
+//! nydus images: the layers' content in blobs, one bootstrap over all of them.
+
+use std::fs::File;
+use std::path::Path;
+
+use frame_codec::Compression;
+use image_convert::{
+    ConvertError, DescribedObject, FileContent, RafsOptions, Source, TarOptions, TarReport,
+    to_rafs, to_tar,
+};
+use image_model::{Metadata, Name, Node, Progress, Tree};
+use image_store::ImageTarget;
+use oci_image::config::History;
+use oci_image::{ImageConfig, nydus};
+
+use crate::error::TranscodeError;
+use crate::output::TargetOutput;
+use crate::report::TranscodedLayer;
+use crate::transcode::Made;
+
+/// How the layer of the bootstrap is compressed.
+const LEVEL: u32 = 6;
+
+/// Makes a blob for each of `layers`, the lowest first, and the layer with the bootstrap. `digests` are
+/// those of the layers.
+pub(crate) fn convert(
+    layers: Vec<Source<'static>>,
+    digests: &[Option<String>],
+    target: &dyn ImageTarget,
+    (options, spool_directory): (&RafsOptions, Option<&Path>),
+    progress: &mut dyn Progress,
+) -> Result<Made, TranscodeError> {
+    let mut output = TargetOutput::new(target, spool_directory);
+    let stack = Source::stack(layers);
+    let done = to_rafs(stack, &mut output, options, progress).map_err(TranscodeError::Layers)?;
+    let bootstrap = output.into_bootstrap().map_err(TranscodeError::Spool)?;
+    let packed = pack(bootstrap, done.bootstrap.len, target, progress);
+    let packed = packed.map_err(TranscodeError::Layers)?;
+    let mut made = Made::default();
+    for blob in &done.blobs {
+        made.layers.push(TranscodedLayer {
+            descriptor: descriptor(&blob.object),
+            diff_id: blob.object.digest.to_string(),
+            source: digests[blob.layer].clone(),
+            repeated: false,
+        });
+    }
+    let mut bootstrap = descriptor(&packed.blob);
+    bootstrap.annotations = done.bootstrap.annotations.clone();
+    made.layers.push(TranscodedLayer {
+        descriptor: bootstrap,
+        diff_id: packed.diff_id.to_string(),
+        source: None,
+        repeated: false,
+    });
+    made.without_content = (0..digests.len())
+        .filter(|layer| done.blobs.iter().all(|blob| blob.layer != *layer))
+        .collect();
+    made.reports.push(done.report);
+    Ok(made)
+}
+
+/// The layer that holds the bootstrap: a tar of `image/image.boot` and its directory.
+fn pack(
+    bootstrap: File,
+    size: u64,
+    target: &dyn ImageTarget,
+    progress: &mut dyn Progress,
+) -> Result<TarReport, ConvertError> {
+    let mut tree = Tree::implied();
+    let mut parent = Tree::<FileContent<'_>>::ROOT;
+    let mut content = Some(FileContent::reader(bootstrap));
+    let mut components = nydus::BOOTSTRAP_PATH.split('/').peekable();
+    while let Some(component) = components.next() {
+        let name = Name::new(component.as_bytes()).expect("a path of this crate has names");
+        let id = match components.peek() {
+            Some(_) => tree.add(Metadata::implied_directory(), Node::empty_directory()),
+            None => {
+                let content = content.take().unwrap_or_default();
+                let file = Node::File { size, content };
+                let readable = Metadata {
+                    mode: 0o444,
+                    ..Metadata::default()
+                };
+                tree.add(readable, file)
+            }
+        };
+        tree.link(parent, name, id).expect("a new name");
+        parent = id;
+    }
+    let options = TarOptions::default().compression(Compression::Gzip { level: LEVEL });
+    let mut output = TargetOutput::new(target, None);
+    to_tar(tree, &mut output, &options, progress)
+}
+
+fn descriptor(object: &DescribedObject) -> oci_image::Descriptor {
+    object.descriptor().expect("blobs and layers have types")
+}
+
+/// What the history says of the bootstrap, as nydus' own tools write it.
+pub(crate) fn add_history(config: &mut ImageConfig, without_content: &[usize]) {
+    // Layers that have no blob are not there any more.
+    let layers = config.history.iter_mut().filter(|entry| !entry.empty_layer);
+    for (_, entry) in layers
+        .enumerate()
+        .filter(|(layer, _)| without_content.contains(layer))
+    {
+        entry.empty_layer = true;
+    }
+    config.history.push(History {
+        created_by: Some("Nydus Converter".into()),
+        comment: Some("Nydus Bootstrap Layer".into()),
+        ..History::default()
+    });
+}

@@ -1,0 +1,150 @@
+//! An image out of an image.
+
+use std::sync::Arc;
+
+use image_convert::{Report, Streaming};
+use image_model::Progress;
+use image_read::OpenImage;
+use image_store::{ImageStore, ImageTarget, ResolvedImage, put_document};
+use oci_image::{
+    Descriptor, EstargzLayer, Family, Manifest, MediaType, NydusLayer, nydus as annotations,
+};
+
+use crate::error::TranscodeError;
+use crate::options::{ImageFormat, TranscodeOptions};
+use crate::report::{TranscodeReport, TranscodedLayer};
+use crate::{layers, nydus};
+
+/// On a manifest: the digest of the manifest of the image that it was made of.
+pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
+
+/// Makes of `image`, which lies in `store`, one of the format that `options` name, and puts it into
+/// `target` as `name`.
+///
+/// The configuration is carried along, but for its list of layers; so are annotations, but for those that
+/// speak of the bytes of a layer. Documents are those of OCI, whatever the source's are. A nydus image,
+/// whose layers were merged, becomes an image of one layer.
+///
+/// `progress` counts the bytes of each layer.
+///
+/// # Errors
+/// [`TranscodeError`]; nothing is published then. Objects that were complete stay.
+pub fn transcode(
+    image: &ResolvedImage,
+    store: &Arc<dyn ImageStore>,
+    target: &dyn ImageTarget,
+    name: Option<&str>,
+    options: &TranscodeOptions,
+    progress: &mut dyn Progress,
+) -> Result<TranscodeReport, TranscodeError> {
+    let Some(config) = &image.config else {
+        return Err(TranscodeError::NoConfig {
+            digest: image.descriptor.digest.clone(),
+            media_type: image.manifest.config.media_type.clone(),
+        });
+    };
+    let mut config = config.clone();
+    let merged = is_merged(image)?;
+    let sources: Vec<Option<Descriptor>> = match merged {
+        true => vec![None],
+        false => image.manifest.layers.iter().cloned().map(Some).collect(),
+    };
+    if merged {
+        config.history.retain(|entry| entry.empty_layer);
+        config.history.push(Default::default());
+    }
+    let incoming = (0..sources.len()).map(|layer| match merged {
+        true => whole(image, store, options),
+        false => incoming(image, &**store, layer, options),
+    });
+    let made = match &options.format {
+        ImageFormat::Nydus(rafs) => {
+            let stack = incoming.map(|layer| layer.map(Into::into));
+            let stack = stack.collect::<Result<Vec<_>, _>>()?;
+            let digests = sources
+                .iter()
+                .map(|source| Some(source.as_ref()?.digest.clone()));
+            let digests: Vec<_> = digests.collect();
+            let how = (rafs, options.spool_directory.as_deref());
+            let made = nydus::convert(stack, &digests, target, how, progress)?;
+            nydus::add_history(&mut config, &made.without_content);
+            made
+        }
+        _ => layers::convert(incoming, &sources, target, options, progress)?,
+    };
+    let diff_ids = made.layers.iter().map(|layer| layer.diff_id.clone());
+    config.rootfs.diff_ids = diff_ids.collect();
+    let config = put_document(target, MediaType::Config(Family::Oci), &config)?;
+    let layers = made.layers.iter().map(|layer| layer.descriptor.clone());
+    let mut manifest = Manifest::new(config, layers.collect());
+    manifest.annotations = image.manifest.annotations.clone();
+    manifest.rest = image.manifest.rest.clone();
+    let source = &image.descriptor.digest;
+    manifest.annotations.set(SOURCE_DIGEST, source);
+    manifest.annotations.remove(annotations::SOURCE_DIGEST);
+    if let ImageFormat::Nydus(_) = &options.format {
+        manifest.annotations.set(annotations::SOURCE_DIGEST, source);
+    }
+    let mut descriptor = put_document(target, MediaType::Manifest(Family::Oci), &manifest)?;
+    descriptor.platform.clone_from(&image.descriptor.platform);
+    target.publish(name, &descriptor)?;
+    Ok(TranscodeReport {
+        image: descriptor,
+        manifest,
+        layers: made.layers,
+        reports: made.reports,
+    })
+}
+
+/// Layers that were made.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub(crate) layers: Vec<TranscodedLayer>,
+    pub(crate) reports: Vec<Report>,
+    /// Layers of the source of which nothing is left but names.
+    pub(crate) without_content: Vec<usize>,
+}
+
+/// A layer to be converted.
+pub(crate) enum Incoming {
+    /// A tar, as it comes.
+    Layer(Streaming<'static>),
+    /// One that is read here and there.
+    Image(Box<OpenImage>),
+}
+
+/// Whether the image is one of nydus: its layers are not layers any more.
+fn is_merged(image: &ResolvedImage) -> Result<bool, TranscodeError> {
+    let Some(last) = image.manifest.layers.last() else {
+        return Ok(false);
+    };
+    let last = NydusLayer::read(&last.annotations).map_err(image_store::ImageStoreError::from)?;
+    Ok(matches!(last, Some(NydusLayer::Bootstrap { .. })))
+}
+
+/// The files of a nydus image.
+fn whole(
+    image: &ResolvedImage,
+    store: &Arc<dyn ImageStore>,
+    options: &TranscodeOptions,
+) -> Result<Incoming, TranscodeError> {
+    let opened = image.open(store, &options.open(), &mut ())?;
+    Ok(Incoming::Image(Box::new(opened)))
+}
+
+/// A layer: an eStargz layer by its TOC, which leaves out what makes it one; any other as it comes.
+fn incoming(
+    image: &ResolvedImage,
+    store: &dyn ImageStore,
+    position: usize,
+    options: &TranscodeOptions,
+) -> Result<Incoming, TranscodeError> {
+    let annotations = &image.manifest.layers[position].annotations;
+    let estargz = EstargzLayer::read(annotations).map_err(image_store::ImageStoreError::from)?;
+    if estargz.is_some() {
+        let opened = image.open_layer(store, position, &options.open())?;
+        return Ok(Incoming::Image(Box::new(opened)));
+    }
+    let layer = image.stream_layer(store, position)?;
+    Ok(Incoming::Layer(layers::streamed(layer, options)))
+}

@@ -1,0 +1,271 @@
+//! Images into images, between layouts.
+#![cfg(all(feature = "gzip", feature = "zstd", feature = "blake3"))]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use image_model::{ImagePath, Metadata, Node};
+use lazyoci_image_transcode::convert::{EstargzOptions, RafsOptions, TarOptions};
+use lazyoci_image_transcode::oci_image::{
+    Annotations, Family, LayerCompression, LayerType, Manifest, MediaType, NydusLayer, nydus,
+};
+use lazyoci_image_transcode::store::{
+    ImageStore, ImageStoreError, Layout, LayoutWriter, ResolvedImage, put_bytes, put_document,
+    resolve,
+};
+use lazyoci_image_transcode::transcode::SOURCE_DIGEST;
+use lazyoci_image_transcode::{
+    ImageFormat, TranscodeError, TranscodeOptions, TranscodeReport, transcode,
+};
+use tar_stream::TarWriter;
+use verify::Profile;
+
+/// How the images are called.
+const NAME: &str = "v1";
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = TarWriter::new(Vec::new());
+    for (name, content) in files {
+        let path = ImagePath::clean(name.as_bytes()).unwrap();
+        let size = content.len() as u64;
+        let node = Node::File { size, content: () };
+        tar.append(&path, &Metadata::default(), &node).unwrap();
+        tar.write_all(content).unwrap();
+    }
+    tar.finish().unwrap()
+}
+
+/// Layers with whiteouts; one without content; and the lowest a second time.
+fn layers() -> Vec<Vec<u8>> {
+    let base = tar(&[
+        ("etc/motd", b"hello"),
+        ("etc/gone", &[7; 5000]),
+        ("opt/a", b"a"),
+    ]);
+    vec![
+        base.clone(),
+        tar(&[("etc/.wh.gone", b""), ("empty", b"")]),
+        tar(&[
+            ("opt/.wh..wh..opq", b""),
+            ("opt/c", b"c"),
+            ("etc/motd", b"good bye"),
+        ]),
+        base,
+    ]
+}
+
+/// A layout with an image of [`layers`], gzipped, by whose configuration nothing may be lost.
+fn source(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
+    let layout = LayoutWriter::open(directory).unwrap();
+    let mut descriptors = Vec::new();
+    for layer in layers() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&layer).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let media_type = MediaType::Layer(LayerType::oci(LayerCompression::Gzip));
+        let mut descriptor = put_bytes(&layout, media_type, &gzip).unwrap();
+        descriptor.annotations.set("com.example.team", "base");
+        descriptor.annotations.set("com.amazon.soci.span-size", "1");
+        descriptors.push(descriptor);
+    }
+    let diff_ids: Vec<_> = layers()
+        .iter()
+        .map(|layer| format!("\"{}\"", verify::sha256(layer)))
+        .collect();
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{"Healthcheck":{{"Test":["NONE"]}}}},"rootfs":{{"type":"layers","diff_ids":[{}]}},"history":[{{"created_by":"a"}},{{"created_by":"env","empty_layer":true}},{{"created_by":"b"}},{{"created_by":"c"}},{{"created_by":"d"}}]}}"#,
+        diff_ids.join(",")
+    );
+    let config = put_bytes(&layout, MediaType::Config(Family::Oci), config.as_bytes()).unwrap();
+    let mut manifest = Manifest::new(config, descriptors);
+    manifest.annotations.set("com.example.image", "yes");
+    let media_type = MediaType::Manifest(Family::Oci);
+    let image = put_document(&layout, media_type, &manifest).unwrap();
+    lazyoci_image_transcode::store::ImageTarget::publish(&layout, Some(NAME), &image).unwrap();
+    find(directory)
+}
+
+fn find(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
+    let store: Arc<dyn ImageStore> = Arc::new(Layout::open(directory).unwrap());
+    let image = resolve(&*store, Some(NAME), None).unwrap();
+    (store, image)
+}
+
+fn digest((store, image): &(Arc<dyn ImageStore>, ResolvedImage)) -> String {
+    let opened = image.open(store, &Default::default(), &mut ()).unwrap();
+    let mut faults = Vec::new();
+    let mut found = |finding| faults.push(format!("{finding}"));
+    opened
+        .verify(&Default::default(), &mut (), &mut found)
+        .unwrap();
+    assert_eq!(faults, [""; 0]);
+    let digest = opened.tree_digest(Profile::Default, &mut ()).unwrap();
+    digest.to_string()
+}
+
+/// Makes one of the format out of the image in `from`, in `to`.
+fn make(from: &Path, to: &Path, format: ImageFormat) -> Result<TranscodeReport, TranscodeError> {
+    let (store, image) = find(from);
+    let target = LayoutWriter::open(to).unwrap();
+    let options = TranscodeOptions::new(format);
+    transcode(&image, &store, &target, Some(NAME), &options, &mut ())
+}
+
+fn oci() -> ImageFormat {
+    let gzip = frame_codec::Compression::Gzip { level: 6 };
+    ImageFormat::Oci(TarOptions::default().compression(gzip))
+}
+
+#[test]
+fn every_format_has_the_tree_of_the_source_and_its_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = directory.path().join("source");
+    let expected = digest(&source(&from));
+    let formats = [
+        ("nydus", ImageFormat::Nydus(RafsOptions::default())),
+        ("estargz", ImageFormat::Estargz(EstargzOptions::default())),
+        ("oci", oci()),
+    ];
+    for (name, format) in formats {
+        let to = directory.path().join(name);
+        let done = make(&from, &to, format).unwrap();
+        let made = find(&to);
+        assert_eq!(digest(&made), expected, "{name}");
+        let (_, image) = made;
+        assert_eq!(image.manifest, done.manifest);
+        let text = |key| image.manifest.annotations.text(key);
+        assert_eq!(text("com.example.image"), Some("yes"));
+        let (_, origin) = find(&from);
+        assert_eq!(text(SOURCE_DIGEST), Some(&*origin.descriptor.digest));
+        let config = image.config.unwrap();
+        assert_eq!(config.rest["config"]["Healthcheck"]["Test"][0], "NONE");
+        assert_eq!(config.rootfs.diff_ids.len(), image.manifest.layers.len());
+        let of_layers = config.history.iter().filter(|entry| !entry.empty_layer);
+        assert_eq!(of_layers.count(), image.manifest.layers.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_nydus_image_has_a_blob_for_each_layer_with_content() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source(&from);
+    let done = make(&from, &to, ImageFormat::Nydus(RafsOptions::default())).unwrap();
+    let kind = |annotations: &Annotations| NydusLayer::read(annotations).unwrap().unwrap();
+    let kinds: Vec<_> = done
+        .layers
+        .iter()
+        .map(|layer| kind(&layer.descriptor.annotations))
+        .collect();
+    let blob = NydusLayer::Blob {
+        reference: None,
+        encrypted: false,
+    };
+    let fs_version = nydus::FsVersion::V6;
+    // The second layer has no content, the last one none that the first one has not.
+    assert_eq!(kinds, [blob, blob, NydusLayer::Bootstrap { fs_version }]);
+    let (_, image) = find(&from);
+    let source = |layer: usize| Some(image.manifest.layers[layer].digest.clone());
+    let sources: Vec<_> = done
+        .layers
+        .iter()
+        .map(|layer| layer.source.clone())
+        .collect();
+    assert_eq!(sources, [source(0), source(2), None]);
+    let config = find(&to).1.config.unwrap();
+    let last = config.history.last().unwrap();
+    assert_eq!(last.comment.as_deref(), Some("Nydus Bootstrap Layer"));
+}
+
+#[test]
+fn layers_keep_their_tars_and_what_is_said_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source(&from);
+    let done = make(&from, &to, oci()).unwrap();
+    for (made, tar) in done.layers.iter().zip(layers()) {
+        assert_eq!(made.diff_id, verify::sha256(&tar).to_string());
+        let text = |key| made.descriptor.annotations.text(key);
+        assert_eq!(text("com.example.team"), Some("base"));
+        assert_eq!(text("com.amazon.soci.span-size"), None);
+    }
+    // What is there twice is converted once.
+    let repeated: Vec<_> = done.layers.iter().map(|layer| layer.repeated).collect();
+    assert_eq!(repeated, [false, false, false, true]);
+    assert_eq!(done.reports.len(), 3);
+    assert_eq!(
+        done.layers[0].descriptor.digest,
+        done.layers[3].descriptor.digest
+    );
+}
+
+#[test]
+fn there_is_a_way_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let expected = digest(&source(&at("source")));
+    make(
+        &at("source"),
+        &at("nydus"),
+        ImageFormat::Nydus(RafsOptions::default()),
+    )
+    .unwrap();
+    let back = make(&at("nydus"), &at("from nydus"), oci()).unwrap();
+    assert_eq!(back.layers.len(), 1);
+    assert_eq!(digest(&find(&at("from nydus"))), expected);
+
+    let estargz = ImageFormat::Estargz(EstargzOptions::default());
+    make(&at("source"), &at("estargz"), estargz).unwrap();
+    let back = make(&at("estargz"), &at("from estargz"), oci()).unwrap();
+    assert_eq!(back.layers.len(), 4);
+    assert_eq!(digest(&find(&at("from estargz"))), expected);
+}
+
+#[test]
+fn the_same_image_becomes_the_same_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = directory.path().join("source");
+    source(&from);
+    let mut found = Vec::new();
+    for threads in [1, 4] {
+        let to = directory.path().join(threads.to_string());
+        let rafs = RafsOptions::default().threads(threads);
+        let done = make(&from, &to, ImageFormat::Nydus(rafs)).unwrap();
+        found.push(done.image.digest);
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn a_damaged_layer_is_found_and_nothing_is_published() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    let (_, image) = source(&from);
+    let digest = image.manifest.layers[2].digest.clone();
+    let path = from
+        .join("blobs/sha256")
+        .join(digest.strip_prefix("sha256:").unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    // The time in the header of gzip: nothing but the digest tells.
+    bytes[4] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for format in [
+        ImageFormat::Nydus(RafsOptions::default()),
+        ImageFormat::Estargz(EstargzOptions::default()),
+        oci(),
+    ] {
+        let error = make(&from, &to, format).unwrap_err();
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        assert!(cause.to_string().contains(&digest), "{error:?}");
+    }
+    let names = Layout::open(&to).unwrap().index().manifests.len();
+    assert_eq!(names, 0);
+    let error = resolve(&Layout::open(&to).unwrap(), Some(NAME), None);
+    assert!(matches!(error, Err(ImageStoreError::NoImage { .. })));
+}
