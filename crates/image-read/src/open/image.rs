@@ -342,7 +342,20 @@ impl OpenImage {
     }
 
     /// The chunk information of blob number `index`, if it is a RAFS image of a version that has any;
-    /// loaded if it is not yet.
+    /// loaded if it is not yet. A daemon that serves blobs to the kernel as devices finds by it which
+    /// chunk a page of the device lies in.
+    ///
+    /// ```no_run
+    /// use image_model::BlobIndex;
+    /// use lazyoci_image_read::{OpenOptions, open};
+    /// let image = open("image.boot", &OpenOptions::default())?;
+    /// if let Some(meta) = image.blob_meta(BlobIndex(0))?
+    ///     && let Some((index, chunk)) = meta.chunk_at(0x5000)?
+    /// {
+    ///     println!("chunk {index}: {} bytes at {}", chunk.stored_len, chunk.offset);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OpenError::Blob`] if the image has no such blob, or its chunk information is damaged or not
