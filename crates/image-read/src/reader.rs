@@ -171,8 +171,12 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
-    /// [`ReadOptions::max_content_len`], [`ReadOptions::max_hole_len`] and
-    /// [`ReadOptions::max_repeat_len`] allow; the first error of a piece, and what `take` answers.
+    /// [`Limits::max_content_len`], [`Limits::max_hole_len`] and [`Limits::max_repeat_len`] of
+    /// [`ReadOptions::limits`] allow; the first error of a piece, and what `take` answers.
+    ///
+    /// [`Limits::max_content_len`]: image_model::Limits::max_content_len
+    /// [`Limits::max_hole_len`]: image_model::Limits::max_hole_len
+    /// [`Limits::max_repeat_len`]: image_model::Limits::max_repeat_len
     pub fn read_all<E: From<ReadError>>(
         &self,
         files: &[Ino],
@@ -195,7 +199,8 @@ impl Reader {
                 extents.into_iter().flatten().chain(error)
             })
         };
-        let (uses, volume) = FrameUses::count(&*self.image, self.options.max_frame_len, wants());
+        let max_frame_len = self.options.limits.max_frame_len;
+        let (uses, volume) = FrameUses::count(&*self.image, max_frame_len, wants());
         self.options.check_volume(volume)?;
         let plan = self.plan(wants()).keeping(uses).passing();
         self.drive(plan, &mut |mut piece| {

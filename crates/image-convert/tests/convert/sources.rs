@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use blob_io::{DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, WriteError, WriterOutput};
+use bytes::Bytes;
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Progress, Tree};
-use image_read::{LayerImageError, OpenOptions, open_source};
+use image_read::{LayerImageError, NoBlobs, OpenImage, OpenOptions, open_source};
 use lazyoci_image_convert::{
     ConvertError, DescribedObject, EstargzOptions, FileContent, FileContentError, RafsOptions,
     Source, Streaming, TarOptions, to_estargz, to_rafs,
@@ -248,6 +249,37 @@ fn rafs_needs_an_output_for_several_objects() {
         assert_eq!(format!("{error:?}"), format!("{single:?}"));
     }
     assert!(bytes.is_empty());
+}
+
+#[test]
+fn a_reader_brings_the_limits_that_its_image_was_opened_with() {
+    let tar = golden_tar();
+    let opened = |max_chunks| {
+        let options = OpenOptions::default().limits(Limits::default().max_chunks(max_chunks));
+        let tar = std::sync::Arc::new(Bytes::from(tar.clone()));
+        open_source(tar, None, NoBlobs, &options).unwrap()
+    };
+    let sources: [&dyn Fn(&OpenImage) -> Source<'static>; 4] = [
+        &|image| image.into(),
+        &|image| image.reader().into(),
+        &|image| image.reader().clone().into(),
+        &|image| Source::stack([image.reader().into()]),
+    ];
+    let convert = |source| {
+        to_rafs(
+            source,
+            &mut MemoryOutput::default(),
+            &plain_options(),
+            &mut (),
+        )
+    };
+    for source in sources {
+        assert_eq!(convert(source(&opened(4))).unwrap().report.chunks.stored, 3);
+        let error = convert(source(&opened(1))).unwrap_err();
+        assert_eq!(error.fault(), Fault::Limit, "{error}");
+    }
+    let raised = Source::from(opened(1).reader()).with_limits(Limits::default());
+    assert!(convert(raised).is_ok());
 }
 
 #[test]

@@ -51,7 +51,6 @@ pub struct OpenImage {
     holder: Holder,
     source: Option<Source>,
     reader: Reader,
-    limits: Limits,
     metadata_stats: ReadStats,
     advisories: Arc<Advisories>,
 }
@@ -113,7 +112,6 @@ impl OpenImage {
             reader: Reader::new(holder.image(), blobs, options.read_options()),
             holder,
             source: None,
-            limits: options.limits.clone(),
             metadata_stats: ReadStats::default(),
             advisories: Arc::default(),
         }
@@ -128,7 +126,6 @@ impl OpenImage {
             holder: Holder::Stack(Arc::clone(reader.image())),
             source: None,
             reader,
-            limits: options.limits.clone(),
             metadata_stats: ReadStats::default(),
             advisories: Arc::new(advisories),
         }
@@ -140,14 +137,14 @@ impl OpenImage {
     /// # Errors
     /// [`WalkError`] if it cannot be walked.
     pub fn to_layer(&self) -> Result<Layer<Ino>, WalkError> {
-        let tree = copy_tree(self.image(), &self.limits)?;
+        let tree = copy_tree(self.image(), self.limits())?;
         let entries = match self.format {
             Format::Tar(_) => Entries::Unpacked,
             _ => Entries::Listed,
         };
         let options = LayerOptions::default()
             .entries(entries)
-            .limits(self.limits.clone());
+            .limits(self.limits().clone());
         Ok(Layer::from_tree(tree, options))
     }
 
@@ -181,7 +178,7 @@ impl OpenImage {
     /// The bounds that it was opened with, which hold for whatever is made of it.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.reader.options().limits
     }
 
     /// What was found odd when it was opened, and is read as the runtimes read it: only layers have such.
@@ -250,8 +247,9 @@ impl OpenImage {
         &self.reader
     }
 
-    /// Sets how files are read.
+    /// Sets how files are read, but for the limits, which stay those that it was opened with.
     pub fn set_read_options(&mut self, options: ReadOptions) {
+        let options = options.limits(self.limits().clone());
         self.reader = self.reader.with_options(options);
     }
 
@@ -317,7 +315,7 @@ impl OpenImage {
     ) -> Result<TreeDigest, TreeDigestError> {
         let options = TreeDigestOptions::default()
             .profile(profile)
-            .limits(self.limits.clone());
+            .limits(self.limits().clone());
         verify::tree_digest(self.image(), &mut self.reader.clone(), options, progress)
     }
 
@@ -335,7 +333,7 @@ impl OpenImage {
                 Some(estargz.toc.digest)
             }
             (Holder::Estargz(_), Some(source)) => {
-                Some(digest(&read_toc(&source.0, &self.limits)?.json)?)
+                Some(digest(&read_toc(&source.0, self.limits())?.json)?)
             }
             _ => None,
         })
@@ -383,7 +381,7 @@ impl OpenImage {
         OpenError: From<M::Error>,
     {
         let found = self.format;
-        find_in(machine, &self.limits, |object| match object {
+        find_in(machine, self.limits(), |object| match object {
             Object::Opened => match self.source() {
                 Some(source) => Ok(&**source),
                 None => Err(OpenError::NoMetadata { found }),

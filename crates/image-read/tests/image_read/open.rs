@@ -464,12 +464,17 @@ fn what_is_opened_is_read_as_the_options_say() {
     let limits = Limits::default().max_frame_len(9_999);
     let options = OpenOptions::default()
         .limits(limits)
-        .read(ReadOptions::default().threads(1).max_frame_len(1 << 20));
-    let image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
+        .read(ReadOptions::default().threads(1));
+    let mut image = open(golden("a4-v6-none-sha256").join("image.boot"), &options).unwrap();
     let read = image.reader().options();
-    assert_eq!((read.threads, read.max_frame_len), (1, 9_999));
-    let error = image.read(b"z", 10_000).unwrap_err();
-    assert_eq!(error.fault(), Fault::Limit, "{error:?}");
+    assert_eq!((read.threads, read.limits.max_frame_len), (1, 9_999));
+    for threads in [1, 2] {
+        // The limits stay, however it is read.
+        image.set_read_options(ReadOptions::default().threads(threads));
+        assert_eq!(image.reader().options().threads, threads);
+        let error = image.read(b"z", 10_000).unwrap_err();
+        assert_eq!(error.fault(), Fault::Limit, "{error:?}");
+    }
 }
 
 #[test]
