@@ -191,3 +191,45 @@ fn chunks_that_appear_again_are_limited_unless_they_are_zeros() {
     result.unwrap();
     assert_eq!(len, 600_000);
 }
+
+#[test]
+fn files_are_read_in_stored_order_whatever_holes_they_begin_with() {
+    let extent = |file_offset, len, source| Extent {
+        file_offset,
+        len,
+        source,
+    };
+    let plain = |offset| ExtentSource::Plain {
+        blob: BlobIndex(0),
+        offset,
+    };
+    let hole = 5 << 20;
+    let mut made = Made::one(
+        hole + 10,
+        vec![
+            extent(0, hole, ExtentSource::Zeros),
+            extent(hole, 10, plain(50)),
+        ],
+    );
+    made.files.push((10, vec![extent(0, 10, plain(40))]));
+    made.files
+        .push((hole, vec![extent(0, hole, ExtentSource::Zeros)]));
+    made.files.push((10, vec![extent(0, 10, plain(0))]));
+    let files = made.inos();
+    let blob = Arc::new(Bytes::from(vec![7; 60]));
+    let blobs = BlobStore::new(&made.blobs, NoBlobs).with_source(BlobIndex(0), blob);
+    let reader = Reader::new(Arc::new(made), blobs, tight());
+    let order_of = |order| {
+        let mut seen = Vec::new();
+        let read = reader.read_all(&files, order, &mut |piece, _| {
+            seen.push(piece.tag);
+            Ok::<_, ReadError>(())
+        });
+        read.unwrap();
+        seen.dedup();
+        seen
+    };
+    assert_eq!(order_of(FileOrder::Given), [0, 1, 2, 3]);
+    // What has no stored bytes comes first.
+    assert_eq!(order_of(FileOrder::Stored), [2, 3, 1, 0]);
+}
