@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lazyoci::blob_io::{ReadAt, ReadError};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::read::LayerImage;
-use lazyoci::tar_stream::{LayerStream, TarReadOptions, TarReader, TarWriter};
+use lazyoci::tar_stream::{TarReadOptions, TarReader, TarWriter};
 use lazyoci_benches::Shape;
 
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl ReadAt for Memory {
 }
 
 fn members(layer: &[u8]) -> usize {
-    let stream = LayerStream::open(layer, &Default::default()).expect("it is a layer");
-    let mut reader = TarReader::new(stream, TarReadOptions::default());
+    let reader = TarReader::open_layer(layer, TarReadOptions::default());
+    let mut reader = reader.expect("it is a layer");
     let mut count = 0;
     while let Some(entry) = reader.next_entry().expect("it is a tar") {
         black_box(entry.path);

@@ -8,12 +8,12 @@ use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
 use rafs_format::layout::CannotCarry;
 use rafs_format::prefetch_inodes;
-use tar_stream::{LayerStream, Member, MemberError, MemberFault, TarReader};
+use tar_stream::{Member, MemberError, MemberFault, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
 use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
 use crate::stage::{Stage, Target};
-use crate::tree::StoreOrder;
+use crate::tree::{StoreOrder, content_len};
 use crate::{ConvertError, Source};
 
 /// A format of inodes and chunks, and how it is to be written.
@@ -86,9 +86,8 @@ pub(crate) fn fill<T: Target>(
         files = files.by_table();
     }
     let (first, others) = files.parts();
-    let size = |id: &InodeId| tree.inode(*id).node.size();
-    let total = first.iter().chain(others).map(size);
-    stage.expect(total.fold(0, u64::saturating_add));
+    let all = first.iter().chain(others).copied();
+    stage.expect(content_len(&tree, all));
     let mut ranges = vec![ChunkRange::default(); tree.len()];
     store(
         &tree,
@@ -157,12 +156,10 @@ fn stream<T: Target>(
     report: &mut Report,
 ) -> Result<Layer<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
-    let mut reader = TarReader::new(
-        LayerStream::open(layer, &limits.into())?,
-        tar_stream::TarReadOptions::default()
-            .lenient(lenient)
-            .limits(limits.clone()),
-    );
+    let tar_options = tar_stream::TarReadOptions::default()
+        .lenient(lenient)
+        .limits(limits.clone());
+    let mut reader = TarReader::open_layer(layer, tar_options)?;
     let mut builder = LayerBuilder::new(
         LayerOptions::default()
             .lenient(lenient)

@@ -3,10 +3,9 @@
 use image_model::tree::Directory;
 use image_model::{InodeId, Node, Tree};
 
-/// Bytes of all files.
-pub(crate) fn content_len<C>(tree: &Tree<C>) -> u64 {
-    let ids = (0..tree.len() as u32).map(InodeId::new);
-    let sizes = ids.map(|id| match tree.inode(id).node {
+/// Bytes of those of `inodes` that are files.
+pub(crate) fn content_len<C>(tree: &Tree<C>, inodes: impl IntoIterator<Item = InodeId>) -> u64 {
+    let sizes = inodes.into_iter().map(|id| match tree.inode(id).node {
         Node::File { size, .. } => size,
         _ => 0,
     });

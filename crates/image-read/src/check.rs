@@ -59,13 +59,11 @@ fn read(
     let mut done = 0;
     let wants = (0u64..).zip(places).map(|(tag, place)| {
         let ino = files[place.file as usize];
-        let extent = extent_at(image, ino, place.file_offset)?;
-        let range = extent.file_offset..extent.file_offset + extent.len;
         Ok::<_, ReadError>(Want {
             tag,
             ino,
-            extent,
-            range,
+            extent: place.extent(image, ino)?,
+            range: place.file_offset..place.file_offset + place.len,
         })
     });
     // A long piece that lies plain in a blob is read in parts; one fault of it is enough.
@@ -108,10 +106,24 @@ struct Place {
     /// Position among the file's chunks.
     chunk: u32,
     file_offset: u64,
+    /// In the file, which it does not leave.
     len: u64,
 }
 
 impl Place {
+    /// The extent of `ino` that it was found as. An image may say something else by now.
+    fn extent(&self, image: &dyn Image, ino: Ino) -> Result<Extent, ReadError> {
+        let file_offset = self.file_offset;
+        let mut found = None;
+        image.extents(ino, file_offset..file_offset + 1, &mut |extent| {
+            found = Some(extent);
+            ControlFlow::Break(())
+        })?;
+        found
+            .filter(|found| (found.file_offset, found.len) == (file_offset, self.len))
+            .ok_or(ReadError::Uncovered { ino, file_offset })
+    }
+
     fn fault(&self, image: &dyn Image, extent: &Extent, error: ReadError) -> ChunkFault {
         ChunkFault::Chunk {
             chunk: self.chunk.into(),
@@ -317,7 +329,7 @@ fn drop_outside(
         if place.blob != blob {
             return true;
         }
-        let Ok(extent) = extent_at(image, files[place.file as usize], place.file_offset) else {
+        let Ok(extent) = place.extent(image, files[place.file as usize]) else {
             return true;
         };
         let stored_len = match extent.source {
@@ -338,16 +350,6 @@ fn drop_outside(
         observer.fault(place.file as usize, fault);
         false
     });
-}
-
-/// The extent of a file that begins at `file_offset`, where one was found before.
-fn extent_at(image: &dyn Image, ino: Ino, file_offset: u64) -> Result<Extent, ReadError> {
-    let mut found = None;
-    image.extents(ino, file_offset..file_offset + 1, &mut |extent| {
-        found = Some(extent);
-        ControlFlow::Break(())
-    })?;
-    found.ok_or(ReadError::Uncovered { ino, file_offset })
 }
 
 fn stored_at(image: &dyn Image, place: &Place, extent: &Extent) -> StoredAt {

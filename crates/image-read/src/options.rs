@@ -26,18 +26,9 @@ pub struct ReadOptions {
     /// Longest range in bytes that is asked for at once; longer ones are asked for in parts.
     /// Default: 1 MiB.
     pub max_request: u64,
-    /// Longest frame in decoded bytes that is not refused. Stored it may have what its codec needs
-    /// for that ([`Codec::max_stored_len`](image_model::Codec::max_stored_len)): gzip makes longer
-    /// what does not compress. Default: that of [`Limits`].
-    pub max_frame_len: u32,
-    /// Bytes of content that work on the whole image reads, and of those, bytes beyond 64 times what is
-    /// stored for them. Defaults: those of [`Limits`], which say what they are for.
-    pub max_content_len: u64,
-    /// See [`max_content_len`](Self#structfield.max_content_len).
-    pub max_hole_len: u64,
-    /// Bytes of content that are the same chunks again. Default: that of [`Limits`], which says what
-    /// counts.
-    pub max_repeat_len: u64,
+    /// Bounds on frames, and on the content that work on the whole image reads; whatever is made of the
+    /// image is made within all of them.
+    pub limits: Limits,
     /// Decoded bytes that stay for the next readers of the image. Work on the whole image finds them,
     /// and adds none. Default: 8 MiB.
     pub cache: u64,
@@ -69,10 +60,7 @@ impl ReadOptions {
             window: 8 << 20,
             gap: 0,
             max_request: 1 << 20,
-            max_frame_len: limits.max_frame_len,
-            max_content_len: limits.max_content_len,
-            max_hole_len: limits.max_hole_len,
-            max_repeat_len: limits.max_repeat_len,
+            limits: limits.clone(),
             cache: 8 << 20,
             keep: 8 << 20,
             threads: cores(),
@@ -83,10 +71,7 @@ impl ReadOptions {
         window: u64,
         gap: u64,
         max_request: u64,
-        max_frame_len: u32,
-        max_content_len: u64,
-        max_hole_len: u64,
-        max_repeat_len: u64,
+        limits: Limits,
         cache: u64,
         keep: u64,
         threads: usize,
@@ -99,24 +84,19 @@ impl ReadOptions {
             stored,
             repeated,
         } = volume;
-        let limits = Limits::default()
-            .max_content_len(self.max_content_len)
-            .max_hole_len(self.max_hole_len);
-        let exceeded = match limits.check_content(len, stored) {
-            Err(exceeded) => exceeded.of(&limits),
-            Ok(()) if repeated > self.max_repeat_len => self.max_repeat_len,
+        let limits = &self.limits;
+        let limit = match limits.check_content(len, stored) {
+            Err(exceeded) => exceeded.of(limits),
+            Ok(()) if repeated > limits.max_repeat_len => limits.max_repeat_len,
             Ok(()) => return Ok(()),
         };
-        Err(ReadError::TooMuch {
-            len,
-            stored,
-            limit: exceeded,
-        })
+        Err(ReadError::TooMuch { len, stored, limit })
     }
 
-    /// Refuses a frame that is too long, decoded or stored.
+    /// Refuses a frame that is too long, decoded or stored. Stored it may have what its codec needs for
+    /// the longest one: gzip makes longer what does not compress.
     pub(crate) fn check_len(&self, frame: &Frame, recipe: &Recipe) -> Result<(), FrameError> {
-        let limit = self.max_frame_len;
+        let limit = self.limits.max_frame_len;
         let max_stored = recipe.decode.codec().max_stored_len(limit);
         if frame.len > limit || u64::from(frame.stored_len) > max_stored {
             let frame = *frame;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use image_model::{Cancelled, ExtentSource, Image, Ino};
+use image_model::{BlobIndex, Cancelled, ExtentSource, Image, Ino};
 use verify::{
     CheckFiles, ChunkObserver, ChunkSummary, Content, ContentError, ExtentBytes, FilePiece,
 };
@@ -171,33 +171,39 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
-    /// [`ReadOptions::max_content_len`], [`ReadOptions::max_hole_len`] and
-    /// [`ReadOptions::max_repeat_len`] allow; the first error of a piece, and what `take` answers.
+    /// [`Limits::max_content_len`], [`Limits::max_hole_len`] and [`Limits::max_repeat_len`] of
+    /// [`ReadOptions::limits`] allow; the first error of a piece, and what `take` answers.
+    ///
+    /// [`Limits::max_content_len`]: image_model::Limits::max_content_len
+    /// [`Limits::max_hole_len`]: image_model::Limits::max_hole_len
+    /// [`Limits::max_repeat_len`]: image_model::Limits::max_repeat_len
     pub fn read_all<E: From<ReadError>>(
         &self,
         files: &[Ino],
         order: FileOrder,
         take: &mut dyn FnMut(&Piece, ExtentBytes<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let order = match order {
-            FileOrder::Given => None,
-            FileOrder::Stored => Some(self.stored_order(files)),
+        let wants = |file: usize| {
+            let extents = FileExtents::new(&*self.image, files[file], 0..u64::MAX, file as u64);
+            let (extents, error) = match extents {
+                Ok(extents) => (Some(extents), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            extents.into_iter().flatten().chain(error)
         };
-        let position = |nth: usize| order.as_ref().map_or(nth, |order| order[nth] as usize);
-        let wants = || {
-            (0..files.len()).flat_map(move |nth| {
-                let file = position(nth);
-                let extents = FileExtents::new(&*self.image, files[file], 0..u64::MAX, file as u64);
-                let (extents, error) = match extents {
-                    Ok(extents) => (Some(extents), None),
-                    Err(error) => (None, Some(Err(error))),
-                };
-                extents.into_iter().flatten().chain(error)
-            })
-        };
-        let (uses, volume) = FrameUses::count(&*self.image, self.options.max_frame_len, wants());
+        let mut stored = (order == FileOrder::Stored).then(|| StoredOrder::new(files.len()));
+        let noted = (0..files.len()).flat_map(wants).inspect(|want| {
+            if let (Some(stored), Ok(want)) = (&mut stored, want) {
+                stored.note(&*self.image, want);
+            }
+        });
+        let max_frame_len = self.options.limits.max_frame_len;
+        let (uses, volume) = FrameUses::count(&*self.image, max_frame_len, noted);
         self.options.check_volume(volume)?;
-        let plan = self.plan(wants()).keeping(uses).passing();
+        let stored = stored.map(StoredOrder::files);
+        let position = |nth: usize| stored.as_ref().map_or(nth, |files| files[nth] as usize);
+        let wants = (0..files.len()).flat_map(|nth| wants(position(nth)));
+        let plan = self.plan(wants).keeping(uses).passing();
         self.drive(plan, &mut |mut piece| {
             let bytes = std::mem::replace(&mut piece.bytes, Ok(Default::default()))?;
             take(&piece, bytes.as_ref())
@@ -220,32 +226,6 @@ impl Reader {
         driven
     }
 
-    /// The positions of `files` in the order in which their first bytes are stored.
-    fn stored_order(&self, files: &[Ino]) -> Vec<u32> {
-        let place = |file: u32| {
-            let mut place = (0, 0);
-            let mut visit = |extent: image_model::Extent| {
-                place = match extent.source {
-                    ExtentSource::Zeros => return std::ops::ControlFlow::Continue(()),
-                    ExtentSource::Plain { blob, offset } => (blob.0, offset),
-                    // A frame that is not there is found again when it is read.
-                    ExtentSource::Chunk { frame, .. } => self
-                        .image
-                        .frame(frame)
-                        .map_or((0, 0), |frame| (frame.blob.0, frame.offset)),
-                };
-                std::ops::ControlFlow::Break(())
-            };
-            let _ = self
-                .image
-                .extents(files[file as usize], 0..1 << 20, &mut visit);
-            (place, file)
-        };
-        let mut places: Vec<_> = (0..files.len() as u32).map(place).collect();
-        places.sort_unstable();
-        places.into_iter().map(|(_, file)| file).collect()
-    }
-
     fn write<W>(
         &self,
         plan: ReadPlan<'_, W, dyn Image + Send + Sync>,
@@ -262,6 +242,40 @@ impl Reader {
         };
         drive(plan, (&self.blobs, &self.frames), 1, &mut visit)?;
         Ok(written)
+    }
+}
+
+/// Files in the order in which their first stored bytes lie in the blobs, whatever holes are in front of
+/// them; first those that have none.
+struct StoredOrder(Vec<Option<(BlobIndex, u64)>>);
+
+impl StoredOrder {
+    fn new(files: usize) -> Self {
+        Self(vec![None; files])
+    }
+
+    /// Takes note of a piece of a file; they come in the order of the file.
+    fn note(&mut self, image: &(impl Image + ?Sized), want: &Want) {
+        let Some(place @ None) = self.0.get_mut(want.tag as usize) else {
+            return;
+        };
+        *place = match want.extent.source {
+            ExtentSource::Zeros => None,
+            ExtentSource::Plain { blob, offset } => Some((blob, offset)),
+            // A frame that is not there is found again when it is read.
+            ExtentSource::Chunk { frame, .. } => {
+                let frame = image.frame(frame).ok();
+                frame.map(|frame| (frame.blob, frame.offset))
+            }
+        };
+    }
+
+    /// The positions of the files.
+    fn files(self) -> Vec<u32> {
+        // A tree has no more files than have numbers.
+        let mut files: Vec<_> = (0..self.0.len() as u32).collect();
+        files.sort_unstable_by_key(|&file| (self.0[file as usize], file));
+        files
     }
 }
 

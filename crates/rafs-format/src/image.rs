@@ -9,7 +9,7 @@ use image_model::{
     Ino, NameRef, Recipe, RecipeId, Xattrs,
 };
 
-use crate::blob::{BlobError, BlobMeta, LoadDigests, LoadMeta, LocateTrailer, Toc};
+use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
 use crate::v6::BlobEntry;
 use crate::version::Version;
@@ -101,7 +101,8 @@ impl RafsImage {
     /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
     /// [`BlobMeta::range`].
     pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
-        LoadMeta::new(index, self.entry(index)?, self.bootstrap.limits())
+        let load = LoadMeta::new(self.entry(index)?, self.bootstrap.limits())?;
+        Ok(load.in_blob(index))
     }
 
     /// Keeps the chunk information of blob number `index`; what was kept before stays.
@@ -122,15 +123,6 @@ impl RafsImage {
     /// [`LocateTrailer::of`].
     pub fn locate_toc(&self, index: BlobIndex, blob_len: u64) -> Result<LocateTrailer, BlobError> {
         Ok(LocateTrailer::of(self.entry(index)?, blob_len)?.in_blob(index))
-    }
-
-    /// A machine that loads the digests of the chunks of blob number `index`, which `toc` lists.
-    ///
-    /// # Errors
-    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5,
-    /// [`BlobError::NoSection`].
-    pub fn load_digests(&self, index: BlobIndex, toc: &Toc) -> Result<LoadDigests, BlobError> {
-        LoadDigests::new(index, self.entry(index)?, toc, self.bootstrap.limits())
     }
 
     fn entry(&self, index: BlobIndex) -> Result<&BlobEntry, BlobError> {

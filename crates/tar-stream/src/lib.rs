@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use image_model::{Metadata, Node, ImagePath};
-//! use lazyoci_tar_stream::{StreamOptions, LayerStream, TarReadOptions, TarReader, TarWriter};
+//! use lazyoci_tar_stream::{TarReadOptions, TarReader, TarWriter};
 //! use std::io::Write;
 //!
 //! let mut tar = TarWriter::new(Vec::new());
@@ -36,8 +36,7 @@
 //! tar.write_all(b"hello")?;
 //! let bytes = tar.finish()?;
 //!
-//! let layer = LayerStream::open(&bytes[..], &StreamOptions::default())?;
-//! let mut reader = TarReader::new(layer, TarReadOptions::default());
+//! let mut reader = TarReader::open_layer(&bytes[..], TarReadOptions::default())?;
 //! while let Some(entry) = reader.next_entry()? {
 //!     assert_eq!(entry.path, b"etc/motd");
 //!     let mut content = vec![0; entry.payload_len as usize];

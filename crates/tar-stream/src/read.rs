@@ -23,6 +23,7 @@ use zerocopy::FromBytes as _;
 use crate::block::{BLOCK_LEN, Block, HeaderBlock, odd_number, padding_len};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Part, Refusal, TarError};
+use crate::layer::{LayerError, LayerStream, StreamOptions};
 use crate::pax;
 use crate::sparse::{MapReader, Regions, SparseFault};
 pub use content::Trailer;
@@ -94,6 +95,25 @@ struct End {
 enum Next {
     Entry(Box<Entry>),
     End(End),
+}
+
+impl<R: Read> TarReader<LayerStream<R>> {
+    /// Reads the tar in the layer that `source` gives, whatever its compression, within the limits of
+    /// `options`.
+    ///
+    /// ```
+    /// use lazyoci_tar_stream::{TarReadOptions, TarReader};
+    /// let mut tar = TarReader::open_layer(&[0; 1024][..], TarReadOptions::default())?;
+    /// assert!(tar.next_entry()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`LayerStream::open`].
+    pub fn open_layer(source: R, options: TarReadOptions) -> Result<Self, LayerError> {
+        let layer = LayerStream::open(source, &StreamOptions::from(&options.limits))?;
+        Ok(Self::new(layer, options))
+    }
 }
 
 impl<R: Read> TarReader<R> {

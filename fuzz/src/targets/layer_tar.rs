@@ -4,7 +4,7 @@ use lazyoci::model::advisory::Advisories;
 use lazyoci::model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
 use lazyoci::model::tree::Spans;
 use lazyoci::model::{Blame as _, ImagePath, InodeId, Limits, Metadata, Node, Tree};
-use lazyoci::tar_stream::{Entry, LayerStream, Member, TarReader};
+use lazyoci::tar_stream::{Entry, Member, TarReader};
 
 use super::tar::{Pieces, cut, options, repair_checksums};
 
@@ -30,9 +30,8 @@ fn read_both_ways(layer: &[u8]) {
 
 /// The pieces of the tar if all of it could be read.
 fn read(layer: &[u8], lenient: bool) -> Option<Pieces> {
-    let limits = Limits::small();
-    let stream = LayerStream::open(layer, &(&limits).into()).ok()?;
-    let (pieces, error) = cut(TarReader::new(stream, options(lenient)), || 4096);
+    let reader = TarReader::open_layer(layer, options(lenient)).ok()?;
+    let (pieces, error) = cut(reader, || 4096);
     let mut position = 0;
     for (entry, payload) in &pieces.entries {
         check_entry(entry, payload, position);

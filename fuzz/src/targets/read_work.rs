@@ -6,7 +6,7 @@ use lazyoci::blob_io::bytes::Bytes;
 use lazyoci::model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use lazyoci::model::{
     Blame, Blob, BlobId, BlobIndex, Chunk, ChunkId, ChunkedImage, Codec, DigestAlgorithm, Fault,
-    Frame, FrameId, Ino, Metadata, Name, Node, Recipe, RecipeId, Tree,
+    Frame, FrameId, Ino, Limits, Metadata, Name, Node, Recipe, RecipeId, Tree,
 };
 use lazyoci::read::{BlobStore, FileOrder, ReadError, ReadOptions, Reader};
 use lazyoci::verify;
@@ -24,14 +24,16 @@ const MAX_FILES: usize = 512;
 /// stored and handed out.
 pub fn read_work(data: &[u8]) {
     let input = &mut Input::new(data);
+    let limits = Limits::default()
+        .max_content_len(1 << 17)
+        .max_hole_len(1 << 16)
+        .max_repeat_len(1 << 12);
     let options = ReadOptions::default()
         .threads(1)
         .window(input.one_of(&[1, 1024, 4096]))
         .cache(0)
         .keep(input.one_of(&[0, 1024, 4096]))
-        .max_content_len(1 << 17)
-        .max_hole_len(1 << 16)
-        .max_repeat_len(1 << 12);
+        .limits(limits.clone());
     let order = match input.flag() {
         true => FileOrder::Stored,
         false => FileOrder::Given,
@@ -39,7 +41,7 @@ pub fn read_work(data: &[u8]) {
     let made = Made::take(input);
     let (declared, files) = (made.declared, made.files.clone());
     let blobs = BlobStore::single(Arc::new(made.blob));
-    let reader = Reader::new(Arc::new(made.image), blobs, options.clone());
+    let reader = Reader::new(Arc::new(made.image), blobs, options);
     let mut handed_out = 0;
     let read = reader.read_all(&files, order, &mut |_, bytes| {
         handed_out += bytes.len();
@@ -48,22 +50,22 @@ pub fn read_work(data: &[u8]) {
 
     let Declared { len, stored, .. } = declared;
     let decoded = reader.frames().decoded() * u64::from(FRAME_LEN);
-    assert!(handed_out <= options.max_content_len);
+    assert!(handed_out <= limits.max_content_len);
     let earned = (stored + handed_out) * 16 + u64::from(FRAME_LEN);
     assert!(
         decoded <= stored + earned,
         "{decoded} bytes decoded of {stored} for {handed_out}"
     );
-    let too_much = len > options.max_content_len
-        || len.saturating_sub(64 * stored) > options.max_hole_len
-        || declared.repeated > options.max_repeat_len;
+    let too_much = len > limits.max_content_len
+        || len.saturating_sub(64 * stored) > limits.max_hole_len
+        || declared.repeated > limits.max_repeat_len;
     match read {
         Ok(()) => {
             assert!(!too_much, "{declared:?} was read");
             assert_eq!(handed_out, len);
         }
         Err(error @ ReadError::TooMuch { .. }) => {
-            let may_be = declared.repeated + declared.zeros > options.max_repeat_len;
+            let may_be = declared.repeated + declared.zeros > limits.max_repeat_len;
             assert!(too_much || may_be, "{declared:?}: {error}");
             assert_eq!((handed_out, decoded), (0, 0), "{error}");
         }

@@ -107,7 +107,20 @@ impl AtomicFile {
         self
     }
 
-    /// Writes the file through to the disk, then gives it its name.
+    /// Writes the file through to the disk, then gives it its name: what a cache does that takes a file
+    /// for whole if it is there.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use lazyoci_blob_io::AtomicFile;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("blob");
+    /// let mut blob = AtomicFile::create(&path)?;
+    /// blob.write_all(b"verified bytes")?;
+    /// blob.commit_synced()?;
+    /// assert_eq!(std::fs::read(&path)?, b"verified bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`WriteError::Commit`]; the target is then as it was.

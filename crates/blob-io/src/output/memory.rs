@@ -45,12 +45,6 @@ impl MemoryOutput {
     pub fn object(&self, role: ObjectRole) -> Option<&StoredObject> {
         self.objects.iter().find(|object| object.role == role)
     }
-
-    /// Gives the objects away.
-    #[must_use]
-    pub fn into_objects(self) -> Vec<StoredObject> {
-        self.objects
-    }
 }
 
 impl Output for MemoryOutput {

@@ -138,5 +138,5 @@ fn memory_keeps_objects_with_their_roles() {
     ];
     assert_eq!(found, expected);
     assert_eq!(output.object(ObjectRole::Layer), None);
-    assert_eq!(output.into_objects().len(), 2);
+    assert_eq!(output.objects().len(), 2);
 }

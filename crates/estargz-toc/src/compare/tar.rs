@@ -9,7 +9,7 @@ use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
 use image_model::width::usize_from;
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
-use tar_stream::{LayerStream, Member, TarReadOptions, TarReader};
+use tar_stream::{Member, TarReadOptions, TarReader};
 use verify::Hasher;
 
 use super::end::{BehindEnd, behind_end};
@@ -84,12 +84,10 @@ impl TarInside {
     ) -> Result<Self, CompareError> {
         let CompareOptions { lenient, limits } = options;
         let lenient = *lenient;
-        let mut tar = TarReader::new(
-            LayerStream::open(layer, &limits.into())?,
-            TarReadOptions::default()
-                .lenient(lenient)
-                .limits(limits.clone()),
-        );
+        let tar_options = TarReadOptions::default()
+            .lenient(lenient)
+            .limits(limits.clone());
+        let mut tar = TarReader::open_layer(layer, tar_options)?;
         let mut builder = LayerBuilder::new(
             LayerOptions::default()
                 .lenient(lenient)

@@ -121,7 +121,8 @@ pub fn to_estargz<'a>(
         placements: Placements::new(&limits),
     };
     let (tar, target, stored) = stage::run(setup, target, |stage| {
-        stage.expect(content_len(&tree));
+        let inodes = (0..tree.len() as u32).map(InodeId::new);
+        stage.expect(content_len(&tree, inodes));
         let sizes = (tree.len(), options.chunk_size);
         let mut members = TarMembers::new(stage, &limits, plan.landmark, sizes);
         write_members(&tree, &plan.names, &mut contents, &mut members)?;

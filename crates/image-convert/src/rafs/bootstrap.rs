@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use blob_io::{ObjectRole, Output, Written};
+use blob_io::{DigestWriter, ObjectRole, Output, Written};
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{BlobIndex, Chunk, ChunkedImage, Tree};
 use rafs_format::layout::{LayoutInput, LayoutOptions};
@@ -73,25 +73,27 @@ impl Image {
         })
     }
 
-    /// The image whose only blob is `blob`, which gets the bootstrap, too. Without content there is none.
+    /// The image whose only blob is `blob`, which gets the bootstrap, too; and that bootstrap, which
+    /// cannot name the blob by its digest. Without content the image lists no blob.
     pub(super) fn inlined(
         content: Content,
         blob: OpenBlob<'_>,
         options: &RafsOptions,
-    ) -> Result<(Self, Option<RafsBlob>), ConvertError> {
+    ) -> Result<(Self, RafsBlob, Written), ConvertError> {
         let sealed = blob.builder.seal(blob.hasher)?;
         let (index, mut placed) = (blob.index, blob.placed);
         placed.describe(index, sealed.entry().cloned());
         let mut image = Self::new(content, placed, options)?;
-        let mut bootstrap = Vec::new();
+        let mut bootstrap = DigestWriter::new(Vec::new());
         image.write_to(&mut bootstrap)?;
+        let (bootstrap, inside) = bootstrap.finish();
         let finished = sealed.embed(&bootstrap)?;
         let blob = blob.out.finish(&finished, blob.layer)?;
         if let Some((BlobIndex(index), entry)) = index.zip(finished.entry) {
             image.image.blobs[index as usize] = entry.blob();
             image.entries[index as usize] = entry;
         }
-        Ok((image, Some(blob)))
+        Ok((image, blob, inside))
     }
 
     /// Writes the bytes of the bootstrap.

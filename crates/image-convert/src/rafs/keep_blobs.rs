@@ -3,12 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use blob_io::{Output, ReadAt};
-use bytes::Bytes;
-use frame_codec::Decoder;
 use image_model::walk::Walk;
 use image_model::{BlobId, BlobIndex, ChunkedImage, ImagePath, Limits};
 use image_read::{OpenError, OpenImage, StoreError, find};
-use rafs_format::blob::{BlobError, BlobMeta, BlobMismatch, CiHeader, LocateSections};
+use rafs_format::blob::{BlobMismatch, LoadCiHeader, LoadMeta, LocateSections};
 use rafs_format::flags::{BlobFeatures, Compat};
 use rafs_format::v6::BlobEntry;
 use rafs_format::{Bootstrap, OwnedBootstrap, Version, prefetch_inodes, v6};
@@ -283,11 +281,9 @@ fn entries_of_v6(
             Err(OpenError::Blob(_)) => return Err(missing()),
             Err(error) => return Err(blob_error(id, error)),
         };
-        let range = sections.chunk_info_header().ok_or_else(missing)?;
-        let header = read(source, range, id)?;
-        let header = header.first_chunk().ok_or_else(missing)?;
-        let said = CiHeader::from_bytes(header)
-            .and_then(|header| sections.entry(id.clone(), &header))
+        let load = LoadCiHeader::new(&sections).ok_or_else(missing)?;
+        let said = find(load, source, limits)
+            .and_then(|header| Ok(sections.entry(id.clone(), &header)?))
             .map_err(|error| blob_error(id, error))?;
         Ok(BlobEntry {
             chunk_size: entry.chunk_size,
@@ -301,25 +297,16 @@ fn entries_of_v6(
     entries.map(entry).collect()
 }
 
-fn blob_error(id: &BlobId, error: impl Into<OpenError>) -> KeepBlobsError {
-    KeepBlobsError::Blob {
-        id: id.clone(),
-        source: Box::new(error.into()),
+fn blob_error(id: &BlobId, error: OpenError) -> KeepBlobsError {
+    let id = id.clone();
+    match error {
+        OpenError::Read(source) => KeepBlobsError::Read { id, source },
+        OpenError::Store(error) => KeepBlobsError::Store(error),
+        error => {
+            let source = Box::new(error);
+            KeepBlobsError::Blob { id, source }
+        }
     }
-}
-
-/// The bytes of `range`, which limits allow.
-fn read(
-    blob: &dyn ReadAt,
-    range: std::ops::Range<u64>,
-    id: &BlobId,
-) -> Result<Bytes, KeepBlobsError> {
-    let len = (range.end - range.start) as usize;
-    let read = blob.read_bytes(range.start, len);
-    read.map_err(|source| KeepBlobsError::Read {
-        id: id.clone(),
-        source,
-    })
 }
 
 /// Compares what the image says of chunks with the information on them in its blobs.
@@ -332,12 +319,10 @@ fn compare(image: &OpenImage, written: &Image) -> Result<(), ConvertError> {
         source: image_model::ImageError::new(None, source),
     })?;
     for (index, entry) in (0..).map(BlobIndex).zip(&written.entries) {
-        let (id, limits) = (&entry.id, image.limits());
-        let failed = |error: BlobError| blob_error(id, error);
-        let range = BlobMeta::range(entry, limits).map_err(failed)?;
-        let source = image.blobs().blob(index).map_err(KeepBlobsError::from)?;
-        let stored = read(source, range, id)?;
-        let meta = BlobMeta::decode(entry, &stored, &mut Decoder::new(), limits).map_err(failed)?;
+        let id = &entry.id;
+        let load = LoadMeta::new(entry, image.limits()).map_err(OpenError::from);
+        let meta = load.and_then(|load| image.find(load.in_blob(index)));
+        let meta = meta.map_err(|error| blob_error(id, error))?;
         let mut mismatch = None;
         meta.compare(&bootstrap, index, &mut |found| {
             mismatch.get_or_insert(found);

@@ -36,7 +36,8 @@ pub use options::RafsOptions;
 pub use report::{RafsBlob, RafsReport};
 
 /// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the
-/// blob, whose id is the SHA-256 of the object.
+/// blob, whose id is the SHA-256 of the object. To an output that takes one object goes a blob with the
+/// bootstrap in it ([`RafsOptions::inline_meta`]), and nothing else.
 ///
 /// The bytes depend on source and options alone, not on the number of threads. Uncompressed output is
 /// that of nydus-image, with two exceptions: fractions of a second in a tar are kept, and extended
@@ -70,7 +71,8 @@ pub fn to_rafs<'a>(
     options: &RafsOptions,
     progress: &mut dyn Progress,
 ) -> Result<RafsReport, ConvertError> {
-    if output.is_single() {
+    let single = output.is_single();
+    if single && !options.inline_meta {
         return Err(WriteError::SingleObject.into());
     }
     let source = source.into();
@@ -104,24 +106,35 @@ pub fn to_rafs<'a>(
     }
     let blob = layers.store(top, top_position, placed, output, progress)?;
     let (content, report) = layers.finish(&limits)?;
-    let (image, blob) = match options.inline_meta {
-        true => Image::inlined(content, blob, options)?,
+    let (image, bootstrap) = match options.inline_meta {
+        true => {
+            let (image, blob, inside) = Image::inlined(content, blob, options)?;
+            blobs.push(blob);
+            (image, Some(inside).filter(|_| single))
+        }
         false => {
             let (placed, blob) = blob.finish()?;
-            (Image::new(content, placed, options)?, blob)
+            blobs.extend(blob);
+            (Image::new(content, placed, options)?, None)
         }
     };
-    blobs.extend(blob);
-    let bootstrap = image.write(output)?;
+    let mut bytes_out = blobs.iter().map(|blob| blob.object.len).sum();
+    let bootstrap = match bootstrap {
+        Some(inside) => inside,
+        None => {
+            let beside = image.write(output)?;
+            bytes_out += beside.len;
+            beside
+        }
+    };
     output.commit()?;
     let reused_blobs = match &options.dictionary {
         Some(dictionary) => dictionary.used(&image.entries),
         None => Vec::new(),
     };
-    let blob_bytes: u64 = blobs.iter().map(|blob| blob.object.len).sum();
     Ok(RafsReport {
         report: Report {
-            bytes_out: bootstrap.len + blob_bytes,
+            bytes_out,
             ..report
         },
         version: options.version,

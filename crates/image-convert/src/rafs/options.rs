@@ -42,7 +42,8 @@ pub struct RafsOptions {
     /// Whether the chunks' digests and a table of contents are appended to the blob.
     pub toc: bool,
     /// Whether the blob holds the bootstrap too; found best with a table of contents
-    /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same.
+    /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same, unless the output
+    /// takes one object alone, such as a [`FileOutput`](blob_io::FileOutput). Not of a stack.
     pub inline_meta: bool,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as

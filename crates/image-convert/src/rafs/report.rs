@@ -20,7 +20,8 @@ pub struct RafsReport {
     /// Version of the image.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub version: Version,
-    /// The bootstrap, and the annotations of the layer that is to hold it.
+    /// The bootstrap, and the annotations of the layer that is to hold it: that in the blob, if the
+    /// output takes one object.
     pub bootstrap: DescribedObject,
     /// The blobs that were written, at most one for each layer; none for a layer that has no content, or
     /// none that the layers below it lack.

@@ -21,7 +21,7 @@ pub(crate) use input::{Contents, DataOrder, Input, Walkable};
 /// |---|---|
 /// | [`Streaming`] | a layer that is read once, from its first byte to its last |
 /// | [`OpenImage`], also by reference | whatever was opened, with the limits it was opened with |
-/// | [`Reader`], also by reference | any image |
+/// | [`Reader`], also by reference | any image, with the limits it is read with: those that the image was opened with |
 /// | [`Tree<FileContent>`](FileContent) | an image that is put together in memory |
 /// | [`Source::stack`] of those | the image of several layers |
 ///
@@ -97,7 +97,8 @@ impl<'a> Source<'a> {
     }
 
     /// Sets the bounds on what the source may make us do. Default: those that an [`OpenImage`] was
-    /// opened with, those of a [`Streaming`] layer, for all else the default ones.
+    /// opened with, those of a [`Reader`] ([`ReadOptions::limits`](image_read::ReadOptions)) and of a
+    /// [`Streaming`] layer, for all else the default ones.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -205,7 +206,8 @@ impl From<&OpenImage> for Source<'_> {
 
 impl From<Reader> for Source<'_> {
     fn from(reader: Reader) -> Self {
-        Self::new(Kind::Reader(reader))
+        let limits = reader.options().limits.clone();
+        Self::new(Kind::Reader(reader)).with_limits(limits)
     }
 }
 

@@ -9,7 +9,7 @@ use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
 use image_model::order::{Named, needs_entry, walk};
 use image_model::{
-    FileKind, ImagePath, Ino, Inode, Limits, Metadata, NameRef, Node, Progress, Tree, Xattrs,
+    FileKind, ImagePath, Ino, Inode, Limits, Metadata, NameRef, Progress, Tree, Xattrs,
 };
 use tar_stream::pax::is_portable;
 use tar_stream::{TarWriter, WriteError};
@@ -20,6 +20,7 @@ use super::{TarOptions, TarReport};
 use crate::members::{MemberSink, check_room, write_members};
 use crate::report::{Allowed, LossKind, Report};
 use crate::source::Input;
+use crate::tree::content_len;
 use crate::{ConvertError, Source};
 
 /// Writes `source` to `output` as a tar.
@@ -63,7 +64,8 @@ pub fn to_tar<'a>(
         };
         let names = names(&tree, &allowed, report)?;
         drop_xattrs(&mut tree, &names, &allowed, report)?;
-        total.set(Some(content_len(&tree, &names)));
+        let named: HashSet<_> = names.iter().map(|name| name.inode).collect();
+        total.set(Some(content_len(&tree, named)));
         let mut members = Members {
             writer: TarWriter::new(out),
             limits: &limits,
@@ -74,16 +76,6 @@ pub fn to_tar<'a>(
         members.writer.finish().map_err(failure)?;
         Ok(())
     })
-}
-
-/// Bytes of the files that have a name.
-fn content_len(tree: &Tree<Ino>, names: &[Named]) -> u64 {
-    let inodes: HashSet<_> = names.iter().map(|name| name.inode).collect();
-    let sizes = inodes.into_iter().map(|id| match tree.inode(id).node {
-        Node::File { size, .. } => size,
-        _ => 0,
-    });
-    sizes.fold(0, u64::saturating_add)
 }
 
 /// The names that get an entry, in the order of the tar.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use blob_io::Output;
 use image_model::{ImagePath, Progress};
-use tar_stream::{LayerStream, StreamOptions, TarReader, TarWriter, WriteError};
+use tar_stream::{TarReader, TarWriter, WriteError};
 
 use super::stream::{self, failure};
 use super::{TarOptions, TarReport};
@@ -38,11 +38,10 @@ pub fn recompress(
     options.check()?;
     let limits = layer.limits;
     stream::write(output, options, progress, |out, report| {
-        let stream = LayerStream::open(layer.layer, &StreamOptions::from(&limits))?;
         let reader_options = tar_stream::TarReadOptions::default()
             .lenient(layer.lenient)
             .limits(limits);
-        let mut reader = TarReader::new(stream, reader_options);
+        let mut reader = TarReader::open_layer(layer.layer, reader_options)?;
         let mut writer = TarWriter::new(out);
         let mut buffer = vec![0; BUFFER_LEN];
         let written = |error: io::Error| failure(WriteError::Io(error));

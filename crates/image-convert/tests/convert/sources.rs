@@ -4,13 +4,15 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use blob_io::{DirectoryOutput, FileOutput, MemoryOutput, ObjectRole, WriteError, WriterOutput};
+use bytes::Bytes;
 use image_model::{Blame, Cancelled, Fault, Limits, Metadata, Name, Node, Progress, Tree};
-use image_read::{LayerImageError, OpenOptions, open_source};
+use image_read::{Format, LayerImageError, NoBlobs, OpenImage, OpenOptions, open, open_source};
 use lazyoci_image_convert::{
     ConvertError, DescribedObject, EstargzOptions, FileContent, FileContentError, RafsOptions,
     Source, Streaming, TarOptions, to_estargz, to_rafs,
 };
 use oci_image::nydus::{FsVersion, NydusLayer};
+use rafs_format::Version;
 
 use crate::support::{
     Image, Tar, digest_of_tar, files, golden_tar, metadata, noise, path, plain_options, sha256,
@@ -248,6 +250,80 @@ fn rafs_needs_an_output_for_several_objects() {
         assert_eq!(format!("{error:?}"), format!("{single:?}"));
     }
     assert!(bytes.is_empty());
+}
+
+#[test]
+fn a_blob_with_its_bootstrap_is_one_object() {
+    let tar = golden_tar();
+    let empty = [0; 1024];
+    // What holds nothing but a bootstrap begins like one.
+    let said = Some(Format::RafsBlob);
+    for (layer, version, format) in [
+        (&tar[..], Version::V6, None),
+        (&tar[..], Version::V5, None),
+        (&empty[..], Version::V6, said),
+        (&empty[..], Version::V5, said),
+    ] {
+        let options = plain_options().version(version).inline_meta(true);
+        let write = |output: &mut dyn blob_io::Output| {
+            to_rafs(Streaming::new(layer), output, &options, &mut ()).unwrap()
+        };
+        let mut several = MemoryOutput::default();
+        let beside = write(&mut several);
+        let blob = several.object(ObjectRole::Blob).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image");
+        let done = write(&mut FileOutput::create(&path).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), blob.bytes);
+        let mut bytes = Vec::new();
+        assert_eq!(write(&mut WriterOutput::new(&mut bytes)), done);
+        assert_eq!(bytes, blob.bytes);
+        assert_eq!(done.blobs, beside.blobs);
+        assert_eq!(done.report.bytes_out, blob.bytes.len() as u64);
+        assert_eq!(
+            beside.report.bytes_out,
+            done.report.bytes_out + beside.bootstrap.len
+        );
+        // The bootstrap that is reported is the one in the blob.
+        let mut options = OpenOptions::default().metadata_digest(done.bootstrap.digest);
+        options.format = format;
+        let image = open(&path, &options).unwrap();
+        let digest = image.tree_digest(verify::Profile::Default, &mut ());
+        assert_eq!(digest.unwrap().to_string(), digest_of_tar(layer));
+        let read = image.bootstrap().unwrap().bytes();
+        assert_eq!(read.len() as u64, done.bootstrap.len);
+    }
+}
+
+#[test]
+fn a_reader_brings_the_limits_that_its_image_was_opened_with() {
+    let tar = golden_tar();
+    let opened = |max_chunks| {
+        let options = OpenOptions::default().limits(Limits::default().max_chunks(max_chunks));
+        let tar = std::sync::Arc::new(Bytes::from(tar.clone()));
+        open_source(tar, None, NoBlobs, &options).unwrap()
+    };
+    let sources: [&dyn Fn(&OpenImage) -> Source<'static>; 4] = [
+        &|image| image.into(),
+        &|image| image.reader().into(),
+        &|image| image.reader().clone().into(),
+        &|image| Source::stack([image.reader().into()]),
+    ];
+    let convert = |source| {
+        to_rafs(
+            source,
+            &mut MemoryOutput::default(),
+            &plain_options(),
+            &mut (),
+        )
+    };
+    for source in sources {
+        assert_eq!(convert(source(&opened(4))).unwrap().report.chunks.stored, 3);
+        let error = convert(source(&opened(1))).unwrap_err();
+        assert_eq!(error.fault(), Fault::Limit, "{error}");
+    }
+    let raised = Source::from(opened(1).reader()).with_limits(Limits::default());
+    assert!(convert(raised).is_ok());
 }
 
 #[test]

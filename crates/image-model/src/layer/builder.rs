@@ -1,29 +1,16 @@
 //! Making a layer out of its entries.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 
+use super::cost::{ContentCost, DIRECTORY_LEN, INODE_LEN, NAME_LEN, XATTR_LEN, spend};
 use super::route::{Allowance, Found, Obstacle, find, make_way};
-use super::{Entries, Layer, LayerError, LayerOptions, Whiteout};
+use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, hard_links};
 use crate::advisory::{Advisories, Oddity};
 use crate::limits::ContentLimit;
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
 use crate::path::ImagePath;
-use crate::tree::{InodeId, Node, Span, Tree};
-
-/// What an inode takes in the table, in bytes: rounded, and the same on every platform.
-const INODE_LEN: usize = 128;
-
-/// What a name takes besides its bytes: its place in a directory that is half full, and an
-/// allocation.
-const NAME_LEN: usize = 64;
-
-/// What a directory takes besides its inode: the first node of its map has room for eleven names.
-const DIRECTORY_LEN: usize = 256;
-
-/// What an extended attribute takes besides its bytes: its place in the list, and two allocations.
-const XATTR_LEN: usize = 64;
+use crate::tree::{InodeId, Node, Tree};
 
 /// Takes the entries of one layer in their order.
 ///
@@ -59,33 +46,6 @@ pub struct LayerBuilder<C> {
     metadata_len: u64,
     content: ContentCost,
     allowance: Allowance,
-}
-
-/// What the content of an entry costs: see [`LayerBuilder::charge_content`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ContentCost {
-    /// Bytes of the file.
-    pub len: u64,
-    /// Of those, bytes that are holes.
-    pub holes: u64,
-    /// Bytes of memory that it takes to say where the others lie.
-    pub memory: u64,
-}
-
-impl ContentCost {
-    /// A file of `len` bytes whose data lies in `spans`.
-    #[must_use]
-    pub fn of_spans(len: u64, spans: &[Span]) -> Self {
-        let data = spans
-            .iter()
-            .map(|span| span.len)
-            .fold(0, u64::saturating_add);
-        Self {
-            len,
-            holes: len.saturating_sub(data),
-            memory: size_of_val(spans) as u64,
-        }
-    }
 }
 
 impl<C> LayerBuilder<C> {
@@ -258,7 +218,7 @@ impl<C> LayerBuilder<C> {
     /// [`LayerError::LinkToDirectory`] and [`LayerError::LinkLoop`] for such links.
     pub fn finish(mut self) -> Result<Layer<C>, LayerError> {
         if !self.layer.links.is_empty() {
-            self.bind_links()?;
+            self.replaced |= hard_links::bind(&mut self.layer, &mut self.allowance)?;
         }
         let mut layer = self.layer;
         if self.replaced {
@@ -332,74 +292,6 @@ impl<C> LayerBuilder<C> {
         self.layer.advisories.add(Some(path), what);
     }
 
-    /// Binds each placeholder to the inode that its target names now. What names nothing stays.
-    fn bind_links(&mut self) -> Result<(), LayerError> {
-        let Layer {
-            options,
-            tree,
-            links,
-            advisories,
-        } = &mut self.layer;
-        let names = tree.link_counts();
-        links.retain(|link, _| names[link.index()] > 0);
-        let mut bound = BTreeMap::new();
-        let mut through_symlinks = BTreeSet::new();
-        for &link in links.keys() {
-            let mut chain = BTreeSet::new();
-            let mut at = link;
-            while let Some(target) = links.get(&at) {
-                if let Some(&end) = bound.get(&at) {
-                    at = end;
-                    continue;
-                }
-                if !chain.insert(at) {
-                    return Err(LayerError::LinkLoop {
-                        path: tree.path_of(at),
-                        target: target.clone(),
-                    });
-                }
-                let found = find(tree, target, options.entries, &mut self.allowance);
-                let found = found.map_err(|obstacle| {
-                    let kind = |inode: InodeId| tree.inode(inode).node.kind();
-                    obstacle.for_entry(&tree.path_of(at), options, kind)
-                })?;
-                match found {
-                    None => break,
-                    Some(found) if tree.directory(found.inode).is_some() => {
-                        return Err(LayerError::LinkToDirectory {
-                            path: tree.path_of(at),
-                            target: target.clone(),
-                        });
-                    }
-                    Some(found) => {
-                        if found.by_symlink {
-                            through_symlinks.insert(at);
-                        }
-                        at = found.inode;
-                    }
-                }
-            }
-            chain.remove(&at);
-            bound.extend(chain.into_iter().map(|link| (link, at)));
-        }
-        if !through_symlinks.is_empty() {
-            // One walk for all of them.
-            let _ = tree.each_path(&mut |path, inode| {
-                if through_symlinks.remove(&inode) {
-                    advisories.add(Some(path), Oddity::TargetBelowSymlink);
-                }
-                match through_symlinks.is_empty() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            });
-        }
-        links.retain(|link, _| !bound.contains_key(link));
-        self.replaced |= !bound.is_empty();
-        tree.substitute(&bound);
-        Ok(())
-    }
-
     fn charge(&mut self, path: &ImagePath, len: usize) -> Result<(), LayerError> {
         let options = &self.layer.options;
         spend(&mut self.metadata_len, len, options)
@@ -438,13 +330,4 @@ impl<C> LayerBuilder<C> {
             self.layer.tree.inode(inode).node.kind()
         }
     }
-}
-
-/// Counts `len` bytes more.
-fn spend(spent: &mut u64, len: usize, options: &LayerOptions) -> Result<(), Obstacle> {
-    *spent = spent.saturating_add(len as u64);
-    if *spent > options.limits.max_metadata_len {
-        return Err(Obstacle::TooMuchMetadata);
-    }
-    Ok(())
 }

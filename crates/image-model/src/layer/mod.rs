@@ -25,7 +25,9 @@
 //! ```
 
 mod builder;
+mod cost;
 mod error;
+mod hard_links;
 mod overlay;
 mod route;
 
@@ -37,7 +39,8 @@ use crate::metadata::FileKind;
 use crate::path::ImagePath;
 use crate::tree::{InodeId, Tree};
 
-pub use builder::{ContentCost, LayerBuilder};
+pub use builder::LayerBuilder;
+pub use cost::ContentCost;
 pub use error::LayerError;
 
 /// What a name begins with that hides another one in the layers below.

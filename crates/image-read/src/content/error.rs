@@ -47,12 +47,12 @@ pub enum ReadError {
         len: u64,
         /// Decoded bytes that are stored for them.
         stored: u64,
-        /// The bound that they exceed, [`ReadOptions::max_content_len`],
-        /// [`ReadOptions::max_hole_len`] or [`ReadOptions::max_repeat_len`].
+        /// The bound that they exceed, [`Limits::max_content_len`], [`Limits::max_hole_len`] or
+        /// [`Limits::max_repeat_len`].
         ///
-        /// [`ReadOptions::max_content_len`]: crate::ReadOptions::max_content_len
-        /// [`ReadOptions::max_hole_len`]: crate::ReadOptions::max_hole_len
-        /// [`ReadOptions::max_repeat_len`]: crate::ReadOptions::max_repeat_len
+        /// [`Limits::max_content_len`]: image_model::Limits::max_content_len
+        /// [`Limits::max_hole_len`]: image_model::Limits::max_hole_len
+        /// [`Limits::max_repeat_len`]: image_model::Limits::max_repeat_len
         limit: u64,
     },
     /// What holds a piece of a file cannot be read.
@@ -189,7 +189,7 @@ pub enum FrameError {
     TooLong {
         /// The frame.
         frame: Frame,
-        /// Decoded bytes allowed, [`ReadOptions::max_frame_len`](crate::ReadOptions::max_frame_len).
+        /// Decoded bytes allowed, [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
     /// A frame is needed again and again, with too few bytes taken out of it each time.

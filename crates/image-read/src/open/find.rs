@@ -1,6 +1,9 @@
 //! The driver of every machine that finds something in a file.
 
+use std::ops::Range;
+
 use blob_io::ReadAt;
+use bytes::Bytes;
 use image_model::{Limits, Object, StepMachine};
 
 use super::error::OpenError;
@@ -45,13 +48,28 @@ where
     OpenError: From<M::Error>,
 {
     machine.drive(|need| {
-        let (len, limit) = (need.len(), limits.max_metadata_len);
-        match usize::try_from(len) {
-            Ok(len_in_memory) if len <= limit => {
-                let source = source_of(need.object)?;
-                Ok(source.read_bytes(need.range.start, len_in_memory)?)
-            }
-            _ => Err(OpenError::Limit { len, limit }),
-        }
+        let len = allowed_len(&need.range, limits)?;
+        Ok(source_of(need.object)?.read_bytes(need.range.start, len)?)
     })
+}
+
+/// The bytes of `range`, if they are no more than [`Limits::max_metadata_len`].
+pub(crate) fn read_piece(
+    source: &dyn ReadAt,
+    range: &Range<u64>,
+    limits: &Limits,
+) -> Result<Bytes, OpenError> {
+    Ok(source.read_bytes(range.start, allowed_len(range, limits)?)?)
+}
+
+/// How many bytes `range` has, if memory may be spent on them.
+fn allowed_len(range: &Range<u64>, limits: &Limits) -> Result<usize, OpenError> {
+    let (len, limit) = (
+        range.end.saturating_sub(range.start),
+        limits.max_metadata_len,
+    );
+    match usize::try_from(len) {
+        Ok(in_memory) if len <= limit => Ok(in_memory),
+        _ => Err(OpenError::Limit { len, limit }),
+    }
 }

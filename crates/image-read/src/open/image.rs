@@ -51,7 +51,6 @@ pub struct OpenImage {
     holder: Holder,
     source: Option<Source>,
     reader: Reader,
-    limits: Limits,
     metadata_stats: ReadStats,
     advisories: Arc<Advisories>,
 }
@@ -113,7 +112,6 @@ impl OpenImage {
             reader: Reader::new(holder.image(), blobs, options.read_options()),
             holder,
             source: None,
-            limits: options.limits.clone(),
             metadata_stats: ReadStats::default(),
             advisories: Arc::default(),
         }
@@ -128,7 +126,6 @@ impl OpenImage {
             holder: Holder::Stack(Arc::clone(reader.image())),
             source: None,
             reader,
-            limits: options.limits.clone(),
             metadata_stats: ReadStats::default(),
             advisories: Arc::new(advisories),
         }
@@ -140,14 +137,14 @@ impl OpenImage {
     /// # Errors
     /// [`WalkError`] if it cannot be walked.
     pub fn to_layer(&self) -> Result<Layer<Ino>, WalkError> {
-        let tree = copy_tree(self.image(), &self.limits)?;
+        let tree = copy_tree(self.image(), self.limits())?;
         let entries = match self.format {
             Format::Tar(_) => Entries::Unpacked,
             _ => Entries::Listed,
         };
         let options = LayerOptions::default()
             .entries(entries)
-            .limits(self.limits.clone());
+            .limits(self.limits().clone());
         Ok(Layer::from_tree(tree, options))
     }
 
@@ -181,7 +178,7 @@ impl OpenImage {
     /// The bounds that it was opened with, which hold for whatever is made of it.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.reader.options().limits
     }
 
     /// What was found odd when it was opened, and is read as the runtimes read it: only layers have such.
@@ -250,8 +247,9 @@ impl OpenImage {
         &self.reader
     }
 
-    /// Sets how files are read.
+    /// Sets how files are read, but for the limits, which stay those that it was opened with.
     pub fn set_read_options(&mut self, options: ReadOptions) {
+        let options = options.limits(self.limits().clone());
         self.reader = self.reader.with_options(options);
     }
 
@@ -317,7 +315,7 @@ impl OpenImage {
     ) -> Result<TreeDigest, TreeDigestError> {
         let options = TreeDigestOptions::default()
             .profile(profile)
-            .limits(self.limits.clone());
+            .limits(self.limits().clone());
         verify::tree_digest(self.image(), &mut self.reader.clone(), options, progress)
     }
 
@@ -335,14 +333,27 @@ impl OpenImage {
                 Some(estargz.toc.digest)
             }
             (Holder::Estargz(_), Some(source)) => {
-                Some(digest(&read_toc(&source.0, &self.limits)?.json)?)
+                Some(digest(&read_toc(&source.0, self.limits())?.json)?)
             }
             _ => None,
         })
     }
 
     /// The chunk information of blob number `index`, if it is a RAFS image of a version that has any;
-    /// loaded if it is not yet.
+    /// loaded if it is not yet. A daemon that serves blobs to the kernel as devices finds by it which
+    /// chunk a page of the device lies in.
+    ///
+    /// ```no_run
+    /// use image_model::BlobIndex;
+    /// use lazyoci_image_read::{OpenOptions, open};
+    /// let image = open("image.boot", &OpenOptions::default())?;
+    /// if let Some(meta) = image.blob_meta(BlobIndex(0))?
+    ///     && let Some((index, chunk)) = meta.chunk_at(0x5000)?
+    /// {
+    ///     println!("chunk {index}: {} bytes at {}", chunk.stored_len, chunk.offset);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OpenError::Blob`] if the image has no such blob, or its chunk information is damaged or not
@@ -370,7 +381,7 @@ impl OpenImage {
         OpenError: From<M::Error>,
     {
         let found = self.format;
-        find_in(machine, &self.limits, |object| match object {
+        find_in(machine, self.limits(), |object| match object {
             Object::Opened => match self.source() {
                 Some(source) => Ok(&**source),
                 None => Err(OpenError::NoMetadata { found }),

@@ -24,6 +24,7 @@ use crate::directory::DirectoryImage;
 pub use error::OpenError;
 pub use estargz::{Estargz, read_toc};
 pub use find::find;
+pub(crate) use find::read_piece;
 pub(crate) use found::Found;
 use found::{known, vouch_for_none};
 use image::Holder;

@@ -38,10 +38,7 @@ pub struct OpenOptions {
     pub metadata_digest: Option<Digest>,
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
-    /// How files are read; but for [`max_frame_len`](ReadOptions#structfield.max_frame_len),
-    /// [`max_content_len`](ReadOptions#structfield.max_content_len),
-    /// [`max_hole_len`](ReadOptions#structfield.max_hole_len) and
-    /// [`max_repeat_len`](ReadOptions#structfield.max_repeat_len), which are those of
+    /// How files are read, but for the limits of that, which are
     /// [`limits`](Self#structfield.limits).
     pub read: ReadOptions,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
@@ -77,10 +74,6 @@ impl OpenOptions {
 
     /// How files are read, under the limits.
     pub(super) fn read_options(&self) -> ReadOptions {
-        (self.read.clone())
-            .max_frame_len(self.limits.max_frame_len)
-            .max_content_len(self.limits.max_content_len)
-            .max_hole_len(self.limits.max_hole_len)
-            .max_repeat_len(self.limits.max_repeat_len)
+        self.read.clone().limits(self.limits.clone())
     }
 }

@@ -5,20 +5,22 @@ use std::ops::Range;
 use blob_io::ReadAt;
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{Blob, BlobId, BlobIndex, Image as _, Limits};
+use image_model::{Blob, BlobId, BlobIndex, Image as _, Limits, StepMachine};
 use rafs_format::Bootstrap;
 use rafs_format::blob::{
-    BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LocateSections, Section, Sections,
-    StepMachine as _,
+    BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LoadCiHeader, LoadMeta,
+    LocateSections, Section, Sections,
 };
 use rafs_format::flags::BlobFeatures;
 use rafs_format::v6::BlobEntry;
 
-use super::finding::ImageObject;
+use super::finding::{Flaw, ImageObject};
 use super::report::Report;
+use crate::ends::Ends;
+use crate::open::{OpenError, find, read_piece};
 
 /// Bytes of the end of a blob that are read at once.
-const TAIL_LEN: u64 = 64 << 10;
+const TAIL_LEN: usize = 64 << 10;
 
 /// Blobs that hold something else than native chunks.
 const FOREIGN: [BlobFeatures; 6] = [
@@ -60,11 +62,10 @@ pub(super) struct Inspected {
 /// A blob that is looked at.
 pub(super) struct BlobFile<'a> {
     object: ImageObject,
-    source: &'a dyn ReadAt,
+    /// Of which the last bytes were read.
+    file: Ends<'a>,
     len: u64,
     limits: &'a Limits,
-    /// The last bytes.
-    tail: Bytes,
 }
 
 /// Who says what is in a blob.
@@ -85,19 +86,16 @@ impl<'a> BlobFile<'a> {
         report: &mut Report<'_>,
     ) -> Option<Self> {
         let read = || {
-            let len = source.len()?;
-            let start = len.saturating_sub(TAIL_LEN);
-            // At most 64 KiB.
-            let tail = source.read_bytes(start, (len - start) as usize)?;
-            Ok((len, tail))
+            let mut file = Ends::unread(source)?;
+            file.read_tail(TAIL_LEN)?;
+            Ok((file.len()?, file))
         };
         match read() {
-            Ok((len, tail)) => Some(Self {
+            Ok((len, file)) => Some(Self {
                 object,
-                source,
+                file,
                 len,
                 limits,
-                tail,
             }),
             Err(error) => {
                 report.unread(&object, error);
@@ -126,7 +124,7 @@ impl<'a> BlobFile<'a> {
             self.compare(&mut inspected, bootstrap, index, report);
             return Some(inspected);
         }
-        let sections = match self.locate() {
+        let sections = match self.find(LocateSections::new(self.len)) {
             Ok(sections) => sections,
             Err(error) => {
                 match entry.filter(|entry| self.len < entry.compressed_size) {
@@ -139,7 +137,7 @@ impl<'a> BlobFile<'a> {
                             found: self.len,
                         },
                     ),
-                    None => self.tell(error, report),
+                    None => self.tell("piece", error, report),
                 }
                 return None;
             }
@@ -169,7 +167,7 @@ impl<'a> BlobFile<'a> {
     /// Whether there are chunks in it.
     pub(super) fn holds_chunks(&self) -> bool {
         matches!(
-            self.locate(),
+            self.find(LocateSections::new(self.len)),
             Ok(sections) if sections.chunk_info.is_some() || !sections.data.is_empty()
         )
     }
@@ -187,37 +185,33 @@ impl<'a> BlobFile<'a> {
         }
     }
 
-    fn tell(&self, error: Problem, report: &mut Report<'_>) {
+    /// Tells why `piece` of the blob cannot be used.
+    fn tell(&self, piece: &'static str, error: OpenError, report: &mut Report<'_>) {
         match error {
-            Problem::Read(error) => report.unread(&self.object, error),
-            Problem::Blob(error) => report.blob_error(&self.object, None, error),
+            OpenError::Read(error) => report.unread(&self.object, error),
+            OpenError::Blob(error) => report.blob_error(&self.object, None, error),
+            OpenError::Limit { len, limit } => {
+                let error = BlobError::Limit {
+                    piece,
+                    declared: len,
+                    limit,
+                };
+                report.blob_error(&self.object, None, error);
+            }
+            other => report.add(self.object.clone(), Flaw::Open(other)),
         }
     }
 
-    fn locate(&self) -> Result<Sections, Problem> {
-        LocateSections::new(self.len).drive(|need| self.read("piece", need.range))
+    fn find<M>(&self, machine: M) -> Result<M::Found, OpenError>
+    where
+        M: StepMachine,
+        OpenError: From<M::Error>,
+    {
+        find(machine, &self.file, self.limits)
     }
 
-    /// The bytes of `range`, if there are not too many.
-    fn read(&self, piece: &'static str, range: Range<u64>) -> Result<Bytes, Problem> {
-        let len = range.end.saturating_sub(range.start);
-        let limit = self.limits.max_metadata_len;
-        let tail_start = self.len - self.tail.len() as u64;
-        let in_memory = usize::try_from(len).ok().filter(|_| len <= limit);
-        let Some(in_memory) = in_memory else {
-            let declared = len;
-            return Err(Problem::Blob(BlobError::Limit {
-                piece,
-                declared,
-                limit,
-            }));
-        };
-        if range.start >= tail_start && range.end <= self.len {
-            // At most 64 KiB.
-            let start = (range.start - tail_start) as usize;
-            return Ok(self.tail.slice(start..start + in_memory));
-        }
-        Ok(self.source.read_bytes(range.start, in_memory)?)
+    fn read(&self, range: &Range<u64>) -> Result<Bytes, OpenError> {
+        read_piece(&self.file, range, self.limits)
     }
 
     /// The sections that the TOC vouches for, against it, but for the chunks and, if it was taken out of
@@ -246,22 +240,22 @@ impl<'a> BlobFile<'a> {
                 continue;
             };
             let mut read = || {
-                let stored = self.read(section.name(), entry.range())?;
+                let stored = self.read(&entry.range())?;
                 Ok(entry.extract(&stored, &mut decoder, self.limits)?)
             };
             match read() {
                 Ok(plain) if section == Section::ChunkDigests => digests = Some(plain),
                 Ok(_) => {}
-                Err(error) => self.tell(error, report),
+                Err(error) => self.tell(section.name(), error, report),
             }
         }
         if digests.is_none()
             && sections.toc.is_none()
-            && let Some(range) = sections.digests.clone()
+            && let Some(range) = &sections.digests
         {
-            match self.read(Section::ChunkDigests.name(), range) {
+            match self.read(range) {
                 Ok(bytes) => digests = Some(bytes),
-                Err(error) => self.tell(error, report),
+                Err(error) => self.tell(Section::ChunkDigests.name(), error, report),
             }
         }
         digests
@@ -275,21 +269,10 @@ impl<'a> BlobFile<'a> {
         report: &mut Report<'_>,
     ) -> Option<BlobMeta> {
         let range = sections.chunk_info_header()?;
-        let read = || {
-            let raw = self.read("header of the chunk information", range.clone())?;
-            let raw: &[u8; CiHeader::LEN] = raw.first_chunk().expect("as long as a header");
-            let header = CiHeader::from_bytes(raw)?;
-            if header.to_bytes() != *raw {
-                let structure = "header of the chunk information";
-                return Err(BlobError::Reserved { structure }.into());
-            }
-            header.check_contexts()?;
-            Ok(header)
-        };
-        let header = match read() {
+        let header = match self.find(LoadCiHeader::new(sections)?) {
             Ok(header) => header,
             Err(error) => {
-                self.tell(error, report);
+                self.tell("header of the chunk information", error, report);
                 return None;
             }
         };
@@ -302,7 +285,7 @@ impl<'a> BlobFile<'a> {
                 report.padding(&self.object, at(features.start)..at(features.end));
             }
         }
-        let decode = || {
+        let load = || {
             let alone;
             let entry = match listed {
                 Listed::By(bootstrap, index) => &bootstrap.blob_entries()[index.0 as usize],
@@ -312,12 +295,9 @@ impl<'a> BlobFile<'a> {
                 }
             };
             sections.check_header(&header)?;
-            let range = BlobMeta::range(entry, self.limits)?;
-            let stored = self.read("chunk information", range)?;
-            let mut decoder = Decoder::new();
-            Ok(BlobMeta::decode(entry, &stored, &mut decoder, self.limits)?)
+            self.find(LoadMeta::new(entry, self.limits)?)
         };
-        match decode() {
+        match load() {
             Ok(meta) => {
                 let mut gaps = Vec::new();
                 meta.check_all(
@@ -331,7 +311,7 @@ impl<'a> BlobFile<'a> {
                 Some(meta)
             }
             Err(error) => {
-                self.tell(error, report);
+                self.tell("chunk information", error, report);
                 None
             }
         }
@@ -373,23 +353,5 @@ impl<'a> BlobFile<'a> {
                 found,
             }),
         }
-    }
-}
-
-/// Why a piece of a blob cannot be used.
-enum Problem {
-    Read(blob_io::ReadError),
-    Blob(BlobError),
-}
-
-impl From<blob_io::ReadError> for Problem {
-    fn from(error: blob_io::ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<BlobError> for Problem {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
     }
 }

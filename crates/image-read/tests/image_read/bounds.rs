@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use image_model::{
-    Blame, BlobIndex, Codec, DigestAlgorithm, Extent, ExtentSource, Fault, Frame, FrameId, Recipe,
-    RecipeId,
+    Blame, BlobIndex, Codec, DigestAlgorithm, Extent, ExtentSource, Fault, Frame, FrameId, Limits,
+    Recipe, RecipeId,
 };
 use lazyoci_image_read::{
     BlobStore, FileOrder, FrameError, NoBlobs, ReadError, ReadOptions, Reader,
@@ -97,12 +97,11 @@ fn frames_in_turn_are_decoded_in_proportion_to_what_is_read() {
 
 #[test]
 fn holes_and_chunks_that_appear_again_are_limited_before_anything_is_read() {
-    let options = || {
-        tight()
-            .max_hole_len(100_000)
-            .max_content_len(2_000_000)
-            .max_repeat_len(u64::MAX)
-    };
+    let limits = Limits::default()
+        .max_hole_len(100_000)
+        .max_content_len(2_000_000)
+        .max_repeat_len(u64::MAX);
+    let options = || tight().limits(limits.clone());
     let zeros = |len| Extent {
         file_offset: 0,
         len,
@@ -136,7 +135,7 @@ fn holes_and_chunks_that_appear_again_are_limited_before_anything_is_read() {
     };
     assert_eq!(read(whole(74), options()).1, 740_000);
     assert_eq!(refused(whole(75), options()), (750_000, 10_000, 100_000));
-    let wide = || options().max_hole_len(u64::MAX);
+    let wide = || tight().limits(limits.clone().max_hole_len(u64::MAX));
     assert_eq!(read(whole(200), wide()).1, 2_000_000);
     assert_eq!(refused(whole(201), wide()), (2_010_000, 10_000, 2_000_000));
 }
@@ -174,7 +173,7 @@ fn chunks_that_appear_again_are_limited_unless_they_are_zeros() {
         });
         (read, len)
     };
-    let options = || tight().max_repeat_len(30_000);
+    let options = || tight().limits(Limits::default().max_repeat_len(30_000));
     // 8 times are free, and 3 are within the bound.
     let (result, len) = read(7, 11, options());
     result.unwrap();
@@ -191,4 +190,46 @@ fn chunks_that_appear_again_are_limited_unless_they_are_zeros() {
     let (result, len) = read(0, 60, options());
     result.unwrap();
     assert_eq!(len, 600_000);
+}
+
+#[test]
+fn files_are_read_in_stored_order_whatever_holes_they_begin_with() {
+    let extent = |file_offset, len, source| Extent {
+        file_offset,
+        len,
+        source,
+    };
+    let plain = |offset| ExtentSource::Plain {
+        blob: BlobIndex(0),
+        offset,
+    };
+    let hole = 5 << 20;
+    let mut made = Made::one(
+        hole + 10,
+        vec![
+            extent(0, hole, ExtentSource::Zeros),
+            extent(hole, 10, plain(50)),
+        ],
+    );
+    made.files.push((10, vec![extent(0, 10, plain(40))]));
+    made.files
+        .push((hole, vec![extent(0, hole, ExtentSource::Zeros)]));
+    made.files.push((10, vec![extent(0, 10, plain(0))]));
+    let files = made.inos();
+    let blob = Arc::new(Bytes::from(vec![7; 60]));
+    let blobs = BlobStore::new(&made.blobs, NoBlobs).with_source(BlobIndex(0), blob);
+    let reader = Reader::new(Arc::new(made), blobs, tight());
+    let order_of = |order| {
+        let mut seen = Vec::new();
+        let read = reader.read_all(&files, order, &mut |piece, _| {
+            seen.push(piece.tag);
+            Ok::<_, ReadError>(())
+        });
+        read.unwrap();
+        seen.dedup();
+        seen
+    };
+    assert_eq!(order_of(FileOrder::Given), [0, 1, 2, 3]);
+    // What has no stored bytes comes first.
+    assert_eq!(order_of(FileOrder::Stored), [2, 3, 1, 0]);
 }

@@ -112,6 +112,29 @@ fn frames_of(made: &mut Made, change: impl Fn(&mut Frame)) {
     change(&mut made.frames[2]);
 }
 
+#[test]
+fn an_extent_that_is_another_one_by_the_time_it_is_read_is_told() {
+    let as_found = shared().files[0].1[0];
+    for (file_offset, len) in [(0, u64::MAX), (1, u64::MAX), (u64::MAX, 2), (0, 3)] {
+        let mut image = shared();
+        image.of_one_byte = Some(Extent {
+            file_offset,
+            len,
+            ..as_found
+        });
+        let reader = reader_of(image, &[b"AAAABBBBCC".to_vec()]);
+        let (_, notes) = check(&reader, &[Ino(0)], true);
+        let [(0, fault)] = &notes.faults[..] else {
+            panic!("{:?}", notes.texts());
+        };
+        // Chunks are read as they are stored: the first one ends the file.
+        assert!(
+            matches!(fault, ChunkFault::Extents { file_offset: 6, .. }),
+            "{fault:?}"
+        );
+    }
+}
+
 fn sound() -> ChunkSummary {
     let mut summary = ChunkSummary::default();
     summary.chunks = 3;

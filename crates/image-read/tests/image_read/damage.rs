@@ -343,7 +343,7 @@ fn damage_can_be_made_good_by_another_source() {
 #[test]
 fn long_frames_are_refused_before_they_are_read() {
     let fixture = eight(ZSTD);
-    let reader = fixture.reader(ReadOptions::default().max_frame_len(999));
+    let reader = fixture.reader(ReadOptions::new(&Limits::default().max_frame_len(999)));
     let ino = fixture.ino("eight");
     let error = reader.read_range(ino, 0..1, &mut Vec::new()).unwrap_err();
     assert!(

@@ -283,7 +283,7 @@ fn a_chunk_of_the_longest_length_may_not_compress() {
     let long = image.estargz().unwrap().toc.image.frames[0];
     let ino = image.resolve(b"a", Follow::Never).unwrap();
     let read = |max_frame_len| {
-        let options = ReadOptions::default().max_frame_len(max_frame_len);
+        let options = ReadOptions::new(&Limits::default().max_frame_len(max_frame_len));
         let blobs = BlobStore::single(Arc::new(Bytes::from(layer.clone())));
         let reader = Reader::new(Arc::clone(image.reader().image()), blobs, options);
         reader.read_range(ino, 0..1, &mut Vec::new())

@@ -6,34 +6,40 @@ use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{BlobIndex, Limits, Need, Object, Step, StepMachine};
 
-use super::digests::ChunkDigests;
-use super::error::BlobError;
-use super::layout::Section;
+use super::error::{BlobError, check_given};
+use super::header::CiHeader;
 use super::meta::BlobMeta;
-use super::toc::{Toc, TocEntry};
+use super::sections::Sections;
 use crate::v6::BlobEntry;
 
 /// Loads the [`BlobMeta`] of a blob: one range of it, which the blob table names.
 #[derive(Debug, Clone)]
 pub struct LoadMeta {
-    index: BlobIndex,
+    object: Object,
     blob: BlobEntry,
     range: Range<u64>,
     limits: Limits,
 }
 
 impl LoadMeta {
-    /// Starts on `blob`, which is number `index` of its image.
+    /// Starts on `blob`, which is the file that is opened.
     ///
     /// # Errors
     /// Those of [`BlobMeta::range`].
-    pub fn new(index: BlobIndex, blob: &BlobEntry, limits: &Limits) -> Result<Self, BlobError> {
+    pub fn new(blob: &BlobEntry, limits: &Limits) -> Result<Self, BlobError> {
         Ok(Self {
-            index,
+            object: Object::Opened,
             range: BlobMeta::range(blob, limits)?,
             blob: blob.clone(),
             limits: limits.clone(),
         })
+    }
+
+    /// Asks for bytes of the blob number `index` instead of the file that is opened.
+    #[must_use]
+    pub fn in_blob(mut self, index: BlobIndex) -> Self {
+        self.object = Object::Blob(index);
+        self
     }
 }
 
@@ -42,7 +48,10 @@ impl StepMachine for LoadMeta {
     type Error = BlobError;
 
     fn start(&mut self) -> Result<Step<BlobMeta>, BlobError> {
-        Ok(need(self.index, self.range.clone()))
+        Ok(Step::Need(Need {
+            object: self.object,
+            range: self.range.clone(),
+        }))
     }
 
     /// # Errors
@@ -53,56 +62,42 @@ impl StepMachine for LoadMeta {
     }
 }
 
-/// Loads the [`ChunkDigests`] of a blob: one range of it, which the blob's TOC names and vouches for.
+/// Loads the header of the chunk information of a blob that is the file that is opened, and of which
+/// only the [`Sections`] are known. With it, [`Sections::entry`] says what a blob table would.
+///
+/// Strict, as finding the sections is: bytes that no writer sets are refused.
 #[derive(Debug, Clone)]
-pub struct LoadDigests {
-    index: BlobIndex,
-    blob: BlobEntry,
-    section: TocEntry,
-    limits: Limits,
-}
+pub struct LoadCiHeader(Range<u64>);
 
-impl LoadDigests {
-    /// Starts on `blob`, which is number `index` of its image and has the TOC `toc`.
-    ///
-    /// # Errors
-    /// [`BlobError::NoSection`] if the TOC lists no digests.
-    pub fn new(
-        index: BlobIndex,
-        blob: &BlobEntry,
-        toc: &Toc,
-        limits: &Limits,
-    ) -> Result<Self, BlobError> {
-        Ok(Self {
-            index,
-            section: *toc.entry(Section::ChunkDigests)?,
-            blob: blob.clone(),
-            limits: limits.clone(),
-        })
+impl LoadCiHeader {
+    /// Starts on the blob with these sections; `None` if it has no chunk information.
+    #[must_use]
+    pub fn new(sections: &Sections) -> Option<Self> {
+        sections.chunk_info_header().map(Self)
     }
 }
 
-impl StepMachine for LoadDigests {
-    type Found = ChunkDigests;
+impl StepMachine for LoadCiHeader {
+    type Found = CiHeader;
     type Error = BlobError;
 
-    fn start(&mut self) -> Result<Step<ChunkDigests>, BlobError> {
-        Ok(need(self.index, self.section.range()))
+    fn start(&mut self) -> Result<Step<CiHeader>, BlobError> {
+        Ok(Step::Need(Need::opened(self.0.clone())))
     }
 
     /// # Errors
-    /// Those of [`TocEntry::extract`]; [`BlobError::Given`] if there are more or fewer digests than
-    /// chunks.
-    fn supply(&mut self, bytes: Bytes) -> Result<Step<ChunkDigests>, BlobError> {
-        let mut decoder = Decoder::new();
-        let plain = self.section.extract(&bytes, &mut decoder, &self.limits)?;
-        let algorithm = self.blob.digester.into();
-        let digests = ChunkDigests::new(plain, algorithm, self.blob.chunk_count)?;
-        Ok(Step::Done(digests))
+    /// [`BlobError::Given`] if it has another length than asked for; [`BlobError::Reserved`],
+    /// [`BlobError::Contexts`] and those of [`CiHeader::from_bytes`].
+    fn supply(&mut self, bytes: Bytes) -> Result<Step<CiHeader>, BlobError> {
+        let structure = "header of the chunk information";
+        let expected = self.0.end.saturating_sub(self.0.start);
+        check_given(structure, expected, &bytes)?;
+        let raw = bytes.first_chunk().expect("as many were asked for");
+        let header = CiHeader::from_bytes(raw)?;
+        if header.to_bytes() != *raw {
+            return Err(BlobError::Reserved { structure });
+        }
+        header.check_contexts()?;
+        Ok(Step::Done(header))
     }
-}
-
-fn need<T>(index: BlobIndex, range: Range<u64>) -> Step<T> {
-    let object = Object::Blob(index);
-    Step::Need(Need { object, range })
 }

@@ -1,10 +1,10 @@
 //! The data blob: the chunks of files, and what describes them.
 //!
 //! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
-//! bootstrap lists, [`LoadMeta`] and [`LoadDigests`] ask for what they need of it; [`LocateTrailer`]
-//! finds the [`Toc`] or the inlined bootstrap of a blob of which nothing is known but its length. To
-//! check: [`LocateSections`] finds everything that a blob holds, and [`Sections`] compares it with what a
-//! bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file. None of them does I/O.
+//! bootstrap lists, [`LoadMeta`] asks for what that needs of it; [`LocateTrailer`] finds the [`Toc`] or
+//! the inlined bootstrap of a blob of which nothing is known but its length. To check:
+//! [`LocateSections`] finds everything that a blob holds, [`LoadCiHeader`] asks for what leads on from
+//! there, and [`Sections`] compares it with what a bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file. None of them does I/O.
 
 pub mod chunk_info;
 pub mod chunk_info_v1;
@@ -51,7 +51,7 @@ pub use finish::{BlobHasher, FinishedBlob, SealedBlob};
 pub use header::{CiHeader, Contexts};
 pub use image_model::{Need, Object, Step, StepMachine};
 pub use layout::Section;
-pub use load::{LoadDigests, LoadMeta};
+pub use load::{LoadCiHeader, LoadMeta};
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
 pub use sections::{LocateSections, Sections};

@@ -1,14 +1,15 @@
 //! Loading what a blob says of its chunks.
 
 use bytes::Bytes;
-use image_model::{Blame, BlobIndex, Fault, Image, Limits};
+use image_model::{Blame, BlobId, BlobIndex, Fault, Image, Limits};
 use lazyoci_rafs_format::RafsImage;
 use lazyoci_rafs_format::blob::{
-    BlobError, BlobMeta, LoadMeta, Need, Object, Section, StepMachine, TarHeader, Trailer,
+    BlobError, BlobMeta, CiHeader, LoadCiHeader, LoadMeta, LocateSections, Need, Object, Sections,
+    StepMachine, Trailer,
 };
 use lazyoci_rafs_format::flags::BlobFeatures;
 
-use crate::support::{a4_chunks, drive, golden, golden_blob, golden_bootstrap, locate, sha256};
+use crate::support::{drive, golden, golden_blob, golden_bootstrap};
 
 const GOLDEN: &str = "a4-v6-zstd-sha256-toc";
 const FIRST: BlobIndex = BlobIndex(0);
@@ -38,30 +39,47 @@ fn slots_are_empty_until_somebody_fills_them() {
 }
 
 #[test]
-fn digests_are_loaded_by_the_toc() {
+fn the_toc_is_found_in_the_blob() {
     let (image, blob) = image();
     let machine = image.locate_toc(FIRST, blob.len() as u64).unwrap();
-    let (Trailer::Toc(toc), asked) = drive(machine, &blob).unwrap() else {
-        panic!("it has a TOC");
-    };
+    let (trailer, asked) = drive(machine, &blob).unwrap();
+    assert!(matches!(trailer, Trailer::Toc(_)));
     assert_eq!(asked[0].object, Object::Blob(FIRST));
-    let (digests, asked) = drive(image.load_digests(FIRST, &toc).unwrap(), &blob).unwrap();
-    let object = Object::Blob(FIRST);
-    let range = toc.entry(Section::ChunkDigests).unwrap().range();
-    assert_eq!(asked, [Need { object, range }]);
-    for (index, content) in (0..).zip(a4_chunks()) {
-        assert_eq!(digests.digest(index), Some(sha256(&content)));
+}
+
+#[test]
+fn a_blob_alone_leads_to_its_chunk_information() {
+    let (image, blob) = image();
+    let (sections, _) = drive(LocateSections::new(blob.len() as u64), &blob).unwrap();
+    let (header, asked) = drive(LoadCiHeader::new(&sections).unwrap(), &blob).unwrap();
+    let range = sections.chunk_info_header().unwrap();
+    assert_eq!(asked, [Need::opened(range.clone())]);
+    let id = BlobId::new(b"alone").unwrap();
+    let entry = sections.entry(id, &header).unwrap();
+    let (alone, asked) = drive(LoadMeta::new(&entry, &Limits::default()).unwrap(), &blob).unwrap();
+    let listed = image.load_meta(FIRST).unwrap();
+    let (listed, as_listed) = drive(listed, &blob).unwrap();
+    assert_eq!(asked, [Need::opened(as_listed[0].range.clone())]);
+    for index in 0..2 {
+        assert_eq!(alone.chunk(index), listed.chunk(index));
     }
 
-    let empty = Bytes::copy_from_slice(&TarHeader::new(Section::Toc, 0).to_bytes());
-    let Trailer::Toc(toc) = locate(&empty).unwrap() else {
-        panic!("it has a TOC");
-    };
-    let section = Section::ChunkDigests;
+    // A byte that no writer sets.
+    let mut damaged = blob.to_vec();
+    damaged[range.end as usize - 100] = 1;
+    let structure = "header of the chunk information";
+    let loaded = drive(LoadCiHeader::new(&sections).unwrap(), &damaged.into());
+    assert_eq!(loaded.unwrap_err(), BlobError::Reserved { structure });
+    let error = LoadCiHeader::new(&sections).unwrap().supply(Bytes::new());
     assert_eq!(
-        image.load_digests(FIRST, &toc).unwrap_err(),
-        BlobError::NoSection { section }
+        error.unwrap_err(),
+        BlobError::Given {
+            piece: structure,
+            expected: CiHeader::LEN as u64,
+            found: 0
+        }
     );
+    assert!(LoadCiHeader::new(&Sections::bare(5_000)).is_none());
 }
 
 #[test]
@@ -84,7 +102,7 @@ fn only_blobs_that_there_are() {
 fn what_cannot_be_read_is_not_asked_for() {
     let (_, mut entry) = golden_blob(GOLDEN);
     entry.features = entry.features | BlobFeatures::BATCH | BlobFeatures::CHUNK_INFO_V2;
-    let error = LoadMeta::new(FIRST, &entry, &Limits::default()).unwrap_err();
+    let error = LoadMeta::new(&entry, &Limits::default()).unwrap_err();
     let features = BlobFeatures::BATCH.bits();
     assert_eq!(error, BlobError::Features { features });
 }

@@ -3,19 +3,21 @@
 mod ahead;
 mod out;
 mod state;
+mod stored;
+mod work;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use image_model::walk::InoSet;
-use image_model::{BlobIndex, Frame, FrameId, Image, Ino};
+use image_model::{FrameId, Image};
 
 use self::state::{Active, Head, Item, State};
-use super::error::{AGAIN_RATIO, FrameError, ReadError};
-use super::frames::{Claim, Claimed, FrameStore, Landing};
-use super::incoming::{Arrived, Incoming, StoredRange, Target, Verdict};
+use self::work::DecodeWork;
+use super::error::{FrameError, ReadError};
+use super::frames::{Claimed, FrameStore, Landing};
+use super::incoming::{Incoming, StoredRange, Target};
 use super::job::{Job, JobDone, JobFrame, Outcome, StoredFrame, WrongChunks};
 use super::piece::Piece;
 use super::uses::FrameUses;
@@ -132,39 +134,6 @@ pub struct ReadPlan<'a, W, I: ?Sized> {
     next_kept: u64,
     kept_len: u64,
     work: DecodeWork,
-}
-
-/// What was decoded, and what for: an image may have every file lie in another frame than the one
-/// before.
-#[derive(Debug, Default)]
-struct DecodeWork {
-    /// Frames that were needed, and their decoded bytes.
-    seen: InoSet,
-    fresh: u64,
-    /// Decoded bytes of frames that were needed before.
-    again: u64,
-    /// Bytes that were handed out.
-    handed_out: u64,
-}
-
-impl DecodeWork {
-    /// Takes note that a frame is to be decoded.
-    fn decode(&mut self, id: FrameId, frame: &Frame) -> Result<(), FrameError> {
-        let len = u64::from(frame.len);
-        if self.seen.insert(Ino(id.0.into())) {
-            self.fresh = self.fresh.saturating_add(len);
-            return Ok(());
-        }
-        let earned = self.fresh.saturating_add(self.handed_out);
-        if self.again > earned.saturating_mul(AGAIN_RATIO) {
-            return Err(FrameError::Again {
-                frame: *frame,
-                decoded: self.again,
-            });
-        }
-        self.again = self.again.saturating_add(len);
-        Ok(())
-    }
 }
 
 impl<'a, W, I> ReadPlan<'a, W, I>
@@ -316,62 +285,6 @@ where
         (!job.is_empty()).then_some(job)
     }
 
-    /// Takes the bytes of a range that was needed: those of `blob` from byte `offset` on.
-    ///
-    /// # Errors
-    /// [`ReadError::Unneeded`] if it was not.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "they are the plan's from here on"
-    )]
-    pub fn supply(&mut self, blob: BlobIndex, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
-        let Some(arrived) = self.incoming.supply(blob, offset, &bytes) else {
-            let len = bytes.len() as u64;
-            return Err(ReadError::Unneeded { blob, offset, len });
-        };
-        for arrived in arrived {
-            match arrived.target {
-                Target::Plain(number) => {
-                    let parts = self.plain_parts(arrived);
-                    self.plain.insert(number, Ok(parts));
-                }
-                Target::Frame(id) => {
-                    let stored = self.stored_frame(&arrived);
-                    let claim = arrived.claim.expect("frames are claimed");
-                    self.stored.push_back((id, claim, stored));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Says that the bytes of a range that was needed cannot be had. If they were for several frames,
-    /// those will be asked for one by one when their turn comes.
-    ///
-    /// # Errors
-    /// [`ReadError::Unneeded`] if it was not.
-    pub fn fail(&mut self, range: &StoredRange, why: FrameError) -> Result<(), ReadError> {
-        let Some(failed) = self.incoming.fail(range) else {
-            let StoredRange { blob, offset, len } = *range;
-            return Err(ReadError::Unneeded { blob, offset, len });
-        };
-        let why = Arc::new(why);
-        for target in failed.ended {
-            match target {
-                Target::Plain(number) => {
-                    self.plain.insert(number, Err(Arc::clone(&why)));
-                }
-                Target::Frame(id) => self.settle(id, State::Failed(Arc::clone(&why))),
-            }
-        }
-        for target in failed.again {
-            if let Target::Frame(id) = target {
-                self.settle(id, State::Wanted);
-            }
-        }
-        Ok(())
-    }
-
     /// Takes what a job made.
     pub fn complete(&mut self, done: JobDone) {
         for (id, outcome) in done.frames {
@@ -418,65 +331,5 @@ where
             self.incoming
                 .add(Target::Frame(id), frame.blob, frame.offset..end);
         }
-    }
-
-    /// What to ask for now; frames are claimed by that.
-    fn ask(&mut self, force: bool, due: Option<Target>) -> Vec<StoredRange> {
-        let (store, frames) = (&self.store, &mut self.frames);
-        self.incoming.ask(force, due, &mut |target| {
-            let Target::Frame(id) = target else {
-                return Verdict::Ask(None);
-            };
-            let (state, verdict) = match FrameStore::claim(store, id) {
-                Claim::Mine(claim) => (State::Asked, Verdict::Ask(Some(claim))),
-                Claim::Others(flight) => (State::Elsewhere(flight), Verdict::Forget),
-                Claim::Held(held) => (State::Ready(held, WrongChunks::new()), Verdict::Forget),
-            };
-            if let Some(active) = frames.get_mut(&id) {
-                active.state = state;
-            }
-            verdict
-        })
-    }
-
-    /// The stored bytes of a frame in one piece.
-    fn stored_frame(&self, arrived: &Arrived) -> StoredFrame {
-        let (bytes, lasting) = match (self.in_memory(&arrived.range), &arrived.parts[..]) {
-            (Some(bytes), _) => (bytes, true),
-            (None, [only]) => (only.clone(), arrived.is_most_of_its_answer()),
-            (None, parts) => {
-                let mut joined = self.store.buffer(arrived.range.len as usize);
-                let mut rest = &mut joined[..];
-                for part in parts {
-                    let (start, end) = rest.split_at_mut(part.len());
-                    start.copy_from_slice(part);
-                    rest = end;
-                }
-                (Bytes::from_owner(joined), true)
-            }
-        };
-        StoredFrame { bytes, lasting }
-    }
-
-    /// Plain bytes, which stay until they are handed out.
-    fn plain_parts(&self, arrived: Arrived) -> VecDeque<Bytes> {
-        if let Some(bytes) = self.in_memory(&arrived.range) {
-            return [bytes].into();
-        }
-        match &arrived.parts[..] {
-            [only] if !arrived.is_most_of_its_answer() => [Bytes::copy_from_slice(only)].into(),
-            _ => arrived.parts.into(),
-        }
-    }
-
-    fn in_memory(&self, range: &StoredRange) -> Option<Bytes> {
-        self.blobs?.lent(range)
-    }
-}
-
-impl Arrived {
-    /// Whether its only part keeps little else in memory.
-    fn is_most_of_its_answer(&self) -> bool {
-        2 * self.range.len >= self.answer_len
     }
 }

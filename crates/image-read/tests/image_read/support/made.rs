@@ -12,6 +12,8 @@ use image_model::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Made {
     pub(crate) files: Vec<(u64, Vec<Extent>)>,
+    /// What it says of a byte that is asked for alone, if that is something else.
+    pub(crate) of_one_byte: Option<Extent>,
     pub(crate) frames: Vec<Frame>,
     /// As many frames as it says it has, if not those.
     pub(crate) claimed: Option<u32>,
@@ -97,6 +99,10 @@ impl Image for Made {
         range: Range<u64>,
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
+        if let Some(extent) = self.of_one_byte.filter(|_| range.end - range.start == 1) {
+            let _ = visit(extent);
+            return Ok(());
+        }
         for extent in &self.files[ino.0 as usize].1 {
             let end = extent.file_offset.saturating_add(extent.len);
             if end > range.start && extent.file_offset < range.end && visit(*extent).is_break() {

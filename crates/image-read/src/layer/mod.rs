@@ -1,22 +1,27 @@
 //! A tar layer as an image.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+mod error;
+mod index;
+mod sequential;
+
+use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use blob_io::{LocalFile, ReadAt};
-use bytes::Bytes;
 use image_model::advisory::Advisories;
-use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::Layer;
 use image_model::tree::Spans;
-use image_model::{Blame, BlobId, Cancelled, Fault, ImagePath, Ino, Limits, Node, Progress, Tree};
-use tar_stream::member::MemberError;
-use tar_stream::{Compression, LayerStream, Member, StreamOptions, TarError, TarReader};
+use image_model::{BlobId, Ino, Limits, Progress, Tree};
+use tar_stream::{Compression, LayerStream, StreamOptions};
 
 use crate::blobs::BlobStore;
 use crate::options::ReadOptions;
 use crate::reader::Reader;
 use crate::tree_image::TreeImage;
+pub use error::LayerImageError;
+use index::index;
+pub(crate) use sequential::Sequential;
 
 /// Bytes that are decoded at once while a layer is spooled.
 const SPOOL_PIECE: usize = 256 << 10;
@@ -96,62 +101,6 @@ impl std::fmt::Debug for LayerImage {
         f.debug_struct("LayerImage")
             .field("compression", &self.compression)
             .finish_non_exhaustive()
-    }
-}
-
-/// A layer cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayerImageError {
-    /// The layer cannot be read.
-    #[error("cannot read the layer")]
-    Source(#[from] blob_io::ReadError),
-    /// The layer is cut, corrupt, too large, or compressed in a way that is not read.
-    #[error("cannot decode the layer")]
-    Stream(#[from] tar_stream::LayerError),
-    /// The decoded layer cannot be kept in a temporary file.
-    #[error("cannot spool the layer in {}", directory.display())]
-    Spool {
-        /// Where: [`LayerImageOptions::spool_directory`], or the system's directory for temporary files.
-        directory: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The tar is corrupt, or strict reading refuses it.
-    #[error(transparent)]
-    Tar(#[from] TarError),
-    /// A member that no file tree can hold.
-    #[error(transparent)]
-    Member(#[from] MemberError),
-    /// A member that has no place in the layer.
-    #[error("tar member {path:#} at byte {offset}")]
-    Entry {
-        /// First byte of the member in the tar.
-        offset: u64,
-        /// Its path.
-        path: ImagePath,
-        /// Why it has none.
-        source: LayerError,
-    },
-    /// The caller asked to stop.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-    /// The members do not make a tree.
-    #[error("the layer is not a tree by itself")]
-    Layer(#[source] LayerError),
-}
-
-impl Blame for LayerImageError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Source(error) => error.fault(),
-            Self::Stream(error) => error.fault(),
-            Self::Spool { .. } => Fault::Io,
-            Self::Cancelled(error) => error.fault(),
-            Self::Tar(error) => error.fault(),
-            Self::Member(error) => error.fault(),
-            Self::Entry { source, .. } | Self::Layer(source) => source.fault(),
-        }
     }
 }
 
@@ -272,8 +221,10 @@ impl TarLayer {
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerImageError> {
         let stream = Sequential::new(reading)?;
-        if Compression::detect(&stream.start()?) != Compression::None {
-            let len = stream.len;
+        let len = stream.len();
+        // At most 6 bytes.
+        let start = reading.read_bytes(0, len.min(START_LEN) as usize)?;
+        if Compression::detect(&start) != Compression::None {
             let stream = BufReader::with_capacity(REQUEST, stream);
             return Self::spooled(stream, Some(len), options, progress);
         }
@@ -331,107 +282,4 @@ impl TarLayer {
 fn tar_image(tree: Tree<Spans>, tar: &dyn ReadAt) -> Result<TreeImage, LayerImageError> {
     let id = BlobId::new(b"layer").expect("a valid id");
     Ok(TreeImage::new(tree, id, tar.len()?))
-}
-
-/// Builds the layer of a plain tar out of its headers.
-fn index(
-    source: Sequential<'_>,
-    options: &LayerImageOptions,
-) -> Result<(Layer<Spans>, Advisories), LayerImageError> {
-    let LayerImageOptions {
-        lenient, limits, ..
-    } = options;
-    let tar_options = tar_stream::TarReadOptions::default()
-        .lenient(*lenient)
-        .limits(limits.clone());
-    let mut builder = LayerBuilder::new(
-        LayerOptions::default()
-            .lenient(*lenient)
-            .limits(limits.clone()),
-    );
-    let mut reader = TarReader::seekable(source, tar_options)
-        .expect("a source whose length is known can be sought in");
-    let mut advisories = Advisories::default();
-    while let Some(mut entry) = reader.next_entry()? {
-        let offset = entry.offset;
-        let oddities = std::mem::take(&mut entry.oddities);
-        let member = entry.into_member(limits)?;
-        let path = member.path().clone();
-        advisories.add_all(Some(&path), oddities);
-        let added = match member {
-            Member::Node {
-                path,
-                metadata,
-                node,
-            } => {
-                // What the files hold counts for whoever reads all of it: not here.
-                let memory = match &node {
-                    Node::File { content, .. } => size_of_val(content.as_slice()) as u64,
-                    _ => 0,
-                };
-                let cost = ContentCost {
-                    memory,
-                    ..ContentCost::default()
-                };
-                builder
-                    .charge_content(&path, cost)
-                    .and_then(|()| builder.add(&path, metadata, node))
-            }
-            Member::HardLink { path, target } => builder.link(&path, &target),
-        };
-        added.map_err(|source| LayerImageError::Entry {
-            offset,
-            path,
-            source,
-        })?;
-    }
-    advisories.add_all(None, reader.oddities().iter().cloned());
-    let layer = builder.finish().map_err(LayerImageError::Layer)?;
-    advisories.append(layer.advisories().clone());
-    Ok((layer, advisories))
-}
-
-/// A source read from its start on.
-pub(crate) struct Sequential<'a> {
-    source: &'a dyn ReadAt,
-    position: u64,
-    len: u64,
-}
-
-impl<'a> Sequential<'a> {
-    pub(crate) fn new(source: &'a dyn ReadAt) -> Result<Self, blob_io::ReadError> {
-        Ok(Self {
-            source,
-            position: 0,
-            len: source.len()?,
-        })
-    }
-
-    /// As many of the first bytes as tell how a layer is compressed.
-    fn start(&self) -> Result<Bytes, blob_io::ReadError> {
-        let len = self.len.min(START_LEN);
-        self.source.read_bytes(0, len as usize)
-    }
-}
-
-impl Read for Sequential<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.len.saturating_sub(self.position);
-        let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-        self.source.read_at(self.position, &mut buf[..len])?;
-        self.position += len as u64;
-        Ok(len)
-    }
-}
-
-impl Seek for Sequential<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(delta) => self.len.checked_add_signed(delta),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
 }

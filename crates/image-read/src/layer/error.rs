@@ -1,0 +1,65 @@
+//! Why a layer cannot be opened.
+
+use std::io;
+use std::path::PathBuf;
+
+use image_model::layer::LayerError;
+use image_model::{Blame, Cancelled, Fault, ImagePath};
+use tar_stream::TarError;
+use tar_stream::member::MemberError;
+
+/// A layer cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerImageError {
+    /// The layer cannot be read.
+    #[error("cannot read the layer")]
+    Source(#[from] blob_io::ReadError),
+    /// The layer is cut, corrupt, too large, or compressed in a way that is not read.
+    #[error("cannot decode the layer")]
+    Stream(#[from] tar_stream::LayerError),
+    /// The decoded layer cannot be kept in a temporary file.
+    #[error("cannot spool the layer in {}", directory.display())]
+    Spool {
+        /// Where: [`LayerImageOptions::spool_directory`](super::LayerImageOptions::spool_directory), or the system's directory for temporary files.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The tar is corrupt, or strict reading refuses it.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A member that no file tree can hold.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// A member that has no place in the layer.
+    #[error("tar member {path:#} at byte {offset}")]
+    Entry {
+        /// First byte of the member in the tar.
+        offset: u64,
+        /// Its path.
+        path: ImagePath,
+        /// Why it has none.
+        source: LayerError,
+    },
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The members do not make a tree.
+    #[error("the layer is not a tree by itself")]
+    Layer(#[source] LayerError),
+}
+
+impl Blame for LayerImageError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Stream(error) => error.fault(),
+            Self::Spool { .. } => Fault::Io,
+            Self::Cancelled(error) => error.fault(),
+            Self::Tar(error) => error.fault(),
+            Self::Member(error) => error.fault(),
+            Self::Entry { source, .. } | Self::Layer(source) => source.fault(),
+        }
+    }
+}
