@@ -7,23 +7,11 @@ use super::route::{Allowance, Found, Obstacle, find, make_way};
 use super::{Entries, Layer, LayerError, LayerOptions, Whiteout};
 use crate::advisory::{Advisories, Oddity};
 use crate::limits::ContentLimit;
+use crate::memory::{self, DIRECTORY_LEN, INODE_LEN, NAME_LEN};
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
 use crate::path::ImagePath;
 use crate::tree::{InodeId, Node, Span, Tree};
-
-/// What an inode takes in the table, in bytes: rounded, and the same on every platform.
-const INODE_LEN: usize = 128;
-
-/// What a name takes besides its bytes: its place in a directory that is half full, and an
-/// allocation.
-const NAME_LEN: usize = 64;
-
-/// What a directory takes besides its inode: the first node of its map has room for eleven names.
-const DIRECTORY_LEN: usize = 256;
-
-/// What an extended attribute takes besides its bytes: its place in the list, and two allocations.
-const XATTR_LEN: usize = 64;
 
 /// Takes the entries of one layer in their order.
 ///
@@ -151,11 +139,7 @@ impl<C> LayerBuilder<C> {
     ) -> Result<(), LayerError> {
         self.allowance.entry();
         let kind = node.kind();
-        let attributes = metadata.xattrs.iter();
-        let attributes_len: usize = attributes
-            .map(|x| XATTR_LEN + x.name.len() + x.value.len())
-            .sum();
-        self.charge(path, attributes_len)?;
+        self.charge(path, memory::xattrs_len(&metadata.xattrs))?;
         if let Node::Symlink(target) = &node {
             self.charge(path, target.len())?;
         }
