@@ -23,7 +23,8 @@ impl ErofsImage {
     ///
     /// Content is not read; whether it lies inside the devices is looked at.
     ///
-    /// Takes about 150 bytes for each inode and 40 for each chunk while it runs.
+    /// Takes about 150 bytes for each inode, and 40 for each chunk that does not follow the one before it,
+    /// while it runs. Chunks beyond [`max_chunks`](image_model::Limits::max_chunks) are not looked at.
     pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
         let mut summary = CheckSummary::default();
         let mut found = 0u64;
