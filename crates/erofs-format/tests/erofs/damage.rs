@@ -287,3 +287,17 @@ fn chunks_beyond_the_limit() {
         assert!(found.iter().all(|found| found.what.fault() == Fault::Limit));
     }
 }
+
+/// Paths that are long together take no more room than reports have.
+#[test]
+fn paths_of_findings() {
+    let image = patched("plain", inode_of("plain", b"n").0 + 16, &[0xff; 3]);
+    let paths = |limits: &Limits| {
+        let mut paths = Vec::new();
+        let image = ErofsImage::open(image.clone(), limits).unwrap();
+        image.check(&mut |finding| paths.push(finding.path.is_some()));
+        paths
+    };
+    assert_eq!(paths(&Limits::default()), [true]);
+    assert_eq!(paths(&Limits::default().max_report_len(0)), [false]);
+}
