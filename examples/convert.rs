@@ -41,8 +41,8 @@ struct Args {
     /// What to make
     #[arg(long, value_name = "FORMAT")]
     to: Target,
-    /// IMAGE: a layer, plain or eStargz, a RAFS bootstrap or blob, or a directory; `-` for a plain layer on
-    /// stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
+    /// IMAGE: a layer, plain or eStargz, a RAFS bootstrap or blob, an EROFS image, or a directory; `-` for a plain
+    /// layer on stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
     /// stack, in RAFS with a blob for each of them. OUTPUT: for RAFS a new directory that gets
     /// `image.boot` and `blobs/ID`; else one file, `-` for stdout
     #[arg(required = true, value_name = "PATH")]
@@ -50,10 +50,11 @@ struct Args {
     /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     compressor: Option<Compression>,
-    /// Digests of chunks (RAFS) [default: blake3]
+    /// Digests of chunks (RAFS), or by which equal chunks are found (EROFS) [default: blake3]
     #[arg(long)]
     digester: Option<Digester>,
-    /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB [default: RAFS 1 MiB, eStargz 4 MiB]
+    /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two from 4096 on [default:
+    /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     chunk_size: Option<NonZeroU32>,
     /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
@@ -87,8 +88,11 @@ struct Args {
     /// Append a dm-verity hash tree, and print its root hash (EROFS)
     #[arg(long)]
     verity: bool,
-    /// Put the image of a layer where containerd's layer content cache DIR has it; there is no OUTPUT then
-    /// (EROFS)
+    /// Write whiteouts of a layer as overlayfs has them, so that its image can be a lower directory (EROFS)
+    #[arg(long)]
+    overlay_whiteouts: bool,
+    /// Put the image of a layer where containerd's layer content cache DIR has it, with `--overlay-whiteouts`,
+    /// and with `--verity` in the form that containerd reads; there is no OUTPUT then (EROFS)
     #[arg(long, value_name = "DIR")]
     layer_cache: Option<PathBuf>,
     /// Leave out what the format cannot carry, and report it
@@ -192,6 +196,7 @@ fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--compact", args.compact, rafs),
         ("--keep-blobs", args.keep_blobs, rafs),
         ("--verity", args.verity, erofs),
+        ("--overlay-whiteouts", args.overlay_whiteouts, erofs),
         ("--layer-cache", args.layer_cache.is_some(), erofs),
     ] {
         if given && !fits {
@@ -400,8 +405,13 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
         .digest(digest(args, defaults.digest))
         .verity(args.verity)
+        .overlay_whiteouts(args.overlay_whiteouts)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads));
+    let options = match args.layer_cache {
+        Some(_) => options.for_layer_cache(),
+        None => options,
+    };
     let mut bar = Bar::new("converting");
     let target = match (&args.layer_cache, args.images()) {
         (None, _) => args.output().to_owned(),
@@ -422,8 +432,8 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let source = source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?;
     let mut output = args.outputs.file(&target, out)?;
     let report = to_erofs(source, &mut *output, &options, &mut bar)?;
-    if let (Some(verity), Some(_)) = (&report.verity, &args.layer_cache) {
-        common::erofs::write_metadata(&target, verity)?;
+    if args.layer_cache.is_some() {
+        common::erofs::write_metadata(&target, report.verity.as_ref())?;
     }
     drop(output);
     Ok(Done::Erofs(report, target))

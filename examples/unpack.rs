@@ -20,7 +20,7 @@ use serde_json::Value;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, a directory, or a whole image, as in `oci:DIR:TAG`
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
     image: PathBuf,
     /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
     /// stdout

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, a directory that `convert` wrote, or any other directory; a whole
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory that `convert` wrote, or any other; a whole
     /// image, as in `oci:DIR`
     image: PathBuf,
     /// Digest that the file must have, its bootstrap or its TOC: `sha256:...` or `blake3:...`

@@ -34,9 +34,18 @@ pub fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure
     Ok(path)
 }
 
-/// Writes what containerd wants to know of the hash tree beside `image`.
-pub fn write_metadata(image: &Path, verity: &Verity) -> Result<(), Failure> {
+/// Writes what containerd wants to know of the hash tree beside `image`. Without one there is nothing: what is
+/// left of an image that was replaced would be taken for its own.
+pub fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
     let path = Verity::metadata_path(image);
+    let Some(verity) = verity else {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::usage(error).of(path.display()))
+            }
+            _ => Ok(()),
+        };
+    };
     let mut file = AtomicFile::create(&path)?;
     let written = file.write_all(verity.metadata().as_bytes());
     written.map_err(|error| Failure::usage(error).of(path.display()))?;

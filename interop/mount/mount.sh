@@ -5,7 +5,7 @@
 #   mount.sh nydusd-validating BOOTSTRAP BLOB_DIR MOUNTPOINT   the same, every digest of metadata and data checked (RAFS v5)
 #   mount.sh erofs-files BOOTSTRAP [DEVICE...] MOUNTPOINT   the kernel, by mount(2) with plain files
 #   mount.sh erofs-loop BOOTSTRAP [DEVICE...] MOUNTPOINT    the kernel, by mount(8) with loop devices
-#   mount.sh overlay LAYER... MOUNTPOINT                    tar layers, the lowest first, laid over one another by overlayfs
+#   mount.sh overlay LAYER... MOUNTPOINT                    tar layers or directories, the lowest first, by overlayfs
 #   mount.sh umount MOUNTPOINT                              whichever it was; nydusd has ended when this returns
 #
 # DEVICEs are uncompressed blobs in the order of the bootstrap's device table. MOUNTPOINT is created if it is missing.

@@ -4,9 +4,10 @@
   overlay.py STATE LAYER... MOUNTPOINT
 
 Each LAYER, a tar, the lowest first, is unpacked onto a mount of those below it, so that hard links into lower layers
-and whiteouts mean what the kernel makes of them. Whiteouts hide what lower layers have, not what the layer has unpacked.
-A directory that the layer does not describe keeps its time; one that is made on the way gets the time 0. STATE keeps
-the layers. An implementation of its own on the Python standard library, as far as the layers of this suite need it.
+and whiteouts mean what the kernel makes of them. A LAYER that is a directory is a lower one as it is. Whiteouts hide
+what lower layers have, not what the layer has unpacked. A directory that the layer does not describe keeps its time;
+one that is made on the way gets the time 0. STATE keeps the layers. An implementation of its own on the Python standard
+library, as far as the layers of this suite need it.
 """
 
 import os
@@ -121,6 +122,9 @@ def main():
     os.chmod(below[0], 0o755)
     os.utime(below[0], (0, 0))
     for number, layer in enumerate(layers):
+        if os.path.isdir(layer):
+            below.append(layer)
+            continue
         upper, work = (os.path.join(state, f"{kind}{number}") for kind in ("layer", "work"))
         os.mkdir(upper)
         shutil.copystat(below[-1], upper)

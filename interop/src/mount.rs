@@ -58,7 +58,7 @@ impl Mount {
         Self::by(how, &images, at, &[])
     }
 
-    /// Tar layers, the lowest first, laid over one another by overlayfs.
+    /// Tar layers, or directories that are layers, the lowest first, laid over one another by overlayfs.
     ///
     /// # Panics
     /// If the kernel does not mount it, or a layer cannot be unpacked.

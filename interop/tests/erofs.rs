@@ -124,6 +124,7 @@ fn veritysetup_accepts_the_hash_tree() {
     let _ = verify().ok();
 }
 
+/// By the superblock before the tree, veritysetup knows all but root and offset, as containerd has it.
 #[test]
 fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
     let corpus = Corpus::new("packages/peer");
@@ -134,16 +135,39 @@ fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
     let _ = Finished::of(&mut convert).ok();
     let hex = lazyoci_interop::run::sha256(&corpus.tar());
     let image = dir.path().join(format!("sha256/{}/{hex}.erofs", &hex[..2]));
-    let metadata = PathBuf::from(format!("{}.dmverity", image.display()));
-    let metadata = std::fs::read(metadata).expect("metadata of verity");
+    let beside = PathBuf::from(format!("{}.dmverity", image.display()));
+    let metadata = std::fs::read(&beside).expect("metadata of verity");
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).expect("JSON");
-    assert_eq!(metadata["roothash"].as_str().map(str::len), Some(64));
-    assert!(
-        metadata["hashoffset"]
-            .as_u64()
-            .is_some_and(|at| at % 4096 == 0)
-    );
+    let root = metadata["roothash"].as_str().expect("a root hash");
+    let offset = metadata["hashoffset"].as_u64().expect("an offset");
+    let mut verify = trixie("veritysetup");
+    verify.arg("verify").arg(format!("--hash-offset={offset}"));
+    let _ = Finished::of(verify.args([&image, &image]).arg(root)).ok();
     assert_eq!(digest(&image, &[]), corpus.digest());
+
+    // Metadata of an image that is replaced would be taken for its own.
+    let mut again = lazyoci("convert");
+    again.args(["--to", "erofs", "--force", "--layer-cache"]);
+    let _ = Finished::of(again.arg(dir.path()).arg(corpus.tar())).ok();
+    assert!(!beside.exists(), "metadata of another image");
+}
+
+/// The images of layers, mounted by the kernel, are the lower directories of overlayfs.
+#[test]
+fn layers_stack_as_overlayfs_has_them() {
+    let dir = scratch();
+    let _ = Finished::of(script("corpus/stack.py").args(["--plain"]).arg(dir.path())).ok();
+    let layers = ["lower.tar", "middle.tar", "upper.tar"].map(|name| dir.path().join(name));
+    let expected = Mount::overlay(&layers, &dir.path().join("expected"));
+    let mounts = layers.each_ref().map(|layer| {
+        let image = layer.with_extension("erofs");
+        convert(layer, &["--overlay-whiteouts"], &image);
+        let _ = Finished::of(lazyoci("verify").arg(&image)).ok();
+        Mount::erofs(&image, &[], false, &layer.with_extension("mnt"))
+    });
+    let lower = mounts.each_ref().map(|mount| mount.path().to_owned());
+    let overlay = Mount::overlay(&lower, &dir.path().join("overlay"));
+    assert_eq!(overlay.digest(), expected.digest());
 }
 
 /// What mkfs.erofs makes of the corpora decodes to their trees. Of a tar it makes what the kernel shows: the root

@@ -1,4 +1,7 @@
-//! A bound on what a traversal of the tree may read.
+//! Bounds on what a traversal of the tree may read, and on what is said of it.
+
+use image_model::width::u64_from;
+use image_model::{ImagePath, Limits};
 
 use crate::error::StructureError;
 
@@ -27,5 +30,30 @@ impl Budget {
             });
         }
         Ok(())
+    }
+}
+
+/// Room for the paths of findings: [`Limits::max_report_len`] bytes.
+///
+/// Paths may have megabytes, and as many findings as an image has names would copy one each.
+#[derive(Debug)]
+pub struct PathRoom {
+    left: u64,
+}
+
+impl PathRoom {
+    /// All the room that `limits` leave.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            left: limits.max_report_len,
+        }
+    }
+
+    /// A copy of `path`, as long as there is room.
+    pub fn copy(&mut self, path: &ImagePath) -> Option<ImagePath> {
+        let left = self.left.checked_sub(u64_from(path.as_bytes().len()));
+        self.left = left.unwrap_or(0);
+        left.map(|_| path.clone())
     }
 }

@@ -11,8 +11,9 @@ use image_model::{Device, FileKind, ImagePath, InodeId, Name, Node, Timestamp, T
 use crate::device_number::pack_device;
 use crate::xattr;
 
-/// Longest target of a symbolic link, in bytes: Linux has no longer paths, and nydusd refuses them.
-pub const MAX_TARGET_LEN: usize = 4096;
+/// Longest target of a symbolic link, in bytes: Linux has no longer paths. Of a longer one in an image
+/// it shows the beginning, and no more.
+pub const MAX_TARGET_LEN: usize = 4095;
 
 /// Something about an inode that there is no place for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -308,10 +308,14 @@ impl Superblock {
         u64::from(self.devt_slotoff).saturating_mul(u64_from(crate::DeviceSlot::LEN))
     }
 
-    /// Bits of a chunk's device id that count.
+    /// Bits of a chunk's device id that count: none if there is no device table.
     #[must_use]
     pub fn device_id_mask(&self) -> u16 {
-        let ids = u32::from(self.extra_devices).saturating_add(1);
+        let devices = match self.feature_incompat & Self::INCOMPAT_DEVICE_TABLE {
+            0 => 0,
+            _ => self.extra_devices,
+        };
+        let ids = u32::from(devices).saturating_add(1);
         let mask = ids.next_power_of_two().saturating_sub(1);
         u16::try_from(mask).unwrap_or(u16::MAX)
     }

@@ -167,8 +167,8 @@ pub fn write(xattrs: &Xattrs, out: &mut Vec<u8>) {
 
 /// Prefixes of names that an image has besides the fixed ones: a fixed one and more text.
 ///
-/// Each is stored as a length of 2 bytes, then that many: the index of the fixed prefix and the text,
-/// with zeros to a multiple of 4.
+/// Each is stored as a length of 2 bytes, 1 to 256, then that many: the index of the fixed prefix and the
+/// text, with zeros to a multiple of 4.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LongPrefixes(Vec<(u64, Box<[u8]>)>);
 
@@ -177,12 +177,18 @@ impl LongPrefixes {
     /// bytes it takes.
     ///
     /// # Errors
-    /// [`StructureError`] if it leaves `bytes` or has an unknown fixed prefix.
+    /// [`StructureError`] if it leaves `bytes`, is longer than names may be, or has an unknown fixed prefix.
     pub fn push(&mut self, bytes: &[u8], offset: u64) -> Result<u64, StructureError> {
         let at = At::new(LONG_PREFIX, offset);
-        let len = view::record::<U16>(bytes, LONG_PREFIX, 0)?.get();
-        at.require(len != 0, "size", len, "not 0")?;
-        let body = view::slice(bytes, LONG_PREFIX, 2, len.into())?;
+        let truncated = |len| truncated(at, len, bytes);
+        let len = U16::ref_from_prefix(bytes)
+            .map_err(|_| truncated(2))?
+            .0
+            .get();
+        let rule = "1 (the fixed prefix alone) to 256";
+        at.require((1..=MAX_PREFIX_LEN).contains(&len), "size", len, rule)?;
+        let body = view::slice(bytes, LONG_PREFIX, 2, len.into());
+        let body = body.map_err(|_| truncated(u64::from(len).saturating_add(2)))?;
         let (index, infix) = body.split_first().expect("not empty");
         let base = fixed_prefix(*index, at)?;
         self.0.push((offset, [base, infix].concat().into()));
@@ -207,8 +213,11 @@ const LONG_PREFIX: &str = "long prefix of extended attributes";
 /// Mark of an index that it is that of a long prefix.
 const LONG: u8 = 0x80;
 
+/// Most bytes of a long prefix: the index of the fixed one, and a text as long as a name.
+const MAX_PREFIX_LEN: u16 = 1 + 255;
+
 /// Longest stored form of a long prefix, in bytes.
-pub const MAX_LONG_PREFIX_LEN: u64 = 2 + 0xffff + 3;
+pub const MAX_LONG_PREFIX_LEN: u64 = 2 + 256 + 2;
 
 fn fixed_prefix(index: u8, at: At) -> Result<&'static [u8], StructureError> {
     let mut prefixes = PREFIXES.iter();
@@ -239,9 +248,12 @@ pub fn read<E: From<StructureError>>(
     if area.is_empty() {
         return Ok(Xattrs::default());
     }
-    let header: &RawXattrHeader = view::record(area, AREA, 0)?;
-    let ids = u64::from(header.h_shared_count) << 2;
-    let ids = view::slice(area, AREA, HEADER_LEN, ids)?;
+    let at = At::new(AREA, offset);
+    let header = RawXattrHeader::ref_from_prefix(area);
+    let (header, _) = header.map_err(|_| truncated(at, HEADER_LEN, area))?;
+    let ids_len = u64::from(header.h_shared_count) << 2;
+    let ids = view::slice(area, AREA, HEADER_LEN, ids_len);
+    let ids = ids.map_err(|_| truncated(at, HEADER_LEN.saturating_add(ids_len), area))?;
     let mut rest = &area[size_of::<RawXattrHeader>().saturating_add(ids.len())..];
     let mut list = Vec::new();
     for &id in ids.as_chunks::<4>().0 {
@@ -259,6 +271,17 @@ pub fn read<E: From<StructureError>>(
 }
 
 const AREA: &str = "extended attributes";
+const ENTRY: &str = "extended attribute";
+
+/// What is at `at` takes `len` bytes, and only `bytes` are left of what holds it.
+fn truncated(at: At, len: u64, bytes: &[u8]) -> StructureError {
+    StructureError::Truncated {
+        what: at.structure,
+        offset: at.offset,
+        len,
+        available: at.offset.saturating_add(u64_from(bytes.len())),
+    }
+}
 
 /// Whether what is not read of the header of `area` is zero.
 #[must_use]
@@ -266,9 +289,6 @@ pub fn header_is_zero(area: &[u8]) -> bool {
     let header = RawXattrHeader::ref_from_prefix(area);
     header.is_ok_and(|(header, _)| header.h_name_filter == 0 && header.reserved == [0; 7])
 }
-
-/// Longest entry, in bytes.
-pub const MAX_ENTRY_LEN: u64 = 4 + 0xff + 0xffff + 3;
 
 /// Reads the entry at the beginning of `bytes`, which lie at `offset`; answers what follows it, too.
 ///
@@ -279,13 +299,8 @@ pub fn read_entry<'a>(
     offset: u64,
     prefixes: &LongPrefixes,
 ) -> Result<(Xattr, &'a [u8]), StructureError> {
-    let at = At::new("extended attribute", offset);
-    let truncated = |len| StructureError::Truncated {
-        what: at.structure,
-        offset: at.offset,
-        len,
-        available: at.offset.saturating_add(u64_from(bytes.len())),
-    };
+    let at = At::new(ENTRY, offset);
+    let truncated = |len| truncated(at, len, bytes);
     let (entry, body) = RawXattrEntry::ref_from_prefix(bytes).map_err(|_| truncated(ENTRY_LEN))?;
     let prefix = match entry.e_name_index {
         index if index & LONG != 0 => prefixes.get(index & !LONG, at)?,
@@ -311,12 +326,7 @@ pub fn read_entry<'a>(
 /// [`StructureError`] if there are fewer.
 pub fn entry_len(bytes: &[u8], offset: u64) -> Result<u64, StructureError> {
     let entry = RawXattrEntry::ref_from_prefix(bytes);
-    let (entry, _) = entry.map_err(|_| StructureError::Truncated {
-        what: "extended attribute",
-        offset,
-        len: ENTRY_LEN,
-        available: offset.saturating_add(u64_from(bytes.len())),
-    })?;
+    let (entry, _) = entry.map_err(|_| truncated(At::new(ENTRY, offset), ENTRY_LEN, bytes))?;
     let len = u64::from(entry.e_name_len).saturating_add(entry.e_value_size.get().into());
     Ok(view::align(ENTRY_LEN.saturating_add(len), 4))
 }

@@ -33,6 +33,7 @@ pub mod frame;
 pub mod image;
 pub mod layer;
 pub mod limits;
+mod memory;
 pub mod metadata;
 pub mod name;
 pub mod order;

@@ -70,7 +70,7 @@ impl Blame for Inconsistency {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}byte {offset}: {what}", path.as_ref().map(|path| format!("{path:#}, ")).unwrap_or_default())]
 pub struct CheckFinding {
-    /// A path of the inode, if it is about one.
+    /// A path of the inode, if it is about one, and as long as there is room for paths.
     pub path: Option<ImagePath>,
     /// First byte of the structure in the image.
     pub offset: u64,

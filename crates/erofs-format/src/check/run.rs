@@ -8,7 +8,7 @@ use image_model::width::u64_from;
 
 use super::space::Space;
 use super::{CheckFinding, CheckSummary, Inconsistency};
-use crate::budget::Budget;
+use crate::budget::{Budget, PathRoom};
 use crate::device_slot::DeviceSlot;
 use crate::error::DecodeError;
 use crate::image::ErofsImage;
@@ -21,9 +21,11 @@ impl ErofsImage {
     /// Looks at every structure and reports all that is wrong, also what the kernel does not look at:
     /// counts, reserved bytes, link counts, overlaps. Images made by mkfs.erofs have no findings.
     ///
-    /// Content is not read; whether it lies inside the devices is looked at.
+    /// Paths of findings take at most [`max_report_len`](image_model::Limits::max_report_len) bytes together;
+    /// what is found behind those has none. Content is not read; whether it lies inside the devices is looked at.
     ///
-    /// Takes about 150 bytes for each inode and 40 for each chunk while it runs.
+    /// Takes about 150 bytes for each inode, and 40 for each chunk that does not follow the one before it,
+    /// while it runs. Chunks beyond [`max_chunks`](image_model::Limits::max_chunks) are not looked at.
     pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
         let mut summary = CheckSummary::default();
         let mut found = 0u64;
@@ -34,6 +36,7 @@ impl ErofsImage {
                 report(finding);
             },
             budget: Budget::default(),
+            paths: PathRoom::new(self.limits()),
             space: Space::default(),
             inodes: HashMap::new(),
             names: 1,
@@ -65,6 +68,7 @@ pub(super) struct Checker<'a> {
     pub(super) image: &'a ErofsImage,
     report: &'a mut dyn FnMut(CheckFinding),
     pub(super) budget: Budget,
+    paths: PathRoom,
     pub(super) space: Space,
     pub(super) inodes: HashMap<u64, Seen>,
     pub(super) names: u64,
@@ -89,7 +93,7 @@ impl Checker<'_> {
         what: impl Into<Inconsistency>,
     ) {
         (self.report)(CheckFinding {
-            path: Some(path.clone()),
+            path: self.paths.copy(path),
             offset,
             what: what.into(),
         });

@@ -21,8 +21,14 @@ impl Space {
         self.add(structure, start, len, false);
     }
 
+    /// Content that begins in what was taken before, or right behind it, is one with that: chunks one
+    /// behind the other, or the same again, take no memory.
     pub(super) fn take_content(&mut self, start: u64, len: u64) {
-        self.add("content", start, len, true);
+        let last = self.taken.last_mut().filter(|last| last.is_content);
+        match last.filter(|last| (last.start..=last.end).contains(&start)) {
+            Some(last) => last.end = last.end.max(start.saturating_add(len)),
+            None => self.add("content", start, len, true),
+        }
     }
 
     fn add(&mut self, structure: &'static str, start: u64, len: u64, is_content: bool) {

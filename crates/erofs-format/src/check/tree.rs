@@ -168,10 +168,14 @@ impl Checker<'_> {
             let len = map.count.saturating_mul(map.address_len);
             self.space.take("chunk addresses", map.offset, len);
         }
-        let mut extents = 0u64;
-        let space = &mut self.space;
+        let max = u64::from(image.limits().max_chunks);
+        let already = self.extents;
+        let (extents, space) = (&mut self.extents, &mut self.space);
         let found = image.visit_extents(inode, 0..u64::MAX, &mut |extent| {
-            extents = extents.saturating_add(1);
+            *extents = extents.saturating_add(1);
+            if *extents > max {
+                return ControlFlow::Break(());
+            }
             if let ExtentSource::Plain {
                 blob: BlobIndex(0),
                 offset,
@@ -182,9 +186,17 @@ impl Checker<'_> {
             }
             ControlFlow::Continue(())
         });
-        self.extents = self.extents.saturating_add(extents);
         if let Err(error) = found {
             self.report_at(path, inode.offset, error);
+        }
+        // It is the same with every file that follows.
+        if self.extents > max && already <= max {
+            let (what, found) = ("chunks", self.extents);
+            self.report_at(
+                path,
+                inode.offset,
+                StructureError::Limit { what, found, max },
+            );
         }
     }
 

@@ -211,15 +211,16 @@ impl ErofsImage {
             let len = block_size.bytes_in(slot.blocks);
             return (BlobIndex(device), address, (len != 0).then_some(len));
         }
-        for (number, slot) in (1u32..).zip(&self.devices) {
-            let start = block_size.bytes_in(slot.mapped_blkaddr);
-            let len = block_size.bytes_in(slot.blocks);
-            let inside = (start..start.saturating_add(len)).contains(&address);
-            if slot.mapped_blkaddr != 0 && inside && !self.holds(slot) {
-                return (BlobIndex(number), address.saturating_sub(start), Some(len));
-            }
+        let before = self.mapped.partition_point(|place| place.start <= address);
+        let place = before.checked_sub(1).and_then(|last| self.mapped.get(last));
+        match place.filter(|place| address < place.end) {
+            Some(place) => (
+                place.blob,
+                address.saturating_sub(place.start),
+                Some(place.end.saturating_sub(place.start)),
+            ),
+            None => own(address),
         }
-        own(address)
     }
 
     /// Bytes of metadata that belong to `inode`, itself aside.

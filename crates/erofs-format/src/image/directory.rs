@@ -67,7 +67,12 @@ impl ErofsImage {
         let at = At::new("inode", inode.offset);
         at.require(flat, "i_format", inode.layout.id() << 1, rule)?;
         let end = position.saturating_add(len);
-        at.require(end <= inode.size, "i_size", inode.size, "more than it is")?;
+        at.require(
+            end <= inode.size,
+            "i_size",
+            inode.size,
+            "enough for what is read of it",
+        )?;
         let mut gathered = Bytes::new();
         while position < end {
             let (offset, follow) = self.flat_place(inode, position)?;

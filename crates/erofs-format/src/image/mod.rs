@@ -11,7 +11,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use image_model::width::{u64_from, usize_up_to};
-use image_model::{Blob, FileKind, Ino, Limits};
+use image_model::{Blob, BlobIndex, FileKind, Ino, Limits};
 
 use crate::device_slot::DeviceSlot;
 use crate::error::{At, DecodeError, StructureError, limit};
@@ -57,8 +57,17 @@ pub struct ErofsImage {
     limits: Limits,
     superblock: Superblock,
     devices: Vec<DeviceSlot>,
+    /// By their first byte.
+    mapped: Vec<Mapped>,
     prefixes: LongPrefixes,
     blobs: Vec<Blob>,
+}
+
+/// Where the address space of the image has a device that does not lie in it: bytes.
+struct Mapped {
+    start: u64,
+    end: u64,
+    blob: BlobIndex,
 }
 
 impl fmt::Debug for ErofsImage {

@@ -1,9 +1,9 @@
 //! Opening: superblock, device table, long prefixes.
 
-use image_model::width::u64_from;
-use image_model::{Blob, BlobId, FileKind, Limits};
+use image_model::width::{u64_from, usize_from};
+use image_model::{Blob, BlobId, BlobIndex, FileKind, Limits};
 
-use super::ErofsImage;
+use super::{ErofsImage, Mapped};
 use crate::device_slot::DeviceSlot;
 use crate::error::{At, DecodeError, StructureError, limit};
 use crate::source::MetadataBytes;
@@ -55,6 +55,7 @@ impl ErofsImage {
             limits: limits.clone(),
             superblock: Superblock::new(crate::BlockSize::B4096),
             devices: Vec::new(),
+            mapped: Vec::new(),
             prefixes: LongPrefixes::default(),
             blobs: Vec::new(),
         };
@@ -63,6 +64,7 @@ impl ErofsImage {
         check_features(&image.superblock)?;
         image.check_checksum()?;
         image.read_devices()?;
+        image.map_devices()?;
         image.read_prefixes()?;
         image.name_blobs();
         let root = image.inode(image.root_ino())?;
@@ -71,12 +73,6 @@ impl ErofsImage {
         let mode = root.kind.mode_bits();
         At::new("inode", root.offset).require(holds, "i_mode", mode, rule)?;
         Ok(image)
-    }
-
-    /// Whether `head`, at least the first 1152 bytes of a file, begins like an EROFS image.
-    #[must_use]
-    pub fn is_image(head: &[u8]) -> bool {
-        Superblock::features(head).is_some()
     }
 
     fn check_checksum(&self) -> Result<(), DecodeError> {
@@ -111,6 +107,35 @@ impl ErofsImage {
         Ok(())
     }
 
+    /// Finds where the devices are that addresses of the image lead into.
+    fn map_devices(&mut self) -> Result<(), StructureError> {
+        let block_size = self.superblock.block_size;
+        for (number, slot) in (1u32..).zip(&self.devices) {
+            if slot.mapped_blkaddr != 0 && slot.blocks != 0 && !self.holds(slot) {
+                let start = block_size.bytes_in(slot.mapped_blkaddr);
+                self.mapped.push(Mapped {
+                    start,
+                    end: start.saturating_add(block_size.bytes_in(slot.blocks)),
+                    blob: BlobIndex(number),
+                });
+            }
+        }
+        self.mapped.sort_by_key(|place| place.start);
+        for pair in self.mapped.windows(2) {
+            if let [first, second] = pair
+                && second.start < first.end
+            {
+                let index = usize_from(second.blob.0.saturating_sub(1));
+                let table = self.superblock.device_table();
+                let offset = view::element_offset(table, index, DeviceSlot::LEN);
+                let found = block_size.whole_in(second.start);
+                let rule = "outside of the blocks that another device has";
+                return Err(At::new("device slot", offset).wrong("mapped_blkaddr", found, rule));
+            }
+        }
+        Ok(())
+    }
+
     fn read_prefixes(&mut self) -> Result<(), DecodeError> {
         let superblock = &self.superblock;
         let feature = superblock.feature_incompat & Superblock::INCOMPAT_XATTR_PREFIXES;
@@ -129,11 +154,14 @@ impl ErofsImage {
         let end = packed.as_ref().map_or(self.len, |inode| inode.size);
         for _ in 0..superblock.xattr_prefix_count {
             let len = MAX_LONG_PREFIX_LEN.min(end.saturating_sub(position));
-            let bytes = match &packed {
-                Some(inode) => self.read_flat(inode, position, len)?,
-                None => self.read("long prefix", position, len)?,
+            let (bytes, offset) = match &packed {
+                Some(inode) => (
+                    self.read_flat(inode, position, len)?,
+                    self.flat_place(inode, position)?.0,
+                ),
+                None => (self.read("long prefix", position, len)?, position),
             };
-            let taken = prefixes.push(&bytes, position)?;
+            let taken = prefixes.push(&bytes, offset)?;
             position = position.saturating_add(taken);
         }
         self.prefixes = prefixes;

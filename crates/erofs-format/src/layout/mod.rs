@@ -5,6 +5,7 @@ mod files;
 mod front;
 
 use std::io;
+use std::num::NonZeroU32;
 
 use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::width::u64_from;
@@ -43,6 +44,18 @@ pub struct LayoutInput<'a> {
     pub chunks: &'a [Option<u32>],
     /// Bytes of a chunk that is not its file's last: a power of two, 4096 or more.
     pub chunk_size: u32,
+}
+
+impl LayoutInput<'_> {
+    /// Whether chunks may have this size.
+    ///
+    /// # Errors
+    /// [`EncodeError::ChunkSize`] if not.
+    pub fn check_chunk_size(chunk_size: u32) -> Result<NonZeroU32, EncodeError> {
+        let size = NonZeroU32::new(chunk_size).filter(|size| size.is_power_of_two());
+        let size = size.filter(|size| u64::from(size.get()) >= BlockSize::B4096.bytes());
+        size.ok_or(EncodeError::ChunkSize { chunk_size })
+    }
 }
 
 /// Where one inode goes.
@@ -102,11 +115,7 @@ impl<'a> Layout<'a> {
     /// [`EncodeError`] if the format cannot carry the tree, its content is not cut as
     /// [`LayoutInput::chunk_size`] says, or the image would have 2^32 blocks or more.
     pub fn plan(input: LayoutInput<'a>) -> Result<Self, EncodeError> {
-        let chunk_size = input.chunk_size;
-        let block = BlockSize::B4096.bytes();
-        if !chunk_size.is_power_of_two() || u64::from(chunk_size) < block {
-            return Err(EncodeError::ChunkSize { chunk_size });
-        }
+        LayoutInput::check_chunk_size(input.chunk_size)?;
         input.tree.check()?;
         let links = input.tree.link_counts();
         let mut first = None;
@@ -148,13 +157,6 @@ impl<'a> Layout<'a> {
     #[must_use]
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
-    }
-
-    /// Number of the inode `id`; `None` if the root does not reach it.
-    #[must_use]
-    pub fn nid_of(&self, id: InodeId) -> Option<u64> {
-        let planned = self.inodes.get(id.index())?;
-        (planned.nid != 0).then_some(planned.nid)
     }
 
     /// Says how many blocks of content follow the metadata.

@@ -205,3 +205,99 @@ fn limits() {
     assert_eq!(error.to_string(), "1 devices, at most 0 are accepted");
     assert_eq!(error.fault(), Fault::Limit);
 }
+
+/// Where the only long prefix of `xattr-prefix` is.
+fn long_prefix() -> usize {
+    let image = golden("xattr-prefix");
+    let text = b"long.prefix.";
+    let at = image.windows(text.len()).position(|bytes| bytes == text);
+    // After a length of 2 bytes and the index of the fixed prefix.
+    at.unwrap() - 3
+}
+
+#[test]
+fn long_prefixes() {
+    let at = long_prefix();
+    let place = format!("the long prefix of extended attributes at byte {at}");
+    for (bytes, said) in [
+        (
+            &[0, 0][..],
+            ": size is 0x0, it must be 1 (the fixed prefix alone) to 256",
+        ),
+        (
+            &[1, 1],
+            ": size is 0x101, it must be 1 (the fixed prefix alone) to 256",
+        ),
+        (&[0, 1], " takes 258 bytes, the image has "),
+        (
+            &[13, 0, 5],
+            ": e_name_index is 0x5, it must be of a known prefix: 1, 2, 3, 4 or 6",
+        ),
+    ] {
+        let error = opened(patched("xattr-prefix", at, bytes)).unwrap_err();
+        let said = format!("{place}{said}");
+        assert!(error.to_string().starts_with(&said), "{said}: {error}");
+        assert_eq!(error.fault(), Fault::Corrupt);
+    }
+}
+
+#[test]
+fn shared_attributes_beyond_the_area() {
+    let (at, inode) = inode_of("inline", b"f");
+    let area = at + usize::try_from(inode.header_len()).unwrap();
+    let found = findings(patched("inline", area + 4, &[255]));
+    let said = format!(
+        "the extended attributes at byte {area} takes 1032 bytes, the image has {} in all",
+        inode.end()
+    );
+    assert!(found.iter().any(|found| found.contains(&said)), "{found:?}");
+}
+
+/// A second slot for the same blocks.
+#[test]
+fn devices_that_overlap() {
+    let mut image = golden("tar-i").to_vec();
+    let table = usize::try_from(opened(golden("tar-i")).unwrap().superblock().device_table());
+    let table = table.unwrap();
+    let slot = image[table..table + 128].to_vec();
+    image.splice(table + 128..table + 256, slot);
+    image[1024 + 86] = 2;
+    image[1024 + 8] &= !1;
+    image[1024 + 4..1024 + 8].fill(0);
+    let error = opened(image.into()).unwrap_err().to_string();
+    let place = format!(
+        "the device slot at byte {}: mapped_blkaddr is ",
+        table + 128
+    );
+    assert!(error.starts_with(&place), "{error}");
+    let rule = "it must be outside of the blocks that another device has";
+    assert!(error.ends_with(rule), "{error}");
+}
+
+#[test]
+fn chunks_beyond_the_limit() {
+    let image = ErofsImage::open(golden("chunks"), &Limits::default()).unwrap();
+    let extents = image.check(&mut |_| {}).extents;
+    for (max, expected) in [(extents, 0), (extents - 1, 1), (1, 1)] {
+        let limits = Limits::default().max_chunks(u32::try_from(max).unwrap());
+        let image = ErofsImage::open(golden("chunks"), &limits).unwrap();
+        let mut found = Vec::new();
+        image.check(&mut |finding| found.push(finding));
+        assert_eq!(found.len(), expected, "{max}: {found:?}");
+        assert!(found.iter().all(|found| found.what.fault() == Fault::Limit));
+    }
+}
+
+/// Paths that are long together take no more room than reports have.
+#[test]
+fn paths_of_findings() {
+    let image = patched("plain", inode_of("plain", b"n").0 + 16, &[0xff; 3]);
+    let paths = |limits: &Limits| {
+        let mut paths = Vec::new();
+        let image = ErofsImage::open(image.clone(), limits).unwrap();
+        image.check(&mut |finding| paths.push(finding.path.is_some()));
+        paths
+    };
+    assert_eq!(paths(&Limits::default()), [true]);
+    assert_eq!(paths(&Limits::default().max_report_len(0)), [false]);
+}

@@ -7,7 +7,8 @@ use image_model::Digest;
 use super::Verity;
 
 /// Where the image of the layer with this DiffID is in the layer content cache `cache`:
-/// `ALGORITHM/XX/HEX.erofs`, `XX` being the first two digits.
+/// `ALGORITHM/XX/HEX.erofs`, `XX` being the first two digits. It has to be an image as
+/// [`ErofsOptions::for_layer_cache`](crate::ErofsOptions::for_layer_cache) says.
 ///
 /// ```
 /// use std::path::Path;
@@ -38,7 +39,7 @@ impl Verity {
         path.into()
     }
 
-    /// What stands there: root hash and offset, as JSON.
+    /// What stands there: root hash and offset of the superblock, as JSON.
     ///
     /// Source: containerd's `internal/dmverity` (`DmverityMetadata`).
     #[must_use]

@@ -12,10 +12,10 @@ mod options;
 mod report;
 mod spool;
 mod verity;
+mod verity_superblock;
 mod write;
 
 use std::io::{self, Write};
-use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
 
 use blob_io::{Output, Written};
@@ -33,6 +33,7 @@ use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
 use crate::{ConvertError, Source};
 use spool::{BLOCK, Origin, Spool, Spooled};
 use verity::VerityTree;
+use verity_superblock::superblock;
 use write::ImageWriter;
 
 pub use layer_cache::layer_cache_path;
@@ -44,13 +45,14 @@ pub use report::{ErofsReport, Verity};
 ///
 /// The bytes depend on source and options alone, not on the number of threads; the image's UUID is made
 /// of its content. The root of a directory that is the source loses its time. A stack of layers becomes one
-/// tree; whiteouts of a layer that is alone are kept as the files that they are. Content is stored in
-/// the order of the source; what a later member of a layer replaces is not.
+/// tree; whiteouts of a layer that is alone are kept as the files that they are, or become those of
+/// overlayfs ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source; what a
+/// later member of a layer replaces is not.
 ///
 /// Metadata stand before content, and are known when all of it went by, so that content is kept in an
 /// unnamed temporary file meanwhile; that of a plain tar that was [opened](OpenImage) is read twice
-/// instead, which takes less time. Memory: some 24 MiB of content under way, and 200 to 300 bytes for
-/// each inode and chunk; 32 bytes for each block of 4096 with verity.
+/// instead, which takes less time. Memory: some 24 MiB of content under way, or several chunks if those
+/// are longer, and 200 to 300 bytes for each inode and chunk; 32 bytes for each block of 4096 with verity.
 ///
 /// ```
 /// use blob_io::{MemoryOutput, ObjectRole};
@@ -73,6 +75,7 @@ pub fn to_erofs<'a>(
     options: &ErofsOptions,
     progress: &mut dyn Progress,
 ) -> Result<ErofsReport, ConvertError> {
+    let chunk_size = LayoutInput::check_chunk_size(options.chunk_size)?;
     let source = source.into();
     let limits = source.limits.clone();
     let known = RwLock::new(ChunkList::default());
@@ -92,9 +95,7 @@ pub fn to_erofs<'a>(
             foreign: None,
             room_behind: 0,
         },
-        chunker: &mut FixedSize::new(
-            NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
-        ),
+        chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
         threads: options.threads,
         before: Stored::default(),
@@ -103,7 +104,10 @@ pub fn to_erofs<'a>(
     let (Filled { layer, files, .. }, spool, stored) = stage::run(setup, spool, |stage| {
         fill::fill(source, true, stage, options, &mut report)
     })?;
-    let mut tree = layer.into_tree()?;
+    let mut tree = match options.overlay_whiteouts {
+        true => layer.into_overlay_tree()?,
+        false => layer.into_tree()?,
+    };
     fill::advise_undescribed(&tree, &mut report);
     fill::settle_losses(&mut tree, options, &limits, &mut report)?;
     let spooled = spool.end(origin, &files, &stored.extents)?;
@@ -233,11 +237,15 @@ fn write(
         let tree = out.end_image()?;
         let hash_offset = out.len();
         let verity = tree.map(|tree: VerityTree| {
+            if options.verity_superblock {
+                out.write_all(&superblock(&tree, uuid))?;
+            }
             out.write_all(&tree.bytes)?;
             Ok::<_, ConvertError>(Verity {
                 root: tree.root,
                 data_blocks: tree.data_blocks,
                 hash_offset,
+                superblock: options.verity_superblock,
             })
         });
         Ok((out.finish()?, verity.transpose()?))

@@ -19,13 +19,19 @@ use crate::fill::Format;
 #[non_exhaustive]
 pub struct ErofsOptions {
     /// Bytes of a chunk that is not its file's last: a power of two, 4096 or more. Equal chunks are stored
-    /// once, and chunks of zeros not at all. Default: 1 MiB.
+    /// once, and chunks of zeros not at all. Several chunks are in memory at a time. Default: 1 MiB.
     pub chunk_size: u32,
     /// By which digest equal chunks are found; it names the image, too, but is not part of it. Default:
     /// BLAKE3 (in builds without it: SHA-256).
     pub digest: DigestAlgorithm,
     /// Whether a dm-verity hash tree is appended.
     pub verity: bool,
+    /// Whether a superblock stands before that tree, which then says by itself what it is, as veritysetup
+    /// writes it by default and containerd expects it.
+    pub verity_superblock: bool,
+    /// Whether whiteouts of a layer that is alone become those of overlayfs, so that its image can be one of
+    /// the lower directories of a mount, as containerd has it.
+    pub overlay_whiteouts: bool,
     /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
     /// How many threads digest; the bytes written do not depend on it. Default: one for each core that the
@@ -46,6 +52,8 @@ impl Default for ErofsOptions {
                 DigestAlgorithm::Sha256
             },
             verity: false,
+            verity_superblock: false,
+            overlay_whiteouts: false,
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
             spool_directory: None,
@@ -54,10 +62,21 @@ impl Default for ErofsOptions {
 }
 
 impl ErofsOptions {
+    /// What containerd expects in its layer content cache: whiteouts of overlayfs, and a superblock before
+    /// the hash tree if there is one.
+    ///
+    /// Source: containerd's `core/images/converter/erofs`, `internal/dmverity`.
+    #[must_use]
+    pub fn for_layer_cache(self) -> Self {
+        self.overlay_whiteouts(true).verity_superblock(true)
+    }
+
     image_model::setters! {
         chunk_size: u32,
         digest: DigestAlgorithm,
         verity: bool,
+        verity_superblock: bool,
+        overlay_whiteouts: bool,
         lossy: bool,
         threads: usize,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),

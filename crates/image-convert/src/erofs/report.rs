@@ -21,10 +21,10 @@ pub struct ErofsReport {
     pub verity: Option<Verity>,
 }
 
-/// A hash tree of dm-verity behind an image: format 1, SHA-256, no salt, no superblock, blocks of 4096 bytes.
+/// A hash tree of dm-verity behind an image: format 1, SHA-256, no salt, blocks of 4096 bytes.
 ///
 /// `veritysetup verify --no-superblock --salt=- --hash-offset=OFFSET --data-blocks=BLOCKS FILE FILE ROOT`
-/// accepts it.
+/// accepts it; with a superblock `veritysetup verify --hash-offset=OFFSET FILE FILE ROOT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -33,8 +33,10 @@ pub struct Verity {
     pub root: Digest,
     /// Blocks of 4096 bytes that it vouches for: all of the image.
     pub data_blocks: u64,
-    /// Where the tree begins.
+    /// Where the tree begins, or the superblock before it.
     pub hash_offset: u64,
+    /// Whether there is a superblock, of a block of 4096 bytes.
+    pub superblock: bool,
 }
 
 impl ErofsReport {

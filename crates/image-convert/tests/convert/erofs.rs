@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blob_io::{MemoryOutput, ObjectRole, WriterOutput};
 use bytes::Bytes;
 use erofs_format::{DataLayout, ErofsImage, Superblock};
-use image_model::{ImagePath, Ino, Limits};
+use image_model::{Device, FileKind, ImagePath, Ino, Limits};
 use image_read::{Follow, Format, NoBlobs, OpenImage, open_source, resolve};
 use lazyoci_image_convert::{
     ConvertError, ErofsOptions, ErofsReport, LossKind, Source, Streaming, to_erofs,
@@ -202,13 +202,52 @@ fn what_cannot_be_carried_is_refused_or_reported() {
     assert_eq!(digest(&bytes), digest_of_tar(&kept));
 }
 
+/// They are refused before anything is read.
 #[test]
 fn chunk_sizes_that_are_none() {
-    let tar = golden_tar();
     for chunk_size in [0, 512, 5000] {
-        let error = converted(Streaming::new(&tar[..]), &options().chunk_size(chunk_size));
+        let no_layer = Streaming::new(&b"no layer"[..]);
+        let error = converted(no_layer, &options().chunk_size(chunk_size));
         assert!(matches!(error, Err(ConvertError::Erofs(_))), "{error:?}");
     }
+}
+
+/// Linux shows a target of 4096 bytes without its last.
+#[test]
+fn targets_that_linux_would_cut() {
+    let of = |len| Tar::new().symlink("l", &"x".repeat(len)).finish();
+    let (bytes, _) = of_tar(&of(4095), &options());
+    assert_eq!(digest(&bytes), digest_of_tar(&of(4095)));
+    let error = converted(Streaming::new(&of(4096)[..]), &options()).unwrap_err();
+    assert!(
+        matches!(error, ConvertError::NotCarried { .. }),
+        "{error:?}"
+    );
+}
+
+/// Whiteouts of a layer stay as they are, or become those of overlayfs.
+#[test]
+fn whiteouts_of_a_layer() {
+    let tar = Tar::new()
+        .directory("d")
+        .file("d/.wh..wh..opq", b"")
+        .file(".wh.f", b"")
+        .finish();
+    let (bytes, _) = of_tar(&tar, &options());
+    assert_eq!(digest(&bytes), digest_of_tar(&tar));
+    let (bytes, report) = of_tar(&tar, &options().overlay_whiteouts(true));
+    let image = opened(&bytes);
+    let at = |path: &[u8]| resolve(image.image(), path, Follow::All).unwrap();
+    let device = image.image().attributes(at(b"/f")).unwrap();
+    assert_eq!(device.kind, FileKind::CharDevice);
+    assert_eq!(device.device, Device::default());
+    let directory = at(b"/d");
+    let xattrs = image.image().xattrs(directory).unwrap();
+    let opaque = xattrs.iter().next().unwrap();
+    assert_eq!(&*opaque.name, b"trusted.overlay.opaque");
+    assert_eq!(&*opaque.value, b"y");
+    assert_eq!(report.report.inodes, 3);
+    digest(&bytes);
 }
 
 #[test]
@@ -228,6 +267,20 @@ fn the_hash_tree_follows_the_image() {
     assert_eq!(bytes.len() - plain.len(), 4 * 4096);
     assert_eq!(verify::sha256(&bytes[plain.len()..][..4096]), verity.root);
     assert_eq!(digest(bytes), digest_of_tar(&tar));
+
+    let (with_superblock, report) = of_tar(&tar, &options().verity(true).verity_superblock(true));
+    let mut expected = verity;
+    expected.superblock = true;
+    assert_eq!(report.verity, Some(expected));
+    let at = plain.len();
+    assert!(with_superblock[..at] == plain);
+    assert!(with_superblock[at + 4096..] == bytes[at..]);
+    let superblock = &with_superblock[at..at + 4096];
+    assert_eq!(superblock[..8], *b"verity\0\0");
+    // That of the image.
+    assert_eq!(superblock[16..32], plain[1024 + 48..1024 + 64]);
+    assert_eq!(superblock[72..80], verity.data_blocks.to_le_bytes());
+    assert!(superblock[80..].iter().all(|&byte| byte == 0));
 }
 
 /// Each flipped bit of a small image is found with the digest of the file; without it, all but those that

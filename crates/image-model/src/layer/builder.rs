@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::cost::{ContentCost, DIRECTORY_LEN, INODE_LEN, NAME_LEN, XATTR_LEN, spend};
+use super::cost::{ContentCost, spend};
 use super::route::{Allowance, Found, Obstacle, find, make_way};
 use super::{Entries, Layer, LayerError, LayerOptions, Whiteout, hard_links};
 use crate::advisory::{Advisories, Oddity};
 use crate::limits::ContentLimit;
+use crate::memory::{self, DIRECTORY_LEN, INODE_LEN, NAME_LEN};
 use crate::metadata::{FileKind, Metadata};
 use crate::name::NameRef;
 use crate::path::ImagePath;
@@ -111,11 +112,7 @@ impl<C> LayerBuilder<C> {
     ) -> Result<(), LayerError> {
         self.allowance.entry();
         let kind = node.kind();
-        let attributes = metadata.xattrs.iter();
-        let attributes_len: usize = attributes
-            .map(|x| XATTR_LEN + x.name.len() + x.value.len())
-            .sum();
-        self.charge(path, attributes_len)?;
+        self.charge(path, memory::xattrs_len(&metadata.xattrs))?;
         if let Node::Symlink(target) = &node {
             self.charge(path, target.len())?;
         }

@@ -1,21 +1,8 @@
-//! What entries take in memory, and what their content costs.
+//! What entries cost, counted.
 
 use super::LayerOptions;
 use super::route::Obstacle;
 use crate::tree::Span;
-
-/// What an inode takes in the table, in bytes: rounded, and the same on every platform.
-pub(super) const INODE_LEN: usize = 128;
-
-/// What a name takes besides its bytes: its place in a directory that is half full, and an
-/// allocation.
-pub(super) const NAME_LEN: usize = 64;
-
-/// What a directory takes besides its inode: the first node of its map has room for eleven names.
-pub(super) const DIRECTORY_LEN: usize = 256;
-
-/// What an extended attribute takes besides its bytes: its place in the list, and two allocations.
-pub(super) const XATTR_LEN: usize = 64;
 
 /// What the content of an entry costs: see [`LayerBuilder::charge_content`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

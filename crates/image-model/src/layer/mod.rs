@@ -28,6 +28,7 @@ mod builder;
 mod cost;
 mod error;
 mod hard_links;
+mod hiding;
 mod overlay;
 mod route;
 
@@ -244,7 +245,8 @@ impl<C> Layer<C> {
         }
     }
 
-    /// The layer by itself. Whiteouts stay what they are in the layer: files.
+    /// The layer by itself. Whiteouts stay what they are in the layer: files; for overlayfs
+    /// [`into_overlay_tree`](Self::into_overlay_tree) has another form of them.
     ///
     /// # Errors
     /// [`LayerError::TargetOutsideLayer`] if a hard link leads into a lower layer.

@@ -6,6 +6,7 @@ use super::{InoSet, Walk, WalkError};
 use crate::error::ImageError;
 use crate::image::{Image, Ino};
 use crate::limits::Limits;
+use crate::memory::{self, DIRECTORY_LEN, INODE_LEN, NAME_LEN};
 use crate::metadata::{FileKind, Metadata};
 use crate::tree::{InodeId, Node, Tree};
 
@@ -29,6 +30,10 @@ pub fn several_names(image: &dyn Image, limits: &Limits) -> Result<InoSet, WalkE
 
 /// Copies the tree of `image`; the content of a file is its inode number there.
 ///
+/// What the tree takes in memory is bounded by [`Limits::max_metadata_len`], counted as
+/// [`LayerBuilder`](crate::layer::LayerBuilder) does: inodes may share targets and extended attributes in
+/// the image, but have copies of their own in the tree.
+///
 /// ```
 /// use lazyoci_image_model::walk::copy_tree;
 /// # use lazyoci_image_model::{ChunkedImage, Limits, Metadata, Tree};
@@ -45,31 +50,41 @@ pub fn copy_tree(image: &dyn Image, limits: &Limits) -> Result<Tree<Ino>, WalkEr
     let mut linked: HashMap<Ino, InodeId> = HashMap::new();
     let mut tree = Tree::new(Metadata::default());
     let mut directories = Vec::new();
+    let mut spent = 0u64;
+    let limit = limits.max_metadata_len;
     let mut walk = Walk::new(image, limits);
     while let Some(entry) = walk.next_entry() {
         let entry = entry?;
         directories.truncate(entry.depth);
-        let id = match (entry.name(), linked.get(&entry.ino)) {
-            (None, _) => {
-                let (metadata, _) =
-                    read_inode(image, entry.ino).map_err(|source| WalkError::Image {
-                        path: entry.path.clone(),
-                        source,
-                    })?;
-                tree.inode_mut(InodeId::ROOT).metadata = metadata;
-                if image.is_implied(entry.ino) {
-                    tree.imply(InodeId::ROOT);
-                }
-                InodeId::ROOT
+        let mut charge = |len: usize| {
+            spent = spent.saturating_add(len as u64);
+            match spent > limit {
+                true => Err(WalkError::Memory {
+                    path: entry.path.clone(),
+                    limit,
+                }),
+                false => Ok(()),
             }
-            (Some(_), Some(&id)) => id,
-            (Some(_), None) => {
+        };
+        if let Some(name) = entry.name() {
+            charge(NAME_LEN + name.as_bytes().len())?;
+        }
+        let id = match linked.get(&entry.ino) {
+            Some(&id) => id,
+            None => {
                 let (metadata, node) =
                     read_inode(image, entry.ino).map_err(|source| WalkError::Image {
                         path: entry.path.clone(),
                         source,
                     })?;
-                let id = tree.add(metadata, node);
+                charge(memory_len(&metadata, &node))?;
+                let id = match entry.name() {
+                    None => {
+                        tree.inode_mut(InodeId::ROOT).metadata = metadata;
+                        InodeId::ROOT
+                    }
+                    Some(_) => tree.add(metadata, node),
+                };
                 if image.is_implied(entry.ino) {
                     tree.imply(id);
                 }
@@ -88,6 +103,16 @@ pub fn copy_tree(image: &dyn Image, limits: &Limits) -> Result<Tree<Ino>, WalkEr
         }
     }
     Ok(tree)
+}
+
+/// What an inode takes in memory, its names aside.
+fn memory_len(metadata: &Metadata, node: &Node<Ino>) -> usize {
+    let more = match node {
+        Node::Directory(_) => DIRECTORY_LEN,
+        Node::Symlink(target) => target.len(),
+        _ => 0,
+    };
+    INODE_LEN + memory::xattrs_len(&metadata.xattrs) + more
 }
 
 /// Everything about an inode but its entries.

@@ -41,6 +41,14 @@ pub enum WalkError {
         /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
         limit: u64,
     },
+    /// The tree takes too much memory.
+    #[error("{path:#}: the tree takes more than {limit} bytes of memory")]
+    Memory {
+        /// The path with which it does.
+        path: ImagePath,
+        /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
+        limit: u64,
+    },
     /// The names of a directory do not rise.
     #[error("{path:#}: the entry `{name}` is out of order, or there twice")]
     Order {
@@ -76,6 +84,7 @@ impl WalkError {
             | Self::Depth { path, .. }
             | Self::Names { path, .. }
             | Self::LinkPaths { path, .. }
+            | Self::Memory { path, .. }
             | Self::Order { path, .. }
             | Self::Loop { path, .. }
             | Self::SecondName { path, .. } => path,
@@ -87,7 +96,10 @@ impl Blame for WalkError {
     fn fault(&self) -> Fault {
         match self {
             Self::Image { source, .. } => source.fault(),
-            Self::Depth { .. } | Self::Names { .. } | Self::LinkPaths { .. } => Fault::Limit,
+            Self::Depth { .. }
+            | Self::Names { .. }
+            | Self::LinkPaths { .. }
+            | Self::Memory { .. } => Fault::Limit,
             Self::Order { .. } | Self::Loop { .. } | Self::SecondName { .. } => Fault::Corrupt,
         }
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "test support")]
 
 use crate::common::{Liar, path};
-use lazyoci_image_model::walk::{HardLinks, InoSet, Walk};
-use lazyoci_image_model::{Blame, Ino, Limits};
+use lazyoci_image_model::walk::{HardLinks, InoSet, Walk, WalkError, copy_tree};
+use lazyoci_image_model::{Blame, ChunkedImage, Fault, Ino, Limits, Metadata, Name, Node, Tree};
 use proptest::prelude::*;
 
 /// Every path, or the error in its place.
@@ -223,4 +223,25 @@ proptest! {
         }
         prop_assert!(!set.contains(Ino(u64::MAX)) && set.insert(Ino(u64::MAX)));
     }
+}
+
+/// In an image inodes may share the bytes of their targets.
+#[test]
+fn copies_are_bounded() {
+    let mut tree = Tree::new(Metadata::implied_directory());
+    for name in [b"a", b"b", b"c"] {
+        let link = tree.add(Metadata::default(), Node::Symlink([b'x'; 1000].into()));
+        tree.link(Tree::<()>::ROOT, Name::new(*name).unwrap(), link)
+            .unwrap();
+    }
+    let tree = tree.map(|_, _, ()| Default::default());
+    let image = ChunkedImage::new(tree, Default::default()).unwrap();
+    assert_eq!(copy_tree(&image, &Limits::default()).unwrap().len(), 4);
+    // The root, and of each link the inode, its name and its target.
+    let limits = Limits::default().max_metadata_len(128 + 256 + 3 * (128 + 64 + 1 + 1000));
+    assert_eq!(copy_tree(&image, &limits).unwrap().len(), 4);
+    let limits = limits.clone().max_metadata_len(limits.max_metadata_len - 1);
+    let error = copy_tree(&image, &limits).unwrap_err();
+    assert!(matches!(&error, WalkError::Memory { path, .. } if *path == self::path("c")));
+    assert_eq!(error.fault(), Fault::Limit);
 }

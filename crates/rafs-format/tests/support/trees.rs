@@ -118,7 +118,7 @@ fn contents() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    let target = prop_oneof![vec(1..255u8, 1..80), vec(1..255u8, 3900..4097),];
+    let target = prop_oneof![vec(1..255u8, 1..80), vec(1..255u8, 3900..4096),];
     prop_oneof![
         3 => Just(Kind::Directory),
         5 => contents().prop_map(Kind::File),

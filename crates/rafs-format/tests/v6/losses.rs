@@ -109,7 +109,7 @@ fn each_loss_is_found_and_dropped() {
             "e",
             metadata(0o777),
             Node::Symlink([at_most, vec![b'x']].concat().into()),
-            vec![target(4097)],
+            vec![target(4096)],
         ),
         (
             "f",

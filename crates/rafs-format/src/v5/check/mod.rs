@@ -6,7 +6,7 @@ mod records;
 mod tables;
 mod tree;
 
-use erofs_format::budget::Budget;
+use erofs_format::budget::{Budget, PathRoom};
 use image_model::advisory::Advisories;
 use image_model::{DigestAlgorithm, ImagePath};
 
@@ -31,6 +31,7 @@ impl Bootstrap {
             },
             algorithm: self.superblock.flags.digester().into(),
             budget: Budget::default(),
+            paths: PathRoom::new(self.limits()),
             space: Space::default(),
             seen: TreeSeen::default(),
         };
@@ -82,6 +83,7 @@ struct Checker<'a> {
     report: &'a mut dyn FnMut(CheckFinding),
     algorithm: DigestAlgorithm,
     budget: Budget,
+    paths: PathRoom,
     space: Space,
     seen: TreeSeen,
 }
@@ -97,7 +99,7 @@ impl Checker<'_> {
 
     fn report_at(&mut self, path: &ImagePath, offset: u64, what: impl Into<Inconsistency>) {
         (self.report)(CheckFinding {
-            path: Some(path.clone()),
+            path: self.paths.copy(path),
             offset,
             what: what.into(),
         });

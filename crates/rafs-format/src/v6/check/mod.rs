@@ -13,7 +13,7 @@ use image_model::width::u64_from;
 
 use super::bootstrap::Bootstrap;
 use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
-use erofs_format::budget::Budget;
+use erofs_format::budget::{Budget, PathRoom};
 
 impl Bootstrap {
     /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel
@@ -38,6 +38,7 @@ impl Bootstrap {
             },
             advisories: Advisories::default(),
             budget: Budget::default(),
+            paths: PathRoom::new(self.limits()),
             space: Space::default(),
             inodes: HashMap::new(),
         };
@@ -77,6 +78,7 @@ struct Checker<'a> {
     report: &'a mut dyn FnMut(CheckFinding),
     advisories: Advisories,
     budget: Budget,
+    paths: PathRoom,
     space: Space,
     inodes: HashMap<u64, Seen>,
 }
@@ -98,7 +100,7 @@ impl Checker<'_> {
 
     fn report_at(&mut self, path: &ImagePath, offset: u64, what: impl Into<Inconsistency>) {
         (self.report)(CheckFinding {
-            path: Some(path.clone()),
+            path: self.paths.copy(path),
             offset,
             what: what.into(),
         });
