@@ -85,6 +85,11 @@ impl OpenArgs {
         self.lenient
     }
 
+    /// Whether layers are to be taken as plain ones.
+    pub fn as_layer(&self) -> bool {
+        self.as_layer
+    }
+
     /// Whether `format` is that of a layer, or is to be taken as that.
     pub fn is_layer(&self, format: Format) -> bool {
         match format {

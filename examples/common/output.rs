@@ -26,10 +26,20 @@ impl OutputArgs {
         if self.force || is_stream(target) || !is_there(target) {
             return Ok(());
         }
+        self.refuse(target)
+    }
+
+    /// Says that an output exists.
+    pub fn refuse(&self, target: &Path) -> Result<(), Failure> {
         let path = target.display();
         Err(Failure::usage(format!(
             "{path} exists (--force replaces it)"
         )))
+    }
+
+    /// Whether what exists is replaced.
+    pub fn replaces(&self) -> bool {
+        self.force
     }
 
     /// A file that appears whole, or `out` if `target` is `-`.

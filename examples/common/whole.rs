@@ -43,6 +43,16 @@ impl Whole {
         }))
     }
 
+    /// Where it is.
+    pub fn store(&self) -> &Arc<dyn ImageStore> {
+        &self.store
+    }
+
+    /// The image.
+    pub fn image(&self) -> &ResolvedImage {
+        &self.image
+    }
+
     /// Opens it, or the layer of it that is asked for.
     pub fn open(&self, args: &OpenArgs) -> Result<OpenImage, Failure> {
         let options = args.options();

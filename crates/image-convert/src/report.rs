@@ -43,6 +43,37 @@ pub struct Report {
 pub(crate) const LOSS_LEN: u64 = size_of::<Loss>() as u64;
 
 impl Report {
+    /// Adds what the conversion of another layer of the same image did. Its losses are listed if `limits`
+    /// leave room for them. Of paths that were to be fetched first those are missed that both missed.
+    ///
+    /// ```
+    /// use image_model::Limits;
+    /// use lazyoci_image_convert::Report;
+    /// let mut sum = Report::default();
+    /// let mut layer = Report::default();
+    /// layer.inodes = 3;
+    /// sum.add(layer.clone(), &Limits::default());
+    /// sum.add(layer, &Limits::default());
+    /// assert_eq!(sum.inodes, 6);
+    /// ```
+    pub fn add(&mut self, other: Self, limits: &Limits) {
+        self.inodes += other.inodes;
+        self.content_bytes = self.content_bytes.saturating_add(other.content_bytes);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.chunks.add(other.chunks);
+        let losses_len = self.losses_len.saturating_add(other.losses_len);
+        if losses_len <= limits.max_report_len {
+            self.losses.extend(other.losses);
+            self.losses_len = losses_len;
+        } else {
+            self.losses_untold += other.losses.len() as u64;
+        }
+        self.losses_untold += other.losses_untold;
+        self.cut_times += other.cut_times;
+        self.advisories.append(other.advisories);
+        self.missed.retain(|path| other.missed.contains(path));
+    }
+
     /// Takes note of a loss where losses are allowed, else refuses it.
     pub(crate) fn lose(
         &mut self,
@@ -108,6 +139,19 @@ pub struct ChunkCounts {
     pub deduplicated_bytes: u64,
     /// Plain bytes of the chunks of a dictionary.
     pub reused_bytes: u64,
+}
+
+impl ChunkCounts {
+    fn add(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.dead += other.dead;
+        self.deduplicated += other.deduplicated;
+        self.reused += other.reused;
+        self.stored_bytes = self.stored_bytes.saturating_add(other.stored_bytes);
+        self.deduplicated_bytes =
+            (self.deduplicated_bytes).saturating_add(other.deduplicated_bytes);
+        self.reused_bytes = self.reused_bytes.saturating_add(other.reused_bytes);
+    }
 }
 
 /// Something that the target format or file system cannot carry.

@@ -34,24 +34,26 @@ pub(crate) fn convert(
         }
         let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
         let failed = TranscodeError::in_layer(position);
-        let (object, diff_id) = match (&options.format, incoming) {
+        let (object, diff_id, report) = match (&options.format, incoming) {
             (ImageFormat::Oci(tar), incoming) => {
                 let done = match incoming {
                     Incoming::Layer(layer) => recompress(layer, &mut output, tar, progress),
                     Incoming::Image(image) => to_tar(*image, &mut output, tar, progress),
                 };
                 let done = done.map_err(failed)?;
-                made.reports.push(done.report);
-                (done.blob, done.diff_id)
+                (done.blob, done.diff_id, done.report)
             }
             (ImageFormat::Estargz(estargz), incoming) => {
                 let source = Source::from(incoming);
                 let done = to_estargz(source, &mut output, estargz, progress).map_err(failed)?;
-                made.reports.push(done.report);
-                (done.blob, done.diff_id)
+                (done.blob, done.diff_id, done.report)
             }
             (ImageFormat::Nydus(_), _) => unreachable!("its layers are converted together"),
         };
+        match made.layers.is_empty() {
+            true => made.report = report,
+            false => made.report.add(report, &options.limits),
+        }
         if let Some(digest) = digest {
             known.insert(digest, made.layers.len());
         }

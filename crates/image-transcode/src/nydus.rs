@@ -56,7 +56,7 @@ pub(crate) fn convert(
     made.without_content = (0..digests.len())
         .filter(|layer| done.blobs.iter().all(|blob| blob.layer != *layer))
         .collect();
-    made.reports.push(done.report);
+    made.report = done.report;
     Ok(made)
 }
 

@@ -34,6 +34,8 @@ pub struct TranscodeOptions {
     pub format: ImageFormat,
     /// Accept, as Go and containerd do, what strict tar reading refuses.
     pub lenient: bool,
+    /// Take eStargz layers as the plain layers that they are, too: with the TOC as a file.
+    pub as_layer: bool,
     /// Bounds on each layer.
     pub limits: Limits,
     /// Where temporary files are; default: the system's directory for them.
@@ -47,6 +49,7 @@ impl TranscodeOptions {
         Self {
             format,
             lenient: false,
+            as_layer: false,
             limits: Limits::default(),
             spool_directory: None,
         }
@@ -54,6 +57,7 @@ impl TranscodeOptions {
 
     image_model::setters! {
         lenient: bool,
+        as_layer: bool,
         limits: Limits,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }

@@ -5,30 +5,55 @@ use oci_image::{Descriptor, Manifest};
 
 /// What was made of an image.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TranscodeReport {
+    /// What the conversions report, all together.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub report: Report,
     /// What refers to the new manifest.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "manifest", serialize_with = "as_object")
+    )]
     pub image: Descriptor,
     /// The new manifest.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub manifest: Manifest,
     /// Its layers, the lowest first; of a nydus image the last one is the bootstrap's.
+    #[cfg_attr(feature = "serde", serde(rename = "image_layers"))]
     pub layers: Vec<TranscodedLayer>,
-    /// What the conversions report: one for each layer that was converted; of a nydus image, whose layers
-    /// are converted together, one in all.
-    pub reports: Vec<Report>,
 }
 
 /// A layer of the new image.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TranscodedLayer {
     /// What refers to it.
+    #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "as_object"))]
     pub descriptor: Descriptor,
     /// SHA-256 of it, decompressed.
     pub diff_id: String,
     /// Digest of the layer that it was made of; `None` for the bootstrap of a nydus image, and what is
     /// made of such an image.
+    #[cfg_attr(feature = "serde", serde(rename = "source_digest"))]
     pub source: Option<String>,
     /// Whether it is the same as a layer below it, and was not converted again.
     pub repeated: bool,
+}
+
+/// As other reports have objects of a registry.
+#[cfg(feature = "serde")]
+fn as_object<S: serde::Serializer>(
+    descriptor: &Descriptor,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap as _;
+    let mut object = serializer.serialize_map(Some(4))?;
+    object.serialize_entry("digest", &descriptor.digest)?;
+    object.serialize_entry("bytes", &descriptor.size)?;
+    object.serialize_entry("media_type", &descriptor.media_type)?;
+    object.serialize_entry("annotations", &descriptor.annotations)?;
+    object.end()
 }

@@ -92,7 +92,7 @@ pub fn transcode(
         image: descriptor,
         manifest,
         layers: made.layers,
-        reports: made.reports,
+        report: made.report,
     })
 }
 
@@ -100,7 +100,7 @@ pub fn transcode(
 #[derive(Default)]
 pub(crate) struct Made {
     pub(crate) layers: Vec<TranscodedLayer>,
-    pub(crate) reports: Vec<Report>,
+    pub(crate) report: Report,
     /// Layers of the source of which nothing is left but names.
     pub(crate) without_content: Vec<usize>,
 }
@@ -141,7 +141,7 @@ fn incoming(
 ) -> Result<Incoming, TranscodeError> {
     let annotations = &image.manifest.layers[position].annotations;
     let estargz = EstargzLayer::read(annotations).map_err(image_store::ImageStoreError::from)?;
-    if estargz.is_some() {
+    if estargz.is_some() && !options.as_layer {
         let opened = image.open_layer(store, position, &options.open())?;
         return Ok(Incoming::Image(Box::new(opened)));
     }

@@ -195,7 +195,7 @@ fn layers_keep_their_tars_and_what_is_said_of_them() {
     // What is there twice is converted once.
     let repeated: Vec<_> = done.layers.iter().map(|layer| layer.repeated).collect();
     assert_eq!(repeated, [false, false, false, true]);
-    assert_eq!(done.reports.len(), 3);
+    assert_eq!(done.report.inodes, 3 + 2 + 3);
     assert_eq!(
         done.layers[0].descriptor.digest,
         done.layers[3].descriptor.digest

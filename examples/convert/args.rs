@@ -1,0 +1,215 @@
+//! What `convert` is asked to do.
+
+use std::fmt::Display;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use lazyoci::frame_codec::Compression;
+use lazyoci::rafs_format::Version;
+use lazyoci::rafs_format::flags::Compat;
+
+use crate::common::open::{OpenArgs, is_stream};
+use crate::common::output::OutputArgs;
+use crate::common::{self, Failure};
+
+/// Convert a layer, a directory or an image into another format
+#[derive(Parser)]
+#[command(
+    version,
+    override_usage = "convert [OPTIONS] --to <FORMAT> <IMAGE>... <OUTPUT>"
+)]
+pub(crate) struct Args {
+    /// What to make
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to: Target,
+    /// IMAGE: a layer, plain or eStargz, a RAFS bootstrap or blob, an EROFS image, or a directory; `-` for a plain
+    /// layer on stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
+    /// stack, in RAFS with a blob for each of them. OUTPUT: for RAFS a new directory that gets
+    /// `image.boot` and `blobs/ID`; else one file, `-` for stdout. From whole image to whole image:
+    /// both are named as in `oci:DIR:TAG`
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]
+    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    pub(crate) compressor: Option<Compression>,
+    /// Digests of chunks (RAFS), or by which equal chunks are found (EROFS) [default: blake3]
+    #[arg(long)]
+    pub(crate) digester: Option<Digester>,
+    /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two from 4096 on [default:
+    /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
+    #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
+    pub(crate) chunk_size: Option<NonZeroU32>,
+    /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prefetch: Option<PathBuf>,
+    /// Append the chunks' digests and a table of contents to the blob (RAFS v6)
+    #[arg(long)]
+    pub(crate) toc: bool,
+    /// Put the bootstrap into the blob too (RAFS)
+    #[arg(long)]
+    pub(crate) inline_meta: bool,
+    /// Store every chunk at its block address, so that the kernel mounts bootstrap and blob
+    /// (RAFS v6, `--compressor none`)
+    #[arg(long)]
+    pub(crate) aligned: bool,
+    /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2` [default: 2.4]
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) compat: Option<Compat>,
+    /// Refer to the chunks of this RAFS image, a bootstrap or a blob that holds it, instead of storing them
+    /// again; several, the one that is asked first first (RAFS)
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) chunk_dict: Vec<PathBuf>,
+    /// Put the used chunks of blobs that are short, or of which less than half is used, together to a new
+    /// blob, and keep the others (RAFS to the same version of RAFS)
+    #[arg(long)]
+    pub(crate) compact: bool,
+    /// Write a bootstrap of the other version over the blobs that the image has, and nothing else
+    /// (RAFS to RAFS)
+    #[arg(long)]
+    pub(crate) keep_blobs: bool,
+    /// Append a dm-verity hash tree, and print its root hash (EROFS)
+    #[arg(long)]
+    pub(crate) verity: bool,
+    /// Write whiteouts of a layer as overlayfs has them, so that its image can be a lower directory (EROFS)
+    #[arg(long)]
+    pub(crate) overlay_whiteouts: bool,
+    /// Put the image of a layer where containerd's layer content cache DIR has it, with `--overlay-whiteouts`,
+    /// and with `--verity` in the form that containerd reads; there is no OUTPUT then (EROFS)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) layer_cache: Option<PathBuf>,
+    /// Version of RAFS (nydus)
+    #[arg(long, value_name = "5|6", value_parser = parse_version)]
+    pub(crate) fs_version: Option<Version>,
+    /// Leave out what the format cannot carry, and report it
+    #[arg(long)]
+    pub(crate) lossy: bool,
+    /// Threads that digest and compress [default: one a core]; the output does not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
+}
+
+impl Args {
+    pub(crate) fn images(&self) -> &[PathBuf] {
+        match &self.layer_cache {
+            Some(_) => &self.paths,
+            None => self.paths.split_last().map_or(&[], |(_, images)| images),
+        }
+    }
+
+    pub(crate) fn output(&self) -> &Path {
+        if let Some(cache) = &self.layer_cache {
+            return cache;
+        }
+        self.paths.last().map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    RafsV5,
+    RafsV6,
+    Erofs,
+    Estargz,
+    Tar,
+    TarGzip,
+    TarZstd,
+    Nydus,
+    Oci,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Digester {
+    Blake3,
+    Sha256,
+}
+
+/// Refuses options that mean nothing for the format, rather than ignoring them.
+pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
+    let v6 = args.to == Target::RafsV6;
+    let nydus = args.to == Target::Nydus;
+    // What is made of a layer, or of an image's.
+    let alone = v6 || args.to == Target::RafsV5;
+    let rafs = alone || nydus;
+    let lazy = rafs || args.to == Target::Estargz;
+    let erofs = args.to == Target::Erofs;
+    for (option, given, fits) in [
+        ("--digester", args.digester.is_some(), rafs || erofs),
+        ("--compressor", args.compressor.is_some(), !erofs),
+        ("--chunk-size", args.chunk_size.is_some(), lazy || erofs),
+        ("--prefetch", args.prefetch.is_some(), lazy),
+        ("--toc", args.toc, v6 || nydus),
+        ("--inline-meta", args.inline_meta, alone),
+        ("--aligned", args.aligned, v6 || nydus),
+        ("--compat", args.compat.is_some(), rafs),
+        ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
+        ("--compact", args.compact, alone),
+        ("--keep-blobs", args.keep_blobs, alone),
+        ("--verity", args.verity, erofs),
+        ("--overlay-whiteouts", args.overlay_whiteouts, erofs),
+        ("--fs-version", args.fs_version.is_some(), nydus),
+        ("--layer-cache", args.layer_cache.is_some(), erofs),
+    ] {
+        if given && !fits {
+            return Err(does_not_fit(args, option));
+        }
+    }
+    let (mode, what) = match (args.keep_blobs, args.compact) {
+        (true, _) => (
+            "--keep-blobs",
+            "which leaves blobs and their chunks as they are",
+        ),
+        (_, true) => ("--compact", "which leaves chunks as they are cut"),
+        _ => ("", ""),
+    };
+    for (option, given) in [
+        ("--compact", args.compact && args.keep_blobs),
+        ("--compressor", args.compressor.is_some() && args.keep_blobs),
+        ("--threads", args.threads.is_some() && args.keep_blobs),
+        ("--digester", args.digester.is_some()),
+        ("--chunk-size", args.chunk_size.is_some()),
+        ("--chunk-dict", !args.chunk_dict.is_empty()),
+        ("--prefetch", args.prefetch.is_some()),
+        ("--toc", args.toc),
+        ("--inline-meta", args.inline_meta),
+        ("--aligned", args.aligned),
+        ("--lossy", args.lossy && args.compact),
+    ] {
+        if given && !mode.is_empty() {
+            return Err(Failure::usage(format!(
+                "{option} does not fit {mode}, {what}"
+            )));
+        }
+    }
+    if alone && is_stream(args.output()) {
+        let what = name(args.to);
+        return Err(Failure::usage(format!(
+            "-: {what} is a directory of several files, which does not go to stdout"
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn does_not_fit(args: &Args, option: impl Display) -> Failure {
+    Failure::usage(format!("{option} does not fit {}", name(args.to)))
+}
+
+pub(crate) fn name(target: Target) -> String {
+    let value = target.to_possible_value();
+    value.expect("no format is skipped").get_name().into()
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "5" => Ok(Version::V5),
+        "6" => Ok(Version::V6),
+        _ => Err("it is 5 or 6".into()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Whole images into whole images.
+
+use std::io::{self, Write};
+
+use lazyoci::convert::RafsOptions;
+use lazyoci::rafs_format::Version;
+use lazyoci::store::{ImageStore as _, Layout, LayoutWriter, Location, Transport};
+use lazyoci::transcode::{ImageFormat, TranscodeOptions, TranscodeReport, transcode};
+
+use crate::args::{Args, Target, name};
+use crate::common::progress::Bar;
+use crate::common::{self, Failure, Outcome, whole};
+use crate::options::{estargz_options, rafs_options, tar_options};
+
+/// An image that is to be made of another one.
+pub(crate) struct Whole {
+    source: whole::Whole,
+    target: Location,
+}
+
+impl Whole {
+    /// What `args` ask for, if the output is the name of a whole image.
+    pub(crate) fn of(args: &Args) -> Result<Option<Self>, Failure> {
+        let Some(target) = whole::location(args.output()) else {
+            return Ok(None);
+        };
+        let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
+        if target.transport != Transport::Oci {
+            return refused("images are written to layouts, as in `oci:DIR:TAG`");
+        }
+        let [source] = args.images() else {
+            return refused("a whole image is made of one whole image");
+        };
+        let Some(source) = whole::Whole::find(source, &args.open)? else {
+            return refused("a whole image is made of a whole image, as in `oci:DIR:TAG`");
+        };
+        Ok(Some(Self { source, target }))
+    }
+
+    pub(crate) fn convert(self, args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let options = TranscodeOptions::new(format(args)?)
+            .lenient(args.open.lenient())
+            .as_layer(args.open.as_layer())
+            .limits(args.open.limits());
+        let name = self.target.name.as_deref();
+        self.refuse_to_replace(args)?;
+        let target = LayoutWriter::open(&self.target.path)?;
+        let (store, image) = (self.source.store(), self.source.image());
+        let mut bar = Bar::new("converting");
+        let report = transcode(image, store, &target, name, &options, &mut bar)?;
+        drop(bar);
+        common::say(args.output(), out, |out| say(args, &report, out))?;
+        Ok(Outcome::Done)
+    }
+
+    /// Refuses a name that is taken.
+    fn refuse_to_replace(&self, args: &Args) -> Result<(), Failure> {
+        let Self { target, .. } = self;
+        if args.outputs.replaces() || !target.path.exists() {
+            return Ok(());
+        }
+        let Ok(layout) = Layout::open(&target.path) else {
+            // Opening it to write says why not.
+            return Ok(());
+        };
+        let mut images = layout.index().manifests.iter();
+        match images.any(|image| target.name.is_some() && image.name() == target.name.as_deref()) {
+            true => args.outputs.refuse(args.output()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What to make, and how.
+fn format(args: &Args) -> Result<ImageFormat, Failure> {
+    Ok(match args.to {
+        Target::Nydus => {
+            let version = args.fs_version.unwrap_or(Version::V6);
+            let options: RafsOptions = rafs_options(args, version)?;
+            ImageFormat::Nydus(options)
+        }
+        Target::Estargz => ImageFormat::Estargz(estargz_options(args)?),
+        Target::Oci => ImageFormat::Oci(tar_options(args)?),
+        other => {
+            let what = format!("{} is no format of whole images", name(other));
+            return Err(Failure::usage(what).of(args.output().display()));
+        }
+    })
+}
+
+fn say(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> Result<(), Failure> {
+    if args.json {
+        let mut value = common::object(done)?;
+        let image = args.images().first();
+        value["image"] = image.map(|image| image.display().to_string()).into();
+        value["format"] = name(args.to).into();
+        value["output"] = args.output().display().to_string().into();
+        return common::json(out, &value);
+    }
+    common::note_losses(&done.report);
+    tell(args, done, out).map_err(Failure::usage)
+}
+
+fn tell(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", args.output().display(), done.image.digest)?;
+    for layer in &done.layers {
+        let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
+        let origin = match (&layer.source, layer.repeated) {
+            (Some(_), true) => ", the same as one below".to_owned(),
+            (Some(source), false) => format!(", of {source}"),
+            (None, _) => String::new(),
+        };
+        writeln!(out, "layer {digest}, {}{origin}", common::size(size))?;
+    }
+    Ok(())
+}

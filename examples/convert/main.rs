@@ -1,0 +1,238 @@
+//! Converts a layer, a directory or an image into another format.
+
+mod args;
+#[path = "../common/mod.rs"]
+mod common;
+mod images;
+mod options;
+mod say;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use args::{Args, Target, name, refuse_what_does_not_fit};
+use common::incoming::Incoming;
+use common::open::{is_read_once, is_stream};
+use common::progress::Bar;
+use common::{Failure, Outcome, whole};
+use lazyoci::blob_io::DirectoryOutput;
+use lazyoci::convert::{
+    CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsReport, Source, Streaming,
+    TarReport, compact, keep_blobs, recompress, to_erofs, to_estargz, to_rafs, to_tar,
+};
+use lazyoci::rafs_format::Version;
+use lazyoci::read::{Format, format_at};
+use lazyoci::tar_stream::Compression as LayerCompression;
+use options::{digest, estargz_options, rafs_options, tar_options, threads};
+use say::{Done, say};
+
+fn main() -> ExitCode {
+    // Stdout may be the output itself.
+    common::main(|args: &Args| args.json && !is_stream(args.output()), run)
+}
+
+fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    if args.images().is_empty() {
+        return Err(Failure::usage(
+            "IMAGE and OUTPUT are needed; --help tells more",
+        ));
+    }
+    refuse_what_does_not_fit(args)?;
+    if let Some(whole) = images::Whole::of(args)? {
+        return whole.convert(args, out);
+    }
+    if args.layer_cache.is_none() {
+        args.outputs.check(args.output())?;
+    }
+    let done = match args.to {
+        Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
+        Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
+        Target::Erofs => erofs(args, out)?,
+        Target::Estargz => Done::Estargz(estargz(args, out)?),
+        Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
+        Target::Nydus | Target::Oci => {
+            let what = "the image to make is named as in `oci:DIR:TAG`";
+            return Err(Failure::usage(what).of(args.output().display()));
+        }
+    };
+    common::say(args.output(), out, |out| say(args, &done, out))?;
+    Ok(Outcome::Done)
+}
+
+/// The other version of a RAFS image over the blobs that it has, or the same with fewer blobs.
+fn from_rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
+    let [path] = args.images() else {
+        let what = "--keep-blobs and --compact take one image, which is one of RAFS";
+        return Err(Failure::usage(what));
+    };
+    let image = args.open.open(path)?;
+    let compat = args.compat.unwrap_or_default();
+    let directory = args.outputs.directory(args.output())?;
+    let mut output = DirectoryOutput::create(directory.path())?;
+    let report = if args.compact {
+        if let Some(bootstrap) = image.bootstrap()
+            && bootstrap.version() != version
+        {
+            let what = format!(
+                "--compact keeps the version, which is not {}",
+                name(args.to)
+            );
+            return Err(Failure::usage(what).of(path.display()));
+        }
+        let options = CompactOptions::default()
+            .compression(args.compressor)
+            .compat(compat);
+        let default_threads = options.threads;
+        let options = options.threads(threads(args, default_threads));
+        compact(&image, &mut output, &options, &mut Bar::new("compacting"))?
+    } else {
+        let options = KeepBlobsOptions::default()
+            .version(version)
+            .compat(compat)
+            .lossy(args.lossy);
+        keep_blobs(&image, &mut output, &options)?
+    };
+    directory.commit()?;
+    Ok(report)
+}
+
+fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
+    if args.keep_blobs || args.compact {
+        return from_rafs(args, version);
+    }
+    let options = rafs_options(args, version)?;
+    // A layer is read once, from first byte to last, unless another order than its own is wanted.
+    let mut bar = Bar::new("converting");
+    let in_own_order = options.prefetch.is_empty();
+    let source = source(args, &mut bar, |path| in_own_order || is_read_once(path))?;
+    let directory = args.outputs.directory(args.output())?;
+    let mut output = DirectoryOutput::create(directory.path())?;
+    let report = to_rafs(source, &mut output, &options, &mut bar)?;
+    directory.commit()?;
+    Ok(report)
+}
+
+/// The image, or the stack of the layers. A layer of those of which `once` says so is read once, from
+/// first byte to last; so are all layers of a stack, in which hard links may lead into lower layers.
+fn source(
+    args: &Args,
+    bar: &mut Bar,
+    once: impl Fn(&Path) -> bool,
+) -> Result<Source<'static>, Failure> {
+    let stacked = args.images().len() > 1;
+    let mut open = |path: &PathBuf| {
+        let layer = match stacked || once(path) {
+            true => layer(args, path, bar)?,
+            false => None,
+        };
+        Ok::<Source<'_>, Failure>(match layer {
+            Some(layer) => layer.into(),
+            None => args.open.open(path)?.into(),
+        })
+    };
+    match args.images() {
+        [image] => open(image),
+        layers => {
+            let layers: Vec<_> = layers.iter().map(open).collect::<Result<_, _>>()?;
+            Ok(Source::stack(layers))
+        }
+    }
+}
+
+/// What is at `path` as a layer that is read once, if it is one: a tar, by its content, or what comes
+/// from stdin or a pipe. `bar` shows how much of a file is read.
+fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
+    if whole::location(path).is_some() {
+        return Ok(None);
+    }
+    let layer: Box<dyn Read> = if is_stream(path) {
+        Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
+    } else if is_read_once(path) {
+        let pipe = File::open(path).map_err(Failure::usage)?;
+        Box::new(Incoming::new(pipe).map_err(Failure::usage)?)
+    } else if is_layer(args, path)? {
+        let file = File::open(path).map_err(Failure::usage)?;
+        let len = file.metadata().map_err(Failure::usage)?.len();
+        Box::new(bar.meter(file, len))
+    } else {
+        return Ok(None);
+    };
+    let layer = Streaming::new(layer).lenient(args.open.lenient());
+    Ok(Some(layer.limits(args.open.limits())))
+}
+
+fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
+    let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
+    Ok(args.open.is_layer(format))
+}
+
+/// One EROFS image of all of it.
+fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
+    let defaults = ErofsOptions::default();
+    let options = ErofsOptions::default()
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .digest(digest(args, defaults.digest))
+        .verity(args.verity)
+        .overlay_whiteouts(args.overlay_whiteouts)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads));
+    let options = match args.layer_cache {
+        Some(_) => options.for_layer_cache(),
+        None => options,
+    };
+    let mut bar = Bar::new("converting");
+    let target = match (&args.layer_cache, args.images()) {
+        (None, _) => args.output().to_owned(),
+        (Some(cache), [layer]) if !is_read_once(layer) && is_layer(args, layer)? => {
+            let diff_id = common::erofs::diff_id(layer, &mut Bar::new("digesting"))?;
+            common::erofs::place_in_cache(cache, &diff_id)?
+        }
+        (Some(_), _) => {
+            let what = "--layer-cache takes one layer, which is a file: it is called by its DiffID";
+            return Err(Failure::usage(what));
+        }
+    };
+    // A plain tar is read twice rather than kept meanwhile.
+    let is_plain = |path: &Path| {
+        let format = format_at(path);
+        format.is_ok_and(|format| format == Format::Tar(LayerCompression::None))
+    };
+    let source = source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?;
+    let mut output = args.outputs.file(&target, out)?;
+    let report = to_erofs(source, &mut *output, &options, &mut bar)?;
+    if args.layer_cache.is_some() {
+        common::erofs::write_metadata(&target, report.verity.as_ref())?;
+    }
+    drop(output);
+    Ok(Done::Erofs(report, target))
+}
+
+fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
+    let options = estargz_options(args)?;
+    // Either is read in another order than that of the layer; a file need not be copied for that.
+    let mut bar = Bar::new("converting");
+    let source = source(args, &mut bar, is_read_once)?;
+    // Last: the output may lie in the directory that is the source, and is no part of it.
+    let mut output = args.outputs.file(args.output(), out)?;
+    Ok(to_estargz(source, &mut *output, &options, &mut bar)?)
+}
+
+fn tar(args: &Args, out: &mut dyn Write) -> Result<TarReport, Failure> {
+    let options = tar_options(args)?;
+    // As with eStargz, the output comes last.
+    let mut bar = Bar::new("converting");
+    let alone = match args.images() {
+        [image] => layer(args, image, &mut bar)?,
+        _ => None,
+    };
+    if let Some(layer) = alone {
+        let mut output = args.outputs.file(args.output(), out)?;
+        return Ok(recompress(layer, &mut *output, &options, &mut bar)?);
+    }
+    let source = source(args, &mut bar, is_read_once)?;
+    let mut output = args.outputs.file(args.output(), out)?;
+    Ok(to_tar(source, &mut *output, &options, &mut bar)?)
+}

@@ -1,0 +1,109 @@
+//! The options of the library, as they were asked for.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+
+use lazyoci::convert::{ChunkDictionary, EstargzOptions, RafsOptions, TarOptions};
+use lazyoci::frame_codec::Compression;
+use lazyoci::model::{DigestAlgorithm, ImagePath};
+use lazyoci::rafs_format::{BlobPool, Version};
+
+use crate::args::{Args, Digester, Target, does_not_fit};
+use crate::common::bootstrap::Named;
+use crate::common::{self, Failure};
+
+pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions, Failure> {
+    let defaults = RafsOptions::default();
+    let compression = match args.compressor {
+        Some(compression) => compression,
+        None if args.aligned => Compression::None,
+        None => defaults.compression,
+    };
+    let digest = digest(args, defaults.digest);
+    Ok(RafsOptions::default()
+        .version(version)
+        .compression(compression)
+        .digest(digest)
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .compat(args.compat.unwrap_or_default())
+        .aligned(args.aligned)
+        .toc(args.toc)
+        .inline_meta(args.inline_meta)
+        .prefetch(prefetch_list(args)?)
+        .dictionary(dictionary(args)?)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads)))
+}
+
+pub(crate) fn digest(args: &Args, default: DigestAlgorithm) -> DigestAlgorithm {
+    match args.digester {
+        Some(Digester::Blake3) => DigestAlgorithm::Blake3,
+        Some(Digester::Sha256) => DigestAlgorithm::Sha256,
+        None => default,
+    }
+}
+
+pub(crate) fn threads(args: &Args, default: usize) -> usize {
+    args.threads.map_or(default, NonZeroUsize::get)
+}
+
+/// The chunks that need not be stored.
+pub(crate) fn dictionary(args: &Args) -> Result<Option<Arc<ChunkDictionary>>, Failure> {
+    let mut pool = BlobPool::default();
+    for path in &args.chunk_dict {
+        let image = Named::open(path, &args.open)?;
+        let added = pool.add(image.bootstrap(), image.own_blob.as_ref());
+        added.map_err(|error| Failure::from(error).of(path.display()))?;
+    }
+    let any = !args.chunk_dict.is_empty();
+    Ok(any.then(|| Arc::new(pool.into())))
+}
+
+pub(crate) fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
+    let file = args.prefetch.as_deref();
+    file.map_or_else(|| Ok(Vec::new()), common::prefetch::read)
+}
+
+pub(crate) fn estargz_options(args: &Args) -> Result<EstargzOptions, Failure> {
+    let defaults = EstargzOptions::default();
+    Ok(EstargzOptions::default()
+        .compression(gzip(args)?)
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .prefetch(prefetch_list(args)?)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads)))
+}
+
+/// The gzip encoder that the examples have, at the level asked for.
+pub(crate) fn gzip(args: &Args) -> Result<Compression, Failure> {
+    match args.compressor {
+        None => Ok(Compression::Libdeflate { level: 6 }),
+        Some(Compression::Gzip { level } | Compression::Libdeflate { level }) => {
+            Ok(Compression::Libdeflate { level })
+        }
+        Some(compression) => Err(compressor_does_not_fit(args, compression)),
+    }
+}
+
+pub(crate) fn compressor_does_not_fit(args: &Args, compression: Compression) -> Failure {
+    does_not_fit(args, format_args!("--compressor {compression}"))
+}
+
+pub(crate) fn tar_options(args: &Args) -> Result<TarOptions, Failure> {
+    let compression = match (args.to, args.compressor) {
+        (Target::TarGzip, _) | (Target::Oci, None) => gzip(args)?,
+        (Target::Oci, Some(Compression::None)) => Compression::None,
+        (Target::Oci, Some(compression @ Compression::Zstd { .. })) => compression,
+        (Target::Oci, Some(_)) => gzip(args)?,
+        (Target::TarZstd, None) => Compression::Zstd { level: 3 },
+        (Target::TarZstd, Some(compression @ Compression::Zstd { .. })) => compression,
+        (Target::Tar, None | Some(Compression::None)) => Compression::None,
+        (_, Some(compression)) => return Err(compressor_does_not_fit(args, compression)),
+        (_, None) => Compression::None,
+    };
+    let options = TarOptions::default().compression(compression);
+    let default_threads = options.threads;
+    Ok(options
+        .lossy(args.lossy)
+        .threads(threads(args, default_threads)))
+}
