@@ -17,7 +17,8 @@ pub(super) const DIRECTORY_LEN: usize = 256;
 /// What an extended attribute takes besides its bytes: its place in the list, and two allocations.
 pub(super) const XATTR_LEN: usize = 64;
 
-/// What the content of an entry costs: see [`LayerBuilder::charge_content`].
+/// What the content of an entry costs: see
+/// [`LayerBuilder::charge_content`](super::LayerBuilder::charge_content).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ContentCost {
     /// Bytes of the file.
