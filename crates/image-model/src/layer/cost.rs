@@ -4,7 +4,8 @@ use super::LayerOptions;
 use super::route::Obstacle;
 use crate::tree::Span;
 
-/// What the content of an entry costs: see [`LayerBuilder::charge_content`].
+/// What the content of an entry costs: see
+/// [`LayerBuilder::charge_content`](super::LayerBuilder::charge_content).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ContentCost {
     /// Bytes of the file.
