@@ -136,6 +136,14 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     ]);
     let value = schema.check("merge", &mut merge, 0);
     assert_eq!(value["blobs"].as_array().map(Vec::len), Some(1));
+    let layout = crate::whole::three_layers(&fixture).name();
+    let made = format!("oci:{}:v1", fixture.path("whole").display());
+    let mut convert = example("convert");
+    schema.check(
+        "convert",
+        convert.args(["--to", "nydus", &layout, &made]),
+        0,
+    );
     let erofs = fixture.path("erofs");
     let mut convert = example("convert");
     convert.args(["--to", "erofs", "--verity"]).arg(&source);

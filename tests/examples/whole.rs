@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{Fixture, complaint, example, json as object, run, text};
 
 /// A layout whose image is called `v1`.
-struct Layout(PathBuf);
+pub(crate) struct Layout(PathBuf);
 
 impl Layout {
     fn new(path: PathBuf) -> Self {
@@ -56,7 +56,7 @@ impl Layout {
         fs::write(self.0.join("index.json"), index).unwrap();
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("oci:{}:v1", self.0.display())
     }
 }
@@ -198,5 +198,78 @@ fn a_nydus_image_is_its_bootstrap_over_its_blobs() {
         );
         let said = object(example("verify").arg(&name));
         assert_eq!(said["format"], format!("rafs-v{version}"));
+    }
+}
+
+/// A layout of three layers, of which one is there twice.
+pub(crate) fn three_layers(fixture: &Fixture) -> Layout {
+    let (lower, upper) = (fixture.path("lower.tar"), upper(fixture));
+    let mut convert = example("convert");
+    convert.args(["--to", "tar"]).arg(fixture.path("source"));
+    run(convert.arg(&lower), 0);
+    let layout = Layout::new(fixture.path("layout"));
+    let plain = "application/vnd.oci.image.layer.v1.tar";
+    let object = |path: &Path| layout.object(plain, &fs::read(path).unwrap());
+    layout.image(&[object(&lower), object(&upper), object(&lower)]);
+    layout
+}
+
+#[test]
+fn whole_images_become_whole_images() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let expected = text(example("digest").arg(&source));
+    for (to, layers) in [("nydus", 2), ("estargz", 3), ("oci", 3)] {
+        let made = format!("oci:{}:v2", fixture.path("made").display());
+        let mut convert = example("convert");
+        let said = object(convert.args(["--force", "--to", to, &source, &made]));
+        assert_eq!(said["format"], to);
+        assert_eq!(said["image_layers"].as_array().unwrap().len(), layers);
+        assert_eq!(text(example("digest").arg(&made)), expected, "{to}");
+        run(example("verify").arg(&made), 0);
+        // Taken names are kept.
+        let mut again = example("convert");
+        let said = complaint(again.args(["--to", to, &source, &made]), 2);
+        assert!(said.ends_with("exists (--force replaces it)\n"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_conversion_of_whole_images_is_refused() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let made = format!("oci:{}:v2", fixture.path("made").display());
+    let archive = format!("oci-archive:{}:v2", fixture.path("made").display());
+    let layer = fixture.path("lower.tar").display().to_string();
+    for (arguments, what) in [
+        (
+            &["nydus", &layer, &made][..],
+            "a whole image is made of a whole image",
+        ),
+        (
+            &["nydus", &source, &source, &made],
+            "is made of one whole image",
+        ),
+        (
+            &["nydus", &source, &archive],
+            "images are written to layouts",
+        ),
+        (
+            &["rafs-v6", &source, &made],
+            "rafs-v6 is no format of whole images",
+        ),
+        (
+            &["oci", &source, &layer],
+            "the image to make is named as in",
+        ),
+        (
+            &["oci", "--fs-version", "5", &source, &made],
+            "--fs-version does not fit oci",
+        ),
+    ] {
+        let mut convert = example("convert");
+        let said = complaint(convert.arg("--force").arg("--to").args(arguments), 2);
+        assert!(said.contains(what), "{said}");
+        assert!(!fixture.path("made").exists());
     }
 }
