@@ -59,7 +59,7 @@ fn each_loss_is_found_and_dropped() {
         seconds: 1,
         nanoseconds: 1_000_000_000,
     };
-    let at_most = vec![b'x'; 4096];
+    let at_most = vec![b'x'; 4095];
     let target = |len| CannotCarry::Target { len };
     let value = |name: &str, len| CannotCarry::XattrValue {
         name: name.as_bytes().into(),
