@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lazyoci_interop::{Finished, Mount, lazyoci, scratch, script};
+use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch, script};
 
 /// The layers of `corpus/stack.py` in `dir`, the lowest first.
 fn layers(dir: &Path) -> Vec<PathBuf> {
@@ -20,6 +20,15 @@ fn digest(dir: &Path, image: &str) -> String {
     let mut digest = lazyoci("digest");
     let digest = Finished::of(digest.current_dir(dir).arg(image));
     digest.ok().text().to_owned()
+}
+
+/// Digest of a tree without times of directories, which umoci makes anew.
+fn content(dir: &Path, image: &str) -> String {
+    let mut digest = lazyoci("digest");
+    digest
+        .current_dir(dir)
+        .args(["--profile", "content", image]);
+    Finished::of(&mut digest).ok().text().to_owned()
 }
 
 /// umoci builds the image, skopeo copies it: gzip and zstd layers in layouts, archives of both kinds.
@@ -67,10 +76,79 @@ fn images_of_umoci_and_skopeo_are_what_overlayfs_shows() {
     let mut unpack = lazyoci("unpack");
     let unpack = unpack.current_dir(dir).args(["oci:layout:v1", "unpacked"]);
     let _ = Finished::of(unpack).ok();
-    let content = |path: &str| {
-        let mut digest = lazyoci("digest");
-        digest.current_dir(dir).args(["--profile", "content", path]);
-        Finished::of(&mut digest).ok().text().to_owned()
+    assert_eq!(content(dir, "bundle/rootfs"), content(dir, "unpacked"));
+}
+
+/// What we make of an image is an image to skopeo and umoci, and nydus' own tools read the one that is theirs.
+#[test]
+fn images_that_we_make_are_images_elsewhere() {
+    let dir = scratch();
+    let dir = dir.path();
+    let layers = layers(dir);
+    let expected = Mount::overlay(&layers, &dir.join("overlay")).digest();
+    tool("umoci", dir, &["init", "--layout", "layout"]);
+    tool("umoci", dir, &["new", "--image", "layout:v1"]);
+    for layer in &layers {
+        let layer = layer.to_str().expect("a plain name");
+        let add = ["raw", "add-layer", "--image", "layout:v1", layer];
+        tool("umoci", dir, &add);
+    }
+    for (options, tag) in [
+        (&["--to", "nydus"][..], "nydus"),
+        (&["--to", "nydus", "--fs-version", "5"], "nydus-v5"),
+        (&["--to", "estargz"], "estargz"),
+        (&["--to", "oci"], "oci"),
+        (&["--to", "oci", "--compressor", "zstd"], "oci-zstd"),
+    ] {
+        let made = format!("oci:made:{tag}");
+        let mut convert = lazyoci("convert");
+        convert.current_dir(dir).args(options);
+        let done = Finished::of(convert.args(["oci:layout:v1", &made, "--json"])).ok();
+        assert_eq!(digest(dir, &made), expected, "{tag}");
+        // Copied with its digest.
+        let copied = format!("oci:copied:{tag}");
+        tool("skopeo", dir, &["copy", "--quiet", &made, &copied]);
+        let mut inspect = std::process::Command::new("skopeo");
+        inspect
+            .current_dir(dir)
+            .args(["inspect", "--format", "{{.Digest}}", &copied]);
+        let digest = done.json()["manifest"]["digest"].clone();
+        assert_eq!(Finished::of(&mut inspect).ok().text(), digest, "{tag}");
+        match tag {
+            "nydus" | "nydus-v5" => nydus_reads(dir, &done.json(), &expected),
+            _ => {
+                let bundle = format!("bundle-{tag}");
+                let image = format!("made:{tag}");
+                tool("umoci", dir, &["unpack", "--image", &image, &bundle]);
+                let rootfs = format!("{bundle}/rootfs");
+                assert_eq!(content(dir, &rootfs), content(dir, &made), "{tag}");
+            }
+        }
+    }
+}
+
+/// The bootstrap in the last layer, over the other layers as blobs, is what nydus-image accepts and nydusd
+/// mounts.
+fn nydus_reads(dir: &Path, made: &serde_json::Value, expected: &str) {
+    let object = |layer: &serde_json::Value| {
+        let digest = layer["digest"].as_str().expect("a digest");
+        let hex = digest.strip_prefix("sha256:").expect("SHA-256");
+        dir.join("made/blobs/sha256").join(hex)
     };
-    assert_eq!(content("bundle/rootfs"), content("unpacked"));
+    let layers = made["image_layers"].as_array().expect("layers");
+    let (last, blobs) = layers.split_last().expect("layers");
+    let at = tempfile::tempdir_in(dir).expect("a directory");
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-xzf").arg(object(last)).arg("-C").arg(at.path());
+    let _ = Finished::of(&mut tar).ok();
+    let bootstrap = at.path().join("image/image.boot");
+    let cache = at.path().join("blobs");
+    std::fs::create_dir(&cache).expect("a directory");
+    for blob in blobs.iter().map(object) {
+        let name = blob.file_name().expect("a name");
+        std::fs::copy(&blob, cache.join(name)).expect("a copy");
+    }
+    let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
+    let mount = Mount::nydusd(&bootstrap, &cache, &at.path().join("mount"));
+    assert_eq!(mount.digest(), expected);
 }

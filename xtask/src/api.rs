@@ -282,6 +282,8 @@ fn short(library: &str) -> &str {
         "image_model" => "model",
         "image_read" => "read",
         "image_convert" => "convert",
+        "image_store" => "store",
+        "image_transcode" => "transcode",
         name => name,
     }
 }

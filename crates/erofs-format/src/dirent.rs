@@ -30,7 +30,7 @@ use crate::view;
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 /// An entry as it is stored, without its name.
-pub struct RawDirent {
+pub(crate) struct RawDirent {
     nid: U64,
     nameoff: U16,
     file_type: u8,
@@ -56,8 +56,7 @@ pub struct Dirent<'a> {
 
 impl RawDirent {
     /// An entry of inode `nid`, whose name begins at byte `nameoff` of its block.
-    #[must_use]
-    pub fn new(nid: u64, nameoff: u16, kind: FileKind) -> Self {
+    pub(crate) fn new(nid: u64, nameoff: u16, kind: FileKind) -> Self {
         Self {
             nid: nid.into(),
             nameoff: nameoff.into(),

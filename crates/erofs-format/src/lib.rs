@@ -54,6 +54,7 @@ pub use superblock::Superblock;
 // Crates whose types stand in signatures here.
 pub use bytes;
 pub use image_model as model;
+pub use zerocopy;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

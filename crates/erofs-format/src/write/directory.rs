@@ -79,7 +79,7 @@ pub fn each_block<'a, E>(
 ///
 /// # Panics
 /// If they are more than a block can hold.
-pub fn write_block(
+pub(crate) fn write_block(
     entries: &[Entry<'_>],
     dirent: impl Fn(InodeId, u16) -> RawDirent,
     out: &mut Vec<u8>,
