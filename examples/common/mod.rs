@@ -8,7 +8,6 @@
 pub mod bootstrap;
 pub mod bytes;
 pub mod describe;
-pub mod erofs;
 pub mod estargz_dump;
 pub mod failure;
 pub mod incoming;

@@ -3,6 +3,7 @@
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
+mod erofs;
 mod images;
 mod options;
 mod say;
@@ -187,8 +188,8 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let target = match (&args.layer_cache, args.images()) {
         (None, _) => args.output().to_owned(),
         (Some(cache), [layer]) if !is_read_once(layer) && is_layer(args, layer)? => {
-            let diff_id = common::erofs::diff_id(layer, &mut Bar::new("digesting"))?;
-            common::erofs::place_in_cache(cache, &diff_id)?
+            let diff_id = erofs::diff_id(layer, &mut Bar::new("digesting"))?;
+            erofs::place_in_cache(cache, &diff_id)?
         }
         (Some(_), _) => {
             let what = "--layer-cache takes one layer, which is a file: it is called by its DiffID";
@@ -204,7 +205,7 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let mut output = args.outputs.file(&target, out)?;
     let report = to_erofs(source, &mut *output, &options, &mut bar)?;
     if args.layer_cache.is_some() {
-        common::erofs::write_metadata(&target, report.verity.as_ref())?;
+        erofs::write_metadata(&target, report.verity.as_ref())?;
     }
     drop(output);
     Ok(Done::Erofs(report, target))

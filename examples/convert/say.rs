@@ -96,7 +96,7 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             }
             Ok(())
         }
-        Done::Erofs(erofs, _) => common::erofs::tell(erofs, out),
+        Done::Erofs(erofs, _) => crate::erofs::tell(erofs, out),
         Done::Estargz(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
             let toc = layer.toc_digest;

@@ -9,11 +9,11 @@ use lazyoci::convert::{ErofsReport, Verity, layer_cache_path};
 use lazyoci::model::Digest;
 use lazyoci::tar_stream::{LayerStream, StreamOptions};
 
-use super::Failure;
-use super::progress::Bar;
+use crate::common::Failure;
+use crate::common::progress::Bar;
 
 /// The DiffID of the layer at `path`: the digest of the tar in it.
-pub fn diff_id(path: &Path, bar: &mut Bar) -> Result<Digest, Failure> {
+pub(crate) fn diff_id(path: &Path, bar: &mut Bar) -> Result<Digest, Failure> {
     let failed = |error| Failure::usage(error).of(path.display());
     let file = File::open(path).map_err(failed)?;
     let len = file.metadata().map_err(failed)?.len();
@@ -25,7 +25,7 @@ pub fn diff_id(path: &Path, bar: &mut Bar) -> Result<Digest, Failure> {
 }
 
 /// The place of the layer's image in the cache, in a directory that is there.
-pub fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure> {
+pub(crate) fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure> {
     let path = layer_cache_path(cache, diff_id);
     if let Some(parent) = path.parent() {
         let made = fs::create_dir_all(parent);
@@ -36,7 +36,7 @@ pub fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure
 
 /// Writes what containerd wants to know of the hash tree beside `image`. Without one there is nothing: what is
 /// left of an image that was replaced would be taken for its own.
-pub fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
+pub(crate) fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
     let path = Verity::metadata_path(image);
     let Some(verity) = verity else {
         return match fs::remove_file(&path) {
@@ -53,7 +53,7 @@ pub fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failu
 }
 
 /// What was written, for people.
-pub fn tell(erofs: &ErofsReport, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn tell(erofs: &ErofsReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "image {}", erofs.blob.digest)?;
     match &erofs.verity {
         Some(verity) => writeln!(
