@@ -149,7 +149,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--inline-meta", args.inline_meta, alone),
         ("--aligned", args.aligned, v6 || nydus),
         ("--compat", args.compat.is_some(), rafs),
-        ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
+        ("--chunk-dict", !args.chunk_dict.is_empty(), alone),
         ("--compact", args.compact, alone),
         ("--keep-blobs", args.keep_blobs, alone),
         ("--verity", args.verity, erofs),

@@ -28,6 +28,9 @@ impl Whole {
         if target.transport != Transport::Oci {
             return refused("images are written to layouts, as in `oci:DIR:TAG`");
         }
+        if args.open.layer.is_some() {
+            return refused("a whole image is made of all layers: --layer does not fit");
+        }
         let [source] = args.images() else {
             return refused("a whole image is made of one whole image");
         };
@@ -64,7 +67,8 @@ impl Whole {
             return Ok(());
         };
         let mut images = layout.index().manifests.iter();
-        match images.any(|image| target.name.is_some() && image.name() == target.name.as_deref()) {
+        let name = target.name.as_deref().unwrap_or_default();
+        match images.any(|image| image.is_called(name)) {
             true => args.outputs.refuse(args.output()),
             false => Ok(()),
         }
@@ -106,7 +110,7 @@ fn tell(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> io::Result<
     for layer in &done.layers {
         let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
         let origin = match (&layer.source, layer.repeated) {
-            (Some(_), true) => ", the same as one below".to_owned(),
+            (Some(_), true) => ", as before".to_owned(),
             (Some(source), false) => format!(", of {source}"),
             (None, _) => String::new(),
         };

@@ -43,35 +43,48 @@ pub struct Report {
 pub(crate) const LOSS_LEN: u64 = size_of::<Loss>() as u64;
 
 impl Report {
-    /// Adds what the conversion of another layer of the same image did. Its losses are listed if `limits`
-    /// leave room for them. Of paths that were to be fetched first those are missed that both missed.
+    /// What conversions of the layers of one image did, all together. Losses are listed as far as `limits`
+    /// leave room for them. Of paths that were to be fetched first those are missed that no layer has.
     ///
     /// ```
     /// use image_model::Limits;
     /// use lazyoci_image_convert::Report;
-    /// let mut sum = Report::default();
     /// let mut layer = Report::default();
     /// layer.inodes = 3;
-    /// sum.add(layer.clone(), &Limits::default());
-    /// sum.add(layer, &Limits::default());
-    /// assert_eq!(sum.inodes, 6);
+    /// assert_eq!(Report::sum([layer.clone(), layer], &Limits::default()).inodes, 6);
     /// ```
-    pub fn add(&mut self, other: Self, limits: &Limits) {
+    pub fn sum(reports: impl IntoIterator<Item = Self>, limits: &Limits) -> Self {
+        let mut reports = reports.into_iter();
+        let mut sum = reports.next().unwrap_or_default();
+        for report in reports {
+            sum.add(report, limits);
+        }
+        sum
+    }
+
+    fn add(&mut self, other: Self, limits: &Limits) {
         self.inodes += other.inodes;
         self.content_bytes = self.content_bytes.saturating_add(other.content_bytes);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.chunks.add(other.chunks);
-        let losses_len = self.losses_len.saturating_add(other.losses_len);
-        if losses_len <= limits.max_report_len {
-            self.losses.extend(other.losses);
-            self.losses_len = losses_len;
-        } else {
-            self.losses_untold += other.losses.len() as u64;
-        }
         self.losses_untold += other.losses_untold;
+        for loss in other.losses {
+            self.list(loss, limits);
+        }
         self.cut_times += other.cut_times;
         self.advisories.append(other.advisories);
         self.missed.retain(|path| other.missed.contains(path));
+    }
+
+    /// Lists a loss if there is room for it.
+    fn list(&mut self, loss: Loss, limits: &Limits) {
+        self.losses_len = (self.losses_len)
+            .saturating_add(loss.path.as_bytes().len() as u64)
+            .saturating_add(LOSS_LEN);
+        match self.losses_len > limits.max_report_len {
+            true => self.losses_untold += 1,
+            false => self.losses.push(loss),
+        }
     }
 
     /// Takes note of a loss where losses are allowed, else refuses it.
@@ -95,13 +108,7 @@ impl Report {
             return Ok(());
         }
         let path = path();
-        self.losses_len = (self.losses_len)
-            .saturating_add(path.as_bytes().len() as u64)
-            .saturating_add(LOSS_LEN);
-        match self.losses_len > limits.max_report_len {
-            true => self.losses_untold += 1,
-            false => self.losses.push(Loss { path, what }),
-        }
+        self.list(Loss { path, what }, limits);
         Ok(())
     }
 }

@@ -93,6 +93,22 @@ pub enum ImageStoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// Another process cannot be kept out of a layout.
+    #[error("cannot lock {}", path.display())]
+    Lock {
+        /// The file by which it is locked.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A name that could mean another image of that place, too.
+    #[error("`{name}` would be mistaken for `{there}`, which is there")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// The one that is there.
+        there: String,
+    },
     /// An object cannot be read.
     #[error("cannot read {name}")]
     Read {
@@ -253,7 +269,7 @@ impl ImageStoreError {
 impl Blame for ImageStoreError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Io { .. } | Self::Put { .. } => Fault::Io,
+            Self::Io { .. } | Self::Put { .. } | Self::Lock { .. } => Fault::Io,
             Self::Write(error) => error.fault(),
             Self::Archive { source, .. } | Self::Layer(source) => source.fault(),
             Self::Missing { .. }
@@ -274,7 +290,8 @@ impl Blame for ImageStoreError {
             | Self::SeveralImages { .. }
             | Self::NoPlatform { .. }
             | Self::NoLayer { .. }
-            | Self::NotLayout { .. } => Fault::Misuse,
+            | Self::NotLayout { .. }
+            | Self::Ambiguous { .. } => Fault::Misuse,
             Self::Nested { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),
             Self::Annotations(error) => error.fault(),

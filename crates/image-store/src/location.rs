@@ -79,7 +79,7 @@ impl Location {
         Some(Self {
             transport,
             path: Path::new(path).into(),
-            name: name.map(Into::into),
+            name: name.filter(|name| !name.is_empty()).map(Into::into),
         })
     }
 

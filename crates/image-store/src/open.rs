@@ -122,6 +122,7 @@ impl ResolvedImage {
         options: &OpenOptions,
         progress: &mut dyn Progress,
     ) -> Result<OpenImage, ImageStoreError> {
+        known(layer)?;
         let mut stream = Digested::new(store.open(layer)?, layer)?;
         let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
         let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
@@ -209,6 +210,11 @@ fn open_layer(
     layer: &Descriptor,
     options: &OpenOptions,
 ) -> Result<OpenImage, ImageStoreError> {
+    if let Ok(MediaType::Layer(kind)) = layer.parse_media_type()
+        && kind.encrypted()
+    {
+        return Err(ImageStoreError::Encrypted);
+    }
     let mut options = options.clone();
     if let Some(estargz) = EstargzLayer::read(&layer.annotations)?.filter(|_| !options.as_layer) {
         options.metadata_digest = Some(estargz.toc_digest);

@@ -1,11 +1,12 @@
 //! Where images are put.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use blob_io::{DigestWriter, ObjectWriter, Written};
-use image_model::{DigestAlgorithm, Progress};
-use oci_image::{Descriptor, MediaType};
+use image_model::Progress;
+use oci_image::document::MAX_DOCUMENT_LEN;
+use oci_image::{Descriptor, DocumentError, MediaType};
 use serde::Serialize;
 
 use crate::error::ImageStoreError;
@@ -31,7 +32,7 @@ const PIECE: usize = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ImageTarget: fmt::Debug + Send + Sync {
-    /// Whether the object is there already.
+    /// Whether an object of that digest and length is there already; what it holds is not looked at.
     ///
     /// # Errors
     /// [`ImageStoreError`] if that cannot be told.
@@ -55,21 +56,36 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
 /// Puts a document into `target`; what refers to it.
 ///
 /// # Errors
-/// [`ImageStoreError`].
+/// [`ImageStoreError`]; a document that is longer than what [is read](crate::fetch) is not written.
 pub fn put_document(
     target: &dyn ImageTarget,
     media_type: MediaType,
     document: &impl Serialize,
 ) -> Result<Descriptor, ImageStoreError> {
-    let name = media_type.to_string();
-    let bytes = serde_json::to_vec(document).map_err(|error| ImageStoreError::Put {
-        name: name.clone(),
-        source: error.into(),
-    })?;
+    let bytes = document_bytes(&media_type.to_string(), document)?;
     put_bytes(target, media_type, &bytes)
 }
 
-/// Puts `bytes` into `target` as an object; what refers to it.
+/// A document as it is written, if it can be read again.
+pub(crate) fn document_bytes(
+    name: &str,
+    document: &impl Serialize,
+) -> Result<Vec<u8>, ImageStoreError> {
+    let bytes = serde_json::to_vec(document).map_err(|error| ImageStoreError::Put {
+        name: name.into(),
+        source: error.into(),
+    })?;
+    let len = bytes.len() as u64;
+    match len > MAX_DOCUMENT_LEN {
+        true => Err(ImageStoreError::Document {
+            name: name.into(),
+            source: DocumentError::TooLong { len },
+        }),
+        false => Ok(bytes),
+    }
+}
+
+/// Puts `bytes` into `target` as an object, in the place of one that may be there; what refers to it.
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -78,20 +94,15 @@ pub fn put_bytes(
     media_type: MediaType,
     bytes: &[u8],
 ) -> Result<Descriptor, ImageStoreError> {
-    let digest = verify::digest(DigestAlgorithm::Sha256, bytes);
-    let digest = digest.map_err(|error| ImageStoreError::Put {
+    let mut object = DigestWriter::new(target.begin()?);
+    let written = object.write_all(bytes);
+    written.map_err(|source| ImageStoreError::Put {
         name: media_type.to_string(),
-        source: io::Error::other(error),
+        source,
     })?;
-    let descriptor = Descriptor::new(media_type, &digest, bytes.len() as u64);
-    if !target.has(&descriptor)? {
-        let mut object = DigestWriter::new(target.begin()?);
-        let written = object.write_all(bytes);
-        written.map_err(ImageStoreError::put(&descriptor))?;
-        let (object, written) = object.finish();
-        object.finish(&written)?;
-    }
-    Ok(descriptor)
+    let (object, written) = object.finish();
+    object.finish(&written)?;
+    Ok(Descriptor::new(media_type, &written.digest, written.len))
 }
 
 /// Copies an object from one place to another, unless it is there, and compares it with its digest on the

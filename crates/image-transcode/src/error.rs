@@ -14,7 +14,7 @@ pub enum TranscodeError {
     #[error(transparent)]
     Store(#[from] ImageStoreError),
     /// A layer cannot be converted.
-    #[error("layer {layer}, the lowest being 0")]
+    #[error("cannot convert layer {layer} (counted from 0, the base)")]
     Layer {
         /// Its position.
         layer: usize,
@@ -32,6 +32,35 @@ pub enum TranscodeError {
         /// What its configuration is.
         media_type: String,
     },
+    /// An image of another system than Linux, whose layers mean something else.
+    #[error("an image for {os}: only those for Linux are converted")]
+    System {
+        /// The system.
+        os: String,
+    },
+    /// More layers than any runtime takes.
+    #[error("{count} layers, {limit} are allowed")]
+    TooManyLayers {
+        /// How many there are.
+        count: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The configuration speaks of another layer: runtimes refuse such an image.
+    #[error(
+        "layer {layer} (counted from 0, the base) is {found}, the configuration lists {listed}"
+    )]
+    DiffId {
+        /// Its position.
+        layer: usize,
+        /// Its DiffID by the configuration.
+        listed: String,
+        /// What it is.
+        found: String,
+    },
+    /// A chunk dictionary: the image would refer to blobs that are not among its layers.
+    #[error("whole images are not made over a chunk dictionary")]
+    Dictionary,
     /// A temporary file cannot be made, or not be read again.
     #[error("cannot keep the bootstrap in a temporary file")]
     Spool(#[source] io::Error),
@@ -48,7 +77,9 @@ impl Blame for TranscodeError {
         match self {
             Self::Store(error) => error.fault(),
             Self::Layer { source, .. } | Self::Layers(source) => source.fault(),
-            Self::NoConfig { .. } => Fault::Unsupported,
+            Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
+            Self::TooManyLayers { .. } => Fault::Limit,
+            Self::DiffId { .. } => Fault::Corrupt,
             Self::Spool(_) => Fault::Io,
         }
     }

@@ -1,65 +1,117 @@
 //! Images whose layers stay layers: each is converted by itself.
 
 use std::collections::HashMap;
+use std::io::Read;
 
-use image_convert::{DescribedObject, Source, Streaming, recompress, to_estargz, to_tar};
+use image_convert::{
+    ConvertError, DescribedObject, EstargzOptions, Report, Source, Streaming, TarOptions,
+    recompress, to_estargz, to_tar,
+};
+use image_model::layer::LayerError;
 use image_model::{Digest, Progress};
+use image_read::LayerImageError;
 use image_store::ImageTarget;
 use oci_image::Descriptor;
 
 use crate::error::TranscodeError;
-use crate::options::{ImageFormat, TranscodeOptions};
+use crate::options::TranscodeOptions;
 use crate::output::TargetOutput;
 use crate::report::TranscodedLayer;
 use crate::transcode::{Incoming, Made};
 
-/// Converts each of `layers`, the lowest first; those that are there several times once.
+/// What each layer becomes.
+#[derive(Clone, Copy)]
+pub(crate) enum Layerwise<'o> {
+    Estargz(&'o EstargzOptions),
+    Oci(&'o TarOptions),
+}
+
+/// Converts each of `sources`, the lowest first; those that are there several times once. `open` opens
+/// the one at a position, `listed` are the DiffIDs that the configuration gives them.
 pub(crate) fn convert(
-    layers: impl Iterator<Item = Result<Incoming, TranscodeError>>,
     sources: &[Option<Descriptor>],
+    listed: &[String],
+    open: impl Fn(usize) -> Result<Incoming, TranscodeError>,
     target: &dyn ImageTarget,
-    options: &TranscodeOptions,
+    (format, options): (Layerwise<'_>, &TranscodeOptions),
     progress: &mut dyn Progress,
 ) -> Result<Made, TranscodeError> {
-    let mut made = Made::default();
-    let mut known: HashMap<&str, usize> = HashMap::new();
-    for ((position, incoming), source) in layers.enumerate().zip(sources) {
-        let incoming = incoming?;
+    let mut layers = Vec::new();
+    let mut reports = Vec::new();
+    let mut known: HashMap<&str, (DescribedObject, Digest)> = HashMap::new();
+    for (position, source) in sources.iter().enumerate() {
         let digest = source.as_ref().map(|layer| layer.digest.as_str());
-        if let Some(&same) = digest.and_then(|digest| known.get(digest)) {
-            let mut again: TranscodedLayer = made.layers[same].clone();
+        if let Some((object, diff_id)) = digest.and_then(|digest| known.get(digest)) {
+            let mut again = layer(object, diff_id, source.as_ref());
             again.repeated = true;
-            made.layers.push(again);
+            layers.push(again);
             continue;
         }
+        let incoming = open(position)?;
+        // A tar that is kept has the DiffID that it had.
+        let kept = matches!((format, &incoming), (Layerwise::Oci(_), Incoming::Layer(_)));
         let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
-        let failed = TranscodeError::in_layer(position);
-        let (object, diff_id, report) = match (&options.format, incoming) {
-            (ImageFormat::Oci(tar), incoming) => {
-                let done = match incoming {
-                    Incoming::Layer(layer) => recompress(layer, &mut output, tar, progress),
-                    Incoming::Image(image) => to_tar(*image, &mut output, tar, progress),
-                };
-                let done = done.map_err(failed)?;
-                (done.blob, done.diff_id, done.report)
-            }
-            (ImageFormat::Estargz(estargz), incoming) => {
-                let source = Source::from(incoming);
-                let done = to_estargz(source, &mut output, estargz, progress).map_err(failed)?;
-                (done.blob, done.diff_id, done.report)
-            }
-            (ImageFormat::Nydus(_), _) => unreachable!("its layers are converted together"),
-        };
-        match made.layers.is_empty() {
-            true => made.report = report,
-            false => made.report.add(report, &options.limits),
+        let mut made = convert_layer(incoming, format, &mut output, progress);
+        if let (Layerwise::Estargz(estargz), Err(error)) = (format, &made)
+            && needs_lower_layers(error)
+        {
+            let tar = TarOptions::default()
+                .compression(estargz.compression)
+                .threads(estargz.threads);
+            made = convert_layer(open(position)?, Layerwise::Oci(&tar), &mut output, progress);
         }
+        let (object, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
+        if let Some(listed) = listed.get(position).filter(|_| kept)
+            && *listed != diff_id.to_string()
+        {
+            return Err(TranscodeError::DiffId {
+                layer: position,
+                listed: listed.clone(),
+                found: diff_id.to_string(),
+            });
+        }
+        layers.push(layer(&object, &diff_id, source.as_ref()));
+        reports.push(report);
         if let Some(digest) = digest {
-            known.insert(digest, made.layers.len());
+            known.insert(digest, (object, diff_id));
         }
-        made.layers.push(layer(&object, &diff_id, source.as_ref()));
     }
-    Ok(made)
+    Ok(Made {
+        layers,
+        report: Report::sum(reports, &options.limits),
+        has_blob: vec![true; sources.len()],
+    })
+}
+
+/// Whether a layer is no image by itself: a hard link in it leads into a lower one, which no TOC can say.
+fn needs_lower_layers(error: &ConvertError) -> bool {
+    matches!(
+        error,
+        ConvertError::LayerImage(LayerImageError::Layer(
+            LayerError::TargetOutsideLayer { .. }
+        ))
+    )
+}
+
+fn convert_layer(
+    incoming: Incoming,
+    format: Layerwise<'_>,
+    output: &mut TargetOutput<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(DescribedObject, Digest, Report), ConvertError> {
+    Ok(match format {
+        Layerwise::Oci(tar) => {
+            let done = match incoming {
+                Incoming::Layer(layer) => recompress(layer, output, tar, progress)?,
+                Incoming::Image(image) => to_tar(*image, output, tar, progress)?,
+            };
+            (done.blob, done.diff_id, done.report)
+        }
+        Layerwise::Estargz(estargz) => {
+            let done = to_estargz(Source::from(incoming), output, estargz, progress)?;
+            (done.blob, done.diff_id, done.report)
+        }
+    })
 }
 
 /// A layer as it was written, with what was said of the one that it was made of.
@@ -69,15 +121,12 @@ fn layer(
     source: Option<&Descriptor>,
 ) -> TranscodedLayer {
     let mut descriptor = object.descriptor().expect("layers have types");
-    if let Some(source) = source {
-        for (key, value) in source
-            .annotations
-            .iter()
-            .filter(|(key, _)| !is_of_bytes(key))
-        {
-            if descriptor.annotations.text(key).is_none() {
-                descriptor.annotations.set(key, value);
-            }
+    let kept = source
+        .into_iter()
+        .flat_map(|source| source.annotations.iter());
+    for (key, value) in kept.filter(|(key, _)| !is_of_bytes(key)) {
+        if descriptor.annotations.text(key).is_none() {
+            descriptor.annotations.set(key, value);
         }
     }
     TranscodedLayer {
@@ -88,10 +137,11 @@ fn layer(
     }
 }
 
-/// Whether an annotation is of the bytes of a layer, and not true of others.
-fn is_of_bytes(key: &str) -> bool {
-    const PREFIXES: [&str; 5] = [
+/// Whether an annotation is of the bytes of a layer or of an image, and not true of others.
+pub(crate) fn is_of_bytes(key: &str) -> bool {
+    const PREFIXES: [&str; 6] = [
         "containerd.io/snapshot/",
+        "containerd.io/uncompressed",
         "io.containers.estargz.",
         "io.containers.zstd-chunked.",
         "io.github.containers.zstd-chunked.",
@@ -111,7 +161,7 @@ impl From<Incoming> for Source<'static> {
 
 /// A layer that is read from its first byte to its last.
 pub(crate) fn streamed(
-    layer: impl std::io::Read + 'static,
+    layer: impl Read + 'static,
     options: &TranscodeOptions,
 ) -> Streaming<'static> {
     let streaming = Streaming::new(layer)

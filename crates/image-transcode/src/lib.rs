@@ -8,8 +8,8 @@
 //! | [`error`] | why it could not be done |
 //!
 //! Each layer streams from where it is to where it is to be: no layer is held in memory, and on disk, in
-//! the directory for temporary files, are a layer that an eStargz layer is made of and the bootstrap of a
-//! nydus image. Content comes from the source only with the digest that it should have.
+//! the directory for temporary files, are a layer that an eStargz layer is made of, the bootstrap of a
+//! nydus image that is made, and the layer that holds that of one that is read. Content comes from the source only with the digest that it should have.
 //!
 //! ```no_run
 //! use std::sync::Arc;

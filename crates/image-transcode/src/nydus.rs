@@ -53,10 +53,13 @@ pub(crate) fn convert(
         source: None,
         repeated: false,
     });
-    made.without_content = (0..digests.len())
-        .filter(|layer| done.blobs.iter().all(|blob| blob.layer != *layer))
-        .collect();
+    made.has_blob = vec![false; digests.len()];
+    for blob in &done.blobs {
+        made.has_blob[blob.layer] = true;
+    }
+    let bytes_out = done.report.bytes_out - done.bootstrap.len + packed.blob.len;
     made.report = done.report;
+    made.report.bytes_out = bytes_out;
     Ok(made)
 }
 
@@ -97,15 +100,15 @@ fn descriptor(object: &DescribedObject) -> oci_image::Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 
-/// What the history says of the bootstrap, as nydus' own tools write it.
-pub(crate) fn add_history(config: &mut ImageConfig, without_content: &[usize]) {
-    // Layers that have no blob are not there any more.
+/// What the history says of the bootstrap, as nydus' own tools write it; of layers that have no blob, and
+/// so are not there any more, that they are empty. An image that says nothing of its history goes on saying nothing.
+pub(crate) fn add_history(config: &mut ImageConfig, has_blob: &[bool]) {
+    if config.history.is_empty() {
+        return;
+    }
     let layers = config.history.iter_mut().filter(|entry| !entry.empty_layer);
-    for (_, entry) in layers
-        .enumerate()
-        .filter(|(layer, _)| without_content.contains(layer))
-    {
-        entry.empty_layer = true;
+    for (entry, has_blob) in layers.zip(has_blob) {
+        entry.empty_layer = !has_blob;
     }
     config.history.push(History {
         created_by: Some("Nydus Converter".into()),

@@ -13,7 +13,8 @@ pub enum ImageFormat {
     /// A nydus image: a blob for each layer that has content of its own, and as the last layer the
     /// bootstrap over all of them.
     Nydus(RafsOptions),
-    /// An image whose layers are eStargz.
+    /// An image whose layers are eStargz; but a layer with hard links into lower ones, which readers of
+    /// TOCs refuse, stays a plain one.
     Estargz(EstargzOptions),
     /// An image whose layers are tars. Plain layers keep their tars, and with them their DiffIDs; of
     /// others, tars are made.

@@ -5,6 +5,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use blob_io::{ObjectRole, ObjectWriter, Output, WriteError, Written};
+use image_model::Blame as _;
 use image_store::{ImageStoreError, ImageTarget};
 
 /// Takes blobs and layers to a place of images, where each is there when it is finished, and keeps the
@@ -50,9 +51,9 @@ impl Output for TargetOutput<'_> {
         }
         self.target.begin().map_err(|error| match error {
             ImageStoreError::Write(error) => error,
-            error => WriteError::Create {
-                path: "object".into(),
-                source: io::Error::other(error),
+            error => WriteError::Target {
+                fault: error.fault(),
+                source: error.into(),
             },
         })
     }

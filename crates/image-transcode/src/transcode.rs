@@ -7,13 +7,15 @@ use image_model::Progress;
 use image_read::OpenImage;
 use image_store::{ImageStore, ImageTarget, ResolvedImage, put_document};
 use oci_image::{
-    Descriptor, EstargzLayer, Family, Manifest, MediaType, NydusLayer, nydus as annotations,
+    Descriptor, EstargzLayer, Family, ImageConfig, Manifest, MediaType, NydusLayer, Platform,
+    nydus as annotations,
 };
 
 use crate::error::TranscodeError;
+use crate::layers::{self, Layerwise};
+use crate::nydus;
 use crate::options::{ImageFormat, TranscodeOptions};
 use crate::report::{TranscodeReport, TranscodedLayer};
-use crate::{layers, nydus};
 
 /// On a manifest: the digest of the manifest of the image that it was made of.
 pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
@@ -21,8 +23,8 @@ pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
 /// Makes of `image`, which lies in `store`, one of the format that `options` name, and puts it into
 /// `target` as `name`.
 ///
-/// The configuration is carried along, but for its list of layers; so are annotations, but for those that
-/// speak of the bytes of a layer. Documents are those of OCI, whatever the source's are. A nydus image,
+/// The configuration is carried along, but for its list of layers; so are the annotations of the manifest and
+/// its layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the source's are. A nydus image,
 /// whose layers were merged, becomes an image of one layer.
 ///
 /// `progress` counts the bytes of each layer.
@@ -44,6 +46,7 @@ pub fn transcode(
         });
     };
     let mut config = config.clone();
+    refuse_what_cannot_be_made(image, &config, options)?;
     let merged = is_merged(image)?;
     let sources: Vec<Option<Descriptor>> = match merged {
         true => vec![None],
@@ -53,40 +56,53 @@ pub fn transcode(
         config.history.retain(|entry| entry.empty_layer);
         config.history.push(Default::default());
     }
-    let incoming = (0..sources.len()).map(|layer| match merged {
+    let open = |layer| match merged {
         true => whole(image, store, options),
         false => incoming(image, &**store, layer, options),
-    });
+    };
     let made = match &options.format {
         ImageFormat::Nydus(rafs) => {
-            let stack = incoming.map(|layer| layer.map(Into::into));
+            let stack = (0..sources.len()).map(|layer| open(layer).map(Into::into));
             let stack = stack.collect::<Result<Vec<_>, _>>()?;
-            let digests = sources
-                .iter()
-                .map(|source| Some(source.as_ref()?.digest.clone()));
+            let digests = sources.iter();
+            let digests = digests.map(|source| Some(source.as_ref()?.digest.clone()));
             let digests: Vec<_> = digests.collect();
             let how = (rafs, options.spool_directory.as_deref());
             let made = nydus::convert(stack, &digests, target, how, progress)?;
-            nydus::add_history(&mut config, &made.without_content);
+            nydus::add_history(&mut config, &made.has_blob);
             made
         }
-        _ => layers::convert(incoming, &sources, target, options, progress)?,
+        ImageFormat::Estargz(estargz) => {
+            let how = (Layerwise::Estargz(estargz), options);
+            layers::convert(&sources, &[], open, target, how, progress)?
+        }
+        ImageFormat::Oci(tar) => {
+            let how = (Layerwise::Oci(tar), options);
+            let listed = &config.rootfs.diff_ids;
+            layers::convert(&sources, listed, open, target, how, progress)?
+        }
     };
     let diff_ids = made.layers.iter().map(|layer| layer.diff_id.clone());
     config.rootfs.diff_ids = diff_ids.collect();
     let config = put_document(target, MediaType::Config(Family::Oci), &config)?;
     let layers = made.layers.iter().map(|layer| layer.descriptor.clone());
     let mut manifest = Manifest::new(config, layers.collect());
-    manifest.annotations = image.manifest.annotations.clone();
+    let kept = image.manifest.annotations.iter();
+    for (key, value) in kept.filter(|(key, _)| !layers::is_of_bytes(key)) {
+        manifest.annotations.set(key, value);
+    }
     manifest.rest = image.manifest.rest.clone();
+    let artifact = manifest.rest.get("artifactType");
+    if artifact.is_some_and(|kind| kind == annotations::MANIFEST_ARTIFACT_TYPE) {
+        manifest.rest.remove("artifactType");
+    }
     let source = &image.descriptor.digest;
     manifest.annotations.set(SOURCE_DIGEST, source);
-    manifest.annotations.remove(annotations::SOURCE_DIGEST);
     if let ImageFormat::Nydus(_) = &options.format {
         manifest.annotations.set(annotations::SOURCE_DIGEST, source);
     }
     let mut descriptor = put_document(target, MediaType::Manifest(Family::Oci), &manifest)?;
-    descriptor.platform.clone_from(&image.descriptor.platform);
+    descriptor.platform = image.descriptor.platform.clone().map(plain);
     target.publish(name, &descriptor)?;
     Ok(TranscodeReport {
         image: descriptor,
@@ -101,8 +117,8 @@ pub fn transcode(
 pub(crate) struct Made {
     pub(crate) layers: Vec<TranscodedLayer>,
     pub(crate) report: Report,
-    /// Layers of the source of which nothing is left but names.
-    pub(crate) without_content: Vec<usize>,
+    /// Of each layer of the source, whether it became one: the content of those that have any of their own.
+    pub(crate) has_blob: Vec<bool>,
 }
 
 /// A layer to be converted.
@@ -111,6 +127,36 @@ pub(crate) enum Incoming {
     Layer(Streaming<'static>),
     /// One that is read here and there.
     Image(Box<OpenImage>),
+}
+
+/// Most layers of an image: overlayfs, and with it every runtime, stops at 500.
+const MAX_LAYERS: usize = 500;
+
+fn refuse_what_cannot_be_made(
+    image: &ResolvedImage,
+    config: &ImageConfig,
+    options: &TranscodeOptions,
+) -> Result<(), TranscodeError> {
+    if !matches!(&*config.os, "linux" | "") {
+        let os = config.os.clone();
+        return Err(TranscodeError::System { os });
+    }
+    let (count, limit) = (image.manifest.layers.len(), MAX_LAYERS);
+    if count > limit {
+        return Err(TranscodeError::TooManyLayers { count, limit });
+    }
+    match &options.format {
+        ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
+        _ => Ok(()),
+    }
+}
+
+/// The platform, without the mark of nydus images.
+fn plain(mut platform: Platform) -> Platform {
+    platform
+        .os_features
+        .retain(|feature| feature != annotations::OS_FEATURE);
+    platform
 }
 
 /// Whether the image is one of nydus: its layers are not layers any more.

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image_model::{ImagePath, Metadata, Node};
-use lazyoci_image_transcode::convert::{EstargzOptions, RafsOptions, TarOptions};
+use lazyoci_image_transcode::convert::{ChunkDictionary, EstargzOptions, RafsOptions, TarOptions};
 use lazyoci_image_transcode::oci_image::{
-    Annotations, Family, LayerCompression, LayerType, Manifest, MediaType, NydusLayer, nydus,
+    Annotations, EstargzLayer, Family, LayerCompression, LayerType, Manifest, MediaType,
+    NydusLayer, nydus,
 };
 use lazyoci_image_transcode::store::{
     ImageStore, ImageStoreError, Layout, LayoutWriter, ResolvedImage, put_bytes, put_document,
@@ -38,7 +39,21 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.finish().unwrap()
 }
 
-/// Layers with whiteouts; one without content; and the lowest a second time.
+/// The same, and a hard link to a file of a lower layer.
+fn with_link(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar(files);
+    tar.truncate(tar.len() - 1024);
+    let mut writer = TarWriter::new(tar);
+    let path = |path: &[u8]| ImagePath::clean(path).unwrap();
+    let (link, target) = (path(b"link"), path(b"etc/motd"));
+    writer
+        .append_link(&link, &Metadata::default(), &target)
+        .unwrap();
+    writer.finish().unwrap()
+}
+
+/// Layers with whiteouts; one without content, with a hard link into the one below; and the lowest a
+/// second time.
 fn layers() -> Vec<Vec<u8>> {
     let base = tar(&[
         ("etc/motd", b"hello"),
@@ -47,7 +62,7 @@ fn layers() -> Vec<Vec<u8>> {
     ]);
     vec![
         base.clone(),
-        tar(&[("etc/.wh.gone", b""), ("empty", b"")]),
+        with_link(&[("etc/.wh.gone", b""), ("empty", b"")]),
         tar(&[
             ("opt/.wh..wh..opq", b""),
             ("opt/c", b"c"),
@@ -59,6 +74,14 @@ fn layers() -> Vec<Vec<u8>> {
 
 /// A layout with an image of [`layers`], gzipped, by whose configuration nothing may be lost.
 fn source(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
+    source_with(directory, |config| config)
+}
+
+/// The same with another configuration.
+fn source_with(
+    directory: &Path,
+    change: impl FnOnce(String) -> String,
+) -> (Arc<dyn ImageStore>, ResolvedImage) {
     let layout = LayoutWriter::open(directory).unwrap();
     let mut descriptors = Vec::new();
     for layer in layers() {
@@ -79,9 +102,13 @@ fn source(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
         r#"{{"architecture":"amd64","os":"linux","config":{{"Healthcheck":{{"Test":["NONE"]}}}},"rootfs":{{"type":"layers","diff_ids":[{}]}},"history":[{{"created_by":"a"}},{{"created_by":"env","empty_layer":true}},{{"created_by":"b"}},{{"created_by":"c"}},{{"created_by":"d"}}]}}"#,
         diff_ids.join(",")
     );
+    let config = change(config);
     let config = put_bytes(&layout, MediaType::Config(Family::Oci), config.as_bytes()).unwrap();
     let mut manifest = Manifest::new(config, descriptors);
     manifest.annotations.set("com.example.image", "yes");
+    manifest
+        .annotations
+        .set("com.amazon.soci.index-digest", "sha256:00");
     let media_type = MediaType::Manifest(Family::Oci);
     let image = put_document(&layout, media_type, &manifest).unwrap();
     lazyoci_image_transcode::store::ImageTarget::publish(&layout, Some(NAME), &image).unwrap();
@@ -138,6 +165,7 @@ fn every_format_has_the_tree_of_the_source_and_its_configuration() {
         assert_eq!(image.manifest, done.manifest);
         let text = |key| image.manifest.annotations.text(key);
         assert_eq!(text("com.example.image"), Some("yes"));
+        assert_eq!(text("com.amazon.soci.index-digest"), None);
         let (_, origin) = find(&from);
         assert_eq!(text(SOURCE_DIGEST), Some(&*origin.descriptor.digest));
         let config = image.config.unwrap();
@@ -195,7 +223,7 @@ fn layers_keep_their_tars_and_what_is_said_of_them() {
     // What is there twice is converted once.
     let repeated: Vec<_> = done.layers.iter().map(|layer| layer.repeated).collect();
     assert_eq!(repeated, [false, false, false, true]);
-    assert_eq!(done.report.inodes, 3 + 2 + 3);
+    assert_eq!(done.report.inodes, 3 + 3 + 3);
     assert_eq!(
         done.layers[0].descriptor.digest,
         done.layers[3].descriptor.digest
@@ -268,4 +296,71 @@ fn a_damaged_layer_is_found_and_nothing_is_published() {
     assert_eq!(names, 0);
     let error = resolve(&Layout::open(&to).unwrap(), Some(NAME), None);
     assert!(matches!(error, Err(ImageStoreError::NoImage { .. })));
+}
+
+#[test]
+fn a_layer_of_another_diff_id_is_refused_where_its_tar_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    let right = verify::sha256(&layers()[2]).to_string();
+    let wrong = format!("sha256:{}", "7".repeat(64));
+    source_with(&from, |config| config.replace(&right, &wrong));
+    let error = make(&from, &to, oci()).unwrap_err();
+    let TranscodeError::DiffId {
+        layer,
+        listed,
+        found,
+    } = error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((layer, listed, found), (2, wrong, right));
+}
+
+#[test]
+fn images_that_cannot_be_made_are_refused_before_the_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source_with(&from, |config| config.replace("linux", "windows"));
+    let error = make(&from, &to, oci()).unwrap_err();
+    assert!(matches!(error, TranscodeError::System { os } if os == "windows"));
+    assert_eq!(fs::read_dir(to.join("blobs")).unwrap().count(), 0);
+
+    let from = directory.path().join("c");
+    source(&from);
+    let dictionary = ChunkDictionary::of_blobs(Default::default(), |_| true);
+    let rafs = RafsOptions::default().dictionary(Some(Arc::new(dictionary)));
+    let error = make(&from, &to, ImageFormat::Nydus(rafs)).unwrap_err();
+    assert!(matches!(error, TranscodeError::Dictionary));
+}
+
+/// Nothing is said of the history where nothing was said.
+#[test]
+fn an_image_without_history_has_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source_with(&from, |config| {
+        let (config, _) = config.split_once(r#","history""#).unwrap();
+        format!("{config}}}")
+    });
+    make(&from, &to, ImageFormat::Nydus(RafsOptions::default())).unwrap();
+    assert_eq!(find(&to).1.config.unwrap().history, []);
+}
+
+/// No reader of a TOC takes a hard link to what is not in it.
+#[test]
+fn a_layer_with_links_into_lower_ones_stays_plain() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source(&from);
+    let estargz = ImageFormat::Estargz(EstargzOptions::default());
+    let done = make(&from, &to, estargz).unwrap();
+    let is_estargz = |annotations| EstargzLayer::read(annotations).unwrap().is_some();
+    let lazy = done.layers.iter();
+    let lazy: Vec<_> = lazy
+        .map(|layer| is_estargz(&layer.descriptor.annotations))
+        .collect();
+    assert_eq!(lazy, [true, false, true, true]);
+    let plain = verify::sha256(&layers()[1]).to_string();
+    assert_eq!(done.layers[1].diff_id, plain);
 }

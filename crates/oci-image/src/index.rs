@@ -95,6 +95,12 @@ impl Descriptor {
         })
     }
 
+    /// All names that a layout has for the image there: by the specification, and by containerd and Docker.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = [REF_NAME, IMAGE_NAME].into_iter();
+        names.filter_map(|key| self.annotations.text(key))
+    }
+
     /// What a layout calls the image there.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

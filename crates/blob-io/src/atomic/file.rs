@@ -1,6 +1,5 @@
 //! Files that appear whole or not at all.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +27,8 @@ use super::{PREFIX, WriteError, parent, resolve};
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
+    /// Where it lies by now.
+    directory: PathBuf,
     target: PathBuf,
 }
 
@@ -41,7 +42,20 @@ impl AtomicFile {
         if fs::symlink_metadata(&target).is_ok_and(|there| !there.is_file()) {
             return Err(WriteError::Exists { path: target });
         }
-        let parent = parent(&target)?;
+        let directory = parent(&target)?.to_owned();
+        Self::begin(directory, target)
+    }
+
+    /// Starts a file in `directory` that has no name yet: it gets one by [`renamed`](Self::renamed).
+    ///
+    /// # Errors
+    /// [`WriteError`] if nothing can be created there.
+    pub fn create_in(directory: impl Into<PathBuf>) -> Result<Self, WriteError> {
+        let directory = directory.into();
+        Self::begin(directory.clone(), directory)
+    }
+
+    fn begin(directory: PathBuf, target: PathBuf) -> Result<Self, WriteError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
         #[cfg(unix)]
@@ -50,8 +64,12 @@ impl AtomicFile {
             // What other files get: less the umask. Temporary files are private by default.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        match builder.tempfile_in(parent) {
-            Ok(temporary) => Ok(Self { temporary, target }),
+        match builder.tempfile_in(&directory) {
+            Ok(temporary) => Ok(Self {
+                temporary,
+                directory,
+                target,
+            }),
             Err(source) => Err(WriteError::Create {
                 path: target,
                 source,
@@ -88,27 +106,27 @@ impl AtomicFile {
         }
     }
 
-    /// Gives the file another name than that of the target, in the same directory or one below it: a
-    /// name that follows from what was written.
+    /// Gives the file another name than that of the target, in the directory in which it was created
+    /// or one below it: a name that follows from what was written.
     ///
     /// ```
     /// use std::io::Write;
     /// use lazyoci_blob_io::AtomicFile;
     /// # let dir = tempfile::tempdir()?;
-    /// let mut file = AtomicFile::create(dir.path().join("object"))?;
+    /// let mut file = AtomicFile::create_in(dir.path())?;
     /// file.write_all(b"hello")?;
     /// file.renamed("2cf24dba").commit()?;
     /// assert_eq!(std::fs::read(dir.path().join("2cf24dba"))?, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn renamed(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.target.set_file_name(name);
+    pub fn renamed(mut self, name: impl AsRef<Path>) -> Self {
+        self.target = self.directory.join(name.as_ref());
         self
     }
 
-    /// Writes the file through to the disk, then gives it its name: what a cache does that takes a file
-    /// for whole if it is there.
+    /// Writes the file through to the disk, then gives it its name, and writes that through, too: what a
+    /// cache does that takes a file for whole if it is there.
     ///
     /// ```
     /// use std::io::Write;
@@ -123,16 +141,25 @@ impl AtomicFile {
     /// ```
     ///
     /// # Errors
-    /// [`WriteError::Commit`]; the target is then as it was.
+    /// [`WriteError::Commit`]; the target is then as it was, or there.
     pub fn commit_synced(self) -> Result<(), WriteError> {
-        match self.as_file().sync_all() {
-            Ok(()) => self.commit(),
-            Err(source) => Err(WriteError::Commit {
-                path: self.target,
-                source,
-            }),
-        }
+        let target = self.target.clone();
+        let failed = |source| WriteError::Commit {
+            path: target.clone(),
+            source,
+        };
+        self.as_file().sync_all().map_err(failed)?;
+        self.commit()?;
+        sync_directory(parent(&target)?).map_err(failed)
     }
+}
+
+/// Writes the names in a directory through to the disk, where the system has a way to.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Write for AtomicFile {

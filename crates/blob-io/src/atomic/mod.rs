@@ -60,6 +60,14 @@ pub enum WriteError {
         /// What happened.
         source: io::Error,
     },
+    /// A place that is no file does not take the output.
+    #[error("cannot write the output")]
+    Target {
+        /// What it says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Whose fault that is.
+        fault: Fault,
+    },
     /// The finished output cannot be given its name, or not be written through to the disk.
     #[error("cannot finish `{}`", path.display())]
     Commit {
@@ -76,6 +84,7 @@ impl Blame for WriteError {
             Self::NoName { .. } | Self::Exists { .. } | Self::SingleObject | Self::Committed => {
                 Fault::Misuse
             }
+            Self::Target { fault, .. } => *fault,
             Self::Create { .. }
             | Self::Commit { .. }
             | Self::Remains { .. }

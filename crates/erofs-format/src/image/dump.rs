@@ -11,7 +11,7 @@ use super::ErofsImage;
 use crate::budget::Budget;
 use crate::device_slot::DeviceSlot;
 use crate::dump::{Dumped, FieldValue, Teller};
-use crate::error::{DecodeError, StructureError};
+use crate::error::DecodeError;
 use crate::inode::{DataLayout, Inode};
 use crate::superblock::Superblock;
 use crate::view;
@@ -130,11 +130,10 @@ impl<E> Dump<'_, E> {
                 }
             };
             let own = inode.end().saturating_sub(inode.offset);
-            let charged = image
-                .metadata_len(&inode)
-                .and_then(|len| budget.charge(inode.offset, own.saturating_add(len), image.len));
-            // Other errors show up where the structures are told.
-            if let Err(error @ StructureError::Crowded { .. }) = charged {
+            // Why that cannot be told shows up where the structures are.
+            let len = image.metadata_len(&inode).unwrap_or(0);
+            let charged = budget.charge(inode.offset, own.saturating_add(len), image.len);
+            if let Err(error) = charged {
                 return self.teller.unreadable(&error);
             }
             self.inode(&inode, path)?;

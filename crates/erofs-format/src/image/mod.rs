@@ -99,7 +99,8 @@ impl ErofsImage {
         let block_size = self.superblock.block_size;
         let start = block_size.bytes_in(slot.mapped_blkaddr);
         let end = start.saturating_add(block_size.bytes_in(slot.blocks));
-        slot.mapped_blkaddr != 0 && end <= self.len
+        // Of a device of no length it is not known where it ends.
+        slot.mapped_blkaddr != 0 && slot.blocks != 0 && end <= self.len
     }
 
     /// The bounds that it was opened with.

@@ -134,3 +134,64 @@ fn several_publish_at_once() {
     let expected = (0..8).flat_map(|thread| (0..5).map(move |n| format!("{thread}-{n}")));
     assert!(names.into_iter().eq(expected));
 }
+
+#[test]
+fn a_name_that_would_be_mistaken_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = LayoutWriter::open(directory.path()).unwrap();
+    let image = object(&layout, "image");
+    layout
+        .publish(Some("docker.io/library/x:v1"), &image)
+        .unwrap();
+    let error = layout.publish(Some("v1"), &image).unwrap_err();
+    let said = "`v1` would be mistaken for `docker.io/library/x:v1`, which is there";
+    assert_eq!(error.to_string(), said);
+    layout.publish(Some("v2"), &image).unwrap();
+    let error = layout.publish(Some("example.org/y:v2"), &image);
+    assert!(matches!(error, Err(ImageStoreError::Ambiguous { .. })));
+    assert_eq!(names(directory.path()), ["docker.io/library/x:v1", "v2"]);
+}
+
+/// Whoever comes first, and also if one of them was killed.
+#[test]
+fn several_make_a_layout_at_once() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        fs::create_dir(path.join("blobs")).unwrap();
+        fs::write(path.join(".lazyoci-killed"), "half of").unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..4 {
+                scope.spawn(move || {
+                    let layout = LayoutWriter::open(path).unwrap();
+                    let image = object(&layout, "image");
+                    layout.publish(Some(&n.to_string()), &image).unwrap();
+                });
+            }
+        });
+        let mut names = names(path);
+        names.sort();
+        assert_eq!(names, ["0", "1", "2", "3"]);
+    }
+}
+
+#[test]
+fn links_lead_nowhere() {
+    let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let link = |name: &str| {
+        let link = directory.path().join(name);
+        std::os::unix::fs::symlink(elsewhere.path(), link).unwrap();
+    };
+    let layout = LayoutWriter::open(directory.path()).unwrap();
+    link("blobs/sha256");
+    let mut object = layout.begin().unwrap();
+    object.write_all(b"x").unwrap();
+    let digest = verify::sha256(b"x");
+    object
+        .finish(&blob_io::Written::new(digest, 1))
+        .unwrap_err();
+    fs::remove_dir_all(directory.path().join("blobs")).unwrap();
+    link("blobs");
+    LayoutWriter::open(directory.path()).unwrap_err();
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
