@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use lazyoci::erofs_format::Superblock;
 use lazyoci::frame_codec::{Compression, Decoder, Encoder};
 use lazyoci::model::Limits;
 use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, Contexts, chunk_info_v2};
@@ -12,7 +13,6 @@ use lazyoci::rafs_format::flags::{BlobFeatures, Compressor};
 use lazyoci::rafs_format::v5;
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
 use lazyoci::read::read_toc;
-use lazyoci::erofs_format::Superblock;
 use lazyoci::tar_stream::LayerStream;
 use lazyoci_fuzz::targets::estargz_agrees;
 use serde_json::Value;
