@@ -17,9 +17,7 @@ pub fn layer_to_rafs(layer: &[u8]) -> Result<(Bytes, RafsReport), Box<dyn Error>
     let options = RafsOptions::default().inline_meta(true).toc(true);
     let mut output = MemoryOutput::default();
     let report = to_rafs(Streaming::new(layer), &mut output, &options, &mut ())?;
-    let blob = output
-        .object(ObjectRole::Blob)
-        .ok_or("the layer has no content")?;
+    let blob = output.object(ObjectRole::Blob).ok_or("the layer has no content")?;
     Ok((blob.bytes.clone(), report))
 }
 
@@ -27,10 +25,7 @@ pub fn layer_to_rafs(layer: &[u8]) -> Result<(Bytes, RafsReport), Box<dyn Error>
 pub fn file_to_rafs(name: &str, content: &[u8]) -> Result<Bytes, Box<dyn Error>> {
     let mut tree = Tree::new(Metadata::implied_directory());
     let size = content.len() as u64;
-    let file = Node::File {
-        size,
-        content: FileContent::from(content),
-    };
+    let file = Node::File { size, content: FileContent::from(content) };
     let file = tree.add(Metadata::default(), file);
     tree.link(Tree::<FileContent>::ROOT, Name::new(name.as_bytes())?, file)?;
     let options = RafsOptions::default().inline_meta(true);
@@ -42,20 +37,13 @@ pub fn file_to_rafs(name: &str, content: &[u8]) -> Result<Bytes, Box<dyn Error>>
 
 /// Whatever image `file` is.
 pub fn open(file: Bytes) -> Result<OpenImage, Box<dyn Error>> {
-    Ok(open_source(
-        Arc::new(file),
-        None,
-        NoBlobs,
-        &OpenOptions::default(),
-    )?)
+    Ok(open_source(Arc::new(file), None, NoBlobs, &OpenOptions::default())?)
 }
 
 /// Everything that is wrong with an image, in one call.
 pub fn verify(image: &OpenImage) -> Result<Vec<Finding>, Cancelled> {
     let mut findings = Vec::new();
-    image.verify(&VerifyOptions::default(), &mut (), &mut |found| {
-        findings.push(found)
-    })?;
+    image.verify(&VerifyOptions::default(), &mut (), &mut |found| findings.push(found))?;
     Ok(findings)
 }
 
@@ -70,9 +58,7 @@ pub fn read_in_parts(image: &OpenImage, path: &str) -> Result<Vec<u8>, ReadError
         Ok::<_, ReadError>(bytes)
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|number| scope.spawn(move || read(number)))
-            .collect();
+        let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || read(number))).collect();
         let mut content = Vec::new();
         for thread in threads {
             let part = thread.join().expect("no thread panics")?;
