@@ -121,6 +121,12 @@ fn images_that_we_make_are_images_elsewhere() {
                 let image = format!("made:{tag}");
                 tool("umoci", dir, &["unpack", "--image", &image, &bundle]);
                 let rootfs = format!("{bundle}/rootfs");
+                if tag == "estargz" {
+                    // What makes layers lazy are files to whoever does not know.
+                    for name in ["stargz.index.json", ".no.prefetch.landmark"] {
+                        std::fs::remove_file(dir.join(&rootfs).join(name)).expect("it is there");
+                    }
+                }
                 assert_eq!(content(dir, &rootfs), content(dir, &made), "{tag}");
             }
         }
