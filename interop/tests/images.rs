@@ -116,6 +116,8 @@ fn images_that_we_make_are_images_elsewhere() {
         assert_eq!(Finished::of(&mut inspect).ok().text(), digest, "{tag}");
         match tag {
             "nydus" | "nydus-v5" => nydus_reads(dir, &done.json(), &expected),
+            // umoci 0.4 does not unpack zstd.
+            "oci-zstd" => {}
             _ => {
                 let bundle = format!("bundle-{tag}");
                 let image = format!("made:{tag}");

@@ -28,30 +28,35 @@ impl BlockSize {
     }
 
     /// Binary logarithm of the size in bytes.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
     }
 
     /// Size in bytes.
+    #[inline]
     #[must_use]
     pub const fn bytes(self) -> u64 {
         1 << self.0
     }
 
     /// Bytes of so many blocks.
+    #[inline]
     #[must_use]
     pub fn bytes_in(self, blocks: u32) -> u64 {
         u64::from(blocks).saturating_mul(self.bytes())
     }
 
     /// Whole blocks of so many bytes.
+    #[inline]
     #[must_use]
     pub const fn whole_in(self, bytes: u64) -> u64 {
         bytes >> self.0
     }
 
     /// Bytes behind the last whole block of so many bytes.
+    #[inline]
     #[must_use]
     pub const fn rest(self, bytes: u64) -> u64 {
         bytes & self.bytes().saturating_sub(1)

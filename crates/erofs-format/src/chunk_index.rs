@@ -42,6 +42,7 @@ impl ChunkIndex {
     pub const HOLE: u32 = u32::MAX;
 
     /// Reads an address.
+    #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let raw: RawChunkIndex = zerocopy::transmute!(*bytes);

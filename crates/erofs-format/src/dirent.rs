@@ -78,6 +78,7 @@ const fn type_id(kind: FileKind) -> u8 {
     }
 }
 
+#[inline]
 const fn kind(type_id: u8) -> Option<FileKind> {
     Some(match type_id {
         1 => FileKind::File,
@@ -117,6 +118,7 @@ impl<'a> DirentBlock<'a> {
     ///
     /// # Errors
     /// [`StructureError`] if it has no room for its entries.
+    #[inline]
     pub fn new(bytes: &'a [u8], offset: u64) -> Result<Self, StructureError> {
         let at = At::new("directory block", offset);
         let first: &RawDirent =
@@ -144,12 +146,14 @@ impl<'a> DirentBlock<'a> {
         clippy::len_without_is_empty,
         reason = "there is no block without entries"
     )]
+    #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Where the block begins in the image.
+    #[inline]
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
@@ -169,6 +173,7 @@ impl<'a> DirentBlock<'a> {
     ///
     /// # Errors
     /// [`StructureError`] if an entry that is compared is damaged.
+    #[inline]
     pub fn last_at_most(&self, name: &[u8]) -> Result<Option<Dirent<'a>>, StructureError> {
         let found = last_at_most(self.len(), |index| {
             Ok::<_, StructureError>(self.entry(index)?.name.cmp(name))
@@ -180,6 +185,7 @@ impl<'a> DirentBlock<'a> {
     ///
     /// # Errors
     /// [`StructureError`] if it is damaged.
+    #[inline]
     pub fn entry(&self, index: usize) -> Result<Dirent<'a>, StructureError> {
         let raw = &self.entries[index];
         let offset = view::element_offset(self.offset, index, LEN);

@@ -234,6 +234,7 @@ impl At {
     }
 
     /// Refuses the structure unless `holds`.
+    #[inline]
     pub(crate) fn require(
         self,
         holds: bool,
@@ -247,6 +248,7 @@ impl At {
         }
     }
 
+    #[inline]
     pub(crate) fn wrong(
         self,
         field: &'static str,

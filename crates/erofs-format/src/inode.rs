@@ -156,6 +156,7 @@ impl Inode {
     ///
     /// # Errors
     /// [`StructureError`] if a field breaks its rule, or the content is compressed.
+    #[inline]
     pub fn parse(
         bytes: &[u8],
         offset: u64,
@@ -177,6 +178,7 @@ impl Inode {
     ///
     /// # Errors
     /// As [`parse`](Self::parse), and if it, or its extended attributes, leave the image.
+    #[inline]
     pub fn read(image: &[u8], superblock: &Superblock, nid: u64) -> Result<Self, StructureError> {
         let offset = superblock.inode_offset(nid);
         let format = view::record::<U16>(image, "inode", offset)?.get();
@@ -190,6 +192,7 @@ impl Inode {
         Ok(inode)
     }
 
+    #[inline]
     fn from_extended(
         nid: u64,
         layout: DataLayout,
@@ -256,6 +259,7 @@ impl Inode {
     ///
     /// # Errors
     /// [`StructureError::WrongInode`] then.
+    #[inline]
     pub fn require_kind(&self, expected: FileKind) -> Result<(), StructureError> {
         let found = self.kind;
         if found == expected {
@@ -266,12 +270,15 @@ impl Inode {
     }
 
     /// Bytes of the inode itself.
+    #[inline]
+    #[inline]
     #[must_use]
     pub const fn header_len(&self) -> u64 {
         header_len(self.extended)
     }
 
     /// One past the last byte of inode and extended attributes.
+    #[inline]
     #[must_use]
     pub const fn end(&self) -> u64 {
         self.offset
@@ -280,12 +287,14 @@ impl Inode {
     }
 
     /// Where a file's chunk addresses begin, each of 8 bytes.
+    #[inline]
     #[must_use]
     pub const fn chunk_addresses(&self) -> u64 {
         view::align(self.end(), 8)
     }
 
     /// Bytes of each chunk address: 8 for indexes, 4 else.
+    #[inline]
     #[must_use]
     pub const fn chunk_address_len(&self) -> u64 {
         match self.word & CHUNK_FORMAT_INDEXES {
@@ -295,6 +304,7 @@ impl Inode {
     }
 
     /// Binary logarithm of the chunk size, in bytes, of this file.
+    #[inline]
     #[must_use]
     pub fn chunk_bits(&self, superblock: &Superblock) -> u32 {
         let blocks = self.word & CHUNK_FORMAT_BITS;
@@ -311,6 +321,7 @@ impl Inode {
     }
 
     /// The fixed-size part in the shared model.
+    #[inline]
     #[must_use]
     pub const fn attributes(&self) -> Attributes {
         let size = match self.kind {
@@ -355,6 +366,7 @@ const fn header_len(extended: bool) -> u64 {
     if extended { EXTENDED_LEN } else { COMPACT_LEN }
 }
 
+#[inline]
 fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), StructureError> {
     let layout = match format >> 1 {
         0 => DataLayout::Plain,
@@ -366,6 +378,7 @@ fn parse_format(at: At, format: u16) -> Result<(bool, DataLayout), StructureErro
     Ok((format & FORMAT_EXTENDED != 0, layout))
 }
 
+#[inline]
 fn parse_mode(at: At, mode: u16) -> Result<(FileKind, u16), StructureError> {
     let kind = FileKind::from_mode(mode)
         .ok_or_else(|| at.wrong("i_mode", mode, "of a known file type"))?;

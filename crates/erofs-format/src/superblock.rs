@@ -291,24 +291,28 @@ impl Superblock {
     }
 
     /// First byte of the area from which inodes are numbered.
+    #[inline]
     #[must_use]
     pub fn meta_start(&self) -> u64 {
         self.block_size.bytes_in(self.meta_blkaddr)
     }
 
     /// Where inode `nid` begins; saturates, which is behind every image.
+    #[inline]
     #[must_use]
     pub fn inode_offset(&self, nid: u64) -> u64 {
         nid.saturating_mul(32).saturating_add(self.meta_start())
     }
 
     /// First byte of the device table.
+    #[inline]
     #[must_use]
     pub fn device_table(&self) -> u64 {
         u64::from(self.devt_slotoff).saturating_mul(u64_from(crate::DeviceSlot::LEN))
     }
 
     /// Bits of a chunk's device id that count: none if there is no device table.
+    #[inline]
     #[must_use]
     pub fn device_id_mask(&self) -> u16 {
         let devices = match self.feature_incompat & Self::INCOMPAT_DEVICE_TABLE {

@@ -9,6 +9,7 @@ use crate::error::StructureError;
 ///
 /// # Errors
 /// [`StructureError::Truncated`] if `bytes` are fewer.
+#[inline]
 pub fn slice<'a>(
     bytes: &'a [u8],
     what: &'static str,
@@ -32,6 +33,7 @@ pub fn slice<'a>(
 ///
 /// # Errors
 /// As [`slice()`].
+#[inline]
 pub fn record<'a, T>(
     bytes: &'a [u8],
     what: &'static str,
@@ -45,6 +47,7 @@ where
 }
 
 /// `value` rounded up to a multiple of `step`, a power of two; saturates at the last such multiple.
+#[inline]
 #[must_use]
 pub const fn align(value: u64, step: u64) -> u64 {
     let below = step.saturating_sub(1);
@@ -52,6 +55,7 @@ pub const fn align(value: u64, step: u64) -> u64 {
 }
 
 /// Where element `index` of a table at `table` begins, whose elements have `len` bytes; saturates.
+#[inline]
 #[must_use]
 pub const fn element_offset(table: u64, index: usize, len: usize) -> u64 {
     let before = u64_from(index).saturating_mul(u64_from(len));
@@ -59,6 +63,7 @@ pub const fn element_offset(table: u64, index: usize, len: usize) -> u64 {
 }
 
 /// The bytes before the first NUL of a zero-padded text field.
+#[inline]
 #[must_use]
 pub fn text(field: &[u8]) -> &[u8] {
     let len = field.iter().position(|&b| b == 0).unwrap_or(field.len());

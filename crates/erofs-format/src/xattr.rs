@@ -69,6 +69,7 @@ const PREFIXES: [(u8, &[u8]); 5] = [
 ];
 
 /// Bytes of the area that `icount` stands for.
+#[inline]
 #[must_use]
 pub fn area_len(icount: u16) -> u64 {
     match icount.checked_sub(1) {

@@ -14,6 +14,7 @@ use crate::error::{DecodeError, limit};
 pub(crate) const MAX_LEN: u64 = 2 << 30;
 
 /// The `len` bytes of `what` at `offset`.
+#[inline]
 pub(crate) fn slice<'a>(
     bytes: &'a [u8],
     what: &'static str,
