@@ -271,7 +271,6 @@ impl Inode {
 
     /// Bytes of the inode itself.
     #[inline]
-    #[inline]
     #[must_use]
     pub const fn header_len(&self) -> u64 {
         header_len(self.extended)

@@ -10,14 +10,13 @@ use crate::name::NameRef;
 use crate::path::ImagePath;
 use crate::width::u64_from;
 
-/// The hard link groups of an image: every inode with several names, and the first of its paths in the
-/// order of a [walk](Walk).
+/// The hard link groups of an image: every inode with several names, and the least of its paths, as bytes.
 ///
 /// Names are counted, not taken from `st_nlink`: that is right also where an image is wrong, and
 /// where some names are left out. Memory: two bits or so per inode, and a path per group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HardLinks {
-    first: HashMap<Ino, ImagePath>,
+    least: HashMap<Ino, ImagePath>,
 }
 
 impl HardLinks {
@@ -32,57 +31,69 @@ impl HardLinks {
         hidden: &dyn Fn(NameRef<'_>) -> bool,
     ) -> Result<Self, WalkError> {
         let mut seen = InoSet::default();
-        let mut first = HashMap::new();
+        // Of each group, the length of its shortest path.
+        let mut shortest = HashMap::new();
         visit_names(image, limits, hidden, |ino, _| {
             if !seen.insert(ino) {
-                first.entry(ino).or_insert_with(ImagePath::root);
+                shortest.entry(ino).or_insert(u64::MAX);
             }
             Ok(())
         })?;
-        if first.is_empty() {
-            return Ok(Self { first });
+        if shortest.is_empty() {
+            return Ok(Self::default());
         }
-        // Paths that are too long together are refused before any of them is held.
-        let limit = limits.max_metadata_len;
-        let mut len = 0u64;
-        let mut counted = InoSet::default();
+        // Paths that are too long together whichever are taken are refused before any of them is held.
+        let mut last = ImagePath::root();
         visit_names(image, limits, hidden, |ino, path| {
-            if first.contains_key(&ino) && counted.insert(ino) {
-                len = len.saturating_add(u64_from(path.as_bytes().len()));
+            if let Some(known) = shortest.get_mut(&ino) {
+                *known = (*known).min(u64_from(path.as_bytes().len()));
+                last.clone_from(path);
+            }
+            Ok(())
+        })?;
+        let limit = limits.max_metadata_len;
+        let len = shortest.values().copied().fold(0, u64::saturating_add);
+        if len > limit {
+            return Err(WalkError::LinkPaths { path: last, limit });
+        }
+        let mut least: HashMap<_, ImagePath> = HashMap::with_capacity(shortest.len());
+        let mut len = 0u64;
+        visit_names(image, limits, hidden, |ino, path| {
+            if !shortest.contains_key(&ino) {
+                return Ok(());
+            }
+            let known = least.entry(ino).or_insert_with(ImagePath::root);
+            if known.is_root() || path < known {
+                len = len
+                    .saturating_sub(u64_from(known.as_bytes().len()))
+                    .saturating_add(u64_from(path.as_bytes().len()));
                 if len > limit {
                     let path = path.clone();
                     return Err(WalkError::LinkPaths { path, limit });
                 }
-            }
-            Ok(())
-        })?;
-        visit_names(image, limits, hidden, |ino, path| {
-            if let Some(known) = first.get_mut(&ino)
-                && known.is_root()
-            {
                 known.clone_from(path);
             }
             Ok(())
         })?;
-        Ok(Self { first })
+        Ok(Self { least })
     }
 
-    /// The first path of the inode `ino`; `None` if it has one name only.
+    /// The least path, as bytes, of the inode `ino`; `None` if it has one name only.
     #[must_use]
     pub fn group(&self, ino: Ino) -> Option<&ImagePath> {
-        self.first.get(&ino)
+        self.least.get(&ino)
     }
 
     /// Number of inodes with several names.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.len()
+        self.least.len()
     }
 
     /// Whether every inode has one name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        self.least.is_empty()
     }
 }
 

@@ -187,7 +187,7 @@ fn names_are_bounded_and_end_the_walk() {
 }
 
 #[test]
-fn hard_link_groups_have_their_first_path_and_no_more_than_fit_are_held() {
+fn hard_link_groups_have_their_least_path_as_bytes_and_no_more_than_fit_are_held() {
     let image = Liar::new(&[
         (0, &[(".wh.x", 9), ("a", 1), ("a-b", 5), ("c", 8), ("d", 9)]),
         (1, &[("x", 5), ("y", 6)]),
@@ -195,7 +195,7 @@ fn hard_link_groups_have_their_first_path_and_no_more_than_fit_are_held() {
     ]);
     let limits = Limits::default();
     let all = HardLinks::collect(&image, &limits, &|_| false).unwrap();
-    assert_eq!(all.group(Ino(5)), Some(&path("a/x")));
+    assert_eq!(all.group(Ino(5)), Some(&path("a-b")));
     assert_eq!(all.group(Ino(6)), Some(&path("a/y")));
     assert_eq!(all.group(Ino(9)), Some(&path(".wh.x")));
     assert_eq!(all.group(Ino(8)), None);
@@ -203,6 +203,11 @@ fn hard_link_groups_have_their_first_path_and_no_more_than_fit_are_held() {
     let short = Limits::default().max_metadata_len(9);
     let error = HardLinks::collect(&image, &short, &|_| false).unwrap_err();
     let text = "/a/y: the paths of hard links have more than 9 bytes";
+    assert_eq!(error.to_string(), text);
+    // Too long together whichever of its names each has.
+    let shorter = Limits::default().max_metadata_len(6);
+    let error = HardLinks::collect(&image, &shorter, &|_| false).unwrap_err();
+    let text = "/d: the paths of hard links have more than 6 bytes";
     assert_eq!(error.to_string(), text);
     let hidden = |name: lazyoci_image_model::NameRef<'_>| name.as_bytes().starts_with(b".wh.");
     let shown = HardLinks::collect(&image, &limits, &hidden).unwrap();
