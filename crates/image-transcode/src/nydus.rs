@@ -11,7 +11,7 @@ use image_convert::{
 use image_model::{Metadata, Name, Node, Progress, Tree};
 use image_store::ImageTarget;
 use oci_image::config::History;
-use oci_image::{ImageConfig, nydus};
+use oci_image::{Descriptor, ImageConfig, nydus};
 
 use crate::error::TranscodeError;
 use crate::output::TargetOutput;
@@ -21,11 +21,11 @@ use crate::transcode::Made;
 /// How the layer of the bootstrap is compressed.
 const LEVEL: u32 = 6;
 
-/// Makes a blob for each of `layers`, the lowest first, and the layer with the bootstrap. `digests` are
-/// those of the layers.
+/// Makes a blob for each of `layers`, the lowest first, and the layer with the bootstrap. `sources` are what
+/// refers to the layers.
 pub(crate) fn convert(
     layers: Vec<Source<'static>>,
-    digests: &[Option<String>],
+    sources: &[Option<Descriptor>],
     target: &dyn ImageTarget,
     (options, spool_directory): (&RafsOptions, Option<&Path>),
     progress: &mut dyn Progress,
@@ -41,7 +41,7 @@ pub(crate) fn convert(
         made.layers.push(TranscodedLayer {
             descriptor: descriptor(&blob.object),
             diff_id: blob.object.digest.to_string(),
-            source: digests[blob.layer].clone(),
+            source: (sources[blob.layer].as_ref()).map(|layer| layer.digest.clone()),
             repeated: false,
         });
     }
@@ -53,7 +53,7 @@ pub(crate) fn convert(
         source: None,
         repeated: false,
     });
-    made.has_blob = vec![false; digests.len()];
+    made.has_blob = vec![false; sources.len()];
     for blob in &done.blobs {
         made.has_blob[blob.layer] = true;
     }
@@ -96,7 +96,7 @@ fn pack(
     to_tar(tree, &mut output, &options, progress)
 }
 
-fn descriptor(object: &DescribedObject) -> oci_image::Descriptor {
+fn descriptor(object: &DescribedObject) -> Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 

@@ -24,8 +24,8 @@ pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
 /// `target` as `name`.
 ///
 /// The configuration is carried along, but for its list of layers; so are the annotations of the manifest and
-/// its layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the source's are. A nydus image,
-/// whose layers were merged, becomes an image of one layer.
+/// its layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the
+/// source's are. A nydus image, whose layers were merged, becomes an image of one layer.
 ///
 /// `progress` counts the bytes of each layer.
 ///
@@ -52,7 +52,8 @@ pub fn transcode(
         true => vec![None],
         false => image.manifest.layers.iter().cloned().map(Some).collect(),
     };
-    if merged {
+    // An image that says nothing of its history goes on saying nothing.
+    if merged && !config.history.is_empty() {
         config.history.retain(|entry| entry.empty_layer);
         config.history.push(Default::default());
     }
@@ -64,11 +65,8 @@ pub fn transcode(
         ImageFormat::Nydus(rafs) => {
             let stack = (0..sources.len()).map(|layer| open(layer).map(Into::into));
             let stack = stack.collect::<Result<Vec<_>, _>>()?;
-            let digests = sources.iter();
-            let digests = digests.map(|source| Some(source.as_ref()?.digest.clone()));
-            let digests: Vec<_> = digests.collect();
             let how = (rafs, options.spool_directory.as_deref());
-            let made = nydus::convert(stack, &digests, target, how, progress)?;
+            let made = nydus::convert(stack, &sources, target, how, progress)?;
             nydus::add_history(&mut config, &made.has_blob);
             made
         }
