@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blob_io::{LocalFile, ReadAt, Section};
 use bytes::Bytes;
-use image_model::{ExtentSource, FileKind, Image};
-use image_read::{Follow, LayerImage, LayerImageOptions, resolve};
+use image_model::{FileKind, Image};
+use image_read::{FileExtents, Follow, LayerImage, LayerImageOptions, resolve};
 
 use crate::error::ImageStoreError;
 
@@ -75,39 +75,25 @@ impl Archive {
     }
 
     /// Where in the tar a file lies, if it lies there in one piece.
-    fn find(&self, path: &str) -> Option<Result<(u64, u64), ()>> {
+    fn find(&self, path: &str) -> Option<Result<Range<u64>, ()>> {
         let image = &self.layer.image;
         let ino = resolve(image, path.as_bytes(), Follow::All).ok()?;
         let attributes = image.attributes(ino).ok()?;
-        if attributes.kind != FileKind::File {
-            return Some(Err(()));
+        if attributes.kind == FileKind::File && attributes.size == 0 {
+            return Some(Ok(0..0));
         }
-        let (mut start, mut end) = (None, 0);
-        let extents = image.extents(ino, 0..attributes.size, &mut |extent| {
-            let ExtentSource::Plain { offset, .. } = extent.source else {
-                return ControlFlow::Break(());
-            };
-            let start = *start.get_or_insert(offset);
-            if start.checked_add(extent.file_offset) != Some(offset) {
-                return ControlFlow::Break(());
-            }
-            end = extent.file_offset.saturating_add(extent.len);
-            ControlFlow::Continue(())
-        });
-        let whole = extents.is_ok() && end == attributes.size;
-        Some(match whole {
-            true => Ok((start.unwrap_or(0), attributes.size)),
-            false => Err(()),
-        })
+        let extents = FileExtents::new(image, ino, 0..attributes.size, 0);
+        let place = extents.and_then(FileExtents::into_contiguous);
+        Some(place.ok().flatten().map(|(_, place)| place).ok_or(()))
     }
 }
 
 impl Files for Archive {
     fn open(&self, path: &str) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError> {
-        let (offset, len) = match self.find(path) {
+        let place = match self.find(path) {
             None => return Ok(None),
-            Some(Ok((_, 0))) => return Ok(Some(Arc::new(Bytes::new()))),
-            Some(Ok(found)) => found,
+            Some(Ok(place)) if place.is_empty() => return Ok(Some(Arc::new(Bytes::new()))),
+            Some(Ok(place)) => place,
             Some(Err(())) => {
                 return Err(ImageStoreError::NotFile {
                     path: self.path.clone(),
@@ -115,7 +101,8 @@ impl Files for Archive {
                 });
             }
         };
-        let section = Section::new(Arc::clone(&self.layer.source), offset, len);
+        let len = place.end - place.start;
+        let section = Section::new(Arc::clone(&self.layer.source), place.start, len);
         Ok(Some(Arc::new(section.map_err(|source| {
             ImageStoreError::Read {
                 name: path.into(),

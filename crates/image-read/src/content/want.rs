@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use image_model::{Extent, Image, Ino};
+use image_model::{BlobIndex, Extent, ExtentSource, Image, Ino};
 
 use super::error::{FrameError, ReadError};
 
@@ -88,6 +88,32 @@ impl<'a, I: Image + ?Sized> FileExtents<'a, I> {
     #[must_use]
     pub fn remaining(&self) -> Range<u64> {
         self.range.clone()
+    }
+
+    /// The blob that holds all of what is still to come as it is and in one piece, and where in it;
+    /// `None` if there is no such place, as there is none for no bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the extents are not what they should be.
+    pub fn into_contiguous(self) -> Result<Option<(BlobIndex, Range<u64>)>, ReadError> {
+        let mut found: Option<(BlobIndex, Range<u64>)> = None;
+        for want in self {
+            let Want { extent, range, .. } = want?;
+            let ExtentSource::Plain { blob, offset } = extent.source else {
+                return Ok(None);
+            };
+            let start = offset.checked_add(range.start - extent.file_offset);
+            let end = start.and_then(|start| start.checked_add(range.end - range.start));
+            let (Some(start), Some(end)) = (start, end) else {
+                return Ok(None);
+            };
+            match &mut found {
+                None => found = Some((blob, start..end)),
+                Some((of, place)) if *of == blob && place.end == start => place.end = end,
+                Some(_) => return Ok(None),
+            }
+        }
+        Ok(found)
     }
 
     fn next_want(&mut self) -> Result<Want, ReadError> {

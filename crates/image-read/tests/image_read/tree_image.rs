@@ -9,7 +9,7 @@ use image_model::{
     BlobId, BlobIndex, Device, Extent, ExtentSource, FileKind, Image, Ino, Metadata, Name, Node,
     Tree,
 };
-use lazyoci_image_read::{Follow, LayerImage, TreeImage, resolve};
+use lazyoci_image_read::{FileExtents, Follow, LayerImage, TreeImage, resolve};
 use proptest::prelude::*;
 
 use crate::support::tar;
@@ -90,6 +90,36 @@ proptest! {
         let expected: Vec<_> = all.iter().filter(touched).copied().collect();
         prop_assert_eq!(extents(&image, range.clone()), expected);
     }
+}
+
+#[test]
+fn a_place_is_contiguous_if_nothing_lies_between() {
+    let spans = |spans: &[(u64, u64, u64)]| {
+        let spans = spans.iter().map(|&(file_offset, source_offset, len)| Span {
+            file_offset,
+            source_offset,
+            len,
+        });
+        Spans::sparse(spans).unwrap()
+    };
+    let place = |size, content, range| {
+        let image = one_file(size, content);
+        let extents = FileExtents::new(&image, Ino(1), range, 0).unwrap();
+        extents.into_contiguous().unwrap()
+    };
+    let at = |range| Some((BlobIndex(0), range));
+    let whole = spans(&[(0, 512, 30)]);
+    assert_eq!(place(30, whole.clone(), 0..u64::MAX), at(512..542));
+    assert_eq!(place(30, whole.clone(), 10..12), at(522..524));
+    assert_eq!(place(30, whole.clone(), 7..7), None, "no bytes are nowhere");
+    assert_eq!(place(31, whole, 0..31), None, "a hole at its end");
+    let next_to_each_other = spans(&[(0, 512, 10), (10, 522, 20)]);
+    assert_eq!(place(30, next_to_each_other, 0..30), at(512..542));
+    let apart = spans(&[(0, 512, 10), (10, 1024, 20)]);
+    assert_eq!(place(30, apart.clone(), 0..30), None);
+    assert_eq!(place(30, apart, 10..30), at(1024..1044));
+    let beyond = spans(&[(0, u64::MAX - 5, 5)]);
+    assert_eq!(place(5, beyond, 0..5), at(u64::MAX - 5..u64::MAX));
 }
 
 #[test]
