@@ -33,8 +33,9 @@ use worker::Worker;
 
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
-/// Bytes that may be under way, plain and compressed.
-const BUDGET: usize = 24 << 20;
+/// Bytes that may be under way, plain and compressed: three pieces of an eStargz layer, 4 MiB each and as
+/// much for what becomes of it, while the next one grows. With two, one of two threads waits.
+const BUDGET: usize = 26 << 20;
 
 /// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
