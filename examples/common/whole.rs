@@ -17,6 +17,22 @@ pub fn location(name: &Path) -> Option<Location> {
     location.filter(|_| !name.exists())
 }
 
+/// A place, and what is meant there.
+pub type Place = (Location, Arc<dyn ImageStore>);
+
+/// The place that `name` means, opened, if that is how whole images are named.
+pub fn store(name: &Path, args: &OpenArgs) -> Result<Option<Place>, Failure> {
+    let Some(location) = location(name) else {
+        return Ok(None);
+    };
+    let options = LayerImageOptions::default()
+        .lenient(args.lenient())
+        .limits(args.limits());
+    let store = location.open(&options);
+    let store = store.map_err(|error| Failure::from(error).of(name.display()))?;
+    Ok(Some((location, store)))
+}
+
 /// An image in a layout or an archive.
 pub struct Whole {
     name: PathBuf,
@@ -27,30 +43,15 @@ pub struct Whole {
 impl Whole {
     /// The image that `name` means, if that is how whole images are named, and no file is called so.
     pub fn find(name: &Path, args: &OpenArgs) -> Result<Option<Self>, Failure> {
-        let Some(location) = location(name) else {
+        let Some((location, store)) = store(name, args)? else {
             return Ok(None);
         };
-        let of = |error: Failure| error.of(name.display());
-        let options = LayerImageOptions::default()
-            .lenient(args.lenient())
-            .limits(args.limits());
-        let store = location.open(&options).map_err(|error| of(error.into()))?;
         let image = resolve(&*store, location.name.as_deref(), args.platform.as_ref());
         Ok(Some(Self {
             name: name.into(),
-            image: image.map_err(|error| of(error.into()))?,
+            image: image.map_err(|error| Failure::from(error).of(name.display()))?,
             store,
         }))
-    }
-
-    /// Where it is.
-    pub fn store(&self) -> &Arc<dyn ImageStore> {
-        &self.store
-    }
-
-    /// The image.
-    pub fn image(&self) -> &ResolvedImage {
-        &self.image
     }
 
     /// Opens it, or the layer of it that is asked for.

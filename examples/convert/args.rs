@@ -11,7 +11,7 @@ use lazyoci::rafs_format::flags::Compat;
 
 use crate::common::open::{OpenArgs, is_stream};
 use crate::common::output::OutputArgs;
-use crate::common::{self, Failure};
+use crate::common::{self, Failure, whole};
 
 /// Convert a layer, a directory or an image into another format
 #[derive(Parser)]
@@ -81,6 +81,13 @@ pub(crate) struct Args {
     /// Version of RAFS (nydus)
     #[arg(long, value_name = "5|6", value_parser = parse_version)]
     pub(crate) fs_version: Option<Version>,
+    /// Convert the images for all platforms, not for one alone (whole images)
+    #[arg(long, conflicts_with = "platform")]
+    pub(crate) all_platforms: bool,
+    /// Keep the original beside the nydus image, for clients that cannot run that: OUTPUT is an index of both,
+    /// and the nydus image is OUTPUT-nydus, too (nydus)
+    #[arg(long)]
+    pub(crate) keep_original: bool,
     /// Leave out what the format cannot carry, and report it
     #[arg(long)]
     pub(crate) lossy: bool,
@@ -140,6 +147,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     let rafs = alone || nydus;
     let lazy = rafs || args.to == Target::Estargz;
     let erofs = args.to == Target::Erofs;
+    let whole = whole::location(args.output()).is_some();
     for (option, given, fits) in [
         ("--digester", args.digester.is_some(), rafs || erofs),
         ("--compressor", args.compressor.is_some(), !erofs),
@@ -155,6 +163,8 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--verity", args.verity, erofs),
         ("--overlay-whiteouts", args.overlay_whiteouts, erofs),
         ("--fs-version", args.fs_version.is_some(), nydus),
+        ("--keep-original", args.keep_original, nydus),
+        ("--all-platforms", args.all_platforms, whole),
         ("--layer-cache", args.layer_cache.is_some(), erofs),
     ] {
         if given && !fits {

@@ -1,20 +1,25 @@
 //! Whole images into whole images.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use lazyoci::convert::RafsOptions;
 use lazyoci::rafs_format::Version;
-use lazyoci::store::{ImageStore as _, Layout, LayoutWriter, Location, Transport};
-use lazyoci::transcode::{ImageFormat, TranscodeOptions, TranscodeReport, transcode};
+use lazyoci::store::{
+    ImageStore, Layout, LayoutWriter, Location, ResolvedImages, Transport, resolve, resolve_all,
+};
+use lazyoci::transcode::{ImageFormat, TranscodeOptions, Transcoded, made_before, transcode};
+use serde_json::Value;
 
 use crate::args::{Args, Target, name};
 use crate::common::progress::Bar;
 use crate::common::{self, Failure, Outcome, whole};
 use crate::options::{estargz_options, rafs_options, tar_options};
 
-/// An image that is to be made of another one.
+/// Images that are to be made of others.
 pub(crate) struct Whole {
-    source: whole::Whole,
+    store: Arc<dyn ImageStore>,
+    images: ResolvedImages,
     target: Location,
 }
 
@@ -34,25 +39,46 @@ impl Whole {
         let [source] = args.images() else {
             return refused("a whole image is made of one whole image");
         };
-        let Some(source) = whole::Whole::find(source, &args.open)? else {
+        let Some((location, store)) = whole::store(source, &args.open)? else {
             return refused("a whole image is made of a whole image, as in `oci:DIR:TAG`");
         };
-        Ok(Some(Self { source, target }))
+        let name = location.name.as_deref();
+        let images = match args.all_platforms {
+            true => resolve_all(&*store, name),
+            false => resolve(&*store, name, args.open.platform.as_ref()).map(Into::into),
+        };
+        Ok(Some(Self {
+            images: images.map_err(|error| Failure::from(error).of(source.display()))?,
+            store,
+            target,
+        }))
     }
 
     pub(crate) fn convert(self, args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let options = TranscodeOptions::new(format(args)?)
+            .keep_original(args.keep_original)
             .lenient(args.open.lenient())
             .as_layer(args.open.as_layer())
             .limits(args.open.limits());
         let name = self.target.name.as_deref();
-        self.refuse_to_replace(args)?;
-        let target = LayoutWriter::open(&self.target.path)?;
-        let (store, image) = (self.source.store(), self.source.image());
-        let mut bar = Bar::new("converting");
-        let report = transcode(image, store, &target, name, &options, &mut bar)?;
-        drop(bar);
-        common::say(args.output(), out, |out| say(args, &report, out))?;
+        let before = match self.target.path.exists() {
+            true => {
+                let target = LayoutWriter::open(&self.target.path)?;
+                made_before(&self.images, &target, name, &options)?
+            }
+            false => None,
+        };
+        let done = match before {
+            Some(before) => before,
+            None => {
+                self.refuse_to_replace(args)?;
+                let target = LayoutWriter::open(&self.target.path)?;
+                let mut bar = Bar::new("converting");
+                let (images, store) = (&self.images, &self.store);
+                transcode(images, store, &target, name, &options, &mut bar)?
+            }
+        };
+        common::say(args.output(), out, |out| say(args, &done, out))?;
         Ok(Outcome::Done)
     }
 
@@ -92,29 +118,67 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
     })
 }
 
-fn say(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> Result<(), Failure> {
+fn say(args: &Args, done: &Transcoded, out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
-        let mut value = common::object(done)?;
-        let image = args.images().first();
-        value["image"] = image.map(|image| image.display().to_string()).into();
-        value["format"] = name(args.to).into();
-        value["output"] = args.output().display().to_string().into();
-        return common::json(out, &value);
+        return common::json(out, &json(args, done)?);
     }
-    common::note_losses(&done.report);
+    for image in &done.images {
+        common::note_losses(&image.report);
+    }
     tell(args, done, out).map_err(Failure::usage)
 }
 
-fn tell(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}: {}", args.output().display(), done.image.digest)?;
-    for layer in &done.layers {
-        let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
-        let origin = match (&layer.source, layer.repeated) {
-            (Some(_), true) => ", as before".to_owned(),
-            (Some(source), false) => format!(", of {source}"),
-            (None, _) => String::new(),
-        };
-        writeln!(out, "layer {digest}, {}{origin}", common::size(size))?;
+/// One image as it is reported, several as a list.
+fn json(args: &Args, done: &Transcoded) -> Result<Value, Failure> {
+    let mut value = match &done.images[..] {
+        [image] => common::object(image)?,
+        images => {
+            let platforms = images.iter().map(|image| {
+                let mut value = common::object(image)?;
+                let platform = image.image.platform.as_ref();
+                value["platform"] = platform.map(ToString::to_string).into();
+                Ok(value)
+            });
+            let platforms = platforms.collect::<Result<Vec<_>, Failure>>()?;
+            serde_json::json!({ "platforms": platforms })
+        }
+    };
+    let image = args.images().first();
+    value["image"] = image.map(|image| image.display().to_string()).into();
+    value["format"] = name(args.to).into();
+    value["output"] = args.output().display().to_string().into();
+    value["published"] = done.published.digest.clone().into();
+    value["made_before"] = done.made_before.into();
+    let left_out = done.left_out.iter();
+    value["left_out"] = left_out.map(|one| one.digest.clone()).collect();
+    Ok(value)
+}
+
+fn tell(args: &Args, done: &Transcoded, out: &mut dyn Write) -> io::Result<()> {
+    let before = match done.made_before {
+        true => ", made before",
+        false => "",
+    };
+    let output = args.output().display();
+    writeln!(out, "{output}: {}{before}", done.published.digest)?;
+    for image in &done.images {
+        if image.image.digest != done.published.digest {
+            let platform = image.image.platform.iter();
+            let platform: String = platform.map(|platform| format!("{platform}: ")).collect();
+            writeln!(out, "image {platform}{}", image.image.digest)?;
+        }
+        for layer in &image.layers {
+            let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
+            let origin = match (&layer.source, layer.repeated) {
+                (Some(_), true) => ", as before".to_owned(),
+                (Some(source), false) => format!(", of {source}"),
+                (None, _) => String::new(),
+            };
+            writeln!(out, "layer {digest}, {}{origin}", common::size(size))?;
+        }
+    }
+    for one in &done.left_out {
+        writeln!(out, "left out {}, {}", one.digest, one.media_type)?;
     }
     Ok(())
 }

@@ -227,10 +227,73 @@ fn whole_images_become_whole_images() {
         assert_eq!(said["image_layers"].as_array().unwrap().len(), layers);
         assert_eq!(text(example("digest").arg(&made)), expected, "{to}");
         run(example("verify").arg(&made), 0);
-        // Taken names are kept.
+        assert_eq!(said["made_before"], false);
+        // Nothing is done twice.
         let mut again = example("convert");
-        let said = complaint(again.args(["--to", to, &source, &made]), 2);
+        let again = object(again.args(["--to", to, &source, &made]));
+        assert_eq!(again["made_before"], true);
+        assert_eq!(again["published"], said["published"]);
+        // Taken names are kept.
+        let other = match to {
+            "nydus" => "none",
+            "estargz" => "gzip:9",
+            _ => "gzip:1",
+        };
+        let mut replacing = example("convert");
+        replacing.args(["--compressor", other, "--to", to, &source, &made]);
+        let said = complaint(&mut replacing, 2);
         assert!(said.ends_with("exists (--force replaces it)\n"), "{said}");
+    }
+}
+
+#[test]
+fn originals_are_kept_and_all_platforms_converted() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let expected = text(example("digest").arg(&source));
+    let kept = format!("oci:{}:v2", fixture.path("kept").display());
+    let mut convert = example("convert");
+    convert.args(["--to", "nydus", "--keep-original"]);
+    let said = object(convert.args([&source, &kept]));
+    assert_ne!(said["published"], said["manifest"]["digest"]);
+    assert_eq!(text(example("digest").arg(&kept)), expected);
+    let origin = object(example("inspect").arg(&source));
+    assert_eq!(
+        object(example("inspect").arg(&kept))["format"],
+        origin["format"]
+    );
+    let nydus = format!("{kept}-nydus");
+    assert_eq!(text(example("digest").arg(&nydus)), expected);
+    assert_eq!(object(example("inspect").arg(&nydus))["format"], "rafs-v6");
+
+    let all = format!("oci:{}:v3", fixture.path("all").display());
+    let mut convert = example("convert");
+    convert.args(["--to", "estargz", "--all-platforms"]);
+    let listed = object(convert.args([&kept, &all]));
+    assert_eq!(
+        listed["left_out"],
+        serde_json::json!([said["manifest"]["digest"]])
+    );
+    assert_eq!(text(example("digest").arg(&all)), expected);
+
+    let tar = fixture.path("out.tar").display().to_string();
+    for (option, to, output, what) in [
+        (
+            "--keep-original",
+            "estargz",
+            &*all,
+            "--keep-original does not fit estargz",
+        ),
+        (
+            "--all-platforms",
+            "tar",
+            &*tar,
+            "--all-platforms does not fit tar",
+        ),
+    ] {
+        let mut convert = example("convert");
+        let said = complaint(convert.args([option, "--to", to, &source, output]), 2);
+        assert!(said.contains(what), "{said}");
     }
 }
 

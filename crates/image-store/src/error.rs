@@ -182,6 +182,12 @@ pub enum ImageStoreError {
         /// The bound.
         limit: usize,
     },
+    /// A name leads to more manifests than any image has platforms.
+    #[error("more than {limit} manifests are listed")]
+    Manifests {
+        /// The bound.
+        limit: usize,
+    },
     /// The image has fewer layers.
     #[error("the image has {count} layers; layers are counted from 0")]
     NoLayer {
@@ -292,7 +298,7 @@ impl Blame for ImageStoreError {
             | Self::NoLayer { .. }
             | Self::NotLayout { .. }
             | Self::Ambiguous { .. } => Fault::Misuse,
-            Self::Nested { .. } => Fault::Limit,
+            Self::Nested { .. } | Self::Manifests { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),
             Self::Annotations(error) => error.fault(),
             Self::Open(error) => error.fault(),

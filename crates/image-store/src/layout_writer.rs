@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use blob_io::{AtomicFile, ObjectWriter, WriteError, Written};
 use image_model::Blame as _;
@@ -123,6 +124,16 @@ impl ImageTarget for LayoutWriter {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(ImageStoreError::Io { path, source }),
         }
+    }
+
+    fn published(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Option<Arc<dyn ImageStore>>, ImageStoreError> {
+        let layout = Layout::open(&self.directory)?;
+        let mut images = layout.index().manifests.iter();
+        let found = name.is_some_and(|name| images.any(|image| image.is_called(name)));
+        Ok(found.then(|| Arc::new(layout) as Arc<dyn ImageStore>))
     }
 
     fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {

@@ -6,7 +6,7 @@
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
 //! | [`target`], [`layout_writer`] | [`ImageTarget`], a place that takes images; layouts that do |
 //! | [`location`] | how images are named on command lines |
-//! | [`mod@resolve`] | from a name to a manifest |
+//! | [`mod@resolve`], [`platforms`] | from a name to a manifest, or to those for all platforms |
 //! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
 //!
 //! ```no_run
@@ -32,6 +32,7 @@ pub mod layout;
 pub mod layout_writer;
 pub mod location;
 pub mod open;
+pub mod platforms;
 pub mod resolve;
 pub mod store;
 pub mod target;
@@ -41,9 +42,10 @@ pub use error::ImageStoreError;
 pub use layout::Layout;
 pub use layout_writer::LayoutWriter;
 pub use location::{Location, Transport};
+pub use platforms::{ResolvedImages, resolve_all};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
-pub use target::{ImageTarget, copy, put_bytes, put_document};
+pub use target::{ImageTarget, copy, copy_image, describe_document, put_bytes, put_document};
 
 // Crates whose types stand in signatures here.
 pub use blob_io;

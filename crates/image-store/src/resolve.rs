@@ -8,7 +8,7 @@ use crate::error::ImageStoreError;
 use crate::store::{ImageStore, fetch};
 
 /// Most indexes that lie in one another.
-const MAX_NESTED: usize = 4;
+pub(crate) const MAX_NESTED: usize = 4;
 
 /// An image that was found: its manifest and configuration, both of which have the digests that they
 /// should have.
@@ -36,25 +36,7 @@ pub fn resolve(
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
     let mut descriptor = named(store.index(), name, &wanted)?.clone();
     for _ in 0..MAX_NESTED {
-        let media_type = descriptor.media_type.as_str();
-        match media_type.parse() {
-            Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {}
-            // Layouts of old have no type there.
-            _ if media_type.is_empty() => {}
-            _ => {
-                return Err(ImageStoreError::NotImage {
-                    digest: descriptor.digest.clone(),
-                    media_type: media_type.into(),
-                });
-            }
-        }
-        let bytes = fetch(store, &descriptor)?;
-        let media_type = Some(media_type).filter(|text| !text.is_empty());
-        let document = Document::parse(&bytes, media_type);
-        match document.map_err(|source| ImageStoreError::Document {
-            name: descriptor.digest.clone(),
-            source,
-        })? {
+        match document(store, &descriptor)? {
             Document::Index(index) => descriptor = select(&index, &wanted)?.clone(),
             Document::Manifest(manifest) => {
                 let image = with_config(store, descriptor, *manifest)?;
@@ -73,43 +55,85 @@ pub fn resolve(
     Err(ImageStoreError::Nested { limit: MAX_NESTED })
 }
 
+/// The index or manifest that `descriptor` refers to.
+pub(crate) fn document(
+    store: &dyn ImageStore,
+    descriptor: &Descriptor,
+) -> Result<Document, ImageStoreError> {
+    let media_type = descriptor.media_type.as_str();
+    match media_type.parse() {
+        Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {}
+        // Layouts of old have no type there.
+        _ if media_type.is_empty() => {}
+        _ => {
+            return Err(ImageStoreError::NotImage {
+                digest: descriptor.digest.clone(),
+                media_type: media_type.into(),
+            });
+        }
+    }
+    let bytes = fetch(store, descriptor)?;
+    let media_type = Some(media_type).filter(|text| !text.is_empty());
+    let document = Document::parse(&bytes, media_type);
+    document.map_err(|source| ImageStoreError::Document {
+        name: descriptor.digest.clone(),
+        source,
+    })
+}
+
 /// Which of the images of a place is meant.
 fn named<'i>(
     index: &'i Index,
     name: Option<&str>,
     platform: &Platform,
 ) -> Result<&'i Descriptor, ImageStoreError> {
-    let all = &index.manifests;
-    let there = || {
-        let names: BTreeSet<_> = all.iter().filter_map(Descriptor::name).collect();
-        names.into_iter().map(Into::into).collect()
-    };
-    let called: Vec<_> = match name {
-        Some(name) => all.iter().filter(|image| image.is_called(name)).collect(),
-        None => all.iter().collect(),
-    };
-    let digests: BTreeSet<_> = called.iter().map(|image| &image.digest).collect();
-    match (&called[..], name) {
-        ([], name) => Err(ImageStoreError::NoImage {
-            name: name.unwrap_or_default().into(),
-            there: there(),
-        }),
-        ([first, ..], _) if digests.len() == 1 => Ok(first),
-        // The same name, or none, for several platforms.
-        (several, _) => {
-            let serves = |image: &&&Descriptor| {
-                let built = image.platform.as_ref();
-                built.is_some_and(|built| built.serves(platform))
-            };
-            let mut names = several.iter().map(|image| image.name());
-            let first = names.next().flatten();
-            let one_name = name.is_some() || names.all(|name| name == first);
-            match several.iter().find(serves) {
-                Some(found) if one_name => Ok(found),
-                _ => Err(ImageStoreError::SeveralImages { there: there() }),
-            }
-        }
+    let called = called(index, name)?;
+    if let [only] = called[..] {
+        return Ok(only);
     }
+    // The same name, or none, for several platforms.
+    let serves = |image: &&&Descriptor| {
+        let built = image.platform.as_ref();
+        built.is_some_and(|built| built.serves(platform))
+    };
+    let found = called.iter().find(serves).copied();
+    found.ok_or_else(|| several_images(index))
+}
+
+/// Whatever `name` may mean, without one the only name that there is; at least one, each once.
+pub(crate) fn called<'i>(
+    index: &'i Index,
+    name: Option<&str>,
+) -> Result<Vec<&'i Descriptor>, ImageStoreError> {
+    let mut digests = BTreeSet::new();
+    let is_meant = |image: &&Descriptor| name.is_none_or(|name| image.is_called(name));
+    let meant = index.manifests.iter().filter(is_meant);
+    let called: Vec<_> = meant
+        .filter(|image| digests.insert(&image.digest))
+        .collect();
+    let Some((first, others)) = called.split_first() else {
+        return Err(ImageStoreError::NoImage {
+            name: name.unwrap_or_default().into(),
+            there: names(index),
+        });
+    };
+    let one_name = others.iter().all(|image| image.name() == first.name());
+    match name.is_some() || one_name {
+        true => Ok(called),
+        false => Err(several_images(index)),
+    }
+}
+
+fn several_images(index: &Index) -> ImageStoreError {
+    ImageStoreError::SeveralImages {
+        there: names(index),
+    }
+}
+
+fn names(index: &Index) -> Vec<String> {
+    let names = index.manifests.iter().filter_map(Descriptor::name);
+    let names: BTreeSet<_> = names.collect();
+    names.into_iter().map(Into::into).collect()
 }
 
 fn select<'i>(index: &'i Index, wanted: &Platform) -> Result<&'i Descriptor, ImageStoreError> {
@@ -130,7 +154,7 @@ fn select<'i>(index: &'i Index, wanted: &Platform) -> Result<&'i Descriptor, Ima
     })
 }
 
-fn with_config(
+pub(crate) fn with_config(
     store: &dyn ImageStore,
     descriptor: Descriptor,
     manifest: Manifest,

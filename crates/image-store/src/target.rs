@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use blob_io::{DigestWriter, ObjectWriter, Written};
 use image_model::Progress;
@@ -10,6 +11,7 @@ use oci_image::{Descriptor, DocumentError, MediaType};
 use serde::Serialize;
 
 use crate::error::ImageStoreError;
+use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, digest_of};
 
 /// Bytes that are copied at once.
@@ -38,6 +40,19 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
     /// [`ImageStoreError`] if that cannot be told.
     fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError>;
 
+    /// Opens what is called `name` here, to be read: what a conversion finds that was made before. `None` if
+    /// nothing is, or this place cannot be read.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if that cannot be told.
+    fn published(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Option<Arc<dyn ImageStore>>, ImageStoreError> {
+        let _ = name;
+        Ok(None)
+    }
+
     /// Begins an object, which is called by the digest that its writer is finished with. What is written
     /// to it is not buffered.
     ///
@@ -64,6 +79,19 @@ pub fn put_document(
 ) -> Result<Descriptor, ImageStoreError> {
     let bytes = document_bytes(&media_type.to_string(), document)?;
     put_bytes(target, media_type, &bytes)
+}
+
+/// What refers to a document, without putting it anywhere.
+///
+/// # Errors
+/// [`ImageStoreError`]; as those of [`put_document`].
+pub fn describe_document(
+    media_type: MediaType,
+    document: &impl Serialize,
+) -> Result<Descriptor, ImageStoreError> {
+    let bytes = document_bytes(&media_type.to_string(), document)?;
+    let digest = verify::sha256(&bytes);
+    Ok(Descriptor::new(media_type, &digest, bytes.len() as u64))
 }
 
 /// A document as it is written, if it can be read again.
@@ -103,6 +131,25 @@ pub fn put_bytes(
     let (object, written) = object.finish();
     object.finish(&written)?;
     Ok(Descriptor::new(media_type, &written.digest, written.len))
+}
+
+/// Copies an image from one place to another: its layers, its configuration, and last its manifest. What is
+/// there already is not copied. `progress` counts the bytes of each object.
+///
+/// # Errors
+/// [`ImageStoreError`].
+pub fn copy_image(
+    store: &dyn ImageStore,
+    target: &dyn ImageTarget,
+    image: &ResolvedImage,
+    progress: &mut dyn Progress,
+) -> Result<(), ImageStoreError> {
+    let manifest = &image.manifest;
+    let objects = manifest.layers.iter().chain([&manifest.config]);
+    for object in objects.chain([&image.descriptor]) {
+        copy(store, target, object, progress)?;
+    }
+    Ok(())
 }
 
 /// Copies an object from one place to another, unless it is there, and compares it with its digest on the

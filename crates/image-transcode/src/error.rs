@@ -24,6 +24,12 @@ pub enum TranscodeError {
     /// The layers cannot be converted together.
     #[error(transparent)]
     Layers(ConvertError),
+    /// What was found holds attestations or artifacts alone.
+    #[error("no container image is listed there")]
+    NoImages,
+    /// The original beside an image that every client runs as well: none would take the second.
+    #[error("the original is kept beside nydus images only")]
+    KeepOriginal,
     /// What was found is no image that runs: it has no configuration.
     #[error("{digest} is no container image: its configuration is `{media_type}`")]
     NoConfig {
@@ -78,6 +84,8 @@ impl Blame for TranscodeError {
             Self::Store(error) => error.fault(),
             Self::Layer { source, .. } | Self::Layers(source) => source.fault(),
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
+            Self::NoImages => Fault::Unsupported,
+            Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,
             Self::DiffId { .. } => Fault::Corrupt,
             Self::Spool(_) => Fault::Io,

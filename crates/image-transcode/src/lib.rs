@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`options`] | [`ImageFormat`], what to make; how |
-//! | [`mod@transcode`] | [`transcode`](transcode()), an image out of an image |
+//! | [`mod@transcode`] | [`transcode`](transcode()), images out of images |
+//! | [`before`] | [`made_before`], which finds what need not be done again |
 //! | [`report`] | what became of it |
 //! | [`error`] | why it could not be done |
 //!
@@ -14,30 +15,33 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use lazyoci_image_transcode::store::{ImageStore, Layout, LayoutWriter, resolve};
+//! use lazyoci_image_transcode::store::{ImageStore, Layout, LayoutWriter, resolve_all};
 //! use lazyoci_image_transcode::{ImageFormat, TranscodeOptions, transcode};
 //!
 //! let store: Arc<dyn ImageStore> = Arc::new(Layout::open("images")?);
-//! let image = resolve(&*store, Some("v1"), None)?;
+//! let images = resolve_all(&*store, Some("v1"))?;
 //! let target = LayoutWriter::open("lazy-images")?;
 //! let options = TranscodeOptions::new(ImageFormat::Nydus(Default::default()));
-//! let done = transcode(&image, &store, &target, Some("v1"), &options, &mut ())?;
-//! println!("{} of {} layers", done.image.digest, done.manifest.layers.len());
+//! let done = transcode(&images, &store, &target, Some("v1"), &options, &mut ())?;
+//! println!("{} for {} platforms", done.published.digest, done.images.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod before;
 pub mod error;
 mod layers;
 mod nydus;
 pub mod options;
 mod output;
+mod publication;
 pub mod report;
 pub mod transcode;
 
+pub use before::made_before;
 pub use error::TranscodeError;
 pub use options::{ImageFormat, TranscodeOptions};
-pub use report::{TranscodeReport, TranscodedLayer};
+pub use report::{TranscodeReport, Transcoded, TranscodedLayer};
 pub use transcode::transcode;
 
 // Crates whose types stand in signatures here.

@@ -21,6 +21,18 @@ pub enum ImageFormat {
     Oci(TarOptions),
 }
 
+impl ImageFormat {
+    /// What it is called: `nydus`, `estargz`, `oci`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Nydus(_) => "nydus",
+            Self::Estargz(_) => "estargz",
+            Self::Oci(_) => "oci",
+        }
+    }
+}
+
 /// How an image is made of another one.
 ///
 /// ```
@@ -37,6 +49,9 @@ pub struct TranscodeOptions {
     pub lenient: bool,
     /// Take eStargz layers as the plain layers that they are, too: with the TOC as a file.
     pub as_layer: bool,
+    /// Copy the images as they are, too, and list them before those that are made: for nydus images, which
+    /// not every client can run.
+    pub keep_original: bool,
     /// Bounds on each layer.
     pub limits: Limits,
     /// Where temporary files are; default: the system's directory for them.
@@ -51,6 +66,7 @@ impl TranscodeOptions {
             format,
             lenient: false,
             as_layer: false,
+            keep_original: false,
             limits: Limits::default(),
             spool_directory: None,
         }
@@ -59,6 +75,7 @@ impl TranscodeOptions {
     image_model::setters! {
         lenient: bool,
         as_layer: bool,
+        keep_original: bool,
         limits: Limits,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }

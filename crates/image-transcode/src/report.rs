@@ -3,6 +3,21 @@
 use image_convert::Report;
 use oci_image::{Descriptor, Manifest};
 
+/// What was made of all images of a name.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Transcoded {
+    /// What the name leads to: the manifest that was made, or an index.
+    pub published: Descriptor,
+    /// The images that were made, in the order of those that they were made of.
+    pub images: Vec<TranscodeReport>,
+    /// What was listed with the images and is not carried along: attestations, artifacts, images for a
+    /// platform that another one is for.
+    pub left_out: Vec<Descriptor>,
+    /// Whether all that was there [before](crate::made_before), so that nothing was converted.
+    pub made_before: bool,
+}
+
 /// What was made of an image.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -1,52 +1,80 @@
-//! An image out of an image.
+//! Images out of images.
 
 use std::sync::Arc;
 
 use image_convert::{Report, Streaming};
 use image_model::Progress;
 use image_read::OpenImage;
-use image_store::{ImageStore, ImageTarget, ResolvedImage, put_document};
+use image_store::{
+    ImageStore, ImageTarget, ResolvedImage, ResolvedImages, copy_image, put_document,
+};
 use oci_image::{
     Descriptor, EstargzLayer, Family, ImageConfig, Manifest, MediaType, NydusLayer, Platform,
     nydus as annotations,
 };
 
+use crate::before::{CONVERSION, SOURCE_DIGEST, conversion};
 use crate::error::TranscodeError;
 use crate::layers::{self, Layerwise};
 use crate::nydus;
 use crate::options::{ImageFormat, TranscodeOptions};
-use crate::report::{TranscodeReport, TranscodedLayer};
+use crate::publication::Publication;
+use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
 
-/// On a manifest: the digest of the manifest of the image that it was made of.
-pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
-
-/// Makes of `image`, which lies in `store`, one of the format that `options` name, and puts it into
-/// `target` as `name`.
+/// Makes of `images`, which lie in `store`, those of the format that `options` name, and puts them into
+/// `target` as `name`. An index becomes an index of the images that were made.
 ///
-/// The configuration is carried along, but for its list of layers; so are the annotations of the manifest and
-/// its layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the
+/// Configurations are carried along, but for their lists of layers; so are the annotations of manifests and
+/// layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the
 /// source's are. A nydus image, whose layers were merged, becomes an image of one layer.
+///
+/// With [`TranscodeOptions::keep_original`] the images are copied as they are, and an index lists them
+/// before those that were made, which also get names of their own: `NAME-FORMAT`, followed by the platform
+/// where there are several.
 ///
 /// `progress` counts the bytes of each layer.
 ///
 /// # Errors
 /// [`TranscodeError`]; nothing is published then. Objects that were complete stay.
 pub fn transcode(
-    image: &ResolvedImage,
+    images: &ResolvedImages,
     store: &Arc<dyn ImageStore>,
     target: &dyn ImageTarget,
     name: Option<&str>,
     options: &TranscodeOptions,
     progress: &mut dyn Progress,
+) -> Result<Transcoded, TranscodeError> {
+    let plan = Publication::of(images, options)?;
+    for image in &images.images {
+        refuse_what_cannot_be_made(image, options)?;
+    }
+    let mut made = Vec::new();
+    for image in &images.images {
+        made.push(make(image, store, target, options, progress)?);
+    }
+    if options.keep_original {
+        for image in &images.images {
+            copy_image(&**store, target, image, progress)?;
+        }
+    }
+    let published = plan.publish(target, name, &made)?;
+    Ok(Transcoded {
+        published,
+        images: made,
+        left_out: plan.left_out(),
+        made_before: false,
+    })
+}
+
+/// Makes one image, under no name.
+fn make(
+    image: &ResolvedImage,
+    store: &Arc<dyn ImageStore>,
+    target: &dyn ImageTarget,
+    options: &TranscodeOptions,
+    progress: &mut dyn Progress,
 ) -> Result<TranscodeReport, TranscodeError> {
-    let Some(config) = &image.config else {
-        return Err(TranscodeError::NoConfig {
-            digest: image.descriptor.digest.clone(),
-            media_type: image.manifest.config.media_type.clone(),
-        });
-    };
-    let mut config = config.clone();
-    refuse_what_cannot_be_made(image, &config, options)?;
+    let mut config = config_of(image)?.clone();
     let merged = is_merged(image)?;
     let sources: Vec<Option<Descriptor>> = match merged {
         true => vec![None],
@@ -96,12 +124,12 @@ pub fn transcode(
     }
     let source = &image.descriptor.digest;
     manifest.annotations.set(SOURCE_DIGEST, source);
+    manifest.annotations.set(CONVERSION, conversion(options));
     if let ImageFormat::Nydus(_) = &options.format {
         manifest.annotations.set(annotations::SOURCE_DIGEST, source);
     }
     let mut descriptor = put_document(target, MediaType::Manifest(Family::Oci), &manifest)?;
-    descriptor.platform = image.descriptor.platform.clone().map(plain);
-    target.publish(name, &descriptor)?;
+    descriptor.platform = image.platform().map(plain);
     Ok(TranscodeReport {
         image: descriptor,
         manifest,
@@ -130,11 +158,19 @@ pub(crate) enum Incoming {
 /// Most layers of an image: overlayfs, and with it every runtime, stops at 500.
 const MAX_LAYERS: usize = 500;
 
+fn config_of(image: &ResolvedImage) -> Result<&ImageConfig, TranscodeError> {
+    let config = image.config.as_ref();
+    config.ok_or_else(|| TranscodeError::NoConfig {
+        digest: image.descriptor.digest.clone(),
+        media_type: image.manifest.config.media_type.clone(),
+    })
+}
+
 fn refuse_what_cannot_be_made(
     image: &ResolvedImage,
-    config: &ImageConfig,
     options: &TranscodeOptions,
 ) -> Result<(), TranscodeError> {
+    let config = config_of(image)?;
     if !matches!(&*config.os, "linux" | "") {
         let os = config.os.clone();
         return Err(TranscodeError::System { os });
@@ -150,7 +186,7 @@ fn refuse_what_cannot_be_made(
 }
 
 /// The platform, without the mark of nydus images.
-fn plain(mut platform: Platform) -> Platform {
+pub(crate) fn plain(mut platform: Platform) -> Platform {
     platform
         .os_features
         .retain(|feature| feature != annotations::OS_FEATURE);

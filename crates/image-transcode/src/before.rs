@@ -1,0 +1,123 @@
+//! Conversions that were done before.
+
+use image_convert::Report;
+use image_model::{Blame as _, Fault, Limits};
+use image_store::{ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages, resolve_all};
+use oci_image::{Annotations, ImageConfig};
+
+use crate::error::TranscodeError;
+use crate::options::{ImageFormat, TranscodeOptions};
+use crate::publication::Publication;
+use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
+use crate::transcode::plain;
+
+/// On a manifest: the digest of the manifest of the image that it was made of.
+pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
+
+/// On a manifest: the version that made it, and a digest of the options that decide on its bytes.
+pub const CONVERSION: &str = "io.github.lazyoci.conversion";
+
+/// What [`transcode`](crate::transcode()) would make of `images`, if that is what `target` holds as `name` already:
+/// made by this version with these options, and complete. Costs a few documents, and a question for each
+/// object.
+///
+/// # Errors
+/// [`TranscodeError`] if the target cannot be asked. What is there and damaged was not made before.
+pub fn made_before(
+    images: &ResolvedImages,
+    target: &dyn ImageTarget,
+    name: Option<&str>,
+    options: &TranscodeOptions,
+) -> Result<Option<Transcoded>, TranscodeError> {
+    let plan = Publication::of(images, options)?;
+    let Some(store) = target.published(name)? else {
+        return Ok(None);
+    };
+    let there = match resolve_all(&*store, name) {
+        Ok(there) => there,
+        Err(error) if error.fault() == Fault::Io => return Err(error.into()),
+        Err(_) => return Ok(None),
+    };
+    let conversion = conversion(options);
+    let mut made = Vec::new();
+    for image in &images.images {
+        let is_of = |found: &&ResolvedImage| {
+            let text = |key| found.manifest.annotations.text(key);
+            text(SOURCE_DIGEST) == Some(&image.descriptor.digest)
+                && text(CONVERSION) == Some(&conversion)
+        };
+        let mut all = there.images.iter().chain(&there.alternatives);
+        let Some(found) = all.find(is_of) else {
+            return Ok(None);
+        };
+        made.push(report(found, image, &options.limits));
+    }
+    let published = plan.describe(&made)?;
+    let is_it = (there.descriptor.as_ref()).is_some_and(|there| there.digest == published.digest);
+    if !is_it || !is_complete(target, &there)? {
+        return Ok(None);
+    }
+    Ok(Some(Transcoded {
+        published,
+        images: made,
+        left_out: plan.left_out(),
+        made_before: true,
+    }))
+}
+
+/// Whether all objects of the images are there.
+fn is_complete(target: &dyn ImageTarget, there: &ResolvedImages) -> Result<bool, ImageStoreError> {
+    for image in there.images.iter().chain(&there.alternatives) {
+        let layers = image.manifest.layers.iter();
+        for object in layers.chain([&image.manifest.config]) {
+            if !target.has(object)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// What a conversion of `source` into `found` would say, but for what it read and wrote.
+fn report(found: &ResolvedImage, source: &ResolvedImage, limits: &Limits) -> TranscodeReport {
+    let diff_ids = found
+        .config
+        .iter()
+        .flat_map(|config: &ImageConfig| &config.rootfs.diff_ids);
+    let layers = found.manifest.layers.iter().zip(diff_ids);
+    let mut image = found.descriptor.clone();
+    image.annotations = Annotations::default();
+    image.platform = source.platform().map(plain);
+    TranscodeReport {
+        report: Report::sum([], limits),
+        image,
+        manifest: found.manifest.clone(),
+        layers: layers
+            .map(|(descriptor, diff_id)| TranscodedLayer {
+                descriptor: descriptor.clone(),
+                diff_id: diff_id.clone(),
+                source: None,
+                repeated: false,
+            })
+            .collect(),
+    }
+}
+
+/// What decides on the bytes of an image, in a few words.
+pub(crate) fn conversion(options: &TranscodeOptions) -> String {
+    let TranscodeOptions {
+        format,
+        lenient,
+        as_layer,
+        ..
+    } = options;
+    // Any number of threads makes the same bytes.
+    let format = match format.clone() {
+        ImageFormat::Nydus(rafs) => ImageFormat::Nydus(rafs.threads(1)),
+        ImageFormat::Estargz(estargz) => ImageFormat::Estargz(estargz.threads(1)),
+        ImageFormat::Oci(tar) => ImageFormat::Oci(tar.threads(1)),
+    };
+    let decisive = format!("{format:?} {lenient} {as_layer}");
+    let digest = verify::sha256(decisive.as_bytes());
+    format!("{} {digest}", env!("CARGO_PKG_VERSION"))
+}

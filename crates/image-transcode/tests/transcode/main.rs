@@ -1,0 +1,7 @@
+//! Images into images, between layouts.
+#![cfg(all(feature = "gzip", feature = "zstd", feature = "blake3"))]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod images;
+mod platforms;
+mod support;
