@@ -16,6 +16,7 @@ packages=(
     python3:python3 golang-go:go libarchive-tools:bsdtar skopeo:skopeo umoci:umoci zstd:zstd lz4:lz4 jq:jq xz-utils:xz
     tar:tar gzip:gzip util-linux:losetup mount:mount diffutils:cmp python3-pip:pip npm:npm
     stargz-snapshotter:ctr-remote containerd:containerd runc:runc time:/usr/bin/time
+    docker-registry:docker-registry podman:podman busybox-static:busybox curl:curl procps:pkill
     gcc:gcc g++:g++ make:make cmake:cmake perl:perl pkg-config:pkg-config
 )
 

@@ -5,7 +5,7 @@
 #   run.sh              everything
 #   run.sh [ARG...]     only the tests, with these arguments of `cargo test`: `run.sh --test estargz -- gnu_tar`
 #
-# The containerd that the tests start is stopped at the end, and what it stored is removed.
+# The daemons that the tests start are stopped at the end, and what they stored is removed.
 set -euo pipefail
 cd "$(dirname "$0")"
 . lib/common.sh
@@ -15,6 +15,14 @@ part() {
     echo "== interop: $*" >&2
     "$@"
     echo "== interop: $1 took $((SECONDS - start)) s" >&2
+}
+
+# What tests have started.
+stop_all() {
+    local script
+    for script in estargz/ctr.sh runtimes/containerd.sh runtimes/podman.sh runtimes/registry.sh; do
+        "./$script" stop
+    done
 }
 
 case "${1:-}" in --help|-h) help_from_header; exit 0 ;; esac
@@ -27,7 +35,7 @@ if [ "$#" = 0 ]; then
     part ./goldens/copies.sh
     part ./check_peers.sh goldens tiny
 fi
-trap './estargz/ctr.sh stop' EXIT
+trap stop_all EXIT
 [ "$#" != 0 ] || part ./estargz/goldens.sh --compare
 part cargo build --quiet --release --examples --manifest-path ../Cargo.toml
 if [ "$#" = 0 ]; then set -- -- --test-threads 2; fi

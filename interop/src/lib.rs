@@ -6,10 +6,12 @@ pub mod conversions;
 pub mod corpus;
 pub mod mount;
 pub mod readers;
+pub mod registry;
 pub mod run;
 
 pub use corpus::Corpus;
 pub use mount::Mount;
+pub use registry::{Registry, Request};
 pub use run::{Finished, lazyoci, nydus_image, script};
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ fn digest(image: &Path, options: &[&str]) -> String {
 
 /// A program of trixie.
 fn trixie(program: &str) -> Command {
-    let mut command = script("erofs_utils.sh");
+    let mut command = script("trixie.sh");
     command.arg(program);
     command
 }

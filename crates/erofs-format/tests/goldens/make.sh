@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the goldens anew with mkfs.erofs 1.8.6 (erofs-utils of Debian trixie, by interop/erofs_utils.sh), as root.
+# Makes the goldens anew with mkfs.erofs 1.8.6 (erofs-utils of Debian trixie, by interop/trixie.sh), as root.
 # Every command stands here; `tree.tar` is what all images hold. The dumps beside them are written by the tests of
 # this crate if UPDATE_GOLDENS is set.
 set -euo pipefail
 cd "$(dirname "$0")"
-mkfs="../../../../interop/erofs_utils.sh mkfs.erofs"
+mkfs="../../../../interop/trixie.sh mkfs.erofs"
 work=${WORK:-$(mktemp -d)}
 python3 tree.py > tree.tar
 rm -rf "$work/tree" "$work"/*.erofs "$work/blob"
