@@ -109,6 +109,23 @@ pub enum ImageStoreError {
         /// The one that is there.
         there: String,
     },
+    /// A name that no archive of Docker's has for an image.
+    #[error("`{name}` is no name of an image with or without a tag, as Docker's archives have it")]
+    NotReference {
+        /// The name.
+        name: String,
+    },
+    /// A nydus image is to be put into an archive of Docker's, where layers are tars, and have no annotations.
+    #[error("a nydus image: a docker-archive holds none")]
+    NydusInDockerArchive,
+    /// A layer is another one than the configuration says.
+    #[error("its tar is {found}, the configuration lists {listed}")]
+    DiffId {
+        /// In the configuration.
+        listed: String,
+        /// What it is.
+        found: String,
+    },
     /// An object cannot be read.
     #[error("cannot read {name}")]
     Read {
@@ -278,10 +295,12 @@ impl Blame for ImageStoreError {
             | Self::Size { .. }
             | Self::Digest { .. }
             | Self::Layers { .. }
+            | Self::DiffId { .. }
             | Self::NoBootstrap { .. } => Fault::Corrupt,
             Self::LayoutVersion { .. }
             | Self::NotImage { .. }
             | Self::NotLayer { .. }
+            | Self::NydusInDockerArchive
             | Self::Encrypted => Fault::Unsupported,
             Self::Document { source, .. } => source.fault(),
             Self::BadDigest { .. } => Fault::Unsupported,
@@ -291,6 +310,7 @@ impl Blame for ImageStoreError {
             | Self::NoPlatform { .. }
             | Self::NoLayer { .. }
             | Self::NotLayout { .. }
+            | Self::NotReference { .. }
             | Self::Ambiguous { .. } => Fault::Misuse,
             Self::Nested { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use oci_image::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType, Platform};
 
 use crate::error::ImageStoreError;
+use crate::reference::normalised;
 use crate::store::{ImageStore, fetch};
 
 /// Most indexes that lie in one another.
@@ -23,7 +24,8 @@ pub struct ResolvedImage {
     pub config: Option<ImageConfig>,
 }
 
-/// Finds the image called `name` in `store`; the only one without a name. Of an image for several
+/// Finds the image called `name` in `store`, a tag or a reference, as short as Docker takes it; the only one
+/// without a name. Of an image for several
 /// platforms that for `platform` is taken, without one that for [this machine](Platform::host).
 ///
 /// # Errors
@@ -84,10 +86,12 @@ fn named<'i>(
         let names: BTreeSet<_> = all.iter().filter_map(Descriptor::name).collect();
         names.into_iter().map(Into::into).collect()
     };
-    let called: Vec<_> = match name {
-        Some(name) => all.iter().filter(|image| image.is_called(name)).collect(),
-        None => all.iter().collect(),
-    };
+    let all_called = |name: &str| all.iter().filter(|image| image.is_called(name)).collect();
+    let mut called: Vec<_> = name.map_or_else(|| all.iter().collect(), all_called);
+    // The whole reference that the name is short for.
+    if let ([], Some(whole)) = (&called[..], name.and_then(normalised)) {
+        called = all_called(&whole);
+    }
     let digests: BTreeSet<_> = called.iter().map(|image| &image.digest).collect();
     match (&called[..], name) {
         ([], name) => Err(ImageStoreError::NoImage {
