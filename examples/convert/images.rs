@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use lazyoci::convert::RafsOptions;
 use lazyoci::rafs_format::Version;
-use lazyoci::store::{ImageStore as _, Layout, LayoutWriter, Location, Transport};
+use lazyoci::store::{ImageStore as _, ImageStoreError, Layout, Location, Transport};
 use lazyoci::transcode::{ImageFormat, TranscodeOptions, TranscodeReport, transcode};
 
 use crate::args::{Args, Target, name};
@@ -25,8 +25,9 @@ impl Whole {
             return Ok(None);
         };
         let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
-        if target.transport != Transport::Oci {
-            return refused("images are written to layouts, as in `oci:DIR:TAG`");
+        if (args.to, target.transport) == (Target::Nydus, Transport::DockerArchive) {
+            let error = Failure::from(ImageStoreError::NydusInDockerArchive);
+            return Err(error.of(args.output().display()));
         }
         if args.open.layer.is_some() {
             return refused("a whole image is made of all layers: --layer does not fit");
@@ -47,18 +48,21 @@ impl Whole {
             .limits(args.open.limits());
         let name = self.target.name.as_deref();
         self.refuse_to_replace(args)?;
-        let target = LayoutWriter::open(&self.target.path)?;
+        let target = self.target.create()?;
         let (store, image) = (self.source.store(), self.source.image());
         let mut bar = Bar::new("converting");
-        let report = transcode(image, store, &target, name, &options, &mut bar)?;
+        let report = transcode(image, store, &*target, name, &options, &mut bar)?;
         drop(bar);
         common::say(args.output(), out, |out| say(args, &report, out))?;
         Ok(Outcome::Done)
     }
 
-    /// Refuses a name that is taken.
+    /// Refuses a name that is taken, and an archive that is there.
     fn refuse_to_replace(&self, args: &Args) -> Result<(), Failure> {
         let Self { target, .. } = self;
+        if target.transport != Transport::Oci {
+            return args.outputs.check(&target.path);
+        }
         if args.outputs.replaces() || !target.path.exists() {
             return Ok(());
         }

@@ -235,11 +235,51 @@ fn whole_images_become_whole_images() {
 }
 
 #[test]
+fn whole_images_become_archives() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let expected = text(example("digest").arg(&source));
+    let path = fixture.path("made.tar");
+    for (to, transport) in [
+        ("oci", "oci-archive"),
+        ("estargz", "oci-archive"),
+        ("nydus", "oci-archive"),
+        ("oci", "docker-archive"),
+    ] {
+        let made = format!("{transport}:{}:a:v2", path.display());
+        let made = match transport {
+            "oci-archive" => made.replace("a:v2", "v2"),
+            _ => made,
+        };
+        let mut convert = example("convert");
+        let said = object(convert.args(["--force", "--to", to, &source, &made]));
+        assert_eq!(
+            (&said["format"], &said["output"]),
+            (&json!(to), &json!(made))
+        );
+        assert_eq!(text(example("digest").arg(&made)), expected, "{made}");
+        run(example("verify").arg(&made), 0);
+        let before = fs::read(&path).unwrap();
+        // Also with another name: there would be less then than there was.
+        for name in [&made, &format!("{transport}:{}:other", path.display())] {
+            let mut again = example("convert");
+            let said = complaint(again.args(["--to", to, &source, name]), 2);
+            assert!(
+                said.ends_with("made.tar exists (--force replaces it)\n"),
+                "{said}"
+            );
+        }
+        assert!(fs::read(&path).unwrap() == before);
+    }
+}
+
+#[test]
 fn what_is_no_conversion_of_whole_images_is_refused() {
     let fixture = Fixture::new();
     let source = three_layers(&fixture).name();
     let made = format!("oci:{}:v2", fixture.path("made").display());
-    let archive = format!("oci-archive:{}:v2", fixture.path("made").display());
+    let docker = format!("docker-archive:{}", fixture.path("made").display());
+    let unnamed = format!("{docker}:No:name");
     let layer = fixture.path("lower.tar").display().to_string();
     for (arguments, what) in [
         (
@@ -251,8 +291,8 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
             "is made of one whole image",
         ),
         (
-            &["nydus", &source, &archive],
-            "images are written to layouts",
+            &["oci", &source, &unnamed],
+            "`No:name` is no name of an image",
         ),
         (
             &["rafs-v6", &source, &made],
@@ -272,4 +312,9 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
         assert!(said.contains(what), "{said}");
         assert!(!fixture.path("made").exists());
     }
+    let mut convert = example("convert");
+    let said = complaint(convert.args(["--to", "nydus", &source, &docker]), 3);
+    let what = "a nydus image: a docker-archive holds none";
+    assert_eq!(said, format!("error: {docker}: {what}\n"));
+    assert!(!fixture.path("made").exists());
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod archives;
+mod docker_archives;
 mod layouts;
 mod support;
 #[cfg(unix)]
 mod targets;
+mod written_archives;
