@@ -1,6 +1,7 @@
 //! Whole images, named on the command line.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lazyoci::model::{ImagePath, Metadata, Node};
@@ -317,4 +318,79 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
     let what = "a nydus image: a docker-archive holds none";
     assert_eq!(said, format!("error: {docker}: {what}\n"));
     assert!(!fixture.path("made").exists());
+}
+
+#[test]
+fn a_bundle_is_a_configuration_and_a_tree() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let bundle = fixture.path("bundle");
+    let unpack = |arguments: &[&str]| {
+        let mut unpack = example("unpack");
+        unpack.args(arguments).arg("--bundle");
+        unpack
+    };
+    let name = bundle.display().to_string();
+    let said = object(&mut unpack(&[&source, &name]));
+    assert_eq!(
+        (&said["format"], &said["output"]),
+        (&json!("bundle"), &json!(name))
+    );
+    let mut names: Vec<_> = fs::read_dir(&bundle)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "rootfs"]);
+    let mode = fs::metadata(&bundle).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+    let config: Value =
+        serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["process"]["args"], json!(["sh"]));
+    let content = |image: &str| text(example("digest").args(["--profile", "content", image]));
+    let rootfs = bundle.join("rootfs").display().to_string();
+    assert_eq!(content(&rootfs), content(&source));
+
+    let layer = fixture.path("lower.tar").display().to_string();
+    let other = fixture.path("other").display().to_string();
+    for (arguments, what) in [
+        (
+            &[&*source, &name][..],
+            "bundle exists (--force replaces it)",
+        ),
+        (&[&source, "-"], "-: a bundle is a directory"),
+        (&[&layer, &other], "a bundle is made of a whole image"),
+        (&["--layer", "0", &source, &other], "--layer does not fit"),
+    ] {
+        let said = complaint(&mut unpack(arguments), 2);
+        assert!(said.contains(what), "{said}");
+    }
+    run(&mut unpack(&["--force", &source, &name]), 0);
+    assert_eq!(content(&rootfs), content(&source));
+    assert!(!fixture.path("other").exists());
+}
+
+/// Nothing is unpacked of an image that names a user that it does not have.
+#[test]
+fn a_bundle_needs_the_user_of_the_image() {
+    let fixture = Fixture::new();
+    let image = three_layers(&fixture);
+    let config = json!({"os": "linux", "rootfs": {"type": "layers"}, "config": {"User": "nobody"}});
+    let config = image.object(
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    );
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": []});
+    let manifest = image.object(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    );
+    let index = serde_json::to_vec(&Index::new(vec![manifest])).unwrap();
+    fs::write(image.0.join("index.json"), index).unwrap();
+    let name = format!("oci:{}", image.0.display());
+    let bundle = fixture.path("bundle");
+    let said = complaint(example("unpack").args(["--bundle", &name]).arg(&bundle), 1);
+    let what = "there is no user `nobody` in the image's /etc/passwd";
+    assert_eq!(said, format!("error: {name}: {what}\n"));
+    assert!(!bundle.exists());
 }

@@ -189,11 +189,7 @@ fn config(image: &ResolvedImage) -> Result<&ImageConfig, ImageStoreError> {
             return Err(ImageStoreError::NydusInDockerArchive);
         }
     }
-    let config = &image.manifest.config;
-    (image.config.as_ref()).ok_or_else(|| ImageStoreError::NotImage {
-        digest: config.digest.clone(),
-        media_type: config.media_type.clone(),
-    })
+    image.config()
 }
 
 /// Writes the tar in `stored` to `plain`.

@@ -8,6 +8,7 @@ use image_model::digest::ParseDigestError;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Fault};
 use image_read::{LayerImageError, OpenError, ReadError, StackError};
+use oci_image::runtime::RuntimeError;
 use oci_image::{Descriptor, DocumentError};
 
 /// Why a whole image, or a part of it, cannot be had.
@@ -246,6 +247,17 @@ pub enum ImageStoreError {
     /// The bootstrap cannot be read.
     #[error("cannot read the bootstrap")]
     Bootstrap(#[from] ReadError),
+    /// Users or groups of an image cannot be read.
+    #[error("cannot read {path} of the image")]
+    Accounts {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: ReadError,
+    },
+    /// The image is none that can be run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -318,7 +330,8 @@ impl Blame for ImageStoreError {
             Self::Open(error) => error.fault(),
             Self::Stack(error) => error.fault(),
             Self::Walk(error) => error.fault(),
-            Self::Bootstrap(error) => error.fault(),
+            Self::Bootstrap(error) | Self::Accounts { source: error, .. } => error.fault(),
+            Self::Runtime(error) => error.fault(),
             Self::Cancelled(error) => error.fault(),
         }
     }

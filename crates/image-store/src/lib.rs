@@ -8,7 +8,7 @@
 //! | [`layout_writer`], [`oci_archive_writer`], [`docker_archive_writer`] | the places: layouts and archives of either kind |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`] | from a name to a manifest |
-//! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
+//! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage), and to the configuration of a container |
 //!
 //! ```no_run
 //! use lazyoci_image_store::{Location, resolve};
@@ -39,6 +39,7 @@ pub mod oci_archive_writer;
 pub mod open;
 mod reference;
 pub mod resolve;
+mod runtime;
 mod spool;
 pub mod store;
 pub mod target;

@@ -24,6 +24,17 @@ pub struct ResolvedImage {
     pub config: Option<ImageConfig>,
 }
 
+impl ResolvedImage {
+    /// The configuration of an image that has one.
+    pub(crate) fn config(&self) -> Result<&ImageConfig, ImageStoreError> {
+        let config = self.config.as_ref();
+        config.ok_or_else(|| ImageStoreError::NotImage {
+            digest: self.manifest.config.digest.clone(),
+            media_type: self.manifest.config.media_type.clone(),
+        })
+    }
+}
+
 /// Finds the image called `name` in `store`, a tag or a reference, as short as Docker takes it; the only one
 /// without a name. Of an image for several
 /// platforms that for `platform` is taken, without one that for [this machine](Platform::host).
