@@ -28,7 +28,9 @@ impl ResolvedImage {
 /// The file at `path`; nothing if it is not there.
 fn read(opened: &OpenImage, path: &str) -> Result<Vec<u8>, ImageStoreError> {
     match opened.read(path, MAX_ACCOUNTS_LEN) {
-        Err(ReadError::Resolve(ResolveError::NotFound { .. })) => Ok(Vec::new()),
+        Err(ReadError::Resolve(
+            ResolveError::NotFound { .. } | ResolveError::NotADirectory { .. },
+        )) => Ok(Vec::new()),
         read => read.map_err(|source| ImageStoreError::Accounts {
             path: path.into(),
             source,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod archives;
+mod containers;
 mod docker_archives;
 mod layouts;
 mod support;

@@ -90,7 +90,7 @@ impl Blame for RuntimeError {
 /// | of the image | becomes |
 /// |---|---|
 /// | `Entrypoint`, `Cmd` | `process.args`, one behind the other; `sh` if both are empty |
-/// | `Env` | `process.env`, over a default `PATH` and `TERM=xterm`, with the user's `HOME` unless it has one |
+/// | `Env` | `process.env`, over a default `PATH` and `TERM=xterm`; the user's `HOME` unless it has one |
 /// | `WorkingDir` | `process.cwd`, from the root |
 /// | `User` | `process.user`, by `accounts` |
 /// | `Volumes` | a tmpfs each, in the order of their names |
@@ -172,9 +172,8 @@ fn from_root(path: &str) -> String {
 fn environment(execution: &Execution, user: &User) -> Result<Vec<String>, RuntimeError> {
     let mut environment: Vec<String> = Vec::new();
     let mut places = HashMap::new();
-    let home = user.home.as_ref().map(|home| format!("HOME={home}"));
     let given = execution.env.iter().map(String::as_str);
-    for entry in ENVIRONMENT.into_iter().chain(home.as_deref()).chain(given) {
+    for entry in ENVIRONMENT.into_iter().chain(given) {
         let name = entry.split_once('=').map(|(name, _)| name.to_owned());
         let name = name.filter(|name| !name.is_empty() && !entry.contains('\0'));
         let name = name.ok_or_else(|| RuntimeError::Environment {
@@ -187,6 +186,9 @@ fn environment(execution: &Execution, user: &User) -> Result<Vec<String>, Runtim
                 environment.push(entry.to_owned());
             }
         }
+    }
+    if let Some(home) = user.home.as_ref().filter(|_| !places.contains_key("HOME")) {
+        environment.push(format!("HOME={home}"));
     }
     Ok(environment)
 }

@@ -81,7 +81,7 @@ impl<'a> Accounts<'a> {
                 let user = User {
                     uid,
                     gid,
-                    home: home.filter(|home| !home.is_empty()),
+                    home: home.filter(|home| !home.is_empty() && !home.contains('\0')),
                     ..User::default()
                 };
                 (Some(name), user)

@@ -13,7 +13,8 @@ const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\n\
     web:x:33:34:,,,:/srv:/bin/sh\r\n\
     web:x:35:36::/twice:/bin/sh\n\
     1000:x:7:7::/number:/bin/sh\n\
-    empty:x:8:9\n";
+    empty:x:8:9\n\
+    nul:x:9:9::/a\0b:/bin/sh\n";
 
 const GROUP: &[u8] = b"root:x:0:\n\
     log:x:4:web,root\n\
@@ -52,6 +53,7 @@ fn users_are_names_or_numbers() {
             None,
         ),
         ("empty", 8, 9, &[9], None),
+        ("nul", 9, 9, &[9], None),
     ] {
         let user = accounts().user(text).unwrap();
         let found = (
@@ -161,7 +163,7 @@ fn an_image_says_how_it_is_run() {
         "terminal": false,
         "user": { "uid": 33, "gid": 34, "additionalGids": [34, 4, 29] },
         "args": ["/init", "-v", "serve"],
-        "env": ["PATH=/bin", "TERM=xterm", "HOME=/srv", "A=2", "B=x=y"],
+        "env": ["PATH=/bin", "TERM=xterm", "A=2", "B=x=y", "HOME=/srv"],
         "cwd": "/srv",
         "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
         "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 }],
