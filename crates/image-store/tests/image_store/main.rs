@@ -3,6 +3,7 @@
 
 mod archives;
 mod containers;
+#[cfg(feature = "gzip")]
 mod docker_archives;
 mod layouts;
 mod support;

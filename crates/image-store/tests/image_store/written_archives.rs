@@ -108,15 +108,15 @@ pub(crate) fn image(
     put_document(target, MediaType::Manifest(Family::Oci), &manifest).unwrap()
 }
 
-/// The three layers, the middle one compressed.
+/// The three layers, the middle one compressed if that can be read.
 pub(crate) fn put_layers(target: &dyn ImageTarget) -> (Vec<Descriptor>, Vec<String>) {
     let tars = layers();
     let put = |media_type, bytes: &[u8]| put_bytes(target, media_type, bytes).unwrap();
-    let stored = vec![
-        put(PLAIN, &tars[0]),
-        put(GZIP, &gzip(&tars[1])),
-        put(PLAIN, &tars[2]),
-    ];
+    let middle = match cfg!(feature = "gzip") {
+        true => put(GZIP, &gzip(&tars[1])),
+        false => put(PLAIN, &tars[1]),
+    };
+    let stored = vec![put(PLAIN, &tars[0]), middle, put(PLAIN, &tars[2])];
     (stored, tars.iter().map(|tar| diff_id(tar)).collect())
 }
 
