@@ -7,6 +7,9 @@ use crate::runtime::RuntimeError;
 /// Largest id that is a user's or a group's.
 const MAX_ID: u32 = i32::MAX as u32;
 
+/// Most fields of a line.
+const FIELDS: usize = 7;
+
 /// What `/etc/passwd` and `/etc/group` of an image hold; nothing, if they are not there.
 ///
 /// ```
@@ -116,7 +119,10 @@ impl<'a> Accounts<'a> {
 
     /// The groups that list `user`, each once.
     fn groups_of(&self, user: &[u8]) -> Vec<u32> {
-        let lists = |members: &[u8]| members.split(|&b| b == b',').any(|member| member == user);
+        let lists = |members: &[u8]| {
+            let mut members = members.split(|&b| b == b',');
+            members.any(|member| member == user && !user.is_empty())
+        };
         let mut seen = HashSet::new();
         let groups = self.groups().filter(|(_, _, members)| lists(members));
         let gids = groups.map(|(_, gid, _)| gid);
@@ -134,11 +140,11 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// The lines of a file, in fields.
+/// The lines of a file, in fields; further ones mean nothing.
 fn entries(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     let lines = file.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty());
-    lines.map(|line| line.split(|&b| b == b':').collect())
+    lines.map(|line| line.split(|&b| b == b':').take(FIELDS).collect())
 }
 
 /// The id in a field.

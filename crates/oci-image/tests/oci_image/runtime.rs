@@ -14,6 +14,7 @@ const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\n\
     web:x:35:36::/twice:/bin/sh\n\
     1000:x:7:7::/number:/bin/sh\n\
     empty:x:8:9\n\
+    :x:77:78::/none:\n\
     nul:x:9:9::/a\0b:/bin/sh\n";
 
 const GROUP: &[u8] = b"root:x:0:\n\
@@ -54,6 +55,7 @@ fn users_are_names_or_numbers() {
         ),
         ("empty", 8, 9, &[9], None),
         ("nul", 9, 9, &[9], None),
+        ("77", 77, 78, &[78], Some("/none")),
     ] {
         let user = accounts().user(text).unwrap();
         let found = (
