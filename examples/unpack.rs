@@ -1,9 +1,11 @@
-//! Unpacks an image into a new directory, or into a tar file.
+//! Unpacks an image into a new directory, into a tar file, or into a bundle for runc.
 
 mod common;
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,12 +13,14 @@ use clap::Parser;
 use common::open::{OpenArgs, is_stream};
 use common::output::OutputArgs;
 use common::progress::Bar;
+use common::whole::Whole;
 use common::{Failure, Outcome};
+use lazyoci::blob_io::AtomicDir;
 use lazyoci::convert::{Ownership, Report, TarOptions, UnpackOptions, to_tar, unpack};
 use lazyoci::frame_codec::Compression;
 use serde_json::Value;
 
-/// Unpack an image into a new directory, or into a tar file
+/// Unpack an image into a new directory, into a tar file, or into a bundle for runc
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -25,6 +29,10 @@ struct Args {
     /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
     /// stdout
     output: PathBuf,
+    /// Make a bundle that runc and others run: a new directory with `config.json`, which is made of the image's
+    /// configuration, and the files in `rootfs` (whole images)
+    #[arg(long)]
+    bundle: bool,
     /// Leave out what the target does not allow (devices, attributes), and report it
     #[arg(long)]
     lossy: bool,
@@ -43,6 +51,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    if args.bundle {
+        return bundle(args, out);
+    }
     let tar = tar_compression(&args.output)?;
     args.outputs.check(&args.output)?;
     let image = args.open.open(&args.image)?;
@@ -55,12 +66,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let tar = to_tar(&image, &mut *output, &options, &mut bar)?;
         (tar.report.clone(), common::object(&tar)?)
     } else {
-        let options = UnpackOptions::default().lossy(args.lossy);
-        if options.ownership == Ownership::Caller {
-            common::note("the files belong to you: only root may give them to their owners");
-        }
         let directory = args.outputs.directory(&args.output)?;
-        let report = unpack(&image, directory.path(), &options, &mut bar)?;
+        let report = unpack(&image, directory.path(), &options(args), &mut bar)?;
         directory.commit()?;
         let object = common::object(&report)?;
         (report, object)
@@ -69,6 +76,49 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     object["image"] = args.image.display().to_string().into();
     object["format"] = format_name(tar).into();
     common::say(&args.output, out, |out| say(args, &report, object, out))?;
+    Ok(Outcome::Done)
+}
+
+fn options(args: &Args) -> UnpackOptions {
+    let options = UnpackOptions::default().lossy(args.lossy);
+    if options.ownership == Ownership::Caller {
+        common::note("the files belong to you: only root may give them to their owners");
+    }
+    options
+}
+
+/// Makes a directory that nobody else may enter, as what is in it may be run with the rights of its owner.
+fn bundle(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let refused = |what| Failure::usage(what).of(args.image.display());
+    if is_stream(&args.output) {
+        return Err(Failure::usage("-: a bundle is a directory"));
+    }
+    if args.open.layer.is_some() {
+        return Err(refused("a bundle is of all layers: --layer does not fit"));
+    }
+    args.outputs.check(&args.output)?;
+    let whole = Whole::find(&args.image, &args.open)?;
+    let whole =
+        whole.ok_or_else(|| refused("a bundle is made of a whole image, as in `oci:DIR:TAG`"))?;
+    let image = whole.open(&args.open)?;
+    let config = whole.image().container_config(&image);
+    let config = config.map_err(|error| Failure::from(error).of(args.image.display()))?;
+    let directory = args.outputs.directory(&args.output)?;
+    let bundle = AtomicDir::create(directory.path())?;
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(bundle.path(), private).map_err(Failure::usage)?;
+    let mut bar = Bar::new("unpacking");
+    let rootfs = bundle.path().join("rootfs");
+    let report = unpack(&image, &rootfs, &options(args), &mut bar)?;
+    drop(bar);
+    let text = serde_json::to_string_pretty(&config).map_err(Failure::usage)?;
+    fs::write(bundle.path().join("config.json"), text + "\n").map_err(Failure::usage)?;
+    bundle.commit()?;
+    directory.commit()?;
+    let mut object = common::object(&report)?;
+    object["image"] = args.image.display().to_string().into();
+    object["format"] = "bundle".into();
+    say(args, &report, object, out)?;
     Ok(Outcome::Done)
 }
 

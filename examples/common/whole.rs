@@ -54,6 +54,11 @@ impl Whole {
         }))
     }
 
+    /// The image.
+    pub fn image(&self) -> &ResolvedImage {
+        &self.image
+    }
+
     /// Opens it, or the layer of it that is asked for.
     pub fn open(&self, args: &OpenArgs) -> Result<OpenImage, Failure> {
         let options = args.options();

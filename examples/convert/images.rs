@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lazyoci::convert::RafsOptions;
 use lazyoci::rafs_format::Version;
 use lazyoci::store::{
-    ImageStore, Layout, LayoutWriter, Location, ResolvedImages, Transport, resolve, resolve_all,
+    ImageStore, ImageStoreError, Layout, Location, ResolvedImages, Transport, resolve, resolve_all,
 };
 use lazyoci::transcode::{ImageFormat, TranscodeOptions, Transcoded, made_before, transcode};
 use serde_json::Value;
@@ -30,8 +30,9 @@ impl Whole {
             return Ok(None);
         };
         let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
-        if target.transport != Transport::Oci {
-            return refused("images are written to layouts, as in `oci:DIR:TAG`");
+        if (args.to, target.transport) == (Target::Nydus, Transport::DockerArchive) {
+            let error = Failure::from(ImageStoreError::NydusInDockerArchive);
+            return Err(error.of(args.output().display()));
         }
         if args.open.layer.is_some() {
             return refused("a whole image is made of all layers: --layer does not fit");
@@ -61,30 +62,32 @@ impl Whole {
             .as_layer(args.open.as_layer())
             .limits(args.open.limits());
         let name = self.target.name.as_deref();
-        let before = match self.target.path.exists() {
-            true => {
-                let target = LayoutWriter::open(&self.target.path)?;
-                made_before(&self.images, &target, name, &options)?
-            }
+        // Archives are made anew.
+        let layout = self.target.transport == Transport::Oci && self.target.path.exists();
+        let before = match layout {
+            true => made_before(&self.images, &*self.target.create()?, name, &options)?,
             false => None,
         };
         let done = match before {
             Some(before) => before,
             None => {
                 self.refuse_to_replace(args)?;
-                let target = LayoutWriter::open(&self.target.path)?;
+                let target = self.target.create()?;
                 let mut bar = Bar::new("converting");
                 let (images, store) = (&self.images, &self.store);
-                transcode(images, store, &target, name, &options, &mut bar)?
+                transcode(images, store, &*target, name, &options, &mut bar)?
             }
         };
         common::say(args.output(), out, |out| say(args, &done, out))?;
         Ok(Outcome::Done)
     }
 
-    /// Refuses a name that is taken.
+    /// Refuses a name that is taken, and an archive that is there.
     fn refuse_to_replace(&self, args: &Args) -> Result<(), Failure> {
         let Self { target, .. } = self;
+        if target.transport != Transport::Oci {
+            return args.outputs.check(&target.path);
+        }
         if args.outputs.replaces() || !target.path.exists() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ pub mod run;
 pub use corpus::Corpus;
 pub use mount::Mount;
 pub use registry::{Registry, Request};
-pub use run::{Finished, lazyoci, nydus_image, script};
+pub use run::{Finished, lazyoci, nydus_image, script, tool};
 
 use std::path::{Path, PathBuf};
 

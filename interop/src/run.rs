@@ -127,6 +127,15 @@ pub fn nydus_image(verb: &str) -> Command {
     command
 }
 
+/// Runs `name` in `dir`, which ends well.
+///
+/// # Panics
+/// If it does not.
+pub fn tool(name: &str, dir: &Path, arguments: &[&str]) -> Finished {
+    let mut command = Command::new(name);
+    Finished::of(command.current_dir(dir).args(arguments)).ok()
+}
+
 /// A script of this folder.
 #[must_use]
 pub fn script(name: &str) -> Command {

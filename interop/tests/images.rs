@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch, script};
+use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch, script, tool};
 
 /// The layers of `corpus/stack.py` in `dir`, the lowest first.
 fn layers(dir: &Path) -> Vec<PathBuf> {
     let _ = Finished::of(script("corpus/stack.py").arg(dir)).ok();
     let names = ["lower.tar", "middle.tar", "upper.tar"];
     names.map(|name| dir.join(name)).to_vec()
-}
-
-fn tool(name: &str, dir: &Path, arguments: &[&str]) {
-    let mut command = std::process::Command::new(name);
-    let _ = Finished::of(command.current_dir(dir).args(arguments)).ok();
 }
 
 fn digest(dir: &Path, image: &str) -> String {
@@ -132,6 +127,83 @@ fn images_that_we_make_are_images_elsewhere() {
                 assert_eq!(content(dir, &rootfs), content(dir, &made), "{tag}");
             }
         }
+    }
+}
+
+/// skopeo copies what is in archives that we make: out of that of a layout with its digest, out of Docker's with the
+/// layers that it had.
+#[test]
+fn archives_that_we_make_are_archives_elsewhere() {
+    let dir = scratch();
+    let dir = dir.path();
+    let layers = layers(dir);
+    tool("umoci", dir, &["init", "--layout", "layout"]);
+    tool("umoci", dir, &["new", "--image", "layout:v1"]);
+    for layer in &layers {
+        let layer = layer.to_str().expect("a plain name");
+        let add = ["raw", "add-layer", "--image", "layout:v1", layer];
+        tool("umoci", dir, &add);
+    }
+    let expected = digest(dir, "oci:layout:v1");
+    for (to, archive) in [
+        ("oci", "oci-archive:oci.tar:v1"),
+        ("nydus", "oci-archive:nydus.tar:v1"),
+        ("oci", "docker-archive:docker.tar:example.org/a/b:v1"),
+        ("oci", "docker-archive:short.tar:alpine"),
+        ("estargz", "docker-archive:estargz.tar:a:v1"),
+    ] {
+        let mut convert = lazyoci("convert");
+        let convert =
+            convert
+                .current_dir(dir)
+                .args(["--json", "--to", to, "oci:layout:v1", archive]);
+        let made = Finished::of(convert).ok().json();
+        let copied = format!("oci:copied-{}", archive.replace([':', '/'], "-"));
+        tool("skopeo", dir, &["copy", "--quiet", archive, &copied]);
+        if to == "estargz" {
+            // Plain tars, in which there is what made the layers lazy.
+            let mut diff = lazyoci("diff");
+            let diff = diff
+                .current_dir(dir)
+                .args(["--json", "oci:layout:v1", &copied]);
+            let diff = Finished::of(diff).exits(1).json();
+            assert_eq!((&diff["removed"], &diff["changed"]), (&0.into(), &0.into()));
+        } else {
+            assert_eq!(digest(dir, &copied), expected, "{archive}");
+        }
+        if archive.starts_with("oci-archive") {
+            let inspect = ["inspect", "--format", "{{.Digest}}", archive];
+            let found = tool("skopeo", dir, &inspect);
+            assert_eq!(found.text(), made["manifest"]["digest"], "{archive}");
+        }
+    }
+    // Byte for byte, names and all, but for what Docker before 1.10 read.
+    let copy = [
+        "copy",
+        "--quiet",
+        "docker-archive:short.tar:alpine",
+        "docker-archive:theirs.tar:alpine",
+    ];
+    tool("skopeo", dir, &copy);
+    let member = |archive: &str, name: &str| tool("tar", dir, &["-xOf", archive, name]).stdout;
+    let (ours, theirs) = ("short.tar", "theirs.tar");
+    assert_eq!(
+        member(ours, "manifest.json"),
+        member(theirs, "manifest.json")
+    );
+    let names = |archive: &str| {
+        let list = tool("tar", dir, &["-tf", archive]);
+        let names = list
+            .text()
+            .lines()
+            .filter(|name| !name.contains('/') && *name != "repositories");
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(ours), names(theirs));
+    for name in names(ours) {
+        assert!(member(ours, &name) == member(theirs, &name), "{name}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lazyoci_interop::corpus::walk;
-use lazyoci_interop::{Finished, Mount, Registry, interop_dir, lazyoci, scratch, script};
+use lazyoci_interop::{Finished, Mount, Registry, interop_dir, lazyoci, scratch, script, tool};
 use serde_json::Value;
 
 /// An image of several layers that runs, and no other is equal to.
@@ -25,12 +25,12 @@ impl Runnable {
         let _ = Finished::of(script("corpus/stack.py").args(options).arg(at)).ok();
         let names = ["base.tar", "lower.tar", "middle.tar", "upper.tar"];
         let layers = names.map(|name| at.join(name));
-        tool(at, "umoci", &["init", "--layout", "layout"]);
-        tool(at, "umoci", &["new", "--image", "layout:v1"]);
+        let _ = tool("umoci", at, &["init", "--layout", "layout"]);
+        let _ = tool("umoci", at, &["new", "--image", "layout:v1"]);
         for name in names {
-            tool(
-                at,
+            let _ = tool(
                 "umoci",
+                at,
                 &["raw", "add-layer", "--image", "layout:v1", name],
             );
         }
@@ -66,9 +66,9 @@ impl Runnable {
     fn survives_skopeo(&self, image: &str, digest: &Value) {
         let copy = ["copy", "--quiet", "--src-tls-verify=false"];
         let (from, to) = (format!("docker://{image}"), "oci:copied:v1");
-        tool(
-            self.dir.path(),
+        let _ = tool(
             "skopeo",
+            self.dir.path(),
             &[&copy[..], &[&*from, to]].concat(),
         );
         let index = std::fs::read(self.dir.path().join("copied/index.json")).expect("a layout");
@@ -80,11 +80,6 @@ impl Runnable {
 
 fn len(path: &Path) -> u64 {
     path.metadata().expect("a file").len()
-}
-
-fn tool(dir: &Path, name: &str, arguments: &[&str]) {
-    let mut command = std::process::Command::new(name);
-    let _ = Finished::of(command.current_dir(dir).args(arguments)).ok();
 }
 
 /// A command, run in a container by containerd; what it prints.

@@ -1,6 +1,7 @@
 //! Whole images, named on the command line.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lazyoci::model::{ImagePath, Metadata, Node};
@@ -298,11 +299,51 @@ fn originals_are_kept_and_all_platforms_converted() {
 }
 
 #[test]
+fn whole_images_become_archives() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let expected = text(example("digest").arg(&source));
+    let path = fixture.path("made.tar");
+    for (to, transport) in [
+        ("oci", "oci-archive"),
+        ("estargz", "oci-archive"),
+        ("nydus", "oci-archive"),
+        ("oci", "docker-archive"),
+    ] {
+        let made = format!("{transport}:{}:a:v2", path.display());
+        let made = match transport {
+            "oci-archive" => made.replace("a:v2", "v2"),
+            _ => made,
+        };
+        let mut convert = example("convert");
+        let said = object(convert.args(["--force", "--to", to, &source, &made]));
+        assert_eq!(
+            (&said["format"], &said["output"]),
+            (&json!(to), &json!(made))
+        );
+        assert_eq!(text(example("digest").arg(&made)), expected, "{made}");
+        run(example("verify").arg(&made), 0);
+        let before = fs::read(&path).unwrap();
+        // Also with another name: there would be less then than there was.
+        for name in [&made, &format!("{transport}:{}:other", path.display())] {
+            let mut again = example("convert");
+            let said = complaint(again.args(["--to", to, &source, name]), 2);
+            assert!(
+                said.ends_with("made.tar exists (--force replaces it)\n"),
+                "{said}"
+            );
+        }
+        assert!(fs::read(&path).unwrap() == before);
+    }
+}
+
+#[test]
 fn what_is_no_conversion_of_whole_images_is_refused() {
     let fixture = Fixture::new();
     let source = three_layers(&fixture).name();
     let made = format!("oci:{}:v2", fixture.path("made").display());
-    let archive = format!("oci-archive:{}:v2", fixture.path("made").display());
+    let docker = format!("docker-archive:{}", fixture.path("made").display());
+    let unnamed = format!("{docker}:No:name");
     let layer = fixture.path("lower.tar").display().to_string();
     for (arguments, what) in [
         (
@@ -314,8 +355,8 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
             "is made of one whole image",
         ),
         (
-            &["nydus", &source, &archive],
-            "images are written to layouts",
+            &["oci", &source, &unnamed],
+            "`No:name` is no name of an image",
         ),
         (
             &["rafs-v6", &source, &made],
@@ -335,4 +376,84 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
         assert!(said.contains(what), "{said}");
         assert!(!fixture.path("made").exists());
     }
+    let mut convert = example("convert");
+    let said = complaint(convert.args(["--to", "nydus", &source, &docker]), 3);
+    let what = "a nydus image: a docker-archive holds none";
+    assert_eq!(said, format!("error: {docker}: {what}\n"));
+    assert!(!fixture.path("made").exists());
+}
+
+#[test]
+fn a_bundle_is_a_configuration_and_a_tree() {
+    let fixture = Fixture::new();
+    let source = three_layers(&fixture).name();
+    let bundle = fixture.path("bundle");
+    let unpack = |arguments: &[&str]| {
+        let mut unpack = example("unpack");
+        unpack.args(arguments).arg("--bundle");
+        unpack
+    };
+    let name = bundle.display().to_string();
+    let said = object(&mut unpack(&[&source, &name]));
+    assert_eq!(
+        (&said["format"], &said["output"]),
+        (&json!("bundle"), &json!(name))
+    );
+    let mut names: Vec<_> = fs::read_dir(&bundle)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "rootfs"]);
+    let mode = fs::metadata(&bundle).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+    let config: Value =
+        serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["process"]["args"], json!(["sh"]));
+    let content = |image: &str| text(example("digest").args(["--profile", "content", image]));
+    let rootfs = bundle.join("rootfs").display().to_string();
+    assert_eq!(content(&rootfs), content(&source));
+
+    let layer = fixture.path("lower.tar").display().to_string();
+    let other = fixture.path("other").display().to_string();
+    for (arguments, what) in [
+        (
+            &[&*source, &name][..],
+            "bundle exists (--force replaces it)",
+        ),
+        (&[&source, "-"], "-: a bundle is a directory"),
+        (&[&layer, &other], "a bundle is made of a whole image"),
+        (&["--layer", "0", &source, &other], "--layer does not fit"),
+    ] {
+        let said = complaint(&mut unpack(arguments), 2);
+        assert!(said.contains(what), "{said}");
+    }
+    run(&mut unpack(&["--force", &source, &name]), 0);
+    assert_eq!(content(&rootfs), content(&source));
+    assert!(!fixture.path("other").exists());
+}
+
+/// Nothing is unpacked of an image that names a user that it does not have.
+#[test]
+fn a_bundle_needs_the_user_of_the_image() {
+    let fixture = Fixture::new();
+    let image = three_layers(&fixture);
+    let config = json!({"os": "linux", "rootfs": {"type": "layers"}, "config": {"User": "nobody"}});
+    let config = image.object(
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    );
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": []});
+    let manifest = image.object(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    );
+    let index = serde_json::to_vec(&Index::new(vec![manifest])).unwrap();
+    fs::write(image.0.join("index.json"), index).unwrap();
+    let name = format!("oci:{}", image.0.display());
+    let bundle = fixture.path("bundle");
+    let said = complaint(example("unpack").args(["--bundle", &name]).arg(&bundle), 1);
+    let what = "there is no user `nobody` in the image's /etc/passwd";
+    assert_eq!(said, format!("error: {name}: {what}\n"));
+    assert!(!bundle.exists());
 }

@@ -13,15 +13,16 @@ use oci_image::{
     Descriptor, DocumentError, Family, ImageConfig, Index, LayerCompression, LayerType, Manifest,
     MediaType,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tar_stream::Compression;
 
 use crate::error::ImageStoreError;
 use crate::files::{Archive, Files};
+use crate::reference::normalised;
 use crate::store::{ImageStore, read_document};
 
 /// The list of the images.
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// What it is called.
 const WHAT: &str = "docker-archive";
 
@@ -32,7 +33,8 @@ const START_LEN: u64 = 6;
 ///
 /// `manifest.json` lists images: a file with the configuration, names, and a file for each layer, a tar that
 /// is not compressed. It has no digests: the layers' are those in the configuration, whose own is computed.
-/// A manifest is made of that, which is the same for the same archive.
+/// A manifest is made of that, which is the same for the same archive. Names are whole references: `alpine:3`
+/// is `docker.io/library/alpine:3`.
 ///
 /// Source: moby's `image/tarexport`, containers/image `docker/internal/tarfile`.
 ///
@@ -58,14 +60,14 @@ enum Object {
 }
 
 /// An image in `manifest.json`.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Listed {
-    config: String,
+pub(crate) struct Listed {
+    pub(crate) config: String,
     #[serde(default)]
-    repo_tags: Option<Vec<String>>,
+    pub(crate) repo_tags: Option<Vec<String>>,
     #[serde(default)]
-    layers: Option<Vec<String>>,
+    pub(crate) layers: Option<Vec<String>>,
 }
 
 impl DockerArchive {
@@ -104,7 +106,8 @@ impl DockerArchive {
             let manifest = archive.add(&image)?;
             for tag in image.repo_tags.iter().flatten() {
                 let mut named = manifest.clone();
-                named.annotations.set(IMAGE_NAME, tag);
+                let whole = normalised(tag).unwrap_or_else(|| tag.clone());
+                named.annotations.set(IMAGE_NAME, whole);
                 archive.index.manifests.push(named);
             }
             if image.repo_tags.iter().flatten().next().is_none() {

@@ -8,6 +8,7 @@ use image_model::digest::ParseDigestError;
 use image_model::walk::WalkError;
 use image_model::{Blame, Cancelled, Fault};
 use image_read::{LayerImageError, OpenError, ReadError, StackError};
+use oci_image::runtime::RuntimeError;
 use oci_image::{Descriptor, DocumentError};
 
 /// Why a whole image, or a part of it, cannot be had.
@@ -108,6 +109,23 @@ pub enum ImageStoreError {
         name: String,
         /// The one that is there.
         there: String,
+    },
+    /// A name that no archive of Docker's has for an image.
+    #[error("`{name}` is no name of an image with or without a tag, as Docker's archives have it")]
+    NotReference {
+        /// The name.
+        name: String,
+    },
+    /// A nydus image is to be put into an archive of Docker's, where layers are tars, and have no annotations.
+    #[error("a nydus image: a docker-archive holds none")]
+    NydusInDockerArchive,
+    /// A layer is another one than the configuration says.
+    #[error("its tar is {found}, the configuration lists {listed}")]
+    DiffId {
+        /// In the configuration.
+        listed: String,
+        /// What it is.
+        found: String,
     },
     /// An object cannot be read.
     #[error("cannot read {name}")]
@@ -235,6 +253,17 @@ pub enum ImageStoreError {
     /// The bootstrap cannot be read.
     #[error("cannot read the bootstrap")]
     Bootstrap(#[from] ReadError),
+    /// Users or groups of an image cannot be read.
+    #[error("cannot read {path} of the image")]
+    Accounts {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: ReadError,
+    },
+    /// The image is none that can be run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -284,10 +313,12 @@ impl Blame for ImageStoreError {
             | Self::Size { .. }
             | Self::Digest { .. }
             | Self::Layers { .. }
+            | Self::DiffId { .. }
             | Self::NoBootstrap { .. } => Fault::Corrupt,
             Self::LayoutVersion { .. }
             | Self::NotImage { .. }
             | Self::NotLayer { .. }
+            | Self::NydusInDockerArchive
             | Self::Encrypted => Fault::Unsupported,
             Self::Document { source, .. } => source.fault(),
             Self::BadDigest { .. } => Fault::Unsupported,
@@ -297,6 +328,7 @@ impl Blame for ImageStoreError {
             | Self::NoPlatform { .. }
             | Self::NoLayer { .. }
             | Self::NotLayout { .. }
+            | Self::NotReference { .. }
             | Self::Ambiguous { .. } => Fault::Misuse,
             Self::Nested { .. } | Self::Manifests { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),
@@ -304,7 +336,8 @@ impl Blame for ImageStoreError {
             Self::Open(error) => error.fault(),
             Self::Stack(error) => error.fault(),
             Self::Walk(error) => error.fault(),
-            Self::Bootstrap(error) => error.fault(),
+            Self::Bootstrap(error) | Self::Accounts { source: error, .. } => error.fault(),
+            Self::Runtime(error) => error.fault(),
             Self::Cancelled(error) => error.fault(),
         }
     }

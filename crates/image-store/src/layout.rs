@@ -6,11 +6,11 @@ use std::sync::Arc;
 use blob_io::ReadAt;
 use image_read::LayerImageOptions;
 use oci_image::{Descriptor, Document, DocumentError, Index};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ImageStoreError;
 use crate::files::{Archive, Directory, Files};
-use crate::layout_writer::object_path;
+use crate::objects::object_path;
 use crate::store::{ImageStore, read_document};
 
 /// What makes a directory a layout.
@@ -47,10 +47,19 @@ pub struct Layout {
     index: Index,
 }
 
-#[derive(Deserialize)]
-struct Header {
+/// What is in it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Header {
     #[serde(rename = "imageLayoutVersion")]
     version: String,
+}
+
+/// The version that is written.
+impl Default for Header {
+    fn default() -> Self {
+        let version = "1.0.0".into();
+        Self { version }
+    }
 }
 
 impl Layout {
@@ -83,6 +92,14 @@ impl Layout {
         options: &LayerImageOptions,
     ) -> Result<Self, ImageStoreError> {
         Self::of(Box::new(Archive::of(source, path.as_ref(), options)?))
+    }
+
+    /// The objects in a directory of which `image` is the only image.
+    pub(crate) fn with_image(directory: &Path, image: Descriptor) -> Self {
+        Self {
+            files: Box::new(Directory(directory.into())),
+            index: Index::new(vec![image]),
+        }
     }
 
     fn of(files: Box<dyn Files>) -> Result<Self, ImageStoreError> {

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | [`store`] | [`ImageStore`], a place with images in it, and objects compared with their digests |
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
-//! | [`target`], [`layout_writer`] | [`ImageTarget`], a place that takes images; layouts that do |
+//! | [`target`] | [`ImageTarget`], a place that takes images |
+//! | [`layout_writer`], [`oci_archive_writer`], [`docker_archive_writer`] | the places: layouts and archives of either kind |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`], [`platforms`] | from a name to a manifest, or to those for all platforms |
-//! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
+//! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage), and to the configuration of a container |
 //!
 //! ```no_run
 //! use lazyoci_image_store::{Location, resolve};
@@ -25,23 +26,32 @@
     allow(clippy::unwrap_used, reason = "a test that unwraps has failed")
 )]
 
+mod archive_file;
 pub mod docker_archive;
+pub mod docker_archive_writer;
 mod error;
 mod files;
 pub mod layout;
 pub mod layout_writer;
 pub mod location;
+mod objects;
+pub mod oci_archive_writer;
 pub mod open;
 pub mod platforms;
+mod reference;
 pub mod resolve;
+mod runtime;
+mod spool;
 pub mod store;
 pub mod target;
 
 pub use docker_archive::DockerArchive;
+pub use docker_archive_writer::DockerArchiveWriter;
 pub use error::ImageStoreError;
 pub use layout::Layout;
 pub use layout_writer::LayoutWriter;
 pub use location::{Location, Transport};
+pub use oci_archive_writer::OciArchiveWriter;
 pub use platforms::{ResolvedImages, resolve_all};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};

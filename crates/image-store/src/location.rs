@@ -6,9 +6,13 @@ use std::sync::Arc;
 use image_read::LayerImageOptions;
 
 use crate::docker_archive::DockerArchive;
+use crate::docker_archive_writer::DockerArchiveWriter;
 use crate::error::ImageStoreError;
 use crate::layout::Layout;
+use crate::layout_writer::LayoutWriter;
+use crate::oci_archive_writer::OciArchiveWriter;
 use crate::store::ImageStore;
+use crate::target::ImageTarget;
 
 /// Where a whole image is, in the words of skopeo and podman.
 ///
@@ -95,6 +99,23 @@ impl Location {
             Transport::Oci => Arc::new(Layout::open(&self.path)?),
             Transport::OciArchive => Arc::new(Layout::open_archive(&self.path, options)?),
             Transport::DockerArchive => Arc::new(DockerArchive::open(&self.path, options)?),
+        })
+    }
+    /// Opens the place to put the image there, under [`name`](Self::name): a layout, which is made if it is not
+    /// there, or a new archive in the place of one that may be there.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if it does not take images, or none of that name.
+    pub fn create(&self) -> Result<Box<dyn ImageTarget>, ImageStoreError> {
+        Ok(match self.transport {
+            Transport::Oci => Box::new(LayoutWriter::open(&self.path)?),
+            Transport::OciArchive => Box::new(OciArchiveWriter::create(&self.path)?),
+            Transport::DockerArchive => {
+                // Now, rather than when all is done.
+                let name = self.name.as_deref();
+                name.map(DockerArchiveWriter::reference).transpose()?;
+                Box::new(DockerArchiveWriter::create(&self.path)?)
+            }
         })
     }
 }

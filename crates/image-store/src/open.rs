@@ -20,7 +20,7 @@ use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, check};
 
 /// Bytes of a layer that are asked for at once.
-const REQUEST: usize = 1 << 20;
+pub(crate) const REQUEST: usize = 1 << 20;
 
 /// First bytes of a layer that tell how it is compressed.
 const START_LEN: u64 = 6;
@@ -195,7 +195,7 @@ fn push(
 }
 
 /// Refuses what is no layer that is read here.
-fn known(layer: &Descriptor) -> Result<(), ImageStoreError> {
+pub(crate) fn known(layer: &Descriptor) -> Result<(), ImageStoreError> {
     match layer.parse_media_type() {
         Ok(MediaType::Layer(layer)) if layer.encrypted() => Err(ImageStoreError::Encrypted),
         Ok(MediaType::Layer(_)) => Ok(()),

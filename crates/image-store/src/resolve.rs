@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use oci_image::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType, Platform};
 
 use crate::error::ImageStoreError;
+use crate::reference::normalised;
 use crate::store::{ImageStore, fetch};
 
 /// Most indexes that lie in one another.
@@ -23,7 +24,19 @@ pub struct ResolvedImage {
     pub config: Option<ImageConfig>,
 }
 
-/// Finds the image called `name` in `store`; the only one without a name. Of an image for several
+impl ResolvedImage {
+    /// The configuration of an image that has one.
+    pub(crate) fn config(&self) -> Result<&ImageConfig, ImageStoreError> {
+        let config = self.config.as_ref();
+        config.ok_or_else(|| ImageStoreError::NotImage {
+            digest: self.manifest.config.digest.clone(),
+            media_type: self.manifest.config.media_type.clone(),
+        })
+    }
+}
+
+/// Finds the image called `name` in `store`, a tag or a reference, as short as Docker takes it; the only one
+/// without a name. Of an image for several
 /// platforms that for `platform` is taken, without one that for [this machine](Platform::host).
 ///
 /// # Errors
@@ -105,12 +118,15 @@ pub(crate) fn called<'i>(
     index: &'i Index,
     name: Option<&str>,
 ) -> Result<Vec<&'i Descriptor>, ImageStoreError> {
+    let all = &index.manifests;
+    let all_called = |name: &str| all.iter().filter(|image| image.is_called(name)).collect();
+    let mut called: Vec<_> = name.map_or_else(|| all.iter().collect(), all_called);
+    // The whole reference that the name is short for.
+    if let ([], Some(whole)) = (&called[..], name.and_then(normalised)) {
+        called = all_called(&whole);
+    }
     let mut digests = BTreeSet::new();
-    let is_meant = |image: &&Descriptor| name.is_none_or(|name| image.is_called(name));
-    let meant = index.manifests.iter().filter(is_meant);
-    let called: Vec<_> = meant
-        .filter(|image| digests.insert(&image.digest))
-        .collect();
+    called.retain(|image| digests.insert(&image.digest));
     let Some((first, others)) = called.split_first() else {
         return Err(ImageStoreError::NoImage {
             name: name.unwrap_or_default().into(),

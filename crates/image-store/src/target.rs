@@ -7,7 +7,8 @@ use std::sync::Arc;
 use blob_io::{DigestWriter, ObjectWriter, Written};
 use image_model::Progress;
 use oci_image::document::MAX_DOCUMENT_LEN;
-use oci_image::{Descriptor, DocumentError, MediaType};
+use oci_image::index::{IMAGE_NAME, REF_NAME};
+use oci_image::{Descriptor, DocumentError, Index, MediaType};
 use serde::Serialize;
 
 use crate::error::ImageStoreError;
@@ -183,4 +184,39 @@ pub fn copy(
         progress.advance(done, Some(object.size))?;
     }
     Ok(copied.finish(&Written::new(digest, done))?)
+}
+
+/// Enters `image` into the list of a place, called `name`, in the place of what was called so.
+pub(crate) fn enter(
+    index: &mut Index,
+    name: Option<&str>,
+    image: &Descriptor,
+) -> Result<(), ImageStoreError> {
+    let mut image = image.clone();
+    for key in [REF_NAME, IMAGE_NAME] {
+        image.annotations.remove(key);
+    }
+    match name.filter(|name| !name.is_empty()) {
+        None => index
+            .manifests
+            .retain(|there| there.name().is_some() || there.digest != image.digest),
+        Some(name) => {
+            image.annotations.set(REF_NAME, name);
+            let is_it = |there: &Descriptor| {
+                there.names().next().is_some() && there.names().all(|other| other == name)
+            };
+            index.manifests.retain(|there| !is_it(there));
+            let mistaken = |there: &&Descriptor| {
+                there.is_called(name) || there.names().any(|other| image.is_called(other))
+            };
+            if let Some(there) = index.manifests.iter().find(mistaken) {
+                return Err(ImageStoreError::Ambiguous {
+                    name: name.into(),
+                    there: there.names().collect::<Vec<_>>().join(", "),
+                });
+            }
+        }
+    }
+    index.manifests.push(image);
+    Ok(())
 }

@@ -19,7 +19,7 @@ pub enum TranscodeError {
         /// Its position.
         layer: usize,
         /// Why not.
-        source: ConvertError,
+        source: Box<ConvertError>,
     },
     /// The layers cannot be converted together.
     #[error(transparent)]
@@ -74,7 +74,10 @@ pub enum TranscodeError {
 
 impl TranscodeError {
     pub(crate) fn in_layer(layer: usize) -> impl FnOnce(ConvertError) -> Self {
-        move |source| Self::Layer { layer, source }
+        move |source| Self::Layer {
+            layer,
+            source: source.into(),
+        }
     }
 }
 
@@ -82,7 +85,8 @@ impl Blame for TranscodeError {
     fn fault(&self) -> Fault {
         match self {
             Self::Store(error) => error.fault(),
-            Self::Layer { source, .. } | Self::Layers(source) => source.fault(),
+            Self::Layer { source, .. } => source.fault(),
+            Self::Layers(source) => source.fault(),
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
             Self::NoImages => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,

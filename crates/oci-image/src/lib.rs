@@ -8,6 +8,7 @@
 //! | [`platform`] | what an image runs on |
 //! | [`descriptor`] | type, digest, size and annotations of an object; what is unknown is kept |
 //! | [`annotations`] | annotations, and what is wrong with one |
+//! | [`runtime`] | from the configuration of an image to that of a container |
 //! | [`estargz`], [`nydus`] | the annotations of lazy formats as typed values |
 //!
 //! The crate knows the documents and the names in them. What a TOC or a bootstrap is, it does not.
@@ -43,6 +44,7 @@ pub mod manifest;
 pub mod media_type;
 pub mod nydus;
 pub mod platform;
+pub mod runtime;
 
 pub use annotations::{AnnotationError, Annotations};
 pub use config::{History, ImageConfig, RootFs};

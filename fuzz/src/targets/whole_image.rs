@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lazyoci::bytes::Bytes;
 use lazyoci::model::{Blame as _, Limits};
+use lazyoci::oci_image::runtime::{Accounts, container_config};
 use lazyoci::oci_image::{Document, ImageConfig, Platform};
 use lazyoci::read::LayerImageOptions;
 use lazyoci::store::{DockerArchive, ImageStore, Layout, resolve};
@@ -46,6 +47,7 @@ fn images(store: &Arc<dyn ImageStore>) {
             let _ = (checked.is_ok(), opened.is_ok());
         }
         if let Ok(opened) = image.open(store, &options, &mut ()) {
+            let _ = image.container_config(&opened).is_ok();
             let _ = opened.tree_digest(Profile::Default, &mut ());
         }
     }
@@ -75,7 +77,15 @@ fn documents(data: &[u8]) {
             let _ = (error.fault(), error.to_string());
         }
     }
+    // Users and groups of a line, and the text that names them.
+    let accounts = Accounts::new(data, data);
+    for text in data.split(|&b| b == b'\n').take(8).flat_map(str::from_utf8) {
+        if let Ok(user) = accounts.user(text) {
+            assert_eq!(user.additional_gids.first(), Some(&user.gid));
+        }
+    }
     if let Ok(config) = ImageConfig::parse(data) {
+        let _ = container_config(&config, &accounts).is_ok();
         let written = serde_json::to_vec(&config).expect("it can be written");
         let again = ImageConfig::parse(&written).expect("it was written by us");
         assert_eq!(again.rootfs, config.rootfs);

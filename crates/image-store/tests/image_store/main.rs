@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod archives;
+mod containers;
+#[cfg(feature = "gzip")]
+mod docker_archives;
 mod layouts;
 mod support;
 #[cfg(unix)]
 mod targets;
+mod written_archives;

@@ -4,3 +4,4 @@ mod annotations;
 mod descriptor;
 mod documents;
 mod media_type;
+mod runtime;

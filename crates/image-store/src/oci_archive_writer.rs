@@ -1,0 +1,105 @@
+//! Archives of layouts that take images.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use blob_io::ObjectWriter;
+use oci_image::{Descriptor, Index};
+
+use crate::archive_file::ArchiveFile;
+use crate::error::ImageStoreError;
+use crate::layout::{HEADER, Header, INDEX};
+use crate::spool::Spool;
+use crate::target::{ImageTarget, enter};
+
+/// An archive of an OCI image layout (`oci-archive`) that takes images; read it by
+/// [`Layout::open_archive`](crate::Layout::open_archive).
+///
+/// Objects wait in a private directory beside the archive, which goes when this is dropped. Publishing an
+/// image writes the archive, with all objects that were put and all images that were published so far, and
+/// puts it in the place of what was there: whole or not at all. So there has to be room for twice what the
+/// archive is long; a file that is replaced stays until then, too.
+///
+/// | member | is |
+/// |---|---|
+/// | `oci-layout`, `index.json` | what makes it a layout, and its list of images |
+/// | `blobs/`, `blobs/sha256/` | directories |
+/// | `blobs/sha256/DIGITS` | the objects, in the order of their digests |
+///
+/// Members belong to root and are of no time: the same images make the same bytes.
+///
+/// ```
+/// use lazyoci_image_store::oci_image::{Family, Index, MediaType};
+/// use lazyoci_image_store::{ImageStore, ImageTarget, Layout, OciArchiveWriter, put_document};
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("images.tar");
+/// let archive = OciArchiveWriter::create(&path)?;
+/// let image = put_document(&archive, MediaType::Index(Family::Oci), &Index::new(Vec::new()))?;
+/// archive.publish(Some("v1"), &image)?;
+/// let layout = Layout::open_archive(&path, &Default::default())?;
+/// assert_eq!(layout.index().manifests[0].name(), Some("v1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct OciArchiveWriter {
+    spool: Spool,
+    index: Mutex<Index>,
+}
+
+impl OciArchiveWriter {
+    /// Starts an archive that is to be at `target`, in the place of a file that may be there.
+    ///
+    /// # Errors
+    /// [`ImageStoreError::Write`] if something else is there, or nothing can be created beside it.
+    pub fn create(target: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
+        let spool = Spool::beside(target.into())?;
+        let index = Mutex::new(Index::new(Vec::new()));
+        Ok(Self { spool, index })
+    }
+
+    /// Where the archive is to be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        self.spool.target()
+    }
+
+    fn write(&self, index: &Index) -> Result<(), ImageStoreError> {
+        let mut archive = ArchiveFile::create(self.target())?;
+        archive.document(HEADER, &Header::default())?;
+        archive.document(INDEX, index)?;
+        for (name, path) in self.spool.paths()? {
+            let failed = |source| ImageStoreError::Io {
+                path: path.clone(),
+                source,
+            };
+            let file = File::open(&path).map_err(failed)?;
+            let found = file.metadata().map_err(failed)?;
+            match found.is_dir() {
+                true => archive.directory(&name)?,
+                false => archive.file(&name, found.len(), file)?,
+            }
+        }
+        archive.finish()
+    }
+}
+
+impl ImageTarget for OciArchiveWriter {
+    fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError> {
+        self.spool.has(object)
+    }
+
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+        self.spool.begin()
+    }
+
+    fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
+        // It is replaced at once, or stays.
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut published = index.clone();
+        enter(&mut published, name, image)?;
+        self.write(&published)?;
+        *index = published;
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Objects that wait for the archive that they are to be in.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use blob_io::{AtomicFile, ObjectWriter};
+use oci_image::Descriptor;
+use tempfile::TempDir;
+
+use crate::error::ImageStoreError;
+use crate::layout::Layout;
+use crate::objects::{BLOBS, Objects};
+
+/// Objects in a directory beside an archive that is to be: nobody but its owner may enter it, and it goes
+/// when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    target: PathBuf,
+    directory: TempDir,
+    objects: Objects,
+}
+
+impl Spool {
+    /// Those of an archive that is to be at `target`, where nothing is that could not be replaced.
+    pub(crate) fn beside(target: PathBuf) -> Result<Self, ImageStoreError> {
+        // Now, rather than when all is done.
+        let target = AtomicFile::create(target)?.target().to_owned();
+        let parent = target.parent().unwrap_or(Path::new(""));
+        let made = tempfile::Builder::new()
+            .prefix(".lazyoci-")
+            .tempdir_in(parent);
+        let directory = made.map_err(failed(&target))?;
+        let objects = Objects::create(directory.path(), false)?;
+        Ok(Self {
+            target,
+            directory,
+            objects,
+        })
+    }
+
+    /// Where the archive is to be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    pub(crate) fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError> {
+        self.objects.has(object)
+    }
+
+    pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+        self.objects.begin()
+    }
+
+    /// A file without a name.
+    pub(crate) fn file(&self) -> Result<File, ImageStoreError> {
+        let path = self.directory.path();
+        tempfile::tempfile_in(path).map_err(failed(path))
+    }
+
+    /// A store in which `image` is the only image.
+    pub(crate) fn store(&self, image: &Descriptor) -> Layout {
+        Layout::with_image(self.directory.path(), image.clone())
+    }
+
+    /// The directories of objects, and the objects, by their paths in a layout and in the order of those.
+    pub(crate) fn paths(&self) -> Result<Vec<(String, PathBuf)>, ImageStoreError> {
+        let mut paths = Vec::new();
+        let blobs = self.directory.path().join(BLOBS);
+        for (algorithm, directory) in entries(&blobs)? {
+            // An object that is being written lies between the directories.
+            if !directory.is_dir() {
+                continue;
+            }
+            let name = format!("{BLOBS}/{algorithm}");
+            let objects = entries(&directory)?.into_iter();
+            let objects = objects.map(|(object, path)| (format!("{name}/{object}"), path));
+            paths.extend(objects);
+            paths.push((name, directory));
+        }
+        paths.push((BLOBS.into(), blobs));
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<(String, PathBuf)>, ImageStoreError> {
+    let failed = || failed(directory);
+    let mut named = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        named.extend(name.map(|name| (name.to_owned(), path.clone())));
+    }
+    Ok(named)
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ImageStoreError {
+    let path = path.to_owned();
+    move |source| ImageStoreError::Io { path, source }
+}
