@@ -5,6 +5,7 @@
 //! | [`store`] | [`ImageStore`], a place with images in it, and objects compared with their digests |
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
 //! | [`target`], [`layout_writer`] | [`ImageTarget`], a place that takes images; layouts that do |
+//! | `registry_store`, `registry_target` | registries, read and written (feature `registry`) |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`] | from a name to a manifest |
 //! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage) |
@@ -32,6 +33,10 @@ pub mod layout;
 pub mod layout_writer;
 pub mod location;
 pub mod open;
+#[cfg(feature = "registry")]
+pub mod registry_store;
+#[cfg(feature = "registry")]
+pub mod registry_target;
 pub mod resolve;
 pub mod store;
 pub mod target;
@@ -41,6 +46,10 @@ pub use error::ImageStoreError;
 pub use layout::Layout;
 pub use layout_writer::LayoutWriter;
 pub use location::{Location, Transport};
+#[cfg(feature = "registry")]
+pub use registry_store::RegistryStore;
+#[cfg(feature = "registry")]
+pub use registry_target::{PushStats, RegistryTarget};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
 pub use target::{ImageTarget, copy, put_bytes, put_document};

@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "registry")]
+use blob_io::registry::{Client, ClientOptions, DockerConfig, Reference};
 use image_read::LayerImageOptions;
 
 use crate::docker_archive::DockerArchive;
 use crate::error::ImageStoreError;
 use crate::layout::Layout;
+#[cfg(feature = "registry")]
+use crate::registry_store::RegistryStore;
 use crate::store::ImageStore;
 
 /// Where a whole image is, in the words of skopeo and podman.
@@ -17,6 +21,7 @@ use crate::store::ImageStore;
 /// | `oci:DIRECTORY[:NAME]` | an image in a layout |
 /// | `oci-archive:FILE[:NAME]` | an image in a tar of a layout |
 /// | `docker-archive:FILE[:NAME]` | an image in an archive of `docker save` |
+/// | `docker://HOST/REPOSITORY[:TAG][@DIGEST]` | an image in a registry (feature `registry`) |
 ///
 /// A name is behind the last colon that has no slash behind it, a tag or, in an archive, a whole
 /// reference such as `docker.io/library/alpine:3`. Without a name there has to be one image.
@@ -33,7 +38,7 @@ use crate::store::ImageStore;
 pub struct Location {
     /// What is there.
     pub transport: Transport,
-    /// The directory or file.
+    /// The directory or file; in a registry what is behind `docker://`.
     pub path: PathBuf,
     /// Which image of those that are there.
     pub name: Option<String>,
@@ -49,12 +54,21 @@ pub enum Transport {
     OciArchive,
     /// An archive of `docker save`.
     DockerArchive,
+    /// A registry.
+    Docker,
 }
 
 impl Location {
     /// Reads a location; `None` if the text is none, and may be a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(reference) = text.strip_prefix("docker://") {
+            return Some(Self {
+                transport: Transport::Docker,
+                path: Path::new(reference).into(),
+                name: None,
+            });
+        }
         let (transport, rest) = text.split_once(':')?;
         let transport = match transport {
             "oci" => Transport::Oci,
@@ -83,7 +97,8 @@ impl Location {
         })
     }
 
-    /// Opens the place; archives, which are tars, as `options` say.
+    /// Opens the place; archives, which are tars, as `options` say, and registries with the credentials of
+    /// Docker or podman.
     ///
     /// # Errors
     /// [`ImageStoreError`] if there is none.
@@ -95,6 +110,35 @@ impl Location {
             Transport::Oci => Arc::new(Layout::open(&self.path)?),
             Transport::OciArchive => Arc::new(Layout::open_archive(&self.path, options)?),
             Transport::DockerArchive => Arc::new(DockerArchive::open(&self.path, options)?),
+            Transport::Docker => return self.open_registry(),
+        })
+    }
+
+    /// What the image is called, if it is in a registry.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if the text is no reference.
+    #[cfg(feature = "registry")]
+    pub fn reference(&self) -> Result<Option<Reference>, ImageStoreError> {
+        match self.transport {
+            Transport::Docker => Ok(Some(self.path.to_string_lossy().parse()?)),
+            _ => Ok(None),
+        }
+    }
+
+    #[cfg(feature = "registry")]
+    fn open_registry(&self) -> Result<Arc<dyn ImageStore>, ImageStoreError> {
+        let reference: Reference = self.path.to_string_lossy().parse()?;
+        let options = ClientOptions::default().credentials(DockerConfig::find()?);
+        let store = RegistryStore::open(&Client::new(options)?, &reference)?;
+        Ok(Arc::new(store))
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn open_registry(&self) -> Result<Arc<dyn ImageStore>, ImageStoreError> {
+        Err(ImageStoreError::NotBuiltIn {
+            place: format!("docker://{}", self.path.display()),
+            feature: "registry",
         })
     }
 }

@@ -3,6 +3,8 @@
 
 mod archives;
 mod layouts;
+#[cfg(feature = "registry")]
+mod registries;
 mod support;
 #[cfg(unix)]
 mod targets;
