@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lazyoci::blob_io::registry::Reference;
 use lazyoci::model::Progress;
 use lazyoci::read::{LayerImageOptions, OpenImage};
-use lazyoci::store::{ImageStore, Location, ResolvedImage, resolve};
+use lazyoci::store::{ImageStore, Location, RegistryStore, ResolvedImage, resolve};
 
 use super::Failure;
 use super::open::OpenArgs;
@@ -17,9 +18,10 @@ pub fn location(name: &Path) -> Option<Location> {
     location.filter(|_| !name.exists())
 }
 
-/// An image in a layout or an archive.
+/// An image in a layout, an archive or a registry.
 pub struct Whole {
     name: PathBuf,
+    reference: Option<Reference>,
     store: Arc<dyn ImageStore>,
     image: ResolvedImage,
 }
@@ -34,10 +36,19 @@ impl Whole {
         let options = LayerImageOptions::default()
             .lenient(args.lenient())
             .limits(args.limits());
-        let store = location.open(&options).map_err(|error| of(error.into()))?;
+        let reference = location.reference().map_err(|error| of(error.into()))?;
+        let store: Arc<dyn ImageStore> = match &reference {
+            Some(reference) => {
+                let client = args.registry.client(reference).map_err(of)?;
+                let store = RegistryStore::open(&client, reference);
+                Arc::new(store.map_err(|error| of(error.into()))?)
+            }
+            None => location.open(&options).map_err(|error| of(error.into()))?,
+        };
         let image = resolve(&*store, location.name.as_deref(), args.platform.as_ref());
         Ok(Some(Self {
             name: name.into(),
+            reference,
             image: image.map_err(|error| of(error.into()))?,
             store,
         }))
@@ -46,6 +57,11 @@ impl Whole {
     /// Where it is.
     pub fn store(&self) -> &Arc<dyn ImageStore> {
         &self.store
+    }
+
+    /// What it is called, if it is in a registry.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
     }
 
     /// The image.

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 
+use lazyoci::blob_io::registry::Reference;
 use lazyoci::convert::RafsOptions;
 use lazyoci::rafs_format::Version;
-use lazyoci::store::{ImageStore as _, Layout, LayoutWriter, Location, Transport};
+use lazyoci::store::{
+    ImageStore as _, ImageTarget, Layout, LayoutWriter, Location, PushStats, RegistryTarget,
+    Transport,
+};
 use lazyoci::transcode::{ImageFormat, TranscodeOptions, TranscodeReport, transcode};
 
 use crate::args::{Args, Target, name};
@@ -18,6 +22,29 @@ pub(crate) struct Whole {
     target: Location,
 }
 
+/// Where an image goes.
+enum Place {
+    Layout(LayoutWriter),
+    Registry(RegistryTarget),
+}
+
+impl Place {
+    fn target(&self) -> &dyn ImageTarget {
+        match self {
+            Self::Layout(layout) => layout,
+            Self::Registry(registry) => registry,
+        }
+    }
+
+    /// What was sent, if it went to a registry.
+    fn stats(&self) -> Option<PushStats> {
+        match self {
+            Self::Layout(_) => None,
+            Self::Registry(registry) => Some(registry.stats()),
+        }
+    }
+}
+
 impl Whole {
     /// What `args` ask for, if the output is the name of a whole image.
     pub(crate) fn of(args: &Args) -> Result<Option<Self>, Failure> {
@@ -25,8 +52,11 @@ impl Whole {
             return Ok(None);
         };
         let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
-        if target.transport != Transport::Oci {
-            return refused("images are written to layouts, as in `oci:DIR:TAG`");
+        if !matches!(target.transport, Transport::Oci | Transport::Docker) {
+            return refused(
+                "images are written to layouts and registries, as in `oci:DIR:TAG` or \
+                 `docker://HOST/REPOSITORY:TAG`",
+            );
         }
         if args.open.layer.is_some() {
             return refused("a whole image is made of all layers: --layer does not fit");
@@ -45,15 +75,49 @@ impl Whole {
             .lenient(args.open.lenient())
             .as_layer(args.open.as_layer())
             .limits(args.open.limits());
-        let name = self.target.name.as_deref();
-        self.refuse_to_replace(args)?;
-        let target = LayoutWriter::open(&self.target.path)?;
+        let (place, name) = match self.target.reference()? {
+            Some(reference) => {
+                let (registry, tag) = self.registry(args, &reference)?;
+                (Place::Registry(registry), Some(tag))
+            }
+            None => {
+                self.refuse_to_replace(args)?;
+                let layout = LayoutWriter::open(&self.target.path)?;
+                (Place::Layout(layout), self.target.name.clone())
+            }
+        };
         let (store, image) = (self.source.store(), self.source.image());
         let mut bar = Bar::new("converting");
-        let report = transcode(image, store, &target, name, &options, &mut bar)?;
+        let (target, name) = (place.target(), name.as_deref());
+        let report = transcode(image, store, target, name, &options, &mut bar)?;
         drop(bar);
-        common::say(args.output(), out, |out| say(args, &report, out))?;
+        let stats = place.stats();
+        common::say(args.output(), out, |out| say(args, &report, stats, out))?;
         Ok(Outcome::Done)
+    }
+
+    /// The repository that the image goes to, and its tag, unless that is taken.
+    fn registry(
+        &self,
+        args: &Args,
+        reference: &Reference,
+    ) -> Result<(RegistryTarget, String), Failure> {
+        if reference.digest().is_some() {
+            let what = "what is written has a digest of its own: the name is a tag";
+            return Err(Failure::usage(what).of(args.output().display()));
+        }
+        let (client, tag) = (args.open.registry.client(reference)?, reference.name());
+        let repository = client.repository(reference)?;
+        if !args.outputs.replaces() && repository.find_manifest(&tag)?.is_some() {
+            args.outputs.refuse(args.output())?;
+        }
+        let target = RegistryTarget::new(repository);
+        let from = self.source.reference();
+        let from = from.filter(|from| from.host() == reference.host());
+        Ok(match from {
+            Some(from) => (target.mount_from(from.repository()), tag),
+            None => (target, tag),
+        })
     }
 
     /// Refuses a name that is taken.
@@ -92,20 +156,45 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
     })
 }
 
-fn say(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> Result<(), Failure> {
+fn say(
+    args: &Args,
+    done: &TranscodeReport,
+    pushed: Option<PushStats>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if args.json {
         let mut value = common::object(done)?;
         let image = args.images().first();
         value["image"] = image.map(|image| image.display().to_string()).into();
         value["format"] = name(args.to).into();
         value["output"] = args.output().display().to_string().into();
+        if let Some(pushed) = pushed {
+            for (how, (objects, bytes)) in ways(&pushed) {
+                value[format!("{how}_objects")] = objects.into();
+                value[format!("{how}_bytes")] = bytes.into();
+            }
+        }
         return common::json(out, &value);
     }
     common::note_losses(&done.report);
-    tell(args, done, out).map_err(Failure::usage)
+    tell(args, done, pushed, out).map_err(Failure::usage)
 }
 
-fn tell(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> io::Result<()> {
+/// How objects came to be in a registry, how many, and their bytes.
+fn ways(pushed: &PushStats) -> [(&'static str, (u64, u64)); 3] {
+    [
+        ("uploaded", pushed.uploaded),
+        ("mounted", pushed.mounted),
+        ("present", pushed.there),
+    ]
+}
+
+fn tell(
+    args: &Args,
+    done: &TranscodeReport,
+    pushed: Option<PushStats>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(out, "{}: {}", args.output().display(), done.image.digest)?;
     for layer in &done.layers {
         let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
@@ -115,6 +204,11 @@ fn tell(args: &Args, done: &TranscodeReport, out: &mut dyn Write) -> io::Result<
             (None, _) => String::new(),
         };
         writeln!(out, "layer {digest}, {}{origin}", common::size(size))?;
+    }
+    for (how, (objects, bytes)) in pushed.iter().flat_map(ways) {
+        if objects > 0 {
+            writeln!(out, "{how}: {objects} objects, {}", common::size(bytes))?;
+        }
     }
     Ok(())
 }
