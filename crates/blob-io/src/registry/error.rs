@@ -75,6 +75,12 @@ pub enum RegistryErrorKind {
         /// What happened.
         reason: String,
     },
+    /// The server is not who it should be, or no encryption can be agreed on.
+    #[error("{reason}")]
+    Tls {
+        /// What is wrong.
+        reason: String,
+    },
     /// What is there is sent slower than is accepted.
     #[error("{received} bytes in {seconds} s, which is too slow")]
     Slow {
@@ -126,6 +132,12 @@ pub enum RegistryErrorKind {
     /// The server asks for credentials in a way that is not known here.
     #[error("the server asks for no authorization that is known: `{challenge}`")]
     Challenge {
+        /// How it asks.
+        challenge: String,
+    },
+    /// The server asks for credentials, and there are none for it.
+    #[error("the server asks for credentials (`{challenge}`), and there are none for it")]
+    NoCredentials {
         /// How it asks.
         challenge: String,
     },
@@ -240,14 +252,16 @@ impl RegistryError {
             Kind::Transport { .. } | Kind::Slow { .. } | Kind::Short { .. } => {
                 ErrorClass::Transient
             }
-            Kind::Challenge { .. } | Kind::Credentials { .. } | Kind::Token { .. } => {
-                ErrorClass::Auth
-            }
+            Kind::Challenge { .. }
+            | Kind::NoCredentials { .. }
+            | Kind::Credentials { .. }
+            | Kind::Token { .. } => ErrorClass::Auth,
             Kind::Length { .. }
             | Kind::Digest { .. }
             | Kind::Range { .. }
             | Kind::Encoding { .. } => ErrorClass::Corrupt,
-            Kind::TooLong { .. }
+            Kind::Tls { .. }
+            | Kind::TooLong { .. }
             | Kind::Redirect { .. }
             | Kind::Header { .. }
             | Kind::Source { .. }

@@ -145,12 +145,21 @@ impl Client {
 
 /// What the connection says.
 fn transport(at: &At, server: &str, error: &ureq::Error) -> RegistryError {
-    let reason = match error {
+    let reason = error.to_string();
+    let kind = match error {
         // It would show the URL.
-        ureq::Error::BadUri(_) => "no URL that can be asked for".to_owned(),
-        error => error.to_string(),
+        ureq::Error::BadUri(_) => RegistryErrorKind::Misuse {
+            reason: "no URL that can be asked for".into(),
+        },
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => RegistryErrorKind::Tls { reason },
+        // So it is called while a connection is made.
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let reason = error.to_string();
+            RegistryErrorKind::Tls { reason }
+        }
+        _ => RegistryErrorKind::Transport { reason },
     };
-    RegistryError::new(at, server, RegistryErrorKind::Transport { reason })
+    RegistryError::new(at, server, kind)
 }
 
 impl Answer {
@@ -223,8 +232,8 @@ impl Answer {
         self.error(at, kind)
     }
 
-    /// The code and the message of an answer that says what is wrong: in JSON, as registries do, or in XML,
-    /// as object storage does.
+    /// The code and the message of an answer that says what is wrong: in JSON, as registries do, in XML, as
+    /// object storage does, or as text.
     pub(super) fn errors(&mut self) -> (Option<String>, Option<String>) {
         #[derive(Deserialize)]
         struct Errors {
@@ -252,6 +261,9 @@ impl Answer {
             );
         }
         let text = String::from_utf8_lossy(&bytes);
+        if !text.trim_start().starts_with('<') {
+            return (None, kept(&text, MAX_MESSAGE_LEN));
+        }
         let element = |name: &str, len| {
             let (_, rest) = text.split_once(&format!("<{name}>"))?;
             let (inner, _) = rest.split_once(&format!("</{name}>"))?;

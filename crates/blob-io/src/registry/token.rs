@@ -153,10 +153,12 @@ impl Asking<'_> {
                 expires: None,
                 challenges,
             }),
-            _ => {
+            (asks, _) => {
                 let schemes = challenges.iter().map(|one| one.scheme.as_str());
-                Err(self.failed(RegistryErrorKind::Challenge {
-                    challenge: schemes.collect::<Vec<_>>().join(", "),
+                let challenge = schemes.collect::<Vec<_>>().join(", ");
+                Err(self.failed(match asks.is_some() && credential.is_none() {
+                    true => RegistryErrorKind::NoCredentials { challenge },
+                    false => RegistryErrorKind::Challenge { challenge },
                 }))
             }
         }

@@ -159,8 +159,10 @@ fn credentials_are_those_of_the_host() {
         StaticCredentials::default().with("127.0.0.1", Credential::basic("me", "secret"));
     let options = options(&server).credentials(credentials);
     let error = read(&repository_with(&server, options)).unwrap_err();
-    let kind = cause(&error).kind();
-    assert!(matches!(kind, RegistryErrorKind::Challenge { challenge } if challenge == "basic"));
+    let said = cause(&error).kind().to_string();
+    let expected = "the server asks for credentials (`basic`), and there are none for it";
+    assert_eq!(said, expected);
+    assert_eq!(cause(&error).class(), ErrorClass::Auth);
     assert_eq!(targets(&server), ["nothing"]);
 }
 

@@ -308,6 +308,16 @@ fn what_is_gone_is_said_to_be() {
 }
 
 #[test]
+fn what_a_server_says_in_plain_text_is_passed_on() {
+    let server = Server::new(|_| Reply::new(400).body("Client sent an HTTP request\n"));
+    let error = blob(&server, &large()).read_bytes(0, 1).unwrap_err();
+    let said = cause(&error).kind().to_string();
+    assert_eq!(said, "status 400: Client sent an HTTP request");
+    assert_eq!(cause(&error).class(), ErrorClass::Refused);
+    assert_eq!(error.fault(), Fault::Io);
+}
+
+#[test]
 fn slow_and_silent_servers_are_given_up() {
     let quick = |server: &Server| {
         let options = options(server)
