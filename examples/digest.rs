@@ -17,7 +17,8 @@ use lazyoci::verify::Profile;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
+    /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
     /// What counts: `default`, `layer` or `content`
     ///

@@ -16,7 +16,8 @@ use lazyoci::read::OpenImage;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
+    /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
     /// Print every structure with its offset (RAFS, EROFS, eStargz)
     #[arg(long)]

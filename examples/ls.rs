@@ -19,7 +19,8 @@ use serde_json::json;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
+    /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
     /// Where in the image
     #[arg(default_value = "/")]

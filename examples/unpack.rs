@@ -24,7 +24,8 @@ use serde_json::Value;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
+    /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
     /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
     /// stdout

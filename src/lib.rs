@@ -71,6 +71,7 @@
 //! | `convert` | yes | the module of that name: everything that writes images |
 //! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), the default of eStargz then |
 //! | `mmap` | | `blob_io::Mapped`: map local files instead of reading them |
+//! | `registry` | | a client of OCI registries: `blob_io::registry`, `store::RegistryStore`, `store::RegistryTarget` |
 //! | `serde` | | `Serialize` for reports, findings, digests, paths and ids |
 //!
 //! What is not built in is refused with an error that names the feature.

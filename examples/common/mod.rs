@@ -18,6 +18,7 @@ pub mod output;
 pub mod prefetch;
 pub mod progress;
 pub mod rafs_dump;
+pub mod registry;
 pub mod whole;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use super::whole::Whole;
 
 use super::Failure;
 use super::progress::Bar;
+use super::registry::RegistryArgs;
 
 /// How images are opened.
 #[derive(Debug, Clone, Args)]
@@ -34,6 +35,8 @@ pub struct OpenArgs {
     /// One layer of an image, counted from 0, the lowest, as it is
     #[arg(long, value_name = "N")]
     pub layer: Option<usize>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 impl OpenArgs {
@@ -43,6 +46,7 @@ impl OpenArgs {
         if let Some(whole) = Whole::find(path, self)? {
             return whole.open(self);
         }
+        self.registry.refuse(path)?;
         let given = [
             ("--platform", self.platform.is_some()),
             ("--layer", self.layer.is_some()),

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lazyoci::blob_io::registry::Reference;
 use lazyoci::model::Progress;
 use lazyoci::read::{LayerImageOptions, OpenImage};
-use lazyoci::store::{ImageStore, Location, ResolvedImage, resolve};
+use lazyoci::store::{ImageStore, Location, RegistryStore, ResolvedImage, resolve};
 
 use super::Failure;
 use super::open::OpenArgs;
@@ -17,23 +18,42 @@ pub fn location(name: &Path) -> Option<Location> {
     location.filter(|_| !name.exists())
 }
 
-/// A place, and what is meant there.
-pub type Place = (Location, Arc<dyn ImageStore>);
+/// A place of images, and what is meant there.
+pub struct Place {
+    /// How it was named.
+    pub location: Location,
+    /// What the image is called, if it is in a registry.
+    pub reference: Option<Reference>,
+    /// The place.
+    pub store: Arc<dyn ImageStore>,
+}
 
 /// The place that `name` means, opened, if that is how whole images are named.
-pub fn store(name: &Path, args: &OpenArgs) -> Result<Option<Place>, Failure> {
+pub fn place(name: &Path, args: &OpenArgs) -> Result<Option<Place>, Failure> {
     let Some(location) = location(name) else {
         return Ok(None);
     };
+    let of = |error: Failure| error.of(name.display());
     let options = LayerImageOptions::default()
         .lenient(args.lenient())
         .limits(args.limits());
-    let store = location.open(&options);
-    let store = store.map_err(|error| Failure::from(error).of(name.display()))?;
-    Ok(Some((location, store)))
+    let reference = location.reference().map_err(|error| of(error.into()))?;
+    let store: Arc<dyn ImageStore> = match &reference {
+        Some(reference) => {
+            let client = args.registry.client(reference).map_err(of)?;
+            let store = RegistryStore::open(&client, reference);
+            Arc::new(store.map_err(|error| of(error.into()))?)
+        }
+        None => location.open(&options).map_err(|error| of(error.into()))?,
+    };
+    Ok(Some(Place {
+        location,
+        reference,
+        store,
+    }))
 }
 
-/// An image in a layout or an archive.
+/// An image in a layout, an archive or a registry.
 pub struct Whole {
     name: PathBuf,
     store: Arc<dyn ImageStore>,
@@ -43,9 +63,12 @@ pub struct Whole {
 impl Whole {
     /// The image that `name` means, if that is how whole images are named, and no file is called so.
     pub fn find(name: &Path, args: &OpenArgs) -> Result<Option<Self>, Failure> {
-        let Some((location, store)) = store(name, args)? else {
+        let Some(place) = place(name, args)? else {
             return Ok(None);
         };
+        let Place {
+            location, store, ..
+        } = place;
         let image = resolve(&*store, location.name.as_deref(), args.platform.as_ref());
         Ok(Some(Self {
             name: name.into(),

@@ -27,7 +27,8 @@ pub(crate) struct Args {
     /// layer on stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
     /// stack, in RAFS with a blob for each of them. OUTPUT: for RAFS a new directory that gets
     /// `image.boot` and `blobs/ID`; else one file, `-` for stdout. From whole image to whole image: both are
-    /// named as in `oci:DIR:TAG`, `oci-archive:FILE:TAG`, `docker-archive:FILE:REFERENCE`
+    /// named as in `oci:DIR:TAG`, `oci-archive:FILE:TAG`, `docker-archive:FILE:REFERENCE`,
+    /// `docker://HOST/REPOSITORY:TAG`
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]

@@ -1,12 +1,12 @@
 //! Whole images into whole images.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use lazyoci::convert::RafsOptions;
 use lazyoci::rafs_format::Version;
 use lazyoci::store::{
-    ImageStore, ImageStoreError, Layout, Location, ResolvedImages, Transport, resolve, resolve_all,
+    ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
+    ResolvedImages, Transport, resolve, resolve_all,
 };
 use lazyoci::transcode::{ImageFormat, TranscodeOptions, Transcoded, made_before, transcode};
 use serde_json::Value;
@@ -18,9 +18,32 @@ use crate::options::{estargz_options, rafs_options, tar_options};
 
 /// Images that are to be made of others.
 pub(crate) struct Whole {
-    store: Arc<dyn ImageStore>,
+    source: whole::Place,
     images: ResolvedImages,
     target: Location,
+}
+
+/// Where an image goes.
+enum Place {
+    Local(Box<dyn ImageTarget>),
+    Registry(RegistryTarget),
+}
+
+impl Place {
+    fn target(&self) -> &dyn ImageTarget {
+        match self {
+            Self::Local(place) => &**place,
+            Self::Registry(registry) => registry,
+        }
+    }
+
+    /// What was sent, if it went to a registry.
+    fn stats(&self) -> Option<PushStats> {
+        match self {
+            Self::Local(_) => None,
+            Self::Registry(registry) => Some(registry.stats()),
+        }
+    }
 }
 
 impl Whole {
@@ -40,17 +63,17 @@ impl Whole {
         let [source] = args.images() else {
             return refused("a whole image is made of one whole image");
         };
-        let Some((location, store)) = whole::store(source, &args.open)? else {
+        let Some(place) = whole::place(source, &args.open)? else {
             return refused("a whole image is made of a whole image, as in `oci:DIR:TAG`");
         };
-        let name = location.name.as_deref();
+        let name = place.location.name.as_deref();
         let images = match args.all_platforms {
-            true => resolve_all(&*store, name),
-            false => resolve(&*store, name, args.open.platform.as_ref()).map(Into::into),
+            true => resolve_all(&*place.store, name),
+            false => resolve(&*place.store, name, args.open.platform.as_ref()).map(Into::into),
         };
         Ok(Some(Self {
             images: images.map_err(|error| Failure::from(error).of(source.display()))?,
-            store,
+            source: place,
             target,
         }))
     }
@@ -61,34 +84,72 @@ impl Whole {
             .lenient(args.open.lenient())
             .as_layer(args.open.as_layer())
             .limits(args.open.limits());
-        let name = self.target.name.as_deref();
-        // Archives are made anew.
-        let layout = self.target.transport == Transport::Oci && self.target.path.exists();
-        let before = match layout {
-            true => made_before(&self.images, &*self.target.create()?, name, &options)?,
-            false => None,
+        let (place, name) = self.place(args)?;
+        let (images, name) = (&self.images, name.as_deref());
+        let before = match &place {
+            Some(place) => made_before(images, place.target(), name, &options)?,
+            None => None,
         };
-        let done = match before {
-            Some(before) => before,
-            None => {
-                self.refuse_to_replace(args)?;
-                let target = self.target.create()?;
+        let (done, stats) = match (before, place) {
+            (Some(before), place) => (before, place.and_then(|place| place.stats())),
+            (None, place) => {
+                self.refuse_to_replace(args, place.as_ref())?;
+                let place = match place {
+                    Some(place) => place,
+                    None => Place::Local(self.target.create()?),
+                };
                 let mut bar = Bar::new("converting");
-                let (images, store) = (&self.images, &self.store);
-                transcode(images, store, &*target, name, &options, &mut bar)?
+                let (store, target) = (&self.source.store, place.target());
+                let done = transcode(images, store, target, name, &options, &mut bar)?;
+                (done, place.stats())
             }
         };
-        common::say(args.output(), out, |out| say(args, &done, out))?;
+        common::say(args.output(), out, |out| say(args, &done, stats, out))?;
         Ok(Outcome::Done)
     }
 
+    /// Where the images go, if something may be there already, and what they are called there.
+    fn place(&self, args: &Args) -> Result<(Option<Place>, Option<String>), Failure> {
+        let Some(reference) = self.target.reference()? else {
+            // Archives are made anew.
+            let layout = self.target.transport == Transport::Oci && self.target.path.exists();
+            let place = layout.then(|| self.target.create()).transpose()?;
+            return Ok((place.map(Place::Local), self.target.name.clone()));
+        };
+        if reference.digest().is_some() {
+            let what = "what is written has a digest of its own: the name is a tag";
+            return Err(Failure::usage(what).of(args.output().display()));
+        }
+        let client = args.open.registry.client(&reference)?;
+        let target = RegistryTarget::new(client.repository(&reference)?);
+        let from = self.source.reference.as_ref();
+        let target = match from.filter(|from| from.host() == reference.host()) {
+            Some(from) => target.mount_from(from.repository()),
+            None => target,
+        };
+        Ok((Some(Place::Registry(target)), Some(reference.name())))
+    }
+
     /// Refuses a name that is taken, and an archive that is there.
-    fn refuse_to_replace(&self, args: &Args) -> Result<(), Failure> {
+    fn refuse_to_replace(&self, args: &Args, place: Option<&Place>) -> Result<(), Failure> {
         let Self { target, .. } = self;
-        if target.transport != Transport::Oci {
+        if matches!(
+            target.transport,
+            Transport::OciArchive | Transport::DockerArchive
+        ) {
             return args.outputs.check(&target.path);
         }
-        if args.outputs.replaces() || !target.path.exists() {
+        if args.outputs.replaces() {
+            return Ok(());
+        }
+        if let (Some(Place::Registry(registry)), Some(reference)) = (place, target.reference()?) {
+            let there = registry.repository().find_manifest(&reference.name())?;
+            return match there {
+                Some(_) => args.outputs.refuse(args.output()),
+                None => Ok(()),
+            };
+        }
+        if !target.path.exists() {
             return Ok(());
         }
         let Ok(layout) = Layout::open(&target.path) else {
@@ -121,14 +182,33 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
     })
 }
 
-fn say(args: &Args, done: &Transcoded, out: &mut dyn Write) -> Result<(), Failure> {
+fn say(
+    args: &Args,
+    done: &Transcoded,
+    pushed: Option<PushStats>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if args.json {
-        return common::json(out, &json(args, done)?);
+        let mut value = json(args, done)?;
+        for (how, (objects, bytes)) in pushed.iter().flat_map(ways) {
+            value[format!("{how}_objects")] = objects.into();
+            value[format!("{how}_bytes")] = bytes.into();
+        }
+        return common::json(out, &value);
     }
     for image in &done.images {
         common::note_losses(&image.report);
     }
-    tell(args, done, out).map_err(Failure::usage)
+    tell(args, done, pushed, out).map_err(Failure::usage)
+}
+
+/// How objects came to be in a registry, how many, and their bytes.
+fn ways(pushed: &PushStats) -> [(&'static str, (u64, u64)); 3] {
+    [
+        ("uploaded", pushed.uploaded),
+        ("mounted", pushed.mounted),
+        ("present", pushed.there),
+    ]
 }
 
 /// One image as it is reported, several as a list.
@@ -157,7 +237,12 @@ fn json(args: &Args, done: &Transcoded) -> Result<Value, Failure> {
     Ok(value)
 }
 
-fn tell(args: &Args, done: &Transcoded, out: &mut dyn Write) -> io::Result<()> {
+fn tell(
+    args: &Args,
+    done: &Transcoded,
+    pushed: Option<PushStats>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let before = match done.made_before {
         true => ", made before",
         false => "",
@@ -182,6 +267,11 @@ fn tell(args: &Args, done: &Transcoded, out: &mut dyn Write) -> io::Result<()> {
     }
     for one in &done.left_out {
         writeln!(out, "left out {}, {}", one.digest, one.media_type)?;
+    }
+    for (how, (objects, bytes)) in pushed.iter().flat_map(ways) {
+        if objects > 0 {
+            writeln!(out, "{how}: {objects} objects, {}", common::size(bytes))?;
+        }
     }
     Ok(())
 }

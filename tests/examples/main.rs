@@ -8,6 +8,7 @@ mod convert;
 mod inspect;
 mod interrupt;
 mod output;
+mod registry;
 mod schema;
 mod scripts;
 mod terminal;

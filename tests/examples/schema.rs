@@ -144,6 +144,11 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
         convert.args(["--to", "nydus", &layout, &made]),
         0,
     );
+    let registry = registry_double::Registry::new();
+    let pushed = format!("docker://{}/app:v1", registry.host());
+    let mut convert = example("convert");
+    convert.args(["--plain-http", "--to", "oci", &layout, &pushed]);
+    schema.check("convert", &mut convert, 0);
     let erofs = fixture.path("erofs");
     let mut convert = example("convert");
     convert.args(["--to", "erofs", "--verity"]).arg(&source);

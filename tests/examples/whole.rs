@@ -215,6 +215,14 @@ pub(crate) fn three_layers(fixture: &Fixture) -> Layout {
     layout
 }
 
+/// A layout with an image of that layer, which is a tar.
+pub(crate) fn of_tar(fixture: &Fixture, layer: &Path) -> Layout {
+    let layout = Layout::new(fixture.path("layout"));
+    let plain = "application/vnd.oci.image.layer.v1.tar";
+    layout.image(&[layout.object(plain, &fs::read(layer).unwrap())]);
+    layout
+}
+
 #[test]
 fn whole_images_become_whole_images() {
     let fixture = Fixture::new();

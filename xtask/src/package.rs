@@ -20,6 +20,8 @@ pub(crate) fn package() -> Result<(), String> {
         "--workspace",
         "--exclude",
         "xtask",
+        "--exclude",
+        "registry-double",
         "--allow-dirty",
         "--target-dir",
         &target.to_string_lossy(),

@@ -9,6 +9,7 @@
 //! | [`Checked`] | a blob of somebody else, held to its word |
 //! | [`Section`] | part of a blob, as a file in an archive |
 //! | [`Counted`] | how many requests and bytes a blob was asked for |
+//! | `registry` | a client of OCI registries (feature `registry`) |
 //!
 //! | writing | |
 //! |---|---|
@@ -39,6 +40,8 @@ mod file;
 mod mapped;
 mod output;
 mod read;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod section;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};

@@ -83,6 +83,18 @@ pub enum ReadError {
         /// Bytes given.
         given: u64,
     },
+    /// The source failed, and says itself whose fault that is.
+    #[error("cannot read {len} bytes at byte {offset} of the blob")]
+    Source {
+        /// First byte asked for.
+        offset: u64,
+        /// Bytes asked for.
+        len: u64,
+        /// What it says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Whose fault that is.
+        fault: Fault,
+    },
     /// The source does not tell its length.
     #[error("cannot find out the length of the blob")]
     Len {
@@ -97,6 +109,7 @@ impl Blame for ReadError {
             Self::OutOfBounds { .. } => Fault::Corrupt,
             Self::Io { .. } | Self::Len { .. } => Fault::Io,
             Self::Given { .. } => Fault::Misuse,
+            Self::Source { fault, .. } => *fault,
         }
     }
 }
@@ -105,7 +118,7 @@ impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         let kind = match &error {
             ReadError::OutOfBounds { .. } => io::ErrorKind::UnexpectedEof,
-            ReadError::Given { .. } => io::ErrorKind::Other,
+            ReadError::Given { .. } | ReadError::Source { .. } => io::ErrorKind::Other,
             ReadError::Io { source, .. } | ReadError::Len { source } => source.kind(),
         };
         Self::new(kind, error)

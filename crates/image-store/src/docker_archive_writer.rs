@@ -19,7 +19,7 @@ use crate::open::{REQUEST, known};
 use crate::reference;
 use crate::resolve::{ResolvedImage, resolve};
 use crate::spool::Spool;
-use crate::store::{Digested, ImageStore as _, digest_of, fetch};
+use crate::store::{Digested, digest_of, fetch};
 use crate::target::{ImageTarget, enter};
 
 /// An archive of the kind that `docker save` writes (`docker-archive`) that takes images; read it by
@@ -151,7 +151,7 @@ impl DockerArchiveWriter {
         if !members.layers.insert((layer.digest.clone(), listed)) {
             return Ok(name);
         }
-        let mut stored = Digested::new(store.open(layer)?, layer)?;
+        let mut stored = Digested::open(store, layer)?;
         let buffered = BufReader::with_capacity(REQUEST, stored.by_ref());
         let mut plain = DigestWriter::new(self.spool.file()?);
         let decoded = decode(buffered, &mut plain, layer);

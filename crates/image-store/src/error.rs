@@ -264,6 +264,26 @@ pub enum ImageStoreError {
     /// The image is none that can be run.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A registry does not give or take something.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(#[from] blob_io::registry::RegistryError),
+    /// Text that is to name an image in a registry, and does not.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Reference(#[from] blob_io::registry::ParseReferenceError),
+    /// Credentials for a registry cannot be had.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Credentials(#[from] blob_io::registry::CredentialError),
+    /// An image is somewhere that was not built in.
+    #[error("{place}: the feature `{feature}` is not built in")]
+    NotBuiltIn {
+        /// Where it is.
+        place: String,
+        /// What would have to be built in.
+        feature: &'static str,
+    },
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -338,6 +358,13 @@ impl Blame for ImageStoreError {
             Self::Walk(error) => error.fault(),
             Self::Bootstrap(error) | Self::Accounts { source: error, .. } => error.fault(),
             Self::Runtime(error) => error.fault(),
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => error.fault(),
+            #[cfg(feature = "registry")]
+            Self::Reference(error) => error.fault(),
+            #[cfg(feature = "registry")]
+            Self::Credentials(error) => error.fault(),
+            Self::NotBuiltIn { .. } => Fault::Unsupported,
             Self::Cancelled(error) => error.fault(),
         }
     }

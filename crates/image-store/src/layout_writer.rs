@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use blob_io::{AtomicFile, ObjectWriter};
 use oci_image::{Descriptor, Index};
@@ -12,7 +11,8 @@ use serde::Serialize;
 use crate::error::ImageStoreError;
 use crate::layout::{HEADER, Header, INDEX, Layout};
 use crate::objects::{BLOBS, Objects};
-use crate::store::ImageStore;
+use crate::platforms::{ResolvedImages, resolve_all};
+use crate::store::ImageStore as _;
 use crate::target::{ImageTarget, document_bytes, enter};
 
 /// How the names of what is being written begin.
@@ -113,14 +113,11 @@ impl ImageTarget for LayoutWriter {
         self.objects.has(object)
     }
 
-    fn published(
-        &self,
-        name: Option<&str>,
-    ) -> Result<Option<Arc<dyn ImageStore>>, ImageStoreError> {
-        let layout = Layout::open(&self.directory)?;
-        let mut images = layout.index().manifests.iter();
-        let found = name.is_some_and(|name| images.any(|image| image.is_called(name)));
-        Ok(found.then(|| Arc::new(layout) as Arc<dyn ImageStore>))
+    fn published(&self, name: Option<&str>) -> Result<Option<ResolvedImages>, ImageStoreError> {
+        match resolve_all(&Layout::open(&self.directory)?, name) {
+            Err(ImageStoreError::NoImage { .. }) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {

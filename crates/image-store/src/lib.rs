@@ -6,6 +6,7 @@
 //! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
 //! | [`target`] | [`ImageTarget`], a place that takes images |
 //! | [`layout_writer`], [`oci_archive_writer`], [`docker_archive_writer`] | the places: layouts and archives of either kind |
+//! | `registry_store`, `registry_target` | registries, read and written (feature `registry`) |
 //! | [`location`] | how images are named on command lines |
 //! | [`mod@resolve`], [`platforms`] | from a name to a manifest, or to those for all platforms |
 //! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage), and to the configuration of a container |
@@ -39,6 +40,10 @@ pub mod oci_archive_writer;
 pub mod open;
 pub mod platforms;
 mod reference;
+#[cfg(feature = "registry")]
+pub mod registry_store;
+#[cfg(feature = "registry")]
+pub mod registry_target;
 pub mod resolve;
 mod runtime;
 mod spool;
@@ -53,6 +58,10 @@ pub use layout_writer::LayoutWriter;
 pub use location::{Location, Transport};
 pub use oci_archive_writer::OciArchiveWriter;
 pub use platforms::{ResolvedImages, resolve_all};
+#[cfg(feature = "registry")]
+pub use registry_store::RegistryStore;
+#[cfg(feature = "registry")]
+pub use registry_target::{PushStats, RegistryTarget};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
 pub use target::{ImageTarget, copy, copy_image, describe_document, put_bytes, put_document};

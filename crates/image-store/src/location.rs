@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "registry")]
+use blob_io::registry::{Client, ClientOptions, DockerConfig, Reference};
 use image_read::LayerImageOptions;
 
 use crate::docker_archive::DockerArchive;
@@ -11,6 +13,10 @@ use crate::error::ImageStoreError;
 use crate::layout::Layout;
 use crate::layout_writer::LayoutWriter;
 use crate::oci_archive_writer::OciArchiveWriter;
+#[cfg(feature = "registry")]
+use crate::registry_store::RegistryStore;
+#[cfg(feature = "registry")]
+use crate::registry_target::RegistryTarget;
 use crate::store::ImageStore;
 use crate::target::ImageTarget;
 
@@ -21,6 +27,7 @@ use crate::target::ImageTarget;
 /// | `oci:DIRECTORY[:NAME]` | an image in a layout |
 /// | `oci-archive:FILE[:NAME]` | an image in a tar of a layout |
 /// | `docker-archive:FILE[:NAME]` | an image in an archive of `docker save` |
+/// | `docker://HOST/REPOSITORY[:TAG][@DIGEST]` | an image in a registry (feature `registry`) |
 ///
 /// A name is behind the last colon that has no slash behind it, a tag or, in an archive, a whole
 /// reference such as `docker.io/library/alpine:3`. Without a name there has to be one image.
@@ -37,7 +44,7 @@ use crate::target::ImageTarget;
 pub struct Location {
     /// What is there.
     pub transport: Transport,
-    /// The directory or file.
+    /// The directory or file; in a registry what is behind `docker://`.
     pub path: PathBuf,
     /// Which image of those that are there.
     pub name: Option<String>,
@@ -53,12 +60,21 @@ pub enum Transport {
     OciArchive,
     /// An archive of `docker save`.
     DockerArchive,
+    /// A registry.
+    Docker,
 }
 
 impl Location {
     /// Reads a location; `None` if the text is none, and may be a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(reference) = text.strip_prefix("docker://") {
+            return Some(Self {
+                transport: Transport::Docker,
+                path: Path::new(reference).into(),
+                name: None,
+            });
+        }
         let (transport, rest) = text.split_once(':')?;
         let transport = match transport {
             "oci" => Transport::Oci,
@@ -87,7 +103,8 @@ impl Location {
         })
     }
 
-    /// Opens the place; archives, which are tars, as `options` say.
+    /// Opens the place; archives, which are tars, as `options` say, and registries with the credentials of
+    /// Docker or podman.
     ///
     /// # Errors
     /// [`ImageStoreError`] if there is none.
@@ -99,10 +116,43 @@ impl Location {
             Transport::Oci => Arc::new(Layout::open(&self.path)?),
             Transport::OciArchive => Arc::new(Layout::open_archive(&self.path, options)?),
             Transport::DockerArchive => Arc::new(DockerArchive::open(&self.path, options)?),
+            Transport::Docker => return self.open_registry(),
         })
     }
+
+    /// What the image is called, if it is in a registry.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if the text is no reference.
+    #[cfg(feature = "registry")]
+    pub fn reference(&self) -> Result<Option<Reference>, ImageStoreError> {
+        match self.transport {
+            Transport::Docker => Ok(Some(self.path.to_string_lossy().parse()?)),
+            _ => Ok(None),
+        }
+    }
+
+    #[cfg(feature = "registry")]
+    fn open_registry(&self) -> Result<Arc<dyn ImageStore>, ImageStoreError> {
+        let (client, reference) = self.registry()?;
+        Ok(Arc::new(RegistryStore::open(&client, &reference)?))
+    }
+
+    #[cfg(feature = "registry")]
+    fn registry(&self) -> Result<(Client, Reference), ImageStoreError> {
+        let reference: Reference = self.path.to_string_lossy().parse()?;
+        let options = ClientOptions::default().credentials(DockerConfig::find()?);
+        Ok((Client::new(options)?, reference))
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn open_registry(&self) -> Result<Arc<dyn ImageStore>, ImageStoreError> {
+        Err(self.not_built_in())
+    }
+
     /// Opens the place to put the image there, under [`name`](Self::name): a layout, which is made if it is not
-    /// there, or a new archive in the place of one that may be there.
+    /// there, a new archive in the place of one that may be there, or a repository, where the name is the tag of the
+    /// [`reference`](Self::reference), with the credentials of Docker or podman.
     ///
     /// # Errors
     /// [`ImageStoreError`] if it does not take images, or none of that name.
@@ -116,6 +166,27 @@ impl Location {
                 name.map(DockerArchiveWriter::reference).transpose()?;
                 Box::new(DockerArchiveWriter::create(&self.path)?)
             }
+            Transport::Docker => return self.create_in_registry(),
         })
+    }
+
+    #[cfg(feature = "registry")]
+    fn create_in_registry(&self) -> Result<Box<dyn ImageTarget>, ImageStoreError> {
+        let (client, reference) = self.registry()?;
+        let repository = client.repository(&reference)?;
+        Ok(Box::new(RegistryTarget::new(repository)))
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn create_in_registry(&self) -> Result<Box<dyn ImageTarget>, ImageStoreError> {
+        Err(self.not_built_in())
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn not_built_in(&self) -> ImageStoreError {
+        ImageStoreError::NotBuiltIn {
+            place: format!("docker://{}", self.path.display()),
+            feature: "registry",
+        }
     }
 }

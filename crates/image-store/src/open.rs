@@ -17,7 +17,7 @@ use tar_stream::Compression;
 
 use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
-use crate::store::{Digested, ImageStore, check};
+use crate::store::{Digested, ImageStore, check, check_stream};
 
 /// Bytes of a layer that are asked for at once.
 pub(crate) const REQUEST: usize = 1 << 20;
@@ -84,9 +84,8 @@ impl ResolvedImage {
         progress: &mut dyn Progress,
     ) -> Result<(), ImageStoreError> {
         let layer = self.layer(position)?;
-        let checked = store
-            .open(layer)
-            .and_then(|source| check(&source, layer, progress));
+        let checked =
+            Digested::open(store, layer).and_then(|stream| check_stream(stream, progress));
         checked.map_err(ImageStoreError::in_layer(position))
     }
 
@@ -101,7 +100,7 @@ impl ResolvedImage {
         position: usize,
     ) -> Result<impl Read + use<>, ImageStoreError> {
         let layer = self.layer(position)?;
-        let opened = known(layer).and_then(|()| Digested::new(store.open(layer)?, layer));
+        let opened = known(layer).and_then(|()| Digested::open(store, layer));
         let opened = opened.map_err(ImageStoreError::in_layer(position))?;
         Ok(BufReader::with_capacity(REQUEST, opened))
     }
@@ -123,7 +122,7 @@ impl ResolvedImage {
         progress: &mut dyn Progress,
     ) -> Result<OpenImage, ImageStoreError> {
         known(layer)?;
-        let mut stream = Digested::new(store.open(layer)?, layer)?;
+        let mut stream = Digested::open(&**store, layer)?;
         let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
         let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
         stream.finish()?;
@@ -172,15 +171,14 @@ fn push(
         stack.push(opened.to_layer()?, opened.reader())?;
         return Ok(advisories);
     }
-    let source = store.open(layer)?;
     let spooling = layer_options(options);
-    let mut tar = match compression(&*source, layer)? {
-        Compression::None => {
+    let mut tar = match read_in_place(store, layer)? {
+        Some(source) => {
             check(&source, layer, progress)?;
             TarLayer::open(source, &spooling)?
         }
-        _ => {
-            let mut stream = Digested::new(source, layer)?;
+        None => {
+            let mut stream = Digested::open(store, layer)?;
             let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
             let spooled = TarLayer::from_stream(buffered, &spooling, progress);
             // That it is another one explains whatever is wrong with it.
@@ -225,14 +223,25 @@ fn open_layer(
     Ok(open_source(source, id.as_ref(), NoBlobs, &options)?)
 }
 
-fn compression(source: &dyn ReadAt, layer: &Descriptor) -> Result<Compression, ImageStoreError> {
+/// The bytes of a layer that is read where it is: at hand, and not compressed.
+fn read_in_place(
+    store: &dyn ImageStore,
+    layer: &Descriptor,
+) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError> {
+    if store.is_remote() {
+        return Ok(None);
+    }
+    let source = store.open(layer)?;
     let len = source.len();
     let start = len.and_then(|len| source.read_bytes(0, len.min(START_LEN) as usize));
     let start = start.map_err(|source| ImageStoreError::Read {
         name: layer.digest.clone(),
         source,
     })?;
-    Ok(Compression::detect(&start))
+    Ok(match Compression::detect(&start) {
+        Compression::None => Some(source),
+        _ => None,
+    })
 }
 
 fn layer_options(options: &OpenOptions) -> LayerImageOptions {

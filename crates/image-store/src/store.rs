@@ -29,6 +29,23 @@ pub trait ImageStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ImageStoreError::NoObject`] if it is not there; others.
     fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError>;
+
+    /// The bytes of that object from front to end, as many as `descriptor` says. A place where requests
+    /// cost much gives them by one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`ImageStoreError::Size`] if it has another length.
+    fn stream(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageStoreError> {
+        let source = self.open(descriptor)?;
+        check_len(&*source, descriptor)?;
+        Ok(Box::new(FrontToEnd::new(source, descriptor.size)))
+    }
+
+    /// Whether each read costs a request to somewhere else, so that what is read in small pieces is better
+    /// fetched first.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// The document that `descriptor` refers to, with the length and the digest that it should have.
@@ -62,12 +79,21 @@ pub fn check(
     descriptor: &Descriptor,
     progress: &mut dyn Progress,
 ) -> Result<(), ImageStoreError> {
-    let mut stream = Digested::new(Arc::clone(source), descriptor)?;
+    check_len(&**source, descriptor)?;
+    let stream = FrontToEnd::new(Arc::clone(source), descriptor.size);
+    check_stream(Digested::new(Box::new(stream), descriptor)?, progress)
+}
+
+/// Reads all of an object that is at its beginning, as [`check`] does.
+pub(crate) fn check_stream(
+    mut stream: Digested,
+    progress: &mut dyn Progress,
+) -> Result<(), ImageStoreError> {
     let mut piece = vec![0; PIECE];
     loop {
         let read = stream.read(&mut piece);
         let read = read.map_err(|error| stream.failed(error))?;
-        progress.advance(stream.at, Some(descriptor.size))?;
+        progress.advance(stream.at, Some(stream.len))?;
         if read == 0 {
             return stream.finish();
         }
@@ -123,22 +149,28 @@ fn unsupported(name: &str, error: &verify::UnsupportedDigest) -> ImageStoreError
 
 /// An object from front to end, which ends only if it has the digest that it should have.
 pub(crate) struct Digested {
-    source: Arc<dyn ReadAt>,
+    source: Box<dyn Read + Send>,
     /// Until the digest is compared.
     hasher: Option<Hasher>,
     expected: Digest,
+    /// What was found instead.
+    wrong: Option<Digest>,
     name: String,
     at: u64,
     len: u64,
 }
 
 impl Digested {
-    /// An object that has the length that `descriptor` says.
-    pub(crate) fn new(
-        source: Arc<dyn ReadAt>,
+    /// The object of `store` that `descriptor` refers to.
+    pub(crate) fn open(
+        store: &dyn ImageStore,
         descriptor: &Descriptor,
     ) -> Result<Self, ImageStoreError> {
-        check_len(&*source, descriptor)?;
+        Self::new(store.stream(descriptor)?, descriptor)
+    }
+
+    /// The bytes of `source`, which are to be those that `descriptor` refers to.
+    fn new(source: Box<dyn Read + Send>, descriptor: &Descriptor) -> Result<Self, ImageStoreError> {
         let expected = digest_of(descriptor)?;
         let hasher = Hasher::new(expected.algorithm());
         let hasher = hasher.map_err(|error| unsupported(&descriptor.digest, &error))?;
@@ -146,6 +178,7 @@ impl Digested {
             source,
             hasher: Some(hasher),
             expected,
+            wrong: None,
             name: descriptor.digest.clone(),
             at: 0,
             len: descriptor.size,
@@ -180,19 +213,52 @@ impl Read for Digested {
         let left = self.len - self.at;
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         if left == 0 {
-            let found = self.hasher.take().map(Hasher::finish);
-            return match found.filter(|found| *found != self.expected) {
+            if let Some(hasher) = self.hasher.take() {
+                self.wrong = Some(hasher.finish()).filter(|found| *found != self.expected);
+            }
+            return match self.wrong {
                 None => Ok(0),
+                // Also if it was said before, to whoever took it for something else.
                 Some(found) => Err(io::Error::other(ImageStoreError::Digest {
                     digest: self.name.clone(),
                     found: found.to_string(),
                 })),
             };
         }
-        self.source.read_at(self.at, &mut buf[..len])?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&buf[..len]);
+        let read = self.source.read(&mut buf[..len])?;
+        if read == 0 && len > 0 {
+            return Err(io::Error::other(ImageStoreError::Size {
+                digest: self.name.clone(),
+                expected: self.len,
+                found: self.at,
+            }));
         }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buf[..read]);
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// The bytes of a source from front to end.
+struct FrontToEnd {
+    source: Arc<dyn ReadAt>,
+    at: u64,
+    len: u64,
+}
+
+impl FrontToEnd {
+    fn new(source: Arc<dyn ReadAt>, len: u64) -> Self {
+        Self { source, at: 0, len }
+    }
+}
+
+impl Read for FrontToEnd {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.len - self.at;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        self.source.read_at(self.at, &mut buf[..len])?;
         self.at += len as u64;
         Ok(len)
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::sync::Arc;
 
 use blob_io::{DigestWriter, ObjectWriter, Written};
 use image_model::Progress;
@@ -12,8 +11,9 @@ use oci_image::{Descriptor, DocumentError, Index, MediaType};
 use serde::Serialize;
 
 use crate::error::ImageStoreError;
+use crate::platforms::ResolvedImages;
 use crate::resolve::ResolvedImage;
-use crate::store::{Digested, ImageStore, digest_of};
+use crate::store::{Digested, ImageStore, digest_of, fetch};
 
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
@@ -41,15 +41,12 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
     /// [`ImageStoreError`] if that cannot be told.
     fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError>;
 
-    /// Opens what is called `name` here, to be read: what a conversion finds that was made before. `None` if
-    /// nothing is, or this place cannot be read.
+    /// What is called `name` here: what a conversion finds that was made before. `None` if nothing is, or
+    /// this place cannot be read.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if that cannot be told.
-    fn published(
-        &self,
-        name: Option<&str>,
-    ) -> Result<Option<Arc<dyn ImageStore>>, ImageStoreError> {
+    /// [`ImageStoreError`] if that cannot be told, or what is there is not whole.
+    fn published(&self, name: Option<&str>) -> Result<Option<ResolvedImages>, ImageStoreError> {
         let _ = name;
         Ok(None)
     }
@@ -60,6 +57,15 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ImageStoreError`].
     fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError>;
+
+    /// Puts an index or a manifest, all of whose objects are there: an object as others are, but in places
+    /// that keep them apart.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    fn put_manifest(&self, media_type: MediaType, bytes: &[u8]) -> Result<(), ImageStoreError> {
+        put_object(self.begin()?, media_type, bytes).map(drop)
+    }
 
     /// Makes `image`, all of whose objects are there, an image of this place, called `name`. What was
     /// called so before is not any more.
@@ -123,7 +129,22 @@ pub fn put_bytes(
     media_type: MediaType,
     bytes: &[u8],
 ) -> Result<Descriptor, ImageStoreError> {
-    let mut object = DigestWriter::new(target.begin()?);
+    let written = match media_type {
+        MediaType::Index(_) | MediaType::Manifest(_) => {
+            target.put_manifest(media_type, bytes)?;
+            Written::new(verify::sha256(bytes), bytes.len() as u64)
+        }
+        _ => put_object(target.begin()?, media_type, bytes)?,
+    };
+    Ok(Descriptor::new(media_type, &written.digest, written.len))
+}
+
+fn put_object(
+    object: Box<dyn ObjectWriter + '_>,
+    media_type: MediaType,
+    bytes: &[u8],
+) -> Result<Written, ImageStoreError> {
+    let mut object = DigestWriter::new(object);
     let written = object.write_all(bytes);
     written.map_err(|source| ImageStoreError::Put {
         name: media_type.to_string(),
@@ -131,7 +152,7 @@ pub fn put_bytes(
     })?;
     let (object, written) = object.finish();
     object.finish(&written)?;
-    Ok(Descriptor::new(media_type, &written.digest, written.len))
+    Ok(written)
 }
 
 /// Copies an image from one place to another: its layers, its configuration, and last its manifest. What is
@@ -168,7 +189,13 @@ pub fn copy(
         return Ok(());
     }
     let digest = digest_of(object)?;
-    let mut stream = Digested::new(store.open(object)?, object)?;
+    if let Ok(media_type @ (MediaType::Index(_) | MediaType::Manifest(_))) =
+        object.parse_media_type()
+    {
+        target.put_manifest(media_type, &fetch(store, object)?)?;
+        return Ok(progress.advance(object.size, Some(object.size))?);
+    }
+    let mut stream = Digested::open(store, object)?;
     let mut copied = target.begin()?;
     let mut piece = vec![0; PIECE];
     let mut done = 0;

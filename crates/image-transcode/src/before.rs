@@ -2,7 +2,7 @@
 
 use image_convert::Report;
 use image_model::{Blame as _, Fault, Limits};
-use image_store::{ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages, resolve_all};
+use image_store::{ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages};
 use oci_image::{Annotations, ImageConfig};
 
 use crate::error::TranscodeError;
@@ -30,11 +30,9 @@ pub fn made_before(
     options: &TranscodeOptions,
 ) -> Result<Option<Transcoded>, TranscodeError> {
     let plan = Publication::of(images, options)?;
-    let Some(store) = target.published(name)? else {
-        return Ok(None);
-    };
-    let there = match resolve_all(&*store, name) {
-        Ok(there) => there,
+    let there = match target.published(name) {
+        Ok(Some(there)) => there,
+        Ok(None) => return Ok(None),
         Err(error) if error.fault() == Fault::Io => return Err(error.into()),
         Err(_) => return Ok(None),
     };

@@ -6,6 +6,8 @@ mod containers;
 #[cfg(feature = "gzip")]
 mod docker_archives;
 mod layouts;
+#[cfg(feature = "registry")]
+mod registries;
 mod support;
 #[cfg(unix)]
 mod targets;

@@ -1,0 +1,109 @@
+//! Trying again.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+/// How often a server is asked, and how long is waited in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Retry {
+    /// Attempts in all.
+    pub(super) attempts: u32,
+    /// What is waited at most after the first attempt; twice that after the second, and so on.
+    pub(super) backoff: Duration,
+    /// What is waited at most in any case.
+    pub(super) max_wait: Duration,
+}
+
+impl Retry {
+    /// How long to wait after `attempt`, the first being 1, has failed; `None` if that was the last one.
+    /// `asked` is what the server asks for: one that asks for more than [`max_wait`](Self::max_wait) is not
+    /// asked again. `random` spreads clients that fail at once.
+    pub(super) fn wait(
+        &self,
+        attempt: u32,
+        asked: Option<Duration>,
+        random: u64,
+    ) -> Option<Duration> {
+        if attempt >= self.attempts || asked.is_some_and(|asked| asked > self.max_wait) {
+            return None;
+        }
+        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1));
+        let most = doubled.and_then(|factor| self.backoff.checked_mul(factor));
+        let most = most.unwrap_or(self.max_wait).min(self.max_wait);
+        // Between half of it and all of it.
+        let half = most / 2;
+        let spread = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_nanos(random % spread.saturating_add(1).max(1));
+        Some(asked.unwrap_or_default().max(half + jitter))
+    }
+}
+
+/// Some number.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// What a `Retry-After` header asks for, if it is a number of seconds. A date is none: clocks differ.
+pub(super) fn retry_after(header: &str) -> Option<Duration> {
+    header.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Retry, retry_after};
+
+    const RETRY: Retry = Retry {
+        attempts: 5,
+        backoff: Duration::from_millis(200),
+        max_wait: Duration::from_secs(1),
+    };
+
+    #[test]
+    fn waits_double_between_half_and_all_up_to_a_bound() {
+        for (attempt, half, all) in [(1, 100, 200), (2, 200, 400), (3, 400, 800), (4, 500, 1000)] {
+            let wait = |random| RETRY.wait(attempt, None, random);
+            assert_eq!(wait(0), Some(Duration::from_millis(half)));
+            assert_eq!(wait(half * 1_000_000), Some(Duration::from_millis(all)));
+            assert_eq!(
+                wait(half * 1_000_000 + 1),
+                Some(Duration::from_millis(half))
+            );
+        }
+        assert_eq!(RETRY.wait(5, None, 0), None);
+    }
+
+    #[test]
+    fn a_server_is_given_the_time_that_it_asks_for_within_the_bound() {
+        let asked = |millis| RETRY.wait(1, Some(Duration::from_millis(millis)), 0);
+        assert_eq!(asked(900), Some(Duration::from_millis(900)));
+        assert_eq!(asked(10), Some(Duration::from_millis(100)));
+        assert_eq!(asked(1001), None);
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let retry = Retry {
+            attempts: u32::MAX,
+            backoff: Duration::MAX,
+            max_wait: Duration::MAX,
+        };
+        assert!(retry.wait(u32::MAX - 1, None, u64::MAX).is_some());
+        assert!(retry.wait(40, Some(Duration::MAX), 7).is_some());
+    }
+
+    #[test]
+    fn headers_hold_seconds() {
+        assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
+        for header in [
+            "",
+            "-1",
+            "1.5",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+            "99999999999999999999",
+        ] {
+            assert_eq!(retry_after(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! A client of registries against servers that do what they are told.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod auth;
+mod docker_config;
+mod manifests;
+mod mirrors;
+mod pieces;
+mod pushing;
+mod reading;
+mod redirects;
+mod reference;
+mod support;

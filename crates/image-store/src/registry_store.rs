@@ -1,0 +1,120 @@
+//! Images in registries.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use blob_io::ReadAt;
+use blob_io::registry::{Client, Reference, RemoteBlob, Repository};
+use bytes::Bytes;
+use oci_image::{Descriptor, Index, MediaType};
+
+use crate::error::ImageStoreError;
+use crate::store::{ImageStore, digest_of};
+
+/// An image in a registry, as a place with that image in it, which has no name there.
+///
+/// What a reference leads to is fetched when it is opened; everything else is fetched as far as it is read.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use lazyoci_image_store::{ImageStore, RegistryStore, resolve};
+/// use lazyoci_image_store::blob_io::registry::{Client, ClientOptions};
+///
+/// let client = Client::new(ClientOptions::default())?;
+/// let store = RegistryStore::open(&client, &"example.org/app:v1".parse()?)?;
+/// let store: Arc<dyn ImageStore> = Arc::new(store);
+/// let image = resolve(&*store, None, None)?.open(&store, &Default::default(), &mut ())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RegistryStore {
+    repository: Repository,
+    index: Index,
+    /// What the reference led to.
+    root: Bytes,
+}
+
+impl RegistryStore {
+    /// Finds what `reference` leads to.
+    ///
+    /// # Errors
+    /// [`ImageStoreError::Registry`].
+    pub fn open(client: &Client, reference: &Reference) -> Result<Self, ImageStoreError> {
+        Self::of(client.repository(reference)?, &reference.name())
+    }
+
+    /// Finds what `name`, a tag or a digest, leads to in `repository`.
+    pub(crate) fn of(repository: Repository, name: &str) -> Result<Self, ImageStoreError> {
+        let manifest = repository.manifest(name)?;
+        let len = manifest.bytes.len() as u64;
+        // What it is, is for the document to say if the registry does not.
+        let kind = MediaType::Manifest(oci_image::Family::Oci);
+        let descriptor = Descriptor {
+            media_type: manifest.media_type.unwrap_or_default(),
+            ..Descriptor::new(kind, &manifest.digest, len)
+        };
+        Ok(Self {
+            repository,
+            index: Index::new(vec![descriptor]),
+            root: manifest.bytes,
+        })
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The document that `descriptor` refers to, if it is one.
+    fn document(&self, descriptor: &Descriptor) -> Result<Option<Bytes>, ImageStoreError> {
+        let is_root = |root: &Descriptor| root.digest == descriptor.digest;
+        if self.index.manifests.first().is_some_and(is_root) {
+            return Ok(Some(self.root.clone()));
+        }
+        match descriptor.parse_media_type() {
+            Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {
+                let digest = digest_of(descriptor)?;
+                let manifest = self.repository.manifest(&digest.to_string())?;
+                Ok(Some(manifest.bytes))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<RemoteBlob, ImageStoreError> {
+        Ok(self
+            .repository
+            .blob(digest_of(descriptor)?, descriptor.size))
+    }
+}
+
+impl ImageStore for RegistryStore {
+    fn index(&self) -> &Index {
+        &self.index
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError> {
+        Ok(match self.document(descriptor)? {
+            Some(bytes) => Arc::new(bytes),
+            None => Arc::new(self.blob(descriptor)?),
+        })
+    }
+
+    fn stream(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageStoreError> {
+        if let Some(bytes) = self.document(descriptor)? {
+            return Ok(Box::new(std::io::Cursor::new(bytes)));
+        }
+        let stream = self.blob(descriptor)?.stream_unverified(0);
+        Ok(Box::new(stream.map_err(|source| {
+            ImageStoreError::Read {
+                name: descriptor.digest.clone(),
+                source,
+            }
+        })?))
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,280 @@
+//! Images that are put into registries, and read from there.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use image_model::{Blame as _, Fault};
+use lazyoci_image_store::blob_io::registry::{Client, ClientOptions, RegistryErrorKind};
+use lazyoci_image_store::oci_image::{Descriptor, Document, Platform};
+use lazyoci_image_store::{
+    ImageStore, ImageStoreError, ImageTarget as _, Layout, Location, RegistryStore, RegistryTarget,
+    Transport, copy, fetch, resolve,
+};
+use registry_double::Registry;
+
+use crate::support::{FILES, Images, layers};
+
+fn client(registry: &Registry) -> Client {
+    Client::new(ClientOptions::default().plain_http(registry.host())).unwrap()
+}
+
+fn target(registry: &Registry, name: &str) -> RegistryTarget {
+    let reference = format!("{}/{name}", registry.host()).parse().unwrap();
+    RegistryTarget::new(client(registry).repository(&reference).unwrap())
+}
+
+fn store(registry: &Registry, name: &str) -> Arc<dyn ImageStore> {
+    let reference = format!("{}/{name}", registry.host()).parse().unwrap();
+    Arc::new(RegistryStore::open(&client(registry), &reference).unwrap())
+}
+
+/// Copies what `image` refers to, and then itself.
+fn copy_all(
+    store: &dyn ImageStore,
+    target: &RegistryTarget,
+    image: &Descriptor,
+) -> Result<(), ImageStoreError> {
+    let bytes = fetch(store, image)?;
+    let objects = match Document::parse(&bytes, Some(&image.media_type)).unwrap() {
+        Document::Index(index) => {
+            for manifest in &index.manifests {
+                copy_all(store, target, manifest)?;
+            }
+            Vec::new()
+        }
+        Document::Manifest(manifest) => {
+            let mut objects = manifest.layers.clone();
+            objects.push(manifest.config.clone());
+            objects
+        }
+    };
+    for object in &objects {
+        copy(store, target, object, &mut ())?;
+    }
+    copy(store, target, image, &mut ())
+}
+
+/// A layout with an image of three layers for this machine, and one for another, in one index.
+fn images() -> (Images, Descriptor) {
+    let mut images = Images::new();
+    let mut here = images.image(images.plain(&layers()));
+    here.platform = Some(Platform::host());
+    let mut there = images.manifest(images.plain(&layers()[..1]), "linux/mips64le", 1);
+    there.platform = Some("linux/mips64le".parse().unwrap());
+    let index = images.index_of(vec![there, here]);
+    images.name(index.clone(), "v1");
+    (images, index)
+}
+
+/// Methods, and of what.
+fn short(lines: &[String]) -> Vec<String> {
+    let kind = |line: &String| {
+        let method = line.split(' ').next().unwrap_or_default();
+        let kind = ["manifests", "uploads", "blobs"];
+        let kind = kind.into_iter().find(|kind| line.contains(kind));
+        format!("{method} {}", kind.unwrap_or_default())
+    };
+    lines.iter().map(kind).collect()
+}
+
+#[test]
+fn an_image_goes_there_and_back() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let registry = Registry::new();
+    let target = target(&registry, "team/app");
+    copy_all(&layout, &target, &index).unwrap();
+    assert_eq!(registry.tags("team/app"), [""; 0]);
+    target.publish(Some("v1"), &index).unwrap();
+    assert_eq!(registry.tags("team/app"), ["v1"]);
+    let (media_type, bytes) = registry.manifest("team/app", "v1").unwrap();
+    assert_eq!(media_type, index.media_type);
+    assert_eq!(verify::sha256(&bytes).to_string(), index.digest);
+    // One layer is that of both.
+    let stats = target.stats();
+    assert_eq!(
+        (stats.uploaded.0, stats.mounted.0, stats.there.0),
+        (5, 0, 1)
+    );
+    assert_eq!(stats.there.1, layers()[0].len() as u64);
+
+    let before = registry.lines().len();
+    let store = store(&registry, "team/app:v1");
+    let image = resolve(&*store, None, None).unwrap();
+    let opened = image.open(&store, &Default::default(), &mut ()).unwrap();
+    for (path, content) in FILES {
+        assert_eq!(opened.read(path, 100).unwrap(), content);
+    }
+    assert!(opened.read("opt/a", 100).is_err());
+    // Index, manifest, configuration, three layers, and nothing twice.
+    let expected = [
+        "GET manifests",
+        "GET manifests",
+        "GET blobs",
+        "GET blobs",
+        "GET blobs",
+        "GET blobs",
+    ];
+    assert_eq!(short(&registry.lines()[before..]), expected);
+    let other = resolve(&*store, None, Some(&"linux/mips64le".parse().unwrap())).unwrap();
+    assert_eq!(other.manifest.layers.len(), 1);
+    let by_digest = format!("team/app@{}", index.digest);
+    let by_digest = self::store(&registry, &by_digest);
+    assert_eq!(by_digest.index().manifests[0].digest, index.digest);
+}
+
+#[test]
+fn what_is_there_is_not_sent_again() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let registry = Registry::new();
+    copy_all(&layout, &target(&registry, "team/app"), &index).unwrap();
+    let before = registry.lines().len();
+    let target = target(&registry, "team/app");
+    copy_all(&layout, &target, &index).unwrap();
+    let again = registry.lines()[before..].to_vec();
+    assert!(
+        again.iter().all(|line| line.starts_with("HEAD ")),
+        "{again:?}"
+    );
+    assert_eq!(target.stats().uploaded, (0, 0));
+    // A tag for what was not put by this target.
+    target.publish(Some("v2"), &index).unwrap();
+    assert_eq!(registry.tags("team/app"), ["v2"]);
+}
+
+#[test]
+fn what_another_repository_has_is_mounted() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let registry = Registry::new();
+    copy_all(&layout, &target(&registry, "base"), &index).unwrap();
+    let target = target(&registry, "team/app").mount_from("base");
+    copy_all(&layout, &target, &index).unwrap();
+    target.publish(Some("v1"), &index).unwrap();
+    let stats = target.stats();
+    assert_eq!(
+        (stats.uploaded.0, stats.mounted.0, stats.there.0),
+        (0, 5, 1)
+    );
+    assert_eq!(registry.blobs("team/app"), registry.blobs("base"));
+}
+
+#[test]
+fn what_is_damaged_is_neither_sent_nor_tagged() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let layer = verify::sha256(&layers()[1]);
+    let path = images.path().join("blobs/sha256").join(layer.hex());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[600] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let registry = Registry::new();
+    let target = target(&registry, "app");
+    let error = copy_all(&layout, &target, &index).unwrap_err();
+    assert!(matches!(error, ImageStoreError::Digest { digest, .. } if digest == layer.to_string()));
+    assert!(!registry.blobs("app").contains(&layer.to_string()));
+    assert_eq!(registry.manifest("app", &index.digest), None);
+    assert_eq!(registry.tags("app"), [""; 0]);
+    // An index whose manifests are not there is not taken either.
+    let error = copy(&layout, &target, &index, &mut ()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Corrupt);
+    let error = target.publish(Some("v1"), &index).unwrap_err();
+    assert!(matches!(error, ImageStoreError::Registry(_)));
+    assert_eq!(registry.tags("app"), [""; 0]);
+}
+
+#[test]
+fn wrong_bytes_of_a_registry_pass_nowhere() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let registry = Registry::new();
+    let target = target(&registry, "app");
+    copy_all(&layout, &target, &index).unwrap();
+    target.publish(Some("v1"), &index).unwrap();
+    let layer = verify::sha256(&layers()[2]).to_string();
+    registry.damage("app", &layer, |bytes| bytes[600] ^= 1);
+    let store = store(&registry, "app:v1");
+    let image = resolve(&*store, None, None).unwrap();
+    let in_layer = |error: ImageStoreError| match error {
+        ImageStoreError::InLayer { layer: 2, source } => *source,
+        error => panic!("{error:?}"),
+    };
+    let error = image
+        .open(&store, &Default::default(), &mut ())
+        .unwrap_err();
+    assert!(matches!(in_layer(error), ImageStoreError::Digest { digest, .. } if digest == layer));
+    let error = image.check_layer(&*store, 2, &mut ()).unwrap_err();
+    assert!(matches!(in_layer(error), ImageStoreError::Digest { .. }));
+    image.check_layer(&*store, 1, &mut ()).unwrap();
+    let mut stream = image.stream_layer(&*store, 2).unwrap();
+    let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
+    assert!(error.get_ref().unwrap().is::<ImageStoreError>());
+
+    // One that is shorter is not believed either.
+    registry.damage("app", &layer, |bytes| bytes.truncate(600));
+    let error = image.check_layer(&*store, 2, &mut ()).unwrap_err();
+    let ImageStoreError::Read { source, .. } = in_layer(error) else {
+        panic!("no error of reading");
+    };
+    assert_eq!(source.fault(), Fault::Corrupt);
+}
+
+#[test]
+fn a_layer_streamed_from_front_to_end_takes_one_request() {
+    let (images, index) = images();
+    let layout = Layout::open(images.path()).unwrap();
+    let registry = Registry::new();
+    let target = target(&registry, "app");
+    copy_all(&layout, &target, &index).unwrap();
+    target.publish(Some("v1"), &index).unwrap();
+    let store = store(&registry, "app:v1");
+    let image = resolve(&*store, None, None).unwrap();
+    let before = registry.lines().len();
+    let mut bytes = Vec::new();
+    let mut stream = image.stream_layer(&*store, 1).unwrap();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, layers()[1]);
+    assert_eq!(registry.lines().len(), before + 1);
+    assert!(!registry.lines()[before].contains("bytes="));
+}
+
+#[test]
+fn an_object_that_is_given_up_is_not_sent() {
+    let registry = Registry::new();
+    let target = target(&registry, "app");
+    let mut object = target.begin().unwrap();
+    object.write_all(b"half of").unwrap();
+    drop(object);
+    assert_eq!(registry.lines(), [""; 0]);
+}
+
+#[test]
+fn a_tag_that_is_not_there_is_said_to_be() {
+    let registry = Registry::new();
+    let reference = format!("{}/app:v9", registry.host()).parse().unwrap();
+    let error = RegistryStore::open(&client(&registry), &reference).unwrap_err();
+    let ImageStoreError::Registry(error) = &error else {
+        panic!("{error:?}");
+    };
+    let kind = error.kind();
+    assert!(matches!(
+        kind,
+        RegistryErrorKind::Status { status: 404, .. }
+    ));
+    assert_eq!(error.fault(), Fault::Misuse);
+}
+
+#[test]
+fn locations_name_images_in_registries() {
+    let location = Location::parse("docker://example.org:5000/team/app:v1").unwrap();
+    assert_eq!(location.transport, Transport::Docker);
+    let reference = location.reference().unwrap().unwrap();
+    assert_eq!(reference.to_string(), "example.org:5000/team/app:v1");
+    let location = Location::parse("docker://example.org/App").unwrap();
+    let error = location.reference().unwrap_err();
+    assert_eq!(error.fault(), Fault::Misuse);
+    let layout = Location::parse("oci:dir").unwrap();
+    assert_eq!(layout.reference().unwrap(), None);
+}

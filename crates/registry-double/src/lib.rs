@@ -1,0 +1,12 @@
+//! Registries for tests, on this machine.
+//!
+//! [`Server`] answers requests as a closure says, also with less than it promises. [`Registry`] keeps blobs and
+//! manifests in memory, and is well-behaved.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "only tests use it")]
+
+mod http;
+mod registry;
+
+pub use http::{Reply, Request, Server};
+pub use registry::Registry;

@@ -1,0 +1,78 @@
+//! How registries are asked.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use lazyoci::blob_io::registry::{Client, ClientOptions, DockerConfig, Mirror, Reference};
+
+use super::Failure;
+
+/// How registries are asked.
+#[derive(Debug, Clone, Args)]
+pub struct RegistryArgs {
+    /// Ask the registry by HTTP without TLS, on this machine, too
+    #[arg(long)]
+    plain_http: bool,
+    /// Read by way of this server first, `http[s]://HOST[:PORT][/PATH]`; several, the one that is asked first first
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
+    /// Connect by way of this proxy, `http://[USER:PASSWORD@]HOST:PORT`
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Send a header along to the registry and its mirrors; several
+    #[arg(long, value_name = "NAME:VALUE", value_parser = parse_header)]
+    header: Vec<(String, String)>,
+    /// Trust the authorities in this file (PEM) instead of those that browsers trust
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected NAME:VALUE")?;
+    Ok((name.trim().into(), value.trim().into()))
+}
+
+impl RegistryArgs {
+    /// A client for the registry of `reference`, with the credentials of Docker or podman.
+    pub fn client(&self, reference: &Reference) -> Result<Client, Failure> {
+        let config = DockerConfig::find().map_err(Failure::usage)?;
+        let mut options = ClientOptions::default().credentials(config);
+        if self.plain_http {
+            options = options.plain_http(reference.host());
+        }
+        for mirror in &self.mirror {
+            options = options.mirror(Mirror::new(mirror));
+        }
+        if let Some(proxy) = &self.proxy {
+            options = options.proxy(proxy);
+        }
+        for (name, value) in &self.header {
+            options = options.header(name, value);
+        }
+        if let Some(path) = &self.ca {
+            let pem = std::fs::read(path);
+            options = options
+                .root_certificates(pem.map_err(|error| Failure::usage(error).of(path.display()))?);
+        }
+        Ok(Client::new(options)?)
+    }
+
+    /// Refuses options that mean nothing for what is at `path`, which is in no registry.
+    pub fn refuse(&self, path: &Path) -> Result<(), Failure> {
+        for (option, given) in [
+            ("--plain-http", self.plain_http),
+            ("--mirror", !self.mirror.is_empty()),
+            ("--proxy", self.proxy.is_some()),
+            ("--header", !self.header.is_empty()),
+            ("--ca", self.ca.is_some()),
+        ] {
+            if given {
+                return Err(Failure::usage(format!(
+                    "{option} needs an image in a registry, as in `docker://HOST/REPOSITORY:TAG`, which {} is not",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Images in registries, named on the command line.
+
+use std::fs;
+use std::process::Command;
+
+use registry_double::Registry;
+
+use crate::whole::three_layers;
+use crate::{Fixture, complaint, example, json, run, text};
+
+/// An example whose user has logged in nowhere.
+fn anonymous(name: &str) -> Command {
+    let mut command = example(name);
+    command.env_remove("REGISTRY_AUTH_FILE");
+    for variable in ["XDG_RUNTIME_DIR", "DOCKER_CONFIG", "HOME"] {
+        command.env(variable, "/no/such/directory");
+    }
+    command.arg("--plain-http");
+    command
+}
+
+fn name(registry: &Registry, image: &str) -> String {
+    format!("docker://{}/{image}", registry.host())
+}
+
+#[test]
+fn images_go_to_registries_and_back() {
+    let fixture = Fixture::new();
+    let (layout, registry) = (three_layers(&fixture).name(), Registry::new());
+    let expected = text(example("digest").arg(&layout));
+    for format in ["oci", "estargz", "nydus"] {
+        let pushed = name(&registry, &format!("team/{format}:v1"));
+        let mut convert = anonymous("convert");
+        run(convert.args(["--to", format, &layout, &pushed]), 0);
+        assert_eq!(registry.tags(&format!("team/{format}")), ["v1"]);
+        assert_eq!(text(anonymous("digest").arg(&pushed)), expected, "{format}");
+        run(anonymous("verify").arg(&pushed), 0);
+        let back = format!("oci:{}:{format}", fixture.path("back").display());
+        let mut convert = anonymous("convert");
+        run(convert.args(["--to", "oci", &pushed, &back]), 0);
+        assert_eq!(text(example("digest").arg(&back)), expected, "{format}");
+    }
+}
+
+/// Manifest, configuration, what says where files are, and the frames.
+#[test]
+fn a_file_of_a_lazy_image_takes_few_requests() {
+    let fixture = Fixture::new();
+    // Longer than what is fetched whole.
+    let long = crate::noise(3 << 20);
+    fs::write(fixture.path("source/long"), &long).unwrap();
+    let tar = fixture.path("source.tar");
+    let mut convert = example("convert");
+    convert.args(["--to", "tar"]).arg(fixture.path("source"));
+    run(convert.arg(&tar), 0);
+    let layout = crate::whole::of_tar(&fixture, &tar).name();
+    // Of eStargz the layer's two ends are looked at; the layer of a bootstrap is short.
+    for (format, count) in [("estargz", 5), ("nydus", 4)] {
+        let registry = Registry::new();
+        let image = name(&registry, "app:v1");
+        let mut convert = anonymous("convert");
+        run(convert.args(["--to", format, &layout, &image]), 0);
+        let before = registry.lines().len();
+        let motd = run(anonymous("cat").arg(&image).arg("etc/motd"), 0).stdout;
+        assert_eq!(motd, fs::read(fixture.path("source/etc/motd")).unwrap());
+        let requests = registry.lines()[before..].to_vec();
+        assert_eq!(requests.len(), count, "{format}: {requests:#?}");
+        let read = run(anonymous("cat").arg(&image).arg("long"), 0).stdout;
+        assert!(read == long, "{format}");
+    }
+}
+
+#[test]
+fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
+    let fixture = Fixture::new();
+    let (layout, registry) = (three_layers(&fixture).name(), Registry::new());
+    let image = name(&registry, "team/app:v1");
+    let mut convert = anonymous("convert");
+    let said = json(convert.args(["--to", "oci", &layout, &image]));
+    let sent = said["uploaded_objects"].as_u64().unwrap();
+    assert_eq!((sent, &said["present_objects"]), (3, &0.into()));
+    let mut convert = anonymous("convert");
+    let said = complaint(convert.args(["--to", "oci", &layout, &image]), 2);
+    assert_eq!(
+        said,
+        format!("error: {image} exists (--force replaces it)\n")
+    );
+    let mut convert = anonymous("convert");
+    convert.arg("--force");
+    let said = json(convert.args(["--to", "oci", &layout, &image]));
+    assert_eq!(said["uploaded_objects"], 0);
+    assert_eq!(said["present_objects"], sent);
+    // From repository to repository of one registry.
+    let other = name(&registry, "team/other:v1");
+    let mut convert = anonymous("convert");
+    let said = json(convert.args(["--to", "oci", &image, &other]));
+    assert_eq!(
+        said["uploaded_objects"].as_u64().unwrap() + said["mounted_objects"].as_u64().unwrap(),
+        sent
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let fixture = Fixture::new();
+    let registry = Registry::new();
+    let missing = name(&registry, "team/app:v9");
+    let said = complaint(anonymous("ls").arg(&missing), 2);
+    let expected = format!(
+        "error: {missing}: manifest v9, at {}, attempt 1: status 404: MANIFEST_UNKNOWN\n",
+        registry.host()
+    );
+    assert_eq!(said, expected);
+    let said = complaint(anonymous("ls").arg("docker://example.org/App"), 2);
+    let reason =
+        "`example.org/App` is no reference to an image: the name of the repository is not one";
+    assert_eq!(said, format!("error: docker://example.org/App: {reason}\n"));
+    let said = complaint(anonymous("ls").arg(fixture.bootstrap()), 2);
+    assert!(
+        said.starts_with("error: --plain-http needs an image in a registry"),
+        "{said}"
+    );
+    // By TLS unless asked otherwise.
+    let before = registry.lines().len();
+    let mut ls = example("ls");
+    ls.args(["--mirror", "ftp://x"]).arg(&missing);
+    let said = complaint(&mut ls, 2);
+    assert!(said.contains("a mirror: its URL is not"), "{said}");
+    assert_eq!(registry.lines().len(), before);
+}
