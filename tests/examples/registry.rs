@@ -79,15 +79,23 @@ fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
     let said = json(convert.args(["--to", "oci", &layout, &image]));
     let sent = said["uploaded_objects"].as_u64().unwrap();
     assert_eq!((sent, &said["present_objects"]), (3, &0.into()));
+    // What was made before is there.
     let mut convert = anonymous("convert");
+    let said = json(convert.args(["--to", "oci", &layout, &image]));
+    assert_eq!(said["made_before"], true);
+    assert_eq!(said["uploaded_objects"], 0);
+    // Another image is not put in its place.
+    let mut convert = anonymous("convert");
+    convert.args(["--compressor", "gzip:6"]);
     let said = complaint(convert.args(["--to", "oci", &layout, &image]), 2);
     assert_eq!(
         said,
         format!("error: {image} exists (--force replaces it)\n")
     );
+    // Its objects are not sent again for another name.
+    let again = name(&registry, "team/app:v2");
     let mut convert = anonymous("convert");
-    convert.arg("--force");
-    let said = json(convert.args(["--to", "oci", &layout, &image]));
+    let said = json(convert.args(["--to", "oci", &layout, &again]));
     assert_eq!(said["uploaded_objects"], 0);
     assert_eq!(said["present_objects"], sent);
     // From repository to repository of one registry.

@@ -144,6 +144,12 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
         convert.args(["--to", "nydus", &layout, &made]),
         0,
     );
+    let platforms = crate::whole::two_platforms(&fixture).name();
+    let made = format!("oci:{}:v1", fixture.path("all").display());
+    let mut convert = example("convert");
+    convert.args(["--to", "oci", "--all-platforms", &platforms, &made]);
+    let value = schema.check("convert", &mut convert, 0);
+    assert_eq!(value["platforms"].as_array().map(Vec::len), Some(2));
     let registry = registry_double::Registry::new();
     let pushed = format!("docker://{}/app:v1", registry.host());
     let mut convert = example("convert");

@@ -39,21 +39,29 @@ impl Layout {
     }
 
     fn image(&self, layers: &[Descriptor]) {
+        self.publish(vec![self.manifest("amd64", layers)]);
+    }
+
+    fn manifest(&self, architecture: &str, layers: &[Descriptor]) -> Descriptor {
         let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.digest).collect();
-        let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        let config = json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
         let config = self.object(
             "application/vnd.oci.image.config.v1+json",
             config.to_string().as_bytes(),
         );
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
-        let mut manifest = self.object(
+        self.object(
             "application/vnd.oci.image.manifest.v1+json",
             manifest.to_string().as_bytes(),
-        );
-        manifest
-            .annotations
-            .set("org.opencontainers.image.ref.name", "v1");
-        let index = serde_json::to_vec(&Index::new(vec![manifest])).unwrap();
+        )
+    }
+
+    fn publish(&self, mut manifests: Vec<Descriptor>) {
+        for manifest in &mut manifests {
+            let annotations = &mut manifest.annotations;
+            annotations.set("org.opencontainers.image.ref.name", "v1");
+        }
+        let index = serde_json::to_vec(&Index::new(manifests)).unwrap();
         fs::write(self.0.join("index.json"), index).unwrap();
     }
 
@@ -220,6 +228,16 @@ pub(crate) fn of_tar(fixture: &Fixture, layer: &Path) -> Layout {
     let layout = Layout::new(fixture.path("layout"));
     let plain = "application/vnd.oci.image.layer.v1.tar";
     layout.image(&[layout.object(plain, &fs::read(layer).unwrap())]);
+    layout
+}
+
+/// A layout of a layer for two platforms.
+pub(crate) fn two_platforms(fixture: &Fixture) -> Layout {
+    let layout = Layout::new(fixture.path("platforms"));
+    let layer = fs::read(upper(fixture)).unwrap();
+    let layer = layout.object("application/vnd.oci.image.layer.v1.tar", &layer);
+    let manifest = |architecture| layout.manifest(architecture, std::slice::from_ref(&layer));
+    layout.publish(vec![manifest("amd64"), manifest("arm64")]);
     layout
 }
 

@@ -12,8 +12,9 @@ use ureq::{Agent, Proxy};
 
 use super::challenge::Challenge;
 use super::error::{At, ErrorClass, RegistryError, RegistryErrorKind};
-use super::exchange::{Answer, Message, Pace};
+use super::exchange::{Answer, Message};
 use super::options::ClientOptions;
+use super::pace::Pace;
 use super::reference::{Reference, api_host};
 use super::repository::Repository;
 use super::retry::{Retry, random};
@@ -50,6 +51,7 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
     requests: AtomicU64,
     sent: AtomicU64,
+    received: Arc<AtomicU64>,
 }
 
 /// What a [`Client`] asked for so far.
@@ -60,6 +62,8 @@ pub struct ClientStats {
     pub requests: u64,
     /// Bytes of bodies that were to be sent.
     pub sent: u64,
+    /// Bytes of manifests, blobs and tokens that came.
+    pub received: u64,
 }
 
 /// A server that answers as a registry.
@@ -129,6 +133,7 @@ impl Client {
                 headers,
                 requests: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
+                received: Arc::default(),
             }),
         })
     }
@@ -162,6 +167,7 @@ impl Client {
         ClientStats {
             requests: self.inner.requests.load(Ordering::Relaxed),
             sent: self.inner.sent.load(Ordering::Relaxed),
+            received: self.inner.received.load(Ordering::Relaxed),
         }
     }
 
@@ -175,7 +181,8 @@ impl Client {
 
     pub(super) fn pace(&self) -> Pace {
         let options = self.options();
-        Pace::new(options.read_timeout, options.min_rate)
+        let received = Arc::clone(&self.inner.received);
+        Pace::new(options.read_timeout, options.min_rate, received)
     }
 
     pub(super) fn count(&self, sent: u64) {
@@ -210,6 +217,7 @@ impl Client {
                 url: url.clone(),
                 headers: message.headers.clone(),
                 body: message.body.clone(),
+                work: message.work,
             };
             let mut used = None;
             if ours {

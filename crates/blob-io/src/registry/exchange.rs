@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,12 +11,15 @@ use ureq::{BodyReader, SendBody};
 
 use super::client::Client;
 use super::error::{At, RegistryError, RegistryErrorKind};
+use super::pace::Pace;
 use super::retry::retry_after;
 use super::url::server as server_of;
 use crate::{ReadAt, ReadError};
 
 /// Longest answer that says what is wrong.
 const MAX_ERROR_LEN: u64 = 64 << 10;
+/// Bytes a second that a server digests at least.
+const WORK_RATE: u64 = 8 << 20;
 /// Longest code and message that are kept of it.
 const MAX_CODE_LEN: usize = 64;
 const MAX_MESSAGE_LEN: usize = 256;
@@ -29,6 +32,8 @@ pub(super) struct Message<'b> {
     pub(super) url: Uri,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Body<'b>,
+    /// Bytes that the server may go through before it answers.
+    pub(super) work: u64,
 }
 
 /// What goes along with a request.
@@ -49,6 +54,7 @@ impl Message<'_> {
             url,
             headers: Vec::new(),
             body: Body::Bytes(Bytes::new()),
+            work: 0,
         }
     }
 }
@@ -92,6 +98,7 @@ impl Client {
             url,
             headers,
             body,
+            work,
         } = message;
         let server = server_of(url);
         let mut request = Request::builder().method(method).uri(url);
@@ -126,7 +133,13 @@ impl Client {
         let answer = match sends {
             true => {
                 let request = request.body(SendBody::from_reader(&mut part));
-                self.agent().run(request.map_err(misuse)?)
+                let patience = self.options().read_timeout;
+                let patience = patience.saturating_add(Duration::from_secs(work / WORK_RATE));
+                let request = self.agent().configure_request(request.map_err(misuse)?);
+                let request = request
+                    .timeout_recv_response(Some(patience))
+                    .timeout_per_read(Some(patience));
+                self.agent().run(request.build())
             }
             false => self.agent().run(request.body(()).map_err(misuse)?),
         };
@@ -348,44 +361,5 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<usize, RegistryErrorKind> {
         self.pace.read(&mut self.body, buf)
-    }
-}
-
-/// Gives up what comes too slowly. Only the time of reading counts.
-#[derive(Debug, Clone)]
-pub(super) struct Pace {
-    pub(super) grace: Duration,
-    /// Bytes a second.
-    pub(super) min_rate: u64,
-    spent: Duration,
-    received: u64,
-}
-
-impl Pace {
-    pub(super) fn new(grace: Duration, min_rate: u64) -> Self {
-        Self {
-            grace,
-            min_rate,
-            spent: Duration::ZERO,
-            received: 0,
-        }
-    }
-
-    fn read(&mut self, body: &mut impl Read, buf: &mut [u8]) -> Result<usize, RegistryErrorKind> {
-        let begin = Instant::now();
-        let read = body.read(buf);
-        self.spent += begin.elapsed();
-        let read = read.map_err(|error| RegistryErrorKind::Transport {
-            reason: error.to_string(),
-        })?;
-        self.received += read as u64;
-        let due = self.received / self.min_rate.max(1);
-        if self.spent > self.grace.saturating_add(Duration::from_secs(due)) {
-            return Err(RegistryErrorKind::Slow {
-                received: self.received,
-                seconds: self.spent.as_secs(),
-            });
-        }
-        Ok(read)
     }
 }

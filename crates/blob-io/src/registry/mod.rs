@@ -25,6 +25,7 @@ mod docker_config;
 mod error;
 mod exchange;
 mod options;
+mod pace;
 mod pieces;
 mod push;
 mod reference;

@@ -301,6 +301,7 @@ impl Push<'_> {
         let mut message = Message::new(Method::PUT, url);
         message.headers.push((CONTENT_TYPE, OCTETS));
         message.body = body;
+        message.work = self.len;
         let answer = self.send(&message, at)?;
         match answer.status() {
             200 | 201 | 204 => {

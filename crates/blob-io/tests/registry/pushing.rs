@@ -257,6 +257,30 @@ fn an_upload_elsewhere_hears_no_secret() {
     assert_eq!(seen[0].header("authorization"), None);
 }
 
+/// It may have to digest much: a long blob is waited for longer than a short one.
+#[test]
+fn a_server_that_digests_is_waited_for() {
+    let bytes = lazyoci_blob_io::bytes::Bytes::from(vec![0; 9 << 20]);
+    let server = registry(|request| {
+        if request.method == "PUT" {
+            std::thread::sleep(std::time::Duration::from_millis(600));
+        }
+        None
+    });
+    let options = options(&server)
+        .attempts(1)
+        .read_timeout(std::time::Duration::from_millis(200));
+    let repository = repository_with(&server, options);
+    let pushed = repository.push_blob(&bytes, &verify::sha256(&bytes), &[]);
+    assert_eq!(pushed.unwrap(), Pushed::Uploaded);
+    let error = repository.push_blob(&BLOB, &digest(), &[]).unwrap_err();
+    let kind = error.kind();
+    assert!(
+        matches!(kind, RegistryErrorKind::Transport { .. }),
+        "{kind:?}"
+    );
+}
+
 #[test]
 fn a_manifest_is_put_as_it_is() {
     let server = registry(|_| None);

@@ -9,7 +9,7 @@ use lazyoci_blob_io::ReadAt as _;
 use lazyoci_blob_io::registry::{ErrorClass, RegistryErrorKind};
 use registry_double::{Reply, Request, Server};
 
-use crate::support::{blob, cause, large, options, path, repository_with, text};
+use crate::support::{blob, cause, large, options, path, repository, repository_with, text};
 
 /// A server with one blob, whose answers are changed in their order; the last change counts for all that
 /// follow.
@@ -52,6 +52,20 @@ fn ranges_are_exact() {
     assert_eq!(seen[0].header("authorization"), None);
     assert!(blob.read_bytes(399_999, 2).is_err());
     assert_eq!(server.seen().len(), 3);
+}
+
+#[test]
+fn requests_and_bytes_are_counted() {
+    let server = changing(vec![as_it_is]);
+    let repository = repository(&server);
+    let blob = repository.blob(verify::sha256(&large()), 400_000);
+    blob.read_bytes(0, 100_000).unwrap();
+    blob.read_bytes(200_000, 100_000).unwrap();
+    let stats = repository.client().stats();
+    assert_eq!(
+        (stats.requests, stats.sent, stats.received),
+        (2, 0, 200_000)
+    );
 }
 
 #[test]
