@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lazyoci::convert::RafsOptions;
+use lazyoci::convert::{RafsOptions, Report};
 use lazyoci::rafs_format::Version;
 use lazyoci::store::{
     ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
@@ -223,7 +223,10 @@ fn json(args: &Args, done: &Transcoded) -> Result<Value, Failure> {
                 Ok(value)
             });
             let platforms = platforms.collect::<Result<Vec<_>, Failure>>()?;
-            serde_json::json!({ "platforms": platforms })
+            let reports = images.iter().map(|image| image.report.clone());
+            let mut value = common::object(&Report::sum(reports, &args.open.limits()))?;
+            value["platforms"] = platforms.into();
+            value
         }
     };
     let image = args.images().first();
