@@ -32,13 +32,13 @@ impl<W: io::Write> Emitter<W> {
         self.written.saturating_add(u64_from(self.buffer.len()))
     }
 
-    /// Goes on at `offset`, with zeros until there.
+    /// Continues at `offset`, with zeros until there.
     ///
     /// # Errors
     /// What the writer answers.
     ///
     /// # Panics
-    /// If it is behind `offset` already.
+    /// If it is after `offset` already.
     pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         let mut gap = offset
             .checked_sub(self.position())

@@ -35,10 +35,10 @@ pub trait Placed {
     /// First block of the data of the directory or link `id`.
     fn first_block(&self, id: InodeId) -> u32;
 
-    /// The inode `id` as it is stored, extended.
+    /// The inode `id` as stored, extended.
     fn inode(&self, id: InodeId) -> Inode;
 
-    /// Appends the chunk addresses of the file `id` to what is written, which ends behind its extended
+    /// Appends the chunk addresses of the file `id` to what is written, which ends after its extended
     /// attributes, where `start` bytes were written when its inode began.
     ///
     /// # Errors
