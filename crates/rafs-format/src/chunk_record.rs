@@ -117,7 +117,7 @@ pub struct ChunkRecord {
 }
 
 impl ChunkRecord {
-    /// Bytes of a record.
+    /// Size of a record in bytes.
     pub const LEN: usize = 80;
 
     /// Reads a record.
@@ -138,7 +138,7 @@ impl ChunkRecord {
         }
     }
 
-    /// The record as it is stored.
+    /// The record as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut raw = RawChunkRecord::new_zeroed();

@@ -25,7 +25,7 @@ pub struct OwnedBootstrap {
 
 /// What is copied: a bootstrap of either version.
 pub(crate) trait Copied {
-    /// An inode as it is stored.
+    /// An inode as stored.
     type Inode;
 
     /// The bounds that it was opened with.
@@ -37,7 +37,7 @@ pub(crate) trait Copied {
     /// The root directory.
     fn root(&self) -> Ino;
 
-    /// Reads an inode that is met for the first time, and counts it.
+    /// Reads an inode that is seen for the first time, and counts it.
     fn read(&self, ino: Ino, budget: &mut Budget) -> Result<Self::Inode, DecodeError>;
 
     /// Where the inode `ino` begins.
@@ -140,7 +140,7 @@ impl<S: Copied> Copy<'_, S> {
         Ok(depth.saturating_add(1))
     }
 
-    /// The inode that a directory entry means, read if it is met for the first time; a directory is
+    /// The inode that a directory entry means, read if it is seen for the first time; a directory is
     /// answered too, since its entries are left for later.
     fn child(&mut self, ino: Ino) -> Result<(InodeId, Option<S::Inode>), DecodeError> {
         self.names = self.names.saturating_add(1);

@@ -14,7 +14,7 @@ pub use erofs_format::loss::{CannotCarry, Loss, MAX_TARGET_LEN};
 pub use error::{BadContent, EncodeError};
 pub use options::LayoutOptions;
 
-/// What a bootstrap is planned from.
+/// The input for planning a bootstrap.
 #[derive(Debug, Clone, Copy)]
 pub struct LayoutInput<'a> {
     /// The image.

@@ -17,7 +17,7 @@ use crate::dump::{self, Dumped, FieldValue, Teller};
 use crate::view;
 
 impl Bootstrap {
-    /// Prints every [structure](Self::structures) with its offset, one a line. What cannot be read is a
+    /// Prints every [structure](Self::structures) with its offset, one per line. What cannot be read is a
     /// line that begins with `!` and says why. Text is escaped, and shown up to its 64th byte.
     ///
     /// # Errors

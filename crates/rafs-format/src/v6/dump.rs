@@ -20,7 +20,7 @@ use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
 
 impl Bootstrap {
-    /// Prints every [structure](Self::structures) with its offset, one a line. What cannot be read is a
+    /// Prints every [structure](Self::structures) with its offset, one per line. What cannot be read is a
     /// line that begins with `!` and says why. Text is escaped, and shown up to its 64th byte.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ impl Layout<'_> {
         emitter.flush_if_full()
     }
 
-    /// The inode as it is stored.
+    /// The inode as stored.
     fn inode(&self, number: u32, named: &Named<'_>) -> Inode {
         let image = self.input.image;
         let tree_inode = image.tree.inode(named.id);
