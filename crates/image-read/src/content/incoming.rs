@@ -1,4 +1,4 @@
-//! Stored bytes that are to come: what is asked for, and whom the answers are for.
+//! Stored bytes that are to come: what is requested, and whom the answers are for.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use image_model::{BlobIndex, FrameId};
 
 use super::frames::Claimed;
 
-/// Bytes of a blob that a [`ReadPlan`](super::ReadPlan) needs.
+/// Size of a blob that a [`ReadPlan`](super::ReadPlan) needs, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoredRange {
     /// The blob.
@@ -42,18 +42,18 @@ pub(super) enum Verdict {
 
 /// Targets that lack bytes, and the requests under way.
 ///
-/// Near targets are asked for by one request, and long runs of them by requests of one length, wherever
+/// Near targets are requested by one request, and long runs of them by requests of one length, wherever
 /// frames begin: so what is read from front to back costs as few requests as its length needs. The
 /// end of a run that does not fill a request is held back as long as more may follow it.
 ///
-/// When a request fails that was not for one target alone, each of its targets is asked for alone once
+/// When a request fails that was not for one target alone, each of its targets is requested alone once
 /// it is due: what can be had is had.
 #[derive(Debug)]
 pub(super) struct Incoming {
     gap: u64,
     max_request: u64,
     targets: Vec<Missing>,
-    /// Bytes of targets that were not asked for yet, but for those that are asked for alone.
+    /// Bytes of targets that were not asked for yet, but for those that are requested alone.
     unasked: u64,
     /// With how many of them it is worth looking for a full request.
     worth: u64,
@@ -67,14 +67,14 @@ struct Missing {
     target: Target,
     blob: BlobIndex,
     range: Range<u64>,
-    /// Up to where it was asked for.
+    /// Up to where it was requested.
     asked_to: u64,
-    /// Whether it was found to be needed when the last of it was asked for.
+    /// Whether it was found to be needed when the last of it was requested.
     granted: bool,
     claim: Option<Claimed>,
-    /// Whether it is asked for by requests of its own.
+    /// Whether it is requested by requests of its own.
     alone: bool,
-    /// What it was asked for by, in the order of the bytes.
+    /// What it was requested by, in the order of the bytes.
     parts: Vec<Part>,
     arrived: u64,
 }
@@ -100,7 +100,7 @@ pub(super) struct Arrived {
     pub(super) claim: Option<Claimed>,
     pub(super) range: StoredRange,
     pub(super) parts: Vec<Bytes>,
-    /// Bytes of the answer that holds the last part.
+    /// Length of the answer that holds the last part, in bytes.
     pub(super) answer_len: u64,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct Arrived {
 pub(super) struct Failed {
     /// Those that will never be complete.
     pub(super) ended: Vec<Target>,
-    /// Those that will be asked for again, each alone.
+    /// Those that will be requested again, each alone.
     pub(super) again: Vec<Target>,
 }
 
@@ -155,7 +155,7 @@ impl Incoming {
         lacking.any(|missing| missing.target == target)
     }
 
-    /// What to ask for now: full requests, or everything if `force`d; of the targets that are asked for
+    /// What to ask for now: full requests, or everything if `force`d; of the targets that are requested
     /// alone, `due`. `decide` is asked once for each target that will be complete by that.
     pub(super) fn ask(
         &mut self,
@@ -216,7 +216,7 @@ impl Incoming {
         self.asked.push((number, *request));
     }
 
-    /// Near targets that lack bytes nobody was asked for. `targets` are in the order of those bytes.
+    /// Near targets with bytes not requested yet. `targets` are in the order of those bytes.
     fn runs(&self, force: bool, due: Option<Target>) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         let lacking = self.targets.iter().enumerate();
@@ -377,13 +377,13 @@ struct Run {
     blob: BlobIndex,
     start: u64,
     end: u64,
-    /// Up to where it is asked for now.
+    /// Up to where it is requested now.
     ask_to: u64,
-    /// Positions in the list, others among them that were asked for.
+    /// Positions in the list, others among them that were requested.
     targets: Range<usize>,
     /// Whether to ask for all of it, though the last request is not full.
     force: bool,
-    /// Whether it is one target that is asked for alone.
+    /// Whether it is one target that is requested alone.
     alone: bool,
 }
 

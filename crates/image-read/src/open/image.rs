@@ -264,7 +264,7 @@ impl OpenImage {
     /// The file at `path`, symbolic links followed, as `Read` and `Seek`.
     ///
     /// # Errors
-    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is no file.
+    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is not a file.
     pub fn file(&self, path: impl AsRef<[u8]>) -> Result<FileHandle, ReadError> {
         let ino = self.resolve(path, Follow::All)?;
         FileHandle::new(self.reader.clone(), ino)
@@ -321,7 +321,7 @@ impl OpenImage {
 
     /// The digest of the metadata: what [`OpenOptions::metadata_digest`] is compared with, of the
     /// bootstrap or the TOC. `None` for a layer or directory, which has none. It is computed when it
-    /// is asked for; a TOC is read again for another algorithm than SHA-256.
+    /// is requested; a TOC is read again for another algorithm than SHA-256.
     ///
     /// # Errors
     /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`] does.
@@ -374,7 +374,7 @@ impl OpenImage {
     /// Drives a machine that finds something in the file that was opened or in the image's blobs.
     ///
     /// # Errors
-    /// As [`find`](crate::find) does; [`OpenError::NoMetadata`] for a directory, which is no file.
+    /// As [`find`](crate::find) does; [`OpenError::NoMetadata`] for a directory, which is not a file.
     pub fn find<M>(&self, machine: M) -> Result<M::Found, OpenError>
     where
         M: StepMachine,

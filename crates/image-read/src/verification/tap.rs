@@ -15,7 +15,7 @@ const FILL_LEN: u64 = 1 << 20;
 
 /// A blob whose bytes go by in their order, each once, however they are read.
 ///
-/// What is read in order costs nothing; what was left out is read when something behind it is, and
+/// What is read in order costs nothing; what was left out is read when something after it is, and
 /// what nobody read in [`finish`](Self::finish). What is read again is passed by.
 pub(super) struct Tap {
     reader: Reader,
