@@ -144,7 +144,7 @@ pub fn to_rafs<'a>(
     })
 }
 
-/// Layers, as one comes on top of the other; or what is no layer, alone.
+/// Layers, as one comes on top of the other; or what is not a layer, alone.
 struct Layers<'k> {
     known: &'k RwLock<ChunkList>,
     options: &'k RafsOptions,
