@@ -22,10 +22,10 @@ use serde_json::Value;
 struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG`
     image: PathBuf,
-    /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
-    /// stdout
+    /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; or `-` for a tar
+    /// on stdout
     output: PathBuf,
-    /// Leave out what the target does not allow (devices, attributes), and report it
+    /// Leave out what the target cannot hold (devices, attributes), and report it
     #[arg(long)]
     lossy: bool,
     /// Print one JSON object
@@ -57,7 +57,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     } else {
         let options = UnpackOptions::default().lossy(args.lossy);
         if options.ownership == Ownership::Caller {
-            common::note("the files belong to you: only root may give them to their owners");
+            common::note("the files are owned by you: only root can restore their owners");
         }
         let directory = args.outputs.directory(&args.output)?;
         let report = unpack(&image, directory.path(), &options, &mut bar)?;
@@ -82,7 +82,7 @@ fn format_name(tar: Option<Compression>) -> &'static str {
     }
 }
 
-/// How the tar is compressed that `output` is called; `None` if it is to be a directory.
+/// The compression of the tar that `output` names; `None` if it names a directory.
 fn tar_compression(output: &Path) -> Result<Option<Compression>, Failure> {
     if is_stream(output) {
         return Ok(Some(Compression::None));
@@ -97,7 +97,7 @@ fn tar_compression(output: &Path) -> Result<Option<Compression>, Failure> {
             "gz" => Some(Compression::Libdeflate { level: 6 }),
             "zst" => Some(Compression::Zstd { level: 3 }),
             other => {
-                let why = format!("{}: no tar is written as `{other}`", output.display());
+                let why = format!("{}: cannot compress a tar as `{other}`", output.display());
                 return Err(Failure::usage(why));
             }
         },
