@@ -219,7 +219,7 @@ impl<'a> DirentBlock<'a> {
 /// The last of `len` sorted elements that `compare`s as less or equal.
 ///
 /// # Errors
-/// What `compare` answers.
+/// Errors of `compare`.
 pub fn last_at_most<E>(
     len: usize,
     mut compare: impl FnMut(usize) -> Result<Ordering, E>,

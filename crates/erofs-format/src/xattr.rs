@@ -238,8 +238,8 @@ pub fn shared_count(area: &[u8]) -> u8 {
 /// number.
 ///
 /// # Errors
-/// [`StructureError`] if an entry leaves the area, a prefix is not known, or a name comes twice; what
-/// `shared` answers.
+/// [`StructureError`] if an entry leaves the area, a prefix is not known, or a name is repeated; errors of
+/// `shared`.
 pub fn read<E: From<StructureError>>(
     area: &[u8],
     offset: u64,

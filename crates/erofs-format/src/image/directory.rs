@@ -134,7 +134,7 @@ impl ErofsImage {
         Ok(found.map(|entry| (Ino(entry.nid), entry.kind)))
     }
 
-    /// Shows the entries of the directory `inode` but `.` and `..`, in order, until `visit` answers false.
+    /// Shows the entries of the directory `inode` but `.` and `..`, in order, until `visit` returns false.
     pub(super) fn each_entry(
         &self,
         inode: &Inode,

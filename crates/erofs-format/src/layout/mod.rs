@@ -174,7 +174,7 @@ impl<'a> Layout<'a> {
     /// link's target.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn write_metadata(&self, uuid: [u8; 16], out: impl io::Write) -> io::Result<()> {
         let superblock = Superblock {
             uuid,

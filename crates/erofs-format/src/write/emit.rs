@@ -35,7 +35,7 @@ impl<W: io::Write> Emitter<W> {
     /// Continues at `offset`, with zeros until there.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     ///
     /// # Panics
     /// If it is after `offset` already.
@@ -56,7 +56,7 @@ impl<W: io::Write> Emitter<W> {
     /// Writes what is gathered, if that is much.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     pub fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BUFFER {
             self.flush()?;
@@ -67,7 +67,7 @@ impl<W: io::Write> Emitter<W> {
     /// Writes what is gathered.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.written = self.position();

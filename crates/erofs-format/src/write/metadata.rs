@@ -42,7 +42,7 @@ pub trait Placed {
     /// attributes, where `start` bytes were written when its inode began.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     fn write_addresses<W: io::Write>(
         &self,
         id: InodeId,
@@ -55,7 +55,7 @@ pub trait Placed {
 /// places, `with_blocks` those that have blocks of data, in the order of these.
 ///
 /// # Errors
-/// What the writer answers.
+/// Errors of the writer.
 pub fn write_metadata<W: io::Write>(
     placed: &impl Placed,
     by_place: &[InodeId],
