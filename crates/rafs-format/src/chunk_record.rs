@@ -88,8 +88,7 @@ impl BitOr for ChunkFlags {
 /// | 64 | 8 | file_offset | byte in the file that used the chunk last |
 /// | 72 | 4 | index | position among the blob's chunks |
 /// | 76 | 4 | crc32 | CRC-32C of the plain bytes, with HAS_CRC32 |
-///
-/// Any bytes are a record; whoever uses one checks it against its blob.
+/// Any bytes are a record; users check it against its blob.
 ///
 /// Source: nydus v2, `rafs/src/metadata/layout/v5.rs` (`RafsV5ChunkInfo`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -129,7 +129,7 @@ pub enum DecodeError {
         /// Length of the bootstrap in bytes.
         available: u64,
     },
-    /// The caller asked for an inode of another kind.
+    /// The inode is not of the requested kind.
     #[error(transparent)]
     WrongInode(#[from] WrongInode),
     /// Needs something that this library lacks.

@@ -19,7 +19,7 @@ use crate::v6::ChunkPlace;
 pub struct OwnedBootstrap {
     /// The image.
     pub image: ChunkedImage,
-    /// Where its chunks stand in their blobs, in the order of the image's list.
+    /// Where its chunks are in their blobs, in the order of the image's list.
     pub places: Vec<ChunkPlace>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) trait Copied {
     ) -> Result<(), DecodeError>;
 }
 
-/// An entry of a directory. The visitor answers of which kind the inode is.
+/// An entry of a directory. The visitor returns the kind of the inode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Child<'a> {
     pub(crate) name: NameRef<'a>,

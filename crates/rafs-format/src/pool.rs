@@ -237,7 +237,7 @@ impl BlobPool {
         &self.frames
     }
 
-    /// Where the chunks stand in their blobs.
+    /// Where the chunks are in their blobs.
     #[must_use]
     pub fn places(&self) -> &[ChunkPlace] {
         &self.places

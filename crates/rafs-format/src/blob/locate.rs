@@ -49,9 +49,9 @@ const HEADER_LEN: u64 = u64_from(TarHeader::LEN);
 pub struct LocateTrailer {
     object: Object,
     blob_len: u64,
-    /// Bytes asked for at first, from the end of the blob.
+    /// Bytes requested first, from the end of the blob.
     first: u64,
-    /// Bytes asked for last.
+    /// Bytes requested last.
     asked: u64,
     known: Option<Known>,
 }

@@ -131,7 +131,7 @@ pub enum EncodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadContent {
-    /// Zeros without a chunk, which the format has no word for: they must be stored.
+    /// Zeros without a chunk, which the format cannot represent: they must be stored.
     #[error("a hole, which must be stored as a chunk of zeros")]
     Hole,
     /// The content is not cut at multiples of the chunk size.

@@ -19,7 +19,7 @@ pub use options::LayoutOptions;
 pub struct LayoutInput<'a> {
     /// The image.
     pub image: &'a ChunkedImage,
-    /// Where its chunks stand in their blobs, in the order of the image's list.
+    /// Where its chunks are in their blobs, in the order of the image's list.
     pub places: &'a [ChunkPlace],
     /// What is known of its blobs, in the order of the image's list.
     pub entries: &'a [BlobEntry],

@@ -24,7 +24,7 @@ impl Bootstrap {
     /// line that begins with `!` and says why. Text is escaped, and shown up to its 64th byte.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         self.structures(&mut |dumped| writeln!(out, "{dumped}"))
     }

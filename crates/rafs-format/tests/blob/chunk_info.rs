@@ -208,7 +208,7 @@ fn a_bad_entry_is_the_image_s_fault() {
     assert_eq!(error.to_string(), "invalid chunk information for chunk 3");
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "a CRC of 0"
+        "the CRC is 0"
     );
 }
 
