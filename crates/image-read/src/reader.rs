@@ -170,7 +170,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
     /// [`Limits::max_content_len`], [`Limits::max_hole_len`] and [`Limits::max_repeat_len`] of
-    /// [`ReadOptions::limits`] allow; the first error of a piece, and what `take` answers.
+    /// [`ReadOptions::limits`] allow; the first error of a piece, and errors of `take`.
     ///
     /// [`Limits::max_content_len`]: image_model::Limits::max_content_len
     /// [`Limits::max_hole_len`]: image_model::Limits::max_hole_len

@@ -88,7 +88,7 @@ pub(super) enum Claim {
     Held(Arc<DecodedFrame>),
 }
 
-/// The right to fetch and decode a frame while others wait for it; whoever drops it gives it up.
+/// The right to fetch and decode a frame while others wait for it; dropping it gives it up.
 pub(super) struct Claimed {
     store: Arc<FrameStore>,
     id: FrameId,

@@ -1,4 +1,4 @@
-//! Stored bytes that are to come: what is requested, and whom the answers are for.
+//! Pending stored bytes: the requests, and the targets of their answers.
 
 use std::ops::Range;
 
@@ -34,17 +34,15 @@ pub(super) enum Target {
 
 /// What [`Incoming::ask`] hears about a target.
 pub(super) enum Verdict {
-    /// To ask for it; whoever waits for a frame has claimed it.
+    /// Request it; its reader has claimed the frame.
     Ask(Option<Claimed>),
     /// It is not needed any more.
     Forget,
 }
 
-/// Targets that lack bytes, and the requests under way.
-///
-/// Near targets are requested by one request, and long runs of them by requests of one length, wherever
-/// frames begin: so what is read from front to back costs as few requests as its length needs. The
-/// end of a run that does not fill a request is held back as long as more may follow it.
+/// Targets that lack bytes, and the requests under way. Nearby targets share one request, and long runs of them are
+/// split into requests of a fixed length, regardless of frame boundaries, so that sequential reading takes as few
+/// requests as its length allows. The end of a run that does not fill a request is held back while more may follow.
 ///
 /// When a request fails that was not for one target alone, each of its targets is requested alone once
 /// it is due: what can be had is had.
@@ -53,7 +51,7 @@ pub(super) struct Incoming {
     gap: u64,
     max_request: u64,
     targets: Vec<Missing>,
-    /// Bytes of targets that were not asked for yet, but for those that are requested alone.
+    /// Bytes of targets not requested yet, except those that are requested alone.
     unasked: u64,
     /// With how many of them it is worth looking for a full request.
     worth: u64,
@@ -149,7 +147,7 @@ impl Incoming {
         self.unasked >= self.worth
     }
 
-    /// Whether `target` was not asked for, at least not for all of it.
+    /// Whether `target` has not been requested completely.
     pub(super) fn lacks(&self, target: Target) -> bool {
         let mut lacking = self.targets.iter().filter(|missing| missing.unasked() > 0);
         lacking.any(|missing| missing.target == target)

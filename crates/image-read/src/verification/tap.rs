@@ -52,7 +52,7 @@ impl Tap {
         self.state.is_some()
     }
 
-    /// Reads what has not gone by, and answers what went by. `advance` is called now and then.
+    /// Reads what has not gone by, and returns what was read. `advance` is called now and then.
     ///
     /// # Errors
     /// [`ReadError`] if it cannot be read.

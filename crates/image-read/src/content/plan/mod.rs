@@ -197,8 +197,7 @@ where
     }
 
     /// The same plan, which verifies chunks and hands out no bytes of them, if that saves anything.
-    /// Wants of one frame must stand one after the other; those that do not get no answer but
-    /// [`FrameError::Lost`].
+    /// Wants of one frame must be consecutive; others only get [`FrameError::Lost`].
     pub(crate) fn checking(mut self) -> Self {
         self.checking = true;
         self
@@ -322,7 +321,7 @@ where
         }
     }
 
-    /// Whoever was at work on a frame gave up.
+    /// The reader that worked on a frame gave up.
     fn want_again(&mut self, id: FrameId) {
         if let Some(active) = self.frames.get_mut(&id) {
             active.state = State::Wanted;

@@ -1,4 +1,4 @@
-//! Stored bytes: asked for, and taken as they come.
+//! Stored bytes: requesting them, and taking them as they arrive.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
