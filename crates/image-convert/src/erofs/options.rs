@@ -26,8 +26,8 @@ pub struct ErofsOptions {
     pub digest: DigestAlgorithm,
     /// Whether a dm-verity hash tree is appended.
     pub verity: bool,
-    /// Whether a superblock stands before that tree, which then says by itself what it is, as veritysetup
-    /// writes it by default and containerd expects it.
+    /// Whether a superblock precedes that tree and describes it, as veritysetup writes it by default and containerd
+    /// expects it.
     pub verity_superblock: bool,
     /// Whether whiteouts of a single layer are converted to overlayfs form, so that its image can be one of the lower
     /// directories of a mount, as in containerd.

@@ -56,10 +56,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The image of several layers, the lowest first: each is laid over those below it, as
-    /// [`Layer::apply_to`](image_model::layer::Layer::apply_to) does, and its whiteouts take effect. To
-    /// RAFS each layer's content goes to a blob of its own. The bounds are those of the top layer; each
-    /// layer is read within its own.
+    /// The image of several layers, lowest first: each is applied to those below it, as by
+    /// [`Layer::apply_to`](image_model::layer::Layer::apply_to), and its whiteouts take effect. In RAFS each layer's
+    /// content gets its own blob. The bounds are those of the top layer; each layer is read within its own.
     ///
     /// ```
     /// use lazyoci_image_convert::{RafsOptions, Source, Streaming, to_rafs};
