@@ -1,4 +1,4 @@
-//! Writes a file of an image to stdout: only the frames that it needs are fetched, all are verified.
+//! Writes a file from an image to stdout, fetching only the frames it needs and verifying each.
 
 mod common;
 
@@ -13,7 +13,7 @@ use common::{Failure, Outcome};
 use lazyoci::model::FileKind;
 use lazyoci::read::ReadOptions;
 
-/// Write a file of an image to stdout, lazily and verified
+/// Write a file from an image to stdout, lazily and verified
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -22,10 +22,10 @@ struct Args {
     image: PathBuf,
     /// The file in the image
     path: PathBuf,
-    /// Only this range, in bytes; cut off at the end of the file
+    /// Only this byte range; truncated at the end of the file
     #[arg(long, value_name = "OFFSET:LEN", value_parser = parse_range)]
     range: Option<Range<u64>>,
-    /// Print requests and bytes fetched on stderr
+    /// Print the number of requests and bytes fetched on stderr
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
@@ -35,7 +35,7 @@ struct Args {
 fn parse_range(text: &str) -> Result<Range<u64>, String> {
     let (offset, len) = text
         .split_once(':')
-        .ok_or("expected OFFSET:LEN, two numbers of bytes")?;
+        .ok_or("expected OFFSET:LEN, both in bytes")?;
     let (offset, len) = (common::bytes::parse(offset)?, common::bytes::parse(len)?);
     Ok(offset..offset.saturating_add(len))
 }
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut image = args.open.open(&args.image)?;
-    // What lies together in a blob is one request, as far as it is read ahead.
+    // Adjacent frames of a blob are fetched in one request, up to the read-ahead window.
     let options = ReadOptions::default();
     let window = options.window;
     image.set_read_options(options.max_request(window));
@@ -54,7 +54,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let attributes = image.image().attributes(ino)?;
     let (path, size) = (args.path.display(), attributes.size);
     if attributes.kind != FileKind::File {
-        let what = format!("{path}: a {}, not a file", attributes.kind);
+        let what = format!("{path}: is a {}, not a file", attributes.kind);
         return Err(Failure::usage(what));
     }
     let range = args.range.clone().unwrap_or(0..size);

@@ -1,4 +1,4 @@
-//! Compares two images: what was added, removed, changed, and what is to be fetched.
+//! Compares two images: what was added, removed or changed, and what would have to be fetched.
 
 mod common;
 
@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The one that is there
+    /// The existing image
     old: PathBuf,
-    /// The one that is wanted
+    /// The wanted image
     new: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 struct Differences<'a> {
     old: &'a OpenImage,
     new: &'a OpenImage,
-    /// Of objects, or of lines.
+    /// JSON objects, or lines.
     list: List,
     json: bool,
     bar: Bar,
-    /// Bytes of the files of the new image that are compared, and of all.
+    /// Bytes of the new image's files: compared so far, and in all.
     done: u64,
     total: u64,
 }
@@ -96,7 +96,7 @@ fn object(
             let old = (old_image.image() as &dyn Image, left);
             let new = (new_image.image() as &dyn Image, right);
             for &reason in reasons {
-                // Both values where those can be shown.
+                // Both values, if they can be shown.
                 attributes.push(json!({
                     "attribute": reason.to_string(),
                     "old": value(reason, old, new)?,
@@ -110,7 +110,7 @@ fn object(
     Ok(json!({ "path": path, "change": change, "attributes": attributes }))
 }
 
-/// What the inode has in which it differs from `other`; null for content.
+/// The inode's value of the attribute that differs from `other`; null for content.
 fn value(
     reason: Reason,
     (image, ino): (&dyn Image, Ino),
@@ -139,7 +139,7 @@ fn text(bytes: &[u8]) -> Value {
     bytes.escape_ascii().to_string().into()
 }
 
-/// The attributes that `others` has not, or not so.
+/// The attributes that `others` lacks or has with another value.
 fn only_here(xattrs: &Xattrs, others: &Xattrs) -> Value {
     let differ = xattrs
         .iter()
@@ -173,7 +173,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     Ok(Outcome::Bad)
 }
 
-/// Bytes of all regular files, as often as they have names.
+/// Bytes of all regular files, counted once per name.
 fn content_bytes(opened: &OpenImage, limits: &Limits) -> Result<u64, Failure> {
     let mut total = 0u64;
     for visited in Walk::new(opened.image(), limits) {

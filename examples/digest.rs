@@ -1,4 +1,4 @@
-//! Prints the tree digest of an image and nothing else: one hash of the file tree, whatever holds it.
+//! Prints only the tree digest of an image: one hash of the file tree, independent of the format.
 
 mod common;
 
@@ -12,24 +12,21 @@ use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::verify::Profile;
 
-/// Print the tree digest of an image: equal digests mean that a container sees the same files. What
-/// counts depends on the profile
+/// Print the tree digest of an image: equal digests mean that a container sees the same files. The
+/// profile decides what counts
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
     /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
-    /// What counts: `default`, `layer` or `content`
-    ///
-    /// default: names, kinds, modes (but of symbolic links), owners, times in whole seconds (but of
-    /// the root), devices, link targets, extended attributes, content, and which names are hard links
-    /// to the same file. Fractions of a second do not count, as eStargz cuts them; nor does the time
-    /// of the root, which builders invent; nor do whiteouts, which no container sees.
-    ///
-    /// layer: the same of one layer, where whiteouts and opaque directories count.
-    ///
-    /// content: names, kinds, link targets and content alone.
+    /// What counts: `default`, `layer` or `content` default: names, kinds, modes (except of
+    /// symbolic links), owners, times in whole seconds (except of the root), devices, link targets,
+    /// extended attributes, content, and which names are hard links to the same file. Fractions of
+    /// a second do not count, because eStargz drops them; nor does the root's time, which builders
+    /// make up; nor do whiteouts, which no container sees. layer: the same for a single layer,
+    /// including whiteouts and opaque directories. content: only names, kinds, link targets and
+    /// content.
     #[arg(long, default_value = "default")]
     profile: Profile,
     /// Print one JSON object

@@ -1,4 +1,4 @@
-//! Shows what an image is made of: format, flags, counts, blobs, digests, prefetch list.
+//! Shows the structure of an image: format, flags, counts, blobs, digests, prefetch list.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::open::OpenArgs;
 use common::{Failure, Outcome, estargz_dump, rafs_dump};
 use lazyoci::read::OpenImage;
 
-/// Show what an image is made of
+/// Show the structure of an image
 #[derive(Parser)]
 #[command(version)]
 struct Args {

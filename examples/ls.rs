@@ -1,4 +1,4 @@
-//! Lists files of an image.
+//! Lists the files in an image.
 
 mod common;
 
@@ -15,20 +15,20 @@ use lazyoci::model::{FileKind, Image, ImagePath, Ino, Limits};
 use lazyoci::read::{Follow, OpenImage};
 use serde_json::json;
 
-/// List files of an image
+/// List the files in an image
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
     /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
-    /// Where in the image
+    /// The path in the image
     #[arg(default_value = "/")]
     path: PathBuf,
-    /// Modes, link counts, owners, sizes, times
+    /// Show modes, link counts, owners, sizes and times
     #[arg(short)]
     long: bool,
-    /// Everything below, too
+    /// Also list everything below
     #[arg(short = 'R')]
     recursive: bool,
     /// Print one JSON object
@@ -73,7 +73,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
 struct Shown {
     top: ImagePath,
     depth: usize,
-    /// Then what lies in `top` is shown, else `top` itself.
+    /// If so, the entries of `top` are shown, otherwise `top` itself.
     is_directory: bool,
     recursive: bool,
 }
@@ -102,8 +102,8 @@ impl Shown {
     }
 }
 
-/// Refuses to list paths that are endless together: what lies in directories that are nested deeply has paths
-/// of megabytes, in an image of as many.
+/// Refuses lists whose paths are too long together: in deeply nested directories, a small image can have many paths of
+/// megabytes each.
 fn check_paths(image: &dyn Image, what: &Shown, limits: &Limits) -> Result<(), Failure> {
     let limit = limits.max_metadata_len;
     let mut len = 0u64;
@@ -111,14 +111,14 @@ fn check_paths(image: &dyn Image, what: &Shown, limits: &Limits) -> Result<(), F
         len = len.saturating_add(entry.path.as_bytes().len() as u64);
         match len > limit {
             true => Err(Failure::refused(format!(
-                "the paths to list have more than {limit} bytes"
+                "the paths to list take more than {limit} bytes"
             ))),
             false => Ok(()),
         }
     })
 }
 
-/// The inode at `path`, symbolic links followed, and the path that it has without them.
+/// The inode at `path`, following symbolic links, and its path without them.
 fn real_path(opened: &OpenImage, path: &Path) -> Result<(ImagePath, Ino), Failure> {
     let ino = common::open::resolve(opened, path)?;
     let cleaned = ImagePath::clean(path_bytes(path)).map_err(Failure::usage)?;

@@ -1,4 +1,4 @@
-//! Lays RAFS bootstraps of layers over one another.
+//! Merges the RAFS bootstraps of layers.
 
 mod common;
 
@@ -18,25 +18,24 @@ use lazyoci::rafs_format::merge::{Merge, MergeOptions, Merged};
 use lazyoci::read::Format;
 use serde_json::json;
 
-/// Lay RAFS bootstraps of layers over one another, with whiteouts applied; content stays in the blobs
+/// Merge the RAFS bootstraps of layers into one, applying whiteouts; content stays in the blobs
 #[derive(Parser)]
 #[command(version, override_usage = "merge [OPTIONS] <BOOTSTRAP>... <OUTPUT>")]
 struct Args {
-    /// BOOTSTRAP: bootstraps of layers, or blobs that hold theirs, the lowest first. A blob that its
-    /// bootstrap does not name is called as the bootstrap's file, up to the first dot. OUTPUT: a new
-    /// directory that gets `image.boot`
+    /// BOOTSTRAP: bootstraps of layers, or blobs that contain theirs, lowest first. A blob that its bootstrap does not
+    /// name gets the name of the bootstrap's file, up to the first dot. OUTPUT: a new directory for `image.boot`
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Bootstrap of a merged image that lies below the layers
+    /// Bootstrap of a merged image below the layers
     #[arg(long, value_name = "BOOTSTRAP")]
     parent: Option<PathBuf>,
-    /// Bootstrap of the chunk dictionary with which the layers were made: it is checked that they fit
+    /// Bootstrap of the chunk dictionary that the layers were made with; checked for consistency
     #[arg(long, value_name = "BOOTSTRAP")]
     chunk_dict: Option<PathBuf>,
-    /// What of a layer hides files of the layers below
+    /// What hides files of lower layers
     #[arg(long, value_name = "KIND", default_value = "oci")]
     whiteouts: WhiteoutKind,
-    /// File with one path a line: what readers fetch first, in this order
+    /// File with one path per line: what readers fetch first, in this order
     #[arg(long, value_name = "FILE")]
     prefetch: Option<PathBuf>,
     /// Print one JSON object
@@ -62,7 +61,7 @@ fn main() -> ExitCode {
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let Some((output, layers)) = args.paths.split_last().filter(|(_, rest)| !rest.is_empty())
     else {
-        let what = "BOOTSTRAP and OUTPUT are needed; --help tells more";
+        let what = "BOOTSTRAP and OUTPUT are required; see --help";
         return Err(Failure::usage(what));
     };
     args.outputs.check(output)?;

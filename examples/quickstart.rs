@@ -1,5 +1,5 @@
-//! The main job on a built-in default: convert to every format that can be written, verify each,
-//! prove that all hold the same tree, read one file lazily from each.
+//! A tour on built-in input: convert to several formats, verify each image, prove that all hold the
+//! same tree, and read one file lazily from each.
 
 mod common;
 
@@ -25,15 +25,14 @@ use lazyoci::read::{Follow, OpenImage, VerifyOptions, VerifySummary};
 use lazyoci::verify::{Profile, TreeDigest};
 use serde_json::{Value, json};
 
-/// Most bytes of the file that is read lazily.
+/// Maximum number of bytes to read lazily.
 const READ_LEN: u64 = 1 << 20;
 
-/// Convert to every format, verify, compare, read one file lazily; print a table
+/// Convert to several formats, verify, compare, read one file lazily; print a table
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, or a directory [default: this workspace's own sources, and this
-    /// program]
+    /// A layer, a RAFS bootstrap or blob, or a directory [default: this workspace's sources and this program]
     image: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -92,7 +91,7 @@ struct Row {
 }
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    // The directory is to be removed when a signal ends the work, too.
+    // So that the directory is removed even if a signal ends the work.
     let _interruptible = Interruptible::new();
     let directory = common::output::temporary_directory()?;
     let (input, path) = match &args.image {
@@ -126,7 +125,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     Err(Failure::bad("the formats do not hold the same tree"))
 }
 
-/// What there is to convert wherever this is built: sources, small files, and a program, a large one.
+/// Input that exists wherever this is built: sources (small files) and a program (a large one).
 fn own_files(work: &Path) -> Result<PathBuf, Failure> {
     let files = work.join("source");
     fs::create_dir(&files).map_err(|error| Failure::usage(error).of(files.display()))?;
@@ -168,7 +167,7 @@ impl Work {
             Target::Estargz | Target::Tar => output,
         };
         let image = open.open(&image)?;
-        // First: later all of it has been read, and some of that is still in memory.
+        // Before verification, which reads everything and leaves some of it in memory.
         let fetched_bytes = self.read(&image)?;
         Ok(Row {
             format,
@@ -182,7 +181,7 @@ impl Work {
         })
     }
 
-    /// Reads the file; answers how many bytes of `image` were fetched for that.
+    /// Reads the file; returns how many bytes of `image` were fetched for it.
     fn read(&self, image: &OpenImage) -> Result<u64, Failure> {
         let Some((file, len)) = &self.file else {
             return Ok(0);
@@ -194,7 +193,7 @@ impl Work {
     }
 }
 
-/// Writes `source` to `output`; answers how many bytes that took.
+/// Writes `source` to `output`; returns the number of bytes written.
 fn convert(
     source: &OpenImage,
     (target, compression): (Target, Compression),
@@ -234,8 +233,7 @@ fn verify(format: &str, image: &OpenImage) -> Result<VerifySummary, Failure> {
     }
 }
 
-/// The file that is read lazily, and how much of it: of the files that have content, as many are smaller as
-/// are larger. An image may have none.
+/// The file to read lazily, and how much of it: the one of median size among the files with content, if there are any.
 fn typical_file(image: &OpenImage) -> Result<Option<(ImagePath, u64)>, Failure> {
     let mut files = Vec::new();
     for visited in Walk::new(image.image(), &Limits::default()) {
@@ -322,9 +320,9 @@ impl Row {
         !self.format.starts_with("tar")
     }
 
-    /// What opening the image and reading the file took of it.
+    /// The share of the image that opening it and reading the file took.
     fn percent_fetched(&self) -> f64 {
-        // What a compressed layer is spooled to is not fetched again.
+        // A compressed layer is spooled when it is opened, and not fetched again.
         let fetched = match self.is_lazy() {
             true => self.metadata_bytes + self.fetched_bytes,
             false => self.metadata_bytes,
@@ -332,7 +330,7 @@ impl Row {
         100.0 * fetched as f64 / self.bytes.max(1) as f64
     }
 
-    /// What vouches for the image.
+    /// What was checked in the image.
     fn checked(&self) -> String {
         let chunks = self.verified.audit.chunks;
         match self.format {

@@ -27,14 +27,14 @@ struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
     /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
-    /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; `-` for a tar on
-    /// stdout
+    /// A new directory; a file whose name ends in `.tar`, `.tar.gz` or `.tar.zst`; or `-` for a tar
+    /// on stdout
     output: PathBuf,
-    /// Make a bundle that runc and others run: a new directory with `config.json`, which is made of the image's
-    /// configuration, and the files in `rootfs` (whole images)
+    /// Make a bundle for runc: a new directory with `config.json`, made from the image's configuration, and the files
+    /// in `rootfs` (whole images)
     #[arg(long)]
     bundle: bool,
-    /// Leave out what the target does not allow (devices, attributes), and report it
+    /// Leave out what the target cannot hold (devices, attributes), and report it
     #[arg(long)]
     lossy: bool,
     /// Print one JSON object
@@ -83,7 +83,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
 fn options(args: &Args) -> UnpackOptions {
     let options = UnpackOptions::default().lossy(args.lossy);
     if options.ownership == Ownership::Caller {
-        common::note("the files belong to you: only root may give them to their owners");
+        common::note("the files are owned by you: only root can restore their owners");
     }
     options
 }
@@ -133,7 +133,7 @@ fn format_name(tar: Option<Compression>) -> &'static str {
     }
 }
 
-/// How the tar is compressed that `output` is called; `None` if it is to be a directory.
+/// The compression of the tar that `output` names; `None` if it names a directory.
 fn tar_compression(output: &Path) -> Result<Option<Compression>, Failure> {
     if is_stream(output) {
         return Ok(Some(Compression::None));
@@ -148,7 +148,7 @@ fn tar_compression(output: &Path) -> Result<Option<Compression>, Failure> {
             "gz" => Some(Compression::Libdeflate { level: 6 }),
             "zst" => Some(Compression::Zstd { level: 3 }),
             other => {
-                let why = format!("{}: no tar is written as `{other}`", output.display());
+                let why = format!("{}: cannot compress a tar as `{other}`", output.display());
                 return Err(Failure::usage(why));
             }
         },

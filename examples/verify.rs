@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory that `convert` wrote, or any other; a whole
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory (written by `convert` or any other), or a whole
     /// image, as in `oci:DIR`
     image: PathBuf,
-    /// Digest that the file must have, its bootstrap or its TOC: `sha256:...` or `blake3:...`
+    /// Expected digest of the file, its bootstrap or its TOC: `sha256:...` or `blake3:...`
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,
     /// Do not read the content
@@ -67,7 +67,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let said = say(args, &summary, &findings, out);
     match summary.worst() {
         None => said.map(|()| Outcome::Done),
-        // What the image is it is, whether or not somebody reads why.
+        // The image is bad whether or not anybody reads why.
         Some(Fault::Corrupt) => Ok(Outcome::Bad),
         Some(Fault::Io) => Ok(Outcome::Unreadable),
         Some(_) => Ok(Outcome::Refused),

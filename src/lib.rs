@@ -1,24 +1,22 @@
-//! Encode, decode, verify and convert lazily-loadable container images.
-//!
-//! This facade re-exports the crates of the workspace as modules; a tool that needs less depends on
-//! the crate that it needs. Every format is read through one narrow trait, [`model::Image`].
+//! Encode, decode, verify and convert lazily loaded container images. This facade re-exports the
+//! crates of the workspace as modules; a tool that needs less can depend on a single crate. Every
+//! format is read through one narrow trait, [`model::Image`].
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`read`] | open anything, read, [verify](read::verify_image); [`read::ReadPlan`] for asynchronous callers |
-//! | [`store`] | whole images in layouts and archives: found, compared with their digests, opened |
-//! | `transcode` | whole images into other formats, from one place to another (feature `convert`) |
+//! | [`store`] | whole images in layouts and archives: find, check against digests, open |
+//! | `transcode` | convert whole images, from one store to another (feature `convert`) |
 //! | `convert` | everything that writes images (feature `convert`) |
 //! | [`model`] | names, metadata, trees, the trait [`model::Image`], walk, diff, limits |
 //! | [`verify`] | digests, audit, the [tree digest](verify::tree_digest) |
-//! | [`blob_io`] | where blobs are read from ([`blob_io::ReadAt`]) and images written to ([`blob_io::Output`]) |
+//! | [`blob_io`] | reading blobs ([`blob_io::ReadAt`]) and writing images ([`blob_io::Output`]) |
 //! | [`rafs_format`], [`estargz_toc`], [`tar_stream`] | the formats: bytes in, values out, and back |
 //! | [`frame_codec`], [`chunk_dedup`] | compression; cutting and finding chunks |
 //! | [`oci_image`] | indexes, manifests, configurations, media types, annotations |
 //!
 //! # A tour in five lines each
-//!
-//! Make an image out of a directory, open it again, read a file lazily and verified:
+//! Make an image from a directory, open it, and read a file lazily and verified:
 //!
 //! ```
 //! # #[cfg(feature = "convert")] {
@@ -37,8 +35,7 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! Verify all there is, and name the tree by one digest, which is the same whatever holds it:
+//! Verify everything, and compute a tree digest that does not depend on the format:
 //!
 //! ```
 //! use lazyoci::{read::open, verify::Profile};
@@ -52,8 +49,7 @@
 //! assert!(digest.to_string().starts_with("tree1:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! A tool that reads metadata only needs no file at all: formats are bytes in, values out.
+//! A tool that only reads metadata does not even need a file: format crates turn bytes into values.
 //!
 //! ```
 //! use lazyoci::{bytes::Bytes, model::Limits, rafs_format::v6::Bootstrap};
@@ -66,15 +62,14 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `lz4`, `zstd`, `gzip` | yes | chunks of that codec; the last two also layers |
-//! | `blake3` | yes | BLAKE3 chunk digests; SHA-256 is always there |
-//! | `convert` | yes | the module of that name: everything that writes images |
-//! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), the default of eStargz then |
+//! | `lz4`, `zstd`, `gzip` | yes | chunks in that codec; the last two also layers |
+//! | `blake3` | yes | BLAKE3 chunk digests; SHA-256 is always available |
+//! | `convert` | yes | the module `convert`: everything that writes images |
+//! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), which becomes the default for eStargz |
 //! | `mmap` | | `blob_io::Mapped`: map local files instead of reading them |
 //! | `registry` | | a client of OCI registries: `blob_io::registry`, `store::RegistryStore`, `store::RegistryTarget` |
 //! | `serde` | | `Serialize` for reports, findings, digests, paths and ids |
-//!
-//! What is not built in is refused with an error that names the feature.
+//! Using something that is not built in fails with an error that names the feature.
 #![forbid(unsafe_code)]
 
 pub use blob_io;

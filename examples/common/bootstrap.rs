@@ -1,4 +1,4 @@
-//! RAFS images that are taken for their bootstraps.
+//! RAFS images opened for their bootstraps.
 
 use std::fs::File;
 use std::io;
@@ -13,14 +13,14 @@ use lazyoci::read::{Format, OpenImage};
 use super::Failure;
 use super::open::OpenArgs;
 
-/// A RAFS image, and what its blob is called, if that holds the bootstrap and so cannot say it.
+/// A RAFS image, and the name of its blob if that contains the bootstrap, which then cannot name it.
 pub struct Named {
     image: OpenImage,
     pub own_blob: Option<BlobId>,
 }
 
 impl Named {
-    /// Opens the bootstrap, or the blob that holds it, at `path`.
+    /// Opens the bootstrap, or the blob that contains it, at `path`.
     pub fn open(path: &Path, args: &OpenArgs) -> Result<Self, Failure> {
         let image = args.open(path)?;
         let format = image.format();
@@ -41,8 +41,7 @@ impl Named {
     }
 }
 
-/// What a blob is called that holds its own bootstrap: by its digest, or by the file of a bootstrap that
-/// was taken out of it.
+/// The name of a blob that contains its own bootstrap: its digest, or the name of a bootstrap file extracted from it.
 fn name_of(format: Format, path: &Path) -> Result<BlobId, Failure> {
     let name = match format {
         Format::RafsBlob => {

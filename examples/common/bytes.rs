@@ -1,6 +1,6 @@
-//! Numbers of bytes, as they are written on the command line.
+//! Byte counts on the command line.
 
-/// A number of bytes: `4096`, `4KiB`, `1MiB`, `2GiB`, `1TiB`.
+/// Parses a byte count: `4096`, `4KiB`, `1MiB`, `2GiB`, `1TiB`.
 pub fn parse(text: &str) -> Result<u64, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let (number, shift) = units
@@ -10,13 +10,13 @@ pub fn parse(text: &str) -> Result<u64, String> {
     let bytes = number.parse::<u64>().ok();
     bytes
         .and_then(|number| number.checked_mul(1u64 << shift))
-        .ok_or_else(|| format!("`{text}` is no number of bytes, such as 4096, 64KiB or 1MiB"))
+        .ok_or_else(|| format!("`{text}` is not a number of bytes, such as 4096, 64KiB or 1MiB"))
 }
 
-/// The same where it has to fit in 32 bits and not to be 0.
+/// The same, but nonzero and within 32 bits.
 pub fn parse_chunk_size(text: &str) -> Result<std::num::NonZeroU32, String> {
     let bytes = u32::try_from(parse(text)?).ok();
     bytes
         .and_then(std::num::NonZeroU32::new)
-        .ok_or_else(|| format!("no chunk has `{text}` bytes"))
+        .ok_or_else(|| format!("`{text}` is not a valid chunk size"))
 }

@@ -1,4 +1,4 @@
-//! What an image is made of, for `inspect`.
+//! The structure of an image, for `inspect`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{Failure, size};
 
-/// What an image is made of. Its `Display` is for people.
+/// The structure of an image. Its `Display` is for people.
 #[derive(Debug, Serialize)]
 pub struct Description {
     image: String,
@@ -29,7 +29,7 @@ pub struct Description {
     estargz: Option<EstargzToc>,
 }
 
-/// Paths, and inodes by their kinds.
+/// Paths, and inodes by kind.
 #[derive(Debug, Default, Serialize)]
 struct Counts {
     paths: u64,
@@ -54,7 +54,7 @@ struct Blob {
     features: Option<Word>,
 }
 
-/// A word of flags, and what its bits are called.
+/// A flag word, and the names of its bits.
 #[derive(Debug, Serialize)]
 struct Word {
     word: u64,
@@ -84,7 +84,7 @@ struct EstargzToc {
 }
 
 impl Description {
-    /// Describes `opened`, which is what `image` names.
+    /// Describes `opened`, the image named `image`.
     pub fn of(image: &Path, opened: &OpenImage) -> Result<Self, Failure> {
         let bootstrap = opened.bootstrap();
         let wanted = bootstrap.map(Bootstrap::prefetch);
@@ -118,7 +118,7 @@ impl Description {
     }
 }
 
-/// Counts what is in the image, and finds a path of each of the inodes `wanted`, which come in that order.
+/// Counts the image's inodes and paths, and finds a path for each of the inodes `wanted`, in that order.
 fn count(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Failure> {
     let mut counts = Counts::default();
     let mut seen = InoSet::default();
@@ -149,7 +149,7 @@ fn count(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Fa
     }
     let path = |ino: &Ino| match paths.get(&ino.0) {
         Some(Some(path)) => path.clone(),
-        _ => format!("inode {}, which no path leads to", ino.0),
+        _ => format!("inode {}, which has no path", ino.0),
     };
     Ok((counts, wanted.iter().map(path).collect()))
 }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::Failure;
 
-/// The structures of the eStargz layer at `path`, as one JSON object. Reads all of it, since nothing
-/// but the members themselves says how long they are.
+/// The structures of the eStargz layer at `path`, as one JSON object. Reads the whole layer, since only the members
+/// themselves tell their lengths.
 pub fn dump(path: &Path) -> Result<Value, Failure> {
     let limits = Limits::default();
     let opened = read_toc(&LocalFile::open(path).map_err(Failure::usage)?, &limits)?;
@@ -43,7 +43,7 @@ pub fn dump(path: &Path) -> Result<Value, Failure> {
     }))
 }
 
-/// The same for people, one structure a line.
+/// The same as text, one structure per line.
 pub fn lines(dump: &Value) -> String {
     let mut text = String::new();
     for (index, member) in array(&dump["members"]).iter().enumerate() {
@@ -105,7 +105,7 @@ fn line(text: &mut String, what: impl std::fmt::Display) {
     let _ = writeln!(text, "{what}");
 }
 
-/// What the TOC says that the members hold, by their offsets.
+/// The contents of members according to the TOC, by member offset.
 fn contents(toc: &Toc<'_>) -> BTreeMap<u64, Vec<Value>> {
     let mut contents: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
     let mut size = 0;
@@ -162,7 +162,7 @@ fn members(layer: impl BufRead, end: u64, contents: &BTreeMap<u64, Vec<Value>>) 
     members
 }
 
-/// Knows how much was read.
+/// Counts the bytes read.
 struct Counted<R> {
     layer: R,
     position: u64,

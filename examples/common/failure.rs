@@ -1,4 +1,4 @@
-//! How runs end, and errors for people.
+//! How runs end, and human-readable errors.
 
 use std::error::Error;
 use std::fmt;
@@ -13,17 +13,17 @@ use lazyoci::tar_stream::TarError;
 use lazyoci::verify::TreeDigestError;
 use serde_json::{Value, json};
 
-/// How a run that did its work ends.
+/// The outcome of a run that completed its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Exit code 0.
     Done,
-    /// Exit code 1: the image is bad or differs. What and where has been said.
+    /// Exit code 1: the image is bad or differs. The details have been reported.
     Bad,
-    /// Exit code 2: parts of the image could not be read. Which has been said.
+    /// Exit code 2: parts of the image could not be read. The details have been reported.
     Unreadable,
     /// Exit code 3: the image may be sound, but strict reading refuses it, or this version does not
-    /// know it. What has been said.
+    /// support it. The details have been reported.
     Refused,
 }
 
@@ -51,12 +51,12 @@ impl Failure {
         Self::new(Outcome::Unreadable, &*source.into())
     }
 
-    /// The image is not what it has to be.
+    /// The image is bad.
     pub fn bad(source: impl Into<Box<dyn Error>>) -> Self {
         Self::new(Outcome::Bad, &*source.into())
     }
 
-    /// The image is sound, but more than what is allowed.
+    /// The image is sound, but exceeds a limit.
     pub fn refused(source: impl Into<Box<dyn Error>>) -> Self {
         Self::new(Outcome::Refused, &*source.into())
     }
@@ -66,7 +66,7 @@ impl Failure {
         Self { outcome, text }
     }
 
-    /// The same, said of `what`, unless it says so itself.
+    /// Prefixes the text with `what`, unless it already contains it.
     pub fn of(mut self, what: impl fmt::Display) -> Self {
         let what = what.to_string();
         if !self.text.contains(&what) {
@@ -80,7 +80,7 @@ impl Failure {
         self.outcome.code()
     }
 
-    /// What `--json` prints of it.
+    /// The object that `--json` prints.
     pub fn object(&self) -> Value {
         json!({ "error": self.text, "exit_code": self.code() })
     }
@@ -88,7 +88,7 @@ impl Failure {
 
 impl<E: Blame + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        // Whatever fails after a signal failed since the work was ended.
+        // Whatever fails after a signal failed because of it.
         let outcome = match error.fault() {
             _ if super::interrupt::came() => return Self::usage("interrupted"),
             Fault::Cancelled => return Self::usage("interrupted"),
@@ -106,8 +106,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error and everything that caused it, on one line. A cause that an error names itself is not
-/// repeated.
+/// The error and all its causes, on one line. A cause that its error already names is not repeated.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in successors(error.source(), |error| (*error).source()) {
@@ -119,7 +118,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// `text` with the option that lifts the refusal of which it tells, if there is one.
+/// `text`, with the option that lifts the refusal, if there is one.
 pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
     let mut causes = successors(Some(error), |error| (*error).source());
     match causes.find_map(lifted_by) {
@@ -128,7 +127,7 @@ pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// The option that lifts a refusal, and what it does.
+/// The option that lifts a refusal, and its effect.
 fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     const LENIENT: Option<&str> = Some("--lenient accepts it");
     const MAX_CONTENT: Option<&str> = Some("--max-content SIZE allows more");
@@ -154,10 +153,10 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
         found: Format::Stargz | Format::ZstdChunked,
     }) = error.downcast_ref()
     {
-        return Some("--as-layer reads the plain layer that it is, too");
+        return Some("--as-layer reads it as a plain layer");
     }
     if let Some(OpenError::Toc(_)) = error.downcast_ref() {
-        return Some("--as-layer reads the plain layer without its TOC");
+        return Some("--as-layer ignores the TOC and reads a plain layer");
     }
     if let Some(TreeDigestError::TooLarge { .. }) = error.downcast_ref() {
         return MAX_CONTENT;

@@ -1,4 +1,4 @@
-//! What comes through stdin or a pipe.
+//! Input from stdin or a pipe.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -9,11 +9,10 @@ use super::interrupt::Interruptible;
 
 const PIECE_LEN: usize = 256 << 10;
 
-/// How long a signal waits that comes while nothing else does.
+/// How long a signal may go unnoticed while no data arrives.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A reader that may let its user wait: reading ends when a signal comes, which alone would not end a
-/// read that waits for bytes.
+/// A reader that a signal can interrupt even while it waits for data.
 pub struct Incoming {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: io::Cursor<Vec<u8>>,

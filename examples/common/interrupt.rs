@@ -6,16 +6,16 @@ use std::sync::{Arc, LazyLock};
 
 use lazyoci::model::Cancelled;
 
-/// While one of these lives, a signal that is to end the process makes [`check`](Self::check) fail, so
-/// that the work ends in order and removes its temporary output. Without, and from the second signal
-/// on, it ends the process as usual.
+/// While one of these exists, the first signal only makes [`check`](Self::check) fail, so that the work can stop
+/// cleanly and remove its temporary output. Otherwise, and from the second signal on, a signal ends the process as
+/// usual.
 #[derive(Debug)]
 pub struct Interruptible(());
 
 struct Flags {
-    /// A signal came.
+    /// A signal has arrived.
     interrupted: Arc<AtomicBool>,
-    /// Nobody looks at `interrupted`.
+    /// Nobody checks `interrupted`.
     idle: Arc<AtomicBool>,
 }
 
@@ -32,7 +32,7 @@ fn install() -> io::Result<Flags> {
     };
     let ignored = ignored_signals();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // `nohup`, and shells for what they run in the background, have signals ignored.
+        // `nohup`, and shells for background jobs, make processes ignore signals.
         if ignored & 1 << (signal - 1) != 0 {
             continue;
         }
@@ -44,7 +44,7 @@ fn install() -> io::Result<Flags> {
     Ok(flags)
 }
 
-/// A bit for each signal that is ignored, the lowest one for signal 1; none where that is not told.
+/// A bit for each ignored signal, the lowest for signal 1; none if the system does not say.
 #[cfg(unix)]
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -58,13 +58,13 @@ fn install() -> io::Result<Flags> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether a signal has come.
+/// Whether a signal has arrived.
 pub fn came() -> bool {
     matches!(&*FLAGS, Ok(flags) if flags.interrupted.load(Ordering::SeqCst))
 }
 
 impl Interruptible {
-    /// Takes the signals over; where that is not possible, they end the process as ever.
+    /// Takes over the signals; where that is not possible, they end the process as usual.
     pub fn new() -> Self {
         ALIVE.fetch_add(1, Ordering::SeqCst);
         if let Ok(flags) = &*FLAGS {
@@ -73,7 +73,7 @@ impl Interruptible {
         Self(())
     }
 
-    /// Fails if a signal came.
+    /// Fails if a signal has arrived.
     pub fn check(&self) -> Result<(), Cancelled> {
         match came() {
             true => Err(Cancelled),

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::Failure;
 
-/// A list in an unnamed temporary file: it is printed once the work is done, or not at all, and paths of an
-/// image take any amount of memory. It takes as many bytes as an image may have of metadata; what is more is
-/// counted.
+/// A list in an unnamed temporary file, since the paths of an image can take any amount of memory. It is printed when
+/// the work is done, or not at all. It holds at most as many bytes as an image may have metadata; further items are
+/// only counted.
 pub struct List {
     spool: BufWriter<File>,
     is_empty: bool,
@@ -38,8 +38,7 @@ impl List {
         self.untold
     }
 
-    /// Adds an item that takes about `len` bytes: a value of a list in a JSON object. What has no room is
-    /// not made.
+    /// Adds an item of about `len` bytes to a list in a JSON object. An item without room is not computed.
     pub fn push(
         &mut self,
         len: usize,
@@ -52,7 +51,7 @@ impl List {
         Ok(())
     }
 
-    /// Adds a line, for people, of about `len` bytes. What has no room is not made.
+    /// Adds a line of text of about `len` bytes. A line without room is not computed.
     pub fn line(
         &mut self,
         len: usize,
@@ -66,7 +65,7 @@ impl List {
 
     fn takes(&mut self, len: usize) -> bool {
         self.is_empty = false;
-        // Once something was left out, everything behind it is.
+        // Once an item was left out, all later ones are.
         let room = self.room.checked_sub(len as u64);
         self.room = room.unwrap_or(0);
         self.untold += u64::from(room.is_none());
@@ -78,7 +77,7 @@ impl List {
         self.copy_to(out).map_err(Failure::usage)
     }
 
-    /// Writes `object`, which must have no `key`, with the list under that.
+    /// Writes `object`, which must not contain `key`, with the list added as `key`.
     pub fn write(self, out: &mut dyn Write, key: &str, object: &Value) -> Result<(), Failure> {
         self.write_to(out, key, object).map_err(Failure::usage)
     }

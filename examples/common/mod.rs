@@ -30,11 +30,9 @@ use clap::Parser;
 
 pub use failure::{Failure, Outcome, chain};
 
-/// Parses the arguments, runs, and turns the result into an exit code. `json` says whether stdout is
-/// to hold one JSON object: of a failure, too, and of arguments that cannot be parsed.
-///
-/// When nobody reads the output any more, as in `ls IMAGE | head`, the run ends early with exit code
-/// 2, as it did not do all of its work, and without a word.
+/// Parses the arguments, runs, and turns the result into an exit code. `json` says whether stdout gets one JSON object,
+/// also for failures and for arguments that cannot be parsed. When nobody reads the output any more, as in `ls IMAGE |
+/// head`, the run ends early and silently, with exit code 2 because its work is incomplete.
 pub fn main<A: Parser>(
     json: impl FnOnce(&A) -> bool,
     run: impl FnOnce(&A, &mut dyn Write) -> Result<Outcome, Failure>,
@@ -71,12 +69,12 @@ fn refuse(error: &clap::Error, out: &mut dyn Write) -> ExitCode {
         let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first));
         let _ = writeln!(out, "{}", failure.object()).and_then(|()| out.flush());
     }
-    // If nobody takes it, nobody is there to be told.
+    // If printing fails, there is nobody left to tell.
     let _ = error.print();
     ExitCode::from(code)
 }
 
-/// Says on stderr what happened; answers the exit code.
+/// Says on stderr what happened; returns the exit code.
 fn tell(failure: &Failure) -> u8 {
     note(format_args!("error: {failure}"));
     failure.code()
@@ -150,7 +148,7 @@ pub fn object(report: &impl serde::Serialize) -> Result<serde_json::Value, Failu
     serde_json::to_value(report).map_err(Failure::usage)
 }
 
-/// Says on stderr what is odd about an image that is read all the same.
+/// Reports oddities of an image on stderr that did not prevent reading it.
 pub fn note_advisories(advisories: &lazyoci::model::advisory::Advisories) {
     const SHOWN: usize = 10;
     for advisory in advisories.kept().iter().take(SHOWN) {
@@ -162,20 +160,19 @@ pub fn note_advisories(advisories: &lazyoci::model::advisory::Advisories) {
     }
 }
 
-/// Says on stderr what is odd about the source, what was left out, and what was to come first and is not
-/// there.
+/// Reports on stderr the oddities of the source, what was left out, and paths to fetch first that do not exist.
 #[cfg(feature = "convert")]
 pub fn note_losses(report: &lazyoci::convert::Report) {
     note_advisories(&report.advisories);
     for path in &report.missed {
-        note(format_args!("not there, so not fetched first: {path}"));
+        note(format_args!("not prioritized, not found: {path}"));
     }
     for loss in &report.losses {
         note(format_args!("lost: {loss}"));
     }
     if report.cut_times > 0 {
         note(format_args!(
-            "lost: the fractions of a second of {} times",
+            "lost: fractions of a second in {} times",
             report.cut_times
         ));
     }
@@ -184,12 +181,12 @@ pub fn note_losses(report: &lazyoci::convert::Report) {
     }
 }
 
-/// Bytes for people: `12.30 MiB`.
+/// A human-readable byte count: `12.30 MiB`.
 pub fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
 
-/// A time in UTC, without fractions; as seconds since 1970 if it is beyond the years that people write.
+/// A time in UTC, without fractions; in seconds since 1970 if it is beyond the range of calendar dates.
 pub fn time(time: lazyoci::model::Timestamp) -> String {
     match jiff::Timestamp::from_second(time.seconds) {
         Ok(time) => time.to_string(),

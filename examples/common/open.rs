@@ -19,20 +19,20 @@ pub struct OpenArgs {
     /// Directory with the data blobs, by id [default: `blobs` beside the image]
     #[arg(long, value_name = "DIR")]
     blobs: Option<PathBuf>,
-    /// Accept what strict tar reading refuses, as Go does
+    /// Accept tars that strict reading refuses, as Go does
     #[arg(long)]
     lenient: bool,
-    /// Take an eStargz or zstd:chunked layer as the plain layer that it is, too
+    /// Read an eStargz or zstd:chunked layer as a plain layer
     #[arg(long)]
     as_layer: bool,
-    /// Content that an image may declare, with or without bytes stored for it [default: 1 TiB; 16 GiB of that
-    /// beyond 64 times what is stored, 1 GiB the same data again]
+    /// Content that an image may declare, stored or not [default: 1 TiB in all; 16 GiB beyond 64 times the stored
+    /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
-    /// Which image of several, by what it runs on, as in `linux/arm64` [default: this machine's]
+    /// Platform of the image to choose among several, as in `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
-    /// One layer of an image, counted from 0, the lowest, as it is
+    /// Only this layer of a whole image, counted from 0, the lowest
     #[arg(long, value_name = "N")]
     pub layer: Option<usize>,
     #[command(flatten)]
@@ -129,7 +129,7 @@ fn is_pipe(_path: &Path) -> bool {
 pub fn no_stream(path: &Path) -> Result<(), Failure> {
     if is_stream(path) {
         return Err(Failure::usage(
-            "-: an image is read here and there, which stdin does not allow: put it into a file",
+            "-: reading an image needs random access, which stdin does not allow; save it to a file first",
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Where the examples put what they make.
+//! Where the examples put their output.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use super::Failure;
 use super::open::is_stream;
 
-/// How outputs are made.
+/// How outputs are created.
 #[derive(Debug, Clone, Args)]
 pub struct OutputArgs {
-    /// Replace an output that exists
+    /// Replace an existing output
     #[arg(long)]
     force: bool,
 }
 
 impl OutputArgs {
-    /// Refuses an output that exists and is not to be replaced: before the work, rather than after it.
-    /// A directory in which there is nothing may always be filled.
+    /// Refuses an existing output that may not be replaced, before the work rather than after it. An empty directory
+    /// may always be filled.
     pub fn check(&self, target: &Path) -> Result<(), Failure> {
         if self.force || is_stream(target) || !is_there(target) {
             return Ok(());
@@ -37,12 +37,12 @@ impl OutputArgs {
         )))
     }
 
-    /// Whether what exists is replaced.
+    /// Whether existing outputs are replaced.
     pub fn replaces(&self) -> bool {
         self.force
     }
 
-    /// A file that appears whole, or `out` if `target` is `-`.
+    /// A file that appears only when complete, or `out` if `target` is `-`.
     pub fn file<'o>(
         &self,
         target: &Path,
@@ -79,20 +79,20 @@ impl OutputArgs {
     }
 }
 
-/// A directory for what is needed meanwhile, where the system keeps such things.
+/// A directory in the system's place for temporary files.
 pub fn temporary_directory() -> Result<TempDir, Failure> {
     let directory = tempfile::env::temp_dir();
     let made = tempfile::tempdir_in(&directory);
     made.map_err(|error| {
         let kind = error.kind();
         Failure::usage(format!(
-            "no directory can be made in {}: {kind}",
+            "cannot create a directory in {}: {kind}",
             directory.display()
         ))
     })
 }
 
-/// Whether there is something that could be lost.
+/// Whether replacing the output would lose anything.
 fn is_there(target: &Path) -> bool {
     match fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_some(),
@@ -107,11 +107,11 @@ pub struct NewDirectory {
     replaced: Option<Replaced>,
 }
 
-/// What it takes the place of.
+/// The output that it replaces.
 #[derive(Debug)]
 struct Replaced {
     target: PathBuf,
-    /// Beside the target: holds what is to be there, later what was.
+    /// Beside the target: holds the new output, later the old one.
     staging: TempDir,
 }
 
@@ -121,7 +121,7 @@ impl NewDirectory {
         &self.path
     }
 
-    /// Puts what was written in the place of what is to be replaced.
+    /// Moves what was written to its final place, replacing the old output.
     pub fn commit(self) -> Result<(), Failure> {
         let Self { path, replaced } = self;
         replaced.map_or(Ok(()), |replaced| {

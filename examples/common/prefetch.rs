@@ -1,4 +1,4 @@
-//! Prefetch lists: a path a line, what readers fetch first.
+//! Prefetch lists: what readers fetch first, one path per line.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use lazyoci::model::ImagePath;
 
 use super::{Failure, chain};
 
-/// The list in `file`. Empty lines do not count.
+/// Reads the list in `file`, ignoring empty lines.
 pub fn read(file: &Path) -> Result<Vec<ImagePath>, Failure> {
     let text =
         std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;

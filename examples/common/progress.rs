@@ -1,4 +1,4 @@
-//! A progress bar on stderr, where that is a terminal, and the end of the work on a signal.
+//! A progress bar on stderr, if that is a terminal, and cancelling on a signal.
 
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use lazyoci::model::{Cancelled, Progress};
 
 use super::interrupt::Interruptible;
 
-/// Shows bytes done, rate and, where the total is known, what is left. A signal cancels the work.
+/// Shows bytes done, the rate and, if the total is known, the time left. A signal cancels the work.
 #[derive(Debug)]
 pub struct Bar {
     bar: ProgressBar,
@@ -17,7 +17,7 @@ pub struct Bar {
     interruptible: Interruptible,
 }
 
-/// How far files are read that the work takes from their first byte to their last.
+/// How far the files that are read front to back have been read.
 #[derive(Debug, Clone, Default)]
 struct Metered {
     read: Arc<AtomicU64>,
@@ -25,8 +25,8 @@ struct Metered {
 }
 
 impl Bar {
-    /// A bar for work that is called `what`. Nothing is drawn unless stderr is a terminal, and not
-    /// before something is done.
+    /// A bar labelled `what`. Draws nothing unless stderr is a terminal, and nothing before the
+    /// first progress.
     pub fn new(what: &'static str) -> Self {
         let bar = if io::stderr().is_terminal() {
             ProgressBar::no_length()
@@ -42,8 +42,8 @@ impl Bar {
         }
     }
 
-    /// `source`, of `total` bytes. While it is read, the bar shows how much of it is, and of what was
-    /// metered before, if the work does not know its own total.
+    /// Meters `source`, of `total` bytes: if the work does not know its own total, the bar shows how much of the
+    /// metered sources has been read.
     pub fn meter<R: Read>(&mut self, source: R, total: u64) -> impl Read + use<R> {
         let metered = self.metered.get_or_insert_default();
         metered.total += total;
@@ -97,7 +97,7 @@ impl Drop for Bar {
     }
 }
 
-/// A part of the work of a bar: it begins where `before` of `total` bytes are done.
+/// A part of a bar's work, which begins when `before` of `total` bytes are done.
 #[derive(Debug)]
 pub struct Part<'b> {
     bar: &'b mut Bar,

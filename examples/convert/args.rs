@@ -1,4 +1,4 @@
-//! What `convert` is asked to do.
+//! The arguments of `convert`.
 
 use std::fmt::Display;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -20,28 +20,27 @@ use crate::common::{self, Failure, whole};
     override_usage = "convert [OPTIONS] --to <FORMAT> <IMAGE>... <OUTPUT>"
 )]
 pub(crate) struct Args {
-    /// What to make
+    /// Format of the output
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: Target,
-    /// IMAGE: a layer, plain or eStargz, a RAFS bootstrap or blob, an EROFS image, or a directory; `-` for a plain
-    /// layer on stdin, which may come out of a pipe, too. Several layers, the lowest first: the image of the
-    /// stack, in RAFS with a blob for each of them. OUTPUT: for RAFS a new directory that gets
-    /// `image.boot` and `blobs/ID`; else one file, `-` for stdout. From whole image to whole image: both are
-    /// named as in `oci:DIR:TAG`, `oci-archive:FILE:TAG`, `docker-archive:FILE:REFERENCE`,
+    /// IMAGE: a plain or eStargz layer, a RAFS bootstrap or blob, an EROFS image, or a directory; `-` or a pipe for a
+    /// plain layer. Several layers, lowest first, become one image; RAFS gets one blob per layer. OUTPUT: for RAFS a
+    /// new directory with `image.boot` and `blobs/ID`; otherwise a file, or `-` for stdout. To convert a whole image,
+    /// name both as in `oci:DIR:TAG`, `oci-archive:FILE:TAG`, `docker-archive:FILE:REFERENCE` or
     /// `docker://HOST/REPOSITORY:TAG`
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]`, by libdeflate [default: zstd:3; estargz, tar-gzip gzip:6]
+    /// `none`, `lz4`, `zstd[:LEVEL]` or `gzip[:LEVEL]` (libdeflate) [default: zstd:3; estargz, tar-gzip: gzip:6]
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     pub(crate) compressor: Option<Compression>,
-    /// Digests of chunks (RAFS), or by which equal chunks are found (EROFS) [default: blake3]
+    /// Digest algorithm for chunks (RAFS), or for finding equal chunks (EROFS) [default: blake3]
     #[arg(long)]
     pub(crate) digester: Option<Digester>,
-    /// Bytes of a chunk; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two from 4096 on [default:
+    /// Chunk size in bytes; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two, at least 4096 [default:
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
-    /// File with one path a line: what readers fetch first, in this order (RAFS, eStargz)
+    /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
     /// Append the chunks' digests and a table of contents to the blob (RAFS v6)
@@ -50,36 +49,35 @@ pub(crate) struct Args {
     /// Put the bootstrap into the blob too (RAFS)
     #[arg(long)]
     pub(crate) inline_meta: bool,
-    /// Store every chunk at its block address, so that the kernel mounts bootstrap and blob
+    /// Store every chunk at its block address, so that the kernel can mount bootstrap and blob
     /// (RAFS v6, `--compressor none`)
     #[arg(long)]
     pub(crate) aligned: bool,
-    /// Whose bytes a RAFS writer reproduces: `2.4` or `2.2` [default: 2.4]
+    /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) compat: Option<Compat>,
-    /// Refer to the chunks of this RAFS image, a bootstrap or a blob that holds it, instead of storing them
-    /// again; several, the one that is asked first first (RAFS)
+    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it) instead of storing them again;
+    /// may be repeated, earlier ones take precedence (RAFS)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
-    /// Put the used chunks of blobs that are short, or of which less than half is used, together to a new
-    /// blob, and keep the others (RAFS to the same version of RAFS)
+    /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
+    /// to the same version of RAFS)
     #[arg(long)]
     pub(crate) compact: bool,
-    /// Write a bootstrap of the other version over the blobs that the image has, and nothing else
-    /// (RAFS to RAFS)
+    /// Only write a bootstrap of the other version, over the existing blobs (RAFS to RAFS)
     #[arg(long)]
     pub(crate) keep_blobs: bool,
     /// Append a dm-verity hash tree, and print its root hash (EROFS)
     #[arg(long)]
     pub(crate) verity: bool,
-    /// Write whiteouts of a layer as overlayfs has them, so that its image can be a lower directory (EROFS)
+    /// Write a layer's whiteouts in overlayfs form, so that its image can be a lower directory (EROFS)
     #[arg(long)]
     pub(crate) overlay_whiteouts: bool,
-    /// Put the image of a layer where containerd's layer content cache DIR has it, with `--overlay-whiteouts`,
-    /// and with `--verity` in the form that containerd reads; there is no OUTPUT then (EROFS)
+    /// Write the image of a layer to containerd's layer content cache DIR instead of OUTPUT, with
+    /// `--overlay-whiteouts`; `--verity` uses the form that containerd reads (EROFS)
     #[arg(long, value_name = "DIR")]
     pub(crate) layer_cache: Option<PathBuf>,
-    /// Version of RAFS (nydus)
+    /// RAFS version (nydus)
     #[arg(long, value_name = "5|6", value_parser = parse_version)]
     pub(crate) fs_version: Option<Version>,
     /// Convert the images for all platforms, not for one alone (whole images)
@@ -92,7 +90,7 @@ pub(crate) struct Args {
     /// Leave out what the format cannot carry, and report it
     #[arg(long)]
     pub(crate) lossy: bool,
-    /// Threads that digest and compress [default: one a core]; the output does not depend on it
+    /// Threads that digest and compress [default: one per core]; does not affect the output
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print one JSON object
@@ -143,7 +141,7 @@ pub(crate) enum Digester {
 pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     let v6 = args.to == Target::RafsV6;
     let nydus = args.to == Target::Nydus;
-    // What is made of a layer, or of an image's.
+    // From one image, not from layout to layout.
     let alone = v6 || args.to == Target::RafsV5;
     let rafs = alone || nydus;
     let lazy = rafs || args.to == Target::Estargz;
@@ -175,9 +173,9 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     let (mode, what) = match (args.keep_blobs, args.compact) {
         (true, _) => (
             "--keep-blobs",
-            "which leaves blobs and their chunks as they are",
+            "which leaves blobs and their chunks unchanged",
         ),
-        (_, true) => ("--compact", "which leaves chunks as they are cut"),
+        (_, true) => ("--compact", "which leaves chunks unchanged"),
         _ => ("", ""),
     };
     for (option, given) in [
@@ -202,7 +200,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     if alone && is_stream(args.output()) {
         let what = name(args.to);
         return Err(Failure::usage(format!(
-            "-: {what} is a directory of several files, which does not go to stdout"
+            "-: {what} is a directory of several files and cannot go to stdout"
         )));
     }
     Ok(())
@@ -221,6 +219,6 @@ fn parse_version(text: &str) -> Result<Version, String> {
     match text {
         "5" => Ok(Version::V5),
         "6" => Ok(Version::V6),
-        _ => Err("it is 5 or 6".into()),
+        _ => Err("expected 5 or 6".into()),
     }
 }

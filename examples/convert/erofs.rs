@@ -21,10 +21,10 @@ pub(crate) fn diff_id(path: &Path, bar: &mut Bar) -> Result<Digest, Failure> {
     let mut layer = LayerStream::open(bar.meter(file, len), &options)?;
     io::copy(&mut layer, &mut io::sink()).map_err(failed)?;
     let digest = layer.summary().and_then(|summary| summary.decoded.digest);
-    digest.ok_or_else(|| Failure::usage("the layer has no end").of(path.display()))
+    digest.ok_or_else(|| Failure::usage("the layer is incomplete").of(path.display()))
 }
 
-/// The place of the layer's image in the cache, in a directory that is there.
+/// The place of the layer's image in the cache; creates its directory.
 pub(crate) fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure> {
     let path = layer_cache_path(cache, diff_id);
     if let Some(parent) = path.parent() {
@@ -34,8 +34,8 @@ pub(crate) fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, 
     Ok(path)
 }
 
-/// Writes what containerd wants to know of the hash tree beside `image`. Without one there is nothing: what is
-/// left of an image that was replaced would be taken for its own.
+/// Writes the description of the hash tree for containerd beside `image`. Without a hash tree it removes the file,
+/// since one left over from a replaced image would be taken for its own.
 pub(crate) fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
     let path = Verity::metadata_path(image);
     let Some(verity) = verity else {
@@ -52,7 +52,7 @@ pub(crate) fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<()
     Ok(file.commit()?)
 }
 
-/// What was written, for people.
+/// Prints what was written.
 pub(crate) fn tell(erofs: &ErofsReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "image {}", erofs.blob.digest)?;
     match &erofs.verity {

@@ -37,9 +37,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     if args.images().is_empty() {
-        return Err(Failure::usage(
-            "IMAGE and OUTPUT are needed; --help tells more",
-        ));
+        return Err(Failure::usage("IMAGE and OUTPUT are required; see --help"));
     }
     refuse_what_does_not_fit(args)?;
     if let Some(whole) = images::Whole::of(args)? {
@@ -55,8 +53,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Target::Estargz => Done::Estargz(estargz(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
         Target::Nydus | Target::Oci => {
-            let what =
-                "the image to make is named as in `oci:DIR:TAG` or `docker://HOST/REPOSITORY:TAG`";
+            let what = "the output must be a whole image, as in `oci:DIR:TAG` or `docker://HOST/REPOSITORY:TAG`";
             return Err(Failure::usage(what).of(args.output().display()));
         }
     };
@@ -64,10 +61,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// The other version of a RAFS image over the blobs that it has, or the same with fewer blobs.
+/// The other version of a RAFS image over its existing blobs, or the same version with fewer blobs.
 fn from_rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let [path] = args.images() else {
-        let what = "--keep-blobs and --compact take one image, which is one of RAFS";
+        let what = "--keep-blobs and --compact take exactly one image, which must be RAFS";
         return Err(Failure::usage(what));
     };
     let image = args.open.open(path)?;
@@ -117,8 +114,8 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     Ok(report)
 }
 
-/// The image, or the stack of the layers. A layer of those of which `once` says so is read once, from
-/// first byte to last; so are all layers of a stack, in which hard links may lead into lower layers.
+/// The image, or the stack of layers. A layer for which `once` says so is read once, front to back; so are all layers
+/// of a stack, where hard links may lead into lower layers.
 fn source(
     args: &Args,
     bar: &mut Bar,
@@ -144,8 +141,8 @@ fn source(
     }
 }
 
-/// What is at `path` as a layer that is read once, if it is one: a tar, by its content, or what comes
-/// from stdin or a pipe. `bar` shows how much of a file is read.
+/// The file at `path` as a layer that is read once, if it is one: a tar, judging by its content, or input from stdin or
+/// a pipe. `bar` shows how much of a file has been read.
 fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
     if whole::location(path).is_some() {
         return Ok(None);
@@ -193,7 +190,8 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
             erofs::place_in_cache(cache, &diff_id)?
         }
         (Some(_), _) => {
-            let what = "--layer-cache takes one layer, which is a file: it is called by its DiffID";
+            let what =
+                "--layer-cache takes one layer, which must be a file: its DiffID names the image";
             return Err(Failure::usage(what));
         }
     };

@@ -1,4 +1,4 @@
-//! The options of the library, as they were asked for.
+//! The library's options, from the arguments.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;

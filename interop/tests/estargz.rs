@@ -64,7 +64,7 @@ fn gnu_tar(layer: &Path, to: &Path, options: &[&str]) {
 
 /// What a TOC cannot carry of a `full` corpus: paths and reasons, all of them in `oddities/`.
 fn losses() -> Vec<(String, String)> {
-    let name = "a name that is not UTF-8";
+    let name = "name is not UTF-8";
     [
         // A directory, with the file in it.
         (r"names/directory\n\xff", name),
@@ -77,7 +77,7 @@ fn losses() -> Vec<(String, String)> {
         (&format!(r"sparse/{}\n\xff", "s".repeat(240)), name),
         (
             "xattrs/foreign-name",
-            r#"the extended attribute "user.\xff\xfe-name", a name that is not UTF-8 or not portable"#,
+            r#"the extended attribute "user.\xff\xfe-name", name is not UTF-8 or not portable"#,
         ),
     ]
     .map(|(path, what)| (format!("/oddities/{path}"), what.to_owned()))
@@ -211,7 +211,7 @@ fn what_a_toc_cannot_carry_is_refused_or_lost() {
             .args(["--to", "estargz"])
             .args([&corpus.tar(), &layer]);
         let refused = Finished::of(&mut strict).exits(3);
-        let because = "/oddities/names/directory\\n\\xff: a name that is not UTF-8";
+        let because = "/oddities/names/directory\\n\\xff: name is not UTF-8";
         assert!(refused.stderr.contains(because), "{}", refused.stderr);
         assert!(!layer.exists());
 
@@ -253,7 +253,7 @@ with tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT) as tar:
     for (seconds, nearest) in [(1_i64 << 40, 253_402_300_799), (-1 << 40, -62_135_596_799)] {
         let layer = dir.path().join("layer.tar.gz");
         let report = convert(&layer_of(seconds), &layer, &["--lossy"]);
-        let what = format!("the time {seconds} seconds from 1970, outside the years 1 to 9999");
+        let what = format!("time {seconds} seconds from 1970 is outside the years 1 to 9999");
         assert_eq!(reported(&report), [("/file".into(), what)]);
         assert_eq!(digest(&layer), digest(&layer_of(nearest)));
         verify(&layer, &[]);

@@ -78,7 +78,7 @@ fn paths_of_gigabytes_take_no_memory() {
         let (out, err) = (said.stdout, said.stderr);
         let said = [out, err].concat();
         let said = String::from_utf8(said).unwrap();
-        let why = "the paths to list have more than 1073741824 bytes";
+        let why = "the paths to list take more than 1073741824 bytes";
         assert!(said.contains(why) && said.len() < 200, "{said}");
     }
     // Where no list is made, there is no limit.

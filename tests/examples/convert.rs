@@ -347,7 +347,7 @@ fn prefetch_lists_are_checked() {
             .args([&list, &fixture.path("source"), &fixture.path("again")]),
         0,
     );
-    let missed = "not there, so not fetched first: ";
+    let missed = "not prioritized, not found: ";
     assert_eq!(said, format!("{missed}/gone\n{missed}/etc/motd/below\n"));
 }
 
@@ -368,7 +368,7 @@ fn losses_are_told_when_a_tar_goes_to_stdout() {
         };
         let said = complaint(&mut command(), 3);
         assert!(
-            said.ends_with("/socket: a socket (--lossy leaves it out)\n"),
+            said.ends_with("/socket: sockets cannot be stored (--lossy leaves it out)\n"),
             "{said}"
         );
         let said = complaint(command().arg("--lossy"), 0);

@@ -225,7 +225,7 @@ fn cat_reads_ranges() {
     let beyond = "error: etc/motd: has 6 bytes, none at 6\n";
     assert_eq!(range("6:1", 2), (String::new(), beyond.into()));
     let said = complaint(example("cat").arg(fixture.bootstrap()).arg("/etc"), 2);
-    assert_eq!(said, "error: /etc: a directory, not a file\n");
+    assert_eq!(said, "error: /etc: is a directory, not a file\n");
 }
 
 #[test]

@@ -390,7 +390,7 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
         ),
         (
             &["oci", &source, &layer],
-            "the image to make is named as in",
+            "the output must be a whole image",
         ),
         (
             &["oci", "--fs-version", "5", &source, &made],

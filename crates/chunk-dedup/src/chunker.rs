@@ -2,20 +2,18 @@
 
 use std::num::NonZeroU32;
 
-/// Decides where the content of a file is cut into chunks.
-///
-/// The boundaries depend on the content alone, not on the pieces in which it is fed.
+/// Decides where to cut the content of a file into chunks. The boundaries depend only on the
+/// content, not on the pieces in which it is fed.
 pub trait Chunker {
-    /// The longest chunk that is made, in bytes: what a caller needs to buffer.
+    /// Maximum size of a chunk in bytes: what a caller needs to buffer.
     fn max_len(&self) -> u32;
 
-    /// Looks at `bytes`, which follow those fed before.
-    ///
-    /// `Some(n)`: the current chunk ends after the first `n` of them (at least 1), and the next
-    /// call starts at the byte after. `None`: the chunk goes on after all of them.
+    /// Processes `bytes`, which follow those fed before. `Some(n)`: the current chunk ends after
+    /// the first `n` of them (at least 1), and the next call starts with the byte after. `None`:
+    /// the chunk continues after all of them.
     fn feed(&mut self, bytes: &[u8]) -> Option<usize>;
 
-    /// Looks at `len` zeros, as [`feed`](Self::feed) does at bytes.
+    /// Processes `len` zeros, as [`feed`](Self::feed) does bytes.
     fn feed_zeros(&mut self, len: u64) -> Option<u64> {
         const ZEROS: [u8; 4096] = [0; 4096];
         let mut fed = 0;
@@ -29,11 +27,11 @@ pub trait Chunker {
         None
     }
 
-    /// Ends the file, and its last chunk if that is not complete. The next file starts anew.
+    /// Ends the file, and its last chunk if that is incomplete. The next file starts afresh.
     fn end_file(&mut self);
 }
 
-/// Chunks of one size; the last of a file is shorter if need be. What RAFS and eStargz do.
+/// Chunks of one size, except that the last one of a file may be shorter. Used for RAFS and eStargz.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedSize {
     size: NonZeroU32,

@@ -6,10 +6,8 @@ use image_model::{Chunk, ChunkId, Digest};
 
 use crate::table::ChunkTable;
 
-/// Chunks that are stored already, found by what is in them.
-///
-/// Asked by many threads at once: a writer's threads, which need not compress what is found, and the
-/// one that puts chunks in their places.
+/// Chunks that are already stored, found by content. Many threads query it at once: a writer's compressing threads,
+/// which can skip chunks that are found, and the thread that places chunks.
 ///
 /// ```
 /// use lazyoci_chunk_dedup::{ChunkList, Dictionary};
@@ -22,12 +20,12 @@ use crate::table::ChunkTable;
 /// assert_eq!(list.find(&digest, 4096), Some(id));
 /// ```
 pub trait Dictionary: Send + Sync {
-    /// The chunk with this digest and length in bytes: its number in the dictionary. What was found
-    /// once is found again.
+    /// The number of the chunk with this digest and length in bytes. A chunk found once is found
+    /// again.
     fn find(&self, digest: &Digest, len: u32) -> Option<ChunkId>;
 }
 
-/// A list of chunks that grows, as a dictionary of itself. Of equal chunks the first is found.
+/// A growing list of chunks, as a dictionary of itself. Among equal chunks the first is found.
 #[derive(Debug, Clone, Default)]
 pub struct ChunkList {
     chunks: Vec<Chunk>,
@@ -35,22 +33,22 @@ pub struct ChunkList {
 }
 
 impl ChunkList {
-    /// The chunks, in the order in which they were pushed.
+    /// The chunks, in the order of insertion.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
 
-    /// Gives the chunks back.
+    /// Returns the chunks.
     #[must_use]
     pub fn into_chunks(self) -> Vec<Chunk> {
         self.chunks
     }
 
-    /// Appends a chunk; returns its number. Without a digest it is not found.
+    /// Appends a chunk; returns its number. A chunk without a digest cannot be found.
     ///
     /// # Panics
-    /// At 2^32 chunks; writers bound them far below.
+    /// At 2^32 chunks; writers have far lower bounds.
     pub fn push(&mut self, chunk: Chunk) -> ChunkId {
         let id = u32::try_from(self.chunks.len()).expect("fewer than 2^32 chunks");
         let id = ChunkId::new(id);

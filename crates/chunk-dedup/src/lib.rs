@@ -1,12 +1,11 @@
-//! Cutting content into chunks, and finding chunks that are stored already.
+//! Cutting content into chunks, and finding chunks that are already stored.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`chunker`] | where a file's content is cut, however it arrives |
-//! | [`dictionary`] | chunks that are stored already, asked for by digest and length |
-//! | [`table`] | which chunk has this digest: one lookup for each chunk of a conversion |
-//!
-//! The crate knows digests and lengths; codecs, blobs and paths are not its business.
+//! | [`chunker`] | where to cut a file's content, however it arrives |
+//! | [`dictionary`] | chunks that are already stored, by digest and length |
+//! | [`table`] | finding a chunk by digest: one lookup for each chunk of a conversion |
+//! The crate knows digests and lengths, but no codecs, blobs or paths.
 //!
 //! ```
 //! use std::num::NonZeroU32;

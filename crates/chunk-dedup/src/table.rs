@@ -7,14 +7,10 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::{Entry, HashTable};
 use image_model::{Chunk, ChunkId, Digest};
 
-/// Finds chunks by digest and length.
-///
-/// The chunks stay where they are: the table holds positions in the caller's array, about eight
-/// bytes for each, and the array is passed to every call. Where several chunks have the same
-/// bytes, the first that was inserted is found.
-///
-/// Digests are mixed with a seed that is drawn once per table, so that an image made for the
-/// purpose cannot fill one place of the table. What is found never depends on the seed.
+/// Finds chunks by digest and length. The chunks stay in the caller's array, which is passed to
+/// every call; the table stores positions, about eight bytes each. If several chunks have the same
+/// bytes, the one inserted first is found. Digests are mixed with a random seed per table, so that
+/// a crafted image cannot make all its chunks collide. Results never depend on the seed.
 ///
 /// ```
 /// use lazyoci_chunk_dedup::ChunkTable;
@@ -51,7 +47,7 @@ impl ChunkTable {
         }
     }
 
-    /// A table of all of `chunks` that have a digest: an image as a dictionary.
+    /// A table of all `chunks` that have a digest: an image as a dictionary.
     #[must_use]
     pub fn of(chunks: &[Chunk]) -> Self {
         let mut table = Self::new();
@@ -79,8 +75,8 @@ impl ChunkTable {
             .copied()
     }
 
-    /// Makes the chunk `id` of `chunks` one that is found, unless one with the same digest and
-    /// length was inserted before, or it has no digest. Returns whether it was.
+    /// Inserts the chunk `id` of `chunks`, unless one with the same digest and length was inserted
+    /// before, or it has no digest. Returns whether it was inserted.
     ///
     /// # Panics
     /// If `chunks` has no chunk `id`, or is shorter than when its chunks were inserted.
@@ -144,8 +140,8 @@ impl Seed {
         Self([random.hash_one(0), random.hash_one(1)])
     }
 
-    /// Multiplies two halves of the digest, each hidden by the seed, to 128 bits and folds them:
-    /// digests are evenly spread already, so all this has to do is hide where they land.
+    /// Multiplies two halves of the digest, each masked by the seed, to 128 bits and folds them:
+    /// digests are already evenly distributed, so this only has to hide their places.
     fn hash(self, digest: &Digest) -> u64 {
         let (words, _) = digest.as_bytes().as_chunks::<8>();
         let half = |i: usize| u128::from(u64::from_le_bytes(words[i]) ^ self.0[i]);
@@ -153,7 +149,7 @@ impl Seed {
         (product >> 64) as u64 ^ product as u64
     }
 
-    /// The hash of a chunk that is in the table.
+    /// The hash of a chunk in the table.
     fn hash_of(self, chunks: &[Chunk], id: ChunkId) -> u64 {
         let digest = chunks[id.index()].digest.as_ref();
         self.hash(digest.expect("chunks without digest are not inserted"))

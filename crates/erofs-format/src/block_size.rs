@@ -55,7 +55,7 @@ impl BlockSize {
         bytes >> self.0
     }
 
-    /// Bytes behind the last whole block of so many bytes.
+    /// Bytes after the last whole block of so many bytes.
     #[inline]
     #[must_use]
     pub const fn rest(self, bytes: u64) -> u64 {

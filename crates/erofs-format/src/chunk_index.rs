@@ -1,4 +1,4 @@
-//! Where one chunk of a file is: the record behind the inode.
+//! Where one chunk of a file is: the record after the inode.
 
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -13,7 +13,7 @@ struct RawChunkIndex {
 
 const _: () = assert!(size_of::<RawChunkIndex>() == ChunkIndex::LEN);
 
-/// The address of one chunk, 8 bytes, at the next multiple of 8 behind inode and extended attributes.
+/// The address of one chunk, 8 bytes, at the next multiple of 8 after inode and extended attributes.
 ///
 /// | offset | size | field | unit and rule |
 /// |---|---|---|---|
@@ -36,7 +36,7 @@ pub struct ChunkIndex {
 }
 
 impl ChunkIndex {
-    /// Bytes of an address.
+    /// Size of an address in bytes.
     pub const LEN: usize = 8;
     /// Address of a chunk that is nowhere: it is zero.
     pub const HOLE: u32 = u32::MAX;
@@ -53,7 +53,7 @@ impl ChunkIndex {
         }
     }
 
-    /// The address as it is stored.
+    /// The address as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         zerocopy::transmute!(RawChunkIndex {

@@ -38,7 +38,7 @@ pub struct DeviceSlot {
 }
 
 impl DeviceSlot {
-    /// Bytes of a slot.
+    /// Size of a slot in bytes.
     pub const LEN: usize = 128;
 
     /// A slot for the device called `id`, which is cut at 64 bytes.
@@ -74,7 +74,7 @@ impl DeviceSlot {
         })
     }
 
-    /// The slot as it is stored.
+    /// The slot as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         zerocopy::transmute!(RawDeviceSlot {

@@ -29,7 +29,7 @@ use crate::view;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-/// An entry as it is stored, without its name.
+/// An entry as stored, without its name.
 pub(crate) struct RawDirent {
     nid: U64,
     nameoff: U16,
@@ -37,7 +37,7 @@ pub(crate) struct RawDirent {
     reserved: u8,
 }
 
-/// Bytes of an entry without its name.
+/// Size of an entry without its name, in bytes.
 pub const LEN: usize = 12;
 const _: () = assert!(size_of::<RawDirent>() == LEN);
 
@@ -219,7 +219,7 @@ impl<'a> DirentBlock<'a> {
 /// The last of `len` sorted elements that `compare`s as less or equal.
 ///
 /// # Errors
-/// What `compare` answers.
+/// Errors of `compare`.
 pub fn last_at_most<E>(
     len: usize,
     mut compare: impl FnMut(usize) -> Result<Ordering, E>,

@@ -15,8 +15,8 @@ use image_model::{Blame, Fault};
 /// so no variant is left for later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StructureError {
-    /// A structure leaves the bytes there are.
-    #[error("the {what} at byte {offset} takes {len} bytes, the image has {available} in all")]
+    /// A structure exceeds the available bytes.
+    #[error("the {what} at byte {offset} takes {len} bytes, but the image has only {available}")]
     Truncated {
         /// The structure.
         what: &'static str,
@@ -28,7 +28,7 @@ pub enum StructureError {
         available: u64,
     },
     /// A field has a value that it must not have.
-    #[error("the {structure} at byte {offset}: {field} is {found:#x}, it must be {rule}")]
+    #[error("the {structure} at byte {offset}: {field} is {found:#x}, but must be {rule}")]
     Field {
         /// The structure.
         structure: &'static str,
@@ -42,30 +42,30 @@ pub enum StructureError {
         rule: &'static str,
     },
     /// The name of a directory entry cannot be used.
-    #[error("the directory entry at byte {offset}")]
+    #[error("invalid directory entry at byte {offset}")]
     Name {
         /// Where the entry begins.
         offset: u64,
         /// Why.
         source: NameError,
     },
-    /// A directory's entries are not sorted, or one comes twice: lookups would miss some.
-    #[error("the directory entry at byte {offset} does not sort behind the one before it")]
+    /// A directory's entries are not sorted, or one is a duplicate: lookups would miss some.
+    #[error("the directory entry at byte {offset} does not sort after the previous one")]
     NameOrder {
         /// Where the later entry begins.
         offset: u64,
     },
     /// Extended attributes that cannot be used.
-    #[error("the extended attributes at byte {offset}")]
+    #[error("invalid extended attributes at byte {offset}")]
     Xattrs {
         /// Where they begin.
         offset: u64,
         /// Why.
         source: XattrError,
     },
-    /// Structures overlap: what the tree holds so far takes more bytes than there are.
+    /// Structures overlap: the tree so far takes more bytes than there are.
     #[error(
-        "the structures up to the inode at byte {offset} take {taken} bytes, the image has {available}"
+        "the structures up to the inode at byte {offset} take {taken} bytes, but the image has only {available}"
     )]
     Crowded {
         /// Where the inode begins.
@@ -75,7 +75,7 @@ pub enum StructureError {
         /// Length of the image in bytes.
         available: u64,
     },
-    /// The caller asked for an inode of another kind.
+    /// The inode is not of the requested kind.
     #[error(transparent)]
     WrongInode(#[from] WrongInode),
     /// Needs something that this library lacks.
@@ -89,7 +89,7 @@ pub enum StructureError {
         feature: &'static str,
     },
     /// Beyond a bound of [`Limits`](image_model::Limits).
-    #[error("{found} {what}, at most {max} are accepted")]
+    #[error("{found} {what}; at most {max} are accepted")]
     Limit {
         /// What there is too much of.
         what: &'static str,
@@ -124,16 +124,16 @@ pub enum DecodeError {
     #[error(transparent)]
     Structure(#[from] StructureError),
     /// The superblock's checksum is not that of its block.
-    #[error("the superblock has checksum {found:#010x}, its block has {expected:#010x}")]
+    #[error("the superblock has checksum {found:#010x}, but its block has {expected:#010x}")]
     Checksum {
         /// In the superblock.
         found: u32,
         /// Of its block.
         expected: u32,
     },
-    /// The content of a file lies outside the device that holds it.
+    /// The content of a file is outside its device.
     #[error(
-        "the inode at byte {offset}: byte {file_offset} of its content is at byte {address} of device {device}, which has {available}"
+        "the inode at byte {offset}: byte {file_offset} of its content is at byte {address} of device {device}, which has only {available}"
     )]
     OutsideDevice {
         /// Where the inode begins.
@@ -144,21 +144,21 @@ pub enum DecodeError {
         address: u64,
         /// The device, 0 for the image itself.
         device: u32,
-        /// Bytes of the device.
+        /// Length of the device in bytes.
         available: u64,
     },
-    /// A directory holds itself, or has two parents.
-    #[error("the directory at byte {offset} is reached a second time")]
+    /// A directory contains itself, or has two parents.
+    #[error("the directory at byte {offset} is reached more than once")]
     DirectoryAgain {
         /// Where its inode begins.
         offset: u64,
     },
-    /// What gives the image's bytes failed.
+    /// The source of the image's bytes failed.
     #[error("cannot read {len} bytes at byte {offset} of the image")]
     Read {
-        /// First byte asked for.
+        /// First byte requested.
         offset: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         len: u64,
         /// Why not.
         source: ReadFault,
@@ -177,7 +177,7 @@ impl Blame for DecodeError {
     }
 }
 
-/// What [`MetadataBytes`](crate::MetadataBytes) answers when it has no answer.
+/// The error of [`MetadataBytes`](crate::MetadataBytes).
 #[derive(Clone)]
 pub struct ReadFault {
     fault: Fault,

@@ -12,9 +12,9 @@ use crate::superblock::Superblock;
 use crate::view;
 use crate::xattr;
 
-/// Bytes of an extended inode.
+/// Size of an extended inode in bytes.
 pub const EXTENDED_LEN: u64 = 64;
-/// Bytes of a compact inode.
+/// Size of a compact inode in bytes.
 const COMPACT_LEN: u64 = 32;
 /// Inodes begin at multiples of this many bytes, which nids count.
 pub const SLOT: u64 = 32;
@@ -68,9 +68,9 @@ const _: () = assert!(u64_from(size_of::<RawCompactInode>()) == COMPACT_LEN);
 pub enum DataLayout {
     /// 0: in whole blocks from block `i_u`, the last one perhaps short.
     Plain,
-    /// 2: whole blocks from block `i_u`, the rest right behind inode and extended attributes.
+    /// 2: whole blocks from block `i_u`, the rest directly after inode and extended attributes.
     Inline,
-    /// 4: by the chunk addresses behind inode and extended attributes.
+    /// 4: by the chunk addresses after inode and extended attributes.
     Chunked,
 }
 
@@ -113,7 +113,7 @@ impl DataLayout {
 /// | 44, 4 | 6, 2 | i_nlink | names; directories: 2 plus subdirectories |
 /// | 6, 2 and 48, 16 | 12, 4 and 28, 4 | reserved | 0, not read |
 ///
-/// (offset and size in bytes; 64 bytes extended, 32 compact.) Behind the inode follow its extended
+/// (offset and size in bytes; 64 bytes extended, 32 compact.) After the inode follow its extended
 /// attributes, then, with [`DataLayout::Chunked`], [chunk addresses](crate::ChunkIndex), with
 /// [`DataLayout::Inline`] the rest of the data.
 ///
@@ -128,7 +128,7 @@ pub struct Inode {
     pub extended: bool,
     /// Where the data are.
     pub layout: DataLayout,
-    /// Bytes of extended attributes behind the inode; 0 if there are none.
+    /// Bytes of extended attributes after the inode; 0 if there are none.
     pub xattr_len: u64,
     /// Kind of file.
     pub kind: FileKind,
@@ -174,7 +174,7 @@ impl Inode {
         }
     }
 
-    /// Reads inode `nid` of an image that is all of `image`, with the extended attributes behind it.
+    /// Reads inode `nid` of an image that is all of `image`, with the extended attributes after it.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), and if it, or its extended attributes, leave the image.
@@ -269,7 +269,7 @@ impl Inode {
         }
     }
 
-    /// Bytes of the inode itself.
+    /// Length of the inode itself in bytes.
     #[inline]
     #[must_use]
     pub const fn header_len(&self) -> u64 {
@@ -310,7 +310,7 @@ impl Inode {
         blocks.saturating_add(superblock.block_size.bits().into())
     }
 
-    /// Device number, 0:0 for what is no device.
+    /// Device number, 0:0 for anything that is not a device.
     #[must_use]
     pub const fn device(&self) -> Device {
         match self.kind {
@@ -339,7 +339,7 @@ impl Inode {
         }
     }
 
-    /// The inode as it is stored if it is extended. `nid`, `offset` and `extended` do not go into it.
+    /// The inode as stored if it is extended. `nid`, `offset` and `extended` do not go into it.
     ///
     /// # Panics
     /// If the extended attributes take more than [`MAX_AREA_LEN`](xattr::MAX_AREA_LEN).

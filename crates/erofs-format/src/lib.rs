@@ -1,18 +1,17 @@
-//! EROFS, the read-only file system of Linux: uncompressed images, decoded, checked and encoded, and the
-//! structures that RAFS v6 shares with them.
+//! EROFS, Linux's read-only file system: decode, check and encode uncompressed images, and the structures that RAFS v6
+//! shares with them.
 //!
 //! | module or type | holds |
 //! |---|---|
-//! | [`ErofsImage`], [`MetadataBytes`] | an image, and where its bytes come from; [`check`](ErofsImage::check) looks at everything, [`dump`](ErofsImage::dump) prints it |
+//! | [`ErofsImage`], [`MetadataBytes`] | an image, and the source of its bytes; [`check`](ErofsImage::check) checks everything, [`dump`](ErofsImage::dump) prints it |
 //! | [`Layout`] | planning and writing an image |
 //! | [`Superblock`], [`Inode`], [`ChunkIndex`], [`DeviceSlot`], [`dirent`], [`xattr`] | the structures |
 //! | [`losses`], [`drop_losses`] | what cannot be carried |
 //! | [`check`], [`dump`] | what checks and dumps tell |
 //! | [`mod@write`] | where inodes go, and how they and directories are written |
 //! | [`view`], [`budget`], [`device_number`] | slices and bounds that readers share |
-//!
-//! The crate does no I/O: bytes come in through a trait, and go out to any writer. Compressed content is
-//! refused by name. The whole image is drawn at [`Layout`]. Integers are little endian.
+//! The crate does no I/O: it reads bytes through a trait, and writes to any writer. Compressed content is refused.
+//! [`Layout`] shows the whole image. Integers are little endian.
 //!
 //! Source: the Linux kernel's `fs/erofs/erofs_fs.h`; erofs-utils 1.8 where that leaves something open.
 #![forbid(unsafe_code)]

@@ -11,55 +11,55 @@ use image_model::{Device, FileKind, ImagePath, InodeId, Name, Node, Timestamp, T
 use crate::device_number::pack_device;
 use crate::xattr;
 
-/// Longest target of a symbolic link, in bytes: Linux has no longer paths. Of a longer one in an image
+/// Maximum length of a target of a symbolic link, in bytes: Linux has no longer paths. Of a longer one in an image
 /// it shows the beginning, and no more.
 pub const MAX_TARGET_LEN: usize = 4095;
 
-/// Something about an inode that there is no place for.
+/// Something about an inode that the format cannot represent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CannotCarry {
     /// A device number beyond 12 bits of major and 20 bits of minor.
-    #[error("device number {}:{} does not fit 12 and 20 bits", device.major, device.minor)]
+    #[error("device number {}:{} does not fit in 12 and 20 bits", device.major, device.minor)]
     Device {
         /// The number.
         device: Device,
     },
     /// A symbolic link whose target is empty, longer than [`MAX_TARGET_LEN`], or holds NUL.
-    #[error("a link target of {len} bytes, where 1 to {MAX_TARGET_LEN} without NUL are possible")]
+    #[error("link target of {len} bytes: must be 1 to {MAX_TARGET_LEN} bytes without NUL")]
     Target {
-        /// Bytes of the target.
+        /// Length of the target in bytes.
         len: usize,
     },
     /// A time with a billion nanoseconds or more.
-    #[error("a time with {} nanoseconds", mtime.nanoseconds)]
+    #[error("invalid time: {} nanoseconds", mtime.nanoseconds)]
     Time {
         /// The time.
         mtime: Timestamp,
     },
     /// An extended attribute outside `user.`, `trusted.`, `security.` and the two POSIX ACLs, or with
-    /// no or more than 255 bytes behind such a prefix (in RAFS v5: 255 bytes with it).
-    #[error("extended attribute {}, whose name cannot be stored", Brief(name))]
+    /// no or more than 255 bytes after such a prefix (in RAFS v5: 255 bytes with it).
+    #[error("extended attribute {}: its name cannot be stored", Brief(name))]
     XattrName {
         /// Full name.
         name: Box<[u8]>,
     },
     /// A value of more than 65,535 bytes, or 65,536 in RAFS v5.
     #[error(
-        "extended attribute {} of {len} bytes, where {max} are possible",
+        "extended attribute {} of {len} bytes; at most {max} are possible",
         Brief(name)
     )]
     XattrValue {
         /// Full name.
         name: Box<[u8]>,
-        /// Bytes of the value.
+        /// Length of the value in bytes.
         len: usize,
-        /// The most that there can be.
+        /// The maximum.
         max: usize,
     },
     /// An extended attribute that would make those of its inode too long in sum.
     #[error(
-        "extended attribute {}: with it the inode's take {len} bytes, where {} are possible",
+        "extended attribute {}: with it, the inode's attributes take {len} bytes; at most {} are possible",
         Brief(name),
         xattr::MAX_AREA_LEN
     )]
@@ -69,15 +69,15 @@ pub enum CannotCarry {
         /// Bytes that the attributes up to this one would take.
         len: u64,
     },
-    /// A further name of an inode that is no regular file: RAFS v5 has such links for files alone.
-    #[error("a hard link to a {kind}, which is possible for files alone")]
+    /// A hard link to an inode that is not a regular file: RAFS v5 has such links for files alone.
+    #[error("hard link to a {kind}; only regular files can have several names")]
     HardLink {
         /// Kind of the inode.
         kind: FileKind,
     },
 }
 
-/// Something that an image has and that cannot be carried.
+/// Something in an image that cannot be carried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path:#}: {what}")]
 pub struct Loss {
@@ -87,16 +87,16 @@ pub struct Loss {
     pub what: CannotCarry,
 }
 
-/// What a format has room for.
+/// What a format can represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Longest full name of an extended attribute, in bytes.
     pub max_name: usize,
-    /// Longest value of one, in bytes.
+    /// Maximum length of a value of one, in bytes.
     pub max_value: usize,
-    /// Most bytes of all entries of an inode, as EROFS stores them.
+    /// Maximum number of bytes of all entries of an inode, as EROFS stores them.
     pub max_sum: u64,
-    /// Whether what is no regular file may have several names.
+    /// Whether what is not a regular file may have several names.
     pub links_of_all_kinds: bool,
 }
 
@@ -146,9 +146,9 @@ fn each_loss<C>(
     });
 }
 
-/// Takes out of `tree` what there is no `room` for, and reports each loss: whole devices and symbolic
-/// links, single extended attributes; a time loses its nanoseconds; a further name of what is no file
-/// becomes that of a copy. Memory: a number for each inode that loses something, the names that get
+/// Removes from `tree` what there is no `room` for, and reports each loss: whole devices and symbolic
+/// links, single extended attributes; a time loses its nanoseconds; a hard link to anything but a file
+/// becomes a copy. Memory: a number for each inode that loses something, the names that get
 /// copies, and one path.
 pub fn drop_losses<C: Clone>(
     tree: &mut Tree<C>,

@@ -5,10 +5,9 @@ use image_model::width::{u64_from, usize_up_to};
 
 use crate::error::ReadFault;
 
-/// Gives the bytes of an image that its metadata are in: memory, a file, a cache of one.
-///
-/// EROFS keeps metadata anywhere between the content of files, so that they are not read as a whole. Who
-/// implements this does the I/O, and should keep what was read: neighbours are asked for soon after.
+/// Provides the bytes of an image's metadata: memory, a file, a cache of one. EROFS keeps metadata anywhere between the
+/// content of files, so it is not read as a whole. Implementations do the I/O, and should cache what they read:
+/// neighbouring bytes are requested soon after.
 #[allow(
     clippy::len_without_is_empty,
     reason = "an image is asked for its length to bound what is in it"

@@ -84,7 +84,7 @@ pub struct Superblock {
     pub sb_extslots: u8,
     /// Inode of the root directory.
     pub root_nid: u16,
-    /// Inodes; RAFS: names in the tree, the root included, hard links counted every time.
+    /// Inodes; RAFS: names in the tree, including the root, hard links counted every time.
     pub inos: u64,
     /// Time of compact inodes, which have none of their own.
     pub build_time: Timestamp,
@@ -124,7 +124,7 @@ type Sizes<'a> = (&'a [u8], &'static str);
 impl Superblock {
     /// Bytes before the superblock.
     pub const OFFSET: u64 = 1024;
-    /// Bytes of the superblock.
+    /// Length of the superblock in bytes.
     pub const LEN: usize = 128;
     /// First field.
     pub const MAGIC: u32 = 0xe0f5_e1e2;
@@ -150,7 +150,7 @@ impl Superblock {
     pub const INCOMPAT_XATTR_PREFIXES: u32 = 0x40;
     /// Addresses have 48 bits.
     pub const INCOMPAT_48BIT: u32 = 0x80;
-    /// Metadata are themselves compressed.
+    /// The metadata itself is compressed.
     pub const INCOMPAT_METABOX: u32 = 0x100;
 
     /// A superblock of an image with nothing in it.
@@ -238,7 +238,7 @@ impl Superblock {
         (raw.magic == Self::MAGIC).then_some(features)
     }
 
-    /// The superblock as it is stored.
+    /// The superblock as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut raw = RawSuperblock::new_zeroed();
@@ -297,7 +297,7 @@ impl Superblock {
         self.block_size.bytes_in(self.meta_blkaddr)
     }
 
-    /// Where inode `nid` begins; saturates, which is behind every image.
+    /// Where inode `nid` begins; saturates, which is after every image.
     #[inline]
     #[must_use]
     pub fn inode_offset(&self, nid: u64) -> u64 {

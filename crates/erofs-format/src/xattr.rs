@@ -1,4 +1,4 @@
-//! Extended attributes: inline behind their inode, or shared by several.
+//! Extended attributes: inline after their inode, or shared by several.
 //!
 //! | offset | size | field | rule |
 //! |---|---|---|---|
@@ -56,7 +56,7 @@ const _: () = assert!(u64_from(size_of::<RawXattrEntry>()) == ENTRY_LEN);
 /// Longest area that `i_xattr_icount` can express, in bytes.
 pub const MAX_AREA_LEN: u64 = HEADER_LEN + 4 * (0xffff - 1);
 
-/// Longest value that an entry can hold, in bytes.
+/// Maximum length of a value that an entry can hold, in bytes.
 pub const MAX_VALUE_LEN: usize = usize_from(0xffff);
 
 /// Prefixes of names with their index. None is a prefix of another.
@@ -68,7 +68,7 @@ const PREFIXES: [(u8, &[u8]); 5] = [
     (6, b"security."),
 ];
 
-/// Bytes of the area that `icount` stands for.
+/// Length of the area that `icount` stands for, in bytes.
 #[inline]
 #[must_use]
 pub fn area_len(icount: u16) -> u64 {
@@ -174,7 +174,7 @@ pub fn write(xattrs: &Xattrs, out: &mut Vec<u8>) {
 pub struct LongPrefixes(Vec<(u64, Box<[u8]>)>);
 
 impl LongPrefixes {
-    /// Adds the prefix that is stored at the beginning of `bytes`, which lie at `offset`; answers how many
+    /// Adds the prefix that is stored at the beginning of `bytes`, which lie at `offset`; returns how many
     /// bytes it takes.
     ///
     /// # Errors
@@ -214,7 +214,7 @@ const LONG_PREFIX: &str = "long prefix of extended attributes";
 /// Mark of an index that it is that of a long prefix.
 const LONG: u8 = 0x80;
 
-/// Most bytes of a long prefix: the index of the fixed one, and a text as long as a name.
+/// Maximum number of bytes of a long prefix: the index of the fixed one, and a text as long as a name.
 const MAX_PREFIX_LEN: u16 = 1 + 255;
 
 /// Longest stored form of a long prefix, in bytes.
@@ -238,8 +238,8 @@ pub fn shared_count(area: &[u8]) -> u8 {
 /// number.
 ///
 /// # Errors
-/// [`StructureError`] if an entry leaves the area, a prefix is not known, or a name comes twice; what
-/// `shared` answers.
+/// [`StructureError`] if an entry leaves the area, a prefix is not known, or a name is repeated; errors of
+/// `shared`.
 pub fn read<E: From<StructureError>>(
     area: &[u8],
     offset: u64,
@@ -291,7 +291,7 @@ pub fn header_is_zero(area: &[u8]) -> bool {
     header.is_ok_and(|(header, _)| header.h_name_filter == 0 && header.reserved == [0; 7])
 }
 
-/// Reads the entry at the beginning of `bytes`, which lie at `offset`; answers what follows it, too.
+/// Reads the entry at the beginning of `bytes`, which lie at `offset`; returns what follows it, too.
 ///
 /// # Errors
 /// [`StructureError`] if it leaves `bytes`, or its prefix is not known.

@@ -1,7 +1,5 @@
-//! What a TOC cannot carry.
-//!
-//! JSON is UTF-8, so names, link targets and names of extended attributes have to be. The reference
-//! writer replaces what is not by U+FFFD, in the TOC alone: two names can become one, and TOC and tar
+//! What a TOC cannot carry. JSON is UTF-8, so names, link targets and names of extended attributes have to be. The
+//! reference writer replaces other bytes by U+FFFD, but only in the TOC: two names can become one, and TOC and tar
 //! disagree. Here such things are refused, or left out of both.
 
 use std::collections::HashSet;
@@ -18,11 +16,11 @@ use tar_stream::pax::is_portable;
 use crate::landmark::Landmark;
 use crate::toc::{TOC_NAME, time};
 
-/// Something of an image that a TOC cannot carry.
+/// Something in an image that a TOC cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path:#}: {what}")]
 pub struct CannotCarry {
-    /// A path of it.
+    /// One of its paths.
     pub path: ImagePath,
     /// What it is.
     pub what: Uncarried,
@@ -38,47 +36,47 @@ impl Blame for CannotCarry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Uncarried {
-    /// A name that is not UTF-8: the name is lost; for a directory, with all below.
-    #[error("a name that is not UTF-8")]
+    /// A name that is not UTF-8: the name is lost; for a directory, with everything below it.
+    #[error("name is not UTF-8")]
     Name,
-    /// A name that eStargz keeps for itself: a landmark's or the TOC's. The name is lost.
-    #[error("a name that eStargz keeps for itself")]
+    /// A name reserved by eStargz: a landmark's or the TOC's. The name is lost.
+    #[error("name is reserved by eStargz")]
     ReservedName,
-    /// A directory with the name of a whiteout, which layers cannot have, or `.wh.` alone, a whiteout
-    /// of nothing: the name is lost; for a directory, with all below.
-    #[error("a name that layers keep for whiteouts")]
+    /// A directory named like a whiteout, which layers cannot have, or just `.wh.`, a whiteout of nothing: the name is
+    /// lost; for a directory, with everything below it.
+    #[error("name is reserved for whiteouts")]
     Whiteout,
-    /// A symbolic link with a target that is empty, holds NUL or is not UTF-8: the link is lost.
+    /// A symbolic link with a target that is empty, contains NUL or is not UTF-8: the link is lost.
     #[error(
-        "a symbolic link to \"{}\", which is empty, holds NUL or is not UTF-8",
+        "link target \"{}\" is empty, contains NUL or is not UTF-8",
         image_model::name::Brief(target)
     )]
     SymlinkTarget {
         /// The target.
         target: Box<[u8]>,
     },
-    /// A socket: tar has no such thing. It is lost.
-    #[error("a socket")]
+    /// A socket, which tar cannot store. It is lost.
+    #[error("sockets cannot be stored")]
     Socket,
     /// An extended attribute whose name is not UTF-8, or one that a tar cannot hold for every reader
     /// ([`is_portable`]): the attribute is lost.
     #[error(
-        "the extended attribute \"{}\", a name that is not UTF-8 or not portable",
+        "extended attribute \"{}\": its name is not UTF-8 or not portable",
         image_model::name::Brief(name)
     )]
     XattrName {
         /// Its name.
         name: Box<[u8]>,
     },
-    /// A time outside the years 1 to 9999: the nearest one inside takes its place.
-    #[error("the time {seconds} seconds from 1970, outside the years 1 to 9999")]
+    /// A time outside the years 1 to 9999: replaced by the nearest one inside.
+    #[error("time {seconds} seconds from 1970 is outside the years 1 to 9999")]
     Time {
         /// Seconds since 1970.
         seconds: i64,
     },
 }
 
-/// What a TOC cannot carry of the name `path` of a file of some kind; `None` if it can.
+/// Why a TOC cannot carry the name `path` of a file of some kind; `None` if it can.
 #[must_use]
 pub fn check_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     if str::from_utf8(path.as_bytes()).is_err() {
@@ -87,7 +85,7 @@ pub fn check_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     check_last_name(path, kind)
 }
 
-/// As [`check_name`], of a path whose directories can be carried.
+/// Like [`check_name`], for a path whose directories can be carried.
 fn check_last_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     let name = path.last().map(NameRef::as_bytes).unwrap_or_default();
     if str::from_utf8(name).is_err() {
@@ -100,7 +98,7 @@ fn check_last_name(path: &ImagePath, kind: FileKind) -> Option<Uncarried> {
     reserved.then_some(Uncarried::ReservedName)
 }
 
-/// What a TOC cannot carry of an inode.
+/// The attributes of an inode that a TOC cannot carry.
 #[must_use]
 pub fn check_inode<C>(metadata: &Metadata, node: &Node<C>) -> Vec<Uncarried> {
     let mut found = Vec::from_iter(check_kind(node));
@@ -122,7 +120,7 @@ fn can_carry_xattr(name: &[u8]) -> bool {
     str::from_utf8(name).is_ok() && is_portable(name)
 }
 
-/// What makes it impossible to carry an inode at all.
+/// Why an inode cannot be carried at all.
 fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
     match node {
         Node::Socket => Some(Uncarried::Socket),
@@ -136,8 +134,8 @@ fn check_kind<C>(node: &Node<C>) -> Option<Uncarried> {
     }
 }
 
-/// Takes out of `tree` what a TOC cannot carry, and tells `report` what it was, in the order of a walk:
-/// where, and what. Inodes may get other numbers.
+/// Removes from `tree` what a TOC cannot carry, and passes each path and loss to `report`, in walk order. Inodes may be
+/// renumbered.
 ///
 /// Memory: the names of the directories on one path.
 ///
@@ -167,7 +165,7 @@ pub fn reduce<C>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, Uncarrie
             if let (true, Some(above), Some(name)) = (emptied, levels.last_mut(), path.last())
                 && is_needless(tree, inode)
             {
-                // It was there only because of what lay in it.
+                // It existed only because of its contents.
                 tree.unlink(above.inode, name)
                     .expect("the level above is a directory");
                 above.emptied = true;
@@ -199,11 +197,11 @@ pub fn reduce<C>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, Uncarrie
     tree.drop_unreachable();
 }
 
-/// A directory on the way.
+/// A directory on the current path.
 struct Level {
     inode: InodeId,
     entries: std::vec::IntoIter<(Name, InodeId)>,
-    /// Whether something was taken out.
+    /// Whether something was removed.
     emptied: bool,
 }
 
@@ -219,14 +217,14 @@ impl Level {
     }
 }
 
-/// Whether a directory is there by what lay in it, and nothing does.
+/// Whether a directory existed only because of its contents, and is now empty.
 fn is_needless<C>(tree: &Tree<C>, directory: InodeId) -> bool {
     let is_empty = tree.directory(directory).is_some_and(Directory::is_empty);
     tree.inode(directory).is_implied() && is_empty
 }
 
-/// Takes out of an inode what can be taken out alone; what that was, if it was not told under another
-/// name.
+/// Removes the attributes of an inode that cannot be carried; returns them, unless they were already reported under
+/// another name.
 fn repair<C>(tree: &mut Tree<C>, id: InodeId, repaired: &mut HashSet<InodeId>) -> Vec<Uncarried> {
     let inode = tree.inode(id);
     let found = check_inode(&inode.metadata, &inode.node);

@@ -11,23 +11,23 @@ use image_model::{Blame, Digest, Fault, FileKind};
 #[non_exhaustive]
 pub enum TocError {
     /// Longer than the limit.
-    #[error("the TOC has {len} bytes, the limit is {limit}")]
+    #[error("the TOC has {len} bytes; the limit is {limit}")]
     TooLong {
-        /// Bytes of the document.
+        /// Length of the document in bytes.
         len: u64,
         /// [`Limits::max_toc_len`](image_model::Limits::max_toc_len), or
         /// [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len) if that is less.
         limit: u64,
     },
-    /// The document is no JSON, or not this one.
-    #[error("the TOC's JSON")]
+    /// The document is not JSON, or not a TOC.
+    #[error("cannot parse the TOC's JSON")]
     Json(#[from] serde_json::Error),
-    /// An entry that no image can hold.
-    #[error("TOC entry {index}, \"{}\"", brief(name))]
+    /// An entry that cannot be part of an image.
+    #[error("invalid TOC entry {index}, \"{}\"", brief(name))]
     Entry {
         /// Position of the entry, counted from 0.
         index: usize,
-        /// Its name, as it stands there.
+        /// Its name, as stored.
         name: Box<str>,
         /// What is wrong with it.
         #[source]
@@ -49,71 +49,74 @@ impl Blame for TocError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryFault {
-    /// A type that nobody writes.
-    #[error("its type \"{}\" is unknown", brief(found))]
+    /// An unknown type.
+    #[error("unknown type \"{}\"", brief(found))]
     UnknownType {
         /// The `type` field.
         found: Box<str>,
     },
-    /// A number below 0.
-    #[error("`{field}` is {value}")]
+    /// A negative number.
+    #[error("`{field}` is negative: {value}")]
     Negative {
         /// Key of the field.
         field: &'static str,
         /// What it holds.
         value: i64,
     },
-    /// A number that is too large for what it means.
+    /// A number that is too large for its purpose.
     #[error("`{field}` is {value}, above {max}")]
     TooLarge {
         /// Key of the field.
         field: &'static str,
         /// What it holds.
         value: i64,
-        /// The largest that has a meaning.
+        /// The largest valid value.
         max: u64,
     },
-    /// A component of the name is none.
-    #[error("its name")]
+    /// A component of the name is invalid.
+    #[error("invalid name")]
     Name(#[source] PathError),
-    /// A component of the name that a hard link leads to is none.
-    #[error("the target of the hard link is not valid")]
+    /// A component of the hard link's target is invalid.
+    #[error("invalid hard link target")]
     Target(#[source] PathError),
-    /// The name of the TOC's own tar member, which is no file of the image.
-    #[error("`stargz.index.json` is not for files")]
+    /// The name of the TOC's own tar member, which is not a file of the image.
+    #[error("the name `stargz.index.json` is reserved for the TOC")]
     ReservedName,
-    /// A landmark that is no regular file, or an entry below one.
+    /// A landmark that is not a regular file, or an entry below one.
     #[error("a landmark must be a regular file")]
     LandmarkKind,
-    /// Two entries of one path, at least one of them no directory; also a file in the place of
-    /// what other entries use as their parent.
+    /// Two entries with one path, at least one of them not a directory; also a file where other
+    /// entries have their parent directory.
     #[error("another entry makes this path a {existing}")]
     Conflict {
-        /// What the entries before it made of the path.
+        /// What earlier entries made of the path.
         existing: FileKind,
     },
-    /// The entry has no place in the tree.
+    /// The entry does not fit in the tree.
     #[error(transparent)]
     Place(#[from] LayerError),
-    /// A symbolic link with an empty target, or one that holds NUL.
-    #[error("the target of the symbolic link is empty or holds NUL")]
+    /// A symbolic link with an empty target, or one that contains NUL.
+    #[error("the target of the symbolic link is empty or contains NUL")]
     SymlinkTarget,
     /// A symbolic link whose target is too long.
     #[error("a symbolic link with a target of {len} bytes; the limit is {limit}")]
     SymlinkTooLong {
-        /// Bytes of the target.
+        /// Length of the target in bytes.
         len: usize,
         /// [`Limits::max_symlink_len`](image_model::Limits::max_symlink_len).
         limit: u32,
     },
     /// A time that is not RFC 3339.
-    #[error("`modtime` is no time: \"{}\"", brief(found))]
+    #[error("`modtime` is not a time: \"{}\"", brief(found))]
     Time {
         /// The `modtime` field.
         found: Box<str>,
     },
-    /// The value of an extended attribute is no standard base64.
-    #[error("the value of the extended attribute \"{}\" is no base64", brief(name))]
+    /// The value of an extended attribute is not standard base64.
+    #[error(
+        "the value of the extended attribute \"{}\" is not base64",
+        brief(name)
+    )]
     XattrValue {
         /// Its name.
         name: Box<str>,
@@ -124,20 +127,20 @@ pub enum EntryFault {
     /// Too many bytes of extended attributes.
     #[error("{len} bytes of extended attributes; the limit is {limit}")]
     XattrsTooLong {
-        /// Bytes of names and values, up to the one that goes too far; one for an empty one.
+        /// Bytes of names and values, up to the attribute that exceeds the limit; an empty one counts as one byte.
         len: usize,
         /// [`Limits::max_xattr_len`](image_model::Limits::max_xattr_len).
         limit: u32,
     },
-    /// A field that is no digest.
-    #[error("`{field}` is no digest: \"{}\"", brief(found))]
+    /// A field that is not a digest.
+    #[error("`{field}` is not a digest: \"{}\"", brief(found))]
     Digest {
         /// Key of the field.
         field: &'static str,
         /// What it holds.
         found: Box<str>,
     },
-    /// A digest that is not SHA-256, which is the only one that readers know.
+    /// A digest that is not SHA-256, the only algorithm that readers know.
     #[error("`{field}` has the unknown algorithm \"{}\"", brief(algorithm))]
     DigestAlgorithm {
         /// Key of the field.
@@ -145,7 +148,7 @@ pub enum EntryFault {
         /// Name of the algorithm.
         algorithm: Box<str>,
     },
-    /// Nothing vouches for a chunk.
+    /// A chunk has no digest.
     #[error("the chunk at byte {chunk_offset} has no digest")]
     DigestMissing {
         /// Where the chunk begins in the file.
@@ -159,31 +162,35 @@ pub enum EntryFault {
         /// The `chunkDigest` field; for an empty file the digest of nothing.
         chunk: Digest,
     },
-    /// A chunk that follows neither a regular file nor a chunk.
-    #[error("a chunk without a file before it")]
+    /// A chunk that does not follow a regular file or another chunk.
+    #[error("a chunk without a preceding file")]
     ChunkWithoutFile,
-    /// A chunk with another name than the file before it: readers disagree on which one counts.
-    #[error("a chunk of \"{}\" is called differently", brief(file))]
+    /// A chunk whose name differs from the file before it: readers disagree on which name counts.
+    #[error("a chunk of \"{}\" has another name", brief(file))]
     ChunkName {
         /// Name of the file.
         file: Box<str>,
     },
-    /// A chunk after those that make up the file already.
+    /// A chunk after the file is complete.
     #[error("a chunk after the end of the file, which has {size} bytes")]
     ChunkAfterEnd {
         /// Length of the file in bytes.
         size: u64,
     },
     /// A gap between two chunks, chunks that overlap, or chunks out of order.
-    #[error("the chunk begins at byte {found} of the file, the one before ends at {expected}")]
+    #[error(
+        "the chunk begins at byte {found} of the file, but the previous one ends at {expected}"
+    )]
     ChunkOrder {
-        /// Where the chunks before it end; 0 for the file's own.
+        /// Where the previous chunk ends; 0 for the first one.
         expected: u64,
         /// `chunkOffset`.
         found: u64,
     },
-    /// A chunk that ends behind the file.
-    #[error("{len} bytes from byte {chunk_offset} end behind the file, which has {size} bytes")]
+    /// A chunk that extends past the end of the file.
+    #[error(
+        "{len} bytes at byte {chunk_offset} extend past the end of the file, which has {size} bytes"
+    )]
     ChunkBeyondEnd {
         /// Where the chunk begins in the file.
         chunk_offset: u64,
@@ -192,41 +199,43 @@ pub enum EntryFault {
         /// Length of the file in bytes.
         size: u64,
     },
-    /// The chunks end before the file does.
-    #[error("its chunks hold {covered} of {size} bytes")]
+    /// The chunks do not reach the end of the file.
+    #[error("the chunks cover only {covered} of {size} bytes")]
     ChunksMissing {
         /// Bytes in chunks.
         covered: u64,
         /// Length of the file in bytes.
         size: u64,
     },
-    /// A chunk that would begin in the TOC or behind it.
-    #[error("its bytes begin at {offset} of the blob, the TOC at {end}")]
+    /// A chunk that begins in the TOC or after it.
+    #[error("the content begins at byte {offset} of the blob, not before the TOC at byte {end}")]
     OutsidePayload {
         /// `offset`.
         offset: u64,
         /// Where the members with payloads end.
         end: u64,
     },
-    /// A chunk whose member begins before that of the chunk before it: there is no telling where
-    /// its bytes end.
-    #[error("its bytes begin at {offset} of the blob, those before at {previous}")]
+    /// A chunk whose member begins before that of the previous chunk, so that the end of its bytes
+    /// is unknown.
+    #[error(
+        "the content begins at byte {offset} of the blob, before the previous content at byte {previous}"
+    )]
     OffsetOrder {
         /// `offset`.
         offset: u64,
-        /// `offset` of the chunk before.
+        /// `offset` of the previous chunk.
         previous: u64,
     },
     /// Two chunks that share bytes of one member.
     #[error(
-        "its bytes begin at {inner_offset} of the member at {offset}, in those of the chunk before, which ends at {end}"
+        "the content begins at byte {inner_offset} of the member at {offset}, inside the previous chunk, which ends at {end}"
     )]
     Overlap {
         /// `offset`.
         offset: u64,
         /// `innerOffset`.
         inner_offset: u64,
-        /// Where the chunk before ends in the member.
+        /// Where the previous chunk ends in the member.
         end: u64,
     },
     /// More bytes have to be decoded for a chunk than the limit allows.
@@ -239,13 +248,13 @@ pub enum EntryFault {
         /// [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
-    /// A chunk whose member may have 4 GiB or more, stored: only where the limits allow so long
-    /// chunks.
-    #[error("the member at {offset} may have {len} stored bytes")]
+    /// A chunk whose member may have 4 GiB or more of stored bytes; only if the limits allow such
+    /// long chunks.
+    #[error("the member at {offset} may have {len} stored bytes, too many for one frame")]
     StoredTooLong {
-        /// `offset` of the chunk before.
+        /// `offset` of the previous chunk.
         offset: u64,
-        /// Bytes up to this entry's member, or to the TOC, or what gzip can need if that is less.
+        /// Bytes up to this entry's member or the TOC, or the most that gzip can need, whichever is less.
         len: u64,
     },
     /// More chunks than the limit allows.
@@ -256,7 +265,7 @@ pub enum EntryFault {
     },
 }
 
-/// Text of a TOC for messages, escaped; of long ones the start and the length.
+/// Text of a TOC for messages, escaped; long text is cut to its start and its length.
 fn brief(text: &str) -> String {
     match text.char_indices().map(|(at, _)| at).nth(Brief::LEN) {
         Some(end) => format!("{}... ({} bytes)", text[..end].escape_debug(), text.len()),

@@ -1,4 +1,4 @@
-//! The footer: an empty gzip member at the end of the blob whose extra field tells where the TOC is.
+//! The footer: an empty gzip member at the end of the blob whose extra field says where the TOC is.
 //!
 //! Source: containerd/stargz-snapshotter, `estargz/gzip.go`, and blobs that it made.
 //!
@@ -12,10 +12,8 @@
 //! | 32 | 6 | magic | `STARGZ` |
 //! | 38 | 5 | deflate data | `01 00 00 ff ff`: one empty stored block |
 //! | 43 | 8 | CRC-32, ISIZE | 0 |
-//!
-//! The Go reader takes upper-case digits, a sign, and offsets beyond the blob; this one does not.
-//!
-//! Two more footers are known, and refused by name:
+//! The Go reader accepts upper-case digits, a sign, and offsets beyond the blob; this one does not.
+//! Two more footers are recognised and refused:
 //!
 //! | of | length | XLEN | extra field |
 //! |---|---|---|---|
@@ -40,38 +38,38 @@ const LEGACY_XLEN: [u8; 2] = [22, 0];
 const EXTERNAL_EXTRA: [u8; 6] = [21, 0, b'S', b'G', 17, 0];
 const EXTERNAL_MAGIC: &[u8; 17] = b"STARGZEXTERNALTOC";
 
-/// The last bytes of a blob are no eStargz footer.
+/// The last bytes of a blob are not an eStargz footer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FooterError {
     /// A fixed byte differs.
-    #[error("no eStargz footer: byte {offset} of it is {found:#04x}, expected {expected:#04x}")]
+    #[error("not an eStargz footer: byte {offset} is {found:#04x}, expected {expected:#04x}")]
     Magic {
         /// Offset in the footer.
         offset: usize,
-        /// What has to be there.
+        /// The expected byte.
         expected: u8,
         /// What is there.
         found: u8,
     },
-    /// A byte of the TOC offset is no lower-case hex digit.
-    #[error("footer: byte {offset} is {found:#04x}, no digit of the TOC offset")]
+    /// A byte of the TOC offset is not a lower-case hex digit.
+    #[error("eStargz footer: byte {offset} is {found:#04x}, not a digit of the TOC offset")]
     Digit {
         /// Offset in the footer.
         offset: usize,
         /// What is there.
         found: u8,
     },
-    /// The footer of stargz before eStargz, whose files have no digests.
-    #[error("the footer of stargz before eStargz")]
+    /// The footer of stargz, the predecessor of eStargz, whose files have no digests.
+    #[error("the footer is that of stargz, the predecessor of eStargz")]
     Legacy,
     /// The footer of a layer whose TOC is another blob.
-    #[error("the footer of eStargz whose TOC is another blob")]
+    #[error("the eStargz footer says that the TOC is in another blob")]
     ExternalToc,
-    /// The TOC would begin at or behind the footer.
-    #[error("footer: the TOC begins at {toc_offset}, but the footer at {footer_offset}")]
+    /// The TOC would begin at or after the footer.
+    #[error("eStargz footer: the TOC begins at {toc_offset}, but the footer at {footer_offset}")]
     TocOffset {
-        /// Where the footer says that the TOC begins, bytes from the start of the blob.
+        /// Start of the TOC according to the footer, in bytes from the start of the blob.
         toc_offset: u64,
         /// Where the footer begins.
         footer_offset: u64,
@@ -113,7 +111,7 @@ pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
 /// Where the TOC member of a blob begins, given its footer and where that begins.
 ///
 /// # Errors
-/// [`FooterError`] on the first byte that is not as it has to be, or an offset past the footer.
+/// [`FooterError`] on the first wrong byte, or an offset past the footer.
 pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, FooterError> {
     if let Some(other) = other_footer(footer) {
         return Err(other);
@@ -147,7 +145,7 @@ pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, Foot
     Ok(toc_offset)
 }
 
-/// What ends `tail` if it is one of the footers that are not read here.
+/// The error for `tail` if it ends with one of the unsupported footers.
 fn other_footer(tail: &[u8; FOOTER_LEN]) -> Option<FooterError> {
     let rest = |start: usize, extra: &[u8]| {
         let footer = tail[start..].strip_prefix(&HEADER)?;

@@ -4,10 +4,10 @@ use image_model::{BlobIndex, Chunk, ChunkId, Codec, Digest, Frame, FrameId, Reci
 
 use crate::error::EntryFault;
 
-/// Puts chunks into frames. A frame is the gzip member that begins at an offset which some chunk
-/// names, up to the next such offset, but no longer than what gzip can need for the bytes of its
-/// chunks: where the member ends is not known, and any number of members with tar headers alone may
-/// follow (of directories and links), which nobody needs to fetch.
+/// Assigns chunks to frames. A frame is the gzip member at the offset of some chunk, up to the next
+/// such offset, but no longer than the most that gzip can need for its chunks: the end of the
+/// member is unknown, and any number of members that contain only tar headers (of directories and
+/// links) may follow, which need not be fetched.
 #[derive(Debug)]
 pub(crate) struct FrameList {
     max_chunks: u32,
@@ -103,7 +103,7 @@ impl FrameList {
         Ok(self.frames.last_mut().expect("there is one now"))
     }
 
-    /// Ends the last frame where the next one begins, at the latest.
+    /// Ends the last frame, at the start of the next one at the latest.
     fn close(&mut self, end: u64) -> Result<(), EntryFault> {
         let Some(last) = self.frames.last_mut() else {
             return Ok(());
@@ -120,13 +120,13 @@ impl FrameList {
         Ok(())
     }
 
-    /// The recipes of an eStargz layer: members of gzip, which go on with the next files' headers.
+    /// The recipes of an eStargz layer: gzip members, which continue with the next files' headers.
     pub(crate) fn recipes() -> Vec<Recipe> {
         vec![Recipe::prefix(Codec::Gzip)]
     }
 
-    /// The lists; the last frame ends at byte `end` of the blob, at the latest. Also the length
-    /// of the decoded address space.
+    /// The lists, and the length of the decoded address space; the last frame ends at byte `end` of
+    /// the blob at the latest.
     pub(crate) fn finish(mut self, end: u64) -> Result<(Vec<Frame>, Vec<Chunk>, u64), EntryFault> {
         self.close(end)?;
         Ok((self.frames, self.chunks, self.decoded_len))

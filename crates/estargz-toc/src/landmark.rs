@@ -2,15 +2,13 @@
 
 use image_model::{ImagePath, Node};
 
-/// What a layer says about fetching ahead of time.
-///
-/// A landmark is a regular file at the root of the archive with the single byte [`BYTE`](Self::BYTE)
-/// as content, and nothing else set in its tar header. It is no file of the image.
+/// A layer's instruction about prefetching. A landmark is a regular file at the root of the archive with the single
+/// byte [`BYTE`](Self::BYTE) as content, and nothing else set in its tar header. It is not a file of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Landmark {
-    /// `.prefetch.landmark`: what lies in front of it is worth fetching at once.
+    /// `.prefetch.landmark`: everything before it is worth prefetching.
     Prefetch,
-    /// `.no.prefetch.landmark`: nothing is. It wins where both are there.
+    /// `.no.prefetch.landmark`: nothing is. It wins if both are present.
     NoPrefetch,
 }
 
@@ -18,7 +16,7 @@ impl Landmark {
     /// The content of a landmark.
     pub const BYTE: u8 = 0x0f;
 
-    /// The landmark called `path`.
+    /// The landmark named `path`.
     #[must_use]
     pub fn of(path: &ImagePath) -> Option<Self> {
         [Self::Prefetch, Self::NoPrefetch]
@@ -26,7 +24,7 @@ impl Landmark {
             .find(|landmark| path.as_bytes() == landmark.name().as_bytes())
     }
 
-    /// Whether `path` lies below what is called as a landmark is, which is a directory then.
+    /// Whether `path` is below a directory named like a landmark.
     #[must_use]
     pub fn is_above(path: &ImagePath) -> bool {
         [Self::Prefetch, Self::NoPrefetch].iter().any(|landmark| {
@@ -50,7 +48,7 @@ impl Landmark {
         ImagePath::clean(self.name().as_bytes()).expect("it is a name")
     }
 
-    /// What it is, for a tar header.
+    /// Its node, for a tar header.
     #[must_use]
     pub const fn node() -> Node<()> {
         Node::File {

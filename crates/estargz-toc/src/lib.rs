@@ -1,4 +1,4 @@
-//! eStargz: a tar.gz layer whose files can be read on their own.
+//! eStargz: a tar.gz layer whose files can be read individually.
 //!
 //! ```text
 //! +-- member 0 ------+  tar headers up to the first payload
@@ -6,28 +6,26 @@
 //! +-- TOC member ----+  tar member `stargz.index.json` and the two zero blocks that end the tar
 //! +-- footer --------+  an empty gzip member whose extra field tells where the TOC member begins
 //! ```
-//!
-//! For a runtime that knows nothing of it the blob is an ordinary layer: gzip members one after the
-//! other, which together hold one tar.
+//! For a runtime that does not know eStargz the blob is an ordinary layer: a sequence of gzip
+//! members that together hold one tar.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`footer`] | the last 51 bytes |
 //! | [`open`] | finding the TOC of a blob: a step machine |
-//! | [`toc`] | the TOC as it is: JSON to entries and back, byte for byte |
-//! | [`image`] | the TOC as an image, all that makes no sense refused |
-//! | [`compare`] | the TOC against the tar inside |
+//! | [`toc`] | the raw TOC: JSON to entries and back, byte for byte |
+//! | [`image`] | the TOC as an image, with invalid entries refused |
+//! | [`compare`] | comparing the TOC with the tar |
 //! | [`order`] | the order of names in the tar, prioritized files first |
 //! | [`carry`] | what a TOC cannot carry |
 //! | [`mod@write`] | the plan of a blob: members, places, the TOC of an image |
 //! | [`error`] | why a TOC is refused: entry, name, reason |
+//! Nothing here does I/O or compression: callers fetch ranges and run threads themselves.
 //!
-//! Nothing here does I/O or compresses: callers fetch ranges and run threads in their own way.
-//!
-//! Source of truth: containerd/stargz-snapshotter, `estargz/`, commit 7cf47cba, and blobs that it and
-//! ctr-remote 0.12 made (`tests/goldens`). Where its two readers disagree with each other, the entry is
-//! refused ([`error::EntryFault`] lists why), but for a directory that is described twice: the last
-//! description counts. Where the TOC disagrees with the tar inside, [`mod@compare`] tells.
+//! Source of truth: containerd/stargz-snapshotter, `estargz/`, commit 7cf47cba, and blobs that it and ctr-remote 0.12
+//! made (`tests/goldens`). Where its two readers disagree with each other, the entry is refused ([`error::EntryFault`]
+//! lists why), except that the last entry of a directory counts if there are several. [`mod@compare`] finds
+//! disagreements between the TOC and the tar.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -17,14 +17,13 @@ use crate::footer::{self, FOOTER_LEN, FooterError};
 use crate::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
 use crate::toc::TOC_NAME;
 
-/// Bytes of a blob's end that are asked for at first: the footer, and a TOC of 64 KiB (compressed) in
-/// front of it.
+/// Number of bytes first requested from the end of a blob: the footer, and a TOC of 64 KiB (compressed) before it.
 pub const TAIL_LEN: u64 = u64_from((64 << 10) + FOOTER_LEN);
 
-/// Most bytes of headers and padding around the TOC in its tar.
+/// Maximum length of the headers and padding around the TOC in its tar.
 const MAX_AROUND: u64 = 1 << 16;
 
-/// The TOC of a blob, as bytes. Nothing vouches for it until [`check`](Self::check) does.
+/// The TOC of a blob, as bytes. It is unverified until [`check`](Self::check) succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenedToc {
@@ -34,7 +33,7 @@ pub struct OpenedToc {
     pub digest: Digest,
     /// Where the TOC member begins, bytes from the start of the blob.
     pub toc_offset: u64,
-    /// Bytes of the blob.
+    /// Length of the blob in bytes.
     pub blob_len: u64,
 }
 
@@ -43,12 +42,12 @@ impl OpenedToc {
     /// (`containerd.io/snapshot/stargz/toc.digest`).
     ///
     /// # Errors
-    /// [`CheckError`] if it is another TOC.
+    /// [`CheckError`] if the digest differs.
     pub fn check(&self, expected: &Digest) -> Result<(), CheckError> {
         verify::check(expected, &self.json)
     }
 
-    /// The image that the TOC describes, with the blob called `id`.
+    /// The image that the TOC describes, with the blob named `id`.
     ///
     /// # Errors
     /// [`TocError`] for the first entry that no image can hold.
@@ -67,54 +66,54 @@ impl OpenedToc {
 #[non_exhaustive]
 pub enum OpenError {
     /// Too short for a footer.
-    #[error("a blob of {blob_len} bytes has no eStargz footer, which takes {FOOTER_LEN}")]
+    #[error("a blob of {blob_len} bytes is too short for an eStargz footer of {FOOTER_LEN} bytes")]
     TooShort {
-        /// Bytes of the blob.
+        /// Length of the blob in bytes.
         blob_len: u64,
     },
     /// The blob does not end in a footer.
-    #[error("the last bytes of the blob")]
+    #[error("no eStargz footer at the end of the blob")]
     Footer(#[from] FooterError),
     /// The TOC member, or the TOC in it, is longer than the limit.
-    #[error("the TOC takes {len} bytes, the limit is {limit}")]
+    #[error("the TOC takes {len} bytes; the limit is {limit}")]
     TooLong {
-        /// Bytes of the member as it is stored, or of the document.
+        /// Bytes of the stored member, or of the document.
         len: u64,
         /// [`Limits::toc_len`].
         limit: u64,
     },
-    /// Something else than gzip where the TOC should be.
-    #[error("the TOC at byte {toc_offset} of the blob is no gzip member")]
+    /// No gzip member where the TOC should be.
+    #[error("the TOC at byte {toc_offset} of the blob is not a gzip member")]
     NotGzip {
         /// Where the TOC should be.
         toc_offset: u64,
     },
-    /// The TOC member holds no tar, or is damaged.
-    #[error("the TOC member at byte {toc_offset} of the blob")]
+    /// The TOC member does not contain a tar, or is damaged.
+    #[error("cannot read the TOC member at byte {toc_offset} of the blob")]
     Tar {
         /// Where the TOC member begins.
         toc_offset: u64,
         /// What is wrong; offsets in it count from the start of the member's tar.
         source: TarError,
     },
-    /// The TOC member holds something else than the TOC, or nothing.
+    /// The TOC member is empty, or its first file is not the TOC.
     #[error(
-        "the member at byte {toc_offset} of the blob does not begin with a plain file `{TOC_NAME}`"
+        "the member at byte {toc_offset} of the blob does not begin with a regular file `{TOC_NAME}`"
     )]
     NotToc {
         /// Where the TOC member begins.
         toc_offset: u64,
     },
     /// Something follows the TOC.
-    #[error("the TOC at byte {toc_offset} of the blob is followed by something else")]
+    #[error("unexpected data follows the TOC at byte {toc_offset} of the blob")]
     Trailing {
         /// Where the TOC member begins.
         toc_offset: u64,
     },
-    /// Other bytes were supplied than asked for.
-    #[error("{found} bytes were supplied, {asked} were asked for")]
+    /// The bytes supplied are not the ones requested.
+    #[error("{found} bytes were supplied, but {asked} were requested")]
     Supplied {
-        /// Bytes asked for.
+        /// Bytes requested.
         asked: u64,
         /// Bytes supplied.
         found: u64,
@@ -136,11 +135,8 @@ impl Blame for OpenError {
     }
 }
 
-/// Finds the TOC of a blob of which only the length is known. It asks for ranges of the file that is
-/// opened, and is given bytes; the caller does the I/O in its own way.
-///
-/// The last [`TAIL_LEN`] bytes are asked for first; a TOC that begins in front of them is asked for as
-/// far as it is not there yet.
+/// Finds the TOC of a blob of known length. It requests ranges of the opened file, and the caller supplies the bytes.
+/// It first requests the last [`TAIL_LEN`] bytes, and then the missing part of a TOC that begins before them.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -158,7 +154,7 @@ impl Blame for OpenError {
 pub struct Opener {
     blob_len: u64,
     limits: Limits,
-    /// What was asked for last.
+    /// The last request.
     asked: Range<u64>,
     /// Once the footer is known.
     toc: Option<PartOfToc>,
@@ -197,7 +193,7 @@ impl Opener {
             .ok_or(OpenError::TooShort { blob_len })
     }
 
-    /// Finds the TOC by the footer that `tail` ends with, and in `tail`, if that holds all of it.
+    /// Finds the TOC by the footer at the end of `tail`, and in `tail` itself if that contains all of it.
     fn find(&mut self, tail: &Bytes) -> Result<Step<OpenedToc>, OpenError> {
         let footer_offset = self.footer_offset()?;
         let (_, footer) = tail.split_last_chunk().ok_or(OpenError::TooShort {
@@ -242,7 +238,7 @@ impl StepMachine for Opener {
     }
 
     /// # Errors
-    /// [`OpenError`] if the bytes are not what they have to be.
+    /// [`OpenError`] if the bytes are invalid.
     fn supply(&mut self, bytes: Bytes) -> Result<Step<OpenedToc>, OpenError> {
         let asked = self.asked.end.saturating_sub(self.asked.start);
         let found = u64_from(bytes.len());

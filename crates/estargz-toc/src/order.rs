@@ -1,4 +1,4 @@
-//! Which names stand first in the tar.
+//! Which names come first in the tar.
 
 use std::collections::HashMap;
 
@@ -6,26 +6,23 @@ use image_model::layer::{OPAQUE_MARKER, Rank, WHITEOUT_PREFIX};
 use image_model::order::Named;
 use image_model::{ImagePath, InodeId, Name, NameRef};
 
-/// Names with those first that are worth fetching ahead of time.
+/// Names, with those worth prefetching first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prioritized {
     /// All names.
     pub names: Vec<Named>,
-    /// How many of them come first; the landmark stands behind them.
+    /// How many of them come first; the landmark follows them.
     pub landmark: usize,
-    /// Positions, in the list of wanted paths, of those that are not there.
+    /// Positions, in the list of wanted paths, of those that do not exist.
     pub missed: Vec<usize>,
 }
 
-/// Moves the `wanted` paths to the front, in their order, each behind what it needs: the
-/// directories on the way to it and, for a further name of a file, the first one. In front of each
-/// of these come the whiteouts that could mean it: the opaque marker of its directory and its own
-/// `.wh.` name, if they are among `names`. The other names keep their order.
-///
-/// As in the reference implementation a path is missed if it is not among `names`, symbolic links are
-/// not followed, and a file does not pull its further names. Unlike there a directory on the way that
-/// is not among `names` is no obstacle, since those that a layer only implies have no entry; and
-/// whiteouts are not pulled there.
+/// Moves the `wanted` paths to the front, in their order, each after what it needs: its parent directories and, for a
+/// hard link, the first name of the file. Each of these is preceded by the whiteouts that could apply to it: the opaque
+/// marker of its directory and its own `.wh.` name, if they are among `names`. The other names keep their order. As in
+/// the reference implementation, a path is missed if it is not among `names`, symbolic links are not followed, and a
+/// file does not pull its other names. Unlike there, a parent directory that is not among `names` is not an obstacle,
+/// since implied directories have no entry; and the reference does not pull whiteouts.
 ///
 /// ```
 /// use lazyoci_estargz_toc::order::prioritize;
@@ -89,7 +86,7 @@ impl<'n> Picker<'n> {
         }
     }
 
-    /// Picks `path` with what it needs; false if it is not there.
+    /// Picks `path` with what it needs; false if it does not exist.
     fn pick(&mut self, path: &ImagePath) -> bool {
         let Some(&position) = self.positions.get(path) else {
             return path.is_root();
@@ -103,8 +100,7 @@ impl<'n> Picker<'n> {
         true
     }
 
-    /// Takes the directories on the way to `path` and `path`, as far as they are there, each behind
-    /// its whiteouts.
+    /// Takes the existing parent directories of `path`, and `path`, each after its whiteouts.
     fn take_way(&mut self, path: &ImagePath) {
         let mut at = ImagePath::root();
         self.take(&at);

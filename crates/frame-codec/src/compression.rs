@@ -1,4 +1,4 @@
-//! How frames are to be compressed: the writer's choice.
+//! How to compress frames: the writer's choice.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ use image_model::Codec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Store as it is.
+    /// Store uncompressed.
     None,
     /// One LZ4 block.
     Lz4Block,
@@ -36,8 +36,8 @@ pub enum Compression {
         /// libdeflate's level 1.
         level: u32,
     },
-    /// One gzip member, written by libdeflate: other bytes than [`Gzip`](Self::Gzip), fewer and
-    /// sooner. Any gzip reader reads them. Needs feature `libdeflate`.
+    /// One gzip member, written by libdeflate: smaller and faster than [`Gzip`](Self::Gzip), with
+    /// different bytes. Any gzip reader can read it. Needs feature `libdeflate`.
     Libdeflate {
         /// 0 (stored) to 12.
         level: u32,
@@ -56,8 +56,8 @@ impl Compression {
         }
     }
 
-    /// Bytes for which an [`Encoder`](crate::Encoder) makes room before it writes a frame of
-    /// `plain_len` bytes: a vector that has it does not grow, whatever they are.
+    /// Bytes that an [`Encoder`](crate::Encoder) reserves before it writes a frame of `plain_len`
+    /// bytes: a vector with this capacity never grows.
     ///
     /// ```
     /// use lazyoci_frame_codec::Compression;
@@ -68,7 +68,7 @@ impl Compression {
     pub const fn max_frame_len(self, plain_len: usize) -> usize {
         let more = match self {
             Self::None => 0,
-            // LZ4_COMPRESSBOUND is less; lz4_flex asks for this.
+            // LZ4_COMPRESSBOUND is less; lz4_flex requires this.
             Self::Lz4Block => 20 + plain_len / 10,
             // ZSTD_COMPRESSBOUND.
             Self::Zstd { .. } => (plain_len >> 8) + (131_072usize.saturating_sub(plain_len) >> 11),
@@ -93,10 +93,10 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Text that names no [`Compression`].
+/// Text that does not name a [`Compression`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no compression: expected none, lz4, zstd[:LEVEL], gzip[:LEVEL] or libdeflate[:LEVEL]"
+    "`{text}` is not a compression: expected none, lz4, zstd[:LEVEL], gzip[:LEVEL] or libdeflate[:LEVEL]"
 )]
 pub struct ParseCompressionError {
     /// The text.

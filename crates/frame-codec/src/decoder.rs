@@ -12,11 +12,10 @@ use crate::lz4;
 #[cfg(feature = "zstd")]
 use crate::zstd;
 
-/// Decodes frames of any codec, with one context for each, made at its first use.
-///
-/// The caller's buffer says how long the decoded frame is. Nothing is allocated by what a frame
-/// declares, but for the window of a zstd frame that is decoded in part, which has a fixed limit
-/// of 32 MiB.
+/// Decodes frames of any codec, with one context per codec, created on first use. The caller's
+/// buffer determines the length of the decoded frame. No allocation depends on what a frame
+/// declares, except the window of a partially decoded zstd frame, which has a fixed limit of 32
+/// MiB.
 ///
 /// ```
 /// use lazyoci_frame_codec::{CodecError, Decoder};
@@ -43,17 +42,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder without any context yet.
+    /// A decoder without any contexts yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Decodes a frame as its recipe says: `stored` are its bytes, `out` has room for what they hold.
+    /// Decodes a frame by its recipe: `stored` are its bytes, `out` receives the decoded ones.
     ///
     /// # Errors
-    /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix);
-    /// [`CodecError`] for a way that this version does not know.
+    /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix); [`CodecError`]
+    /// for a recipe that this version does not support.
     pub fn decode_frame(
         &mut self,
         how: &Decode,
@@ -72,7 +71,7 @@ impl Decoder {
     /// Checksums that the frame has are checked. `out` holds unspecified bytes after an error.
     ///
     /// # Errors
-    /// [`CodecError`] if `stored` holds more or less than one frame, the frame more or less than
+    /// [`CodecError`] if `stored` is not exactly one frame, if the frame does not hold exactly
     /// `out.len()` bytes, if it is damaged, or if the codec is not built in.
     pub fn decode(
         &mut self,
@@ -100,11 +99,9 @@ impl Decoder {
         }
     }
 
-    /// Decodes the beginning of `stored` until `out` is full: for open-ended frames.
-    ///
-    /// What follows is not looked at. `stored` may be several gzip members or zstd frames, decoded
-    /// as one stream. The checksums of those that end within `out` are checked; only a digest can
-    /// vouch for the rest.
+    /// Decodes the beginning of `stored` until `out` is full: for open-ended frames. The rest is
+    /// ignored. `stored` may be several gzip members or zstd frames, decoded as one stream. The
+    /// checksums of those that end within `out` are checked; only a digest can verify the rest.
     ///
     /// # Errors
     /// [`CodecError`] if `stored` does not hold `out.len()` bytes, if it is damaged before their
@@ -152,7 +149,7 @@ impl fmt::Debug for Decoder {
     }
 }
 
-/// The error for a codec that [`Decoder`] has no arm for.
+/// The error for a codec that [`Decoder`] does not handle.
 fn missing(codec: Codec) -> CodecError {
     let feature = match codec {
         Codec::Lz4Block => "lz4",

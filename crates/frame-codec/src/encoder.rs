@@ -12,10 +12,9 @@ use crate::lz4;
 use crate::zstd;
 use crate::{CodecError, Compression};
 
-/// Compresses frame after frame with one context.
-///
-/// The bytes of a frame depend on the plain bytes and the [`Compression`] alone (and on the
-/// version of the compression library), never on earlier frames.
+/// Compresses frame after frame with one context. The bytes of a frame depend only on the plain
+/// bytes and the [`Compression`] (and on the version of the compression library), never on earlier
+/// frames.
 ///
 /// ```
 /// use lazyoci_frame_codec::{Compression, Encoder};
@@ -59,17 +58,17 @@ impl Encoder {
         })
     }
 
-    /// What the encoder was made for.
+    /// The encoder's compression.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// Appends `plain` to `out`, compressed if that makes it strictly smaller, else as it is, and
-    /// returns which of the two: the rule of nydus for chunks.
+    /// Appends `plain` to `out`, compressed if that makes it strictly smaller, otherwise
+    /// uncompressed, and returns the codec used: nydus's rule for chunks.
     ///
     /// # Errors
-    /// [`CodecError::PlainTooLong`]; `out` is then as it was.
+    /// [`CodecError::PlainTooLong`], with `out` unchanged.
     pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<Codec, CodecError> {
         let start = out.len();
         self.encode_frame(plain, out)?;
@@ -84,7 +83,7 @@ impl Encoder {
     /// Appends `plain` to `out` as one frame of [`Compression::codec`], whatever its size.
     ///
     /// # Errors
-    /// [`CodecError::PlainTooLong`]; `out` is then as it was.
+    /// [`CodecError::PlainTooLong`], with `out` unchanged.
     pub fn encode_frame(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
         let codec = self.compression.codec();
         let max = match codec {

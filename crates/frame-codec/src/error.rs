@@ -8,8 +8,8 @@ use crate::Compression;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The frame holds, or declares, another number of bytes than expected.
-    #[error("{codec} frame holds {found} bytes where {expected} are expected")]
+    /// The frame holds, or declares, an unexpected number of bytes.
+    #[error("{codec} frame holds {found} bytes, expected {expected}")]
     Length {
         /// Codec of the frame.
         codec: Codec,
@@ -18,7 +18,7 @@ pub enum CodecError {
         /// Decoded bytes that the frame holds or declares.
         found: u64,
     },
-    /// The frame goes on after the expected number of bytes.
+    /// The frame continues after the expected number of bytes.
     #[error("{codec} frame holds more than the {expected} bytes expected")]
     TooLong {
         /// Codec of the frame.
@@ -27,7 +27,7 @@ pub enum CodecError {
         expected: u64,
     },
     /// The stored bytes end inside the frame.
-    #[error("{codec} frame is cut: its {stored_len} stored bytes do not reach its end")]
+    #[error("{codec} frame is truncated: it does not end within its {stored_len} stored bytes")]
     Truncated {
         /// Codec of the frame.
         codec: Codec,
@@ -52,17 +52,17 @@ pub enum CodecError {
         /// The broken rule.
         detail: &'static str,
     },
-    /// The checksum in the frame is not that of its content.
-    #[error("{codec} frame has checksum {expected:08x}, its content {found:08x}")]
+    /// The checksum in the frame does not match its content.
+    #[error("{codec} frame has checksum {expected:08x}, but its content has {found:08x}")]
     Checksum {
         /// Codec of the frame.
         codec: Codec,
         /// Checksum in the frame.
         expected: u32,
-        /// Checksum of what was decoded.
+        /// Checksum of the decoded bytes.
         found: u32,
     },
-    /// The frame refers further back than the decoder is allowed to remember.
+    /// The frame refers further back than the decoder's window.
     #[error("{codec} frame needs a window of more than {limit} bytes")]
     Window {
         /// Codec of the frame.
@@ -78,22 +78,22 @@ pub enum CodecError {
         /// Cargo feature that is off.
         feature: &'static str,
     },
-    /// This version of the crate does not know the codec.
-    #[error("{codec} frames are unknown to this version of frame-codec")]
+    /// This version of the crate does not support the codec.
+    #[error("{codec} frames are not supported by this version of frame-codec")]
     UnknownCodec {
         /// The codec.
         codec: Codec,
     },
-    /// The codec cannot decode the beginning of a frame alone.
-    #[error("{codec} frames cannot be decoded in part")]
+    /// The codec cannot decode only the beginning of a frame.
+    #[error("{codec} frames cannot be decoded partially")]
     NoPrefix {
         /// The codec.
         codec: Codec,
     },
     /// There is no such compression level.
-    #[error("`{compression}`: levels go from {min} to {max}")]
+    #[error("`{compression}`: the level must be {min} to {max}")]
     Level {
-        /// What was asked for.
+        /// The compression requested.
         compression: Compression,
         /// Lowest level.
         min: i32,
@@ -107,7 +107,7 @@ pub enum CodecError {
         codec: Codec,
         /// Plain bytes given.
         len: u64,
-        /// Most that a frame holds.
+        /// The maximum for a frame.
         max: u64,
     },
 }

@@ -1,11 +1,8 @@
-//! Compression of frames: none, LZ4 block, zstd and gzip.
-//!
-//! An [`Encoder`] and a [`Decoder`] own the contexts of their codec and are made to be kept: one
-//! per thread, used for frame after frame. What they produce depends on the frame alone, not on
-//! what came before it. Neither knows blobs, images or files.
-//!
-//! Decoding fills a buffer that the caller sized: nothing is allocated by what the input declares,
-//! and a frame that holds more or less than the caller expects is corrupt.
+//! Compression of frames: none, LZ4 block, zstd and gzip. An [`Encoder`] and a [`Decoder`] own the
+//! contexts of their codec and should be kept: one per thread, for frame after frame. Their output
+//! depends only on the frame, not on earlier ones. Neither knows blobs, images or files. Decoding
+//! fills a buffer sized by the caller: no allocation depends on what the input declares, and a
+//! frame that holds more or less than the caller expects is corrupt.
 //!
 //! ```
 //! # #[cfg(feature = "zstd")] {
@@ -32,8 +29,7 @@
 //! | `zstd` | zstd frames, by the C library |
 //! | `gzip` | gzip members, in Rust |
 //! | `libdeflate` | [`Compression::Libdeflate`], gzip members written by the C library; reading does not change |
-//!
-//! All types are there without any feature; what is missing answers [`CodecError::Unsupported`].
+//! All types exist without any feature; missing codecs return [`CodecError::Unsupported`].
 #![forbid(unsafe_code)]
 
 mod compression;

@@ -6,8 +6,9 @@ use lz4_flex::block::{CompressTable, DecompressError, compress_into_with_table, 
 use crate::{CodecError, Compression};
 
 pub(crate) struct Compressor {
-    /// For plain bytes that fit 16-bit positions. One table for all sizes would be upgraded for
-    /// good by the first long input, and short ones compress to other bytes with the large table.
+    /// For plain bytes that fit 16-bit positions. A table for all sizes would be upgraded
+    /// permanently by the first long input, and short ones compress to different bytes with the
+    /// large table.
     small: CompressTable,
     large: CompressTable,
 }

@@ -1,4 +1,4 @@
-//! zstd frames by the C library, one-shot where the frame is whole.
+//! zstd frames with the C library, one-shot if the frame is decoded completely.
 
 use image_model::Codec;
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
@@ -8,12 +8,12 @@ use zstd::zstd_safe::{
 
 use crate::{CodecError, Compression};
 
-/// First bytes of every zstd frame that holds content; skippable frames have another.
+/// First bytes of every zstd frame with content; skippable frames have other ones.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Furthest that a frame decoded in part may refer back, as a power of two: 32 MiB, which the best
-/// level of klauspost/compress (podman, stargz-snapshotter) and zstd's levels up to 21 keep to.
-/// Whole frames need no window beside the caller's buffer.
+/// Maximum window of a partially decoded frame, as a power of two: 32 MiB, enough for the best
+/// level of klauspost/compress (podman, stargz-snapshotter) and zstd's levels up to 21. Completely
+/// decoded frames need no window beside the caller's buffer.
 const MAX_WINDOW_LOG: u32 = 25;
 
 pub(crate) struct Compressor {

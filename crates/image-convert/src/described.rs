@@ -1,10 +1,10 @@
-//! Objects that were written, and what manifests say of them.
+//! Written objects, and their description in manifests.
 
 use blob_io::Written;
 use image_model::Digest;
 use oci_image::{Annotations, Descriptor, LayerCompression, LayerType, MediaType};
 
-/// An object that a conversion wrote, and what its descriptor in a manifest has to say.
+/// An object that a conversion wrote, and the content of its descriptor in a manifest.
 ///
 /// ```
 /// use blob_io::WriterOutput;
@@ -28,10 +28,10 @@ pub struct DescribedObject {
     /// Length in bytes.
     #[cfg_attr(feature = "serde", serde(rename = "bytes"))]
     pub len: u64,
-    /// Its type; `None` for a bootstrap, which is in a manifest as a file of a layer only.
+    /// Its type; `None` for a bootstrap, which manifests list only as a file in a layer.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub media_type: Option<MediaType>,
-    /// Annotations of the layer that it is, or that holds it.
+    /// Annotations of its layer.
     pub annotations: Annotations,
 }
 
@@ -61,7 +61,7 @@ impl DescribedObject {
         Self::new(written, Some(MediaType::Layer(layer)), annotate)
     }
 
-    /// Its descriptor; `None` for what has no type.
+    /// Its descriptor; `None` if it has no type.
     #[must_use]
     pub fn descriptor(&self) -> Option<Descriptor> {
         let mut descriptor = Descriptor::new(self.media_type?, &self.digest, self.len);

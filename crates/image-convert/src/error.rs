@@ -22,12 +22,12 @@ use crate::rafs::KeepBlobsError;
 use crate::report::Loss;
 use crate::source::FileContentError;
 
-/// Why a conversion failed. Nothing is left of its output.
+/// Why a conversion failed. No output is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
-    /// The target cannot carry something, and losing it was not allowed.
-    #[error("{target} cannot carry this")]
+    /// The target cannot carry something, and losses were not allowed.
+    #[error("{target} cannot carry the image")]
     NotCarried {
         /// The target.
         target: &'static str,
@@ -38,53 +38,53 @@ pub enum ConvertError {
     /// The source image cannot be walked.
     #[error("cannot walk the image")]
     Walk(#[from] WalkError),
-    /// The source image cannot answer a question about an inode.
-    #[error("{path:#}")]
+    /// An inode of the source image cannot be read.
+    #[error("{path:#}: cannot read the inode")]
     Image {
         /// The inode, by one of its names.
         path: ImagePath,
-        /// What the image says.
+        /// Why not.
         source: ImageError,
     },
-    /// The content of a file cannot be read, or is not what its digests say.
-    #[error("{path:#}")]
+    /// The content of a file cannot be read, or does not match its digests.
+    #[error("{path:#}: cannot read the content")]
     Content {
         /// The file.
         path: ImagePath,
         /// What is wrong, and where.
         source: image_read::ReadError,
     },
-    /// The files of an image hold more than is allowed, all together.
+    /// The files of an image together hold more than is allowed.
     #[error(transparent)]
     TooMuchContent(image_read::ReadError),
-    /// The layer is cut, corrupt, or of a compression that is not read.
+    /// The layer is truncated or corrupt, or its compression is not supported.
     #[error("cannot read the layer")]
     Layer(#[from] tar_stream::LayerError),
-    /// The tar cannot be read on.
+    /// The tar cannot be read.
     #[error("cannot read the tar")]
     Tar(#[from] TarError),
     /// A member of the tar cannot be part of a tree.
     #[error(transparent)]
     Member(#[from] MemberError),
     /// A layer of a [stack](crate::Source::stack) cannot be converted.
-    #[error("layer {layer} of the stack, the lowest being 0")]
+    #[error("cannot convert layer {layer} of the stack, counted from 0, the lowest")]
     InLayer {
         /// Its position.
         layer: usize,
         /// Why not.
         source: Box<ConvertError>,
     },
-    /// The layers of a [stack](crate::Source::stack) are too many, or hold too much, to be one image.
+    /// The layers of a [stack](crate::Source::stack) are too many or too large to form one image.
     #[error(transparent)]
     Stack(image_read::StackError),
-    /// The bootstrap of a [stack](crate::Source::stack) is not part of one of its blobs.
+    /// The bootstrap of a [stack](crate::Source::stack) cannot be part of one of its blobs.
     #[error("the bootstrap of several layers cannot be put into a blob of one of them")]
     InlinedStack,
-    /// An entry has no place in the layer.
+    /// An entry does not belong in the layer.
     #[error("cannot make a tree of the layer")]
     Entry(#[from] image_model::layer::LayerError),
-    /// The content of a file of a [`Tree`](image_model::Tree) cannot be had.
-    #[error("{path:#}")]
+    /// The content of a file of a [`Tree`](image_model::Tree) cannot be read.
+    #[error("{path:#}: cannot read the content")]
     FileContent {
         /// The file.
         path: ImagePath,
@@ -94,7 +94,7 @@ pub enum ConvertError {
     /// More chunks than [`Limits`](image_model::Limits) allow.
     #[error("{path:#}: with this file there are more than {limit} chunks")]
     TooManyChunks {
-        /// The file that is too much.
+        /// The file that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_chunks`](image_model::Limits::max_chunks).
         limit: u32,
@@ -102,7 +102,7 @@ pub enum ConvertError {
     /// The tar would be longer than [`Limits`](image_model::Limits) allow.
     #[error("{path:#}: with this file the tar is longer than {limit} bytes")]
     TarTooLong {
-        /// The file that is too much.
+        /// The file that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_layer_len`](image_model::Limits::max_layer_len).
         limit: u64,
@@ -110,46 +110,46 @@ pub enum ConvertError {
     /// A tar cannot be written.
     #[error("cannot write the tar")]
     TarWrite(#[from] tar_stream::WriteError),
-    /// Layers are not compressed so.
+    /// Layers cannot use this codec.
     #[error("a layer cannot be compressed with {codec}")]
     NoLayerCodec {
-        /// The codec asked for.
+        /// The codec requested.
         codec: Codec,
     },
-    /// Chunks of an eStargz layer would be empty, or longer than readers take.
-    #[error("chunks of {chunk_size} bytes; readers take 1 to {limit}")]
+    /// Chunks of an eStargz layer would be empty, or longer than readers accept.
+    #[error("invalid chunk size {chunk_size}: readers accept 1 to {limit}")]
     ChunkSize {
-        /// The size asked for.
+        /// The size requested.
         chunk_size: u32,
         /// The bound, that of the default [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
-    /// RAFS has no such compression.
-    #[error("RAFS chunks cannot be compressed that way")]
+    /// RAFS does not have this compression.
+    #[error("RAFS does not support this compression")]
     Flags(#[from] FlagsError),
-    /// The chunks of the image cannot be found again.
-    #[error("cannot take the image as a chunk dictionary")]
+    /// The chunks of the image cannot be looked up.
+    #[error("cannot use the image as a chunk dictionary")]
     Pool(#[from] MergeError),
     /// The image cannot refer to the blobs of its chunk dictionary.
-    #[error("the chunk dictionary has another {what} than the image is to have")]
+    #[error("the chunk dictionary has a different {what} than requested for the image")]
     Dictionary {
-        /// In what they differ.
+        /// What differs.
         what: &'static str,
     },
-    /// The image cannot become one of the other version over the blobs that it has.
-    #[error("cannot keep the blobs")]
+    /// The image cannot be given a bootstrap of the other version over its existing blobs.
+    #[error("cannot keep the blobs of the image")]
     KeepBlobs(#[from] KeepBlobsError),
     /// The data blob cannot be built.
     #[error("cannot build the blob")]
     Blob(#[from] BuildError),
-    /// The layer cannot be spooled, or what was spooled is no image.
-    #[error("cannot take the layer as an image")]
+    /// The layer cannot be spooled, or is not an image.
+    #[error("cannot open the layer as an image")]
     LayerImage(#[from] LayerImageError),
-    /// The paths of a tar's members are too long to be held.
-    #[error("cannot put the names in order")]
+    /// The paths of a tar's members take too much memory.
+    #[error("cannot sort the names of the layer")]
     Paths(#[from] PathsTooLong),
-    /// A member of an eStargz layer has no place.
-    #[error("cannot place a member of the layer")]
+    /// A member of an eStargz layer cannot be placed.
+    #[error("cannot place a member in the eStargz layer")]
     Placement(#[from] EntryFault),
     /// The image cannot be written as a TOC.
     #[error("cannot write the TOC")]
@@ -160,9 +160,8 @@ pub enum ConvertError {
     /// The image cannot be written as EROFS.
     #[error("cannot write the EROFS image")]
     Erofs(#[from] erofs_format::EncodeError),
-    /// Content of an EROFS image cannot be kept in a temporary file until the metadata before it are
-    /// known.
-    #[error("cannot keep content in a temporary file in {}", directory.display())]
+    /// Content of an EROFS image cannot be spooled until the metadata before it is known.
+    #[error("cannot spool content to a temporary file in {}", directory.display())]
     Spool {
         /// Where it was to be.
         directory: PathBuf,
@@ -170,19 +169,19 @@ pub enum ConvertError {
         source: io::Error,
     },
     /// A frame cannot be compressed.
-    #[error("cannot compress")]
+    #[error("cannot compress a frame")]
     Codec(#[from] CodecError),
-    /// The digest asked for is not built in.
+    /// The digest algorithm requested is not built in.
     #[error("cannot digest chunks")]
     Digest(#[from] UnsupportedDigest),
-    /// The output cannot be created or be given its name.
-    #[error("cannot make the output")]
+    /// The output cannot be created or given its name.
+    #[error("cannot create the output")]
     Output(#[from] WriteError),
     /// Writing failed.
     #[error("cannot write the output")]
     Write(#[from] io::Error),
-    /// An owner or group that no file of a Unix system can have.
-    #[error("{path:#}: no file can have the owner {uid} and the group {gid}")]
+    /// An owner or group that no file on a Unix system can have.
+    #[error("{path:#}: no file can have owner {uid} and group {gid}")]
     Owner {
         /// The file in the image.
         path: ImagePath,
@@ -198,15 +197,15 @@ pub enum ConvertError {
         path: ImagePath,
         /// What was tried.
         action: &'static str,
-        /// Where the tree is to be.
+        /// Where the tree is unpacked.
         output: PathBuf,
         /// Why not.
         source: io::Error,
     },
-    /// The conversion failed, and what was written by then cannot be removed.
+    /// The conversion failed, and its partial output cannot be removed.
     #[error("{failure}; {remains}")]
     Remains {
-        /// Why it failed.
+        /// Why the conversion failed.
         #[source]
         failure: Box<ConvertError>,
         /// What remains, and where.
@@ -218,7 +217,7 @@ pub enum ConvertError {
 }
 
 impl ConvertError {
-    /// What went wrong with the layer at `position` of a stack.
+    /// `error` as that of the layer at `position` of a stack.
     pub(crate) fn in_layer(position: usize, error: Self) -> Self {
         Self::InLayer {
             layer: position,

@@ -40,7 +40,7 @@ pub(crate) struct Filled {
     pub(crate) layer: Layer<ChunkRange>,
     /// Whether the source is a tar, in its own order.
     pub(crate) from_tar: bool,
-    /// Of the files of a source that is no stream: the extents, and the number in the source.
+    /// Of the files of a source that is not a stream: the extents, and the number in the source.
     pub(crate) files: Vec<(ChunkRange, Ino)>,
 }
 
@@ -225,7 +225,7 @@ fn store_spans<R: std::io::Read, T: Target>(
     stage.fill_zeros(size.saturating_sub(at))
 }
 
-/// A member of a kind that is no file, as a loss; every other error as it is.
+/// A member of a kind that is not a file, as a loss; every other error as it is.
 fn no_file(error: MemberError) -> Result<(ImagePath, LossKind), MemberError> {
     match error.reason {
         MemberFault::Kind { typeflag } => Ok((
@@ -265,7 +265,7 @@ fn allowed<'a>(options: &impl Format, limits: &'a Limits) -> Allowed<'a> {
     }
 }
 
-/// Takes out of `tree` what the format cannot carry, or refuses the first of it.
+/// Removes from `tree` what the format cannot carry, or refuses the first of it.
 pub(crate) fn settle_losses<C: Clone>(
     tree: &mut Tree<C>,
     options: &impl Format,

@@ -1,20 +1,19 @@
-//! Conversions between OCI layers, directories and lazily loadable images.
+//! Conversions between OCI layers, directories and lazily loaded images.
 //!
 //! | function | does |
 //! |---|---|
 //! | [`to_rafs`] | a layer, a directory or any image to RAFS, v5 or v6 |
-//! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over the blobs that it has |
+//! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over its existing blobs |
 //! | [`to_erofs`] | a layer, a directory or any image to one EROFS image with its content, which the kernel mounts |
 //! | [`to_estargz`] | a layer, a directory or any image to eStargz |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
-//! | [`recompress`] | a layer to the same layer, compressed otherwise |
-//! | [`unpack`] | any image to a directory of this machine |
-//!
-//! A [`Source`] is a layer that is read once, from front to back, an image that was opened, or one that
-//! is put together in memory. Where the output goes is an [`Output`]: a directory, a file, memory, any
-//! writer, or yours. It appears whole or not at all, and its bytes depend on the source and the options
-//! alone: not on the number of threads, the machine or the day. What a target cannot carry is refused
-//! with its path, or, where the options allow losses, left out and [reported](Report::losses).
+//! | [`recompress`] | a layer to the same layer with different compression |
+//! | [`unpack`] | any image to a local directory |
+//! A [`Source`] is a layer that is read once, front to back, an opened image, or one built in memory. The output goes
+//! to an [`Output`]: a directory, a file, memory, any writer, or your own. It appears complete or not at all, and its
+//! bytes depend only on the source and the options, not on the number of threads, the machine or the time. What a
+//! target cannot carry is refused with its path, or, if the options allow losses, left out and
+//! [reported](Report::losses).
 //!
 //! [`Output`]: blob_io::Output
 //!
@@ -44,11 +43,9 @@
 //! ```
 //!
 //! # Features
-//!
-//! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, are those of the crates that compress and
-//! digest; `libdeflate` makes that library the default for eStargz. Options of any of them can be
-//! written without it; conversions then answer with an error that names what is missing. `serde` makes
-//! the reports values that serialise.
+//! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, add codecs and digests; `libdeflate` makes that library the
+//! default for eStargz. Options may name a codec that is not built in; conversions then fail with an error that names
+//! what is missing. `serde` makes the reports serialisable.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,

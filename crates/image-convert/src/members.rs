@@ -20,7 +20,7 @@ pub(crate) trait MemberSink {
     /// A file of any kind by its first name. The content of a regular one follows.
     fn file(&mut self, name: &Named, inode: &Inode<Ino>) -> Result<(), ConvertError>;
 
-    /// A further name of the file at `target`.
+    /// A hard link to the file at `target`.
     fn link(
         &mut self,
         path: &ImagePath,

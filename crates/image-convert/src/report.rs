@@ -7,14 +7,14 @@ use rafs_format::layout::CannotCarry;
 
 use crate::ConvertError;
 
-/// What a conversion did. Holds no times: equal conversions report equally.
+/// What a conversion did. Contains no times: equal conversions give equal reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Report {
-    /// Distinct inodes of the tree that was written; members of a layer that was compressed anew.
+    /// Distinct inodes of the tree written; for a recompressed layer, its members.
     pub inodes: u64,
-    /// Bytes of file content that were read, holes included.
+    /// Bytes of file content that were read, including holes.
     pub content_bytes: u64,
     /// Bytes that were written.
     #[cfg_attr(feature = "serde", serde(rename = "written_bytes"))]
@@ -30,9 +30,9 @@ pub struct Report {
     /// Inodes whose time has a fraction of a second, which the metadata of the target have no place for:
     /// they say the second in which it is. Nothing is refused for that, as no digest of a tree tells.
     pub cut_times: u64,
-    /// What is odd about the source, and was read as the runtimes read it.
+    /// Oddities of the source, which were read as the runtimes read them.
     pub advisories: Advisories,
-    /// Paths that were to be fetched first, but are not there, in the order of the options.
+    /// Paths to fetch first that do not exist, in the order of the options.
     pub missed: Vec<ImagePath>,
     /// Bytes that the losses in the list take.
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -161,7 +161,7 @@ impl ChunkCounts {
     }
 }
 
-/// Something that the target format or file system cannot carry.
+/// Something that the target format or file system cannot represent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[error("{path:#}: {what}")]
@@ -182,43 +182,43 @@ fn as_text<S: serde::Serializer>(what: &LossKind, serializer: S) -> Result<S::Ok
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossKind {
-    /// RAFS has no place for it. Devices and symbolic links are left out whole, and a further name that
-    /// version 5 has no word for becomes that of a copy.
+    /// RAFS cannot represent it. Devices and symbolic links are left out completely, and a hard link that version 5
+    /// does not support becomes a copy.
     #[error(transparent)]
     Rafs(#[from] CannotCarry),
-    /// An eStargz TOC has no place for it.
+    /// An eStargz TOC cannot represent it.
     #[error(transparent)]
     Estargz(#[from] Uncarried),
-    /// A socket, which tar has no word for: it is left out.
-    #[error("a socket")]
+    /// A socket, which a tar cannot store: it is left out.
+    #[error("sockets cannot be stored")]
     Socket,
     /// A directory with the name of a whiteout, or a whiteout of nothing, which layers cannot have: it
     /// is left out, a directory with all below.
-    #[error("a name that layers keep for whiteouts")]
+    #[error("name is reserved for whiteouts")]
     Whiteout,
     /// An extended attribute whose name readers of tars do not find, or not alike.
     #[error(
-        "extended attribute \"{}\", whose name no tar can hold",
+        "extended attribute \"{}\": its name cannot be stored in a tar",
         image_model::name::Brief(name)
     )]
     XattrName {
         /// Its name.
         name: Box<[u8]>,
     },
-    /// A tar member of a type that is no file, such as a volume label: it is left out.
-    #[error("a tar member of type {typeflag:#04x}, which is not a file")]
+    /// A tar member of a type that is not a file, such as a volume label: it is left out.
+    #[error("tar member of type {typeflag:#04x} is not a file")]
     Member {
         /// The type.
         typeflag: u8,
     },
     /// A device that the caller may not create: it is left out.
-    #[error("device {}:{}, which only root may create", device.major, device.minor)]
+    #[error("device {}:{}: only root can create devices", device.major, device.minor)]
     Device {
         /// Its number.
         device: Device,
     },
     /// A time that the file system cannot hold: it keeps another one.
-    #[error("time {} of modification, which the file system keeps as {}", time.seconds, kept)]
+    #[error("modification time {} is stored by the file system as {}", time.seconds, kept)]
     Time {
         /// The time in the image.
         time: Timestamp,
@@ -227,7 +227,7 @@ pub enum LossKind {
     },
     /// An extended attribute that the file system, or the rights of the caller, do not allow.
     #[error(
-        "extended attribute {}: error {errno} of the file system",
+        "extended attribute {}: the file system reports error {errno}",
         image_model::name::Brief(name)
     )]
     Xattr {

@@ -15,7 +15,7 @@ pub(crate) fn content_len<C>(tree: &Tree<C>, inodes: impl IntoIterator<Item = In
 /// The files of `tree` that have content, each once, in the order in which they are stored.
 pub(crate) struct StoreOrder {
     files: Vec<InodeId>,
-    /// How many of them come first because they are asked for.
+    /// How many of them come first because they are requested.
     first: usize,
 }
 
@@ -32,7 +32,7 @@ impl StoreOrder {
         Self { files, first }
     }
 
-    /// Those that come first because they are asked for, and the others.
+    /// Those that come first because they are requested, and the others.
     pub(crate) fn parts(&self) -> (&[InodeId], &[InodeId]) {
         self.files.split_at(self.first)
     }

@@ -1,23 +1,22 @@
-//! What is odd about an image and read all the same.
+//! Oddities of an image that do not prevent reading it.
 
 use std::fmt;
 
 use crate::metadata::FileKind;
 use crate::path::ImagePath;
 
-/// Advisories that are kept with their paths; the others are counted.
+/// Number of advisories kept with their paths; further ones are only counted.
 const MAX_KEPT: usize = 1 << 10;
 
-/// Bytes that the paths of those take together: each may be as long as an extension header.
+/// Maximum total length of the kept paths, in bytes: each may be as long as an extension header.
 const MAX_PATHS_LEN: usize = 4 << 20;
 
-/// Something odd that is read all the same, since the runtimes read it alike, or since a release of a
-/// tool is known to write it.
+/// An oddity that is accepted, because the runtimes agree on it, or because a release of a tool is known to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advisory {
-    /// Where it is, if it is at one path.
+    /// The path, if it concerns a single one.
     pub path: Option<ImagePath>,
-    /// What it is.
+    /// The oddity.
     pub what: Oddity,
 }
 
@@ -30,15 +29,15 @@ impl fmt::Display for Advisory {
     }
 }
 
-/// What is odd.
+/// A kind of oddity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Oddity {
-    /// An entry below a symbolic link: it lies where that leads.
+    /// An entry below a symbolic link: it is placed where the link leads.
     BelowSymlink,
     /// A hard link to a path through a symbolic link.
     TargetBelowSymlink,
-    /// An entry for the root that is no directory: it is ignored.
+    /// An entry for the root that is not a directory: it is ignored.
     Root {
         /// What it is; a hard link counts as a file.
         kind: FileKind,
@@ -54,7 +53,7 @@ pub enum Oddity {
     NamePrefix,
     /// The same record twice: the last one counts.
     RepeatedRecord {
-        /// Its key, or the beginning of that.
+        /// Its key, or the start of a long one.
         key: Box<[u8]>,
     },
     /// Several extension headers of one type for one member: the last one counts.
@@ -67,12 +66,12 @@ pub enum Oddity {
         /// The type.
         typeflag: u8,
     },
-    /// A tar that ends inside the bytes that fill a payload up to a whole block: that is its end.
+    /// A tar that ends inside the padding of a payload: it counts as complete.
     CutPadding,
-    /// A directory that no entry of the layer describes: the target describes it, with mode 0755 and
-    /// owner 0, also where a lower layer has other attributes.
+    /// A directory without an entry in the layer: the target stores it with mode 0755 and owner 0, even if a lower
+    /// layer has other attributes.
     Undescribed,
-    /// A structure as an old release of a tool wrote it.
+    /// A structure in the form that an old release of a tool wrote.
     Release {
         /// The releases.
         releases: &'static str,
@@ -85,16 +84,16 @@ impl fmt::Display for Oddity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BelowSymlink => {
-                f.write_str("lies below a symbolic link, and is put where that leads")
+                f.write_str("lies below a symbolic link, and is placed where the link leads")
             }
-            Self::TargetBelowSymlink => f.write_str("a hard link through a symbolic link"),
-            Self::Root { kind } => write!(f, "a {kind} for the root, which is ignored"),
+            Self::TargetBelowSymlink => f.write_str("hard link through a symbolic link"),
+            Self::Root { kind } => write!(f, "the entry for the root is a {kind}, and is ignored"),
             Self::LinkedWhiteout => f.write_str("a whiteout that is a hard link"),
             Self::Size { size } => write!(f, "size {size} for a member without content"),
             Self::NamePrefix => f.write_str("a GNU header block with a ustar name prefix"),
             Self::RepeatedRecord { key } => write!(
                 f,
-                "PAX record `{}` is there twice; the last one counts",
+                "PAX record `{}` appears twice; the last one counts",
                 key.escape_ascii()
             ),
             Self::RepeatedExtension { typeflag } => write!(
@@ -107,17 +106,16 @@ impl fmt::Display for Oddity {
                 "an extension header of type `{}` with no member after it",
                 char::from(*typeflag)
             ),
-            Self::CutPadding => f.write_str("the padding after the last payload is cut off"),
+            Self::CutPadding => f.write_str("the padding after the last payload is truncated"),
             Self::Undescribed => {
-                f.write_str("no entry describes this directory, which gets mode 0755 and owner 0:0")
+                f.write_str("the directory has no entry, and gets mode 0755 and owner 0:0")
             }
             Self::Release { releases, what } => write!(f, "{what}, as {releases} wrote it"),
         }
     }
 }
 
-/// Advisories of one image: the first thousand with their paths, if these are not too long together (4 MiB),
-/// and how many there are.
+/// The advisories of one image: the first thousand with their paths (up to 4 MiB of paths), and their total number.
 ///
 /// ```
 /// use lazyoci_image_model::advisory::{Advisories, Oddity};
@@ -129,13 +127,13 @@ impl fmt::Display for Oddity {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Advisories {
     kept: Vec<Advisory>,
-    /// Bytes of the paths of those.
+    /// Bytes of the kept paths.
     paths_len: usize,
     count: u64,
 }
 
 impl Advisories {
-    /// Adds each of `oddities`, all of `path`, or of the image as a whole.
+    /// Adds each of `oddities`, found at `path` or in the image as a whole.
     pub fn add_all(
         &mut self,
         path: Option<&ImagePath>,
@@ -176,13 +174,13 @@ impl Advisories {
         }
     }
 
-    /// How many there are.
+    /// The total number.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The first of them.
+    /// The first ones, with their paths.
     #[must_use]
     pub fn kept(&self) -> &[Advisory] {
         &self.kept

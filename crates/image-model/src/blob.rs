@@ -6,25 +6,25 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobIndex(pub u32);
 
-/// Name of a blob: in a store the file name, in a registry the hex part of its digest.
+/// Name of a blob: its file name in a store, the hex part of its digest in a registry.
 ///
 /// Safe as a file name: 1 to 255 visible ASCII characters, no `/`, neither `.` nor `..`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(Box<str>);
 
-/// Text that is no [`BlobId`].
+/// Text that is not a [`BlobId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` cannot name a blob: 1 to 255 visible ASCII characters without `/` are needed", id.escape_ascii())]
+#[error("`{}` is not a blob id: must be 1 to 255 visible ASCII characters without `/`", id.escape_ascii())]
 pub struct BlobIdError {
     /// The bytes given.
     pub id: Vec<u8>,
 }
 
 impl BlobId {
-    /// Checks and takes over `id`.
+    /// Checks and takes `id`.
     ///
     /// # Errors
-    /// [`BlobIdError`] if it would be unsafe as a file name.
+    /// [`BlobIdError`] if `id` is unsafe as a file name.
     pub fn new(id: &[u8]) -> Result<Self, BlobIdError> {
         let safe = (1..=255).contains(&id.len())
             && id.iter().all(|&b| b.is_ascii_graphic() && b != b'/')
@@ -68,16 +68,16 @@ impl fmt::Debug for BlobId {
 pub struct Blob {
     /// Name of the blob.
     pub id: BlobId,
-    /// Bytes of the stored object, where known.
+    /// Bytes of the stored object, if known.
     pub stored_len: Option<u64>,
-    /// Bytes of its logical, decoded address space, where known.
+    /// Bytes of its logical, decoded address space, if known.
     pub decoded_len: Option<u64>,
-    /// Chunks in the blob, also those that this image does not use, where known.
+    /// Chunks in the blob, including those that this image does not use, if known.
     pub chunk_count: Option<u32>,
 }
 
 impl Blob {
-    /// A blob of which nothing is known but its name.
+    /// A blob of which only the name is known.
     #[must_use]
     pub fn new(id: BlobId) -> Self {
         Self {

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use crate::digest::Digest;
 use crate::frame::FrameId;
 
-/// Position of a chunk in an image's chunk list. Takes four bytes also inside an `Option`.
+/// Position of a chunk in an image's chunk list. Takes four bytes, even inside an `Option`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkId(NonZeroU32);
 
@@ -18,7 +18,7 @@ impl ChunkId {
     /// The chunk at `index`.
     ///
     /// # Panics
-    /// If `index` is `u32::MAX`, which no image reaches ([`Limits`](crate::Limits) bound it).
+    /// If `index` is `u32::MAX`, which no image reaches (see [`Limits`](crate::Limits)).
     #[must_use]
     pub fn new(index: u32) -> Self {
         let one_based = index.checked_add(1).and_then(NonZeroU32::new);

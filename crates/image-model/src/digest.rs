@@ -1,9 +1,9 @@
-//! Digests as values. Computing and comparing them with content is the `verify` crate's work.
+//! Digests as values. The `verify` crate computes them and compares them with content.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Which hash function made a digest.
+/// The hash function of a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DigestAlgorithm {
@@ -22,7 +22,7 @@ impl fmt::Display for DigestAlgorithm {
     }
 }
 
-/// Text that is no digest.
+/// Text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a digest: expected `sha256:` or `blake3:` and 64 lower-case hex digits")]
 pub struct ParseDigestError {
@@ -45,7 +45,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// A digest out of its parts.
+    /// A digest from its parts.
     #[must_use]
     pub const fn new(algorithm: DigestAlgorithm, bytes: [u8; 32]) -> Self {
         Self { algorithm, bytes }

@@ -1,22 +1,22 @@
-//! Errors that say whose fault they are.
+//! Errors that say who is at fault.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::image::Ino;
 
-/// Whose fault an error is.
+/// Who is at fault for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The bytes are wrong: whoever made or moved the image.
+    /// The bytes are wrong: the fault of whatever wrote or transferred the image.
     Corrupt,
     /// The bytes may be right, but this library lacks what they need.
     Unsupported,
-    /// Refused on purpose: a bound of [`Limits`](crate::Limits) or of a strict mode.
+    /// Deliberately refused: by a bound of [`Limits`](crate::Limits) or by a strict mode.
     Limit,
     /// The source or the destination failed.
     Io,
-    /// The caller asked for something that makes no sense.
+    /// The caller made an invalid request.
     Misuse,
     /// The caller cancelled the operation.
     Cancelled,
@@ -37,11 +37,11 @@ impl fmt::Display for Fault {
 
 /// Implemented by every error type of the workspace.
 pub trait Blame: Error {
-    /// Whose fault the error is.
+    /// Who is at fault.
     fn fault(&self) -> Fault;
 }
 
-/// What an [`Image`](crate::Image) answers when it cannot answer.
+/// The error of an [`Image`](crate::Image) that cannot answer a question.
 ///
 /// `source()` is the format's own typed error, with offset or index.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl ImageError {
         }
     }
 
-    /// The same error, of a question about `ino`: what an image answers for one that it is made of.
+    /// The same error, but about `ino`: for an image that passes on errors of an underlying image.
     #[must_use]
     pub fn about(self, ino: Ino) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl ImageError {
         }
     }
 
-    /// The inode that the question was about.
+    /// The inode that the question was about, if any.
     #[must_use]
     pub fn ino(&self) -> Option<Ino> {
         self.ino

@@ -1,9 +1,7 @@
-//! Frames: what is decompressed at once, and how.
-//!
-//! A frame is a stored byte range of a blob. How its bytes become plain, and what vouches for them,
-//! is its *recipe*: an entry of a table that the image owns. Many frames share one recipe ("one zstd
-//! frame each"); where each frame needs its own (a window to start with, a digest of a span), it has
-//! one. So a new way of storing is a new recipe, never a branch in whoever reads.
+//! Frames: the units of decompression. A frame is a stored byte range of a blob. Its *recipe*, an entry of a table that
+//! the image owns, says how to decode its bytes, and what verifies them. Many frames share one recipe ("one zstd frame
+//! each"); if each frame needs its own (an initial window, a digest of a span), it has one. So a new way of storing is
+//! a new recipe, never a new branch in readers.
 
 use std::fmt;
 
@@ -14,7 +12,7 @@ use crate::digest::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// Stored as they are.
+    /// Not compressed.
     None,
     /// One LZ4 block without frame or size prefix.
     Lz4Block,
@@ -25,13 +23,11 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Most stored bytes of a frame with `len` decoded ones that a reader has to take.
-    ///
-    /// * `Gzip`: `len`, an eighth of it and 64 KiB. No literal takes more than nine bits in the fixed
-    ///   code of deflate, and some encoders have nothing else for what does not compress (zlib-ng at
-    ///   level 1); stored blocks and flushes cost far less. The constant is for headers with a name, a
-    ///   comment or an extra field, of a few members.
-    /// * The others: `len`, since RAFS stores as it is what does not get shorter.
+    /// Maximum number of stored bytes that a reader has to accept for a frame of `len` decoded bytes.
+    /// * `Gzip`: `len`, an eighth of it and 64 KiB. A literal takes at most nine bits in deflate's fixed code, and some
+    ///   encoders use nothing else for incompressible data (zlib-ng at level 1); stored blocks and flushes cost far
+    ///   less. The constant allows for headers with a name, a comment or an extra field, in a few members.
+    /// * The others: `len`, since RAFS stores incompressible data uncompressed.
     #[must_use]
     pub fn max_stored_len(self, len: u32) -> u64 {
         let len = u64::from(len);
@@ -53,7 +49,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// A frame's number within one image: whoever reads frames knows them by it.
+/// A frame's number within one image, by which readers identify it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameId(pub u32);
 
@@ -61,7 +57,7 @@ pub struct FrameId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecipeId(pub u32);
 
-/// A stored byte range of a blob that is decompressed at once.
+/// A stored byte range of a blob that is decompressed as a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Blob that holds the frame.
@@ -70,9 +66,9 @@ pub struct Frame {
     pub offset: u64,
     /// Stored bytes.
     pub stored_len: u32,
-    /// Decoded bytes that the image's metadata vouch for.
+    /// Decoded bytes, according to the image's metadata.
     pub len: u32,
-    /// How the stored bytes become the decoded ones.
+    /// How the stored bytes are decoded.
     pub recipe: RecipeId,
 }
 
@@ -84,7 +80,7 @@ impl Frame {
     }
 }
 
-/// How the stored bytes of a frame become plain ones, and what vouches for them.
+/// How the stored bytes of a frame are decoded, and what verifies them.
 ///
 /// ```
 /// use lazyoci_image_model::{Codec, Decode, Recipe, Vouched};
@@ -97,7 +93,7 @@ impl Frame {
 pub struct Recipe {
     /// From stored bytes to decoded ones.
     pub decode: Decode,
-    /// What vouches for the frame as a whole. Chunks have digests of their own.
+    /// What verifies the frame as a whole. Chunks have digests of their own.
     pub vouched: Vouched,
 }
 
@@ -107,8 +103,8 @@ pub struct Recipe {
 pub enum Decode {
     /// The stored bytes are one frame of this codec that holds [`Frame::len`] bytes and no more.
     Exact(Codec),
-    /// The first [`Frame::len`] bytes that come out of the stored ones are wanted, more may follow:
-    /// an eStargz member goes on with the tar headers of the next files.
+    /// The stored bytes decode to [`Frame::len`] bytes or more, of which only the first are wanted:
+    /// an eStargz member continues with the tar headers of the next files.
     Prefix(Codec),
 }
 
@@ -122,7 +118,7 @@ impl Decode {
     }
 }
 
-/// What vouches for a frame as a whole.
+/// What verifies a frame as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Vouched {
@@ -135,19 +131,19 @@ pub enum Vouched {
 }
 
 impl Recipe {
-    /// One frame of `codec`, nothing more and nothing less; nothing vouches for it.
+    /// Exactly one frame of `codec`, without a digest.
     #[must_use]
     pub fn exact(codec: Codec) -> Self {
         Decode::Exact(codec).into()
     }
 
-    /// The beginning of what `codec` gives; nothing vouches for it.
+    /// The beginning of the output of `codec`, without a digest.
     #[must_use]
     pub fn prefix(codec: Codec) -> Self {
         Decode::Prefix(codec).into()
     }
 
-    /// The same way, and what vouches for the frame.
+    /// The same decoding, with `vouched` to verify the frame.
     #[must_use]
     pub fn vouched(self, vouched: Vouched) -> Self {
         Self { vouched, ..self }

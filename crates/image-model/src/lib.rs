@@ -1,26 +1,24 @@
-//! The shared model of container images.
-//!
-//! Every format crate of this workspace translates between its bytes and the types here; no
-//! format knows another. The crate holds no byte layout, no hashing, no I/O and no compression.
+//! The shared model of container images. Every format crate of this workspace translates between
+//! its bytes and these types; formats do not know each other. The crate has no byte layouts,
+//! hashing, I/O or compression.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`name`], [`path`] | validated names and cleaned paths: bytes, not UTF-8 |
 //! | [`metadata`] | modes, owners, times, devices, extended attributes |
 //! | [`tree`] | a file system: inodes in one table, names only in directories |
-//! | [`chunk`], [`frame`], [`blob`] | what is addressed, digested, shared; what is decompressed at once, and how; what is stored |
+//! | [`chunk`], [`frame`], [`blob`] | the units of addressing and sharing, of decompression, and of storage |
 //! | [`image`] | the narrow [`Image`] trait that every format implements, and [`ChunkedImage`], the owned one |
-//! | [`tree_view`] | what an owned image answers out of its tree alone |
-//! | [`layer`] | building a tree out of a layer's entries; laying one layer over another |
-//! | [`order`] | in which order names stand in a tar |
+//! | [`tree_view`] | what an owned image answers from its tree alone |
+//! | [`layer`] | building a tree from a layer's entries; stacking layers |
+//! | [`order`] | the order of names in a tar |
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
-//! | [`step`] | machines that find something without I/O: they ask for bytes, their caller reads |
-//! | [`width`] | integers from one width to another without loss |
-//!
-//! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's
-//! bytes lie in the source, a [`ChunkedImage`] says in which chunks they are stored. Encoders take
-//! only the latter.
+//! | [`step`] | machines that find something without I/O: they request bytes, and their caller reads them |
+//! | [`width`] | lossless integer conversions |
+//! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's bytes
+//! are in the source, a [`ChunkedImage`] in which chunks they are stored. Encoders take only the
+//! latter.
 #![forbid(unsafe_code)]
 
 pub mod advisory;

@@ -1,10 +1,8 @@
-//! Bounds on what input may make us do.
+//! Bounds on the work and memory that input may cause.
 
-/// Bounds that every decoder keeps to. What goes beyond them is refused with
-/// [`Fault::Limit`](crate::Fault::Limit), before memory is reserved for it.
-///
-/// The defaults fit every image that real tools make; fuzzers and services that open strangers'
-/// images lower them.
+/// Bounds that every decoder observes. Input that exceeds them is refused with
+/// [`Fault::Limit`](crate::Fault::Limit), before memory is reserved for it. The defaults suit every
+/// image that real tools make; fuzzers, and services that open untrusted images, lower them.
 ///
 /// ```
 /// let limits = lazyoci_image_model::Limits::default().max_inodes(10_000);
@@ -19,17 +17,16 @@ pub struct Limits {
     pub max_chunks: u32,
     /// Data blobs of one image.
     pub max_blobs: u32,
-    /// Directories that are nested in the root and in each other: with 1 the root holds directories,
-    /// which hold none.
+    /// Nesting depth of directories: with 1, directories in the root contain no further ones.
     pub max_depth: u32,
-    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information; also what the tree of a
-    /// layer takes in memory, roughly: see [`LayerBuilder`](crate::layer::LayerBuilder). The default
-    /// of 1 GiB is a layer of about five million files.
+    /// Bytes of metadata: a bootstrap, a TOC, a blob's chunk information; also the approximate memory of a layer's
+    /// tree: see [`LayerBuilder`](crate::layer::LayerBuilder). The default of 1 GiB allows a layer of about five
+    /// million files.
     pub max_metadata_len: u64,
-    /// Bytes of an eStargz TOC, decompressed; [`max_metadata_len`](Self::max_metadata_len) bounds it
-    /// too. Compressed it is up to a thousand times shorter, and so costs who sends it nothing: the
-    /// default is 512 MiB, one to three million entries. The reference tools have other bounds:
-    /// containers/storage takes 150 MiB, stargz-snapshotter any length.
+    /// Bytes of a decompressed eStargz TOC; [`max_metadata_len`](Self::max_metadata_len) bounds it too. Compressed it
+    /// is up to a thousand times shorter, and so costs its sender nothing: the default is 512 MiB, one to three million
+    /// entries. The reference tools have other bounds: containers/storage accepts 150 MiB, stargz-snapshotter any
+    /// length.
     pub max_toc_len: u64,
     /// Bytes of one entry's extension headers (PAX records, long names) and of one inode's
     /// extended attributes.
@@ -42,20 +39,17 @@ pub struct Limits {
     pub max_sparse_regions: u32,
     /// Bytes that a compressed layer may decode to.
     pub max_layer_len: u64,
-    /// Bytes of content of one image: of all its files together, holes and chunks that several files
-    /// share as often as they appear.
+    /// Bytes of content of all files of one image together; holes and shared chunks count each time they appear.
     pub max_content_len: u64,
-    /// Of those, bytes beyond 64 times what is stored for them (decoded, each byte counted once): holes,
-    /// and chunks that appear again. A few kilobytes may declare any number of them, and all are hashed,
-    /// unpacked, or recorded as chunks. The default of 16 GiB is ten to forty seconds of SHA-256, or
-    /// 16,384 chunk records of RAFS; a disk image with larger holes than that needs a larger bound.
+    /// Of those, bytes beyond 64 times the stored bytes (decoded, each byte counted once): holes and repeated chunks. A
+    /// few kilobytes can declare any number of them, all of which are hashed, unpacked, or recorded as chunks. The
+    /// default of 16 GiB takes ten to forty seconds of SHA-256, or 16,384 chunk records of RAFS; a disk image with
+    /// larger holes needs a larger bound.
     pub max_hole_len: u64,
-    /// Bytes of content that are the same chunks again, each beyond 8 times its length: what unpacking
-    /// writes although nothing is stored for it. Chunks of zeros, which unpacking leaves out, count as
-    /// holes only.
+    /// Bytes of repeated chunks, each beyond 8 times its length: what unpacking writes although it is not stored.
+    /// Chunks of zeros, which unpacking leaves out, count only as holes.
     pub max_repeat_len: u64,
-    /// Bytes that the lists of one report take, such as the paths of faults and losses. What is more
-    /// is counted, not listed.
+    /// Bytes of the lists in one report, such as the paths of faults and losses. Further items are counted, not listed.
     pub max_report_len: u64,
 }
 
@@ -101,7 +95,7 @@ impl ContentLimit {
     }
 }
 
-/// Content that is free of [`Limits::max_hole_len`], for each byte that is stored for it.
+/// Content that [`Limits::max_hole_len`] does not count, per stored byte.
 const FREE_RATIO: u64 = 64;
 
 impl Limits {
@@ -123,7 +117,7 @@ impl Limits {
         max_report_len: u64,
     }
 
-    /// Checks content of `len` bytes, for which `stored` bytes (decoded, each counted once) are stored.
+    /// Checks content of `len` bytes, of which `stored` bytes (decoded, each counted once) are stored.
     ///
     /// ```
     /// use lazyoci_image_model::{Limits, limits::ContentLimit};
@@ -145,14 +139,14 @@ impl Limits {
         }
     }
 
-    /// Bytes that an eStargz TOC may have: the less of [`max_toc_len`](Self::max_toc_len) and
+    /// Maximum length of an eStargz TOC: the smaller of [`max_toc_len`](Self::max_toc_len) and
     /// [`max_metadata_len`](Self::max_metadata_len).
     #[must_use]
     pub fn toc_len(&self) -> u64 {
         self.max_toc_len.min(self.max_metadata_len)
     }
 
-    /// Small bounds for fuzzing and for images of strangers that should be small.
+    /// Small bounds for fuzzing, and for untrusted images that should be small.
     #[must_use]
     pub fn small() -> Self {
         Self {

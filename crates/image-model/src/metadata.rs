@@ -1,4 +1,4 @@
-//! What an inode carries besides its content.
+//! Attributes of an inode.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -37,7 +37,7 @@ impl FileKind {
         }
     }
 
-    /// The kind that the type bits of `mode` name, if they name one.
+    /// The kind given by the type bits of `mode`, if they are valid.
     #[must_use]
     pub const fn from_mode(mode: u16) -> Option<Self> {
         Some(match mode & 0o170_000 {
@@ -107,7 +107,7 @@ impl Timestamp {
     }
 }
 
-/// Exact: no system keeps finer times.
+/// Exact: no system stores finer times.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -120,7 +120,7 @@ impl Timestamp {
 /// ```
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        // A clock of 64 bits of seconds has no times beyond those.
+        // A clock with 64 bits of seconds has no times beyond those.
         let seconds = |since: Duration| i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => Self {
@@ -142,9 +142,9 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// A time that the clock of this system has no room for.
+/// A time beyond the range of this system's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the time {} seconds from 1970 is beyond the clock of this system", time.seconds)]
+#[error("the time {} seconds from 1970 is beyond the range of this system's clock", time.seconds)]
 pub struct TimeOutOfRange {
     /// The time.
     pub time: Timestamp,
@@ -179,7 +179,7 @@ pub struct Device {
 pub struct Xattr {
     /// Full name with its namespace; never empty, no NUL.
     pub name: Box<[u8]>,
-    /// Value: any bytes, NUL and newline too.
+    /// Value: any bytes, including NUL and newline.
     pub value: Box<[u8]>,
 }
 
@@ -191,14 +191,14 @@ pub struct Xattrs(Box<[Xattr]>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum XattrError {
-    /// An empty name, or one that holds NUL.
-    #[error("attribute name {name:?} is empty or holds NUL")]
+    /// An empty name, or one that contains NUL.
+    #[error("attribute name {name:?} is empty or contains NUL")]
     Name {
         /// The name.
         name: Box<[u8]>,
     },
     /// The same name twice.
-    #[error("attribute {name:?} is there twice")]
+    #[error("attribute {name:?} appears twice")]
     Duplicate {
         /// The name.
         name: Box<[u8]>,
@@ -209,7 +209,7 @@ impl Xattrs {
     /// Sorts `list` by name.
     ///
     /// # Errors
-    /// [`XattrError`] on an empty name, a NUL in a name, or a name that comes twice.
+    /// [`XattrError`] on an empty name, a NUL in a name, or a repeated name.
     pub fn new(list: impl IntoIterator<Item = Xattr>) -> Result<Self, XattrError> {
         let mut list: Vec<Xattr> = list.into_iter().collect();
         list.sort();
@@ -240,13 +240,13 @@ impl Xattrs {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value of the attribute called `name`.
+    /// The value of the attribute `name`.
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
         let found = self.0.binary_search_by(|x| (*x.name).cmp(name)).ok()?;
@@ -278,7 +278,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// What a directory gets that a layer implies but does not describe: 0755, owner 0:0, time 0.
+    /// The attributes of a directory that a layer only implies: 0755, owner 0:0, time 0.
     #[must_use]
     pub fn implied_directory() -> Self {
         Self {

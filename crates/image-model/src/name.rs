@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest name that Linux accepts, in bytes (`NAME_MAX`).
+/// Maximum length of a name on Linux, in bytes (`NAME_MAX`).
 pub const MAX_NAME_LEN: usize = 255;
 
 /// Why some bytes are not a [`Name`].
@@ -14,11 +14,11 @@ pub enum NameError {
     /// No bytes at all.
     #[error("a name must not be empty")]
     Empty,
-    /// `.` or `..`, which every directory has already.
+    /// `.` or `..`, which every directory already has.
     #[error("a name must not be `.` or `..`")]
     Dots,
     /// A `/` or NUL at this offset.
-    #[error("a name must not hold byte {byte:#04x} (at {offset})")]
+    #[error("a name must not contain byte {byte:#04x} (at {offset})")]
     Byte {
         /// The offending byte.
         byte: u8,
@@ -26,7 +26,7 @@ pub enum NameError {
         offset: usize,
     },
     /// Longer than [`MAX_NAME_LEN`].
-    #[error("a name must have at most {MAX_NAME_LEN} bytes, this one has {len}")]
+    #[error("a name must have at most {MAX_NAME_LEN} bytes, but this one has {len}")]
     TooLong {
         /// Length in bytes.
         len: usize,
@@ -50,7 +50,7 @@ impl<'a> NameRef<'a> {
     /// Checks `bytes` and borrows them as a name.
     ///
     /// # Errors
-    /// [`NameError`] says which rule the bytes break.
+    /// [`NameError`] with the rule that the bytes break.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NameError> {
         Self::check_len(bytes)?;
         match bytes.iter().position(|&b| b == b'/' || b == 0) {
@@ -62,7 +62,7 @@ impl<'a> NameRef<'a> {
         }
     }
 
-    /// Checks all but what bytes there are.
+    /// Checks everything except the individual bytes.
     fn check_len(bytes: &[u8]) -> Result<(), NameError> {
         match bytes {
             [] => Err(NameError::Empty),
@@ -72,7 +72,7 @@ impl<'a> NameRef<'a> {
         }
     }
 
-    /// Takes `path` apart at its first `/`: what is before it, which may be no name, and what is behind.
+    /// Splits `path` at its first `/` into what is before it, which may not be a valid name, and what is after it.
     ///
     /// ```
     /// use lazyoci_image_model::NameRef;
@@ -88,7 +88,7 @@ impl<'a> NameRef<'a> {
         let (name, rest) = match end.map(|end| (end, path[end])) {
             None => (path, &[][..]),
             Some((end, b'/')) => (&path[..end], &path[end + 1..]),
-            // NUL, which is not where the name ends.
+            // NUL, which does not end the name.
             Some((offset, byte)) => {
                 let rest = path[offset..].iter().position(|&b| b == b'/');
                 let rest = rest.map_or(&[][..], |slash| &path[offset + slash + 1..]);
@@ -117,7 +117,7 @@ impl fmt::Debug for NameRef<'_> {
     }
 }
 
-/// Shows UTF-8 as it is, everything else escaped, on one line.
+/// Shows UTF-8 unchanged and everything else escaped, on one line.
 impl fmt::Display for NameRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_escaped(f, self.0)
@@ -129,10 +129,10 @@ impl fmt::Display for NameRef<'_> {
 pub struct Name(Box<[u8]>);
 
 impl Name {
-    /// Checks and takes over `bytes`.
+    /// Checks and takes `bytes`.
     ///
     /// # Errors
-    /// [`NameError`] says which rule the bytes break.
+    /// [`NameError`] with the rule that the bytes break.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Result<Self, NameError> {
         let bytes = bytes.into();
         NameRef::new(&bytes)?;
@@ -180,8 +180,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// Bytes of names and values for messages, escaped as [`u8::escape_ascii`] does, of long ones the first
-/// [`LEN`](Self::LEN) and the length: what an image holds must not decide how long a message is.
+/// Bytes of names and values for messages, escaped by [`u8::escape_ascii`]; long ones are cut to the first
+/// [`LEN`](Self::LEN) bytes and the length, so that an image cannot make a message arbitrarily long.
 ///
 /// ```
 /// use lazyoci_image_model::name::Brief;
@@ -208,8 +208,8 @@ impl fmt::Display for Brief<'_> {
     }
 }
 
-/// Writes bytes for a person: UTF-8 text as it is, control characters, backslashes and everything
-/// that is not UTF-8 escaped, so that one name stays on one line and no two names look alike.
+/// Writes bytes for people: UTF-8 text unchanged; control characters, backslashes and everything
+/// that is not UTF-8 escaped, so that a name stays on one line and no two names look alike.
 pub(crate) fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -1,4 +1,4 @@
-//! In which order the names of a tree stand in a tar.
+//! The order of a tree's names in a tar.
 
 use crate::error::{Blame, Fault};
 use crate::layer::Rank;
@@ -18,18 +18,18 @@ pub struct Named {
 }
 
 impl Named {
-    /// Where it stands among its siblings.
+    /// Its rank among its siblings.
     #[must_use]
     pub fn rank(&self) -> Rank {
         Rank::of(self.path.last().map_or(&[][..], NameRef::as_bytes))
     }
 }
 
-/// The paths of a tree are too long to be held.
+/// The paths of a tree take too much memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path:#}: the paths of all names have more than {limit} bytes")]
 pub struct PathsTooLong {
-    /// The path that is too much.
+    /// The path that exceeds the limit.
     pub path: ImagePath,
     /// The bound, [`Limits::max_metadata_len`].
     pub limit: u64,
@@ -41,31 +41,29 @@ impl Blame for PathsTooLong {
     }
 }
 
-/// All names of `tree`: directories before what lies in them, siblings by their [`Rank`] and then in
-/// byte order, the root first.
+/// All names of `tree`: directories before their contents, siblings by their [`Rank`] and then in byte order, the root
+/// first.
 ///
 /// # Errors
-/// [`PathsTooLong`]: directories nested deeply have paths that are far longer, together, than their
+/// [`PathsTooLong`]: the paths of deeply nested directories are together far longer than their
 /// names. [`Limits::max_metadata_len`] bounds the bytes of all paths.
 pub fn walk<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
     walk_sorted(tree, limits, |siblings| siblings.sort_by_key(Named::rank))
 }
 
-/// All names of `tree`, siblings by their [`Rank`] and then in the order of the inode table, where a
-/// layer's members are in the order of the tar.
-///
-/// What lies in a directory follows it without a break, as in a [walk](walk()): GNU tar restores the
-/// time of a directory once it meets something outside.
+/// All names of `tree`, siblings by their [`Rank`] and then in the order of the inode table, which is tar order for the
+/// members of a layer. The contents of a directory directly follow it, as in a [walk](walk()): GNU tar restores the
+/// time of a directory when it meets something outside it.
 ///
 /// # Errors
-/// [`PathsTooLong`], as a [walk](walk()).
+/// [`PathsTooLong`], as for a [walk](walk()).
 pub fn walk_by_table<C>(tree: &Tree<C>, limits: &Limits) -> Result<Vec<Named>, PathsTooLong> {
     walk_sorted(tree, limits, |siblings| {
         siblings.sort_by_key(|entry| (entry.rank(), entry.inode));
     })
 }
 
-/// All names; `sort` is given siblings in byte order.
+/// All names; `sort` receives siblings in byte order.
 fn walk_sorted<C>(
     tree: &Tree<C>,
     limits: &Limits,
@@ -90,11 +88,11 @@ fn walk_sorted<C>(
     Ok(names)
 }
 
-/// Refuses paths that have more than `limit` bytes together, before any of them is made: a directory
-/// that is nested deeply has a path of megabytes for every name in it.
+/// Refuses paths of more than `limit` bytes in all, before making any of them: every name in a deeply nested directory
+/// has a path of megabytes.
 fn check_paths<C>(tree: &Tree<C>, limit: u64) -> Result<(), PathsTooLong> {
     let mut len = 0u64;
-    // The path that is visited, and the names to visit with their depth.
+    // The current path, and the names to visit with their depth.
     let mut path = ImagePath::root();
     let mut depth = 0;
     let mut pending = vec![(0, None, InodeId::ROOT)];
@@ -117,8 +115,8 @@ fn check_paths<C>(tree: &Tree<C>, limit: u64) -> Result<(), PathsTooLong> {
     Ok(())
 }
 
-/// Whether a layer has to have an entry for `inode`: a directory that [no entry described](crate::Inode::is_implied)
-/// is there by what lies in it, and the root always is.
+/// Whether a layer needs an entry for `inode`: an [implied directory](crate::Inode::is_implied) exists through its
+/// contents, and the root always exists.
 #[must_use]
 pub fn needs_entry<C>(tree: &Tree<C>, inode: InodeId) -> bool {
     let is_empty = tree.directory(inode).is_none_or(Directory::is_empty);

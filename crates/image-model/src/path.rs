@@ -7,11 +7,9 @@ use std::str::FromStr;
 use crate::name::{Brief, NameError, NameRef, write_escaped};
 
 /// A path inside an image, cleaned lexically at the root: components joined by `/`, no leading or
-/// trailing slash, no `.`, no `..`. The root is the empty path.
-///
-/// Cleaning is what containerd does with a tar member's name (Go's `path.Clean("/" + name)`):
-/// `..` never leaves the root, repeated and trailing slashes vanish. Nothing is resolved through
-/// symbolic links.
+/// trailing slash, no `.`, no `..`. The root is the empty path. Cleaning is what containerd does
+/// with a tar member's name (Go's `path.Clean("/" + name)`): `..` never leaves the root, repeated
+/// and trailing slashes are dropped. Symbolic links are not resolved.
 ///
 /// ```
 /// use lazyoci_image_model::ImagePath;
@@ -25,7 +23,7 @@ pub struct ImagePath(Vec<u8>);
 
 /// A component of a path is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("path component at byte {offset}")]
+#[error("invalid path component at byte {offset}")]
 pub struct PathError {
     /// Offset of the component in the path as given, in bytes.
     pub offset: usize,
@@ -43,7 +41,7 @@ impl ImagePath {
     /// Cleans `raw`, which may be relative, absolute, or try to climb above the root.
     ///
     /// # Errors
-    /// [`PathError`] if a component holds NUL or is too long.
+    /// [`PathError`] if a component contains NUL or is too long.
     pub fn clean(raw: &[u8]) -> Result<Self, PathError> {
         let mut path = Self(Vec::with_capacity(raw.len()));
         let mut offset = 0;
@@ -99,7 +97,7 @@ impl ImagePath {
         popped
     }
 
-    /// This path with one component more.
+    /// This path with one more component.
     #[must_use]
     pub fn join(&self, name: NameRef<'_>) -> Self {
         let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.as_bytes().len()));
@@ -108,7 +106,7 @@ impl ImagePath {
         path
     }
 
-    /// The directory that holds this path and the name in it; `None` at the root.
+    /// The parent directory of this path and the name in it; `None` at the root.
     #[must_use]
     pub fn split_last(&self) -> Option<(Self, NameRef<'_>)> {
         if self.is_root() {
@@ -133,8 +131,8 @@ impl ImagePath {
         NameRef::new(&self.0[start..]).ok()
     }
 
-    /// Order of the paths in a walk: component by component, each as bytes. The order of the type
-    /// itself compares the joined bytes, where `a-b` comes before `a/b`.
+    /// Walk order of paths: component by component, each as bytes. The type's own order compares
+    /// the joined bytes, where `a-b` comes before `a/b`.
     #[must_use]
     pub fn walk_order(&self, other: &Self) -> Ordering {
         let slash = |byte: &u8| *byte == b'/';
@@ -148,8 +146,8 @@ impl ImagePath {
     }
 }
 
-/// As [`clean`](ImagePath::clean) does it: any text that holds no NUL is a path, if its components are
-/// not too long. What is escaped in a displayed path is not unescaped.
+/// Like [`clean`](ImagePath::clean): any text without NUL is a path, if its components are not too long. Escapes of a
+/// displayed path are not undone.
 ///
 /// ```
 /// use lazyoci_image_model::ImagePath;
@@ -165,9 +163,9 @@ impl FromStr for ImagePath {
     }
 }
 
-/// With a leading slash, escaped like a name.
-/// `{path}` is all of it. `{path:#}` is for messages: of a path that is longer than
-/// [`Brief::LEN`](crate::name::Brief::LEN) the first bytes and the length.
+/// With a leading slash, escaped like a name. `{path}` is the whole path. `{path:#}` is for
+/// messages: a path longer than [`Brief::LEN`](crate::name::Brief::LEN) is cut to its first bytes
+/// and its length.
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("/")?;
@@ -181,7 +179,7 @@ impl fmt::Display for ImagePath {
     }
 }
 
-/// As it is displayed: what is no UTF-8 is escaped.
+/// As displayed: what is not UTF-8 is escaped.
 #[cfg(feature = "serde")]
 impl serde::Serialize for ImagePath {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

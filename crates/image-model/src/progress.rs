@@ -13,9 +13,8 @@ impl Blame for Cancelled {
     }
 }
 
-/// Told how far long work has come; may ask it to stop.
-///
-/// `()` listens to nothing and never cancels; a closure over `(done, total)` works too.
+/// Receives the progress of long work; may stop it. `()` ignores progress and never cancels; a
+/// closure over `(done, total)` works too.
 ///
 /// ```
 /// use lazyoci_image_model::{Cancelled, Progress};
@@ -29,7 +28,7 @@ impl Blame for Cancelled {
 /// assert_eq!(seen, 11);
 /// ```
 pub trait Progress {
-    /// `done` bytes of `total` (where it is known) are through. Called often: keep it cheap.
+    /// `done` bytes of `total` (if known) have been processed. Called often: keep it cheap.
     ///
     /// # Errors
     /// [`Cancelled`] stops the work; what was written so far is dropped.

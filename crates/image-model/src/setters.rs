@@ -1,9 +1,8 @@
 //! Setters of options structs.
 
-/// Methods, in an `impl` block, that set the public fields of an options struct by value. The struct is
-/// `#[non_exhaustive]`, so that it may get more fields; other crates build it by these.
-///
-/// A field is given what the method takes, or the value behind `=`.
+/// Methods, in an `impl` block, that set the public fields of an options struct by value. The
+/// struct is `#[non_exhaustive]`, so that fields can be added; other crates build it with these
+/// methods. A field is set to the method's argument, or to the value after `=`.
 ///
 /// ```
 /// use std::path::PathBuf;

@@ -1,9 +1,7 @@
-//! Machines that find something in files without doing I/O: they say which bytes they need, and are
-//! given them.
-//!
-//! Every format opens so: the footer of a blob, then what it points to. Who reads in a blocking way
-//! drives a machine by [`StepMachine::drive`]; who does not calls [`start`](StepMachine::start) and
-//! [`supply`](StepMachine::supply) in turn, whenever bytes have come.
+//! Machines that find something in files without doing I/O: they request the bytes that they need.
+//! Every format opens this way: the footer of a blob, then what it points to. Blocking callers
+//! drive a machine with [`StepMachine::drive`]; others call [`start`](StepMachine::start), and
+//! [`supply`](StepMachine::supply) whenever bytes arrive.
 
 use std::ops::Range;
 
@@ -11,10 +9,10 @@ use bytes::Bytes;
 
 use crate::blob::BlobIndex;
 
-/// A file of an image. Who drives machines must know all of them, so none can be added silently.
+/// A file of an image. Drivers must know all of them, so none can be added silently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Object {
-    /// The file that is opened, whatever the image calls it.
+    /// The file that is opened, whatever its name in the image.
     Opened,
     /// A blob of the image.
     Blob(BlobIndex),
@@ -23,10 +21,10 @@ pub enum Object {
 /// What a machine needs next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Need {
-    /// In which file.
+    /// The file.
     pub object: Object,
-    /// Bytes from its start. Who reads them checks first whether they are more than memory should
-    /// be spent on.
+    /// Offsets from its start. Readers should first check whether the range is too long to hold in
+    /// memory.
     pub range: Range<u64>,
 }
 
@@ -40,13 +38,13 @@ impl Need {
         }
     }
 
-    /// How many bytes.
+    /// Number of bytes.
     #[must_use]
     pub const fn len(&self) -> u64 {
         self.range.end.saturating_sub(self.range.start)
     }
 
-    /// Whether these are no bytes at all. They are to be supplied like others.
+    /// Whether the range is empty. It must be supplied like any other.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
@@ -92,25 +90,25 @@ pub enum Step<T> {
 pub trait StepMachine {
     /// What it finds.
     type Found;
-    /// Why it does not.
+    /// Why it cannot.
     type Error;
 
-    /// The first step; all that was found so far is forgotten.
+    /// The first step; discards anything found so far.
     ///
     /// # Errors
-    /// If it is clear already that there is nothing to be found.
+    /// If it is already clear that there is nothing to find.
     fn start(&mut self) -> Result<Step<Self::Found>, Self::Error>;
 
-    /// Takes the bytes that were needed, all of them, and says what is next.
+    /// Takes all the bytes that were needed, and returns the next step.
     ///
     /// # Errors
-    /// If they are not what they have to be, or not as many as were needed.
+    /// If the bytes are invalid, or not as many as were needed.
     fn supply(&mut self, bytes: Bytes) -> Result<Step<Self::Found>, Self::Error>;
 
-    /// Goes on until it is done; `read` does the I/O.
+    /// Runs to completion; `read` does the I/O.
     ///
     /// # Errors
-    /// The machine's, or those of `read`.
+    /// Those of the machine, or of `read`.
     fn drive<E: From<Self::Error>>(
         mut self,
         mut read: impl FnMut(Need) -> Result<Bytes, E>,

@@ -1,4 +1,4 @@
-//! What an [`Image`](crate::Image) answers out of its tree alone.
+//! What an [`Image`](crate::Image) answers from its tree alone.
 
 use std::ops::ControlFlow;
 
@@ -8,9 +8,8 @@ use crate::metadata::{FileKind, Xattrs};
 use crate::name::NameRef;
 use crate::tree::{Directory, InodeId, Node, Tree};
 
-/// A tree seen as an image without content: inode numbers are positions in the tree's table.
-///
-/// Owned images answer every question of [`Image`](crate::Image) but `extents` and `blobs` with it.
+/// A tree seen as an image without content: inode numbers are positions in the tree's table. Owned
+/// images use it for every method of [`Image`](crate::Image) but `extents` and `blobs`.
 #[derive(Debug)]
 pub struct TreeView<'a, C> {
     tree: &'a Tree<C>,
@@ -18,7 +17,7 @@ pub struct TreeView<'a, C> {
 }
 
 impl<'a, C> TreeView<'a, C> {
-    /// Views `tree`, of which `links` are the [link counts](Tree::link_counts).
+    /// A view of `tree`, whose [link counts](Tree::link_counts) are `links`.
     #[must_use]
     pub fn new(tree: &'a Tree<C>, links: &'a [u32]) -> Self {
         Self { tree, links }
@@ -67,16 +66,16 @@ impl<'a, C> TreeView<'a, C> {
     /// What `name` means in `directory`.
     ///
     /// # Errors
-    /// If `directory` is none.
+    /// If `directory` is not a directory.
     pub fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError> {
         let entries = self.directory(directory)?;
         Ok(entries.get(name.as_bytes()).map(|&id| ino(id)))
     }
 
-    /// Shows `visit` the entries of `directory` in byte order, until it breaks.
+    /// Passes the entries of `directory` to `visit` in byte order, until it breaks.
     ///
     /// # Errors
-    /// If `directory` is none.
+    /// If `directory` is not a directory.
     pub fn read_directory(
         &self,
         directory: Ino,
@@ -98,7 +97,7 @@ impl<'a, C> TreeView<'a, C> {
     /// The target of the symbolic link `ino`.
     ///
     /// # Errors
-    /// If `ino` is no symbolic link.
+    /// If `ino` is not a symbolic link.
     pub fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError> {
         match self.node(ino)?.1 {
             Node::Symlink(target) => Ok(target.clone()),
@@ -109,7 +108,7 @@ impl<'a, C> TreeView<'a, C> {
     /// Length in bytes and content of the regular file `ino`.
     ///
     /// # Errors
-    /// If `ino` is no regular file.
+    /// If `ino` is not a regular file.
     pub fn file(&self, ino: Ino) -> Result<(u64, &'a C), ImageError> {
         match self.node(ino)?.1 {
             Node::File { size, content } => Ok((*size, content)),

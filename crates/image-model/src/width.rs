@@ -1,5 +1,4 @@
-//! Integers from one width to another without loss: sizes in memory are `usize`, those in files
-//! have a fixed width.
+//! Lossless integer conversions: sizes in memory are `usize`, those in files have a fixed width.
 //!
 //! Decoders convert with these and with `From` and `TryFrom`, never with `as`.
 
@@ -29,7 +28,7 @@ pub const fn usize_from(number: u32) -> usize {
     number as usize
 }
 
-/// As much of a size in a file as memory can have, where a bound in memory follows.
+/// A size in a file, saturated to the range of memory sizes; for use before a check against a bound in memory.
 ///
 /// ```
 /// use lazyoci_image_model::width::usize_up_to;

@@ -12,10 +12,8 @@ use image_model::{Blame, Blob, BlobId, BlobIndex, Fault};
 
 use crate::content::StoredRange;
 
-/// Opens the blobs of an image: a directory, a cache, a registry.
-///
-/// A [`BlobStore`] asks for each blob when the first of its bytes is needed, by one thread at a time,
-/// until it is opened.
+/// Opens the blobs of an image: a directory, a cache, a registry. A [`BlobStore`] opens each blob when its first byte
+/// is needed, on one thread at a time, until that succeeds.
 pub trait OpenBlob: Send + Sync {
     /// Opens `blob`, which is number `index` of its image.
     ///
@@ -29,14 +27,14 @@ pub trait OpenBlob: Send + Sync {
 #[non_exhaustive]
 pub enum StoreError {
     /// The image has no blob of this number.
-    #[error("there is no blob {}, the image has {count}", index.0)]
+    #[error("there is no blob {}: the image has {count}", index.0)]
     NoSuchBlob {
         /// The number.
         index: BlobIndex,
         /// How many blobs the image has.
         count: usize,
     },
-    /// The image has this blob, but nobody said where it is.
+    /// The image has this blob, but its location is unknown.
     #[error("blob `{id}` is missing")]
     Missing {
         /// The blob.
@@ -53,7 +51,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A custom [`OpenBlob`] failed.
-    #[error("blob `{id}` cannot be opened")]
+    #[error("cannot open blob `{id}`")]
     Other {
         /// The blob.
         id: BlobId,
@@ -71,7 +69,7 @@ impl Blame for StoreError {
     }
 }
 
-/// The blobs of one image, opened as they are needed, with counts of what is read from them.
+/// The blobs of one image, opened on demand, with statistics of the reads.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -112,7 +110,7 @@ impl BlobStore {
         }
     }
 
-    /// The blobs as files of `directory` that are called by their ids.
+    /// The blobs as files of `directory`, named by their ids.
     #[must_use]
     pub fn directory(blobs: &[Blob], directory: impl Into<PathBuf>) -> Self {
         let files = BlobFiles {
@@ -173,7 +171,7 @@ impl BlobStore {
         opened.map(Counted::stats).sum()
     }
 
-    /// The bytes of `range`, if they are in memory already; not counted.
+    /// The bytes of `range`, if they are already in memory; not counted.
     pub(crate) fn lent(&self, range: &StoredRange) -> Option<Bytes> {
         let source = self.slot(range.blob).ok()?.source.get()?;
         let len = usize::try_from(range.len).ok()?;
@@ -196,7 +194,7 @@ impl fmt::Debug for BlobStore {
     }
 }
 
-/// Blobs as files called by their ids.
+/// Blobs as files named by their ids.
 #[derive(Debug, Clone)]
 pub(crate) struct BlobFiles {
     /// Where they are looked for; the first file counts.
@@ -244,7 +242,7 @@ impl OpenBlob for BlobFiles {
     }
 }
 
-/// No blobs at all: for an image that needs none but the one that holds it.
+/// No blobs: for an image that needs none besides the file that contains it.
 #[derive(Debug, Clone, Copy)]
 pub struct NoBlobs;
 
@@ -256,7 +254,7 @@ impl OpenBlob for NoBlobs {
     }
 }
 
-/// The blobs that were committed, by the digests that they are called by.
+/// The committed blobs, named by their digests.
 impl OpenBlob for MemoryOutput {
     fn open_blob(&self, _index: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
         let mut blobs = (self.objects().iter()).filter(|object| object.role == ObjectRole::Blob);

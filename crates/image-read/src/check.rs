@@ -317,7 +317,7 @@ fn drop_unreachable(
     }
 }
 
-/// Tells of the chunks that end behind the `blob_len` bytes that `blob` has, and drops them.
+/// Tells of the chunks that end after the `blob_len` bytes that `blob` has, and drops them.
 fn drop_outside(
     image: &dyn Image,
     files: &[Ino],

@@ -6,9 +6,8 @@ use verify::ExtentBytes;
 use crate::content::{FileExtents, PieceBytes, ReadError, ReadPlan, ReadStep, Want, answer};
 use crate::reader::Reader;
 
-/// Whether the file `left` of one image has the bytes of the file `right` of another, verified on the
-/// way. Holes are compared as holes: they cost nothing, however long they are. `progress` counts the bytes
-/// that are the same so far.
+/// Whether the file `left` of one image has the same bytes as the file `right` of another; both are verified. Holes are
+/// compared as holes, at no cost, however long. `progress` counts the equal bytes so far.
 ///
 /// # Errors
 /// [`ReadError`] if one of them cannot be read; [`ReadError::Cancelled`] if `progress` says so.
@@ -49,7 +48,7 @@ struct Bytes<'a> {
     reader: &'a Reader,
     plan: ReadPlan<'a, FileExtents<'a, dyn Image + Send + Sync>, dyn Image + Send + Sync>,
     piece: Option<PieceBytes>,
-    /// Bytes of the piece that are through.
+    /// Number of bytes of the piece that have been compared.
     skipped: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What a file is, by its content.
+//! Detecting the format of a file by its content.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tar_stream::Compression;
 
 use crate::ends::Ends;
 
-/// How many bytes of a file's start, and of its end, tell what it is.
+/// Number of bytes at a file's start, and at its end, that determine its format.
 pub const DETECT_LEN: usize = 4096;
 
 /// `magic` of the EROFS superblock, at byte 1024.
@@ -22,13 +22,13 @@ const ZSTD_CHUNKED: [&[u8; 8]; 2] = [b"GnUlInUx", b"GNUlInUx"];
 /// Length of the footers of stargz before eStargz, and of eStargz whose TOC is another blob.
 const OTHER_STARGZ_FOOTERS: [usize; 2] = [47, 46];
 
-/// What holds an image.
+/// The format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
     /// A directory of this machine.
     Directory,
-    /// Layers, laid over one another.
+    /// A stack of layers.
     Stack,
     /// A layer: a tar, compressed in this way.
     Tar(Compression),
@@ -38,13 +38,13 @@ pub enum Format {
     RafsV6,
     /// A RAFS blob that ends with its bootstrap, with its TOC, or both.
     RafsBlob,
-    /// A RAFS blob whose bootstrap is elsewhere: no image by itself.
+    /// A RAFS blob whose bootstrap is elsewhere: not an image by itself.
     RafsData,
     /// An EROFS file system that is not RAFS.
     Erofs,
     /// An eStargz layer.
     Estargz,
-    /// A stargz layer from before eStargz, or eStargz whose TOC is another blob.
+    /// A stargz layer (the predecessor of eStargz), or eStargz with its TOC in another blob.
     Stargz,
     /// A zstd:chunked layer.
     ZstdChunked,
@@ -85,7 +85,7 @@ pub(crate) fn detect(
 }
 
 impl Format {
-    /// What `source` is, by its first and last bytes; `None` if it is nothing that is known here.
+    /// The format of `source`, by its first and last bytes; `None` if it is unknown.
     ///
     /// # Errors
     /// [`ReadError`] if it cannot be read.
@@ -93,11 +93,9 @@ impl Format {
         Ok(detect(source, DETECT_LEN)?.0)
     }
 
-    /// What a file is whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head`
-    /// and `tail`; `None` if it is nothing that is known here.
-    ///
-    /// Only magic numbers are looked at. A bootstrap begins with zeros, a tar with a header that does
-    /// not; a layer with the footer of eStargz is that, however it begins.
+    /// The format of a file whose first and last [`DETECT_LEN`] bytes, or all if it has fewer, are `head` and `tail`;
+    /// `None` if it is unknown. Only magic numbers are checked. A bootstrap begins with zeros, the header of a tar does
+    /// not; a layer with an eStargz footer is eStargz, however it begins.
     ///
     /// ```
     /// use lazyoci_image_read::Format;

@@ -7,10 +7,8 @@ use image_model::{FileKind, Ino};
 use crate::content::ReadError;
 use crate::reader::Reader;
 
-/// A file of an image: reads verified bytes, lazily.
-///
-/// It owns its [`Reader`], so that it lives as long as its user wants. Reads of any length are served
-/// from the frames that all readers share.
+/// A file of an image: reads verified bytes, lazily. It owns its [`Reader`], so it can be kept for any time. Reads of
+/// any length are served from the frames that all readers share.
 ///
 /// ```no_run
 /// use std::io::{Read, Seek, SeekFrom};
@@ -30,10 +28,10 @@ pub struct FileHandle {
 }
 
 impl FileHandle {
-    /// The file `ino` of the image that `reader` reads.
+    /// The file `ino` of the image of `reader`.
     ///
     /// # Errors
-    /// [`ReadError::Image`] if it is no file.
+    /// [`ReadError::Image`] if it is not a file.
     pub fn new(reader: Reader, ino: Ino) -> Result<Self, ReadError> {
         let attributes = reader.image().attributes(ino)?;
         if attributes.kind != FileKind::File {
@@ -49,7 +47,7 @@ impl FileHandle {
         })
     }
 
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len

@@ -10,35 +10,34 @@
 //!
 //! | item | does |
 //! |---|---|
-//! | [`open`], [`open_source`], [`OpenImage`] | whatever holds an image, found by content, with its blobs |
-//! | [`Estargz`], [`read_toc`] | what an eStargz layer says of itself |
+//! | [`open`], [`open_source`], [`OpenImage`] | an image of any format, detected by content, with its blobs |
+//! | [`Estargz`], [`read_toc`] | the TOC of an eStargz layer |
 //! | [`find`] | drives every machine that finds something in a file: footers, TOCs, bootstraps |
-//! | [`Format`] | what a file is, by its first and last bytes |
+//! | [`Format`] | the format of a file, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
-//! | [`Stack`] | layers laid over one another, as one image |
-//! | [`resolve()`] | from a path to an inode, links followed inside the image |
+//! | [`Stack`] | a stack of layers as one image |
+//! | [`resolve()`] | from a path to an inode, following links inside the image |
 //! | [`Reader`], [`FileHandle`] | reads files of an image; owned, shared by threads |
-//! | [`ReadPlan`], [`FrameStore`] | the machine below: asks for stored bytes, hands out verified ones |
-//! | [`BlobStore`], [`OpenBlob`] | where the blobs are, counted; yours, if you implement it |
-//! | [`verify_image`], [`verify_path`], [`verify_source`] | everything there is to verify, in one call |
+//! | [`ReadPlan`], [`FrameStore`] | the underlying machine: requests stored bytes, returns verified ones |
+//! | [`BlobStore`], [`OpenBlob`] | access to blobs, with statistics; implement your own |
+//! | [`verify_image`], [`verify_path`], [`verify_source`] | verify everything in one call |
 //! | [`pipeline`] | work on many threads, results in order |
 //!
 //! ```text
 //! path -resolve-> inode -FileExtents-> extents -ReadPlan-> frames, near ones in one range
 //!      -BlobStore, ReadAt-> stored bytes -Job-> decoded, verified -FrameStore-> bytes
 //! ```
-//!
-//! Reads verify; the methods that do not are called `*_unverified`. What an image keeps no digests of
-//! (a tar, a directory) is read as it is. There is no encoder here, and no network.
+//! Reads verify; methods that do not are called `*_unverified`. Content without digests (in a tar, a directory) cannot
+//! be verified. The crate has no encoders and no networking.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `lz4`, `zstd`, `gzip` | frames of that codec; the last two also layers |
-//! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always there) |
+//! | `lz4`, `zstd`, `gzip` | frames in that codec; the last two also layers |
+//! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always available) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
-//! | `serde` | `Serialize` for what a verification finds |
+//! | `serde` | `Serialize` for the findings of a verification |
 //!
 //! [`OpenOptions::map`]: OpenOptions#structfield.map
 #![forbid(unsafe_code)]

@@ -7,7 +7,7 @@ use image_model::{Frame, Limits, Recipe};
 
 use crate::content::{FrameError, ReadError, Volume};
 
-/// How content is read.
+/// Options for reading content.
 ///
 /// ```
 /// use lazyoci_image_read::ReadOptions;
@@ -20,20 +20,19 @@ pub struct ReadOptions {
     /// Bytes of frames (stored or decoded, whichever is more) that one reader looks ahead, at least
     /// one frame. Default: 8 MiB.
     pub window: u64,
-    /// Bytes between two frames that are rather fetched in vain than by two requests. Default: 0,
-    /// right for local files; a registry deserves some 64 KiB.
+    /// Maximum gap between two frames that are fetched in one request, in bytes. Default: 0,
+    /// suitable for local files; about 64 KiB suits a registry.
     pub gap: u64,
-    /// Longest range in bytes that is asked for at once; longer ones are asked for in parts.
-    /// Default: 1 MiB.
+    /// Maximum length of a requested range, in bytes; longer ones are split. Default: 1 MiB.
     pub max_request: u64,
     /// Bounds on frames, and on the content that work on the whole image reads; whatever is made of the
     /// image is made within all of them.
     pub limits: Limits,
-    /// Decoded bytes that stay for the next readers of the image. Work on the whole image finds them,
-    /// and adds none. Default: 8 MiB.
+    /// Decoded bytes to keep for later readers of the image. Work on the whole image uses them, but adds none. Default:
+    /// 8 MiB.
     pub cache: u64,
-    /// Decoded bytes that work on the whole image keeps back because it needs them again; one frame is
-    /// kept however long it is. Default: 8 MiB.
+    /// Decoded bytes that work on the whole image keeps because it needs them again; one frame is kept whatever its
+    /// length. Default: 8 MiB.
     pub keep: u64,
     /// Threads that decode in work on the whole image. Default: one for each core that the process may
     /// use; at most 256.

@@ -21,7 +21,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
-/// Most threads that anything here starts, whatever its options say.
+/// Maximum number of threads that anything here starts, whatever its options say.
 pub const MAX_THREADS: usize = 256;
 
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;

@@ -14,14 +14,12 @@ use crate::check;
 use crate::content::{FileExtents, FrameStore, FrameUses, Piece, ReadError, ReadPlan, Want, drive};
 use crate::options::ReadOptions;
 
-/// An image that many readers share.
+/// An image shared by many readers.
 pub type SharedImage = Arc<dyn Image + Send + Sync>;
 
-/// Reads an image's files from its blobs.
-///
-/// It owns what it needs and is cheap to clone: a daemon keeps it, threads share it. All clones share
-/// the frames that were decoded last ([`ReadOptions::cache`]); of readers that need one frame at the
-/// same time, one fetches and decodes it.
+/// Reads an image's files from its blobs. It owns what it needs and is cheap to clone: a daemon keeps it, threads share
+/// it. All clones share the most recently decoded frames ([`ReadOptions::cache`]); if several readers need a frame at
+/// the same time, one fetches and decodes it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -51,7 +49,7 @@ pub struct Reader {
     options: ReadOptions,
 }
 
-/// In which order [`Reader::read_all`] reads files.
+/// The order in which [`Reader::read_all`] reads files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileOrder {
@@ -72,7 +70,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// Reads `image`, whose blobs are those of `blobs`.
+    /// A reader of `image`, with its blobs in `blobs`.
     #[must_use]
     pub fn new(image: SharedImage, blobs: BlobStore, options: ReadOptions) -> Self {
         Self {
@@ -95,13 +93,13 @@ impl Reader {
         &self.blobs
     }
 
-    /// The frames that all clones share: what a [`ReadPlan`] of one's own needs.
+    /// The frames that all clones share, for your own [`ReadPlan`].
     #[must_use]
     pub fn frames(&self) -> &Arc<FrameStore> {
         &self.frames
     }
 
-    /// How it reads.
+    /// Its options.
     #[must_use]
     pub fn options(&self) -> &ReadOptions {
         &self.options
@@ -117,7 +115,7 @@ impl Reader {
         }
     }
 
-    /// A reader of the same image that reads otherwise. The frames are shared as before.
+    /// A reader of the same image with other options. The frames are still shared.
     #[must_use]
     pub fn with_options(&self, options: ReadOptions) -> Self {
         Self {
@@ -130,7 +128,7 @@ impl Reader {
     /// that are. Every chunk is verified before any of its bytes is written.
     ///
     /// # Errors
-    /// [`ReadError`]; what comes before the fault has been written by then.
+    /// [`ReadError`]; everything before the fault has been written by then.
     pub fn read_range(
         &self,
         ino: Ino,
@@ -141,10 +139,10 @@ impl Reader {
         self.write(self.plan(wants), out)
     }
 
-    /// Like [`read_range`](Self::read_range), with digests and checksums ignored.
+    /// Like [`read_range`](Self::read_range), but ignores digests and checksums.
     ///
     /// # Errors
-    /// [`ReadError`]; what comes before the fault has been written by then.
+    /// [`ReadError`]; everything before the fault has been written by then.
     pub fn read_range_unverified(
         &self,
         ino: Ino,
@@ -165,14 +163,14 @@ impl Reader {
     }
 
     /// Hands the content of each of `files` to `take`, verified, in pieces: those of one file come one
-    /// behind the other, from its first byte to its last, then those of the next one in `order`;
+    /// after the other, from its first byte to its last, then those of the next one in `order`;
     /// [`Piece::tag`] is the file's position. Decodes on [`ReadOptions::threads`] threads, looks ahead
     /// across files, and keeps what is needed again.
     ///
     /// # Errors
     /// [`ReadError::TooMuch`] before anything is read if `files` hold more than
     /// [`Limits::max_content_len`], [`Limits::max_hole_len`] and [`Limits::max_repeat_len`] of
-    /// [`ReadOptions::limits`] allow; the first error of a piece, and what `take` answers.
+    /// [`ReadOptions::limits`] allow; the first error of a piece, and errors of `take`.
     ///
     /// [`Limits::max_content_len`]: image_model::Limits::max_content_len
     /// [`Limits::max_hole_len`]: image_model::Limits::max_hole_len
@@ -245,7 +243,7 @@ impl Reader {
     }
 }
 
-/// Files in the order in which their first stored bytes lie in the blobs, whatever holes are in front of
+/// Files in the order in which their first stored bytes lie in the blobs, whatever holes are before
 /// them; first those that have none.
 struct StoredOrder(Vec<Option<(BlobIndex, u64)>>);
 

@@ -4,58 +4,58 @@ use image_model::name::{MAX_NAME_LEN, NameError};
 use image_model::path::PathError;
 use image_model::{Blame, Fault, FileKind, Image, ImageError, ImagePath, Ino, NameRef};
 
-/// Most symbolic links that are followed on one way, as on Linux.
+/// Maximum number of symbolic links followed for one path, as on Linux.
 pub const MAX_LINKS: u32 = 40;
 
-/// Which symbolic links are followed on the way to an inode.
+/// Which symbolic links of a path are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Follow {
     /// None: the path is cleaned [lexically](ImagePath::clean) and leads through directories only.
     Never,
-    /// Those on the way, but not the last component, as `lstat` does.
+    /// All but the last component, as `lstat` does.
     Parents,
     /// All, as `stat` does.
     #[default]
     All,
 }
 
-/// A path leads nowhere.
+/// A path that cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// The path holds what no name can be.
-    #[error("not a path in an image")]
+    /// A component of the path is not a valid name.
+    #[error("not a valid path in an image")]
     Path(#[from] PathError),
-    /// There is nothing of this name.
+    /// There is no file of this name.
     #[error("{path:#}: not found")]
     NotFound {
-        /// Where nothing is, links on the way resolved.
+        /// The missing path, with the links before it resolved.
         path: ImagePath,
     },
-    /// The path goes on below something that is no directory.
+    /// The path continues below something that is not a directory.
     #[error("{path:#}: is a {kind}, not a directory")]
     NotADirectory {
-        /// What is no directory, links on the way resolved.
+        /// What is not a directory, with the links before it resolved.
         path: ImagePath,
         /// What it is.
         kind: FileKind,
     },
     /// More than [`MAX_LINKS`] symbolic links.
-    #[error("{path:#}: more than {MAX_LINKS} symbolic links lead there")]
+    #[error("{path:#}: the path leads through more than {MAX_LINKS} symbolic links")]
     TooManyLinks {
         /// The link that is one too many.
         path: ImagePath,
     },
-    /// The target of a symbolic link is no path.
-    #[error("{path:#}: the link leads to no path in an image")]
+    /// The target of a symbolic link is not a valid path.
+    #[error("{path:#}: the link target is not a valid path")]
     Target {
         /// The link.
         path: ImagePath,
         /// What is wrong with a component of its target.
         source: NameError,
     },
-    /// The image is damaged on the way.
-    #[error("{path:#}")]
+    /// The image is damaged along the path.
+    #[error("{path:#}: cannot read the inode")]
     Image {
         /// Where.
         path: ImagePath,

@@ -1,4 +1,4 @@
-//! Layers laid over one another, as one image.
+//! A stack of layers as one image.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use crate::blobs::{BlobStore, OpenBlob, StoreError};
 use crate::options::ReadOptions;
 use crate::reader::{Reader, SharedImage};
 
-/// Lays layers over one another, each with what reads its files: the image of all of them, read by one
-/// [`Reader`], from the blobs that the layers are read from.
+/// Stacks layers, each with the reader of its files: one image, read by one [`Reader`], from the blobs of the layers.
 ///
 /// ```
 /// use image_model::Ino;
@@ -78,11 +77,11 @@ impl std::fmt::Debug for Part {
     }
 }
 
-/// A layer that cannot be laid over others.
+/// A layer that cannot be stacked on others.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
-    /// It has no place on those below it.
+    /// It does not fit those below it.
     #[error(transparent)]
     Layer(#[from] LayerError),
     /// There are more frames, blobs or recipes than can be numbered.
@@ -118,10 +117,10 @@ impl Default for Stack {
 }
 
 impl Stack {
-    /// Lays `layer` over those so far. Its files are known by their numbers in the image of `reader`.
+    /// Adds `layer` on top of those so far. Its files are identified by their numbers in the image of `reader`.
     ///
     /// # Errors
-    /// [`StackError`]; the stack is of no use then.
+    /// [`StackError`]; the stack cannot be used then.
     pub fn push(&mut self, layer: Layer<Ino>, reader: &Reader) -> Result<(), StackError> {
         let image = Arc::clone(reader.image());
         let number =
@@ -150,7 +149,7 @@ impl Stack {
         Ok(())
     }
 
-    /// What is odd about layers over those below them.
+    /// The oddities of layers in combination with lower ones.
     #[must_use]
     pub fn advisories(&self) -> &Advisories {
         &self.advisories

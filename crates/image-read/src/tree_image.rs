@@ -1,4 +1,4 @@
-//! An image over a tree whose content lies plain in one source: a tar, a directory.
+//! An image of a tree whose content is plain bytes in one source: a tar, a directory.
 
 use std::ops::{ControlFlow, Range};
 
@@ -9,10 +9,8 @@ use image_model::{
     ImageError, Ino, NameRef, Recipe, RecipeId, Tree, TreeView, Xattrs,
 };
 
-/// An [`Image`] over a [`Tree<Spans>`](Tree) whose spans are ranges of one uncompressed source.
-///
-/// It has one blob, the source, and neither frames nor digests: each data span is an extent of bytes
-/// that lie plain in the blob. Holes are zeros.
+/// An [`Image`] over a [`Tree<Spans>`](Tree) whose spans are ranges of one uncompressed source. It has one blob, the
+/// source, and neither frames nor digests: each data span is an extent of plain bytes in the blob. Holes are zeros.
 ///
 /// ```
 /// use image_model::tree::Spans;
@@ -58,7 +56,7 @@ impl TreeImage {
         &self.tree
     }
 
-    /// Gives the tree back.
+    /// Returns the tree.
     #[must_use]
     pub fn into_tree(self) -> Tree<Spans> {
         self.tree

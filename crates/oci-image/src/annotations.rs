@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for Annotations {
 }
 
 impl Annotations {
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -64,7 +64,7 @@ impl Annotations {
         })
     }
 
-    /// The value of `key` as a decimal number, which has digits and nothing else.
+    /// The value of `key` as a decimal number, digits only.
     ///
     /// # Errors
     /// [`AnnotationError::Value`] if it is anything else, or is beyond 64 bits.
@@ -95,22 +95,22 @@ impl Annotations {
     }
 }
 
-/// Annotations that do not say what their keys promise.
+/// Invalid annotations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnnotationError {
-    /// A value is not of the form that its key has.
+    /// A value does not have the form that its key requires.
     #[error("annotation `{key}` is `{value}`, expected {expected}")]
     Value {
         /// The key.
         key: &'static str,
         /// The value.
         value: String,
-        /// The form of values.
+        /// The required form.
         expected: &'static str,
     },
-    /// Two annotations exclude each other.
-    #[error("annotations `{first}` and `{second}` exclude each other")]
+    /// Two annotations are mutually exclusive.
+    #[error("annotations `{first}` and `{second}` are mutually exclusive")]
     Conflict {
         /// One key.
         first: &'static str,

@@ -8,8 +8,8 @@ use crate::platform::Platform;
 
 const FIELDS: [&str; 5] = ["architecture", "os", "variant", "rootfs", "history"];
 
-/// The configuration of an image, as far as its layers and its platform are concerned. All else, how
-/// containers are started among it, is kept as it is.
+/// The configuration of an image: its layers and its platform. All other fields, such as how containers are started,
+/// are preserved.
 ///
 /// ```
 /// use lazyoci_oci_image::ImageConfig;
@@ -40,7 +40,7 @@ pub struct ImageConfig {
     pub rest: Map<String, Value>,
 }
 
-/// The layers of an image by what is in them.
+/// The layers of an image, by content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// `layers`.
@@ -51,10 +51,10 @@ pub struct RootFs {
     pub diff_ids: Vec<String>,
 }
 
-/// How a layer came to be; or, if there is none for it, something else about the image.
+/// The origin of a layer; or, without a layer, some other step in building the image.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
-    /// When, in the words of RFC 3339.
+    /// When, as in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// By what command.
@@ -63,7 +63,7 @@ pub struct History {
     /// By whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// What was said of it.
+    /// A comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether there is no layer for it.

@@ -13,13 +13,10 @@ use crate::platform::Platform;
 /// The fields that [`Descriptor`] has of its own.
 const FIELDS: [&str; 5] = ["mediaType", "digest", "size", "platform", "annotations"];
 
-/// Type, digest and size of an object, with everything else that was said about it.
-///
-/// What this crate does not know (`urls`, `data`, `artifactType`, what others add) is kept in
-/// [`rest`](Self::rest) and written again, in its order, after the known fields. A document that is
-/// written anew therefore loses nothing, but may get another digest.
-///
-/// Keys that are there twice, or differ from a known one in case only, are refused.
+/// Type, digest and size of an object, with all other fields. Unknown fields (`urls`, `data`,
+/// `artifactType`, extensions) are kept in [`rest`](Self::rest) and written again, in order, after
+/// the known fields. Rewriting a document therefore loses nothing, but may change its digest.
+/// Repeated keys, and keys that differ from a known one only in case, are refused.
 ///
 /// ```
 /// use lazyoci_oci_image::Descriptor;

@@ -1,4 +1,4 @@
-//! The documents by which images are described.
+//! The documents that describe images.
 
 use image_model::{Blame, Fault};
 use serde_json::Value;
@@ -8,10 +8,10 @@ use crate::index::Index;
 use crate::manifest::Manifest;
 use crate::media_type::MediaType;
 
-/// Most bytes that a document may have: what registries take is mostly limited to 4 MiB.
+/// Maximum length of a document, in bytes: most registries accept up to 4 MiB.
 pub const MAX_DOCUMENT_LEN: u64 = 16 << 20;
 
-/// What a name or a descriptor of an image leads to.
+/// The document that a name or a descriptor of an image refers to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Document {
     /// Images for several platforms.
@@ -25,22 +25,22 @@ pub enum Document {
 #[non_exhaustive]
 pub enum DocumentError {
     /// It is longer than [`MAX_DOCUMENT_LEN`].
-    #[error("a document of {len} bytes; at most {MAX_DOCUMENT_LEN} are read")]
+    #[error("the document has {len} bytes; the limit is {MAX_DOCUMENT_LEN}")]
     TooLong {
         /// Its bytes.
         len: u64,
     },
-    /// It is no JSON, or not of the form that it should have.
-    #[error("not the JSON of {what}: {reason}")]
+    /// It is not JSON, or does not have the required form.
+    #[error("not valid JSON of {what}: {reason}")]
     Json {
         /// What it should be.
         what: &'static str,
         /// Why it is not.
         reason: String,
     },
-    /// It has the fields of an index and those of a manifest: tools would take it for either.
+    /// It has the fields of both an index and a manifest: tools could read it as either.
     #[error(
-        "the document has both `manifests` and `layers`: some readers take it for an index, others for a manifest"
+        "the document has both `manifests` and `layers`: some readers treat it as an index, others as a manifest"
     )]
     Ambiguous,
     /// It is Docker's manifest of before 2016.
@@ -49,8 +49,8 @@ pub enum DocumentError {
         /// What it says.
         version: u64,
     },
-    /// It says that it is something else than the one who refers to it does.
-    #[error("the document calls itself `{found}`, what refers to it says `{expected}`")]
+    /// Its type differs from the one in its descriptor.
+    #[error("the document says it is `{found}`, but its descriptor says `{expected}`")]
     MediaType {
         /// What it says.
         found: String,

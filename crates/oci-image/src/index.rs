@@ -1,4 +1,4 @@
-//! Lists of images.
+//! Indexes: lists of images.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -37,7 +37,7 @@ pub const IMAGE_NAME: &str = "io.containerd.image.name";
 pub struct Index {
     /// 2.
     pub schema_version: u32,
-    /// What the document says that it is.
+    /// The document's own media type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The images, and other things, such as attestations.
@@ -101,7 +101,7 @@ impl Descriptor {
         names.filter_map(|key| self.annotations.text(key))
     }
 
-    /// What a layout calls the image there.
+    /// The name of the image in a layout.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         let text = |key| self.annotations.text(key);

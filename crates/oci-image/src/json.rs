@@ -1,8 +1,6 @@
-//! Reading JSON objects that say everything once.
-//!
-//! Of a key that is there twice, some readers take the first value and some the last; Go's also
-//! takes a key in another case. A document that relies on that is read differently by different
-//! tools, and is refused here.
+//! Reading JSON objects without repeated keys. If a key is repeated, some readers use the first
+//! value and some the last; Go also accepts a key in another case. Tools read such documents
+//! differently, so they are refused here.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,17 +1,17 @@
-//! The documents of OCI images, and what lazy formats add to them.
+//! The documents of OCI images, and the annotations of lazy formats.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`media_type`] | what an object is: the types of OCI and Docker |
-//! | [`document`] | index or manifest, told apart |
-//! | [`index`], [`manifest`], [`config`] | the documents of an image; what is unknown is kept |
+//! | [`document`] | telling an index from a manifest |
+//! | [`index`], [`manifest`], [`config`] | the documents of an image; unknown fields are preserved |
 //! | [`platform`] | what an image runs on |
-//! | [`descriptor`] | type, digest, size and annotations of an object; what is unknown is kept |
-//! | [`annotations`] | annotations, and what is wrong with one |
+//! | [`descriptor`] | type, digest, size and annotations of an object; unknown fields are preserved |
+//! | [`annotations`] | annotations, and their errors |
 //! | [`runtime`] | from the configuration of an image to that of a container |
 //! | [`estargz`], [`nydus`] | the annotations of lazy formats as typed values |
 //!
-//! The crate knows the documents and the names in them. What a TOC or a bootstrap is, it does not.
+//! The crate knows the documents and the names in them, but nothing about TOCs or bootstraps.
 //!
 //! ```
 //! use lazyoci_oci_image::{Descriptor, EstargzLayer};

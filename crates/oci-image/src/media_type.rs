@@ -14,8 +14,8 @@ pub enum Family {
     Docker,
 }
 
-/// What a layer's type says about its compression. Real layers may be compressed otherwise: what
-/// counts is how the blob begins.
+/// The compression according to a layer's type. Real layers may be compressed differently: the
+/// first bytes of the blob decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LayerCompression {
     /// A plain tar. Docker's plain type was also used for gzip.
@@ -64,7 +64,7 @@ pub enum MediaType {
     NydusBlob,
     /// Layer that is an EROFS image, as containerd has it.
     ErofsLayer,
-    /// EROFS image that is no layer: of a whole container image.
+    /// EROFS image of a whole container image, not a layer.
     Erofs,
     /// The empty object `{}`.
     Empty,
@@ -72,7 +72,7 @@ pub enum MediaType {
     LayoutHeader,
 }
 
-/// Text that is none of the types known here. Objects of such types are to be kept as they are.
+/// Text that is not a known type. Objects of such types should be left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown media type `{text}`")]
 pub struct UnknownMediaType {
@@ -151,7 +151,7 @@ impl LayerType {
         }
     }
 
-    /// Whose type it is.
+    /// The specification that defines the type.
     #[must_use]
     pub fn family(self) -> Family {
         self.family

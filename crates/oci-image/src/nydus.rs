@@ -88,7 +88,7 @@ impl FsVersion {
     }
 }
 
-/// What a layer of a nydus image is.
+/// The kind of a nydus image's layer.
 ///
 /// ```
 /// use lazyoci_oci_image::nydus::{self, FsVersion, NydusLayer};
@@ -112,7 +112,7 @@ pub enum NydusLayer {
     },
     /// A tar with the bootstrap of the whole image at [`BOOTSTRAP_PATH`].
     Bootstrap {
-        /// What the bootstrap is.
+        /// The format of the bootstrap.
         fs_version: FsVersion,
     },
 }

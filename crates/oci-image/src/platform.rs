@@ -52,10 +52,10 @@ fn other_fields<'de, D: Deserializer<'de>>(
     json::other_fields(deserializer, &FIELDS)
 }
 
-/// Text that is no platform.
+/// Text that is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no platform: OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as `linux/arm64`"
+    "`{text}` is not a platform: expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as `linux/arm64`"
 )]
 pub struct ParsePlatformError {
     /// The text.

@@ -49,8 +49,8 @@ impl From<v6::Bootstrap> for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Opens the bootstrap that is all of `bytes`, of the version that it begins like; what begins like
-    /// none is taken for one of version 6.
+    /// Opens the bootstrap that is all of `bytes`, detecting its version; if neither matches, it is opened as version
+    /// 6.
     ///
     /// # Errors
     /// Those of [`v5::Bootstrap::open`], [`v6::Bootstrap::open`].
@@ -126,7 +126,7 @@ impl Bootstrap {
         }
     }
 
-    /// What it says of each blob.
+    /// Its entry for each blob.
     #[must_use]
     pub fn blob_entries(&self) -> &[BlobEntry] {
         match self {
@@ -144,8 +144,7 @@ impl Bootstrap {
         }
     }
 
-    /// The options with which a bootstrap like this one is written: [`v5::Bootstrap::layout_options`],
-    /// [`v6::Bootstrap::layout_options`].
+    /// Options for writing a similar bootstrap: [`v5::Bootstrap::layout_options`], [`v6::Bootstrap::layout_options`].
     #[must_use]
     pub fn layout_options(&self) -> LayoutOptions {
         match self {
@@ -162,7 +161,7 @@ impl Bootstrap {
         }
     }
 
-    /// Looks at every structure and reports all that is wrong: [`v5::Bootstrap::check`],
+    /// Looks at every structure and reports everything that is wrong: [`v5::Bootstrap::check`],
     /// [`v6::Bootstrap::check`].
     pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
         match self {
@@ -171,11 +170,11 @@ impl Bootstrap {
         }
     }
 
-    /// Prints every structure with its offset, one a line: [`v5::Bootstrap::dump`],
+    /// Prints every structure with its offset, one per line: [`v5::Bootstrap::dump`],
     /// [`v6::Bootstrap::dump`].
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::V5(bootstrap) => bootstrap.dump(out),
@@ -183,7 +182,7 @@ impl Bootstrap {
         }
     }
 
-    /// Tells every structure: [`v5::Bootstrap::structures`], [`v6::Bootstrap::structures`].
+    /// Passes every structure to `tell`: [`v5::Bootstrap::structures`], [`v6::Bootstrap::structures`].
     ///
     /// # Errors
     /// Any error of `tell` ends it.

@@ -88,8 +88,7 @@ impl BitOr for ChunkFlags {
 /// | 64 | 8 | file_offset | byte in the file that used the chunk last |
 /// | 72 | 4 | index | position among the blob's chunks |
 /// | 76 | 4 | crc32 | CRC-32C of the plain bytes, with HAS_CRC32 |
-///
-/// Any bytes are a record; whoever uses one checks it against its blob.
+/// Any bytes are a record; users check it against its blob.
 ///
 /// Source: nydus v2, `rafs/src/metadata/layout/v5.rs` (`RafsV5ChunkInfo`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +116,7 @@ pub struct ChunkRecord {
 }
 
 impl ChunkRecord {
-    /// Bytes of a record.
+    /// Size of a record in bytes.
     pub const LEN: usize = 80;
 
     /// Reads a record.
@@ -138,7 +137,7 @@ impl ChunkRecord {
         }
     }
 
-    /// The record as it is stored.
+    /// The record as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut raw = RawChunkRecord::new_zeroed();

@@ -13,8 +13,10 @@ use crate::flags::FlagsError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A structure leaves the bytes there are.
-    #[error("the {what} at byte {offset} takes {len} bytes, the bootstrap has {available} in all")]
+    /// A structure exceeds the available bytes.
+    #[error(
+        "the {what} at byte {offset} takes {len} bytes, but the bootstrap has only {available}"
+    )]
     Truncated {
         /// The structure.
         what: &'static str,
@@ -26,7 +28,7 @@ pub enum DecodeError {
         available: u64,
     },
     /// A field has a value that it must not have.
-    #[error("the {structure} at byte {offset}: {field} is {found:#x}, it must be {rule}")]
+    #[error("the {structure} at byte {offset}: {field} is {found:#x}, but must be {rule}")]
     Field {
         /// The structure.
         structure: &'static str,
@@ -40,7 +42,7 @@ pub enum DecodeError {
         rule: &'static str,
     },
     /// A flag word or algorithm id is refused.
-    #[error("the {structure} at byte {offset}")]
+    #[error("invalid {structure} at byte {offset}")]
     Flags {
         /// The structure.
         structure: &'static str,
@@ -60,7 +62,7 @@ pub enum DecodeError {
         offset: u64,
     },
     /// A blob's name cannot be used.
-    #[error("the blob table entry at byte {offset}")]
+    #[error("invalid blob table entry at byte {offset}")]
     BlobId {
         /// Where the entry begins.
         offset: u64,
@@ -76,21 +78,21 @@ pub enum DecodeError {
         offset: u64,
     },
     /// The name of a directory entry cannot be used.
-    #[error("the directory entry at byte {offset}")]
+    #[error("invalid directory entry at byte {offset}")]
     Name {
         /// Where the entry begins.
         offset: u64,
         /// Why.
         source: NameError,
     },
-    /// A directory's entries are not sorted, or one comes twice: lookups would miss some.
-    #[error("the directory entry at byte {offset} does not sort behind the one before it")]
+    /// A directory's entries are not sorted, or one is a duplicate: lookups would miss some.
+    #[error("the directory entry at byte {offset} does not sort after the previous one")]
     NameOrder {
         /// Where the later entry begins.
         offset: u64,
     },
     /// Extended attributes that cannot be used.
-    #[error("the extended attributes at byte {offset}")]
+    #[error("invalid extended attributes at byte {offset}")]
     Xattrs {
         /// Where they begin.
         offset: u64,
@@ -99,7 +101,7 @@ pub enum DecodeError {
     },
     /// A file uses a chunk that the chunk table lacks.
     #[error(
-        "the chunk address at byte {offset} names chunk {index} of blob {blob}, which the chunk table lacks"
+        "the chunk address at byte {offset} names chunk {index} of blob {blob}, which is not in the chunk table"
     )]
     ChunkMissing {
         /// Where the chunk address begins.
@@ -109,15 +111,15 @@ pub enum DecodeError {
         /// Position of the chunk in the blob.
         index: u32,
     },
-    /// A directory holds itself, or has two parents.
-    #[error("the directory at byte {offset} is reached a second time")]
+    /// A directory contains itself, or has two parents.
+    #[error("the directory at byte {offset} is reached more than once")]
     DirectoryAgain {
         /// Where its inode begins.
         offset: u64,
     },
-    /// Structures overlap: what the tree holds so far takes more bytes than there are.
+    /// Structures overlap: the tree so far takes more bytes than there are.
     #[error(
-        "the structures up to the inode at byte {offset} take {taken} bytes, the bootstrap has {available}"
+        "the structures up to the inode at byte {offset} take {taken} bytes, but the bootstrap has only {available}"
     )]
     Crowded {
         /// Where the inode begins.
@@ -127,7 +129,7 @@ pub enum DecodeError {
         /// Length of the bootstrap in bytes.
         available: u64,
     },
-    /// The caller asked for an inode of another kind.
+    /// The inode is not of the requested kind.
     #[error(transparent)]
     WrongInode(#[from] WrongInode),
     /// Needs something that this library lacks.
@@ -141,7 +143,7 @@ pub enum DecodeError {
         feature: &'static str,
     },
     /// Beyond a bound of [`Limits`](image_model::Limits).
-    #[error("{found} {what}, at most {max} are accepted")]
+    #[error("{found} {what}; at most {max} are accepted")]
     Limit {
         /// What there is too much of.
         what: &'static str,

@@ -1,4 +1,4 @@
-//! An image: a bootstrap, and what its blobs say of themselves.
+//! An image: a bootstrap, and the chunk information of its blobs.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
@@ -14,12 +14,10 @@ use crate::bootstrap::Bootstrap;
 use crate::v6::BlobEntry;
 use crate::version::Version;
 
-/// A RAFS image: a bootstrap, and for each of its blobs a slot for the chunk information.
-///
-/// The bootstrap, of either version, alone says where the content of native blobs is, so opening an
-/// image fetches nothing of its blobs. The slots are filled when somebody needs them: a machine that
-/// [`load_meta`](Self::load_meta) gives asks for the bytes, [`keep_meta`](Self::keep_meta) puts the
-/// result where all that share the image find it.
+/// A RAFS image: a bootstrap, and for each of its blobs a slot for the chunk information. The bootstrap, of either
+/// version, is enough to locate the content of native blobs, so opening an image fetches nothing from its blobs. The
+/// slots are filled on demand: a machine returned by [`load_meta`](Self::load_meta) requests the bytes, and
+/// [`keep_meta`](Self::keep_meta) stores the result for all users of the image.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -47,7 +45,7 @@ pub struct RafsImage {
 }
 
 impl RafsImage {
-    /// The image that `bootstrap` describes, of whose blobs nothing was loaded.
+    /// The image that `bootstrap` describes, with nothing loaded from its blobs.
     #[must_use]
     pub fn new(bootstrap: impl Into<Bootstrap>) -> Self {
         let bootstrap = bootstrap.into();
@@ -75,7 +73,7 @@ impl RafsImage {
         &self.bootstrap
     }
 
-    /// The TOC of the blob that holds the bootstrap, if one does and has one.
+    /// The TOC of the blob that contains the bootstrap, if there is one.
     #[must_use]
     pub fn toc(&self) -> Option<&Toc> {
         self.toc.as_ref()
@@ -105,7 +103,7 @@ impl RafsImage {
         Ok(load.in_blob(index))
     }
 
-    /// Keeps the chunk information of blob number `index`; what was kept before stays.
+    /// Stores the chunk information of blob number `index`, unless it is already stored.
     ///
     /// # Errors
     /// [`BlobError::NoSuchBlob`].
@@ -140,7 +138,7 @@ impl RafsImage {
     }
 }
 
-/// As the bootstrap answers.
+/// Delegates to the bootstrap.
 impl Image for RafsImage {
     fn root(&self) -> Ino {
         self.bootstrap.image().root()

@@ -1,25 +1,21 @@
-//! RAFS, the image format of nydus, as bytes and values: version 5 of its metadata (inodes with digests
-//! of their contents), version 6 (a mountable EROFS file system with private tables), and its data
-//! blobs, decoded, checked and encoded.
+//! RAFS, the image format of nydus: decode, check and encode version 5 of its metadata (inodes with digests of their
+//! contents), version 6 (a mountable EROFS file system with private tables), and its data blobs.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`open`] | the way from a file to the bytes of a bootstrap, inlined in a blob or not |
-//! | [`image`] | [`RafsImage`]: a bootstrap, and what the image's blobs say of themselves |
+//! | [`open`] | finding the bytes of a bootstrap in a file, inlined in a blob or not |
+//! | [`image`] | [`RafsImage`]: a bootstrap, and the chunk information of the image's blobs |
 //! | [`v5`], [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one; [`Bootstrap`] is of either version |
-//! | [`merge`] | bootstraps of layers, laid over one another, and [`BlobPool`], what their blobs hold |
+//! | [`merge`] | merging bootstraps of layers; [`BlobPool`], the contents of their blobs |
 //! | [`check`], [`dump`], [`layout`] | what checks, dumps and plans of both versions share |
 //! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
 //! | [`chunk_record`] | the 80-byte record of one chunk, shared by bootstraps of versions 5 and 6 |
 //! | [`flags`] | flag words and algorithm ids that bootstrap and blob share |
 //! | [`error`] | why a bootstrap cannot be read |
-//!
-//! The crate does no I/O: bytes come in and go out; what lies somewhere in a file is asked for by a
-//! [`StepMachine`](image_model::StepMachine). Nothing here decompresses a chunk or computes its digest;
-//! [`image_model::Image`], which [`v5::Bootstrap`], [`v6::Bootstrap`] and [`RafsImage`] implement, says
-//! where content is.
-//!
-//! The bootstrap of version 5 is drawn in [its module](v5).
+//! The crate works on bytes and does no I/O; a [`StepMachine`](image_model::StepMachine) requests
+//! the parts of a file. Nothing here decompresses a chunk or computes its digest;
+//! [`image_model::Image`], which [`v5::Bootstrap`], [`v6::Bootstrap`] and [`RafsImage`] implement,
+//! says where content is. [Its module](v5) shows the bootstrap of version 5.
 //!
 //! # The whole bootstrap, version 6
 //!
@@ -29,7 +25,7 @@
 //!     1152  RAFS extended superblock          256         v6::ExtSuperblock
 //!     1408  device table                      128 a blob  v6::DeviceSlot
 //!        B  blob table                        256 a blob  v6::BlobEntry        B = align(1408 + 128 n, 4096)
-//!           prefetch table                    4 a rule    v6::prefetch         right behind the blob table
+//!           prefetch table                    4 a rule    v6::prefetch         directly after the blob table
 //!        M  an unused 4096-byte block
 //! M + 4096  inodes with extended attributes   32 or 64    v6::Inode, v6::xattr
 //!           and chunk addresses; directory    8 a chunk   v6::ChunkAddress
@@ -38,7 +34,7 @@
 //!           zero bytes to a multiple of 4096
 //! ```
 //!
-//! `M` is the next multiple of 4096 behind the prefetch table, or 0 if the image has no blob. The root
+//! `M` is the next multiple of 4096 after the prefetch table, or 0 if the image has no blob. The root
 //! directory is the first inode; its number (nid) is 4096 / 32 = 128 in every image. Integers are
 //! little endian.
 //!

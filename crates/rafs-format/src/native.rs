@@ -138,7 +138,7 @@ pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
     }
 }
 
-/// Checks a record against its blob; answers how the chunk is compressed.
+/// Checks a record against its blob; returns how the chunk is compressed.
 pub(crate) fn check_record(
     record: &ChunkRecord,
     entry: &BlobEntry,

@@ -12,23 +12,23 @@ use crate::bootstrap::Bootstrap;
 use crate::error::DecodeError;
 use crate::image::RafsImage;
 
-/// The bootstrap of an image, as bytes. Nothing vouches for it until [`check`](Self::check) does.
+/// The bootstrap of an image, as bytes. It is unverified until [`check`](Self::check) succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenedBootstrap {
     /// All of it, not compressed.
     pub bytes: Bytes,
-    /// Whether a blob holds it, which is a blob of the image then.
+    /// Whether it is in a blob, which is then a blob of the image.
     pub inlined: bool,
     /// The TOC of that blob, if it has one.
     pub toc: Option<Toc>,
 }
 
 impl OpenedBootstrap {
-    /// Compares the bootstrap with the digest that it must have.
+    /// Compares the bootstrap with its expected digest.
     ///
     /// # Errors
-    /// [`CheckError`] if it is another bootstrap.
+    /// [`CheckError`] if the digest differs.
     pub fn check(&self, expected: &Digest) -> Result<(), CheckError> {
         verify::check(expected, &self.bytes)
     }
@@ -112,7 +112,7 @@ impl Opener {
         }
     }
 
-    /// Goes on from what ends the blob.
+    /// Continues from what ends the blob.
     fn trailer(&mut self, step: Step<Trailer>) -> Result<Step<OpenedBootstrap>, BlobError> {
         let range = match step {
             Step::Need(need) => return Ok(Step::Need(need)),

@@ -19,13 +19,13 @@ use crate::v6::ChunkPlace;
 pub struct OwnedBootstrap {
     /// The image.
     pub image: ChunkedImage,
-    /// Where its chunks stand in their blobs, in the order of the image's list.
+    /// Where its chunks are in their blobs, in the order of the image's list.
     pub places: Vec<ChunkPlace>,
 }
 
 /// What is copied: a bootstrap of either version.
 pub(crate) trait Copied {
-    /// An inode as it is stored.
+    /// An inode as stored.
     type Inode;
 
     /// The bounds that it was opened with.
@@ -37,7 +37,7 @@ pub(crate) trait Copied {
     /// The root directory.
     fn root(&self) -> Ino;
 
-    /// Reads an inode that is met for the first time, and counts it.
+    /// Reads an inode that is seen for the first time, and counts it.
     fn read(&self, ino: Ino, budget: &mut Budget) -> Result<Self::Inode, DecodeError>;
 
     /// Where the inode `ino` begins.
@@ -61,7 +61,7 @@ pub(crate) trait Copied {
     ) -> Result<(), DecodeError>;
 }
 
-/// An entry of a directory. The visitor answers of which kind the inode is.
+/// An entry of a directory. The visitor returns the kind of the inode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Child<'a> {
     pub(crate) name: NameRef<'a>,
@@ -140,7 +140,7 @@ impl<S: Copied> Copy<'_, S> {
         Ok(depth.saturating_add(1))
     }
 
-    /// The inode that a directory entry means, read if it is met for the first time; a directory is
+    /// The inode that a directory entry means, read if it is seen for the first time; a directory is
     /// answered too, since its entries are left for later.
     fn child(&mut self, ino: Ino) -> Result<(InodeId, Option<S::Inode>), DecodeError> {
         self.names = self.names.saturating_add(1);

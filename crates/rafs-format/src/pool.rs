@@ -16,11 +16,8 @@ use crate::owned::OwnedBootstrap;
 use crate::v6::{BlobEntry, ChunkPlace};
 use crate::version::Version;
 
-/// Blobs of which several bootstraps speak, and all chunks that these use: each blob once, and each chunk
-/// of it once.
-///
-/// It is what layers are [merged](crate::merge) over, and a chunk dictionary: what is in these blobs need
-/// not be stored again.
+/// The blobs of several bootstraps, and all chunks that they use: each blob once, and each chunk of it once. It serves
+/// for [merging](crate::merge) layers, and as a chunk dictionary: the contents of these blobs need not be stored again.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -51,7 +48,7 @@ pub struct BlobPool {
     chunk_of: HashMap<(BlobIndex, u32), ChunkId>,
 }
 
-/// What all bootstraps have alike.
+/// What all bootstraps have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shape {
     version: Version,
@@ -79,7 +76,7 @@ impl BlobPool {
         self.take(bootstrap, own_blob).map(|_| ())
     }
 
-    /// The same; answers what the bootstrap describes by them.
+    /// The same; returns what the bootstrap describes by them.
     pub(crate) fn take(
         &mut self,
         bootstrap: &Bootstrap,
@@ -107,7 +104,7 @@ impl BlobPool {
         })
     }
 
-    /// Adds the blobs of a bootstrap that is made as the others; answers where they are.
+    /// Adds the blobs of a bootstrap that is made as the others; returns where they are.
     pub(crate) fn add_blobs(
         &mut self,
         bootstrap: &Bootstrap,
@@ -240,7 +237,7 @@ impl BlobPool {
         &self.frames
     }
 
-    /// Where the chunks stand in their blobs.
+    /// Where the chunks are in their blobs.
     #[must_use]
     pub fn places(&self) -> &[ChunkPlace] {
         &self.places

@@ -1,6 +1,6 @@
 //! The prefetch table: which files a reader should fetch first.
 //!
-//! It lies right behind the blob table: one nid of 4 bytes for each rule that matched, in the order of
+//! It lies directly after the blob table: one nid of 4 bytes for each rule that matched, in the order of
 //! the rules. A directory stands for all files below it. 0 ends the table: nydus 2.2 has an entry for
 //! each distinct rule, and those of rules that name nothing or an empty file are 0, at the end.
 

@@ -1,8 +1,6 @@
-//! The header block.
-//!
-//! Field positions are those of `tar-core`'s structures; what the fields mean is read here, as Go
-//! reads them, since `tar-core` reads base-256 numbers without sign and overflow, stops octal ones
-//! at a leading NUL, and knows neither signed checksums nor star headers.
+//! The header block. Field positions are those of `tar-core`'s structures; the fields are
+//! interpreted here, as by Go, since `tar-core` reads base-256 numbers without sign and overflow,
+//! stops octal ones at a leading NUL, and does not support signed checksums or star headers.
 //!
 //! | offset | size | field | rule |
 //! |---|---|---|---|
@@ -27,11 +25,10 @@
 //! | 482 | 1 | isextended | GNU: not 0 if a block of 21 more pairs follows |
 //! | 483 | 12 | realsize | GNU: length of the sparse file, holes included |
 //! | 508 | 4 | trailer | star: `tar\0` |
-//!
-//! Numbers: octal digits with spaces or NULs around them, nothing meaning 0 (Go alone finds digits behind
-//! NULs and ignores what stands behind the first NUL after them, and GNU tar refuses spaces alone, so
-//! strict reading refuses these); or, if bit 7 of the
-//! first byte is set, a big-endian two's complement number in the remaining bits (GNU).
+//! Numbers: octal digits surrounded by spaces or NULs, with nothing meaning 0 (only Go finds digits after NULs and
+//! ignores anything after the first NUL that follows them, and GNU tar refuses a field of spaces, so strict reading
+//! refuses these); or, if bit 7 of the first byte is set, a big-endian two's complement number in the remaining bits
+//! (GNU).
 //!
 //! Sources: POSIX.1-2024 `pax`, GNU tar 1.35 `tar.h`, Go 1.25 `archive/tar`.
 
@@ -42,12 +39,12 @@ use tar_core::{GNU_MAGIC, GNU_VERSION, Header, USTAR_MAGIC};
 
 use crate::error::TarError;
 
-/// Bytes of a block: headers are one, payloads are filled up to whole ones.
+/// Size of a block in bytes: a header is one block, payloads are padded to whole blocks.
 pub const BLOCK_LEN: usize = 512;
 
 pub(crate) type Block = [u8; BLOCK_LEN];
 
-/// Bytes that fill up `len` bytes to whole blocks.
+/// Bytes that pad `len` bytes to whole blocks.
 ///
 /// ```
 /// use lazyoci_tar_stream::block::padding_len;
@@ -55,7 +52,7 @@ pub(crate) type Block = [u8; BLOCK_LEN];
 /// ```
 #[must_use]
 pub fn padding_len(len: u64) -> usize {
-    // 2^64 is a multiple of a block: what is missing to the one is missing to the other.
+    // 2^64 is a multiple of a block, so wrapping arithmetic gives the padding.
     const BLOCK: u64 = u64_from(BLOCK_LEN);
     usize_up_to(len.wrapping_neg() % BLOCK)
 }
@@ -100,10 +97,10 @@ impl fmt::Display for Field {
     }
 }
 
-/// What the magic of a header block says about its fields.
+/// The layout that the magic of a header block selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Magic {
-    /// None: nothing behind the link name counts.
+    /// None: nothing after the link name counts.
     V7,
     /// `ustar` NUL, any version: POSIX, PAX.
     Ustar,
@@ -149,11 +146,11 @@ pub(crate) struct HeaderBlock<'a> {
 pub(crate) enum Prefix<'a> {
     /// None, or one that all readers see.
     Agreed(&'a [u8]),
-    /// In a GNU header, where only Go looks for it.
+    /// In a GNU header, where only Go reads it.
     Gnu(&'a [u8]),
-    /// In a star header, as long as star lets it be.
+    /// In a star header, of star's maximum length.
     FullStar(&'a [u8]),
-    /// In a header without magic, where only Python looks for it.
+    /// In a header without magic, where only Python reads it.
     Unmarked,
 }
 
@@ -250,7 +247,7 @@ pub(crate) fn odd_number(block: &Block) -> Option<Field> {
     .map(|(field, _)| field)
 }
 
-/// The part of a text field in front of the first NUL.
+/// The part of a text field before the first NUL.
 fn text(field: &[u8]) -> &[u8] {
     let end = field.iter().position(|&b| b == 0);
     &field[..end.unwrap_or(field.len())]
@@ -283,8 +280,8 @@ fn number_of(bytes: &[u8]) -> Option<i64> {
     Some(if invert == 0 { value } else { !value })
 }
 
-/// Whether all readers find the same number: digits with spaces in front of them and spaces or NULs
-/// behind, NULs alone, or base-256.
+/// Whether all readers find the same number: digits with spaces before them and spaces or NULs
+/// after, NULs alone, or base-256.
 fn is_plain(bytes: &[u8]) -> bool {
     let blank = |b: &u8| matches!(b, b' ' | 0);
     if bytes.first().is_some_and(|first| first & 0x80 != 0) || bytes.iter().all(|b| *b == 0) {
@@ -308,7 +305,7 @@ fn octal(bytes: &[u8]) -> Option<u64> {
     })
 }
 
-/// Where the checksum field lies.
+/// Position of the checksum field.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
 /// What a checksum adds up: the bytes of a block with the checksum field taken as spaces.

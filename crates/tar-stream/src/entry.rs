@@ -1,13 +1,11 @@
-//! Tar members as they are on the tape.
+//! Tar members as stored.
 
 use image_model::advisory::Oddity;
 use image_model::tree::Spans;
 use image_model::{Timestamp, Xattrs};
 
-/// One member of a tar, its extension headers applied.
-///
-/// Names, owners and device numbers are as the tar has them; [`Entry::into_member`] checks them
-/// and says what the entry does to a file tree.
+/// One member of a tar, its extension headers applied. Names, owners and device numbers are as
+/// stored in the tar; [`Entry::into_member`] checks them and converts the entry to the model.
 ///
 /// Offsets are bytes from the start of the tar stream:
 ///
@@ -19,13 +17,13 @@ use image_model::{Timestamp, Xattrs};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// First byte of its first header block, extension headers included.
+    /// First byte of its first header block, including extension headers.
     pub offset: u64,
     /// First byte of its own header block.
     pub header_offset: u64,
     /// Name, not cleaned.
     pub path: Vec<u8>,
-    /// Target of a hard or symbolic link, verbatim; whatever the header holds for other kinds.
+    /// Target of a hard or symbolic link, verbatim; for other kinds, the content of the header field.
     pub link_target: Vec<u8>,
     /// Kind of member.
     pub kind: EntryKind,
@@ -47,36 +45,36 @@ pub struct Entry {
     pub devminor: i64,
     /// Extended attributes.
     pub xattrs: Xattrs,
-    /// Length of the file in bytes, holes included; 0 for kinds without payload.
+    /// Length of the file in bytes, including holes; 0 for kinds without payload.
     pub size: u64,
     /// First byte of the payload.
     pub payload_offset: u64,
-    /// Bytes of the payload: what the tar stores, without holes, sparse map and padding.
+    /// Length of the stored payload in bytes, without holes, sparse map and padding.
     pub payload_len: u64,
-    /// Where the file's bytes lie in the tar.
+    /// Where the file's bytes are in the tar.
     pub spans: Spans,
-    /// What is odd about it, and read all the same since the runtimes read it alike.
+    /// Oddities that are accepted because the runtimes agree on them.
     pub oddities: Vec<Oddity>,
     pub(crate) raw: Vec<u8>,
-    /// Bytes of `raw` that belong to the member before.
+    /// Bytes of `raw` that belong to the previous member.
     pub(crate) gap: usize,
 }
 
 impl Entry {
-    /// Every byte between the payload of the member before and this one's: that one's padding,
+    /// Every byte between the payload of the previous member and this one's: that one's padding,
     /// the extension headers, the header block, the blocks of a sparse map.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// [`raw`](Self::raw) without the padding of the member before.
+    /// [`raw`](Self::raw) without the padding of the previous member.
     #[must_use]
     pub fn header(&self) -> &[u8] {
         &self.raw[self.gap..]
     }
 
-    /// Takes [`raw`](Self::raw) out of the entry, which is left with none.
+    /// Takes [`raw`](Self::raw) from the entry, leaving it empty.
     #[must_use]
     pub fn take_raw(&mut self) -> Vec<u8> {
         self.gap = 0;
@@ -84,13 +82,13 @@ impl Entry {
     }
 }
 
-/// The kinds of tar members. Extension headers are no members.
+/// The kinds of tar members. Extension headers are not members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntryKind {
     /// A regular file: type `0`, NUL without a slash at the end of the name, `7` (contiguous) or
     /// `S` (sparse).
     File,
-    /// A further name of another member: type `1`.
+    /// A hard link to another member: type `1`.
     HardLink,
     /// Type `2`.
     Symlink,
@@ -121,7 +119,7 @@ impl EntryKind {
         }
     }
 
-    /// Whether members of this kind have a payload; others have none, whatever their size says.
+    /// Whether members of this kind have a payload; others have none, whatever their size field says.
     #[must_use]
     pub const fn has_payload(self) -> bool {
         matches!(self, Self::File | Self::Other(_))

@@ -10,20 +10,20 @@ use crate::block::Field;
 use crate::layer::LayerError;
 use crate::sparse::SparseFault;
 
-/// A tar that cannot be read on. Offsets are bytes from the start of the (decoded) tar stream.
+/// A tar that cannot be read any further. Offsets are bytes from the start of the (decoded) tar stream.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TarError {
     /// The source failed.
-    #[error("reading the tar at byte {offset}")]
+    #[error("cannot read the tar at byte {offset}")]
     Io {
         /// First byte that could not be read.
         offset: u64,
-        /// What the source said.
+        /// The source's error.
         source: io::Error,
     },
-    /// The layer around the tar is cut, corrupt or too large.
-    #[error("reading the tar at byte {offset}")]
+    /// The layer around the tar is truncated, corrupt or too large.
+    #[error("cannot read the tar at byte {offset}")]
     Layer {
         /// First byte of the tar that could not be decoded.
         offset: u64,
@@ -31,25 +31,25 @@ pub enum TarError {
         source: LayerError,
     },
     /// The stream ends inside a structure.
-    #[error("the tar is cut at byte {offset}, inside {part}")]
+    #[error("the tar is truncated at byte {offset}, inside {part}")]
     Cut {
-        /// Length of what is there.
+        /// Length of the available part.
         offset: u64,
-        /// What it ends in.
+        /// The structure that it ends in.
         part: Part,
     },
-    /// A header block does not match its checksum: no tar, or not at a member's start.
-    #[error("no tar header at byte {offset}: its bytes sum up to {computed}, the checksum field holds \"{}\"", found.escape_ascii())]
+    /// A header block does not match its checksum: not a tar, or not the start of a member.
+    #[error("no tar header at byte {offset}: the sum of its bytes is {computed}, but its checksum field is \"{}\"", found.escape_ascii())]
     Checksum {
         /// First byte of the block.
         offset: u64,
-        /// The checksum field as it is.
+        /// The checksum field.
         found: [u8; 8],
         /// The unsigned sum.
         computed: u32,
     },
-    /// A numeric field of a header block holds no number.
-    #[error("tar header at byte {offset}: field {field} holds no number: \"{}\"", found.escape_ascii())]
+    /// A numeric field of a header block is not a number.
+    #[error("tar header at byte {offset}: field {field} is not a number: \"{}\"", found.escape_ascii())]
     Number {
         /// First byte of the block.
         offset: u64,
@@ -59,7 +59,7 @@ pub enum TarError {
         found: Box<[u8]>,
     },
     /// A member whose size is negative, or so large that its end is beyond 2^63.
-    #[error("tar member at byte {offset}: impossible size {size}")]
+    #[error("tar member at byte {offset}: invalid size {size}")]
     Size {
         /// First byte of the member's own header block.
         offset: u64,
@@ -72,28 +72,28 @@ pub enum TarError {
         /// First byte of the zero block.
         offset: u64,
     },
-    /// The extension headers (PAX records, long names) in front of one member are too long.
+    /// The extension headers (PAX records, long names) of one member are too long.
     #[error(
         "the tar member's extension headers, here at byte {offset}, take {len} bytes; the limit is {limit}"
     )]
     ExtensionsTooLong {
-        /// First byte of the header block that goes too far.
+        /// First byte of the header block that exceeds the limit.
         offset: u64,
         /// Bytes of all of them so far.
         len: u64,
         /// Bytes allowed.
         limit: u64,
     },
-    /// A PAX record that breaks the form `LEN KEY=VALUE\n`, has no key, or holds NUL where none
-    /// may be.
+    /// A PAX record that is not of the form `LEN KEY=VALUE\n`, has no key, or contains a forbidden
+    /// NUL.
     #[error("malformed PAX record at byte {offset} of the tar")]
     PaxRecord {
         /// First byte of the record.
         offset: u64,
     },
-    /// A PAX record whose value does not mean what its key asks for.
+    /// A PAX record whose value is invalid for its key.
     #[error(
-        "PAX records at byte {offset} of the tar: `{}` cannot be \"{}\"",
+        "PAX records at byte {offset} of the tar: invalid value of `{}`: \"{}\"",
         Brief(key),
         Brief(value)
     )]
@@ -106,14 +106,14 @@ pub enum TarError {
         value: Box<[u8]>,
     },
     /// Extended attributes with an unusable name.
-    #[error("tar member at byte {offset}")]
+    #[error("invalid tar member at byte {offset}")]
     Xattr {
         /// First byte of the member's own header block.
         offset: u64,
         /// What is wrong.
         source: XattrError,
     },
-    /// A sparse file whose map is wrong.
+    /// A sparse file with an invalid map.
     #[error("sparse tar member at byte {offset}: {fault}")]
     Sparse {
         /// First byte of the member's own header block.
@@ -121,7 +121,7 @@ pub enum TarError {
         /// What is wrong.
         fault: SparseFault,
     },
-    /// Readers disagree on what this means, so strict reading refuses it.
+    /// Readers disagree on the meaning, so strict reading refuses it.
     #[error("refused by strict reading at byte {offset} of the tar: {reason}")]
     Refused {
         /// First byte of the header block in question.
@@ -129,16 +129,16 @@ pub enum TarError {
         /// What readers disagree on.
         reason: Refusal,
     },
-    /// More was asked for than is left of a payload.
-    #[error("{asked} bytes asked for, {left} are left of the payload")]
+    /// More was requested than is left of a payload.
+    #[error("{asked} bytes were requested, but only {left} are left of the payload")]
     PayloadEnd {
         /// Bytes left.
         left: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         asked: u64,
     },
-    /// The reader was asked to go on after an error.
-    #[error("this tar could not be read to its end")]
+    /// The reader was used after an error.
+    #[error("an earlier error ended the reading of this tar")]
     Failed,
 }
 
@@ -198,7 +198,7 @@ impl std::fmt::Display for Part {
     }
 }
 
-/// Why strict reading refuses a tar: what GNU tar, bsdtar, Go (and with it containerd and podman) and
+/// Why strict reading refuses a tar: something that GNU tar, bsdtar, Go (and with it containerd and podman) and
 /// Python's `tarfile` read differently.
 ///
 /// Each variant says what [lenient](crate::TarReadOptions::lenient) reading, which follows Go, does
@@ -208,7 +208,7 @@ impl std::fmt::Display for Part {
 pub enum Refusal {
     /// A PAX and a GNU long name that differ. Lenient: the GNU name.
     #[error(
-        "PAX names the member \"{}\", as GNU tar has it, a GNU header \"{}\", as Go has it",
+        "a PAX record names the member \"{}\" (used by GNU tar), a GNU header \"{}\" (used by Go)",
         Brief(pax),
         Brief(gnu)
     )]
@@ -220,7 +220,7 @@ pub enum Refusal {
     },
     /// A PAX and a GNU long link target that differ. Lenient: the GNU target.
     #[error(
-        "PAX links the member to \"{}\", as GNU tar has it, a GNU header to \"{}\", as Go has it",
+        "a PAX record links the member to \"{}\" (used by GNU tar), a GNU header to \"{}\" (used by Go)",
         Brief(pax),
         Brief(gnu)
     )]
@@ -232,13 +232,13 @@ pub enum Refusal {
     },
     /// A GNU long name or link target that is empty: Go ignores it, GNU tar does not. Lenient:
     /// ignored.
-    #[error("an empty GNU long name of type `{}`, which Go ignores, GNU tar and bsdtar do not", char::from(*typeflag))]
+    #[error("an empty GNU long name of type `{}`, which Go ignores, but GNU tar and bsdtar do not", char::from(*typeflag))]
     EmptyLongName {
         /// `L` or `K`.
         typeflag: u8,
     },
-    /// A PAX `size` where the kind has no payload, other than the header block's: bsdtar skips as
-    /// much, Go and GNU tar do not. Lenient: no payload.
+    /// A PAX `size` that differs from the header block's, in a kind without payload: bsdtar skips
+    /// that many bytes, Go and GNU tar do not. Lenient: no payload.
     #[error("PAX gives size {pax} to a member of type `{}`, which has no payload; its header block says {header} (bsdtar skips it, Go and GNU tar do not)", char::from(*typeflag))]
     PaxSizeWithoutPayload {
         /// Type of the member.
@@ -248,10 +248,10 @@ pub enum Refusal {
         /// Size field of the header block.
         header: i64,
     },
-    /// An extended attribute twice with different values: bsdtar takes the first one, Go and GNU tar
-    /// the last one. Lenient: the last one.
+    /// An extended attribute twice with different values: bsdtar uses the first, Go and GNU tar the last. Lenient: the
+    /// last.
     #[error(
-        "PAX record `{}` is there twice with different values, of which bsdtar takes the first, Go and GNU tar the last",
+        "PAX record `{}` appears twice with different values: bsdtar uses the first, Go and GNU tar the last",
         Brief(key)
     )]
     DuplicateRecord {
@@ -279,7 +279,7 @@ pub enum Refusal {
     /// An extended attribute that only a `LIBARCHIVE.xattr.` record gives: bsdtar sets it, Go and
     /// GNU tar do not. Lenient: ignored.
     #[error(
-        "extended attribute \"{}\" by a LIBARCHIVE record alone, which bsdtar reads, Go and GNU tar do not",
+        "extended attribute \"{}\" only in a LIBARCHIVE record, which bsdtar reads, but Go and GNU tar do not",
         Brief(name)
     )]
     LibarchiveXattr {
@@ -292,44 +292,47 @@ pub enum Refusal {
         /// `x`, `L` or `K`.
         typeflag: u8,
     },
-    /// The tar ends inside the bytes that fill a payload up to a whole block: Go reads that as the
-    /// end, GNU tar, bsdtar and Python refuse it. Lenient: the end.
-    #[error("the padding after a payload is cut off, which Go accepts, GNU tar and bsdtar refuse")]
+    /// The tar ends inside the padding of a payload: Go accepts that as the end, GNU tar, bsdtar
+    /// and Python refuse it. Lenient: the end.
+    #[error(
+        "the padding after a payload is truncated, which Go accepts, but GNU tar and bsdtar refuse"
+    )]
     CutPadding,
     /// A global PAX header that would change members: GNU tar applies it, Go does not. Lenient:
-    /// ignored. Records without influence (`comment`, as `git archive` writes it) pass.
+    /// ignored. Records without effect (`comment`, as written by `git archive`) are accepted.
     #[error(
-        "global PAX record `{}`, which GNU tar applies, Go and bsdtar do not",
+        "global PAX record `{}`, which GNU tar applies, but Go and bsdtar do not",
         Brief(key)
     )]
     GlobalRecord {
         /// The key.
         key: Box<[u8]>,
     },
-    /// An extension header in front of a global one: Go loses it, GNU tar and bsdtar apply it to the
-    /// member behind. Lenient: lost.
-    #[error("an extension header of type `{}` in front of a global one, which Go loses, GNU tar and bsdtar do not", char::from(*typeflag))]
+    /// An extension header before a global one: Go loses it, GNU tar and bsdtar apply it to the next member. Lenient:
+    /// lost.
+    #[error("an extension header of type `{}` before a global one, which Go loses, but GNU tar and bsdtar do not", char::from(*typeflag))]
     ExtensionBeforeGlobal {
         /// `x`, `L` or `K`.
         typeflag: u8,
     },
-    /// A Solaris `X` header: GNU tar takes it for a PAX header, Go for a member. Lenient: a member
+    /// A Solaris `X` header: GNU tar treats it as a PAX header, Go as a member. Lenient: a member
     /// of unknown kind.
-    #[error("a Solaris extended header of type `X`, which GNU tar and bsdtar apply, Go does not")]
+    #[error(
+        "a Solaris extended header of type `X`, which GNU tar and bsdtar apply, but Go does not"
+    )]
     SunExtension,
     /// A regular file (type `0` or `7`) whose name ends in a slash: GNU tar makes a directory, Go
     /// a file. Lenient: a file.
     #[error(
-        "a regular file whose name ends in a slash, a directory for GNU tar and bsdtar, a file for Go: \"{}\"",
+        "a regular file whose name ends in a slash, which is a directory for GNU tar and bsdtar, but a file for Go: \"{}\"",
         Brief(name)
     )]
     TrailingSlash {
         /// The name.
         name: Box<[u8]>,
     },
-    /// A number that is spelled so that Go, GNU tar and bsdtar do not find the same: digits behind NULs
-    /// (0 for all but Go), something behind the NUL at the end (bsdtar refuses it), spaces alone (GNU tar
-    /// refuses them). Lenient: as Go.
+    /// A number that Go, GNU tar and bsdtar read differently: digits after NULs (0 for all but Go), something after the
+    /// terminating NUL (bsdtar refuses it), only spaces (GNU tar refuses them). Lenient: as Go.
     #[error(
         "field {field} spells a number in a way that Go reads differently from GNU tar or bsdtar"
     )]
@@ -337,14 +340,14 @@ pub enum Refusal {
         /// The field.
         field: Field,
     },
-    /// A header block without magic that has something where ustar has a name prefix: Python reads
-    /// it as that. Lenient: ignored.
+    /// A header block without magic that has something in the place of ustar's name prefix: Python
+    /// reads it as a prefix. Lenient: ignored.
     #[error(
-        "a header block without magic and with a name prefix, which Python reads, Go, GNU tar and bsdtar do not"
+        "a header block without magic and with a name prefix, which Python reads, but Go, GNU tar and bsdtar do not"
     )]
     UnmarkedPrefix,
-    /// A star header block whose name prefix runs into the bytes that ustar counts to it as well.
-    /// Lenient: as star.
+    /// A star header block whose name prefix is followed by bytes that belong to the prefix in
+    /// ustar. Lenient: as star.
     #[error(
         "a star header block with a name prefix of full length, which Go reads differently from GNU tar"
     )]
@@ -359,8 +362,8 @@ pub enum Refusal {
         /// Name of the attribute.
         name: Box<[u8]>,
     },
-    /// An extended attribute whose name holds `%3D` or `%25`: GNU tar reads `=` or `%`, Go does not.
-    /// Lenient: verbatim.
+    /// An extended attribute whose name contains `%3D` or `%25`: GNU tar reads `=` or `%`, Go does not. Lenient:
+    /// verbatim.
     #[error(
         "extended attribute \"{}\", which GNU tar reads differently",
         Brief(name)
@@ -369,9 +372,9 @@ pub enum Refusal {
         /// Name of the attribute.
         name: Box<[u8]>,
     },
-    /// `GNU.sparse.*` records of a version that nobody knows. Lenient: a plain file.
+    /// `GNU.sparse.*` records of an unknown version. Lenient: a plain file.
     #[error(
-        "GNU sparse format {}.{}, a plain file for Go, but not for GNU tar and bsdtar",
+        "GNU sparse format {}.{}, which is a plain file for Go, but not for GNU tar and bsdtar",
         Brief(major),
         Brief(minor)
     )]
@@ -383,14 +386,12 @@ pub enum Refusal {
     },
     /// Sparse records that contradict each other: two maps, or two sizes. Lenient: the
     /// `GNU.sparse.offset` pairs, `GNU.sparse.size`.
-    #[error(
-        "contradicting records of a sparse file, of which Go, GNU tar and bsdtar take different ones"
-    )]
+    #[error("contradictory records of a sparse file: Go, GNU tar and bsdtar use different ones")]
     SparseRecords,
-    /// A sparse file whose map ends before the file does, without a region of length 0 at its end: GNU
-    /// tar cuts the file there, Go and libarchive do not. Lenient: as Go.
+    /// A sparse file whose map ends before the file does, without a region of length 0 at its end: GNU tar truncates
+    /// the file there, Go and libarchive do not. Lenient: as Go.
     #[error(
-        "a sparse map that ends at byte {end} of {size}, where GNU tar cuts the file, Go and bsdtar do not"
+        "a sparse map that ends at byte {end} of {size}, where GNU tar truncates the file, but Go and bsdtar do not"
     )]
     SparseEnd {
         /// Where the map ends.
@@ -398,10 +399,10 @@ pub enum Refusal {
         /// Size of the file.
         size: u64,
     },
-    /// A sparse file with a data region, not the last one, that is no multiple of 512 bytes: GNU
-    /// tar fills it up, Go and libarchive do not. Lenient: as Go.
+    /// A sparse file with a data region, other than the last, that is not a multiple of 512 bytes:
+    /// GNU tar pads it, Go and libarchive do not. Lenient: as Go.
     #[error(
-        "a data region of {len} bytes inside a sparse file, which GNU tar fills up to whole blocks, Go and bsdtar do not"
+        "a data region of {len} bytes inside a sparse file, which GNU tar pads to whole blocks, but Go and bsdtar do not"
     )]
     SparseRegion {
         /// Its length in bytes.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`LayerDecoder`] | the machine: stored bytes in, tar bytes out, no I/O |
 //! | [`LayerStream`] | the machine over a source: [`Read`](std::io::Read) over one, `AsyncRead` over the other (feature `tokio`) |
-//! | [`LayerSummary`] | what both sides came to: lengths, and with the feature `sha256` digests |
+//! | [`LayerSummary`] | a summary of both sides: lengths, and with the feature `sha256` digests |
 
 mod buffer;
 mod decoder;
@@ -45,11 +45,11 @@ pub enum Compression {
     Xz,
 }
 
-/// First bytes that [`Compression::detect`] asks for.
+/// Number of bytes that [`Compression::detect`] needs.
 const START_LEN: usize = 6;
 
 impl Compression {
-    /// What the first bytes of a layer say; six are enough.
+    /// Detects the compression from the first bytes of a layer; six are enough.
     ///
     /// ```
     /// use lazyoci_tar_stream::Compression;

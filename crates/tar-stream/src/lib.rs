@@ -2,28 +2,24 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`layer`] | [`LayerStream`]: the tar bytes of a layer, whatever its compression; [`LayerDecoder`]: the same without I/O |
-//! | [`read`] | [`TarReader`]: the members of a tar, one pass, payloads read by the caller |
+//! | [`layer`] | [`LayerStream`]: the tar bytes of a layer of any compression; [`LayerDecoder`]: the same without I/O |
+//! | [`read`] | [`TarReader`]: the members of a tar in one pass; the caller reads payloads |
 //! | [`entry`] | [`Entry`]: one member, its raw header bytes and what they mean |
 //! | [`member`] | [`Member`]: what an entry does to a file tree |
 //! | [`mod@write`] | [`TarWriter`]: entries back to the same bytes, or new members from the model |
-//! | [`block`], [`pax`], [`sparse`] | the structures on the tape, one each |
+//! | [`block`], [`pax`], [`sparse`] | the structures of a tar, one each |
 //! | [`error`] | [`TarError`]: what is wrong and at which byte; [`Refusal`]: what strict reading refuses |
-//!
-//! # Whose reading
-//!
-//! Tar readers disagree, and what one of them skips another unpacks. The default is *strict*: what
-//! GNU tar, bsdtar and Go's `archive/tar` (and with it containerd, podman, Docker, the stargz tools) do
-//! not read alike is refused with a [`Refusal`], which names them, and its offset. What is odd but read
-//! alike is read, and noted in [`Entry::oddities`]. With
-//! [`TarReadOptions::lenient`] the reading of Go 1.25 is followed instead. The parser is our own state
-//! machine over the field layout of `tar-core`; [`read`] says why.
+//! # Strict and lenient
+//! Tar readers disagree: what one of them skips, another unpacks. The default is *strict*: anything that GNU tar,
+//! bsdtar and Go's `archive/tar` (and with it containerd, podman, Docker, the stargz tools) read differently is refused
+//! with a [`Refusal`], which names them, and its offset. Oddities that they read alike are accepted, and noted in
+//! [`Entry::oddities`]. [`TarReadOptions::lenient`] follows Go 1.25 instead. The parser is our own state machine over
+//! the field layout of `tar-core`; [`read`] says why.
 //!
 //! # Lossless
-//!
-//! A tar is cut into segments: the raw bytes in front of each payload ([`Entry::raw`]), the
-//! payloads, and the trailer. Written one after the other they are the tar again, so that the
-//! digest of a layer survives a way through entries.
+//! A tar is split into segments: the raw bytes before each payload ([`Entry::raw`]), the payloads,
+//! and the trailer. Concatenated they are the tar again, so that converting a layer to entries and
+//! back preserves its digest.
 //!
 //! ```
 //! use image_model::{Metadata, Node, ImagePath};

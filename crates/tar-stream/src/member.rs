@@ -1,4 +1,4 @@
-//! What entries do to a file tree.
+//! The effect of entries on a file tree.
 
 use image_model::layer::Whiteout;
 use image_model::name::Brief;
@@ -10,13 +10,11 @@ use image_model::{Blame, Device, Fault, ImagePath, Limits, Metadata, Node};
 use crate::block::Field;
 use crate::entry::{Entry, EntryKind};
 
-/// An entry in the words of the model, to be put into a
-/// [`LayerBuilder`](image_model::layer::LayerBuilder).
-///
-/// Whiteouts are ordinary members here: the builder keeps them as the files that they are.
+/// An entry in terms of the model, for a [`LayerBuilder`](image_model::layer::LayerBuilder).
+/// Whiteouts are ordinary members here: the builder keeps them as files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Member {
-    /// A file of any kind but a further name.
+    /// A file of any kind but a hard link.
     Node {
         /// Its path.
         path: ImagePath,
@@ -25,7 +23,7 @@ pub enum Member {
         /// Kind and content.
         node: Node<Spans>,
     },
-    /// A further name of another file, whose attributes count.
+    /// A hard link to another file, whose attributes apply.
     HardLink {
         /// The name.
         path: ImagePath,
@@ -43,9 +41,9 @@ impl Member {
     }
 }
 
-/// An entry that no file tree can hold.
+/// An entry that cannot be part of a file tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("tar member \"{}\" at byte {offset}", Brief(path))]
+#[error("invalid tar member \"{}\" at byte {offset}", Brief(path))]
 pub struct MemberError {
     /// First byte of the member's own header block, from the start of the tar.
     pub offset: u64,
@@ -56,15 +54,15 @@ pub struct MemberError {
     pub reason: MemberFault,
 }
 
-/// Why a file tree cannot hold an entry.
+/// Why an entry cannot be part of a file tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberFault {
-    /// A component of its path is no name.
-    #[error("its path is not valid")]
+    /// A component of its path is not a valid name.
+    #[error("invalid path")]
     Path(#[source] PathError),
-    /// A component of the path that it is a further name of is no name.
-    #[error("the target of the hard link is not valid")]
+    /// A component of the hard link's target is not a valid name.
+    #[error("invalid hard link target")]
     Target(#[source] PathError),
     /// An owner, group or device number that is negative or beyond 32 bits.
     #[error("{field} {value} is negative or beyond 32 bits")]
@@ -74,8 +72,8 @@ pub enum MemberFault {
         /// Its value.
         value: i64,
     },
-    /// A symbolic link to nothing.
-    #[error("an empty symbolic link")]
+    /// A symbolic link with an empty target.
+    #[error("the target of the symbolic link is empty")]
     EmptySymlink,
     /// A symbolic link whose target is too long.
     #[error("a symbolic link with a target of {len} bytes; the limit is {limit}")]
@@ -85,7 +83,7 @@ pub enum MemberFault {
         /// [`Limits::max_symlink_len`].
         limit: u32,
     },
-    /// A kind of member that is no file.
+    /// A kind of member that is not a file.
     #[error("members of type {typeflag:#04x} are not files")]
     Kind {
         /// The type.
@@ -107,9 +105,8 @@ impl Blame for MemberError {
 }
 
 impl Entry {
-    /// What the name of this entry means for the layers below; `None` for a plain file.
-    ///
-    /// It takes effect only if the entry is no directory.
+    /// What the name of this entry hides in lower layers; `None` for a plain file. It takes effect
+    /// only if the entry is not a directory.
     #[must_use]
     pub fn whiteout(&self) -> Option<Whiteout<'_>> {
         let mut components = self.path.rsplit(|&b| b == b'/');
@@ -117,11 +114,11 @@ impl Entry {
         Whiteout::of(last)
     }
 
-    /// The entry in the words of the model.
+    /// The entry in terms of the model.
     ///
     /// The path is cleaned at the root, as containerd does; so is the target of a hard link, since
     /// it starts at the root too. The attributes of a hard link do not count and are not checked. A
-    /// hard link that is a [whiteout](Self::whiteout) is an empty file: its name counts alone.
+    /// hard link that is a [whiteout](Self::whiteout) becomes an empty file: only its name counts.
     ///
     /// # Errors
     /// [`MemberError`] with path and offset.

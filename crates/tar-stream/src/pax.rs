@@ -1,8 +1,8 @@
 //! PAX records: the payload of `x` and `g` headers.
 //!
 //! A record is `LEN KEY=VALUE\n`; LEN is decimal and counts the whole record, itself included. So a
-//! value may hold anything, newlines and NUL too. `tar-core` stops in silence at a record whose
-//! length it cannot read, where Go refuses the archive; hence our own iterator.
+//! value may contain anything, including newlines and NUL. `tar-core` silently stops at a record
+//! whose length it cannot read, where Go refuses the archive; hence this iterator.
 //!
 //! | key | value |
 //! |---|---|
@@ -13,9 +13,8 @@
 //! | `LIBARCHIVE.xattr.NAME` | the same, name URL-encoded, value in base64; libarchive alone reads it |
 //! | `GNU.sparse.*` | see [`sparse`](crate::sparse) |
 //! | others | without influence on the file tree |
-//!
-//! An empty value of the keys that count leaves the header block's field in force for Go; GNU tar and
-//! Python read something else, so strict reading refuses it. An extended attribute may be empty.
+//! For Go, an empty value of a known key leaves the header block's field in force; GNU tar and Python read it
+//! differently, so strict reading refuses it. An extended attribute may be empty.
 
 mod time;
 mod xattr;
@@ -33,13 +32,13 @@ use crate::sparse::SparseRecords;
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What stands in front of the first `=`; not empty, no NUL.
+    /// The part before the first `=`; not empty, no NUL.
     pub key: &'a [u8],
-    /// What stands behind it.
+    /// The part after it.
     pub value: &'a [u8],
 }
 
-/// A record of wrong form.
+/// A malformed record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed PAX record at byte {at}")]
 pub struct MalformedRecord {
@@ -82,7 +81,7 @@ pub fn records(payload: &[u8]) -> impl Iterator<Item = Result<Record<'_>, Malfor
 
 /// The first record of `rest` and its length.
 fn split_record(rest: &[u8]) -> Option<(Record<'_>, usize)> {
-    // 20 digits hold every length there can be.
+    // 20 digits suffice for every possible length.
     let space = rest.iter().take(20).position(|&b| b == b' ')?;
     let len = usize::try_from(decimal(&rest[..space])?).ok()?;
     let [b' ', body @ .., b'\n'] = rest.get(space..len)? else {
@@ -99,7 +98,7 @@ fn split_record(rest: &[u8]) -> Option<(Record<'_>, usize)> {
     Some((Record { key, value }, len))
 }
 
-/// A decimal number as Go's `ParseInt` reads it, sign included.
+/// A decimal number as Go's `ParseInt` reads it, including a sign.
 pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
     match text {
         [] | [b'+' | b'-'] => None,
@@ -107,12 +106,12 @@ pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// What the records in front of a member say about it. `None`: nothing, or an empty value.
+/// The values of the records before a member. `None`: no record, or an empty value.
 #[derive(Debug, Default)]
 pub(crate) struct PaxFields<'a> {
     pub(crate) path: Option<&'a [u8]>,
     pub(crate) link_path: Option<&'a [u8]>,
-    /// Whether the target of a link is given as nothing.
+    /// Whether the target of a link is given and empty.
     pub(crate) empty_link_path: bool,
     pub(crate) uname: Option<&'a [u8]>,
     pub(crate) gname: Option<&'a [u8]>,
@@ -124,7 +123,7 @@ pub(crate) struct PaxFields<'a> {
     pub(crate) sparse: SparseRecords<'a>,
 }
 
-/// The values of the keys that count, as they are.
+/// The values of the known keys, verbatim.
 #[derive(Default)]
 struct Values<'a> {
     path: Option<&'a [u8]>,
@@ -249,7 +248,7 @@ impl<'a> PaxFields<'a> {
     }
 }
 
-/// Checks the records of a `g` header, which nothing but the tar itself is to remember.
+/// Checks the records of a `g` header, which have no effect.
 pub(crate) fn check_global(payload: &[u8], offset: u64, strict: bool) -> Result<(), TarError> {
     for record in records(payload) {
         let Record { key, .. } = record.map_err(|bad| bad.in_tar(offset))?;
@@ -270,7 +269,7 @@ fn changes_members(key: &[u8]) -> bool {
     ) || key.starts_with(b"GNU.sparse.")
 }
 
-/// A value that its key does not allow.
+/// A value that is invalid for its key.
 fn bad_value(offset: u64, key: &[u8], value: &[u8]) -> TarError {
     TarError::PaxValue {
         offset,

@@ -1,11 +1,9 @@
-//! Reading the members of a tar.
-//!
-//! The state machine is our own. `tar-core` 0.1, whose field layout it uses, is right for tars of
-//! good faith, but reads other values than the peers where it matters here: mtimes before 1970 and
-//! other negative numbers, signed checksums, the priority of a GNU over a PAX name, a lone zero
-//! block (skipped), a second `x` header (refused), a PAX record of unreadable length (ends the
-//! list in silence). It also keeps neither the raw header bytes nor the padding, which a lossless
-//! rebuild needs.
+//! Reading the members of a tar. The state machine is our own. `tar-core` 0.1, whose field layout
+//! it uses, is right for well-formed tars, but differs from other readers where it matters here:
+//! mtimes before 1970 and other negative numbers, signed checksums, the priority of a GNU over a
+//! PAX name, a lone zero block (skipped), a second `x` header (refused), a PAX record of unreadable
+//! length (silently ends the list). It also does not keep the raw header bytes and the padding,
+//! which a lossless rebuild needs.
 
 mod content;
 mod input;
@@ -30,7 +28,7 @@ pub use content::Trailer;
 use input::Input;
 use resolve::{Extension, Map, Pending, Segment, resolve};
 
-/// How to read a tar.
+/// Options for reading a tar.
 ///
 /// ```
 /// use lazyoci_tar_stream::TarReadOptions;
@@ -39,7 +37,7 @@ use resolve::{Extension, Map, Pending, Segment, resolve};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct TarReadOptions {
-    /// Follow Go's reading instead of refusing what readers disagree on.
+    /// Follow Go instead of refusing what readers disagree on.
     pub lenient: bool,
     /// Bounds: extension headers ([`max_xattr_len`](Limits::max_xattr_len)), regions of sparse
     /// files, length of symbolic links.
@@ -53,15 +51,11 @@ impl TarReadOptions {
     }
 }
 
-/// Reads the members of a tar, one after the other, from any source of its bytes.
-///
-/// Memory: one buffer of 256 KiB and the headers of one member. Payloads are left to the caller,
-/// who reads ([`read_payload`](Self::read_payload)) or skips them by asking for the next entry.
-///
-/// The tar ends with two zero blocks; also, as all readers have it, with one zero block or none,
-/// if the source ends there. What follows is the [`Trailer`].
-///
-/// After an error no entry comes any more, but [`TarError::Failed`].
+/// Reads the members of a tar in order, from any source of bytes. Memory: one buffer of 256 KiB and
+/// the headers of one member. The caller reads payloads ([`read_payload`](Self::read_payload)) or
+/// skips them by requesting the next entry. The tar ends with two zero blocks or, as all readers
+/// accept, with one or none if the source ends there. What follows is the [`Trailer`]. After an
+/// error it only returns [`TarError::Failed`].
 #[derive(Debug)]
 pub struct TarReader<R> {
     input: Input<R>,
@@ -73,12 +67,12 @@ pub struct TarReader<R> {
 
 #[derive(Debug)]
 enum State {
-    /// In or behind a member: payload bytes not taken yet, and padding after them.
+    /// In or after a member: payload bytes not read yet, and padding after them.
     Member {
         left: u64,
         padding: usize,
     },
-    /// Behind the last member.
+    /// After the last member.
     End(End),
     Failed,
 }
@@ -87,7 +81,7 @@ enum State {
 struct End {
     offset: u64,
     zero_blocks: u8,
-    /// What was read of the trailer, and how much of that was handed out.
+    /// The part of the trailer read so far, and how much of it was handed out.
     raw: Vec<u8>,
     taken: usize,
 }
@@ -98,8 +92,7 @@ enum Next {
 }
 
 impl<R: Read> TarReader<LayerStream<R>> {
-    /// Reads the tar in the layer that `source` gives, whatever its compression, within the limits of
-    /// `options`.
+    /// Reads the tar in the layer `source`, of any compression, within the limits of `options`.
     ///
     /// ```
     /// use lazyoci_tar_stream::{TarReadOptions, TarReader};
@@ -117,7 +110,7 @@ impl<R: Read> TarReader<LayerStream<R>> {
 }
 
 impl<R: Read> TarReader<R> {
-    /// Reads the tar that `source` gives, from its current position on.
+    /// Reads the tar in `source`, from its current position on.
     pub fn new(source: R, options: TarReadOptions) -> Self {
         Self::over(Input::new(source), options)
     }
@@ -147,8 +140,8 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// What is odd about the tar as a whole, though read alike or accepted by lenient reading: known
-    /// at its end. What is odd about a member, [that says](Entry::oddities).
+    /// Accepted oddities of the tar as a whole, known at its end. Those of a member are in [the
+    /// entry](Entry::oddities).
     #[must_use]
     pub fn oddities(&self) -> &[Oddity] {
         &self.oddities
@@ -160,7 +153,7 @@ impl<R: Read> TarReader<R> {
         self.input.position()
     }
 
-    /// The next member; skips what is left of the current one's payload. `None` at the end of the
+    /// The next member; skips the rest of the current one's payload. `None` at the end of the
     /// archive.
     ///
     /// # Errors
@@ -261,7 +254,7 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// Reads the second end block, if a first one is there; how many there are.
+    /// Reads the second end block, if there was a first one; returns how many there are.
     fn read_end(&mut self, first: bool, offset: u64, raw: &mut Vec<u8>) -> Result<u8, TarError> {
         let at = raw.len();
         if !first {
@@ -285,7 +278,7 @@ impl<R: Read> TarReader<R> {
         self.accept(offset, Refusal::DanglingExtension { typeflag }, oddity)
     }
 
-    /// Refuses what is found at `offset` for `reason`, or notes `oddity` where reading is lenient.
+    /// Refuses the tar at `offset` for `reason`, or notes `oddity` if reading is lenient.
     fn accept(&mut self, offset: u64, reason: Refusal, oddity: Oddity) -> Result<(), TarError> {
         if !self.options.lenient {
             return Err(TarError::Refused { offset, reason });
@@ -294,7 +287,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    /// Appends the payload of an extension header, with its padding, to `raw`; where it lies there.
+    /// Appends the payload of an extension header, with its padding, to `raw`; returns its range there.
     fn read_extension(
         &mut self,
         size: i64,
@@ -365,7 +358,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    /// Reads what is missing of a sparse map and says where the entry's bytes are.
+    /// Reads the rest of a sparse map and determines where the entry's bytes are.
     fn read_map(&mut self, mut entry: Entry, map: Map) -> Result<Entry, TarError> {
         let offset = entry.header_offset;
         let regions = match map {
@@ -398,7 +391,7 @@ impl<R: Read> TarReader<R> {
         raw: &mut Vec<u8>,
     ) -> Result<Regions, TarError> {
         let limit = self.options.limits.max_sparse_regions;
-        // Blocks may hold fewer pairs than they have room for, but not without end.
+        // Blocks may have fewer pairs than fit, but their number is bounded.
         for _ in 0..=limit / 21 {
             let at = raw.len();
             self.input.append_exact(BLOCK_LEN, Part::SparseMap, raw)?;

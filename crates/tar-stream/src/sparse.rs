@@ -6,9 +6,8 @@
 //! | PAX 0.0 | records `GNU.sparse.offset`, `GNU.sparse.numbytes` in turn; their count in `GNU.sparse.numblocks` | `GNU.sparse.size` |
 //! | PAX 0.1 | record `GNU.sparse.map`: the numbers with commas; count as before; the name in `GNU.sparse.name` | `GNU.sparse.size` |
 //! | PAX 1.0 | at the start of the payload: count, then offset and length of each region, each number in decimal with a newline, filled up to whole blocks; counts into the size | `GNU.sparse.realsize` |
-//!
-//! Behind the map the regions' bytes lie one after the other. Source: GNU tar 1.35 `sparse.c`, Go
-//! 1.25 `archive/tar`.
+//! The regions' bytes follow the map, one after the other. Source: GNU tar 1.35 `sparse.c`, Go 1.25
+//! `archive/tar`.
 
 use image_model::tree::{Span, Spans};
 use image_model::width::{u64_from, usize_from};
@@ -24,46 +23,46 @@ use crate::pax::decimal;
 #[non_exhaustive]
 pub enum SparseFault {
     /// A map for a kind of member that has no payload.
-    #[error("a sparse map for a member without payload")]
+    #[error("it has a sparse map, but no payload")]
     Kind,
-    /// Type `S` in a header block that is not GNU's.
-    #[error("an old GNU sparse member without GNU's magic")]
+    /// Type `S` in a header block without the GNU magic.
+    #[error("it has an old GNU sparse header without the GNU magic")]
     Magic,
-    /// A number that is none, or negative.
-    #[error("its map holds something that is no number")]
+    /// An invalid or negative number.
+    #[error("its map contains something that is not a number")]
     Number,
-    /// Another number of regions than declared.
-    #[error("its map holds {found} numbers, {regions} regions are declared")]
+    /// The number of regions differs from the declared one.
+    #[error("its map contains {found} numbers, but {regions} regions are declared")]
     Count {
         /// Declared regions.
         regions: u64,
-        /// Numbers found; two per region are due.
+        /// Numbers found; there should be two per region.
         found: u64,
     },
-    /// A map in front of the payload that is longer than the payload.
+    /// A map at the start of the payload that is longer than the payload.
     #[error("its map does not end within its {stored} bytes")]
     MapTooLong {
         /// Bytes that the member has.
         stored: u64,
     },
     /// Regions that overlap, are not in order, or end beyond the file.
-    #[error("its data regions overlap, are out of order or leave the {size} bytes of the file")]
+    #[error("its data regions overlap, are out of order or exceed the {size} bytes of the file")]
     Regions {
         /// Size of the file.
         size: u64,
     },
-    /// Regions that together have another length than the payload.
-    #[error("its data regions have {regions} bytes, the payload {stored}")]
+    /// Regions whose total length differs from the payload's.
+    #[error("its data regions have {regions} bytes, but the payload has {stored}")]
     DataLen {
         /// Sum of the regions' lengths.
         regions: u64,
-        /// Bytes of the payload.
+        /// Length of the payload in bytes.
         stored: u64,
     },
     /// More regions than [`Limits`](image_model::Limits) allow.
     #[error("its map has more than {limit} data regions")]
     TooMany {
-        /// Most regions allowed.
+        /// Maximum number of regions.
         limit: u32,
     },
 }
@@ -83,7 +82,7 @@ impl Blame for SparseFault {
     }
 }
 
-/// The data regions of a file as its map has them.
+/// The data regions in a file's map.
 #[derive(Debug)]
 pub(crate) struct Regions {
     /// Offset and length.
@@ -106,8 +105,8 @@ impl Regions {
         Ok(())
     }
 
-    /// Takes the pairs of a header or extension block, `offset` of the tar, up to the first free
-    /// one.
+    /// Takes the pairs of the header or extension block at `offset` of the tar, up to the first
+    /// free one.
     pub(crate) fn push_old(
         &mut self,
         pairs: &[GnuSparseHeader],
@@ -122,8 +121,8 @@ impl Regions {
         Ok(())
     }
 
-    /// The first region but the last that is no multiple of a block, with which GNU tar differs
-    /// from the others.
+    /// The first region, except the last, that is not a multiple of a block, which GNU tar reads
+    /// differently from the others.
     pub(crate) fn check_alignment(&self) -> Result<(), Refusal> {
         let filled = self.list.iter().rposition(|&(_, len)| len > 0).unwrap_or(0);
         match self.list[..filled]
@@ -135,8 +134,7 @@ impl Regions {
         }
     }
 
-    /// Where the map ends, if that is not the end of the file of `size` bytes: GNU tar makes the file
-    /// end there.
+    /// Where the map ends, if that is not the end of the file of `size` bytes: GNU tar truncates the file there.
     pub(crate) fn check_end(&self, size: u64) -> Result<(), Refusal> {
         let end = self
             .list
@@ -149,7 +147,7 @@ impl Regions {
         }
     }
 
-    /// Where the file's bytes lie, if the payload of `stored` bytes begins at `payload_offset`.
+    /// Where the file's bytes are, if the payload of `stored` bytes begins at `payload_offset`.
     pub(crate) fn spans(
         &self,
         size: u64,
@@ -181,7 +179,7 @@ impl Regions {
     }
 }
 
-/// The `GNU.sparse.` records of a member, as they are.
+/// The `GNU.sparse.` records of a member, verbatim.
 #[derive(Debug, Default)]
 pub(crate) struct SparseRecords<'a> {
     name: Option<&'a [u8]>,
@@ -194,12 +192,12 @@ pub(crate) struct SparseRecords<'a> {
     pairs: Vec<&'a [u8]>,
 }
 
-/// Where PAX records say that a map is.
+/// Where a sparse map is, according to PAX records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MapPlace {
     /// In the records (0.0 and 0.1).
     Records,
-    /// In front of the payload (1.0).
+    /// At the start of the payload (1.0).
     Payload,
 }
 
@@ -217,7 +215,7 @@ impl<'a> SparseRecords<'a> {
         })
     }
 
-    /// Takes a number of format 0.0; false if it is not its turn. Other records are no concern.
+    /// Takes a number of format 0.0; false if it is out of turn. Other records are ignored.
     pub(crate) fn take_pair(&mut self, key: &[u8], value: &'a [u8]) -> bool {
         let turn = match key {
             b"GNU.sparse.offset" => 0,
@@ -311,7 +309,7 @@ fn number(text: &[u8]) -> Result<u64, SparseFault> {
 #[derive(Debug)]
 pub(crate) struct MapReader {
     regions: Regions,
-    /// Regions still to come; `None` until their number is read.
+    /// Remaining regions; `None` until their number has been read.
     left: Option<u64>,
     offset: Option<i64>,
     digits: Vec<u8>,
@@ -331,7 +329,7 @@ impl MapReader {
     pub(crate) fn push(&mut self, block: &Block) -> Result<bool, SparseFault> {
         for &byte in block {
             if byte != b'\n' {
-                // Longer texts are no number of 64 bits, or play with leading zeros.
+                // Longer texts are not 64-bit numbers, or have leading zeros.
                 if self.digits.len() == 20 {
                     return Err(SparseFault::Number);
                 }

@@ -13,13 +13,10 @@ use crate::pax::{NANOS, is_portable};
 use encode::Fields;
 pub use error::WriteError;
 
-/// Writes a tar.
-///
-/// After a member with a payload, its bytes are written with [`Write`]; exactly as many as were
-/// announced. Padding comes by itself.
-///
-/// A tar comes back as it was when the [raw bytes](crate::Entry::raw) of each entry and its
-/// payload are written in the order in which they were read, and then the trailer:
+/// Writes a tar. The payload of a member is written with [`Write`] after its header; exactly as
+/// many bytes as were announced. Padding is added automatically. Writing the [raw
+/// bytes](crate::Entry::raw) and the payload of each entry in the order in which they were read,
+/// and then the trailer, reproduces the tar:
 ///
 /// ```
 /// # use lazyoci_tar_stream::{TarReadOptions, TarReader, TarWriter};
@@ -43,14 +40,14 @@ pub use error::WriteError;
 pub struct TarWriter<W> {
     inner: W,
     position: u64,
-    /// Payload bytes of the current member that are still to come.
+    /// Payload bytes of the current member not written yet.
     left: u64,
-    /// The headers of a member, kept for their memory.
+    /// The headers of a member; kept to reuse the allocation.
     headers: Vec<u8>,
 }
 
 impl<W: Write> TarWriter<W> {
-    /// Writes a tar to `inner`, in pieces as small as headers: buffer it where that costs.
+    /// Writes a tar to `inner`, in pieces as small as headers: use a buffered writer if small writes are expensive.
     pub fn new(inner: W) -> Self {
         Self {
             inner,
@@ -66,13 +63,13 @@ impl<W: Write> TarWriter<W> {
         self.position
     }
 
-    /// Writes the bytes in front of a payload as they were read, among them the padding of the
-    /// member before; `payload_len` bytes of payload are due then.
+    /// Writes the bytes before a payload as they were read, including the padding of the previous
+    /// member; `payload_len` bytes of payload must follow.
     ///
     /// # Errors
-    /// [`WriteError::PayloadMissing`] if the member before is not complete;
-    /// [`WriteError::OutOfPlace`] if the payload would not begin at a whole block, which shows that
-    /// entries were left out or changed their order; what the destination says.
+    /// [`WriteError::PayloadMissing`] if the previous member is incomplete;
+    /// [`WriteError::OutOfPlace`] if the payload would not begin at a whole block, which means that
+    /// entries were left out or reordered; errors of the destination.
     pub fn append_raw(&mut self, raw: &[u8], payload_len: u64) -> Result<(), WriteError> {
         self.check_payload()?;
         let end = self.position.saturating_add(u64_from(raw.len()));
@@ -84,33 +81,30 @@ impl<W: Write> TarWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest of a tar as it was read: everything behind the last payload.
+    /// Writes the rest of a tar as it was read: everything after the last payload.
     ///
     /// # Errors
-    /// [`WriteError::PayloadMissing`]; what `trailer` and the destination say.
+    /// [`WriteError::PayloadMissing`]; errors of `trailer` and the destination.
     pub fn finish_raw(mut self, trailer: &mut impl Read) -> Result<W, WriteError> {
         self.check_payload()?;
         io::copy(trailer, &mut self.inner)?;
         Ok(self.inner)
     }
 
-    /// Writes the header of a new member; the `size` bytes of a [`Node::File`] are due then, holes
-    /// as zeros.
-    ///
-    /// The bytes are a function of the arguments. The member has a ustar header, in which names
-    /// are bytes; a PAX header is in front of it if something does not fit: long names and link
-    /// targets, sizes from 8 GiB, ids from 2^21, times before 1970, after 2242 or with fractions,
-    /// and extended attributes (`SCHILY.xattr.`). Text in it that is not UTF-8 is announced by
-    /// `hdrcharset=BINARY`.
-    ///
-    /// Numbers that do not fit are in the ustar header too, base-256, for the many readers that
-    /// know GNU's form but not every PAX record; device numbers from 2^21 are so alone.
+    /// Writes the header of a new member; the `size` bytes of a [`Node::File`] must follow, with
+    /// holes as zeros. The bytes are a function of the arguments. The member has a ustar header, in
+    /// which names are bytes, preceded by a PAX header if something does not fit: long names and
+    /// link targets, sizes from 8 GiB, ids from 2^21, times before 1970, after 2242 or with
+    /// fractions, and extended attributes (`SCHILY.xattr.`). If any of its text is not UTF-8, it
+    /// begins with `hdrcharset=BINARY`. Numbers that do not fit are also in the ustar header, in
+    /// base-256, for the many readers that know GNU's form but not every PAX record; device numbers
+    /// from 2^21 are only there.
     ///
     /// # Errors
-    /// [`WriteError::Socket`]: no tar holds one. [`WriteError::XattrName`] for the name of an attribute
-    /// that readers would not find ([`is_portable`]). [`WriteError::Time`] for a fraction of a second
-    /// of 10^9 nanoseconds or more. [`WriteError::ExtensionTooLong`] if PAX records are longer than
-    /// readers take. [`WriteError::PayloadMissing`]; what the destination says.
+    /// [`WriteError::Socket`]: a tar cannot hold one. [`WriteError::XattrName`] for an attribute name that readers
+    /// would not find ([`is_portable`]). [`WriteError::Time`] for a fraction of 10^9 nanoseconds or more.
+    /// [`WriteError::ExtensionTooLong`] if PAX records are longer than readers accept. [`WriteError::PayloadMissing`];
+    /// errors of the destination.
     pub fn append<C>(
         &mut self,
         path: &ImagePath,
@@ -127,7 +121,7 @@ impl<W: Write> TarWriter<W> {
         self.append_fields(path, &fields)
     }
 
-    /// Writes a further name for the member at `target`, which should have been written before.
+    /// Writes a hard link to the member at `target`, which should have been written before.
     /// `metadata` should be that member's.
     ///
     /// # Errors
@@ -138,7 +132,7 @@ impl<W: Write> TarWriter<W> {
         metadata: &Metadata,
         target: &ImagePath,
     ) -> Result<(), WriteError> {
-        // Attributes belong to the target, records of them would only be longer.
+        // Attributes belong to the target; repeating them would only waste space.
         self.append_fields(path, &Fields::of_link(path, metadata, target))
     }
 
@@ -163,10 +157,10 @@ impl<W: Write> TarWriter<W> {
         Ok(())
     }
 
-    /// Writes two zero blocks and gives the destination back.
+    /// Writes two zero blocks and returns the destination.
     ///
     /// # Errors
-    /// [`WriteError::PayloadMissing`]; what the destination says.
+    /// [`WriteError::PayloadMissing`]; errors of the destination.
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.pad()?;
         self.emit(&[0; 2 * BLOCK_LEN])?;

@@ -1,4 +1,4 @@
-//! The content of files, as whoever holds the blobs reads it.
+//! Access to the content of files.
 
 use std::error::Error;
 use std::fmt;
@@ -7,29 +7,27 @@ use image_model::{Blame, BlobId, BlobIndex, Cancelled, Digest, Fault, ImageError
 
 use crate::hash::{CheckError, check, check_crc32c};
 
-/// Reads the content of an image's files: whoever holds the blobs implements it.
-///
-/// Files are asked for many at once, so that near frames are fetched together and each is decoded
-/// once, in whatever order costs least.
+/// Reads the content of an image's files; implemented by readers of blobs. Many files are requested
+/// at once, so that nearby frames are fetched together and each is decoded once, in the cheapest
+/// order.
 pub trait Content {
-    /// Hands the bytes of each of `files` to `take`, verified, in pieces: those of one file come one
-    /// behind the other from its first byte to its last, then those of another one. Files without
-    /// content are passed by. Each of `files` is a regular file, and none stands there twice.
+    /// Passes the verified bytes of each of `files` to `take` in pieces: all those of one file in order, then those of
+    /// another. Files without content are skipped. Each of `files` is a regular file, and appears only once.
     ///
     /// # Errors
-    /// [`ContentError`] on the first piece that cannot be read or is wrong, and if `take` cancels.
+    /// [`ContentError`] on the first piece that cannot be read or is corrupt, and if `take` cancels.
     fn read_files(
         &mut self,
         files: &[Ino],
         take: &mut dyn FnMut(FilePiece<'_>) -> Result<(), Cancelled>,
     ) -> Result<(), ContentError>;
 
-    /// Checks that the extents of each of `files` cover it, and every distinct chunk once: that it lies
-    /// in its frame and blob and, if `read` says so, that its bytes can be read and have the digest
-    /// and the checksum that the image gives them.
+    /// Checks that the extents of each of `files` cover it, and checks every distinct chunk once: that it is within its
+    /// frame and blob and, if `read` says so, that its bytes can be read and have the digest and the checksum that the
+    /// image gives them.
     ///
     /// # Errors
-    /// [`Cancelled`] if `observer` asks to stop. Faults are no errors.
+    /// [`Cancelled`] if `observer` asks to stop. Faults are not errors.
     fn check_files(
         &mut self,
         files: &[Ino],
@@ -38,7 +36,7 @@ pub trait Content {
     ) -> Result<ChunkSummary, Cancelled>;
 }
 
-/// How [`Content::check_files`] checks.
+/// Options of [`Content::check_files`].
 ///
 /// ```
 /// use image_model::Limits;
@@ -49,9 +47,9 @@ pub trait Content {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct CheckFiles<'a> {
-    /// Whether to read what is stored, too. Default: true.
+    /// Whether to read the stored bytes as well. Default: true.
     pub read: bool,
-    /// Bounds: after [`max_chunks`](Limits::max_chunks) extents no more are looked at.
+    /// Bounds: after [`max_chunks`](Limits::max_chunks) extents no more are checked.
     pub limits: &'a Limits,
 }
 
@@ -67,35 +65,35 @@ impl<'a> CheckFiles<'a> {
     }
 }
 
-/// Hears what [`Content::check_files`] finds.
+/// Receives the findings of [`Content::check_files`].
 pub trait ChunkObserver {
-    /// Something is wrong with the file at position `file` of those asked for: the first that uses
+    /// Something is wrong with the file at position `file` of those requested: the first that uses
     /// the chunk, if several do.
     fn fault(&mut self, file: usize, fault: ChunkFault);
 
-    /// `done` of `total` bytes of chunks are through.
+    /// `done` of `total` bytes of chunks have been checked.
     ///
     /// # Errors
     /// [`Cancelled`] ends the check.
     fn advance(&mut self, done: u64, total: u64) -> Result<(), Cancelled>;
 }
 
-/// What [`Content::check_files`] looked at. Chunks that several files use count once.
+/// What [`Content::check_files`] checked. Chunks that several files use count once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ChunkSummary {
-    /// Distinct chunks, and pieces that lie plain in a blob.
+    /// Distinct chunks, and plain pieces of blobs.
     pub chunks: u64,
     /// Their length in bytes.
     pub chunk_len: u64,
-    /// Those that carry neither digest nor checksum, so that nobody can tell whether they are right.
+    /// Chunks with neither digest nor checksum, which cannot be verified.
     pub unverifiable: u64,
 }
 
 /// A piece of a file that [`Content::read_files`] hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePiece<'a> {
-    /// Position of the file among those asked for.
+    /// Position of the file among those requested.
     pub file: usize,
     /// First byte in the file.
     pub file_offset: u64,
@@ -151,9 +149,8 @@ impl<'a> ExtentBytes<'a> {
     }
 }
 
-/// Content that cannot be read, or is wrong.
-///
-/// `source()` is the reader's own typed error, which says what is wrong and where it is stored.
+/// Content that cannot be read, or is corrupt. `source()` is the reader's own typed error, which
+/// says what is wrong and where.
 #[derive(Debug)]
 pub struct ContentError {
     fault: Fault,
@@ -177,7 +174,7 @@ impl ContentError {
         }
     }
 
-    /// The file, if it is about one.
+    /// The file, if the error is about one.
     #[must_use]
     pub fn ino(&self) -> Option<Ino> {
         self.ino
@@ -211,7 +208,7 @@ impl Blame for ContentError {
 impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ino {
-            Some(_) => write!(f, "the content from byte {} on", self.file_offset),
+            Some(_) => write!(f, "the content at byte {}", self.file_offset),
             None => f.write_str("the content"),
         }?;
         write!(f, " {}", verdict(self.fault))
@@ -224,33 +221,33 @@ impl Error for ContentError {
     }
 }
 
-/// What is said of content that `fault` keeps from being read: a limit, say, is no damage.
+/// How to describe content that cannot be read because of `fault`: exceeding a limit is not damage.
 fn verdict(fault: Fault) -> &'static str {
     match fault {
         Fault::Corrupt => "is damaged",
         Fault::Unsupported => "is not supported",
         Fault::Limit => "exceeds a limit",
         Fault::Io | Fault::Misuse => "cannot be read",
-        Fault::Cancelled => "was not read to its end",
+        Fault::Cancelled => "was not read completely",
     }
 }
 
-/// What is wrong with the content of a file.
+/// A fault in the content of a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkFault {
-    /// The image does not answer where the content is.
-    #[error("the inode cannot be read")]
+    /// The image's metadata of the content cannot be read.
+    #[error("cannot read the inode")]
     Image(#[source] ImageError),
     /// The extents do not cover the file in order.
-    #[error("no extent begins at byte {file_offset} of {size}")]
+    #[error("no extent begins at byte {file_offset} of a file of {size} bytes")]
     Extents {
         /// Where the next extent should begin.
         file_offset: u64,
         /// Bytes of the file.
         size: u64,
     },
-    /// A chunk lies in a blob that the image does not list.
+    /// A chunk is in a blob that the image does not list.
     #[error("chunk {chunk} at byte {file_offset}: {at} is not in the image's list")]
     Blob {
         /// Position among the file's chunks, counted from 0.
@@ -260,8 +257,10 @@ pub enum ChunkFault {
         /// Where it should be stored.
         at: StoredAt,
     },
-    /// A chunk's frame ends behind its blob.
-    #[error("chunk {chunk} at byte {file_offset}: {at} ends at byte {end} of {blob_len}")]
+    /// A chunk's frame extends past the end of its blob.
+    #[error(
+        "chunk {chunk} at byte {file_offset}: {at} ends at byte {end}, past the blob's {blob_len} bytes"
+    )]
     OutsideBlob {
         /// Position among the file's chunks, counted from 0.
         chunk: u64,
@@ -274,7 +273,7 @@ pub enum ChunkFault {
         /// Stored bytes of the blob.
         blob_len: u64,
     },
-    /// A chunk cannot be read, or is wrong.
+    /// A chunk cannot be read, or is corrupt.
     #[error("chunk {chunk} at byte {file_offset} ({at}) {}", verdict(source.fault()))]
     Chunk {
         /// Position among the file's chunks, counted from 0.
@@ -286,15 +285,15 @@ pub enum ChunkFault {
         /// What is wrong with it.
         source: ContentError,
     },
-    /// A blob cannot be opened: none of its chunks is looked at. Told once, whatever it holds.
-    #[error("blob {blob} cannot be opened")]
+    /// A blob cannot be opened, so none of its chunks is checked. Reported once per blob.
+    #[error("cannot open blob {blob}")]
     Unopened {
         /// Its name.
         blob: BlobId,
         /// Why not.
         source: ContentError,
     },
-    /// There are too many extents. Those of later files are not looked at.
+    /// There are too many extents. Those of later files are not checked.
     #[error("the image has more than {limit} extents")]
     TooManyExtents {
         /// The bound, [`Limits::max_chunks`].
@@ -303,7 +302,7 @@ pub enum ChunkFault {
 }
 
 impl ChunkFault {
-    /// Where the chunk is stored, if it is about one.
+    /// Where the chunk is stored, if the fault is about one.
     #[must_use]
     pub fn stored_at(&self) -> Option<&StoredAt> {
         match self {
@@ -356,8 +355,8 @@ impl fmt::Display for StoredAt {
     }
 }
 
-/// Compares the bytes of a chunk with all that the image says of them: digest and CRC-32C. Where it
-/// says nothing, nobody can tell, and the bytes are taken as they are.
+/// Compares the bytes of a chunk with the digest and the CRC-32C in the image. If it has neither,
+/// the bytes are accepted unchecked.
 ///
 /// # Errors
 /// [`CheckError`] if they differ.

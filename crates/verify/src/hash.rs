@@ -6,9 +6,9 @@ use image_model::{Blame, Digest, DigestAlgorithm, Fault};
 #[cfg(feature = "sha256")]
 use sha2::Digest as _;
 
-/// This build cannot compute the digest that is asked for.
+/// This build cannot compute the requested digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{algorithm} digests are not built in: enable the feature of that name")]
+#[error("{algorithm} digests are not built in: enable the feature of the same name")]
 pub struct UnsupportedDigest {
     /// The algorithm that is missing.
     pub algorithm: DigestAlgorithm,
@@ -137,30 +137,30 @@ pub fn digest(algorithm: DigestAlgorithm, bytes: &[u8]) -> Result<Digest, Unsupp
 }
 
 /// CRC-32C (Castagnoli; reflected polynomial 0x82F63B78, initial value and final XOR all ones) of
-/// `bytes`: the checksum that RAFS keeps of chunks and EROFS of its superblock.
+/// `bytes`: the checksum of chunks in RAFS, and of the superblock in EROFS.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// Bytes are not what their digest or checksum says, or nobody can tell.
+/// Bytes do not match their digest or checksum, or cannot be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// The digest differs.
     #[error("the bytes have digest {found}, not {expected}")]
     Digest {
-        /// The digest that they should have.
+        /// The expected digest.
         expected: Digest,
-        /// The digest that they have.
+        /// The digest of the bytes.
         found: Digest,
     },
     /// The CRC-32C differs.
     #[error("the bytes have CRC-32C {found:#010x}, not {expected:#010x}")]
     Crc32c {
-        /// The checksum that they should have.
+        /// The expected checksum.
         expected: u32,
-        /// The checksum that they have.
+        /// The checksum of the bytes.
         found: u32,
     },
     /// The digest cannot be computed.
@@ -177,7 +177,7 @@ impl Blame for CheckError {
     }
 }
 
-/// Compares `bytes` with the digest that they should have.
+/// Compares `bytes` with their expected digest.
 ///
 /// # Errors
 /// [`CheckError::Digest`] with both digests if they differ; [`CheckError::Unsupported`] if the
@@ -192,7 +192,7 @@ pub fn check(expected: &Digest, bytes: &[u8]) -> Result<(), CheckError> {
     }
 }
 
-/// Compares `bytes` with the CRC-32C that they should have.
+/// Compares `bytes` with their expected CRC-32C.
 ///
 /// # Errors
 /// [`CheckError::Crc32c`] with both checksums if they differ.

@@ -3,13 +3,12 @@
 //! | item | does |
 //! |---|---|
 //! | [`Hasher`], [`digest`], [`crc32c()`] | compute digests and checksums |
-//! | [`check`] | compares bytes with the digest that they should have |
-//! | [`check_chunk`] | the same for a chunk, with all that an image says of it |
-//! | [`Content`] | reads and checks the content of files: whoever holds the blobs implements it |
+//! | [`check`] | compares bytes with their expected digest |
+//! | [`check_chunk`] | the same for a chunk, with its digest and checksum in the image |
+//! | [`Content`] | reads and checks the content of files; implemented by readers of blobs |
 //! | [`tree_digest`] | one digest of a whole file tree, the same whatever the format |
 //! | [`audit`], [`audit_metadata`] | reads everything and lists every fault |
-//!
-//! The crate knows [`Image`](image_model::Image), but no format, file or socket: content comes
+//! The crate knows [`Image`](image_model::Image), but no formats, files or sockets: content is read
 //! through [`Content`].
 //!
 //! ```

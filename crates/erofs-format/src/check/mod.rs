@@ -1,4 +1,4 @@
-//! What a look at everything in an image tells.
+//! The findings of a check of an image.
 
 mod run;
 mod space;
@@ -8,7 +8,7 @@ use image_model::{Blame, Fault, ImagePath};
 
 use crate::error::{DecodeError, StructureError};
 
-/// Something about an image that is not as it should be.
+/// Something wrong in an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Inconsistency {
@@ -16,7 +16,7 @@ pub enum Inconsistency {
     #[error(transparent)]
     Structure(#[from] DecodeError),
     /// A field contradicts what the rest of the image says.
-    #[error("{field} of the {structure} is {found:#x}, {expected:#x} would be right")]
+    #[error("{field} of the {structure} is {found:#x}, expected {expected:#x}")]
     Mismatch {
         /// The structure.
         structure: &'static str,
@@ -24,11 +24,11 @@ pub enum Inconsistency {
         field: &'static str,
         /// Its value.
         found: u64,
-        /// What the rest of the image asks for.
+        /// The value that the rest of the image requires.
         expected: u64,
     },
     /// Two structures take the same bytes, or a structure and content.
-    #[error("the {structure} takes bytes of the {other} at byte {other_offset}")]
+    #[error("the {structure} overlaps the {other} at byte {other_offset}")]
     Overlap {
         /// The structure that begins later.
         structure: &'static str,
@@ -37,7 +37,7 @@ pub enum Inconsistency {
         /// Where that begins.
         other_offset: u64,
     },
-    /// Bytes that no reader looks at are not zero.
+    /// Bytes that readers ignore are not zero.
     #[error("reserved bytes of the {structure} are not zero")]
     Reserved {
         /// The structure.
@@ -78,12 +78,12 @@ pub struct CheckFinding {
     pub what: Inconsistency,
 }
 
-/// What a check went through.
+/// What a check covered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CheckSummary {
     /// Distinct inodes of the tree.
     pub inodes: u64,
-    /// Names of the tree, the root included.
+    /// Names of the tree, including the root.
     pub names: u64,
     /// Pieces of content: chunks, and files that are stored in one piece.
     pub extents: u64,

@@ -18,11 +18,11 @@ use crate::view;
 const SUPERBLOCK: (&str, u64) = ("superblock", Superblock::OFFSET);
 
 impl ErofsImage {
-    /// Looks at every structure and reports all that is wrong, also what the kernel does not look at:
+    /// Looks at every structure and reports everything that is wrong, also what the kernel does not look at:
     /// counts, reserved bytes, link counts, overlaps. Images made by mkfs.erofs have no findings.
     ///
     /// Paths of findings take at most [`max_report_len`](image_model::Limits::max_report_len) bytes together;
-    /// what is found behind those has none. Content is not read; whether it lies inside the devices is looked at.
+    /// what is found after those has none. Content is not read; whether it lies inside the devices is looked at.
     ///
     /// Takes about 150 bytes for each inode, and 40 for each chunk that does not follow the one before it,
     /// while it runs. Chunks beyond [`max_chunks`](image_model::Limits::max_chunks) are not looked at.

@@ -21,8 +21,8 @@ impl Space {
         self.add(structure, start, len, false);
     }
 
-    /// Content that begins in what was taken before, or right behind it, is one with that: chunks one
-    /// behind the other, or the same again, take no memory.
+    /// Content that begins in what was taken before, or directly after it, is one with that: chunks one
+    /// after the other, or the same again, take no memory.
     pub(super) fn take_content(&mut self, start: u64, len: u64) {
         let last = self.taken.last_mut().filter(|last| last.is_content);
         match last.filter(|last| (last.start..=last.end).contains(&start)) {

@@ -71,7 +71,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks an inode that was met for the first time; answers it if it is a directory.
+    /// Checks an inode that was seen for the first time; returns it if it is a directory.
     fn first_name(&mut self, path: &ImagePath, nid: u64) -> Option<Inode> {
         let image = self.image;
         let offset = image.superblock().inode_offset(nid);
@@ -200,7 +200,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks the entries of a directory and the inodes that they mention first; answers the
+    /// Checks the entries of a directory and the inodes that they mention first; returns the
     /// directories among them, last first.
     fn directory(&mut self, path: &mut ImagePath, inode: &Inode, parent: u64) -> Vec<(Name, u64)> {
         let mut found = Entries::default();

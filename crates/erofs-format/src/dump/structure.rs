@@ -5,7 +5,7 @@ use std::fmt;
 
 use image_model::FileKind;
 
-/// Bytes of a value that are shown.
+/// Number of bytes of a value to show.
 const SHOWN: usize = 64;
 
 /// What a dump tells, one after the other. Its

@@ -22,7 +22,7 @@ impl DirectoryBlock {
 }
 
 impl ErofsImage {
-    /// Bytes of `inode` that lie behind it, its data being flat.
+    /// Bytes of `inode` that lie after it, its data being flat.
     pub(super) fn tail_len(&self, inode: &Inode) -> Result<u64, StructureError> {
         let block_size = self.superblock.block_size;
         if inode.layout != DataLayout::Inline || inode.size == 0 {
@@ -134,7 +134,7 @@ impl ErofsImage {
         Ok(found.map(|entry| (Ino(entry.nid), entry.kind)))
     }
 
-    /// Shows the entries of the directory `inode` but `.` and `..`, in order, until `visit` answers false.
+    /// Shows the entries of the directory `inode` but `.` and `..`, in order, until `visit` returns false.
     pub(super) fn each_entry(
         &self,
         inode: &Inode,

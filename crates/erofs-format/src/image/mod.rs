@@ -25,14 +25,13 @@ const KNOWN_CHUNK_FORMAT: u32 = crate::CHUNK_FORMAT_BITS | crate::CHUNK_FORMAT_I
 /// The chunk addresses of the file have 48 bits.
 const CHUNK_FORMAT_48BIT: u32 = 0x40;
 
-/// An EROFS image without compression: a view of its metadata, which are read when they are needed.
+/// An uncompressed EROFS image: a view of its metadata, which is read on demand.
 ///
 /// Opening costs the headers, whatever the image's size; every access checks what it touches, and
-/// [`check`](Self::check) looks at everything. As an [`Image`](image_model::Image) its inode numbers are
-/// nids, its blob 0 is the image itself, and the others are the devices. Content is not read: extents say
-/// where it is.
-///
-/// Devices that lie in the image (its `mapped_blkaddr` are inside) are read there.
+/// [`check`](Self::check) looks at everything. As an [`Image`](image_model::Image) its inode
+/// numbers are nids, its blob 0 is the image itself, and the others are the devices. Content is not
+/// read: extents say where it is. Devices inside the image (whose `mapped_blkaddr` are within it)
+/// are read there.
 ///
 /// ```
 /// use image_model::{Image, Limits, Metadata, Name, Node, Tree};

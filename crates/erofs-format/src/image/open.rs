@@ -33,10 +33,10 @@ const UNSUPPORTED: [(u32, &str); 4] = [
 ];
 
 impl ErofsImage {
-    /// Opens the image that `source` gives the bytes of.
+    /// Opens the image whose bytes `source` provides.
     ///
     /// # Errors
-    /// [`DecodeError`] if superblock, device table or long prefixes are damaged, the root is no directory,
+    /// [`DecodeError`] if superblock, device table or long prefixes are damaged, the root is not a directory,
     /// beyond `limits`, or if the image has features that are not supported: compressed files, addresses
     /// of 48 bits.
     pub fn open(

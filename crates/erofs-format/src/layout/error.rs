@@ -21,14 +21,16 @@ pub enum EncodeError {
     /// The names are no tree.
     #[error(transparent)]
     Tree(#[from] BrokenTree),
-    /// The chunk size is no power of two, or less than a block.
-    #[error("chunks of {chunk_size} bytes: a power of two, 4096 or more, is needed")]
+    /// The chunk size is not a power of two, or less than a block.
+    #[error("invalid chunk size {chunk_size}: must be a power of two, at least 4096")]
     ChunkSize {
         /// The size in bytes.
         chunk_size: u32,
     },
     /// A file is not cut at multiples of the chunk size.
-    #[error("{path:#}: a chunk begins at byte {file_offset}, where chunks have {chunk_size} bytes")]
+    #[error(
+        "{path:#}: a chunk begins at byte {file_offset}, which is not a multiple of the chunk size {chunk_size}"
+    )]
     Cut {
         /// First path of the file.
         path: ImagePath,
@@ -38,7 +40,7 @@ pub enum EncodeError {
         chunk_size: u32,
     },
     /// The image would have more blocks than have numbers.
-    #[error("an image of {blocks} blocks, where 2^32 - 2 are possible")]
+    #[error("the image needs {blocks} blocks; at most 2^32 - 2 are possible")]
     TooLong {
         /// Its blocks.
         blocks: u64,

@@ -6,7 +6,7 @@ use image_model::width::usize_up_to;
 
 use crate::superblock::Superblock;
 
-/// Keeps the first block until it is complete, seals it, and passes on everything behind it.
+/// Keeps the first block until it is complete, seals it, and passes on everything after it.
 pub(super) struct Front<W> {
     superblock: Superblock,
     /// `None` once it is written.

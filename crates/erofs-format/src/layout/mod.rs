@@ -26,13 +26,13 @@ use front::Front;
 
 pub use error::EncodeError;
 
-/// First byte of the area in which inodes are placed: right behind the superblock.
+/// First byte of the area in which inodes are placed: directly after the superblock.
 const INODES: u64 = 1152;
 
 /// Bytes of each chunk address: of the image alone.
 const ADDRESS_LEN: u64 = 4;
 
-/// What an image is planned from.
+/// The input for planning an image.
 #[derive(Debug, Clone, Copy)]
 pub struct LayoutInput<'a> {
     /// Inodes and names; a file holds a range of `extents`.
@@ -72,7 +72,7 @@ struct Planned {
     layout: DataLayout,
 }
 
-/// A planned image: where everything in it goes.
+/// A planned image: the place of everything in it.
 ///
 /// ```text
 ///     0  1024 zero bytes
@@ -82,14 +82,12 @@ struct Planned {
 ///     D  content, chunk by chunk, each at the beginning of a block of 4096 bytes
 /// ```
 ///
-/// `D` is the first multiple of 4096 behind the metadata. All inodes are extended. A file whose chunks lie one
-/// behind the other is stored in one piece (a plain layout), any other by chunk addresses of 4 bytes: one
-/// that shares some chunks with others, or has chunks of zeros, which are holes. Extended attributes are
-/// inline. The superblock has a checksum.
-///
-/// Metadata come before content, so that an image is written from front to end once it is known where
-/// its chunks go. Inodes are placed as RAFS does it: depth first, a directory's files before its
-/// subdirectories, small inodes in the gaps that aligned data leave.
+/// `D` is the first multiple of 4096 after the metadata. All inodes are extended. A file whose chunks lie one after the
+/// other is stored in one piece (a plain layout), any other by chunk addresses of 4 bytes: one that shares some chunks
+/// with others, or has chunks of zeros, which are holes. Extended attributes are inline. The superblock has a checksum.
+/// Metadata comes before content, so that an image is written from start to end once the places of its chunks are
+/// known. Inodes are placed as RAFS does it: depth first, a directory's files before its subdirectories, small inodes
+/// in the gaps that aligned data leave.
 ///
 /// The plan takes about 40 bytes for each inode.
 #[derive(Debug, Clone)]
@@ -147,7 +145,7 @@ impl<'a> Layout<'a> {
         planner.finish(links)
     }
 
-    /// Bytes of the metadata: where content begins.
+    /// Length of the metadata: where content begins in bytes.
     #[must_use]
     pub fn metadata_len(&self) -> u64 {
         BlockSize::B4096.bytes_in(self.content)
@@ -159,7 +157,7 @@ impl<'a> Layout<'a> {
         &self.superblock
     }
 
-    /// Says how many blocks of content follow the metadata.
+    /// Sets how many blocks of content follow the metadata.
     ///
     /// # Errors
     /// [`EncodeError::TooLong`] if the image would have 2^32 blocks or more.
@@ -176,7 +174,7 @@ impl<'a> Layout<'a> {
     /// link's target.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn write_metadata(&self, uuid: [u8; 16], out: impl io::Write) -> io::Result<()> {
         let superblock = Superblock {
             uuid,

@@ -54,7 +54,7 @@ const fn entry_len(entry: &Entry<'_>) -> usize {
 /// Shows the entries of one block after the other, and whether it is the last, until `visit` fails.
 ///
 /// # Errors
-/// What `visit` answers.
+/// Errors of `visit`.
 pub fn each_block<'a, E>(
     entries: impl Iterator<Item = Entry<'a>>,
     block: usize,

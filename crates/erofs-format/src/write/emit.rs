@@ -32,13 +32,13 @@ impl<W: io::Write> Emitter<W> {
         self.written.saturating_add(u64_from(self.buffer.len()))
     }
 
-    /// Goes on at `offset`, with zeros until there.
+    /// Continues at `offset`, with zeros until there.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     ///
     /// # Panics
-    /// If it is behind `offset` already.
+    /// If it is after `offset` already.
     pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         let mut gap = offset
             .checked_sub(self.position())
@@ -56,7 +56,7 @@ impl<W: io::Write> Emitter<W> {
     /// Writes what is gathered, if that is much.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     pub fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BUFFER {
             self.flush()?;
@@ -67,7 +67,7 @@ impl<W: io::Write> Emitter<W> {
     /// Writes what is gathered.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.written = self.position();

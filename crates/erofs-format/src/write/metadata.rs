@@ -35,14 +35,14 @@ pub trait Placed {
     /// First block of the data of the directory or link `id`.
     fn first_block(&self, id: InodeId) -> u32;
 
-    /// The inode `id` as it is stored, extended.
+    /// The inode `id` as stored, extended.
     fn inode(&self, id: InodeId) -> Inode;
 
-    /// Appends the chunk addresses of the file `id` to what is written, which ends behind its extended
+    /// Appends the chunk addresses of the file `id` to what is written, which ends after its extended
     /// attributes, where `start` bytes were written when its inode began.
     ///
     /// # Errors
-    /// What the writer answers.
+    /// Errors of the writer.
     fn write_addresses<W: io::Write>(
         &self,
         id: InodeId,
@@ -55,7 +55,7 @@ pub trait Placed {
 /// places, `with_blocks` those that have blocks of data, in the order of these.
 ///
 /// # Errors
-/// What the writer answers.
+/// Errors of the writer.
 pub fn write_metadata<W: io::Write>(
     placed: &impl Placed,
     by_place: &[InodeId],

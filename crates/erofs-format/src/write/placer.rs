@@ -181,7 +181,7 @@ mod tests {
         assert_eq!((place.layout, place.offset), (DataLayout::Plain, 4096));
         assert_eq!(place.data, 4608);
         let place = placer.with_data(64, 512 + 500);
-        // 64 + 500 bytes exceed a block: plain as well, into the gap behind the first inode.
+        // 64 + 500 bytes exceed a block: plain as well, into the gap after the first inode.
         assert_eq!((place.layout, place.offset), (DataLayout::Plain, 4160));
         assert_eq!((place.data, placer.end()), (5632, 6656));
     }

@@ -1,4 +1,4 @@
-//! In what TOC and tar disagree, with both readings.
+//! Disagreements between TOC and tar, with both readings.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use image_model::{Device, Digest, FileKind, ImagePath, Timestamp, Xattrs};
 
 use crate::landmark::Landmark;
 
-/// A path that TOC and tar do not read alike.
+/// A path on which TOC and tar disagree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disagreement {
     /// The path; the root for what concerns the layer.
     pub path: ImagePath,
-    /// What both say.
+    /// What they disagree on.
     pub readings: Readings,
 }
 
-/// Something as the TOC has it, and as the tar has it.
+/// A value in the TOC and in the tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Both<T> {
     /// By the TOC.
@@ -33,7 +33,7 @@ impl<T> Both<T> {
     }
 }
 
-/// What TOC and tar say of a path.
+/// A difference between TOC and tar at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readings {
@@ -59,16 +59,16 @@ pub enum Readings {
     Target(Both<Box<[u8]>>),
     /// Extended attributes.
     Xattrs(Both<Xattrs>),
-    /// Content of the file by its SHA-256; `None` where the TOC has none, or the tar's file is sparse.
+    /// Content of the file by its SHA-256; `None` if the TOC has none, or the tar's file is sparse.
     Content(Both<Option<Digest>>),
-    /// The TOC has the tar's digest of the whole file, but other digests of its chunks.
+    /// The TOC has the tar's digest of the whole file, but different digests of its chunks.
     ChunkDigests,
-    /// The least of the paths that are hard links to the file, this one included; `None` if there
+    /// The least of the paths that are hard links to the file, including this one; `None` if there
     /// are no others.
     Links(Both<Option<ImagePath>>),
-    /// What the layer says about fetching ahead of time.
+    /// The layer's prefetch landmark.
     Landmark(Both<Option<Landmark>>),
-    /// The tar goes on behind its end, where some readers look for members and others do not.
+    /// The tar continues after its end, where only some readers look for members.
     BehindEnd,
 }
 

@@ -11,19 +11,19 @@ use verify::Hasher;
 
 use crate::toc::TOC_NAME;
 
-/// What lies behind the end blocks of a tar.
+/// What follows the end blocks of a tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BehindEnd {
     /// Nothing, or zeros.
     Nothing,
-    /// The member with the TOC and nothing else, as the reference implementation's library writes it
-    /// behind a tar that it keeps as it was (`AppendTarLossLess`).
+    /// Only the member with the TOC, as the reference library appends it to a tar that it preserves
+    /// (`AppendTarLossLess`).
     Toc,
-    /// Something that nobody is meant to see.
+    /// Hidden data.
     Something,
 }
 
-/// Reads `tar`, whose members were all seen, to its end; `toc` is the digest of the TOC.
+/// Reads `tar`, whose members have all been read, to its end; `toc` is the digest of the TOC.
 pub(super) fn behind_end<R: Read>(
     tar: &mut TarReader<R>,
     toc: &Digest,
@@ -76,7 +76,7 @@ pub(super) fn behind_end<R: Read>(
     Ok(found)
 }
 
-/// Bytes of the TOC whose header `block` is; `None` if it is another block.
+/// Length of the TOC if `block` is its header; `None` for any other block.
 fn toc_len(block: &[u8]) -> Option<u64> {
     let entry = TarReader::new(block, TarReadOptions::default()).next_entry();
     let entry = entry.ok().flatten()?;

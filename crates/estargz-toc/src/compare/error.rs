@@ -1,4 +1,4 @@
-//! Why a tar cannot be compared with a TOC.
+//! Why a tar and a TOC cannot be compared.
 
 use image_model::diff::DiffError;
 use image_model::walk::WalkError;
@@ -15,17 +15,17 @@ pub enum CompareError {
     /// Its tar.
     #[error(transparent)]
     Tar(#[from] TarError),
-    /// A member of the tar that no image can hold.
+    /// A member of the tar that cannot be part of an image.
     #[error(transparent)]
     Member(#[from] MemberError),
-    /// A member of the tar that has no place in the layer.
-    #[error("the tar inside")]
+    /// A member of the tar that does not belong in a layer.
+    #[error("the tar has an entry that does not belong in a layer")]
     Place(#[from] layer::LayerError),
     /// The two trees.
     #[error(transparent)]
     Diff(#[from] DiffError),
     /// The hard links of one of the trees.
-    #[error("the hard links")]
+    #[error("cannot collect the hard links of the layer")]
     Links(#[source] WalkError),
 }
 

@@ -1,7 +1,6 @@
-//! The TOC against the tar inside the blob.
-//!
-//! A lazy runtime shows what the TOC says, everything else what the tar says, and nothing keeps the
-//! two alike but the good will of whoever made the blob. This finds where they are not.
+//! Comparing the TOC with the tar inside the blob. A lazy runtime shows what the TOC says, all
+//! other tools show what the tar says, and nothing but the builder's good will keeps the two in
+//! agreement. This finds where they disagree.
 
 mod disagreement;
 mod end;
@@ -25,7 +24,7 @@ pub use disagreement::{Both, Disagreement, Readings};
 pub use error::CompareError;
 use tar::TarInside;
 
-/// How to read the tar.
+/// Options for reading the tar.
 ///
 /// ```
 /// use lazyoci_estargz_toc::compare::CompareOptions;
@@ -34,7 +33,7 @@ use tar::TarInside;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompareOptions {
-    /// Follow Go's reading of what tar readers disagree on, instead of refusing it.
+    /// Follow Go in what tar readers disagree on, instead of refusing it.
     pub lenient: bool,
     /// Bounds on the tar.
     pub limits: Limits,
@@ -47,19 +46,15 @@ impl CompareOptions {
     }
 }
 
-/// Reads all of `layer`, the blob as it is stored, as readers do that know nothing of eStargz, and
-/// tells `report` where the TOC says something else, in the order of a walk.
-///
-/// Names, kinds, attributes and landmarks are compared, and content by its digests: those of the
-/// whole files and those of their chunks. That the bytes in the blob have the chunks' digests is
-/// for an audit of the image to find. Times agree if the TOC has the tar's in whole seconds, floored
-/// or rounded (which the reference implementation does); modes of symbolic links mean nothing.
-///
-/// A member with the name of a landmark that is not exactly one is a file that only the tar has, and
-/// so is one with the name of the TOC that is not the last member and the TOC itself. Nothing but
-/// zeros may follow the end of the archive, or the TOC if it is not inside.
-///
-/// Memory: the tree of the tar. What is odd about its members, and read all the same, comes back.
+/// Reads all of `layer`, the stored blob, like a reader that does not know eStargz, and reports to
+/// `report` where the TOC differs, in walk order. It compares names, kinds, attributes and
+/// landmarks, and content by its digests, of whole files and of their chunks. Whether the bytes in
+/// the blob have the chunks' digests is left to an audit of the image. Times agree if the TOC has
+/// the tar's time in whole seconds, floored or rounded (as in the reference implementation); modes
+/// of symbolic links are ignored. A member that has the name of a landmark, but is not exactly one,
+/// counts as a file that only the tar has; so does a member with the name of the TOC that is not
+/// the last one or not the TOC. After the end of the archive there may only be zeros, or the TOC if
+/// it is not inside. Memory: the tree of the tar. Returns the accepted oddities of its members.
 ///
 /// ```
 /// use image_model::{BlobId, Limits, StepMachine as _};
@@ -141,7 +136,7 @@ struct Observer<'a> {
     toc: &'a EstargzImage,
     tar: &'a TarInside,
     limits: &'a Limits,
-    /// Which names share an inode; collected when it is asked for.
+    /// Which names share an inode; collected on demand.
     links: Option<Both<HardLinks>>,
     report: &'a mut dyn FnMut(&ImagePath, Readings),
 }
@@ -188,7 +183,7 @@ impl DiffObserver for Observer<'_> {
 }
 
 impl Observer<'_> {
-    /// What both say of something in which they differ; `None` if that is no disagreement.
+    /// The disagreement for a difference between the trees; `None` if it does not matter.
     fn readings(
         &mut self,
         reason: Reason,

@@ -23,9 +23,9 @@ pub(super) struct TarInside {
     /// Tree and attributes; where content is does not matter here, so it is all zeros.
     pub(super) image: ChunkedImage,
     pub(super) landmark: Option<Landmark>,
-    /// Whether something follows the end of the archive that has no business there.
+    /// Whether there is hidden data after the end of the archive.
     pub(super) goes_on: bool,
-    /// What is odd about its members.
+    /// The oddities of its members.
     pub(super) advisories: Advisories,
     contents: Vec<Option<TarContent>>,
 }
@@ -34,7 +34,7 @@ pub(super) struct TarInside {
 #[derive(Debug, Default)]
 struct TocMembers {
     count: u64,
-    /// Whether the one that came last is the last member, and holds the TOC.
+    /// Whether the latest of them is the last member, and contains the TOC.
     last: bool,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct TarContent {
 }
 
 impl TarContent {
-    /// Whether the TOC says of its file `inode` that it has this content.
+    /// Whether the TOC gives its file `inode` this content.
     pub(super) fn is_that_of(&self, toc: &EstargzImage, inode: InodeId) -> bool {
         let (Some(digest), whole) = (self.digest, toc.file_digest(inode)) else {
             return false;
@@ -228,7 +228,7 @@ fn content<R: Read>(
     })
 }
 
-/// The chunks that the TOC says a file has, several of them.
+/// The chunks of a file according to the TOC; more than one.
 struct ExpectedChunks<'a> {
     toc: &'a EstargzImage,
     inode: InodeId,

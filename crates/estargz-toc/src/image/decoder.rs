@@ -1,4 +1,4 @@
-//! Entries, one after the other, to an image.
+//! From a sequence of entries to an image.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Decoder<'o> {
     frames: FrameList,
     extents: Vec<ChunkExtent>,
     prefetch: Option<Prefetch>,
-    /// The file whose chunks come.
+    /// The file whose chunks are being read.
     file: Option<OpenFile>,
 }
 
@@ -181,7 +181,7 @@ impl<'o> Decoder<'o> {
         u32::try_from(self.extents.len()).expect("not more extents than chunks")
     }
 
-    /// Puts the open file into the tree: no more chunks of it come.
+    /// Adds the open file to the tree, when it has no more chunks.
     fn close_file(&mut self) -> Result<(), TocError> {
         let Some(file) = self.file.take() else {
             return Ok(());
@@ -248,7 +248,7 @@ impl<'o> Decoder<'o> {
     }
 }
 
-/// Takes the landmarks out of the tree; where their content is.
+/// Removes the landmarks from the tree; returns where their content is.
 fn take_landmarks(tree: &mut Tree<Content>) -> BTreeMap<Landmark, ChunkRange> {
     let mut taken = BTreeMap::new();
     for landmark in [Landmark::Prefetch, Landmark::NoPrefetch] {
@@ -272,7 +272,7 @@ fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {
     }
 }
 
-/// Finds the entry of a hard link that turned out to be wrong when all entries were known.
+/// Finds the entry of a hard link that turned out to be invalid once all entries were known.
 fn blame_link(json: &[u8], options: &ImageOptions, error: LayerError) -> TocError {
     let path = match &error {
         LayerError::LinkToDirectory { path, .. }

@@ -7,12 +7,12 @@ use super::inode::unsigned;
 use crate::error::EntryFault;
 use crate::toc::TocEntry;
 
-/// A regular file whose chunks are not all there yet.
+/// A regular file whose chunks are not complete yet.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     /// Position of its entry.
     pub(super) index: usize,
-    /// Its name as it stands there.
+    /// Its name, as stored.
     pub(super) name: Box<str>,
     pub(super) path: ImagePath,
     pub(super) metadata: Metadata,
@@ -24,7 +24,7 @@ pub(super) struct OpenFile {
     pub(super) extents: ChunkRange,
 }
 
-/// A chunk, before it is known where it lies.
+/// A chunk, before its place is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileChunk {
     pub(super) file_offset: u64,
@@ -101,7 +101,7 @@ impl OpenFile {
         })
     }
 
-    /// Checks that the chunks make up the file.
+    /// Checks that the chunks cover the file.
     pub(super) fn check_complete(&self) -> Result<(), EntryFault> {
         if self.covered == self.size {
             Ok(())

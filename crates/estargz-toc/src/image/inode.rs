@@ -1,4 +1,4 @@
-//! What an entry says about its inode, content aside.
+//! The inode of an entry, without its content.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -47,7 +47,7 @@ fn permissions(mode: u64) -> u16 {
     u16::from_be_bytes([high, low]) & 0o7777
 }
 
-/// Refuses numbers below 0, also where they mean nothing for the entry's type.
+/// Refuses negative numbers, even if they have no meaning for the entry's type.
 pub(super) fn check_numbers(entry: &TocEntry<'_>) -> Result<(), EntryFault> {
     let numbers = [
         ("size", entry.size),

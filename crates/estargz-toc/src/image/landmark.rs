@@ -1,13 +1,13 @@
-//! Where the TOC says that landmarks are.
+//! The places of landmarks according to the TOC.
 
 use image_model::{Blame, Extent, ExtentSource, Fault};
 
 use super::EstargzImage;
 use crate::landmark::Landmark;
 
-/// A landmark that is not the single byte which it has to be.
+/// A landmark whose content is not the required single byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}: its content is not that of a landmark", landmark.name())]
+#[error("{}: wrong content for a landmark", landmark.name())]
 pub struct LandmarkError {
     /// Which one.
     pub landmark: Landmark,
@@ -20,10 +20,9 @@ impl Blame for LandmarkError {
 }
 
 impl EstargzImage {
-    /// The byte of every landmark, at the place that the TOC gives. Landmarks are no files of the
-    /// image, so that an audit of it passes them by; where the range ends that is to be fetched
-    /// ahead of time depends on that place. Whoever reads the byte compares it with
-    /// [`Landmark::BYTE`].
+    /// The byte of every landmark, at its place in the TOC, which determines the end of the range
+    /// to prefetch. Landmarks are not files of the image, so an audit of the image skips them;
+    /// readers compare the byte with [`Landmark::BYTE`].
     pub fn landmark_extents(
         &self,
     ) -> impl Iterator<Item = Result<(Landmark, Extent), LandmarkError>> + '_ {

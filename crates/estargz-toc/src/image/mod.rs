@@ -1,8 +1,7 @@
-//! A TOC as an image.
-//!
-//! Strict where readers of TOCs differ: see [`EntryFault`](crate::error::EntryFault) for all that
-//! is refused. Names are cleaned at the root, parents that no entry describes are implied, hard
-//! links may come before their targets, and whiteouts are ordinary files, as in every layer here.
+//! A TOC as an image. Strict where readers of TOCs differ: [`EntryFault`](crate::error::EntryFault)
+//! lists everything that is refused. Names are cleaned at the root, parents without an entry are
+//! implied, hard links may come before their targets, and whiteouts are ordinary files, as in every
+//! layer here.
 
 mod decoder;
 mod file;
@@ -22,7 +21,7 @@ use decoder::Decoder;
 pub(crate) use file::empty_digest;
 pub use landmark::LandmarkError;
 
-/// How to make an image of a TOC.
+/// Options for making an image of a TOC.
 ///
 /// ```
 /// use lazyoci_estargz_toc::image::ImageOptions;
@@ -31,7 +30,7 @@ pub use landmark::LandmarkError;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageOptions {
-    /// Take chunks that nothing vouches for, as legacy stargz has them: they cannot be verified.
+    /// Accept chunks without digests, as in legacy stargz: they cannot be verified.
     pub without_digests: bool,
     /// Bounds on the image.
     pub limits: Limits,
@@ -49,9 +48,9 @@ impl ImageOptions {
 pub struct TocBlob {
     /// Its name.
     pub id: BlobId,
-    /// Its bytes.
+    /// Its length in bytes.
     pub len: u64,
-    /// Where its members with content end: the TOC's own offset if it lies in the blob.
+    /// Where its members with content end: the TOC's own offset if it is in the blob.
     pub content_len: u64,
 }
 
@@ -61,30 +60,31 @@ pub struct TocBlob {
 pub struct EstargzImage {
     /// SHA-256 of the TOC.
     pub digest: Digest,
-    /// The image: a frame for each gzip member that holds content, chunks in the order of the blob,
-    /// all with digests but for [`without_digests`](ImageOptions::without_digests). A landmark is not in the tree, but its byte is among the chunks.
+    /// The image: a frame for each gzip member with content, chunks in blob order, all with digests except under
+    /// [`without_digests`](ImageOptions::without_digests). A landmark is not in the tree, but its byte is among the
+    /// chunks.
     pub image: Arc<ChunkedImage>,
     /// What to fetch ahead of time; `None` if the TOC does not say.
     pub prefetch: Option<Prefetch>,
     /// The landmarks and the chunks of their content, a range of the image's extents.
     pub landmarks: BTreeMap<Landmark, ChunkRange>,
-    /// SHA-256 of the files with several chunks, as the TOC claims it: a read checks the digests of
-    /// chunks alone. Those with one chunk have that chunk's.
+    /// SHA-256 of the files with several chunks, as claimed by the TOC: reading checks only the
+    /// digests of chunks. Files with one chunk have that chunk's digest.
     pub file_digests: BTreeMap<InodeId, Digest>,
 }
 
 /// What to fetch ahead of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prefetch {
-    /// Nothing: there is a [`NoPrefetch`](crate::Landmark::NoPrefetch) landmark.
+    /// Nothing, by a [`NoPrefetch`](crate::Landmark::NoPrefetch) landmark.
     Nothing,
-    /// The first bytes of the blob, up to this one, where the member with the
+    /// The first bytes of the blob, up to this offset, where the member with the
     /// [`Prefetch`](crate::Landmark::Prefetch) landmark begins.
     UpTo(u64),
 }
 
 impl EstargzImage {
-    /// The SHA-256 of a whole file, where the TOC has one. `None` also for what is no file.
+    /// The SHA-256 of a whole file, if the TOC has one. `None` also for anything but a file.
     #[must_use]
     pub fn file_digest(&self, inode: InodeId) -> Option<Digest> {
         let Node::File { size, content } = &self.image.tree.inode(inode).node else {
@@ -110,11 +110,10 @@ impl EstargzImage {
 /// assert!(decoded.image.tree.resolve(b"/etc").is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// Memory: what the image takes; the entries are not kept.
+/// Memory: that of the image; the entries are not kept.
 ///
 /// # Errors
-/// [`TocError`] for the first entry that no image can hold.
+/// [`TocError`] for the first entry that cannot be part of an image.
 pub fn decode_image(
     json: &[u8],
     blob: TocBlob,

@@ -1,8 +1,7 @@
-//! JSON to entries, strictly.
-//!
-//! Two readers must not see two different layers, so what JSON parsers disagree on is refused: a
-//! key that comes twice, and a key that differs from a known one in case only (Go's parser takes
-//! it, most others ignore it). Other unknown keys are ignored, as every reader does.
+//! JSON to entries, strictly. Two readers must not see two different layers, so what JSON parsers
+//! disagree on is refused: a repeated key, and a key that differs from a known one only in case
+//! (Go's parser accepts it, most others ignore it). Other unknown keys are ignored, as by every
+//! reader.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,14 +15,14 @@ use image_model::width::{u64_from, usize_from};
 use super::entry::{EntryType, TocEntry};
 use crate::error::{EntryFault, TocError};
 
-/// Parses the document, which must fill `json` but for white space, and shows `visit` every entry
-/// with its position, in their order, until it fails. No list of entries is made. Returns the
+/// Parses the document, which must fill `json` except for white space, and passes every entry with
+/// its position to `visit`, in order, until it fails. No list of entries is made. Returns the
 /// document's version.
 ///
 /// # Errors
 /// [`TocError::TooLong`] beyond the limit, [`TocError::Json`] with line and column,
-/// [`EntryFault::XattrsTooLong`], or what `visit` says. What was visited before the error is no TOC
-/// then.
+/// [`EntryFault::XattrsTooLong`], or the error of `visit`. Entries visited before an error do not
+/// form a TOC.
 pub fn for_each_entry<'a, E: From<TocError>>(
     json: &'a [u8],
     limits: &Limits,
@@ -62,13 +61,13 @@ pub fn for_each_entry<'a, E: From<TocError>>(
     }
 }
 
-/// An entry, and what is wrong with it although it is sound JSON.
+/// An entry, and what is wrong with it although it is valid JSON.
 struct Parsed<'a> {
     entry: TocEntry<'a>,
     fault: Option<EntryFault>,
 }
 
-/// Takes an entry; false if it wants no more.
+/// Takes an entry; false to stop.
 type Sink<'s, 'a> = &'s mut dyn FnMut(Parsed<'a>) -> bool;
 
 struct Document<'s, 'a> {
@@ -249,7 +248,7 @@ impl<'de> Visitor<'de> for EntrySeed {
     }
 }
 
-/// Position of `key` in `names`; `None` for a key that no reader knows.
+/// Position of `key` in `names`; `None` for an unknown key.
 fn known<E: de::Error>(key: &str, names: &[&'static str]) -> Result<Option<usize>, E> {
     if let Some(found) = names.iter().position(|name| *name == key) {
         return Ok(Some(found));
@@ -274,7 +273,7 @@ fn known<E: de::Error>(key: &str, names: &[&'static str]) -> Result<Option<usize
     }
 }
 
-/// A string that borrows from the document where it has no escapes.
+/// A string that borrows from the document if it has no escapes.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -299,7 +298,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Bytes that an extended attribute counts: those of its name and of its value. One without any is
+/// Bytes that an extended attribute counts: those of its name and its value. An empty one is
 /// refused later, but takes memory until then.
 fn xattr_len(name: &str, base64: &str) -> usize {
     let digits = base64.trim_end_matches('=').len();

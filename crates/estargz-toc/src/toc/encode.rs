@@ -34,7 +34,7 @@ pub(crate) fn append_json<'a, E>(
     Ok(())
 }
 
-/// How many bytes the document of [`to_json`] has, if not more than `limit`.
+/// Length of the document of [`to_json`] in bytes, if not more than `limit`.
 pub(crate) fn json_len<'a, E>(
     limit: usize,
     entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
@@ -47,7 +47,7 @@ pub(crate) fn json_len<'a, E>(
 /// Why a document can be written to a vector.
 const WRITES: &str = "writing to a vector does not fail, and every key is a string";
 
-/// Room for so many bytes, which are not kept.
+/// A sink with room for so many bytes, which are not kept.
 struct Room {
     left: usize,
 }
@@ -107,7 +107,7 @@ fn document<T: Serialize, E>(
     refused.map_or(Ok(written), Err)
 }
 
-/// What an iterator yields, as a list; to be serialized once.
+/// The items of an iterator as a list; to be serialized once.
 struct List<I>(RefCell<I>);
 
 impl<I: Iterator<Item: Serialize>> Serialize for List<I> {

@@ -26,7 +26,7 @@ pub enum EntryType<'a> {
     Fifo,
     /// A further chunk of the regular file before it.
     Chunk,
-    /// Something that this version does not know. No writer makes it, no image has it.
+    /// An unknown type. No writer produces it, and no image has it.
     Unknown(Cow<'a, str>),
 }
 
@@ -68,8 +68,8 @@ impl Serialize for EntryType<'_> {
     }
 }
 
-/// One entry, its fields in the order in which they are written. Numbers are signed as in the
-/// reference implementation: what makes sense is checked when they become an image.
+/// One entry, with its fields in the order in which they are written. Numbers are signed as in the
+/// reference implementation; they are checked when entries become an image.
 ///
 /// | key | unit | meaning |
 /// |---|---|---|
@@ -133,7 +133,7 @@ pub struct TocEntry<'a> {
 }
 
 impl<'a> TocEntry<'a> {
-    /// An entry of which nothing but name and type is known.
+    /// An entry with only a name and a type.
     #[must_use]
     pub fn new(name: impl Into<Cow<'a, str>>, kind: EntryType<'a>) -> Self {
         Self {

@@ -14,10 +14,10 @@ pub use entry::{EntryType, TocEntry};
 
 use crate::error::TocError;
 
-/// Name of the tar member that holds the TOC, and of its file for readers that know nothing of it.
+/// Name of the tar member that contains the TOC, and of its file for readers that do not know eStargz.
 pub const TOC_NAME: &str = "stargz.index.json";
 
-/// The parsed document. Strings borrow from it where they hold no escapes.
+/// The parsed document. Strings borrow from it if they contain no escapes.
 ///
 /// ```
 /// use lazyoci_estargz_toc::toc::{EntryType, Toc};
@@ -28,7 +28,7 @@ pub const TOC_NAME: &str = "stargz.index.json";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toc<'a> {
-    /// 1 in everything that was ever written; readers ignore it.
+    /// 1 in all TOCs so far; readers ignore it.
     pub version: i64,
     /// Entries in the order of the tar.
     pub entries: Vec<TocEntry<'a>>,

@@ -12,18 +12,16 @@ const YEAR_1: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const END_OF_9999: i64 = 253_402_300_799;
 
-/// Parses `text`; an empty one is the epoch. Fractions are kept, zones are applied.
-///
-/// `None` if it is no RFC 3339 time, or outside the years 1 to 9999 (Go writes five digits for years
-/// after that, which it does not read again). The reference reader then shows the year 1; this one
-/// refuses what cannot be the file's time.
+/// Parses `text`; an empty one is the epoch. Fractions are kept, zones are applied. `None` if it is not an RFC 3339
+/// time, or outside the years 1 to 9999 (Go writes five digits for later years, which it cannot read back). The
+/// reference reader then shows the year 1; this one refuses what cannot be the file's time.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     if text.is_empty() {
         return Some(Timestamp::EPOCH);
     }
     let (local, east) = split_zone(text)?;
-    // jiff takes more: other separators, lower-case letters, the 60th second.
+    // jiff accepts more: other separators, lower-case letters, the 60th second.
     let shape = b"0000-00-00T00:00:00";
     let (seconds, fraction) = local.as_bytes().split_at_checked(shape.len())?;
     let fits = |(&found, &expected): (&u8, &u8)| match expected {
@@ -76,10 +74,9 @@ fn split_zone(text: &str) -> Option<(&str, SignedDuration)> {
     }
 }
 
-/// The field for `seconds` since 1970; empty, which leaves it out, for 0.
-///
-/// The reference writer rounds fractions half up; this one is given whole seconds and floors
-/// before that, so that a file's time is that of the tar's own `mtime` field.
+/// The field for `seconds` since 1970; empty for 0, which omits it. The reference writer rounds
+/// fractions half up; here times are floored to whole seconds first, so that a file's time is that
+/// of the tar's own `mtime` field.
 ///
 /// `None` beyond the years 1 to 9999, which RFC 3339 cannot write.
 #[must_use]

@@ -1,44 +1,42 @@
-//! What stands between the contents of files.
+//! The headers between the contents of files.
 
 use image_model::width::u64_from;
 use image_model::{ImagePath, Metadata, Node};
 use tar_stream::block::padding_len;
 use tar_stream::{TarWriter, WriteError};
 
-/// A member is closed in front of a tar header once it holds so many bytes of headers.
+/// A member is closed before a tar header once it contains this many bytes of headers.
 const MAX_HEADERS_LEN: usize = 1 << 20;
 
-/// The tar around the contents of files, for those who cut these into members themselves
-/// ([`Members`](super::Members) does both).
-///
-/// Padding and headers stay in the member of the content before. Only a long run of headers gets
-/// further members, so that no member grows without bound. The headers are those of
-/// [`TarWriter::append`].
+/// The tar around the contents of files, for callers who cut these into members themselves
+/// ([`Members`](super::Members) does both). Padding and headers stay in the member of the preceding
+/// content. Only a long run of headers gets further members, so that no member grows without bound.
+/// The headers are those of [`TarWriter::append`].
 #[derive(Debug, Default)]
 pub struct Headers {
-    /// Bytes that fill up the content before to whole blocks.
+    /// Bytes that pad the preceding content to whole blocks.
     padding: usize,
     /// Bytes of padding and headers in the current member.
     headers_len: usize,
-    /// Bytes of the tar, the content of the last file included.
+    /// Bytes of the tar, including the content of the last file.
     tar_len: u64,
 }
 
 /// How a header joins what is before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Joint {
-    /// Zeros that come first: they fill up the content before.
+    /// Zeros that come first, padding the preceding content.
     pub padding: usize,
-    /// Whether a new member begins behind them, with the header.
+    /// Whether a new member begins after them, with the header.
     pub begins_member: bool,
 }
 
 impl Headers {
-    /// Appends the header of a file of any kind to `out`. The content of a regular one is due then,
-    /// in members of its own.
+    /// Appends the header of a file of any kind to `out`. The content of a regular file must
+    /// follow, in members of its own.
     ///
     /// # Errors
-    /// [`WriteError`] if no tar can hold the file.
+    /// [`WriteError`] if a tar cannot hold the file.
     pub fn append<C>(
         &mut self,
         path: &ImagePath,
@@ -73,14 +71,14 @@ impl Headers {
         self.header(out, |tar| tar.append_link(path, metadata, target))
     }
 
-    /// Ends the last content: so many zeros come behind it. The end of the tar is in the
-    /// [TOC member](super::TocMember).
+    /// Ends the last content; returns the number of zeros that follow it. The end of the tar is in
+    /// the [TOC member](super::TocMember).
     pub fn finish(&mut self) -> usize {
         self.tar_len = self.tar_len.saturating_add(u64_from(self.padding));
         std::mem::take(&mut self.padding)
     }
 
-    /// Bytes of the tar so far.
+    /// Length of the tar so far, in bytes.
     #[must_use]
     pub fn tar_len(&self) -> u64 {
         self.tar_len

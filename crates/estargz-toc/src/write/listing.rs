@@ -19,7 +19,7 @@ use crate::image::empty_digest;
 use crate::landmark::Landmark;
 use crate::toc::{EntryType, TocEntry, time, to_json};
 
-/// An image that is stored, and the order in which its names stand in the tar.
+/// A stored image, and the order of its names in the tar.
 ///
 /// The TOC is a function of these: entries in the order of `names`. The first name of an inode gets
 /// the inode's entry, a regular file with one entry for each chunk; each later name is a hard link
@@ -28,9 +28,9 @@ use crate::toc::{EntryType, TocEntry, time, to_json};
 pub struct Listing<'a> {
     /// The image. Every file consists of chunks with SHA-256 digests, without holes.
     pub image: &'a ChunkedImage,
-    /// The names in the order of the tar. Directories that need no entry may be missing.
+    /// The names in tar order. Directories that need no entry may be missing.
     pub names: &'a [Named],
-    /// The landmark: in front of which of `names` it stands, which one it is, its byte.
+    /// The landmark: the position among `names` before which it comes, its kind, and its byte.
     pub landmark: Option<(usize, Landmark, ChunkId)>,
     /// Length of the chunks into which files were cut.
     pub chunk_size: NonZeroU32,
@@ -38,15 +38,15 @@ pub struct Listing<'a> {
     pub file_digests: &'a BTreeMap<InodeId, Digest>,
 }
 
-/// An image that no TOC can describe.
+/// An image that a TOC cannot describe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingError {
-    /// It holds something that no TOC carries.
+    /// It contains something that a TOC cannot carry.
     #[error(transparent)]
     CannotCarry(#[from] CannotCarry),
     /// A file with a hole: each of its bytes has to be in the blob.
-    #[error("{path:#}: a hole at byte {file_offset}")]
+    #[error("{path:#}: has a hole at byte {file_offset}, which eStargz cannot store")]
     Hole {
         /// The file.
         path: ImagePath,
@@ -54,7 +54,7 @@ pub enum ListingError {
         file_offset: u64,
     },
     /// A chunk, or a file of several chunks, without SHA-256.
-    #[error("{path:#}: no SHA-256 of its chunk at byte {chunk_offset}, or of the whole")]
+    #[error("{path:#}: no SHA-256 for the chunk at byte {chunk_offset}, or for the whole file")]
     DigestMissing {
         /// The file.
         path: ImagePath,
@@ -80,7 +80,7 @@ impl Blame for ListingError {
 }
 
 impl<'a> Listing<'a> {
-    /// The entries, made one after the other.
+    /// The entries, made one by one.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
         Entries {
@@ -113,7 +113,7 @@ impl<'a> Listing<'a> {
         Ok(entry)
     }
 
-    /// The entry of an inode under its first name; `further` gets the chunks that follow it.
+    /// The entry of an inode under its first name; `further` receives the chunks that follow it.
     fn inode_entry(
         &self,
         path: &'a ImagePath,
@@ -243,8 +243,8 @@ impl<'a> Listing<'a> {
         Ok(len)
     }
 
-    /// The length of a chunk with `rest` bytes of the file from its beginning on: left out if less
-    /// than a whole chunk remains.
+    /// The length of a chunk with `rest` bytes of the file from its start: left out if less than a
+    /// whole chunk remains.
     fn put_chunk_size(&self, entry: &mut TocEntry<'_>, len: u32, rest: u64) {
         if u64::from(len) < rest || len == self.chunk_size.get() {
             entry.chunk_size = len.into();
@@ -264,7 +264,7 @@ pub struct Entries<'a> {
     further: Option<FurtherChunks<'a>>,
 }
 
-/// Chunks of the file before whose entries are to come.
+/// Chunks of the previous file whose entries come next.
 #[derive(Debug)]
 struct FurtherChunks<'a> {
     path: &'a ImagePath,

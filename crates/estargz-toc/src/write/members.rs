@@ -10,7 +10,7 @@ use tar_stream::WriteError;
 use super::headers::{Headers, Joint};
 use crate::landmark::Landmark;
 
-/// Room that is reserved behind a chunk: padding and one header.
+/// Room reserved after a chunk: padding and one header.
 const ROOM_BEHIND: usize = 1024;
 
 /// The plain bytes of one gzip member.
@@ -18,7 +18,7 @@ const ROOM_BEHIND: usize = 1024;
 pub struct Member {
     /// All of them: a chunk's, then padding and tar headers.
     pub plain: Vec<u8>,
-    /// Bytes of the chunk at the beginning; 0 if there is none.
+    /// Length of the chunk at the beginning in bytes; 0 if there is none.
     pub content_len: u32,
 }
 
@@ -30,13 +30,10 @@ impl Member {
     }
 }
 
-/// Writes a tar and cuts it into members.
-///
-/// A member begins at the first byte of a file's content and at every `chunk_size` bytes of it
-/// from there; everything between two contents stays in the member of the content before, as
-/// [`Headers`] has it. The members depend on what is appended alone.
-///
-/// Memory: the members that were not [taken](Self::take) yet, and the one that grows.
+/// Writes a tar and cuts it into members. A member begins at the first byte of a file's content and
+/// at every `chunk_size` bytes from there; everything between two contents stays in the member of
+/// the first one, as in [`Headers`]. The members depend only on what is appended. Memory: the
+/// members not yet [taken](Self::take), and the current one.
 ///
 /// See the [module](super) for an example.
 #[derive(Debug)]
@@ -44,9 +41,9 @@ pub struct Members {
     chunk_size: NonZeroU32,
     growing: Member,
     headers: Headers,
-    /// A header on its way.
+    /// A header being written.
     header: Vec<u8>,
-    /// Bytes of content that are still to come.
+    /// Remaining bytes of content.
     left: u64,
     complete: VecDeque<Member>,
 }
@@ -68,11 +65,11 @@ impl Members {
         }
     }
 
-    /// Appends the header of a file of any kind. The content of a regular one is due then, in
+    /// Appends the header of a file of any kind. The content of a regular file must follow, in
     /// [chunks](Self::next_chunk).
     ///
     /// # Errors
-    /// [`WriteError`] if the content before is not complete, or if no tar can hold the file.
+    /// [`WriteError`] if the preceding content is incomplete, or if a tar cannot hold the file.
     pub fn append<C>(
         &mut self,
         path: &ImagePath,
@@ -118,8 +115,8 @@ impl Members {
         Ok(())
     }
 
-    /// The place for the next chunk of the current file's content, in a member of its own, to be
-    /// filled before anything else is called; `None` once the content is complete.
+    /// The buffer for the next chunk of the current file's content, in a member of its own; fill it
+    /// before calling anything else. `None` once the content is complete.
     pub fn next_chunk(&mut self) -> Option<&mut [u8]> {
         let len = u64::from(self.chunk_size.get()).min(self.left);
         if len == 0 {
@@ -130,7 +127,7 @@ impl Members {
         let len = u32::try_from(len).expect("not more than the size of a chunk");
         self.growing.content_len = len;
         let len = usize_from(len);
-        // Zeroed by whoever hands the memory out, and with room for what follows most contents.
+        // Zeroed by the allocator, and with room for what follows most contents.
         self.growing.plain = vec![0; len.saturating_add(ROOM_BEHIND)];
         self.growing.plain.truncate(len);
         Some(&mut self.growing.plain)
@@ -139,7 +136,7 @@ impl Members {
     /// Completes the last member. The end of the tar is in the [TOC member](super::TocMember).
     ///
     /// # Errors
-    /// [`WriteError::PayloadMissing`] if the content of the last file is not complete.
+    /// [`WriteError::PayloadMissing`] if the content of the last file is incomplete.
     pub fn finish(&mut self) -> Result<(), WriteError> {
         self.check_content()?;
         let padding = self.headers.finish();
@@ -153,7 +150,7 @@ impl Members {
         self.complete.pop_front()
     }
 
-    /// Bytes of the tar so far.
+    /// Length of the tar so far, in bytes.
     #[must_use]
     pub fn tar_len(&self) -> u64 {
         self.headers.tar_len()
@@ -183,7 +180,7 @@ impl Members {
         plain.resize(plain.len().saturating_add(padding), 0);
     }
 
-    /// Completes the member that grows, if there is anything in it.
+    /// Completes the current member, if there is anything in it.
     fn close(&mut self) {
         if self.growing.plain.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Writing eStargz: the plan. Compression, threads and output are the caller's.
+//! Planning an eStargz blob. Compression, threads and output are up to the caller.
 //!
 //! ```text
 //!  names, metadata, payloads ──► Members ──► plain members ──► compressed by the caller, in parallel
@@ -7,8 +7,7 @@
 //!     │
 //!     └──► TocMember, with the JSON ──► compressed by the caller; then the footer
 //! ```
-//!
-//! A blob for two names of one file and one directory, from front to end:
+//! A blob with one directory and a file with two names, from start to end:
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
-//! Where compressed members come to lie.
+//! Placing compressed members.
 
 use image_model::{Chunk, ChunkId, Digest, Frame, Limits, Recipe};
 
 use crate::error::EntryFault;
 use crate::frames::{FrameList, Place};
 
-/// Lays compressed members one after the other, in the order of [`Members`](super::Members).
+/// Places compressed members one after the other, in the order of [`Members`](super::Members).
 #[derive(Debug)]
 pub struct Placements {
     frames: FrameList,
@@ -15,9 +15,9 @@ pub struct Placements {
 /// The members of a blob, placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
-    /// The frames that hold chunks, as [`decode_image`](crate::image::decode_image) gives them.
+    /// The frames with chunks, as returned by [`decode_image`](crate::image::decode_image).
     pub frames: Vec<Frame>,
-    /// The chunks, the landmark's too.
+    /// The chunks, including the landmark's.
     pub chunks: Vec<Chunk>,
     /// How the frames are decoded.
     pub recipes: Vec<Recipe>,

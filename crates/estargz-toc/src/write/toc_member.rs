@@ -10,7 +10,7 @@ use tar_stream::{TarWriter, WriteError};
 use super::{Listing, ListingError};
 use crate::toc::{TOC_NAME, append_json, json_len};
 
-/// Longest file that a header of one block has a size for: 11 octal digits.
+/// Maximum size of a file in a header of one block: 11 octal digits.
 const MAX_LEN: u64 = (8 << 30) - 1;
 
 /// The plain bytes of a TOC member, with the document in it. The layout is that of [`toc_member`].
@@ -35,16 +35,15 @@ impl TocMember {
 }
 
 impl Listing<'_> {
-    /// The document of [`to_json`](Self::to_json) in the member that holds it, where it is written.
-    /// Readers refuse a longer one than their [`toc_len`](image_model::Limits::toc_len): give theirs
-    /// as `max_len`.
+    /// The document of [`to_json`](Self::to_json), written directly into its member. Readers refuse documents longer
+    /// than their [`toc_len`](image_model::Limits::toc_len): pass theirs as `max_len`.
     ///
     /// # Errors
     /// [`ListingError`] for the first thing that cannot be described, or as soon as the document is
     /// longer than `max_len`.
     pub fn to_member(&self, max_len: u64) -> Result<TocMember, ListingError> {
         let limit = max_len.min(MAX_LEN);
-        // Made twice, so that it is never there twice, as when a vector grows.
+        // Generated twice, to avoid two copies in memory while a vector grows.
         let json_len = json_len(usize_up_to(limit), self.entries())?;
         let json_len = json_len.ok_or(ListingError::TooLong { limit })?;
         let mut plain = Vec::with_capacity(json_len.saturating_add(4 * BLOCK_LEN));
@@ -71,7 +70,7 @@ impl Listing<'_> {
 /// | | 1024 | zeros: the end of the archive |
 ///
 /// # Errors
-/// What [`TarWriter`] says, which is nothing.
+/// The bytes of [`TarWriter`].
 pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
     let mut tar = TarWriter::new(Vec::with_capacity(json.len().saturating_add(4 * BLOCK_LEN)));
     put_header(&mut tar, u64_from(json.len()))?;

@@ -10,11 +10,11 @@ pub(crate) struct Decompressor {
     inflate: Decompress,
 }
 
-/// How the inflating of one member ended.
+/// How inflating one member ended.
 enum End {
     /// At its end, after `plain` decoded bytes.
     Member { end: usize, plain: usize },
-    /// With a full buffer and the deflate stream not at its end, having read up to `at`.
+    /// With a full buffer before the end of the deflate stream, having read up to `at`.
     Full { at: usize },
 }
 

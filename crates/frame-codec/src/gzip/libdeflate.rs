@@ -1,7 +1,6 @@
-//! Members written by libdeflate.
-//!
-//! Reading stays with zlib-rs: libdeflate's safe interface does not tell where the deflate stream
-//! ended, so bytes between it and the trailer would go unnoticed, and it decodes no prefixes.
+//! Members written by libdeflate. Reading stays with zlib-rs: libdeflate's safe interface does not
+//! tell where the deflate stream ended, so bytes between it and the trailer would go unnoticed, and
+//! it cannot decode prefixes.
 
 use libdeflater::{CompressionLvl, Compressor, crc32};
 

@@ -40,18 +40,14 @@ pub use layer_cache::layer_cache_path;
 pub use options::ErofsOptions;
 pub use report::{ErofsReport, Verity};
 
-/// Writes `source` as one EROFS image, which the kernel mounts as the file that it is: metadata, then
-/// content, uncompressed, each chunk once. With [`ErofsOptions::verity`] a dm-verity hash tree follows.
-///
-/// The bytes depend on source and options alone, not on the number of threads; the image's UUID is made
-/// of its content. The root of a directory that is the source loses its time. A stack of layers becomes one
-/// tree; whiteouts of a layer that is alone are kept as the files that they are, or become those of
-/// overlayfs ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source; what a
-/// later member of a layer replaces is not.
-///
-/// Metadata stand before content, and are known when all of it went by, so that content is kept in an
-/// unnamed temporary file meanwhile; that of a plain tar that was [opened](OpenImage) is read twice
-/// instead, which takes less time. Memory: some 24 MiB of content under way, or several chunks if those
+/// Writes `source` as one EROFS image, which the kernel can mount directly: metadata, then content, uncompressed, each
+/// chunk once. With [`ErofsOptions::verity`] a dm-verity hash tree follows. The bytes depend only on source and
+/// options, not on the number of threads; the image's UUID is derived from its content. If the source is a directory,
+/// its root loses its time. A stack of layers becomes one tree; whiteouts of a single layer are kept as ordinary files,
+/// or converted to overlayfs form ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source;
+/// content that a later member of a layer replaces is not stored. Metadata comes before content, but is only known
+/// after all content has been read, so content is spooled to an unnamed temporary file; an [opened](OpenImage) plain
+/// tar is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
 /// are longer, and 200 to 300 bytes for each inode and chunk; 32 bytes for each block of 4096 with verity.
 ///
 /// ```

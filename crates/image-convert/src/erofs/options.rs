@@ -8,7 +8,7 @@ use image_model::{DigestAlgorithm, ImagePath, Tree};
 
 use crate::fill::Format;
 
-/// How an EROFS image is written.
+/// Options for writing an EROFS image.
 ///
 /// ```
 /// use lazyoci_image_convert::ErofsOptions;
@@ -18,24 +18,24 @@ use crate::fill::Format;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErofsOptions {
-    /// Bytes of a chunk that is not its file's last: a power of two, 4096 or more. Equal chunks are stored
-    /// once, and chunks of zeros not at all. Several chunks are in memory at a time. Default: 1 MiB.
+    /// Size of all chunks but a file's last, in bytes: a power of two, at least 4096. Equal chunks are stored once, and
+    /// chunks of zeros not at all. Several chunks are in memory at a time. Default: 1 MiB.
     pub chunk_size: u32,
-    /// By which digest equal chunks are found; it names the image, too, but is not part of it. Default:
-    /// BLAKE3 (in builds without it: SHA-256).
+    /// Digest algorithm for finding equal chunks; the image's UUID depends on it too, but digests are not stored.
+    /// Default: BLAKE3 (in builds without it: SHA-256).
     pub digest: DigestAlgorithm,
     /// Whether a dm-verity hash tree is appended.
     pub verity: bool,
-    /// Whether a superblock stands before that tree, which then says by itself what it is, as veritysetup
-    /// writes it by default and containerd expects it.
+    /// Whether a superblock precedes that tree and describes it, as veritysetup writes it by default and containerd
+    /// expects it.
     pub verity_superblock: bool,
-    /// Whether whiteouts of a layer that is alone become those of overlayfs, so that its image can be one of
-    /// the lower directories of a mount, as containerd has it.
+    /// Whether whiteouts of a single layer are converted to overlayfs form, so that its image can be one of the lower
+    /// directories of a mount, as in containerd.
     pub overlay_whiteouts: bool,
-    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    /// Whether to leave out and report what the format cannot carry, instead of refusing it.
     pub lossy: bool,
-    /// How many threads digest; the bytes written do not depend on it. Default: one for each core that the
-    /// process may use; at most 256.
+    /// Number of threads that digest; does not affect the bytes written. Default: one per core that the process may
+    /// use; at most 256.
     pub threads: usize,
     /// Where content is kept until the metadata before it are known, in an unnamed temporary file.
     /// Default: the system's directory for temporary files.

@@ -17,11 +17,11 @@ pub struct ErofsReport {
     pub report: Report,
     /// The image, with the hash tree if it has one.
     pub blob: DescribedObject,
-    /// The hash tree behind the image.
+    /// The hash tree after the image.
     pub verity: Option<Verity>,
 }
 
-/// A hash tree of dm-verity behind an image: format 1, SHA-256, no salt, blocks of 4096 bytes.
+/// A hash tree of dm-verity after an image: format 1, SHA-256, no salt, blocks of 4096 bytes.
 ///
 /// `veritysetup verify --no-superblock --salt=- --hash-offset=OFFSET --data-blocks=BLOCKS FILE FILE ROOT`
 /// accepts it; with a superblock `veritysetup verify --hash-offset=OFFSET FILE FILE ROOT`.

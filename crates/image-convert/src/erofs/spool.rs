@@ -17,7 +17,7 @@ use crate::ConvertError;
 use crate::source::Kind;
 use crate::stage::{Piece, Target};
 
-/// Bytes of a block.
+/// Size of a block in bytes.
 pub(super) const BLOCK: u64 = 4096;
 
 /// A plain tar that was opened: its content can be had again.

@@ -168,7 +168,7 @@ impl<'o, 's> ImageWriter<'o, 's> {
         oldest.map_or_else(Part::new, |part| Part { used: 0, ..part })
     }
 
-    /// Ends the image, whose length is a multiple of a block; what follows is no part of it.
+    /// Ends the image, whose length is a multiple of a block; what follows is not a part of it.
     pub(super) fn end_image(&mut self) -> io::Result<Option<VerityTree>> {
         self.pass_on()?;
         let verity = self.verity.take();

@@ -14,7 +14,7 @@ use crate::layer::LayerWriter;
 use crate::members::{MemberSink, check_room};
 use crate::stage::{Piece, Stage, Target};
 
-/// Writes members one behind the other.
+/// Writes members one after the other.
 pub(super) struct Members<'o> {
     pub(super) layer: LayerWriter<'o>,
     pub(super) placements: Placements,
@@ -33,7 +33,7 @@ impl Target for Members<'_> {
 pub(super) struct TarMembers<'s, 'p, 'd, 'o> {
     pub(super) stage: &'s mut Stage<'p, 'd, Members<'o>>,
     limits: &'s Limits,
-    /// In front of which name which landmark stands.
+    /// Before which name which landmark stands.
     landmark: (usize, Landmark),
     /// Longer files have several chunks.
     chunk_size: u32,

@@ -39,7 +39,7 @@ use plan::Plan;
 pub use options::EstargzOptions;
 pub use report::EstargzReport;
 
-/// Room that is kept behind a chunk: padding and a few headers.
+/// Room that is kept after a chunk: padding and a few headers.
 const ROOM_BEHIND: usize = 4096;
 
 /// Writes `source` as an eStargz layer to `output`.

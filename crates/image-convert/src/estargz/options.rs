@@ -1,4 +1,4 @@
-//! How eStargz is written.
+//! Options for writing eStargz.
 
 use std::num::NonZeroU32;
 use std::thread::available_parallelism;
@@ -8,7 +8,7 @@ use image_model::{Codec, ImagePath, Limits};
 
 use crate::ConvertError;
 
-/// How an eStargz layer is written.
+/// Options for writing an eStargz layer.
 ///
 /// ```
 /// use image_model::ImagePath;
@@ -21,20 +21,20 @@ use crate::ConvertError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EstargzOptions {
-    /// How members are compressed: gzip, by either of its encoders. Default: libdeflate, level 6 (in
+    /// Compression of members: gzip, with either of its encoders. Default: libdeflate, level 6 (in
     /// builds without it: gzip, level 6).
     pub compression: Compression,
-    /// Bytes of a chunk that is not its file's last: at least 1, at most as many as readers take by default
-    /// ([`Limits::max_frame_len`]), 64 MiB. Default: 4 MiB, as the reference implementation has it.
+    /// Size of all chunks but a file's last, in bytes: at least 1, at most what readers accept by default
+    /// ([`Limits::max_frame_len`]), 64 MiB. Default: 4 MiB, as in the reference implementation.
     pub chunk_size: u32,
     /// What readers should fetch first, most urgent first. These files, with the directories on the
-    /// way to them, come first in the layer, and a landmark stands behind them. Default: nothing,
+    /// way to them, come first in the layer, and a landmark stands after them. Default: nothing,
     /// which a landmark says too.
     pub prefetch: Vec<ImagePath>,
-    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    /// Whether to leave out and report what the format cannot carry, instead of refusing it.
     pub lossy: bool,
-    /// How many threads digest and compress; the bytes written do not depend on it. Default: one
-    /// for each core that the process may use; at most 256.
+    /// Number of threads that digest and compress; does not affect the bytes written. Default: one
+    /// per core that the process may use; at most 256.
     pub threads: usize,
 }
 

@@ -16,14 +16,14 @@ use crate::source::DataOrder;
 /// The order of a tree's names in the tar.
 pub(super) struct Plan {
     pub(super) names: Vec<Named>,
-    /// In front of which of the names the landmark stands.
+    /// Before which of the names the landmark stands.
     pub(super) landmark: (usize, Landmark),
     /// Paths that were to be fetched first, but are not there.
     pub(super) missed: Vec<ImagePath>,
 }
 
 impl Plan {
-    /// Takes out of `tree` what a TOC cannot carry, and puts the rest in order.
+    /// Removes from `tree` what a TOC cannot carry, and puts the rest in order.
     pub(super) fn new<C>(
         tree: &mut Tree<C>,
         order: DataOrder,

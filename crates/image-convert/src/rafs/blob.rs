@@ -32,7 +32,7 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    /// Refers to chunk `id` of a dictionary's blobs; answers its frame.
+    /// Refers to chunk `id` of a dictionary's blobs; returns its frame.
     fn refer(&mut self, pool: &BlobPool, id: ChunkId) -> Option<FrameId> {
         let frame = *pool.frames().get(id.index())?;
         let place = *pool.places().get(id.index())?;
@@ -92,7 +92,7 @@ pub(super) struct OpenBlob<'o> {
 pub(super) struct BlobObject<'o>(BufWriter<Box<dyn ObjectWriter + 'o>>);
 
 impl<'k, 'o> BlobTarget<'k, 'o> {
-    /// An empty blob in `output` for the content of `layer`, behind the blobs that `placed` knows, whose
+    /// An empty blob in `output` for the content of `layer`, after the blobs that `placed` knows, whose
     /// chunks become known.
     pub(super) fn begin(
         output: &'o mut dyn Output,

@@ -1,4 +1,4 @@
-//! A RAFS image without blobs of which little is used.
+//! Compacting a RAFS image with sparsely used blobs.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -14,7 +14,7 @@ use super::keep_blobs::{KeepBlobsError, prefetched};
 use super::{ChunkDictionary, RafsOptions, RafsReport, to_rafs};
 use crate::ConvertError;
 
-/// Which blobs of an image are put together to a new one, and how that is written.
+/// Options for compacting: which blobs to merge into a new one, and how to write it.
 ///
 /// ```
 /// use lazyoci_image_convert::CompactOptions;
@@ -24,7 +24,7 @@ use crate::ConvertError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactOptions {
-    /// Per cent of a blob's chunk data that its used chunks have to take for it to stay. Default: 50.
+    /// Minimum percentage of used chunk data for a blob to be kept. Default: 50.
     pub min_used: u8,
     /// Bytes that a blob has to have to stay. A single blob that is shorter, and well used, stays, too.
     /// Default: 10 MiB.
@@ -32,10 +32,10 @@ pub struct CompactOptions {
     /// How the chunks of the new blob are compressed; in version 5 by the codec of the image. Default:
     /// `None`, the codec of the image, at its default level.
     pub compression: Option<Compression>,
-    /// Which release of nydus-image the bytes are those of. Default: 2.4.
+    /// Release of nydus-image whose bytes to reproduce. Default: 2.4.
     pub compat: Compat,
-    /// How many threads digest and compress; the bytes written do not depend on it. Default: one
-    /// for each core that the process may use; at most 256.
+    /// Number of threads that digest and compress; does not affect the bytes written. Default: one
+    /// per core that the process may use; at most 256.
     pub threads: usize,
 }
 

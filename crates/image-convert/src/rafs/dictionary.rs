@@ -1,4 +1,4 @@
-//! Chunks that the blobs of other images hold.
+//! Chunks in the blobs of other images.
 
 use chunk_dedup::{ChunkTable, Dictionary};
 use image_model::{BlobId, ChunkId, Digest};

@@ -17,7 +17,7 @@ use super::{RafsOptions, RafsReport};
 use crate::ConvertError;
 use crate::report::Report;
 
-/// How the other version of an image is written.
+/// Options for writing the other version of an image.
 ///
 /// ```
 /// use lazyoci_image_convert::KeepBlobsOptions;
@@ -28,9 +28,9 @@ use crate::report::Report;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct KeepBlobsOptions {
-    /// Version of the metadata that are written. Default: 6.
+    /// Version of the metadata to write. Default: 6.
     pub version: Version,
-    /// Which release of nydus-image the bytes are those of. Default: 2.4.
+    /// Release of nydus-image whose bytes to reproduce. Default: 2.4.
     pub compat: Compat,
     /// Whether to leave out what the version cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
@@ -44,19 +44,19 @@ impl KeepBlobsOptions {
     }
 }
 
-/// Why an image cannot become one of the other version over the blobs that it has.
+/// Why a bootstrap of the other version cannot be written over the blobs of an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeepBlobsError {
-    /// It is no RAFS image.
-    #[error("only a RAFS image has blobs that another one can keep")]
+    /// It is not a RAFS image.
+    #[error("the image is not RAFS: only blobs of RAFS images can be kept")]
     NotRafs,
-    /// It has that version.
+    /// It already has that version.
     #[error("the image already has that version")]
     SameVersion,
-    /// Version 5 says once for all blobs what version 6 says of each.
+    /// Version 5 has one value for all blobs where version 6 has one for each.
     #[error(
-        "blob `{id}` has another {what} than the first one, and version 5 has one for all blobs"
+        "blob `{id}` has a different {what} than the first blob, but version 5 has one for all blobs"
     )]
     Mixed {
         /// The blob.
@@ -64,11 +64,9 @@ pub enum KeepBlobsError {
         /// What differs.
         what: &'static str,
     },
-    /// A blob that was written for version 5 holds chunks alone. Readers of version 6 learn from the
-    /// blob where its chunks are.
-    #[error(
-        "blob `{id}` was not written for version 6: it has no chunk information, which version 6 is read by"
-    )]
+    /// A blob that was written for version 5 contains only chunks. Readers of version 6 look up in the blob where its
+    /// chunks are.
+    #[error("blob `{id}` was not written for version 6: it has no chunk information")]
     NoChunkInformation {
         /// The blob.
         id: BlobId,
@@ -77,23 +75,23 @@ pub enum KeepBlobsError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The blob cannot be read.
-    #[error("blob `{id}` cannot be read")]
+    #[error("cannot read blob `{id}`")]
     Read {
         /// The blob.
         id: BlobId,
         /// Why not.
         source: blob_io::ReadError,
     },
-    /// The blob is damaged where it says what it holds.
-    #[error("cannot read blob `{id}`")]
+    /// The metadata of the blob is damaged.
+    #[error("cannot read the metadata of blob `{id}`")]
     Blob {
         /// The blob.
         id: BlobId,
         /// What is wrong.
         source: Box<OpenError>,
     },
-    /// The image says something else of a chunk than the blob does.
-    #[error("cannot read blob `{id}`")]
+    /// The image and the blob disagree about a chunk.
+    #[error("blob `{id}` does not match the image")]
     Mismatch {
         /// The blob.
         id: BlobId,

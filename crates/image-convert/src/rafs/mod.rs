@@ -35,15 +35,13 @@ pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
 pub use report::{RafsBlob, RafsReport};
 
-/// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the
-/// blob, whose id is the SHA-256 of the object. To an output that takes one object goes a blob with the
-/// bootstrap in it ([`RafsOptions::inline_meta`]), and nothing else.
-///
-/// The bytes depend on source and options alone, not on the number of threads. Uncompressed output is
-/// that of nydus-image, with two exceptions: fractions of a second in a tar are kept, and extended
-/// attributes are sorted by name. The root of a directory that is the source loses its time, as nydus
-/// has it. Whiteouts of a layer are kept as the files that they are. Where neither nydus nor a prefetch
-/// rule says otherwise, content is stored in the order in which the source has it.
+/// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the blob, whose id is the
+/// SHA-256 of the object. To an output that takes one object goes a blob with the bootstrap in it
+/// ([`RafsOptions::inline_meta`]), and nothing else. The bytes depend only on source and options, not on the number of
+/// threads. Uncompressed output is that of nydus-image, with two exceptions: fractions of a second in a tar are kept,
+/// and extended attributes are sorted by name. If the source is a directory, its root loses its time, as in nydus.
+/// Whiteouts of a layer are kept as ordinary files. Where neither nydus nor a prefetch rule says otherwise, content is
+/// stored in the order in which the source has it.
 ///
 /// Memory: some 24 MiB of content under way, plain and compressed, the contexts of the compressor, and
 /// 200 to 300 bytes for each inode and chunk.
@@ -144,7 +142,7 @@ pub fn to_rafs<'a>(
     })
 }
 
-/// Layers, as one comes on top of the other; or what is no layer, alone.
+/// Layers, as one comes on top of the other; or what is not a layer, alone.
 struct Layers<'k> {
     known: &'k RwLock<ChunkList>,
     options: &'k RafsOptions,

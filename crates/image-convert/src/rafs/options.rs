@@ -12,7 +12,7 @@ use rafs_format::{Version, v5, v6};
 use super::ChunkDictionary;
 use crate::fill::Format;
 
-/// How a RAFS image is written.
+/// Options for writing a RAFS image.
 ///
 /// ```
 /// use frame_codec::Compression;
@@ -26,18 +26,18 @@ pub struct RafsOptions {
     /// Version of the metadata. Version 5 has the digests of files and directories, and no
     /// [`aligned`](Self::aligned) blobs or [`toc`](Self::toc). Default: 6.
     pub version: Version,
-    /// How chunks are compressed: none, LZ4 or zstd. A chunk that would not get smaller is stored
-    /// as it is. Default: zstd, level 3 (in builds without zstd: none).
+    /// Compression of chunks: none, LZ4 or zstd. A chunk that would not get smaller is stored
+    /// uncompressed. Default: zstd, level 3 (in builds without zstd: none).
     pub compression: Compression,
-    /// How chunks are digested. Default: BLAKE3 (in builds without it: SHA-256).
+    /// Digest algorithm for chunks. Default: BLAKE3 (in builds without it: SHA-256).
     pub digest: DigestAlgorithm,
-    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB. Default:
+    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 16 MiB. Default:
     /// 1 MiB.
     pub chunk_size: u32,
-    /// Which release of nydus-image the bytes are those of. Default: 2.4.
+    /// Release of nydus-image whose bytes to reproduce. Default: 2.4.
     pub compat: Compat,
-    /// Whether each chunk is stored at its address, so that the kernel mounts bootstrap and blob
-    /// without anything else. Not with compression.
+    /// Whether each chunk is stored at its address, so that the kernel can mount bootstrap and blob
+    /// directly. Not with compression.
     pub aligned: bool,
     /// Whether the chunks' digests and a table of contents are appended to the blob.
     pub toc: bool,
@@ -51,10 +51,10 @@ pub struct RafsOptions {
     pub prefetch: Vec<ImagePath>,
     /// Chunks that need not be stored: the image refers to the blobs that have them.
     pub dictionary: Option<Arc<ChunkDictionary>>,
-    /// Whether to leave out what the format cannot carry, and report it, instead of refusing it.
+    /// Whether to leave out and report what the format cannot carry, instead of refusing it.
     pub lossy: bool,
-    /// How many threads digest and compress; the bytes written do not depend on it. Default: one
-    /// for each core that the process may use; at most 256.
+    /// Number of threads that digest and compress; does not affect the bytes written. Default: one
+    /// per core that the process may use; at most 256.
     pub threads: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What files of a tree hold that is put together in memory.
+//! The content of files in a tree built in memory.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 type Open<'a> = Box<dyn FnOnce() -> io::Result<Box<dyn Read + 'a>> + 'a>;
 
 /// The content of a file of a [`Tree`](image_model::Tree) that is a [`Source`](crate::Source): bytes,
-/// or a reader that is opened when its turn comes. It has to give as many bytes as the tree says.
+/// or a reader that is opened when its turn comes. Its length must be the one in the tree.
 ///
 /// ```
 /// use image_model::{Metadata, Name, Node, Tree};

@@ -312,18 +312,18 @@ fn read_file(
     }
 }
 
-/// Why the content of a file of a tree cannot be had.
+/// Why the content of a file of a tree cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileContentError {
     /// Its reader fails.
-    #[error("cannot read the content")]
+    #[error("cannot read the file content")]
     Io {
         /// Why.
         source: std::io::Error,
     },
     /// There are more bytes than the tree says, or fewer.
-    #[error("the tree says {size} bytes, the content has {found} or more")]
+    #[error("the tree says {size} bytes, but the content has at least {found}")]
     Size {
         /// Bytes that the tree says.
         size: u64,

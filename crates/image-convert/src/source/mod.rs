@@ -1,4 +1,4 @@
-//! Where a conversion gets its tree and content from.
+//! The sources of conversions.
 
 mod content;
 mod input;
@@ -15,19 +15,18 @@ pub use content::FileContent;
 pub use input::FileContentError;
 pub(crate) use input::{Contents, DataOrder, Input, Walkable};
 
-/// Where a conversion gets its tree and content from. What you have converts into it:
+/// The source of a conversion's tree and content. It can be made from:
 ///
 /// | from | is |
 /// |---|---|
 /// | [`Streaming`] | a layer that is read once, from its first byte to its last |
-/// | [`OpenImage`], also by reference | whatever was opened, with the limits it was opened with |
+/// | [`OpenImage`], also by reference | any opened image, with the limits it was opened with |
 /// | [`Reader`], also by reference | any image, with the limits it is read with: those that the image was opened with |
-/// | [`Tree<FileContent>`](FileContent) | an image that is put together in memory |
+/// | [`Tree<FileContent>`](FileContent) | an image built in memory |
 /// | [`Source::stack`] of those | the image of several layers |
-///
-/// All but the first are known before their content is read: prefetch orders and prioritized files
-/// count, and nothing that is not part of the tree is stored. The content of images is read in the order
-/// in which it is stored, where the target leaves that open.
+/// All but the first are known before their content is read: prefetch orders and prioritized files take effect, and
+/// only what is part of the tree is stored. The content of images is read in the order in which it is stored, where the
+/// target leaves that open.
 ///
 /// ```
 /// use lazyoci_image_convert::{Source, Streaming};
@@ -57,10 +56,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The image of several layers, the lowest first: each is laid over those below it, as
-    /// [`Layer::apply_to`](image_model::layer::Layer::apply_to) does, and its whiteouts take effect. To
-    /// RAFS each layer's content goes to a blob of its own. The bounds are those of the top layer; each
-    /// layer is read within its own.
+    /// The image of several layers, lowest first: each is applied to those below it, as by
+    /// [`Layer::apply_to`](image_model::layer::Layer::apply_to), and its whiteouts take effect. In RAFS each layer's
+    /// content gets its own blob. The bounds are those of the top layer; each layer is read within its own.
     ///
     /// ```
     /// use lazyoci_image_convert::{RafsOptions, Source, Streaming, to_rafs};
@@ -85,7 +83,7 @@ impl<'a> Source<'a> {
         matches!(self.kind, Kind::Stack(_))
     }
 
-    /// The layers, the lowest first, and the top one: the source itself if it is no stack.
+    /// The layers, the lowest first, and the top one: the source itself if it is not a stack.
     pub(crate) fn into_layers(self) -> (Vec<Self>, Self) {
         let Self { kind, limits } = self;
         let mut layers = match kind {
@@ -132,8 +130,8 @@ pub struct Streaming<'a> {
 }
 
 impl<'a> Streaming<'a> {
-    /// The layer that `layer` gives: a tar, plain or compressed with gzip or zstd, which is found
-    /// out by its content.
+    /// The layer read from `layer`: a tar, plain or compressed with gzip or zstd, detected by
+    /// content.
     pub fn new(layer: impl Read + 'a) -> Self {
         Self {
             layer: Box::new(layer),
@@ -143,14 +141,14 @@ impl<'a> Streaming<'a> {
         }
     }
 
-    /// Whether to accept, as Go and containerd do, what strict reading refuses.
+    /// Whether to accept what strict reading refuses, as Go and containerd do.
     #[must_use]
     pub fn lenient(mut self, lenient: bool) -> Self {
         self.lenient = lenient;
         self
     }
 
-    /// Sets the bounds on what the layer may make us do, also where it is no [`Source`]: when it is
+    /// Sets the bounds on what the layer may make us do, even if it is no [`Source`]: when it is
     /// [compressed otherwise](crate::recompress).
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -158,7 +156,7 @@ impl<'a> Streaming<'a> {
         self
     }
 
-    /// Sets where the layer is decoded into an unnamed temporary file, if it has to be. Default: the
+    /// Sets the directory of the unnamed temporary file into which the layer is decoded, if it has to be. Default: the
     /// system's directory for temporary files.
     #[must_use]
     pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {

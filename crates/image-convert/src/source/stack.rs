@@ -1,4 +1,4 @@
-//! Layers laid over one another, ready to be read as one image.
+//! A stack of layers, ready to be read as one image.
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;

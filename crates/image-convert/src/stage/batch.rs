@@ -3,7 +3,7 @@
 use frame_codec::Compression;
 use image_model::{Codec, Digest};
 
-/// Most pieces of a batch; more would make a batch of holes or tiny files long.
+/// Maximum number of pieces of a batch; more would make a batch of holes or tiny files long.
 const MAX_PIECES: usize = 4096;
 
 /// What headers and trailers of compressed pieces take, in a batch of few.

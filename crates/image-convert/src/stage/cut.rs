@@ -129,7 +129,7 @@ impl<T: Target> Stage<'_, '_, T> {
         Ok(())
     }
 
-    /// Appends bytes to the piece that grows, behind its chunk if it has one.
+    /// Appends bytes to the piece that grows, after its chunk if it has one.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
         if self.growing == Growing::Nothing {
             self.growing = Growing::Bytes;
@@ -140,7 +140,7 @@ impl<T: Target> Stage<'_, '_, T> {
         Ok(())
     }
 
-    /// Bytes of the piece that grows.
+    /// Length of the piece that grows, in bytes.
     pub(crate) fn growing_len(&self) -> usize {
         self.batch.growing().len()
     }
@@ -202,7 +202,7 @@ impl<T: Target> Stage<'_, '_, T> {
         u64::from(self.chunker.max_len()).saturating_sub(grown)
     }
 
-    /// Looks where the chunk ends, now that `len` bytes came behind the `begun` that it had.
+    /// Looks where the chunk ends, now that `len` bytes came after the `begun` that it had.
     fn feed(&mut self, begun: usize, len: usize) -> Result<(), ConvertError> {
         self.left -= len as u64;
         let mut fed = begun;
@@ -239,7 +239,7 @@ impl<T: Target> Stage<'_, '_, T> {
         self.growing = Growing::Whole { len, file_offset };
     }
 
-    /// Counts a chunk; answers where it began in its file.
+    /// Counts a chunk; returns where it began in its file.
     fn end_chunk(&mut self, len: u32) -> u64 {
         self.cut += 1;
         let file_offset = self.file_offset;

@@ -1,4 +1,4 @@
-//! The one way from content to blobs, whatever the format.
+//! The path from content to blobs, common to all formats.
 //!
 //! ```text
 //! content ─► cut (Chunker) ─► batches ─► workers: digest, ask the dictionary, compress
@@ -33,11 +33,11 @@ use worker::Worker;
 
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
-/// Bytes that may be under way, plain and compressed: three pieces of an eStargz layer, 4 MiB each and as
-/// much for what becomes of it, while the next one grows. With two, one of two threads waits.
+/// Maximum number of bytes in progress, plain and compressed: three pieces of an eStargz layer (4 MiB each, and
+/// as much for the compressed form) while the next one grows. With two, one of two threads idles.
 const BUDGET: usize = 26 << 20;
 
-/// Most plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
+/// Maximum number of plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
 /// Fewer are not worth the trip.
 const MIN_BATCH_LEN: usize = 64 << 10;
@@ -50,12 +50,12 @@ const BATCHES: usize = 3;
 type Work<'d> = Box<dyn FnMut(Batch) -> Result<Batch, ConvertError> + Send + 'd>;
 type Lanes<'d> = pipeline::Stage<Batch, Result<Batch, ConvertError>, Work<'d>>;
 
-/// What a stage is told.
+/// Options of a stage.
 pub(crate) struct Setup<'p, 'd> {
     pub(crate) rules: Rules<'d>,
     /// Where files are cut.
     pub(crate) chunker: &'p mut dyn Chunker,
-    /// Most chunks of all files.
+    /// Maximum number of chunks of all files.
     pub(crate) max_chunks: u32,
     pub(crate) threads: usize,
     /// What earlier runs have stored, to which this one adds.
@@ -63,7 +63,7 @@ pub(crate) struct Setup<'p, 'd> {
     pub(crate) progress: &'p mut dyn Progress,
 }
 
-/// Cuts content, and has its pieces stored in that order.
+/// Cuts content, and stores its pieces in order.
 pub(crate) struct Stage<'p, 'd, T> {
     lanes: &'p mut Lanes<'d>,
     target: T,
@@ -80,7 +80,7 @@ pub(crate) struct Stage<'p, 'd, T> {
     /// What the batches under way cost, oldest first.
     under_way: VecDeque<usize>,
     growing: Growing,
-    /// Bytes of the file that are still to come.
+    /// Remaining bytes of the file.
     left: u64,
     /// Where the chunk that grows begins in its file.
     file_offset: u64,
@@ -169,7 +169,7 @@ impl<T: Target> Stage<'_, '_, T> {
         self.total = Some(total.saturating_add(self.stored.content_bytes));
     }
 
-    /// Lets the caller know that work goes on.
+    /// Lets the caller know that work continues.
     pub(crate) fn tick(&mut self) -> Result<(), ConvertError> {
         let done = self.stored.content_bytes;
         Ok(self.progress.advance(done, self.total)?)
@@ -211,7 +211,7 @@ impl<T: Target> Stage<'_, '_, T> {
             true => self.batch.max_stored_len(compression),
             false => 0,
         };
-        // What it takes, and the one that grows behind it.
+        // What it takes, and the one that grows after it.
         let cost = self.batch.cost() + stored_len + self.batch_len;
         while !self.under_way.is_empty() && self.cost_under_way() + cost > BUDGET {
             let Some(done) = self.lanes.next() else { break };

@@ -63,10 +63,10 @@ pub(crate) struct Piece<'b> {
 
 /// Takes pieces in order.
 pub(crate) trait Target {
-    /// Writes `piece` behind those before; answers with the number of its chunk.
+    /// Writes `piece` after those before; returns the number of its chunk.
     fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError>;
 
-    /// Refers to a chunk of the [foreign](Rules::foreign) ones; answers with the number that it gets, from
+    /// Refers to a chunk of the [foreign](Rules::foreign) ones; returns the number that it gets, from
     /// which on it is found among those that were stored. `None` from targets that refer to nothing.
     fn reuse(&mut self, foreign: ChunkId) -> Option<ChunkId> {
         let _ = foreign;

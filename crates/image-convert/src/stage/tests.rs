@@ -62,7 +62,7 @@ fn with_stage<T: Target>(
     (target, stored)
 }
 
-/// Ends a chunk behind every 7, and after 5000 bytes.
+/// Ends a chunk after every 7, and after 5000 bytes.
 #[derive(Default)]
 struct Sevens(u32);
 

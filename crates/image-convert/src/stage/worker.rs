@@ -20,7 +20,7 @@ pub(super) struct Worker<'d> {
     known_zeros: [Option<ZeroChunk>; 2],
 }
 
-/// A chunk of zeros, with nothing behind it.
+/// A chunk of zeros, with nothing after it.
 struct ZeroChunk {
     len: usize,
     digest: Option<(Digest, Option<u32>)>,

@@ -121,7 +121,7 @@ fn names(
     failed.map_or(Ok(names), Err)
 }
 
-/// Takes out of `tree` the extended attributes that no tar can hold, or refuses the first of them.
+/// Removes from `tree` the extended attributes that no tar can hold, or refuses the first of them.
 fn drop_xattrs(
     tree: &mut Tree<Ino>,
     names: &[Named],

@@ -1,4 +1,4 @@
-//! Any image as a tar, and layers compressed anew.
+//! Any image as a tar, and recompressed layers.
 
 mod canonical;
 mod recompress;
@@ -16,7 +16,7 @@ pub use canonical::to_tar;
 pub use recompress::recompress;
 pub use report::TarReport;
 
-/// How a tar is written.
+/// Options for writing a tar.
 ///
 /// ```
 /// use frame_codec::Compression;
@@ -27,12 +27,12 @@ pub use report::TarReport;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TarOptions {
-    /// How the tar is compressed: none, gzip or zstd, a member or frame for every mebibyte, so that
-    /// threads share the work. Default: none.
+    /// Compression of the tar: none, gzip or zstd, with one member or frame per mebibyte, so that
+    /// threads can share the work. Default: none.
     pub compression: Compression,
     /// Whether to leave out what a tar cannot carry, and report it, instead of refusing it.
     pub lossy: bool,
-    /// How many threads compress; the bytes written do not depend on it. Default: one for each core
+    /// Number of threads that compress; does not affect the bytes written. Default: one per core
     /// that the process may use; at most 256.
     pub threads: usize,
 }

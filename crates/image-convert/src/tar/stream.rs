@@ -77,7 +77,7 @@ pub(super) fn write(
     })
 }
 
-/// Writes frames one behind the other.
+/// Writes frames one after the other.
 struct Frames<'o>(LayerWriter<'o>);
 
 impl Target for Frames<'_> {

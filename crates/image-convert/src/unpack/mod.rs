@@ -1,4 +1,4 @@
-//! An image as a directory tree of this machine.
+//! Unpacking an image to a local directory tree.
 //!
 //! ```text
 //! files, as their content is stored ─► contents/0, 1, 2 ...: made, filled, given their attributes
@@ -33,9 +33,9 @@ use trail::Trail;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ownership {
-    /// Their owners in the image, which takes the rights of root.
+    /// Their owners in the image, which requires root.
     Image,
-    /// Whoever runs the program. Set-id bits are dropped.
+    /// The user who runs the program. Set-id bits are dropped.
     Caller,
 }
 
@@ -51,7 +51,7 @@ impl Ownership {
     }
 }
 
-/// How to unpack.
+/// Options for unpacking.
 ///
 /// ```
 /// use lazyoci_image_convert::{Ownership, UnpackOptions};
@@ -84,8 +84,7 @@ impl UnpackOptions {
     }
 }
 
-/// Unpacks `source` into the new directory `output`, which appears under its name
-/// when it is complete.
+/// Unpacks `source` to the new directory `output`, which appears under its name only when complete.
 ///
 /// Every entry is created below the new directory by its single name, and no symbolic link is
 /// followed. Owners come before extended attributes (so that capabilities survive), these before modes
@@ -128,7 +127,7 @@ pub fn unpack<'a>(
     }
 }
 
-/// Removes what was unpacked; answers why it is of no use.
+/// Removes what was unpacked; returns why it is of no use.
 fn give_up(directory: AtomicDir, failure: ConvertError) -> ConvertError {
     // What cannot be removed here is found again when the directory itself is removed.
     let _ = remove::clear(directory.private());

@@ -197,7 +197,10 @@ fn what_is_wrong_with_a_layer_names_it() {
     ] {
         assert_eq!(error.fault(), Fault::Corrupt);
         let text = error.to_string();
-        assert_eq!(text, "layer 1 of the stack, the lowest being 0");
+        assert_eq!(
+            text,
+            "cannot convert layer 1 of the stack, counted from 0, the lowest"
+        );
         let ConvertError::InLayer { source, .. } = error else {
             panic!("{error}");
         };

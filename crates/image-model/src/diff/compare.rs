@@ -36,7 +36,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// In what two inodes at `path` differ.
+    /// The reasons why two inodes at `path` differ.
     pub(super) fn reasons<O: DiffObserver>(
         &mut self,
         path: &ImagePath,

@@ -1,4 +1,4 @@
-//! What the extents of two files tell about their bytes.
+//! Comparing the bytes of two files by their extents.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,7 @@ use crate::image::{Extent, ExtentSource, Image, Ino};
 use crate::limits::Limits;
 use crate::path::ImagePath;
 
-/// What is known without reading.
+/// What can be told without reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Same,
@@ -97,8 +97,8 @@ impl Piece {
     }
 }
 
-/// Compares two files of `size` bytes by their extents: the bytes are the same or not if both are
-/// cut alike and their chunks carry digests of one algorithm.
+/// Compares two files of `size` bytes by their extents: this decides if both are cut alike and
+/// their chunks have digests of the same algorithm.
 pub(super) fn compare(
     path: &ImagePath,
     size: u64,

@@ -6,7 +6,7 @@ use crate::error::{Blame, Fault, ImageError};
 use crate::path::ImagePath;
 use crate::walk::WalkError;
 
-/// One of the two images that are compared.
+/// One of the two compared images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The first one.
@@ -29,7 +29,7 @@ impl fmt::Display for Side {
 #[non_exhaustive]
 pub enum DiffError {
     /// A path cannot be visited.
-    #[error("the {side} image cannot be walked")]
+    #[error("cannot walk the {side} image")]
     Walk {
         /// Which image.
         side: Side,
@@ -37,21 +37,21 @@ pub enum DiffError {
         source: WalkError,
     },
     /// An inode cannot be read.
-    #[error("{path:#}: the inode of the {side} image cannot be read")]
+    #[error("{path:#}: cannot read the inode of the {side} image")]
     Image {
         /// Which image.
         side: Side,
         /// Where.
         path: ImagePath,
-        /// What the image says.
+        /// Why not.
         source: ImageError,
     },
-    /// The files of an image have too many extents together.
+    /// The files of an image have too many extents in all.
     #[error("{path:#}: more than {limit} extents in the {side} image")]
     TooManyExtents {
         /// Which image.
         side: Side,
-        /// The file that is too much.
+        /// The file that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_chunks`](crate::Limits::max_chunks).
         limit: u32,

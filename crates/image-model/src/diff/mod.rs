@@ -1,7 +1,5 @@
-//! Comparing two images, with reasons.
-//!
-//! [`diff`] tells which paths differ and in what; [`transfer`] counts the chunks that two images
-//! share, and those that are to be fetched to get from one to the other.
+//! Comparing two images, with reasons. [`diff`] reports which paths differ and why; [`transfer`]
+//! counts the chunks that two images share, and those to fetch to get from one to the other.
 
 mod compare;
 mod content;
@@ -20,11 +18,11 @@ use compare::Comparison;
 pub use error::{DiffError, Side};
 pub use transfer::{Transfer, transfer};
 
-/// In what two inodes differ.
+/// An attribute in which two inodes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Kinds; then sizes, devices, targets and content are not compared.
+    /// Kinds; if they differ, sizes, devices, targets and content are not compared.
     Kind,
     /// Permission bits. Those of symbolic links are not compared.
     Mode,
@@ -34,7 +32,7 @@ pub enum Reason {
     Gid,
     /// Times of last modification, in whole seconds. Those of the root are not compared.
     Mtime,
-    /// Lengths of regular files; then their content is not compared.
+    /// Lengths of regular files; if they differ, content is not compared.
     Size,
     /// Device numbers.
     Device,
@@ -71,11 +69,11 @@ impl fmt::Display for Reason {
 pub struct Difference<'a> {
     /// The path.
     pub path: &'a ImagePath,
-    /// What became of it.
+    /// How it differs.
     pub change: Change<'a>,
 }
 
-/// What became of a path from the left image to the right one.
+/// The change of a path from the left image to the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Only the right image has it, as this inode.
@@ -88,32 +86,31 @@ pub enum Change<'a> {
         left: Ino,
         /// The inode in the right image.
         right: Ino,
-        /// In what they differ, in the order of [`Reason`]; never empty.
+        /// The attributes that differ, in the order of [`Reason`]; never empty.
         reasons: &'a [Reason],
     },
 }
 
-/// Hears the differences, and compares content where chunk digests do not tell.
+/// Receives the differences, and compares content if chunk digests cannot decide.
 pub trait DiffObserver {
-    /// What ends the comparison.
+    /// An error that ends the comparison.
     type Error: From<DiffError>;
 
-    /// A path differs. Paths come in the order of a walk: a directory before what is in it,
-    /// siblings by name.
+    /// A path differs. Paths come in walk order: a directory before its contents, siblings by name.
     ///
     /// # Errors
     /// Any error ends the comparison.
     fn difference(&mut self, difference: Difference<'_>) -> Result<(), Self::Error>;
 
-    /// Whether two regular files of the same length have the same bytes. Asked where the two are
-    /// cut into chunks differently, or their chunks carry digests that cannot be compared.
+    /// Whether two regular files of the same length have the same bytes. Called if they are cut
+    /// into chunks differently, or their chunk digests cannot be compared.
     ///
     /// # Errors
     /// Any error ends the comparison.
     fn same_content(&mut self, left: Ino, right: Ino) -> Result<bool, Self::Error>;
 
-    /// A path is through, whether or not it differs: for those who show how far the comparison is, or
-    /// end it. `left` and `right` are its attributes, in the images that have it.
+    /// A path has been compared, whether or not it differs: for showing progress, or ending the comparison. `left` and
+    /// `right` are its attributes in the images that have it.
     ///
     /// # Errors
     /// Any error ends the comparison.
@@ -127,7 +124,7 @@ pub trait DiffObserver {
     }
 }
 
-/// How many paths were compared, and with what result.
+/// Number of paths compared, by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DiffSummary {
@@ -141,11 +138,10 @@ pub struct DiffSummary {
     pub same: u64,
 }
 
-/// Tells `observer` every path in which `left` and `right` differ.
-///
-/// What is compared is what the tree digest counts, so that images without difference have the
-/// same digest; whiteouts are files like any others. Memory beyond the images: the entries of the
-/// directories on the current path, the extents of one file, a path per hard-linked inode.
+/// Reports to `observer` every path that differs between `left` and `right`. It compares what the
+/// tree digest covers, so that images without differences have the same digest; whiteouts are
+/// ordinary files. Memory beyond the images: the entries of the directories on the current path,
+/// the extents of one file, and one path per hard-linked inode.
 ///
 /// ```
 /// use lazyoci_image_model::diff::{Change, DiffError, DiffObserver, Difference, diff};
@@ -174,7 +170,7 @@ pub struct DiffSummary {
 /// ```
 ///
 /// # Errors
-/// [`DiffError`] if an image is damaged; whatever `observer` returns.
+/// [`DiffError`] if an image is damaged; any error that `observer` returns.
 pub fn diff<O: DiffObserver>(
     left: &dyn Image,
     right: &dyn Image,
@@ -247,7 +243,7 @@ struct Found {
     attributes: Attributes,
 }
 
-/// A walk that stands on a path.
+/// A walk positioned on a path.
 struct Cursor<'i> {
     side: Side,
     walk: Walk<'i>,

@@ -1,4 +1,4 @@
-//! What is to be fetched to get from one image to another.
+//! What has to be fetched to get from one image to another.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -13,29 +13,28 @@ use crate::limits::Limits;
 use crate::metadata::FileKind;
 use crate::walk::{InoSet, Walk};
 
-/// The distinct chunks of an image, by whether another one has them too.
+/// The distinct chunks of an image, by whether another image has them too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Transfer {
-    /// Chunks that both have.
+    /// Chunks in both images.
     pub shared_chunks: u64,
     /// Their plain bytes.
     pub shared_len: u64,
-    /// Chunks that are to be fetched.
+    /// Chunks to fetch.
     pub fetch_chunks: u64,
     /// Their plain bytes.
     pub fetch_len: u64,
-    /// Stored bytes of the frames that hold them: what goes over the wire.
+    /// Stored bytes of the frames that contain them: what goes over the wire.
     pub fetch_stored_len: u64,
 }
 
-/// Counts what is to be fetched for `want` where `have` is there already.
-///
-/// Chunks are the same if their digests are; those without a digest if they lie at the same place
-/// of the same blob and are as long. Memory: an entry per distinct chunk.
+/// Counts what has to be fetched for `want` if `have` is already present. Chunks are equal if their
+/// digests are; chunks without a digest if they have the same place in the same blob and the same
+/// length. Memory: one entry per distinct chunk.
 ///
 /// # Errors
-/// [`DiffError`] if an image is damaged; `have` is the left one.
+/// [`DiffError`] if an image is damaged; `have` is the left image.
 pub fn transfer(
     have: &dyn Image,
     want: &dyn Image,
@@ -78,7 +77,7 @@ pub fn transfer(
     Ok(sum)
 }
 
-/// What makes two chunks the same. Blobs are counted as the image does that is there already.
+/// What makes two chunks equal. Blobs are numbered as in the image that is already present.
 #[derive(PartialEq, Eq, Hash, Clone, Copy)]
 enum Key {
     Digest(Digest),
@@ -90,7 +89,7 @@ enum Key {
     },
 }
 
-/// A chunk, or bytes that lie plain in a blob.
+/// A chunk, or plain bytes in a blob.
 struct StoredChunk {
     blob: BlobIndex,
     /// Where its frame begins in the blob.

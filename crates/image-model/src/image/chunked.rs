@@ -21,7 +21,7 @@ pub struct ChunkRange {
     pub end: u32,
 }
 
-/// An extent of a [`ChunkedImage`]; it ends where the file's next one begins, or the file ends.
+/// An extent of a [`ChunkedImage`]; it ends where the file's next extent begins, or at the end of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkExtent {
     /// First byte in the file.
@@ -30,11 +30,9 @@ pub struct ChunkExtent {
     pub chunk: Option<ChunkId>,
 }
 
-/// An image whose content is stored: the last stage before a format is written, and what a
-/// format's metadata decode to.
-///
-/// All lists are flat; a file holds a range of `extents`, an extent names a chunk, a chunk a frame,
-/// a frame a blob. Files share chunks freely.
+/// An image whose content is stored: the last stage before a format is written, and the decoded
+/// form of a format's metadata. All lists are flat; a file has a range of `extents`, an extent
+/// refers to a chunk, a chunk to a frame, a frame to a blob. Files share chunks freely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkedImage {
     /// Inodes and names.
@@ -53,7 +51,7 @@ pub struct ChunkedImage {
     pub links: Vec<u32>,
 }
 
-/// What a [`ChunkedImage`] is put together from.
+/// The parts of a [`ChunkedImage`].
 #[derive(Debug, Clone, Default)]
 pub struct ChunkedParts {
     /// All files' extents.
@@ -68,14 +66,14 @@ pub struct ChunkedParts {
     pub blobs: Vec<Blob>,
 }
 
-/// A [`ChunkedImage`] whose lists do not fit together.
+/// A [`ChunkedImage`] whose lists are inconsistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokenImage {
-    /// The names are no tree, or lead nowhere.
+    /// The names do not form a tree, or refer to missing inodes.
     #[error(transparent)]
     Tree(#[from] BrokenTree),
-    /// A file's extents leave the list, begin after 0, or are out of order.
+    /// A file's extents exceed the list, begin after 0, or are out of order.
     #[error("the extents of inode {} do not cover its {size} bytes in order", inode.index())]
     Extents {
         /// The file.
@@ -83,8 +81,8 @@ pub enum BrokenImage {
         /// Its length in bytes.
         size: u64,
     },
-    /// An extent is not as long as its chunk.
-    #[error("inode {}: the chunk at byte {file_offset} has {chunk_len} bytes, its extent {extent_len}", inode.index())]
+    /// The lengths of an extent and its chunk differ.
+    #[error("inode {}: the chunk at byte {file_offset} has {chunk_len} bytes, but its extent has {extent_len}", inode.index())]
     ChunkLength {
         /// The file.
         inode: InodeId,
@@ -95,18 +93,18 @@ pub enum BrokenImage {
         /// Bytes of the extent.
         extent_len: u64,
     },
-    /// An extent, chunk or frame points past the end of its list.
-    #[error("a reference to {what} {index} leaves the list of {len}")]
+    /// An extent, chunk or frame refers past the end of a list.
+    #[error("reference to {what} {index}, but there are only {len}")]
     Dangling {
         /// `chunk`, `frame`, `recipe` or `blob`.
         what: &'static str,
-        /// The position asked for.
+        /// The position.
         index: usize,
         /// Length of the list.
         len: usize,
     },
-    /// A chunk lies outside its frame.
-    #[error("chunk {chunk} ends at byte {end} of a frame of {frame_len}")]
+    /// A chunk is not within its frame.
+    #[error("chunk {chunk} ends at byte {end} of a frame of {frame_len} bytes")]
     ChunkOutsideFrame {
         /// Position of the chunk.
         chunk: usize,
@@ -124,11 +122,11 @@ impl Blame for BrokenImage {
 }
 
 impl ChunkedImage {
-    /// Puts the parts together and checks that they fit.
+    /// Assembles the parts and checks that they are consistent.
     ///
     /// # Errors
-    /// [`BrokenImage`] on the first reference that leads nowhere or range that does not fit, and if
-    /// a directory has two names or lies in itself.
+    /// [`BrokenImage`] on the first invalid reference or range, and if a directory has two names or
+    /// contains itself.
     pub fn new(tree: Tree<ChunkRange>, parts: ChunkedParts) -> Result<Self, BrokenImage> {
         let (links, checked) = tree.count_links();
         checked?;
@@ -211,7 +209,7 @@ impl ChunkedImage {
         }
     }
 
-    /// The extents that `content` names; `None` if it leaves the list.
+    /// The extents in the range `content`; `None` if it exceeds the list.
     #[must_use]
     pub fn file_extents(&self, content: ChunkRange) -> Option<&[ChunkExtent]> {
         self.extents

@@ -42,7 +42,7 @@ pub struct Attributes {
     pub size: u64,
     /// Number of names; directories: 2 plus subdirectories.
     pub links: u32,
-    /// Device number, 0:0 for what is no device.
+    /// Device number, 0:0 if it is not a device.
     pub device: Device,
 }
 
@@ -51,13 +51,13 @@ pub struct Attributes {
 pub struct DirEntry<'a> {
     /// The name.
     pub name: NameRef<'a>,
-    /// What it means.
+    /// Its inode.
     pub ino: Ino,
     /// Kind of the inode.
     pub kind: FileKind,
 }
 
-/// A piece of a file: one chunk, a run of zeros, or bytes that lie plain in a blob.
+/// A piece of a file: one chunk, a run of zeros, or plain bytes in a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// First byte in the file.
@@ -73,8 +73,8 @@ pub struct Extent {
 pub enum ExtentSource {
     /// Nowhere: they are zero.
     Zeros,
-    /// In a blob as they are, in any length: a tar, a directory, a file system. Nothing vouches for
-    /// them, and any part of them can be read by itself.
+    /// Plain in a blob, of any length: in a tar, a directory, a file system. They have no digest,
+    /// and any part of them can be read by itself.
     Plain {
         /// The blob.
         blob: BlobIndex,
@@ -83,21 +83,20 @@ pub enum ExtentSource {
     },
     /// In a chunk, which is as long as the extent.
     Chunk {
-        /// The frame that holds it: see [`Image::frame`].
+        /// The frame that contains it: see [`Image::frame`].
         frame: FrameId,
         /// First byte of the chunk in the decoded frame.
         offset_in_frame: u32,
-        /// Digest of the chunk's bytes, where the image has one.
+        /// Digest of the chunk's bytes, if the image has one.
         digest: Option<Digest>,
-        /// CRC-32C of the chunk's bytes, where the image has one.
+        /// CRC-32C of the chunk's bytes, if the image has one.
         crc32c: Option<u32>,
     },
 }
 
-/// A container image's file system, whatever holds it.
-///
-/// Implementations check what they touch and nothing else: each method may find the image corrupt.
-/// They do no I/O and never read content; [`extents`](Self::extents) says where it is.
+/// A container image's file system, independent of the format. Implementations check only what they
+/// access: each method may find the image corrupt. They do no I/O and never read content;
+/// [`extents`](Self::extents) says where it is.
 pub trait Image {
     /// The root directory.
     fn root(&self) -> Ino;
@@ -114,17 +113,17 @@ pub trait Image {
     /// If there is no such inode, or it is damaged.
     fn xattrs(&self, ino: Ino) -> Result<Xattrs, ImageError>;
 
-    /// What `name` means in `directory`; `None` if it has no such entry.
+    /// Looks up `name` in `directory`; `None` if there is no such entry.
     ///
     /// # Errors
-    /// If `directory` is none, or is damaged.
+    /// If `directory` is not a directory, or is damaged.
     fn lookup(&self, directory: Ino, name: NameRef<'_>) -> Result<Option<Ino>, ImageError>;
 
-    /// The same, and of which kind that is: what a path goes on from. May cost less than
-    /// [`attributes`](Self::attributes) besides.
+    /// The same, with the kind of the inode, as needed to follow a path. May cost less than calling
+    /// [`attributes`](Self::attributes) as well.
     ///
     /// # Errors
-    /// If `directory` is none, or it or what tells the kind is damaged.
+    /// If `directory` is not a directory, or it or the record of the kind is damaged.
     fn lookup_kind(
         &self,
         directory: Ino,
@@ -136,10 +135,10 @@ pub trait Image {
         Ok(Some((ino, self.attributes(ino)?.kind)))
     }
 
-    /// Shows `visit` the entries of `directory` in byte order, without `.` and `..`, until it breaks.
+    /// Passes the entries of `directory` to `visit` in byte order, without `.` and `..`, until it breaks.
     ///
     /// # Errors
-    /// If `directory` is none, or is damaged.
+    /// If `directory` is not a directory, or is damaged.
     fn read_directory(
         &self,
         directory: Ino,
@@ -149,14 +148,15 @@ pub trait Image {
     /// The target of the symbolic link `ino`.
     ///
     /// # Errors
-    /// If `ino` is no symbolic link, or is damaged.
+    /// If `ino` is not a symbolic link, or is damaged.
     fn symlink_target(&self, ino: Ino) -> Result<Box<[u8]>, ImageError>;
 
-    /// Shows `visit` the extents of the file `ino` that touch `range`, whole and in file order,
-    /// until it breaks. Together the extents of `0..size` cover the file without gap or overlap.
+    /// Passes the extents of the file `ino` that overlap `range` to `visit`, whole and in file
+    /// order, until it breaks. Together the extents of `0..size` cover the file without gap or
+    /// overlap.
     ///
     /// # Errors
-    /// If `ino` is no regular file, or is damaged. A range beyond the end is cut off there.
+    /// If `ino` is not a regular file, or is damaged. A range beyond the end is truncated.
     fn extents(
         &self,
         ino: Ino,
@@ -164,23 +164,24 @@ pub trait Image {
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError>;
 
-    /// The frame that an extent names.
+    /// The frame that an extent refers to.
     ///
     /// # Errors
-    /// If there is no such frame, or what describes it is damaged.
+    /// If there is no such frame, or its description is damaged.
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError>;
 
-    /// A number that no frame has, nor any above it: of 0 to it, most are those of frames.
+    /// An upper bound of all frame numbers: no frame has this number or a greater one, and most
+    /// smaller numbers belong to frames.
     fn frame_bound(&self) -> u32;
 
-    /// How frames are decoded: the table that [`Frame::recipe`] counts. `None` beyond its end.
+    /// A recipe of the table that [`Frame::recipe`] indexes. `None` beyond its end.
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe>;
 
-    /// The blobs that [`Frame::blob`] counts.
+    /// The blobs, indexed by [`Frame::blob`].
     fn blobs(&self) -> &[Blob];
 
-    /// Whether `ino` is a directory that no entry of the layer described
-    /// ([`Inode::is_implied`](crate::Inode::is_implied)). In most formats there is none.
+    /// Whether `ino` is a directory without an entry in the layer
+    /// ([`Inode::is_implied`](crate::Inode::is_implied)). Most formats have none.
     fn is_implied(&self, _ino: Ino) -> bool {
         false
     }
@@ -188,11 +189,11 @@ pub trait Image {
 
 /// A frame or recipe that the image does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {what} {index}, the image has {count}")]
+#[error("there is no {what} {index}: the image has {count}")]
 pub struct NoSuchEntry {
     /// `frame` or `recipe`.
     pub what: &'static str,
-    /// The number asked for.
+    /// The number.
     pub index: u32,
     /// How many there are.
     pub count: usize,
@@ -204,7 +205,7 @@ impl Blame for NoSuchEntry {
     }
 }
 
-/// A question that the image cannot answer: the caller mixed something up.
+/// A question that the image cannot answer: the caller's mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrongInode {
@@ -212,11 +213,11 @@ pub enum WrongInode {
     #[error("there is no inode {0}")]
     Missing(Ino),
     /// The inode is of another kind.
-    #[error("a {expected} is needed, this is a {found}")]
+    #[error("expected a {expected}, found a {found}")]
     Kind {
-        /// What the question needs.
+        /// The kind required.
         expected: FileKind,
-        /// What the inode is.
+        /// The kind of the inode.
         found: FileKind,
     },
 }

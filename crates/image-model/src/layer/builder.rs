@@ -1,4 +1,4 @@
-//! Making a layer out of its entries.
+//! Making a layer from its entries.
 
 use std::collections::BTreeMap;
 
@@ -14,36 +14,33 @@ use crate::path::ImagePath;
 use crate::tree::{InodeId, Node, Tree};
 
 /// Takes the entries of one layer in their order.
-///
-/// * Of several entries with one path the last one counts. A directory after a directory replaces
-///   its attributes and keeps what lies in it; everything else replaces what was there, with all
-///   that lies below.
-/// * Directories on the way to an entry that the layer does not describe are implied
+/// * Of several entries with the same path, the last one counts. A directory after a directory
+///   replaces its attributes and keeps its contents; everything else replaces what was there, with
+///   everything below it.
+/// * Parent directories without an entry are implied
 ///   ([`Inode::is_implied`](crate::Inode::is_implied)); their own entry may come later.
-/// * A hard link shares the inode that its target names at that moment, or, if it names none yet,
-///   the one that it names in the end. Its own attributes do not count.
-/// * An entry below a symbolic link lies where the link leads, inside the root, and so does the target
-///   of a hard link ([`Entries`](super::Entries)).
-/// * An entry for the root that is no directory is ignored, as containerd does.
-/// * Whiteouts are kept as the files that they are; they take effect in [`Layer::apply_to`].
-///
-/// What the entries take in memory is bounded by [`Limits::max_metadata_len`]: names, targets and
-/// attributes count with their bytes, and besides every inode, name, directory and attribute with
-/// about what it takes by itself (128, 64, 256 and 64 bytes). Implied directories count like others,
-/// since one long path makes thousands of them. What is replaced counts on. So does the content that
-/// [`charge_content`](Self::charge_content) is told of.
-///
-/// Work and memory are proportional to the entries. All together may imply as many directories as
-/// paths may be deep and 16 for each of them, and follow symbolic links through 2²⁰ components of
-/// targets and 256 for each of them: real layers take one or two.
+/// * A hard link shares the inode that its target refers to at that moment, or, if there is none
+///   yet, at the end. Its own attributes do not count.
+/// * An entry below a symbolic link is placed where the link leads, inside the root; the target of a hard link is
+///   resolved likewise ([`Entries`](super::Entries)).
+/// * An entry for the root that is not a directory is ignored, as by containerd.
+/// * Whiteouts are kept as ordinary files; they take effect in [`Layer::apply_to`].
+///   [`Limits::max_metadata_len`] bounds the memory that entries take: the bytes of names, targets
+///   and attributes, plus roughly the overhead of every inode, name, directory and attribute (128,
+///   64, 256 and 64 bytes). Implied directories count like others, since one long path can imply
+///   thousands of them. Replaced entries still count, and so does the content reported by
+///   [`charge_content`](Self::charge_content). Work and memory are proportional to the entries.
+///   Together they may imply as many directories as the maximum depth of a path, plus 16 per entry,
+///   and follow symbolic links through 2²⁰ target components, plus 256 per entry; real layers need
+///   one or two.
 ///
 /// [`Limits::max_metadata_len`]: crate::Limits::max_metadata_len
 #[derive(Debug)]
 pub struct LayerBuilder<C> {
     layer: Layer<C>,
-    /// Whether inodes were replaced, and are in the table without a name.
+    /// Whether inodes were replaced, and are still in the table without a name.
     replaced: bool,
-    /// Bytes that the tree takes so far, roughly.
+    /// Approximate size of the tree so far, in bytes.
     metadata_len: u64,
     content: ContentCost,
     allowance: Allowance,
@@ -68,10 +65,9 @@ impl<C> LayerBuilder<C> {
         }
     }
 
-    /// Counts the content of the entry that is to come at `path`, of which the builder sees nothing:
-    /// its bytes and holes towards [`Limits::max_content_len`] and [`Limits::max_hole_len`], what it
-    /// takes in memory towards [`Limits::max_metadata_len`]. Holes that are fewer than 64 times the
-    /// data of all files so far are free.
+    /// Counts the content of the next entry, at `path`, which the builder cannot see: its bytes and holes towards
+    /// [`Limits::max_content_len`] and [`Limits::max_hole_len`], its memory towards [`Limits::max_metadata_len`]. Holes
+    /// up to 64 times the data of all files so far are free.
     ///
     /// # Errors
     /// [`LayerError::TooMuchContent`], [`LayerError::TooMuchMetadata`].
@@ -98,12 +94,12 @@ impl<C> LayerBuilder<C> {
         self.charge(path, usize::try_from(cost.memory).unwrap_or(usize::MAX))
     }
 
-    /// Adds an entry that is no hard link. For a directory give [`Node::empty_directory`]: its
-    /// entries come by themselves.
+    /// Adds an entry that is not a hard link. For a directory pass [`Node::empty_directory`]: its
+    /// entries are added separately.
     ///
     /// # Errors
-    /// [`LayerError`] with the path if the entry has no place in the layer. The layer may have
-    /// got implied directories on the way to it.
+    /// [`LayerError`] with the path if the entry does not belong in the layer. Implied parent
+    /// directories may have been added.
     pub fn add(
         &mut self,
         path: &ImagePath,
@@ -148,11 +144,11 @@ impl<C> LayerBuilder<C> {
         Ok(())
     }
 
-    /// Adds a hard link at `path` to what `target` names.
+    /// Adds a hard link at `path` to `target`.
     ///
     /// # Errors
-    /// [`LayerError`] with the path if the link has no place in the layer, if its target is a
-    /// directory, itself, or lies below it. The layer may have got implied directories on the way.
+    /// [`LayerError`] with the path if the link does not belong in the layer, or if its target is a
+    /// directory, the link itself, or below it. Implied parent directories may have been added.
     pub fn link(&mut self, path: &ImagePath, target: &ImagePath) -> Result<(), LayerError> {
         self.allowance.entry();
         let mut components = path.components();
@@ -200,8 +196,8 @@ impl<C> LayerBuilder<C> {
         Ok(())
     }
 
-    /// What lies at `path` so far, an implied directory too; a hard link whose target is not there
-    /// yet counts as a file. For formats that forbid two entries of one path.
+    /// The kind of file at `path` so far, including implied directories; a hard link whose target
+    /// does not exist yet counts as a file. For formats that forbid two entries with the same path.
     #[must_use]
     pub fn kind_at(&self, path: &ImagePath) -> Option<FileKind> {
         let entries = self.layer.options.entries;
@@ -209,7 +205,7 @@ impl<C> LayerBuilder<C> {
         found.ok().flatten().map(|found| self.kind(found.inode))
     }
 
-    /// The layer, with hard links bound to targets that came after them.
+    /// The layer, with hard links resolved whose targets came after them.
     ///
     /// # Errors
     /// [`LayerError::LinkToDirectory`] and [`LayerError::LinkLoop`] for such links.
@@ -228,7 +224,7 @@ impl<C> LayerBuilder<C> {
         Ok(layer)
     }
 
-    /// An entry for the root that is no directory.
+    /// An entry for the root that is not a directory.
     fn root(&mut self, path: &ImagePath, kind: FileKind) -> Result<(), LayerError> {
         match self.layer.options.entries {
             Entries::Listed => Err(LayerError::RootNotDirectory { kind }),
@@ -261,8 +257,8 @@ impl<C> LayerBuilder<C> {
         Ok(())
     }
 
-    /// The directory that `components`, the parents of `path`, lead to; made where it is missing. `kind`
-    /// is what is put there.
+    /// The directory that `components`, the parents of `path`, lead to; created if missing. `kind` is the kind of the
+    /// entry.
     fn directory<'p>(
         &mut self,
         path: &'p ImagePath,

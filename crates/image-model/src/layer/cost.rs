@@ -1,10 +1,10 @@
-//! What entries cost, counted.
+//! The cost of entries.
 
 use super::LayerOptions;
 use super::route::Obstacle;
 use crate::tree::Span;
 
-/// What the content of an entry costs: see
+/// The cost of an entry's content: see
 /// [`LayerBuilder::charge_content`](super::LayerBuilder::charge_content).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ContentCost {
@@ -12,12 +12,12 @@ pub struct ContentCost {
     pub len: u64,
     /// Of those, bytes that are holes.
     pub holes: u64,
-    /// Bytes of memory that it takes to say where the others lie.
+    /// Bytes of memory for the locations of the others.
     pub memory: u64,
 }
 
 impl ContentCost {
-    /// A file of `len` bytes whose data lies in `spans`.
+    /// A file of `len` bytes whose data is in `spans`.
     #[must_use]
     pub fn of_spans(len: u64, spans: &[Span]) -> Self {
         let data = spans

@@ -4,78 +4,78 @@ use crate::error::{Blame, Fault};
 use crate::metadata::FileKind;
 use crate::path::ImagePath;
 
-/// An entry that has no place in a layer, or a layer that has none on those below.
+/// An entry that does not belong in a layer, or a layer that does not fit those below.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
-    /// The root of a [listed](super::Entries::Listed) layer is something else than a directory.
+    /// The root of a [listed](super::Entries::Listed) layer is not a directory.
     #[error("the root of the layer is a {kind}, not a directory")]
     RootNotDirectory {
-        /// What the layer calls it; a hard link counts as a file.
+        /// What it is in the layer; a hard link counts as a file.
         kind: FileKind,
     },
-    /// A whiteout that names nothing, or no entry of its directory: a component of the path is `.wh.`
-    /// alone, or before `.` or `..`. containerd refuses it.
-    #[error("{path:#}: a whiteout must name what it hides")]
+    /// A whiteout that does not name an entry of its directory: a path component is just `.wh.`, or `.wh.` followed by
+    /// `.` or `..`. containerd refuses it.
+    #[error("{path:#}: a whiteout must name the file it hides")]
     EmptyWhiteout {
         /// The entry.
         path: ImagePath,
     },
-    /// A directory with the name of a whiteout: containerd takes it for one, GNU tar and bsdtar do not.
+    /// A directory named like a whiteout: containerd treats it as one, GNU tar and bsdtar do not.
     #[error(
-        "{path:#}: a directory with the name of a whiteout, which containerd reads differently from GNU tar and bsdtar"
+        "{path:#}: a directory named like a whiteout, which containerd reads differently from GNU tar and bsdtar"
     )]
     WhiteoutDirectory {
         /// The entry.
         path: ImagePath,
     },
-    /// An entry lies below something that is no directory.
+    /// An entry below something that is not a directory.
     #[error("{path:#}: lies below a {kind}")]
     BelowNonDirectory {
         /// The entry.
         path: ImagePath,
-        /// What it lies below.
+        /// What it is below.
         kind: FileKind,
     },
-    /// An entry below a symbolic link to something that is not there yet: containerd makes it, podman,
-    /// GNU tar and bsdtar do not.
+    /// An entry below a symbolic link whose target does not exist yet: containerd creates it; podman, GNU tar and
+    /// bsdtar do not.
     #[error(
-        "{path:#}: lies below a symbolic link to what does not exist, which containerd reads differently from podman, GNU tar and bsdtar"
+        "{path:#}: lies below a dangling symbolic link, which containerd reads differently from podman, GNU tar and bsdtar"
     )]
     BelowDanglingSymlink {
         /// The entry.
         path: ImagePath,
     },
     /// Too many symbolic links lead to the directory of an entry.
-    #[error("{path:#}: more than {limit} symbolic links lead there")]
+    #[error("{path:#}: the path leads through more than {limit} symbolic links")]
     TooManySymlinks {
         /// The entry.
         path: ImagePath,
-        /// Links that are followed at most.
+        /// Maximum number of links to follow.
         limit: u32,
     },
     /// The targets of symbolic links on the way to entries have too many components.
-    #[error("{path:#}: symbolic links that lead through more than {limit} components")]
+    #[error("{path:#}: the symbolic links on the path have more than {limit} components")]
     TooManySteps {
         /// The entry.
         path: ImagePath,
-        /// What the entries so far may take together: see [`LayerBuilder`](super::LayerBuilder).
+        /// The limit for all entries so far together: see [`LayerBuilder`](super::LayerBuilder).
         limit: u64,
     },
-    /// Too many directories that no entry describes.
-    #[error("{path:#}: more than {limit} directories that no entry describes")]
+    /// Too many directories without an entry.
+    #[error("{path:#}: more than {limit} directories without an entry")]
     TooManyImplied {
         /// The entry.
         path: ImagePath,
-        /// What the entries so far may imply together: see [`LayerBuilder`](super::LayerBuilder).
+        /// The limit for all entries so far together: see [`LayerBuilder`](super::LayerBuilder).
         limit: u64,
     },
-    /// The files hold too much, or too much of it is holes.
+    /// The files have too much content, or too many bytes of holes.
     #[error("{path:#}: with this file there are more than {limit} bytes of {}", if *.holes { "holes" } else { "content" })]
     TooMuchContent {
-        /// The entry that is too much.
+        /// The entry that exceeds the limit.
         path: ImagePath,
-        /// Whether the bound is that of holes.
+        /// Whether the limit on holes is exceeded.
         holes: bool,
         /// The bound, [`Limits::max_hole_len`](crate::Limits::max_hole_len) or
         /// [`Limits::max_content_len`](crate::Limits::max_content_len).
@@ -89,7 +89,7 @@ pub enum LayerError {
         /// Its target.
         target: ImagePath,
     },
-    /// A hard link that leads to itself, alone or through others, or into what it replaces.
+    /// A hard link that leads to itself, directly or through others, or into what it replaces.
     #[error("{path:#}: the hard link to {target:#} leads back to itself")]
     LinkLoop {
         /// The link.
@@ -97,7 +97,7 @@ pub enum LayerError {
         /// Its target.
         target: ImagePath,
     },
-    /// A hard link whose target is not in the layer, where lower layers do not count.
+    /// A hard link whose target is not in the layer, when lower layers are not considered.
     #[error("{path:#}: hard link to {target:#}, which this layer does not hold")]
     TargetOutsideLayer {
         /// The link.
@@ -105,7 +105,7 @@ pub enum LayerError {
         /// Its target.
         target: ImagePath,
     },
-    /// A hard link whose target is in no layer.
+    /// A hard link whose target is not in any layer.
     #[error("{path:#}: hard link to {target:#}, which does not exist")]
     MissingTarget {
         /// The link.
@@ -116,20 +116,20 @@ pub enum LayerError {
     /// Too many inodes.
     #[error("{path:#}: more than {limit} inodes")]
     TooManyInodes {
-        /// The entry that is too much.
+        /// The entry that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
-    /// Inodes, names, targets and attributes take too much together.
+    /// Inodes, names, targets and attributes together take too much memory.
     #[error("{path:#}: more than {limit} bytes of inodes, names, targets and attributes")]
     TooMuchMetadata {
-        /// The entry that is too much.
+        /// The entry that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
         limit: u64,
     },
-    /// Directories nested too deep.
+    /// Directories nested too deeply.
     #[error("{path:#}: directories are nested more than {limit} deep")]
     TooDeep {
         /// The entry.

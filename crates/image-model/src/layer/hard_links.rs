@@ -8,8 +8,8 @@ use super::{Layer, LayerError};
 use crate::advisory::Oddity;
 use crate::tree::InodeId;
 
-/// Binds each placeholder to the inode that its target names now. What names nothing stays. Answers
-/// whether placeholders were replaced, which are in the table without a name then.
+/// Binds each placeholder to the inode that its target refers to now; placeholders without one
+/// remain. Returns whether placeholders were replaced, which are then in the table without a name.
 pub(super) fn bind<C>(layer: &mut Layer<C>, allowance: &mut Allowance) -> Result<bool, LayerError> {
     let Layer {
         options,

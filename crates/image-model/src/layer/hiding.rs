@@ -1,4 +1,4 @@
-//! A layer by itself, in the form that overlayfs lays over others.
+//! A layer by itself, in the form that overlayfs stacks on others.
 
 use super::{Layer, LayerError, OPAQUE_MARKER, Whiteout};
 use crate::metadata::{Device, Metadata, Xattr, Xattrs};
@@ -9,13 +9,11 @@ use crate::tree::{InodeId, Node, Tree};
 const OPAQUE_XATTR: &[u8] = b"trusted.overlay.opaque";
 
 impl<C> Layer<C> {
-    /// The layer by itself, its whiteouts in the form of overlayfs, which may then have it as one of several
-    /// lower directories: what hides a name is a character device 0:0 of that name, and a directory that
-    /// hides all names has the extended attribute `trusted.overlay.opaque` of value `y`.
-    ///
-    /// A whiteout beside an entry that replaces what it hides goes away: a file hides by itself, and a
-    /// directory becomes opaque. So do all other names that only layers have. A device has owner and time of
-    /// the whiteout.
+    /// The layer by itself with whiteouts in overlayfs form, for use as one of several lower directories: a hidden name
+    /// is a character device 0:0 of that name, and a directory that hides all names has the extended attribute
+    /// `trusted.overlay.opaque` with value `y`. A whiteout next to an entry that replaces what it hides is dropped: a
+    /// file hides by itself, and a directory becomes opaque. All other names that exist only in layers are dropped too.
+    /// A device gets the owner and time of the whiteout.
     ///
     /// ```
     /// use lazyoci_image_model::layer::{LayerBuilder, LayerOptions};
@@ -48,7 +46,7 @@ impl<C> Layer<C> {
     }
 }
 
-/// Puts what overlayfs knows in the place of the whiteouts in `directory`.
+/// Replaces the whiteouts in `directory` by their overlayfs form.
 fn hide<C>(tree: &mut Tree<C>, directory: InodeId) {
     let mut entries = tree.take_entries(directory);
     let mut whiteouts: Vec<(Name, InodeId)> = Vec::new();
@@ -60,7 +58,7 @@ fn hide<C>(tree: &mut Tree<C>, directory: InodeId) {
         is_file
     });
     for (name, inode) in whiteouts {
-        // A directory of such a name is no whiteout.
+        // A directory of such a name is not a whiteout.
         if tree.directory(inode).is_some() {
             continue;
         }

@@ -1,8 +1,7 @@
-//! Building a tree out of a layer's entries; laying one layer over another.
-//!
-//! A [`LayerBuilder`] takes the entries of one layer in their order and makes a [`Layer`]. That
-//! becomes a [`Tree`] by itself ([`Layer::into_tree`]), or is laid over the tree of the layers
-//! below it ([`Layer::apply_to`]); an image is the fold of its layers over an empty tree.
+//! Building a tree from a layer's entries; stacking layers. A [`LayerBuilder`] takes the entries of
+//! one layer in order and makes a [`Layer`]. That becomes a [`Tree`] by itself
+//! ([`Layer::into_tree`]), or is applied to the tree of the layers below it ([`Layer::apply_to`]);
+//! an image is the fold of its layers over an empty tree.
 //!
 //! ```
 //! use lazyoci_image_model::layer::{LayerBuilder, LayerOptions};
@@ -44,29 +43,27 @@ pub use builder::LayerBuilder;
 pub use cost::ContentCost;
 pub use error::LayerError;
 
-/// What a name begins with that hides another one in the layers below.
+/// Prefix of a name that hides another name in lower layers.
 pub const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
-/// The name that hides everything that the layers below have in its directory.
+/// The name that hides everything in its directory in lower layers.
 pub const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
 
-/// What a [`.wh.` name](WHITEOUT_PREFIX) means in its directory.
+/// The meaning of a [`.wh.` name](WHITEOUT_PREFIX) in its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteout<'a> {
-    /// Hides this name of the layers below.
+    /// Hides this name in lower layers.
     Name(&'a [u8]),
-    /// Hides every name of the layers below: [`OPAQUE_MARKER`].
+    /// Hides every name in lower layers: [`OPAQUE_MARKER`].
     Opaque,
-    /// Hides nothing, but is no file of the image either: what AUFS kept for itself (all other
-    /// names that begin with `.wh..wh.`), and `.wh.` alone or before `.` or `..`.
+    /// Hides nothing, but is not a file of the image either: names reserved by AUFS (all others
+    /// that begin with `.wh..wh.`), and `.wh.` alone or before `.` or `..`.
     Leftover,
 }
 
 impl<'a> Whiteout<'a> {
-    /// What `name` means; `None` if it is the name of a file.
-    ///
-    /// Only names of what is no directory take effect. A directory with such a name is invalid;
-    /// it and what lies below it are hidden.
+    /// What `name` means; `None` if it is the name of a file. Only names of non-directories take
+    /// effect. A directory with such a name is invalid; it and everything below it are hidden.
     #[must_use]
     pub fn of(name: &'a [u8]) -> Option<Self> {
         let hidden = name.strip_prefix(WHITEOUT_PREFIX)?;
@@ -79,7 +76,7 @@ impl<'a> Whiteout<'a> {
         })
     }
 
-    /// Whether no layer can have a file of this kind and name: a directory with the name of a
+    /// Whether a file of this kind and name is invalid in a layer: a directory named like a
     /// whiteout, or a whiteout of nothing, of `.` or of `..`.
     ///
     /// ```
@@ -99,17 +96,15 @@ impl<'a> Whiteout<'a> {
     }
 }
 
-/// Whether `name` is that of a whiteout that names no entry of its directory.
+/// Whether `name` is a whiteout that does not name an entry of its directory.
 fn names_nothing(name: &[u8]) -> bool {
     let hidden = name.strip_prefix(WHITEOUT_PREFIX);
     matches!(hidden, Some(b"" | b"." | b".."))
 }
 
-/// Where an entry stands among its siblings when a layer is written.
-///
-/// Whiteouts mean what lower layers have, wherever they stand. But who unpacks a layer entry by entry
-/// applies them where they stand: behind the file that replaces what it hides, a whiteout would remove
-/// that file.
+/// The position of an entry among its siblings when a layer is written. Whiteouts refer to lower layers, wherever they
+/// are in the layer. But tools that unpack entry by entry apply them immediately: after the file that replaces what it
+/// hides, a whiteout would remove that file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
     /// First: [`OPAQUE_MARKER`].
@@ -132,7 +127,7 @@ impl Rank {
     }
 }
 
-/// How a layer is read.
+/// Options for reading a layer.
 ///
 /// ```
 /// use lazyoci_image_model::layer::{Entries, LayerOptions};
@@ -142,16 +137,15 @@ impl Rank {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerOptions {
-    /// Accept what the runtimes and other readers of tars disagree on, and read it as containerd does:
-    /// an entry below a symbolic link to what is not there yet makes it, inside the root, and a
-    /// directory may have the name of a whiteout.
+    /// Accept what runtimes and other tar readers disagree on, and read it as containerd does: an entry below a
+    /// dangling symbolic link creates the link's target, inside the root, and a directory may be named like a whiteout.
     pub lenient: bool,
-    /// What the entries come from.
+    /// The source of the entries.
     pub entries: Entries,
-    /// What hides files of the layers below, when the layer is laid over them.
+    /// What hides files of lower layers, when the layer is applied to them.
     pub whiteouts: Whiteouts,
-    /// Bounds on inodes, depth, and what the layer takes in memory ([`Limits::max_metadata_len`],
-    /// counted as [`LayerBuilder`] says).
+    /// Bounds on inodes, depth, and the memory that the layer takes ([`Limits::max_metadata_len`],
+    /// counted as [`LayerBuilder`] describes).
     pub limits: Limits,
 }
 
@@ -164,48 +158,46 @@ impl LayerOptions {
     }
 }
 
-/// What of a layer hides files of the layers below it, and is no file of the image itself.
+/// What in a layer hides files of lower layers, and is not itself a file of the image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Whiteouts {
     /// Names: see [`Whiteout`].
     #[default]
     Oci,
-    /// Character devices 0:0 hide what has their name; a directory with the extended attribute
-    /// `trusted.overlay.opaque` or `user.overlay.opaque` of value `y` hides all that the layers below
-    /// have in it, and loses the attribute.
+    /// Character devices 0:0 hide their name; a directory with the extended attribute `trusted.overlay.opaque` or
+    /// `user.overlay.opaque` with value `y` hides everything in it in lower layers, and loses the attribute.
     Overlayfs,
     /// Nothing.
     Nothing,
 }
 
-/// What the entries of a layer come from.
+/// The source of a layer's entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Entries {
-    /// A tar, which means what the runtimes make of it when they unpack it: symbolic links on the way
-    /// to an entry, or to the target of a hard link, are followed inside the root (at most 40); an
-    /// entry for the root that is no directory is ignored. An entry below any other kind of file is
-    /// refused, as they refuse it.
+    /// A tar, read as the runtimes unpack it: symbolic links on the path of an entry, or of a hard link's target, are
+    /// followed inside the root (at most 40); an entry for the root that is not a directory is ignored. An entry below
+    /// any other kind of file is refused, as by the runtimes.
     #[default]
     Unpacked,
-    /// The index of a layer, whose readers look up names: nothing lies below a symbolic link, and the
-    /// root is a directory.
+    /// The index of a layer, whose readers look up names: there is nothing below a symbolic link, and the root is a
+    /// directory.
     Listed,
 }
 
-/// One layer: its entries as a tree, whiteouts being ordinary files in it.
+/// One layer: its entries as a tree, with whiteouts as ordinary files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer<C> {
     options: LayerOptions,
     tree: Tree<C>,
-    /// Placeholders in the tree for hard links whose target the layer does not hold.
+    /// Placeholders in the tree for hard links whose target is not in the layer.
     links: BTreeMap<InodeId, ImagePath>,
     advisories: Advisories,
 }
 
 impl<C> Layer<C> {
-    /// A tree that was read as one layer: an image whose files are those of the layer, whiteouts among
-    /// them. None of its hard links leads into a lower layer.
+    /// A tree that was read as one layer: an image with the layer's files, including whiteouts. None of its hard links
+    /// leads into a lower layer.
     #[must_use]
     pub fn from_tree(tree: Tree<C>, options: LayerOptions) -> Self {
         Self {
@@ -216,13 +208,13 @@ impl<C> Layer<C> {
         }
     }
 
-    /// What is odd about it, and read as the runtimes read it.
+    /// Its oddities, which are read as the runtimes read them.
     #[must_use]
     pub fn advisories(&self) -> &Advisories {
         &self.advisories
     }
 
-    /// The tree, in which fifos stand for hard links whose target the layer does not hold.
+    /// The tree, in which FIFOs stand for hard links whose target is not in the layer.
     #[must_use]
     pub fn tree(&self) -> &Tree<C> {
         &self.tree
@@ -245,8 +237,8 @@ impl<C> Layer<C> {
         }
     }
 
-    /// The layer by itself. Whiteouts stay what they are in the layer: files; for overlayfs
-    /// [`into_overlay_tree`](Self::into_overlay_tree) has another form of them.
+    /// The layer by itself. Whiteouts remain ordinary files;
+    /// [`into_overlay_tree`](Self::into_overlay_tree) writes them in overlayfs form.
     ///
     /// # Errors
     /// [`LayerError::TargetOutsideLayer`] if a hard link leads into a lower layer.

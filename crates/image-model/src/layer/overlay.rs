@@ -1,4 +1,4 @@
-//! Laying a layer over the tree of the layers below it.
+//! Applying a layer to the tree of the layers below it.
 
 use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
@@ -13,26 +13,24 @@ use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
 use crate::tree::{Directory, InodeId, Node, Tree};
 
-/// Extended attributes by which a directory is opaque for overlayfs, if their value is `y`.
+/// Extended attributes that make a directory opaque for overlayfs, with value `y`.
 const OPAQUE_XATTRS: [&[u8]; 2] = [b"trusted.overlay.opaque", b"user.overlay.opaque"];
 
 impl<C> Layer<C> {
-    /// The tree of `lower` with this layer over it, as the OCI image specification says, or
-    /// as [`LayerOptions::whiteouts`] do.
-    ///
-    /// * Whiteouts hide what `lower` has, never what the layer itself has, whatever their order;
-    ///   no `.wh.` name is left. They do so before anything else of the layer takes effect.
+    /// The tree of `lower` with this layer applied, following the OCI image specification or
+    /// [`LayerOptions::whiteouts`].
+    /// * Whiteouts hide files of `lower`, never of the layer itself, whatever their order; no
+    ///   `.wh.` name is left. They take effect before the rest of the layer.
     /// * A directory over a directory replaces its attributes, unless the layer only implies it,
-    ///   and keeps what lies in it. Everything else replaces what was there.
-    /// * A hard link whose target the layer does not hold shares the inode that `lower` has there,
-    ///   also where the layer hides or replaces that name.
-    /// * An entry below a symbolic link of `lower` lands where the link leads, inside the root.
-    ///
-    /// `advisories` are told what is odd only over `lower`: entries and targets of hard links below its
-    /// symbolic links. What is odd about the layer alone [it says itself](Self::advisories).
+    ///   and keeps its contents. Everything else replaces what was there.
+    /// * A hard link whose target is not in the layer shares the inode that `lower` has there, even
+    ///   if the layer hides or replaces that name.
+    /// * An entry below a symbolic link of `lower` is placed where the link leads, inside the root. `advisories`
+    ///   receives the oddities that only arise with `lower`: entries and hard link targets below its symbolic links.
+    ///   The oddities of the layer itself are in [its own advisories](Self::advisories).
     ///
     /// # Errors
-    /// [`LayerError`] with the path of what has no place on `lower`.
+    /// [`LayerError`] with the path of an entry that does not fit `lower`.
     pub fn apply_to(
         self,
         lower: Tree<C>,
@@ -55,7 +53,7 @@ impl<C> Layer<C> {
         Ok(tree)
     }
 
-    /// What the hard links mean whose target the layer does not hold.
+    /// The inodes of hard links whose target is not in the layer.
     fn links_into(
         &self,
         lower: &Tree<C>,
@@ -87,11 +85,11 @@ impl<C> Layer<C> {
     }
 }
 
-/// The layer while it is merged: its inodes lie in the tree's table from `root` on.
+/// The layer while it is merged: its inodes are in the tree's table from `root` on.
 struct Upper {
     root: InodeId,
     options: LayerOptions,
-    /// Ids in the layer's own table, and what they mean in the lower tree.
+    /// Ids in the layer's own table, and their inodes in the lower tree.
     targets: BTreeMap<InodeId, InodeId>,
 }
 
@@ -101,11 +99,11 @@ struct Level {
     into: InodeId,
     /// How many directories `into` is nested in.
     depth: usize,
-    /// Whether the lower layers have a symbolic link on the way.
+    /// Whether the path leads through a symbolic link of the lower layers.
     by_symlink: bool,
 }
 
-/// A directory of the tree that one of the layer is put onto.
+/// A directory of the tree that one of the layer is merged into.
 #[derive(Clone, Copy)]
 struct Onto {
     inode: InodeId,
@@ -168,7 +166,7 @@ impl Upper {
         Ok(())
     }
 
-    /// Whether an entry is there to hide another one, and is no file.
+    /// Whether an entry only hides another one, and is not a file.
     fn is_whiteout<C>(&self, tree: &Tree<C>, name: &Name, inode: InodeId) -> bool {
         match self.options.whiteouts {
             Whiteouts::Oci => Whiteout::of(name.as_bytes()).is_some(),
@@ -200,8 +198,8 @@ impl Upper {
         }
     }
 
-    /// Removes from `directory` what the lower layers have and whiteouts among `entries` hide; all of it
-    /// if the layer's directory is opaque by an attribute.
+    /// Removes from `directory` the lower layers' entries that whiteouts among `entries` hide; all of them if an
+    /// attribute makes the layer's directory opaque.
     fn hide<C>(
         &self,
         tree: &mut Tree<C>,
@@ -244,8 +242,8 @@ impl Upper {
         tree.inode_mut(directory).node = Node::Directory(below);
     }
 
-    /// The directory that an implied directory of the layer at `path` means, where the lower
-    /// layers have `blocking`.
+    /// The directory that the layer's implied directory at `path` stands for, if the lower layers
+    /// have `blocking` there.
     fn follow<C>(
         &self,
         tree: &mut Tree<C>,
@@ -271,7 +269,7 @@ impl Upper {
             .map_err(|obstacle| obstacle.for_entry(path, &self.options, |inode| kind(tree, inode)))
     }
 
-    /// Whether the layer, not a lower one, brought `inode`.
+    /// Whether `inode` comes from the layer, not from a lower one.
     fn owns(&self, inode: InodeId) -> bool {
         inode >= self.root
     }
@@ -288,12 +286,12 @@ impl Upper {
     }
 }
 
-/// Whether overlayfs takes a file for a whiteout.
+/// Whether overlayfs treats a file as a whiteout.
 fn is_overlay_whiteout<C>(node: &Node<C>) -> bool {
     matches!(node, Node::CharDevice(device) if *device == Device::default())
 }
 
-/// Whether the attributes make a directory opaque for overlayfs, which keeps that for itself.
+/// Whether the attributes make a directory opaque for overlayfs, which reserves them.
 fn take_opaque(xattrs: &mut Xattrs) -> bool {
     let is_opaque = |name: &[u8]| OPAQUE_XATTRS.contains(&name);
     let opaque = xattrs

@@ -1,4 +1,4 @@
-//! Finding the directory of a path, through symbolic links where that is wanted.
+//! Finding the directory of a path, through symbolic links if wanted.
 
 use std::borrow::Cow;
 
@@ -8,39 +8,39 @@ use crate::name::{Name, NameRef};
 use crate::path::ImagePath;
 use crate::tree::{InodeId, Node, Tree};
 
-/// Symbolic links that are followed on one path at most, as Linux does.
+/// Maximum number of symbolic links followed for one path, as on Linux.
 const MAX_SYMLINKS: u32 = 40;
 
-/// Longest target that is followed, in bytes: what Linux accepts as a path.
+/// Maximum length of a target that is followed, in bytes: the longest path that Linux accepts.
 const MAX_TARGET_LEN: usize = 4096;
 
 /// What a path leads to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     pub(super) inode: InodeId,
-    /// Whether symbolic links lead there.
+    /// Whether the path led through symbolic links.
     pub(super) by_symlink: bool,
     /// How many directories it is nested in, the root being one.
     pub(super) depth: usize,
 }
 
-/// Components of link targets, and implied directories, that each entry of a layer adds to what all
-/// entries may take together.
+/// Components of link targets, and implied directories, that each entry of a layer adds to the
+/// common allowance.
 const STEPS_PER_ENTRY: u64 = 256;
 const IMPLIED_PER_ENTRY: u64 = 16;
 
-/// What is there before the first entry: for layers of few entries. A path as deep as one may be
-/// implies that many directories.
+/// The initial allowance, for layers of few entries. A path of the maximum depth implies that many
+/// directories.
 const FIRST_STEPS: u64 = 1 << 20;
 
-/// What finding the places of a layer's entries may take: it grows with their number, so that the
-/// work and the memory are proportional to the layer.
+/// The allowance for placing a layer's entries: it grows with their number, so that work and memory
+/// are proportional to the layer.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance {
-    /// Components of the targets of symbolic links that may be followed, and those that were.
+    /// Components of symbolic link targets: the allowance, and those used.
     max_steps: u64,
     pub(super) steps: u64,
-    /// Directories that may be implied, and those that were.
+    /// Implied directories: the allowance, and those used.
     max_implied: u64,
     pub(super) implied: u64,
 }
@@ -55,7 +55,7 @@ impl Allowance {
         }
     }
 
-    /// One entry more.
+    /// Accounts for one more entry.
     pub(super) fn entry(&mut self) {
         self.max_steps = self.max_steps.saturating_add(STEPS_PER_ENTRY);
         self.max_implied = self.max_implied.saturating_add(IMPLIED_PER_ENTRY);
@@ -78,8 +78,8 @@ impl Allowance {
     }
 }
 
-/// The inode at `path`, through symbolic links on the way where they are followed, but never through
-/// the last component.
+/// The inode at `path`, through symbolic links in its parents if they are followed, but never through the last
+/// component.
 pub(super) fn find<C>(
     tree: &Tree<C>,
     path: &ImagePath,
@@ -105,8 +105,8 @@ pub(super) fn find<C>(
     })
 }
 
-/// The directory that `components` lead to, for an entry of `kind`. Those that are missing are implied,
-/// and their names shown to `made`, which may refuse to go on.
+/// The directory that `components` lead to, for an entry of `kind`. Missing ones are implied, and their names passed to
+/// `made`, which may refuse to continue.
 pub(super) fn make_way<'p, C>(
     tree: &mut Tree<C>,
     components: impl Iterator<Item = NameRef<'p>>,
@@ -118,7 +118,7 @@ pub(super) fn make_way<'p, C>(
     let entry = usize::from(kind == FileKind::Directory);
     loop {
         let arrival = route.advance(tree, allowance)?;
-        // The root is nested in nothing.
+        // The root is not nested.
         if route.trail.len() - 1 + entry > options.limits.max_depth as usize {
             return Err(Obstacle::TooDeep);
         }
@@ -154,13 +154,13 @@ pub(super) fn make_way<'p, C>(
 /// What keeps an entry from its place.
 pub(super) enum Obstacle {
     NotADirectory(InodeId),
-    /// A symbolic link to something that is not there yet.
+    /// A symbolic link to something that does not exist yet.
     Dangling,
     TooManySymlinks,
     TooDeep,
     TooManyInodes,
     TooMuchMetadata,
-    /// Beyond these, which is what the entries so far may take.
+    /// More than this, the allowance of the entries so far.
     TooManySteps(u64),
     TooManyImplied(u64),
 }
@@ -202,17 +202,17 @@ impl Obstacle {
     }
 }
 
-/// The way from the root to a directory.
+/// The route from the root to a directory.
 struct Route<'p> {
     /// Directories passed, the root first.
     trail: Vec<InodeId>,
-    /// Components to go, the next one last.
+    /// Remaining components, the next one last.
     ahead: Vec<Cow<'p, [u8]>>,
-    /// How many of those are the path's own; those behind are of a link's target.
+    /// How many of those belong to the path itself; the ones after them are from a link's target.
     own: usize,
     entries: Entries,
     links: u32,
-    /// Whether something that is not there was passed by its name, and left again by `..`.
+    /// Whether a missing component was passed by name, and left again by `..`.
     by_name: bool,
 }
 
@@ -220,7 +220,7 @@ struct Route<'p> {
 enum Arrival {
     /// To its end: this directory.
     At(InodeId),
-    /// To this directory, which has no such entry; whether a link's target asks for it.
+    /// To this directory, which has no such entry; whether the entry comes from a link's target.
     Missing(InodeId, Name, bool),
     /// To this inode, which is neither a directory nor a link to follow.
     Blocked(InodeId),
@@ -243,7 +243,7 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Goes on, as far as it leads.
+    /// Follows the route as far as it leads.
     fn advance<C>(
         &mut self,
         tree: &Tree<C>,
@@ -299,8 +299,8 @@ impl<'p> Route<'p> {
         }
     }
 
-    /// Whether a `..` ahead takes back the component that is missing here. It is taken by its name
-    /// then, with all in between, as containerd does; else what is ahead is made free of `..`.
+    /// Whether a later `..` undoes the component that is missing here. If so, it is passed by name,
+    /// with everything in between, as by containerd; otherwise the rest is cleaned of `..`.
     fn turns_back(&mut self) -> bool {
         // The path itself is clean.
         if self.ahead.len() <= self.own {

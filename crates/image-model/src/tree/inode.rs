@@ -1,4 +1,4 @@
-//! Inodes, and what they are.
+//! Inodes and their kinds.
 
 use std::collections::BTreeMap;
 
@@ -60,8 +60,8 @@ impl<C> Node<C> {
         Self::Directory(Directory::new())
     }
 
-    /// The same node with a file's content turned into its next stage by `next`, which is given the
-    /// file's length, too.
+    /// The same node with a file's content turned into its next stage by `next`, which also
+    /// receives the file's length.
     ///
     /// # Errors
     /// That of `next`.
@@ -104,7 +104,7 @@ impl<C> Node<C> {
         }
     }
 
-    /// The device number; 0:0 for what is no device.
+    /// The device number; 0:0 if it is not a device.
     #[must_use]
     pub fn device(&self) -> Device {
         match self {
@@ -114,21 +114,21 @@ impl<C> Node<C> {
     }
 }
 
-/// One inode. Two are equal if they are the same file; where they come from does not count.
+/// One inode. Two are equal if they describe the same file; where they come from does not count.
 #[derive(Debug, Clone)]
 pub struct Inode<C> {
     /// Permissions, owner, time, extended attributes.
     pub metadata: Metadata,
     /// Kind and content.
     pub node: Node<C>,
-    /// No entry described it when it was made; its attributes may have been set since.
+    /// It was created without an entry; its attributes may have been set since.
     pub(super) implied: bool,
 }
 
 impl<C> Inode<C> {
-    /// Whether this is a directory that no entry of a layer described: it is there because of what
-    /// lies in it, with the attributes of an [implied directory](Metadata::implied_directory). Unpacked
-    /// over another layer it leaves that one's directory as it is, so it must not become an entry.
+    /// Whether this is a directory without an entry in the layer: it exists because of its contents, with the
+    /// attributes of an [implied directory](Metadata::implied_directory). Unpacked over another layer it leaves the
+    /// existing directory unchanged, so it must not become an entry.
     #[must_use]
     pub fn is_implied(&self) -> bool {
         let directory = matches!(self.node, Node::Directory(_));

@@ -1,7 +1,6 @@
-//! A file system as a value: inodes in one table, names only in directories.
-//!
-//! A hard link is an [`InodeId`] that several directories (or one, under several names) hold.
-//! What a regular file's content is depends on the stage: [`Spans`] right after a source was read,
+//! A file system as a value: inodes in one table, names only in directories. A hard link is an
+//! [`InodeId`] in several directories (or in one, under several names). The type of a regular
+//! file's content depends on the stage: [`Spans`] when a source has been read,
 //! [`ChunkRange`](crate::image::ChunkRange) once it is cut into stored chunks.
 
 mod inode;
@@ -19,7 +18,7 @@ use crate::path::ImagePath;
 pub use inode::{Directory, Inode, InodeId, Node};
 pub use spans::{Span, Spans};
 
-/// A directory entry cannot be made or removed.
+/// A directory entry cannot be added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("inode {} is a {kind}, not a directory", inode.index())]
 pub struct NotADirectory {
@@ -29,20 +28,20 @@ pub struct NotADirectory {
     pub kind: FileKind,
 }
 
-/// A [`Tree`] whose directories form none, or whose names lead nowhere.
+/// A [`Tree`] whose directories do not form a tree, or whose names refer to missing inodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokenTree {
-    /// A directory has two names, or lies in itself.
+    /// A directory has two names, or contains itself.
     #[error("directory {} has a second name", inode.index())]
     SharedDirectory {
         /// The directory.
         inode: InodeId,
     },
-    /// A name means an inode that the table does not have.
-    #[error("a name means inode {}, the table has {len}", inode.index())]
+    /// A name refers to an inode that is not in the table.
+    #[error("a name refers to inode {}, but the table has only {len}", inode.index())]
     Dangling {
-        /// What the name means.
+        /// The inode that the name refers to.
         inode: InodeId,
         /// Length of the table.
         len: usize,
@@ -55,13 +54,9 @@ impl Blame for BrokenTree {
     }
 }
 
-/// A file system; inode 0 is the root directory.
-///
-/// It is put together in any order, name by name; [`check`](Self::check) tells whether the names
-/// form a tree in the end.
-///
-/// Inodes that no directory holds may be in the table (replaced files): encoders walk from the
-/// root and never see them.
+/// A file system; inode 0 is the root directory. It is assembled in any order, name by name;
+/// [`check`](Self::check) tells whether the names finally form a tree. The table may have inodes
+/// without a name (replaced files): encoders walk from the root and never see them.
 ///
 /// ```
 /// use lazyoci_image_model::{Metadata, Name, Node, Tree};
@@ -92,8 +87,7 @@ impl<C> Tree<C> {
         }
     }
 
-    /// A tree of one empty root directory that no layer describes: what the lowest layer of an image is
-    /// laid over.
+    /// A tree of one implied, empty root directory: what the lowest layer of an image is applied to.
     #[must_use]
     pub fn implied() -> Self {
         let mut tree = Self::new(Metadata::implied_directory());
@@ -101,10 +95,10 @@ impl<C> Tree<C> {
         tree
     }
 
-    /// Adds an inode that no directory holds yet.
+    /// Adds an inode that has no name yet.
     ///
     /// # Panics
-    /// At 2^32 inodes; decoders bound them by [`Limits`](crate::Limits) far below.
+    /// At 2^32 inodes; [`Limits`](crate::Limits) keep decoders far below.
     pub fn add(&mut self, metadata: Metadata, node: Node<C>) -> InodeId {
         let id = InodeId(u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes"));
         self.inodes.push(Inode {
@@ -125,7 +119,7 @@ impl<C> Tree<C> {
         inode.implied = true;
     }
 
-    /// Gives `id` the attributes that an entry has for it.
+    /// Gives `id` the attributes of its entry.
     pub(crate) fn describe(&mut self, id: InodeId, metadata: Metadata) {
         let inode = self.inode_mut(id);
         inode.metadata = metadata;
@@ -133,8 +127,8 @@ impl<C> Tree<C> {
     }
 
     /// The first path of `id`, in byte order of names, for messages; the root if it has none.
-    /// Memory: one path. A directory with several names is entered by each, one inside itself never
-    /// ends: [`check`](Self::check) tells.
+    /// Memory: one path. A directory with several names is entered by each of them, and one inside
+    /// itself never ends: use [`check`](Self::check) first.
     #[must_use]
     pub fn path_of(&self, id: InodeId) -> ImagePath {
         let mut found = ImagePath::root();
@@ -150,7 +144,7 @@ impl<C> Tree<C> {
         found
     }
 
-    /// Hands every path but the root's to `visit`, with what it names, until that breaks off.
+    /// Passes every path but the root's to `visit`, with its inode, until that breaks.
     pub(crate) fn each_path(
         &self,
         visit: &mut dyn FnMut(&ImagePath, InodeId) -> ControlFlow<()>,
@@ -175,7 +169,7 @@ impl<C> Tree<C> {
         ControlFlow::Continue(())
     }
 
-    /// The inode called `id`.
+    /// The inode `id`.
     ///
     /// # Panics
     /// If `id` comes from another, larger tree.
@@ -184,7 +178,7 @@ impl<C> Tree<C> {
         &self.inodes[id.index()]
     }
 
-    /// The inode called `id`, to change it.
+    /// The inode `id`, mutably.
     ///
     /// # Panics
     /// If `id` comes from another, larger tree.
@@ -192,19 +186,19 @@ impl<C> Tree<C> {
         &mut self.inodes[id.index()]
     }
 
-    /// Number of inodes in the table, unreachable ones included.
+    /// Number of inodes in the table, including unreachable ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inodes.len()
     }
 
-    /// Whether the tree is the root directory alone.
+    /// Whether the tree is just the root directory.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.directory(Self::ROOT).is_none_or(Directory::is_empty)
     }
 
-    /// The entries of `id`; `None` if it is no directory.
+    /// The entries of `id`; `None` if it is not a directory.
     #[must_use]
     pub fn directory(&self, id: InodeId) -> Option<&Directory> {
         match &self.inode(id).node {
@@ -223,10 +217,10 @@ impl<C> Tree<C> {
         }
     }
 
-    /// Makes `name` in `directory` mean `inode`; returns what it meant before.
+    /// Makes `name` in `directory` refer to `inode`; returns its previous inode.
     ///
     /// # Errors
-    /// [`NotADirectory`] if `directory` is none.
+    /// [`NotADirectory`] if `directory` is not one.
     pub fn link(
         &mut self,
         directory: InodeId,
@@ -236,10 +230,10 @@ impl<C> Tree<C> {
         Ok(self.directory_mut(directory)?.insert(name, inode))
     }
 
-    /// Removes `name` from `directory`; returns what it meant.
+    /// Removes `name` from `directory`; returns its inode.
     ///
     /// # Errors
-    /// [`NotADirectory`] if `directory` is none.
+    /// [`NotADirectory`] if `directory` is not one.
     pub fn unlink(
         &mut self,
         directory: InodeId,
@@ -248,13 +242,13 @@ impl<C> Tree<C> {
         Ok(self.directory_mut(directory)?.remove(name.as_bytes()))
     }
 
-    /// What `name` means in `directory`.
+    /// The inode of `name` in `directory`.
     #[must_use]
     pub fn lookup(&self, directory: InodeId, name: NameRef<'_>) -> Option<InodeId> {
         self.directory(directory)?.get(name.as_bytes()).copied()
     }
 
-    /// The inode at `path`, cleaned first; symbolic links are not followed.
+    /// The inode at `path`, which is cleaned first; symbolic links are not followed.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Option<InodeId> {
         let path = ImagePath::clean(path).ok()?;
@@ -262,24 +256,24 @@ impl<C> Tree<C> {
             .try_fold(Self::ROOT, |at, name| self.lookup(at, name))
     }
 
-    /// How many names each inode of the table has; for directories 1 plus the `.` and the `..` of
-    /// each subdirectory, as `st_nlink`. 0 for inodes that the root does not reach. A name that
-    /// [`check`](Self::check) refuses does not count.
+    /// The number of names of each inode in the table; for directories 1 plus the `.` and the `..`
+    /// of each subdirectory, as `st_nlink`. 0 for inodes that cannot be reached from the root. A
+    /// name that [`check`](Self::check) refuses does not count.
     #[must_use]
     pub fn link_counts(&self) -> Vec<u32> {
         self.count_links().0
     }
 
-    /// Checks that every name that the root reaches means an inode of the table, and that no directory
-    /// has two names or lies in itself.
+    /// Checks that every reachable name refers to an inode in the table, and that no directory has two names or
+    /// contains itself.
     ///
     /// # Errors
-    /// [`BrokenTree`] for the first name found that is wrong.
+    /// [`BrokenTree`] for the first invalid name.
     pub fn check(&self) -> Result<(), BrokenTree> {
         self.count_links().1
     }
 
-    /// Each inode's links, and whether all names can be counted.
+    /// Each inode's link count, and whether all names can be counted.
     pub(crate) fn count_links(&self) -> (Vec<u32>, Result<(), BrokenTree>) {
         let len = self.inodes.len();
         let mut counts = vec![0u32; len];
@@ -309,8 +303,8 @@ impl<C> Tree<C> {
         (counts, checked)
     }
 
-    /// Drops the inodes that the root does not reach; the others keep their order. Returns where
-    /// each inode of the old table went.
+    /// Drops unreachable inodes; the others keep their order. Returns the new position of each
+    /// inode of the old table.
     pub fn drop_unreachable(&mut self) -> Vec<Option<InodeId>> {
         let mut kept = 0;
         let moved: Vec<Option<InodeId>> = (self.link_counts().into_iter())
@@ -329,7 +323,7 @@ impl<C> Tree<C> {
         moved
     }
 
-    /// Makes every name of an inode that is a key mean the value instead.
+    /// Makes every name of an inode that is a key refer to its value instead.
     pub(crate) fn substitute(&mut self, inodes: &BTreeMap<InodeId, InodeId>) {
         for child in self.names_mut() {
             if let Some(&other) = inodes.get(child) {
@@ -338,7 +332,7 @@ impl<C> Tree<C> {
         }
     }
 
-    /// Appends the table of `other`; returns the new id of its root, which nothing holds yet.
+    /// Appends the table of `other`; returns the new id of its root, which has no name yet.
     pub(crate) fn append(&mut self, mut other: Self) -> InodeId {
         let base = u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes");
         for child in other.names_mut() {
@@ -348,7 +342,7 @@ impl<C> Tree<C> {
         InodeId(base)
     }
 
-    /// Removes all entries of `id` and returns them; none if it is no directory.
+    /// Removes and returns all entries of `id`; none if it is not a directory.
     pub(crate) fn take_entries(&mut self, id: InodeId) -> Directory {
         match &mut self.inode_mut(id).node {
             Node::Directory(entries) => std::mem::take(entries),

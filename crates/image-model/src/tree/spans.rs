@@ -1,6 +1,6 @@
-//! Where the bytes of files lie in a source.
+//! Where the bytes of files are in a source.
 
-/// Where a file's bytes lie in a source: data regions in file order, holes between them.
+/// Where a file's bytes are in a source: data regions in file order, with holes between them.
 ///
 /// A plain file is one region; only sparse files have more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

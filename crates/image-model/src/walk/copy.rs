@@ -10,8 +10,8 @@ use crate::memory::{self, DIRECTORY_LEN, INODE_LEN, NAME_LEN};
 use crate::metadata::{FileKind, Metadata};
 use crate::tree::{InodeId, Node, Tree};
 
-/// The inodes of `image`, directories aside, that have more than one name. Names are counted:
-/// what the image says of its link counts is not trusted.
+/// The inodes of `image`, except directories, that have more than one name. Names are counted; the
+/// image's link counts are not trusted.
 ///
 /// # Errors
 /// [`WalkError`] on the first path that cannot be visited.
@@ -28,11 +28,9 @@ pub fn several_names(image: &dyn Image, limits: &Limits) -> Result<InoSet, WalkE
     Ok(several)
 }
 
-/// Copies the tree of `image`; the content of a file is its inode number there.
-///
-/// What the tree takes in memory is bounded by [`Limits::max_metadata_len`], counted as
-/// [`LayerBuilder`](crate::layer::LayerBuilder) does: inodes may share targets and extended attributes in
-/// the image, but have copies of their own in the tree.
+/// Copies the tree of `image`; the content of a file is its inode number there. [`Limits::max_metadata_len`] bounds the
+/// memory of the tree, counted as by [`LayerBuilder`](crate::layer::LayerBuilder): inodes that share targets and
+/// extended attributes in the image have their own copies in the tree.
 ///
 /// ```
 /// use lazyoci_image_model::walk::copy_tree;
@@ -105,7 +103,7 @@ pub fn copy_tree(image: &dyn Image, limits: &Limits) -> Result<Tree<Ino>, WalkEr
     Ok(tree)
 }
 
-/// What an inode takes in memory, its names aside.
+/// The memory of an inode, without its names.
 fn memory_len(metadata: &Metadata, node: &Node<Ino>) -> usize {
     let more = match node {
         Node::Directory(_) => DIRECTORY_LEN,
@@ -115,7 +113,7 @@ fn memory_len(metadata: &Metadata, node: &Node<Ino>) -> usize {
     INODE_LEN + memory::xattrs_len(&metadata.xattrs) + more
 }
 
-/// Everything about an inode but its entries.
+/// Everything about an inode except its entries.
 fn read_inode(image: &dyn Image, ino: Ino) -> Result<(Metadata, Node<Ino>), ImageError> {
     let attributes = image.attributes(ino)?;
     let metadata = Metadata {

@@ -10,17 +10,17 @@ use crate::path::ImagePath;
 #[non_exhaustive]
 pub enum WalkError {
     /// The inode or the directory cannot be read.
-    #[error("{path:#}: the inode cannot be read")]
+    #[error("{path:#}: cannot read the inode")]
     Image {
         /// Where.
         path: ImagePath,
         /// What the image says.
         source: ImageError,
     },
-    /// Directories are nested too deep.
+    /// Directories are nested too deeply.
     #[error("{path:#}: directories are nested more than {limit} deep")]
     Depth {
-        /// The directory that is too deep.
+        /// The directory beyond the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_depth`](crate::Limits::max_depth).
         limit: u32,
@@ -28,15 +28,15 @@ pub enum WalkError {
     /// There are too many names. The walk ends here.
     #[error("{path:#}: the image has more than {limit} names")]
     Names {
-        /// The directory whose entries are too many.
+        /// The directory whose entries exceed the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_inodes`](crate::Limits::max_inodes).
         limit: u32,
     },
-    /// The paths of hard links are too long together.
+    /// The paths of hard links are too long in all.
     #[error("{path:#}: the paths of hard links have more than {limit} bytes")]
     LinkPaths {
-        /// The link that is too much.
+        /// The link that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
         limit: u64,
@@ -44,20 +44,20 @@ pub enum WalkError {
     /// The tree takes too much memory.
     #[error("{path:#}: the tree takes more than {limit} bytes of memory")]
     Memory {
-        /// The path with which it does.
+        /// The path that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_metadata_len`](crate::Limits::max_metadata_len).
         limit: u64,
     },
-    /// The names of a directory do not rise.
-    #[error("{path:#}: the entry `{name}` is out of order, or there twice")]
+    /// The names of a directory are not in strictly ascending order.
+    #[error("{path:#}: the entry `{name}` is out of order or a duplicate")]
     Order {
         /// The directory.
         path: ImagePath,
         /// The name that does not come after its predecessor.
         name: Name,
     },
-    /// A directory lies inside itself.
+    /// A directory contains itself.
     #[error("{path:#}: the directory contains itself (inode {ino})")]
     Loop {
         /// The path that closes the loop.
@@ -66,7 +66,7 @@ pub enum WalkError {
         ino: Ino,
     },
     /// A directory has two names.
-    #[error("{path:#}: the directory has another name already (inode {ino})")]
+    #[error("{path:#}: the directory already has another name (inode {ino})")]
     SecondName {
         /// The later name.
         path: ImagePath,

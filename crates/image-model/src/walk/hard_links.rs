@@ -10,18 +10,17 @@ use crate::name::NameRef;
 use crate::path::ImagePath;
 use crate::width::u64_from;
 
-/// The hard link groups of an image: every inode with several names, and the least of its paths, as bytes.
-///
-/// Names are counted, not taken from `st_nlink`: that is right also where an image is wrong, and
-/// where some names are left out. Memory: two bits or so per inode, and a path per group.
+/// The hard link groups of an image: every inode with several names, with the least of its paths in
+/// byte order. Names are counted, not taken from `st_nlink`, which may be wrong, or include names
+/// that are left out. Memory: about two bits per inode, and one path per group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HardLinks {
     least: HashMap<Ino, ImagePath>,
 }
 
 impl HardLinks {
-    /// Walks `image` and collects its groups. Names that `hidden` accepts, and what lies below
-    /// them, do not count. The paths together are bounded by [`Limits::max_metadata_len`].
+    /// Walks `image` and collects its groups. Names that `hidden` accepts, and everything below
+    /// them, do not count. [`Limits::max_metadata_len`] bounds the total length of the paths.
     ///
     /// # Errors
     /// The first [`WalkError`].
@@ -31,7 +30,7 @@ impl HardLinks {
         hidden: &dyn Fn(NameRef<'_>) -> bool,
     ) -> Result<Self, WalkError> {
         let mut seen = InoSet::default();
-        // Of each group, the length of its shortest path.
+        // The length of the shortest path of each group.
         let mut shortest = HashMap::new();
         visit_names(image, limits, hidden, |ino, _| {
             if !seen.insert(ino) {
@@ -42,7 +41,7 @@ impl HardLinks {
         if shortest.is_empty() {
             return Ok(Self::default());
         }
-        // Paths that are too long together whichever are taken are refused before any of them is held.
+        // If even the shortest paths are too long in all, they are refused before storing any.
         let mut last = ImagePath::root();
         visit_names(image, limits, hidden, |ino, path| {
             if let Some(known) = shortest.get_mut(&ino) {
@@ -78,7 +77,7 @@ impl HardLinks {
         Ok(Self { least })
     }
 
-    /// The least path, as bytes, of the inode `ino`; `None` if it has one name only.
+    /// The least path, in byte order, of the inode `ino`; `None` if it has only one name.
     #[must_use]
     pub fn group(&self, ino: Ino) -> Option<&ImagePath> {
         self.least.get(&ino)

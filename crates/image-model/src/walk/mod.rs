@@ -23,17 +23,14 @@ pub use hard_links::HardLinks;
 pub use ino_set::InoSet;
 pub use paths::{Paths, Visited};
 
-/// Visits every path of an image before what lies below it, siblings in byte order of their names
-/// or, if that is [wanted](Self::whiteouts_first), whiteouts before the others.
-///
-/// The walk does not trust the image: depth and number of names are bounded by [`Limits`], each
-/// directory is entered once (a second name of a directory, also one that closes a loop, is an
-/// error), and names that are out of order are an error. What cannot be visited yields its error
-/// in its place, and the walk goes on behind it: stop at the first error if the image has to be sound,
-/// collect them all in an audit.
-///
-/// Memory: the entries that are still to visit of the directories on the current path, and one bit
-/// or so per directory.
+/// Visits every path of an image before those below it, siblings in byte order of their names or,
+/// if [requested](Self::whiteouts_first), whiteouts before the others. The walk does not trust the
+/// image: [`Limits`] bound depth and number of names, each directory is entered once (a second name
+/// of a directory, including one that closes a loop, is an error), and names out of order are an
+/// error. What cannot be visited yields its error in its place, and the walk continues after it:
+/// stop at the first error if the image has to be sound, or collect all of them in an audit.
+/// Memory: the unvisited entries of the directories on the current path, and about one bit per
+/// directory.
 ///
 /// ```
 /// use lazyoci_image_model::{ChunkedImage, Limits, Metadata, Name, Node, Tree, walk::Walk};
@@ -51,8 +48,7 @@ pub use paths::{Paths, Visited};
 /// assert_eq!(paths, ["/", "/pipe"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// It is an iterator too, of [values](Visited) that own their paths:
+/// It is also an iterator of [values](Visited) that own their paths:
 ///
 /// ```
 /// # use lazyoci_image_model::{ChunkedImage, FileKind, Limits, Metadata, Tree, walk::Walk};
@@ -77,7 +73,7 @@ pub struct Walk<'i> {
     directories: InoSet,
     /// The directories on the current path, outermost first.
     levels: Vec<Level>,
-    /// Entries of those directories, one directory's after the other's.
+    /// Entries of those directories, one directory after the other.
     entries: Vec<Pending>,
     /// Their names, end to end.
     names: Vec<u8>,
@@ -111,7 +107,7 @@ struct Pending {
     kind: FileKind,
 }
 
-/// One path of an image, on the way of a [`Walk`].
+/// One path of an image, visited by a [`Walk`].
 #[derive(Debug, Clone, Copy)]
 pub struct WalkEntry<'w> {
     /// Where the walk is.
@@ -120,7 +116,7 @@ pub struct WalkEntry<'w> {
     pub ino: Ino,
     /// Its attributes.
     pub attributes: Attributes,
-    /// What kind the directory says that it is; an image may contradict itself.
+    /// The kind according to the directory; an image may contradict itself.
     pub entry_kind: FileKind,
     /// Number of directories above it; 0 for the root.
     pub depth: usize,
@@ -135,8 +131,8 @@ impl<'w> WalkEntry<'w> {
         self.path.last()
     }
 
-    /// The entries of this directory in the order of the walk, which visits them next; none if it
-    /// is no directory.
+    /// The entries of this directory in walk order, which are visited next; none if it is not a
+    /// directory.
     pub fn children(&self) -> impl Iterator<Item = DirEntry<'w>> + use<'w> {
         let mut names = self.names;
         self.entries.iter().map(move |entry| {
@@ -180,7 +176,7 @@ impl<'i> Walk<'i> {
     /// The next path; `None` at the end.
     ///
     /// # Errors
-    /// [`WalkError`] for what cannot be visited. Calling again goes on behind it.
+    /// [`WalkError`] for what cannot be visited. The next call continues after it.
     pub fn next_entry(&mut self) -> Option<Result<WalkEntry<'_>, WalkError>> {
         let entry = match self.at {
             Position::BeforeRoot => Pending {
@@ -219,20 +215,20 @@ impl<'i> Walk<'i> {
         })
     }
 
-    /// Where the walk is: the path of the entry that [`next_entry`](Self::next_entry) gave last.
+    /// Where the walk is: the path of the entry last returned by [`next_entry`](Self::next_entry).
     #[must_use]
     pub fn path(&self) -> &ImagePath {
         &self.path
     }
 
-    /// Leaves out what lies below the directory that was visited last.
+    /// Skips everything below the directory visited last.
     pub fn skip_children(&mut self) {
         if let (Position::Level, Some(level)) = (self.at, self.levels.last_mut()) {
             level.next_entry = self.entries.len();
         }
     }
 
-    /// Moves the path to the next entry, out of directories that are through.
+    /// Moves the path to the next entry, out of completed directories.
     fn step(&mut self) -> Option<Pending> {
         loop {
             let level = self.levels.last_mut()?;
@@ -251,7 +247,7 @@ impl<'i> Walk<'i> {
         }
     }
 
-    /// Looks at the inode under `path`; a directory becomes the last level.
+    /// Visits the inode at `path`; a directory becomes the last level.
     fn visit(&mut self, ino: Ino) -> Result<Attributes, WalkError> {
         let attributes = self
             .image
@@ -350,8 +346,8 @@ impl<'i> Walk<'i> {
         Ok(())
     }
 
-    /// Moves the whiteouts among the last entries, from `first_entry` on, before the others, and the
-    /// opaque marker before them. In byte order whiteouts stand together.
+    /// Moves the whiteouts among the last entries, from `first_entry` on, before the others, with the opaque marker
+    /// first. In byte order whiteouts are adjacent.
     fn move_whiteouts(&mut self, first_entry: usize, first_name: usize) {
         for wanted in [Rank::Whiteout, Rank::Opaque] {
             let (mut entry, mut name) = (first_entry, first_name);

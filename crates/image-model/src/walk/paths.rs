@@ -16,14 +16,14 @@ pub struct Visited {
     pub ino: Ino,
     /// Its attributes.
     pub attributes: Attributes,
-    /// What kind the directory says that it is; an image may contradict itself.
+    /// The kind according to the directory; an image may contradict itself.
     pub entry_kind: FileKind,
     /// Number of directories above it; 0 for the root.
     pub depth: usize,
 }
 
-/// The rest of a [`Walk`] as an iterator. Each path is copied; [`Walk::next_entry`] lends it instead,
-/// and gives the way into directories to its caller.
+/// The rest of a [`Walk`] as an iterator. Each path is copied; [`Walk::next_entry`] lends it instead, and lets its
+/// caller decide which directories to enter.
 #[derive(Debug)]
 pub struct Paths<'i>(Walk<'i>);
 
@@ -37,7 +37,7 @@ impl<'i> IntoIterator for Walk<'i> {
 }
 
 impl Paths<'_> {
-    /// Leaves out what lies below the directory that was visited last.
+    /// Skips everything below the directory visited last.
     pub fn skip_children(&mut self) {
         self.0.skip_children();
     }

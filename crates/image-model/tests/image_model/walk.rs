@@ -135,7 +135,7 @@ fn loops_and_second_names_are_errors_and_the_walk_goes_on() {
         "Corrupt: /a/root: the directory contains itself (inode 0)",
         "Corrupt: /a/self: the directory contains itself (inode 1)",
         "/a/z",
-        "Corrupt: /b: the directory has another name already (inode 1)",
+        "Corrupt: /b: the directory already has another name (inode 1)",
         "/c",
     ];
     assert_eq!(visit(&image, &Limits::default()), expected);
@@ -151,13 +151,13 @@ fn disorder_and_missing_inodes_are_errors() {
     image.missing.push(7);
     let expected = [
         "/",
-        "Corrupt: /a: the entry `x` is out of order, or there twice",
-        "Corrupt: /b: the entry `x` is out of order, or there twice",
-        "Misuse: /c: the inode cannot be read",
+        "Corrupt: /a: the entry `x` is out of order or a duplicate",
+        "Corrupt: /b: the entry `x` is out of order or a duplicate",
+        "Misuse: /c: cannot read the inode",
     ];
     assert_eq!(visit(&image, &Limits::default()), expected);
     image.missing = vec![0];
-    let expected = ["Misuse: /: the inode cannot be read"];
+    let expected = ["Misuse: /: cannot read the inode"];
     assert_eq!(visit(&image, &Limits::default()), expected);
 }
 

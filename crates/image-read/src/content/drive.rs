@@ -60,7 +60,7 @@ where
     })
 }
 
-/// Supplies `plan` with a range that it needs, or says that it cannot be had.
+/// Supplies `plan` with a range that it needs, or says that it cannot be read.
 pub(crate) fn answer<W, I>(
     plan: &mut ReadPlan<'_, W, I>,
     blobs: &BlobStore,

@@ -1,4 +1,4 @@
-//! What can go wrong when content is read.
+//! What can go wrong when reading content.
 
 use std::io;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::resolve::ResolveError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The image cannot say what the range holds.
+    /// The image's metadata of the range cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// The image's extents leave a gap, overlap, or end too early or too late.
-    #[error("inode {ino}: no single extent holds byte {file_offset}")]
+    #[error("inode {ino}: byte {file_offset} is not in exactly one extent")]
     Uncovered {
         /// The file.
         ino: Ino,
@@ -29,7 +29,7 @@ pub enum ReadError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// The file is longer than the caller wants to hold in memory.
-    #[error("inode {ino}: {size} bytes, {limit} are allowed")]
+    #[error("inode {ino}: the file has {size} bytes; the limit is {limit}")]
     TooLong {
         /// The file.
         ino: Ino,
@@ -40,7 +40,7 @@ pub enum ReadError {
     },
     /// The files hold more than is allowed, or more than what is stored for them warrants.
     #[error(
-        "the files hold {len} bytes, for which {stored} bytes are stored: more than the limit of {limit} bytes allows"
+        "the files have {len} bytes, {stored} of them stored, which exceeds the limit of {limit} bytes"
     )]
     TooMuch {
         /// Bytes of the files, holes and repeated chunks included.
@@ -55,8 +55,8 @@ pub enum ReadError {
         /// [`Limits::max_repeat_len`]: image_model::Limits::max_repeat_len
         limit: u64,
     },
-    /// What holds a piece of a file cannot be read.
-    #[error("inode {ino}: the content at byte {file_offset} cannot be read")]
+    /// The stored bytes of a piece of a file cannot be read.
+    #[error("inode {ino}: cannot read the content at byte {file_offset}")]
     Frame {
         /// The file.
         ino: Ino,
@@ -65,8 +65,8 @@ pub enum ReadError {
         /// Why not. Pieces of one frame share it.
         source: Arc<FrameError>,
     },
-    /// Bytes are not what their digest or checksum says.
-    #[error("inode {ino}: the chunk at byte {file_offset} is wrong")]
+    /// Bytes do not match their digest or checksum.
+    #[error("inode {ino}: the chunk at byte {file_offset} is corrupt")]
     Chunk {
         /// The file.
         ino: Ino,
@@ -75,10 +75,10 @@ pub enum ReadError {
         /// What is wrong with it.
         source: CheckError,
     },
-    /// The image says that a chunk ends outside its frame.
+    /// According to the image, a chunk ends outside its frame.
     #[error(
-        "inode {ino}: the chunk at byte {file_offset}, {len} bytes from byte {offset_in_frame} of its frame \
-         on, leaves that frame of {frame_len}"
+        "inode {ino}: the chunk at byte {file_offset}, {len} bytes at byte {offset_in_frame} of its frame, \
+         ends outside that frame of {frame_len} bytes"
     )]
     OutsideFrame {
         /// The file.
@@ -87,13 +87,13 @@ pub enum ReadError {
         file_offset: u64,
         /// First byte of the chunk in the decoded frame.
         offset_in_frame: u32,
-        /// Bytes of the chunk.
+        /// Length of the chunk in bytes.
         len: u64,
         /// Decoded bytes of the frame.
         frame_len: u32,
     },
-    /// Other bytes were supplied than asked for.
-    #[error("{len} bytes at byte {offset} of blob {} were supplied, but not asked for", blob.0)]
+    /// Bytes were supplied that were not requested.
+    #[error("{len} bytes at byte {offset} of blob {} were supplied, but not requested", blob.0)]
     Unneeded {
         /// The blob.
         blob: BlobIndex,
@@ -102,8 +102,8 @@ pub enum ReadError {
         /// Bytes supplied.
         len: u64,
     },
-    /// The destination does not take the bytes.
-    #[error("cannot write what was read")]
+    /// Writing to the destination failed.
+    #[error("cannot write the content that was read")]
     Write(#[source] io::Error),
     /// The caller asked to stop.
     #[error(transparent)]
@@ -111,7 +111,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The file and the byte that it is about, if it is about one.
+    /// The file and the byte that the error is about, if any.
     #[must_use]
     pub fn place(&self) -> Option<(Ino, u64)> {
         match self {
@@ -170,11 +170,10 @@ impl From<ReadError> for io::Error {
     }
 }
 
-/// Bytes that are decoded another time, at most, for each byte that was handed out, and for each byte
-/// of the distinct frames.
+/// Maximum number of bytes decoded again, per byte handed out and per byte of the distinct frames.
 pub(super) const AGAIN_RATIO: u64 = 16;
 
-/// A frame, or bytes that lie plain in a blob, cannot be read.
+/// A frame, or a plain range of a blob, cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -183,7 +182,7 @@ pub enum FrameError {
     Image(#[from] ImageError),
     /// A frame is longer than the caller allows.
     #[error(
-        "the frame at byte {} of blob {} has {} bytes, {} stored, of {limit} allowed",
+        "the frame at byte {} of blob {} has {} bytes, {} stored; the limit is {limit}",
         frame.offset, frame.blob.0, frame.len, frame.stored_len
     )]
     TooLong {
@@ -192,20 +191,20 @@ pub enum FrameError {
         /// Decoded bytes allowed, [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
-    /// A frame is needed again and again, with too few bytes taken out of it each time.
+    /// A frame is needed again and again, for too few bytes each time.
     #[error(
-        "the frame at byte {} of blob {} has to be decoded again, after {decoded} bytes that were \
-         decoded before, {AGAIN_RATIO} times what was read",
+        "the frame at byte {} of blob {} would have to be decoded again: {decoded} bytes were decoded \
+         repeatedly already, {AGAIN_RATIO} times as many as were read",
         frame.offset, frame.blob.0
     )]
     Again {
         /// The frame.
         frame: Frame,
-        /// Bytes that were decoded another time.
+        /// Bytes that were decoded repeatedly.
         decoded: u64,
     },
     /// Bytes that end where no blob can: beyond 2^64.
-    #[error("{len} bytes at byte {offset} of blob {} end beyond what a blob can hold", blob.0)]
+    #[error("{len} bytes at byte {offset} of blob {} end beyond the maximum length of a blob", blob.0)]
     Outside {
         /// The blob.
         blob: BlobIndex,
@@ -233,7 +232,7 @@ pub enum FrameError {
     },
     /// A frame does not decode.
     #[error(
-        "the frame at byte {} of blob {} ({} bytes stored) does not decode",
+        "cannot decode the frame at byte {} of blob {} ({} bytes stored)",
         frame.offset, frame.blob.0, frame.stored_len
     )]
     Decode {
@@ -243,7 +242,7 @@ pub enum FrameError {
         source: CodecError,
     },
     /// A frame is not what vouches for it.
-    #[error("the frame at byte {} of blob {} is wrong", frame.offset, frame.blob.0)]
+    #[error("the frame at byte {} of blob {} is corrupt", frame.offset, frame.blob.0)]
     Vouched {
         /// The frame.
         frame: Frame,

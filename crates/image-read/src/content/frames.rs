@@ -15,15 +15,12 @@ use super::decoded::DecodedFrame;
 /// What a held frame counts at least: how many are held is bounded, too.
 const MIN_COST: u64 = 1 << 10;
 
-/// Decoded frames of one image, shared by all its readers.
-///
-/// Of readers that want one frame at the same time, one fetches and decodes it, and the others wait for
-/// it. Frames stay until `capacity` bytes of later ones are there (a frame counts at least 1 KiB), but
-/// for those that pass by in work on the whole image. What a reader is at work on stays with it anyway,
-/// and is found there. Frames are known by
-/// their [`FrameId`]: a store serves one image, never two.
-///
-/// It also lends decoders, whose contexts are worth keeping, and buffers.
+/// Decoded frames of one image, shared by all its readers. If several readers need a frame at the
+/// same time, one fetches and decodes it, and the others wait. Frames stay until there are
+/// `capacity` bytes of later ones (a frame counts at least 1 KiB), except those of work on the
+/// whole image. Frames that a reader is using stay available anyway. Frames are identified by their
+/// [`FrameId`]: a store serves only one image. It also lends decoders, whose contexts are worth
+/// reusing, and buffers.
 pub struct FrameStore {
     capacity: u64,
     state: Mutex<State>,
@@ -91,7 +88,7 @@ pub(super) enum Claim {
     Held(Arc<DecodedFrame>),
 }
 
-/// The right to fetch and decode a frame while others wait for it; whoever drops it gives it up.
+/// The right to fetch and decode a frame while others wait for it; dropping it gives it up.
 pub(super) struct Claimed {
     store: Arc<FrameStore>,
     id: FrameId,
@@ -128,7 +125,7 @@ impl Claimed {
         self.land(Landing::Passed);
     }
 
-    /// Says that it cannot be had, or is wrong.
+    /// Says that it cannot be read, or is wrong.
     pub(super) fn fail(self) {
         self.land(Landing::Failed);
     }
@@ -223,8 +220,8 @@ fn cost(frame: &DecodedFrame) -> u64 {
 }
 
 impl FrameStore {
-    /// A store of `capacity` bytes of decoded frames; 0 keeps none, but readers still share what
-    /// they are at work on at the same time.
+    /// A store of `capacity` bytes of decoded frames; 0 keeps none, but concurrent readers still
+    /// share frames in use.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         Self {
@@ -236,7 +233,7 @@ impl FrameStore {
         }
     }
 
-    /// How many frames were decoded so far and found right, as far as anybody looked.
+    /// Number of frames decoded so far without finding an error.
     #[must_use]
     pub fn decoded(&self) -> u64 {
         self.state().decoded

@@ -1,4 +1,4 @@
-//! Stored bytes that are to come: what is asked for, and whom the answers are for.
+//! Pending stored bytes: the requests, and the targets of their answers.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use image_model::{BlobIndex, FrameId};
 
 use super::frames::Claimed;
 
-/// Bytes of a blob that a [`ReadPlan`](super::ReadPlan) needs.
+/// Size of a blob that a [`ReadPlan`](super::ReadPlan) needs, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoredRange {
     /// The blob.
@@ -34,26 +34,24 @@ pub(super) enum Target {
 
 /// What [`Incoming::ask`] hears about a target.
 pub(super) enum Verdict {
-    /// To ask for it; whoever waits for a frame has claimed it.
+    /// Request it; its reader has claimed the frame.
     Ask(Option<Claimed>),
     /// It is not needed any more.
     Forget,
 }
 
-/// Targets that lack bytes, and the requests under way.
+/// Targets that lack bytes, and the requests under way. Nearby targets share one request, and long runs of them are
+/// split into requests of a fixed length, regardless of frame boundaries, so that sequential reading takes as few
+/// requests as its length allows. The end of a run that does not fill a request is held back while more may follow.
 ///
-/// Near targets are asked for by one request, and long runs of them by requests of one length, wherever
-/// frames begin: so what is read from front to back costs as few requests as its length needs. The
-/// end of a run that does not fill a request is held back as long as more may follow it.
-///
-/// When a request fails that was not for one target alone, each of its targets is asked for alone once
+/// When a request fails that was not for one target alone, each of its targets is requested alone once
 /// it is due: what can be had is had.
 #[derive(Debug)]
 pub(super) struct Incoming {
     gap: u64,
     max_request: u64,
     targets: Vec<Missing>,
-    /// Bytes of targets that were not asked for yet, but for those that are asked for alone.
+    /// Bytes of targets not requested yet, except those that are requested alone.
     unasked: u64,
     /// With how many of them it is worth looking for a full request.
     worth: u64,
@@ -67,14 +65,14 @@ struct Missing {
     target: Target,
     blob: BlobIndex,
     range: Range<u64>,
-    /// Up to where it was asked for.
+    /// Up to where it was requested.
     asked_to: u64,
-    /// Whether it was found to be needed when the last of it was asked for.
+    /// Whether it was found to be needed when the last of it was requested.
     granted: bool,
     claim: Option<Claimed>,
-    /// Whether it is asked for by requests of its own.
+    /// Whether it is requested by requests of its own.
     alone: bool,
-    /// What it was asked for by, in the order of the bytes.
+    /// What it was requested by, in the order of the bytes.
     parts: Vec<Part>,
     arrived: u64,
 }
@@ -100,7 +98,7 @@ pub(super) struct Arrived {
     pub(super) claim: Option<Claimed>,
     pub(super) range: StoredRange,
     pub(super) parts: Vec<Bytes>,
-    /// Bytes of the answer that holds the last part.
+    /// Length of the answer that holds the last part, in bytes.
     pub(super) answer_len: u64,
 }
 
@@ -109,7 +107,7 @@ pub(super) struct Arrived {
 pub(super) struct Failed {
     /// Those that will never be complete.
     pub(super) ended: Vec<Target>,
-    /// Those that will be asked for again, each alone.
+    /// Those that will be requested again, each alone.
     pub(super) again: Vec<Target>,
 }
 
@@ -149,13 +147,13 @@ impl Incoming {
         self.unasked >= self.worth
     }
 
-    /// Whether `target` was not asked for, at least not for all of it.
+    /// Whether `target` has not been requested completely.
     pub(super) fn lacks(&self, target: Target) -> bool {
         let mut lacking = self.targets.iter().filter(|missing| missing.unasked() > 0);
         lacking.any(|missing| missing.target == target)
     }
 
-    /// What to ask for now: full requests, or everything if `force`d; of the targets that are asked for
+    /// What to ask for now: full requests, or everything if `force`d; of the targets that are requested
     /// alone, `due`. `decide` is asked once for each target that will be complete by that.
     pub(super) fn ask(
         &mut self,
@@ -216,7 +214,7 @@ impl Incoming {
         self.asked.push((number, *request));
     }
 
-    /// Near targets that lack bytes nobody was asked for. `targets` are in the order of those bytes.
+    /// Near targets with bytes not requested yet. `targets` are in the order of those bytes.
     fn runs(&self, force: bool, due: Option<Target>) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         let lacking = self.targets.iter().enumerate();
@@ -377,13 +375,13 @@ struct Run {
     blob: BlobIndex,
     start: u64,
     end: u64,
-    /// Up to where it is asked for now.
+    /// Up to where it is requested now.
     ask_to: u64,
-    /// Positions in the list, others among them that were asked for.
+    /// Positions in the list, others among them that were requested.
     targets: Range<usize>,
     /// Whether to ask for all of it, though the last request is not full.
     force: bool,
-    /// Whether it is one target that is asked for alone.
+    /// Whether it is one target that is requested alone.
     alone: bool,
 }
 

@@ -13,18 +13,16 @@ use super::decoded::{ChunkCheck, DecodedFrame, FrameBytes};
 use super::error::FrameError;
 use super::frames::{Claimed, FrameStore};
 
-/// Frames to decode and verify, about half a megabyte of them: [`run`](Self::run) it on any thread and
-/// [complete](super::ReadPlan::complete) the plan with what comes out.
-///
-/// A job that is dropped gives its frames back to other readers; its own plan answers
-/// [`FrameError::Lost`] for them.
+/// Frames to decode and verify, about half a megabyte of them: [`run`](Self::run) it on any thread
+/// and [complete](super::ReadPlan::complete) the plan with the result. A dropped job releases its
+/// frames to other readers; its own plan returns [`FrameError::Lost`] for them.
 #[derive(Debug)]
 pub struct Job {
     frames: VecDeque<JobFrame>,
     store: Arc<FrameStore>,
     /// Whether the store is to hold the frames.
     hold: bool,
-    /// Bytes of the buffer in which the frames are decoded that nobody keeps.
+    /// Size of the buffer for decoding frames that are not kept, in bytes.
     scratch_len: usize,
 }
 
@@ -78,7 +76,7 @@ impl StoredFrame {
     }
 }
 
-/// What a [`Job`] made.
+/// The result of a [`Job`].
 #[derive(Debug)]
 pub struct JobDone {
     pub(super) frames: Vec<(FrameId, Outcome)>,

@@ -1,13 +1,12 @@
-//! The content engine: the one way in which content is read.
+//! The content engine: the only code that reads content.
 //!
 //! ```text
 //! files -FileExtents-> wants -ReadPlan-> what is missing, near frames in one range
 //!       -BlobStore, ReadAt-> stored bytes -Job (any thread)-> decoded, verified
 //!       -FrameStore (shared)-> pieces, in the order of the wants
 //! ```
-//!
-//! Reading a range, digests, audits, unpacking and conversions are wants in some order; nothing else
-//! goes through extents to get bytes.
+//! Reading a range, digests, audits, unpacking and conversions are sequences of wants; nothing else reads bytes by
+//! extents.
 
 mod buffers;
 mod decoded;

@@ -1,4 +1,4 @@
-//! What is handed out.
+//! The pieces handed out.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ pub struct Piece {
     pub extent: Extent,
     /// First byte in the file. A want may be handed out in several pieces, in order.
     pub file_offset: u64,
-    /// Bytes of the piece, also where they cannot be had.
+    /// Bytes of the piece, even if they cannot be read.
     pub len: u64,
-    /// The bytes, or why they cannot be had.
+    /// The bytes, or why they cannot be read.
     pub bytes: Result<PieceBytes, ReadError>,
 }
 
-/// Bytes of a file, shared with the frame that they are in: nothing is copied.
+/// Bytes of a file, shared with their frame without copying.
 #[derive(Debug, Clone)]
 pub struct PieceBytes(Held);
 

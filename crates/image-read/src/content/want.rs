@@ -1,4 +1,4 @@
-//! What is wanted: pieces of files, in the order in which they are to be handed out.
+//! Wants: pieces of files, in the order in which they are returned.
 
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
@@ -8,13 +8,13 @@ use image_model::{BlobIndex, Extent, ExtentSource, Image, Ino};
 
 use super::error::{FrameError, ReadError};
 
-/// Extents that are asked for at once.
+/// Extents that are requested at once.
 const BATCH: usize = 256;
 
 /// A piece of a file that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want {
-    /// Whatever the caller wants to know the piece by.
+    /// A tag by which the caller identifies the piece.
     pub tag: u64,
     /// The file.
     pub ino: Ino,
@@ -36,7 +36,7 @@ impl Want {
             && end.is_some_and(|end| self.range.end <= end)
     }
 
-    /// Says that what holds it cannot be had.
+    /// Says that what holds it cannot be read.
     pub(super) fn frame_error(&self, source: Arc<FrameError>) -> ReadError {
         ReadError::Frame {
             ino: self.ino,
@@ -56,7 +56,7 @@ pub struct FileExtents<'a, I: ?Sized> {
     ino: Ino,
     /// What is still to come.
     range: Range<u64>,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     size: u64,
     /// Whether an extent has come.
     begun: bool,
@@ -64,10 +64,10 @@ pub struct FileExtents<'a, I: ?Sized> {
 }
 
 impl<'a, I: Image + ?Sized> FileExtents<'a, I> {
-    /// `range` of the file `ino`, cut off at the file's end. Wants get the tag `tag`.
+    /// `range` of the file `ino`, truncated at the file's end. Wants get the tag `tag`.
     ///
     /// # Errors
-    /// [`ReadError::Image`] if there is no such inode, or it is no file.
+    /// [`ReadError::Image`] if there is no such inode, or it is not a file.
     pub fn new(image: &'a I, ino: Ino, range: Range<u64>, tag: u64) -> Result<Self, ReadError> {
         let size = image.attributes(ino)?.size;
         // Only files have extents; this finds out what else it may be.

@@ -1,4 +1,4 @@
-//! What can go wrong with a directory as a source.
+//! Errors of a directory as a source.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use image_model::metadata::XattrError;
 use image_model::name::NameError;
 use image_model::{Blame, Fault};
 
-/// A directory cannot be taken as an image.
+/// A directory cannot be read as an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
-    /// The operating system refuses.
+    /// The operating system reported an error.
     #[error("{}: cannot {action}", path.display())]
     Io {
         /// The entry.
@@ -21,16 +21,16 @@ pub enum DirectoryError {
         /// Why not.
         source: io::Error,
     },
-    /// A name that no image can hold.
-    #[error("{}: a name that images cannot hold", path.display())]
+    /// A name that cannot be stored in an image.
+    #[error("{}: the name cannot be stored in an image", path.display())]
     Name {
         /// The entry.
         path: PathBuf,
         /// What is wrong with its name.
         source: NameError,
     },
-    /// Extended attributes that no image can hold.
-    #[error("{}: attributes that images cannot hold", path.display())]
+    /// Extended attributes that cannot be stored in an image.
+    #[error("{}: the extended attributes cannot be stored in an image", path.display())]
     Xattrs {
         /// The entry.
         path: PathBuf,
@@ -45,8 +45,8 @@ pub enum DirectoryError {
         /// `st_mode`.
         mode: u32,
     },
-    /// A file has another length than when the directory was walked.
-    #[error("{}: changed while it was read: {expected} bytes became {found}", path.display())]
+    /// The length of a file has changed since the directory was walked.
+    #[error("{}: changed while being read: {expected} bytes became {found}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum DirectoryError {
     /// More than [`Limits`](image_model::Limits) allow.
     #[error("{}: more than {limit} {what}", path.display())]
     Limit {
-        /// Where the limit was passed.
+        /// Where the limit was exceeded.
         path: PathBuf,
         /// What there is too much of.
         what: &'static str,

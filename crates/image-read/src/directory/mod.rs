@@ -20,9 +20,8 @@ use crate::TreeImage;
 /// Opening walks the directory once by `lstat`, follows no symbolic link and reads no content;
 /// names are sorted, so that equal directories give equal images. Names of one inode (device and
 /// inode number) are hard links. Content is read later, by [`DirectorySource`], from the files as
-/// they then are: one that has another length by then is an error.
-///
-/// In memory a file with a name of 20 bytes takes some 250 bytes: a million files 250 MB.
+/// they then are: one that has another length by then is an error. A file with a name of 20 bytes
+/// takes about 250 bytes of memory: a million files take 250 MB.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DirectoryImage {

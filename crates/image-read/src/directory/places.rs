@@ -136,7 +136,7 @@ fn directory_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
-/// Names one after the other, each behind a byte with its length.
+/// Names one after the other, each after a byte with its length.
 #[derive(Debug, Default)]
 struct Names(Vec<u8>);
 

@@ -13,7 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use super::error::DirectoryError;
 use super::places::{NameAt, PlaceId, Places, Trail};
 
-/// The contents of a directory's files, one behind the other.
+/// The contents of a directory's files, one after the other.
 ///
 /// A file is opened when it is read, below the root and through no symbolic link, and kept open
 /// until another one is read. Can be read from several threads at once.
@@ -44,12 +44,12 @@ struct FileAt {
 }
 
 impl Files {
-    /// Length of all files so far, in bytes.
+    /// Length of all files so far,, in bytes.
     pub(super) fn end(&self) -> u64 {
         self.0.last().map_or(0, |file| file.end)
     }
 
-    /// Appends a file whose content goes on to byte `end` of the source.
+    /// Appends a file whose content continues to byte `end` of the source.
     pub(super) fn push(&mut self, directory: PlaceId, name: NameAt, end: u64) {
         self.0.push(FileAt {
             end,
@@ -72,7 +72,7 @@ impl DirectorySource {
         }
     }
 
-    /// Length of all files together, holes included, in bytes.
+    /// Length of all files together, including holes, in bytes.
     pub(super) fn end(&self) -> u64 {
         self.files.end()
     }

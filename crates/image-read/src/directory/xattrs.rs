@@ -7,7 +7,7 @@ use image_model::Xattrs;
 use image_model::metadata::{Xattr, XattrError};
 use rustix::io::Errno;
 
-/// Why attributes cannot be had.
+/// Why attributes cannot be read.
 pub(super) enum Fault {
     /// The operating system refuses.
     Io(io::Error),

@@ -15,10 +15,10 @@ pub enum LayerImageError {
     /// The layer cannot be read.
     #[error("cannot read the layer")]
     Source(#[from] blob_io::ReadError),
-    /// The layer is cut, corrupt, too large, or compressed in a way that is not read.
+    /// The layer is truncated, corrupt or too large, or its compression is not supported.
     #[error("cannot decode the layer")]
     Stream(#[from] tar_stream::LayerError),
-    /// The decoded layer cannot be kept in a temporary file.
+    /// The decoded layer cannot be spooled to a temporary file.
     #[error("cannot spool the layer in {}", directory.display())]
     Spool {
         /// Where: [`LayerImageOptions::spool_directory`](super::LayerImageOptions::spool_directory), or the system's directory for temporary files.
@@ -29,24 +29,24 @@ pub enum LayerImageError {
     /// The tar is corrupt, or strict reading refuses it.
     #[error(transparent)]
     Tar(#[from] TarError),
-    /// A member that no file tree can hold.
+    /// A member that cannot be part of a file tree.
     #[error(transparent)]
     Member(#[from] MemberError),
-    /// A member that has no place in the layer.
-    #[error("tar member {path:#} at byte {offset}")]
+    /// A member that does not belong in the layer.
+    #[error("invalid tar member {path:#} at byte {offset}")]
     Entry {
         /// First byte of the member in the tar.
         offset: u64,
         /// Its path.
         path: ImagePath,
-        /// Why it has none.
+        /// Why not.
         source: LayerError,
     },
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// The members do not make a tree.
-    #[error("the layer is not a tree by itself")]
+    /// The members do not form a tree.
+    #[error("the members of the layer do not form a tree")]
     Layer(#[source] LayerError),
 }
 

@@ -29,10 +29,10 @@ const SPOOL_PIECE: usize = 256 << 10;
 /// First bytes of a layer that tell how it is compressed.
 const START_LEN: u64 = 6;
 
-/// Bytes of a compressed layer that are asked for at once.
+/// Number of bytes of a compressed layer to request at once.
 const REQUEST: usize = 1 << 20;
 
-/// How a layer is opened.
+/// Options for opening a layer.
 ///
 /// ```
 /// use lazyoci_image_read::LayerImageOptions;
@@ -41,7 +41,7 @@ const REQUEST: usize = 1 << 20;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LayerImageOptions {
-    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    /// Accept what strict tar reading refuses, as Go and containerd do.
     pub lenient: bool,
     /// Bounds on the layer, decoded, and on its tree.
     pub limits: Limits,
@@ -57,11 +57,9 @@ impl LayerImageOptions {
     }
 }
 
-/// A tar layer as an image: its tree, and the tar that holds the files' bytes.
-///
-/// A plain tar is indexed where it is, by its headers alone. A compressed one is first decoded into
-/// an unnamed temporary file, which goes away with the image. Whiteouts are the files that they are
-/// in the layer.
+/// A tar layer as an image: its tree, and the tar that holds the files' bytes. A plain tar is
+/// indexed in place, reading only its headers. A compressed one is first decoded into an unnamed
+/// temporary file, which is deleted with the image. Whiteouts are ordinary files.
 ///
 /// ```
 /// use std::io::Write;
@@ -92,7 +90,7 @@ pub struct LayerImage {
     pub source: Arc<dyn ReadAt>,
     /// How the layer was compressed.
     pub compression: Compression,
-    /// What is odd about it, and read as the runtimes read it.
+    /// Its oddities, which are read as the runtimes read them.
     pub advisories: Advisories,
 }
 
@@ -105,10 +103,10 @@ impl std::fmt::Debug for LayerImage {
 }
 
 impl LayerImage {
-    /// Opens the layer that is all of `source`; how it is compressed is found by its content.
+    /// Opens the layer that is all of `source`; its compression is detected by content.
     ///
     /// # Errors
-    /// [`LayerImageError`] on the first thing that is wrong with it; a hard link into a lower layer is.
+    /// [`LayerImageError`] on the first fault, including a hard link into a lower layer.
     pub fn open(
         source: Arc<dyn ReadAt>,
         options: &LayerImageOptions,
@@ -130,7 +128,7 @@ impl LayerImage {
     }
 }
 
-/// A tar layer that may need the layers below it: a [`LayerImage`], but for its tree.
+/// A tar layer that may need lower layers: a [`LayerImage`] without its tree.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -149,7 +147,7 @@ pub struct TarLayer {
     pub source: Arc<dyn ReadAt>,
     /// How the layer was compressed.
     pub compression: Compression,
-    /// What is odd about it, and read as the runtimes read it.
+    /// Its oddities, which are read as the runtimes read them.
     pub advisories: Advisories,
 }
 

@@ -20,7 +20,7 @@ impl<'a> Sequential<'a> {
         })
     }
 
-    /// Bytes of the source.
+    /// Length of the source in bytes.
     pub(super) fn len(&self) -> u64 {
         self.len
     }

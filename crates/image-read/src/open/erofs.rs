@@ -14,7 +14,7 @@ const WINDOW: u64 = 64 << 10;
 /// Windows that are kept, at most.
 const WINDOWS: usize = 128;
 
-/// Opens the image that is all of `source`; answers what was read for that, too.
+/// Opens the image that is all of `source`; returns what was read for that, too.
 pub(super) fn open(
     source: &Arc<dyn ReadAt>,
     options: &OpenOptions,

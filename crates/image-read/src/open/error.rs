@@ -26,76 +26,76 @@ pub enum OpenError {
         /// Why not.
         source: io::Error,
     },
-    /// Neither a file nor a directory. A pipe or a device has no length and no offsets to read at;
-    /// what comes through one is to be put into a file first.
+    /// Neither a file nor a directory. A pipe or a device has no length and no random access; save
+    /// its content to a file first.
     #[error("{} is neither a file nor a directory", path.display())]
     NotAFile {
-        /// What it is called.
+        /// Its path.
         path: PathBuf,
     },
     /// The file cannot be read.
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
-    /// It holds nothing that is known here.
-    // What was found may be nobody's business, such as a file of passwords.
+    /// The format is unknown.
+    // The message does not quote the content: it may be secret, such as a file of passwords.
     #[error(
-        "neither a layer nor another image: it does not start like a tar, gzip, zstd, RAFS or EROFS, and does not end like an eStargz layer or a RAFS blob"
+        "neither a layer nor another image: does not start like a tar, gzip, zstd, RAFS or EROFS, and does not end like an eStargz layer or a RAFS blob"
     )]
     Unknown {
-        /// Its first bytes, 16 at most.
+        /// Its first bytes, at most 16.
         head: Box<[u8]>,
     },
-    /// It is known what it holds, but not how to read that.
+    /// The format is known, but not supported.
     #[error("this version cannot open {found}")]
     Unsupported {
         /// What it is.
         found: Format,
     },
-    /// The caller said what it is, and was wrong.
-    #[error("this is no {expected}")]
+    /// It does not have the format that the caller specified.
+    #[error("the format is not {expected}")]
     NotFormat {
-        /// What it was said to be.
+        /// The format specified.
         expected: Format,
     },
-    /// A data blob, whose image is described by a bootstrap elsewhere.
+    /// A data blob, whose bootstrap is elsewhere.
     #[error("a RAFS data blob without a bootstrap: open the bootstrap instead")]
     NoBootstrap,
     /// A directory with several blobs and no bootstrap beside them: each may be an image.
-    #[error("{} holds several blobs and no bootstrap: open one of them", path.display())]
+    #[error("{} contains several blobs and no bootstrap: open one of them", path.display())]
     SeveralBlobs {
         /// The directory.
         path: PathBuf,
     },
-    /// The metadata are longer than allowed.
-    #[error("{len} bytes of metadata, {limit} are allowed")]
+    /// The metadata is longer than allowed.
+    #[error("{len} bytes of metadata; the limit is {limit}")]
     Limit {
         /// Bytes of metadata.
         len: u64,
         /// Bytes allowed, [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len).
         limit: u64,
     },
-    /// The metadata have another digest than they must have.
-    #[error("the metadata is not what was expected")]
+    /// The metadata does not have the expected digest.
+    #[error("the metadata does not have the expected digest")]
     Metadata(#[from] CheckError),
-    /// A digest of metadata was given, or something in them asked for, where there are none.
-    #[error("a {found} has no metadata of its own")]
+    /// The metadata's digest was given, or part of the metadata requested, but there is none.
+    #[error("{found} has no metadata of its own")]
     NoMetadata {
         /// What it is.
         found: Format,
     },
-    /// The directory cannot be taken as an image.
+    /// The directory cannot be read as an image.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The layer is damaged, refused or no tree.
+    /// The layer is damaged, refused or not a tree.
     #[error(transparent)]
     Layer(#[from] LayerImageError),
     /// The bootstrap is damaged or beyond a limit.
     #[error("cannot read the bootstrap")]
     Bootstrap(#[from] DecodeError),
     /// The EROFS image is damaged, compressed, or beyond a limit.
-    #[error("the EROFS image")]
+    #[error("cannot read the EROFS image")]
     Erofs(#[from] erofs_format::DecodeError),
-    /// The blob does not give its bootstrap out, or what it says of its chunks.
+    /// The bootstrap in the blob, or its chunk information, cannot be read.
     #[error("cannot read the metadata of the blob")]
     Blob(#[source] BlobError),
     /// There is no such blob, or it cannot be opened.
@@ -104,7 +104,7 @@ pub enum OpenError {
     /// The TOC of eStargz cannot be found.
     #[error(transparent)]
     Estargz(#[from] estargz_toc::open::OpenError),
-    /// The TOC of eStargz describes no image.
+    /// The TOC of eStargz does not describe an image.
     #[error("cannot read the TOC")]
     Toc(#[from] TocError),
 }

@@ -30,7 +30,7 @@ use crate::resolve::{Follow, ResolveError, resolve};
 use crate::stack::Stack;
 use crate::tree_image::TreeImage;
 
-/// An image that was found by its content, with its blobs.
+/// An image, detected by content, with its blobs.
 ///
 /// ```
 /// use lazyoci_image_read::{Follow, OpenOptions, open};
@@ -55,7 +55,7 @@ pub struct OpenImage {
     advisories: Arc<Advisories>,
 }
 
-/// What answers for the image.
+/// The implementation of the image.
 #[derive(Clone)]
 pub(super) enum Holder {
     Tree(Arc<TreeImage>),
@@ -131,8 +131,7 @@ impl OpenImage {
         }
     }
 
-    /// The image as a layer, whose files are known by their numbers in it, to be laid over others: see
-    /// [`Stack`].
+    /// The image as a layer for a [`Stack`]; its files are identified by their numbers in it.
     ///
     /// # Errors
     /// [`WalkError`] if it cannot be walked.
@@ -169,7 +168,7 @@ impl OpenImage {
         &**self.reader.image()
     }
 
-    /// What holds it.
+    /// Its format.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
@@ -181,7 +180,7 @@ impl OpenImage {
         &self.reader.options().limits
     }
 
-    /// What was found odd when it was opened, and is read as the runtimes read it: only layers have such.
+    /// The oddities found when it was opened, which are read as the runtimes read them; only layers have any.
     #[must_use]
     pub fn advisories(&self) -> &Advisories {
         &self.advisories
@@ -241,7 +240,7 @@ impl OpenImage {
         self.reader.blobs()
     }
 
-    /// What reads its files: cheap to clone, shared by threads, and independent of this value.
+    /// The reader of its files: cheap to clone, shared by threads, and independent of this value.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
@@ -256,7 +255,7 @@ impl OpenImage {
     /// The inode at `path`.
     ///
     /// # Errors
-    /// [`ResolveError`] says where the way ends.
+    /// [`ResolveError`] says where resolution stopped.
     pub fn resolve(&self, path: impl AsRef<[u8]>, follow: Follow) -> Result<Ino, ResolveError> {
         resolve(self.image(), path.as_ref(), follow)
     }
@@ -264,7 +263,7 @@ impl OpenImage {
     /// The file at `path`, symbolic links followed, as `Read` and `Seek`.
     ///
     /// # Errors
-    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is no file.
+    /// [`ReadError::Resolve`] if there is none, [`ReadError::Image`] if it is not a file.
     pub fn file(&self, path: impl AsRef<[u8]>) -> Result<FileHandle, ReadError> {
         let ino = self.resolve(path, Follow::All)?;
         FileHandle::new(self.reader.clone(), ino)
@@ -321,7 +320,7 @@ impl OpenImage {
 
     /// The digest of the metadata: what [`OpenOptions::metadata_digest`] is compared with, of the
     /// bootstrap or the TOC. `None` for a layer or directory, which has none. It is computed when it
-    /// is asked for; a TOC is read again for another algorithm than SHA-256.
+    /// is requested; a TOC is read again for another algorithm than SHA-256.
     ///
     /// # Errors
     /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`] does.
@@ -374,7 +373,7 @@ impl OpenImage {
     /// Drives a machine that finds something in the file that was opened or in the image's blobs.
     ///
     /// # Errors
-    /// As [`find`](crate::find) does; [`OpenError::NoMetadata`] for a directory, which is no file.
+    /// As [`find`](crate::find) does; [`OpenError::NoMetadata`] for a directory, which is not a file.
     pub fn find<M>(&self, machine: M) -> Result<M::Found, OpenError>
     where
         M: StepMachine,

@@ -8,7 +8,7 @@ use crate::detect::Format;
 use crate::layer::LayerImageOptions;
 use crate::options::ReadOptions;
 
-/// How an image is opened.
+/// Options for opening an image.
 ///
 /// ```
 /// use image_model::Limits;
@@ -21,30 +21,29 @@ use crate::options::ReadOptions;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// What is opened, if the caller knows: the file's first bytes are not read to find it out then,
-    /// which saves a request. Opening fails if it is something else. Default: found by content.
+    /// The format, if the caller knows it: this saves the request that reads the file's first bytes to detect it.
+    /// Opening fails if the format is different. Default: detected by content.
     pub format: Option<Format>,
-    /// Directory with the blobs of a RAFS image, as files called by their ids. Default: `blobs`
-    /// beside the file that is opened, then the directory of that file.
+    /// Directory with the blobs of a RAFS image, as files named by their ids. Default: `blobs`
+    /// beside the opened file, then the directory of that file.
     pub blobs: Option<PathBuf>,
-    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    /// Accept what strict tar reading refuses, as Go and containerd do.
     pub lenient: bool,
-    /// Take an eStargz or zstd:chunked layer as the plain layer that it is too: what such a format
-    /// adds to the tar counts as files then.
+    /// Read an eStargz or zstd:chunked layer as a plain layer: what the format adds to the tar then
+    /// counts as files.
     pub as_layer: bool,
-    /// Digest that the metadata must have: a RAFS bootstrap, an eStargz TOC. It is checked before
-    /// anything of them is decoded. Where there are none, in a layer or directory, opening fails.
-    /// Default: metadata are taken as they are.
+    /// Expected digest of the metadata: a RAFS bootstrap, an eStargz TOC. It is checked before
+    /// decoding any of it. For a layer or directory, which have none, opening fails. Default:
+    /// metadata is accepted unchecked.
     pub metadata_digest: Option<Digest>,
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
-    /// How files are read, but for the limits of that, which are
-    /// [`limits`](Self#structfield.limits).
+    /// Options for reading files; its limits are replaced by [`limits`](Self#structfield.limits).
     pub read: ReadOptions,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
     pub spool_directory: Option<PathBuf>,
-    /// Map files instead of reading them: opening a large bootstrap then costs its headers only.
-    /// [`blob_io::Mapped`] says what must not happen to the files meanwhile.
+    /// Map files instead of reading them: opening a large bootstrap then reads only its headers.
+    /// [`blob_io::Mapped`] says what must not happen to mapped files.
     #[cfg(feature = "mmap")]
     pub map: bool,
 }

@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-/// The files in the directory of blobs, by name; none if anything in it is no blob: something else than
+/// The files in the directory of blobs, by name; none if anything in it is not a blob: something else than
 /// a file that is called by a digest or is RAFS by its content.
 fn blobs(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory.join(DirectoryOutput::BLOBS))?;

@@ -24,7 +24,7 @@ use crate::ends::Ends;
 use crate::options::ReadOptions;
 use crate::reader::Reader;
 
-/// How every zstd frame begins. No LZ4 block does: it would refer to bytes in front of its first.
+/// How every zstd frame begins. No LZ4 block does: it would refer to bytes before its first.
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The recipes of a blob: of what is stored plain, and of what is compressed.
@@ -188,7 +188,7 @@ impl Chunks {
         })
     }
 
-    /// An image of one file that has all chunks, one behind the other.
+    /// An image of one file that has all chunks, one after the other.
     fn image(&self) -> ChunkedImage {
         let mut parts = ChunkedParts {
             recipes: vec![Recipe::exact(Codec::None), Recipe::exact(self.codec)],

@@ -19,7 +19,7 @@ use super::report::Report;
 use crate::ends::Ends;
 use crate::open::{OpenError, find, read_piece};
 
-/// Bytes of the end of a blob that are read at once.
+/// Number of bytes read at once from the end of a blob.
 const TAIL_LEN: usize = 64 << 10;
 
 /// Blobs that hold something else than native chunks.

@@ -59,7 +59,7 @@ fn ends_like_estargz(layer: &dyn ReadAt) -> Result<bool, blob_io::ReadError> {
     Ok(tail[..10] == sound[..10] || tail[32..38] == sound[32..38])
 }
 
-/// Reads the landmarks, which are no files of the image.
+/// Reads the landmarks, which are not files of the image.
 pub(super) fn check_landmarks(toc: &EstargzImage, reader: &Reader, report: &mut Report<'_>) {
     for landmark in toc.landmark_extents() {
         let (landmark, extent) = match landmark {

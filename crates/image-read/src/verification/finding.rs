@@ -1,4 +1,4 @@
-//! What a verification finds.
+//! The findings of a verification.
 
 use std::error::Error;
 use std::fmt;
@@ -14,15 +14,14 @@ use crate::blobs::StoreError;
 use crate::content::ReadError;
 use crate::open::OpenError;
 
-/// One fault of an image, or a reason why a part of it could not be looked at.
-///
-/// Its `Display` is one line that says all of it: whose fault, where, what, and what caused it.
+/// One fault of an image, or the reason why a part of it could not be checked. Its `Display` is one
+/// complete line: whose fault, where, what, and the cause.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Finding {
     /// The path in the image, if it is about one.
     pub path: Option<ImagePath>,
-    /// First byte in the object, where that is known.
+    /// First byte in the object, if known.
     pub offset: Option<u64>,
     /// Which file it is in.
     pub object: ImageObject,
@@ -38,7 +37,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A file that takes part in an image.
+/// A file that is part of an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ImageObject {
@@ -57,7 +56,7 @@ impl fmt::Display for ImageObject {
     }
 }
 
-/// Bytes of a file.
+/// Size of a file in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ObjectRange {
@@ -67,7 +66,7 @@ pub struct ObjectRange {
     pub range: Range<u64>,
 }
 
-/// What is wrong. Its `Display` is complete: `source()` is the typed cause, which it names too.
+/// What is wrong. Its `Display` is complete: it includes the typed cause that `source()` returns.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
@@ -83,7 +82,7 @@ pub enum Flaw {
     /// A structure of an EROFS image.
     #[error("{}", Chain(.0))]
     Erofs(#[source] erofs_format::check::CheckFinding),
-    /// A blob that is not there, or cannot be opened. None of its chunks is looked at.
+    /// A blob that is missing or cannot be opened. None of its chunks is checked.
     #[error("{}", Chain(.0))]
     Unopened(#[source] StoreError),
     /// A file that cannot be read to its end.
@@ -102,7 +101,7 @@ pub enum Flaw {
         /// What is wrong with it.
         source: BlobError,
     },
-    /// A RAFS blob that is not what its bootstrap or its own TOC says.
+    /// A RAFS blob that contradicts its bootstrap or its own TOC.
     #[error("{object}: {}", Chain(.source))]
     Mismatch {
         /// The blob.
@@ -114,15 +113,15 @@ pub enum Flaw {
     #[error("{}", Chain(.0))]
     Chunk(#[source] ChunkFault),
     /// A blob whose name is not its digest.
-    #[error("{object} has digest {found}, not the one that it is called by")]
+    #[error("{object} has digest {found}, which is not its name")]
     Name {
         /// The blob.
         object: ImageObject,
         /// Its digest.
         found: Digest,
     },
-    /// The chunks of a RAFS blob together do not have the digest that its TOC says.
-    #[error("{object}: section `image.blob` has digest {found}, the TOC says {expected}")]
+    /// The chunks of a RAFS blob together do not have the digest in its TOC.
+    #[error("{object}: section `image.blob` has digest {found}, but the TOC says {expected}")]
     Data {
         /// The blob.
         object: ImageObject,
@@ -131,16 +130,16 @@ pub enum Flaw {
         /// What it is.
         found: Digest,
     },
-    /// A RAFS blob whose own bootstrap lists other blobs only: nobody knows what its chunks are.
-    #[error("the file holds chunks, but the bootstrap in it lists no blob that is the file")]
+    /// A RAFS blob whose own bootstrap lists only other blobs, so that its chunks are unknown.
+    #[error("the file contains chunks, but its bootstrap does not list it as a blob")]
     Orphan,
-    /// A layer that had a TOC and lost its footer: to readers of eStargz it is none any more.
-    #[error("looks like eStargz whose footer is damaged")]
+    /// A layer that had a TOC and lost its footer: readers no longer recognise it as eStargz.
+    #[error("looks like eStargz with a damaged footer")]
     Disguise,
     /// A landmark of eStargz.
     #[error("{}", Chain(.0))]
     Landmark(#[source] LandmarkError),
-    /// The content of a landmark of eStargz cannot be had.
+    /// The content of an eStargz landmark cannot be read.
     #[error("{name}: {}", Chain(.source))]
     LandmarkContent {
         /// Its name.
@@ -157,9 +156,9 @@ pub enum Flaw {
     /// None of the digests is the expected one.
     #[error("{}, expected {expected}", Found(.found))]
     Unexpected {
-        /// The digest that one should be.
+        /// The expected digest.
         expected: Digest,
-        /// Of what, and the digest that it has.
+        /// What was digested, and its digest.
         found: Vec<(&'static str, Digest)>,
     },
     /// A digest is expected that this build cannot compute.
@@ -200,7 +199,7 @@ impl Blame for Flaw {
     }
 }
 
-/// An error and everything that caused it. A cause that an error names itself is not repeated.
+/// An error and all its causes. A cause that its error already names is not repeated.
 struct Chain<'a, E>(&'a E);
 
 impl<E: Error> fmt::Display for Chain<'_, E> {

@@ -76,7 +76,7 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// What becomes of each blob; `None` of those that cannot be read, which is told.
+/// What to do with each blob; `None` for those that cannot be read, which are reported.
 fn plan(
     image: &OpenImage,
     options: &VerifyOptions,

@@ -1,4 +1,4 @@
-//! Verifying everything there is in an image, in one call.
+//! Verifying everything in an image in one call.
 //!
 //! ```text
 //! image -bootstrap.check, blobs inspected, digests expected-> findings
@@ -33,47 +33,47 @@ pub use finding::{Finding, Flaw, ImageObject, ObjectRange};
 pub use options::{VerifyOptions, VerifySourceOptions};
 pub use path::{verify_path, verify_source};
 
-/// Most findings that are told, if [`Limits::max_report_len`](image_model::Limits::max_report_len) does
+/// Maximum number of findings that are told, if [`Limits::max_report_len`](image_model::Limits::max_report_len) does
 /// not end the list before; more are counted.
 pub const MAX_FINDINGS: u64 = 1 << 14;
 
-/// Most ranges of one kind that a [`VerifySummary`] lists; the bytes of more are counted.
+/// Maximum number of ranges of one kind that a [`VerifySummary`] lists; the bytes of more are counted.
 pub const MAX_RANGES: usize = 1 << 12;
 
-/// What was verified, and how it ended.
+/// What was verified, and with what result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct VerifySummary {
-    /// What holds the image; `None` if that is unknown.
+    /// The format of the image; `None` if it is unknown.
     pub format: Option<Format>,
     /// What there is in the tree, and how many chunks were read. The faults of the audit are among the
     /// findings.
     pub audit: AuditSummary,
-    /// RAFS blobs whose structures were looked at.
+    /// RAFS blobs whose structures were checked.
     pub blobs: u64,
     /// Bytes that mean nothing, the first [`MAX_RANGES`] ranges of them: no structure and no chunk
     /// takes them, and only a digest of the whole file, where there is one, vouches for them.
     pub padding: Vec<ObjectRange>,
-    /// How many bytes that are in all.
+    /// Their total length.
     pub padding_len: u64,
-    /// Bytes of RAFS blobs that were read, but that no digest vouches for as they are stored, the
+    /// Bytes of RAFS blobs that were read, but that no digest vouches for as stored, the
     /// first [`MAX_RANGES`] ranges of them. What they decode to is right. There are some only in a
     /// blob without a digest of its whole: one whose name says nothing, that has no TOC, and that is
     /// not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are
     /// what is compressed or in no file ([version 5](rafs_format::v5::Bootstrap::unvouched),
     /// [6](rafs_format::blob::BlobMeta::unvouched)); without a bootstrap, all of the blob.
     pub unvouched: Vec<ObjectRange>,
-    /// How many bytes that are in all.
+    /// Their total length.
     pub unvouched_len: u64,
-    /// Everything that was found.
+    /// Number of findings.
     pub findings: u64,
-    /// Of that, what nobody was told: there is too much.
+    /// Findings that were only counted, because there are too many.
     pub untold: u64,
     /// Findings of [`Fault::Corrupt`], as far as they were looked at: the image is bad.
     pub corrupt: u64,
     /// The same of what is not the image's fault: something could not be read.
     pub unread: u64,
-    /// What is odd and read all the same: no findings.
+    /// Accepted oddities, which are not findings.
     pub advisories: Advisories,
 }
 
@@ -84,8 +84,8 @@ impl VerifySummary {
         self.findings == 0
     }
 
-    /// Whose fault the worst finding is: [`Fault::Corrupt`] if there is one of that, else [`Fault::Io`]
-    /// if something could not be read, else [`Fault::Unsupported`].
+    /// The worst fault among the findings: [`Fault::Corrupt`] if there is any, else [`Fault::Io`] if something could
+    /// not be read, else [`Fault::Unsupported`].
     #[must_use]
     pub fn worst(&self) -> Option<Fault> {
         match self {
@@ -97,7 +97,7 @@ impl VerifySummary {
     }
 }
 
-/// Looks at everything in `image` and its blobs, and tells `findings` all that is wrong.
+/// Verifies everything in `image` and its blobs, and passes every fault to `findings`.
 ///
 /// * Every image: all that an [audit](verify::audit) looks at, each chunk read and verified once, on
 ///   all threads.
@@ -129,7 +129,7 @@ impl VerifySummary {
 /// ```
 ///
 /// # Errors
-/// [`Cancelled`] if `progress` asks to stop. What is wrong is no error.
+/// [`Cancelled`] if `progress` asks to stop. Findings are not errors.
 pub fn verify_image(
     image: &OpenImage,
     options: &VerifyOptions,

@@ -4,7 +4,7 @@ use image_model::{BlobId, Digest};
 
 use crate::open::OpenOptions;
 
-/// How an image is verified.
+/// Options for verifying an image.
 ///
 /// ```
 /// use lazyoci_image_read::VerifyOptions;
@@ -14,13 +14,12 @@ use crate::open::OpenOptions;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOptions {
-    /// Whether to read what files hold, and all of the blobs. Without it no blob is opened. Default:
-    /// true.
+    /// Whether to read the content of files, and all of the blobs. Without it no blob is opened. Default: true.
     pub content: bool,
-    /// Whether the tar inside eStargz may have what strict reading refuses. Default: false.
+    /// Whether to accept what strict reading refuses in the tar inside eStargz. Default: false.
     pub lenient: bool,
-    /// Digest that the file that was opened must have, its bootstrap or its TOC. A directory, and what
-    /// is several files, have none.
+    /// Expected digest of the opened file, its bootstrap or its TOC. A directory, or an image of several files, has
+    /// none.
     pub expect: Option<Digest>,
     /// Threads that decode and hash; the tar inside eStargz is compared by one more, as it goes by. Default:
     /// as many as the image is [read](crate::ReadOptions) with.

@@ -1,4 +1,4 @@
-//! Whatever there is at a path.
+//! Verifying whatever is at a path.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +20,9 @@ use crate::open::{Found, ImageFile, OpenError, OpenOptions, Place};
 ///
 /// * a directory with several blobs in `blobs` and no bootstrap beside them: each is verified, and none
 ///   of them is the file that a digest is [expected](VerifyOptions#structfield.expect) of;
-/// * a RAFS blob whose bootstrap is elsewhere: its chunk information, TOC and digests as they are, and
-///   that every chunk decodes to the length that it should have, and has its digest if the blob holds
-///   that.
-///
-/// The file is opened once. That it cannot be opened is a finding.
+/// * a RAFS blob whose bootstrap is elsewhere: its chunk information, TOC and digests as they are,
+///   and that every chunk decodes to the length that it should have, and has its digest if the blob
+///   holds that. The file is opened once. Failure to open it is a finding.
 ///
 /// # Errors
 /// [`Cancelled`] if `progress` asks to stop.

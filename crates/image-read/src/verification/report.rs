@@ -124,7 +124,7 @@ impl<'a> Report<'a> {
         self.again()
     }
 
-    /// Asks whether to go on, in work that is not counted.
+    /// Asks whether to continue, in work that is not counted.
     pub(super) fn again(&mut self) -> Result<(), Cancelled> {
         let (done, total) = self.done;
         self.progress.advance(done, total)

@@ -99,7 +99,7 @@ impl Sinks {
         self.sha256 = Some(sha256);
     }
 
-    /// The next position behind `position` at which something is to be done.
+    /// The next position after `position` at which something is to be done.
     fn next_mark(&self, position: u64) -> u64 {
         let front = self.front.map(|(end, _)| end);
         let without = self.without.as_ref();
@@ -112,7 +112,7 @@ impl Sinks {
         later.min().unwrap_or(u64::MAX)
     }
 
-    /// Does what is to be done at `position`, in front of which `sha256` has seen everything.
+    /// Does what is to be done at `position`, before which `sha256` has seen everything.
     fn mark(&mut self, position: u64, sha256: &Hasher) {
         if let Some((end, digest)) = &mut self.front
             && *end == position

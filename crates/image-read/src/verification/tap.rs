@@ -15,7 +15,7 @@ const FILL_LEN: u64 = 1 << 20;
 
 /// A blob whose bytes go by in their order, each once, however they are read.
 ///
-/// What is read in order costs nothing; what was left out is read when something behind it is, and
+/// What is read in order costs nothing; what was left out is read when something after it is, and
 /// what nobody read in [`finish`](Self::finish). What is read again is passed by.
 pub(super) struct Tap {
     reader: Reader,
@@ -52,7 +52,7 @@ impl Tap {
         self.state.is_some()
     }
 
-    /// Reads what has not gone by, and answers what went by. `advance` is called now and then.
+    /// Reads what has not gone by, and returns what was read. `advance` is called now and then.
     ///
     /// # Errors
     /// [`ReadError`] if it cannot be read.

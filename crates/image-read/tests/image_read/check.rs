@@ -235,7 +235,7 @@ fn chunks_must_lie_where_they_can() {
     frames_of(&mut made, |frame| frame.stored_len = 3);
     all(
         made,
-        "1: Corrupt: chunk 0 at byte 0: blob blob-0 byte 8 ends at byte 11 of 10",
+        "1: Corrupt: chunk 0 at byte 0: blob blob-0 byte 8 ends at byte 11, past the blob's 10 bytes",
     );
     let mut made = shared();
     frames_of(&mut made, |frame| frame.len = 1);
@@ -258,8 +258,8 @@ fn extents_must_cover_their_files() {
     let reader = reader_of(made, &[b"AAAABBBBCC".to_vec()]);
     let (summary, notes) = check(&reader, &[Ino(0), Ino(2), Ino(1)], true);
     let expected = [
-        "0: Corrupt: no extent begins at byte 6 of 10",
-        "1: Corrupt: no extent begins at byte 0 of 3",
+        "0: Corrupt: no extent begins at byte 6 of a file of 10 bytes",
+        "1: Corrupt: no extent begins at byte 0 of a file of 3 bytes",
     ];
     assert_eq!(notes.texts(), expected);
     assert_eq!(summary, sound(), "what is there is checked");
@@ -344,7 +344,7 @@ fn a_blob_that_cannot_be_opened_is_one_fault() {
     let files = [fixture.ino("empty"), fixture.ino("mixed")];
     let (summary, notes) = check(&reader, &files, true);
     assert_eq!(summary.chunks, 7);
-    assert_eq!(notes.texts(), ["1: Io: blob blob-0 cannot be opened"]);
+    assert_eq!(notes.texts(), ["1: Io: cannot open blob blob-0"]);
     let ChunkFault::Unopened { source, .. } = &notes.faults[0].1 else {
         panic!("{:?}", notes.faults)
     };
@@ -368,8 +368,7 @@ fn a_long_plain_piece_is_one_fault() {
     let reader = reader_of(made, &[vec![1; (3 << 20) + 5]]);
     let (summary, notes) = check(&reader, &[Ino(0)], true);
     assert_eq!((summary.chunks, summary.unverifiable), (1, 1));
-    let expected =
-        "0: Corrupt: chunk 0 at byte 0: blob blob-0 byte 0 ends at byte 5242880 of 3145733";
+    let expected = "0: Corrupt: chunk 0 at byte 0: blob blob-0 byte 0 ends at byte 5242880, past the blob's 3145733 bytes";
     assert_eq!(notes.texts(), [expected]);
     assert!(notes.advance.is_empty());
 }

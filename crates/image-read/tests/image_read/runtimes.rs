@@ -65,8 +65,8 @@ fn files_below_a_symlink_lie_where_it_leads() {
     assert_eq!(content(&tar, "usr/lib/x.so"), b"shared");
     assert_eq!(content(&tar, "y.so"), b"shared");
     let expected = [
-        "/lib/x.so: lies below a symbolic link, and is put where that leads",
-        "/y.so: a hard link through a symbolic link",
+        "/lib/x.so: lies below a symbolic link, and is placed where the link leads",
+        "/y.so: hard link through a symbolic link",
     ];
     assert_eq!(list(&read(&tar).advisories), expected);
 }

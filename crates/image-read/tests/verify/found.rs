@@ -54,7 +54,7 @@ fn a_chunk_that_the_blob_has_elsewhere_is_named() {
     assert_eq!(
         finding.to_string(),
         format!(
-            "corrupt: blob `{}`: chunk 1: compressed_offset is {expected} in the bootstrap, {found} in \
+            "corrupt: blob `{}`: chunk 1: compressed_offset is {expected} in the bootstrap, but {found} in \
              the chunk information",
             golden.id
         )
@@ -75,16 +75,18 @@ fn a_blob_that_was_cut_says_how_long_it_should_be() {
     assert_eq!(
         said[0],
         format!(
-            "corrupt: blob `{id}`: compressed_size is {len} in the blob table, 3500 in the blob"
+            "corrupt: blob `{id}`: compressed_size is {len} in the blob table, but 3500 in the blob"
         )
     );
     // The two chunks that are there are right.
-    assert!(said[1].contains(&format!("blob {id} byte 3000 ends at byte 6000 of 3500")));
+    assert!(said[1].contains(&format!(
+        "blob {id} byte 3000 ends at byte 6000, past the blob's 3500 bytes"
+    )));
     assert_eq!(found[1].offset, Some(3000));
     let digest = verify::sha256(&cut.blob);
     assert_eq!(
         said[2],
-        format!("corrupt: blob `{id}` has digest {digest}, not the one that it is called by")
+        format!("corrupt: blob `{id}` has digest {digest}, which is not its name")
     );
     assert_eq!(said.len(), 3);
 }

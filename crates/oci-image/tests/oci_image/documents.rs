@@ -69,7 +69,7 @@ fn what_is_read_differently_is_refused() {
     assert_eq!(error.fault(), Fault::Corrupt);
     assert_eq!(
         error.to_string(),
-        format!("the document calls itself `{docker}`, what refers to it says `{oci}`")
+        format!("the document says it is `{docker}`, but its descriptor says `{oci}`")
     );
     // What refers to it says what it is.
     let index = refused(&manifest(""), Some(MediaType::Index(Family::Oci)));

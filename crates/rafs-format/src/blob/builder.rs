@@ -12,20 +12,20 @@ use crate::v6::is_chunk_size;
 use crate::version::Version;
 use crate::view;
 
-/// What blob to build.
+/// Options for building a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlobOptions {
-    /// Version of the image: blobs of version 5 hold nothing but chunks, and a bootstrap perhaps.
+    /// Version of the image: blobs of version 5 contain only chunks, and possibly a bootstrap.
     pub version: Version,
-    /// Whose bytes to reproduce: 2.2 always compresses the chunk information with zstd, 2.4 as the
-    /// chunks.
+    /// Release whose bytes to reproduce: 2.2 always compresses the chunk information with zstd, 2.4
+    /// like the chunks.
     pub compat: Compat,
-    /// How chunks are compressed, if that makes them smaller.
+    /// Compressor for chunks; used only if it makes them smaller.
     pub compressor: Compressor,
-    /// How chunks are digested.
+    /// Digest algorithm for chunks.
     pub digester: Digester,
-    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB.
+    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 16 MiB.
     pub chunk_size: u32,
     /// Whether to append the chunk digests and a TOC.
     pub toc: bool,
@@ -61,14 +61,14 @@ impl BlobOptions {
     }
 }
 
-/// A chunk that is about to be stored.
+/// A chunk to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredChunk {
     /// Plain bytes, 1 to the chunk size.
     pub len: u32,
     /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer.
     pub stored_len: u32,
-    /// The blob's compressor, or none where that did not help.
+    /// The blob's compressor, or none if that did not help.
     pub codec: Codec,
     /// Digest of the plain bytes.
     pub digest: Digest,
@@ -79,16 +79,16 @@ pub struct StoredChunk {
 pub struct Placement {
     /// Position among the blob's chunks.
     pub index: u32,
-    /// First stored byte, from the start of the blob: the end of what was written so far.
+    /// First stored byte, from the start of the blob: the end of the bytes written so far.
     pub offset: u64,
-    /// Zero bytes to write behind the stored ones.
+    /// Zero bytes to write after the stored ones.
     pub padding: u32,
     /// First byte in the uncompressed address space.
     pub address: u64,
 }
 
-/// Builds a native blob: told of each chunk in the order of writing, it says where the
-/// chunk goes, and in the end which bytes complete the file.
+/// Builds a native blob: given each chunk in write order, it decides where the chunk goes, and
+/// finally returns the bytes that complete the file.
 ///
 /// The caller writes the chunks and hashes them with a [`BlobHasher`](super::BlobHasher). Memory
 /// use is 16 bytes per chunk, 48 with a TOC.
@@ -125,7 +125,7 @@ pub struct BlobBuilder {
     pub(super) options: BlobOptions,
     /// Entries of the chunk information.
     pub(super) entries: Vec<u8>,
-    /// Digests of the chunks, if there will be a TOC.
+    /// Digests of the chunks, if there is a TOC.
     pub(super) digests: Vec<u8>,
     pub(super) chunk_count: u32,
     /// End of the stored data.
@@ -281,42 +281,42 @@ impl BlobBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// No native blob is compressed so, or not with aligned data.
+    /// A native blob cannot use this compressor, or not with aligned data.
     #[error("a blob of this kind cannot be compressed with {}", Codec::from(*compressor))]
     Compressor {
-        /// The compressor asked for.
+        /// The compressor requested.
         compressor: Compressor,
     },
-    /// Blobs of this version have no such thing.
-    #[error("{what} in a blob of {version}")]
+    /// Blobs of this version do not support it.
+    #[error("a blob of {version} cannot have {what}")]
     Version {
-        /// The version asked for.
+        /// The version requested.
         version: Version,
-        /// What it does not have.
+        /// What is not supported.
         what: &'static str,
     },
-    /// No power of two from 4096 to 16 MiB.
-    #[error("chunks of {chunk_size} bytes: a power of two from 4096 to 16777216 is needed")]
+    /// Not a power of two from 4096 to 16 MiB.
+    #[error("invalid chunk size {chunk_size}: must be a power of two from 4096 to 16777216")]
     ChunkSize {
-        /// Bytes asked for.
+        /// Bytes requested.
         chunk_size: u32,
     },
-    /// The blob has as many chunks as it can.
+    /// The blob already has the maximum number of chunks.
     #[error("a blob holds at most {limit} chunks")]
     TooManyChunks {
-        /// Most chunks.
+        /// The maximum.
         limit: u32,
     },
-    /// The blob has no room for more.
+    /// The blob would become too large.
     #[error("a blob holds at most {limit} {what}")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,
-        /// Most of it.
+        /// The maximum.
         limit: u64,
     },
-    /// The chunk is compressed otherwise than the blob.
-    #[error("chunk {index}: {codec} in a blob of {}", Codec::from(*compressor))]
+    /// The chunk's compression differs from the blob's.
+    #[error("chunk {index} is compressed with {codec}, but its blob with {}", Codec::from(*compressor))]
     Codec {
         /// Position of the chunk.
         index: u32,
@@ -325,8 +325,8 @@ pub enum BuildError {
         /// The blob's compressor.
         compressor: Compressor,
     },
-    /// The chunk is digested otherwise than the blob.
-    #[error("chunk {index}: {digest} in a blob of {} digests", DigestAlgorithm::from(*digester))]
+    /// The chunk's digest algorithm differs from the blob's.
+    #[error("chunk {index} has digest {digest}, but its blob has {} digests", DigestAlgorithm::from(*digester))]
     Digest {
         /// Position of the chunk.
         index: u32,
@@ -335,8 +335,8 @@ pub enum BuildError {
         /// The blob's digester.
         digester: Digester,
     },
-    /// The chunk information cannot hold the chunk.
-    #[error("chunk {index}")]
+    /// The chunk information cannot represent the chunk.
+    #[error("cannot add chunk {index} to the blob")]
     Chunk {
         /// Position of the chunk.
         index: u32,
@@ -344,16 +344,16 @@ pub enum BuildError {
         #[source]
         fault: ChunkFault,
     },
-    /// The hasher saw another number of bytes than were placed.
-    #[error("{found} bytes were hashed, but {expected} placed")]
+    /// The number of bytes hashed differs from the number placed.
+    #[error("{found} bytes of the blob were hashed, but {expected} were placed")]
     Hashed {
-        /// Bytes placed, padding included.
+        /// Bytes placed, including padding.
         expected: u64,
         /// Bytes hashed.
         found: u64,
     },
     /// The chunk information or the bootstrap cannot be compressed.
-    #[error("section `{section}` cannot be compressed")]
+    #[error("cannot compress section `{section}`")]
     Compress {
         /// Name of the section.
         section: &'static str,

@@ -1,4 +1,4 @@
-//! What chunk information says about one chunk, whichever version stores it.
+//! One entry of the chunk information, independent of its version.
 
 use crate::flags::BlobFeatures;
 use crate::v6::BlobEntry;
@@ -63,19 +63,19 @@ pub enum ChunkExtra {
 #[non_exhaustive]
 pub enum ChunkFault {
     /// The length of the plain bytes is 0 or above 2^24.
-    #[error("{len} plain bytes, where 1 to 2^24 are allowed")]
+    #[error("{len} plain bytes; must be 1 to 2^24")]
     Len {
         /// Plain bytes.
         len: u32,
     },
     /// The stored length is 0, or above what the entry can hold.
-    #[error("{stored_len} stored bytes")]
+    #[error("invalid number of stored bytes: {stored_len}")]
     StoredLen {
         /// Stored bytes.
         stored_len: u32,
     },
-    /// The address is no multiple of 4096, or not below 2^44.
-    #[error("address {address} is no multiple of 4096 below 2^44")]
+    /// The address is not a multiple of 4096, or not below 2^44.
+    #[error("address {address} is not a multiple of 4096 below 2^44")]
     Address {
         /// The address.
         address: u64,
@@ -86,20 +86,20 @@ pub enum ChunkFault {
         /// The offset.
         offset: u64,
     },
-    /// The stored bytes end behind the chunk data section.
-    #[error("stored bytes end at {end}, behind the data section of {data_len} bytes")]
+    /// The stored bytes end after the chunk data section.
+    #[error("stored bytes end at {end}, past the data section of {data_len} bytes")]
     BeyondData {
         /// End of the stored bytes.
         end: u64,
-        /// Bytes of the data section.
+        /// Length of the data section in bytes.
         data_len: u64,
     },
-    /// The plain bytes end behind the blob's address space.
-    #[error("plain bytes end at {end}, behind the address space of {space} bytes")]
+    /// The plain bytes end after the blob's address space.
+    #[error("plain bytes end at {end}, past the address space of {space} bytes")]
     BeyondSpace {
         /// End of the plain bytes.
         end: u64,
-        /// Bytes of the address space.
+        /// Length of the address space in bytes.
         space: u64,
     },
     /// The chunk is stored plain, but the lengths differ; or compression did not make it smaller,
@@ -112,7 +112,7 @@ pub enum ChunkFault {
         stored_len: u32,
     },
     /// The flag of a CRC is set, but the CRC is 0: nydus refuses such entries.
-    #[error("a CRC of 0")]
+    #[error("the CRC is 0")]
     ZeroCrc,
     /// The flags exclude each other, or version 1 cannot hold them.
     #[error("flags contradict each other or the version of the entry")]
@@ -123,7 +123,7 @@ pub enum ChunkFault {
         /// Bits of the feature.
         needed: u32,
     },
-    /// Bits that mean nothing are set, where every writer leaves them 0. Readers pass them by.
+    /// Unused bits are set, which every writer leaves 0. Readers ignore them.
     #[error("reserved bits are set")]
     Reserved,
     /// The entry lies before its predecessor, in the file or in the address space.
@@ -132,13 +132,13 @@ pub enum ChunkFault {
 }
 
 impl ChunkInfo {
-    /// First address behind the plain bytes.
+    /// First address after the plain bytes.
     #[must_use]
     pub fn address_end(&self) -> u64 {
         self.address.saturating_add(u64::from(self.len))
     }
 
-    /// First offset behind the stored bytes.
+    /// First offset after the stored bytes.
     #[must_use]
     pub fn offset_end(&self) -> u64 {
         self.offset.saturating_add(u64::from(self.stored_len))
@@ -194,7 +194,7 @@ impl ChunkInfo {
         Ok(())
     }
 
-    /// Checks what every entry must keep to in order to be stored at all.
+    /// Checks the rules that every stored entry must satisfy.
     pub(super) fn check_fields(&self) -> Result<(), ChunkFault> {
         if self.len == 0 || self.len > MAX_CHUNK_LEN {
             return Err(ChunkFault::Len { len: self.len });

@@ -20,7 +20,7 @@
 use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo, MAX_CHUNK_LEN};
 use crate::view;
 
-/// Bytes of an entry.
+/// Size of an entry in bytes.
 pub const LEN: usize = 16;
 
 const LOW: u64 = 0x0f_ffff;

@@ -24,7 +24,7 @@
 use super::chunk_info::{ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_CHUNK_LEN};
 use crate::view;
 
-/// Bytes of an entry.
+/// Size of an entry in bytes.
 pub const LEN: usize = 24;
 
 const LEN_SHIFT: u32 = 32;

@@ -1,4 +1,4 @@
-//! A blob against the bootstrap that lists it, and against its own TOC.
+//! Comparing a blob with the bootstrap that lists it, and with its own TOC.
 
 use std::ops::Range;
 
@@ -16,12 +16,12 @@ use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::BlobFeatures;
 use crate::v6::{BlobEntry, Bootstrap};
 
-/// Two places that should say the same do not.
+/// Two places that should agree, but do not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlobMismatch {
     /// The bootstrap's blob table and the blob.
-    #[error("{field} is {expected} in the blob table, {found} in the blob")]
+    #[error("{field} is {expected} in the blob table, but {found} in the blob")]
     Entry {
         /// The field, by its name in the blob table.
         field: &'static str,
@@ -31,7 +31,7 @@ pub enum BlobMismatch {
         found: u64,
     },
     /// The bootstrap's blob table and the TOC.
-    #[error("the TOC has digest {found}, the blob table says {expected}")]
+    #[error("the TOC has digest {found}, but the blob table says {expected}")]
     TocDigest {
         /// In the blob table.
         expected: Digest,
@@ -40,7 +40,7 @@ pub enum BlobMismatch {
     },
     /// The bootstrap's record of a chunk and the chunk information.
     #[error(
-        "chunk {index}: {field} is {expected} in the bootstrap, {found} in the chunk information"
+        "chunk {index}: {field} is {expected} in the bootstrap, but {found} in the chunk information"
     )]
     Chunk {
         /// Position of the chunk.
@@ -53,7 +53,7 @@ pub enum BlobMismatch {
         found: u64,
     },
     /// The bootstrap's record of a chunk and the section of chunk digests.
-    #[error("chunk {index} has digest {expected} in the bootstrap, {found} in the blob")]
+    #[error("chunk {index} has digest {expected} in the bootstrap, but {found} in the blob")]
     ChunkDigest {
         /// Position of the chunk.
         index: u32,
@@ -80,7 +80,7 @@ pub enum BlobMismatch {
     },
     /// An entry of the TOC for a section that the blob does not have, or that comes twice.
     #[error(
-        "entry {index} of the TOC, `{}`, is for no section of the blob",
+        "entry {index} of the TOC, `{}`, does not refer to a section of the blob",
         image_model::name::Brief(name)
     )]
     NoSection {
@@ -141,7 +141,7 @@ impl Sections {
     /// information, its TOC.
     pub fn compare_entry(&self, entry: &BlobEntry, report: &mut dyn FnMut(BlobMismatch)) {
         let ci = self.chunk_info.clone().unwrap_or_default();
-        // Of a blob with an inlined bootstrap it is what lies in front of that, or the file.
+        // Of a blob with an inlined bootstrap it is what lies before that, or the file.
         let front = self.bootstrap.as_ref().map(|bootstrap| bootstrap.start);
         // nydus-image 2.0 and 2.1 did not count the chunk information: `Bootstrap::check` says so.
         let data_len = (!ci.is_empty()).then_some(ci.start);

@@ -6,7 +6,7 @@ use image_model::{Digest, DigestAlgorithm};
 
 use super::error::{BlobError, check_given};
 
-/// Bytes of a digest.
+/// Size of a digest in bytes.
 pub(super) const LEN: usize = 32;
 
 /// The section `blob.digest`: 32 bytes per chunk, in index order, neither compressed nor encrypted.
@@ -36,7 +36,7 @@ impl ChunkDigests {
         Ok(Self { bytes, algorithm })
     }
 
-    /// The digest of the chunk at `index`; `None` behind the last.
+    /// The digest of the chunk at `index`; `None` after the last.
     #[must_use]
     pub fn digest(&self, index: u32) -> Option<Digest> {
         let (digests, _) = self.bytes.as_chunks();

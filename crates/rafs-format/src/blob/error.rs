@@ -15,8 +15,8 @@ use crate::flags::FlagsError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlobError {
-    /// A piece of the blob has another length than it must have: the caller gave the wrong bytes.
-    #[error("{piece}: {found} bytes given, {expected} expected")]
+    /// A piece of the blob has the wrong length: the caller gave the wrong bytes.
+    #[error("{piece}: {found} bytes given, but {expected} expected")]
     Given {
         /// What was given.
         piece: &'static str,
@@ -25,8 +25,8 @@ pub enum BlobError {
         /// Bytes given.
         found: u64,
     },
-    /// The file is too short for a range that its metadata name.
-    #[error("{piece} at {offset}, {len} bytes, does not fit a blob of {blob_len} bytes")]
+    /// The file is too short for a range in its metadata.
+    #[error("{piece} at {offset}, {len} bytes, does not fit in a blob of {blob_len} bytes")]
     OutOfBounds {
         /// What should be there.
         piece: &'static str,
@@ -38,7 +38,7 @@ pub enum BlobError {
         blob_len: u64,
     },
     /// A magic number of the chunk information's header is wrong.
-    #[error("header of the chunk information: magic {found:#010x} at byte {offset}")]
+    #[error("header of the chunk information: wrong magic {found:#010x} at byte {offset}")]
     HeaderMagic {
         /// Byte in the header: 0 or 4092.
         offset: usize,
@@ -46,7 +46,7 @@ pub enum BlobError {
         found: u32,
     },
     /// The blob contradicts the bootstrap's blob table.
-    #[error("{field} is {found}, the blob table says {expected}")]
+    #[error("{field} is {found}, but the blob table says {expected}")]
     Contradiction {
         /// What differs.
         field: &'static str,
@@ -56,21 +56,21 @@ pub enum BlobError {
         found: u64,
     },
     /// A blob has 1 to 2^24 chunks.
-    #[error("{count} chunks, where 1 to 2^24 are allowed")]
+    #[error("the blob has {count} chunks; must be 1 to 2^24")]
     ChunkCount {
         /// Declared number.
         count: u32,
     },
-    /// The chunk information has another length than its entries need.
-    #[error("chunk information of {found} bytes, but its entries need {expected}")]
+    /// The length of the chunk information does not match its entries.
+    #[error("the chunk information has {found} bytes, but its entries need {expected}")]
     CiLen {
         /// Bytes that the entries need.
         expected: u64,
         /// Declared plain bytes.
         found: u64,
     },
-    /// The chunk information is larger stored than plain, or smaller although not compressed.
-    #[error("chunk information of {len} bytes is stored in {stored_len}")]
+    /// The chunk information takes more stored than plain bytes, or fewer although it is not compressed.
+    #[error("the chunk information has {len} bytes, but {stored_len} stored bytes")]
     CiStoredLen {
         /// Plain bytes.
         len: u64,
@@ -78,7 +78,7 @@ pub enum BlobError {
         stored_len: u64,
     },
     /// An entry of the chunk information is wrong.
-    #[error("chunk {index}")]
+    #[error("invalid chunk information for chunk {index}")]
     Chunk {
         /// Position of the entry.
         index: u32,
@@ -87,9 +87,9 @@ pub enum BlobError {
         fault: ChunkFault,
     },
     /// No such entry.
-    #[error("chunk {index} of a blob with {count} chunks")]
+    #[error("there is no chunk {index}: the blob has {count}")]
     NoSuchChunk {
-        /// Position asked for.
+        /// Position requested.
         index: u32,
         /// Entries.
         count: u32,
@@ -104,7 +104,7 @@ pub enum BlobError {
     #[error(transparent)]
     Flags(#[from] FlagsError),
     /// More is declared than the limits allow.
-    #[error("{piece}: {declared} declared, at most {limit} allowed")]
+    #[error("{piece}: {declared} declared; at most {limit} are allowed")]
     Limit {
         /// What is too much.
         piece: &'static str,
@@ -113,21 +113,21 @@ pub enum BlobError {
         /// Allowed amount.
         limit: u64,
     },
-    /// A tar header is damaged, or is none.
-    #[error("tar header at {offset}: {fault}")]
+    /// A tar header is damaged or missing.
+    #[error("invalid tar header at {offset}: {fault}")]
     TarHeader {
         /// First byte, from the start of the blob.
         offset: u64,
         /// What is wrong.
         fault: TarHeaderFault,
     },
-    /// A tar header names no section that there is.
-    #[error("the tar header at {offset} names no section")]
+    /// A tar header names an unknown section.
+    #[error("the tar header at {offset} names an unknown section")]
     UnknownSection {
         /// First byte of the header, from the start of the blob.
         offset: u64,
     },
-    /// A section comes twice, or behind one that it belongs in front of.
+    /// A section appears twice, or after one that it must precede.
     #[error("section `{}` does not belong at {offset}", section.name())]
     SectionOrder {
         /// The section.
@@ -135,20 +135,20 @@ pub enum BlobError {
         /// First byte, from the start of the blob.
         offset: u64,
     },
-    /// The blob begins with bytes that no section holds.
-    #[error("the first {len} bytes of the blob are in no section")]
+    /// The blob begins with bytes outside all sections.
+    #[error("the first {len} bytes of the blob are not in any section")]
     Stray {
         /// Bytes.
         len: u64,
     },
-    /// The chunk information does not lie in front of its header.
+    /// The chunk information is not directly before its header.
     #[error(
-        "chunk information at {offset}, {len} bytes, whose header says that it is at {found}, {found_len} bytes"
+        "the chunk information is at {offset}, {len} bytes, but its header says {found}, {found_len} bytes"
     )]
     CiRange {
         /// First byte that it has.
         offset: u64,
-        /// Bytes in front of the header.
+        /// Bytes before the header.
         len: u64,
         /// First byte according to the header.
         found: u64,
@@ -158,23 +158,24 @@ pub enum BlobError {
     /// The header of the chunk information describes a blob that no blob table can list.
     #[error(transparent)]
     Entry(#[from] DecodeError),
-    /// Bytes that no reader looks at are not zero.
+    /// Bytes that readers ignore are not zero.
     #[error("reserved bytes of the {structure} are not zero")]
     Reserved {
         /// The structure.
         structure: &'static str,
     },
-    /// The header of the chunk information says where zran or batch contexts are, in a blob that has
-    /// none. Readers pass it by.
-    #[error("the header of the chunk information has contexts, of a blob without zran and batches")]
+    /// The header of the chunk information has zran or batch contexts, but the blob has none. Readers ignore them.
+    #[error(
+        "the header of the chunk information has contexts, but the blob has neither zran nor batches"
+    )]
     Contexts,
     /// The TOC is damaged: its entries are no multiple of 128 bytes.
-    #[error("TOC of {len} bytes, which is no multiple of 128")]
+    #[error("the TOC has {len} bytes, which is not a multiple of 128")]
     TocLen {
         /// Bytes of entries.
         len: u64,
     },
-    /// A TOC entry names no compressor that there is.
+    /// A TOC entry does not name a known compressor.
     #[error("TOC entry {index}: flags {flags:#x} do not name one compressor")]
     TocFlags {
         /// Position in the TOC.
@@ -182,34 +183,34 @@ pub enum BlobError {
         /// The flags.
         flags: u32,
     },
-    /// Neither a bootstrap nor a TOC that could list one ends the blob.
-    #[error("the blob ends with no bootstrap: open the one that lists it instead")]
+    /// The blob ends with neither a bootstrap nor a TOC that could list one.
+    #[error("the blob does not end with a bootstrap: open the one that lists it instead")]
     NoBootstrap,
     /// The bootstrap lists no such blob.
-    #[error("blob {} of an image with {count} blobs", index.0)]
+    #[error("there is no blob {}: the image has {count}", index.0)]
     NoSuchBlob {
-        /// Position asked for.
+        /// Position requested.
         index: BlobIndex,
         /// Blobs.
         count: usize,
     },
     /// Blobs of images of version 5 say nothing of their chunks.
-    #[error("blob {} is one of RAFS v5, which has no chunk information", index.0)]
+    #[error("blob {} belongs to RAFS v5, which has no chunk information", index.0)]
     NoChunkInformation {
         /// Position of the blob.
         index: BlobIndex,
     },
-    /// Something else than a TOC, or nothing, ends the blob.
+    /// The blob does not end with a TOC.
     #[error("the blob does not end with a TOC")]
     NoToc,
     /// The data is not in the blob: that of zran mode is the gzip layer that the blob belongs to.
     #[error(
-        "entry {index} of the TOC: the data of {len} bytes is a gzip layer of its own (zran mode), which is not supported"
+        "entry {index} of the TOC: the data of {len} bytes is a separate gzip layer (zran mode), which is not supported"
     )]
     DataElsewhere {
         /// Position of the entry.
         index: usize,
-        /// Bytes of the layer.
+        /// Length of the layer in bytes.
         len: u64,
     },
     /// A section has no entry in the TOC.
@@ -219,7 +220,7 @@ pub enum BlobError {
         section: Section,
     },
     /// A section cannot be decompressed.
-    #[error("section `{section}` cannot be decompressed")]
+    #[error("cannot decompress section `{section}`")]
     Decompress {
         /// Name of the section.
         section: String,
@@ -227,8 +228,8 @@ pub enum BlobError {
         #[source]
         source: CodecError,
     },
-    /// A section is not what its digest says.
-    #[error("section `{section}` is damaged")]
+    /// A section does not match its digest.
+    #[error("section `{section}` is corrupt")]
     Digest {
         /// Name of the section.
         section: String,
@@ -243,22 +244,22 @@ pub enum BlobError {
 #[non_exhaustive]
 pub enum TarHeaderFault {
     /// The GNU magic is missing.
-    #[error("no GNU magic")]
+    #[error("it has no GNU magic")]
     Magic,
-    /// The checksum is another one.
+    /// The checksum does not match.
     #[error("its checksum does not match")]
     Checksum,
-    /// It heads no regular file.
-    #[error("type {found:#04x} is no regular file")]
+    /// It is not the header of a regular file.
+    #[error("type {found:#04x} is not a regular file")]
     Kind {
         /// The type flag.
         found: u8,
     },
     /// The size is not octal.
-    #[error("its size is no octal number")]
+    #[error("its size is not an octal number")]
     Size,
-    /// Fields that mean nothing have other bytes than every writer gives them.
-    #[error("it has bytes that mean nothing")]
+    /// Unused fields do not have the bytes that every writer gives them.
+    #[error("unused bytes are not zero")]
     Reserved,
 }
 
@@ -298,7 +299,7 @@ impl Blame for BlobError {
     }
 }
 
-/// Checks that the caller gave the bytes that it was asked for.
+/// Checks that the caller gave the requested bytes.
 pub(crate) fn check_given(
     piece: &'static str,
     expected: u64,

@@ -15,7 +15,7 @@ use crate::flags::{BlobFeatures, Cipher, Compat, Compressor};
 use crate::v6::BlobEntry;
 use crate::version::Version;
 
-/// Hashes a blob while it is written: every byte, padding included, in the order of the file.
+/// Hashes a blob while it is written: every byte, including padding, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct BlobHasher {
     file: Hasher,
@@ -58,7 +58,7 @@ impl BlobHasher {
 pub struct FinishedBlob {
     /// What to append to the chunks.
     pub trailer: Vec<u8>,
-    /// Bytes of the whole file.
+    /// Length of the whole file in bytes.
     pub len: u64,
     /// SHA-256 of the whole file.
     pub digest: Digest,
@@ -240,7 +240,7 @@ impl SealedBlob {
 }
 
 impl Tail {
-    /// Bytes of the file so far.
+    /// Length of the file so far, in bytes.
     fn end(&self) -> u64 {
         self.hasher.len
     }
@@ -351,7 +351,7 @@ impl Tail {
         let nydus_digest = hasher.without_digests.map_or(digest, Hasher::finish);
         let entry = entry.map(|entry| BlobEntry {
             id: id(&digest),
-            // In version 5 it is always what lies in front of the bootstrap.
+            // In version 5 it is always what lies before the bootstrap.
             compressed_size: match entry.ci_compressed_size {
                 0 => entry.compressed_size,
                 _ => len,

@@ -32,7 +32,7 @@ const _: () = assert!(size_of::<RawCiHeader>() == CiHeader::LEN);
 const _: () = assert!(std::mem::offset_of!(RawCiHeader, context_offset) == 40);
 const _: () = assert!(std::mem::offset_of!(RawCiHeader, magic2) == 4092);
 
-/// The 4096 bytes directly behind the stored chunk information.
+/// The 4096 bytes directly after the stored chunk information.
 ///
 /// | offset | size | field | unit and rule |
 /// |---|---|---|---|
@@ -70,7 +70,7 @@ pub struct CiHeader {
     pub stored_len: u64,
     /// Plain bytes of the chunk information.
     pub len: u64,
-    /// Zran or batch contexts behind the entries.
+    /// Zran or batch contexts after the entries.
     pub contexts: Contexts,
 }
 
@@ -86,7 +86,7 @@ pub struct Contexts {
 }
 
 impl CiHeader {
-    /// Bytes of a header.
+    /// Size of a header in bytes.
     pub const LEN: usize = 4096;
     /// Where the features are in it.
     pub const FEATURES: Range<u64> = 4..8;
@@ -130,7 +130,7 @@ impl CiHeader {
         Ok(())
     }
 
-    /// The header as it is stored.
+    /// The header as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut raw = RawCiHeader::new_zeroed();

@@ -86,7 +86,7 @@ impl StepMachine for LoadCiHeader {
     }
 
     /// # Errors
-    /// [`BlobError::Given`] if it has another length than asked for; [`BlobError::Reserved`],
+    /// [`BlobError::Given`] if it has another length than requested; [`BlobError::Reserved`],
     /// [`BlobError::Contexts`] and those of [`CiHeader::from_bytes`].
     fn supply(&mut self, bytes: Bytes) -> Result<Step<CiHeader>, BlobError> {
         let structure = "header of the chunk information";

@@ -30,10 +30,8 @@ const TAIL: u64 = 4096;
 
 const HEADER_LEN: u64 = u64_from(TarHeader::LEN);
 
-/// Finds the TOC, or the inlined bootstrap, of a blob of which only the length is known, and what
-/// the blob table says about its TOC, if anything.
-///
-/// It asks for ranges and is given bytes; the caller does the I/O in its own way.
+/// Finds the TOC, or the inlined bootstrap, of a blob of known length, and what the blob table says
+/// about its TOC, if anything. It requests ranges, and the caller supplies the bytes.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -51,9 +49,9 @@ const HEADER_LEN: u64 = u64_from(TarHeader::LEN);
 pub struct LocateTrailer {
     object: Object,
     blob_len: u64,
-    /// Bytes asked for at first, from the end of the blob.
+    /// Bytes requested first, from the end of the blob.
     first: u64,
-    /// Bytes asked for last.
+    /// Bytes requested last.
     asked: u64,
     known: Option<Known>,
 }
@@ -135,7 +133,7 @@ impl LocateTrailer {
         let Some(start) = self.asked.checked_sub(len) else {
             return Ok(self.need(len));
         };
-        // `start` is at most the length of `bytes`, which is what was asked for.
+        // `start` is at most the length of `bytes`, which is what was requested.
         let toc = Toc::from_bytes(&bytes[usize_up_to(start)..], offset)?;
         let (found, known) = (toc.digest(), self.known.as_ref());
         match known.and_then(|known| known.digest) {
@@ -169,7 +167,7 @@ impl StepMachine for LocateTrailer {
     }
 
     /// # Errors
-    /// [`BlobError::Given`] if `bytes` has another length than asked for; [`BlobError::TarHeader`],
+    /// [`BlobError::Given`] if `bytes` has another length than requested; [`BlobError::TarHeader`],
     /// [`BlobError::TocLen`], [`BlobError::TocFlags`], [`BlobError::OutOfBounds`] if the trailer is
     /// damaged, [`BlobError::Limit`] if it is too large; [`BlobError::NoToc`],
     /// [`BlobError::Contradiction`], [`BlobError::Digest`] if it is not what the blob table says.

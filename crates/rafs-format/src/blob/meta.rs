@@ -188,7 +188,7 @@ impl BlobMeta {
     }
 
     /// The chunk that holds `address` of the uncompressed address space, with its index; `None` if
-    /// the address lies in the padding between chunks or behind the last. In a blob that would not
+    /// the address lies in the padding between chunks or after the last. In a blob that would not
     /// pass [`check`](Self::check), chunks out of order may be missed.
     ///
     /// # Errors

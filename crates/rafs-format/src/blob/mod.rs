@@ -1,10 +1,8 @@
-//! The data blob: the chunks of files, and what describes them.
-//!
-//! [`layout`] draws the file. To read: [`BlobMeta`] opens the chunk information of a blob that a
-//! bootstrap lists, [`LoadMeta`] asks for what that needs of it; [`LocateTrailer`] finds the [`Toc`] or
-//! the inlined bootstrap of a blob of which nothing is known but its length. To check:
-//! [`LocateSections`] finds everything that a blob holds, [`LoadCiHeader`] asks for what leads on from
-//! there, and [`Sections`] compares it with what a bootstrap says. To write: [`BlobBuilder`] places chunks and completes the file. None of them does I/O.
+//! The data blob: the chunks of files, and what describes them. [`layout`] shows the file. To read: [`BlobMeta`] opens
+//! the chunk information of a blob that a bootstrap lists, and [`LoadMeta`] requests its bytes; [`LocateTrailer`] finds
+//! the [`Toc`] or the inlined bootstrap of a blob of known length. To check: [`LocateSections`] finds all sections of a
+//! blob, [`LoadCiHeader`] requests the header of the chunk information, and [`Sections`] compares them with a
+//! bootstrap. To write: [`BlobBuilder`] places chunks and completes the file. None of them does I/O.
 
 pub mod chunk_info;
 pub mod chunk_info_v1;

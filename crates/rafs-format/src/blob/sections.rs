@@ -1,4 +1,4 @@
-//! Finding all sections of a blob, with nothing but the blob to go by.
+//! Finding all sections of a blob, from the blob alone.
 
 use std::ops::Range;
 
@@ -21,15 +21,15 @@ use crate::v6::BlobEntry;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sections {
-    /// Bytes of the blob.
+    /// Length of the blob in bytes.
     pub len: u64,
     /// The chunks; empty if the blob holds a bootstrap alone.
     pub data: Range<u64>,
-    /// The chunk information, without the header behind it; `None` if there is no chunk.
+    /// The chunk information, without the header after it; `None` if there is no chunk.
     pub chunk_info: Option<Range<u64>>,
     /// The digests of the chunks.
     pub digests: Option<Range<u64>>,
-    /// The inlined bootstrap, as it is stored: compressed if there is a TOC.
+    /// The inlined bootstrap, as stored: compressed if there is a TOC.
     pub bootstrap: Option<Range<u64>>,
     /// The TOC.
     pub toc: Option<Toc>,
@@ -37,8 +37,7 @@ pub struct Sections {
     pub has_headers: bool,
 }
 
-/// Finds the [`Sections`] of a blob of which only the length is known: it walks from tar header to tar
-/// header, from the end to the start.
+/// Finds the [`Sections`] of a blob of known length: it walks from tar header to tar header, from the end to the start.
 ///
 /// Strict: a section in a place where it does not belong is refused, and so is a byte of a tar header
 /// that is not what nydus-image writes. It asks for ranges and is given bytes; all but one or two of
@@ -64,7 +63,7 @@ pub struct LocateSections {
     piece: Piece,
 }
 
-/// What was asked for.
+/// What was requested.
 #[derive(Debug, Clone, Copy)]
 enum Piece {
     TarHeader,
@@ -175,7 +174,7 @@ impl LocateSections {
         Ok(Step::Done(self.found.clone()))
     }
 
-    /// Goes on in front of `end`.
+    /// Continues before `end`.
     fn next(&mut self, end: u64) -> Result<Step<Sections>, BlobError> {
         self.end = end;
         if end == 0 {
@@ -206,7 +205,7 @@ impl LocateSections {
 }
 
 /// # Errors
-/// [`BlobError::Given`] if other bytes were supplied than asked for; [`BlobError::TarHeader`],
+/// [`BlobError::Given`] if other bytes were supplied than requested; [`BlobError::TarHeader`],
 /// [`BlobError::UnknownSection`], [`BlobError::SectionOrder`], [`BlobError::Stray`],
 /// [`BlobError::OutOfBounds`], [`BlobError::HeaderMagic`], [`BlobError::Flags`],
 /// [`BlobError::CiRange`], [`BlobError::TocLen`], [`BlobError::TocFlags`] if the blob is damaged or too
@@ -271,7 +270,7 @@ impl Sections {
     }
 
     /// The bytes of the blob that the TOC's digest of [`Section::Data`] covers: the section and the tar
-    /// header behind it.
+    /// header after it.
     #[must_use]
     pub fn digested_data(&self) -> Range<u64> {
         match self.has_headers {

@@ -3,7 +3,7 @@
 use super::error::{BlobError, TarHeaderFault};
 use super::layout::Section;
 
-/// A 512-byte GNU tar header, which stands *behind* the section that it describes, so that a blob
+/// A 512-byte GNU tar header, which stands *after* the section that it describes, so that a blob
 /// can be written in one pass and walked from its end.
 ///
 /// | offset | size | content |
@@ -23,7 +23,7 @@ use super::layout::Section;
 pub struct TarHeader {
     /// Name of the section, padded with NUL.
     name: [u8; 100],
-    /// Bytes of the section.
+    /// Length of the section in bytes.
     len: u64,
 }
 
@@ -38,7 +38,7 @@ const GNU: &[u8; 8] = b"ustar  \0";
 const MAX_LEN: u64 = 1 << 33;
 
 impl TarHeader {
-    /// Bytes of a header.
+    /// Size of a header in bytes.
     pub const LEN: usize = 512;
 
     /// The header of `section`, which has `len` bytes: for [`Section::ChunkInfo`], together with
@@ -58,7 +58,7 @@ impl TarHeader {
         head == name && rest[0] == 0
     }
 
-    /// Bytes of the section.
+    /// Length of the section in bytes.
     #[must_use]
     pub fn section_len(&self) -> u64 {
         self.len
@@ -72,7 +72,7 @@ impl TarHeader {
         parse(bytes).map_err(|fault| BlobError::TarHeader { offset, fault })
     }
 
-    /// The header as it is stored.
+    /// The header as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];

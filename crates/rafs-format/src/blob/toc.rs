@@ -52,7 +52,7 @@ const LZ4_BLOCK: u32 = 4;
 /// | 80 | 48 | reserved2 | 0, not read |
 ///
 /// The entry of [`Section::Data`] is special: its plain length is that of the blob's uncompressed
-/// address space, and its digest covers the *stored* section and the tar header behind it. In zran mode
+/// address space, and its digest covers the *stored* section and the tar header after it. In zran mode
 /// the data is the gzip layer, another object: nydus-image writes its length below zero as the offset.
 ///
 /// Source: nydus v2, `storage/src/meta/toc.rs` (`TocEntry`).
@@ -73,7 +73,7 @@ pub struct TocEntry {
 }
 
 impl TocEntry {
-    /// Bytes of an entry.
+    /// Size of an entry in bytes.
     pub const LEN: usize = 128;
 
     /// An entry for `section`, which is stored at `stored`, not compressed.
@@ -110,7 +110,7 @@ impl TocEntry {
     /// # Errors
     /// [`BlobError::Given`] if `stored` has another length than the section,
     /// [`BlobError::Limit`], [`BlobError::Decompress`], [`BlobError::Digest`]. [`Section::Data`]
-    /// always fails: it is no unit of compression, and its digest covers other bytes.
+    /// always fails: it is not a unit of compression, and its digest covers other bytes.
     pub fn extract(
         &self,
         stored: &Bytes,
@@ -193,7 +193,7 @@ pub struct Toc {
 }
 
 impl Toc {
-    /// Most bytes of a TOC and its tar header.
+    /// Maximum number of bytes of a TOC and its tar header.
     pub const MAX_LEN: u64 = 65536;
 
     /// The entries in their order.
@@ -213,13 +213,13 @@ impl Toc {
             .ok_or(BlobError::NoSection { section })
     }
 
-    /// SHA-256 of the entries and the tar header behind them: what the blob table holds.
+    /// SHA-256 of the entries and the tar header after them: what the blob table holds.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// Bytes of the entries and the tar header behind them.
+    /// Length of the entries and the tar header after them in bytes.
     #[must_use]
     pub fn stored_len(&self) -> u64 {
         let header_len = u64_from(TarHeader::LEN);
@@ -237,7 +237,7 @@ impl Toc {
     }
 
     /// Reads the TOC out of `bytes`, entries and tar header, the latter of which has been read
-    /// already. They lie at `offset`, behind all sections.
+    /// already. They lie at `offset`, after all sections.
     pub(super) fn from_bytes(bytes: &[u8], offset: u64) -> Result<Self, BlobError> {
         let (entries, _) = bytes
             .split_last_chunk::<{ TarHeader::LEN }>()

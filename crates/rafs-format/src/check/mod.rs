@@ -1,4 +1,4 @@
-//! What a look at everything in a bootstrap tells.
+//! The findings of a check of a bootstrap.
 
 mod space;
 
@@ -11,7 +11,7 @@ use crate::error::DecodeError;
 
 pub(crate) use space::Space;
 
-/// Something about a bootstrap that is not as it should be.
+/// Something wrong in a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Inconsistency {
@@ -19,7 +19,7 @@ pub enum Inconsistency {
     #[error(transparent)]
     Structure(#[from] DecodeError),
     /// A field contradicts what the rest of the bootstrap says.
-    #[error("{field} of the {structure} is {found:#x}, {expected:#x} would be right")]
+    #[error("{field} of the {structure} is {found:#x}, expected {expected:#x}")]
     Mismatch {
         /// The structure.
         structure: &'static str,
@@ -27,14 +27,14 @@ pub enum Inconsistency {
         field: &'static str,
         /// Its value.
         found: u64,
-        /// What the rest of the bootstrap asks for.
+        /// The value that the rest of the bootstrap requires.
         expected: u64,
     },
     /// The same as [`Mismatch`](Self::Mismatch), for a device slot's tag.
     #[error("the tag of the device slot is not the id of its blob")]
     DeviceTag,
     /// Two structures take the same bytes.
-    #[error("the {structure} takes bytes of the {other} at byte {other_offset}")]
+    #[error("the {structure} overlaps the {other} at byte {other_offset}")]
     Overlap {
         /// The structure that begins later.
         structure: &'static str,
@@ -50,7 +50,7 @@ pub enum Inconsistency {
         structure: &'static str,
     },
     /// Bytes that belong to no structure are not zero.
-    #[error("bytes that belong to nothing are not zero")]
+    #[error("bytes outside all structures are not zero")]
     Stray,
     /// A directory without one of its two fixed entries.
     #[error("the directory has no entry `{name}`")]
@@ -59,7 +59,7 @@ pub enum Inconsistency {
         name: &'static str,
     },
     /// A chunk has two records.
-    #[error("chunk {index} of blob {blob} has another record, number {position}")]
+    #[error("chunk {index} of blob {blob} has a second record, number {position}")]
     DuplicateRecord {
         /// Position of the blob.
         blob: u32,
@@ -69,7 +69,7 @@ pub enum Inconsistency {
         position: usize,
     },
     /// Two chunks of a blob overlap, or their addresses do not rise with their indexes.
-    #[error("the chunk record's {field} lies before the end of chunk {before}")]
+    #[error("the chunk record's {field} is before the end of chunk {before}")]
     ChunkOverlap {
         /// `compressed_offset` or `uncompressed_offset`.
         field: &'static str,
@@ -84,7 +84,7 @@ pub enum Inconsistency {
     },
     /// The digest of an inode of version 5: of the digests of a file's chunks, of a link's target, of
     /// the digests of what a directory holds.
-    #[error("the inode has digest {found}, its contents have {expected}")]
+    #[error("the inode has digest {found}, but its contents have {expected}")]
     Digest {
         /// In the inode.
         found: Digest,
@@ -95,7 +95,7 @@ pub enum Inconsistency {
     #[error("the digests of inodes were not compared")]
     Unchecked(#[source] UnsupportedDigest),
     /// Two records of one inode of version 5, which stand for two names of it, do not say the same.
-    #[error("{field} is another one than that of the inode's first record, at byte {first}")]
+    #[error("{field}: mismatch with the inode's first record, at byte {first}")]
     HardLink {
         /// The field, by its name in the specification, or what else differs.
         field: &'static str,
@@ -133,13 +133,13 @@ pub struct CheckFinding {
     pub what: Inconsistency,
 }
 
-/// What a check went through.
+/// What a check covered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CheckSummary {
     /// Distinct inodes of the tree.
     pub inodes: u64,
-    /// Names of the tree, the root included.
+    /// Names of the tree, including the root.
     pub names: u64,
     /// Records of the chunk table; in version 5, of files.
     pub chunks: u64,

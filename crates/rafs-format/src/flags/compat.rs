@@ -33,7 +33,7 @@ impl fmt::Display for Compat {
 
 /// Text that names no [`Compat`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no release to be compatible with: expected `2.4` or `2.2`")]
+#[error("`{text}` is not a supported release: expected `2.4` or `2.2`")]
 pub struct ParseCompatError {
     /// The text.
     pub text: String,

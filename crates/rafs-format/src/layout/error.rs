@@ -11,8 +11,8 @@ use erofs_format::loss::{CannotCarry, Loss};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The tree has something that the format has no place for. `drop_losses` of
-    /// [version 5](crate::v5::drop_losses) or [6](crate::v6::drop_losses) takes it out.
+    /// The tree has something that the format cannot represent. `drop_losses` of [version
+    /// 5](crate::v5::drop_losses) or [6](crate::v6::drop_losses) removes it.
     #[error("{path:#}: {what}")]
     CannotCarry {
         /// First path of the inode.
@@ -20,7 +20,7 @@ pub enum EncodeError {
         /// What cannot be carried.
         what: CannotCarry,
     },
-    /// A file's content is not stored as the format needs it.
+    /// A file's content is not stored as the format requires.
     #[error("{path:#}, byte {file_offset}: {what}")]
     Content {
         /// First path of the file.
@@ -31,27 +31,27 @@ pub enum EncodeError {
         what: BadContent,
     },
     /// A directory has two names, or holds itself.
-    #[error("{path:#}: the directory has another name already")]
+    #[error("{path:#}: the directory already has another name")]
     SharedDirectory {
         /// Its second path.
         path: ImagePath,
     },
-    /// [`LayoutOptions::chunk_size`](super::LayoutOptions::chunk_size) is no power of two, 4096 to 16 MiB.
-    #[error("chunks of {chunk_size} bytes: a power of two, 4096 to 16 MiB, is needed")]
+    /// [`LayoutOptions::chunk_size`](super::LayoutOptions::chunk_size) is not a power of two from 4096 to 16 MiB.
+    #[error("invalid chunk size {chunk_size}: must be a power of two from 4096 to 16 MiB")]
     ChunkSize {
         /// The size in bytes.
         chunk_size: u32,
     },
-    /// More blobs than a chunk address can tell apart.
-    #[error("{count} blobs, where 254 are possible")]
+    /// More blobs than a chunk address can distinguish.
+    #[error("the image has {count} blobs; at most 254 are possible")]
     TooManyBlobs {
         /// Number of blobs.
         count: usize,
     },
-    /// The digests of inodes, which version 5 has, are of an algorithm that this build lacks.
+    /// The inode digests of version 5 use an algorithm that this build lacks.
     #[error(transparent)]
     Digest(#[from] UnsupportedDigest),
-    /// Not one blob table entry for each blob of the image.
+    /// The number of blob table entries differs from the number of blobs.
     #[error("{entries} blob table entries for {blobs} blobs")]
     BlobCount {
         /// Entries given.
@@ -60,22 +60,22 @@ pub enum EncodeError {
         blobs: usize,
     },
     /// A blob table entry that readers would refuse.
-    #[error("blob {index}")]
+    #[error("readers would refuse the blob table entry of blob {index}")]
     BlobEntry {
         /// Position of the entry.
         index: u32,
         /// What readers would say.
         source: DecodeError,
     },
-    /// A blob whose id has more than the 64 bytes there are.
-    #[error("blob {index}: its id has {len} bytes, where 64 are possible")]
+    /// A blob whose id has more than 64 bytes.
+    #[error("blob {index}: its id has {len} bytes; at most 64 are possible")]
     BlobIdLength {
         /// Position of the entry.
         index: u32,
-        /// Bytes of the id.
+        /// Length of the id in bytes.
         len: usize,
     },
-    /// Two blobs have one id.
+    /// Two blobs have the same id.
     #[error("blob {index} has the same id as blob {first}")]
     DuplicateBlob {
         /// Position of the earlier entry.
@@ -83,8 +83,8 @@ pub enum EncodeError {
         /// Position of the later one.
         index: u32,
     },
-    /// A blob without a single block of data, or all blobs together beyond 2^32 blocks.
-    #[error("blob {index}: its {uncompressed_size} bytes cannot be a device")]
+    /// A blob without a full block of data, or more than 2^32 blocks in all blobs together.
+    #[error("blob {index}: {uncompressed_size} bytes is not a valid device size")]
     DeviceSize {
         /// Position of the entry.
         index: u32,
@@ -92,15 +92,15 @@ pub enum EncodeError {
         uncompressed_size: u64,
     },
     /// A blob of a kind that this library does not write.
-    #[error("blob {index}: {feature} cannot be written yet")]
+    #[error("blob {index}: writing {feature} is not supported")]
     Unsupported {
         /// Position of the entry.
         index: u32,
         /// What it needs.
         feature: &'static str,
     },
-    /// Two different chunks have one index in their blob.
-    #[error("two chunks are number {index} of blob {blob}")]
+    /// Two different chunks have the same index in their blob.
+    #[error("two chunks have index {index} in blob {blob}")]
     DuplicateChunk {
         /// Position of the blob.
         blob: u32,
@@ -113,13 +113,13 @@ pub enum EncodeError {
         /// Its position in the tree's table.
         inode: usize,
     },
-    /// The bootstrap would be too long for its own numbers.
-    #[error("a bootstrap of {len} bytes, where 2 GiB are possible")]
+    /// The bootstrap would exceed its maximum length.
+    #[error("the bootstrap needs {len} bytes; at most 2 GiB are possible")]
     TooLong {
-        /// Bytes that were planned until then.
+        /// Bytes planned so far.
         len: u64,
     },
-    /// A list of the image does not fit the others.
+    /// The lists of the image are inconsistent.
     #[error("the image refers to a {what} that it does not have")]
     Broken {
         /// What is missing.
@@ -131,19 +131,19 @@ pub enum EncodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadContent {
-    /// Zeros without a chunk, which the format has no word for: they must be stored.
+    /// Zeros without a chunk, which the format cannot represent: they must be stored.
     #[error("a hole, which must be stored as a chunk of zeros")]
     Hole,
     /// The content is not cut at multiples of the chunk size.
-    #[error("a chunk of {len} bytes where one of {expected} is needed")]
+    #[error("a chunk of {len} bytes instead of {expected}")]
     Cut {
-        /// Bytes of the chunk.
+        /// Length of the chunk in bytes.
         len: u64,
         /// Bytes that it must have.
         expected: u64,
     },
     /// The chunk is a part of its frame.
-    #[error("a chunk that shares its frame, which cannot be written yet")]
+    #[error("a chunk that shares its frame, which cannot be written")]
     PartOfFrame,
     /// The chunk is compressed with something else than its blob.
     #[error("a chunk compressed with {codec}, which is not its blob's compressor")]
@@ -153,13 +153,13 @@ pub enum BadContent {
     },
     /// The chunk's stored form is empty, or does not have the length that its codec asks for: that of
     /// the chunk if it is not compressed, else less.
-    #[error("a chunk of {stored_len} stored bytes")]
+    #[error("a chunk with {stored_len} stored bytes")]
     StoredLen {
         /// Its stored bytes.
         stored_len: u32,
     },
     /// The chunk has no digest.
-    #[error("a chunk without digest")]
+    #[error("a chunk without a digest")]
     NoDigest,
     /// The chunk's digest is of another algorithm than its blob's.
     #[error("a chunk with a {algorithm} digest, which is not its blob's")]
@@ -167,14 +167,14 @@ pub enum BadContent {
         /// Its algorithm.
         algorithm: DigestAlgorithm,
     },
-    /// The chunk's address is no multiple of 4096.
-    #[error("a chunk at address {address}, which is no multiple of 4096")]
+    /// The chunk's address is not a multiple of 4096.
+    #[error("a chunk at address {address}, which is not a multiple of 4096")]
     Unaligned {
         /// Its address in the blob.
         address: u64,
     },
     /// The chunk does not lie inside its blob.
-    #[error("a chunk that its blob's entry has no room for")]
+    #[error("a chunk outside the range in its blob's entry")]
     OutsideBlob,
 }
 

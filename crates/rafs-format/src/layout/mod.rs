@@ -14,12 +14,12 @@ pub use erofs_format::loss::{CannotCarry, Loss, MAX_TARGET_LEN};
 pub use error::{BadContent, EncodeError};
 pub use options::LayoutOptions;
 
-/// What a bootstrap is planned from.
+/// The input for planning a bootstrap.
 #[derive(Debug, Clone, Copy)]
 pub struct LayoutInput<'a> {
     /// The image.
     pub image: &'a ChunkedImage,
-    /// Where its chunks stand in their blobs, in the order of the image's list.
+    /// Where its chunks are in their blobs, in the order of the image's list.
     pub places: &'a [ChunkPlace],
     /// What is known of its blobs, in the order of the image's list.
     pub entries: &'a [BlobEntry],

@@ -5,7 +5,7 @@ use image_model::InodeId;
 use super::EncodeError;
 use crate::flags::{Compat, Compressor, Digester, SuperFlags};
 
-/// How a bootstrap is written.
+/// Options for writing a bootstrap.
 ///
 /// ```
 /// use lazyoci_rafs_format::v6::LayoutOptions;
@@ -14,9 +14,9 @@ use crate::flags::{Compat, Compressor, Digester, SuperFlags};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayoutOptions {
-    /// Which release of nydus-image the bytes are those of.
+    /// Release of nydus-image whose bytes to reproduce.
     pub compat: Compat,
-    /// Bytes of a chunk that is not its file's last: a power of two, 4096 to 16 MiB.
+    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 16 MiB.
     pub chunk_size: u32,
     /// Compressor that the superblock names.
     pub compressor: Compressor,

@@ -10,30 +10,30 @@ use crate::error::DecodeError;
 #[non_exhaustive]
 pub enum MergeError {
     /// A bootstrap cannot be read.
-    #[error("bootstrap {layer}, the lowest being 0")]
+    #[error("cannot read bootstrap {layer}, counted from 0, the lowest")]
     Decode {
         /// Its position.
         layer: usize,
         /// Why not.
         source: DecodeError,
     },
-    /// A bootstrap differs from the lowest one where all have to be alike.
-    #[error("bootstrap {layer}, the lowest being 0, has another {what} than the lowest")]
+    /// A bootstrap differs from the lowest one where all have to agree.
+    #[error("bootstrap {layer}, counted from 0, has a different {what} than the lowest")]
     Mismatch {
         /// Its position.
         layer: usize,
-        /// In what it differs.
+        /// What differs.
         what: &'static str,
     },
-    /// A blob that holds its own bootstrap, and of which nobody said what it is called.
-    #[error("bootstrap {layer}, the lowest being 0: its blob has no name")]
+    /// A blob that contains its own bootstrap, and whose name was not given.
+    #[error("bootstrap {layer}, counted from 0, the lowest: the name of its blob is unknown")]
     NamelessBlob {
         /// Position of the bootstrap.
         layer: usize,
     },
-    /// Two bootstraps say different things of one blob.
+    /// Two bootstraps contradict each other about a blob.
     #[error(
-        "bootstrap {layer}, the lowest being 0, and one below it differ in what they say of blob {id}"
+        "bootstrap {layer}, counted from 0, the lowest, contradicts one below it about blob {id}"
     )]
     Contradiction {
         /// Position of the upper bootstrap.
@@ -41,8 +41,8 @@ pub enum MergeError {
         /// The blob.
         id: BlobId,
     },
-    /// A layer has no place on those below it.
-    #[error("bootstrap {layer}, the lowest being 0")]
+    /// A layer does not fit those below it.
+    #[error("cannot merge bootstrap {layer}, counted from 0, the lowest")]
     Layer {
         /// Its position.
         layer: usize,

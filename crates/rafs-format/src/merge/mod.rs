@@ -1,4 +1,4 @@
-//! Bootstraps of layers as one bootstrap.
+//! Merging the bootstraps of layers into one.
 
 mod error;
 mod merged;
@@ -20,14 +20,13 @@ use used::Used;
 pub use error::MergeError;
 pub use merged::Merged;
 
-/// Lays bootstraps of layers over one another: content stays in the blobs in which it is.
+/// Merges bootstraps of layers; content stays in its blobs.
 ///
-/// All of them have one version, chunk size and digest algorithm, in version 5 one compressor, and all or
-/// none store owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and
-/// every directory is described, also those that the layer only implied; who has the layers themselves
-/// knows both, and stacks them instead (`image_convert::Source::stack`).
-/// Blobs of which no file of the merged image has anything are left out; the others stand in the order in
-/// which the merged inodes need them.
+/// All of them have one version, chunk size and digest algorithm, in version 5 one compressor, and all or none store
+/// owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and every directory
+/// is described, even those that the layer only implied; if you have the layers themselves, stack them instead
+/// (`image_convert::Source::stack`). Blobs that no file of the merged image uses are left out; the others are in the
+/// order in which the merged inodes need them.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -55,13 +54,13 @@ pub struct Merge {
     extents: Vec<ChunkExtent>,
 }
 
-/// How bootstraps are merged.
+/// Options for merging bootstraps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeOptions {
-    /// What of a layer hides files of the layers below.
+    /// What in a layer hides files of lower layers.
     pub whiteouts: Whiteouts,
-    /// What is fetched first, in order; paths that are not there are ignored.
+    /// What to fetch first, in order; paths that do not exist are ignored.
     pub prefetch: Vec<ImagePath>,
     /// Bounds on inodes and depth of the merged image; each bootstrap keeps to those with which it was
     /// opened.
@@ -88,19 +87,19 @@ impl Merge {
         }
     }
 
-    /// Lays an image that was merged before over those so far: it has no whiteouts.
+    /// Adds an image that was merged before; it has no whiteouts.
     ///
     /// # Errors
-    /// [`MergeError`]; what was merged so far is of no use then.
+    /// [`MergeError`]; the merge cannot be continued then.
     pub fn push_parent(&mut self, parent: &Bootstrap) -> Result<(), MergeError> {
         self.add(parent, None, Whiteouts::Nothing)
     }
 
-    /// Lays a layer over those so far. A blob that holds its bootstrap cannot know
+    /// Adds a layer on top of those so far. A blob that holds its bootstrap cannot know
     /// [its own name](crate::v6::BlobEntry::is_self): it is `own_blob`.
     ///
     /// # Errors
-    /// [`MergeError`]; what was merged so far is of no use then.
+    /// [`MergeError`]; the merge cannot be continued then.
     pub fn push(&mut self, layer: &Bootstrap, own_blob: Option<&BlobId>) -> Result<(), MergeError> {
         self.add(layer, own_blob, self.options.whiteouts)
     }
@@ -149,7 +148,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The merged image, of what is used alone.
+    /// The merged image, with only what is used.
     #[must_use]
     pub fn finish(mut self) -> Merged {
         let prefetch = prefetch_inodes(&self.tree, &self.options.prefetch);

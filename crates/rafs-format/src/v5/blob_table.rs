@@ -52,7 +52,7 @@ pub(crate) fn read(
     let mut entries: Vec<(u64, BlobTableEntry)> = Vec::new();
     let mut rest = table;
     let mut positions = HashMap::new();
-    // What is left behind the last id fills the table up.
+    // What is left after the last id fills the table up.
     while rest.len() > HEADER_LEN {
         let offset = end.saturating_sub(u64_from(rest.len()));
         let (header, body) =
@@ -79,7 +79,7 @@ pub(crate) fn read(
     Ok(entries)
 }
 
-/// The table as it is stored.
+/// The table as stored.
 pub(crate) fn write<'a>(entries: impl Iterator<Item = &'a BlobTableEntry>) -> Vec<u8> {
     let mut table = Vec::new();
     for entry in entries {

@@ -24,14 +24,11 @@ use crate::view;
 /// Longest blob that there can be, in stored bytes and in plain ones.
 const MAX_SIZES: (u64, u64) = (1 << 40, 1 << 44);
 
-/// A RAFS v5 bootstrap: a view of its bytes.
-///
-/// Opening costs the superblock and one entry for each blob, whatever the image's size. Nothing else
-/// was looked at then: every access checks what it touches, and [`check`](Self::check) looks at
-/// everything. As an [`Image`](image_model::Image) its inode numbers are those of the format. Lookups are
-/// binary searches among a directory's children. The first call of
-/// [`extents`](image_model::Image::extents) reads all inodes for an index of 8 bytes for each chunk, by
-/// which files share what they share.
+/// A RAFS v5 bootstrap: a view of its bytes. Opening reads only the superblock and one entry for each blob, whatever
+/// the image's size: every access checks what it reads, and [`check`](Self::check) checks everything. As an
+/// [`Image`](image_model::Image) its inode numbers are those of the format. Lookups are binary searches among a
+/// directory's children. The first call of [`extents`](image_model::Image::extents) reads all inodes for an index of 8
+/// bytes for each chunk, by which files share what they share.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -70,7 +67,7 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`DecodeError`] if nydus would refuse superblock or tables, if tables leave the bytes or overlap,
-    /// if the root is no directory, or beyond `limits` or the 2 GiB that nydus accepts.
+    /// if the root is not a directory, or beyond `limits` or the 2 GiB that nydus accepts.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
         let len = u64_from(bytes.len());
         view::check_len(len, limits)?;
@@ -134,19 +131,19 @@ impl Bootstrap {
         &self.superblock
     }
 
-    /// The options with which a bootstrap like this one is written, but for what is prefetched: chunk
-    /// size, compressor, digest algorithm, whether owners are stored.
+    /// Options for writing a similar bootstrap, except the prefetch list: chunk size, compressor, digest algorithm,
+    /// whether owners are stored.
     #[must_use]
     pub fn layout_options(&self) -> LayoutOptions {
         LayoutOptions::of_superblock(self.superblock.flags, self.superblock.chunk_size)
     }
 
-    /// The blob table as it is stored.
+    /// The blob table as stored.
     pub fn blob_table(&self) -> impl ExactSizeIterator<Item = &BlobTableEntry> {
         self.table.iter().map(|(_, entry)| entry)
     }
 
-    /// The extended blob table as it is stored; empty if there is none.
+    /// The extended blob table as stored; empty if there is none.
     pub fn extended_blob_table(&self) -> impl ExactSizeIterator<Item = ExtBlobEntry> + '_ {
         let table = self.table_bytes(self.superblock.extended_blob_table());
         table.as_chunks().0.iter().map(ExtBlobEntry::from_bytes)
@@ -170,7 +167,7 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`DecodeError`] if there is none, it leaves the bootstrap, breaks a rule of its own, or is a
-    /// further name of another one.
+    /// hard link to another one.
     pub fn inode(&self, ino: Ino) -> Result<Inode, DecodeError> {
         let number = u32::try_from(ino.0).unwrap_or(u32::MAX);
         let inode = self.numbered(number)?;

@@ -41,7 +41,7 @@ pub struct ExtBlobEntry {
 }
 
 impl ExtBlobEntry {
-    /// Bytes of an entry.
+    /// Size of an entry in bytes.
     pub const LEN: usize = 64;
 
     /// Reads an entry.
@@ -56,7 +56,7 @@ impl ExtBlobEntry {
         }
     }
 
-    /// The entry as it is stored.
+    /// The entry as stored.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut raw = RawExtBlobEntry::new_zeroed();

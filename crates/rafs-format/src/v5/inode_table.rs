@@ -15,7 +15,7 @@ use super::superblock;
 use crate::error::{At, DecodeError};
 use crate::view;
 
-/// Bytes of an entry.
+/// Size of an entry in bytes.
 pub(crate) const ENTRY_LEN: usize = 4;
 /// Inodes begin at multiples of this many bytes, which entries count.
 pub(crate) const UNIT: u64 = 8;

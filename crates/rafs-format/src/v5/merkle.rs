@@ -3,7 +3,7 @@
 use image_model::{Digest, DigestAlgorithm};
 use verify::{Hasher, UnsupportedDigest};
 
-/// The digest of `parts`, one behind the other: digests of chunks or of inodes, or a link's target.
+/// The digest of `parts`, one after the other: digests of chunks or of inodes, or a link's target.
 pub(super) fn digest<P: AsRef<[u8]>>(
     algorithm: DigestAlgorithm,
     parts: impl IntoIterator<Item = P>,

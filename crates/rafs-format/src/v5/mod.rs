@@ -1,9 +1,7 @@
-//! RAFS v5: the bootstrap, a table of inodes that carry the digests of their contents.
-//!
-//! [`Bootstrap`] opens one: it checks superblock and blob tables only, is a view of the bytes, and
-//! answers as an [`Image`](image_model::Image); every access is checked. [`Bootstrap::to_chunked`] copies
-//! it into the shared model, [`Bootstrap::check`] looks at everything there is and computes the digests
-//! of all inodes, [`Bootstrap::dump`] prints it.
+//! RAFS v5: the bootstrap, a table of inodes that carry the digests of their contents. [`Bootstrap`] opens one: it
+//! checks only superblock and blob tables, is a view of the bytes, and implements [`Image`](image_model::Image); every
+//! access is checked. [`Bootstrap::to_chunked`] copies it into the shared model, [`Bootstrap::check`] checks everything
+//! and computes the digests of all inodes, [`Bootstrap::dump`] prints it.
 //!
 //! [`Layout::plan`] decides where everything goes and computes those digests, [`Layout::write_to`] writes
 //! it.
@@ -38,11 +36,10 @@
 //! | directory | the `i_digest` of its children, in order |
 //! | device, FIFO, socket | nothing |
 //!
-//! So the root's digest vouches for the content of all files, the targets of all links and the shape of
-//! the tree. It does not vouch for names, modes, owners, times, device numbers and extended attributes,
-//! nor for where chunks are stored. [`Bootstrap::check`] compares all digests; nothing in the bootstrap
-//! vouches for the root's, so who must know that nobody changed the image needs the digest of the whole
-//! bootstrap.
+//! So the root's digest vouches for the content of all files, the targets of all links and the shape of the tree. It
+//! does not vouch for names, modes, owners, times, device numbers and extended attributes, nor for where chunks are
+//! stored. [`Bootstrap::check`] compares all digests; nothing in the bootstrap vouches for the root's, so detecting any
+//! change of the image needs the digest of the whole bootstrap.
 //!
 //! Source: nydus v2, `rafs/src/metadata/layout/v5.rs`, `rafs/src/metadata/direct_v5.rs`,
 //! `builder/src/core/v5.rs`.

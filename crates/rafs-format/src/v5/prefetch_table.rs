@@ -12,7 +12,7 @@
 use image_model::width::u64_from;
 use zerocopy::little_endian::U32;
 
-/// Bytes of an entry.
+/// Size of an entry in bytes.
 pub(crate) const ENTRY_LEN: usize = 4;
 
 /// Bytes of a table of `entries`, without those that fill it up.

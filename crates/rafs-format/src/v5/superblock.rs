@@ -13,15 +13,15 @@ use crate::flags::SuperFlags;
 use crate::v6::is_chunk_size;
 use crate::view;
 
-/// Bytes of the superblock.
+/// Length of the superblock in bytes.
 pub(crate) const LEN: u64 = 8192;
-/// Bytes of the superblock that mean something.
+/// Length of the meaningful part of the superblock, in bytes.
 pub(crate) const USED_LEN: u64 = 80;
 
 const MAGIC: u32 = 0x5241_4653;
 const VERSION: u32 = 0x500;
 
-/// The part of the superblock that means something.
+/// The meaningful part of the superblock.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct RawSuperblock {
@@ -84,7 +84,7 @@ pub struct Superblock {
     pub prefetch_table_entries: u32,
     /// First byte of the blob table.
     pub blob_table_offset: u64,
-    /// Bytes of the blob table.
+    /// Length of the blob table in bytes.
     pub blob_table_size: u32,
     /// First byte of the extended blob table.
     pub extended_blob_table_offset: u64,
@@ -112,14 +112,14 @@ impl Superblock {
         self.prefetch_table_offset..self.prefetch_table_offset.saturating_add(len)
     }
 
-    /// Bytes of the blob table.
+    /// Length of the blob table in bytes.
     #[must_use]
     pub fn blob_table(&self) -> Range<u64> {
         let len = u64::from(self.blob_table_size);
         self.blob_table_offset..self.blob_table_offset.saturating_add(len)
     }
 
-    /// Bytes of the extended blob table.
+    /// Length of the extended blob table in bytes.
     #[must_use]
     pub fn extended_blob_table(&self) -> Range<u64> {
         let len = u64::from(self.extended_blob_table_entries)
@@ -204,7 +204,7 @@ impl Superblock {
         .filter(|(_, range)| !range.is_empty())
     }
 
-    /// The superblock as it is stored, but for the zeros behind it.
+    /// The superblock as stored, but for the zeros after it.
     pub(crate) fn to_raw(self) -> RawSuperblock {
         let mut raw = RawSuperblock::new_zeroed();
         raw.magic = MAGIC.into();

@@ -1,4 +1,4 @@
-//! Extended attributes, behind the name and target of their inode.
+//! Extended attributes, after the name and target of their inode.
 //!
 //! | offset | size | field | unit and rule |
 //! |---|---|---|---|
@@ -27,10 +27,10 @@ use zerocopy::little_endian::{U32, U64};
 use crate::error::{At, DecodeError};
 use crate::view;
 
-/// Longest name, in bytes.
+/// Maximum length of a name, in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 
-/// Longest value, in bytes.
+/// Maximum length of a value, in bytes.
 pub const MAX_VALUE_LEN: usize = 0x1_0000;
 
 pub(crate) const SIZE_LEN: u64 = u64_from(size_of::<U64>());

@@ -106,7 +106,7 @@ pub struct BlobEntry {
 }
 
 impl BlobEntry {
-    /// Bytes of an entry.
+    /// Size of an entry in bytes.
     pub const LEN: usize = 256;
 
     /// The id in the bootstrap that is inlined in its own blob, which cannot name itself.
@@ -119,7 +119,7 @@ impl BlobEntry {
         self.id.as_str() == Self::SELF_ID
     }
 
-    /// Bytes of the blob's chunk data: no stored chunk ends behind it.
+    /// Bytes of the blob's chunk data: no stored chunk ends after it.
     #[must_use]
     pub fn data_len(&self) -> u64 {
         let with_header = if self.features.contains(BlobFeatures::SEPARATE) {
@@ -293,7 +293,7 @@ impl BlobEntry {
         }
     }
 
-    /// The entry as it is stored at position `index`. An id of more than 64 bytes, which no v6 image
+    /// The entry as stored at position `index`. An id of more than 64 bytes, which no v6 image
     /// can hold and which [`Layout::plan`](super::Layout::plan) refuses, is cut.
     #[must_use]
     pub fn to_bytes(&self, index: u32) -> [u8; Self::LEN] {

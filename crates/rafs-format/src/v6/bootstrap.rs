@@ -22,16 +22,13 @@ use crate::error::{At, DecodeError, limit};
 use crate::layout::LayoutOptions;
 use crate::view;
 
-/// Most data blobs that chunk addresses can tell apart.
+/// Maximum number of data blobs that chunk addresses can tell apart.
 pub(crate) const MAX_BLOBS: u16 = 254;
 
-/// A RAFS v6 bootstrap: a view of its bytes.
-///
-/// Opening costs the headers and one entry for each blob, whatever the image's size. Nothing else was
-/// looked at then: every access checks what it touches, and [`check`](Self::check) looks at everything.
-/// As an [`Image`](image_model::Image) its inode numbers are nids. Lookups are binary searches in the
-/// directory's blocks. The first call of [`extents`](image_model::Image::extents) sorts an index of 8
-/// bytes for each chunk.
+/// A RAFS v6 bootstrap: a view of its bytes. Opening reads only the headers and one entry for each blob, whatever the
+/// image's size: every access checks what it reads, and [`check`](Self::check) checks everything. As an
+/// [`Image`](image_model::Image) its inode numbers are nids. Lookups are binary searches in the directory's blocks. The
+/// first call of [`extents`](image_model::Image::extents) sorts an index of 8 bytes for each chunk.
 ///
 /// Reading the metadata works for every mode of v6. Content of zran, batch, encrypted and tarfs blobs
 /// is answered with [`DecodeError::Unsupported`].
@@ -74,7 +71,7 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`DecodeError`] if nydus would refuse superblocks, device table or blob table, if tables leave
-    /// the bytes or overlap, if the root is no directory, or beyond `limits` or the 2 GiB that nydus
+    /// the bytes or overlap, if the root is not a directory, or beyond `limits` or the 2 GiB that nydus
     /// accepts.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
         let len = u64_from(bytes.len());
@@ -160,8 +157,8 @@ impl Bootstrap {
         &self.ext
     }
 
-    /// The options with which a bootstrap like this one is written, but for what is prefetched: chunk
-    /// size, compressor, digest algorithm, whether owners are stored.
+    /// Options for writing a similar bootstrap, except the prefetch list: chunk size, compressor, digest algorithm,
+    /// whether owners are stored.
     #[must_use]
     pub fn layout_options(&self) -> LayoutOptions {
         LayoutOptions::of_superblock(self.ext.flags, self.ext.chunk_size)

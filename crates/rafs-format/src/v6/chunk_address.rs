@@ -1,4 +1,4 @@
-//! Where one chunk of a file is: the record behind the inode.
+//! Where one chunk of a file is: the record after the inode.
 
 use erofs_format::ChunkIndex;
 
@@ -25,7 +25,7 @@ pub struct ChunkAddress {
 }
 
 impl ChunkAddress {
-    /// Bytes of an address.
+    /// Size of an address in bytes.
     pub const LEN: usize = ChunkIndex::LEN;
 
     /// Reads an address.
@@ -40,7 +40,7 @@ impl ChunkAddress {
         }
     }
 
-    /// The address as it is stored; bits of the index beyond 24 are cut.
+    /// The address as stored; bits of the index beyond 24 are cut.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let [lo0, lo1, hi, _] = self.index.to_le_bytes();

@@ -1,6 +1,6 @@
 //! What only RAFS knows of a chunk.
 
-/// Where a chunk stands in its blob, beyond the frame that holds it: the record of the chunk table
+/// The place of a chunk in its blob, besides its frame: the record of the chunk table
 /// and the chunk's address have both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkPlace {

@@ -10,7 +10,7 @@ use super::bootstrap::Bootstrap;
 use crate::error::{At, DecodeError};
 use crate::view;
 
-/// The data of a directory or symbolic link: whole blocks, then the tail behind the inode.
+/// The data of a directory or symbolic link: whole blocks, then the tail after the inode.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Data<'a> {
     pub(super) blocks: &'a [u8],

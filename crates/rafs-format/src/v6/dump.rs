@@ -20,11 +20,11 @@ use crate::flags::{BlobFeatures, Cipher};
 use crate::view;
 
 impl Bootstrap {
-    /// Prints every [structure](Self::structures) with its offset, one a line. What cannot be read is a
+    /// Prints every [structure](Self::structures) with its offset, one per line. What cannot be read is a
     /// line that begins with `!` and says why. Text is escaped, and shown up to its 64th byte.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn dump(&self, out: &mut impl fmt::Write) -> fmt::Result {
         self.structures(&mut |dumped| writeln!(out, "{dumped}"))
     }

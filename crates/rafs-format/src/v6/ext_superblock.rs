@@ -11,9 +11,9 @@ use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::flags::SuperFlags;
 
-/// Right behind the EROFS superblock.
+/// Right after the EROFS superblock.
 pub(crate) const OFFSET: u64 = 1152;
-/// Bytes of the extended superblock.
+/// Length of the extended superblock in bytes.
 pub(crate) const LEN: u64 = 256;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -56,13 +56,13 @@ pub struct ExtSuperblock {
     pub flags: SuperFlags,
     /// First byte of the blob table.
     pub blob_table_offset: u64,
-    /// Bytes of the blob table.
+    /// Length of the blob table in bytes.
     pub blob_table_size: u32,
     /// Bytes of a chunk that is not its file's last.
     pub chunk_size: u32,
     /// First byte of the chunk table.
     pub chunk_table_offset: u64,
-    /// Bytes of the chunk table.
+    /// Length of the chunk table in bytes.
     pub chunk_table_size: u64,
     /// First byte of the prefetch table; 0 if there is none.
     pub prefetch_table_offset: u64,
@@ -77,14 +77,14 @@ pub const fn is_chunk_size(size: u32) -> bool {
 }
 
 impl ExtSuperblock {
-    /// Bytes of the blob table.
+    /// Length of the blob table in bytes.
     #[must_use]
     pub fn blob_table(&self) -> Range<u64> {
         let start = self.blob_table_offset;
         start..start.saturating_add(self.blob_table_size.into())
     }
 
-    /// Bytes of the chunk table.
+    /// Length of the chunk table in bytes.
     #[must_use]
     pub fn chunk_table(&self) -> Range<u64> {
         let start = self.chunk_table_offset;

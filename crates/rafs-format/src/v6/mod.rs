@@ -1,12 +1,10 @@
-//! RAFS v6: the bootstrap, an EROFS file system with private tables.
+//! RAFS v6: the bootstrap, an EROFS file system with private tables. [`Bootstrap`] opens one: it checks only headers
+//! and tables, is a view of the bytes, and implements [`Image`](image_model::Image); every access is checked.
+//! [`Bootstrap::to_chunked`] copies it into the shared model, [`Bootstrap::check`] checks everything,
+//! [`Bootstrap::dump`] prints it.
 //!
-//! [`Bootstrap`] opens one: it checks headers and tables only, is a view of the bytes, and answers as
-//! an [`Image`](image_model::Image); every access is checked. [`Bootstrap::to_chunked`] copies it into
-//! the shared model, [`Bootstrap::check`] looks at everything there is, [`Bootstrap::dump`] prints it.
-//!
-//! [`Layout::plan`] decides where everything goes, [`Layout::write_to`] writes it.
-//!
-//! The picture of the whole file is in the [crate's documentation](crate).
+//! [`Layout::plan`] decides where everything goes, [`Layout::write_to`] writes it. The [crate's
+//! documentation](crate) shows the whole file.
 
 mod blob_entry;
 mod bootstrap;

@@ -12,7 +12,7 @@ const DEVT_SLOTOFF: u16 = 11;
 /// Binary logarithms of the block sizes: of tarfs images, and of all others.
 const BLOCK_SIZES: (&[u8], &str) = (&[9, 12], "9 or 12");
 
-/// Bytes of the superblock.
+/// Length of the superblock in bytes.
 pub(crate) const LEN: u64 = 128;
 const _: () = assert!(Superblock::LEN == 128);
 

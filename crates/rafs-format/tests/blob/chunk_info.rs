@@ -205,10 +205,10 @@ fn a_bad_entry_is_the_image_s_fault() {
         fault: ChunkFault::ZeroCrc,
     };
     assert_eq!(error.fault(), Fault::Corrupt);
-    assert_eq!(error.to_string(), "chunk 3");
+    assert_eq!(error.to_string(), "invalid chunk information for chunk 3");
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "a CRC of 0"
+        "the CRC is 0"
     );
 }
 

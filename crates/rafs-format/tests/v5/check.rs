@@ -47,42 +47,42 @@ fn derived_fields() {
         (
             Z + 56,
             &b"\x01"[..],
-            "/z, byte 8984: i_projid of the inode is 0x1, 0x0 would be right",
+            "/z, byte 8984: i_projid of the inode is 0x1, expected 0x0",
         ),
         (
             Z + 72,
             b"\x15",
-            "/z, byte 8984: i_blocks of the inode is 0x15, 0x14 would be right",
+            "/z, byte 8984: i_blocks of the inode is 0x15, expected 0x14",
         ),
         (
             L + 80,
             b"\0",
-            "/d/l, byte 9416: i_flags of the inode is 0x0, 0x1 would be right",
+            "/d/l, byte 9416: i_flags of the inode is 0x0, expected 0x1",
         ),
         (
             E + 88,
             b"\x02",
-            "/e, byte 8632: i_nlink of the inode is 0x2, 0x1 would be right",
+            "/e, byte 8632: i_nlink of the inode is 0x2, expected 0x1",
         ),
         (
             D + 88,
             b"\x03",
-            "/d, byte 8496: i_nlink of the inode is 0x3, 0x2 would be right",
+            "/d, byte 8496: i_nlink of the inode is 0x3, expected 0x2",
         ),
         (
             E + 92,
             b"\x03",
-            "/e, byte 8632: i_child_index of the inode is 0x3, 0x0 would be right",
+            "/e, byte 8632: i_child_index of the inode is 0x3, expected 0x0",
         ),
         (
             E + 102,
             b"\x01",
-            "/e, byte 8632: i_symlink_size of the inode is 0x1, 0x0 would be right",
+            "/e, byte 8632: i_symlink_size of the inode is 0x1, expected 0x0",
         ),
         (
             E + 104,
             b"\x01",
-            "/e, byte 8632: i_rdev of the inode is 0x1, 0x0 would be right",
+            "/e, byte 8632: i_rdev of the inode is 0x1, expected 0x0",
         ),
         (
             E + 120,
@@ -102,22 +102,22 @@ fn derived_fields() {
         (
             24,
             b"\x04",
-            "byte 0: inodes_count of the superblock is 0x4, 0x6 would be right",
+            "byte 0: inodes_count of the superblock is 0x4, expected 0x6",
         ),
         (
             40,
             b"\x28",
-            "byte 0: prefetch_table_offset of the superblock is 0x2028, 0x2020 would be right",
+            "byte 0: prefetch_table_offset of the superblock is 0x2028, expected 0x2020",
         ),
         (
             100,
             b"\x05",
-            "byte 100: bytes that belong to nothing are not zero",
+            "byte 100: bytes outside all structures are not zero",
         ),
         (
             8220,
             b"\x05",
-            "byte 8220: bytes that belong to nothing are not zero",
+            "byte 8220: bytes outside all structures are not zero",
         ),
         (
             8330,
@@ -134,8 +134,8 @@ fn the_size_of_a_directory() {
     finds(
         &[(D + 64, b"\x01")],
         &[
-            "/d, byte 8496: i_blocks of the inode is 0x8, 0x9 would be right",
-            "/d, byte 8496: i_size of the inode is 0x1001, 0x1000 would be right",
+            "/d, byte 8496: i_blocks of the inode is 0x8, expected 0x9",
+            "/d, byte 8496: i_size of the inode is 0x1001, expected 0x1000",
         ],
     );
 }
@@ -144,15 +144,13 @@ fn the_size_of_a_directory() {
 fn names_of_one_inode() {
     finds(
         &[(H + 48, b"\x01")],
-        &[
-            "/d/h, byte 9200: i_uid is another one than that of the inode's first record, at byte 8768",
-        ],
+        &["/d/h, byte 9200: i_uid: mismatch with the inode's first record, at byte 8768"],
     );
     let found = check(&patched(A4, &[(H + 40, b"\x05")]));
     assert!(
         found
             .iter()
-            .any(|finding| finding.contains("the chunks is another one")),
+            .any(|finding| finding.contains("the chunks: mismatch")),
         "{found:?}"
     );
     assert!(
@@ -175,7 +173,7 @@ fn chunks() {
         (
             Z + 136 + 48,
             b"\x04",
-            "compressed_offset lies before the end of chunk 0",
+            "compressed_offset is before the end of chunk 0",
         ),
     ] {
         let found = check(&patched(A4, &[(offset, patch)]));

@@ -419,7 +419,7 @@ fn findings_say_where_and_whose_fault() {
     let found = check(&patched(A4, &[(F + 44, &[3])]));
     assert_eq!(
         found[0].to_string(),
-        "/d/h, byte 12512: i_nlink of the inode is 0x3, 0x2 would be right"
+        "/d/h, byte 12512: i_nlink of the inode is 0x3, expected 0x2"
     );
     assert_eq!(found[0].what.fault(), Fault::Corrupt);
 }

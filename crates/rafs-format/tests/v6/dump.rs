@@ -48,7 +48,7 @@ fn the_tree_takes_no_more_than_there_is() {
     let size: &[u8] = &[0, 0, 0x40, 0x38];
     let dump = dump(&[(E + 8, size), (F + 8, size), (Z + 8, size)]);
     let crowded = "! the structures up to the inode at byte 12608 take 22120 bytes, \
-                   the bootstrap has 20480";
+                   but the bootstrap has only 20480";
     assert_eq!(dump.lines().filter(|&line| line == crowded).count(), 1);
     assert_eq!(dump.matches(" chunk address ").count(), 1800);
     assert!(!dump.contains("path=\"z\""));

@@ -218,6 +218,6 @@ fn a_plan_refuses_the_first_loss_with_its_path() {
     assert_eq!(error.fault(), Fault::Unsupported);
     assert_eq!(
         error.to_string(),
-        "/dir/odd\\n: extended attribute lustre.lov, whose name cannot be stored"
+        "/dir/odd\\n: extended attribute lustre.lov: its name cannot be stored"
     );
 }

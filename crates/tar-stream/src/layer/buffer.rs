@@ -1,8 +1,8 @@
-//! Bytes of a source that were read and are not decoded yet.
+//! Bytes of a source that have been read but not decoded.
 
 use std::io::{self, Read};
 
-/// Bytes that a source is asked for at once.
+/// Number of bytes to request from a source at once.
 pub(super) const BUFFER_LEN: usize = 128 << 10;
 
 pub(super) struct Buffer {
@@ -20,7 +20,7 @@ impl Buffer {
         }
     }
 
-    /// What is read and not taken.
+    /// The bytes read but not consumed.
     pub(super) fn at_hand(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -32,17 +32,17 @@ impl Buffer {
         }
     }
 
-    /// Where more may be read to.
+    /// The space for further bytes.
     pub(super) fn free(&mut self) -> &mut [u8] {
         &mut self.bytes[self.end..]
     }
 
-    /// Says that `len` bytes were read to where they may.
+    /// Records that `len` bytes were read into the space.
     pub(super) fn put(&mut self, len: usize) {
         self.end = self.end.saturating_add(len);
     }
 
-    /// Reads more behind what is at hand; how much, 0 at the end.
+    /// Reads more bytes; returns how many, 0 at the end.
     pub(super) fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
         loop {
             match source.read(self.free()) {

@@ -1,4 +1,4 @@
-//! The machine that decodes a layer.
+//! The state machine that decodes a layer.
 
 use std::fmt;
 
@@ -13,12 +13,10 @@ use super::summary::Meter;
 use super::zstd::Zstd;
 use super::{Compression, LayerError, LayerSummary, START_LEN, Step, StreamOptions};
 
-/// Decodes a layer without doing any I/O: its stored bytes go in, in any pieces, the bytes of its
-/// tar come out.
-///
-/// [`decode`](Self::decode) while there is input, then [`finish`](Self::finish) until it gives
-/// nothing more. Whatever the pieces, the same bytes come out. Memory: what a decoder needs, some
-/// 40 KiB for gzip, for zstd the window that the frame asks for and some 256 KiB.
+/// Decodes a layer without any I/O: it turns the stored bytes, in any pieces, into the bytes of the
+/// tar. Call [`decode`](Self::decode) while there is input, then [`finish`](Self::finish) until it
+/// returns 0. The output does not depend on the pieces. Memory: about 40 KiB for gzip; for zstd the
+/// window of the frame and about 256 KiB.
 ///
 /// ```
 /// use lazyoci_tar_stream::{Compression, LayerDecoder, StreamOptions};
@@ -49,16 +47,16 @@ pub struct LayerDecoder {
     options: StreamOptions,
     compression: Option<Compression>,
     inner: Inner,
-    /// First bytes, taken before they told the compression.
+    /// First bytes, consumed before the compression was known.
     held: [u8; START_LEN],
     held_start: usize,
     held_end: usize,
     stored: Meter,
     decoded: Meter,
     trailing: u64,
-    /// Whether more may come out without further input.
+    /// Whether there may be more output without further input.
     has_more: bool,
-    /// What is wrong with the bytes behind those that were decoded last.
+    /// The error in the bytes after those decoded last.
     pending: Option<LayerError>,
 }
 
@@ -69,7 +67,7 @@ enum Inner {
     Gzip(Box<Gzip>),
     #[cfg(any(feature = "zstd", feature = "ruzstd"))]
     Zstd(Box<Zstd>),
-    /// Behind the last member or frame.
+    /// After the last member or frame.
     Trailing,
     Finished,
     Failed,
@@ -94,13 +92,11 @@ impl LayerDecoder {
         }
     }
 
-    /// Decodes until all of `input` is taken or `output` is full, whichever is first.
-    ///
-    /// An `output` of no bytes takes nothing. With an `input` of no bytes comes out what did not fit
-    /// into the last output.
+    /// Decodes until all of `input` is consumed or `output` is full, whichever comes first. With an empty `output`
+    /// nothing is consumed. With an empty `input` it returns what did not fit into the last output.
     ///
     /// # Errors
-    /// [`LayerError`], once what precedes the fault has come out; then only [`LayerError::Failed`].
+    /// [`LayerError`], after all output before the fault; then only [`LayerError::Failed`].
     pub fn decode(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, LayerError> {
         let mut step = Step::default();
         if output.is_empty() {
@@ -128,11 +124,11 @@ impl LayerDecoder {
         Ok(step)
     }
 
-    /// Says that no input follows, and gives what has not come out yet; 0 when the layer is
-    /// complete, or `output` has no bytes.
+    /// Ends the input and returns the remaining output; 0 when the layer is complete, or `output`
+    /// is empty.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode); [`LayerError::Cut`] inside of a member or frame.
+    /// As [`decode`](Self::decode); [`LayerError::Cut`] inside a member or frame.
     pub fn finish(&mut self, output: &mut [u8]) -> Result<usize, LayerError> {
         if output.is_empty() || matches!(self.inner, Inner::Finished) {
             return Ok(0);
@@ -156,25 +152,25 @@ impl LayerDecoder {
         Ok(written)
     }
 
-    /// How the layer is compressed; `None` until its first bytes are there, or its end.
+    /// The layer's compression; `None` until its first bytes, or its end, are known.
     #[must_use]
     pub fn compression(&self) -> Option<Compression> {
         self.compression
     }
 
-    /// Bytes of the tar that came out.
+    /// Number of bytes of the tar output so far.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.decoded.len()
     }
 
-    /// Bytes of the layer that were decoded.
+    /// Number of bytes of the layer decoded so far.
     #[must_use]
     pub fn stored_position(&self) -> u64 {
         self.stored.len()
     }
 
-    /// What the layer came to, once [`finish`](Self::finish) has given 0.
+    /// The summary of the layer, once [`finish`](Self::finish) has returned 0.
     #[must_use]
     pub fn summary(&self) -> Option<LayerSummary> {
         let compression = self.compression?;
@@ -186,8 +182,7 @@ impl LayerDecoder {
         })
     }
 
-    /// Looks at the first bytes of the layer, all that matter or all that there are, without taking
-    /// them.
+    /// Inspects the first bytes of the layer, as many as matter or exist, without consuming them.
     pub(super) fn begin(&mut self, start: &[u8]) -> Result<(), LayerError> {
         let compression = Compression::detect(start);
         self.inner = match compression {
@@ -206,9 +201,8 @@ impl LayerDecoder {
         Ok(())
     }
 
-    /// How many bytes of a plain tar may be read by the caller, straight into an output of `len`
-    /// bytes, as long as it says by [`passed`](Self::passed) which these were. 0 if this is no plain
-    /// tar, or what is held comes first.
+    /// How many bytes of a plain tar the caller may read directly into an output of `len` bytes, reporting them to
+    /// [`passed`](Self::passed). 0 if this is not a plain tar, or held bytes come first.
     pub(super) fn may_pass(&self, len: usize) -> usize {
         match self.inner {
             Inner::Plain if self.held_start == self.held_end => len.min(self.allowed()),
@@ -221,7 +215,7 @@ impl LayerDecoder {
         self.decoded.update(bytes);
     }
 
-    /// Finds the compression, if need be by holding bytes; how many of `input` were taken for that.
+    /// Detects the compression, if need be by holding bytes; returns how many of `input` were consumed.
     fn detect(&mut self, input: &[u8]) -> Result<usize, LayerError> {
         if self.held_end == 0 && input.len() >= START_LEN {
             self.begin(input)?;
@@ -236,7 +230,7 @@ impl LayerDecoder {
         Ok(buffers.step.taken)
     }
 
-    /// Decodes what is held; how much came out.
+    /// Decodes the held bytes; returns the length of the output.
     fn run_held(&mut self, output: &mut [u8]) -> usize {
         if self.held_start == self.held_end {
             return 0;
@@ -247,7 +241,7 @@ impl LayerDecoder {
         step.written
     }
 
-    /// Decodes until all of `input` is taken, `output` is full, or there is an error pending.
+    /// Decodes until all of `input` is consumed, `output` is full, or an error is pending.
     fn run(&mut self, input: &[u8], output: &mut [u8]) -> Step {
         let mut step = Step::default();
         if input.is_empty() && !self.has_more {
@@ -280,7 +274,7 @@ impl LayerDecoder {
         step
     }
 
-    /// Bytes that may still come out.
+    /// Number of bytes that may still be output.
     fn allowed(&self) -> usize {
         let limit = self.options.limits.max_layer_len;
         usize_up_to(limit.saturating_sub(self.decoded.len()))
@@ -327,7 +321,7 @@ impl LayerDecoder {
         buffers.step
     }
 
-    /// The compression, once there is something to decode.
+    /// The decoder, once there is something to decode.
     fn known(&self) -> Compression {
         self.compression.unwrap_or(Compression::None)
     }
@@ -338,7 +332,7 @@ impl LayerDecoder {
         self.decoded.update(written);
     }
 
-    /// Hands out the pending error once nothing comes out before it.
+    /// Returns the pending error once there is no output before it.
     fn settle(&mut self, written: usize) -> Result<(), LayerError> {
         if written > 0 {
             return Ok(());

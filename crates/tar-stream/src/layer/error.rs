@@ -11,20 +11,20 @@ use super::Compression;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
-    /// The source failed when the first bytes were asked for.
-    #[error("reading the first bytes of the layer")]
+    /// The source failed to deliver the first bytes.
+    #[error("cannot read the first bytes of the layer")]
     Io {
         /// What the source said.
         source: io::Error,
     },
-    /// A compression that is not read, or whose feature is not compiled in.
-    #[error("layers compressed with {compression} are not read here")]
+    /// A compression that is not supported, or whose feature is not compiled in.
+    #[error("layers compressed with {compression} are not supported")]
     Unsupported {
         /// The compression.
         compression: Compression,
     },
     /// The layer ends inside a gzip member or zstd frame.
-    #[error("the {compression} layer is cut at byte {stored}, after {decoded} decoded bytes")]
+    #[error("the {compression} layer is truncated at byte {stored}, after {decoded} decoded bytes")]
     Cut {
         /// The compression.
         compression: Compression,
@@ -40,29 +40,28 @@ pub enum LayerError {
     Corrupt {
         /// The compression.
         compression: Compression,
-        /// First byte that was not taken any more.
+        /// First byte that was not consumed.
         stored: u64,
         /// Bytes decoded up to there.
         decoded: u64,
         /// What is wrong.
         source: Corruption,
     },
-    /// Something follows the last gzip member or zstd frame and is none itself.
-    ///
-    /// [`StreamOptions::ignore_trailing`](super::StreamOptions::ignore_trailing) passes over it.
+    /// Trailing data after the last gzip member or zstd frame.
+    /// [`StreamOptions::ignore_trailing`](super::StreamOptions::ignore_trailing) ignores it.
     #[error(
         "what follows byte {stored} of the {compression} layer is not {compression}: containerd and Docker refuse such a layer, gzip(1) ignores the rest"
     )]
     Trailing {
         /// The compression.
         compression: Compression,
-        /// First byte behind the last member or frame.
+        /// First byte after the last member or frame.
         stored: u64,
         /// Bytes decoded up to there: the whole tar.
         decoded: u64,
     },
-    /// A zstd frame that was compressed with a dictionary, which no layer brings along.
-    #[error("the zstd frame at byte {stored} needs the dictionary {id}")]
+    /// A zstd frame that was compressed with a dictionary, which layers do not contain.
+    #[error("the zstd frame at byte {stored} needs dictionary {id}")]
     Dictionary {
         /// First byte of the frame.
         stored: u64,
@@ -71,7 +70,7 @@ pub enum LayerError {
     },
     /// A zstd frame that needs a larger window than allowed.
     #[error(
-        "the zstd frame at byte {stored} asks for a window of {window} bytes, {limit} are allowed"
+        "the zstd frame at byte {stored} needs a window of {window} bytes; the limit is {limit}"
     )]
     Window {
         /// First byte of the frame.
@@ -87,8 +86,8 @@ pub enum LayerError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// Asked to go on after an error, or behind the end.
-    #[error("the layer is at its end, or could not be decoded before")]
+    /// Used after an error, or after the end.
+    #[error("the layer has ended, or an earlier error ended its decoding")]
     Failed,
 }
 
@@ -99,25 +98,25 @@ pub enum Corruption {
     /// Bits of a header that must be zero are not.
     #[error("reserved bits of a header are set")]
     Reserved,
-    /// A gzip header does not have the checksum that it names.
+    /// A gzip header does not match its checksum.
     #[error("the checksum of a gzip header is wrong")]
     HeaderChecksum,
     /// A gzip member does not hold a deflate stream.
     #[error("the deflate stream is invalid")]
     Deflate,
-    /// What was decoded does not have the checksum that its member or frame names.
+    /// The decoded bytes do not match the checksum of their member or frame.
     #[error("the checksum is wrong")]
     Checksum,
-    /// What was decoded does not have the length that its member or frame names.
+    /// The decoded bytes do not match the length in their member or frame.
     #[error("the length is wrong")]
     Length,
-    /// A compressed block of zstd has no bytes: decoders differ in what they make of it.
+    /// An empty compressed block of zstd: decoders treat it differently.
     #[error("a compressed block without bytes")]
     EmptyBlock,
-    /// A zstd frame that its decoder refuses.
+    /// A zstd frame that the decoder refuses.
     #[error("zstd: {message}")]
     Zstd {
-        /// What the decoder says.
+        /// The decoder's message.
         message: String,
     },
 }
@@ -125,7 +124,7 @@ pub enum Corruption {
 /// An error of a decoder that does not know where in the layer it is.
 pub(super) enum Found {
     Corrupt(Corruption),
-    /// Neither member nor frame, of which `held` bytes were taken.
+    /// Neither member nor frame, after `held` bytes were consumed.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "zstd", feature = "ruzstd")),
         expect(dead_code, reason = "without decoders nothing is found")
@@ -133,7 +132,7 @@ pub(super) enum Found {
     Trailing {
         held: usize,
     },
-    /// A frame of whose header `held` bytes were taken.
+    /// A frame, after `held` bytes of its header were consumed.
     #[cfg_attr(
         not(any(feature = "zstd", feature = "ruzstd")),
         expect(dead_code, reason = "only zstd has dictionaries")
@@ -154,7 +153,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// The error, `stored` bytes into the layer, after `decoded` bytes of its tar.
+    /// The error at byte `stored` of the layer, after `decoded` bytes of its tar.
     pub(super) fn at(self, compression: Compression, stored: u64, decoded: u64) -> LayerError {
         let start = |held| stored.saturating_sub(u64_from(held));
         match self {

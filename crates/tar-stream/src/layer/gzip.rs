@@ -42,7 +42,7 @@ impl Gzip {
         }
     }
 
-    /// Decodes until the input is taken or the output is full.
+    /// Decodes until the input is consumed or the output is full.
     pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<(), Found> {
         loop {
             match &mut self.state {
@@ -80,7 +80,7 @@ impl Gzip {
         }
     }
 
-    /// Goes on with the deflate stream; whether it has ended.
+    /// Continues with the deflate stream; returns whether it has ended.
     fn inflate(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         loop {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());

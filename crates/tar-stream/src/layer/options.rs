@@ -2,7 +2,7 @@
 
 use image_model::Limits;
 
-/// How a layer is decoded.
+/// Options for decoding a layer.
 ///
 /// ```
 /// use lazyoci_tar_stream::StreamOptions;
@@ -11,14 +11,14 @@ use image_model::Limits;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// Bounds: on the tar ([`max_layer_len`](Limits::max_layer_len)), and with it on the window of
+    /// Bounds on the tar ([`max_layer_len`](Limits::max_layer_len)), and thereby on the window of
     /// zstd frames, which is never more than 128 MiB.
     pub limits: Limits,
-    /// Which zstd decoder is used.
+    /// The zstd decoder to use.
     pub zstd: ZstdDecoder,
-    /// Pass over what follows the last gzip member or zstd frame and is none itself, as `gzip(1)`
-    /// does, instead of refusing the layer, as Go does, and so containerd and Docker.
-    /// [`LayerSummary::trailing`](super::LayerSummary::trailing) says how much it was.
+    /// Ignore trailing data after the last gzip member or zstd frame, as `gzip(1)` does, instead of
+    /// refusing the layer, as Go does, and thus containerd and Docker.
+    /// [`LayerSummary::trailing`](super::LayerSummary::trailing) is its length.
     pub ignore_trailing: bool,
     /// Compute the SHA-256 of both sides for the [`LayerSummary`](super::LayerSummary).
     #[cfg(feature = "sha256")]
@@ -42,14 +42,14 @@ impl From<&Limits> for StreamOptions {
     }
 }
 
-/// A zstd decoder. One that is not compiled in decodes nothing:
+/// A zstd decoder. Using one that is not compiled in fails with
 /// [`LayerError::Unsupported`](super::LayerError::Unsupported).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ZstdDecoder {
-    /// The C library, by the feature `zstd`: the default where it is compiled in.
+    /// The C library (feature `zstd`): the default if it is compiled in.
     Libzstd,
-    /// `ruzstd`, in Rust, by the feature `ruzstd`. It decodes at about a quarter of the speed.
+    /// `ruzstd`, in Rust (feature `ruzstd`). It decodes at about a quarter of the speed.
     Ruzstd,
 }
 

@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Bytes of the input that were taken; they are not asked for again.
+    /// Bytes of the input that were consumed; do not pass them again.
     pub taken: usize,
-    /// Bytes of the output that were written.
+    /// Length of the output that were written, in bytes.
     pub written: usize,
 }
 
-/// Input and output of a step, and how far it is.
+/// Input and output of a step, and its progress.
 pub(super) struct Buffers<'a> {
     input: &'a [u8],
     output: &'a mut [u8],
@@ -26,12 +26,12 @@ impl<'a> Buffers<'a> {
         }
     }
 
-    /// Input that is not taken yet.
+    /// Input not consumed yet.
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.input[self.step.taken..]
     }
 
-    /// Output that is not written yet.
+    /// Output not written yet.
     pub(super) fn room(&mut self) -> &mut [u8] {
         &mut self.output[self.step.written..]
     }
@@ -44,7 +44,7 @@ impl<'a> Buffers<'a> {
         self.step.written = self.step.written.saturating_add(len);
     }
 
-    /// Takes bytes into `held` until there are `len`; whether there are.
+    /// Moves bytes to `held` until there are `len`; returns whether there are.
     pub(super) fn hold(&mut self, held: &mut [u8], have: &mut usize, len: usize) -> bool {
         let rest = self.rest();
         let step = len.saturating_sub(*have).min(rest.len());
@@ -55,7 +55,7 @@ impl<'a> Buffers<'a> {
         end >= len
     }
 
-    /// What was taken and what was written.
+    /// The bytes consumed and written.
     pub(super) fn done(&self) -> (&[u8], &[u8]) {
         (
             &self.input[..self.step.taken],
@@ -64,17 +64,17 @@ impl<'a> Buffers<'a> {
     }
 }
 
-/// What a decoder is in when the input ends.
+/// Where a decoder is when the input ends.
 pub(super) enum Begun {
-    /// Nothing: behind a member or frame.
+    /// After a member or frame.
     Nothing,
-    /// Behind the last member or frame, and `held` bytes that might have begun another.
+    /// After the last member or frame, and `held` bytes that might have begun another.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "zstd", feature = "ruzstd")),
         expect(dead_code, reason = "without decoders nothing begins")
     )]
     Magic { held: usize },
-    /// A member or frame.
+    /// Inside a member or frame.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "zstd", feature = "ruzstd")),
         expect(dead_code, reason = "without decoders nothing begins")

@@ -5,17 +5,12 @@ use std::io::{self, Read};
 use super::buffer::{BUFFER_LEN, Buffer};
 use super::{Compression, LayerDecoder, LayerError, LayerSummary, START_LEN, StreamOptions};
 
-/// The tar bytes of a layer, whatever its compression: found by content, never by media type,
-/// since registries hold gzip under Docker's plain type.
-///
-/// All gzip members and all zstd frames are read; skippable zstd frames are passed over. What
-/// follows the last member or frame and is none itself is an error, as it is for Go (and so for
-/// containerd), zeros included; `gzip(1)` would only warn
-/// ([`StreamOptions::ignore_trailing`]).
-///
-/// It is [`Read`] over a source that is, and tokio's `AsyncRead` over one that is (feature `tokio`).
-/// Both fail with a [`LayerError`] inside their [`io::Error`] for a cut, corrupt or too large
-/// layer; any other error is the source's. [`TarReader`](crate::TarReader) takes it out again.
+/// The tar bytes of a layer of any compression, detected by content, never by media type, since registries serve gzip
+/// under Docker's plain type. It reads all gzip members and all zstd frames, and skips skippable zstd frames. Trailing
+/// data after the last member or frame, even zeros, is an error, as in Go (and thus containerd); `gzip(1)` would only
+/// warn ([`StreamOptions::ignore_trailing`]). It is [`Read`] if the source is, and tokio's `AsyncRead` if the source is
+/// (feature `tokio`). Both fail with a [`LayerError`] inside their [`io::Error`] for a truncated, corrupt or too large
+/// layer; any other error is the source's. [`TarReader`](crate::TarReader) extracts it again.
 ///
 /// ```
 /// use std::io::Read;
@@ -39,7 +34,7 @@ pub struct LayerStream<R> {
 }
 
 impl<R> LayerStream<R> {
-    /// A stream over `source`, of which nothing is read yet.
+    /// A stream over `source`, without reading from it.
     #[must_use]
     pub fn new(source: R, options: &StreamOptions) -> Self {
         Self {
@@ -50,26 +45,26 @@ impl<R> LayerStream<R> {
         }
     }
 
-    /// How the layer is compressed; `None` until its first bytes were read.
+    /// The layer's compression; `None` until its first bytes have been read.
     #[must_use]
     pub fn compression(&self) -> Option<Compression> {
         self.decoder.compression()
     }
 
-    /// Bytes of the tar that were read.
+    /// Number of bytes of the tar read so far.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.decoder.position()
     }
 
-    /// Bytes of the layer that were decoded, for progress.
+    /// Number of bytes of the layer decoded so far, for progress.
     #[must_use]
     pub fn stored_position(&self) -> u64 {
         self.decoder.stored_position()
     }
 
-    /// What the layer came to, once it was read to its end, that is to where reading gives nothing
-    /// more; a tar ends earlier.
+    /// The summary of the layer, once it has been read until there is nothing more; a tar ends
+    /// earlier.
     #[must_use]
     pub fn summary(&self) -> Option<LayerSummary> {
         self.decoder.summary()
@@ -81,8 +76,8 @@ impl<R> LayerStream<R> {
         &self.source
     }
 
-    /// The source, which is read up to 128 KiB ahead of what was decoded; at the end of the layer it
-    /// is at its end.
+    /// Returns the source, which has been read up to 128 KiB ahead of the decoded bytes; at the end of the layer it is
+    /// at its end.
     #[must_use]
     pub fn into_inner(self) -> R {
         self.source
@@ -90,11 +85,11 @@ impl<R> LayerStream<R> {
 }
 
 impl<R: Read> LayerStream<R> {
-    /// Looks at the first bytes of `source`.
+    /// Inspects the first bytes of `source`.
     ///
     /// # Errors
     /// [`LayerError::Io`] if they cannot be read; [`LayerError::Unsupported`] for a compression
-    /// that is not read, or not compiled in.
+    /// that is not supported, or not compiled in.
     pub fn open(source: R, options: &StreamOptions) -> Result<Self, LayerError> {
         let mut stream = Self::new(source, options);
         while stream.buffer.at_hand().len() < START_LEN && !stream.ended {

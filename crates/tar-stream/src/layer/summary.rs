@@ -1,21 +1,21 @@
-//! What both sides of a decoded layer came to.
+//! The summary of a decoded layer.
 
 use image_model::Digest;
 use image_model::width::u64_from;
 
 use super::{Compression, StreamOptions};
 
-/// What a layer was, known at its end.
+/// The summary of a layer, known at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerSummary {
-    /// How it is compressed.
+    /// Its compression.
     pub compression: Compression,
-    /// The layer as it is stored: its digest is the one in a manifest.
+    /// The layer as stored: its digest is the one in a manifest.
     pub stored: Side,
     /// The tar: its digest is the DiffID.
     pub decoded: Side,
-    /// How many of the stored bytes follow the last gzip member or zstd frame and were passed over
+    /// Number of stored bytes after the last gzip member or zstd frame that were ignored
     /// ([`StreamOptions::ignore_trailing`]).
     pub trailing: u64,
 }
@@ -26,7 +26,7 @@ pub struct LayerSummary {
 pub struct Side {
     /// Length in bytes.
     pub len: u64,
-    /// SHA-256, where it was asked for (`StreamOptions::digests`, of the feature `sha256`).
+    /// SHA-256, if requested (`StreamOptions::digests`, feature `sha256`).
     pub digest: Option<Digest>,
 }
 

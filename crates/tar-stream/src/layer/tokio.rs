@@ -1,4 +1,4 @@
-//! A layer as a stream over a source of tokio's.
+//! A layer as a stream over a tokio source.
 
 use std::io;
 use std::pin::Pin;
@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::LayerStream;
 
-/// As [`Read`](std::io::Read) over a source that is that. Decoding goes on in the task that polls:
-/// up to 128 KiB of the layer at a time.
+/// Like [`Read`](std::io::Read) over a blocking source. Decoding runs in the polling task: up to
+/// 128 KiB of the layer at a time.
 impl<R: AsyncRead + Unpin> AsyncRead for LayerStream<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -18,15 +18,14 @@ use libzstd::Libzstd;
 #[cfg(feature = "ruzstd")]
 use ruzstd::Ruzstd;
 
-/// Largest window that zstd's own tools take without being asked: 128 MiB. Levels up to 22 need
-/// no more.
+/// Largest window that zstd's own tools accept by default: 128 MiB. Levels up to 22 need no more.
 const MAX_WINDOW: u64 = 1 << 27;
 
 /// Smallest window that zstd has.
 const MIN_WINDOW: u64 = 1 << 10;
 
-/// Decodes frames and passes over skippable ones. What a frame asks for is decided here, so that
-/// both decoders decide alike.
+/// Decodes frames and skips skippable ones. Frame headers are checked here, so that both decoders
+/// accept the same frames.
 pub(super) struct Zstd {
     state: State,
     frames: Frames,
@@ -34,7 +33,7 @@ pub(super) struct Zstd {
 }
 
 enum State {
-    /// At the start of a frame, whose header did not come in one piece.
+    /// At the start of a frame whose header did not arrive in one piece.
     Start {
         held: [u8; MAX_LEN],
         len: usize,
@@ -42,10 +41,10 @@ enum State {
     Skip {
         left: u64,
     },
-    /// Behind the header of a frame.
+    /// After the header of a frame.
     Frame {
         content_len: Option<u64>,
-        /// Bytes of it that came out.
+        /// Bytes of it output so far.
         decoded: u64,
     },
 }
@@ -90,7 +89,7 @@ impl Zstd {
                     }
                     let start = match Start::of(&held[..*len])? {
                         Start::Short(needed) => {
-                            // Byte by byte, so that not more is taken than belongs to the header.
+                            // Byte by byte, so as not to consume more than the header.
                             if !buffers.hold(held, len, len.saturating_add(1).min(needed)) {
                                 return Ok(());
                             }
@@ -127,7 +126,7 @@ impl Zstd {
                         return Ok(());
                     }
                     // `ruzstd` leaves it to its users, and libzstd looks at it, when a frame comes in
-                    // pieces, only behind a block that is not empty.
+                    // pieces, only after a block that is not empty.
                     if content_len.is_some_and(|len| len != *decoded) {
                         return Err(Corruption::Length.into());
                     }
@@ -137,7 +136,7 @@ impl Zstd {
         }
     }
 
-    /// Begins a frame of which nothing is taken and whose whole header is at hand.
+    /// Begins a frame whose whole header is available and not yet consumed.
     fn begin_at_hand(&mut self, start: Start, buffers: &mut Buffers<'_>) -> Result<(), Found> {
         match start {
             Start::Frame(header) => {

@@ -7,7 +7,7 @@ use super::decimal;
 /// Nanoseconds of a second.
 pub(crate) const NANOS: u32 = 1_000_000_000;
 
-/// Reads a time as Go does: digits beyond nanoseconds are cut off, the sign counts for the
+/// Reads a time as Go does: digits beyond nanoseconds are dropped, and the sign applies to the
 /// fraction too.
 pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     let point = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
@@ -34,8 +34,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     })
 }
 
-/// Writes a time as Go does: no trailing zeros, no point without a fraction; that of the time must be
-/// less than a second.
+/// Writes a time as Go does: no trailing zeros, no point without a fraction. The fraction must be less than a second.
 pub(crate) fn format(time: Timestamp) -> String {
     let Timestamp {
         seconds,

@@ -1,7 +1,6 @@
-//! Extended attributes in PAX records.
-//!
-//! libarchive writes each attribute twice, as `SCHILY.xattr.` and as `LIBARCHIVE.xattr.`, and alone reads
-//! the latter: without the former, no runtime gives the attribute. GNU tar writes `=` and `%` in names as `%3D` and `%25`; Go takes those literally.
+//! Extended attributes in PAX records. libarchive writes each attribute twice, as `SCHILY.xattr.` and as
+//! `LIBARCHIVE.xattr.`, and only libarchive reads the latter: without the former, no runtime sets the attribute. GNU
+//! tar writes `=` and `%` in names as `%3D` and `%25`; Go reads those literally.
 
 use std::borrow::Cow;
 
@@ -15,7 +14,7 @@ use image_model::metadata::Xattr;
 use super::bad_value;
 use crate::error::{Refusal, TarError};
 
-/// An attribute as its record has it.
+/// An attribute as stored in its record.
 #[derive(Debug)]
 pub(crate) struct XattrRecord<'a> {
     name: Cow<'a, [u8]>,
@@ -26,7 +25,7 @@ pub(crate) struct XattrRecord<'a> {
 }
 
 impl<'a> XattrRecord<'a> {
-    /// The attribute that a record holds, if it holds one.
+    /// The attribute in a record, if it has one.
     pub(crate) fn of(key: &'a [u8], value: &'a [u8]) -> Option<Self> {
         let (name, encoded) = if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             (Cow::Borrowed(name), false)
@@ -42,7 +41,7 @@ impl<'a> XattrRecord<'a> {
     }
 }
 
-/// Puts the attributes of one member together; `offset` is that of its records.
+/// Collects the attributes of one member; `offset` is that of its records.
 pub(crate) fn merge(
     mut records: Vec<XattrRecord<'_>>,
     offset: u64,
@@ -50,7 +49,7 @@ pub(crate) fn merge(
     oddities: &mut Vec<Oddity>,
 ) -> Result<Xattrs, TarError> {
     let refused = |reason| Err(TarError::Refused { offset, reason });
-    // Of each name the last plain record comes last, behind the encoded ones.
+    // Of each name the last plain record comes last, after the encoded ones.
     records.sort_by(|a, b| (&a.name, !a.encoded).cmp(&(&b.name, !b.encoded)));
     let mut merged: Vec<Xattr> = Vec::with_capacity(records.len());
     for same in records.chunk_by(|a, b| a.name == b.name) {
@@ -81,7 +80,7 @@ pub(crate) fn merge(
     Xattrs::new(merged).map_err(|source| TarError::Xattr { offset, source })
 }
 
-/// Refuses encoded records that say something else than the plain one.
+/// Refuses encoded records that contradict the plain one.
 fn check_encoded(
     encoded: &[XattrRecord<'_>],
     plain: Option<&XattrRecord<'_>>,
@@ -103,8 +102,8 @@ fn check_encoded(
     Ok(())
 }
 
-/// Whether an extended attribute of this name can be written into a tar so that every reader finds
-/// it. PAX keys cannot hold `=`, and readers disagree on how to write it otherwise.
+/// Whether an extended attribute of this name can be written to a tar so that every reader finds
+/// it. PAX keys cannot contain `=`, and readers disagree on how to escape it.
 ///
 /// ```
 /// use lazyoci_tar_stream::pax::is_portable;
@@ -116,7 +115,7 @@ pub fn is_portable(name: &[u8]) -> bool {
     !name.contains(&b'=') && !is_escaped(name)
 }
 
-/// Whether GNU tar would read another name.
+/// Whether GNU tar would read a different name.
 fn is_escaped(name: &[u8]) -> bool {
     name.windows(3).any(|w| w == b"%3D" || w == b"%25")
 }

@@ -1,4 +1,4 @@
-//! What lies between the headers: payloads, and the trailer behind the last member.
+//! The parts between the headers: payloads, and the trailer after the last member.
 
 use std::io::{self, Read};
 
@@ -8,11 +8,11 @@ use super::{State, TarReader};
 use crate::error::{Part, TarError};
 
 impl<R: Read> TarReader<R> {
-    /// Reads from the payload of the current entry: the bytes that the tar stores, without the
-    /// holes of a sparse file. 0 at its end, and if `buf` is empty.
+    /// Reads from the payload of the current entry: the stored bytes, without the holes of a sparse
+    /// file. Returns 0 at its end, and if `buf` is empty.
     ///
     /// # Errors
-    /// [`TarError::Cut`] if the tar ends inside the payload; what the source says.
+    /// [`TarError::Cut`] if the tar ends inside the payload; errors of the source.
     pub fn read_payload(&mut self, buf: &mut [u8]) -> Result<usize, TarError> {
         let left = match self.state {
             State::Member { left, .. } => left,
@@ -46,7 +46,7 @@ impl<R: Read> TarReader<R> {
     ///
     /// # Errors
     /// As [`read_payload`](Self::read_payload); [`TarError::PayloadEnd`] if less is left of the
-    /// payload than asked for.
+    /// payload than requested.
     pub fn read_payload_exact(&mut self, buf: &mut [u8]) -> Result<(), TarError> {
         let left = self.payload_left();
         let asked = u64_from(buf.len());
@@ -61,7 +61,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    /// Bytes of the current entry's payload that were not read yet.
+    /// Number of unread bytes of the current entry's payload.
     #[must_use]
     pub fn payload_left(&self) -> u64 {
         match self.state {
@@ -70,7 +70,7 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// What follows the last member; `None` before [`next_entry`](Self::next_entry) answered
+    /// What follows the last member; `None` until [`next_entry`](Self::next_entry) has returned
     /// `None`.
     pub fn trailer(&mut self) -> Option<Trailer<'_, R>> {
         match self.state {
@@ -79,12 +79,11 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// Reads whatever is left of the source, without looking at it, and gives the source back.
-    /// So a source that hashes what is read has seen all, and a compressed one has checked its
-    /// checksum.
+    /// Reads the rest of the source without interpreting it, and returns the source. So a source
+    /// that hashes its bytes has seen all of them, and a compressed one has checked its checksum.
     ///
     /// # Errors
-    /// What the source says; [`TarError::Failed`] after an earlier error.
+    /// Errors of the source; [`TarError::Failed`] after an earlier error.
     pub fn finish(mut self) -> Result<R, TarError> {
         if let State::Failed = self.state {
             return Err(TarError::Failed);
@@ -94,10 +93,9 @@ impl<R: Read> TarReader<R> {
     }
 }
 
-/// Everything behind the last member's payload: its padding, extension headers that belong to no
-/// member, the end blocks and whatever follows them.
-///
-/// [`Read`] gives its bytes; they are not held in memory.
+/// Everything after the last member's payload: its padding, extension headers without a member, the
+/// end blocks and anything after them. Its bytes are available through [`Read`]; they are not held
+/// in memory.
 #[derive(Debug)]
 pub struct Trailer<'a, R> {
     reader: &'a mut TarReader<R>,
@@ -113,8 +111,8 @@ impl<R: Read> Trailer<'_, R> {
         }
     }
 
-    /// How many of the two zero blocks are there that end an archive. Without any, the tar may
-    /// have been cut between two members: readers do not mind, since some writers leave them out.
+    /// How many of the two zero blocks that end an archive are present. Without any, the tar may
+    /// have been truncated between two members: readers accept that, since some writers omit them.
     #[must_use]
     pub fn zero_blocks(&self) -> u8 {
         match &self.reader.state {

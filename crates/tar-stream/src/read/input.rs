@@ -8,33 +8,33 @@ use crate::block::BLOCK_LEN;
 use crate::error::{Part, TarError};
 use crate::layer::LayerError;
 
-/// Small members cost no read of their own; large payloads pass the buffer by.
+/// Small members need no separate read; large payloads bypass the buffer.
 const BUFFER_LEN: usize = 256 << 10;
 
-/// First read behind a skipped payload: the next member may well be skipped too.
+/// First read after a skipped payload: the next member may well be skipped too.
 const READ_AFTER_SEEK: usize = 8 << 10;
 
 pub(crate) struct Input<R> {
     source: R,
     buffer: Box<[u8]>,
-    /// What is read and not taken yet.
+    /// Bytes read but not consumed.
     start: usize,
     end: usize,
-    /// Most that the next read may ask for.
+    /// Maximum length of the next read.
     read_len: usize,
-    /// Bytes taken.
+    /// Bytes consumed.
     position: u64,
     seek: Option<Seeker<R>>,
 }
 
 struct Seeker<R> {
     skip: fn(&mut R, i64) -> io::Result<()>,
-    /// Bytes of the whole source.
+    /// Length of the whole source in bytes.
     len: u64,
 }
 
 impl<R> Input<R> {
-    /// Bytes that are read and not taken yet.
+    /// Bytes read but not consumed.
     fn at_hand(&self) -> usize {
         self.buffer[self.start..self.end].len()
     }
@@ -92,7 +92,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Reads more if nothing is left; the number of bytes at hand, 0 at the end.
+    /// Reads more if nothing is left; returns the number of available bytes, 0 at the end.
     fn fill(&mut self) -> Result<usize, TarError> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -115,14 +115,14 @@ impl<R: Read> Input<R> {
         Ok(len)
     }
 
-    /// Takes what is at hand or comes with the next read; how much, 0 at the end.
+    /// Consumes what is available or comes with the next read; returns how much, 0 at the end.
     pub(crate) fn discard(&mut self) -> Result<usize, TarError> {
         let len = self.fill()?;
         self.take(len);
         Ok(len)
     }
 
-    /// Appends the next `len` bytes to `out`, or as many as there are; answers how many.
+    /// Appends the next `len` bytes to `out`, or as many as there are; returns how many.
     pub(crate) fn append(&mut self, len: usize, out: &mut Vec<u8>) -> Result<usize, TarError> {
         let mut left = len;
         while left > 0 {

@@ -29,7 +29,7 @@ pub(crate) struct Extension {
     pub(crate) typeflag: u8,
     /// First byte of its header block in the tar.
     pub(crate) offset: u64,
-    /// Its payload in the raw segment; of long names the part in front of the first NUL.
+    /// Its payload in the raw segment; for long names the part before the first NUL.
     pub(crate) payload: Range<usize>,
 }
 
@@ -42,7 +42,7 @@ impl Pending {
     }
 }
 
-/// Where the map of a member is still to be read from.
+/// Where the rest of a member's sparse map is.
 #[derive(Debug)]
 pub(crate) enum Map {
     /// The member is not sparse.
@@ -65,7 +65,7 @@ pub(crate) struct Segment<'a> {
     pub(crate) header_offset: u64,
 }
 
-/// Builds the entry, but for what depends on a sparse map and for its raw bytes.
+/// Builds the entry, except for its raw bytes and what depends on a sparse map.
 pub(crate) fn resolve(
     segment: Segment<'_>,
     block: &Block,
@@ -196,7 +196,7 @@ fn permissions(mode: i64) -> u16 {
     u16::from_be_bytes([high, low]) & 0o7777
 }
 
-/// The name in the header block, its prefix in front.
+/// The name in the header block, with its prefix.
 fn block_name(
     header: &HeaderBlock<'_>,
     strict: bool,
@@ -214,7 +214,7 @@ fn block_name(
     })
 }
 
-/// Bytes behind the header block that belong to the member.
+/// Bytes after the header block that belong to the member.
 fn payload_len(
     header: &HeaderBlock<'_>,
     pax_size: Option<i64>,
@@ -222,7 +222,7 @@ fn payload_len(
     offset: u64,
 ) -> Result<u64, TarError> {
     let size = pax_size.unwrap_or(header.size);
-    // Room for a header block and a sparse map behind the offset and for padding at the end.
+    // Room for a header block and a sparse map after the offset and for padding at the end.
     let most = (i64::MAX.unsigned_abs() / 2).saturating_sub(offset);
     match u64::try_from(size) {
         Ok(len) if len <= most => Ok(if kind.has_payload() { len } else { 0 }),
@@ -230,7 +230,7 @@ fn payload_len(
     }
 }
 
-/// The size that a member without payload declares, if it does.
+/// The size that a member without payload declares, if any.
 fn declared_size(
     header: &HeaderBlock<'_>,
     pax_size: Option<i64>,
@@ -246,7 +246,7 @@ fn declared_size(
     }
 }
 
-/// The map of an old GNU sparse member, as far as the header block has it, and the real size.
+/// The part of an old GNU sparse map that is in the header block, and the real size.
 fn old_map(
     header: &HeaderBlock<'_>,
     block: &Block,

@@ -1,4 +1,4 @@
-//! The header of a new member: a ustar block, behind a PAX header where something does not fit.
+//! The header of a new member: a ustar block, preceded by a PAX header if something does not fit.
 
 use image_model::width::{u64_from, usize_from};
 use image_model::{Device, FileKind, ImagePath, Metadata, Node, Timestamp, Xattrs};
@@ -10,7 +10,7 @@ use crate::pax;
 /// Longest payload of a PAX header that Go reads.
 const MAX_RECORDS_LEN: usize = 1 << 20;
 
-/// What a header says.
+/// The content of a header.
 pub(crate) struct Fields<'a> {
     name: Vec<u8>,
     link_name: &'a [u8],
@@ -66,7 +66,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A further name of `target`; its extended attributes are left to that.
+    /// A hard link to `target`, without extended attributes.
     pub(crate) fn of_link(path: &ImagePath, metadata: &Metadata, target: &'a ImagePath) -> Self {
         Self {
             name: path.as_bytes().to_vec(),
@@ -175,7 +175,7 @@ fn append_block(mut header: Header, out: &mut Vec<u8>) {
     out.extend_from_slice(header.as_bytes());
 }
 
-/// The parts of a name that the prefix and the name field take; `None` if it does not fit.
+/// The parts of a name for the prefix and the name field; `None` if it does not fit.
 fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
     const NAME: usize = 100;
     const PREFIX: usize = 155;
@@ -197,7 +197,7 @@ fn fill(field: &mut [u8], text: &[u8]) {
     field[..len].copy_from_slice(&text[..len]);
 }
 
-/// Writes octal digits and a NUL; where they do not fit, a base-256 number, and false.
+/// Writes octal digits and a NUL or, if they do not fit, a base-256 number; returns whether they fit.
 fn number(field: &mut [u8], value: i128) -> bool {
     let (last, digits) = field.split_last_mut().expect("fields are not empty");
     if let Ok(mut rest) = u64::try_from(value) {
@@ -218,7 +218,7 @@ fn number(field: &mut [u8], value: i128) -> bool {
     false
 }
 
-/// PAX records in the order of their keys; `hdrcharset` first, since it counts for those after it.
+/// PAX records in the order of their keys; `hdrcharset` first, since it applies to those after it.
 #[derive(Default)]
 struct Records {
     list: Vec<(Vec<u8>, Vec<u8>)>,

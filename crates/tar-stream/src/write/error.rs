@@ -7,22 +7,22 @@ use image_model::{Blame, Fault, ImagePath, Timestamp};
 
 use crate::error::TarError;
 
-/// A tar that cannot be written on.
+/// A tar that cannot be written any further.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The destination failed, or a source that was copied from.
-    #[error("writing the tar")]
+    /// The destination failed, or a source being copied.
+    #[error("cannot write the tar")]
     Io(#[from] io::Error),
-    /// No tar can hold a socket.
-    #[error("{path:#}: a socket, which no tar can hold")]
+    /// A tar cannot hold a socket.
+    #[error("{path:#}: sockets cannot be stored in a tar")]
     Socket {
         /// The socket.
         path: ImagePath,
     },
-    /// An extended attribute whose name readers of tars do not find, or not alike.
+    /// An extended attribute whose name some tar readers do not find, or read differently.
     #[error(
-        "{path:#}: extended attribute \"{}\", whose name no tar can hold",
+        "{path:#}: extended attribute \"{}\": its name cannot be stored in a tar",
         Brief(name)
     )]
     XattrName {
@@ -31,23 +31,23 @@ pub enum WriteError {
         /// Name of the attribute.
         name: Box<[u8]>,
     },
-    /// A fraction of a second that is a second or more.
-    #[error("{path:#}: a time of {} seconds and {} nanoseconds, of which there are 10^9 in a second", mtime.seconds, mtime.nanoseconds)]
+    /// A time whose nanoseconds are a second or more.
+    #[error("{path:#}: invalid time of {} seconds and {} nanoseconds", mtime.seconds, mtime.nanoseconds)]
     Time {
         /// The member.
         path: ImagePath,
         /// Its time.
         mtime: Timestamp,
     },
-    /// PAX records longer than readers take.
-    #[error("{path:#}: its PAX records have {len} bytes, readers take 1 MiB")]
+    /// PAX records longer than readers accept.
+    #[error("{path:#}: its PAX records have {len} bytes; readers accept at most 1 MiB")]
     ExtensionTooLong {
         /// The member.
         path: ImagePath,
         /// Length of the records in bytes.
         len: usize,
     },
-    /// The payload of the member before is not complete.
+    /// The payload of the previous member is incomplete.
     #[error("{left} bytes of the payload are missing at byte {offset} of the tar")]
     PayloadMissing {
         /// Bytes written so far.
@@ -62,7 +62,7 @@ pub enum WriteError {
         offset: u64,
     },
     /// Raw bytes that do not end at a whole block.
-    #[error("raw header bytes that end at byte {offset} of the tar, inside a block")]
+    #[error("raw header bytes end at byte {offset} of the tar, inside a block")]
     OutOfPlace {
         /// Where they would end.
         offset: u64,

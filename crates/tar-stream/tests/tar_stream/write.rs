@@ -94,7 +94,7 @@ fn sockets_are_refused() {
     assert_eq!(
         (error.to_string(), error.fault()),
         (
-            "/s: a socket, which no tar can hold".into(),
+            "/s: sockets cannot be stored in a tar".into(),
             Fault::Unsupported
         )
     );

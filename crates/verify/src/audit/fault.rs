@@ -1,4 +1,4 @@
-//! What an audit finds.
+//! The findings of an audit.
 
 use image_model::walk::WalkError;
 use image_model::{Blame, Device, Fault, FileKind, ImageError, ImagePath, Ino};
@@ -13,15 +13,15 @@ pub enum AuditFault {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// An inode cannot be read.
-    #[error("{path:#}: the inode cannot be read")]
+    #[error("{path:#}: cannot read the inode")]
     Inode {
         /// Where.
         path: ImagePath,
-        /// What the image says.
+        /// Why not.
         source: ImageError,
     },
-    /// A directory calls an entry another kind than the inode itself.
-    #[error("{path:#}: called a {entry} in its directory, but is a {inode}")]
+    /// A directory and the inode disagree about the kind of an entry.
+    #[error("{path:#}: listed as a {entry} in its directory, but is a {inode}")]
     EntryKind {
         /// Where.
         path: ImagePath,
@@ -30,28 +30,28 @@ pub enum AuditFault {
         /// The kind of the inode.
         inode: FileKind,
     },
-    /// Looking a name up does not find what reading the directory shows.
-    #[error("{path:#}: inode {listed} in its directory, but {} by its name", found_inode(*.found))]
+    /// Looking up a name does not find what the directory lists.
+    #[error("{path:#}: listed as inode {listed} in its directory, but its name leads to {}", found_inode(*.found))]
     Lookup {
         /// Where.
         path: ImagePath,
         /// The inode that the directory lists.
         listed: Ino,
-        /// The inode that looking up finds.
+        /// The inode that the lookup finds.
         found: Option<Ino>,
     },
-    /// The link count is not the number of names (of a directory: 2 and its subdirectories).
-    #[error("{path:#}: has link count {links}, but {names} links")]
+    /// The link count is not the number of names (for a directory: 2 plus its subdirectories).
+    #[error("{path:#}: has link count {links} instead of {names}")]
     Links {
         /// One of the names.
         path: ImagePath,
-        /// Links there are.
+        /// Number of names.
         names: u64,
         /// The inode's link count.
         links: u32,
     },
-    /// A symbolic link is not as long as it says.
-    #[error("{path:#}: a target of {len} bytes instead of {size}")]
+    /// The length of a symbolic link's target differs from its size.
+    #[error("{path:#}: has a target of {len} bytes instead of {size}")]
     TargetLength {
         /// Where.
         path: ImagePath,
@@ -60,18 +60,18 @@ pub enum AuditFault {
         /// Bytes according to the inode.
         size: u64,
     },
-    /// Something that is no device has a device number.
-    #[error("{path:#}: is not a device, but has number {}:{}", device.major, device.minor)]
+    /// Something that is not a device has a device number.
+    #[error("{path:#}: is not a device, but has device number {}:{}", device.major, device.minor)]
     Device {
         /// Where.
         path: ImagePath,
         /// The number.
         device: Device,
     },
-    /// The content of a file is damaged, or cannot be had.
-    #[error("{path:#}")]
+    /// The content of a file is damaged or cannot be read.
+    #[error("{path:#}: cannot verify the content")]
     Content {
-        /// The file; of all that share a chunk the one that comes first in the walk.
+        /// The file; if several share the chunk, the first one of the walk.
         path: ImagePath,
         /// What is wrong with it.
         #[source]

@@ -1,4 +1,4 @@
-//! Reading everything of an image and listing every fault.
+//! Reading all of an image and listing every fault.
 
 mod fault;
 mod run;
@@ -10,16 +10,16 @@ use run::Audit;
 
 pub use fault::AuditFault;
 
-/// Hears what an [`audit`] finds, and how far it is. A closure over the faults will do.
+/// Receives the findings and the progress of an [`audit`]. A closure over the faults will do.
 pub trait AuditObserver {
-    /// A fault was found. The audit goes on.
+    /// A fault was found. The audit continues.
     fn fault(&mut self, fault: AuditFault);
 
-    /// `done` of `total` bytes of chunks are read and checked; `total` is not known before all paths
-    /// were visited, during which this is called for each.
+    /// `done` of `total` bytes of chunks have been read and checked. While paths are visited, this is called for each
+    /// of them, and `total` is not yet known.
     ///
     /// # Errors
-    /// [`Cancelled`] ends the audit. By default it goes on.
+    /// [`Cancelled`] ends the audit. By default it continues.
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
         let _ = (done, total);
         Ok(())
@@ -32,11 +32,11 @@ impl<F: FnMut(AuditFault)> AuditObserver for F {
     }
 }
 
-/// What an [`audit`] looked at. Inodes and chunks with several names or users count once.
+/// What an [`audit`] checked. Inodes and chunks with several names or users count once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AuditSummary {
-    /// Paths, the root included.
+    /// Paths, including the root.
     pub paths: u64,
     /// Directories.
     pub directories: u64,
@@ -46,29 +46,30 @@ pub struct AuditSummary {
     pub symlinks: u64,
     /// Devices, FIFOs and sockets.
     pub specials: u64,
-    /// Length of all regular files in bytes, holes included.
+    /// Length of all regular files in bytes, including holes.
     pub content_len: u64,
     /// Distinct chunks.
     pub chunks: u64,
     /// Their length in bytes.
     pub chunk_len: u64,
-    /// Those that carry neither digest nor checksum, so that nobody can tell whether they are right.
+    /// Chunks with neither digest nor checksum, which cannot be verified.
     pub unverifiable_chunks: u64,
     /// Faults that were found.
     pub faults: u64,
-    /// Those of them that the observer was not told: there are too many.
+    /// Faults that were not reported to the observer, because there are too many.
     pub untold: u64,
 }
 
-/// Most faults of content that an audit tells; more are counted. To tell one, its path is looked
-/// for, and that of all chunks of an image whose blob is wrong would be told.
+/// Maximum number of content faults that an audit reports; further ones are only counted. Each
+/// report needs a search for its path, and with a wrong blob all chunks of an image would be
+/// reported.
 pub const MAX_CONTENT_FAULTS: usize = 1 << 14;
 
-/// Visits every path of `image`, reads every chunk once, and tells `observer` every fault.
-///
-/// Checked are: every directory can be read, its names rise, and looking them up finds the same;
-/// kinds and link counts agree with the directories; the extents of each file cover it; each chunk
-/// can be read and has the digest and the checksum that the image gives it.
+/// Visits every path of `image`, reads every chunk once, and reports every fault to `observer`. It
+/// checks that every directory can be read, its names ascend, and looking them up finds the same
+/// inodes; that kinds and link counts agree with the directories; that the extents of each file
+/// cover it; and that each chunk can be read and has the digest and the checksum that the image
+/// gives it.
 ///
 /// ```
 /// use image_model::{Cancelled, Image, Limits};
@@ -81,7 +82,7 @@ pub const MAX_CONTENT_FAULTS: usize = 1 << 14;
 /// ```
 ///
 /// # Errors
-/// [`Cancelled`] if the observer asks to stop. Faults are no errors: see [`AuditSummary::faults`].
+/// [`Cancelled`] if the observer asks to stop. Faults are not errors: see [`AuditSummary::faults`].
 pub fn audit(
     image: &dyn Image,
     content: &mut dyn Content,
@@ -91,7 +92,7 @@ pub fn audit(
     Audit::new(image, limits, observer).run(content, true)
 }
 
-/// As [`audit`], but no content is read: it is only checked that chunks lie where they can.
+/// Like [`audit`], but without reading content: it only checks that chunks are within their frames and blobs.
 ///
 /// # Errors
 /// [`Cancelled`] if the observer asks to stop.

@@ -121,7 +121,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Counts a name of what is no directory; whether it is the inode's first one.
+    /// Counts a name of a non-directory; returns whether it is the inode's first one.
     fn link(&mut self, entry: &WalkEntry<'_>) -> bool {
         let first = self.inodes.insert(entry.ino);
         let links = entry.attributes.links;
@@ -135,7 +135,7 @@ impl<'a> Audit<'a> {
         first
     }
 
-    /// Tells wrong link counts at the first path of the inode. Paths are looked for only now:
+    /// Reports wrong link counts at the first path of the inode. Paths are searched for only now:
     /// those of all hard links together can be much larger than the image.
     fn link_counts(&mut self) {
         let mut wrong = std::mem::take(&mut self.linked);
@@ -152,7 +152,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// What every inode has.
+    /// Checks for every inode.
     fn attributes(&mut self, entry: &WalkEntry<'_>) {
         let Attributes { kind, device, .. } = entry.attributes;
         let path = || entry.path.clone();
@@ -167,7 +167,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// What is no directory.
+    /// Checks for non-directories.
     fn inode(&mut self, entry: &WalkEntry<'_>) {
         self.attributes(entry);
         match entry.attributes.kind {
@@ -198,7 +198,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// The content of all files. Of those that are damaged the paths are looked for only then.
+    /// Checks the content of all files. The paths of damaged files are searched for only afterwards.
     fn content(&mut self, content: &mut dyn Content, read: bool) -> Result<(), Cancelled> {
         let files = std::mem::take(&mut self.files);
         let mut found = Found {
@@ -218,7 +218,7 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
-    /// Tells the faults of `files`, file by file in the order of the walk.
+    /// Reports the faults of `files`, file by file in walk order.
     fn tell(&mut self, files: &[Ino], faults: Vec<(usize, ChunkFault)>) {
         let mut by_file: HashMap<Ino, VecDeque<ChunkFault>> = HashMap::new();
         for (file, fault) in faults {
@@ -237,7 +237,7 @@ impl<'a> Audit<'a> {
     }
 }
 
-/// What is found in the content of files.
+/// Findings in the content of files.
 struct Found<'a> {
     observer: &'a mut dyn AuditObserver,
     faults: Vec<(usize, ChunkFault)>,

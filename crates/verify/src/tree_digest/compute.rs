@@ -1,4 +1,4 @@
-//! The walk that makes a tree digest.
+//! The walk that computes a tree digest.
 
 use std::collections::HashMap;
 
@@ -79,7 +79,7 @@ struct Level {
     hasher: Sha256,
     /// Names that the directory's whiteouts hide, in order.
     whiteouts: Vec<Box<[u8]>>,
-    /// How many of them are through.
+    /// How many of them have been passed.
     whiteouts_done: usize,
 }
 
@@ -119,7 +119,7 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    /// Everything of a directory but its children.
+    /// The node of a directory, without its children.
     fn open(
         &self,
         entry: &WalkEntry<'_>,
@@ -153,7 +153,7 @@ impl State<'_> {
         Ok(level)
     }
 
-    /// The node of what is no directory.
+    /// The node of a non-directory.
     fn leaf(&mut self, entry: &WalkEntry<'_>) -> Result<Hash, TreeDigestError> {
         if let Some(node) = self.known.get(&entry.ino) {
             return Ok(*node);

@@ -13,34 +13,34 @@ pub enum TreeDigestError {
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// An inode cannot be read.
-    #[error("{path:#}: the inode cannot be read")]
+    #[error("{path:#}: cannot read the inode")]
     Image {
         /// Where.
         path: ImagePath,
         /// What the image says.
         source: ImageError,
     },
-    /// The root is no directory.
+    /// The root is not a directory.
     #[error("the root is a {kind}, not a directory")]
     Root {
         /// What it is.
         kind: FileKind,
     },
-    /// Content cannot be read, or is wrong.
-    #[error("{path:#}: the content at byte {} is missing or wrong", source.file_offset())]
+    /// Content cannot be read, or is corrupt.
+    #[error("{path:#}: the content at byte {} is missing or corrupt", source.file_offset())]
     Content {
         /// The file.
         path: ImagePath,
         /// What is wrong with it.
         source: ContentError,
     },
-    /// The content of all files together cannot be had: it is too much, say.
+    /// The content of all files together cannot be read, for example because it is too much.
     #[error(transparent)]
     Contents(ContentError),
     /// All files together are too large.
     #[error("{path:#}: the content of all files exceeds {limit} bytes")]
     TooLarge {
-        /// The file that is too much.
+        /// The file that exceeds the limit.
         path: ImagePath,
         /// The bound, [`Limits::max_content_len`](image_model::Limits::max_content_len).
         limit: u64,

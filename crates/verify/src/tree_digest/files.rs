@@ -1,5 +1,5 @@
-//! The digests of all files' contents, made before those of the tree: so content is read in whatever
-//! order costs least.
+//! The digests of all files' contents, computed before the tree's digest, so that content is read in the cheapest
+//! order.
 
 use image_model::walk::{InoSet, Walk, WalkError};
 use image_model::{Cancelled, FileKind, Image, ImagePath, Ino, Limits, NameRef, Progress};
@@ -12,12 +12,12 @@ use crate::content::{Content, ContentError};
 /// The distinct files of an image, in the order of their first names.
 pub(super) struct Files {
     files: Vec<Ino>,
-    /// Bytes of all together.
+    /// Total bytes.
     total: u64,
 }
 
 impl Files {
-    /// Names that `hidden` accepts, and what lies below them, do not count.
+    /// Names that `hidden` accepts, and everything below them, do not count.
     pub(super) fn collect(
         image: &dyn Image,
         limits: &Limits,

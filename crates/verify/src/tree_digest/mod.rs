@@ -58,7 +58,7 @@ impl fmt::Debug for TreeDigest {
     }
 }
 
-/// Text that is no tree digest.
+/// Text that is not a tree digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a tree digest: expected `tree1:` and 64 lower-case hex digits")]
 pub struct ParseTreeDigestError {
@@ -83,15 +83,15 @@ impl FromStr for TreeDigest {
 pub enum Profile {
     /// Everything that a container sees: names, kinds, modes, owners, times in seconds, devices,
     /// hard links, extended attributes, content. Names that begin with `.wh.` do not count, nor
-    /// does what lies below them: a container sees none.
+    /// does anything below them: containers never see them.
     #[default]
     Default,
-    /// The same for one layer of an image. A whiteout counts as a node of type `w`, with all
-    /// fields 0, under the name that it hides; a directory that hides what lies below it (by an
-    /// opaque marker in it or a whiteout beside it) is of type `o`. A whiteout beside a file of
-    /// the name that it hides changes nothing and does not count, nor does what AUFS left behind.
+    /// The same for one layer of an image. A whiteout counts as a node of type `w`, with all fields
+    /// 0, under the name that it hides; a directory that hides lower layers (by an opaque marker in
+    /// it or a whiteout beside it) is of type `o`. A whiteout beside a file of the name that it
+    /// hides has no effect and does not count, nor do leftovers of AUFS.
     Layer,
-    /// Names, kinds, targets of symbolic links and content, nothing else.
+    /// Only names, kinds, targets of symbolic links and content.
     Content,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Display for Profile {
     }
 }
 
-/// Text that names no [`Profile`].
+/// Text that does not name a [`Profile`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a profile: expected `default`, `layer` or `content`")]
 pub struct ParseProfileError {
@@ -126,7 +126,7 @@ impl FromStr for Profile {
     }
 }
 
-/// How a tree digest is made. A [`Profile`] alone will do.
+/// Options of a tree digest. A [`Profile`] alone will do.
 ///
 /// ```
 /// use lazyoci_verify::{Profile, TreeDigestOptions};
@@ -139,7 +139,7 @@ pub struct TreeDigestOptions {
     /// What counts.
     pub profile: Profile,
     /// Bounds on names and depth, and, by [`Limits::max_content_len`], on the content of all files
-    /// together, holes included.
+    /// together, including holes.
     pub limits: Limits,
 }
 
@@ -156,11 +156,10 @@ impl From<Profile> for TreeDigestOptions {
     }
 }
 
-/// The digest of the file tree in `image`, its content read by `content`, verified.
-///
-/// `progress` hears of the bytes of content that are through. Memory beyond the image: the
-/// entries of the directories on the current path, a path and a digest per hard-linked inode, a
-/// number and a digest for each file.
+/// The digest of the file tree in `image`, its content read by `content`, verified. `progress`
+/// receives the bytes of content digested. Memory beyond the image: the entries of the directories
+/// on the current path, a path and a digest per hard-linked inode, a number and a digest for each
+/// file.
 ///
 /// ```
 /// use image_model::Image;

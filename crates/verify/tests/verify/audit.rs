@@ -75,32 +75,32 @@ fn wrong_attributes_are_told() {
         (
             "d",
             |a| a.links = 3,
-            "Corrupt: /d: has link count 3, but 2 links",
+            "Corrupt: /d: has link count 3 instead of 2",
         ),
         (
             "a",
             |a| a.links = 1,
-            "Corrupt: /a: has link count 1, but 2 links",
+            "Corrupt: /a: has link count 1 instead of 2",
         ),
         (
             "a",
             |a| a.links = 3,
-            "Corrupt: /a: has link count 3, but 2 links",
+            "Corrupt: /a: has link count 3 instead of 2",
         ),
         (
             "l",
             |a| a.links = 0,
-            "Corrupt: /l: has link count 0, but 1 links",
+            "Corrupt: /l: has link count 0 instead of 1",
         ),
         (
             "l",
             |a| a.size = 7,
-            "Corrupt: /l: a target of 6 bytes instead of 7",
+            "Corrupt: /l: has a target of 6 bytes instead of 7",
         ),
         (
             "l",
             |a| a.device = Device { major: 1, minor: 2 },
-            "Corrupt: /l: is not a device, but has number 1:2",
+            "Corrupt: /l: is not a device, but has device number 1:2",
         ),
     ];
     for (at, change, expected) in cases {
@@ -127,10 +127,10 @@ fn contradictions_of_directories_are_told() {
         }
     });
     let expected = [
-        "Corrupt: /d/b: called a file in its directory, but is a symlink",
-        "Corrupt: /d/b: inode 4 in its directory, but inode 3 by its name",
-        "Corrupt: /l: called a file in its directory, but is a symlink",
-        "Corrupt: /d/b: has link count 1, but 2 links",
+        "Corrupt: /d/b: listed as a file in its directory, but is a symlink",
+        "Corrupt: /d/b: listed as inode 4 in its directory, but its name leads to inode 3",
+        "Corrupt: /l: listed as a file in its directory, but is a symlink",
+        "Corrupt: /d/b: has link count 1 instead of 2",
     ];
     assert_eq!(texts(&image, &mut store), expected);
     let (mut image, mut store) = sound();
@@ -142,7 +142,7 @@ fn contradictions_of_directories_are_told() {
     let found = texts(&image, &mut store);
     assert_eq!(
         found[0],
-        "Corrupt: /d: the entry `b` is out of order, or there twice"
+        "Corrupt: /d: the entry `b` is out of order or a duplicate"
     );
 }
 
@@ -152,6 +152,6 @@ fn damaged_inodes_are_told() {
     image.broken_xattrs = Some(image.ino("d/b"));
     assert_eq!(
         texts(&image, &mut store),
-        ["Misuse: /d/b: the inode cannot be read"]
+        ["Misuse: /d/b: cannot read the inode"]
     );
 }

@@ -68,19 +68,19 @@ fn with_frame(id: u32, change: fn(&mut Frame)) -> (Tampered, Store) {
 #[test]
 fn wrong_extents_are_told() {
     let (image, mut store) = with_extents(|extents| extents.truncate(2));
-    let expected = "Corrupt: /a: no extent begins at byte 8 of 10";
+    let expected =
+        "Corrupt: /a: cannot verify the content: no extent begins at byte 8 of a file of 10 bytes";
     assert_eq!(texts(&image, &mut store), [expected]);
 }
 
 #[test]
 fn wrong_frames_are_told() {
     let (image, mut store) = with_frame(1, |frame| frame.blob = BlobIndex(7));
-    let expected =
-        "Corrupt: /a: chunk 1 at byte 4: unknown blob 7 byte 4 is not in the image's list";
+    let expected = "Corrupt: /a: cannot verify the content: chunk 1 at byte 4: unknown blob 7 byte 4 is not in the image's list";
     assert_eq!(texts(&image, &mut store), [expected]);
 
     let (image, mut store) = with_frame(2, |frame| frame.stored_len = 3);
-    let expected = "Corrupt: /a: chunk 2 at byte 8: blob the-blob byte 8 ends at byte 11 of 10";
+    let expected = "Corrupt: /a: cannot verify the content: chunk 2 at byte 8: blob the-blob byte 8 ends at byte 11, past the blob's 10 bytes";
     assert_eq!(texts(&image, &mut store), [expected]);
 
     let (image, mut store) = with_frame(2, |frame| frame.len = 1);
@@ -102,7 +102,7 @@ fn wrong_frames_are_told() {
         &mut observer,
     )
     .unwrap();
-    let expected = "Corrupt: /a: chunk 2 at byte 8 (blob the-blob byte 8) is damaged";
+    let expected = "Corrupt: /a: cannot verify the content: chunk 2 at byte 8 (blob the-blob byte 8) is damaged";
     assert_eq!(texts, [expected]);
 }
 
@@ -112,7 +112,10 @@ fn frames_that_are_not_there_are_told() {
     let (found, faults) = run(&image, &mut store);
     // `d/b` uses the chunk as it should be.
     assert_eq!((found.chunks, found.faults), (4, 1));
-    assert_eq!(text(&faults[0]), "Misuse: /a: the inode cannot be read");
+    assert_eq!(
+        text(&faults[0]),
+        "Misuse: /a: cannot verify the content: cannot read the inode"
+    );
     let AuditFault::Content {
         fault: ChunkFault::Image(source),
         ..
@@ -151,8 +154,8 @@ fn wrong_content_is_told_once_per_claim() {
     assert_eq!((found.chunks, found.faults), (3, 2));
     let texts: Vec<_> = faults.iter().map(text).collect();
     let expected = [
-        "Corrupt: /a: chunk 0 at byte 0 (blob the-blob byte 0) is damaged",
-        "Corrupt: /a: chunk 1 at byte 4 (blob the-blob byte 4) is damaged",
+        "Corrupt: /a: cannot verify the content: chunk 0 at byte 0 (blob the-blob byte 0) is damaged",
+        "Corrupt: /a: cannot verify the content: chunk 1 at byte 4 (blob the-blob byte 4) is damaged",
     ];
     assert_eq!(texts, expected);
     assert_eq!(faults[0].path(), &path("a"));
@@ -204,7 +207,10 @@ fn extents_are_bounded() {
     let mut faults = Vec::new();
     let mut observer = |fault: AuditFault| faults.push(text(&fault));
     audit(&image, &mut store.of(&image), &limits, &mut observer).unwrap();
-    assert_eq!(faults, ["Limit: /d/b: the image has more than 4 extents"]);
+    assert_eq!(
+        faults,
+        ["Limit: /d/b: cannot verify the content: the image has more than 4 extents"]
+    );
 }
 
 /// Tells so many faults, of one file and of another.
@@ -247,10 +253,10 @@ fn faults_of_content_come_in_the_order_of_the_walk() {
     let summary = audit(&image, &mut content, &limits, &mut observer).unwrap();
     assert_eq!((summary.faults, summary.untold), (4, 0));
     let expected = [
-        "Corrupt: /a: no extent begins at byte 0 of 0",
-        "Corrupt: /a: no extent begins at byte 0 of 1",
-        "Corrupt: /d/b: no extent begins at byte 0 of 0",
-        "Corrupt: /d/b: no extent begins at byte 0 of 0",
+        "Corrupt: /a: cannot verify the content: no extent begins at byte 0 of a file of 0 bytes",
+        "Corrupt: /a: cannot verify the content: no extent begins at byte 0 of a file of 1 bytes",
+        "Corrupt: /d/b: cannot verify the content: no extent begins at byte 0 of a file of 0 bytes",
+        "Corrupt: /d/b: cannot verify the content: no extent begins at byte 0 of a file of 0 bytes",
     ];
     assert_eq!(faults, expected);
 }

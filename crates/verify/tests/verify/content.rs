@@ -70,10 +70,7 @@ fn errors_keep_the_readers_own() {
     assert_eq!((error.ino(), error.file_offset()), (Some(Ino(7)), 4096));
     assert_eq!(error.fault(), Fault::Io);
     assert!(!error.is_cancelled());
-    assert_eq!(
-        error.to_string(),
-        "the content from byte 4096 on cannot be read"
-    );
+    assert_eq!(error.to_string(), "the content at byte 4096 cannot be read");
     let source = error.source().unwrap().downcast_ref();
     assert!(matches!(source, Some(Unreadable::Nothing(5))));
 
@@ -102,7 +99,7 @@ fn faults_say_what_where_and_whose() {
         (
             ChunkFault::Image(ImageError::new(Ino(1), WrongInode::Missing(Ino(1)))),
             Fault::Misuse,
-            "the inode cannot be read",
+            "cannot read the inode",
         ),
         (
             ChunkFault::Extents {
@@ -110,7 +107,7 @@ fn faults_say_what_where_and_whose() {
                 size: 9,
             },
             Fault::Corrupt,
-            "no extent begins at byte 5 of 9",
+            "no extent begins at byte 5 of a file of 9 bytes",
         ),
         (
             ChunkFault::Blob {
@@ -130,7 +127,7 @@ fn faults_say_what_where_and_whose() {
                 blob_len: 103,
             },
             Fault::Corrupt,
-            "chunk 2 at byte 5: blob the-blob byte 100 ends at byte 104 of 103",
+            "chunk 2 at byte 5: blob the-blob byte 100 ends at byte 104, past the blob's 103 bytes",
         ),
         (
             ChunkFault::Chunk {
@@ -159,7 +156,7 @@ fn faults_say_what_where_and_whose() {
                 source: unread(),
             },
             Fault::Io,
-            "blob the-blob cannot be opened",
+            "cannot open blob the-blob",
         ),
         (
             ChunkFault::TooManyExtents { limit: 4 },

@@ -19,7 +19,7 @@ fn wrong_content_is_named() {
     blob.blob[at] ^= 1;
     let error = tree_digest(&image, &mut blob.of(&image), Profile::Default, &mut ()).unwrap_err();
     assert_eq!(error.fault(), Fault::Corrupt);
-    let text = "/z: the content at byte 8192 is missing or wrong";
+    let text = "/z: the content at byte 8192 is missing or corrupt";
     assert_eq!(error.to_string(), text);
     assert!(matches!(unreadable(&error), Unreadable::Check(_)));
     blob.blob.truncate(at);
@@ -56,7 +56,7 @@ fn extents_must_cover_the_file() {
     for (change, expected) in cases {
         let error = digest(change);
         assert!(matches!(unreadable(&error), Unreadable::Uncovered));
-        let text = format!("/f: the content at byte {expected} is missing or wrong");
+        let text = format!("/f: the content at byte {expected} is missing or corrupt");
         assert_eq!(error.to_string(), text);
     }
 }

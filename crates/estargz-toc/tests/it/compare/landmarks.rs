@@ -76,7 +76,7 @@ fn landmarks_of_another_length() {
         let landmark = Landmark::NoPrefetch;
         assert_eq!(error, LandmarkError { landmark });
         assert_eq!(error.fault(), Fault::Corrupt);
-        let text = ".no.prefetch.landmark: its content is not that of a landmark";
+        let text = ".no.prefetch.landmark: wrong content for a landmark";
         assert_eq!(error.to_string(), text);
     }
 }

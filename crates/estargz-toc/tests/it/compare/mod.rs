@@ -293,7 +293,7 @@ fn oddities_of_the_tar_inside_are_advisories() {
         found,
         [
             "/l: size 1 for a member without content",
-            "/l/below: lies below a symbolic link, and is put where that leads",
+            "/l/below: lies below a symbolic link, and is placed where the link leads",
         ]
     );
 }

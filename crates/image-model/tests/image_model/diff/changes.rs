@@ -160,7 +160,7 @@ fn damaged_images_are_named() {
     assert_eq!(source.path(), &path("b"));
     assert_eq!(
         transfer(&twice, &sound, &limits).unwrap_err().to_string(),
-        { "the first image cannot be walked" }
+        { "cannot walk the first image" }
     );
 }
 

@@ -11,7 +11,7 @@ use crate::content::incoming::Target;
 use crate::content::job::{StoredFrame, WrongChunks};
 use crate::content::want::Want;
 
-/// Most pieces that are planned at once, however short they are.
+/// Maximum number of pieces that are planned at once, however short they are.
 const MAX_ITEMS: usize = 4096;
 
 /// Bytes that lie plain in a blob are read in pieces of this length.

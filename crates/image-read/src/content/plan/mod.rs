@@ -1,4 +1,4 @@
-//! Reading what is wanted, as a machine that asks for stored bytes.
+//! Reading wants, as a machine that requests stored bytes.
 
 mod ahead;
 mod out;
@@ -29,19 +29,19 @@ use crate::options::ReadOptions;
 const JOB_LEN: u64 = 512 << 10;
 const JOB_FRAMES: usize = 256;
 
-/// What a [`ReadPlan`] says next. Who drives plans must know all of them, so none can be added silently.
+/// The next step of a [`ReadPlan`]. Drivers must handle all of them, so none can be added silently.
 #[derive(Debug)]
 pub enum ReadStep {
-    /// It needs these stored bytes: [`supply`](ReadPlan::supply) them, or say that they cannot be had
+    /// It needs these stored bytes: [`supply`](ReadPlan::supply) them, or say that they cannot be read
     /// ([`fail`](ReadPlan::fail)), in any order and at any time.
     Need(Vec<StoredRange>),
-    /// Frames are to be decoded: [`run`](Job::run) this on any thread, soon, for others may wait for
-    /// them; and [`complete`](ReadPlan::complete) the plan with the result.
+    /// Frames have to be decoded: [`run`](Job::run) this on any thread, soon, since other readers may wait for them;
+    /// and [`complete`](ReadPlan::complete) the plan with the result.
     Work(Job),
     /// The next piece, in the order of the wants.
     Ready(Piece),
-    /// Nothing before a range is supplied or a job completed. If there is none under way, another
-    /// reader is at work on the next frame: see [`wait`](ReadPlan::wait).
+    /// Nothing until a range is supplied or a job completed. If there is none in progress, another
+    /// reader is decoding the next frame: see [`wait`](ReadPlan::wait).
     Wait,
     /// All has been handed out. Answers that are still to come are not needed any more: they are for
     /// frames of which another range failed, or which another reader has decoded since they were asked
@@ -49,8 +49,8 @@ pub enum ReadStep {
     Done,
 }
 
-/// Reads pieces of files, in the order of its wants, without doing any I/O: it asks for stored bytes,
-/// gives out the work of decoding them, and hands out the files' bytes, verified.
+/// Reads pieces of files, in the order of its wants, without any I/O: it requests stored bytes, delegates decoding
+/// them, and returns the files' bytes, verified.
 ///
 /// It looks ahead as far as [`ReadOptions::window`] allows, finds the distinct frames that are needed
 /// and are not in the [`FrameStore`] yet, and asks for them, near ones by one [`StoredRange`]. Each
@@ -141,7 +141,7 @@ where
     W: Iterator<Item = Result<Want, ReadError>>,
     I: Image + ?Sized,
 {
-    /// Plans to hand out `wants`, verified. Frames are shared with whoever uses `store`.
+    /// Plans to return `wants`, verified. Frames are shared with all users of `store`.
     #[must_use]
     pub fn new(image: &'a I, store: &Arc<FrameStore>, wants: W, options: &ReadOptions) -> Self {
         Self {
@@ -171,7 +171,7 @@ where
         }
     }
 
-    /// The same plan, with digests and checksums ignored.
+    /// The same plan, ignoring digests and checksums.
     #[must_use]
     pub fn unverified(mut self) -> Self {
         self.verify = false;
@@ -190,21 +190,20 @@ where
         self
     }
 
-    /// The same plan, whose frames pass by: they do not drive out of the store what others need.
+    /// The same plan, whose frames are not kept: they do not evict frames that others need.
     pub(crate) fn passing(mut self) -> Self {
         self.hold = false;
         self
     }
 
     /// The same plan, which verifies chunks and hands out no bytes of them, if that saves anything.
-    /// Wants of one frame must stand one behind the other; those that do not get no answer but
-    /// [`FrameError::Lost`].
+    /// Wants of one frame must be consecutive; others only get [`FrameError::Lost`].
     pub(crate) fn checking(mut self) -> Self {
         self.checking = true;
         self
     }
 
-    /// Says what comes next.
+    /// The next step.
     ///
     /// # Errors
     /// [`ReadError`] if the wants end with an error. What is wrong with a piece is told with it.
@@ -258,7 +257,7 @@ where
     pub(crate) fn work(&mut self) -> Option<Job> {
         let mut job = Job::new(&self.store, self.hold);
         let (mut len, mut count) = (0, 0);
-        // The wants that come next may go on with it.
+        // The wants that come next may continue with it.
         let last = self.window.back().and_then(Item::frame);
         let last = last.filter(|_| !self.ended);
         while (len < JOB_LEN && count < JOB_FRAMES)
@@ -285,7 +284,7 @@ where
         (!job.is_empty()).then_some(job)
     }
 
-    /// Takes what a job made.
+    /// Takes the result of a job.
     pub fn complete(&mut self, done: JobDone) {
         for (id, outcome) in done.frames {
             self.settle(
@@ -322,7 +321,7 @@ where
         }
     }
 
-    /// Whoever was at work on a frame gave up.
+    /// The reader that worked on a frame gave up.
     fn want_again(&mut self, id: FrameId) {
         if let Some(active) = self.frames.get_mut(&id) {
             active.state = State::Wanted;

@@ -57,7 +57,7 @@ pub(super) struct Active {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// Not asked for, at least not for all of it.
+    /// Not completely requested.
     Wanted,
     /// Its stored bytes are to come.
     Asked,
@@ -75,7 +75,7 @@ pub(super) enum State {
 pub(super) enum Head {
     Nothing,
     Ready,
-    /// Its bytes were not asked for.
+    /// Its bytes have not been requested.
     Wanted(Target),
     Asked,
     Working(FrameId, Arc<Flight>),

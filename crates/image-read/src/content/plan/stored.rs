@@ -1,4 +1,4 @@
-//! Stored bytes: asked for, and taken as they come.
+//! Stored bytes: requesting them, and taking them as they arrive.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,8 +48,8 @@ where
         Ok(())
     }
 
-    /// Says that the bytes of a range that was needed cannot be had. If they were for several frames,
-    /// those will be asked for one by one when their turn comes.
+    /// Says that the bytes of a range that was needed cannot be read. If they were for several frames,
+    /// those will be requested one by one when their turn comes.
     ///
     /// # Errors
     /// [`ReadError::Unneeded`] if it was not.

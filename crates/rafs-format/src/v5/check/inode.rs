@@ -13,7 +13,7 @@ use crate::v5::inode::{self, Inode, InodeFlags};
 use crate::v5::{merkle, xattr};
 use crate::view;
 
-/// What builders of tars write as the number of what is no device.
+/// What builders of tars write as the number of anything that is not a device.
 const NO_DEVICE: u32 = u32::MAX;
 
 impl Checker<'_> {
@@ -157,7 +157,7 @@ impl Checker<'_> {
         entry.is_some_and(|entry| missing_support(entry).is_some())
     }
 
-    /// The digest of what is no directory.
+    /// The digest of anything but a directory.
     fn own_digest(&mut self, path: &ImagePath, inode: &Inode) {
         let bootstrap = self.bootstrap;
         let expected = match inode.kind {
@@ -181,7 +181,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A further name of an inode must say what the first one does.
+    /// A hard link to an inode must say what the first one does.
     fn further_name(&mut self, path: &ImagePath, inode: &Inode) {
         let bootstrap = self.bootstrap;
         let first = match bootstrap.inode(Ino(inode.ino)) {

@@ -6,7 +6,7 @@ use super::{Checker, Links};
 use crate::v5::inode::{Inode, ROOT};
 
 impl Checker<'_> {
-    /// Compares the links of inodes that are no directories with their names, all of which were seen.
+    /// Compares the links of inodes that are not directories with their names, all of which were seen.
     pub(super) fn links(&mut self) {
         let mut links = std::mem::take(&mut self.seen.links);
         links.sort_unstable();

@@ -14,7 +14,7 @@ use super::bootstrap::Bootstrap;
 use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
 
 impl Bootstrap {
-    /// Looks at every structure, computes the digest of every inode, and reports all that is wrong, also
+    /// Looks at every structure, computes the digest of every inode, and reports everything that is wrong, also
     /// what nydus does not look at: counts, reserved bytes, bytes between structures, link counts,
     /// overlaps, whether all names of a file say the same. Images made by nydus-image have no findings.
     ///
@@ -65,7 +65,7 @@ struct TreeSeen {
     has_xattr: bool,
     /// Whether something was not reached, so that counts mean nothing.
     incomplete: bool,
-    /// The names of inodes that are no directories.
+    /// The names of inodes that are not directories.
     links: Vec<Links>,
 }
 

@@ -16,7 +16,7 @@ const BLOB_ENTRY: &str = "blob table entry";
 impl Checker<'_> {
     pub(super) fn tables(&mut self) {
         let superblock = self.bootstrap.superblock;
-        // What lies behind its fields belongs to nothing.
+        // What lies after its fields belongs to nothing.
         self.space.take("superblock", 0, superblock::USED_LEN);
         for (what, range) in [
             ("inode table", superblock.inode_table()),

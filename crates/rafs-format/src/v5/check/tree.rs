@@ -22,7 +22,7 @@ struct Level {
     /// The digests of the children; `None` if they cannot be computed.
     digest: Option<Hasher>,
     subdirectories: u32,
-    /// Bytes of the entries so far.
+    /// Length of the entries so far, in bytes.
     entries: u64,
     /// Whether a child could not be read.
     incomplete: bool,

@@ -17,11 +17,11 @@ use crate::view;
 
 pub(crate) use unread::{Unread, name_at};
 
-/// Bytes of an inode without what follows it.
+/// Size of an inode without what follows it, in bytes.
 pub(crate) const LEN: u64 = 128;
 /// Number of the root.
 pub(crate) const ROOT: u32 = 1;
-/// Longest name, in bytes, that readers take.
+/// Maximum length of a name, in bytes, that readers take.
 const MAX_NAME_LEN: u16 = 256;
 /// What `i_ino` is to be where another inode refers to it.
 pub(crate) const OWN_NUMBER: &str = "its own number, as another inode refers to it";
@@ -166,7 +166,7 @@ pub struct Inode {
     pub child_index: u32,
     /// Directories: children; files: chunks.
     pub child_count: u32,
-    /// Bytes of the name.
+    /// Length of the name in bytes.
     pub name_len: u16,
     /// Bytes of the target of a symbolic link, as stored for others too.
     pub target_len: u16,
@@ -260,7 +260,7 @@ impl Inode {
         }
     }
 
-    /// The name in a directory as it is stored.
+    /// The name in a directory as stored.
     ///
     /// # Errors
     /// [`DecodeError`] if it cannot be used.
@@ -297,14 +297,14 @@ impl Inode {
         self.xattr_offset().saturating_add(self.xattr_len)
     }
 
-    /// Bytes of the inode with all that follows it.
+    /// Length of the inode with all that follows it, in bytes.
     pub(crate) fn len(&self) -> u64 {
         let chunks = u64::from(self.chunk_count()).saturating_mul(u64_from(ChunkRecord::LEN));
         let end = self.chunks_offset().saturating_add(chunks);
         end.saturating_sub(self.offset)
     }
 
-    /// Device number, 0:0 for what is no device.
+    /// Device number, 0:0 for anything that is not a device.
     #[must_use]
     pub const fn device(&self) -> Device {
         match self.kind {
@@ -333,7 +333,7 @@ impl Inode {
         }
     }
 
-    /// The inode as it is stored, without what follows it. `number` and `offset` do not go into it.
+    /// The inode as stored, without what follows it. `number` and `offset` do not go into it.
     pub(crate) fn to_raw(self) -> RawInode {
         let mut raw = RawInode::new_zeroed();
         raw.i_digest = self.digest;
@@ -358,13 +358,13 @@ impl Inode {
     }
 }
 
-/// Refuses a directory `number` that has children, `count` from `first` on, but not behind itself.
+/// Refuses a directory `number` that has children, `count` from `first` on, but not after itself.
 fn require_behind(at: At, number: u32, first: u32, count: u32) -> Result<(), DecodeError> {
     let rule = "more than the directory's own number";
     at.require(count == 0 || first > number, "i_child_index", first, rule)
 }
 
-/// The name of `len` bytes behind the inode at `offset`.
+/// The name of `len` bytes after the inode at `offset`.
 fn name_behind(bytes: &[u8], offset: u64, len: u16) -> Result<&[u8], DecodeError> {
     view::slice(bytes, "name", offset.saturating_add(LEN), len.into())
 }

@@ -39,9 +39,8 @@ pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)
     erofs_format::losses(tree, Version::V5.room(), report);
 }
 
-/// Takes out of `tree` what RAFS v5 cannot carry, and reports each loss: whole devices and symbolic
-/// links, single extended attributes; a time loses its nanoseconds; a further name of what is no regular
-/// file becomes that of a copy.
+/// Removes from `tree` what RAFS v5 cannot carry, and reports each loss: whole devices and symbolic links, single
+/// extended attributes; a time loses its nanoseconds; a hard link to anything but a regular file becomes a copy.
 pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     erofs_format::drop_losses(tree, Version::V5.room(), report);
 }
@@ -141,7 +140,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// Bytes of the bootstrap.
+    /// Length of the bootstrap in bytes.
     #[expect(clippy::len_without_is_empty, reason = "no bootstrap is empty")]
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -29,7 +29,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The name as it is stored.
+    /// The name as stored.
     pub(super) fn stored_name(&self) -> &[u8] {
         match self.parent {
             0 => b"/",
@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
         Ok(digest?)
     }
 
-    /// Places all inodes, from `start`; answers where they end.
+    /// Places all inodes, from `start`; returns where they end.
     pub(super) fn place(&mut self, start: u64, compat: Compat) -> u64 {
         self.by_place = match compat {
             Compat::V2_2 => (0u32..).zip(&self.names).map(|(at, _)| at).collect(),
@@ -223,7 +223,7 @@ impl<'a> Planner<'a> {
         order
     }
 
-    /// Bytes of an inode with all that follows it.
+    /// Size of an inode with all that follows it, in bytes.
     fn len_of(&self, named: &Named<'_>) -> u64 {
         let TreeInode { metadata, node, .. } = self.image.tree.inode(named.id);
         let padded = |len: usize| view::align(u64_from(len), 8);

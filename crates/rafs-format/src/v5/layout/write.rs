@@ -21,7 +21,7 @@ impl Layout<'_> {
     /// longest extended attributes of an inode.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn write_to(&self, out: impl io::Write) -> io::Result<()> {
         let mut emitter = Emitter::new(out);
         self.write_tables(&mut emitter)?;
@@ -100,7 +100,7 @@ impl Layout<'_> {
         emitter.flush_if_full()
     }
 
-    /// The inode as it is stored.
+    /// The inode as stored.
     fn inode(&self, number: u32, named: &Named<'_>) -> Inode {
         let image = self.input.image;
         let tree_inode = image.tree.inode(named.id);

@@ -16,7 +16,7 @@ use crate::check::{CheckFinding, CheckSummary, Inconsistency, Space};
 use erofs_format::budget::{Budget, PathRoom};
 
 impl Bootstrap {
-    /// Looks at every structure and reports all that is wrong, also what neither nydus nor the kernel
+    /// Looks at every structure and reports everything that is wrong, also what neither nydus nor the kernel
     /// looks at: counts, reserved bytes, bytes between structures, link counts, overlaps. Images made
     /// by nydus-image from 2.0 on have no findings; where 2.0 and 2.1 wrote something else, that is an
     /// advisory.

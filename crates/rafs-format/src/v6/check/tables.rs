@@ -186,7 +186,7 @@ fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
     at.require(inside, "ci_offset", entry.ci_offset, rule)
 }
 
-/// Whether the blob's length is that of the data in front of its chunk information.
+/// Whether the blob's length is that of the data before its chunk information.
 fn leaves_out_chunk_information(entry: &BlobEntry) -> bool {
     let tarfs = entry.features.contains(BlobFeatures::TARFS);
     let separate = entry.features.contains(BlobFeatures::SEPARATE);

@@ -83,7 +83,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks an inode that was met for the first time; answers it if it is a directory.
+    /// Checks an inode that was seen for the first time; returns it if it is a directory.
     fn first_name(&mut self, path: &ImagePath, nid: u64, seen: &mut TreeSeen) -> Option<Inode> {
         let bootstrap = self.bootstrap;
         let offset = bootstrap.superblock.inode_offset(nid);
@@ -157,7 +157,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks each chunk of a file; answers the bytes of its addresses.
+    /// Checks each chunk of a file; returns the bytes of its addresses.
     fn content(&mut self, path: &ImagePath, inode: &Inode) -> Result<u64, DecodeError> {
         let bootstrap = self.bootstrap;
         let addresses = bootstrap.chunk_addresses(inode)?;
@@ -197,7 +197,7 @@ impl Checker<'_> {
         bits == own || bits > own && 1 << bits >= inode.size && addresses.windows(2).all(follows)
     }
 
-    /// Checks the entries of a directory and the inodes that they mention first; answers the
+    /// Checks the entries of a directory and the inodes that they mention first; returns the
     /// directories among them, last first.
     fn directory(
         &mut self,

@@ -49,7 +49,7 @@ impl<'a> Contents<'a> {
         self.names.push(id);
     }
 
-    /// Checks the content of a file; answers `i_u`.
+    /// Checks the content of a file; returns `i_u`.
     pub(super) fn check_file(
         &self,
         id: InodeId,
@@ -75,7 +75,7 @@ impl<'a> Contents<'a> {
         Ok(self.chunk_format(size, contiguous))
     }
 
-    /// A file whose chunks lie one behind the other is one long chunk for EROFS.
+    /// A file whose chunks lie one after the other is one long chunk for EROFS.
     fn chunk_format(&self, size: u64, contiguous: bool) -> u32 {
         let bits = |len: u64| (len.trailing_zeros()).saturating_sub(self.block_size.bits().into());
         let own = bits(self.chunk_size.into());

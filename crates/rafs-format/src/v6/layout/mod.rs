@@ -49,7 +49,7 @@ pub fn losses<C>(tree: &Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)
     erofs_format::losses(tree, Version::V6.room(), report);
 }
 
-/// Takes out of `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
+/// Removes from `tree` what RAFS v6 cannot carry, and reports each loss: whole devices and symbolic
 /// links, single extended attributes; a time loses its nanoseconds.
 pub fn drop_losses<C: Clone>(tree: &mut Tree<C>, report: &mut dyn FnMut(&ImagePath, CannotCarry)) {
     erofs_format::drop_losses(tree, Version::V6.room(), report);
@@ -188,7 +188,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// Bytes of the bootstrap.
+    /// Length of the bootstrap in bytes.
     #[expect(clippy::len_without_is_empty, reason = "no bootstrap is empty")]
     #[must_use]
     pub fn len(&self) -> u64 {

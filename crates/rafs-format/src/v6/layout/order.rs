@@ -18,7 +18,7 @@ use erofs_format::{BlockSize, Superblock};
 /// Goes through the tree once and gathers the plan.
 ///
 /// The children of a directory are numbered one after the other, in the order of their names; those
-/// that are no directories are placed on the way. Then each subdirectory is placed, and its children
+/// that are not directories are placed on the way. Then each subdirectory is placed, and its children
 /// follow before the next one. So does nydus (spec: numbering, v5 as v6).
 #[derive(Debug)]
 pub(super) struct Planner<'a> {

@@ -1,4 +1,4 @@
-//! Blocks of 512 bytes, which only tarfs images have: their metadata are laid out by the same rules.
+//! Blocks of 512 bytes, which only tarfs images have: their metadata is laid out by the same rules.
 
 use bytes::Bytes;
 use image_model::image::ChunkRange;

@@ -21,7 +21,7 @@ impl Layout<'_> {
     /// is longest of a directory's block, an inode's extended attributes and a link's target.
     ///
     /// # Errors
-    /// What `out` answers.
+    /// Errors of `out`.
     pub fn write_to(&self, out: impl io::Write) -> io::Result<()> {
         let mut emitter = Emitter::new(out);
         self.write_tables(&mut emitter)?;

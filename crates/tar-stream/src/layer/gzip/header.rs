@@ -15,7 +15,7 @@ const HAS_NAME: u8 = 1 << 3;
 const HAS_COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0b1110_0000;
 
-/// A header (RFC 1952 section 2.3), which is passed over as it comes and kept in no part:
+/// A header (RFC 1952 section 2.3), which is skipped as it arrives, without storing any of it:
 ///
 /// | size | field | rule |
 /// |---|---|---|
@@ -32,7 +32,7 @@ const RESERVED: u8 = 0b1110_0000;
 #[derive(Default)]
 pub(super) struct Header {
     part: Part,
-    /// The part that is read, if it has a length that is known, and how much of it is there.
+    /// The part being read, if its length is known, and how much of it has been read.
     bytes: [u8; FIXED_LEN],
     len: usize,
     flags: u8,
@@ -53,7 +53,7 @@ enum Part {
 }
 
 impl Header {
-    /// Reads on; whether the header is complete.
+    /// Continues reading; returns whether the header is complete.
     pub(super) fn read(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         loop {
             match self.part {
@@ -136,7 +136,7 @@ impl Header {
         self.len = 0;
     }
 
-    /// Holds bytes of the part until there are `len`; whether there are.
+    /// Holds bytes of the part until there are `len`; returns whether there are.
     fn hold(&mut self, buffers: &mut Buffers<'_>, len: usize) -> bool {
         let had = self.len;
         let full = buffers.hold(&mut self.bytes, &mut self.len, len);
@@ -144,13 +144,13 @@ impl Header {
         full
     }
 
-    /// Passes over `len` bytes that are there.
+    /// Skips `len` available bytes.
     fn pass(&mut self, buffers: &mut Buffers<'_>, len: usize) {
         self.crc.update(&buffers.rest()[..len]);
         buffers.take(len);
     }
 
-    /// Passes over a text; whether its end was there.
+    /// Skips a text; returns whether its end was found.
     fn pass_text(&mut self, buffers: &mut Buffers<'_>) -> bool {
         let rest = buffers.rest();
         match rest.iter().position(|byte| *byte == 0) {

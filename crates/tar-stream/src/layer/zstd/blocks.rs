@@ -14,9 +14,9 @@ pub(super) const BLOCK_HEADER_LEN: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     pub(super) last: bool,
-    /// The size that it says.
+    /// The size field.
     pub(super) size: u32,
-    /// Bytes behind the header.
+    /// Number of bytes after the header.
     pub(super) stored_len: u32,
 }
 
@@ -39,12 +39,12 @@ impl BlockHeader {
     }
 }
 
-/// Follows a frame from its header on: libzstd takes a compressed block of no bytes if the frame comes in
-/// pieces, and refuses it otherwise.
+/// Tracks the blocks of a frame: libzstd accepts an empty compressed block if the frame arrives in pieces, and refuses
+/// it otherwise.
 #[cfg(feature = "zstd")]
 #[derive(Default)]
 pub(super) struct Blocks {
-    /// Bytes to pass over before the next header.
+    /// Bytes to skip before the next header.
     skip: usize,
     header: [u8; BLOCK_HEADER_LEN],
     have: usize,
@@ -54,7 +54,7 @@ pub(super) struct Blocks {
 
 #[cfg(feature = "zstd")]
 impl Blocks {
-    /// Blocks that begin behind `skip` bytes.
+    /// Blocks that begin after `skip` bytes.
     pub(super) fn behind(skip: usize) -> Self {
         Self {
             skip,
@@ -62,7 +62,7 @@ impl Blocks {
         }
     }
 
-    /// Goes on with the bytes of the frame.
+    /// Continues with the bytes of the frame.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Corruption> {
         while !self.ended {
             let (passed, rest) = bytes.split_at(self.skip.min(bytes.len()));

@@ -29,15 +29,15 @@ pub(super) struct FrameHeader {
     pub(super) has_checksum: bool,
 }
 
-/// What bytes at the start of a frame are.
+/// The result of parsing the start of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// Not enough; how many there must be to tell more.
+    /// Not enough bytes; how many are needed to continue.
     Short(usize),
     Frame(FrameHeader),
-    /// A skippable frame: after these eight bytes its payload of so many.
+    /// A skippable frame, with a payload of this length after eight bytes.
     Skippable(u32),
-    /// No frame.
+    /// Not a frame.
     Other,
 }
 
@@ -72,7 +72,7 @@ impl Start {
         }
     }
 
-    /// Reads on behind a descriptor.
+    /// Continues after a descriptor.
     fn of_frame(descriptor: u8, fields: &[u8]) -> Result<Self, Corruption> {
         if descriptor & 1 << 3 != 0 {
             return Err(Corruption::Reserved);

@@ -1,4 +1,4 @@
-//! Frames by the C library.
+//! Frames with the C library.
 
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 
@@ -26,7 +26,7 @@ impl Libzstd {
         }
     }
 
-    /// Goes on with a frame whose header, of `len` bytes, comes first.
+    /// Continues with a frame whose header, of `len` bytes, comes first.
     pub(super) fn begin_with_header(&mut self, len: usize) {
         self.blocks = Blocks::behind(len);
     }
@@ -43,7 +43,7 @@ impl Libzstd {
         }
     }
 
-    /// Goes on with a frame; whether it has ended.
+    /// Continues with a frame; returns whether it has ended.
     pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         while !buffers.room().is_empty() {
             let before = buffers.step;

@@ -1,4 +1,4 @@
-//! Frames by `ruzstd`.
+//! Frames with `ruzstd`.
 
 use std::io::Read as _;
 
@@ -13,14 +13,15 @@ use super::{FrameHeader, MAX_WINDOW};
 
 const CHECKSUM_LEN: usize = 4;
 
-/// Most that a block holds, stored or decoded, in bytes.
+/// Maximum size of a block, stored or decoded, in bytes.
 const MAX_BLOCK_LEN: u64 = 128 << 10;
 
-/// `ruzstd` takes whole blocks, so those that come in pieces are put together here. One is decoded
-/// when all before it has come out: a window and a block are all that is ever kept.
+/// `ruzstd` needs whole blocks, so those that arrive in pieces are assembled here. A block is
+/// decoded when everything before it has been output, so that at most a window and a block are
+/// kept.
 pub(super) struct Ruzstd {
     decoder: FrameDecoder,
-    /// The begun block.
+    /// The current block.
     block: Vec<u8>,
     has_checksum: bool,
     max_block_len: u64,
@@ -45,7 +46,7 @@ impl Ruzstd {
         self.decoder.reset(bytes).map_err(corrupt)
     }
 
-    /// Goes on with a frame; whether it has ended.
+    /// Continues with a frame; whether it has ended.
     pub(super) fn decode(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         loop {
             let written = self.decoder.read(buffers.room()).map_err(corrupt)?;
@@ -62,7 +63,7 @@ impl Ruzstd {
         }
     }
 
-    /// Decodes the next block; whether it was all there.
+    /// Decodes the next block; returns whether it was complete.
     fn decode_block(&mut self, buffers: &mut Buffers<'_>) -> Result<bool, Found> {
         let rest = buffers.rest();
         if self.block.is_empty()
@@ -96,7 +97,7 @@ impl Ruzstd {
             .map_err(corrupt)
     }
 
-    /// Takes input until the begun block has `len` bytes; whether it has.
+    /// Consumes input until the current block has `len` bytes; returns whether it has.
     fn gather(&mut self, len: usize, buffers: &mut Buffers<'_>) -> bool {
         let rest = buffers.rest();
         let step = len.saturating_sub(self.block.len()).min(rest.len());
@@ -105,7 +106,7 @@ impl Ruzstd {
         self.block.len() >= len
     }
 
-    /// Length of a block, its header and the checksum behind the last one included.
+    /// Length of a block, including its header and the checksum after the last one.
     fn block_len(&self, header: [u8; BLOCK_HEADER_LEN]) -> Result<usize, Found> {
         let header = BlockHeader::parse(header)?;
         if u64::from(header.size) > self.max_block_len {

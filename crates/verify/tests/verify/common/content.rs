@@ -29,7 +29,7 @@ impl Store {
 /// Why an extent cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
-    #[error("the inode cannot be read")]
+    #[error("cannot read the inode")]
     Image(#[from] ImageError),
     #[error("no extent begins there")]
     Uncovered,
