@@ -77,7 +77,7 @@ fn losses() -> Vec<(String, String)> {
         (&format!(r"sparse/{}\n\xff", "s".repeat(240)), name),
         (
             "xattrs/foreign-name",
-            r#"the extended attribute "user.\xff\xfe-name", name is not UTF-8 or not portable"#,
+            r#"extended attribute "user.\xff\xfe-name": its name is not UTF-8 or not portable"#,
         ),
     ]
     .map(|(path, what)| (format!("/oddities/{path}"), what.to_owned()))

@@ -49,7 +49,7 @@ impl KeepBlobsOptions {
 #[non_exhaustive]
 pub enum KeepBlobsError {
     /// It is not a RAFS image.
-    #[error("the image is not RAFS: only blobs of RAFS images can be kept")]
+    #[error("only a RAFS image has blobs to keep")]
     NotRafs,
     /// It already has that version.
     #[error("the image already has that version")]
