@@ -71,7 +71,7 @@ fn losses() -> Vec<(String, String)> {
         (r"names/not-utf8-\xff\xfe\x80", name),
         (
             "names/odd-target",
-            r#"a symbolic link to "target\n\xff", which is empty, holds NUL or is not UTF-8"#,
+            r#"link target "target\n\xff" is empty, contains NUL or is not UTF-8"#,
         ),
         (&format!("names/{}", r"\xf0".repeat(255)), name),
         (&format!(r"sparse/{}\n\xff", "s".repeat(240)), name),

@@ -145,7 +145,12 @@ fn hostile_layers_are_refused() {
     refused(&layer[..3000], &TARGETS, 1, "3000");
 
     let mut layer = gzip_layer("random.Random(1).randbytes", 2, 6);
-    refused(&layer[..1_000_000], &TARGETS, 1, "is truncated at byte 1000000");
+    refused(
+        &layer[..1_000_000],
+        &TARGETS,
+        1,
+        "is truncated at byte 1000000",
+    );
     layer[1_000_000] ^= 0x10;
     refused(&layer, &TARGETS, 1, "corrupt");
 }
