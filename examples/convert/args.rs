@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) compat: Option<Compat>,
-    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it) instead of storing them again;
-    /// may be repeated, earlier ones take precedence (RAFS)
+    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image)
+    /// instead of storing them again; may be repeated, earlier ones take precedence (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
@@ -156,7 +156,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--inline-meta", args.inline_meta, alone),
         ("--aligned", args.aligned, v6 || nydus),
         ("--compat", args.compat.is_some(), rafs),
-        ("--chunk-dict", !args.chunk_dict.is_empty(), alone),
+        ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
         ("--compact", args.compact, alone),
         ("--keep-blobs", args.keep_blobs, alone),
         ("--verity", args.verity, erofs),

@@ -8,7 +8,9 @@ use lazyoci::store::{
     ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
     ResolvedImages, Transport, resolve, resolve_all,
 };
-use lazyoci::transcode::{ImageFormat, TranscodeOptions, Transcoded, made_before, transcode};
+use lazyoci::transcode::{
+    ImageFormat, KnownImages, TranscodeOptions, Transcoded, made_before, transcode,
+};
 use serde_json::Value;
 
 use crate::args::{Args, Target, name};
@@ -81,6 +83,7 @@ impl Whole {
     pub(crate) fn convert(self, args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let options = TranscodeOptions::new(format(args)?)
             .keep_original(args.keep_original)
+            .known(known_images(args)?)
             .lenient(args.open.lenient())
             .as_layer(args.open.as_layer())
             .limits(args.open.limits());
@@ -163,6 +166,25 @@ impl Whole {
             false => Ok(()),
         }
     }
+}
+
+/// The images of `--chunk-dict`.
+fn known_images(args: &Args) -> Result<Option<KnownImages>, Failure> {
+    let mut known = KnownImages::default();
+    for name in &args.chunk_dict {
+        let Some(place) = whole::place(name, &args.open)? else {
+            let what =
+                "a whole image can share the chunks of whole images only, as in `oci:DIR:TAG`";
+            return Err(Failure::usage(what).of(name.display()));
+        };
+        let of = |error: Failure| error.of(name.display());
+        let tag = place.location.name.as_deref();
+        let image = resolve(&*place.store, tag, args.open.platform.as_ref());
+        let image = image.map_err(|error| of(error.into()))?;
+        let added = known.add(&image, &place.store, &args.open.options());
+        known = added.map_err(|error| of(error.into()))?;
+    }
+    Ok((!args.chunk_dict.is_empty()).then_some(known))
 }
 
 /// What to make, and how.

@@ -27,7 +27,7 @@ use lazyoci::convert::{
 use lazyoci::rafs_format::Version;
 use lazyoci::read::{Format, format_at};
 use lazyoci::tar_stream::Compression as LayerCompression;
-use options::{digest, estargz_options, rafs_options, tar_options, threads};
+use options::{dictionary, digest, estargz_options, rafs_options, tar_options, threads};
 use say::{Done, say};
 
 fn main() -> ExitCode {
@@ -102,7 +102,7 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     if args.keep_blobs || args.compact {
         return from_rafs(args, version);
     }
-    let options = rafs_options(args, version)?;
+    let options = rafs_options(args, version)?.dictionary(dictionary(args)?);
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let mut bar = Bar::new("converting");
     let in_own_order = options.prefetch.is_empty();

@@ -30,7 +30,6 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)
-        .dictionary(dictionary(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))
 }

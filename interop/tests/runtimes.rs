@@ -158,6 +158,24 @@ fn nydus_images_run_lazily_by_containerd() {
             walk_inside("nydus", &name, &options_of_nydusd()),
             image.expected
         );
+
+        // A next version over the blobs of this one, which adds no content.
+        let next = name.replace(":v1", ":v2");
+        let known = format!("docker://{name}");
+        let options = [
+            "--to",
+            "nydus",
+            "--fs-version",
+            version,
+            "--chunk-dict",
+            &known,
+        ];
+        let made = image.push(&options, &next);
+        assert_eq!(made["stored_chunks"], 0);
+        assert_eq!(
+            walk_inside("nydus", &next, &options_of_nydusd()),
+            image.expected
+        );
     }
 }
 

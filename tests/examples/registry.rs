@@ -109,6 +109,34 @@ fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
 }
 
 #[test]
+fn a_next_version_refers_to_the_one_before() {
+    let fixture = Fixture::new();
+    let (layout, registry) = (three_layers(&fixture).name(), Registry::new());
+    let first = name(&registry, "team/app:v1");
+    let mut convert = anonymous("convert");
+    let made = json(convert.args(["--to", "nydus", &layout, &first]));
+    let next = name(&registry, "team/app:v2");
+    let mut convert = anonymous("convert");
+    convert.args(["--to", "nydus", "--chunk-dict", &first]);
+    let said = json(convert.args([&layout, &next]));
+    assert_eq!(said["stored_chunks"], 0);
+    assert_eq!(said["reused_chunks"], made["stored_chunks"]);
+    // The documents and the layer of the bootstrap.
+    assert_eq!(said["image_layers"].as_array().unwrap().len(), 2);
+    let expected = text(example("digest").arg(&layout));
+    assert_eq!(text(anonymous("digest").arg(&next)), expected);
+    let mut convert = anonymous("convert");
+    convert
+        .args(["--to", "nydus", "--chunk-dict"])
+        .arg(fixture.bootstrap());
+    let said = complaint(convert.args([&layout, &name(&registry, "team/app:v3")]), 2);
+    assert!(
+        said.contains("can share the chunks of whole images only"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let fixture = Fixture::new();
     let registry = Registry::new();

@@ -72,6 +72,7 @@ pub use bytes;
 pub use image_model as model;
 pub use image_read as read;
 pub use oci_image;
+pub use serde_json;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

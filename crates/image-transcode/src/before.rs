@@ -107,6 +107,7 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
         format,
         lenient,
         as_layer,
+        known,
         ..
     } = options;
     // Any number of threads makes the same bytes.
@@ -115,7 +116,7 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
         ImageFormat::Estargz(estargz) => ImageFormat::Estargz(estargz.threads(1)),
         ImageFormat::Oci(tar) => ImageFormat::Oci(tar.threads(1)),
     };
-    let decisive = format!("{format:?} {lenient} {as_layer}");
+    let decisive = format!("{format:?} {lenient} {as_layer} {known:?}");
     let digest = verify::sha256(decisive.as_bytes());
     format!("{} {digest}", env!("CARGO_PKG_VERSION"))
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use image_convert::ConvertError;
+use image_convert::rafs_format::merge::MergeError;
 use image_model::{Blame, Fault};
 use image_store::ImageStoreError;
 
@@ -64,9 +65,29 @@ pub enum TranscodeError {
         /// What it is.
         found: String,
     },
-    /// A chunk dictionary: the image would refer to blobs that are not among its layers.
-    #[error("whole images are not made over a chunk dictionary")]
+    /// A chunk dictionary: the image would refer to blobs that are not among its layers, as those of
+    /// [known images](crate::KnownImages) are.
+    #[error(
+        "a whole image cannot refer to the blobs of a chunk dictionary, only to those of known images"
+    )]
     Dictionary,
+    /// Known images, and another format than nydus.
+    #[error("only nydus images can refer to the blobs of other images")]
+    KnownImages,
+    /// A known image that is not a nydus image, or whose blobs do not hold their content by themselves.
+    #[error("{digest} is not a nydus image to whose blobs others can refer")]
+    NotKnown {
+        /// Its manifest.
+        digest: String,
+    },
+    /// The chunks of a known image cannot be listed.
+    #[error("cannot list the chunks of {digest}")]
+    KnownImage {
+        /// Its manifest.
+        digest: String,
+        /// Why not.
+        source: MergeError,
+    },
     /// A temporary file cannot be made, or not be read again.
     #[error("cannot keep the bootstrap in a temporary file")]
     Spool(#[source] io::Error),
@@ -88,6 +109,8 @@ impl Blame for TranscodeError {
             Self::Layer { source, .. } => source.fault(),
             Self::Layers(source) => source.fault(),
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
+            Self::KnownImages | Self::NotKnown { .. } => Fault::Misuse,
+            Self::KnownImage { source, .. } => source.fault(),
             Self::NoImages => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,

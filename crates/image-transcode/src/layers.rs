@@ -80,6 +80,7 @@ pub(crate) fn convert(
         layers,
         report: Report::sum(reports, &options.limits),
         has_blob: vec![true; sources.len()],
+        known_blobs: 0,
     })
 }
 

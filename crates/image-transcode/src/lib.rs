@@ -5,6 +5,7 @@
 //! | [`options`] | [`ImageFormat`], what to make; how |
 //! | [`mod@transcode`] | [`transcode`](transcode()), images out of images |
 //! | [`before`] | [`made_before`], which finds what need not be done again |
+//! | [`known`] | [`KnownImages`], whose chunks are not stored again |
 //! | [`report`] | what became of it |
 //! | [`error`] | why it could not be done |
 //!
@@ -30,6 +31,7 @@
 
 pub mod before;
 pub mod error;
+pub mod known;
 mod layers;
 mod nydus;
 pub mod options;
@@ -40,6 +42,7 @@ pub mod transcode;
 
 pub use before::made_before;
 pub use error::TranscodeError;
+pub use known::KnownImages;
 pub use options::{ImageFormat, TranscodeOptions};
 pub use report::{TranscodeReport, Transcoded, TranscodedLayer};
 pub use transcode::transcode;

@@ -1,7 +1,7 @@
 //! nydus images: the layers' content in blobs, one bootstrap over all of them.
 
 use std::fs::File;
-use std::path::Path;
+use std::sync::Arc;
 
 use frame_codec::Compression;
 use image_convert::{
@@ -14,6 +14,7 @@ use oci_image::config::History;
 use oci_image::{Descriptor, ImageConfig, nydus};
 
 use crate::error::TranscodeError;
+use crate::options::TranscodeOptions;
 use crate::output::TargetOutput;
 use crate::report::TranscodedLayer;
 use crate::transcode::Made;
@@ -27,12 +28,15 @@ pub(crate) fn convert(
     layers: Vec<Source<'static>>,
     sources: &[Option<Descriptor>],
     target: &dyn ImageTarget,
-    (options, spool_directory): (&RafsOptions, Option<&Path>),
+    (rafs, options): (&RafsOptions, &TranscodeOptions),
     progress: &mut dyn Progress,
 ) -> Result<Made, TranscodeError> {
-    let mut output = TargetOutput::new(target, spool_directory);
+    let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
     let stack = Source::stack(layers);
-    let done = to_rafs(stack, &mut output, options, progress).map_err(TranscodeError::Layers)?;
+    let known = options.known.as_ref();
+    let dictionary = known.map(|known| Arc::new(known.dictionary()));
+    let rafs = rafs.clone().dictionary(dictionary);
+    let done = to_rafs(stack, &mut output, &rafs, progress).map_err(TranscodeError::Layers)?;
     let bootstrap = output.into_bootstrap().map_err(TranscodeError::Spool)?;
     let packed = pack(bootstrap, done.bootstrap.len, target, progress);
     let packed = packed.map_err(TranscodeError::Layers)?;
@@ -44,6 +48,17 @@ pub(crate) fn convert(
             source: (sources[blob.layer].as_ref()).map(|layer| layer.digest.clone()),
             repeated: false,
         });
+    }
+    if let Some(known) = known {
+        for layer in known.put(&done.reused_blobs, target, progress)? {
+            made.known_blobs += 1;
+            made.layers.push(TranscodedLayer {
+                diff_id: layer.digest.clone(),
+                descriptor: layer,
+                source: None,
+                repeated: false,
+            });
+        }
     }
     let mut bootstrap = descriptor(&packed.blob);
     bootstrap.annotations = done.bootstrap.annotations.clone();
@@ -100,19 +115,24 @@ fn descriptor(object: &DescribedObject) -> Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 
-/// What the history says of the bootstrap, as nydus' own tools write it; of layers that have no blob, and
-/// so are not there any more, that they are empty. An image that says nothing of its history goes on saying nothing.
-pub(crate) fn add_history(config: &mut ImageConfig, has_blob: &[bool]) {
+/// Adapts the history to the layers: those of the source that have no blob are empty, and the blobs of known
+/// images and the bootstrap, which nydus' own tools describe like this, follow. An image without a history stays
+/// without.
+pub(crate) fn add_history(config: &mut ImageConfig, made: &Made) {
     if config.history.is_empty() {
         return;
     }
     let layers = config.history.iter_mut().filter(|entry| !entry.empty_layer);
-    for (entry, has_blob) in layers.zip(has_blob) {
+    for (entry, has_blob) in layers.zip(&made.has_blob) {
         entry.empty_layer = !has_blob;
     }
-    config.history.push(History {
+    let entry = |comment: &str| History {
         created_by: Some("Nydus Converter".into()),
-        comment: Some("Nydus Bootstrap Layer".into()),
+        comment: Some(comment.into()),
         ..History::default()
-    });
+    };
+    let known = std::iter::repeat_n("Nydus Blob of Another Image", made.known_blobs);
+    for comment in known.chain(["Nydus Bootstrap Layer"]) {
+        config.history.push(entry(comment));
+    }
 }

@@ -6,6 +6,8 @@ use image_convert::{EstargzOptions, RafsOptions, TarOptions};
 use image_model::Limits;
 use image_read::OpenOptions;
 
+use crate::known::KnownImages;
+
 /// What to make of an image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -52,6 +54,8 @@ pub struct TranscodeOptions {
     /// Copy the images as they are, too, and list them before those that are made: for nydus images, which
     /// not every client can run.
     pub keep_original: bool,
+    /// Images whose chunks a nydus image need not store again.
+    pub known: Option<KnownImages>,
     /// Bounds on each layer.
     pub limits: Limits,
     /// Where temporary files are; default: the system's directory for them.
@@ -67,6 +71,7 @@ impl TranscodeOptions {
             lenient: false,
             as_layer: false,
             keep_original: false,
+            known: None,
             limits: Limits::default(),
             spool_directory: None,
         }
@@ -76,6 +81,7 @@ impl TranscodeOptions {
         lenient: bool,
         as_layer: bool,
         keep_original: bool,
+        known: Option<KnownImages>,
         limits: Limits,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }

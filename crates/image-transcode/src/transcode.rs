@@ -93,9 +93,8 @@ fn make(
         ImageFormat::Nydus(rafs) => {
             let stack = (0..sources.len()).map(|layer| open(layer).map(Into::into));
             let stack = stack.collect::<Result<Vec<_>, _>>()?;
-            let how = (rafs, options.spool_directory.as_deref());
-            let made = nydus::convert(stack, &sources, target, how, progress)?;
-            nydus::add_history(&mut config, &made.has_blob);
+            let made = nydus::convert(stack, &sources, target, (rafs, options), progress)?;
+            nydus::add_history(&mut config, &made);
             made
         }
         ImageFormat::Estargz(estargz) => {
@@ -145,6 +144,8 @@ pub(crate) struct Made {
     pub(crate) report: Report,
     /// Of each layer of the source, whether it became one: the content of those that have any of their own.
     pub(crate) has_blob: Vec<bool>,
+    /// How many blobs of known images it lists, before the bootstrap.
+    pub(crate) known_blobs: usize,
 }
 
 /// A layer to be converted.
@@ -181,6 +182,8 @@ fn refuse_what_cannot_be_made(
     }
     match &options.format {
         ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
+        ImageFormat::Nydus(_) => Ok(()),
+        _ if options.known.is_some() => Err(TranscodeError::KnownImages),
         _ => Ok(()),
     }
 }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod images;
+mod known;
 mod platforms;
 mod support;

@@ -77,11 +77,20 @@ pub(crate) fn source_with(
     directory: &Path,
     change: impl FnOnce(String) -> String,
 ) -> (Arc<dyn ImageStore>, ResolvedImage) {
+    source_of(directory, &layers(), change)
+}
+
+/// An image of four other layers.
+pub(crate) fn source_of(
+    directory: &Path,
+    layers: &[Vec<u8>],
+    change: impl FnOnce(String) -> String,
+) -> (Arc<dyn ImageStore>, ResolvedImage) {
     let layout = LayoutWriter::open(directory).unwrap();
     let mut descriptors = Vec::new();
-    for layer in layers() {
+    for layer in layers {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&layer).unwrap();
+        gzip.write_all(layer).unwrap();
         let gzip = gzip.finish().unwrap();
         let media_type = MediaType::Layer(LayerType::oci(LayerCompression::Gzip));
         let mut descriptor = put_bytes(&layout, media_type, &gzip).unwrap();
@@ -89,7 +98,7 @@ pub(crate) fn source_with(
         descriptor.annotations.set("com.amazon.soci.span-size", "1");
         descriptors.push(descriptor);
     }
-    let diff_ids: Vec<_> = layers()
+    let diff_ids: Vec<_> = layers
         .iter()
         .map(|layer| format!("\"{}\"", verify::sha256(layer)))
         .collect();
