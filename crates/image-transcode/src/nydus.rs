@@ -1,4 +1,4 @@
-//! nydus images: the layers' content in blobs, one bootstrap over all of them.
+//! nydus images: the content of layers in blobs, one bootstrap for all of them.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,11 +18,11 @@ use crate::output::TargetOutput;
 use crate::report::TranscodedLayer;
 use crate::transcode::Made;
 
-/// How the layer of the bootstrap is compressed.
+/// Compression level of the bootstrap layer.
 const LEVEL: u32 = 6;
 
-/// Makes a blob for each of `layers`, the lowest first, and the layer with the bootstrap. `sources` are what
-/// refers to the layers.
+/// Writes a blob for each of `layers`, lowest first, and the bootstrap layer. `sources` are the descriptors
+/// of the layers.
 pub(crate) fn convert(
     layers: Vec<Source<'static>>,
     sources: &[Option<Descriptor>],
@@ -63,7 +63,7 @@ pub(crate) fn convert(
     Ok(made)
 }
 
-/// The layer that holds the bootstrap: a tar of `image/image.boot` and its directory.
+/// The bootstrap layer: a tar of `image/image.boot` and its directory.
 fn pack(
     bootstrap: File,
     size: u64,
@@ -100,8 +100,8 @@ fn descriptor(object: &DescribedObject) -> Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 
-/// What the history says of the bootstrap, as nydus' own tools write it; of layers that have no blob, and
-/// so are not there any more, that they are empty. An image that says nothing of its history goes on saying nothing.
+/// Adds the bootstrap to the history, as nydus' own tools do, and marks layers without a blob, which are dropped, as
+/// empty. An image without a history remains without one.
 pub(crate) fn add_history(config: &mut ImageConfig, has_blob: &[bool]) {
     if config.history.is_empty() {
         return;
