@@ -36,7 +36,7 @@ pub struct Checked<R> {
 }
 
 impl<R> Checked<R> {
-    /// Checks the answers of `inner`.
+    /// Checks the reads of `inner`.
     pub fn new(inner: R) -> Self {
         Self { inner }
     }

@@ -64,7 +64,7 @@ impl<W> DigestWriter<W> {
         self.len == 0
     }
 
-    /// The writer, and the digest and length of what was written. Does not flush.
+    /// The writer, and the digest and length of the bytes written. Does not flush.
     pub fn finish(self) -> (W, Written) {
         let written = Written::new(self.hasher.finish(), self.len);
         (self.inner, written)

@@ -5,7 +5,7 @@
 //!
 //! | reading | |
 //! |---|---|
-//! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
+//! | [`ReadAt`] | a blob that can be read at any offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Checked`] | a third-party blob whose reads are length-checked |
 //! | [`Section`] | part of a blob, such as a file in an archive |
 //! | [`Counted`] | a blob that counts requests and bytes |
@@ -15,7 +15,7 @@
 //! |---|---|
 //! | [`Output`], [`ObjectWriter`] | destinations of output: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or your own |
 //! | [`AtomicFile`], [`AtomicDir`] | files and directories that appear whole or not at all |
-//! | [`DigestWriter`] | SHA-256 and length of what is written |
+//! | [`DigestWriter`] | SHA-256 and length of output |
 //!
 //! ```
 //! use lazyoci_blob_io::{Counted, ReadAt};

@@ -40,12 +40,12 @@ impl Mapped {
     pub fn map(file: &File) -> io::Result<Self> {
         // SAFETY: the mapping is private to `Bytes`, read-only, and unmapped when the last clone
         // is dropped, so no reference outlives it and nothing in this process writes through it.
-        // What Rust cannot guarantee is that no other process changes the file. If one does, the
-        // bytes that we see are unspecified, but any value is a valid `u8`, and everything above
-        // treats the bytes of a blob as hostile: they are bounds-checked and digest-checked as
-        // read, never trusted to be the same when read twice. If one truncates the file, the
-        // kernel raises SIGBUS, which ends the process rather than corrupting it. Mapping is
-        // therefore behind a feature and a type of its own whose documentation says so.
+        // Rust cannot guarantee that no other process changes the file. If one does, the bytes that we see
+        // are unspecified, but any value is a valid `u8`, and all callers treat the bytes of a blob as
+        // hostile: they are bounds-checked and digest-checked as read, never trusted to be the same when read
+        // twice. If one truncates the file, the kernel raises SIGBUS, which ends the process rather than
+        // corrupting it. Mapping therefore requires a feature, and a separate type whose documentation states
+        // this.
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self {
             bytes: Bytes::from_owner(map),

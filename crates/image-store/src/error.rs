@@ -284,7 +284,7 @@ pub enum ImageStoreError {
         /// The missing feature.
         feature: &'static str,
     },
-    /// The caller asked to stop.
+    /// The caller cancelled the operation.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

@@ -45,7 +45,7 @@ type Key = (String, String);
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
     expires: Option<Instant>,
-    /// The challenges that it answers.
+    /// The challenges that it satisfies.
     challenges: Vec<Challenge>,
 }
 

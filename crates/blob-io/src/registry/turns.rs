@@ -53,7 +53,7 @@ impl TurnState {
         }
     }
 
-    /// Prepares another attempt after a failure, after a delay; returns the error if there is none.
+    /// Prepares another attempt after a failure, and waits before it; returns the error if there is none.
     pub(super) fn failed(
         &mut self,
         client: &Client,
