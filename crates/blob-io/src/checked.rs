@@ -1,11 +1,10 @@
-//! Holding a blob to its word.
+//! Length checks for reads of third-party blobs.
 
 use bytes::Bytes;
 
 use crate::read::{ReadAt, ReadError};
 
-/// A blob that somebody else implements, whose answers have the length that was asked for: others are
-/// errors.
+/// Wraps a third-party [`ReadAt`] and checks that each read returns the requested length.
 ///
 /// ```
 /// use lazyoci_blob_io::{Checked, ReadAt, ReadError, bytes::Bytes};
@@ -37,7 +36,7 @@ pub struct Checked<R> {
 }
 
 impl<R> Checked<R> {
-    /// Checks the answers of `inner`.
+    /// Checks the reads of `inner`.
     pub fn new(inner: R) -> Self {
         Self { inner }
     }

@@ -1,4 +1,4 @@
-//! Counting what a blob is asked for.
+//! Counting reads.
 
 use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::read::{ReadAt, ReadError};
 
-/// A blob that counts its reads, those that fail too.
+/// A blob that counts its reads, including failed ones.
 ///
 /// ```
 /// use lazyoci_blob_io::{Counted, ReadAt, ReadStats};
@@ -25,17 +25,17 @@ pub struct Counted<R> {
     bytes: AtomicU64,
 }
 
-/// What a [`Counted`] blob was asked for so far.
+/// Reads of a [`Counted`] blob so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ReadStats {
     /// Reads.
     pub requests: u64,
-    /// Bytes asked for.
+    /// Bytes requested.
     pub bytes: u64,
 }
 
-/// What several blobs were asked for together.
+/// The total over several blobs.
 impl Sum for ReadStats {
     fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
         stats.fold(Self::default(), |sum, one| Self {
@@ -46,7 +46,7 @@ impl Sum for ReadStats {
 }
 
 impl<R> Counted<R> {
-    /// Counts from 0.
+    /// Starts counting from 0.
     pub fn new(inner: R) -> Self {
         Self {
             inner,
@@ -55,7 +55,7 @@ impl<R> Counted<R> {
         }
     }
 
-    /// What was asked for so far.
+    /// The counts so far.
     pub fn stats(&self) -> ReadStats {
         ReadStats {
             requests: self.requests.load(Ordering::Relaxed),
@@ -63,7 +63,7 @@ impl<R> Counted<R> {
         }
     }
 
-    /// The blob.
+    /// The wrapped blob.
     pub fn inner(&self) -> &R {
         &self.inner
     }

@@ -1,12 +1,11 @@
-//! Digesting what is written.
+//! Digesting output.
 
 use std::io::{self, Write};
 
 use image_model::Digest;
 use verify::Hasher;
 
-/// Passes what is written on to another writer, and takes its SHA-256 and length: the identity of
-/// a blob.
+/// Forwards writes to another writer, and computes SHA-256 and length: the identity of a blob.
 ///
 /// ```
 /// use std::io::Write;
@@ -25,7 +24,7 @@ pub struct DigestWriter<W> {
     len: u64,
 }
 
-/// What went through a [`DigestWriter`].
+/// Digest and length of the bytes written to a [`DigestWriter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -38,7 +37,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// `len` bytes with this SHA-256, for those who digest what they write themselves.
+    /// `len` bytes with this SHA-256, for callers that compute the digest themselves.
     #[must_use]
     pub fn new(digest: Digest, len: u64) -> Self {
         Self { digest, len }
@@ -46,7 +45,7 @@ impl Written {
 }
 
 impl<W> DigestWriter<W> {
-    /// Starts with no bytes.
+    /// Starts with no bytes written.
     pub fn new(inner: W) -> Self {
         Self {
             inner,
@@ -60,12 +59,12 @@ impl<W> DigestWriter<W> {
         self.len
     }
 
-    /// Whether nothing was written so far.
+    /// Whether nothing has been written so far.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The writer, and what went to it. Nothing is flushed.
+    /// The writer, and the digest and length of the bytes written. Does not flush.
     pub fn finish(self) -> (W, Written) {
         let written = Written::new(self.hasher.finish(), self.len);
         (self.inner, written)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::read::{ReadAt, ReadError, check_range};
 
-/// A local file, read by `pread`: threads share it without a lock.
+/// A local file, read with `pread`: threads share it without a lock.
 ///
 /// ```no_run
 /// use lazyoci_blob_io::{LocalFile, ReadAt};
@@ -26,7 +26,7 @@ impl LocalFile {
     /// Opens the file at `path` for reading.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn open(path: &Path) -> io::Result<Self> {
         File::open(path).map(Self::from)
     }
@@ -49,7 +49,7 @@ impl LocalFile {
 }
 
 impl From<File> for LocalFile {
-    /// Reads from a file that is open for reading. Its position does not matter.
+    /// Reads from an open file. Its position does not matter.
     fn from(file: File) -> Self {
         Self {
             file,
@@ -69,11 +69,11 @@ impl ReadAt for LocalFile {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
         if buf.is_empty() {
-            // The system call would not notice an offset beyond the end.
+            // The system call does not report an offset beyond the end.
             return check_range(offset, 0, self.len()?);
         }
         self.read_exact_at(buf, offset).or_else(|source| {
-            // Tell a blob that is too short from a file that cannot be read.
+            // Distinguish a blob that is too short from a file that cannot be read.
             check_range(offset, buf.len(), self.len()?)?;
             Err(ReadError::Io {
                 offset,

@@ -1,21 +1,21 @@
-//! Ranged reads of blobs, and writes that leave whole files or none.
+//! Ranged reads of blobs, and writes that leave complete files or none.
 //!
-//! Formats do no I/O: they say which bytes of a blob they need. This crate gets them, and knows
-//! nothing of what they mean.
+//! The format crates do no I/O: they state which bytes of a blob they need. This crate reads those bytes
+//! without interpreting them.
 //!
 //! | reading | |
 //! |---|---|
-//! | [`ReadAt`] | a blob that answers reads at an offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
-//! | [`Checked`] | a blob of somebody else, held to its word |
-//! | [`Section`] | part of a blob, as a file in an archive |
-//! | [`Counted`] | how many requests and bytes a blob was asked for |
+//! | [`ReadAt`] | a blob that can be read at any offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
+//! | [`Checked`] | a third-party blob whose reads are length-checked |
+//! | [`Section`] | part of a blob, such as a file in an archive |
+//! | [`Counted`] | a blob that counts requests and bytes |
 //! | `registry` | a client of OCI registries (feature `registry`) |
 //!
 //! | writing | |
 //! |---|---|
-//! | [`Output`], [`ObjectWriter`] | where what is made goes: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or yours |
+//! | [`Output`], [`ObjectWriter`] | destinations of output: [`DirectoryOutput`], [`FileOutput`], [`MemoryOutput`], [`WriterOutput`], or your own |
 //! | [`AtomicFile`], [`AtomicDir`] | files and directories that appear whole or not at all |
-//! | [`DigestWriter`] | SHA-256 and length of what is written |
+//! | [`DigestWriter`] | SHA-256 and length of output |
 //!
 //! ```
 //! use lazyoci_blob_io::{Counted, ReadAt};
@@ -28,7 +28,7 @@
 //! # Ok::<(), lazyoci_blob_io::ReadError>(())
 //! ```
 //!
-//! `Bytes` of the crate bytes is part of the interface.
+//! `Bytes` of the crate bytes is part of the public interface.
 #![cfg_attr(not(feature = "mmap"), forbid(unsafe_code))]
 
 mod atomic;
@@ -58,7 +58,7 @@ pub use output::{
 pub use read::{ReadAt, ReadError};
 pub use section::Section;
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in public signatures.
 pub use bytes;
 pub use image_model as model;
 

@@ -1,4 +1,4 @@
-//! Blobs in mapped files.
+//! Memory-mapped blobs.
 
 use std::fs::File;
 use std::io;
@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use crate::read::{ReadAt, ReadError};
 
-/// A local file in memory without reading it: [`ReadAt::read_bytes`] copies nothing.
+/// A memory-mapped local file: [`ReadAt::read_bytes`] copies nothing.
 ///
-/// Only for files that nobody changes while they are mapped: content-addressed blobs in a store,
-/// bootstraps that are replaced by renaming. If another process writes to the file, the bytes
-/// change under the reader; if it cuts the file short, touching what is gone raises `SIGBUS` and
-/// ends this process. [`LocalFile`](crate::LocalFile) answers both with an error, and is fast
-/// enough wherever frames are decompressed.
+/// Only for files that are not changed while they are mapped: content-addressed blobs in a store, bootstraps
+/// that are replaced by renaming. If another process writes to the file, the bytes change under the reader;
+/// if it truncates the file, access beyond the new end raises `SIGBUS` and kills this process.
+/// [`LocalFile`](crate::LocalFile) returns an error in these cases, and is fast enough wherever frames are
+/// decompressed.
 #[derive(Debug, Clone)]
 pub struct Mapped {
     bytes: Bytes,
@@ -24,15 +24,15 @@ impl Mapped {
     /// Opens and maps the file at `path`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn open(path: &Path) -> io::Result<Self> {
         Self::map(&File::open(path)?)
     }
 
-    /// Maps the whole of `file`, which is open for reading.
+    /// Maps all of `file`, which must be open for reading.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     #[allow(
         unsafe_code,
         reason = "mapping a file needs it; this is the only place of the workspace"
@@ -40,12 +40,12 @@ impl Mapped {
     pub fn map(file: &File) -> io::Result<Self> {
         // SAFETY: the mapping is private to `Bytes`, read-only, and unmapped when the last clone
         // is dropped, so no reference outlives it and nothing in this process writes through it.
-        // What Rust cannot guarantee is that no other process changes the file. If one does, the
-        // bytes that we see are unspecified, but any value is a valid `u8`, and everything above
-        // treats the bytes of a blob as hostile: they are bounds-checked and digest-checked as
-        // read, never trusted to be the same when read twice. If one truncates the file, the
-        // kernel raises SIGBUS, which ends the process rather than corrupting it. Mapping is
-        // therefore behind a feature and a type of its own whose documentation says so.
+        // Rust cannot guarantee that no other process changes the file. If one does, the bytes that we see
+        // are unspecified, but any value is a valid `u8`, and all callers treat the bytes of a blob as
+        // hostile: they are bounds-checked and digest-checked as read, never trusted to be the same when read
+        // twice. If one truncates the file, the kernel raises SIGBUS, which ends the process rather than
+        // corrupting it. Mapping therefore requires a feature, and a separate type whose documentation states
+        // this.
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self {
             bytes: Bytes::from_owner(map),

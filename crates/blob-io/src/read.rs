@@ -17,21 +17,21 @@ pub trait ReadAt: Send + Sync {
     /// Length of the blob in bytes.
     ///
     /// # Errors
-    /// [`ReadError::Len`] if the source does not tell.
+    /// [`ReadError::Len`] if the length cannot be determined.
     fn len(&self) -> Result<u64, ReadError>;
 
-    /// Fills `buf` with the bytes that start at byte `offset`. Never reads less: `buf` holds
-    /// unspecified bytes after an error.
+    /// Fills `buf` with the bytes that start at byte `offset`. Never reads less; after an error the content
+    /// of `buf` is unspecified.
     ///
     /// # Errors
-    /// [`ReadError`] if the blob ends before the last of them, or the source fails.
+    /// [`ReadError`] if the blob ends within the range, or the source fails.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError>;
 
-    /// The `len` bytes that start at byte `offset`, never more or fewer: [`Checked`](crate::Checked)
-    /// holds who implements it to that. What is in memory already is not copied.
+    /// The `len` bytes that start at byte `offset`, never more or fewer: [`Checked`](crate::Checked) enforces
+    /// that for any implementation. Bytes that are in memory already are not copied.
     ///
     /// # Errors
-    /// As [`read_at`](Self::read_at); nothing is allocated for bytes that the blob does not have.
+    /// As [`read_at`](Self::read_at); nothing is allocated for bytes beyond the end of the blob.
     fn read_bytes(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         check_range(offset, len, self.len()?)?;
         let mut buf = vec![0; len];
@@ -39,8 +39,8 @@ pub trait ReadAt: Send + Sync {
         Ok(buf.into())
     }
 
-    /// The `len` bytes that start at byte `offset`, if they are in memory already: then nothing is
-    /// read or copied. `None` from all other blobs.
+    /// The `len` bytes that start at byte `offset`, without reading or copying, if they are in memory
+    /// already. `None` for all other blobs.
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
@@ -49,53 +49,53 @@ pub trait ReadAt: Send + Sync {
     }
 }
 
-/// Why bytes of a blob cannot be had.
+/// Why bytes of a blob cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The blob is shorter than what refers to it believes.
+    /// The blob is shorter than what refers to it states.
     #[error("{len} bytes at byte {offset} are outside the blob of {blob_len} bytes")]
     OutOfBounds {
-        /// First byte asked for.
+        /// First byte requested.
         offset: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         len: u64,
-        /// Bytes that the blob has.
+        /// Length of the blob.
         blob_len: u64,
     },
     /// The source failed.
     #[error("cannot read {len} bytes at byte {offset} of the blob")]
     Io {
-        /// First byte asked for.
+        /// First byte requested.
         offset: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         len: u64,
         /// What happened.
         source: io::Error,
     },
-    /// The source answered with more or fewer bytes than it was asked for: its [`ReadAt`] is wrong.
+    /// The source returned more or fewer bytes than requested: its [`ReadAt`] is incorrect.
     #[error("{given} bytes were given for {len} at byte {offset} of the blob")]
     Given {
-        /// First byte asked for.
+        /// First byte requested.
         offset: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         len: u64,
-        /// Bytes given.
+        /// Bytes returned.
         given: u64,
     },
-    /// The source failed, and says itself whose fault that is.
+    /// The source failed, and states the fault itself.
     #[error("cannot read {len} bytes at byte {offset} of the blob")]
     Source {
-        /// First byte asked for.
+        /// First byte requested.
         offset: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         len: u64,
-        /// What it says.
+        /// Its error.
         source: Box<dyn std::error::Error + Send + Sync>,
-        /// Whose fault that is.
+        /// Whose fault it is.
         fault: Fault,
     },
-    /// The source does not tell its length.
+    /// The length of the source cannot be determined.
     #[error("cannot find out the length of the blob")]
     Len {
         /// What happened.
@@ -138,7 +138,7 @@ pub(crate) fn check_range(offset: u64, len: usize, blob_len: u64) -> Result<(), 
     }
 }
 
-/// The `len` bytes of `memory` at `offset`, as positions in `memory`.
+/// The `len` bytes of `memory` at `offset`, as a range of `memory`.
 fn range_of(memory: &[u8], offset: u64, len: usize) -> Result<std::ops::Range<usize>, ReadError> {
     check_range(offset, len, memory.len() as u64)?;
     let start = usize::try_from(offset).expect("the offset is within a slice");

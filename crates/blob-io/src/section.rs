@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::read::{ReadAt, ReadError, check_range};
 
-/// A range of another blob, as a blob of its own: a file in an archive.
+/// A range of another blob, as a blob of its own: for files in an archive.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -39,7 +39,8 @@ impl Section {
     /// The `len` bytes of `source` that start at byte `offset`.
     ///
     /// # Errors
-    /// [`ReadError::OutOfBounds`] if it does not have them, [`ReadError::Len`] if it does not tell.
+    /// [`ReadError::OutOfBounds`] if the source is shorter, [`ReadError::Len`] if its length cannot be
+    /// determined.
     pub fn new(source: Arc<dyn ReadAt>, offset: u64, len: u64) -> Result<Self, ReadError> {
         let blob_len = source.len()?;
         if offset.checked_add(len).is_none_or(|end| end > blob_len) {
@@ -56,7 +57,7 @@ impl Section {
         })
     }
 
-    /// Where the bytes from `offset` on are in the source, if the section has `len` of them.
+    /// The position in the source of `offset`, if the section has `len` bytes from there.
     fn at(&self, offset: u64, len: usize) -> Result<u64, ReadError> {
         check_range(offset, len, self.len)?;
         Ok(self.offset + offset)

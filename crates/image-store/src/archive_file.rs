@@ -1,4 +1,4 @@
-//! Archives that are written.
+//! Writing tar archives.
 
 use std::io::{self, BufWriter, Read};
 use std::path::Path;
@@ -11,17 +11,17 @@ use tar_stream::TarWriter;
 use crate::error::ImageStoreError;
 use crate::target::document_bytes;
 
-/// Bytes that are written at once.
+/// Bytes written at once.
 const PIECE: usize = 1 << 20;
 
-/// A tar that appears whole or not at all. Its members belong to root and are of no time, so that it is a
-/// function of what they hold.
+/// A tar that appears whole or not at all. Members belong to root and have modification time 0, so that the
+/// bytes depend only on their content.
 pub(crate) struct ArchiveFile {
     tar: TarWriter<BufWriter<AtomicFile>>,
 }
 
 impl ArchiveFile {
-    /// Starts an archive that is to be at `target`, in the place of a file that may be there.
+    /// Starts an archive that will be at `target`, replacing an existing file.
     pub(crate) fn create(target: &Path) -> Result<Self, ImageStoreError> {
         let file = AtomicFile::create(target)?;
         let tar = TarWriter::new(BufWriter::with_capacity(PIECE, file));
@@ -33,7 +33,7 @@ impl ArchiveFile {
         self.append(path, 0o755, &Node::Directory(Default::default()))
     }
 
-    /// Adds a file of `len` bytes, which `content` holds.
+    /// Adds a file with the `len` bytes of `content`.
     pub(crate) fn file(
         &mut self,
         path: &str,
@@ -45,7 +45,7 @@ impl ArchiveFile {
             content: (),
         };
         self.append(path, 0o644, &node)?;
-        // Less than was announced is found by what follows, more by the tar.
+        // Too few bytes are detected below, too many by the tar writer.
         let copied = io::copy(&mut { content }, &mut self.tar);
         copied.map_err(put(path)).map(drop)
     }

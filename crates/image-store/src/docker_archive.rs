@@ -1,4 +1,4 @@
-//! Archives that `docker save` writes and `docker load` reads.
+//! Archives of `docker save` and `docker load`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,18 +23,18 @@ use crate::store::{ImageStore, read_document};
 
 /// The list of the images.
 pub(crate) const MANIFEST: &str = "manifest.json";
-/// What it is called.
+/// The name of the format.
 const WHAT: &str = "docker-archive";
 
-/// First bytes of a layer that tell how it is compressed.
+/// Length of the prefix by which a layer's compression is detected.
 const START_LEN: u64 = 6;
 
-/// An archive of `docker save` (before Docker 25 and since), podman or skopeo.
+/// An archive written by `docker save` (any version of Docker), podman or skopeo.
 ///
-/// `manifest.json` lists images: a file with the configuration, names, and a file for each layer, a tar that
-/// is not compressed. It has no digests: the layers' are those in the configuration, whose own is computed.
-/// A manifest is made of that, which is the same for the same archive. Names are whole references: `alpine:3`
-/// is `docker.io/library/alpine:3`.
+/// `manifest.json` lists images: each has a configuration file, names, and one file per layer, an
+/// uncompressed tar. The format has no digests: layer digests are taken from the configuration, and the
+/// digest of the configuration is computed. A manifest is synthesised from them; the same archive always
+/// yields the same manifest. Names are full references: `alpine:3` is `docker.io/library/alpine:3`.
 ///
 /// Source: moby's `image/tarexport`, containers/image `docker/internal/tarfile`.
 ///
@@ -71,10 +71,10 @@ pub(crate) struct Listed {
 }
 
 impl DockerArchive {
-    /// Opens the archive, which is read where it is, unless it is compressed.
+    /// Opens the archive, in place unless it is compressed.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it is none.
+    /// [`ImageStoreError`] if it is not such an archive.
     pub fn open(
         path: impl AsRef<Path>,
         options: &LayerImageOptions,
@@ -82,10 +82,10 @@ impl DockerArchive {
         Self::of(Archive::open(path.as_ref(), options)?)
     }
 
-    /// Opens the archive `source`, which errors call `path`.
+    /// Opens the archive in `source`, which errors call `path`.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it is none.
+    /// [`ImageStoreError`] if it is not such an archive.
     pub fn of_source(
         source: Arc<dyn ReadAt>,
         path: impl AsRef<Path>,
@@ -117,7 +117,7 @@ impl DockerArchive {
         Ok(archive)
     }
 
-    /// Makes the manifest of an image.
+    /// Synthesises the manifest of an image.
     fn add(&mut self, image: &Listed) -> Result<Descriptor, ImageStoreError> {
         let config = self.document(&image.config)?;
         let parsed = ImageConfig::parse(&config).map_err(|source| ImageStoreError::Document {
@@ -144,7 +144,7 @@ impl DockerArchive {
         Ok(manifest)
     }
 
-    /// A layer that is a file of the archive. Its digest is that in the configuration, unless it is
+    /// A layer in a file of the archive. Its digest is the DiffID from the configuration unless it is
     /// compressed.
     fn layer(&mut self, file: &str, diff_id: &str) -> Result<Descriptor, ImageStoreError> {
         let read = |source| ImageStoreError::Read {

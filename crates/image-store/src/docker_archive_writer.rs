@@ -1,4 +1,4 @@
-//! Archives of `docker save` that take images.
+//! Writing archives of the `docker save` format.
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read, Seek as _, Write};
@@ -22,24 +22,24 @@ use crate::spool::Spool;
 use crate::store::{Digested, digest_of, fetch};
 use crate::target::{ImageTarget, enter};
 
-/// An archive of the kind that `docker save` writes (`docker-archive`) that takes images; read it by
+/// Writes an archive of the `docker save` format (`docker-archive`). Read it with
 /// [`DockerArchive`](crate::DockerArchive), `docker load`, podman or skopeo.
 ///
-/// Objects wait in a private directory beside the archive, which goes when this is dropped. Publishing an
-/// image writes the archive, with all images that were published so far, and puts it in the place of what
-/// was there: whole or not at all. Layers are plain tars in it, compared with the DiffIDs of the
-/// configuration on the way. So there has to be room for the image as it was put, the archive, and the
-/// longest of its layers; a file that is replaced stays until then, too.
-///
+/// Objects are kept in a private directory beside the archive until this is dropped. Publishing an image
+/// writes an archive of all images published so far and replaces the previous one atomically. Its layers are
+/// uncompressed tars, which are compared with the DiffIDs of the configuration while they are written. Disk
+/// space is needed for the stored objects, the archive, and the largest of its layers; a file that is
+/// replaced remains until then, too.
 /// | member | is |
-/// |---|---|
-/// | `DIFFID.tar` | a layer, once if it is in several places |
-/// | `DIGEST.json` | a configuration, as it was put |
-/// | `manifest.json` | the list of images: the names of those files, and whole references |
+/// | member | content |
+/// | `DIFFID.tar` | a layer, stored once even if it is repeated |
+/// | `DIGEST.json` | a configuration, unchanged |
+/// | `manifest.json` | the list of images: the names of those files, and full references |
 ///
-/// What Docker before 1.10 read besides, `repositories` and a directory for each layer, is not written.
-/// Annotations, and what is compressed or lazy about layers, have no place there. Of an index the image for
-/// this machine is taken. Members belong to root and are of no time: the same images make the same bytes.
+/// The members for Docker before 1.10, `repositories` and a directory for each layer, are not written.
+/// Annotations, compression and lazy-loading metadata of layers are lost. From an index, the image for this
+/// machine is taken. Members belong to root and have modification time 0: the same images give the same
+/// bytes.
 ///
 /// ```
 /// use lazyoci_image_store::DockerArchiveWriter;
@@ -54,26 +54,27 @@ pub struct DockerArchiveWriter {
 }
 
 impl DockerArchiveWriter {
-    /// Starts an archive that is to be at `target`, in the place of a file that may be there.
+    /// Starts an archive that will be at `target`, replacing an existing file.
     ///
     /// # Errors
-    /// [`ImageStoreError::Write`] if something else is there, or nothing can be created beside it.
+    /// [`ImageStoreError::Write`] if the target exists and is not a file, or nothing can be created beside
+    /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
         let spool = Spool::beside(target.into())?;
         let index = Mutex::new(Index::new(Vec::new()));
         Ok(Self { spool, index })
     }
 
-    /// Where the archive is to be.
+    /// The final path of the archive.
     #[must_use]
     pub fn target(&self) -> &Path {
         self.spool.target()
     }
 
-    /// The whole reference that an image published as `name` gets.
+    /// The full reference of an image published as `name`.
     ///
     /// # Errors
-    /// [`ImageStoreError::NotReference`] for what is no repository, with or without a tag.
+    /// [`ImageStoreError::NotReference`] if it is not a repository with an optional tag.
     pub fn reference(name: &str) -> Result<String, ImageStoreError> {
         reference::normalised(name).ok_or_else(|| ImageStoreError::NotReference {
             name: name.to_owned(),
@@ -131,7 +132,7 @@ impl DockerArchiveWriter {
         })
     }
 
-    /// Adds a layer as a plain tar; what that is called.
+    /// Adds a layer as an uncompressed tar. Returns the name of the member.
     fn layer(
         &self,
         store: &Layout,
@@ -155,7 +156,7 @@ impl DockerArchiveWriter {
         let buffered = BufReader::with_capacity(REQUEST, stored.by_ref());
         let mut plain = DigestWriter::new(self.spool.file()?);
         let decoded = decode(buffered, &mut plain, layer);
-        // That it is another one explains whatever is wrong with it.
+        // A digest mismatch takes precedence over decoding errors.
         stored.finish()?;
         decoded?;
         let (mut file, found) = plain.finish();
@@ -174,11 +175,11 @@ impl DockerArchiveWriter {
     }
 }
 
-/// What is in the archive by now.
+/// The members written so far.
 #[derive(Default)]
 struct Members {
     names: HashSet<String>,
-    /// Layers whose DiffIDs were compared.
+    /// Layers whose DiffIDs have been checked.
     layers: HashSet<(String, Digest)>,
 }
 
@@ -192,7 +193,7 @@ fn config(image: &ResolvedImage) -> Result<&ImageConfig, ImageStoreError> {
     image.config()
 }
 
-/// Writes the tar in `stored` to `plain`.
+/// Decompresses the tar in `stored` to `plain`.
 fn decode(
     stored: impl Read,
     plain: &mut impl Write,
@@ -228,7 +229,7 @@ impl ImageTarget for DockerArchiveWriter {
 
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
         let name = name.map(Self::reference).transpose()?;
-        // It is replaced at once, or stays.
+        // The index changes only if publishing succeeds.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let mut published = index.clone();
         enter(&mut published, name.as_deref(), image)?;

@@ -1,4 +1,4 @@
-//! Why a whole image cannot be had.
+//! Errors of image stores.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use image_read::{LayerImageError, OpenError, ReadError, StackError};
 use oci_image::runtime::RuntimeError;
 use oci_image::{Descriptor, DocumentError};
 
-/// Why a whole image, or a part of it, cannot be had.
+/// Why an image, or part of it, cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageStoreError {
@@ -20,34 +20,34 @@ pub enum ImageStoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The archive is no tar that can be read.
+    /// The archive cannot be read as a tar.
     #[error("cannot read the archive {}", path.display())]
     Archive {
         /// The archive.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: LayerImageError,
     },
-    /// A file that makes a layout or an archive what it is is missing.
+    /// A required file of a layout or archive is missing.
     #[error("there is no `{file}` in {}: this is no {what}", path.display())]
     Missing {
         /// The directory or archive.
         path: PathBuf,
-        /// What it would be.
+        /// The expected format.
         what: &'static str,
         /// The file.
         file: &'static str,
     },
-    /// A layout of another version than 1.
+    /// The layout has a version other than 1.
     #[error("an image layout of version `{version}`, which is not read")]
     LayoutVersion {
         /// The version.
         version: String,
     },
-    /// A file of the archive is in pieces, or no file.
+    /// A member of the archive is not a regular file, or not contiguous.
     #[error("`{file}` is no plain file in the archive {}", path.display())]
     NotFile {
         /// The archive.
@@ -55,76 +55,76 @@ pub enum ImageStoreError {
         /// The file.
         file: String,
     },
-    /// A document is not what it should be.
+    /// A document is malformed.
     #[error("{name}")]
     Document {
         /// The file or the digest.
         name: String,
-        /// What is wrong with it.
+        /// The cause.
         source: DocumentError,
     },
-    /// A digest is of an algorithm that cannot be computed here, or none at all.
+    /// A digest is malformed or has an unsupported algorithm.
     #[error("{name}")]
     BadDigest {
-        /// What it is the digest of.
+        /// The object that it belongs to.
         name: String,
-        /// What is wrong with it.
+        /// The cause.
         source: ParseDigestError,
     },
-    /// An object is not there.
+    /// An object does not exist.
     #[error("{digest} is not there")]
     NoObject {
         /// The object.
         digest: String,
     },
-    /// An object cannot be put where it is to be.
+    /// An object cannot be written to its destination.
     #[error("cannot write {name}")]
     Put {
         /// The object, or its type.
         name: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// An object, or a file that says what there is, cannot be completed.
+    /// An object, or a list of images, cannot be completed.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A directory that is to take images, and holds something else.
+    /// The target directory contains something other than a layout.
     #[error("{} holds something, but is no OCI image layout", path.display())]
     NotLayout {
         /// The directory.
         path: PathBuf,
     },
-    /// Another process cannot be kept out of a layout.
+    /// A layout cannot be locked against other processes.
     #[error("cannot lock {}", path.display())]
     Lock {
-        /// The file by which it is locked.
+        /// The lock file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// A name that could mean another image of that place, too.
+    /// The name would be ambiguous: it could also mean another image in that place.
     #[error("`{name}` would be mistaken for `{there}`, which is there")]
     Ambiguous {
         /// The name.
         name: String,
-        /// The one that is there.
+        /// The name of the existing image.
         there: String,
     },
-    /// A name that no archive of Docker's has for an image.
+    /// The name is not valid in a `docker-archive`.
     #[error("`{name}` is no name of an image with or without a tag, as Docker's archives have it")]
     NotReference {
         /// The name.
         name: String,
     },
-    /// A nydus image is to be put into an archive of Docker's, where layers are tars, and have no annotations.
+    /// A nydus image cannot be stored in a `docker-archive`, whose layers are tars without annotations.
     #[error("a nydus image: a docker-archive holds none")]
     NydusInDockerArchive,
-    /// A layer is another one than the configuration says.
+    /// A layer does not match its DiffID in the configuration.
     #[error("its tar is {found}, the configuration lists {listed}")]
     DiffId {
-        /// In the configuration.
+        /// The DiffID in the configuration.
         listed: String,
-        /// What it is.
+        /// The actual DiffID.
         found: String,
     },
     /// An object cannot be read.
@@ -132,28 +132,28 @@ pub enum ImageStoreError {
     Read {
         /// The object.
         name: String,
-        /// Why not.
+        /// The cause.
         source: blob_io::ReadError,
     },
-    /// An object has another length than what refers to it says.
+    /// The length of an object is not that of its descriptor.
     #[error("{digest} has {found} bytes, what refers to it says {expected}")]
     Size {
         /// The object.
         digest: String,
-        /// What was said.
+        /// The length in the descriptor.
         expected: u64,
-        /// What it has.
+        /// The actual length.
         found: u64,
     },
-    /// An object is another one than its digest says.
+    /// The content of an object does not match its digest.
     #[error("{digest} is damaged: its digest is {found}")]
     Digest {
-        /// What it is called.
+        /// Its name.
         digest: String,
-        /// What it is.
+        /// The actual digest.
         found: String,
     },
-    /// The configuration does not list as many layers as the manifest.
+    /// The configuration and the manifest list different numbers of layers.
     #[error("the configuration lists {listed} layers, the manifest {layers}")]
     Layers {
         /// In the configuration.
@@ -161,21 +161,21 @@ pub enum ImageStoreError {
         /// In the manifest.
         layers: usize,
     },
-    /// There is no image of that name.
+    /// No image has that name.
     #[error("no image is called `{name}`; there are: {}", list(there))]
     NoImage {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The existing names.
         there: Vec<String>,
     },
-    /// There are several images, and none was named.
+    /// There are several images, and no name was given.
     #[error(
         "there are several images, of which one has to be named: {}",
         list(there)
     )]
     SeveralImages {
-        /// The names that there are.
+        /// The existing names.
         there: Vec<String>,
     },
     /// No image is for that platform.
@@ -183,33 +183,33 @@ pub enum ImageStoreError {
     NoPlatform {
         /// The platform.
         wanted: String,
-        /// The platforms that there are.
+        /// The existing platforms.
         there: Vec<String>,
     },
-    /// What a name leads to is no image.
+    /// The name refers to something other than an image.
     #[error("{digest} is no image but `{media_type}`")]
     NotImage {
         /// The object.
         digest: String,
-        /// What it is.
+        /// Its media type.
         media_type: String,
     },
-    /// Indexes lie in one another too deep.
+    /// Indexes are nested too deeply.
     #[error("indexes in indexes, more than {limit}")]
     Nested {
         /// The bound.
         limit: usize,
     },
-    /// A name leads to more manifests than any image has platforms.
+    /// A name refers to more manifests than any image has platforms.
     #[error("more than {limit} manifests are listed")]
     Manifests {
         /// The bound.
         limit: usize,
     },
-    /// The image has fewer layers.
+    /// The layer index is out of range.
     #[error("the image has {count} layers; layers are counted from 0")]
     NoLayer {
-        /// How many it has.
+        /// The number of layers.
         count: usize,
     },
     /// A layer cannot be read.
@@ -217,22 +217,22 @@ pub enum ImageStoreError {
     InLayer {
         /// Its position.
         layer: usize,
-        /// Why not.
+        /// The cause.
         source: Box<ImageStoreError>,
     },
-    /// An object that is no layer, or none that is known here.
+    /// The object is not a layer, or one of an unknown type.
     #[error("no layer, but `{media_type}`")]
     NotLayer {
-        /// What it is.
+        /// Its media type.
         media_type: String,
     },
-    /// A layer that is encrypted.
+    /// The layer is encrypted.
     #[error("the layer is encrypted")]
     Encrypted,
-    /// The layer of a nydus image that holds its metadata does not.
+    /// The last layer of a nydus image contains no bootstrap.
     #[error("the last layer has no file `{path}`")]
     NoBootstrap {
-        /// Where the bootstrap should be.
+        /// The expected path of the bootstrap.
         path: &'static str,
     },
     /// The annotations of a layer contradict each other.
@@ -241,10 +241,10 @@ pub enum ImageStoreError {
     /// The layer, or the bootstrap, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The layer is no tar that can be read.
+    /// The layer cannot be read as a tar.
     #[error(transparent)]
     Layer(#[from] LayerImageError),
-    /// The layer cannot be laid over those below it.
+    /// The layer cannot be applied to those below it.
     #[error(transparent)]
     Stack(#[from] StackError),
     /// The layer cannot be walked.
@@ -258,38 +258,38 @@ pub enum ImageStoreError {
     Accounts {
         /// The file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: ReadError,
     },
-    /// The image is none that can be run.
+    /// The image cannot be run.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A registry does not give or take something.
+    /// A registry request failed.
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Registry(#[from] blob_io::registry::RegistryError),
-    /// Text that is to name an image in a registry, and does not.
+    /// The text is not a reference to an image in a registry.
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Reference(#[from] blob_io::registry::ParseReferenceError),
-    /// Credentials for a registry cannot be had.
+    /// Credentials for a registry cannot be obtained.
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Credentials(#[from] blob_io::registry::CredentialError),
-    /// An image is somewhere that was not built in.
+    /// Support for the location is not built in.
     #[error("{place}: the feature `{feature}` is not built in")]
     NotBuiltIn {
-        /// Where it is.
+        /// The location.
         place: String,
-        /// What would have to be built in.
+        /// The missing feature.
         feature: &'static str,
     },
-    /// The caller asked to stop.
+    /// The caller cancelled the operation.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
-/// Names for people, the first of many.
+/// Names for a message; a long list is truncated.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 10;
     let mut text = match names {
@@ -303,13 +303,13 @@ fn list(names: &[String]) -> String {
 }
 
 impl ImageStoreError {
-    /// What went wrong with writing an object.
+    /// Error of writing an object.
     pub(crate) fn put(object: &Descriptor) -> impl FnOnce(io::Error) -> Self {
         let name = object.digest.clone();
         move |source| Self::Put { name, source }
     }
 
-    /// What went wrong with a layer.
+    /// Error of a layer.
     pub(crate) fn in_layer(layer: usize) -> impl FnOnce(Self) -> Self {
         move |error| match error {
             Self::Cancelled(_) => error,

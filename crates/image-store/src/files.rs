@@ -1,4 +1,4 @@
-//! The files of a layout, in a directory or in an archive.
+//! The files of a layout, in a directory or an archive.
 
 use std::fmt;
 use std::io;
@@ -15,14 +15,14 @@ use crate::error::ImageStoreError;
 
 /// Files by their paths.
 pub(crate) trait Files: fmt::Debug + Send + Sync {
-    /// The file at `path`, which leads nowhere but down; `None` if it is not there.
+    /// The file at `path`, a relative path without `..`; `None` if it does not exist.
     fn open(&self, path: &str) -> Result<Option<Arc<dyn ReadAt>>, ImageStoreError>;
 
-    /// Where they are.
+    /// The directory or archive.
     fn place(&self) -> &Path;
 }
 
-/// Those below a directory.
+/// Files below a directory.
 #[derive(Debug)]
 pub(crate) struct Directory(pub(crate) PathBuf);
 
@@ -41,7 +41,7 @@ impl Files for Directory {
     }
 }
 
-/// The members of a tar, of which the last one of a name counts. Links are followed.
+/// Members of a tar. Of several with the same name, the last is used. Links are followed.
 #[derive(Debug)]
 pub(crate) struct Archive {
     path: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the tar at `path`. If it is compressed it is decoded into a temporary file.
+    /// Opens the tar at `path`. A compressed one is decoded into a temporary file.
     pub(crate) fn open(path: &Path, options: &LayerImageOptions) -> Result<Self, ImageStoreError> {
         let file = LocalFile::open(path).map_err(|source| ImageStoreError::Io {
             path: path.into(),
@@ -58,7 +58,7 @@ impl Archive {
         Self::of(Arc::new(file), path, options)
     }
 
-    /// The tar `source`, which is called `path`.
+    /// Opens the tar in `source`, which errors call `path`.
     pub(crate) fn of(
         source: Arc<dyn ReadAt>,
         path: &Path,
@@ -74,7 +74,7 @@ impl Archive {
         })
     }
 
-    /// Where in the tar a file lies, if it lies there in one piece.
+    /// The range of a file in the tar, if it is contiguous.
     fn find(&self, path: &str) -> Option<Result<Range<u64>, ()>> {
         let image = &self.layer.image;
         let ino = resolve(image, path.as_bytes(), Follow::All).ok()?;

@@ -13,23 +13,23 @@ use crate::files::{Archive, Directory, Files};
 use crate::objects::object_path;
 use crate::store::{ImageStore, read_document};
 
-/// What makes a directory a layout.
+/// The marker file of a layout.
 pub(crate) const HEADER: &str = "oci-layout";
 /// The list of its images.
 pub(crate) const INDEX: &str = "index.json";
-/// What it is called.
+/// The name of the format.
 const WHAT: &str = "OCI image layout";
 
-/// An OCI image layout: a directory, or an archive of one (`oci-archive`), as skopeo, podman, Docker 25
-/// and others write them.
+/// An OCI image layout: a directory, or an archive of one (`oci-archive`), as written by skopeo, podman,
+/// Docker 25 and others.
 ///
 /// | file | holds |
 /// |---|---|
 /// | `oci-layout` | `{"imageLayoutVersion":"1.0.0"}` |
 /// | `index.json` | an [`Index`] of the images, each with its name in an annotation |
-/// | `blobs/ALGORITHM/DIGITS` | an object that is called by its digest |
+/// | `blobs/ALGORITHM/DIGITS` | an object, named by its digest |
 ///
-/// Other files are of no concern. Source: image-spec v1.1, image-layout.md.
+/// Other files are ignored. Source: image-spec v1.1, image-layout.md.
 ///
 /// ```
 /// use lazyoci_image_store::{ImageStore, Layout};
@@ -47,7 +47,7 @@ pub struct Layout {
     index: Index,
 }
 
-/// What is in it.
+/// The content of `oci-layout`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Header {
     #[serde(rename = "imageLayoutVersion")]
@@ -66,15 +66,15 @@ impl Layout {
     /// Opens the layout in a directory.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it is none.
+    /// [`ImageStoreError`] if it is not a layout.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, ImageStoreError> {
         Self::of(Box::new(Directory(directory.as_ref().into())))
     }
 
-    /// Opens the layout in a tar, which is read where it is, unless it is compressed.
+    /// Opens the layout in a tar, in place unless it is compressed.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it is none.
+    /// [`ImageStoreError`] if it is not a layout.
     pub fn open_archive(
         path: impl AsRef<Path>,
         options: &LayerImageOptions,
@@ -85,7 +85,7 @@ impl Layout {
     /// Opens the layout in the tar `source`, which errors call `path`.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it is none.
+    /// [`ImageStoreError`] if it is not a layout.
     pub fn of_archive(
         source: Arc<dyn ReadAt>,
         path: impl AsRef<Path>,
@@ -94,7 +94,7 @@ impl Layout {
         Self::of(Box::new(Archive::of(source, path.as_ref(), options)?))
     }
 
-    /// The objects in a directory of which `image` is the only image.
+    /// The objects in a directory, with `image` as the only image.
     pub(crate) fn with_image(directory: &Path, image: Descriptor) -> Self {
         Self {
             files: Box::new(Directory(directory.into())),
@@ -143,7 +143,7 @@ impl ImageStore for Layout {
     }
 
     fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError> {
-        // Only well-formed digests become paths.
+        // Only well-formed digests are used as paths.
         let digest = descriptor.parse_digest();
         let digest = digest.map_err(|source| ImageStoreError::BadDigest {
             name: descriptor.media_type.clone(),

@@ -1,4 +1,4 @@
-//! OCI image layouts that take images.
+//! Writing OCI image layouts.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,17 +15,17 @@ use crate::platforms::{ResolvedImages, resolve_all};
 use crate::store::ImageStore as _;
 use crate::target::{ImageTarget, document_bytes, enter};
 
-/// How the names of what is being written begin.
+/// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".lazyoci-";
-/// The file by which a layout is locked.
+/// The lock file of a layout.
 const LOCK: &str = ".lazyoci-lock";
 
-/// An OCI image layout in a directory that takes images; read it by [`Layout`].
+/// Writes an OCI image layout in a directory. Read it with [`Layout`].
 ///
-/// Each object is written under a temporary name, written through to the disk, and renamed; `index.json`
-/// is replaced last. On Unix a lock (the file `.lazyoci-lock`, which stays) is held meanwhile, so that
-/// several processes may make the layout and publish images into it at the same time. What is replaced stays as
-/// an object: a layout is not swept here.
+/// Each object is written under a temporary name, synced to disk, and renamed; `index.json` is replaced last.
+/// On Unix a lock (the file `.lazyoci-lock`, which is not removed) is held meanwhile, so that several processes
+/// may create the layout and publish images at the same time. Objects of replaced images remain: there is no
+/// garbage collection.
 ///
 /// ```
 /// use lazyoci_image_store::{ImageStore, Layout, LayoutWriter};
@@ -42,10 +42,10 @@ pub struct LayoutWriter {
 }
 
 impl LayoutWriter {
-    /// Opens the layout in `directory`; makes an empty one if that is empty or not there.
+    /// Opens the layout in `directory`; creates an empty one if the directory is empty or missing.
     ///
     /// # Errors
-    /// [`ImageStoreError::NotLayout`] if it holds something else; others.
+    /// [`ImageStoreError::NotLayout`] if the directory contains something else; others.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
         let directory = directory.into();
         let failed = |source| ImageStoreError::Io {
@@ -56,7 +56,7 @@ impl LayoutWriter {
         if !directory.join(HEADER).exists() {
             check_empty(&directory)?;
             let _lock = lock(&directory)?;
-            // Somebody else may have been here meanwhile.
+            // Another process may have created it meanwhile.
             if !directory.join(HEADER).exists() {
                 check_empty(&directory)?;
                 make(&directory)?;
@@ -73,7 +73,7 @@ impl LayoutWriter {
     }
 }
 
-/// Refuses a directory that holds anything but a layout that somebody has begun.
+/// Rejects a directory that contains anything other than a partially created layout.
 fn check_empty(directory: &Path) -> Result<(), ImageStoreError> {
     let failed = |source| ImageStoreError::Io {
         path: directory.into(),
@@ -96,13 +96,13 @@ fn check_empty(directory: &Path) -> Result<(), ImageStoreError> {
     Ok(())
 }
 
-/// Makes an empty layout: what says that it is one comes last.
+/// Creates an empty layout. The marker file is written last.
 fn make(directory: &Path) -> Result<(), ImageStoreError> {
     write(directory, INDEX, &Index::new(Vec::new()))?;
     write(directory, HEADER, &Header::default())
 }
 
-/// Keeps other processes out as long as the file is open, where the system has such locks.
+/// Locks out other processes while the file is open, where the system supports it.
 fn lock(directory: &Path) -> Result<File, ImageStoreError> {
     let path = directory.join(LOCK);
     locked(&path).map_err(|source| ImageStoreError::Lock { path, source })

@@ -2,13 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`store`] | [`ImageStore`], a place with images in it, and objects compared with their digests |
-//! | [`layout`], [`docker_archive`] | the places: OCI layouts and archives of them, archives of `docker save` |
-//! | [`target`] | [`ImageTarget`], a place that takes images |
-//! | [`layout_writer`], [`oci_archive_writer`], [`docker_archive_writer`] | the places: layouts and archives of either kind |
+//! | [`store`] | [`ImageStore`], a source of images, and objects compared with their digests |
+//! | [`layout`], [`docker_archive`] | sources: OCI layouts and archives of them, archives of `docker save` |
+//! | [`target`] | [`ImageTarget`], a destination of images |
+//! | [`layout_writer`], [`oci_archive_writer`], [`docker_archive_writer`] | destinations: layouts and archives of either kind |
 //! | `registry_store`, `registry_target` | registries, read and written (feature `registry`) |
-//! | [`location`] | how images are named on command lines |
-//! | [`mod@resolve`], [`platforms`] | from a name to a manifest, or to those for all platforms |
+//! | [`location`] | names of images on command lines |
+//! | [`mod@resolve`], [`platforms`] | from a name to a manifest, or to the manifests of all platforms |
 //! | [`open`] | from a manifest to an [`OpenImage`](read::OpenImage), and to the configuration of a container |
 //!
 //! ```no_run
@@ -66,7 +66,7 @@ pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
 pub use target::{ImageTarget, copy, copy_image, describe_document, put_bytes, put_document};
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in public signatures.
 pub use blob_io;
 pub use bytes;
 pub use image_model as model;

@@ -1,4 +1,4 @@
-//! How images are named on command lines.
+//! Names of images on command lines.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use crate::registry_target::RegistryTarget;
 use crate::store::ImageStore;
 use crate::target::ImageTarget;
 
-/// Where a whole image is, in the words of skopeo and podman.
+/// The location of an image, in the syntax of skopeo and podman.
 ///
-/// | text | is |
+/// | text | location |
 /// |---|---|
 /// | `oci:DIRECTORY[:NAME]` | an image in a layout |
 /// | `oci-archive:FILE[:NAME]` | an image in a tar of a layout |
 /// | `docker-archive:FILE[:NAME]` | an image in an archive of `docker save` |
 /// | `docker://HOST/REPOSITORY[:TAG][@DIGEST]` | an image in a registry (feature `registry`) |
 ///
-/// A name is behind the last colon that has no slash behind it, a tag or, in an archive, a whole
-/// reference such as `docker.io/library/alpine:3`. Without a name there has to be one image.
+/// The name follows the last colon that has no slash after it: a tag or, in an archive, a full reference such
+/// as `docker.io/library/alpine:3`. Without a name, there must be exactly one image.
 ///
 /// ```
 /// use lazyoci_image_store::{Location, Transport};
@@ -42,15 +42,15 @@ use crate::target::ImageTarget;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Location {
-    /// What is there.
+    /// How it is stored.
     pub transport: Transport,
-    /// The directory or file; in a registry what is behind `docker://`.
+    /// The directory or file; for a registry, the text after `docker://`.
     pub path: PathBuf,
-    /// Which image of those that are there.
+    /// The name of the image within it.
     pub name: Option<String>,
 }
 
-/// What images are in.
+/// How images are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
@@ -65,7 +65,7 @@ pub enum Transport {
 }
 
 impl Location {
-    /// Reads a location; `None` if the text is none, and may be a path.
+    /// Parses a location; `None` if the text is not one, and may be a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(reference) = text.strip_prefix("docker://") {
@@ -83,7 +83,7 @@ impl Location {
             _ => return None,
         };
         let (path, name) = match transport {
-            // The reference has slashes of its own.
+            // The reference may contain slashes.
             Transport::DockerArchive => match rest.split_once(':') {
                 Some((path, name)) => (path, Some(name)),
                 None => (rest, None),
@@ -103,11 +103,11 @@ impl Location {
         })
     }
 
-    /// Opens the place; archives, which are tars, as `options` say, and registries with the credentials of
-    /// Docker or podman.
+    /// Opens the location for reading; archives with `options`, registries with the credentials of Docker or
+    /// podman.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if there is none.
+    /// [`ImageStoreError`] if it cannot be opened.
     pub fn open(
         &self,
         options: &LayerImageOptions,
@@ -120,10 +120,10 @@ impl Location {
         })
     }
 
-    /// What the image is called, if it is in a registry.
+    /// The reference of the image, if it is in a registry.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if the text is no reference.
+    /// [`ImageStoreError`] if the text is not a reference.
     #[cfg(feature = "registry")]
     pub fn reference(&self) -> Result<Option<Reference>, ImageStoreError> {
         match self.transport {
@@ -150,18 +150,18 @@ impl Location {
         Err(self.not_built_in())
     }
 
-    /// Opens the place to put the image there, under [`name`](Self::name): a layout, which is made if it is not
-    /// there, a new archive in the place of one that may be there, or a repository, where the name is the tag of the
+    /// Opens the location for writing an image as [`name`](Self::name): a layout, which is created if missing, a new
+    /// archive, which replaces an existing one, or a repository, where the name is the tag of the
     /// [`reference`](Self::reference), with the credentials of Docker or podman.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if it does not take images, or none of that name.
+    /// [`ImageStoreError`] if it cannot be written, or not under that name.
     pub fn create(&self) -> Result<Box<dyn ImageTarget>, ImageStoreError> {
         Ok(match self.transport {
             Transport::Oci => Box::new(LayoutWriter::open(&self.path)?),
             Transport::OciArchive => Box::new(OciArchiveWriter::create(&self.path)?),
             Transport::DockerArchive => {
-                // Now, rather than when all is done.
+                // Fail early rather than when publishing.
                 let name = self.name.as_deref();
                 name.map(DockerArchiveWriter::reference).transpose()?;
                 Box::new(DockerArchiveWriter::create(&self.path)?)

@@ -1,4 +1,4 @@
-//! Objects as files that are called by their digests.
+//! Objects as files named by their digests.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,31 +11,31 @@ use oci_image::Descriptor;
 use crate::error::ImageStoreError;
 use crate::store::digest_of;
 
-/// Where in a layout objects are.
+/// The directory of objects in a layout.
 pub(crate) const BLOBS: &str = "blobs";
 
-/// Where in a layout the object of that digest is.
+/// The path of an object in a layout.
 pub(crate) fn object_path(digest: &Digest) -> String {
     format!("{BLOBS}/{}/{}", digest.algorithm(), digest.hex())
 }
 
-/// The objects of a layout that is written.
+/// The objects of a layout that is being written.
 #[derive(Debug)]
 pub(crate) struct Objects {
     directory: PathBuf,
-    /// Whether they are written through to the disk.
+    /// Whether they are synced to disk.
     synced: bool,
 }
 
 impl Objects {
-    /// Those of the layout in `directory`, which is there.
+    /// The objects of the layout in `directory`, which must exist.
     pub(crate) fn create(directory: &Path, synced: bool) -> Result<Self, ImageStoreError> {
         let directory = directory.join(BLOBS);
         make_directory(&directory)?;
         Ok(Self { directory, synced })
     }
 
-    /// Whether an object of that digest and length is there.
+    /// Whether an object with that digest and length exists.
     pub(crate) fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError> {
         let digest = digest_of(object)?;
         let algorithm = digest.algorithm().to_string();
@@ -89,7 +89,7 @@ impl ObjectWriter for Object<'_> {
     }
 }
 
-/// A directory, which no link leads to: what is written there lies in the layout.
+/// Creates a directory and rejects symbolic links, so that objects are written inside the layout.
 fn make_directory(path: &Path) -> Result<(), ImageStoreError> {
     let failed = |source| ImageStoreError::Io {
         path: path.into(),

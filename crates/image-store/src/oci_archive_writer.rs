@@ -1,4 +1,4 @@
-//! Archives of layouts that take images.
+//! Writing archives of layouts.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use crate::layout::{HEADER, Header, INDEX};
 use crate::spool::Spool;
 use crate::target::{ImageTarget, enter};
 
-/// An archive of an OCI image layout (`oci-archive`) that takes images; read it by
+/// Writes an archive of an OCI image layout (`oci-archive`). Read it with
 /// [`Layout::open_archive`](crate::Layout::open_archive).
 ///
-/// Objects wait in a private directory beside the archive, which goes when this is dropped. Publishing an
-/// image writes the archive, with all objects that were put and all images that were published so far, and
-/// puts it in the place of what was there: whole or not at all. So there has to be room for twice what the
-/// archive is long; a file that is replaced stays until then, too.
+/// Objects are kept in a private directory beside the archive until this is dropped. Publishing an image
+/// writes an archive of all objects stored and all images published so far, and replaces the previous one
+/// atomically. Disk space is needed for twice the length of the archive; a file that is replaced remains
+/// until then, too.
 ///
-/// | member | is |
+/// | member | content |
 /// |---|---|
-/// | `oci-layout`, `index.json` | what makes it a layout, and its list of images |
+/// | `oci-layout`, `index.json` | the marker of a layout, and its list of images |
 /// | `blobs/`, `blobs/sha256/` | directories |
 /// | `blobs/sha256/DIGITS` | the objects, in the order of their digests |
 ///
-/// Members belong to root and are of no time: the same images make the same bytes.
+/// Members belong to root and have modification time 0: the same images give the same bytes.
 ///
 /// ```
 /// use lazyoci_image_store::oci_image::{Family, Index, MediaType};
@@ -48,17 +48,18 @@ pub struct OciArchiveWriter {
 }
 
 impl OciArchiveWriter {
-    /// Starts an archive that is to be at `target`, in the place of a file that may be there.
+    /// Starts an archive that will be at `target`, replacing an existing file.
     ///
     /// # Errors
-    /// [`ImageStoreError::Write`] if something else is there, or nothing can be created beside it.
+    /// [`ImageStoreError::Write`] if the target exists and is not a file, or nothing can be created beside
+    /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
         let spool = Spool::beside(target.into())?;
         let index = Mutex::new(Index::new(Vec::new()));
         Ok(Self { spool, index })
     }
 
-    /// Where the archive is to be.
+    /// The final path of the archive.
     #[must_use]
     pub fn target(&self) -> &Path {
         self.spool.target()
@@ -94,7 +95,7 @@ impl ImageTarget for OciArchiveWriter {
     }
 
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
-        // It is replaced at once, or stays.
+        // The index changes only if publishing succeeds.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let mut published = index.clone();
         enter(&mut published, name, image)?;

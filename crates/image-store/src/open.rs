@@ -19,20 +19,20 @@ use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, check, check_stream};
 
-/// Bytes of a layer that are asked for at once.
+/// Bytes of a layer requested at once.
 pub(crate) const REQUEST: usize = 1 << 20;
 
-/// First bytes of a layer that tell how it is compressed.
+/// Length of the prefix by which a layer's compression is detected.
 const START_LEN: u64 = 6;
 
 impl ResolvedImage {
-    /// Opens the image: its layers, laid over one another; of a nydus image the file system in its
-    /// bootstrap.
+    /// Opens the image: its layers, applied to one another, or the file system in the bootstrap of a nydus
+    /// image.
     ///
-    /// Nothing is read without being compared with a digest. An eStargz layer whose descriptor has the digest
-    /// of its TOC, and the blobs of a nydus image, are read as far as files are; every other layer is read
-    /// whole and compared with its digest now, decoded into a temporary file if it is compressed.
-    /// `progress` counts the bytes of the layer that is read.
+    /// Everything that is read is compared with a digest. An eStargz layer whose descriptor has the digest of
+    /// its TOC, and the blobs of a nydus image, are read lazily; every other layer is read whole and compared
+    /// with its digest now, and decoded into a temporary file if it is compressed. `progress` counts the
+    /// bytes of the current layer.
     ///
     /// # Errors
     /// [`ImageStoreError`].
@@ -58,8 +58,8 @@ impl ResolvedImage {
         Ok(OpenImage::of_stack(stack, advisories, options))
     }
 
-    /// Opens a layer by itself, whatever it is, as [`image_read::open`] opens a file. Its bytes are not
-    /// compared with the digest of the layer, but for what its annotations say of its metadata.
+    /// Opens a single layer of any kind, as [`image_read::open`] opens a file. Its bytes are not compared
+    /// with the digest of the layer; only its metadata is verified, as far as annotations have digests of it.
     ///
     /// # Errors
     /// [`ImageStoreError`].
@@ -73,7 +73,7 @@ impl ResolvedImage {
         open_layer(store, layer, options).map_err(ImageStoreError::in_layer(position))
     }
 
-    /// Compares the layer at `position` with its digest and length, all of it.
+    /// Reads the whole layer at `position`, and compares it with its digest and length.
     ///
     /// # Errors
     /// [`ImageStoreError`].
@@ -89,8 +89,8 @@ impl ResolvedImage {
         checked.map_err(ImageStoreError::in_layer(position))
     }
 
-    /// The bytes of the layer at `position`, which is a tar, compressed or not, as a stream that ends only
-    /// if they have the digest that they should have.
+    /// The bytes of the layer at `position`, a tar, compressed or not, as a stream that fails at its end if
+    /// the digest does not match.
     ///
     /// # Errors
     /// [`ImageStoreError`].
@@ -135,7 +135,7 @@ impl ResolvedImage {
     }
 }
 
-/// The file with the bootstrap, as far as limits allow.
+/// The file with the bootstrap, within the limits.
 fn bootstrap(layer: LayerImage, options: &OpenOptions) -> Result<Bytes, ImageStoreError> {
     let path = nydus::BOOTSTRAP_PATH;
     let blobs = BlobStore::single(layer.source);
@@ -156,7 +156,7 @@ fn bootstrap(layer: LayerImage, options: &OpenOptions) -> Result<Bytes, ImageSto
     Ok(bytes.into())
 }
 
-/// Lays a layer over those so far; what is odd about it.
+/// Applies a layer to those so far. Returns its advisories.
 fn push(
     stack: &mut Stack,
     store: &dyn ImageStore,
@@ -181,7 +181,7 @@ fn push(
             let mut stream = Digested::open(store, layer)?;
             let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
             let spooled = TarLayer::from_stream(buffered, &spooling, progress);
-            // That it is another one explains whatever is wrong with it.
+            // A digest mismatch takes precedence over decoding errors.
             stream.finish()?;
             spooled?
         }
@@ -192,7 +192,7 @@ fn push(
     Ok(advisories)
 }
 
-/// Refuses what is no layer that is read here.
+/// Rejects objects that are not supported as layers.
 pub(crate) fn known(layer: &Descriptor) -> Result<(), ImageStoreError> {
     match layer.parse_media_type() {
         Ok(MediaType::Layer(layer)) if layer.encrypted() => Err(ImageStoreError::Encrypted),
@@ -223,7 +223,7 @@ fn open_layer(
     Ok(open_source(source, id.as_ref(), NoBlobs, &options)?)
 }
 
-/// The bytes of a layer that is read where it is: at hand, and not compressed.
+/// The bytes of a layer that can be read in place: local and uncompressed.
 fn read_in_place(
     store: &dyn ImageStore,
     layer: &Descriptor,
@@ -254,7 +254,7 @@ fn layer_options(options: &OpenOptions) -> LayerImageOptions {
     }
 }
 
-/// The blobs of a nydus image: layers of its manifest, called by their digests.
+/// The blobs of a nydus image: layers of its manifest, found by their digests.
 struct ManifestBlobs {
     store: Arc<dyn ImageStore>,
     layers: Vec<Descriptor>,

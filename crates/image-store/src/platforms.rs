@@ -6,26 +6,26 @@ use crate::error::ImageStoreError;
 use crate::resolve::{MAX_NESTED, ResolvedImage, called, document, with_config};
 use crate::store::ImageStore;
 
-/// Most manifests of a name: no builder has more platforms, and each costs two requests.
+/// Most manifests per name: no builder supports more platforms, and each takes two requests.
 const MAX_MANIFESTS: usize = 256;
 
-/// What a name leads to: an image for each platform, and whatever else is listed with them.
+/// What a name refers to: an image for each platform, and everything else in the index.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ResolvedImages {
-    /// The manifest or index of that name; `None` if several are called so.
+    /// The manifest or index with that name; `None` if there are several.
     pub descriptor: Option<Descriptor>,
-    /// The images, in the order of the index: for each platform the first one, which is the one that
-    /// clients take.
+    /// The images, in the order of the index: the first one for each platform, which is the one that clients
+    /// take.
     pub images: Vec<ResolvedImage>,
-    /// Images for a platform that one of [`images`](Self::images) is for, such as the nydus image beside
-    /// the one that it was made of.
+    /// Further images for a platform of one of the [`images`](Self::images), such as a nydus image beside its
+    /// original.
     pub alternatives: Vec<ResolvedImage>,
-    /// What is listed and is no image: attestations, artifacts.
+    /// Entries that are not images: attestations, artifacts.
     pub others: Vec<Descriptor>,
 }
 
-/// An image by itself.
+/// A single image.
 impl From<ResolvedImage> for ResolvedImages {
     fn from(image: ResolvedImage) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl From<ResolvedImage> for ResolvedImages {
     }
 }
 
-/// Finds the images called `name` in `store`, whatever their platforms; those of the only name without
+/// Finds the images named `name` in `store`, for all platforms; without a name, the images under the only
 /// one.
 ///
 /// # Errors
@@ -112,7 +112,7 @@ impl ResolvedImages {
 }
 
 impl ResolvedImage {
-    /// What the image runs on, as what refers to it says, or else its configuration.
+    /// The platform of the image, from its descriptor or else its configuration.
     #[must_use]
     pub fn platform(&self) -> Option<Platform> {
         let listed = self.descriptor.platform.clone();
@@ -120,7 +120,7 @@ impl ResolvedImage {
     }
 }
 
-/// Whether a client that looks for the one may take the other, since none looks at the mark of nydus.
+/// Whether clients consider both platforms the same, since none looks at the feature of nydus.
 fn same_platform(left: &ResolvedImage, right: &ResolvedImage) -> bool {
     let platform = |image: &ResolvedImage| {
         let mut platform = image.platform()?;
@@ -132,8 +132,7 @@ fn same_platform(left: &ResolvedImage, right: &ResolvedImage) -> bool {
     platform(left) == platform(right)
 }
 
-/// Whether what an index lists may be an image: builders list attestations beside them, as images for an
-/// unknown platform.
+/// Whether an index entry may be an image: builders list attestations as images for an unknown platform.
 fn may_be_image(descriptor: &Descriptor) -> bool {
     let platform = descriptor.platform.as_ref();
     let unknown = platform.is_some_and(|platform| platform.os == "unknown");

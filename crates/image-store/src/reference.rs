@@ -1,14 +1,14 @@
-//! Names of images as Docker writes them.
+//! Image names in Docker's syntax.
 
-/// Longest repository with its registry.
+/// Longest repository name, including the registry.
 const MAX_NAME_LEN: usize = 255;
 /// Longest tag.
 const MAX_TAG_LEN: usize = 128;
-/// The registry of names that have none.
+/// The default registry.
 const DOCKER: &str = "docker.io";
 
-/// The whole reference that `name` is short for: with the registry, and with a tag. `None` for what is no
-/// name of a repository, with or without a tag. Digests are none.
+/// The full reference for `name`, with registry and tag. `None` if it is not a repository with an optional
+/// tag. Digests are not accepted.
 ///
 /// Source: distribution/reference, `ParseNormalizedNamed` and `TagNameOnly`.
 pub(crate) fn normalised(name: &str) -> Option<String> {
@@ -26,7 +26,7 @@ pub(crate) fn normalised(name: &str) -> Option<String> {
         other => (other, false),
     };
     let library = if official { "library/" } else { "" };
-    // That is how images are called by their ids.
+    // Docker treats such names as image ids.
     let is_id = !is_registry
         && repository.len() == 64
         && repository
@@ -41,7 +41,7 @@ pub(crate) fn normalised(name: &str) -> Option<String> {
     fits.then(|| format!("{registry}/{library}{repository}:{tag}"))
 }
 
-/// Whether `text` is a host, by name or by address, with or without a port.
+/// Whether `text` is a host name or address, with an optional port.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -66,8 +66,8 @@ fn is_host(text: &str) -> bool {
     is_host && port.is_none_or(is_port)
 }
 
-/// Whether `text` may stand between the slashes of a repository: small letters and digits, between which there
-/// may be one dot, one or two underscores, or hyphens.
+/// Whether `text` is a component of a repository: lower-case letters and digits, separated by one dot, one or
+/// two underscores, or hyphens.
 fn is_component(text: &str) -> bool {
     let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let mut between = text.split(|c: char| u8::try_from(c).is_ok_and(sound));

@@ -11,9 +11,9 @@ use oci_image::{Descriptor, Index, MediaType};
 use crate::error::ImageStoreError;
 use crate::store::{ImageStore, digest_of};
 
-/// An image in a registry, as a place with that image in it, which has no name there.
+/// An image in a registry, as a store that contains this one image, without a name.
 ///
-/// What a reference leads to is fetched when it is opened; everything else is fetched as far as it is read.
+/// The manifest or index is fetched when it is opened; everything else is fetched as it is read.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -30,12 +30,12 @@ use crate::store::{ImageStore, digest_of};
 pub struct RegistryStore {
     repository: Repository,
     index: Index,
-    /// What the reference led to.
+    /// The manifest or index of the reference.
     root: Bytes,
 }
 
 impl RegistryStore {
-    /// Finds what `reference` leads to.
+    /// Fetches the manifest or index of `reference`.
     ///
     /// # Errors
     /// [`ImageStoreError::Registry`].
@@ -43,11 +43,11 @@ impl RegistryStore {
         Self::of(client.repository(reference)?, &reference.name())
     }
 
-    /// Finds what `name`, a tag or a digest, leads to in `repository`.
+    /// Fetches the manifest or index named `name`, a tag or a digest, from `repository`.
     pub(crate) fn of(repository: Repository, name: &str) -> Result<Self, ImageStoreError> {
         let manifest = repository.manifest(name)?;
         let len = manifest.bytes.len() as u64;
-        // What it is, is for the document to say if the registry does not.
+        // If the registry states no media type, the document does.
         let kind = MediaType::Manifest(oci_image::Family::Oci);
         let descriptor = Descriptor {
             media_type: manifest.media_type.unwrap_or_default(),
@@ -66,7 +66,7 @@ impl RegistryStore {
         &self.repository
     }
 
-    /// The document that `descriptor` refers to, if it is one.
+    /// The document of `descriptor`; `None` if it is not a manifest or index.
     fn document(&self, descriptor: &Descriptor) -> Result<Option<Bytes>, ImageStoreError> {
         let is_root = |root: &Descriptor| root.digest == descriptor.digest;
         if self.index.manifests.first().is_some_and(is_root) {

@@ -1,4 +1,4 @@
-//! Registries that take images.
+//! Writing images to registries.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,10 +17,10 @@ use crate::registry_store::RegistryStore;
 use crate::store::digest_of;
 use crate::target::ImageTarget;
 
-/// A repository of a registry that takes images; their names are tags.
+/// Writes images to a repository of a registry; their names are tags.
 ///
-/// An object is written into a temporary file, and sent once it is complete, unless the registry has it or can
-/// take it from another repository of its own. A tag comes last: it never leads to less than a whole image.
+/// An object is written to a temporary file and sent once it is complete, unless the registry has it or can
+/// mount it from another repository. The tag is written last: it never refers to an incomplete image.
 ///
 /// ```no_run
 /// use lazyoci_image_store::{RegistryTarget, copy};
@@ -40,15 +40,15 @@ pub struct RegistryTarget {
     stats: Mutex<PushStats>,
 }
 
-/// What became of the objects that were put into a [`RegistryTarget`], but for documents.
+/// Statistics of the objects written to a [`RegistryTarget`], not counting documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PushStats {
-    /// Objects that were sent, and their bytes.
+    /// Objects that were uploaded, and their bytes.
     pub uploaded: (u64, u64),
-    /// Objects that the registry took from another repository, and their bytes.
+    /// Objects that were mounted from another repository, and their bytes.
     pub mounted: (u64, u64),
-    /// Objects that were there, and their bytes.
+    /// Objects that existed already, and their bytes.
     pub there: (u64, u64),
 }
 
@@ -57,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RegistryTarget {
-    /// Puts images into `repository`.
+    /// Writes images to `repository`.
     #[must_use]
     pub fn new(repository: Repository) -> Self {
         Self {
@@ -69,15 +69,14 @@ impl RegistryTarget {
         }
     }
 
-    /// Asks the registry to take objects from its repository of that name, before they are sent.
+    /// Asks the registry to mount objects from its repository of that name before sending them.
     #[must_use]
     pub fn mount_from(mut self, repository: impl Into<String>) -> Self {
         self.mount_from.push(repository.into());
         self
     }
 
-    /// Keeps objects in `directory` until they are sent, instead of the system's directory for temporary
-    /// files.
+    /// Directory for objects until they are sent. Default: the system's temporary directory.
     #[must_use]
     pub fn spool_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.spool_directory = Some(directory.into());
@@ -90,7 +89,7 @@ impl RegistryTarget {
         &self.repository
     }
 
-    /// What became of the objects so far.
+    /// Statistics of the objects so far.
     #[must_use]
     pub fn stats(&self) -> PushStats {
         *lock(&self.stats)
@@ -169,7 +168,7 @@ impl ImageTarget for RegistryTarget {
 
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
         let Some(tag) = name else {
-            // It is there by its digest.
+            // It has been pushed by its digest.
             return Ok(());
         };
         let digest = digest_of(image)?.to_string();
@@ -186,7 +185,7 @@ impl ImageTarget for RegistryTarget {
     }
 }
 
-/// An object that is not sent yet.
+/// An object that has not been sent yet.
 struct Spooled<'t> {
     file: File,
     target: &'t RegistryTarget,

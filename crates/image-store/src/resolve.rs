@@ -8,24 +8,23 @@ use crate::error::ImageStoreError;
 use crate::reference::normalised;
 use crate::store::{ImageStore, fetch};
 
-/// Most indexes that lie in one another.
+/// Maximum nesting depth of indexes.
 pub(crate) const MAX_NESTED: usize = 4;
 
-/// An image that was found: its manifest and configuration, both of which have the digests that they
-/// should have.
+/// A resolved image: its manifest and configuration, both compared with their digests.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ResolvedImage {
-    /// What refers to the manifest.
+    /// The descriptor of the manifest.
     pub descriptor: Descriptor,
     /// The manifest.
     pub manifest: Manifest,
-    /// The configuration; `None` if that is none of an image, as artifacts have it.
+    /// The configuration; `None` if it is not that of an image, as with artifacts.
     pub config: Option<ImageConfig>,
 }
 
 impl ResolvedImage {
-    /// The configuration of an image that has one.
+    /// The configuration, or an error if the image has none.
     pub(crate) fn config(&self) -> Result<&ImageConfig, ImageStoreError> {
         let config = self.config.as_ref();
         config.ok_or_else(|| ImageStoreError::NotImage {
@@ -35,9 +34,9 @@ impl ResolvedImage {
     }
 }
 
-/// Finds the image called `name` in `store`, a tag or a reference, as short as Docker takes it; the only one
-/// without a name. Of an image for several
-/// platforms that for `platform` is taken, without one that for [this machine](Platform::host).
+/// Finds the image named `name` in `store`, a tag or a reference, which may be short as with Docker; without
+/// a name, the only image. From a multi-platform image, the one for `platform` is taken, by default
+/// [this machine](Platform::host).
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -76,7 +75,7 @@ pub(crate) fn document(
     let media_type = descriptor.media_type.as_str();
     match media_type.parse() {
         Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {}
-        // Layouts of old have no type there.
+        // Old layouts omit the media type.
         _ if media_type.is_empty() => {}
         _ => {
             return Err(ImageStoreError::NotImage {
@@ -94,7 +93,7 @@ pub(crate) fn document(
     })
 }
 
-/// Which of the images of a place is meant.
+/// Selects an image by name and platform.
 fn named<'i>(
     index: &'i Index,
     name: Option<&str>,
@@ -113,7 +112,7 @@ fn named<'i>(
     found.ok_or_else(|| several_images(index))
 }
 
-/// Whatever `name` may mean, without one the only name that there is; at least one, each once.
+/// The images that `name` may mean, or those of the only name; at least one, without duplicates.
 pub(crate) fn called<'i>(
     index: &'i Index,
     name: Option<&str>,
@@ -121,7 +120,7 @@ pub(crate) fn called<'i>(
     let all = &index.manifests;
     let all_called = |name: &str| all.iter().filter(|image| image.is_called(name)).collect();
     let mut called: Vec<_> = name.map_or_else(|| all.iter().collect(), all_called);
-    // The whole reference that the name is short for.
+    // The full reference for a short name.
     if let ([], Some(whole)) = (&called[..], name.and_then(normalised)) {
         called = all_called(&whole);
     }
@@ -156,7 +155,7 @@ fn select<'i>(index: &'i Index, wanted: &Platform) -> Result<&'i Descriptor, Ima
     if let Some(found) = index.select(wanted) {
         return Ok(found);
     }
-    // One that says nothing of platforms.
+    // A single image without a platform.
     if let [only] = &index.manifests[..]
         && only.platform.is_none()
     {

@@ -11,12 +11,12 @@ use crate::resolve::ResolvedImage;
 const MAX_ACCOUNTS_LEN: u64 = 16 << 20;
 
 impl ResolvedImage {
-    /// The configuration of a container that runs the image, whose files `opened` has: `config.json` of a
-    /// runtime bundle, as [`container_config`] makes it. Users and groups are looked up in the image.
+    /// The configuration of a container that runs the image, whose files are in `opened`: `config.json` of a
+    /// runtime bundle, as made by [`container_config`]. Users and groups are looked up in the image.
     ///
     /// # Errors
-    /// [`ImageStoreError::Runtime`]; [`ImageStoreError::NotImage`] if it has no configuration; what reading
-    /// `/etc/passwd` and `/etc/group` says, which need not be there.
+    /// [`ImageStoreError::Runtime`]; [`ImageStoreError::NotImage`] if it has no configuration; errors of
+    /// reading `/etc/passwd` and `/etc/group`, which are optional.
     pub fn container_config(&self, opened: &OpenImage) -> Result<Value, ImageStoreError> {
         let config = self.config()?;
         let (passwd, group) = (read(opened, "/etc/passwd")?, read(opened, "/etc/group")?);
@@ -25,7 +25,7 @@ impl ResolvedImage {
     }
 }
 
-/// The file at `path`; nothing if it is not there.
+/// The file at `path`; empty if it does not exist.
 fn read(opened: &OpenImage, path: &str) -> Result<Vec<u8>, ImageStoreError> {
     match opened.read(path, MAX_ACCOUNTS_LEN) {
         Err(ReadError::Resolve(

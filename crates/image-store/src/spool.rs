@@ -1,4 +1,4 @@
-//! Objects that wait for the archive that they are to be in.
+//! Objects of an archive that has not been written yet.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,8 +12,8 @@ use crate::error::ImageStoreError;
 use crate::layout::Layout;
 use crate::objects::{BLOBS, Objects};
 
-/// Objects in a directory beside an archive that is to be: nobody but its owner may enter it, and it goes
-/// when this is dropped.
+/// Objects in a directory beside a future archive. Only its owner may enter it, and it is removed when this
+/// is dropped.
 #[derive(Debug)]
 pub(crate) struct Spool {
     target: PathBuf,
@@ -22,9 +22,9 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Those of an archive that is to be at `target`, where nothing is that could not be replaced.
+    /// The objects of an archive at `target`. Fails if the target cannot be replaced.
     pub(crate) fn beside(target: PathBuf) -> Result<Self, ImageStoreError> {
-        // Now, rather than when all is done.
+        // Fail early rather than when publishing.
         let target = AtomicFile::create(target)?.target().to_owned();
         let parent = target.parent().unwrap_or(Path::new(""));
         let made = tempfile::Builder::new()
@@ -39,7 +39,7 @@ impl Spool {
         })
     }
 
-    /// Where the archive is to be.
+    /// The final path of the archive.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
@@ -52,23 +52,23 @@ impl Spool {
         self.objects.begin()
     }
 
-    /// A file without a name.
+    /// A temporary file without a name.
     pub(crate) fn file(&self) -> Result<File, ImageStoreError> {
         let path = self.directory.path();
         tempfile::tempfile_in(path).map_err(failed(path))
     }
 
-    /// A store in which `image` is the only image.
+    /// A store with `image` as the only image.
     pub(crate) fn store(&self, image: &Descriptor) -> Layout {
         Layout::with_image(self.directory.path(), image.clone())
     }
 
-    /// The directories of objects, and the objects, by their paths in a layout and in the order of those.
+    /// The directories of objects, and the objects, by their paths in a layout, sorted.
     pub(crate) fn paths(&self) -> Result<Vec<(String, PathBuf)>, ImageStoreError> {
         let mut paths = Vec::new();
         let blobs = self.directory.path().join(BLOBS);
         for (algorithm, directory) in entries(&blobs)? {
-            // An object that is being written lies between the directories.
+            // Files beside the directories are objects being written.
             if !directory.is_dir() {
                 continue;
             }

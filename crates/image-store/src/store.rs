@@ -1,4 +1,4 @@
-//! Where images are.
+//! Sources of images.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -13,45 +13,44 @@ use verify::Hasher;
 
 use crate::error::ImageStoreError;
 
-/// Bytes that are hashed at once.
+/// Bytes hashed at once.
 const PIECE: usize = 1 << 20;
 
-/// A place with images in it: objects by their digests, and names for some of them.
+/// A source of images: objects by their digests, and names for some of them.
 ///
-/// Nothing that it gives is to be trusted: [`fetch`] and [`check`] compare objects with what refers to
-/// them.
+/// Its content is not trusted: [`fetch`] and [`check`] compare objects with their descriptors.
 pub trait ImageStore: fmt::Debug + Send + Sync {
     /// The images, with their names.
     fn index(&self) -> &Index;
 
-    /// Opens the object that `descriptor` refers to, whatever it holds.
+    /// Opens the object of `descriptor`, of any type.
     ///
     /// # Errors
-    /// [`ImageStoreError::NoObject`] if it is not there; others.
+    /// [`ImageStoreError::NoObject`] if it does not exist; others.
     fn open(&self, descriptor: &Descriptor) -> Result<Arc<dyn ReadAt>, ImageStoreError>;
 
-    /// The bytes of that object from front to end, as many as `descriptor` says. A place where requests
-    /// cost much gives them by one.
+    /// The bytes of that object from front to end, as many as `descriptor` states. Stores with expensive
+    /// requests use a single one.
     ///
     /// # Errors
-    /// As [`open`](Self::open); [`ImageStoreError::Size`] if it has another length.
+    /// As [`open`](Self::open); [`ImageStoreError::Size`] if its length differs.
     fn stream(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageStoreError> {
         let source = self.open(descriptor)?;
         check_len(&*source, descriptor)?;
         Ok(Box::new(FrontToEnd::new(source, descriptor.size)))
     }
 
-    /// Whether each read costs a request to somewhere else, so that what is read in small pieces is better
+    /// Whether each read takes a network request, so that content that is read in small pieces should be
     /// fetched first.
     fn is_remote(&self) -> bool {
         false
     }
 }
 
-/// The document that `descriptor` refers to, with the length and the digest that it should have.
+/// The document of `descriptor`, compared with its length and digest.
 ///
 /// # Errors
-/// [`ImageStoreError`]; documents of more than [`MAX_DOCUMENT_LEN`] bytes are not read.
+/// [`ImageStoreError`]; documents longer than [`MAX_DOCUMENT_LEN`] bytes are rejected.
 pub fn fetch(store: &dyn ImageStore, descriptor: &Descriptor) -> Result<Bytes, ImageStoreError> {
     let name = || descriptor.digest.clone();
     let digest = digest_of(descriptor)?;
@@ -69,8 +68,8 @@ pub fn fetch(store: &dyn ImageStore, descriptor: &Descriptor) -> Result<Bytes, I
     }
 }
 
-/// Reads all of an object, and compares its length and its digest with what `descriptor` says. Holds no
-/// more than a piece of it.
+/// Reads a whole object, and compares its length and digest with `descriptor`. Keeps only a piece of it in
+/// memory.
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -84,7 +83,7 @@ pub fn check(
     check_stream(Digested::new(Box::new(stream), descriptor)?, progress)
 }
 
-/// Reads all of an object that is at its beginning, as [`check`] does.
+/// Reads a whole object from a stream, as [`check`] does.
 pub(crate) fn check_stream(
     mut stream: Digested,
     progress: &mut dyn Progress,
@@ -147,13 +146,13 @@ fn unsupported(name: &str, error: &verify::UnsupportedDigest) -> ImageStoreError
     }
 }
 
-/// An object from front to end, which ends only if it has the digest that it should have.
+/// An object from front to end; reading fails at its end if the digest does not match.
 pub(crate) struct Digested {
     source: Box<dyn Read + Send>,
-    /// Until the digest is compared.
+    /// `None` once the digest has been compared.
     hasher: Option<Hasher>,
     expected: Digest,
-    /// What was found instead.
+    /// The actual digest, if it differs.
     wrong: Option<Digest>,
     name: String,
     at: u64,
@@ -169,7 +168,7 @@ impl Digested {
         Self::new(store.stream(descriptor)?, descriptor)
     }
 
-    /// The bytes of `source`, which are to be those that `descriptor` refers to.
+    /// The bytes of `source`, which must match `descriptor`.
     fn new(source: Box<dyn Read + Send>, descriptor: &Descriptor) -> Result<Self, ImageStoreError> {
         let expected = digest_of(descriptor)?;
         let hasher = Hasher::new(expected.algorithm());
@@ -185,13 +184,13 @@ impl Digested {
         })
     }
 
-    /// Reads what is left, and compares the digest.
+    /// Reads the rest, and compares the digest.
     pub(crate) fn finish(mut self) -> Result<(), ImageStoreError> {
         let rest = io::copy(&mut self, &mut io::sink());
         rest.map_err(|error| self.failed(error)).map(drop)
     }
 
-    /// What a failed read says.
+    /// Converts the error of a failed read.
     pub(crate) fn failed(&self, error: io::Error) -> ImageStoreError {
         let (name, offset) = (self.name.clone(), self.at);
         let source = match error.downcast() {
@@ -218,7 +217,7 @@ impl Read for Digested {
             }
             return match self.wrong {
                 None => Ok(0),
-                // Also if it was said before, to whoever took it for something else.
+                // Repeated on further reads, in case the first error was misinterpreted.
                 Some(found) => Err(io::Error::other(ImageStoreError::Digest {
                     digest: self.name.clone(),
                     found: found.to_string(),

@@ -1,4 +1,4 @@
-//! Where images are put.
+//! Destinations of images.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -15,15 +15,14 @@ use crate::platforms::ResolvedImages;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, digest_of, fetch};
 
-/// Bytes that are copied at once.
+/// Bytes copied at once.
 const PIECE: usize = 1 << 20;
 
-/// A place that takes images: objects, which are called by their digests, and then the name of what they
+/// A destination of images: takes objects, named by their digests, and then the name of the image that they
 /// make up.
 ///
-/// An object is there once its writer has finished, and not before; one that is dropped leaves nothing. An
-/// image is there once it is [published](Self::publish), which comes last: so no name ever leads to less
-/// than a whole image.
+/// An object exists once its writer has finished; one that is dropped leaves nothing. An image exists once it
+/// is [published](Self::publish), which comes last: a name never refers to an incomplete image.
 ///
 /// ```
 /// use lazyoci_image_store::{ImageTarget, LayoutWriter, put_document};
@@ -35,31 +34,30 @@ const PIECE: usize = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ImageTarget: fmt::Debug + Send + Sync {
-    /// Whether an object of that digest and length is there already; what it holds is not looked at.
+    /// Whether an object with that digest and length exists; its content is not checked.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if that cannot be told.
+    /// [`ImageStoreError`] if the query fails.
     fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError>;
 
-    /// What is called `name` here: what a conversion finds that was made before. `None` if nothing is, or
-    /// this place cannot be read.
+    /// The images named `name` in the target, by which an earlier conversion is recognised. `None` if there
+    /// are none, or the target cannot be read.
     ///
     /// # Errors
-    /// [`ImageStoreError`] if that cannot be told, or what is there is not whole.
+    /// [`ImageStoreError`] if the query fails, or an existing image is incomplete.
     fn published(&self, name: Option<&str>) -> Result<Option<ResolvedImages>, ImageStoreError> {
         let _ = name;
         Ok(None)
     }
 
-    /// Begins an object, which is called by the digest that its writer is finished with. What is written
-    /// to it is not buffered.
+    /// Begins an object. It is named by the digest passed to its writer's `finish`. Writes are not buffered.
     ///
     /// # Errors
     /// [`ImageStoreError`].
     fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError>;
 
-    /// Puts an index or a manifest, all of whose objects are there: an object as others are, but in places
-    /// that keep them apart.
+    /// Writes an index or a manifest, all of whose objects must exist. The default writes an object; targets
+    /// that store manifests separately override it.
     ///
     /// # Errors
     /// [`ImageStoreError`].
@@ -67,18 +65,17 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
         put_object(self.begin()?, media_type, bytes).map(drop)
     }
 
-    /// Makes `image`, all of whose objects are there, an image of this place, called `name`. What was
-    /// called so before is not any more.
+    /// Publishes `image`, all of whose objects must exist, as `name`. It replaces any image of that name.
     ///
     /// # Errors
-    /// [`ImageStoreError`]; what was called so then still is.
+    /// [`ImageStoreError`]; the name then still refers to the previous image.
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError>;
 }
 
-/// Puts a document into `target`; what refers to it.
+/// Writes a document to `target`. Returns its descriptor.
 ///
 /// # Errors
-/// [`ImageStoreError`]; a document that is longer than what [is read](crate::fetch) is not written.
+/// [`ImageStoreError`]; a document that exceeds the limit for [reading](crate::fetch) is not written.
 pub fn put_document(
     target: &dyn ImageTarget,
     media_type: MediaType,
@@ -88,10 +85,10 @@ pub fn put_document(
     put_bytes(target, media_type, &bytes)
 }
 
-/// What refers to a document, without putting it anywhere.
+/// The descriptor of a document, without writing it.
 ///
 /// # Errors
-/// [`ImageStoreError`]; as those of [`put_document`].
+/// [`ImageStoreError`], as [`put_document`].
 pub fn describe_document(
     media_type: MediaType,
     document: &impl Serialize,
@@ -101,7 +98,7 @@ pub fn describe_document(
     Ok(Descriptor::new(media_type, &digest, bytes.len() as u64))
 }
 
-/// A document as it is written, if it can be read again.
+/// Serialises a document, and checks that it can be read again.
 pub(crate) fn document_bytes(
     name: &str,
     document: &impl Serialize,
@@ -120,7 +117,7 @@ pub(crate) fn document_bytes(
     }
 }
 
-/// Puts `bytes` into `target` as an object, in the place of one that may be there; what refers to it.
+/// Writes `bytes` to `target` as an object, replacing any of that digest. Returns its descriptor.
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -155,8 +152,8 @@ fn put_object(
     Ok(written)
 }
 
-/// Copies an image from one place to another: its layers, its configuration, and last its manifest. What is
-/// there already is not copied. `progress` counts the bytes of each object.
+/// Copies an image: its layers, its configuration, and last its manifest. Existing objects are not copied.
+/// `progress` counts the bytes of each object.
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -174,8 +171,7 @@ pub fn copy_image(
     Ok(())
 }
 
-/// Copies an object from one place to another, unless it is there, and compares it with its digest on the
-/// way. `progress` counts its bytes.
+/// Copies an object unless it exists, and compares it with its digest. `progress` counts its bytes.
 ///
 /// # Errors
 /// [`ImageStoreError`].
@@ -213,7 +209,7 @@ pub fn copy(
     Ok(copied.finish(&Written::new(digest, done))?)
 }
 
-/// Enters `image` into the list of a place, called `name`, in the place of what was called so.
+/// Adds `image` to an index as `name`, replacing any image of that name.
 pub(crate) fn enter(
     index: &mut Index,
     name: Option<&str>,

@@ -1,4 +1,4 @@
-//! Conversions that were done before.
+//! Recognising earlier conversions.
 
 use image_convert::Report;
 use image_model::{Blame as _, Fault, Limits};
@@ -11,18 +11,17 @@ use crate::publication::Publication;
 use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
 use crate::transcode::plain;
 
-/// On a manifest: the digest of the manifest of the image that it was made of.
+/// Annotation of a manifest: the digest of the source image's manifest.
 pub const SOURCE_DIGEST: &str = "io.github.lazyoci.source.digest";
 
-/// On a manifest: the version that made it, and a digest of the options that decide on its bytes.
+/// Annotation of a manifest: the version that wrote it, and a digest of the options that determine its bytes.
 pub const CONVERSION: &str = "io.github.lazyoci.conversion";
 
-/// What [`transcode`](crate::transcode()) would make of `images`, if that is what `target` holds as `name` already:
-/// made by this version with these options, and complete. Costs a few documents, and a question for each
-/// object.
+/// The result of an earlier [`transcode`](crate::transcode()) of `images`, if `target` holds it as `name`: written
+/// by this version with these options, and complete. Reads a few documents, and queries each object.
 ///
 /// # Errors
-/// [`TranscodeError`] if the target cannot be asked. What is there and damaged was not made before.
+/// [`TranscodeError`] if the target cannot be queried. A damaged image counts as missing.
 pub fn made_before(
     images: &ResolvedImages,
     target: &dyn ImageTarget,
@@ -63,7 +62,7 @@ pub fn made_before(
     }))
 }
 
-/// Whether all objects of the images are there.
+/// Whether all objects of the images exist.
 fn is_complete(target: &dyn ImageTarget, there: &ResolvedImages) -> Result<bool, ImageStoreError> {
     for image in there.images.iter().chain(&there.alternatives) {
         let layers = image.manifest.layers.iter();
@@ -76,7 +75,7 @@ fn is_complete(target: &dyn ImageTarget, there: &ResolvedImages) -> Result<bool,
     Ok(true)
 }
 
-/// What a conversion of `source` into `found` would say, but for what it read and wrote.
+/// The report of a conversion of `source` to `found`, without statistics of reads and writes.
 fn report(found: &ResolvedImage, source: &ResolvedImage, limits: &Limits) -> TranscodeReport {
     let diff_ids = found
         .config
@@ -101,7 +100,7 @@ fn report(found: &ResolvedImage, source: &ResolvedImage, limits: &Limits) -> Tra
     }
 }
 
-/// What decides on the bytes of an image, in a few words.
+/// The options that determine the bytes of an image, in short form.
 pub(crate) fn conversion(options: &TranscodeOptions) -> String {
     let TranscodeOptions {
         format,
@@ -110,7 +109,7 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
         known,
         ..
     } = options;
-    // Any number of threads makes the same bytes.
+    // The bytes do not depend on the number of threads.
     let format = match format.clone() {
         ImageFormat::Nydus(rafs) => ImageFormat::Nydus(rafs.threads(1)),
         ImageFormat::Estargz(estargz) => ImageFormat::Estargz(estargz.threads(1)),

@@ -1,4 +1,4 @@
-//! Why an image cannot be made of another one.
+//! Errors of image conversions.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use image_convert::rafs_format::merge::MergeError;
 use image_model::{Blame, Fault};
 use image_store::ImageStoreError;
 
-/// Why an image cannot be made of another one. Nothing is published then.
+/// Why an image cannot be converted. Nothing is published then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranscodeError {
-    /// The source cannot be read, or the target not be written.
+    /// The source cannot be read, or the target cannot be written.
     #[error(transparent)]
     Store(#[from] ImageStoreError),
     /// A layer cannot be converted.
@@ -19,62 +19,62 @@ pub enum TranscodeError {
     Layer {
         /// Its position.
         layer: usize,
-        /// Why not.
+        /// The cause.
         source: Box<ConvertError>,
     },
-    /// The layers cannot be converted together.
+    /// The layers cannot be merged.
     #[error(transparent)]
     Layers(ConvertError),
-    /// What was found holds attestations or artifacts alone.
+    /// The name refers only to attestations or artifacts.
     #[error("no container image is listed there")]
     NoImages,
-    /// The original beside an image that every client runs as well: none would take the second.
+    /// The original beside an image that every client can run, too: no client would select the second.
     #[error("the original is kept beside nydus images only")]
     KeepOriginal,
-    /// What was found is no image that runs: it has no configuration.
+    /// The source is not a container image: it has no configuration of one.
     #[error("{digest} is no container image: its configuration is `{media_type}`")]
     NoConfig {
         /// The manifest.
         digest: String,
-        /// What its configuration is.
+        /// The media type of its configuration.
         media_type: String,
     },
-    /// An image of another system than Linux, whose layers mean something else.
+    /// The image is for a system other than Linux, whose layers have another meaning.
     #[error("an image for {os}: only those for Linux are converted")]
     System {
-        /// The system.
+        /// The operating system.
         os: String,
     },
-    /// More layers than any runtime takes.
+    /// The image has more layers than any runtime supports.
     #[error("{count} layers, {limit} are allowed")]
     TooManyLayers {
-        /// How many there are.
+        /// The number of layers.
         count: usize,
         /// The bound.
         limit: usize,
     },
-    /// The configuration speaks of another layer: runtimes refuse such an image.
+    /// A layer does not match its DiffID in the configuration: runtimes reject such an image.
     #[error(
         "layer {layer} (counted from 0, the base) is {found}, the configuration lists {listed}"
     )]
     DiffId {
         /// Its position.
         layer: usize,
-        /// Its DiffID by the configuration.
+        /// The DiffID in the configuration.
         listed: String,
-        /// What it is.
+        /// The actual DiffID.
         found: String,
     },
-    /// A chunk dictionary: the image would refer to blobs that are not among its layers, as those of
-    /// [known images](crate::KnownImages) are.
+    /// A chunk dictionary was given: the image would refer to blobs that are not among its layers, unlike those
+    /// of [known images](crate::KnownImages).
     #[error(
         "a whole image cannot refer to the blobs of a chunk dictionary, only to those of known images"
     )]
     Dictionary,
-    /// Known images, and another format than nydus.
+    /// Known images were given for a format other than nydus.
     #[error("only nydus images can refer to the blobs of other images")]
     KnownImages,
-    /// A known image that is not a nydus image, or whose blobs do not hold their content by themselves.
+    /// A known image is not a nydus image, or its blobs do not contain their content.
     #[error("{digest} is not a nydus image to whose blobs others can refer")]
     NotKnown {
         /// Its manifest.
@@ -85,10 +85,10 @@ pub enum TranscodeError {
     KnownImage {
         /// Its manifest.
         digest: String,
-        /// Why not.
+        /// The cause.
         source: MergeError,
     },
-    /// A temporary file cannot be made, or not be read again.
+    /// A temporary file cannot be created, or cannot be read back.
     #[error("cannot keep the bootstrap in a temporary file")]
     Spool(#[source] io::Error),
 }

@@ -1,4 +1,4 @@
-//! Blobs of earlier images.
+//! Blobs of existing images.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,11 +13,11 @@ use oci_image::{Descriptor, NydusLayer};
 
 use crate::error::TranscodeError;
 
-/// Earlier nydus images, whose chunks a new one need not store again: it lists their blobs among its layers
-/// and refers to them, so that a next version adds only the chunks that it does not share.
+/// Existing nydus images whose chunks a new image does not store again: it lists their blobs among its layers and
+/// refers to them, so a new version adds only the chunks that it does not share.
 ///
-/// Chunks are found in the order in which the images were added. The image depends on them: other known
-/// images, other bytes.
+/// If several images have a chunk, the one added first is used. The bytes of the new image depend on the known
+/// images.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -34,7 +34,7 @@ use crate::error::TranscodeError;
 #[derive(Clone, Default)]
 pub struct KnownImages {
     pool: BlobPool,
-    /// Their blobs, and where they are.
+    /// Descriptors of their blobs, and the stores that have them.
     blobs: HashMap<BlobId, (Descriptor, Arc<dyn ImageStore>)>,
     /// Digests of their manifests.
     manifests: Vec<String>,
@@ -47,10 +47,10 @@ impl fmt::Debug for KnownImages {
 }
 
 impl KnownImages {
-    /// Adds the nydus image `image`, which is in `store`; only its metadata is read.
+    /// Adds the nydus image `image` from `store`. Only its metadata is read.
     ///
     /// # Errors
-    /// [`TranscodeError`] if it cannot be opened, or is not a nydus image whose blobs hold their content.
+    /// [`TranscodeError`] if it cannot be opened, or is not a nydus image whose blobs contain their content.
     pub fn add(
         mut self,
         image: &ResolvedImage,
@@ -88,14 +88,13 @@ impl KnownImages {
         Ok(self)
     }
 
-    /// Their chunks.
+    /// The chunks of their blobs.
     pub(crate) fn dictionary(&self) -> ChunkDictionary {
         let listed = |id: &BlobId| self.blobs.contains_key(id);
         ChunkDictionary::of_blobs(self.pool.clone(), |blob| listed(&blob.id))
     }
 
-    /// Puts those of their blobs to which an image refers into `target`, unless they are there; what refers to
-    /// them.
+    /// Copies the blobs in `used` to `target`, unless it has them, and returns their descriptors.
     pub(crate) fn put(
         &self,
         used: &[BlobId],
@@ -104,7 +103,7 @@ impl KnownImages {
     ) -> Result<Vec<Descriptor>, TranscodeError> {
         let mut layers = Vec::new();
         for id in used {
-            // Others are not in the dictionary.
+            // The dictionary has no others.
             if let Some((layer, store)) = self.blobs.get(id) {
                 copy(&**store, target, layer, progress)?;
                 layers.push(layer.clone());

@@ -1,4 +1,4 @@
-//! Images whose layers stay layers: each is converted by itself.
+//! Conversions layer by layer.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -19,15 +19,15 @@ use crate::output::TargetOutput;
 use crate::report::TranscodedLayer;
 use crate::transcode::{Incoming, Made};
 
-/// What each layer becomes.
+/// The format of each layer.
 #[derive(Clone, Copy)]
 pub(crate) enum Layerwise<'o> {
     Estargz(&'o EstargzOptions),
     Oci(&'o TarOptions),
 }
 
-/// Converts each of `sources`, the lowest first; those that are there several times once. `open` opens
-/// the one at a position, `listed` are the DiffIDs that the configuration gives them.
+/// Converts each of `sources`, lowest first; repeated layers are converted once. `open` opens the layer at a
+/// position; `listed` are the DiffIDs in the configuration.
 pub(crate) fn convert(
     sources: &[Option<Descriptor>],
     listed: &[String],
@@ -48,7 +48,7 @@ pub(crate) fn convert(
             continue;
         }
         let incoming = open(position)?;
-        // A tar that is kept has the DiffID that it had.
+        // A kept tar must match its DiffID.
         let kept = matches!((format, &incoming), (Layerwise::Oci(_), Incoming::Layer(_)));
         let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
         let mut made = convert_layer(incoming, format, &mut output, progress);
@@ -84,7 +84,7 @@ pub(crate) fn convert(
     })
 }
 
-/// Whether a layer is no image by itself: a hard link in it leads into a lower one, which no TOC can say.
+/// Whether a layer depends on lower ones: it contains a hard link to one, which a TOC cannot express.
 fn needs_lower_layers(error: &ConvertError) -> bool {
     matches!(
         error,
@@ -115,7 +115,7 @@ fn convert_layer(
     })
 }
 
-/// A layer as it was written, with what was said of the one that it was made of.
+/// Describes a layer that was written; adds what its source's descriptor says about it.
 fn layer(
     object: &DescribedObject,
     diff_id: &Digest,
@@ -138,7 +138,7 @@ fn layer(
     }
 }
 
-/// Whether an annotation is of the bytes of a layer or of an image, and not true of others.
+/// Whether an annotation describes the bytes of a layer or image, and is invalid after conversion.
 pub(crate) fn is_of_bytes(key: &str) -> bool {
     const PREFIXES: [&str; 6] = [
         "containerd.io/snapshot/",
@@ -160,7 +160,7 @@ impl From<Incoming> for Source<'static> {
     }
 }
 
-/// A layer that is read from its first byte to its last.
+/// A layer read as a stream.
 pub(crate) fn streamed(
     layer: impl Read + 'static,
     options: &TranscodeOptions,

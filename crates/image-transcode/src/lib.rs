@@ -1,17 +1,17 @@
-//! Whole container images into other formats.
+//! Conversions of whole container images.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`options`] | [`ImageFormat`], what to make; how |
-//! | [`mod@transcode`] | [`transcode`](transcode()), images out of images |
-//! | [`before`] | [`made_before`], which finds what need not be done again |
+//! | [`options`] | [`ImageFormat`] and the other options |
+//! | [`mod@transcode`] | [`transcode`](transcode()), which converts images |
+//! | [`before`] | [`made_before`], which recognises earlier conversions |
 //! | [`known`] | [`KnownImages`], whose chunks are not stored again |
-//! | [`report`] | what became of it |
-//! | [`error`] | why it could not be done |
+//! | [`report`] | results |
+//! | [`error`] | errors |
 //!
-//! Each layer streams from where it is to where it is to be: no layer is held in memory, and on disk, in
-//! the directory for temporary files, are a layer that an eStargz layer is made of, the bootstrap of a
-//! nydus image that is made, and the layer that holds that of one that is read. Content comes from the source only with the digest that it should have.
+//! Each layer is streamed from the source to the target: no layer is held in memory. Temporary files hold only the
+//! source layer of an eStargz layer, the bootstrap of a nydus image that is written, and the bootstrap layer of one
+//! that is read. All content from the source is compared with its digest.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -47,7 +47,7 @@ pub use options::{ImageFormat, TranscodeOptions};
 pub use report::{TranscodeReport, Transcoded, TranscodedLayer};
 pub use transcode::transcode;
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in public signatures.
 pub use image_convert as convert;
 pub use image_model as model;
 pub use image_read as read;

@@ -1,4 +1,4 @@
-//! nydus images: the layers' content in blobs, one bootstrap over all of them.
+//! nydus images: the content of layers in blobs, one bootstrap for all of them.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::output::TargetOutput;
 use crate::report::TranscodedLayer;
 use crate::transcode::Made;
 
-/// How the layer of the bootstrap is compressed.
+/// Compression level of the bootstrap layer.
 const LEVEL: u32 = 6;
 
-/// Makes a blob for each of `layers`, the lowest first, and the layer with the bootstrap. `sources` are what
-/// refers to the layers.
+/// Writes a blob for each of `layers`, lowest first, and the bootstrap layer. `sources` are the descriptors
+/// of the layers.
 pub(crate) fn convert(
     layers: Vec<Source<'static>>,
     sources: &[Option<Descriptor>],
@@ -78,7 +78,7 @@ pub(crate) fn convert(
     Ok(made)
 }
 
-/// The layer that holds the bootstrap: a tar of `image/image.boot` and its directory.
+/// The bootstrap layer: a tar of `image/image.boot` and its directory.
 fn pack(
     bootstrap: File,
     size: u64,
@@ -115,9 +115,9 @@ fn descriptor(object: &DescribedObject) -> Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 
-/// Adapts the history to the layers: those of the source that have no blob are empty, and the blobs of known
-/// images and the bootstrap, which nydus' own tools describe like this, follow. An image without a history stays
-/// without.
+/// Adapts the history to the new layers: marks source layers without a blob, which are dropped, as empty, and adds
+/// entries for the blobs of known images and for the bootstrap, as nydus' own tools do. An image without a history
+/// remains without one.
 pub(crate) fn add_history(config: &mut ImageConfig, made: &Made) {
     if config.history.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! What to make of an image, and how.
+//! Options of image conversions.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,23 @@ use image_read::OpenOptions;
 
 use crate::known::KnownImages;
 
-/// What to make of an image.
+/// The format of an image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ImageFormat {
-    /// A nydus image: a blob for each layer that has content of its own, and as the last layer the
-    /// bootstrap over all of them.
+    /// A nydus image: a blob for each layer with content of its own, and the bootstrap for all of them as the
+    /// last layer.
     Nydus(RafsOptions),
-    /// An image whose layers are eStargz; but a layer with hard links into lower ones, which readers of
-    /// TOCs refuse, stays a plain one.
+    /// An image with eStargz layers. A layer with hard links to lower layers, which readers of TOCs reject,
+    /// remains a plain one.
     Estargz(EstargzOptions),
-    /// An image whose layers are tars. Plain layers keep their tars, and with them their DiffIDs; of
-    /// others, tars are made.
+    /// An image with tar layers. Plain layers keep their tars and therefore their DiffIDs; others are
+    /// converted to tars.
     Oci(TarOptions),
 }
 
 impl ImageFormat {
-    /// What it is called: `nydus`, `estargz`, `oci`.
+    /// The name of the format: `nydus`, `estargz`, `oci`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl ImageFormat {
     }
 }
 
-/// How an image is made of another one.
+/// Options of a conversion.
 ///
 /// ```
 /// use lazyoci_image_transcode::{ImageFormat, TranscodeOptions};
@@ -45,25 +45,25 @@ impl ImageFormat {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TranscodeOptions {
-    /// What to make.
+    /// The target format.
     pub format: ImageFormat,
-    /// Accept, as Go and containerd do, what strict tar reading refuses.
+    /// Accept what strict tar reading rejects, but Go and containerd accept.
     pub lenient: bool,
-    /// Take eStargz layers as the plain layers that they are, too: with the TOC as a file.
+    /// Read eStargz layers as plain layers, with the TOC as a file.
     pub as_layer: bool,
-    /// Copy the images as they are, too, and list them before those that are made: for nydus images, which
-    /// not every client can run.
+    /// Copy the originals, too, and list them before the converted images: for nydus images, which not every
+    /// client can run.
     pub keep_original: bool,
     /// Images whose chunks a nydus image need not store again.
     pub known: Option<KnownImages>,
-    /// Bounds on each layer.
+    /// Limits for each layer.
     pub limits: Limits,
-    /// Where temporary files are; default: the system's directory for them.
+    /// Directory for temporary files. Default: the system's temporary directory.
     pub spool_directory: Option<PathBuf>,
 }
 
 impl TranscodeOptions {
-    /// Those with which an image becomes one of that format, strict, with the default bounds.
+    /// Options for that format: strict, with default limits.
     #[must_use]
     pub fn new(format: ImageFormat) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl TranscodeOptions {
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }
 
-    /// How layers are opened that are read here and there.
+    /// Options for layers that are opened for random access.
     pub(crate) fn open(&self) -> OpenOptions {
         let options = OpenOptions::default()
             .lenient(self.lenient)

@@ -1,4 +1,4 @@
-//! A place that takes images, as what conversions write to.
+//! An image target as the output of conversions.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -8,11 +8,11 @@ use blob_io::{ObjectRole, ObjectWriter, Output, WriteError, Written};
 use image_model::Blame as _;
 use image_store::{ImageStoreError, ImageTarget};
 
-/// Takes blobs and layers to a place of images, where each is there when it is finished, and keeps the
-/// bootstrap.
+/// Writes blobs and layers to an image target, where each exists once it is finished, and keeps the bootstrap
+/// in a temporary file.
 pub(crate) struct TargetOutput<'t> {
     target: &'t dyn ImageTarget,
-    /// Where the bootstrap is kept; default: the system's directory for temporary files.
+    /// Directory for the bootstrap. Default: the system's temporary directory.
     spool_directory: Option<PathBuf>,
     bootstrap: Option<File>,
 }
@@ -26,7 +26,7 @@ impl<'t> TargetOutput<'t> {
         }
     }
 
-    /// The bootstrap that was written, to be read from its start.
+    /// The written bootstrap, rewound to its start.
     pub(crate) fn into_bootstrap(self) -> io::Result<File> {
         let mut file = self
             .bootstrap
@@ -63,7 +63,7 @@ impl Output for TargetOutput<'_> {
     }
 }
 
-/// A file that has no name.
+/// A temporary file without a name.
 struct Kept<'f>(&'f mut File);
 
 impl Write for Kept<'_> {

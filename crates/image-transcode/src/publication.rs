@@ -1,4 +1,4 @@
-//! What is published of the images that were made.
+//! Publishing converted images.
 
 use image_store::{ImageTarget, ResolvedImage, ResolvedImages, describe_document, put_document};
 use oci_image::index::{IMAGE_NAME, REF_NAME};
@@ -8,7 +8,7 @@ use crate::error::TranscodeError;
 use crate::options::{ImageFormat, TranscodeOptions};
 use crate::report::TranscodeReport;
 
-/// What the names lead to, once the images are made.
+/// The index and names to publish once the images are converted.
 pub(crate) struct Publication<'i> {
     images: &'i ResolvedImages,
     format: &'i ImageFormat,
@@ -17,7 +17,7 @@ pub(crate) struct Publication<'i> {
 
 impl<'i> Publication<'i> {
     /// # Errors
-    /// [`TranscodeError`] if there is no image to be made, or no use in keeping the original.
+    /// [`TranscodeError`] if there are no images, or keeping the original would have no effect.
     pub(crate) fn of(
         images: &'i ResolvedImages,
         options: &'i TranscodeOptions,
@@ -36,14 +36,14 @@ impl<'i> Publication<'i> {
         })
     }
 
-    /// What is listed with the images and was not made into anything.
+    /// Entries of the source index that are not converted.
     pub(crate) fn left_out(&self) -> Vec<Descriptor> {
         let alternatives = self.images.alternatives.iter();
         let alternatives = alternatives.map(|image| image.descriptor.clone());
         alternatives.chain(self.images.others.clone()).collect()
     }
 
-    /// Puts the index, if there is to be one, and gives the names, that of all images last.
+    /// Writes the index, if one is needed, and publishes the names; the name of all images comes last.
     pub(crate) fn publish(
         &self,
         target: &dyn ImageTarget,
@@ -65,7 +65,7 @@ impl<'i> Publication<'i> {
         Ok(descriptor)
     }
 
-    /// What the name would lead to.
+    /// The descriptor that would be published.
     pub(crate) fn describe(&self, made: &[TranscodeReport]) -> Result<Descriptor, TranscodeError> {
         Ok(match self.index(made) {
             Some(index) => describe_document(MediaType::Index(Family::Oci), &index)?,
@@ -95,19 +95,19 @@ impl<'i> Publication<'i> {
         Some(Index::new(manifests))
     }
 
-    /// The name of an image that is not the first of its platform.
+    /// The separate name of a converted image when originals are kept.
     fn own_name(&self, name: &str, image: &TranscodeReport) -> String {
         let own = format!("{name}-{}", self.format.name());
         let platform = image.image.platform.as_ref();
         match platform.filter(|_| self.images.images.len() > 1) {
-            // No character of a tag is a slash.
+            // Tags cannot contain slashes.
             Some(platform) => format!("{own}-{}", platform.to_string().replace('/', "-")),
             None => own,
         }
     }
 }
 
-/// An image of the source as an index lists it.
+/// The index entry of a source image.
 fn listed(image: &ResolvedImage) -> Descriptor {
     let mut descriptor = image.descriptor.clone();
     descriptor.platform = image.platform();

@@ -1,32 +1,32 @@
-//! What became of an image.
+//! Results of image conversions.
 
 use image_convert::Report;
 use oci_image::{Descriptor, Manifest};
 
-/// What was made of all images of a name.
+/// The result of converting all images of a name.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Transcoded {
-    /// What the name leads to: the manifest that was made, or an index.
+    /// The published descriptor: of the new manifest, or of an index.
     pub published: Descriptor,
-    /// The images that were made, in the order of those that they were made of.
+    /// The converted images, in the order of their sources.
     pub images: Vec<TranscodeReport>,
-    /// What was listed with the images and is not carried along: attestations, artifacts, images for a
-    /// platform that another one is for.
+    /// Entries of the source index that are not carried over: attestations, artifacts, further images for the
+    /// same platform.
     pub left_out: Vec<Descriptor>,
-    /// Whether all that was there [before](crate::made_before), so that nothing was converted.
+    /// Whether the result [existed already](crate::made_before), so that nothing was converted.
     pub made_before: bool,
 }
 
-/// What was made of an image.
+/// The result of converting one image.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TranscodeReport {
-    /// What the conversions report, all together.
+    /// The reports of all layers, combined.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub report: Report,
-    /// What refers to the new manifest.
+    /// The descriptor of the new manifest.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "manifest", serialize_with = "as_object")
@@ -35,7 +35,7 @@ pub struct TranscodeReport {
     /// The new manifest.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub manifest: Manifest,
-    /// Its layers, the lowest first; of a nydus image the last one is the bootstrap's.
+    /// Its layers, lowest first; the last one of a nydus image is the bootstrap layer.
     #[cfg_attr(feature = "serde", serde(rename = "image_layers"))]
     pub layers: Vec<TranscodedLayer>,
 }
@@ -45,20 +45,20 @@ pub struct TranscodeReport {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TranscodedLayer {
-    /// What refers to it.
+    /// Its descriptor.
     #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "as_object"))]
     pub descriptor: Descriptor,
-    /// SHA-256 of it, decompressed.
+    /// SHA-256 of the uncompressed layer.
     pub diff_id: String,
-    /// Digest of the layer that it was made of; `None` for the bootstrap of a nydus image, and what is
-    /// made of such an image.
+    /// Digest of the source layer; `None` for the bootstrap of a nydus image, and for layers converted from a
+    /// nydus image.
     #[cfg_attr(feature = "serde", serde(rename = "source_digest"))]
     pub source: Option<String>,
-    /// Whether it is the same as a layer below it, and was not converted again.
+    /// Whether it repeats a lower layer, and was not converted again.
     pub repeated: bool,
 }
 
-/// As other reports have objects of a registry.
+/// Serialises like the objects in other reports.
 #[cfg(feature = "serde")]
 fn as_object<S: serde::Serializer>(
     descriptor: &Descriptor,

@@ -1,4 +1,4 @@
-//! Images out of images.
+//! Conversions of whole images.
 
 use std::sync::Arc;
 
@@ -21,21 +21,21 @@ use crate::options::{ImageFormat, TranscodeOptions};
 use crate::publication::Publication;
 use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
 
-/// Makes of `images`, which lie in `store`, those of the format that `options` name, and puts them into
-/// `target` as `name`. An index becomes an index of the images that were made.
+/// Converts `images` from `store` to the format in `options`, and writes them to `target` as `name`. An index
+/// is converted to an index of the new images.
 ///
-/// Configurations are carried along, but for their lists of layers; so are the annotations of manifests and
-/// layers, but for those that speak of the bytes of a layer. Documents are those of OCI, whatever the
-/// source's are. A nydus image, whose layers were merged, becomes an image of one layer.
+/// Configurations are carried over, except for their lists of layers; so are the annotations of manifests and
+/// layers, except those that describe the bytes of a layer. Documents have OCI media types, whatever those of
+/// the source. A nydus image, whose layers are merged, becomes an image of one layer.
 ///
-/// With [`TranscodeOptions::keep_original`] the images are copied as they are, and an index lists them
-/// before those that were made, which also get names of their own: `NAME-FORMAT`, followed by the platform
-/// where there are several.
+/// With [`TranscodeOptions::keep_original`] the originals are copied unchanged, and an index lists them
+/// before the converted images, which also get names of their own: `NAME-FORMAT`, followed by the platform if
+/// there are several.
 ///
 /// `progress` counts the bytes of each layer.
 ///
 /// # Errors
-/// [`TranscodeError`]; nothing is published then. Objects that were complete stay.
+/// [`TranscodeError`]; nothing is published then. Complete objects remain.
 pub fn transcode(
     images: &ResolvedImages,
     store: &Arc<dyn ImageStore>,
@@ -66,7 +66,7 @@ pub fn transcode(
     })
 }
 
-/// Makes one image, under no name.
+/// Converts one image without publishing it.
 fn make(
     image: &ResolvedImage,
     store: &Arc<dyn ImageStore>,
@@ -80,7 +80,7 @@ fn make(
         true => vec![None],
         false => image.manifest.layers.iter().cloned().map(Some).collect(),
     };
-    // An image that says nothing of its history goes on saying nothing.
+    // An image without a history remains without one.
     if merged && !config.history.is_empty() {
         config.history.retain(|entry| entry.empty_layer);
         config.history.push(Default::default());
@@ -137,26 +137,26 @@ fn make(
     })
 }
 
-/// Layers that were made.
+/// Converted layers.
 #[derive(Default)]
 pub(crate) struct Made {
     pub(crate) layers: Vec<TranscodedLayer>,
     pub(crate) report: Report,
-    /// Of each layer of the source, whether it became one: the content of those that have any of their own.
+    /// For each source layer, whether its content became a blob; layers without content of their own do not.
     pub(crate) has_blob: Vec<bool>,
     /// How many blobs of known images it lists, before the bootstrap.
     pub(crate) known_blobs: usize,
 }
 
-/// A layer to be converted.
+/// A layer to convert.
 pub(crate) enum Incoming {
-    /// A tar, as it comes.
+    /// A tar stream.
     Layer(Streaming<'static>),
-    /// One that is read here and there.
+    /// A layer opened for random access.
     Image(Box<OpenImage>),
 }
 
-/// Most layers of an image: overlayfs, and with it every runtime, stops at 500.
+/// Most layers of an image: overlayfs, and with it every runtime, is limited to 500.
 const MAX_LAYERS: usize = 500;
 
 fn config_of(image: &ResolvedImage) -> Result<&ImageConfig, TranscodeError> {
@@ -188,7 +188,7 @@ fn refuse_what_cannot_be_made(
     }
 }
 
-/// The platform, without the mark of nydus images.
+/// The platform without the feature of nydus images.
 pub(crate) fn plain(mut platform: Platform) -> Platform {
     platform
         .os_features
@@ -196,7 +196,7 @@ pub(crate) fn plain(mut platform: Platform) -> Platform {
     platform
 }
 
-/// Whether the image is one of nydus: its layers are not layers any more.
+/// Whether it is a nydus image, whose layers have been merged.
 fn is_merged(image: &ResolvedImage) -> Result<bool, TranscodeError> {
     let Some(last) = image.manifest.layers.last() else {
         return Ok(false);
@@ -205,7 +205,7 @@ fn is_merged(image: &ResolvedImage) -> Result<bool, TranscodeError> {
     Ok(matches!(last, Some(NydusLayer::Bootstrap { .. })))
 }
 
-/// The files of a nydus image.
+/// The file tree of a nydus image.
 fn whole(
     image: &ResolvedImage,
     store: &Arc<dyn ImageStore>,
@@ -215,7 +215,7 @@ fn whole(
     Ok(Incoming::Image(Box::new(opened)))
 }
 
-/// A layer: an eStargz layer by its TOC, which leaves out what makes it one; any other as it comes.
+/// Opens a layer: an eStargz layer by its TOC, without its eStargz-specific files; any other as a stream.
 fn incoming(
     image: &ResolvedImage,
     store: &dyn ImageStore,

@@ -1,4 +1,4 @@
-//! A server that does what it is told.
+//! A scripted HTTP server.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `GET` and so on.
+    /// The method, such as `GET`.
     pub method: String,
     /// Path and query.
     pub target: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    /// What was read of the body.
+    /// The part of the body that was read.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The header of that name.
+    /// The header with that name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(key, _)| key == name);
@@ -36,7 +36,7 @@ impl Request {
         format!("{} {}{range}", self.method, self.target)
     }
 
-    /// First and last byte that are asked for, of `len`.
+    /// First and last byte requested, of `len`.
     #[must_use]
     pub fn range(&self, len: usize) -> Option<(usize, usize)> {
         let (first, last) = self
@@ -48,7 +48,7 @@ impl Request {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
@@ -61,7 +61,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with that status and no body.
+    /// A response with that status and no body.
     #[must_use]
     pub fn new(status: u16) -> Self {
         Self {
@@ -75,14 +75,14 @@ impl Reply {
         }
     }
 
-    /// With a header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// With a body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
@@ -110,7 +110,7 @@ impl Reply {
         self
     }
 
-    /// Says nothing for that long, and closes the connection.
+    /// Sends nothing for that long, then closes the connection.
     #[must_use]
     pub fn silence(pause: Duration) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Reply {
         }
     }
 
-    /// The bytes that `request` asks for of `blob`: 206 or, without a range, 200.
+    /// The bytes of `blob` that `request` asks for: status 206 or, without a range, 200.
     #[must_use]
     pub fn range(request: &Request, blob: &[u8]) -> Self {
         let Some((first, last)) = request.range(blob.len()) else {
@@ -142,7 +142,7 @@ impl Reply {
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 type Limit = dyn Fn(&Request) -> Option<usize> + Send + Sync;
 
-/// A server on this machine. It answers each request on a connection of its own.
+/// A server on this machine. It serves one request per connection.
 pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -158,19 +158,19 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server that answers as `handler` says.
+    /// A server that responds as `handler` says.
     ///
     /// # Panics
-    /// If there is no port.
+    /// If no port is available.
     pub fn new(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::cutting(handler, |_| None)
     }
 
-    /// A server that closes the connection once that many bytes of a body have come for which `limit` gives a
-    /// number. `handler` gets what has come; what it says is not sent.
+    /// A server that closes the connection once as many bytes of a body have arrived as `limit` returns, if
+    /// it returns a number. `handler` is called with the bytes received; its response is not sent.
     ///
     /// # Panics
-    /// If there is no port.
+    /// If no port is available.
     pub fn cutting(
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
         limit: impl Fn(&Request) -> Option<usize> + Send + Sync + 'static,
@@ -190,7 +190,7 @@ impl Server {
                 }
                 let (seen, handler, limit) =
                     (Arc::clone(&seen), Arc::clone(&handler), Arc::clone(&limit));
-                // A client that goes away is its own concern.
+                // Errors of a client that disconnects are ignored.
                 thread::spawn(move || {
                     stream.and_then(|stream| serve(stream, &seen, &*handler, &*limit))
                 });
@@ -208,13 +208,13 @@ impl Server {
     /// The requests so far.
     ///
     /// # Panics
-    /// If a handler has.
+    /// If a handler panicked.
     #[must_use]
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The requests so far, each in a line.
+    /// The requests so far, one per line.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Request::line).collect()
@@ -224,7 +224,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         drop(TcpStream::connect(self.address));
     }
 }
@@ -249,7 +249,7 @@ fn serve(
     }
     let cut = limit(&request).filter(|&cut| cut < len);
     let taken = cut.unwrap_or(len);
-    // The last byte is not read yet: a connection with such a one is not closed but reset.
+    // The last byte is left unread: closing a connection with unread data resets it.
     let mut bytes = vec![0; head + taken - 1];
     stream.read_exact(&mut bytes)?;
     let mut last = vec![0];
@@ -266,12 +266,12 @@ fn serve(
     send(stream, &request, &reply, last.len())
 }
 
-/// Looks at the head of a request; how long it is.
+/// Peeks at the head of a request. Returns its length, too.
 fn peek_head(stream: &TcpStream) -> io::Result<Option<(Request, usize)>> {
     let mut bytes = vec![0; 64 << 10];
     let end = loop {
         let len = stream.peek(&mut bytes)?;
-        // Not HTTP: TLS, for one.
+        // Not HTTP, but TLS for example.
         if len == 0 || !bytes[0].is_ascii_uppercase() {
             return Ok(None);
         }
@@ -300,7 +300,7 @@ fn peek_head(stream: &TcpStream) -> io::Result<Option<(Request, usize)>> {
     Ok(Some((request, end)))
 }
 
-/// Sends an answer to a request of which `unread` bytes have not been read.
+/// Sends a response to a request of which `unread` bytes have not been read.
 fn send(mut stream: TcpStream, request: &Request, reply: &Reply, unread: usize) -> io::Result<()> {
     if reply.silent {
         thread::sleep(reply.pause.unwrap_or_default());
@@ -334,7 +334,7 @@ fn send(mut stream: TcpStream, request: &Request, reply: &Reply, unread: usize) 
     }
     stream.read_exact(&mut vec![0; unread])?;
     stream.shutdown(Shutdown::Write)?;
-    // Until the client has closed, too: what it sends is not answered by a reset.
+    // Read until the client closes, too: otherwise its remaining data would cause a reset.
     io::copy(&mut stream, &mut io::sink())?;
     Ok(())
 }

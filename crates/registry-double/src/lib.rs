@@ -1,7 +1,7 @@
 //! Registries for tests, on this machine.
 //!
-//! [`Server`] answers requests as a closure says, also with less than it promises. [`Registry`] keeps blobs and
-//! manifests in memory, and is well-behaved.
+//! [`Server`] responds as a closure says, also with less than it announces. [`Registry`] keeps blobs and
+//! manifests in memory, and behaves correctly.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "only tests use it")]
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::http::{Reply, Request, Server};
 
-/// A registry in memory, on this machine: plain HTTP, no credentials, every upload monolithic or in pieces.
+/// A registry in memory, on this machine: plain HTTP, no credentials, monolithic and chunked uploads.
 #[derive(Debug)]
 pub struct Registry {
     server: Server,
@@ -24,10 +24,10 @@ struct State {
 }
 
 impl Registry {
-    /// An empty one.
+    /// An empty registry.
     ///
     /// # Panics
-    /// If there is no port.
+    /// If no port is available.
     #[must_use]
     pub fn new() -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
@@ -42,7 +42,7 @@ impl Registry {
         self.server.host()
     }
 
-    /// The requests so far, each in a line.
+    /// The requests so far, one per line.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.server.lines()
@@ -51,7 +51,7 @@ impl Registry {
     /// The tags of a repository.
     ///
     /// # Panics
-    /// If the registry has.
+    /// If the registry panicked.
     #[must_use]
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
@@ -59,10 +59,10 @@ impl Registry {
         tags.map(|(_, tag)| tag.clone()).collect()
     }
 
-    /// The manifest called so.
+    /// The manifest with that name.
     ///
     /// # Panics
-    /// If the registry has.
+    /// If the registry panicked.
     #[must_use]
     pub fn manifest(&self, repository: &str, name: &str) -> Option<(String, Vec<u8>)> {
         let state = self.state.lock().unwrap();
@@ -73,7 +73,7 @@ impl Registry {
     /// Digests of the blobs of a repository.
     ///
     /// # Panics
-    /// If the registry has.
+    /// If the registry panicked.
     #[must_use]
     pub fn blobs(&self, repository: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
@@ -81,10 +81,10 @@ impl Registry {
         blobs.map(|(_, digest)| digest.clone()).collect()
     }
 
-    /// Puts other bytes in the place of a blob.
+    /// Changes the bytes of a blob.
     ///
     /// # Panics
-    /// If the registry has.
+    /// If the registry panicked.
     pub fn damage(&self, repository: &str, digest: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state.lock().unwrap();
         let key = (repository.to_owned(), digest.to_owned());
@@ -209,7 +209,7 @@ impl State {
         Reply::new(201).header("Docker-Content-Digest", digest)
     }
 
-    /// Whether every digest in a manifest is one of the repository.
+    /// Whether every digest in a manifest refers to an object of the repository.
     fn refers_to_what_is_there(&self, name: &str, manifest: &[u8]) -> bool {
         let text = String::from_utf8_lossy(manifest);
         let mut digests = text.split("\"digest\":\"").skip(1);

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 
 use super::{PREFIX, WriteError, parent, resolve};
 
-/// A directory that gets its name when it is committed. Dropped before that, it leaves nothing.
+/// A directory that gets its name when it is committed. Dropped before that, it is removed.
 ///
-/// Until then it lies in a directory that nobody but its owner may enter: whatever owners and modes it is
-/// given, no other user reaches into what is not complete. The target may be an empty directory, which
-/// it replaces. It is filled by path:
+/// Until then it is inside a directory that only its owner may enter: whatever owners and modes its files are
+/// given, no other user can reach incomplete output. The target may be an empty directory, which is replaced.
+/// Fill it by path:
 ///
 /// ```
 /// use lazyoci_blob_io::AtomicDir;
@@ -27,18 +27,18 @@ use super::{PREFIX, WriteError, parent, resolve};
 /// ```
 #[derive(Debug)]
 pub struct AtomicDir {
-    /// Private; holds `path` and nothing else.
+    /// Private; contains only `path`.
     temporary: TempDir,
     path: PathBuf,
     target: PathBuf,
 }
 
 impl AtomicDir {
-    /// Starts a directory that is to be at `target`, in a directory that exists.
+    /// Starts a directory that will be at `target`. Its parent must exist.
     ///
     /// # Errors
-    /// [`WriteError`] if something other than an empty directory is there, or nothing can be
-    /// created beside it.
+    /// [`WriteError`] if the target exists and is not an empty directory, or nothing can be created beside
+    /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
         let target = resolve(target.into());
         if !absent_or_empty(&target) {
@@ -72,13 +72,13 @@ impl AtomicDir {
         &self.path
     }
 
-    /// The private directory that holds it, where there is room for what is needed while it is filled.
+    /// The private directory around it, for temporary files while it is filled.
     #[must_use]
     pub fn private(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Where the directory is to be.
+    /// The final path of the directory.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -87,8 +87,8 @@ impl AtomicDir {
     /// Gives the directory its name.
     ///
     /// # Errors
-    /// [`WriteError`], also if something came to be at the target since [`create`](Self::create);
-    /// the target is then as it was.
+    /// [`WriteError`], also if something was created at the target since [`create`](Self::create); the target
+    /// is then unchanged.
     pub fn commit(self) -> Result<(), WriteError> {
         match fs::rename(&self.path, &self.target) {
             Ok(()) => Ok(()),
@@ -107,7 +107,7 @@ impl AtomicDir {
         }
     }
 
-    /// Removes what is there. Dropping does the same, but cannot say that something remains.
+    /// Removes the directory. Dropping does the same, but cannot report a failure.
     ///
     /// # Errors
     /// [`WriteError::Remains`] with the path of what could not be removed.

@@ -8,9 +8,9 @@ use tempfile::NamedTempFile;
 
 use super::{PREFIX, WriteError, parent, resolve};
 
-/// A file that gets its name, and replaces a file of that name, when it is committed.
+/// A file that gets its name, replacing any file of that name, when it is committed.
 ///
-/// Dropped before that, it leaves nothing. Writes are not buffered.
+/// Dropped before that, it is removed. Writes are not buffered.
 ///
 /// ```
 /// use std::io::Write;
@@ -27,16 +27,16 @@ use super::{PREFIX, WriteError, parent, resolve};
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
-    /// Where it lies by now.
+    /// The directory of the temporary file.
     directory: PathBuf,
     target: PathBuf,
 }
 
 impl AtomicFile {
-    /// Starts a file that is to be at `target`, in a directory that exists.
+    /// Starts a file that will be at `target`. Its parent must exist.
     ///
     /// # Errors
-    /// [`WriteError`] if something other than a file is there, or nothing can be created beside it.
+    /// [`WriteError`] if the target exists and is not a file, or nothing can be created beside it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
         let target = resolve(target.into());
         if fs::symlink_metadata(&target).is_ok_and(|there| !there.is_file()) {
@@ -46,7 +46,7 @@ impl AtomicFile {
         Self::begin(directory, target)
     }
 
-    /// Starts a file in `directory` that has no name yet: it gets one by [`renamed`](Self::renamed).
+    /// Starts a file in `directory` without a name; [`renamed`](Self::renamed) gives it one.
     ///
     /// # Errors
     /// [`WriteError`] if nothing can be created there.
@@ -61,7 +61,7 @@ impl AtomicFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // What other files get: less the umask. Temporary files are private by default.
+            // The mode of other new files, subject to the umask. Temporary files are private by default.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         match builder.tempfile_in(&directory) {
@@ -77,7 +77,7 @@ impl AtomicFile {
         }
     }
 
-    /// Where the file is to be.
+    /// The final path of the file.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -91,11 +91,10 @@ impl AtomicFile {
 
     /// Gives the file its name.
     ///
-    /// After a crash of the system it may be there without all of its bytes: see
-    /// [`commit_synced`](Self::commit_synced).
+    /// After a system crash the file may be incomplete: see [`commit_synced`](Self::commit_synced).
     ///
     /// # Errors
-    /// [`WriteError::Commit`]; the target is then as it was.
+    /// [`WriteError::Commit`]; the target is then unchanged.
     pub fn commit(self) -> Result<(), WriteError> {
         match self.temporary.persist(&self.target) {
             Ok(_) => Ok(()),
@@ -106,8 +105,8 @@ impl AtomicFile {
         }
     }
 
-    /// Gives the file another name than that of the target, in the directory in which it was created
-    /// or one below it: a name that follows from what was written.
+    /// Changes the target's name, within the directory in which the file was created or one below it: for
+    /// names that depend on the content.
     ///
     /// ```
     /// use std::io::Write;
@@ -125,8 +124,8 @@ impl AtomicFile {
         self
     }
 
-    /// Writes the file through to the disk, then gives it its name, and writes that through, too: what a
-    /// cache does that takes a file for whole if it is there.
+    /// Syncs the file to disk, gives it its name, and syncs the directory: for caches that treat any existing
+    /// file as complete.
     ///
     /// ```
     /// use std::io::Write;
@@ -141,7 +140,7 @@ impl AtomicFile {
     /// ```
     ///
     /// # Errors
-    /// [`WriteError::Commit`]; the target is then as it was, or there.
+    /// [`WriteError::Commit`]; the target is then unchanged, or complete.
     pub fn commit_synced(self) -> Result<(), WriteError> {
         let target = self.target.clone();
         let failed = |source| WriteError::Commit {
@@ -154,7 +153,7 @@ impl AtomicFile {
     }
 }
 
-/// Writes the names in a directory through to the disk, where the system has a way to.
+/// Syncs a directory to disk, where the system supports it.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {
         fs::File::open(directory)?.sync_all()?;

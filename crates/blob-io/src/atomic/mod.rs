@@ -1,8 +1,8 @@
 //! Output that appears whole or not at all.
 //!
-//! Both kinds are written under a temporary name beside the target, which begins with `.lazyoci-`,
-//! and get their name when they are committed. Dropped before that, they are removed. A process that
-//! is killed leaves its temporary output behind, never a part under the target's name.
+//! Both kinds are written under a temporary name beside the target, which begins with `.lazyoci-`, and get
+//! their name when they are committed. Dropped before that, they are removed. A killed process leaves its
+//! temporary output, never an incomplete target.
 
 mod dir;
 mod file;
@@ -15,18 +15,18 @@ use std::path::{Path, PathBuf};
 
 use image_model::{Blame, Fault};
 
-/// Why output cannot be made.
+/// Why output cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The target's path names nothing that could be created, such as `..` or `/`.
+    /// The path cannot name an output, such as `..` or `/`.
     #[error("`{}` cannot name an output", path.display())]
     NoName {
         /// The target.
         path: PathBuf,
     },
-    /// The target is there and must not be replaced: a directory or device where a file is to be
-    /// written, anything but an empty directory where a directory is to be.
+    /// The target exists and must not be replaced: it is a directory or device where a file is to be written,
+    /// or anything but an empty directory where a directory is to be written.
     #[error("`{}` exists, and is not replaced", path.display())]
     Exists {
         /// The target.
@@ -40,35 +40,35 @@ pub enum WriteError {
         /// What happened.
         source: io::Error,
     },
-    /// Output that was given up cannot be removed.
+    /// Discarded output cannot be removed.
     #[error("`{}` is left behind: it cannot be removed", path.display())]
     Remains {
-        /// What remains.
+        /// The path that remains.
         path: PathBuf,
         /// What happened.
         source: io::Error,
     },
-    /// An output for one object was given another one.
+    /// A second object was begun in an output for one object.
     #[error("the output has room for one object")]
     SingleObject,
-    /// What was to be written is committed already, or its object was dropped.
+    /// The output was committed already, or its object was dropped.
     #[error("the output is complete, or was given up")]
     Committed,
-    /// A writer does not take its last bytes.
+    /// A writer cannot be flushed.
     #[error("cannot finish the output")]
     Flush {
         /// What happened.
         source: io::Error,
     },
-    /// A place that is no file does not take the output.
+    /// A destination other than a file does not take the output.
     #[error("cannot write the output")]
     Target {
-        /// What it says.
+        /// Its error.
         source: Box<dyn std::error::Error + Send + Sync>,
         /// Whose fault that is.
         fault: Fault,
     },
-    /// The finished output cannot be given its name, or not be written through to the disk.
+    /// The finished output cannot be renamed or synced.
     #[error("cannot finish `{}`", path.display())]
     Commit {
         /// The target.
@@ -93,10 +93,10 @@ impl Blame for WriteError {
     }
 }
 
-/// How the names of temporary output begin.
+/// Prefix of the names of temporary output.
 const PREFIX: &str = ".lazyoci-";
 
-/// The directory that is to hold `target`.
+/// The parent directory of `target`.
 fn parent(target: &Path) -> Result<&Path, WriteError> {
     match (target.file_name(), target.parent()) {
         (Some(_), Some(parent)) if parent != Path::new("") => Ok(parent),
@@ -107,7 +107,7 @@ fn parent(target: &Path) -> Result<&Path, WriteError> {
     }
 }
 
-/// What `target` leads to if it is a symbolic link, else `target` itself: a link is not replaced.
+/// The destination of `target` if it is a symbolic link, else `target` itself: links are not replaced.
 fn resolve(target: PathBuf) -> PathBuf {
     if target.is_symlink() {
         target.canonicalize().unwrap_or(target)

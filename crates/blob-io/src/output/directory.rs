@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::{ObjectRole, ObjectWriter, Output};
 use crate::{AtomicDir, WriteError, Written};
 
-/// Name of such an object as long as its digest is not known.
+/// Name of an object until its digest is known.
 const INCOMPLETE: &str = ".incomplete";
 
-/// A directory that appears whole: the bootstrap as `image.boot`, everything else in `blobs`, called by
-/// the hex digits of its SHA-256.
+/// A directory that appears whole: the bootstrap as `image.boot`, every other object in `blobs`, named by the
+/// hex digits of its SHA-256.
 ///
 /// ```
 /// use lazyoci_blob_io::{DirectoryOutput, ObjectRole, Output, Written};
@@ -28,7 +28,7 @@ const INCOMPLETE: &str = ".incomplete";
 /// ```
 #[derive(Debug)]
 pub struct DirectoryOutput {
-    /// Until it is committed.
+    /// `None` once it is committed.
     directory: Option<AtomicDir>,
     target: PathBuf,
 }
@@ -36,14 +36,14 @@ pub struct DirectoryOutput {
 impl DirectoryOutput {
     /// Name of the bootstrap.
     pub const BOOTSTRAP: &str = "image.boot";
-    /// Name of the directory of everything else.
+    /// Name of the directory of all other objects.
     pub const BLOBS: &str = "blobs";
 
-    /// Starts a directory that is to be at `target`, as [`AtomicDir::create`] does.
+    /// Starts a directory that will be at `target`, as [`AtomicDir::create`] does.
     ///
     /// # Errors
-    /// [`WriteError`] if something other than an empty directory is there, or nothing can be
-    /// created beside it.
+    /// [`WriteError`] if the target exists and is not an empty directory, or nothing can be created beside
+    /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
         let directory = AtomicDir::create(target)?;
         Ok(Self {
@@ -52,7 +52,7 @@ impl DirectoryOutput {
         })
     }
 
-    /// Where the directory is to be.
+    /// The final path of the directory.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -92,17 +92,17 @@ impl Output for DirectoryOutput {
 struct ObjectFile {
     file: File,
     path: Incomplete,
-    /// Where it gets its digest as its name.
+    /// The directory in which it is named by its digest.
     parent: Option<PathBuf>,
 }
 
-/// A file that is removed unless it is finished, and its directory with it if nothing else is there.
+/// A file that is removed unless it is finished, along with its directory if that is then empty.
 struct Incomplete(Option<PathBuf>);
 
 impl Drop for Incomplete {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // Whatever is left goes with the directory, at the latest.
+            // Anything left is removed with the directory at the latest.
             let _ = fs::remove_file(path);
             if let (Some(parent), true) = (path.parent(), path.ends_with(INCOMPLETE)) {
                 let _ = fs::remove_dir(parent);

@@ -16,7 +16,7 @@ use crate::{WriteError, Written};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOutput {
-    /// Finished, and not committed.
+    /// Finished, but not committed.
     pending: Vec<StoredObject>,
     objects: Vec<StoredObject>,
 }
@@ -25,22 +25,22 @@ pub struct MemoryOutput {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredObject {
-    /// What it is.
+    /// Its role.
     pub role: ObjectRole,
-    /// SHA-256 of its bytes: what it is called by, its hex digits are the id of a blob.
+    /// SHA-256 of its bytes, by which it is named; the hex digits are the id of a blob.
     pub digest: Digest,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
 impl MemoryOutput {
-    /// The objects that were committed, in the order in which they were finished.
+    /// The committed objects, in the order in which they were finished.
     #[must_use]
     pub fn objects(&self) -> &[StoredObject] {
         &self.objects
     }
 
-    /// The first object that is a `role`.
+    /// The first object with this role.
     #[must_use]
     pub fn object(&self, role: ObjectRole) -> Option<&StoredObject> {
         self.objects.iter().find(|object| object.role == role)

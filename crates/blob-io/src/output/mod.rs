@@ -1,4 +1,4 @@
-//! Where what is made goes.
+//! Destinations of output.
 
 mod directory;
 mod memory;
@@ -12,12 +12,12 @@ pub use directory::DirectoryOutput;
 pub use memory::{MemoryOutput, StoredObject};
 pub use single::{FileOutput, SingleOutput, WriterOutput};
 
-/// Takes the objects of something that is made: a bootstrap and its blob, a layer.
+/// Receives the objects of an image: a bootstrap and its blob, or a layer.
 ///
 /// Objects are written one after the other, each from front to end. An object gets its name when it is
-/// finished; one that is dropped before that leaves nothing. The whole appears when it is
-/// [committed](Self::commit), which is the last thing that whoever writes it does; an output that is
-/// dropped before that leaves nothing either, as far as that is in its power.
+/// finished; one that is dropped earlier leaves nothing. The output appears as a whole when it is
+/// [committed](Self::commit), which must be the last call; an output that is dropped earlier leaves nothing
+/// either, as far as possible.
 ///
 /// ```
 /// use std::io::Write;
@@ -40,39 +40,40 @@ pub trait Output {
     /// Begins an object.
     ///
     /// # Errors
-    /// [`WriteError`] if it cannot be created; [`WriteError::SingleObject`] where there is one already,
-    /// and no room for more.
+    /// [`WriteError`] if it cannot be created; [`WriteError::SingleObject`] if the output takes only one
+    /// object and has one already.
     fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError>;
 
-    /// Whether it takes one object and no more, so that what consists of several is not even begun.
+    /// Whether it takes exactly one object, so that callers with several fail early.
     fn is_single(&self) -> bool {
         false
     }
 
-    /// Makes what was finished appear. Called once, and nothing after it.
+    /// Makes the finished objects appear. Called once, last.
     ///
     /// # Errors
     /// [`WriteError`]; nothing is left then.
     fn commit(&mut self) -> Result<(), WriteError>;
 }
 
-/// An object on its way to an [`Output`]. What is written to it is not buffered.
+/// An object that is being written to an [`Output`]. Writes are not buffered.
 pub trait ObjectWriter: Write {
-    /// Completes the object, which is `written`: its digest is its name, where it is called by that.
+    /// Completes the object. `written` describes its content; outputs that name objects by digest use that
+    /// digest.
     ///
     /// # Errors
     /// [`WriteError`] if it cannot be given its name.
     fn finish(self: Box<Self>, written: &Written) -> Result<(), WriteError>;
 }
 
-/// What an object is.
+/// The role of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ObjectRole {
-    /// A blob with the content of files, called by its digest.
+    /// A blob with file content, named by its digest.
     Blob,
-    /// What leads to the blobs: the names and metadata of an image.
+    /// The names and metadata of an image, which refer to the blobs.
     Bootstrap,
-    /// A layer, which needs nothing else.
+    /// A layer, which is self-contained.
     Layer,
 }

@@ -1,4 +1,4 @@
-//! Outputs that take one object.
+//! Outputs for one object.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use super::{ObjectRole, ObjectWriter, Output};
 use crate::{AtomicFile, WriteError, Written};
 
-/// An output with room for one object, which goes to a `P`: a [`FileOutput`] or a [`WriterOutput`].
+/// An output for one object, written to a `P`: a [`FileOutput`] or a [`WriterOutput`].
 #[derive(Debug)]
 pub struct SingleOutput<P>(State<P>);
 
-/// One file, which appears whole.
+/// One file that appears whole.
 pub type FileOutput = SingleOutput<AtomicFile>;
 
-/// Writes one object to any [`Write`]: a pipe, an upload, a `&mut Vec<u8>`. What was written cannot be
-/// taken back if something fails.
+/// Writes one object to any [`Write`]: a pipe, an upload, a `&mut Vec<u8>`. Written bytes cannot be taken
+/// back if something fails.
 ///
 /// ```
 /// # use std::io::Write;
@@ -28,10 +28,10 @@ pub type FileOutput = SingleOutput<AtomicFile>;
 pub type WriterOutput<W> = SingleOutput<Flushed<W>>;
 
 impl FileOutput {
-    /// Starts a file that is to be at `target`, as [`AtomicFile::create`] does.
+    /// Starts a file that will be at `target`, as [`AtomicFile::create`] does.
     ///
     /// # Errors
-    /// [`WriteError`] if something other than a file is there, or nothing can be created beside it.
+    /// [`WriteError`] if the target exists and is not a file, or nothing can be created beside it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, WriteError> {
         AtomicFile::create(target).map(|file| Self(State::Empty(file)))
     }
@@ -44,9 +44,9 @@ impl<W: Write> WriterOutput<W> {
     }
 }
 
-/// Where the one object goes.
+/// The destination of the object.
 pub trait Place: Write {
-    /// Has what was written appear.
+    /// Makes the object appear.
     fn commit(self) -> Result<(), WriteError>;
 }
 
@@ -56,7 +56,7 @@ impl Place for AtomicFile {
     }
 }
 
-/// A writer that is flushed in the end.
+/// A writer that is flushed at the end.
 #[derive(Debug)]
 pub struct Flushed<W>(W);
 
@@ -76,10 +76,10 @@ impl<W: Write> Place for Flushed<W> {
     }
 }
 
-/// Room for one object.
+/// State of the output.
 #[derive(Debug)]
 enum State<P> {
-    /// Nothing was begun.
+    /// No object was begun.
     Empty(P),
     /// The object is complete.
     Complete(P),
@@ -89,7 +89,7 @@ enum State<P> {
 
 impl<P: Place> Output for SingleOutput<P> {
     fn begin(&mut self, _role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
-        // The place is gone unless the object is finished.
+        // The place is lost unless the object is finished.
         match std::mem::replace(&mut self.0, State::Gone) {
             State::Empty(place) => {
                 let output = &mut self.0;

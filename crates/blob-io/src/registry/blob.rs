@@ -17,18 +17,18 @@ use super::stream::BlobStream;
 use super::url::same_origin;
 use crate::read::{ReadAt, ReadError, check_range};
 
-/// Blobs that are fetched whole at the first read, and kept.
+/// Blobs up to this length are fetched whole at the first read, and kept.
 const SMALL: u64 = 64 << 10;
-/// Bytes that are passed over at once.
+/// Bytes skipped at once.
 const SKIPPED: usize = 64 << 10;
 
 /// A blob in a registry, read by range.
 ///
-/// Its length is what whoever refers to it says; a server that has another one is not believed. Ranges cannot be
-/// compared with a digest: whoever reads them does that. Blobs of up to 64 KiB are fetched whole, compared
-/// with their digest, and kept. Reads that break off are taken up where they were.
+/// Its length is given by the caller; a server that reports another length is an error. Ranges cannot be
+/// compared with a digest: the reader has to verify them. Blobs of up to 64 KiB are fetched whole, compared with
+/// their digest, and kept. Interrupted reads are resumed.
 ///
-/// Clones share where the registry has redirected to, and what is kept.
+/// Clones share redirect targets and kept content.
 ///
 /// ```no_run
 /// use lazyoci_blob_io::ReadAt;
@@ -55,26 +55,26 @@ pub(super) struct Inner {
     kept: Mutex<Option<Bytes>>,
 }
 
-/// Where a server has redirected to.
+/// The target of a server's redirect.
 #[derive(Clone)]
 struct Target {
     server: usize,
     url: Uri,
 }
 
-/// What is left of the answer of a server that gives whole blobs only.
+/// The rest of a response from a server that sends whole blobs only.
 struct Rest {
     server: usize,
     offset: u64,
     stream: Stream,
 }
 
-/// An answer whose next bytes are those that were asked for.
+/// A response whose next bytes are those requested.
 pub(super) struct Opened {
     pub(super) stream: Stream,
-    /// How many of them it has.
+    /// How many of them it contains.
     pub(super) left: u64,
-    /// Whether it goes on to the end of the blob, whatever was asked for.
+    /// Whether it continues to the end of the blob, whatever was requested.
     pub(super) is_whole: bool,
 }
 
@@ -113,7 +113,7 @@ impl RemoteBlob {
         &self.inner.digest
     }
 
-    /// The bytes from `offset` to the end, by one request as long as nothing breaks. They are not compared
+    /// The bytes from `offset` to the end, by one request unless the connection breaks. They are not compared
     /// with the digest.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl RemoteBlob {
         Ok(BlobStream::new(self.clone(), offset..self.inner.len))
     }
 
-    /// All of a blob that is small, if it is.
+    /// All bytes of a small blob; `None` for longer ones.
     fn small(&self) -> Result<Option<Bytes>, ReadError> {
         let Inner { len, .. } = *self.inner;
         if len > SMALL {
@@ -180,7 +180,7 @@ impl Inner {
         self.repository.servers()
     }
 
-    /// Asks the server in that position for the bytes of `at`, all of them without a range.
+    /// Requests the bytes of `at` from the server at that position, without a range if all are wanted.
     pub(super) fn open(&self, position: usize, at: &At) -> Result<Opened, RegistryError> {
         let (offset, end) = match &at.range {
             Some(range) => (range.start, range.end),
@@ -211,7 +211,7 @@ impl Inner {
         Ok(opened)
     }
 
-    /// Asks where that server has redirected to before; `None` if it has not, or that is over.
+    /// Requests the target of an earlier redirect of that server; `None` if there is none, or it has expired.
     fn ask_target(
         &self,
         position: usize,
@@ -227,7 +227,7 @@ impl Inner {
         let answer = self.repository.client().once(&direct, at);
         match answer {
             Ok(answer) if matches!(answer.status(), 200 | 206 | 416) => Ok(Some(answer)),
-            // Whatever is wrong with it: the registry knows where the blob is now.
+            // Whatever the failure: the registry knows the current location of the blob.
             Ok(answer) => {
                 *lock(&self.target) = None;
                 answer.drain();
@@ -291,7 +291,7 @@ impl Inner {
         })
     }
 
-    /// Passes over bytes.
+    /// Skips bytes.
     fn skip(&self, stream: &mut Stream, len: u64, at: &At) -> Result<(), RegistryError> {
         let mut piece = vec![0; SKIPPED];
         let mut skipped = 0;
@@ -314,7 +314,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Goes on with what is left of an answer, if it leads there.
+    /// Continues a kept response if it can reach the offset.
     fn reopen(
         &self,
         position: usize,
@@ -333,7 +333,7 @@ impl Inner {
         }))
     }
 
-    /// Keeps what is left of an answer, from `offset` on.
+    /// Keeps the rest of a response, from `offset` on.
     pub(super) fn keep(&self, server: usize, offset: u64, stream: Stream) {
         *lock(&self.rest) = Some(Rest {
             server,
@@ -342,7 +342,7 @@ impl Inner {
         });
     }
 
-    /// Whether `bytes` are those of the blob.
+    /// Compares `bytes` with the digest of the blob.
     pub(super) fn check(&self, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
         let found = digest(&self.digest, bytes).map_err(|error| RegistryErrorKind::Misuse {
             reason: error.to_string(),

@@ -1,18 +1,18 @@
-//! What a registry that answers 401 asks for.
+//! The authentication that a registry requests with status 401.
 
-/// Longest header that is read.
+/// Longest header that is parsed.
 const MAX_LEN: usize = 8 << 10;
-/// Most challenges, and most parameters of one.
+/// Most challenges per header, and most parameters per challenge.
 const MAX_COUNT: usize = 32;
 
 /// One challenge of a `WWW-Authenticate` header.
 ///
 /// | part | rule |
 /// |---|---|
-/// | scheme | a word, in any case: `Bearer`, `Basic` |
-/// | parameters | `name=word` or `name="text"`, separated by commas; names in any case; `\` quotes a character |
+/// | scheme | a token, case-insensitive: `Bearer`, `Basic` |
+/// | parameters | `name=token` or `name="text"`, separated by commas; names are case-insensitive; `\` quotes a character |
 ///
-/// A header may hold several challenges, separated by commas as parameters are. Source: RFC 9110, 11.6.1.
+/// A header may contain several challenges, also separated by commas. Source: RFC 9110, 11.6.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
     /// In lower case.
@@ -22,13 +22,13 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// The parameter `name`, given in lower case.
+    /// The parameter `name`, which must be in lower case.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let mut found = self.parameters.iter().filter(|(key, _)| key == name);
         found.next().map(|(_, value)| value.as_str())
     }
 
-    /// The challenges in a header, as far as they can be read.
+    /// The challenges in a header, as far as it can be parsed.
     pub(super) fn parse_all(header: &str) -> Vec<Self> {
         let mut challenges: Vec<Self> = Vec::new();
         if header.len() > MAX_LEN {
@@ -87,10 +87,10 @@ impl<'h> Rest<'h> {
         token
     }
 
-    /// A word, or text in quotes; `None` if the quotes do not end.
+    /// A token or quoted text; `None` if the closing quote is missing.
     fn value(&mut self) -> Option<String> {
         if !self.take('"') {
-            // Some servers leave the quotes out around URLs.
+            // Some servers omit the quotes around URLs.
             let end = self
                 .0
                 .find(|c: char| c == ',' || c.is_ascii_whitespace())

@@ -21,14 +21,14 @@ use super::retry::{Retry, random};
 use super::token::Tokens;
 use super::url::{is_link_local, resolve, same_origin};
 
-/// Most redirects of one request.
+/// Most redirects per request.
 const MAX_REDIRECTS: usize = 5;
-/// Longest head of an answer.
+/// Longest head of a response.
 const MAX_HEAD_LEN: usize = 32 << 10;
-/// Connections that are kept.
+/// Idle connections that are kept.
 const MAX_IDLE: usize = 16;
 
-/// A client of registries: connections, authorizations and how to ask. Clones share them.
+/// A client of registries: connections, authorizations and settings. Clones share them.
 ///
 /// ```no_run
 /// use lazyoci_blob_io::registry::{Client, ClientOptions, Reference};
@@ -54,28 +54,28 @@ struct Inner {
     received: Arc<AtomicU64>,
 }
 
-/// What a [`Client`] asked for so far.
+/// Requests of a [`Client`] so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// Requests, redirects and those for tokens included.
+    /// Requests, including redirects and token requests.
     pub requests: u64,
-    /// Bytes of bodies that were to be sent.
+    /// Bytes of request bodies.
     pub sent: u64,
-    /// Bytes of manifests, blobs and tokens that came.
+    /// Bytes of manifests, blobs and tokens received.
     pub received: u64,
 }
 
-/// A server that answers as a registry.
+/// A server that speaks the registry API.
 #[derive(Clone)]
 pub(super) struct Server {
-    /// What its URLs begin with, without a slash at the end.
+    /// Base of its URLs, without a trailing slash.
     pub(super) base: String,
-    /// What it is called in errors.
+    /// Its name in errors.
     pub(super) name: String,
-    /// What its credentials are listed under.
+    /// The key of its credentials.
     pub(super) account: String,
-    /// Whether it stands for others.
+    /// Whether it is a mirror.
     pub(super) is_mirror: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -89,10 +89,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that asks as `options` say.
+    /// A client with these `options`.
     ///
     /// # Errors
-    /// [`RegistryError`] if a URL, a header or a certificate in them is none.
+    /// [`RegistryError`] if a URL, a header or a certificate in them is not valid.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
         let headers = headers(&options.headers)?;
         let mirrors = options.mirrors.iter().map(|mirror| {
@@ -103,7 +103,7 @@ impl Client {
         });
         let mirrors = mirrors.collect::<Result<_, RegistryError>>()?;
         let proxy = match &options.proxy {
-            // The URL may hold a password.
+            // The URL may contain a password.
             Some(url) => Some(
                 Proxy::new(url)
                     .map_err(|_| RegistryError::misuse("the proxy", "its URL is none"))?,
@@ -141,7 +141,7 @@ impl Client {
     /// The repository that `reference` names.
     ///
     /// # Errors
-    /// [`RegistryError`] if no URL can be made of it.
+    /// [`RegistryError`] if it does not form a valid URL.
     pub fn repository(&self, reference: &Reference) -> Result<Repository, RegistryError> {
         let host = reference.host();
         let api = api_host(host);
@@ -161,7 +161,7 @@ impl Client {
         Ok(Repository::new(self.clone(), reference, servers))
     }
 
-    /// What was asked for so far.
+    /// The counts so far.
     #[must_use]
     pub fn stats(&self) -> ClientStats {
         ClientStats {
@@ -190,15 +190,14 @@ impl Client {
         self.inner.sent.fetch_add(sent, Ordering::Relaxed);
     }
 
-    /// Whether plain HTTP was asked for.
+    /// Whether plain HTTP was requested for this host.
     pub(super) fn is_plain(&self, host: &str) -> bool {
         let listed = &self.options().plain_http;
         listed.iter().any(|plain| plain.eq_ignore_ascii_case(host))
     }
 
     /// Sends `message` to `server` with an authorization for `scopes`, renewed once if it is refused, and
-    /// follows redirects: to other servers without the authorization, and without headers that are meant
-    /// for this one.
+    /// follows redirects: to other servers without the authorization and without headers meant for this one.
     pub(super) fn send(
         &self,
         server: &Server,
@@ -236,7 +235,7 @@ impl Client {
                     tokens.renew(self, server, scopes, used.as_ref(), challenges, at)?;
                     renewed = true;
                 }
-                // Amazon's registry says so, and asks for nothing.
+                // Amazon's registry sends this status for expired tokens, without a challenge.
                 403 if ours && !renewed && used.is_some() => {
                     let (code, said) = answer.errors();
                     let expired = said.as_ref().is_some_and(|said| said.contains("expired"));
@@ -257,7 +256,7 @@ impl Client {
         }
     }
 
-    /// Where a redirect leads.
+    /// The target of a redirect.
     fn redirect(
         &self,
         answer: &Answer,
@@ -293,7 +292,8 @@ impl Client {
         }
     }
 
-    /// Waits for another attempt at a server that has failed `failures` times; whether there is one.
+    /// Waits before another attempt at a server that has failed `failures` times. Returns whether there is
+    /// one.
     pub(super) fn wait(&self, server: &Server, failures: u32, error: &RegistryError) -> bool {
         if server.is_mirror || error.class() != ErrorClass::Transient {
             return false;

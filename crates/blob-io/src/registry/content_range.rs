@@ -1,12 +1,12 @@
-//! Which bytes an answer holds.
+//! Ranges in response headers.
 
 /// A `Content-Range` header.
 ///
 /// | text | means |
 /// |---|---|
 /// | `bytes 0-9/100` | the first ten bytes of a hundred |
-/// | `bytes 0-9/*` | of a length that is not said |
-/// | `bytes */100` | no bytes: the answer to a range that lies outside |
+/// | `bytes 0-9/*` | the first ten bytes of an unknown length |
+/// | `bytes */100` | no bytes: the response to a range out of bounds |
 ///
 /// Source: RFC 9110, 14.4.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads a header; `None` if it is none, or contradicts itself.
+    /// Parses a header; `None` if it is malformed or contradicts itself.
     pub(super) fn parse(header: &str) -> Option<Self> {
         let (unit, rest) = header.trim().split_once(' ')?;
         let (bytes, total) = rest.trim().split_once('/')?;
@@ -44,7 +44,7 @@ impl ContentRange {
     }
 }
 
-/// The last byte that an upload has, by the `Range` header of a session: `0-9`, also with `bytes=`.
+/// The last byte that an upload session has, by its `Range` header: `0-9`, also with `bytes=`.
 pub(super) fn uploaded(header: &str) -> Option<u64> {
     let range = header.trim();
     let range = range.strip_prefix("bytes=").unwrap_or(range);

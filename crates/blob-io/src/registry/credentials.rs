@@ -1,14 +1,14 @@
-//! Who a registry is asked as.
+//! Credentials for registries.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use image_model::{Blame, Fault};
 
-/// Knows who to be at which registry.
+/// A source of credentials by registry.
 ///
-/// What is given for a host is sent to that host, and to the token service that it names, and to nobody
-/// else: neither to where it redirects, nor to mirrors.
+/// Credentials for a host are sent to that host and to the token service that it names, and nowhere else:
+/// neither to redirect targets nor to mirrors.
 ///
 /// ```
 /// use lazyoci_blob_io::registry::{Credential, Credentials, StaticCredentials};
@@ -19,15 +19,15 @@ use image_model::{Blame, Fault};
 /// # Ok::<(), lazyoci_blob_io::registry::CredentialError>(())
 /// ```
 pub trait Credentials: fmt::Debug + Send + Sync {
-    /// Who to be at `host`, a name with its port if it has one; `docker.io` is Docker Hub. `None` is
-    /// nobody. Asked again when what was given before has expired.
+    /// The credential for `host`, a name with its port if it has one; `docker.io` is Docker Hub. `None` means
+    /// anonymous access. Called again when the previous credential has expired.
     ///
     /// # Errors
-    /// [`CredentialError`] if that cannot be told.
+    /// [`CredentialError`] if the lookup fails.
     fn get(&self, host: &str) -> Result<Option<Credential>, CredentialError>;
 }
 
-/// Who to be at a registry. Its secret is not shown by `Debug`.
+/// A credential for a registry. `Debug` does not show its secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     secret: Secret,
@@ -40,14 +40,14 @@ pub(super) enum Secret {
 }
 
 impl Credential {
-    /// A user with a password.
+    /// A user name and password.
     pub fn basic(user: impl Into<String>, password: impl Into<String>) -> Self {
         let (user, password) = (user.into(), password.into());
         let secret = Secret::Basic { user, password };
         Self { secret }
     }
 
-    /// A token that the token service exchanges for others: an OAuth 2 refresh token.
+    /// A token that the token service exchanges for access tokens: an OAuth 2 refresh token.
     pub fn identity_token(token: impl Into<String>) -> Self {
         let secret = Secret::Identity {
             token: token.into(),
@@ -55,7 +55,7 @@ impl Credential {
         Self { secret }
     }
 
-    /// The user, if it is one with a password.
+    /// The user name, if the credential has a password.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         match &self.secret {
@@ -77,7 +77,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Why credentials cannot be had.
+/// Why credentials cannot be obtained.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {reason}")]
 #[non_exhaustive]
@@ -102,7 +102,7 @@ impl Blame for CredentialError {
     }
 }
 
-/// Nobody, everywhere.
+/// Anonymous access everywhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anonymous;
 
@@ -119,7 +119,7 @@ pub struct StaticCredentials {
 }
 
 impl StaticCredentials {
-    /// With `credential` for `host` as well.
+    /// Adds `credential` for `host`.
     #[must_use]
     pub fn with(mut self, host: impl Into<String>, credential: Credential) -> Self {
         self.by_host.insert(host.into(), credential);

@@ -1,4 +1,4 @@
-//! Credentials as `docker login` and `podman login` keep them.
+//! Credentials stored by `docker login` and `podman login`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,13 +13,13 @@ use serde::Deserialize;
 
 use super::credentials::{Credential, CredentialError, Credentials};
 
-/// Longest file, and longest answer of a helper.
+/// Longest file, and longest output of a helper.
 const MAX_LEN: u64 = 1 << 20;
-/// The user that an identity token has.
+/// The user name that helpers return with an identity token.
 const TOKEN_USER: &str = "<token>";
-/// What Docker Hub is called in there.
+/// The key of Docker Hub.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-/// How helpers say that they have nothing.
+/// Output of a helper that has no credentials.
 const NOT_FOUND: &str = "credentials not found";
 
 /// The `config.json` of Docker, and the `auth.json` of podman.
@@ -27,10 +27,10 @@ const NOT_FOUND: &str = "credentials not found";
 /// | member | holds |
 /// |---|---|
 /// | `auths` | by registry: `auth`, base64 of `USER:PASSWORD`, or `username` and `password`; `identitytoken` |
-/// | `credHelpers` | by registry: a program `docker-credential-NAME` that is asked instead |
-/// | `credsStore` | the program that is asked for all others, before `auths` |
+/// | `credHelpers` | by registry: a program `docker-credential-NAME` that is called instead |
+/// | `credsStore` | the program that is called for all others, before `auths` |
 ///
-/// A registry is called by its host, or by a URL of it; Docker Hub by `https://index.docker.io/v1/`.
+/// A registry is keyed by its host or a URL of it; Docker Hub by `https://index.docker.io/v1/`.
 /// Source: docker/cli `cli/config/configfile`, containers-auth.json(5).
 ///
 /// ```
@@ -71,7 +71,7 @@ struct Auth {
     identitytoken: String,
 }
 
-/// What a helper answers.
+/// Output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -82,11 +82,11 @@ struct Answer {
 }
 
 impl DockerConfig {
-    /// The first of these that there is, or one without anything: `$REGISTRY_AUTH_FILE`,
+    /// The first of these that exists, or an empty configuration: `$REGISTRY_AUTH_FILE`,
     /// `$XDG_RUNTIME_DIR/containers/auth.json`, `$DOCKER_CONFIG/config.json`, `~/.docker/config.json`.
     ///
     /// # Errors
-    /// [`CredentialError`] if it cannot be read; `$REGISTRY_AUTH_FILE` has to be there.
+    /// [`CredentialError`] if it cannot be read; `$REGISTRY_AUTH_FILE`, if set, must exist.
     pub fn find() -> Result<Self, CredentialError> {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         if let Some(path) = variable("REGISTRY_AUTH_FILE") {
@@ -118,7 +118,7 @@ impl DockerConfig {
         Self::parse(&bytes, &place)
     }
 
-    /// Reads what is in a file, which errors call `place`.
+    /// Parses the content of a file, which errors call `place`.
     ///
     /// # Errors
     /// [`CredentialError`].
@@ -127,7 +127,7 @@ impl DockerConfig {
         if bytes.len() as u64 > MAX_LEN {
             return Err(failed(format!("longer than {MAX_LEN} bytes")));
         }
-        // What serde_json says names no value of the file, but for the place of what is wrong.
+        // Errors of serde_json may quote values of the file; only the position is kept.
         let parsed: Parsed = serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             failed(format!("line {line}, column {column}: no such JSON"))
@@ -150,7 +150,7 @@ impl DockerConfig {
         Ok(config)
     }
 
-    /// What the program for `host` says.
+    /// Calls the helper for `host`.
     fn ask(&self, helper: &str, host: &str) -> Result<Option<Credential>, CredentialError> {
         let program = format!("docker-credential-{helper}");
         let failed = |reason: String| CredentialError::new(&program, reason);
@@ -170,7 +170,7 @@ impl DockerConfig {
             let said = String::from_utf8_lossy(&output);
             return match said.contains(NOT_FOUND) {
                 true => Ok(None),
-                // What it says may hold anything.
+                // Its output may contain anything.
                 false => Err(failed("it failed".into())),
             };
         }
@@ -217,7 +217,7 @@ impl Auth {
     }
 }
 
-/// The registry that a key means.
+/// The registry of a key.
 fn host_of(key: &str) -> String {
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
     match rest.split('/').next().unwrap_or_default() {
@@ -226,7 +226,7 @@ fn host_of(key: &str) -> String {
     }
 }
 
-/// Runs a helper; whether it succeeded, and what it said.
+/// Runs a helper. Returns whether it succeeded, and its output.
 fn run(program: &str, key: &str) -> io::Result<(bool, Vec<u8>)> {
     let mut child = Command::new(program)
         .arg("get")
@@ -235,7 +235,7 @@ fn run(program: &str, key: &str) -> io::Result<(bool, Vec<u8>)> {
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it says what it thinks of that.
+        // A helper that does not read its input reports why itself.
         let _ = stdin.write_all(key.as_bytes());
     }
     let mut output = Vec::new();

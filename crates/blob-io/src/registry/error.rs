@@ -1,4 +1,4 @@
-//! Why a registry does not give or take something.
+//! Errors of registries.
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,7 @@ use image_model::{Blame, Fault};
 use super::credentials::CredentialError;
 use crate::{ReadError, WriteError};
 
-/// Why a registry does not give or take something: what, which bytes of it, at which attempt, at which
-/// server.
+/// Why a registry request failed: which object, which bytes of it, at which attempt, at which server.
 #[derive(Debug)]
 pub struct RegistryError {
     inner: Box<Inner>,
@@ -24,32 +23,32 @@ struct Inner {
     kind: RegistryErrorKind,
 }
 
-/// What is asked for.
+/// The object of a request.
 #[derive(Debug, Clone)]
 pub(super) struct At {
-    /// The blob or manifest, in words.
+    /// The blob or manifest, for messages.
     pub(super) what: String,
-    /// Whether it is called by a digest.
+    /// Whether it is named by a digest.
     pub(super) by_digest: bool,
     /// Which bytes of it, if not all.
     pub(super) range: Option<Range<u64>>,
-    /// Which attempt that is, the first being 1.
+    /// The attempt, counted from 1.
     pub(super) attempt: u32,
 }
 
-/// What kinds of failures have in common: what helps against them.
+/// Categories of failures, by remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// It may work another time: a connection that breaks, a server that is busy.
+    /// Another attempt may succeed: a broken connection, a busy server.
     Transient,
-    /// It needs other credentials.
+    /// Other credentials are needed.
     Auth,
-    /// It is not there.
+    /// The object does not exist.
     Gone,
-    /// The server gave something else than what was asked for.
+    /// The server sent something other than what was requested.
     Corrupt,
-    /// The server does not do that, or it is not done here.
+    /// The server does not support the request, or the client does not permit it.
     Refused,
 }
 
@@ -57,16 +56,16 @@ pub enum ErrorClass {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryErrorKind {
-    /// The server says no.
+    /// The server returned an error status.
     #[error("status {status}{}", said(code.as_deref(), message.as_deref()))]
     Status {
-        /// The status of HTTP.
+        /// The HTTP status.
         status: u16,
-        /// The code that the registry gives, as `MANIFEST_UNKNOWN`.
+        /// The error code of the registry, such as `MANIFEST_UNKNOWN`.
         code: Option<String>,
-        /// What it says to people, shortened.
+        /// Its message, shortened.
         message: Option<String>,
-        /// How long it wants not to be asked.
+        /// The delay that it requests before another attempt.
         retry_after: Option<Duration>,
     },
     /// The server cannot be reached, or the connection broke.
@@ -75,93 +74,94 @@ pub enum RegistryErrorKind {
         /// What happened.
         reason: String,
     },
-    /// The server is not who it should be, or no encryption can be agreed on.
+    /// The identity of the server cannot be verified, or TLS cannot be negotiated.
     #[error("{reason}")]
     Tls {
         /// What is wrong.
         reason: String,
     },
-    /// What is there is sent slower than is accepted.
+    /// The body is sent more slowly than the limit.
     #[error("{received} bytes in {seconds} s, which is too slow")]
     Slow {
-        /// Bytes that came.
+        /// Bytes received.
         received: u64,
-        /// In that time.
+        /// Time in which they were received.
         seconds: u64,
     },
-    /// The answer ended early.
+    /// The response ended early.
     #[error("the answer ends after {received} bytes of {expected}")]
     Short {
-        /// Bytes that came.
+        /// Bytes received.
         received: u64,
-        /// Bytes that were to come.
+        /// Bytes expected.
         expected: u64,
     },
-    /// The object has another length than what refers to it says.
+    /// The length of the object is not that of its descriptor.
     #[error("it has {found} bytes, what refers to it says {expected}")]
     Length {
-        /// What it has.
+        /// The actual length.
         found: u64,
-        /// What was said.
+        /// The stated length.
         expected: u64,
     },
-    /// The object is another one than its digest says.
+    /// The content of the object does not match its digest.
     #[error("its digest is {found}")]
     Digest {
-        /// What it is.
+        /// The actual digest.
         found: String,
     },
-    /// Other bytes than those that were asked for.
+    /// The response has a range other than the one requested.
     #[error("the answer is for the range `{answered}`")]
     Range {
-        /// The range as the server states it.
+        /// The range that the server states.
         answered: String,
     },
-    /// The answer is encoded, which nobody asked for: its bytes would not be those of the object.
+    /// The response has a content encoding that was not requested: its bytes would not be those of the
+    /// object.
     #[error("the answer is encoded as `{encoding}`")]
     Encoding {
         /// The encoding.
         encoding: String,
     },
-    /// The answer is longer than what is read.
+    /// The response exceeds the limit.
     #[error("the answer is longer than {limit} bytes")]
     TooLong {
         /// The bound.
         limit: u64,
     },
-    /// The server asks for credentials in a way that is not known here.
+    /// The server requests an authentication scheme that is not supported.
     #[error("the server asks for no authorization that is known: `{challenge}`")]
     Challenge {
-        /// How it asks.
+        /// The challenge.
         challenge: String,
     },
-    /// The server asks for credentials, and there are none for it.
+    /// The server requests credentials, and there are none for it.
     #[error("the server asks for credentials (`{challenge}`), and there are none for it")]
     NoCredentials {
-        /// How it asks.
+        /// The challenge.
         challenge: String,
     },
-    /// Credentials cannot be had.
+    /// Credentials cannot be obtained.
     #[error("no credentials")]
     Credentials {
-        /// Why not.
+        /// The cause.
         source: CredentialError,
     },
-    /// The token service `realm` is not one that credentials are sent to, or gives no token.
+    /// The token service `realm` is not one to which credentials are sent, or returns no token.
     #[error("no token from {realm}: {reason}")]
     Token {
         /// The server.
         realm: String,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// A location is not followed.
+    /// A redirect or upload location is not followed.
     #[error("{reason}")]
     Redirect {
-        /// Why not.
+        /// The cause.
         reason: &'static str,
     },
-    /// The answer lacks what it needs.
+    /// The response lacks a required header.
     #[error("the answer has no `{header}` that can be read")]
     Header {
         /// The header.
@@ -170,18 +170,18 @@ pub enum RegistryErrorKind {
     /// The source of an upload cannot be read.
     #[error("cannot read what is to be sent")]
     Source {
-        /// Why not.
+        /// The cause.
         source: ReadError,
     },
-    /// What was asked for makes no sense.
+    /// The request is invalid.
     #[error("{reason}")]
     Misuse {
-        /// Why not.
+        /// The cause.
         reason: String,
     },
 }
 
-/// What a registry says besides the status.
+/// The error code and message in words.
 fn said(code: Option<&str>, message: Option<&str>) -> String {
     [code, message]
         .into_iter()
@@ -201,7 +201,7 @@ impl RegistryError {
         }
     }
 
-    /// What makes no sense before anything is asked for.
+    /// An invalid request, detected before anything is sent.
     pub(super) fn misuse(what: impl Into<String>, reason: impl Into<String>) -> Self {
         let at = At {
             what: what.into(),
@@ -213,7 +213,7 @@ impl RegistryError {
         Self::new(&at, String::new(), RegistryErrorKind::Misuse { reason })
     }
 
-    /// What was asked for: `blob sha256:…`, `manifest v1`.
+    /// The object: `blob sha256:…`, `manifest v1`.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.inner.at.what
@@ -225,7 +225,7 @@ impl RegistryError {
         self.inner.at.range.clone()
     }
 
-    /// At which attempt, the first being 1; 0 if nothing was sent.
+    /// The attempt, counted from 1; 0 if nothing was sent.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.inner.at.attempt
@@ -243,7 +243,7 @@ impl RegistryError {
         &self.inner.kind
     }
 
-    /// What helps against it.
+    /// The category of the failure.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         use RegistryErrorKind as Kind;
@@ -269,7 +269,7 @@ impl RegistryError {
         }
     }
 
-    /// How long the server wants not to be asked.
+    /// The delay that the server requests.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self.kind() {
             RegistryErrorKind::Status { retry_after, .. } => *retry_after,
@@ -277,7 +277,7 @@ impl RegistryError {
         }
     }
 
-    /// As an error of reading `len` bytes at `offset`.
+    /// Converts to an error of reading `len` bytes at `offset`.
     pub(super) fn reading(self, offset: u64, len: u64) -> ReadError {
         ReadError::Source {
             offset,

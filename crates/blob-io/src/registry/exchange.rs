@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One request and its response.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -16,27 +16,27 @@ use super::retry::retry_after;
 use super::url::server as server_of;
 use crate::{ReadAt, ReadError};
 
-/// Longest answer that says what is wrong.
+/// Longest error response that is read.
 const MAX_ERROR_LEN: u64 = 64 << 10;
-/// Bytes a second that a server digests at least.
+/// Minimum rate, in bytes per second, at which a server digests content.
 const WORK_RATE: u64 = 8 << 20;
-/// Longest code and message that are kept of it.
+/// Longest error code and message that are kept.
 const MAX_CODE_LEN: usize = 64;
 const MAX_MESSAGE_LEN: usize = 256;
-/// Bytes of an answer that nobody needs which are read, so that the connection can be used again.
+/// Most unread bytes of a response that are drained, so that the connection can be reused.
 const MAX_DRAINED: u64 = 64 << 10;
 
-/// A request. It can be sent again.
+/// A request that can be sent again.
 pub(super) struct Message<'b> {
     pub(super) method: Method,
     pub(super) url: Uri,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Body<'b>,
-    /// Bytes that the server may go through before it answers.
+    /// Bytes that the server may process before it responds.
     pub(super) work: u64,
 }
 
-/// What goes along with a request.
+/// The body of a request.
 #[derive(Clone)]
 pub(super) enum Body<'b> {
     Bytes(Bytes),
@@ -59,15 +59,15 @@ impl Message<'_> {
     }
 }
 
-/// An answer, up to its body.
+/// A response, up to its body.
 pub(super) struct Answer {
     response: Response<ureq::Body>,
-    /// Whom it is from.
+    /// The URL that it is from.
     pub(super) url: Uri,
     pace: Pace,
 }
 
-/// What the body of an upload is read from; remembers why it could not be.
+/// The source of an upload's body; remembers why it could not be read.
 struct Part<'b> {
     source: &'b dyn ReadAt,
     offset: u64,
@@ -91,7 +91,7 @@ impl Read for Part<'_> {
 }
 
 impl Client {
-    /// Sends `message` as it is, and follows nothing.
+    /// Sends `message` once, without following redirects.
     pub(super) fn once(&self, message: &Message<'_>, at: &At) -> Result<Answer, RegistryError> {
         let Message {
             method,
@@ -156,16 +156,16 @@ impl Client {
     }
 }
 
-/// What the connection says.
+/// Converts a transport error.
 fn transport(at: &At, server: &str, error: &ureq::Error) -> RegistryError {
     let reason = error.to_string();
     let kind = match error {
-        // It would show the URL.
+        // Its message would contain the URL.
         ureq::Error::BadUri(_) => RegistryErrorKind::Misuse {
             reason: "no URL that can be asked for".into(),
         },
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => RegistryErrorKind::Tls { reason },
-        // So it is called while a connection is made.
+        // ureq reports TLS errors during the handshake this way.
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             let reason = error.to_string();
             RegistryErrorKind::Tls { reason }
@@ -180,24 +180,24 @@ impl Answer {
         self.response.status().as_u16()
     }
 
-    /// Whom it is from, for errors.
+    /// The server that it is from, for errors.
     pub(super) fn server(&self) -> String {
         server_of(&self.url)
     }
 
-    /// A header that is text.
+    /// A header, if it is text.
     pub(super) fn header(&self, name: impl AsRef<str>) -> Option<&str> {
         self.response.headers().get(name.as_ref())?.to_str().ok()
     }
 
-    /// All headers of that name, as one.
+    /// All headers of that name, joined.
     pub(super) fn joined(&self, name: &str) -> String {
         let all = self.response.headers().get_all(name).iter();
         let all: Vec<_> = all.filter_map(|value| value.to_str().ok()).collect();
         all.join(", ")
     }
 
-    /// How long the body says that it is. The answer to a `HEAD` states what it would be.
+    /// The length of the body according to the headers. For `HEAD`, the length that a body would have.
     pub(super) fn len(&self) -> Option<u64> {
         self.header(CONTENT_LENGTH)?.parse().ok()
     }
@@ -211,7 +211,7 @@ impl Answer {
         RegistryError::new(at, self.server(), kind)
     }
 
-    /// Refuses an answer that is encoded.
+    /// Rejects a response with a content encoding.
     pub(super) fn check_encoding(&self, at: &At) -> Result<(), RegistryError> {
         match self.header("content-encoding") {
             None | Some("" | "identity") => Ok(()),
@@ -224,7 +224,7 @@ impl Answer {
         }
     }
 
-    /// What an answer that is not what was hoped for says.
+    /// Converts an unexpected response to an error.
     pub(super) fn refused(mut self, at: &At) -> RegistryError {
         let (code, message) = self.errors();
         self.refused_with(at, code, message)
@@ -245,8 +245,8 @@ impl Answer {
         self.error(at, kind)
     }
 
-    /// The code and the message of an answer that says what is wrong: in JSON, as registries do, in XML, as
-    /// object storage does, or as text.
+    /// The error code and message of a response: from JSON, as registries send it, XML, as object storage
+    /// does, or plain text.
     pub(super) fn errors(&mut self) -> (Option<String>, Option<String>) {
         #[derive(Deserialize)]
         struct Errors {
@@ -261,7 +261,7 @@ impl Answer {
         }
         let mut bytes = Vec::new();
         let mut body = self.response.body_mut().as_reader().take(MAX_ERROR_LEN);
-        // Whatever comes of it.
+        // A partial body is used as well.
         let _ = body.read_to_end(&mut bytes);
         let kept = |text: &str, len| Some(clean(text, len)).filter(|text| !text.is_empty());
         if let Ok(parsed) = serde_json::from_slice::<Errors>(&bytes) {
@@ -288,10 +288,10 @@ impl Answer {
         )
     }
 
-    /// Reads the rest, if it is short: the connection can be used again then.
+    /// Reads the rest if it is short, so that the connection can be reused.
     pub(super) fn drain(mut self) {
         let body = self.response.body_mut().as_reader();
-        // A connection that breaks is not used again.
+        // A broken connection is not reused.
         let _ = io::copy(&mut body.take(MAX_DRAINED), &mut io::sink());
     }
 
@@ -304,7 +304,7 @@ impl Answer {
     }
 }
 
-/// Text of a server without what would not be text on a terminal, shortened.
+/// Text of a server without control characters, shortened.
 fn clean(text: &str, len: usize) -> String {
     let text: String = text
         .chars()
@@ -314,7 +314,7 @@ fn clean(text: &str, len: usize) -> String {
     text.trim().into()
 }
 
-/// All of a body that is at most `limit` bytes long.
+/// All bytes of a body of at most `limit` bytes.
 pub(super) fn read_short(
     answer: &mut Answer,
     limit: u64,
@@ -351,7 +351,7 @@ pub(super) fn read_short(
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) struct Stream {
     pub(super) server: String,
     body: BodyReader<'static>,

@@ -1,18 +1,18 @@
-//! A client of OCI registries: blobs by range, manifests, and putting both there.
+//! A client of OCI registries: ranged reads of blobs, manifests, and pushes of both.
 //!
 //! | module part | holds |
 //! |---|---|
-//! | [`Client`], [`ClientOptions`], [`Mirror`] | how registries are asked |
-//! | [`Reference`], [`Repository`], [`PulledManifest`], [`Found`] | what is where |
+//! | [`Client`], [`ClientOptions`], [`Mirror`] | settings and connections |
+//! | [`Reference`], [`Repository`], [`PulledManifest`], [`Found`] | names and the objects that they refer to |
 //! | [`RemoteBlob`], [`BlobStream`] | the bytes of a blob, by range or from front to end |
-//! | [`Pushed`] | what became of a blob that was to be put there |
-//! | [`Credentials`], [`DockerConfig`], [`StaticCredentials`], [`Anonymous`] | who to be |
-//! | [`RegistryError`] | what, which bytes, which attempt, which server, and what helps |
+//! | [`Pushed`] | the result of pushing a blob |
+//! | [`Credentials`], [`DockerConfig`], [`StaticCredentials`], [`Anonymous`] | credentials |
+//! | [`RegistryError`] | the object, the bytes, the attempt, the server, and the remedy |
 //!
-//! Requests wait for their answers; several threads may share a client. What breaks is tried again where that
-//! may help, and taken up where it was. Redirects are followed without credentials, and never from HTTPS to
-//! HTTP. All that a server says is bounded before it is kept, and what has a digest is compared with it as
-//! far as it is whole.
+//! Requests block; several threads may share a client. Failures are retried where that may help, and
+//! interrupted transfers are resumed. Redirects are followed without credentials, and never from HTTPS to
+//! HTTP. Everything that a server sends is bounded before it is kept, and objects that are read whole are
+//! compared with their digest.
 //!
 //! Source: OCI distribution-spec v1.1; distribution's token authentication.
 

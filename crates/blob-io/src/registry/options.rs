@@ -1,4 +1,4 @@
-//! How registries are asked.
+//! Settings of a client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::credentials::{Anonymous, Credentials};
 
-/// How registries are asked.
+/// Settings of a [`Client`](super::Client).
 ///
 /// ```
 /// use lazyoci_blob_io::registry::{Client, ClientOptions, DockerConfig, Mirror};
@@ -67,100 +67,98 @@ impl fmt::Debug for ClientOptions {
 }
 
 impl ClientOptions {
-    /// Who to be at which registry. [Nobody](Anonymous) unless told.
+    /// The source of credentials. Default: [`Anonymous`].
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials + 'static) -> Self {
         self.credentials = Arc::new(credentials);
         self
     }
 
-    /// Asks `host`, given with its port if it has one, by HTTP without TLS. All others are asked by HTTPS,
-    /// those on this machine too.
+    /// Uses HTTP without TLS for `host`, given with its port if it has one. All others, including local ones,
+    /// use HTTPS.
     #[must_use]
     pub fn plain_http(mut self, host: impl Into<String>) -> Self {
         self.plain_http.push(host.into());
         self
     }
 
-    /// Reads by way of `mirror`, of several in the order in which they are given here, and asks the
-    /// registry itself only for what no mirror gives. Nothing is written to mirrors.
+    /// Reads through `mirror`; several are tried in the order in which they are given, then the registry
+    /// itself. Nothing is written to mirrors.
     #[must_use]
     pub fn mirror(mut self, mirror: Mirror) -> Self {
         self.mirrors.push(mirror);
         self
     }
 
-    /// Connects by way of a proxy, `http://[USER:PASSWORD@]HOST:PORT`, by `CONNECT`. Without, and unless
-    /// there is one here, none is used; the environment is not looked at.
+    /// Connects through a proxy, `http://[USER:PASSWORD@]HOST:PORT`, by `CONNECT`. By default none is used;
+    /// the environment is not consulted.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
     }
 
-    /// Sends a header along with every request to a registry or mirror, and not to where they redirect.
+    /// Sends a header with every request to a registry or mirror, but not to redirect targets.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Trusts the authorities in `pem` instead of those that browsers trust: of a registry, or a proxy, of
-    /// one's own.
+    /// Trusts the certificate authorities in `pem` instead of the default ones: for a private registry or
+    /// proxy.
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates.push(pem.into());
         self
     }
 
-    /// How long connecting may take: 10 s unless told.
+    /// Timeout for connecting. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a server may be silent: 30 s unless told.
+    /// Maximum time without data from the server. Default: 30 s.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// Gives up what comes slower than that many bytes a second, beyond one [`read_timeout`](Self::read_timeout):
-    /// 1 KiB unless told.
+    /// Minimum transfer rate, in bytes per second, after one [`read_timeout`](Self::read_timeout). Default: 1
+    /// KiB.
     #[must_use]
     pub fn min_rate(mut self, bytes: u64) -> Self {
         self.min_rate = bytes;
         self
     }
 
-    /// How often a registry is asked for something that it may give another time, or for more of what broke
-    /// off early: 5 times unless told. Mirrors are asked once.
+    /// Attempts at a registry after transient failures or interrupted transfers. Default: 5. Mirrors are
+    /// tried once.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// How long is waited at most after the first attempt; after each further one twice as long. 200 ms
-    /// unless told.
+    /// Maximum delay after the first attempt, doubled for each further one. Default: 200 ms.
     #[must_use]
     pub fn backoff(mut self, backoff: Duration) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// How long is waited at most; a server that wants not to be asked for longer is given up. 60 s unless
-    /// told.
+    /// Maximum delay in any case; a server that requests a longer one is not tried again. Default: 60 s.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
     }
 
-    /// Uploads blobs that are longer than that in pieces of that length, so that an upload that breaks goes
-    /// on where it was. Not every registry takes pieces; without this, blobs are sent whole.
+    /// Uploads blobs longer than this in pieces of this length, so that interrupted uploads can be resumed.
+    /// Not every registry supports that; by default, blobs are sent whole.
     #[must_use]
     pub fn chunk_len(mut self, len: u64) -> Self {
         self.chunk_len = Some(len.max(1));
@@ -168,10 +166,10 @@ impl ClientOptions {
     }
 }
 
-/// A server that has what a registry has: `URL/v2/REPOSITORY/…?ns=REGISTRY` is what is asked for.
+/// A mirror of registries, requested at `URL/v2/REPOSITORY/…?ns=REGISTRY`.
 ///
-/// A mirror is asked by HTTP if its URL says so, and with credentials of its own. Dragonfly's dfdaemon is one
-/// with the header `X-Dragonfly-Registry: https://REGISTRY`.
+/// HTTP is used if its URL says so. It has its own credentials. Dragonfly's dfdaemon works as a mirror with
+/// the header `X-Dragonfly-Registry: https://REGISTRY`.
 #[derive(Clone)]
 pub struct Mirror {
     pub(super) url: String,
@@ -187,7 +185,7 @@ impl Mirror {
         }
     }
 
-    /// Sends a header along with every request to it.
+    /// Sends a header with every request to it.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -195,7 +193,7 @@ impl Mirror {
     }
 }
 
-/// Values of headers may be secrets, and are not shown.
+/// Header values may be secrets, and are not shown.
 impl fmt::Debug for Mirror {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();

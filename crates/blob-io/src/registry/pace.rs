@@ -1,4 +1,4 @@
-//! How fast bytes come.
+//! Minimum transfer rates.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::error::RegistryErrorKind;
 
-/// Gives up what comes too slowly. Only the time of reading counts.
+/// Aborts transfers that are too slow. Only the time spent reading counts.
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
     grace: Duration,
-    /// Bytes a second.
+    /// Bytes per second.
     min_rate: u64,
     spent: Duration,
     received: u64,
-    /// What all have received.
+    /// Bytes received by all transfers.
     total: Arc<AtomicU64>,
 }
 

@@ -1,4 +1,4 @@
-//! Blobs sent in pieces.
+//! Chunked uploads.
 
 use bytes::Bytes;
 use ureq::http::header::CONTENT_TYPE;
@@ -11,11 +11,11 @@ use super::push::{OCTETS, Push, Session};
 use super::turns::TurnState;
 
 const CONTENT_RANGE: HeaderName = HeaderName::from_static("content-range");
-/// Longest piece that a registry may insist on.
+/// Longest minimum piece that a registry may require.
 const MAX_CHUNK_LEN: u64 = 1 << 30;
 
 impl Push<'_> {
-    /// Sends the blob piece by piece, and takes up a piece that breaks off where the registry says.
+    /// Sends the blob in pieces, and resumes an interrupted piece where the registry says.
     pub(super) fn send_pieces(
         &self,
         mut session: Session,
@@ -49,7 +49,8 @@ impl Push<'_> {
         self.close(&session.url, Body::Bytes(Bytes::new()), &at)
     }
 
-    /// Sends one piece; where the session goes on, and how many bytes of the blob the registry has then.
+    /// Sends one piece. Returns the next location of the session, and how many bytes of the blob the registry
+    /// has.
     fn send_piece(
         &self,
         session: &Session,
@@ -71,7 +72,7 @@ impl Push<'_> {
         if !matches!(answer.status(), 202 | 204) {
             return Err(answer.refused(at));
         }
-        // One that does not say has it all.
+        // Without a range, the registry has all of it.
         let range = answer.header("range").map(str::to_owned);
         let taken = range.as_deref().map_or(Some(end), |range| {
             uploaded(range).map(|last| last.saturating_add(1))
@@ -84,7 +85,7 @@ impl Push<'_> {
         Ok((self.session(answer, at)?, taken))
     }
 
-    /// Asks how far a session is that broke off between `offset` and `end`.
+    /// Queries the progress of a session that was interrupted between `offset` and `end`.
     fn progress(
         &self,
         session: Session,
@@ -99,7 +100,7 @@ impl Push<'_> {
         }
         let range = answer.header("range").unwrap_or("0-0").to_owned();
         let taken = match uploaded(&range) {
-            // Of one byte or of none: none can be sent again only if it is none.
+            // `0-0` means one byte or none; it is taken as none.
             Some(0) => Some(0),
             last => last.map(|last| last.saturating_add(1)),
         };

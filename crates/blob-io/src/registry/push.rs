@@ -1,4 +1,4 @@
-//! Putting blobs and manifests into a repository.
+//! Pushing blobs and manifests.
 
 use image_model::Digest;
 use ureq::http::header::CONTENT_TYPE;
@@ -13,31 +13,31 @@ use super::turns::{TurnState, Turns};
 use super::url::{encode, resolve, with_query};
 use crate::ReadAt;
 
-/// What the bytes of blobs are.
+/// Media type of blob content.
 pub(super) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const DIGEST: &str = "docker-content-digest";
 
-/// How a blob came to be in a repository.
+/// How a blob got into a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pushed {
-    /// It was there.
+    /// It existed already.
     There,
-    /// The registry has taken it from another repository of its own.
+    /// The registry mounted it from another of its repositories.
     Mounted,
-    /// It was sent.
+    /// It was uploaded.
     Uploaded,
 }
 
 impl Repository {
-    /// Puts a blob with that digest into the repository: its bytes are those of `source`, which is read again
-    /// if sending breaks off. One that is there is not sent, nor is one that the registry has in one of the
-    /// repositories `mount_from`, and gives from there.
+    /// Pushes a blob with that digest, reading its bytes from `source`, again if sending is interrupted. A
+    /// blob that exists, or that the registry can mount from one of the repositories `mount_from`, is not
+    /// sent.
     ///
-    /// That `source` has the digest is for the caller to know; the registry compares it, too.
+    /// The caller must ensure that `source` has the digest; the registry checks it, too.
     ///
     /// # Errors
-    /// [`RegistryError`]. What was sent so far is no blob then.
+    /// [`RegistryError`]. A partial upload does not become a blob.
     pub fn push_blob(
         &self,
         source: &dyn ReadAt,
@@ -76,8 +76,7 @@ impl Repository {
         Ok(Pushed::Uploaded)
     }
 
-    /// Puts a manifest into the repository, called `name`, a tag or its digest. All that it refers to has to
-    /// be there.
+    /// Pushes a manifest named `name`, a tag or its digest. Everything that it refers to must exist.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -118,7 +117,7 @@ impl Repository {
     /// Whether the registry has the blob.
     fn has(&self, digest: &Digest, len: u64) -> Result<bool, RegistryError> {
         let found = self.find_blob(digest)?;
-        // Sent again, one of another length is the registry's to explain.
+        // If the length differs, it is sent again, and the registry has to report the conflict.
         Ok(found.is_some_and(|found| found.len.is_none_or(|found| found == len)))
     }
 
@@ -134,7 +133,7 @@ impl Repository {
     }
 }
 
-/// A registry that has taken something else than what was sent says so.
+/// Detects a registry that stored something other than what was sent.
 fn check_digest(answer: &Answer, own: &Digest, at: &At) -> Result<(), RegistryError> {
     match answer.header(DIGEST) {
         Some(found) if found != own.to_string() => {
@@ -151,11 +150,11 @@ enum Mount {
     Refused,
 }
 
-/// An upload that has begun.
+/// An open upload session.
 pub(super) struct Session {
-    /// Where it goes on, which every answer says anew.
+    /// Its current location, which every response updates.
     pub(super) url: Uri,
-    /// Bytes of the least piece that is taken.
+    /// Minimum length of a piece.
     pub(super) min_chunk: u64,
 }
 
@@ -196,7 +195,7 @@ impl Push<'_> {
             }
         });
         match mounted {
-            // Not from there: it is sent.
+            // Mounting failed: the blob is sent.
             Err(error)
                 if matches!(
                     error.class(),
@@ -231,7 +230,7 @@ impl Push<'_> {
         Ok(Session { url, min_chunk })
     }
 
-    /// Gives up a session; the registry does that by itself after a while.
+    /// Cancels a session; the registry would expire it anyway.
     fn cancel(&self, session: &Session) {
         let message = Message::new(Method::DELETE, session.url.clone());
         let at = TurnState::default().at(self.what, true, None);
@@ -240,7 +239,7 @@ impl Push<'_> {
         }
     }
 
-    /// Sends the blob, in a session that may be there already.
+    /// Sends the blob, in an existing session if there is one.
     fn upload(&self, mut session: Option<Session>) -> Result<(), RegistryError> {
         let (mut turns, mut sessions) = (TurnState::default(), 0);
         let mut in_pieces = self.client.options().chunk_len;
@@ -269,7 +268,7 @@ impl Push<'_> {
                 continue;
             }
             turns.failed(self.client, self.repository.origin_only(), error)?;
-            // What broke off may have been taken all the same.
+            // The registry may have stored it despite the failure.
             if self.repository.has(self.digest, self.len)? {
                 return Ok(());
             }
@@ -288,7 +287,7 @@ impl Push<'_> {
         )
     }
 
-    /// Ends a session with the last bytes.
+    /// Completes a session with the last bytes.
     pub(super) fn close(
         &self,
         session: &Uri,
@@ -314,7 +313,7 @@ impl Push<'_> {
     }
 }
 
-/// Whether a registry does not take pieces.
+/// Whether the registry does not support pieces.
 fn refused(error: &RegistryError) -> bool {
     matches!(error.kind(), RegistryErrorKind::Status { .. })
 }

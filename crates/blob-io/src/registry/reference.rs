@@ -1,31 +1,31 @@
-//! What an image in a registry is called.
+//! Image references.
 
 use std::fmt;
 use std::str::FromStr;
 
 use image_model::{Blame, Digest, Fault};
 
-/// The registry that is meant where none is named.
+/// The default registry.
 const DOCKER_HUB: &str = "docker.io";
-/// Names that lead to it, too.
+/// Other names of it.
 const DOCKER_HUB_NAMES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
-/// Where it answers.
+/// Its API host.
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
-/// Where it keeps images whose names have one part.
+/// Prefix of its repositories with one component.
 const DOCKER_HUB_LIBRARY: &str = "library/";
-/// What is meant where neither a tag nor a digest is named.
+/// The default tag.
 const DEFAULT_TAG: &str = "latest";
 
-/// Longest name of a repository, its registry included.
+/// Longest repository name, including the registry.
 const MAX_NAME_LEN: usize = 255;
 /// Longest tag.
 const MAX_TAG_LEN: usize = 128;
 
-/// An image in a registry: `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`.
+/// A reference to an image in a registry: `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`.
 ///
-/// As Docker reads it: without a host, Docker Hub is meant, and there `library/` before a name of one part.
-/// The first part is a host if it has a dot or a colon, or is `localhost`. With tag and digest, the
-/// digest counts.
+/// Parsed as Docker does: the default host is Docker Hub, where names of one component are prefixed with
+/// `library/`. The first component is a host if it contains a dot or a colon, or is `localhost`. If both tag
+/// and digest are given, the digest is used.
 ///
 /// Source: distribution `reference`, distribution-spec v1.1 "Pulling manifests".
 ///
@@ -49,7 +49,7 @@ pub struct Reference {
     digest: Option<Digest>,
 }
 
-/// Text that is no reference.
+/// Text that is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no reference to an image: {reason}")]
 #[non_exhaustive]
@@ -67,31 +67,31 @@ impl Blame for ParseReferenceError {
 }
 
 impl Reference {
-    /// The registry, with its port if that is not the usual one; `docker.io` for Docker Hub.
+    /// The registry, with its port if that is not the default one; `docker.io` for Docker Hub.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The name within the registry.
+    /// The repository within the registry.
     #[must_use]
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag, if one is named.
+    /// The tag, if given.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, if one is named.
+    /// The digest, if given.
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// What the manifest is asked for by: the digest, else the tag, else `latest`.
+    /// The name of the manifest: the digest, else the tag, else `latest`.
     #[must_use]
     pub fn name(&self) -> String {
         match (&self.digest, &self.tag) {
@@ -102,7 +102,7 @@ impl Reference {
     }
 }
 
-/// Where the registry called `host` answers.
+/// The API host of the registry `host`.
 pub(super) fn api_host(host: &str) -> &str {
     match host {
         DOCKER_HUB => DOCKER_HUB_API,
@@ -185,7 +185,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
     })
 }
 
-/// Whether `text` is the name of a repository: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` between slashes.
+/// Whether `text` is a repository name: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` between slashes.
 pub(super) fn is_repository(text: &str) -> bool {
     text.len() <= MAX_NAME_LEN && text.split('/').all(is_component)
 }

@@ -19,13 +19,14 @@ use super::url::{encode, same_origin};
 
 /// Longest manifest that is read.
 const MAX_MANIFEST_LEN: u64 = 16 << 20;
-/// What manifests may be: one header, since some proxies drop all but one.
+/// Accepted manifest types, in one header, since some proxies drop all but one.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// A repository of a registry: manifests by tags and digests, blobs by digests. Clones are the same one.
+/// A repository of a registry: manifests by tag or digest, blobs by digest. Clones refer to the same
+/// repository.
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
@@ -35,24 +36,24 @@ struct Inner {
     client: Client,
     host: String,
     name: String,
-    /// Mirrors, and then the registry itself.
+    /// Mirrors, then the registry itself.
     servers: Vec<Server>,
     pull: Vec<String>,
 }
 
-/// A manifest as it came.
+/// A manifest as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PulledManifest {
     /// The digest of its bytes.
     pub digest: Digest,
-    /// What the registry says that it is.
+    /// The media type that the registry states.
     pub media_type: Option<String>,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
-/// What a registry says of an object that it has. Nothing of that is compared with the object.
+/// What a registry states about an object. None of it is compared with the object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
@@ -60,7 +61,7 @@ pub struct Found {
     pub len: Option<u64>,
     /// Its digest.
     pub digest: Option<Digest>,
-    /// What it is.
+    /// Its media type.
     pub media_type: Option<String>,
 }
 
@@ -87,7 +88,7 @@ impl Repository {
         }
     }
 
-    /// The registry, as it is called in references.
+    /// The registry, as named in references.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.inner.host
@@ -105,7 +106,7 @@ impl Repository {
         &self.inner.client
     }
 
-    /// The manifest called `name`, a tag or a digest. One that is asked for by its digest has it.
+    /// The manifest named `name`, a tag or a digest. If it is a digest, the manifest is compared with it.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -138,8 +139,8 @@ impl Repository {
         })
     }
 
-    /// What the registry itself says of the manifest called `name`, a tag or a digest; `None` if there is
-    /// none.
+    /// What the registry itself states about the manifest named `name`, a tag or a digest; `None` if it does
+    /// not exist.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -155,7 +156,7 @@ impl Repository {
         there(found)
     }
 
-    /// What the registry itself says of a blob; `None` if there is none.
+    /// What the registry itself states about a blob; `None` if it does not exist.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -170,7 +171,7 @@ impl Repository {
             if !(elsewhere && matches!(answer.status(), 400 | 403 | 405 | 501)) {
                 return found(answer, at);
             }
-            // Object storage may take nothing but what was signed, which is GET.
+            // Object storage may only accept the signed method, which is GET.
             let mut message = Message::new(Method::GET, url);
             let first = HeaderValue::from_static("bytes=0-0");
             message.headers.push((RANGE, first));
@@ -180,7 +181,7 @@ impl Repository {
                     len: ContentRange::parse(range).and_then(|range| range.total),
                     ..Found::default()
                 }),
-                // Of no bytes there is no first one.
+                // An empty blob has no first byte.
                 (416, _) => Ok(Found::default()),
                 _ => found(answer, at),
             }
@@ -188,7 +189,7 @@ impl Repository {
         there(found)
     }
 
-    /// The blob of that digest and length. Nothing is asked for until it is read.
+    /// The blob with that digest and length. Nothing is requested until it is read.
     #[must_use]
     pub fn blob(&self, digest: Digest, len: u64) -> RemoteBlob {
         RemoteBlob::new(self.clone(), digest, len)
@@ -222,7 +223,7 @@ impl Repository {
         &self.inner.servers
     }
 
-    /// The registry itself.
+    /// The registry itself, without mirrors.
     pub(super) fn origin_only(&self) -> &[Server] {
         let mirrors = self.inner.servers.len() - 1;
         &self.inner.servers[mirrors..]
@@ -233,7 +234,7 @@ impl Repository {
     }
 }
 
-/// The digest that a manifest is called by, if it is called by one.
+/// The digest by which a manifest is named, if any.
 pub(super) fn name_of_manifest(name: &str) -> Result<Option<Digest>, RegistryError> {
     match name.parse() {
         Ok(digest) => Ok(Some(digest)),
@@ -263,7 +264,7 @@ fn found(answer: Answer, at: &At) -> Result<Found, RegistryError> {
     })
 }
 
-/// That something is not there is no failure.
+/// Maps a missing object to `None`.
 fn there(found: Result<Found, RegistryError>) -> Result<Option<Found>, RegistryError> {
     match found {
         Ok(found) => Ok(Some(found)),

@@ -1,23 +1,23 @@
-//! Trying again.
+//! Retries.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-/// How often a server is asked, and how long is waited in between.
+/// How often a server is tried, and the delays in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Retry {
-    /// Attempts in all.
+    /// Total number of attempts.
     pub(super) attempts: u32,
-    /// What is waited at most after the first attempt; twice that after the second, and so on.
+    /// Maximum delay after the first attempt, doubled after each further one.
     pub(super) backoff: Duration,
-    /// What is waited at most in any case.
+    /// Maximum delay in any case.
     pub(super) max_wait: Duration,
 }
 
 impl Retry {
-    /// How long to wait after `attempt`, the first being 1, has failed; `None` if that was the last one.
-    /// `asked` is what the server asks for: one that asks for more than [`max_wait`](Self::max_wait) is not
-    /// asked again. `random` spreads clients that fail at once.
+    /// The delay after failed `attempt`, counted from 1; `None` if it was the last one. `asked` is the delay
+    /// that the server requests: if it exceeds [`max_wait`](Self::max_wait), there is no further attempt.
+    /// `random` spreads clients that fail at the same time.
     pub(super) fn wait(
         &self,
         attempt: u32,
@@ -38,12 +38,12 @@ impl Retry {
     }
 }
 
-/// Some number.
+/// A random number.
 pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// What a `Retry-After` header asks for, if it is a number of seconds. A date is none: clocks differ.
+/// The delay of a `Retry-After` header in seconds. Dates are ignored: clocks differ.
 pub(super) fn retry_after(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(Duration::from_secs)
 }

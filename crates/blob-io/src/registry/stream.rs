@@ -1,4 +1,4 @@
-//! Bytes of a blob as a stream that survives.
+//! Streams of blob content that survive broken connections.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,11 +10,11 @@ use super::blob::{Opened, RemoteBlob};
 use super::error::{At, RegistryError, RegistryErrorKind};
 use super::turns::TurnState;
 
-/// Bytes of a [`RemoteBlob`] from front to end. What breaks is taken up where it was, from the same server or the
-/// next.
+/// The bytes of a [`RemoteBlob`] from front to end. Interrupted transfers are resumed, from the same server or
+/// the next.
 pub struct BlobStream {
     blob: RemoteBlob,
-    /// What is left.
+    /// The remaining range.
     range: Range<u64>,
     turns: TurnState,
     opened: Option<(Opened, At)>,
@@ -39,7 +39,7 @@ impl BlobStream {
         }
     }
 
-    /// All bytes of the range, which `buf` has the length of.
+    /// Reads all bytes of the range, whose length is that of `buf`.
     pub(super) fn fill(&mut self, mut buf: &mut [u8]) -> Result<(), RegistryError> {
         while !buf.is_empty() {
             let read = self.next(buf)?;
@@ -65,7 +65,7 @@ impl BlobStream {
         }
     }
 
-    /// Some of the next bytes, none at the end.
+    /// Reads some of the next bytes; 0 at the end.
     fn next(&mut self, buf: &mut [u8]) -> Result<usize, RegistryError> {
         loop {
             let len = self.range.end - self.range.start;
@@ -80,7 +80,7 @@ impl BlobStream {
                 }
                 continue;
             };
-            // An answer that has fewer bytes than were asked for ends early.
+            // A response with fewer bytes than requested ends early.
             let most = usize::try_from(len.min(opened.left)).unwrap_or(usize::MAX);
             let most = most.min(buf.len());
             let kind = match opened.stream.read(&mut buf[..most]) {
@@ -114,7 +114,7 @@ impl BlobStream {
         self.turns.attempt(self.blob.inner.what(), true, asked)
     }
 
-    /// The range to ask for, unless it is everything.
+    /// The range to request, unless it is the whole blob.
     fn asked(&self) -> Option<Range<u64>> {
         let whole = 0..self.blob.inner.len;
         Some(self.range.clone()).filter(|range| *range != whole)
@@ -132,7 +132,7 @@ impl BlobStream {
             .failed(repository.client(), repository.servers(), error)
     }
 
-    /// Ends an answer all of whose bytes have come: the connection can be used again once its end was seen.
+    /// Ends a response whose bytes have all been read: the connection can be reused once its end was seen.
     fn close(&mut self) -> Result<(), RegistryError> {
         let Some((mut opened, at)) = self.opened.take() else {
             return Ok(());
@@ -143,7 +143,7 @@ impl BlobStream {
             self.blob.inner.keep(self.turns.server, end, opened.stream);
             return Ok(());
         }
-        // That it breaks now does not matter any more.
+        // A failure no longer matters here.
         let more = opened.stream.read(&mut [0]).unwrap_or_default();
         if more > 0 && opened.is_whole {
             let kind = RegistryErrorKind::Length {

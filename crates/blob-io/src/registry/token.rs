@@ -1,4 +1,4 @@
-//! Authorizations, kept until they expire.
+//! Authorizations, cached until they expire.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,24 +18,24 @@ use super::error::{At, RegistryError, RegistryErrorKind};
 use super::exchange::{Body, Message, read_short};
 use super::url::{encode, is_loopback, resolve, server as server_of};
 
-/// How long a token is good for if nothing is said, and at least.
+/// Default and minimum lifetime of a token.
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
-/// And at most.
+/// Maximum lifetime.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long before its end it is not used any more.
+/// How long before its expiry a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(10);
-/// Longest answer of a token service.
+/// Longest response of a token service.
 const MAX_ANSWER_LEN: u64 = 256 << 10;
-/// Most authorizations that are kept.
+/// Most authorizations that are cached.
 const MAX_KEPT: usize = 256;
-/// Who asks.
+/// The client id sent to token services.
 const CLIENT_ID: &str = "lazyoci";
 
-/// Authorizations by server and what they are for.
+/// Authorizations by server and scopes.
 #[derive(Default)]
 pub(super) struct Tokens {
     kept: Mutex<HashMap<Key, Authorization>>,
-    /// One token is fetched at a time: those who need the same one wait for it.
+    /// One token is fetched at a time; threads that need the same one wait for it.
     fetching: Mutex<()>,
 }
 
@@ -45,7 +45,7 @@ type Key = (String, String);
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
     expires: Option<Instant>,
-    /// What it answers.
+    /// The challenges that it satisfies.
     challenges: Vec<Challenge>,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Answer of a token service.
+/// Response of a token service.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -71,7 +71,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Tokens {
-    /// What to send to `server` for `scopes`, if it is known.
+    /// The cached authorization for `server` and `scopes`.
     pub(super) fn get(&self, server: &Server, scopes: &[String]) -> Option<Authorization> {
         let kept = lock(&self.kept);
         let found = kept.get(&key(server, scopes))?;
@@ -79,8 +79,8 @@ impl Tokens {
         fresh.then(|| found.clone())
     }
 
-    /// Finds out what to send for `scopes`, which `server` answered `challenges` to when `used` was sent. With
-    /// no challenges, those of `used` are meant.
+    /// Obtains an authorization for `scopes`, after `server` responded with `challenges` to `used`. Without
+    /// challenges, those of `used` apply.
     pub(super) fn renew(
         &self,
         client: &Client,
@@ -93,7 +93,7 @@ impl Tokens {
         let _one = lock(&self.fetching);
         let now = self.get(server, scopes);
         if now.is_some_and(|now| used.is_none_or(|used| used.header != now.header)) {
-            // Somebody else was here meanwhile.
+            // Another thread has renewed it meanwhile.
             return Ok(());
         }
         let challenges = match (challenges.is_empty(), used) {
@@ -173,7 +173,7 @@ impl Asking<'_> {
         })
     }
 
-    /// Asks the token service.
+    /// Requests a token from the token service.
     fn token(
         &self,
         bearer: &Challenge,
@@ -244,7 +244,7 @@ impl Asking<'_> {
     }
 }
 
-/// Names and values as in a query, or a form.
+/// Names and values, encoded as a query or form.
 fn joined(pairs: &[(&str, &str)]) -> String {
     let pairs = pairs.iter();
     let pairs: Vec<_> = pairs
@@ -263,7 +263,7 @@ fn basic(credential: &Credential) -> Option<HeaderValue> {
     ))
 }
 
-/// A header that is not shown.
+/// A header value that is not shown by `Debug`.
 fn secret(text: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(text).ok()?;
     header.set_sensitive(true);

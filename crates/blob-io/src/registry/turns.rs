@@ -1,34 +1,34 @@
-//! Who is asked next.
+//! The order in which servers are tried.
 
 use std::ops::Range;
 
 use super::client::{Client, Server};
 use super::error::{At, RegistryError};
 
-/// Bytes after which a connection that breaks counts as the first one that does.
+/// Bytes of progress after which failures are counted from 0 again.
 const PROGRESS: u64 = 64 << 10;
 
-/// Whose turn it is: mirrors once, in their order, then the registry as often as it may.
+/// The servers to try: mirrors once, in their order, then the registry until attempts run out.
 pub(super) struct Turns<'s> {
     client: &'s Client,
     servers: &'s [Server],
     state: TurnState,
 }
 
-/// What of [`Turns`] is kept while others are asked.
+/// The state of [`Turns`] between requests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TurnState {
     /// Position of the server.
     pub(super) server: usize,
-    /// Attempts in all.
+    /// Total attempts.
     attempts: u32,
-    /// Attempts in a row that this server failed at.
+    /// Consecutive failures of this server.
     failures: u32,
     progress: u64,
 }
 
 impl TurnState {
-    /// Bytes have come.
+    /// Records received bytes.
     pub(super) fn progress(&mut self, bytes: u64) {
         self.progress = self.progress.saturating_add(bytes);
         if self.progress >= PROGRESS {
@@ -43,7 +43,7 @@ impl TurnState {
         self.at(what, by_digest, range)
     }
 
-    /// What the attempt is at.
+    /// The object of the current attempt.
     pub(super) fn at(&self, what: &str, by_digest: bool, range: Option<Range<u64>>) -> At {
         At {
             what: what.into(),
@@ -53,7 +53,7 @@ impl TurnState {
         }
     }
 
-    /// Makes of a failure another attempt, after waiting for it, or the error that it is.
+    /// Prepares another attempt after a failure, and waits before it; returns the error if there is none.
     pub(super) fn failed(
         &mut self,
         client: &Client,
@@ -82,7 +82,7 @@ impl<'s> Turns<'s> {
         }
     }
 
-    /// Tries until one attempt is successful, or there is none left.
+    /// Tries until an attempt succeeds, or none is left.
     pub(super) fn run<T>(
         mut self,
         what: &str,

@@ -1,4 +1,4 @@
-//! Where requests go.
+//! URLs of requests.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ pub(super) fn is_authority(text: &str) -> bool {
             .is_ok_and(|authority| !authority.host().is_empty())
 }
 
-/// What `location`, as an answer to a request for `base` gives it, means.
+/// Resolves `location` in a response to a request for `base`.
 pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, &'static str> {
     if location.len() > MAX_LOCATION_LEN {
         return Err("the location is too long");
@@ -55,7 +55,7 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, &'static str> {
     }
 }
 
-/// Whether both are asked of the same server.
+/// Whether both have the same scheme, host and port.
 pub(super) fn same_origin(one: &Uri, other: &Uri) -> bool {
     let origin = |uri: &Uri| {
         let port = uri.port_u16().or(match uri.scheme_str() {
@@ -68,7 +68,7 @@ pub(super) fn same_origin(one: &Uri, other: &Uri) -> bool {
     origin(one) == origin(other)
 }
 
-/// Whether a URL leads to this machine by its looks.
+/// Whether the host of a URL is a loopback name or address.
 pub(super) fn is_loopback(uri: &Uri) -> bool {
     match address(uri) {
         Some(address) => address.is_loopback(),
@@ -76,8 +76,7 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
     }
 }
 
-/// Whether a URL leads where only services of a machine's surroundings are, such as those that hand out
-/// its credentials.
+/// Whether the host of a URL is a link-local address, where cloud metadata services provide credentials.
 pub(super) fn is_link_local(uri: &Uri) -> bool {
     match address(uri) {
         Some(IpAddr::V4(address)) => address.is_link_local(),
@@ -97,7 +96,7 @@ fn address(uri: &Uri) -> Option<IpAddr> {
         .ok()
 }
 
-/// The host and port of a URL, for errors: no path, and no query, which may hold secrets.
+/// The host and port of a URL, for errors: without path and query, which may contain secrets.
 pub(super) fn server(uri: &Uri) -> String {
     uri.authority()
         .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default())
@@ -105,7 +104,7 @@ pub(super) fn server(uri: &Uri) -> String {
         .into()
 }
 
-/// `text` as part of a query.
+/// `text`, percent-encoded for a query.
 pub(super) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
@@ -123,7 +122,7 @@ pub(super) fn encode(text: &str) -> String {
     encoded
 }
 
-/// `uri` with `pair` behind what its query has.
+/// `uri` with `pair` appended to its query.
 pub(super) fn with_query(uri: &Uri, pair: &str) -> Result<Uri, &'static str> {
     let separator = match uri.query() {
         None => "?",

@@ -1,10 +1,10 @@
-//! Digesting what is written.
+//! Digesting output.
 
 use std::io::{self, Write};
 
 use lazyoci_blob_io::{DigestWriter, Written};
 
-/// Takes at most three bytes at once, and ten in all.
+/// Takes at most three bytes per call, and ten in total.
 #[derive(Default)]
 struct Narrow(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! Reading blobs by range, and outputs that appear whole.
+//! Ranged reads of blobs, and output that appears whole.
 
 mod atomic;
 mod digest_writer;

@@ -1,4 +1,4 @@
-//! Where what is made goes.
+//! Destinations of output.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use lazyoci_blob_io::{
     WriterOutput, Written,
 };
 
-/// Writes an object; drops it if it is not to be finished.
+/// Writes an object; drops it unless `finish` is set.
 fn put(output: &mut dyn Output, role: ObjectRole, bytes: &[u8], finish: bool) -> Written {
     let mut object = DigestWriter::new(output.begin(role).unwrap());
     object.write_all(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Every source answers every read alike.
+//! All sources return the same for each read.
 
 use std::io::Write;
 use std::sync::Arc;

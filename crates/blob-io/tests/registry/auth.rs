@@ -1,4 +1,4 @@
-//! Who registries are asked as, and who hears of it.
+//! Credentials for registries, and where they are sent.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use registry_double::{Reply, Request, Server};
 
 use crate::support::{cause, large, options, repository, repository_with, text};
 
-/// A registry that wants the token that its token service, on the same server, gives last; how often it does so
-/// is counted in the token.
+/// A registry that accepts only the latest token of its token service, which is on the same server; tokens are
+/// numbered.
 fn wanting(accepts: fn(&str, usize) -> bool, challenge: &'static str) -> Server {
     let given = AtomicUsize::new(0);
     Server::new(move |request| {
@@ -93,7 +93,7 @@ fn identity_tokens_are_exchanged() {
 
 #[test]
 fn a_token_that_is_refused_is_renewed_once() {
-    // The first is good for one request.
+    // The first token is valid for one request.
     let used = AtomicUsize::new(0);
     let count = Mutex::new(0);
     let server = Server::new(move |request| {

@@ -81,7 +81,7 @@ fn helpers_are_no_paths() {
     assert!(error.to_string().starts_with(said), "{error}");
 }
 
-/// Programs are looked for in `PATH`, which a process of its own has.
+/// Helpers are looked up in `PATH`, so the test runs in a process of its own.
 #[cfg(unix)]
 #[test]
 fn helpers_are_asked() {

@@ -1,4 +1,4 @@
-//! A client of registries against servers that do what they are told.
+//! The registry client against scripted servers.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod auth;

@@ -61,7 +61,7 @@ fn manifests_are_bounded() {
         RegistryErrorKind::TooLong { limit: 16_777_216 }
     ));
     assert_eq!(error.fault(), Fault::Limit);
-    // One that does not say how long it is.
+    // A response without a length.
     let server = Server::new(|_| {
         let chunk = format!("1000000\r\n{}\r\n", "x".repeat(1 << 24));
         Reply::new(200)

@@ -1,4 +1,4 @@
-//! Mirrors, proxies, and headers for them.
+//! Mirrors, proxies, and their headers.
 
 use lazyoci_blob_io::ReadAt as _;
 use lazyoci_blob_io::registry::{
@@ -85,7 +85,7 @@ fn a_mirror_hears_its_own_credentials_and_headers_only() {
 
 #[test]
 fn everything_goes_by_way_of_a_proxy() {
-    // It answers itself what is asked through it.
+    // The proxy responds to the requests itself.
     let proxy = Server::new(|request| Reply::range(request, &large()));
     let options = ClientOptions::default()
         .plain_http("registry.example:5000")

@@ -1,4 +1,4 @@
-//! Blobs sent in pieces.
+//! Chunked uploads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,14 +10,14 @@ use crate::support::{options, repository_with, text};
 
 const BLOB: &[u8] = b"0123456789abcdefghijklmno";
 
-/// What a registry has of the upload, whose location holds how much that is.
+/// The state of an upload session, whose location contains the number of bytes received.
 fn session(len: usize) -> Reply {
     Reply::new(202)
         .header("Location", format!("/upload?at={len}"))
         .header("Range", format!("0-{}", len.saturating_sub(1)))
 }
 
-/// A registry that takes pieces: the handler, with what it has.
+/// A registry that supports pieces: the handler, with the bytes received.
 fn taking(request: &Request, has: &Mutex<Vec<u8>>) -> Reply {
     let mut has = has.lock().unwrap();
     match &*request.method {
@@ -50,7 +50,7 @@ fn push(server: &Server) -> Result<Pushed, lazyoci_blob_io::registry::RegistryEr
     in_pieces(server).push_blob(&BLOB, &verify::sha256(BLOB), &[])
 }
 
-/// The requests behind the first two, without digests.
+/// The requests after the first two, without digests.
 fn lines(server: &Server) -> Vec<String> {
     let lines = server.lines().into_iter().skip(2);
     lines

@@ -1,4 +1,4 @@
-//! Blobs sent whole, and manifests.
+//! Monolithic uploads, and manifests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +19,7 @@ fn query() -> String {
     digest().to_string().replace(':', "%3A")
 }
 
-/// Answers as an empty registry does, but for what `change` says.
+/// Responds as an empty registry does, except where `change` returns a response.
 fn registry(change: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Server {
     Server::new(move |request| change(request).unwrap_or_else(|| plain(request)))
 }
@@ -257,7 +257,7 @@ fn an_upload_elsewhere_hears_no_secret() {
     assert_eq!(seen[0].header("authorization"), None);
 }
 
-/// It may have to digest much: a long blob is waited for longer than a short one.
+/// The registry may have to digest the blob: the timeout is longer for long blobs.
 #[test]
 fn a_server_that_digests_is_waited_for() {
     let bytes = lazyoci_blob_io::bytes::Bytes::from(vec![0; 9 << 20]);

@@ -1,4 +1,4 @@
-//! Bytes of blobs: the right ones, or an error that says what is wrong.
+//! Reads of blobs return the right bytes, or an exact error.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,7 @@ use registry_double::{Reply, Request, Server};
 
 use crate::support::{blob, cause, large, options, path, repository, repository_with, text};
 
-/// A server with one blob, whose answers are changed in their order; the last change counts for all that
-/// follow.
+/// A server with one blob, whose responses are changed in order; the last change applies to all that follow.
 fn changing(changes: Vec<fn(&Request, Reply) -> Reply>) -> Server {
     let count = AtomicUsize::new(0);
     Server::new(move |request| {
@@ -94,7 +93,7 @@ fn a_server_without_ranges_is_read_once_from_front_to_back() {
         assert_eq!(read, bytes[offset..offset + 1000]);
     }
     assert_eq!(server.seen().len(), 1);
-    // Backwards it is asked again.
+    // Reading backwards takes another request.
     assert_eq!(blob.read_bytes(5, 1000).unwrap(), bytes[5..1005]);
     assert_eq!(server.seen().len(), 2);
 }
@@ -111,7 +110,7 @@ fn what_breaks_off_is_taken_up_where_it_was() {
     let seen = server.lines();
     assert_eq!(seen.len(), 3);
     assert!(seen[1].ends_with(" bytes=1010-5009"), "{seen:?}");
-    // A reset may overtake bytes that were sent before it.
+    // A reset may overtake bytes sent before it.
     assert!(seen[2].ends_with("-5009"), "{seen:?}");
 }
 
@@ -203,7 +202,7 @@ fn a_server_that_wants_rest_for_too_long_is_given_up() {
     assert_eq!(server.seen().len(), 1);
 }
 
-/// What a server does to the answer to a read of bytes 100 to 200, and what is said then, behind the attempt.
+/// A change to the response to a read of bytes 100 to 200, and the expected error after the attempt.
 #[test]
 fn answers_with_something_else_are_refused() {
     type Case = (fn(&Request, Reply) -> Reply, &'static str, ErrorClass);

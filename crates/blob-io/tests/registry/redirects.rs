@@ -10,7 +10,7 @@ use registry_double::{Reply, Server};
 
 use crate::support::{blob, cause, large, options, path, repository_with};
 
-/// A registry that redirects to wherever `storage` is.
+/// A registry that redirects to `storage`.
 fn redirecting(storage: String) -> Server {
     Server::new(move |request| {
         if request.header("authorization").is_none() {

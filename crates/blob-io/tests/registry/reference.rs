@@ -1,4 +1,4 @@
-//! What images are called.
+//! Image references.
 
 use lazyoci_blob_io::registry::Reference;
 

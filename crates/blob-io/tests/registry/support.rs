@@ -1,4 +1,4 @@
-//! Clients of servers of these tests.
+//! Clients of the scripted servers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use lazyoci_blob_io::registry::{
 use lazyoci_blob_io::{ReadError, bytes::Bytes};
 use registry_double::Server;
 
-/// Options with which a server that fails is asked three times, quickly.
+/// Options with three attempts and short delays.
 pub(crate) fn options(server: &Server) -> ClientOptions {
     ClientOptions::default()
         .plain_http(server.host())
@@ -42,12 +42,12 @@ pub(crate) fn blob(server: &Server, bytes: &[u8]) -> RemoteBlob {
     repository(server).blob(verify::sha256(bytes), bytes.len() as u64)
 }
 
-/// The path of a blob, or of something else with that digest.
+/// The path of a blob, or of another kind of object with that digest.
 pub(crate) fn path(kind: &str, digest: &Digest) -> String {
     format!("/v2/team/app/{kind}/{digest}")
 }
 
-/// What the registry has to do with an error of reading.
+/// The registry error that caused a read error.
 pub(crate) fn cause(error: &ReadError) -> &RegistryError {
     let ReadError::Source { source, .. } = error else {
         panic!("{error:?}");
@@ -55,7 +55,7 @@ pub(crate) fn cause(error: &ReadError) -> &RegistryError {
     source.downcast_ref().unwrap()
 }
 
-/// What an error says, with `HOST` for the server.
+/// The message of an error, with `HOST` for the server.
 pub(crate) fn text(error: &RegistryError, server: &Server) -> String {
     error.to_string().replace(&server.host(), "HOST")
 }

@@ -107,7 +107,7 @@ fn diff_ids() -> Vec<String> {
     layers().iter().map(digest).collect()
 }
 
-/// As skopeo and old Dockers write them, a layer by a link too; with and without a name.
+/// As written by skopeo and old versions of Docker, with one layer as a link; with and without a name.
 fn docker_archive(tags: &str) -> Archive {
     let [lower, middle, upper] = layers();
     Archive::default()
@@ -161,7 +161,7 @@ fn archives_that_are_wrong_are_refused() {
         open(&location("docker-archive", &path)).unwrap_err()
     };
     let archive = || docker_archive("null");
-    // The last file of a name counts.
+    // The last file of a name is used.
     let mut wrong = layers()[1].clone();
     wrong[0] ^= 1;
     let ImageStoreError::InLayer { layer: 1, source } =
@@ -208,7 +208,7 @@ fn archives_that_are_wrong_are_refused() {
     ));
 }
 
-/// What a layer is that no tool calls a tar: blobs of nydus have no place in such an archive.
+/// A layer of a type that is not a tar: nydus blobs are not valid in such an archive.
 #[test]
 fn a_nydus_blob_is_no_layer_of_docker() {
     let blob = vec![7; 10_000];

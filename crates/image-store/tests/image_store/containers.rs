@@ -11,7 +11,7 @@ use tar_stream::TarWriter;
 
 use crate::support::{Images, tar};
 
-/// The configuration of a container of an image of `layer` that runs as `user`.
+/// The configuration of a container that runs an image of `layer` as `user`.
 fn container(layer: &[u8], user: &str) -> Result<Value, ImageStoreError> {
     let mut images = Images::new();
     let plain = MediaType::Layer(LayerType::oci(LayerCompression::None));
@@ -30,7 +30,7 @@ fn container(layer: &[u8], user: &str) -> Result<Value, ImageStoreError> {
     image.container_config(&opened)
 }
 
-/// A link is one in the image, wherever it leads from the root of this machine.
+/// Links are resolved in the image, not on this machine.
 #[test]
 fn users_are_those_of_the_image() {
     let mut layer = TarWriter::new(Vec::new());

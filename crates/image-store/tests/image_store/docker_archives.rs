@@ -1,4 +1,4 @@
-//! Archives of Docker's that take images.
+//! Writing archives of the `docker save` format.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ fn layers_are_plain_tars_in_an_archive_of_docker() {
     let place = Place::new();
     let archive = DockerArchiveWriter::create(place.target()).unwrap();
     let (mut stored, mut diff_ids) = put_layers(&archive);
-    // The lowest once more, and the same tar compressed.
+    // The lowest layer again, and the same tar compressed.
     stored.extend([
         stored[0].clone(),
         put_bytes(&archive, GZIP, &gzip(&layers()[0])).unwrap(),
@@ -62,7 +62,7 @@ fn layers_are_plain_tars_in_an_archive_of_docker() {
     }
 }
 
-/// What was there stays, and nothing else does.
+/// Existing files remain, and nothing else is left.
 #[test]
 fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
     let refused = |make: &dyn Fn(&dyn ImageTarget) -> (&'static str, Descriptor)| {
@@ -99,7 +99,7 @@ fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
     let said = format!("its tar is {middle}, the configuration lists {upper}");
     assert_eq!((source.to_string(), error.fault()), (said, Fault::Corrupt));
 
-    // A damaged layer is called that, whatever its decoder says.
+    // A damaged layer is reported as such, whatever error its decoder returns.
     let error = refused(&|archive| {
         let (mut stored, diff_ids) = put_layers(archive);
         let mut bytes = gzip(&layers()[1]);
@@ -172,7 +172,7 @@ fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
     );
 }
 
-/// What an archive is opened as while it is replaced stays what it was.
+/// An open archive does not change when its file is replaced.
 #[test]
 fn an_archive_may_be_made_of_itself() {
     let place = Place::new();

@@ -18,7 +18,7 @@ pub(crate) fn digest(image: &OpenImage) -> String {
     digest.to_string()
 }
 
-/// The digest of what the three layers are together.
+/// The digest of the tree of the three layers.
 pub(crate) fn expected() -> String {
     let flat: Arc<bytes::Bytes> = Arc::new(tar(&FILES).into());
     let image = image_read::open_source(flat, None, image_read::NoBlobs, &Default::default());
@@ -29,7 +29,7 @@ fn store(images: &Images) -> Arc<dyn ImageStore> {
     Arc::new(Layout::open(images.path()).unwrap())
 }
 
-/// Opens the image called `name`.
+/// Opens the image named `name`.
 fn open(images: &Images, name: Option<&str>) -> Result<OpenImage, ImageStoreError> {
     let store = store(images);
     let image = resolve(&*store, name, None)?;
@@ -55,7 +55,7 @@ fn the_layers_are_one_tree() {
         std::io::Write::write_all(&mut encoder, &layers()[1]).unwrap();
         plain[1] = images.object(gzip, &encoder.finish().unwrap());
     }
-    // How a layer is compressed is found by its content.
+    // The compression of a layer is detected from its content.
     plain[2].media_type = gzip.to_string();
     let image = images.image(plain);
     images.name(image, "v1");

@@ -1,4 +1,4 @@
-//! Whole images in layouts and archives that are made here.
+//! Whole images in generated layouts and archives.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod archives;

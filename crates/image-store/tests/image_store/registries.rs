@@ -1,4 +1,4 @@
-//! Images that are put into registries, and read from there.
+//! Images written to registries and read back.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -29,7 +29,7 @@ fn store(registry: &Registry, name: &str) -> Arc<dyn ImageStore> {
     Arc::new(RegistryStore::open(&client(registry), &reference).unwrap())
 }
 
-/// Copies what `image` refers to, and then itself.
+/// Copies everything that `image` refers to, then `image` itself.
 fn copy_all(
     store: &dyn ImageStore,
     target: &RegistryTarget,
@@ -55,7 +55,7 @@ fn copy_all(
     copy(store, target, image, &mut ())
 }
 
-/// A layout with an image of three layers for this machine, and one for another, in one index.
+/// A layout with one index of an image of three layers for this machine, and one for another platform.
 fn images() -> (Images, Descriptor) {
     let mut images = Images::new();
     let mut here = images.image(images.plain(&layers()));
@@ -67,7 +67,7 @@ fn images() -> (Images, Descriptor) {
     (images, index)
 }
 
-/// Methods, and of what.
+/// Methods, and the kinds of objects.
 fn short(lines: &[String]) -> Vec<String> {
     let kind = |line: &String| {
         let method = line.split(' ').next().unwrap_or_default();
@@ -91,7 +91,7 @@ fn an_image_goes_there_and_back() {
     let (media_type, bytes) = registry.manifest("team/app", "v1").unwrap();
     assert_eq!(media_type, index.media_type);
     assert_eq!(verify::sha256(&bytes).to_string(), index.digest);
-    // One layer is that of both.
+    // Both images share one layer.
     let stats = target.stats();
     assert_eq!(
         (stats.uploaded.0, stats.mounted.0, stats.there.0),
@@ -107,7 +107,7 @@ fn an_image_goes_there_and_back() {
         assert_eq!(opened.read(path, 100).unwrap(), content);
     }
     assert!(opened.read("opt/a", 100).is_err());
-    // Index, manifest, configuration, three layers, and nothing twice.
+    // Index, manifest, configuration, three layers, each once.
     let expected = [
         "GET manifests",
         "GET manifests",
@@ -139,7 +139,7 @@ fn what_is_there_is_not_sent_again() {
         "{again:?}"
     );
     assert_eq!(target.stats().uploaded, (0, 0));
-    // A tag for what was not put by this target.
+    // A tag for an object that this target did not write.
     target.publish(Some("v2"), &index).unwrap();
     assert_eq!(registry.tags("team/app"), ["v2"]);
 }
@@ -177,7 +177,7 @@ fn what_is_damaged_is_neither_sent_nor_tagged() {
     assert!(!registry.blobs("app").contains(&layer.to_string()));
     assert_eq!(registry.manifest("app", &index.digest), None);
     assert_eq!(registry.tags("app"), [""; 0]);
-    // An index whose manifests are not there is not taken either.
+    // An index whose manifests are missing is rejected, too.
     let error = copy(&layout, &target, &index, &mut ()).unwrap_err();
     assert_eq!(error.fault(), Fault::Corrupt);
     let error = target.publish(Some("v1"), &index).unwrap_err();
@@ -212,7 +212,7 @@ fn wrong_bytes_of_a_registry_pass_nowhere() {
     let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
     assert!(error.get_ref().unwrap().is::<ImageStoreError>());
 
-    // One that is shorter is not believed either.
+    // A shorter layer is rejected, too.
     registry.damage("app", &layer, |bytes| bytes.truncate(600));
     let error = image.check_layer(&*store, 2, &mut ()).unwrap_err();
     let ImageStoreError::Read { source, .. } = in_layer(error) else {

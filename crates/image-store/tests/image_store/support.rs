@@ -1,4 +1,4 @@
-//! Layouts and archives that are made here.
+//! Generated layouts and archives.
 
 use std::fs;
 use std::io::Write as _;
@@ -26,7 +26,7 @@ pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.finish().unwrap()
 }
 
-/// Three layers, of which each hides something of those below.
+/// Three layers, each of which hides something in those below.
 pub(crate) fn layers() -> [Vec<u8>; 3] {
     [
         tar(&[("etc/motd", b"hello"), ("etc/gone", b"x"), ("opt/a", b"a")]),
@@ -39,7 +39,7 @@ pub(crate) fn layers() -> [Vec<u8>; 3] {
     ]
 }
 
-/// What they are together.
+/// The files of the three layers together.
 pub(crate) const FILES: [(&str, &[u8]); 2] = [("etc/motd", b"good bye"), ("opt/c", b"c")];
 
 /// A layout under construction.
@@ -64,7 +64,7 @@ impl Images {
         self.directory.path()
     }
 
-    /// Puts an object in its place.
+    /// Writes an object.
     pub(crate) fn object(&self, media_type: MediaType, bytes: &[u8]) -> Descriptor {
         let digest = verify::sha256(bytes);
         let path = self.path().join("blobs/sha256").join(digest.hex());
@@ -110,7 +110,7 @@ impl Images {
         self.object(MediaType::Index(Family::Oci), &bytes)
     }
 
-    /// Names what `descriptor` refers to.
+    /// Publishes `descriptor` as `name`.
     pub(crate) fn name(&mut self, mut descriptor: Descriptor, name: &str) {
         descriptor.annotations.set(REF_NAME, name);
         self.list(descriptor);

@@ -1,4 +1,4 @@
-//! Images that are put into layouts.
+//! Images written to layouts.
 
 use std::fs;
 use std::io::Write as _;
@@ -23,7 +23,7 @@ fn object(layout: &LayoutWriter, text: &str) -> Descriptor {
     put_bytes(layout, MediaType::Config(Family::Oci), text.as_bytes()).unwrap()
 }
 
-/// What lies in `blobs` besides the objects themselves.
+/// Files in `blobs` other than the objects.
 fn leftovers(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory.join("blobs")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -40,7 +40,7 @@ fn names_lead_to_the_last_image_of_that_name() {
     layout.publish(Some("b"), &first).unwrap();
     layout.publish(None, &first).unwrap();
     layout.publish(None, &first).unwrap();
-    // Opened again, it goes on where it was.
+    // Reopened, it continues with the existing content.
     let layout = LayoutWriter::open(&path).unwrap();
     layout.publish(Some("a"), &second).unwrap();
     assert_eq!(names(&path), ["b", "-", "a"]);
@@ -152,7 +152,7 @@ fn a_name_that_would_be_mistaken_is_refused() {
     assert_eq!(names(directory.path()), ["docker.io/library/x:v1", "v2"]);
 }
 
-/// Whoever comes first, and also if one of them was killed.
+/// Whichever process is first, and also if one was killed.
 #[test]
 fn several_make_a_layout_at_once() {
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! Archives that take images.
+//! Written archives.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -34,14 +34,14 @@ impl Place {
         self.0.path().join("archive.tar")
     }
 
-    /// What is there besides the archive.
+    /// The other files beside the archive.
     pub(crate) fn others(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name != "archive.tar").collect()
     }
 
-    /// What `name` leads to in the archive.
+    /// The digest of the image named `name` in the archive.
     pub(crate) fn digest(&self, transport: &str, name: &str) -> Result<String, ImageStoreError> {
         let location = format!("{transport}:{}:{name}", self.target().display());
         let location = Location::parse(&location).unwrap();
@@ -55,10 +55,10 @@ impl Place {
     }
 }
 
-/// Mode and name, as a long listing has them, and content.
+/// Mode and name, as in a long listing, and content.
 pub(crate) type Entry = (String, Vec<u8>);
 
-/// The members of a tar, all of which belong to root and are of no time.
+/// The members of a tar, all of which belong to root and have modification time 0.
 fn entries(path: &Path) -> Vec<Entry> {
     let bytes = fs::read(path).unwrap();
     let mut tar = TarReader::new(&bytes[..], TarReadOptions::default());
@@ -96,7 +96,7 @@ pub(crate) fn config(diff_ids: &[String]) -> String {
     )
 }
 
-/// Puts an image of `layers`, whose tars have the DiffIDs.
+/// Writes an image of `layers`, whose tars have the DiffIDs.
 pub(crate) fn image(
     target: &dyn ImageTarget,
     layers: Vec<Descriptor>,
@@ -108,7 +108,7 @@ pub(crate) fn image(
     put_document(target, MediaType::Manifest(Family::Oci), &manifest).unwrap()
 }
 
-/// The three layers, the middle one compressed if that can be read.
+/// The three layers, the middle one compressed if gzip is built in.
 pub(crate) fn put_layers(target: &dyn ImageTarget) -> (Vec<Descriptor>, Vec<String>) {
     let tars = layers();
     let put = |media_type, bytes: &[u8]| put_bytes(target, media_type, bytes).unwrap();
@@ -172,7 +172,7 @@ fn a_layout_is_written_as_a_tar() {
     assert_eq!(place.others(), [""; 0]);
 }
 
-/// In whichever order objects come.
+/// The order of objects does not matter.
 #[test]
 fn the_same_images_make_the_same_archive() {
     let write = |reversed: bool, docker: bool| {
@@ -244,7 +244,7 @@ fn a_failed_publish_is_as_if_it_had_not_been() {
         "{error}"
     );
     assert!(fs::read(place.target()).unwrap() == before);
-    // A directory in its place is not replaced.
+    // An existing directory is not replaced.
     fs::remove_file(place.target()).unwrap();
     fs::create_dir(place.target()).unwrap();
     let error = archive.publish(Some("y"), &image).unwrap_err();

@@ -1,4 +1,4 @@
-//! Images of one platform.
+//! Single-platform images.
 
 use std::fs;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn a_nydus_image_has_a_blob_for_each_layer_with_content() {
         encrypted: false,
     };
     let fs_version = nydus::FsVersion::V6;
-    // The second layer has no content, the last one none that the first one has not.
+    // The second layer has no content, and the last one none that the first one lacks.
     assert_eq!(kinds, [blob, blob, NydusLayer::Bootstrap { fs_version }]);
     let (_, image) = find(&from);
     let source = |layer: usize| Some(image.manifest.layers[layer].digest.clone());
@@ -85,7 +85,7 @@ fn layers_keep_their_tars_and_what_is_said_of_them() {
         assert_eq!(text("com.example.team"), Some("base"));
         assert_eq!(text("com.amazon.soci.span-size"), None);
     }
-    // What is there twice is converted once.
+    // A repeated layer is converted once.
     let repeated: Vec<_> = done.layers.iter().map(|layer| layer.repeated).collect();
     assert_eq!(repeated, [false, false, false, true]);
     assert_eq!(done.report.inodes, 3 + 3 + 3);
@@ -142,7 +142,7 @@ fn a_damaged_layer_is_found_and_nothing_is_published() {
         .join("blobs/sha256")
         .join(digest.strip_prefix("sha256:").unwrap());
     let mut bytes = fs::read(&path).unwrap();
-    // The time in the header of gzip: nothing but the digest tells.
+    // The time in the gzip header: only the digest detects the change.
     bytes[4] ^= 1;
     fs::write(&path, bytes).unwrap();
     for format in [
@@ -199,7 +199,7 @@ fn images_that_cannot_be_made_are_refused_before_the_work() {
     assert!(matches!(error, TranscodeError::Dictionary));
 }
 
-/// Nothing is said of the history where nothing was said.
+/// An image without a history remains without one.
 #[test]
 fn an_image_without_history_has_none() {
     let directory = tempfile::tempdir().unwrap();
@@ -212,7 +212,7 @@ fn an_image_without_history_has_none() {
     assert_eq!(find(&to).1.config.unwrap().history, []);
 }
 
-/// No reader of a TOC takes a hard link to what is not in it.
+/// No reader of a TOC accepts a hard link to a file outside it.
 #[test]
 fn a_layer_with_links_into_lower_ones_stays_plain() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Next versions of nydus images.
+//! New versions of nydus images.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use lazyoci_image_transcode::{
 
 use crate::support::*;
 
-/// Bytes that do not get shorter.
+/// Incompressible bytes.
 fn noise(len: usize, mut seed: u32) -> Vec<u8> {
     let next = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -21,7 +21,7 @@ fn noise(len: usize, mut seed: u32) -> Vec<u8> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
-/// An image one of whose layers differs in a file.
+/// An image with one layer in which one file depends on `number`.
 fn version(directory: &Path, number: u32) {
     let (kept, changed) = (noise(40_000, 1), noise(30_000, number + 1));
     let mut layers = layers();
@@ -71,7 +71,7 @@ fn a_next_version_adds_the_chunks_that_it_does_not_share() {
 
     let known = known(&[&at("nydus")]);
     let second = next(&at("v2"), &at("nydus"), &options(Some(known))).unwrap();
-    // The new file is all that is stored; the blobs of the first version are listed before the bootstrap.
+    // Only the new file is stored; the blobs of the first version are listed before the bootstrap.
     let after = digests(&second);
     assert_eq!(second.report.chunks.stored, 1);
     assert!(second.layers[0].descriptor.size < 40_000);
@@ -102,14 +102,14 @@ fn what_is_referred_to_is_put_where_the_image_is() {
     let one = known(&[&at("first")]);
     let second = next(&at("v2"), &at("second"), &options(Some(one))).unwrap();
     assert_eq!(digest(&find(&at("second"))), digest(&find(&at("v2"))));
-    // A version of a version, which has the blobs of both.
+    // A version of a version, with the blobs of both known.
     let both = known(&[&at("second"), &at("first")]);
     let third = next(&at("v3"), &at("third"), &options(Some(both))).unwrap();
     assert_eq!(digest(&find(&at("third"))), digest(&find(&at("v3"))));
     assert_eq!(third.report.chunks.stored, 1);
-    // That of the second version has nothing that the third needs.
+    // The blob of the second version has no chunk that the third needs.
     assert!(!digests(&third).contains(&digests(&second)[0]));
-    // With the same ones known it is the same image, and found to be made.
+    // With the same known images, the result is recognised.
     let both = options(Some(known(&[&at("second"), &at("first")])));
     let (_, image) = find(&at("v3"));
     let target = LayoutWriter::open(at("third")).unwrap();
@@ -150,7 +150,7 @@ fn what_cannot_be_referred_to_is_refused() {
     );
     let target = LayoutWriter::open(at("out")).unwrap();
     assert_eq!(target.published(Some(NAME)).unwrap(), None);
-    // A blob that is gone from where it was known.
+    // A known blob that no longer exists.
     let known = known(&[&at("nydus")]);
     version(&at("v2"), 2);
     fs::remove_dir_all(at("nydus/blobs")).unwrap();

@@ -1,4 +1,4 @@
-//! Images into images, between layouts.
+//! Image conversions between layouts.
 #![cfg(all(feature = "gzip", feature = "zstd", feature = "blake3"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 

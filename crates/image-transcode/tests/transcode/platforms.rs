@@ -1,4 +1,4 @@
-//! Images of several platforms, and conversions that were done before.
+//! Multi-platform images, and recognition of earlier conversions.
 
 use std::fs;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn before(from: &Path, to: &Path, options: &TranscodeOptions) -> Option<Transcod
     made_before(&images, &target, Some(NAME), options).unwrap()
 }
 
-/// The index that is called so.
+/// The index named `v1`.
 fn index(directory: &Path) -> Index {
     let layout = Layout::open(directory).unwrap();
     let mut named = layout.index().manifests.iter();
@@ -88,7 +88,7 @@ fn an_index_becomes_an_index() {
     let left_out = done.left_out.iter().map(|one| one.platform.as_ref());
     let left_out: Vec<_> = left_out.map(|one| one.unwrap().to_string()).collect();
     assert_eq!(left_out, ["unknown/unknown"]);
-    // The one that is not this machine's, too.
+    // Including the one for another platform than this machine's.
     for platform in ["linux/amd64", "linux/arm64"] {
         let layout: Arc<dyn ImageStore> = Arc::new(Layout::open(&to).unwrap());
         let platform = platform.parse().unwrap();
@@ -119,12 +119,12 @@ fn the_original_comes_first_and_nydus_has_a_name_of_its_own() {
     assert_eq!(listed.len(), 2);
     assert_eq!(features(0), [""; 0]);
     assert_eq!(features(1), [nydus::OS_FEATURE]);
-    // Clients take the first.
+    // Clients take the first one.
     assert_eq!(find(&to).1.descriptor.digest, original.descriptor.digest);
     let layout = Layout::open(&to).unwrap();
     let own = lazyoci_image_transcode::store::resolve(&layout, Some("v1-nydus"), None).unwrap();
     assert_eq!(own.descriptor.digest, done.images[0].image.digest);
-    // Made again of what was kept, it is the same.
+    // Converting the kept original again gives the same result.
     let again = directory.path().join("c");
     let done_again = all(&to, &again, &nydus_options()).unwrap();
     assert_eq!(
@@ -198,7 +198,7 @@ fn what_was_made_before_is_found() {
         };
         assert_eq!(layers(&found), layers(&done));
     }
-    // Threads do not count, other options do.
+    // The number of threads does not matter, other options do.
     let to = directory.path().join("0");
     assert!(before(&from, &to, &TranscodeOptions::new(zstd)).is_some());
     let other = RafsOptions::default().chunk_size(1 << 16);
@@ -239,7 +239,7 @@ fn what_is_not_complete_any_more_was_not_made_before() {
     assert!(before(&from, &to, &nydus_options()).is_some());
 }
 
-/// Gives up at once.
+/// Cancels immediately.
 struct Stop;
 
 impl Progress for Stop {

@@ -1,4 +1,4 @@
-//! Images of a few small layers.
+//! Images with a few small layers.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ use lazyoci_image_transcode::{
 use tar_stream::TarWriter;
 use verify::Profile;
 
-/// How the images are called.
+/// The name of the images.
 pub(crate) const NAME: &str = "v1";
 
 pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -34,7 +34,7 @@ pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.finish().unwrap()
 }
 
-/// The same, and a hard link to a file of a lower layer.
+/// The same, with a hard link to a file of a lower layer.
 pub(crate) fn with_link(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar(files);
     tar.truncate(tar.len() - 1024);
@@ -47,7 +47,7 @@ pub(crate) fn with_link(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// Layers with whiteouts; one without content, with a hard link into the one below; and the lowest a
+/// Layers with whiteouts; one without content, with a hard link to the one below; and the lowest layer a
 /// second time.
 pub(crate) fn layers() -> Vec<Vec<u8>> {
     let base = tar(&[
@@ -67,7 +67,7 @@ pub(crate) fn layers() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A layout with an image of [`layers`], gzipped, by whose configuration nothing may be lost.
+/// A layout with an image of gzip-compressed [`layers`], whose configuration must be preserved.
 pub(crate) fn source(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
     source_with(directory, |config| config)
 }
@@ -137,7 +137,7 @@ pub(crate) fn digest((store, image): &(Arc<dyn ImageStore>, ResolvedImage)) -> S
     digest.to_string()
 }
 
-/// Makes one of the format out of the image in `from`, in `to`.
+/// Converts the image in `from` to an image in `to`.
 pub(crate) fn make(
     from: &Path,
     to: &Path,
