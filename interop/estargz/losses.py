@@ -33,12 +33,12 @@ def reported(root, losses):
     for loss in losses:
         path, what = root + unescape(loss["path"]), loss["what"]
         above = os.stat(os.path.dirname(path))
-        if what.startswith("the extended attribute "):
+        if what.startswith("extended attribute "):
             status = os.lstat(path)
             os.removexattr(path, unescape(what.split('"')[1]), follow_symlinks=False)
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-        elif what.startswith("the time "):
-            seconds = min(max(int(what.split()[2]), TIMES[0]), TIMES[1])
+        elif what.startswith("time "):
+            seconds = min(max(int(what.split()[1]), TIMES[0]), TIMES[1])
             os.utime(path, (seconds, seconds), follow_symlinks=False)
         elif os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
