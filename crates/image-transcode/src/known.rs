@@ -16,6 +16,8 @@ use crate::error::TranscodeError;
 /// Existing nydus images whose chunks a new image does not store again: it lists their blobs among its layers and
 /// refers to them, so a new version adds only the chunks that it does not share.
 ///
+/// The metadata of an image does not list files that upper layers hide: their chunks are stored again.
+///
 /// If several images have a chunk, the one added first is used. The bytes of the new image depend on the known
 /// images.
 ///

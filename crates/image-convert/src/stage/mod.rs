@@ -33,9 +33,8 @@ use worker::Worker;
 
 pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
 
-/// Maximum number of bytes in progress, plain and compressed: three pieces of an eStargz layer (4 MiB each, and
-/// as much for the compressed form) while the next one grows. With two, one of two threads idles.
-const BUDGET: usize = 26 << 20;
+/// Maximum number of bytes in progress, plain and compressed.
+const BUDGET: usize = 24 << 20;
 
 /// Maximum number of plain bytes of a batch, unless a piece is longer: enough work for a trip to another thread.
 const MAX_BATCH_LEN: usize = 1 << 20;
