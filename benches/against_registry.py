@@ -65,11 +65,16 @@ def uploaded(host, repository):
 
 
 def ours(host, directory, convert):
-    repository = f"ours/{directory.name.lower()}"
+    repository = repository_of("ours", directory)
     done = Run(convert, "--to", "nydus", "--plain-http", "--threads", "2", f"docker://{host}/{SOURCE}",
                f"docker://{host}/{repository}:v1")
     done.bytes = uploaded(host, repository)
     return done
+
+
+def repository_of(side, directory):
+    """A repository that no other run has; not every name of a directory is one of a repository."""
+    return f"{side}/{hashlib.sha256(directory.name.encode()).hexdigest()[:16]}"
 
 
 def put(layout, data):
@@ -79,7 +84,7 @@ def put(layout, data):
 
 
 def theirs(host, directory):
-    repository = f"theirs/{directory.name.lower()}"
+    repository = repository_of("theirs", directory)
     source, layout, boots = directory / "source", directory / "layout", directory / "boots"
     (layout / "blobs/sha256").mkdir(parents=True)
     boots.mkdir()
