@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io::{BufReader, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use blob_io::{DigestWriter, ObjectWriter};
 use image_model::Digest;
@@ -20,7 +19,7 @@ use crate::reference;
 use crate::resolve::{ResolvedImage, resolve};
 use crate::spool::Spool;
 use crate::store::{Digested, digest_of, fetch};
-use crate::target::{ImageTarget, enter};
+use crate::target::ImageTarget;
 
 /// Writes an archive of the `docker save` format (`docker-archive`). Read it with
 /// [`DockerArchive`](crate::DockerArchive), `docker load`, podman or skopeo.
@@ -30,8 +29,9 @@ use crate::target::{ImageTarget, enter};
 /// uncompressed tars, which are compared with the DiffIDs of the configuration while they are written. Disk
 /// space is needed for the stored objects, the archive, and the largest of its layers; a file that is
 /// replaced remains until then, too.
-/// | member | is |
+///
 /// | member | content |
+/// |---|---|
 /// | `DIFFID.tar` | a layer, stored once even if it is repeated |
 /// | `DIGEST.json` | a configuration, unchanged |
 /// | `manifest.json` | the list of images: the names of those files, and full references |
@@ -50,7 +50,6 @@ use crate::target::{ImageTarget, enter};
 #[derive(Debug)]
 pub struct DockerArchiveWriter {
     spool: Spool,
-    index: Mutex<Index>,
 }
 
 impl DockerArchiveWriter {
@@ -61,8 +60,7 @@ impl DockerArchiveWriter {
     /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
         let spool = Spool::beside(target.into())?;
-        let index = Mutex::new(Index::new(Vec::new()));
-        Ok(Self { spool, index })
+        Ok(Self { spool })
     }
 
     /// The final path of the archive.
@@ -229,12 +227,7 @@ impl ImageTarget for DockerArchiveWriter {
 
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
         let name = name.map(Self::reference).transpose()?;
-        // The index changes only if publishing succeeds.
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut published = index.clone();
-        enter(&mut published, name.as_deref(), image)?;
-        self.write(&published)?;
-        *index = published;
-        Ok(())
+        let write = |index: &Index| self.write(index);
+        self.spool.publish(name.as_deref(), image, write)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use blob_io::ObjectWriter;
 use oci_image::{Descriptor, Index};
@@ -11,7 +10,7 @@ use crate::archive_file::ArchiveFile;
 use crate::error::ImageStoreError;
 use crate::layout::{HEADER, Header, INDEX};
 use crate::spool::Spool;
-use crate::target::{ImageTarget, enter};
+use crate::target::ImageTarget;
 
 /// Writes an archive of an OCI image layout (`oci-archive`). Read it with
 /// [`Layout::open_archive`](crate::Layout::open_archive).
@@ -44,7 +43,6 @@ use crate::target::{ImageTarget, enter};
 #[derive(Debug)]
 pub struct OciArchiveWriter {
     spool: Spool,
-    index: Mutex<Index>,
 }
 
 impl OciArchiveWriter {
@@ -55,8 +53,7 @@ impl OciArchiveWriter {
     /// it.
     pub fn create(target: impl Into<PathBuf>) -> Result<Self, ImageStoreError> {
         let spool = Spool::beside(target.into())?;
-        let index = Mutex::new(Index::new(Vec::new()));
-        Ok(Self { spool, index })
+        Ok(Self { spool })
     }
 
     /// The final path of the archive.
@@ -95,12 +92,7 @@ impl ImageTarget for OciArchiveWriter {
     }
 
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError> {
-        // The index changes only if publishing succeeds.
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut published = index.clone();
-        enter(&mut published, name, image)?;
-        self.write(&published)?;
-        *index = published;
-        Ok(())
+        let write = |index: &Index| self.write(index);
+        self.spool.publish(name, image, write)
     }
 }

@@ -3,14 +3,16 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use blob_io::{AtomicFile, ObjectWriter};
-use oci_image::Descriptor;
+use oci_image::{Descriptor, Index};
 use tempfile::TempDir;
 
 use crate::error::ImageStoreError;
 use crate::layout::Layout;
 use crate::objects::{BLOBS, Objects};
+use crate::target::enter;
 
 /// Objects in a directory beside a future archive. Only its owner may enter it, and it is removed when this
 /// is dropped.
@@ -19,6 +21,8 @@ pub(crate) struct Spool {
     target: PathBuf,
     directory: TempDir,
     objects: Objects,
+    /// The images published so far.
+    index: Mutex<Index>,
 }
 
 impl Spool {
@@ -36,6 +40,7 @@ impl Spool {
             target,
             directory,
             objects,
+            index: Mutex::new(Index::new(Vec::new())),
         })
     }
 
@@ -50,6 +55,21 @@ impl Spool {
 
     pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
         self.objects.begin()
+    }
+
+    /// Has an archive of the images published so far and `image` written. If that fails, `image` is not one of them.
+    pub(crate) fn publish(
+        &self,
+        name: Option<&str>,
+        image: &Descriptor,
+        write: impl FnOnce(&Index) -> Result<(), ImageStoreError>,
+    ) -> Result<(), ImageStoreError> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut published = index.clone();
+        enter(&mut published, name, image)?;
+        write(&published)?;
+        *index = published;
+        Ok(())
     }
 
     /// A temporary file without a name.
