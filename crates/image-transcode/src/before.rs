@@ -1,7 +1,7 @@
 //! Recognising earlier conversions.
 
 use image_convert::Report;
-use image_model::{Blame as _, Fault, Limits};
+use image_model::{Blame as _, Fault};
 use image_store::{ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages};
 use oci_image::{Annotations, ImageConfig};
 
@@ -47,7 +47,7 @@ pub fn made_before(
         let Some(found) = all.find(is_of) else {
             return Ok(None);
         };
-        made.push(report(found, image, &options.limits));
+        made.push(report(found, image));
     }
     let published = plan.describe(&made)?;
     let is_it = (there.descriptor.as_ref()).is_some_and(|there| there.digest == published.digest);
@@ -76,7 +76,7 @@ fn is_complete(target: &dyn ImageTarget, there: &ResolvedImages) -> Result<bool,
 }
 
 /// The report of a conversion of `source` to `found`, without statistics of reads and writes.
-fn report(found: &ResolvedImage, source: &ResolvedImage, limits: &Limits) -> TranscodeReport {
+fn report(found: &ResolvedImage, source: &ResolvedImage) -> TranscodeReport {
     let diff_ids = found
         .config
         .iter()
@@ -86,7 +86,7 @@ fn report(found: &ResolvedImage, source: &ResolvedImage, limits: &Limits) -> Tra
     image.annotations = Annotations::default();
     image.platform = source.platform().map(plain);
     TranscodeReport {
-        report: Report::sum([], limits),
+        report: Report::default(),
         image,
         manifest: found.manifest.clone(),
         layers: layers
