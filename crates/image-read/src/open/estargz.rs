@@ -45,7 +45,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// The TOC of `source`.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         source: &dyn ReadAt,
         limits: &Limits,
