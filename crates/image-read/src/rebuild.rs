@@ -140,6 +140,15 @@ fn layer(image: &OpenImage) -> Result<(&Estargz, &dyn blob_io::ReadAt), RebuildE
 }
 
 impl OpenImage {
+    /// The lines of the tar-split of a zstd:chunked layer of containers/storage, which have the digest that the TOC
+    /// gives; [`TarSplit`] parses them.
+    ///
+    /// # Errors
+    /// [`RebuildError`], [`RebuildError::NoTarSplit`] if the TOC vouches for none.
+    pub fn read_tar_split(&self) -> Result<Vec<u8>, RebuildError> {
+        Ok(metadata(self)?.tar_split)
+    }
+
     /// Writes the tar of a zstd:chunked layer of containers/storage to `out`, from its tar-split and its files, every
     /// chunk verified, and returns the tar's SHA-256: the layer's diff id, if all is well. Runs of zeros are not read
     /// from the layer. Memory: the tar-split.
