@@ -162,7 +162,7 @@ fn transport(at: &At, server: &str, error: &ureq::Error) -> RegistryError {
     let kind = match error {
         // Its message would contain the URL.
         ureq::Error::BadUri(_) => RegistryErrorKind::Misuse {
-            reason: "no URL that can be asked for".into(),
+            reason: "cannot request this URL".into(),
         },
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => RegistryErrorKind::Tls { reason },
         // ureq reports TLS errors during the handshake this way.

@@ -93,10 +93,10 @@ impl Repository {
             None => verify::sha256(bytes),
         };
         if called.is_some_and(|called| called != own) {
-            return Err(RegistryError::misuse(what, "it has another digest"));
+            return Err(RegistryError::misuse(what, "its digest is different"));
         }
         let content_type = HeaderValue::from_str(media_type)
-            .map_err(|_| RegistryError::misuse(&what, "its media type is none"))?;
+            .map_err(|_| RegistryError::misuse(&what, "invalid media type"))?;
         let scopes = self.push_scopes(&[])?;
         let turns = Turns::new(self.client(), self.origin_only());
         turns.run(&what, called.is_some(), |server, at| {
@@ -125,7 +125,7 @@ impl Repository {
         let mut scopes = vec![format!("repository:{}:pull,push", self.name())];
         for from in mount_from.iter().filter(|from| **from != self.name()) {
             if !is_repository(from) {
-                return Err(RegistryError::misuse(*from, "no name of a repository"));
+                return Err(RegistryError::misuse(*from, "not a repository name"));
             }
             scopes.push(format!("repository:{from}:pull"));
         }

@@ -41,16 +41,16 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, &'static str> {
         let directory = &base.path()[..directory];
         format!("{scheme}://{authority}{directory}{location}")
     };
-    let target: Uri = text.parse().map_err(|_| "the location is no URL")?;
+    let target: Uri = text.parse().map_err(|_| "the location is not a URL")?;
     let (Some(scheme), Some(authority)) = (target.scheme_str(), target.authority()) else {
         return Err("the location has no host");
     };
     if authority.as_str().contains('@') {
-        return Err("the location has a user in it");
+        return Err("the location contains a user name");
     }
     match (base.scheme_str(), scheme) {
         (_, "https") | (Some("http"), "http") => Ok(target),
-        (Some("https"), "http") => Err("the location is not encrypted, and the request was"),
+        (Some("https"), "http") => Err("the location is not encrypted, but the request was"),
         _ => Err("the location is neither http nor https"),
     }
 }
@@ -177,11 +177,14 @@ mod tests {
         for (location, reason) in [
             (
                 "http://a.example/",
-                "the location is not encrypted, and the request was",
+                "the location is not encrypted, but the request was",
             ),
             ("ftp://a.example/", "the location is neither http nor https"),
-            ("https://u:p@b.example/", "the location has a user in it"),
-            ("https://b .example/", "the location is no URL"),
+            (
+                "https://u:p@b.example/",
+                "the location contains a user name",
+            ),
+            ("https://b .example/", "the location is not a URL"),
             (&"/".repeat(20_000), "the location is too long"),
         ] {
             assert_eq!(resolve(&base, location).unwrap_err(), reason, "{location}");
