@@ -63,7 +63,7 @@ impl OpenArgs {
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             let path = path.display();
             return Err(Failure::usage(format!(
-                "{option} needs a whole image, as in `oci:DIR`, which {path} is not"
+                "{option} needs a whole image, such as `oci:DIR`, which {path} is not"
             )));
         }
         let mut bar = Bar::new("opening");

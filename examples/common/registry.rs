@@ -68,7 +68,7 @@ impl RegistryArgs {
         ] {
             if given {
                 return Err(Failure::usage(format!(
-                    "{option} needs an image in a registry, as in `docker://HOST/REPOSITORY:TAG`, which {} is not",
+                    "{option} needs an image in a registry, such as `docker://HOST/REPOSITORY:TAG`, which {} is not",
                     path.display()
                 )));
             }

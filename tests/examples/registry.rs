@@ -148,8 +148,7 @@ fn what_is_wrong_is_said_with_its_place() {
     );
     assert_eq!(said, expected);
     let said = complaint(anonymous("ls").arg("docker://example.org/App"), 2);
-    let reason =
-        "`example.org/App` is no reference to an image: the name of the repository is not one";
+    let reason = "`example.org/App` is not an image reference: the repository name is invalid";
     assert_eq!(said, format!("error: docker://example.org/App: {reason}\n"));
     let said = complaint(anonymous("ls").arg(fixture.bootstrap()), 2);
     assert!(

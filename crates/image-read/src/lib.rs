@@ -87,7 +87,7 @@ pub use verification::{
     VerifySourceOptions, VerifySummary, verify_image, verify_path, verify_source,
 };
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use blob_io;
 pub use bytes;
 pub use erofs_format;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use erofs_format::ErofsImage;
 use estargz_toc::image::EstargzImage;
-use image_model::{BlobId, BlobIndex, Cancelled};
+use image_model::{BlobId, BlobIndex, Cancelled, Fault};
 use rafs_format::Bootstrap;
 use rafs_format::blob::Toc;
 use rafs_format::v6::BlobEntry;
@@ -241,7 +241,6 @@ fn content(
         true => audit(image, &mut reader, limits, &mut observer)?,
         false => audit_metadata(image, &mut reader, limits, &mut observer)?,
     };
-    report.count_untold(summary.untold);
     report.summary.audit = summary;
     Ok(())
 }
@@ -268,7 +267,7 @@ fn content_and_tar(
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
     let compare = estargz::compare_options(image, options);
-    // The taps hold the other end of the comparison's pipe: they must be gone when the scope ends.
+    // The taps hold the other end of the comparison's pipe, so they must be dropped before the scope ends.
     std::thread::scope(|scope| {
         let layer = blobs
             .iter_mut()
@@ -311,6 +310,10 @@ impl AuditObserver for Observer<'_, '_> {
             }
         }
         self.report.add_at(object, path, offset, Flaw::Audit(fault));
+    }
+
+    fn untold(&mut self, fault: Fault) {
+        self.report.add_untold(fault);
     }
 
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {
