@@ -37,7 +37,7 @@ pub fn dump(image: &OpenImage, layer: &Estargz) -> Result<Value, Failure> {
     };
     let mut toc = piece(pieces.toc);
     toc["digest"] = opened.digest.to_string().into();
-    toc["checksum"] = opened.checksum.map(|digest| digest.to_string()).into();
+    toc["stored_digest"] = opened.checksum.map(|digest| digest.to_string()).into();
     toc["version"] = version.into();
     toc["toc_entries"] = entries;
     Ok(json!({
@@ -81,7 +81,7 @@ fn frames(layer: &Estargz, end: u64) -> Vec<Value> {
             "offset": frame.offset,
             "bytes": frame.stored_len,
             "decoded_bytes": frame.len,
-            "chunks": chunks.remove(&index),
+            "holds": chunks.remove(&index),
         }));
         at = frame.offset + u64::from(frame.stored_len);
     }
@@ -116,7 +116,7 @@ fn tar_split(
     let mut value = place.map_or(Value::Null, piece);
     value["digest"] = digest.into();
     value["tar_bytes"] = split.tar_len().into();
-    value["items"] = items.into();
+    value["tar_split_items"] = items.into();
     Ok(value)
 }
 
@@ -132,7 +132,7 @@ pub fn lines(dump: &Value) -> String {
         }
         let decoded = &frame["decoded_bytes"];
         let _ = write!(text, "frame {index}: stored={stored} decoded={decoded}");
-        for chunk in array(&frame["chunks"]) {
+        for chunk in array(&frame["holds"]) {
             let (at, bytes) = (&chunk["offset_in_frame"], &chunk["bytes"]);
             let _ = write!(text, " chunk@{at}+{bytes}");
         }
@@ -141,7 +141,7 @@ pub fn lines(dump: &Value) -> String {
     let toc = &dump["toc"];
     head(&mut text, &toc["offset"]);
     let (stored, bytes, version) = (&toc["bytes"], &toc["decoded_bytes"], &toc["version"]);
-    let (digest, checksum) = (word(&toc["digest"]), word(&toc["checksum"]));
+    let (digest, checksum) = (word(&toc["digest"]), word(&toc["stored_digest"]));
     let _ = writeln!(
         text,
         "toc: stored={stored} bytes={bytes} digest={digest} checksum={checksum} version={version}"
@@ -159,7 +159,7 @@ pub fn lines(dump: &Value) -> String {
             text,
             "tar-split: stored={stored} bytes={bytes} digest={digest} tar={tar}"
         );
-        for (index, item) in array(&split["items"]).iter().enumerate() {
+        for (index, item) in array(&split["tar_split_items"]).iter().enumerate() {
             head(&mut text, &split["offset"]);
             let _ = writeln!(text, "item {index}: {item}");
         }

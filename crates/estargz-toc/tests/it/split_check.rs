@@ -32,6 +32,8 @@ fn split() -> Vec<u8> {
 #[test]
 fn skopeos_agree() {
     assert_eq!(differences(&toc(), &split()), []);
+    let json = String::from_utf8(golden("odd-b.toc.json")).unwrap();
+    assert_eq!(differences(&json, &golden("odd-b.tar-split")), []);
 }
 
 #[test]
