@@ -266,7 +266,7 @@ fn the_reference_tools_layers_agree_with_themselves() {
         let image = image(&opened);
         let mut found = Vec::new();
         compare(&image, &blob[..], &CompareOptions::default(), &mut |d| {
-            found.push(d.to_string())
+            found.push(d.to_string());
         })
         .unwrap();
         assert!(found.is_empty(), "{name}: {found:?}");
