@@ -33,7 +33,7 @@ pub struct OpenArgs {
     annotations: Option<PathBuf>,
     /// TOC of an eStargz layer whose TOC is another blob
     #[arg(long, value_name = "FILE")]
-    toc: Option<PathBuf>,
+    external_toc: Option<PathBuf>,
     /// Content that an image may declare, stored or not [default: 1 TiB in all; 16 GiB beyond 64 times the stored
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
@@ -87,7 +87,7 @@ impl OpenArgs {
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|error| Failure::usage(error).of(path.display()))
         };
-        if let Some(path) = &self.toc {
+        if let Some(path) = &self.external_toc {
             options = options.external_toc(read(path)?);
         }
         if let Some(path) = &self.annotations {

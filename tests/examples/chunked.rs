@@ -98,16 +98,16 @@ fn every_structure_of_zstd_chunked_is_dumped() {
 #[test]
 fn a_toc_that_is_another_blob() {
     let layer = golden("vector-external.esgz");
-    let said = complaint(example("cat").arg(&layer).arg("d/a"), 2);
+    let said = complaint(example("cat").arg(&layer).arg("d/a"), 3);
     assert!(said.contains("--as-layer"), "{said}");
     assert_eq!(
         text(example("cat").arg("--as-layer").arg(&layer).arg("d/a")),
         "hello"
     );
     let mut cat = example("cat");
-    cat.arg("--toc").arg(golden("vector-external.toc.gz"));
+    cat.arg("--external-toc").arg(golden("vector-external.toc.gz"));
     assert_eq!(text(cat.arg(&layer).arg("d/a")), "hello");
     let mut verify = example("verify");
-    verify.arg("--toc").arg(golden("vector-external.toc.gz"));
+    verify.arg("--external-toc").arg(golden("vector-external.toc.gz"));
     run(verify.arg(&layer), 0);
 }

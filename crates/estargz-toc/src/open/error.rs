@@ -136,7 +136,8 @@ impl Blame for OpenError {
             Self::Tar { source, .. } => source.fault(),
             Self::Checksum { source, .. } => source.fault(),
             Self::Zstd { source, .. } => source.fault(),
-            Self::Supplied { .. } | Self::External | Self::NotExternal { .. } => Fault::Misuse,
+            Self::External => Fault::Unsupported,
+            Self::Supplied { .. } | Self::NotExternal { .. } => Fault::Misuse,
         }
     }
 }

@@ -203,7 +203,7 @@ fn external_tocs() {
 
     let missing = run(opener(&layer), &layer).unwrap_err();
     assert!(matches!(missing, OpenError::External));
-    assert_eq!(missing.fault(), Fault::Misuse);
+    assert_eq!(missing.fault(), Fault::Unsupported);
     let own = run(opener(&blob).external(toc.clone()), &blob);
     let found = FooterKind::Estargz;
     assert!(matches!(own, Err(OpenError::NotExternal { found: f }) if f == found));
