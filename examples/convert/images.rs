@@ -93,6 +93,8 @@ impl Whole {
             .limits(args.open.limits());
         let (place, name) = self.place(args)?;
         let (images, name) = (&self.images, name.as_deref());
+        // Asked before the next question, whose answer may be an image that appeared meanwhile.
+        let taken = self.refuse_to_replace(args, place.as_ref());
         let before = match &place {
             Some(place) => made_before(images, place.target(), name, &options)?,
             None => None,
@@ -100,7 +102,7 @@ impl Whole {
         let (done, stats) = match (before, place) {
             (Some(before), place) => (before, place.and_then(|place| place.stats())),
             (None, place) => {
-                self.refuse_to_replace(args, place.as_ref())?;
+                taken?;
                 let place = match place {
                     Some(place) => place,
                     None => Place::Local(self.target.create()?),

@@ -68,6 +68,13 @@ pub enum RegistryErrorKind {
         /// The delay that it requests before another attempt.
         retry_after: Option<Duration>,
     },
+    /// The registry denies a manifest its digest, which is right. docker-registry does so while another client
+    /// writes the same objects, and takes the manifest a moment later.
+    #[error("status {status}: DIGEST_INVALID, although the digest is right")]
+    Denied {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The server cannot be reached, or the connection broke.
     #[error("{reason}")]
     Transport {
@@ -249,9 +256,10 @@ impl RegistryError {
         use RegistryErrorKind as Kind;
         match self.kind() {
             Kind::Status { status, code, .. } => status_class(*status, code.as_deref()),
-            Kind::Transport { .. } | Kind::Slow { .. } | Kind::Short { .. } => {
-                ErrorClass::Transient
-            }
+            Kind::Denied { .. }
+            | Kind::Transport { .. }
+            | Kind::Slow { .. }
+            | Kind::Short { .. } => ErrorClass::Transient,
             Kind::Challenge { .. }
             | Kind::NoCredentials { .. }
             | Kind::Credentials { .. }

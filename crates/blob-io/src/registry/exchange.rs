@@ -240,7 +240,8 @@ impl Answer {
             status: self.status(),
             code,
             message,
-            retry_after: self.header("retry-after").and_then(retry_after),
+            retry_after: (self.header("retry-after"))
+                .and_then(|header| retry_after(header, self.header("date"))),
         };
         self.error(at, kind)
     }

@@ -104,9 +104,16 @@ impl Repository {
             let mut message = Message::new(Method::PUT, url);
             message.headers.push((CONTENT_TYPE, content_type.clone()));
             message.body = Body::Bytes(bytes.to_vec().into());
-            let answer = self.client().send(server, &scopes, &message, at)?;
-            if !matches!(answer.status(), 200 | 201) {
-                return Err(answer.refused(at));
+            let mut answer = self.client().send(server, &scopes, &message, at)?;
+            let status = answer.status();
+            if !matches!(status, 200 | 201) {
+                let (code, said) = answer.errors();
+                return Err(match code.as_deref() {
+                    Some("DIGEST_INVALID") => {
+                        answer.error(at, RegistryErrorKind::Denied { status })
+                    }
+                    _ => answer.refused_with(at, code, said),
+                });
             }
             check_digest(&answer, &own, at)?;
             answer.drain();

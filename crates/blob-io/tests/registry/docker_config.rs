@@ -131,7 +131,10 @@ fn with_helpers() {
     }
     for (host, said) in [
         ("broken.example", "docker-credential-test: it failed"),
-        ("odd.example", "docker-credential-test: no such JSON"),
+        (
+            "odd.example",
+            "docker-credential-test: its output is not valid JSON",
+        ),
     ] {
         assert_eq!(config.get(host).unwrap_err().to_string(), said);
     }
