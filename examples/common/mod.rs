@@ -7,6 +7,7 @@
 
 pub mod bootstrap;
 pub mod bytes;
+pub mod chunked_dump;
 pub mod describe;
 pub mod estargz_dump;
 pub mod failure;

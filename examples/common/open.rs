@@ -1,11 +1,13 @@
 //! The arguments that name an image.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{Ino, Limits};
-use lazyoci::oci_image::Platform;
+use lazyoci::oci_image::{Annotations, Platform};
 use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
+use lazyoci::store::open::described;
 
 use super::whole::Whole;
 
@@ -25,6 +27,13 @@ pub struct OpenArgs {
     /// Read an eStargz or zstd:chunked layer as a plain layer
     #[arg(long)]
     as_layer: bool,
+    /// Annotations of the layer, a JSON object: digests, and where the TOC of a zstd:chunked layer is. Those of a layer of a
+    /// whole image are taken from its manifest
+    #[arg(long, value_name = "FILE")]
+    annotations: Option<PathBuf>,
+    /// TOC of an eStargz layer whose TOC is another blob
+    #[arg(long, value_name = "FILE")]
+    toc: Option<PathBuf>,
     /// Content that an image may declare, stored or not [default: 1 TiB in all; 16 GiB beyond 64 times the stored
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
@@ -58,7 +67,7 @@ impl OpenArgs {
             )));
         }
         let mut bar = Bar::new("opening");
-        open_with_progress(path, &self.options(), &mut bar)
+        open_with_progress(path, &self.layer_options()?, &mut bar)
             .map_err(|error| Failure::from(error).of(path.display()))
     }
 
@@ -70,6 +79,23 @@ impl OpenArgs {
             .limits(self.limits());
         options.blobs = self.blobs.clone();
         options
+    }
+
+    /// What was asked for, with what is told of a single layer.
+    pub fn layer_options(&self) -> Result<OpenOptions, Failure> {
+        let mut options = self.options();
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|error| Failure::usage(error).of(path.display()))
+        };
+        if let Some(path) = &self.toc {
+            options = options.external_toc(read(path)?);
+        }
+        if let Some(path) = &self.annotations {
+            let annotations: Annotations = serde_json::from_slice(&read(path)?)
+                .map_err(|error| Failure::usage(error).of(path.display()))?;
+            options = described(&annotations, &options)?.unwrap_or(options);
+        }
+        Ok(options)
     }
 
     /// The bounds on images.
@@ -98,8 +124,7 @@ impl OpenArgs {
     pub fn is_layer(&self, format: Format) -> bool {
         match format {
             Format::Tar(_) => true,
-            Format::Estargz | Format::Stargz | Format::ZstdChunked => self.as_layer,
-            _ => false,
+            format => format.has_toc() && self.as_layer,
         }
     }
 }

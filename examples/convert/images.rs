@@ -72,6 +72,9 @@ impl Whole {
                 "a whole image is converted from another, given as `oci:DIR:TAG` for example",
             );
         };
+        if place.reference.is_none() && target.transport != Transport::Docker {
+            args.open.registry.refuse(source)?;
+        }
         let name = place.location.name.as_deref();
         let images = match args.all_platforms {
             true => resolve_all(&*place.store, name),

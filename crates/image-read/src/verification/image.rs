@@ -14,6 +14,7 @@ use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
 use super::VerifyOptions;
 use super::blob::{BlobFile, Listed, is_foreign};
+use super::chunked;
 use super::digests::Expected;
 use super::estargz::{self, Comparison};
 use super::finding::{Flaw, ImageObject};
@@ -68,6 +69,7 @@ pub(super) fn verify(
             settle(&taps, &mut expected, report)?;
         }
     }
+    chunked::verify(image, options, report)?;
     match image.source() {
         Some(source) => expected.read_file(&**source, report)?,
         None => expected.expect_no_file(report),
