@@ -16,6 +16,7 @@
 //! | [`toc`] | the raw TOC: JSON to entries and back, byte for byte |
 //! | [`image`] | the TOC as an image, with invalid entries refused |
 //! | [`compare`] | comparing the TOC with the tar |
+//! | [`crc64`] | the checksums of tar-split |
 //! | [`order`] | the order of names in the tar, prioritized files first |
 //! | [`carry`] | what a TOC cannot carry |
 //! | [`mod@write`] | the plan of a blob: members, places, the TOC of an image |
@@ -34,6 +35,7 @@
 
 pub mod carry;
 pub mod compare;
+pub mod crc64;
 pub mod error;
 pub mod footer;
 mod frames;

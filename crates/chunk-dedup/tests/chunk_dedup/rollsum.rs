@@ -36,7 +36,7 @@ fn chunks<'b>(
 }
 
 fn with_holes_of(zeros: u64) -> RollsumChunker {
-    RollsumChunker::with_hole_len(NonZeroU64::new(zeros).unwrap())
+    RollsumChunker::with_hole_len(NonZeroU64::new(zeros).expect("not 0"))
 }
 
 /// The numbers of the format's test vector.

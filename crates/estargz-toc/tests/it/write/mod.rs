@@ -2,6 +2,7 @@
 
 mod blobs;
 mod refusals;
+mod tar_split;
 mod vectors;
 
 use image_model::metadata::Xattr;
