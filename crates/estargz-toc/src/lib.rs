@@ -11,7 +11,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`footer`] | the last 51 bytes |
+//! | [`footer`] | the last bytes of a blob: where its TOC is |
 //! | [`open`] | finding the TOC of a blob: a step machine |
 //! | [`toc`] | the raw TOC: JSON to entries and back, byte for byte |
 //! | [`image`] | the TOC as an image, with invalid entries refused |

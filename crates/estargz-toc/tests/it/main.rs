@@ -5,6 +5,7 @@ mod by_hand;
 mod carry;
 mod common;
 mod compare;
+mod footer;
 mod goldens;
 mod open;
 mod order;

@@ -129,6 +129,7 @@ fn short_blobs() {
     assert!(matches!(
         only_footer,
         OpenError::Footer(FooterError::TocOffset {
+            kind: footer::FooterKind::Estargz,
             toc_offset: 0,
             footer_offset: 0
         })
