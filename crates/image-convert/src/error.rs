@@ -21,6 +21,7 @@ use verify::UnsupportedDigest;
 use crate::rafs::KeepBlobsError;
 use crate::report::Loss;
 use crate::source::FileContentError;
+use crate::zstd_chunked::KeptTarError;
 
 /// Why a conversion failed. No output is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +155,20 @@ pub enum ConvertError {
     /// The image cannot be written as a TOC.
     #[error("cannot write the TOC")]
     Toc(#[from] ListingError),
+    /// A tar that is to be kept bit for bit has a member that a table of contents cannot describe.
+    #[error("cannot keep the tar as it is")]
+    KeptTar(#[from] KeptTarError),
+    /// Metadata of a zstd:chunked layer would be longer than readers accept.
+    #[error("the {what} is longer than {limit} bytes")]
+    MetadataTooLong {
+        /// What it is: `TOC` or `tar-split`.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// Options that exclude each other.
+    #[error("{0}")]
+    Options(&'static str),
     /// The image cannot be written as a bootstrap.
     #[error("cannot write the bootstrap")]
     Bootstrap(#[from] EncodeError),
@@ -252,6 +267,9 @@ impl Blame for ConvertError {
             Self::Paths(error) => error.fault(),
             Self::Placement(error) => error.fault(),
             Self::Toc(error) => error.fault(),
+            Self::KeptTar(error) => error.fault(),
+            Self::MetadataTooLong { .. } => Fault::Limit,
+            Self::Options(_) => Fault::Misuse,
             Self::Bootstrap(error) => error.fault(),
             Self::Erofs(error) => error.fault(),
             Self::Codec(error) => error.fault(),
