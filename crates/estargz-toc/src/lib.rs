@@ -14,9 +14,10 @@
 //! | [`footer`] | the last bytes of a blob: where its TOC is |
 //! | [`open`] | finding the TOC of a blob: a step machine |
 //! | [`toc`] | the raw TOC: JSON to entries and back, byte for byte |
+//! | [`containers_toc`] | the TOC of containers/storage: JSON to entries and back, byte for byte |
+//! | [`tar_split`] | everything of a tar but the content of its files |
 //! | [`image`] | the TOC as an image, with invalid entries refused |
 //! | [`compare`] | comparing the TOC with the tar |
-//! | [`crc64`] | the checksums of tar-split |
 //! | [`order`] | the order of names in the tar, prioritized files first |
 //! | [`carry`] | what a TOC cannot carry |
 //! | [`mod@write`] | the plan of a blob: members, places, the TOC of an image |
@@ -35,14 +36,16 @@
 
 pub mod carry;
 pub mod compare;
-pub mod crc64;
+pub mod containers_toc;
 pub mod error;
 pub mod footer;
 mod frames;
 pub mod image;
+mod json;
 mod landmark;
 pub mod open;
 pub mod order;
+pub mod tar_split;
 pub mod toc;
 pub mod write;
 

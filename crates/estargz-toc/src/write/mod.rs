@@ -82,12 +82,10 @@ mod headers;
 mod listing;
 mod members;
 mod placements;
-mod tar_split;
 mod toc_member;
 
 pub use headers::{Headers, Joint};
 pub use listing::{Entries, Listing, ListingError};
 pub use members::{Member, Members};
 pub use placements::{Placed, Placements};
-pub use tar_split::{MAX_SEGMENT_LEN, TarSplitError, TarSplitWriter};
 pub use toc_member::{TocMember, toc_member};

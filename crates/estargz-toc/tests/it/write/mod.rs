@@ -2,7 +2,6 @@
 
 mod blobs;
 mod refusals;
-mod tar_split;
 mod vectors;
 
 use image_model::metadata::Xattr;

@@ -2,8 +2,8 @@
 
 use image_model::path::PathError;
 use image_model::{Blame as _, Fault};
-use lazyoci_estargz_toc::crc64::Crc64;
-use lazyoci_estargz_toc::write::{TarSplitError, TarSplitWriter};
+use lazyoci_estargz_toc::tar_split::Crc64;
+use lazyoci_estargz_toc::tar_split::{TarSplitWriteError, TarSplitWriter};
 
 fn lines(write: impl FnOnce(&mut TarSplitWriter<Vec<u8>>)) -> String {
     let mut split = TarSplitWriter::new(Vec::new());
@@ -11,8 +11,8 @@ fn lines(write: impl FnOnce(&mut TarSplitWriter<Vec<u8>>)) -> String {
     String::from_utf8(split.into_inner()).unwrap()
 }
 
-fn empty(split: &mut TarSplitWriter<Vec<u8>>, name: &[u8]) -> Result<(), TarSplitError> {
-    split.file(name, 0, Crc64::default())
+fn empty(split: &mut TarSplitWriter<Vec<u8>>, name: &[u8]) -> Result<(), TarSplitWriteError> {
+    split.file(name, 0, &Crc64::default())
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn segments_and_files_count() {
         split.segment(&[0xff; 2]).unwrap();
         empty(split, b"d/").unwrap();
         split.segment(&[0xff; 3]).unwrap();
-        split.file(b"d/a", 5, crc).unwrap();
+        split.file(b"d/a", 5, &crc).unwrap();
         tar_len = split.tar_len();
     });
     assert_eq!(
@@ -70,7 +70,7 @@ fn a_name_comes_once() {
         let mut split = TarSplitWriter::new(Vec::new());
         empty(&mut split, first).unwrap();
         let error = empty(&mut split, second).unwrap_err();
-        let TarSplitError::Duplicate { name } = &error else {
+        let TarSplitWriteError::Duplicate { name } = &error else {
             panic!("{error:?}");
         };
         assert_eq!((&**name, error.fault()), (second, Fault::Unsupported));
@@ -84,7 +84,7 @@ fn a_name_can_be_one() {
     assert!(
         matches!(
             &error,
-            TarSplitError::Name {
+            TarSplitWriteError::Name {
                 source: PathError { .. },
                 ..
             }

@@ -1,4 +1,4 @@
-//! tar-split: from which, with the contents of the files, a tar is put together again.
+//! Lines of a tar that is read once.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -9,34 +9,28 @@ use image_model::name::Brief;
 use image_model::path::PathError;
 use image_model::width::u64_from;
 use image_model::{Blame, Digest, Fault, ImagePath};
+use serde::Serialize as _;
+use serde_json::ser::Serializer;
 
-use crate::crc64::Crc64;
+use super::Crc64;
+use crate::containers_toc::Compact;
+use crate::toc::WRITES;
 
 /// Most bytes of a segment after the last file.
 pub const MAX_SEGMENT_LEN: usize = 1 << 20;
 
-/// Writes lines of JSON, each of which stands for bytes of a tar.
+/// Writes a tar-split, line by line.
 ///
-/// | line | stands for |
-/// |---|---|
-/// | `{"type":2,"payload":"BASE64","position":N}` | a segment: these bytes |
-/// | `{"type":1,"name":"NAME","size":N,"payload":"BASE64","position":N}` | the content of a file; `payload` is its CRC-64 (ISO), big-endian |
-/// | `{"type":1,"name":"NAME","payload":null,"position":N}` | a member without content |
-/// Before the line of a member comes a segment with all between the content before it and its own: padding and
-/// headers. Positions count the lines. A name that is not UTF-8 is in `name_raw`, in base64. Text is escaped as Go does
-/// it. A tar that names a member twice cannot be described.
-///
-/// Source: vbatts/tar-split, `tar/storage`, as containers/storage uses it, and blobs that skopeo 1.18 made.
+/// Text is escaped as Go does it. A tar that names a member twice cannot be described.
 ///
 /// ```
-/// use lazyoci_estargz_toc::crc64::Crc64;
-/// use lazyoci_estargz_toc::write::TarSplitWriter;
+/// use lazyoci_estargz_toc::tar_split::{Crc64, TarSplitWriter};
 ///
-/// let mut crc = Crc64::default();
+/// let mut crc = Crc64::new();
 /// crc.update(b"hello");
 /// let mut split = TarSplitWriter::new(Vec::new());
 /// split.segment(b"headers")?;
-/// split.file(b"d/a", 5, crc)?;
+/// split.file(b"d/a", 5, &crc)?;
 /// split.segment(b"end")?;
 /// let lines = "{\"type\":2,\"payload\":\"aGVhZGVycw==\",\"position\":0}\n\
 ///     {\"type\":1,\"name\":\"d/a\",\"size\":5,\"payload\":\"PD7u4tgQAAA=\",\"position\":1}\n\
@@ -58,7 +52,7 @@ pub struct TarSplitWriter<W> {
 /// Why a tar cannot be described as tar-split.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TarSplitError {
+pub enum TarSplitWriteError {
     /// A second member of that name.
     #[error("a second tar member named \"{}\"", Brief(name))]
     Duplicate {
@@ -78,7 +72,7 @@ pub enum TarSplitError {
     Write(#[from] io::Error),
 }
 
-impl Blame for TarSplitError {
+impl Blame for TarSplitWriteError {
     fn fault(&self) -> Fault {
         match self {
             Self::Duplicate { .. } => Fault::Unsupported,
@@ -104,8 +98,8 @@ impl<W: Write> TarSplitWriter<W> {
     /// [`MAX_SEGMENT_LEN`] at once.
     ///
     /// # Errors
-    /// [`TarSplitError::Write`].
-    pub fn segment(&mut self, bytes: &[u8]) -> Result<(), TarSplitError> {
+    /// [`TarSplitWriteError::Write`].
+    pub fn segment(&mut self, bytes: &[u8]) -> Result<(), TarSplitWriteError> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -119,15 +113,15 @@ impl<W: Write> TarSplitWriter<W> {
     /// its content.
     ///
     /// # Errors
-    /// [`TarSplitError`].
-    pub fn file(&mut self, name: &[u8], size: u64, crc: Crc64) -> Result<(), TarSplitError> {
-        let clean = ImagePath::clean(name).map_err(|source| TarSplitError::Name {
+    /// [`TarSplitWriteError`].
+    pub fn file(&mut self, name: &[u8], size: u64, crc: &Crc64) -> Result<(), TarSplitWriteError> {
+        let clean = ImagePath::clean(name).map_err(|source| TarSplitWriteError::Name {
             name: name.into(),
             source,
         })?;
         if !self.names.insert(verify::sha256(clean.as_bytes())) {
             let name = name.into();
-            return Err(TarSplitError::Duplicate { name });
+            return Err(TarSplitWriteError::Duplicate { name });
         }
         self.tar_len = self.tar_len.saturating_add(size);
         self.line.extend_from_slice(b"{\"type\":1");
@@ -135,7 +129,8 @@ impl<W: Write> TarSplitWriter<W> {
             Ok(name) if name.is_empty() => {}
             Ok(name) => {
                 self.line.extend_from_slice(b",\"name\":");
-                append_text(&mut self.line, name);
+                let mut text = Serializer::with_formatter(&mut self.line, Compact);
+                name.serialize(&mut text).expect(WRITES);
             }
             Err(_) => {
                 self.line.extend_from_slice(b",\"name_raw\":");
@@ -145,7 +140,7 @@ impl<W: Write> TarSplitWriter<W> {
         if size > 0 {
             write!(self.line, ",\"size\":{size}")?;
             self.line.extend_from_slice(b",\"payload\":");
-            self.base64(&crc.value().to_be_bytes());
+            self.base64(&crc.finish());
         } else {
             self.line.extend_from_slice(b",\"payload\":null");
         }
@@ -176,30 +171,11 @@ impl<W: Write> TarSplitWriter<W> {
         self.line.push(b'"');
     }
 
-    fn end_line(&mut self) -> Result<(), TarSplitError> {
+    fn end_line(&mut self) -> Result<(), TarSplitWriteError> {
         writeln!(self.line, ",\"position\":{}}}", self.position)?;
         self.position = self.position.saturating_add(1);
         self.out.write_all(&self.line)?;
         self.line.clear();
         Ok(())
     }
-}
-
-/// Appends `text` as Go writes it in JSON.
-fn append_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for char in text.chars() {
-        match char {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..' ' => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes());
-            }
-            char => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    out.push(b'"');
 }
