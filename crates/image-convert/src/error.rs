@@ -125,6 +125,16 @@ pub enum ConvertError {
         /// The bound, that of the default [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
+    /// Members of a layer would be longer than readers accept.
+    #[error(
+        "minimum chunk size {min_chunk_size} is too large: with this chunk size it is at most {limit}"
+    )]
+    MinChunkSize {
+        /// The size requested.
+        min_chunk_size: u32,
+        /// The bound.
+        limit: u32,
+    },
     /// RAFS does not have this compression.
     #[error("RAFS does not support this compression")]
     Flags(#[from] FlagsError),
@@ -258,7 +268,9 @@ impl Blame for ConvertError {
             Self::FileContent { source, .. } => source.fault(),
             Self::TooManyChunks { .. } | Self::TarTooLong { .. } => Fault::Limit,
             Self::TarWrite(error) => error.fault(),
-            Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,
+            Self::NoLayerCodec { .. } | Self::ChunkSize { .. } | Self::MinChunkSize { .. } => {
+                Fault::Misuse
+            }
             Self::Flags(error) => error.fault(),
             Self::Pool(error) => error.fault(),
             Self::KeepBlobs(error) => error.fault(),

@@ -9,14 +9,17 @@ mod report;
 use std::io::{Seek, SeekFrom};
 
 use blob_io::{Output, WriterOutput};
-use image_model::Progress;
+use estargz_toc::footer::skippable;
+use image_model::{Progress, StoredPiece};
 
 use crate::estargz::{Ending, write_estargz};
+use crate::layer::LayerWriter;
 use crate::source::Kind;
 use crate::tar::{TarOptions, to_tar};
 use crate::{ConvertError, Source, Streaming};
 
 pub use options::{ZstdChunkedDialect, ZstdChunkedOptions};
+pub(crate) use refusal::text;
 pub use refusal::{KeptTarError, KeptTarFault};
 pub use report::ZstdChunkedReport;
 
@@ -70,21 +73,22 @@ pub fn to_zstd_chunked<'a>(
             Ending::ZstdChunked,
             progress,
         )?;
-        return written.into_zstd_chunked();
+        return Ok(written.into_zstd_chunked());
     }
     let Source { kind, limits } = source;
     if let Kind::Streaming(layer) = kind {
         return containers::convert(layer.limits(limits), output, options, progress);
     }
     let directory = std::env::temp_dir();
-    let mut file = tempfile::tempfile().map_err(|source| ConvertError::Spool {
-        directory,
-        source,
-    })?;
+    let mut file =
+        tempfile::tempfile().map_err(|source| ConvertError::Spool { directory, source })?;
     let tar = TarOptions::default()
         .lossy(options.lossy)
         .threads(options.threads);
-    let image = Source { kind, limits: limits.clone() };
+    let image = Source {
+        kind,
+        limits: limits.clone(),
+    };
     let written = to_tar(image, &mut WriterOutput::new(&mut file), &tar, progress)?;
     file.seek(SeekFrom::Start(0))?;
     let layer = Streaming::new(file).limits(limits);
@@ -94,4 +98,22 @@ pub fn to_zstd_chunked<'a>(
     done.report.losses_untold = written.report.losses_untold;
     done.report.advisories = written.report.advisories;
     Ok(done)
+}
+
+/// Writes a skippable frame with `stored` at byte `offset` of the blob; says where its content is.
+pub(crate) fn skippable_piece(
+    layer: &mut LayerWriter<'_>,
+    offset: u64,
+    stored: &[u8],
+    len: u64,
+) -> Result<StoredPiece, ConvertError> {
+    // Bounded: readers accept far less.
+    let stored_len = stored.len() as u32;
+    layer.write(&[], &skippable::header(stored_len))?;
+    layer.write(&[], stored)?;
+    Ok(StoredPiece::new(
+        offset + skippable::HEADER_LEN as u64,
+        stored_len.into(),
+        len,
+    ))
 }

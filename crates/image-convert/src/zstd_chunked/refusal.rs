@@ -1,6 +1,8 @@
 //! What a tar that is kept bit for bit must not have.
 
-use estargz_toc::write::TarSplitError;
+use std::borrow::Cow;
+
+use estargz_toc::tar_split::TarSplitWriteError;
 use image_model::name::Brief;
 use image_model::{Blame, Fault};
 
@@ -67,5 +69,11 @@ pub enum KeptTarFault {
     },
     /// It cannot be part of a tar-split.
     #[error(transparent)]
-    TarSplit(#[from] TarSplitError),
+    TarSplit(#[from] TarSplitWriteError),
+}
+
+/// `bytes` as text of JSON; `what` they are, for errors.
+pub(crate) fn text(bytes: &[u8], what: &'static str) -> Result<Cow<'static, str>, KeptTarFault> {
+    let text = str::from_utf8(bytes).map_err(|_| KeptTarFault::NotUtf8 { what })?;
+    Ok(text.to_owned().into())
 }

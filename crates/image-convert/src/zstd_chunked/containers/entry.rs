@@ -10,7 +10,7 @@ use image_model::Timestamp;
 use image_model::advisory::Oddity;
 use tar_stream::{Entry, EntryKind};
 
-use crate::zstd_chunked::refusal::KeptTarFault;
+use crate::zstd_chunked::refusal::{KeptTarFault, text};
 
 /// The entry of `member`, but for what its chunks say, if a partial pull can put it together again.
 pub(super) fn entry(member: &Entry) -> Result<ContainersEntry<'static>, KeptTarFault> {
@@ -61,11 +61,6 @@ fn check(member: &Entry) -> Result<(), KeptTarFault> {
         Some(size) => Err(KeptTarFault::Size { size }),
         None => Ok(()),
     }
-}
-
-fn text(bytes: &[u8], what: &'static str) -> Result<Cow<'static, str>, KeptTarFault> {
-    let text = str::from_utf8(bytes).map_err(|_| KeptTarFault::NotUtf8 { what })?;
-    Ok(text.to_owned().into())
 }
 
 fn time(time: Option<Timestamp>) -> Result<Cow<'static, str>, KeptTarFault> {

@@ -36,10 +36,10 @@ struct Placed {
 
 /// Takes frames in order. An entry is written as soon as its chunks are placed.
 pub(super) struct Frames<'o> {
-    pub(super) layer: LayerWriter<'o>,
+    layer: LayerWriter<'o>,
     /// Bytes of the blob so far.
-    pub(super) offset: u64,
-    pub(super) toc: TocStream,
+    offset: u64,
+    toc: TocStream,
     placed: VecDeque<Placed>,
     waiting: VecDeque<Waiting>,
     chunks: u32,
@@ -58,6 +58,11 @@ impl<'o> Frames<'o> {
             waiting: VecDeque::new(),
             chunks: 0,
         })
+    }
+
+    /// The layer, its length so far, and the TOC.
+    pub(super) fn finish(self) -> (LayerWriter<'o>, u64, TocStream) {
+        (self.layer, self.offset, self.toc)
     }
 
     /// Has a member described once its chunks are placed, after all members before it.

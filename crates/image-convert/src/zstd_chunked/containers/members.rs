@@ -4,8 +4,7 @@ use std::io::Read;
 use std::num::NonZeroU32;
 
 use chunk_dedup::rollsum::{Part, RollsumChunker};
-use estargz_toc::crc64::Crc64;
-use estargz_toc::write::{MAX_SEGMENT_LEN, TarSplitError, TarSplitWriter};
+use estargz_toc::tar_split::{Crc64, MAX_SEGMENT_LEN, TarSplitWriteError, TarSplitWriter};
 use frame_codec::{Compression, FrameWriter};
 use image_model::{ImagePath, Limits};
 use tar_stream::block::{BLOCK_LEN, padding_len};
@@ -128,12 +127,12 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             self.content(member, reader, &mut content)?;
             entry.digest = content.digest.finish().to_string().into();
         }
-        let named = self.split.file(&member.path, member.size, content.crc);
+        let named = self.split.file(&member.path, member.size, &content.crc);
         named.map_err(|error| match error {
-            TarSplitError::Duplicate { .. } => {
+            TarSplitWriteError::Duplicate { .. } => {
                 refused(&member.path, KeptTarFault::Duplicate).into()
             }
-            error @ TarSplitError::Name { .. } => refused(&member.path, error.into()).into(),
+            error @ TarSplitWriteError::Name { .. } => refused(&member.path, error.into()).into(),
             error => split_failure(error),
         })?;
         let chunks = content.chunks;
@@ -219,7 +218,9 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             }
             if filled > 0 {
                 self.headers(&piece[..filled])?;
-                self.split.segment(&piece[..filled]).map_err(split_failure)?;
+                self.split
+                    .segment(&piece[..filled])
+                    .map_err(split_failure)?;
             }
             if filled < len {
                 return Ok(());
@@ -298,15 +299,17 @@ impl<P: Fn() -> ImagePath> Cutter<'_, '_, '_, '_, P> {
             return Err(ConvertError::TooManyChunks { path, limit });
         }
         self.stage.end_here();
-        self.content.chunks.push(std::mem::take(&mut self.content.growing));
+        self.content
+            .chunks
+            .push(std::mem::take(&mut self.content.growing));
         Ok(())
     }
 }
 
 /// Why lines of tar-split cannot be written.
-fn split_failure(error: TarSplitError) -> ConvertError {
+fn split_failure(error: TarSplitWriteError) -> ConvertError {
     match error {
-        TarSplitError::Write(error) => Bounded::<()>::failure(error, "tar-split"),
+        TarSplitWriteError::Write(error) => Bounded::<()>::failure(error, "tar-split"),
         other => KeptTarError {
             name: Box::default(),
             reason: other.into(),

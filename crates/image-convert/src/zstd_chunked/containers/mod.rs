@@ -12,12 +12,11 @@ mod members;
 use blob_io::Output;
 use chunk_dedup::FixedSize;
 use estargz_toc::footer::containers::{self, Pieces};
-use estargz_toc::footer::skippable;
-use image_model::{DigestAlgorithm, Progress, StoredPiece};
+use image_model::{DigestAlgorithm, Progress};
 use oci_image::{LayerCompression, ZstdChunkedLayer};
 use tar_stream::TarReader;
 
-use super::{ZstdChunkedOptions, ZstdChunkedReport};
+use super::{ZstdChunkedOptions, ZstdChunkedReport, skippable_piece};
 use crate::described::DescribedObject;
 use crate::layer::{LayerWriter, WrittenLayer};
 use crate::report::Report;
@@ -66,7 +65,7 @@ pub(super) fn convert(
     })?;
     report.content_bytes = stored.content_bytes;
     report.chunks = stored.counts;
-    let Frames { mut layer, offset, toc, .. } = frames;
+    let (mut layer, offset, toc) = frames.finish();
     let split = split.finish("tar-split")?;
     let toc = toc.finish(&verify::sha256(&split.stored).to_string())?;
     let tar_len = split.tar_len;
@@ -79,7 +78,8 @@ pub(super) fn convert(
     output.commit()?;
     report.bytes_out = blob.len;
     let manifest_checksum = verify::sha256(&toc.stored);
-    let described = ZstdChunkedLayer::containers(manifest_checksum, toc_piece).tar_split(split_piece);
+    let described =
+        ZstdChunkedLayer::containers(manifest_checksum, toc_piece).tar_split(split_piece);
     Ok(ZstdChunkedReport {
         report,
         blob: DescribedObject::layer(blob, LayerCompression::Zstd, |annotations| {
@@ -90,22 +90,4 @@ pub(super) fn convert(
         toc_digest: None,
         uncompressed_size: tar_len,
     })
-}
-
-/// Writes a skippable frame with `stored` at byte `offset` of the blob; says where its content is.
-pub(crate) fn skippable_piece(
-    layer: &mut LayerWriter<'_>,
-    offset: u64,
-    stored: &[u8],
-    len: u64,
-) -> Result<StoredPiece, ConvertError> {
-    // Bounded: readers accept far less.
-    let stored_len = stored.len() as u32;
-    layer.write(&[], &skippable::header(stored_len))?;
-    layer.write(&[], stored)?;
-    Ok(StoredPiece::new(
-        offset + skippable::HEADER_LEN as u64,
-        stored_len.into(),
-        len,
-    ))
 }
