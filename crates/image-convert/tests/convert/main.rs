@@ -23,3 +23,4 @@ mod sources;
 mod stack;
 mod tar;
 mod unpack;
+mod zstd_chunked;
