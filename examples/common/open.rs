@@ -98,8 +98,7 @@ impl OpenArgs {
     pub fn is_layer(&self, format: Format) -> bool {
         match format {
             Format::Tar(_) => true,
-            Format::Estargz | Format::Stargz | Format::ZstdChunked => self.as_layer,
-            _ => false,
+            format => format.has_toc() && self.as_layer,
         }
     }
 }

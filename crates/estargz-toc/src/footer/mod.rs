@@ -24,6 +24,9 @@ pub use estargz::{FOOTER_LEN, decode, encode};
 /// Length of the longest footer in bytes.
 pub const MAX_LEN: usize = containers::LEN;
 
+/// Length of the shortest footer in bytes.
+pub const MIN_LEN: usize = external::LEN;
+
 /// A footer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -59,6 +62,18 @@ impl Footer {
             Self::External => external::LEN,
             Self::ZstdChunked { .. } => zstd_chunked::LEN,
             Self::Containers(_) => containers::LEN,
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> FooterKind {
+        match self {
+            Self::Estargz { .. } => FooterKind::Estargz,
+            Self::Legacy { .. } => FooterKind::Legacy,
+            Self::External => FooterKind::External,
+            Self::ZstdChunked { .. } => FooterKind::ZstdChunked,
+            Self::Containers(_) => FooterKind::Containers,
         }
     }
 

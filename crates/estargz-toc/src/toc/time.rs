@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, date};
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// 0001-01-01T00:00:00Z, Go's zero time, which it leaves out.
-const YEAR_1: i64 = -62_135_596_800;
+pub(crate) const YEAR_1: i64 = -62_135_596_800;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const END_OF_9999: i64 = 253_402_300_799;

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod carry;
+mod chunked;
 mod common;
 mod compare;
 mod containers_toc;

@@ -17,7 +17,7 @@ use rafs_format::{Bootstrap, RafsImage, Version};
 use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
 
 use super::error::OpenError;
-use super::estargz::{Estargz, read_toc};
+use super::estargz::Estargz;
 use super::find::find_in;
 use super::options::OpenOptions;
 use crate::blobs::BlobStore;
@@ -207,7 +207,7 @@ impl OpenImage {
         self.rafs().map(RafsImage::bootstrap)
     }
 
-    /// The TOC, if it is eStargz.
+    /// The TOC, if it is eStargz, stargz or zstd:chunked.
     #[must_use]
     pub fn estargz(&self) -> Option<&Estargz> {
         match &self.holder {
@@ -323,7 +323,7 @@ impl OpenImage {
     /// is requested; a TOC is read again for another algorithm than SHA-256.
     ///
     /// # Errors
-    /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`] does.
+    /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`](crate::read_toc) does.
     pub fn metadata_digest(&self, algorithm: DigestAlgorithm) -> Result<Option<Digest>, OpenError> {
         let digest = |bytes: &[u8]| verify::digest(algorithm, bytes).map_err(CheckError::from);
         Ok(match (&self.holder, &self.source) {
@@ -331,8 +331,8 @@ impl OpenImage {
             (Holder::Estargz(estargz), _) if estargz.toc.digest.algorithm() == algorithm => {
                 Some(estargz.toc.digest)
             }
-            (Holder::Estargz(_), Some(source)) => {
-                Some(digest(&read_toc(&source.0, self.limits())?.json)?)
+            (Holder::Estargz(estargz), Some(source)) => {
+                Some(digest(&estargz.told.read(&source.0, self.limits())?.json)?)
             }
             _ => None,
         })
