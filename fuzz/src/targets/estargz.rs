@@ -93,7 +93,7 @@ fn toc(json: &[u8]) {
         }
     }
     let blob = TocBlob {
-kind: TocKind::Estargz,
+        kind: TocKind::Estargz,
         id: id(),
         len: 1 << 40,
         content_len: 1 << 39,

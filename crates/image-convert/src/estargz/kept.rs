@@ -10,11 +10,11 @@ use estargz_toc::toc::{self, TOC_NAME};
 use estargz_toc::write::Placements;
 use image_model::image::ChunkRange;
 use image_model::{Digest, ImagePath, Limits, Progress};
-use tar_stream::{Entry, EntryKind, TarReader};
+use tar_stream::{Entry, EntryKind, Member, TarReader};
 use verify::{ExtentBytes, Hasher};
 
 use super::ending::{End, Ending, Open};
-use super::kept_entry::{self, Chunks, Member};
+use super::kept_entry::{self, Chunks, Described};
 use super::members::Members;
 use super::{EstargzOptions, rules};
 use crate::layer::LayerWriter;
@@ -82,11 +82,13 @@ pub(super) fn convert(
 struct Kept<'s, 'p, 'd, 'o> {
     stage: &'s mut Stage<'p, 'd, Members<'o>>,
     limits: &'s Limits,
-    members: Vec<Member>,
+    members: Vec<Described>,
     /// Of the cleaned names so far, and whether they are directories.
     names: HashMap<Digest, bool>,
     /// Bytes of headers in the member that grows.
     headers_len: usize,
+    /// Cleaned targets of hard links, and their members.
+    targets: Vec<(Digest, usize)>,
     tar_len: u64,
     buffer: Vec<u8>,
 }
@@ -99,6 +101,7 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
             members: Vec::new(),
             names: HashMap::new(),
             headers_len: 0,
+            targets: Vec::new(),
             tar_len: 0,
             buffer: vec![0; BUFFER_LEN],
         }
@@ -120,6 +123,7 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
             }
             self.member(&mut entry, reader)?;
         }
+        self.check_targets()?;
         if let Some(mut trailer) = reader.trailer() {
             loop {
                 let len = trailer.read(&mut self.buffer)?;
@@ -135,13 +139,31 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
         Ok(())
     }
 
+    /// Refuses hard links out of the layer.
+    fn check_targets(&self) -> Result<(), ConvertError> {
+        let missing = |(target, _): &&(Digest, usize)| !self.names.contains_key(target);
+        match self.targets.iter().find(missing) {
+            None => Ok(()),
+            Some((_, member)) => Err(KeptTarError {
+                name: self.members[*member].entry.name.as_bytes().into(),
+                reason: KeptTarFault::Target,
+            }
+            .into()),
+        }
+    }
+
     fn member<R: Read>(
         &mut self,
         entry: &mut Entry,
         reader: &mut TarReader<R>,
     ) -> Result<(), ConvertError> {
         let raw = entry.take_raw();
-        let path = entry.clone().into_member(self.limits)?.path().clone();
+        let member = entry.clone().into_member(self.limits)?;
+        let path = member.path().clone();
+        if let Member::HardLink { target, .. } = &member {
+            let target = verify::sha256(target.as_bytes());
+            self.targets.push((target, self.members.len()));
+        }
         let refused = |reason| KeptTarError {
             name: entry.path.clone().into(),
             reason,
@@ -165,7 +187,7 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
             described.digest = digest.to_string().into();
         }
         let end = self.stage.chunks();
-        self.members.push(Member {
+        self.members.push(Described {
             entry: described,
             chunks: ChunkRange { start, end },
         });

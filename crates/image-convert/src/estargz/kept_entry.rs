@@ -13,7 +13,7 @@ use crate::ConvertError;
 use crate::zstd_chunked::{KeptTarFault, text};
 
 /// A member of the tar, and which chunks it has.
-pub(super) struct Member {
+pub(super) struct Described {
     /// Its entry, but for what its chunks say.
     pub(super) entry: TocEntry<'static>,
     pub(super) chunks: ChunkRange,
@@ -74,7 +74,7 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
 
 /// The entries of all `members`, with those of their further chunks.
 pub(super) fn entries<'a>(
-    members: &'a [Member],
+    members: &'a [Described],
     chunks: Chunks<'a>,
 ) -> impl Iterator<Item = Result<TocEntry<'a>, ConvertError>> {
     members.iter().flat_map(move |member| {

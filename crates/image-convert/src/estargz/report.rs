@@ -23,5 +23,9 @@ pub struct EstargzReport {
     #[cfg_attr(feature = "serde", serde(rename = "tar_bytes"))]
     pub uncompressed_size: u64,
     /// The external TOC, with the annotation that names its layer.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "external_toc", skip_serializing_if = "Option::is_none")
+    )]
     pub toc: Option<DescribedObject>,
 }

@@ -49,6 +49,9 @@ pub enum KeptTarFault {
         /// Which name.
         what: &'static str,
     },
+    /// A hard link to nothing in the layer.
+    #[error("it is a hard link to what the layer does not have")]
+    Target,
     /// A size for a member without content.
     #[error("it has size {size}, but no content; readers would look for it")]
     Size {

@@ -20,6 +20,7 @@ pub struct ZstdChunkedReport {
     /// SHA-256 of the compressed TOC.
     pub manifest_checksum: Digest,
     /// SHA-256 of the TOC; in dialect A only.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub toc_digest: Option<Digest>,
     /// Length of the tar in it, in bytes.
     #[cfg_attr(feature = "serde", serde(rename = "tar_bytes"))]

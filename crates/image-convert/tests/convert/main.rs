@@ -9,6 +9,7 @@ mod dictionary;
 mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
+mod estargz_kinds;
 mod keep_blobs;
 mod rafs_content;
 mod rafs_errors;
