@@ -4,6 +4,7 @@
 //! if something is not as it has to be.
 
 mod chunk_lookup;
+mod convert_chunked;
 mod convert_image;
 mod convert_layer;
 mod converted;
@@ -41,6 +42,7 @@ mod verify_image;
 mod whole_image;
 
 pub use chunk_lookup::chunk_lookup;
+pub use convert_chunked::convert_chunked;
 pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
@@ -85,6 +87,7 @@ macro_rules! targets {
 
 targets![
     chunk_lookup,
+    convert_chunked,
     convert_image,
     convert_layer,
     descriptor,
