@@ -128,9 +128,10 @@ impl Blame for CodecError {
             | Self::Malformed { .. }
             | Self::Checksum { .. } => Fault::Corrupt,
             Self::Window { .. } => Fault::Limit,
-            Self::Unsupported { .. } | Self::UnknownCodec { .. } | Self::NoStream { .. } | Self::NoPrefix { .. } => {
-                Fault::Unsupported
-            }
+            Self::Unsupported { .. }
+            | Self::UnknownCodec { .. }
+            | Self::NoStream { .. }
+            | Self::NoPrefix { .. } => Fault::Unsupported,
             Self::Level { .. } | Self::PlainTooLong { .. } => Fault::Misuse,
         }
     }

@@ -8,9 +8,10 @@ use crate::gzip;
 use crate::{CodecError, Compression};
 
 /// Writes one zstd frame or gzip member whose plain bytes come in pieces, and need not be in memory together. The bytes
-/// depend on the compression and on what is written, and in how many pieces; they are not those of an
-/// [`Encoder`](crate::Encoder), which sees all of them at once. libdeflate cannot do that: its levels are those of
-/// [`Compression::Gzip`] here, the highest three the highest of these.
+/// depend on the compression and on what is written, and in which pieces. A zstd frame of up to 2 MiB is that of an
+/// [`Encoder`](crate::Encoder), with its content size; longer ones have a window of 2 MiB, so no frame has a window that is
+/// longer than its content. libdeflate cannot write in pieces: its levels are those of [`Compression::Gzip`] here, the
+/// highest three the highest of these.
 ///
 /// ```
 /// # #[cfg(feature = "zstd")] {
@@ -32,7 +33,7 @@ pub struct FrameWriter<W: Write>(Kind<W>);
 
 enum Kind<W: Write> {
     #[cfg(feature = "zstd")]
-    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Zstd(crate::zstd::FrameWriter<W>),
     #[cfg(feature = "gzip")]
     Gzip(gzip::MemberWriter<W>),
     /// Without codecs there is none.
@@ -50,9 +51,7 @@ impl<W: Write> FrameWriter<W> {
         match compression {
             #[cfg(feature = "zstd")]
             Compression::Zstd { level } => {
-                crate::zstd::Compressor::new(level)?;
-                let encoder = zstd::stream::write::Encoder::new(out, level);
-                Ok(Self(Kind::Zstd(encoder.expect("the level exists"))))
+                crate::zstd::FrameWriter::new(level, out).map(|frame| Self(Kind::Zstd(frame)))
             }
             #[cfg(feature = "gzip")]
             Compression::Gzip { level } => {
@@ -88,24 +87,11 @@ impl<W: Write> FrameWriter<W> {
     pub fn finish(self) -> io::Result<W> {
         match self.0 {
             #[cfg(feature = "zstd")]
-            Kind::Zstd(encoder) => encoder.finish(),
+            Kind::Zstd(frame) => frame.finish(),
             #[cfg(feature = "gzip")]
             Kind::Gzip(member) => member.finish(),
             #[cfg(not(any(feature = "zstd", feature = "gzip")))]
             Kind::Never(never, _) => match never {},
-        }
-    }
-
-    /// What it is written to.
-    #[must_use]
-    pub fn get_ref(&self) -> &W {
-        match &self.0 {
-            #[cfg(feature = "zstd")]
-            Kind::Zstd(encoder) => encoder.get_ref(),
-            #[cfg(feature = "gzip")]
-            Kind::Gzip(member) => member.get_ref(),
-            #[cfg(not(any(feature = "zstd", feature = "gzip")))]
-            Kind::Never(never, _) => match *never {},
         }
     }
 }
@@ -114,7 +100,7 @@ impl<W: Write> Write for FrameWriter<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             #[cfg(feature = "zstd")]
-            Kind::Zstd(encoder) => encoder.write(buf),
+            Kind::Zstd(frame) => frame.write(buf),
             #[cfg(feature = "gzip")]
             Kind::Gzip(member) => member.write(buf),
             #[cfg(not(any(feature = "zstd", feature = "gzip")))]

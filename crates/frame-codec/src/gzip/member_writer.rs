@@ -46,10 +46,6 @@ impl<W: Write> MemberWriter<W> {
         out.write_all(&self.crc.amount().to_le_bytes())?;
         Ok(out)
     }
-
-    pub(crate) fn get_ref(&self) -> &W {
-        self.deflate.get_ref()
-    }
 }
 
 impl<W: Write> Write for MemberWriter<W> {
