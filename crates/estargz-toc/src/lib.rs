@@ -9,6 +9,16 @@
 //! For a runtime that does not know eStargz the blob is an ordinary layer: a sequence of gzip
 //! members that together hold one tar.
 //!
+//! Its kin differ in where the TOC is, and in what it says ([`image::TocKind`]):
+//!
+//! | layer | members | TOC | footer |
+//! |---|---|---|---|
+//! | eStargz | gzip | in a member, the last of the tar | 51 bytes |
+//! | stargz | gzip | the same, without digests | 47 bytes |
+//! | eStargz, external TOC | gzip | another blob | 46 bytes |
+//! | zstd:chunked of stargz-snapshotter | zstd | in a skippable frame, outside of the tar | 48 bytes |
+//! | zstd:chunked of containers/storage | zstd, one frame for each chunk | the same, of another schema, and a tar-split | 72 bytes |
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`footer`] | the last bytes of a blob: where its TOC is |

@@ -87,7 +87,7 @@ pub use zstd_chunked::{
     to_zstd_chunked,
 };
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use blob_io;
 pub use bytes;
 pub use chunk_dedup;

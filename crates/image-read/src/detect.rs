@@ -116,8 +116,8 @@ impl Format {
         if begins_like_erofs(head) {
             return Some(Self::Erofs);
         }
-        // The reference reader looks at nothing else, so a layer that begins with something else is
-        // one that can be read in two ways.
+        // The reference reader looks at nothing else, so a layer that begins with anything else
+        // could be read in two ways.
         let footer = tail.last_chunk();
         if footer.is_some_and(|footer| footer::decode(footer, u64::MAX).is_ok()) {
             return Some(Self::Estargz);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::width::usize_from;
 use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
 
 use super::entries::{AnyEntry, for_each};
@@ -263,10 +264,16 @@ impl<'o> Decoder<'o> {
             .map_err(|fault| blame_last_chunk((blob.kind, json), self.options, fault))?;
 
         let mut file_digests = BTreeMap::new();
+        let extents = self.extents;
         let tree = tree
             .try_map(|inode, _, content| {
-                let several = content.extents.end.saturating_sub(content.extents.start) > 1;
-                if let (true, Some(digest)) = (several, content.digest) {
+                let range = usize_from(content.extents.start)..usize_from(content.extents.end);
+                let is_known = match extents.get(range).unwrap_or_default() {
+                    [] => true,
+                    [only] => only.chunk.is_some(),
+                    _ => false,
+                };
+                if let (false, Some(digest)) = (is_known, content.digest) {
                     file_digests.insert(inode, digest);
                 }
                 Ok::<_, std::convert::Infallible>(content.extents)
@@ -277,7 +284,7 @@ impl<'o> Decoder<'o> {
         described.decoded_len = Some(decoded_len);
         described.chunk_count = u32::try_from(chunks.len()).ok();
         let parts = ChunkedParts {
-            extents: self.extents,
+            extents,
             chunks,
             frames,
             recipes,

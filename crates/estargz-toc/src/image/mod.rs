@@ -12,7 +12,7 @@ mod landmark;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use image_model::image::ChunkRange;
+use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{BlobId, ChunkedImage, Digest, InodeId, Limits, Node};
 
 use crate::error::TocError;
@@ -91,7 +91,7 @@ pub struct EstargzImage {
     pub prefetch: Option<Prefetch>,
     /// The landmarks and the chunks of their content, a range of the image's extents.
     pub landmarks: BTreeMap<Landmark, ChunkRange>,
-    /// SHA-256 of the files with several chunks, as claimed by the TOC: reading checks only the
+    /// SHA-256 of the files with several chunks or runs of zeros, as claimed by the TOC: reading checks only the
     /// digests of chunks. Files with one chunk have that chunk's digest.
     pub file_digests: BTreeMap<InodeId, Digest>,
 }
@@ -115,7 +115,11 @@ impl EstargzImage {
         };
         match self.image.file_extents(*content)? {
             [] if *size == 0 => Some(empty_digest()),
-            [only] => self.image.chunks[only.chunk?.index()].digest,
+            [
+                ChunkExtent {
+                    chunk: Some(only), ..
+                },
+            ] => self.image.chunks[only.index()].digest,
             _ => self.file_digests.get(&inode).copied(),
         }
     }

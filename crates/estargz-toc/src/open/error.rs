@@ -102,13 +102,13 @@ pub enum OpenError {
         piece: StoredPiece,
     },
     /// A piece has another length than it should have.
-    #[error("{what} has {found} bytes when decompressed, not {}", piece.len)]
+    #[error("{what} has {found} bytes or more when decompressed, not {}", piece.len)]
     Length {
         /// `the TOC` or `the tar-split`.
         what: &'static str,
         /// Where it is.
         piece: StoredPiece,
-        /// Its length in bytes.
+        /// Its length in bytes; of one that is too long, one more than it should have.
         found: u64,
     },
     /// The bytes supplied are not the ones requested.

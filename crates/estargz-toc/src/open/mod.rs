@@ -84,6 +84,8 @@ pub struct OpenedToc {
     pub blob_len: u64,
     /// Where the metadata of a zstd:chunked blob is.
     pub pieces: Option<footer::containers::Pieces>,
+    /// SHA-256 of the compressed TOC of a zstd:chunked blob.
+    pub checksum: Option<Digest>,
 }
 
 impl OpenedToc {
@@ -254,6 +256,7 @@ impl Opener {
                 toc_offset,
                 blob_len: self.blob_len,
                 pieces,
+                checksum: pieces.map(|_| verify::sha256(stored)),
             })
         };
         match found {
@@ -281,6 +284,7 @@ impl Opener {
             toc_offset: content_len,
             blob_len: self.blob_len,
             pieces: None,
+            checksum: None,
         }))
     }
 }

@@ -11,6 +11,10 @@ use super::error::OpenError;
 use crate::containers_toc::MAX_LEN;
 use crate::footer::skippable;
 
+/// Window of a zstd frame that is always allowed, in bytes: the encoder of the reference tools has one of 8 MiB for a
+/// few bytes, and once had one of 32 MiB.
+const MAX_WINDOW: u64 = 32 << 20;
+
 /// Refuses a piece that cannot be in a blob of `blob_len` bytes, or is longer than allowed.
 pub(super) fn check_place(
     what: &'static str,
@@ -56,12 +60,14 @@ pub(super) fn decompress(
         piece,
         source,
     };
-    let limits = Limits::default().max_layer_len(piece.len);
+    let limits = Limits::default().max_layer_len(piece.len.max(MAX_WINDOW));
     let mut stream = LayerStream::open(stored, &StreamOptions::from(&limits)).map_err(damaged)?;
     if stream.compression() != Some(Compression::Zstd) {
         return Err(OpenError::NotZstd { what, piece });
     }
     let mut plain = Vec::new();
+    // One byte more tells that there is more.
+    let mut stream = stream.by_ref().take(piece.len.saturating_add(1));
     stream.read_to_end(&mut plain).map_err(|error| {
         let error = error.downcast();
         damaged(error.unwrap_or_else(|source| LayerError::Io { source }))

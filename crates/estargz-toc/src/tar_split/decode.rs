@@ -25,6 +25,14 @@ pub enum TarSplitError {
         /// [`MAX_LEN`], or [`Limits::toc_len`] if that is less.
         limit: u64,
     },
+    /// The tar that it describes is longer than the limit.
+    #[error("the tar-split describes a tar of {len} bytes or more; the limit is {limit}")]
+    TarTooLong {
+        /// Bytes so far.
+        len: u64,
+        /// [`Limits::max_layer_len`].
+        limit: u64,
+    },
     /// A line that is not JSON, or not an item.
     #[error("cannot parse line {line} of the tar-split")]
     Json {
@@ -78,7 +86,7 @@ pub enum TarSplitError {
 impl Blame for TarSplitError {
     fn fault(&self) -> Fault {
         match self {
-            Self::TooLong { .. } => Fault::Limit,
+            Self::TooLong { .. } | Self::TarTooLong { .. } => Fault::Limit,
             Self::Json { .. }
             | Self::Type { .. }
             | Self::Position { .. }

@@ -13,14 +13,20 @@
 //! For every member of the tar there is a segment with all that comes before its content (the padding of the member
 //! before, extension headers, its header), and a file. At the end there are segments with the end of the tar.
 
+mod check;
 mod crc;
 mod decode;
+mod split;
 mod write;
 
 use std::borrow::Cow;
 
+use image_model::width::u64_from;
+
+pub use check::{CheckError, SplitDifference, SplitMismatch, check_entries};
 pub use crc::Crc64;
 pub use decode::{TarSplitError, for_each_item};
+pub use split::TarSplit;
 pub use write::{MAX_SEGMENT_LEN, TarSplitWriteError, TarSplitWriter};
 
 /// `type` of a file.
@@ -42,4 +48,21 @@ pub enum Item<'a> {
         /// CRC-64 of the content, big-endian; `None` if there is none.
         crc: Option<[u8; 8]>,
     },
+}
+
+impl Item<'_> {
+    /// Bytes of the tar that it stands for.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Segment(bytes) => u64_from(bytes.len()),
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    /// Whether it stands for no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

@@ -2,7 +2,7 @@
 
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame, Fault, ImagePath, Limits, Metadata, Node};
-use lazyoci_estargz_toc::footer::{self, FooterError};
+use lazyoci_estargz_toc::footer::{self, FOOTER_LEN, FooterError};
 use lazyoci_estargz_toc::open::{Need, OpenError, Opener, Step, StepMachine, TAIL_LEN};
 use lazyoci_estargz_toc::toc::TOC_NAME;
 use std::io::Write as _;

@@ -194,7 +194,7 @@ fn rewritten(
         stored.counts.stored = stored.extents.len() as u64;
         stored.counts.stored_bytes = target.shared_bytes;
     }
-    // The landmark's byte is none of the source's.
+    // The landmark's byte does not come from the source.
     report.content_bytes = stored.content_bytes - 1;
     report.chunks = stored.counts;
     let (layer, placed) = target.finish()?;

@@ -37,7 +37,7 @@ pub enum OpenError {
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
     /// The format is unknown.
-    // The message does not quote the content: it may be secret, such as a file of passwords.
+    // The message does not quote the content, which may be secret, such as a password file.
     #[error(
         "neither a layer nor another image: does not start like a tar, gzip, zstd, RAFS or EROFS, and does not end like an eStargz layer or a RAFS blob"
     )]

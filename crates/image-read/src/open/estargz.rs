@@ -5,7 +5,7 @@ use bytes::Bytes;
 use estargz_toc::footer::containers::Pieces;
 use estargz_toc::image::{EstargzImage, ImageOptions, TocKind};
 use estargz_toc::open::{Described, OpenedToc, Opener};
-use image_model::{BlobId, Limits};
+use image_model::{BlobId, Digest, Limits};
 
 use super::error::OpenError;
 use super::find::find;
@@ -32,6 +32,8 @@ pub struct Estargz {
     pub toc_offset: u64,
     /// Where the metadata of zstd:chunked is.
     pub pieces: Option<Pieces>,
+    /// SHA-256 of the compressed TOC of zstd:chunked.
+    pub checksum: Option<Digest>,
     /// How the TOC was found.
     pub(crate) told: Told,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// The TOC of `source`.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         source: &dyn ReadAt,
         limits: &Limits,
@@ -99,6 +101,7 @@ pub(super) fn open(
         toc_len: opened.json.len() as u64,
         toc_offset: opened.toc_offset,
         pieces: opened.pieces,
+        checksum: opened.checksum,
         told,
     })
 }

@@ -39,7 +39,7 @@ impl<'a> Found<'a> {
             Some(format) => {
                 let mut ends = Ends::unread(&**source)?;
                 if format == Format::RafsBlob {
-                    // Its bootstrap begins among them, or lies there whole.
+                    // They contain the start of its bootstrap, or all of it.
                     ends.read_tail(TAIL)?;
                 }
                 (Some(format), ends)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blob_io::{ReadAt, ReadStats};
 use erofs_format::ErofsImage;
+use estargz_toc::open::OpenedToc;
 use image_model::advisory::Advisories;
 use image_model::layer::{Entries, Layer, LayerOptions};
 use image_model::walk::{WalkError, copy_tree};
@@ -336,6 +337,17 @@ impl OpenImage {
             }
             _ => None,
         })
+    }
+
+    /// The TOC as bytes, read again; `None` if the image has none.
+    ///
+    /// # Errors
+    /// As [`read_toc`](crate::read_toc) does.
+    pub fn read_toc(&self) -> Result<Option<OpenedToc>, OpenError> {
+        match (self.estargz(), self.source()) {
+            (Some(layer), Some(source)) => layer.told.read(source, self.limits()).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The chunk information of blob number `index`, if it is a RAFS image of a version that has any;
