@@ -6,7 +6,7 @@ use lazyoci::estargz_toc::footer::{
     self, Footer, FooterError, containers, external, legacy, zstd_chunked,
 };
 use lazyoci::estargz_toc::image::{TocBlob, TocKind, decode_image};
-use lazyoci::estargz_toc::open::{Described, Opener, StepMachine as _};
+use lazyoci::estargz_toc::open::{Described, OpenError, Opener, StepMachine as _};
 use lazyoci::estargz_toc::tar_split::{Crc64, Item, TarSplit, TarSplitError, check_entries};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::model::{Blame as _, Fault, Limits, StoredPiece};
@@ -41,7 +41,7 @@ pub fn footers(data: &[u8]) {
     let limits = Limits::small();
     let layer = [layer, &external::encode()].concat();
     let opener = Opener::new(layer.len() as u64, &limits).external(toc.to_vec().into());
-    if let Ok(opened) = opener.drive(asked(&layer)) {
+    if let Ok(opened) = opener.drive(asked::<OpenError>(&layer)) {
         assert_eq!(opened.kind, TocKind::External);
     }
 }
@@ -120,7 +120,7 @@ fn in_a_blob(json: &[u8]) {
     let blob = [&header[..], &stored, &containers::encode(&pieces)].concat();
     let described = Described::new(TocKind::Containers, toc, sha256(&stored));
     let opener = Opener::new(blob.len() as u64, &limits);
-    let by_manifest = opener.described(described).drive(asked(&blob));
+    let by_manifest = opener.described(described).drive(asked::<OpenError>(&blob));
     match (open(&blob), by_manifest) {
         (Ok(one), Ok(other)) => {
             assert_eq!(one, other);
