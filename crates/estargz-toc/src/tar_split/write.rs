@@ -147,6 +147,12 @@ impl<W: Write> TarSplitWriter<W> {
         self.end_line()
     }
 
+    /// Whether there was a member at `path`.
+    #[must_use]
+    pub fn has(&self, path: &ImagePath) -> bool {
+        self.names.contains(&verify::sha256(path.as_bytes()))
+    }
+
     /// Bytes of the tar that the lines stand for.
     #[must_use]
     pub fn tar_len(&self) -> u64 {

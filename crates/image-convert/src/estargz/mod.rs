@@ -49,6 +49,9 @@ pub use report::EstargzReport;
 /// Room that is kept after a chunk: padding and a few headers.
 const ROOM_BEHIND: usize = 4096;
 
+/// Bytes of content that are read before there is room for them in the stage.
+const WINDOW: u64 = 4 << 20;
+
 /// Writes `source` as an eStargz layer to `output`.
 ///
 /// The layer is a gzip-compressed tar with its table of contents at the end. Every directory is
@@ -159,11 +162,12 @@ fn rewritten(
 ) -> Result<(Report, End), ConvertError> {
     let Input {
         mut tree,
-        mut contents,
+        contents,
         order,
         limits,
         advisories,
     } = Input::new(source, progress)?;
+    let mut contents = contents.look_ahead(WINDOW);
     let mut report = Report {
         advisories,
         ..Report::default()

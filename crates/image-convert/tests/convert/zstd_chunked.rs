@@ -431,6 +431,15 @@ fn what_a_partial_pull_cannot_put_together_is_refused() {
         ("l", KeptTarFault::Size { size: 5 })
     ));
 
+    let below = Tar::new().link("l", "below").finish();
+    let (name, reason) = refused(&below, &options());
+    assert!(matches!((&*name, reason), ("l", KeptTarFault::Target)));
+    // Before its target it is all right.
+    checked(
+        &Tar::new().link("l", "f").file("f", b"x").finish(),
+        &options(),
+    );
+
     let tar = with_header("f", |header| header[156] = b'7');
     let (_, reason) = refused(&tar, &options());
     assert!(matches!(reason, KeptTarFault::Kind { typeflag: b'7' }));

@@ -8,7 +8,7 @@ use estargz_toc::tar_split::{Crc64, MAX_SEGMENT_LEN, TarSplitWriteError, TarSpli
 use frame_codec::{Compression, FrameWriter};
 use image_model::{ImagePath, Limits};
 use tar_stream::block::{BLOCK_LEN, padding_len};
-use tar_stream::{Entry, TarReader};
+use tar_stream::{Entry, EntryKind, TarReader};
 use verify::Hasher;
 
 use super::entry::entry;
@@ -38,6 +38,8 @@ pub(super) struct Members<'s, 'p, 'd, 'o> {
     split: Split,
     /// Bytes of headers in the frame that grows; `None` if that is a chunk's, or there is none.
     headers_len: Option<usize>,
+    /// Names of hard links, and their targets, cleaned.
+    links: Vec<(Box<[u8]>, ImagePath)>,
     buffer: Vec<u8>,
 }
 
@@ -79,6 +81,7 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             chunker: RollsumChunker::default(),
             split: TarSplitWriter::new(Bounded::new(frame)),
             headers_len: None,
+            links: Vec::new(),
             buffer: vec![0; BUFFER_LEN],
         })
     }
@@ -102,6 +105,11 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             report.advisories.add_all(path.as_ref(), oddities);
             end_of_content = member.payload_len;
             self.member(&mut member, reader)?;
+        }
+        let missing = |(_, target): &&(_, ImagePath)| !self.split.has(target);
+        if let Some((name, _)) = self.links.iter().find(missing) {
+            let (name, reason) = (name.clone(), KeptTarFault::Target);
+            return Err(KeptTarError { name, reason }.into());
         }
         self.trailer(reader, padding_len(end_of_content))?;
         let oddities = reader.oddities().iter().cloned();
@@ -135,6 +143,11 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             error @ TarSplitWriteError::Name { .. } => refused(&member.path, error.into()).into(),
             error => split_failure(error),
         })?;
+        if member.kind == EntryKind::HardLink {
+            // What is no path has no member either.
+            let target = ImagePath::clean(&member.link_target).unwrap_or_default();
+            self.links.push((member.path.as_slice().into(), target));
+        }
         let chunks = content.chunks;
         self.stage.target().describe(Waiting { entry, chunks })
     }
