@@ -9,8 +9,7 @@ use std::process::Command;
 use lazyoci::model::{ImagePath, Metadata, Node};
 use lazyoci::tar_stream::TarWriter;
 use lazyoci::verify;
-use lazyoci_interop::registry::Registry;
-use lazyoci_interop::{Corpus, Finished, interop_dir, lazyoci, scratch, script};
+use lazyoci_interop::{Corpus, Finished, Registry, interop_dir, lazyoci, scratch, script};
 use serde_json::Value;
 
 /// What `convert --json` says of a layer that it wrote to `output`.

@@ -15,8 +15,11 @@ use lazyoci_image_convert::{
 };
 use oci_image::zstd_chunked::Dialect;
 use oci_image::{EstargzLayer, ExternalToc, ZstdChunkedLayer};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use verify::{AuditFault, Profile, audit};
 
+use crate::round_trip::{attributes, kind, tar};
 use crate::support::{Tar, digest_of_tar, golden_tar, layer, noise};
 
 fn options() -> EstargzOptions {
@@ -385,4 +388,51 @@ fn options_that_exclude_each_other() {
         "only the tar of a layer can be kept as it is: the source is something else"
     );
     assert_eq!(error.fault(), Fault::Misuse);
+}
+
+/// Everything that a layer says by its TOC, if its source may be refused.
+fn read_again<T>(written: Result<T, ConvertError>, read: impl FnOnce(T)) {
+    match written {
+        Ok(written) => read(written),
+        Err(error) => assert_eq!(error.fault(), Fault::Unsupported, "{error:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read(
+        nodes in vec((any::<prop::sample::Index>(), attributes(), kind()), 0..30),
+        min_chunk_size in prop_oneof![Just(0u32), 1u32..30_000],
+    ) {
+        let tar = tar(nodes);
+        let expected = digest_of_tar(&tar);
+        let source = || Streaming::new(&tar[..]);
+        let external = options().external_toc(true);
+        for options in [external.clone().min_chunk_size(min_chunk_size), external.lossless(true)] {
+            read_again(apart(source(), &options), |(Apart { layer, toc }, report)| {
+                if options.lossless {
+                    assert_eq!(inside(&layer), tar);
+                    assert_eq!(report.diff_id, verify::sha256(&tar));
+                }
+                let image = opened(&layer, &OpenOptions::default().external_toc(toc));
+                assert_eq!(digest(&image), expected);
+            });
+        }
+        for options in [
+            dialect_a(ZstdChunkedOptions::default()).min_chunk_size(min_chunk_size),
+            dialect_a(ZstdChunkedOptions::default()).lossless(true),
+            ZstdChunkedOptions::default().threads(2),
+        ] {
+            read_again(chunked(source(), &options), |(layer, report)| {
+                if options.lossless || options.dialect == ZstdChunkedDialect::Containers {
+                    assert_eq!(inside(&layer), tar);
+                    assert_eq!(report.diff_id, verify::sha256(&tar));
+                }
+                let image = opened(&layer, &OpenOptions::default());
+                assert_eq!(digest(&image), expected);
+            });
+        }
+    }
 }
