@@ -121,6 +121,41 @@ impl<T: Target> Stage<'_, '_, T> {
         Ok(())
     }
 
+    /// Takes more bytes of a chunk that ends where the caller [says](Self::end_here), of a file of 0 bytes.
+    pub(crate) fn grow(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
+        self.open_chunk()?;
+        // A long one is copied few times.
+        let room = bytes.len().max(self.batch.growing().len());
+        self.reserve(room)?;
+        self.batch.extend(bytes.len()).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Takes `len` more zeros of such a chunk, which has nothing else.
+    pub(crate) fn grow_zeros(&mut self, len: u32) -> Result<(), ConvertError> {
+        if !matches!(self.growing, Growing::Chunk { .. }) {
+            self.close()?;
+            self.growing = Growing::Chunk { zeros: 0 };
+        }
+        if let Growing::Chunk { zeros } = &mut self.growing {
+            *zeros += len;
+        }
+        Ok(())
+    }
+
+    /// Ends a chunk that was [grown](Self::grow).
+    pub(crate) fn end_here(&mut self) {
+        match self.growing {
+            Growing::Chunk { zeros: len @ 1.. } => {
+                let file_offset = self.end_chunk(len);
+                self.growing = Growing::WholeZeros { len, file_offset };
+            }
+            // No longer than the caller lets it grow.
+            Growing::Chunk { .. } => self.end_bytes(self.batch.growing().len()),
+            _ => {}
+        }
+    }
+
     /// Begins a piece without a chunk, with room for `len` bytes.
     pub(crate) fn begin_piece(&mut self, len: usize) -> Result<(), ConvertError> {
         self.close()?;

@@ -179,6 +179,11 @@ impl<T: Target> Stage<'_, '_, T> {
         self.cut
     }
 
+    /// What takes the pieces; those under way have yet to come.
+    pub(crate) fn target(&mut self) -> &mut T {
+        &mut self.target
+    }
+
     /// Makes room for `len` more bytes of the piece that grows.
     fn reserve(&mut self, len: usize) -> Result<(), ConvertError> {
         if !self.batch.has_room(len, self.batch_len) && !self.batch.pieces().is_empty() {

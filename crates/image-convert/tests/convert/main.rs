@@ -9,6 +9,7 @@ mod dictionary;
 mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
+mod estargz_kinds;
 mod keep_blobs;
 mod rafs_content;
 mod rafs_errors;
@@ -23,3 +24,4 @@ mod sources;
 mod stack;
 mod tar;
 mod unpack;
+mod zstd_chunked;
