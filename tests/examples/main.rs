@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod bounds;
+mod chunked;
 mod convert;
 mod inspect;
 mod interrupt;

@@ -131,7 +131,7 @@ fn a_next_version_refers_to_the_one_before() {
         .arg(fixture.bootstrap());
     let said = complaint(convert.args([&layout, &name(&registry, "team/app:v3")]), 2);
     assert!(
-        said.contains("can share the chunks of whole images only"),
+        said.contains("can only share the chunks of whole images"),
         "{said}"
     );
 }
@@ -167,6 +167,6 @@ fn what_is_wrong_is_said_with_its_place() {
     let mut ls = example("ls");
     ls.args(["--mirror", "ftp://x"]).arg(&missing);
     let said = complaint(&mut ls, 2);
-    assert!(said.contains("a mirror: its URL is not"), "{said}");
+    assert!(said.contains("a mirror: the URL is not"), "{said}");
     assert_eq!(registry.lines().len(), before);
 }

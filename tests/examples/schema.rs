@@ -223,6 +223,10 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
         }
     }
     schema.check("inspect", example("inspect").arg(&source), 0);
+    let mut dump = example("inspect");
+    dump.arg("--dump")
+        .arg(crate::chunked::golden("vector-b.tar.zst"));
+    schema.check("inspect --dump", &mut dump, 0);
 
     fs::write(unpacked.join("etc/motd"), "another\n").unwrap();
     fs::write(unpacked.join("new"), "").unwrap();

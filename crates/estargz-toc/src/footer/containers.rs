@@ -31,6 +31,7 @@ pub const TOC_TYPE: u64 = 1;
 
 const HEADER: [u8; skippable::HEADER_LEN] = skippable::header(64);
 const MAGIC: &[u8; 8] = b"GNUlInUx";
+const MAGIC_AT: usize = LEN - 8;
 
 /// Where the metadata of a blob is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,8 +88,7 @@ pub fn encode(pieces: &Pieces) -> [u8; LEN] {
     for (place, field) in rest.chunks_exact_mut(8).zip(fields) {
         place.copy_from_slice(&field.to_le_bytes());
     }
-    let magic_at = LEN - MAGIC.len();
-    footer[magic_at..].copy_from_slice(MAGIC);
+    footer[MAGIC_AT..].copy_from_slice(MAGIC);
     footer
 }
 
@@ -99,9 +99,8 @@ pub fn encode(pieces: &Pieces) -> [u8; LEN] {
 /// is not before the footer.
 pub fn decode(footer: &[u8; LEN], footer_offset: u64) -> Result<Pieces, FooterError> {
     let kind = FooterKind::Containers;
-    let magic_at = LEN - MAGIC.len();
     kind.check(footer, &HEADER, 0)?;
-    kind.check(&footer[magic_at..], MAGIC, magic_at)?;
+    kind.check(&footer[MAGIC_AT..], MAGIC, MAGIC_AT)?;
     let [
         offset,
         stored_len,

@@ -26,6 +26,7 @@ pub const PAYLOAD_LEN: usize = 40;
 
 const HEADER: [u8; skippable::HEADER_LEN] = skippable::header(40);
 const MAGIC: &[u8; 8] = b"GnUlInUx";
+const MAGIC_AT: usize = LEN - 8;
 
 /// The frame at the end of a blob with this TOC.
 ///
@@ -51,8 +52,7 @@ pub fn encode(toc: StoredPiece) -> [u8; LEN] {
     for (place, field) in rest.chunks_exact_mut(8).zip(fields) {
         place.copy_from_slice(&field.to_le_bytes());
     }
-    let magic_at = LEN - MAGIC.len();
-    footer[magic_at..].copy_from_slice(MAGIC);
+    footer[MAGIC_AT..].copy_from_slice(MAGIC);
     footer
 }
 
@@ -62,9 +62,8 @@ pub fn encode(toc: StoredPiece) -> [u8; LEN] {
 /// [`FooterError`] on the first wrong byte, another type, or a TOC that is not before the footer.
 pub fn decode(footer: &[u8; LEN], footer_offset: u64) -> Result<StoredPiece, FooterError> {
     let kind = FooterKind::ZstdChunked;
-    let magic_at = LEN - MAGIC.len();
     kind.check(footer, &HEADER, 0)?;
-    kind.check(&footer[magic_at..], MAGIC, magic_at)?;
+    kind.check(&footer[MAGIC_AT..], MAGIC, MAGIC_AT)?;
     let [offset, stored_len, len, found, _] = numbers(&footer[HEADER.len()..]);
     if found != super::containers::TOC_TYPE {
         return Err(FooterError::TocType { kind, found });

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod carry;
+#[cfg(feature = "zstd")]
 mod chunked;
 mod common;
 mod compare;
