@@ -109,6 +109,7 @@ pub fn to_estargz<'a>(
             dictionary: None,
             foreign: None,
             room_behind: ROOM_BEHIND,
+            origin: None,
         },
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,

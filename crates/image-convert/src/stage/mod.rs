@@ -31,7 +31,7 @@ use batch::{Batch, Payload};
 use cut::Growing;
 use worker::Worker;
 
-pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
+pub(crate) use rules::{ChunkDigest, Fetch, Piece, PieceChunk, Rules, Target};
 
 /// Maximum number of bytes in progress, plain and compressed.
 const BUDGET: usize = 24 << 20;

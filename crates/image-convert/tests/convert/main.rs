@@ -10,6 +10,7 @@ mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
 mod keep_blobs;
+mod opened;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;
