@@ -76,7 +76,7 @@ pub use pool::BlobPool;
 pub use prefetch::prefetch_inodes;
 pub use version::Version;
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use bytes;
 pub use erofs_format;
 pub use frame_codec;

@@ -37,7 +37,7 @@ impl Placed {
         let frame = *pool.frames().get(id.index())?;
         let place = *pool.places().get(id.index())?;
         let entry = pool.entries().get(frame.blob.0 as usize)?;
-        // No more blobs than there may be chunks.
+        // There are no more blobs than chunks.
         let next = BlobIndex(self.entries.len() as u32);
         let blob = *self.foreign.entry(frame.blob).or_insert(next);
         if blob == next {
@@ -47,7 +47,7 @@ impl Placed {
     }
 
     fn add(&mut self, frame: Frame, place: ChunkPlace) -> FrameId {
-        // No more than there may be chunks.
+        // There are no more than chunks.
         let id = FrameId(self.frames.len() as u32);
         self.frames.push(frame);
         self.places.push(place);

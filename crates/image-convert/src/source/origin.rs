@@ -34,7 +34,7 @@ impl Origin {
 
     /// Where in the tar the content of the file `ino` is; all else of it are zeros.
     pub(crate) fn spans(&self, ino: Ino) -> &[Span] {
-        // A number that the tree gave.
+        // A number that the tree assigned.
         let id = InodeId::new(ino.0 as u32);
         match self.image.tree().map(|tree| &tree.tree().inode(id).node) {
             Some(Node::File { content, .. }) => content.as_slice(),

@@ -81,7 +81,7 @@ impl<T: Target> Stage<'_, '_, T> {
     /// Makes room for the next bytes of the file, of which there are `left`; says for how many.
     fn open_room(&mut self, left: u64) -> Result<usize, ConvertError> {
         self.open_chunk()?;
-        // No longer than a chunk.
+        // At most the length of a chunk.
         let now = self.missing().min(left) as usize;
         if self.batch.growing().is_empty() {
             let whole = self.missing().min(self.left) as usize;
@@ -257,7 +257,7 @@ impl<T: Target> Stage<'_, '_, T> {
 
     /// Ends the chunk that grows in the batch after `len` bytes.
     fn end_bytes(&mut self, len: usize) {
-        // No longer than a chunk.
+        // At most the length of a chunk.
         let len = len as u32;
         let file_offset = self.end_chunk(len);
         self.growing = Growing::Whole { len, file_offset };
