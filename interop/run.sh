@@ -20,7 +20,7 @@ part() {
 # What tests have started.
 stop_all() {
     local script
-    for script in estargz/ctr.sh runtimes/builders.sh runtimes/containerd.sh runtimes/podman.sh \
+    for script in estargz/ctr.sh runtimes/builders.sh runtimes/containerd.sh runtimes/podman.sh runtimes/podman5.sh \
         runtimes/registry.sh; do
         "./$script" stop
     done

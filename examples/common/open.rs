@@ -38,7 +38,7 @@ pub struct OpenArgs {
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
-    /// Platform of the image to choose among several, as in `linux/arm64` [default: this machine's]
+    /// Platform of the image to choose among several, such as `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
     /// Only this layer of a whole image, counted from 0, the lowest

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lazyoci::blob_io::{FileOutput, Output, WriterOutput};
+use lazyoci::blob_io::{FileOutput, ObjectRole, ObjectWriter, Output, WriteError, WriterOutput};
 use tempfile::TempDir;
 
 use super::Failure;
@@ -55,6 +55,19 @@ impl OutputArgs {
         Ok(Box::new(FileOutput::create(target)?))
     }
 
+    /// Two files that appear only when complete: a layer, and its TOC at `target` with `.toc` behind it.
+    pub fn with_toc(&self, target: &Path) -> Result<Box<dyn Output>, Failure> {
+        let mut toc = target.as_os_str().to_owned();
+        toc.push(".toc");
+        let toc = PathBuf::from(toc);
+        self.check(target)?;
+        self.check(&toc)?;
+        Ok(Box::new(LayerAndToc {
+            layer: FileOutput::create(target)?,
+            toc: FileOutput::create(toc)?,
+        }))
+    }
+
     /// A directory that is to be at `target`.
     pub fn directory(&self, target: &Path) -> Result<NewDirectory, Failure> {
         self.check(target)?;
@@ -76,6 +89,27 @@ impl OutputArgs {
             path: staging.path().join("new"),
             replaced: Some(Replaced { target, staging }),
         })
+    }
+}
+
+/// A layer, and its TOC beside it.
+#[derive(Debug)]
+struct LayerAndToc {
+    layer: FileOutput,
+    toc: FileOutput,
+}
+
+impl Output for LayerAndToc {
+    fn begin(&mut self, role: ObjectRole) -> Result<Box<dyn ObjectWriter + '_>, WriteError> {
+        match role {
+            ObjectRole::Toc => self.toc.begin(role),
+            _ => self.layer.begin(role),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), WriteError> {
+        self.toc.commit()?;
+        self.layer.commit()
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Args {
     pub(crate) to: Target,
     /// IMAGE: a plain or eStargz layer, a RAFS bootstrap or blob, an EROFS image, or a directory; `-` or a pipe for a
     /// plain layer. Several layers, lowest first, become one image; RAFS gets one blob per layer. OUTPUT: for RAFS a
-    /// new directory with `image.boot` and `blobs/ID`; otherwise a file, or `-` for stdout. To convert a whole image,
+    /// new directory with `image.boot` and `blobs/ID`; otherwise a file, or `-` for stdout; an external TOC goes to the
+    /// file OUTPUT.toc beside it. To convert a whole image,
     /// name both as in `oci:DIR:TAG`, `oci-archive:FILE:TAG`, `docker-archive:FILE:REFERENCE` or
     /// `docker://HOST/REPOSITORY:TAG`
     #[arg(required = true, value_name = "PATH")]
@@ -40,7 +41,18 @@ pub(crate) struct Args {
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
-    /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz)
+    /// Bytes of files, before compression, that frames hold at least, so that small files share them [default: 0, not]
+    /// (eStargz, zstd:chunked a)
+    #[arg(long, value_name = "N")]
+    pub(crate) min_chunk_size: Option<u32>,
+    /// Kind of zstd:chunked: `a`, of stargz-snapshotter, or `b`, of podman, buildah and skopeo [default: b]
+    #[arg(long, value_name = "a|b")]
+    pub(crate) dialect: Option<Dialect>,
+    /// Keep the tar of the layer byte for byte, and so its DiffID (eStargz with external TOC, zstd:chunked a; zstd:chunked
+    /// b always does)
+    #[arg(long)]
+    pub(crate) lossless: bool,
+    /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz, zstd:chunked a)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
     /// Append the chunks' digests and a table of contents to the blob (RAFS v6)
@@ -124,11 +136,19 @@ pub(crate) enum Target {
     RafsV6,
     Erofs,
     Estargz,
+    EstargzExternalToc,
+    ZstdChunked,
     Tar,
     TarGzip,
     TarZstd,
     Nydus,
     Oci,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    A,
+    B,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -144,13 +164,20 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     // From one image, not from layout to layout.
     let alone = v6 || args.to == Target::RafsV5;
     let rafs = alone || nydus;
-    let lazy = rafs || args.to == Target::Estargz;
+    let external = args.to == Target::EstargzExternalToc;
+    let chunked = args.to == Target::ZstdChunked;
+    let dialect_a = chunked && args.dialect == Some(Dialect::A);
+    let estargz = args.to == Target::Estargz || external || dialect_a;
+    let lazy = rafs || estargz;
     let erofs = args.to == Target::Erofs;
     let whole = whole::location(args.output()).is_some();
     for (option, given, fits) in [
         ("--digester", args.digester.is_some(), rafs || erofs),
         ("--compressor", args.compressor.is_some(), !erofs),
         ("--chunk-size", args.chunk_size.is_some(), lazy || erofs),
+        ("--min-chunk-size", args.min_chunk_size.is_some(), estargz),
+        ("--dialect", args.dialect.is_some(), chunked),
+        ("--lossless", args.lossless, external || chunked),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--toc", args.toc, v6 || nydus),
         ("--inline-meta", args.inline_meta, alone),
@@ -196,6 +223,10 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
                 "{option} cannot be combined with {mode}, {what}"
             )));
         }
+    }
+    if external && is_stream(args.output()) {
+        let what = "-: the layer and its TOC are two files and cannot go to stdout";
+        return Err(Failure::usage(what));
     }
     if alone && is_stream(args.output()) {
         let what = name(args.to);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::args::{Args, Target, name};
 use crate::common::progress::Bar;
 use crate::common::{self, Failure, Outcome, whole};
-use crate::options::{estargz_options, rafs_options, tar_options};
+use crate::options::{estargz_options, rafs_options, tar_options, zstd_chunked_options};
 
 /// Images that are to be made of others.
 pub(crate) struct Whole {
@@ -72,6 +72,9 @@ impl Whole {
                 "a whole image is converted from another, given as `oci:DIR:TAG` for example",
             );
         };
+        if place.reference.is_none() && target.transport != Transport::Docker {
+            args.open.registry.refuse(source)?;
+        }
         let name = place.location.name.as_deref();
         let images = match args.all_platforms {
             true => resolve_all(&*place.store, name),
@@ -201,6 +204,7 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
             ImageFormat::Nydus(options)
         }
         Target::Estargz => ImageFormat::Estargz(estargz_options(args)?),
+        Target::ZstdChunked => ImageFormat::ZstdChunked(zstd_chunked_options(args)?),
         Target::Oci => ImageFormat::Oci(tar_options(args)?),
         other => {
             let what = format!("whole images cannot be converted to {}", name(other));

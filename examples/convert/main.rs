@@ -22,12 +22,15 @@ use common::{Failure, Outcome, whole};
 use lazyoci::blob_io::DirectoryOutput;
 use lazyoci::convert::{
     CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsReport, Source, Streaming,
-    TarReport, compact, keep_blobs, recompress, to_erofs, to_estargz, to_rafs, to_tar,
+    TarReport, ZstdChunkedDialect, ZstdChunkedReport, compact, keep_blobs, recompress, to_erofs,
+    to_estargz, to_rafs, to_tar, to_zstd_chunked,
 };
 use lazyoci::rafs_format::Version;
 use lazyoci::read::{Format, format_at};
 use lazyoci::tar_stream::Compression as LayerCompression;
-use options::{dictionary, digest, estargz_options, rafs_options, tar_options, threads};
+use options::{
+    dictionary, digest, estargz_options, rafs_options, tar_options, threads, zstd_chunked_options,
+};
 use say::{Done, say};
 
 fn main() -> ExitCode {
@@ -50,7 +53,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
         Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
         Target::Erofs => erofs(args, out)?,
-        Target::Estargz => Done::Estargz(estargz(args, out)?),
+        Target::Estargz | Target::EstargzExternalToc => Done::Estargz(estargz(args, out)?),
+        Target::ZstdChunked => Done::ZstdChunked(zstd_chunked(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
         Target::Nydus | Target::Oci => {
             let what = "the output must be a whole image, such as `oci:DIR:TAG` or `docker://HOST/REPOSITORY:TAG`";
@@ -214,10 +218,24 @@ fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {
     let options = estargz_options(args)?;
     // Either is read in another order than that of the layer; a file need not be copied for that.
     let mut bar = Bar::new("converting");
-    let source = source(args, &mut bar, is_read_once)?;
+    let source = source(args, &mut bar, |path| {
+        options.lossless || is_read_once(path)
+    })?;
     // Last: the output may lie in the directory that is the source, and is no part of it.
-    let mut output = args.outputs.file(args.output(), out)?;
+    let mut output = match options.external_toc {
+        true => args.outputs.with_toc(args.output())?,
+        false => args.outputs.file(args.output(), out)?,
+    };
     Ok(to_estargz(source, &mut *output, &options, &mut bar)?)
+}
+
+fn zstd_chunked(args: &Args, out: &mut dyn Write) -> Result<ZstdChunkedReport, Failure> {
+    let options = zstd_chunked_options(args)?;
+    let keeps_tar = options.lossless || options.dialect == ZstdChunkedDialect::Containers;
+    let mut bar = Bar::new("converting");
+    let source = source(args, &mut bar, |path| keeps_tar || is_read_once(path))?;
+    let mut output = args.outputs.file(args.output(), out)?;
+    Ok(to_zstd_chunked(source, &mut *output, &options, &mut bar)?)
 }
 
 fn tar(args: &Args, out: &mut dyn Write) -> Result<TarReport, Failure> {

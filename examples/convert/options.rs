@@ -3,12 +3,15 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
-use lazyoci::convert::{ChunkDictionary, EstargzOptions, RafsOptions, TarOptions};
+use lazyoci::convert::{
+    ChunkDictionary, EstargzOptions, RafsOptions, TarOptions, ZstdChunkedDialect,
+    ZstdChunkedOptions,
+};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::rafs_format::{BlobPool, Version};
 
-use crate::args::{Args, Digester, Target, does_not_fit};
+use crate::args::{Args, Dialect, Digester, Target, does_not_fit};
 use crate::common::bootstrap::Named;
 use crate::common::{self, Failure};
 
@@ -68,6 +71,31 @@ pub(crate) fn estargz_options(args: &Args) -> Result<EstargzOptions, Failure> {
     Ok(EstargzOptions::default()
         .compression(gzip(args)?)
         .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .min_chunk_size(args.min_chunk_size.unwrap_or_default())
+        .external_toc(args.to == Target::EstargzExternalToc)
+        .lossless(args.lossless)
+        .prefetch(prefetch_list(args)?)
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads)))
+}
+
+pub(crate) fn zstd_chunked_options(args: &Args) -> Result<ZstdChunkedOptions, Failure> {
+    let defaults = ZstdChunkedOptions::default();
+    let compression = match args.compressor {
+        None => defaults.compression,
+        Some(compression @ Compression::Zstd { .. }) => compression,
+        Some(compression) => return Err(compressor_does_not_fit(args, compression)),
+    };
+    let dialect = match args.dialect {
+        Some(Dialect::A) => ZstdChunkedDialect::Stargz,
+        Some(Dialect::B) | None => ZstdChunkedDialect::Containers,
+    };
+    Ok(ZstdChunkedOptions::default()
+        .dialect(dialect)
+        .compression(compression)
+        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .min_chunk_size(args.min_chunk_size.unwrap_or_default())
+        .lossless(args.lossless && dialect == ZstdChunkedDialect::Stargz)
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))

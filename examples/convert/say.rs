@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lazyoci::convert::{ErofsReport, EstargzReport, RafsReport, Report, TarReport};
+use lazyoci::convert::{
+    ErofsReport, EstargzReport, RafsReport, Report, TarReport, ZstdChunkedReport,
+};
 use serde_json::Value;
 
 use crate::args::{Args, name};
@@ -14,6 +16,7 @@ pub(crate) enum Done {
     Rafs(RafsReport),
     Erofs(ErofsReport, PathBuf),
     Estargz(EstargzReport),
+    ZstdChunked(ZstdChunkedReport),
     Tar(TarReport),
 }
 
@@ -23,6 +26,7 @@ impl Done {
             Self::Rafs(rafs) => &rafs.report,
             Self::Erofs(erofs, _) => &erofs.report,
             Self::Estargz(estargz) => &estargz.report,
+            Self::ZstdChunked(chunked) => &chunked.report,
             Self::Tar(tar) => &tar.report,
         }
     }
@@ -39,6 +43,7 @@ impl Done {
             Self::Rafs(rafs) => common::object(rafs),
             Self::Erofs(erofs, _) => common::object(erofs),
             Self::Estargz(estargz) => common::object(estargz),
+            Self::ZstdChunked(chunked) => common::object(chunked),
             Self::Tar(tar) => common::object(tar),
         }
     }
@@ -65,7 +70,7 @@ pub(crate) fn say(args: &Args, done: &Done, out: &mut dyn Write) -> Result<(), F
 fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let written = common::size(report.bytes_out);
     writeln!(out, "{}: {written} written", done.output(args).display())?;
-    if let Done::Rafs(_) | Done::Erofs(..) | Done::Estargz(_) = done {
+    if let Done::Rafs(_) | Done::Erofs(..) | Done::Estargz(_) | Done::ZstdChunked(_) = done {
         let chunks = report.chunks;
         writeln!(
             out,
@@ -101,6 +106,14 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
             let toc = layer.toc_digest;
             writeln!(out, "layer {digest}\ndiff id {diff_id}\nTOC {toc}")
+        }
+        Done::ZstdChunked(layer) => {
+            let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
+            let manifest = layer.manifest_checksum;
+            writeln!(
+                out,
+                "layer {digest}\ndiff id {diff_id}\nmanifest {manifest}"
+            )
         }
         Done::Tar(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);

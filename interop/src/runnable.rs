@@ -141,7 +141,9 @@ impl Runnable {
     pub fn convert_from(&self, from: &str, options: &[&str], to: &str) -> Value {
         let mut convert = lazyoci("convert");
         let convert = convert.current_dir(self.dir.path()).args(options);
-        convert.args(["--json", "--plain-http", from, to]);
+        convert
+            .args(by_http(&[from, to]))
+            .args(["--json", from, to]);
         Finished::of(convert).ok().json()
     }
 
@@ -153,7 +155,7 @@ impl Runnable {
     pub fn digest_of(&self, image: &str) -> String {
         let mut digest = lazyoci("digest");
         let digest = digest.current_dir(self.dir.path());
-        let digest = digest.args(["--plain-http", image]);
+        let digest = digest.args(by_http(&[image])).arg(image);
         Finished::of(digest).ok().text().to_owned()
     }
 
@@ -202,6 +204,12 @@ impl Runnable {
         let inside = walk_inside("nydus", image, &options);
         assert_eq!(inside, self.expected, "{image}");
     }
+}
+
+/// The option for a registry without TLS, if one of `images` is in a registry.
+fn by_http(images: &[&str]) -> Option<&'static str> {
+    let in_registry = images.iter().any(|image| image.starts_with("docker://"));
+    in_registry.then_some("--plain-http")
 }
 
 /// A command, run in a container by containerd; what it prints.

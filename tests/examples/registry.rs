@@ -131,7 +131,7 @@ fn a_next_version_refers_to_the_one_before() {
         .arg(fixture.bootstrap());
     let said = complaint(convert.args([&layout, &name(&registry, "team/app:v3")]), 2);
     assert!(
-        said.contains("can share the chunks of whole images only"),
+        said.contains("can only share the chunks of whole images"),
         "{said}"
     );
 }
@@ -155,11 +155,18 @@ fn what_is_wrong_is_said_with_its_place() {
         said.starts_with("error: --plain-http needs an image in a registry"),
         "{said}"
     );
+    let layout = three_layers(&fixture).name();
+    let said = complaint(anonymous("ls").arg(&layout), 2);
+    assert!(said.contains(&format!("which {layout} is not")), "{said}");
+    let other = format!("oci:{}:v1", fixture.path("other").display());
+    let mut convert = anonymous("convert");
+    let said = complaint(convert.args(["--to", "oci", &layout, &other]), 2);
+    assert!(said.contains(&format!("which {layout} is not")), "{said}");
     // By TLS unless asked otherwise.
     let before = registry.lines().len();
     let mut ls = example("ls");
     ls.args(["--mirror", "ftp://x"]).arg(&missing);
     let said = complaint(&mut ls, 2);
-    assert!(said.contains("a mirror: its URL is not"), "{said}");
+    assert!(said.contains("a mirror: the URL is not"), "{said}");
     assert_eq!(registry.lines().len(), before);
 }

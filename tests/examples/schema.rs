@@ -155,6 +155,33 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     let mut convert = example("convert");
     convert.args(["--plain-http", "--to", "oci", &layout, &pushed]);
     schema.check("convert", &mut convert, 0);
+    for (to, options) in [
+        (
+            "zstd-chunked",
+            &["--dialect", "a", "--min-chunk-size", "4096"][..],
+        ),
+        ("zstd-chunked", &[]),
+        ("estargz-external-toc", &["--min-chunk-size", "4096"]),
+    ] {
+        let output = fixture.path(&format!("{to}{}", options.len()));
+        let mut convert = example("convert");
+        convert.args(["--to", to]).args(options).arg(&source);
+        let value = schema.check("convert", convert.arg(&output), 0);
+        assert_eq!(value["format"], to);
+        let made = value["blob"]["annotations"].as_object().unwrap();
+        let ours = |key: &&String| key.starts_with("io.github.containers.");
+        assert_eq!(
+            made.keys().any(|key| ours(&key)),
+            to == "zstd-chunked" && options.is_empty()
+        );
+        let toc = value["external_toc"]["bytes"].as_u64();
+        let written = fs::metadata(fixture.path(&format!("{to}{}.toc", options.len())));
+        assert_eq!(toc, written.ok().map(|file| file.len()));
+    }
+    let made = format!("oci:{}:v2", fixture.path("whole").display());
+    let mut convert = example("convert");
+    convert.args(["--to", "zstd-chunked", &layout, &made]);
+    schema.check("convert", &mut convert, 0);
     let erofs = fixture.path("erofs");
     let mut convert = example("convert");
     convert.args(["--to", "erofs", "--verity"]).arg(&source);

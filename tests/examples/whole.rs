@@ -374,11 +374,11 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
     for (arguments, what) in [
         (
             &["nydus", &layer, &made][..],
-            "a whole image is made of a whole image",
+            "a whole image is converted from another",
         ),
         (
             &["nydus", &source, &source, &made],
-            "is made of one whole image",
+            "is converted from exactly one whole image",
         ),
         (
             &["oci", &source, &unnamed],

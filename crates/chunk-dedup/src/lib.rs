@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`chunker`] | where to cut a file's content, however it arrives |
+//! | [`rollsum`] | where containers/storage cuts files: a rolling checksum, and holes |
 //! | [`dictionary`] | chunks that are already stored, by digest and length |
 //! | [`table`] | finding a chunk by digest: one lookup for each chunk of a conversion |
 //! The crate knows digests and lengths, but no codecs, blobs or paths.
@@ -20,6 +21,7 @@
 
 pub mod chunker;
 pub mod dictionary;
+pub mod rollsum;
 pub mod table;
 mod zeros;
 

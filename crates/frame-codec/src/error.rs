@@ -90,6 +90,12 @@ pub enum CodecError {
         /// The codec.
         codec: Codec,
     },
+    /// The codec's frames cannot be written in pieces.
+    #[error("{codec} frames cannot be written in pieces")]
+    NoStream {
+        /// The codec.
+        codec: Codec,
+    },
     /// There is no such compression level.
     #[error("`{compression}`: the level must be {min} to {max}")]
     Level {
@@ -122,9 +128,10 @@ impl Blame for CodecError {
             | Self::Malformed { .. }
             | Self::Checksum { .. } => Fault::Corrupt,
             Self::Window { .. } => Fault::Limit,
-            Self::Unsupported { .. } | Self::UnknownCodec { .. } | Self::NoPrefix { .. } => {
-                Fault::Unsupported
-            }
+            Self::Unsupported { .. }
+            | Self::UnknownCodec { .. }
+            | Self::NoStream { .. }
+            | Self::NoPrefix { .. } => Fault::Unsupported,
             Self::Level { .. } | Self::PlainTooLong { .. } => Fault::Misuse,
         }
     }

@@ -40,6 +40,7 @@ mod error;
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
+mod writer;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -47,6 +48,7 @@ pub use compression::{Compression, ParseCompressionError};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::CodecError;
+pub use writer::FrameWriter;
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;

@@ -1,6 +1,9 @@
 //! zstd frames with the C library, one-shot if the frame is decoded completely.
 
+use std::io::{self, Write};
+
 use image_model::Codec;
+use zstd::stream::write::Encoder;
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{
     self, CCtx, DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, ResetDirective,
@@ -46,6 +49,81 @@ impl Compressor {
         self.context
             .compress(&mut spare, plain, self.level)
             .expect("the output has the maximum size");
+    }
+}
+
+/// Window of a frame that is written in pieces, as a power of two, and the longest one that is not.
+const STREAM_WINDOW_LOG: u32 = 21;
+
+/// A frame whose bytes come in pieces.
+pub(crate) struct FrameWriter<W: Write> {
+    level: i32,
+    state: State<W>,
+}
+
+enum State<W: Write> {
+    /// Short so far: the frame may yet have a content size.
+    Held(Vec<u8>, W),
+    Stream(Encoder<'static, W>),
+    /// It failed.
+    Failed,
+}
+
+impl<W: Write> FrameWriter<W> {
+    pub(crate) fn new(level: i32, out: W) -> Result<Self, CodecError> {
+        Compressor::new(level)?;
+        Ok(Self {
+            level,
+            state: State::Held(Vec::new(), out),
+        })
+    }
+
+    pub(crate) fn finish(self) -> io::Result<W> {
+        match self.state {
+            State::Held(plain, mut out) => {
+                let mut stored = Vec::new();
+                let compressor = Compressor::new(self.level);
+                compressor
+                    .map_err(io::Error::other)?
+                    .compress(&plain, &mut stored);
+                out.write_all(&stored)?;
+                Ok(out)
+            }
+            State::Stream(encoder) => encoder.finish(),
+            State::Failed => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Begins to write.
+    fn begin(&mut self) -> io::Result<()> {
+        let State::Held(plain, out) = std::mem::replace(&mut self.state, State::Failed) else {
+            return Ok(());
+        };
+        let mut encoder = Encoder::new(out, self.level)?;
+        encoder.window_log(STREAM_WINDOW_LOG)?;
+        encoder.write_all(&plain)?;
+        self.state = State::Stream(encoder);
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for FrameWriter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let State::Held(plain, _) = &mut self.state {
+            if plain.len() + buf.len() <= 1 << STREAM_WINDOW_LOG {
+                plain.extend_from_slice(buf);
+                return Ok(buf.len());
+            }
+            self.begin()?;
+        }
+        match &mut self.state {
+            State::Stream(encoder) => encoder.write(buf),
+            State::Held(..) | State::Failed => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! What encoders write, and that decoders read it back.
 
+use std::io::Write as _;
+
 use image_model::{Blame, Codec, Fault};
-use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
+use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder, FrameWriter};
 use proptest::prelude::*;
 
 /// Every compression that is built in, at its lowest, default and highest level.
@@ -281,4 +283,84 @@ fn a_vector_with_room_for_the_longest_frame_does_not_grow() {
             assert!(out.len() <= compression.max_frame_len(len));
         }
     }
+}
+
+/// Bytes that compress a little, a function of their number.
+#[cfg(any(feature = "zstd", feature = "gzip"))]
+fn text(len: usize) -> Vec<u8> {
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b'a' + (state >> 24) as u8 % 20
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// What a frame writer makes of `plain` in pieces of `piece` bytes.
+#[cfg(any(feature = "zstd", feature = "gzip"))]
+fn in_pieces(compression: Compression, plain: &[u8], piece: usize) -> Vec<u8> {
+    let mut frame = FrameWriter::new(compression, Vec::new()).unwrap();
+    for piece in plain.chunks(piece) {
+        frame.write_all(piece).unwrap();
+    }
+    frame.finish().unwrap()
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_frame_in_pieces_has_no_window_longer_than_its_content() {
+    let compression = Compression::Zstd { level: 19 };
+    for len in [0, 1, 1000, 2 << 20, (2 << 20) + 1, 3_000_000] {
+        let plain = text(len);
+        let stored = in_pieces(compression, &plain, 70_000);
+        let mut decoded = vec![0; len];
+        Decoder::new().decode(Codec::Zstd, &stored, &mut decoded).unwrap();
+        assert!(decoded == plain);
+        let mut whole = Vec::new();
+        Encoder::new(compression).unwrap().encode_frame(&plain, &mut whole).unwrap();
+        assert_eq!(stored == whole, len <= 2 << 20, "{len}");
+        if len > 2 << 20 {
+            // No single segment, no content size, no dictionary, no checksum; 2^(10 + 11) bytes of window.
+            assert_eq!(stored[4..6], [0, 11 << 3]);
+        }
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_member_in_pieces_is_a_member() {
+    for level in [0, 1, 6, 9] {
+        let plain = text(100_000);
+        let stored = in_pieces(Compression::Gzip { level }, &plain, 7000);
+        let mut decoded = vec![0; plain.len()];
+        Decoder::new().decode(Codec::Gzip, &stored, &mut decoded).unwrap();
+        assert!(decoded == plain);
+        assert_eq!(stored, in_pieces(Compression::Libdeflate { level }, &plain, 7000));
+    }
+    let empty = in_pieces(Compression::Gzip { level: 6 }, b"", 1);
+    Decoder::new().decode(Codec::Gzip, &empty, &mut []).unwrap();
+}
+
+#[test]
+fn what_cannot_be_written_in_pieces() {
+    for (compression, codec) in [
+        (Compression::None, Codec::None),
+        (Compression::Lz4Block, Codec::Lz4Block),
+    ] {
+        let error = FrameWriter::new(compression, Vec::new()).unwrap_err();
+        assert_eq!(error, CodecError::NoStream { codec });
+        assert_eq!(error.fault(), Fault::Unsupported);
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_frame_in_pieces_fails_where_it_is_written() {
+    let compression = Compression::Zstd { level: 1 };
+    let mut room = [0; 10];
+    let mut frame = FrameWriter::new(compression, &mut room[..]).unwrap();
+    frame.write_all(&text(1000)).unwrap();
+    assert_eq!(frame.finish().unwrap_err().kind(), std::io::ErrorKind::WriteZero);
+    let error = FrameWriter::new(Compression::Zstd { level: 23 }, Vec::new()).unwrap_err();
+    assert!(matches!(error, CodecError::Level { max: 22, .. }), "{error:?}");
 }

@@ -21,6 +21,7 @@ use verify::UnsupportedDigest;
 use crate::rafs::KeepBlobsError;
 use crate::report::Loss;
 use crate::source::FileContentError;
+use crate::zstd_chunked::KeptTarError;
 
 /// Why a conversion failed. No output is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +125,16 @@ pub enum ConvertError {
         /// The bound, that of the default [`Limits::max_frame_len`](image_model::Limits::max_frame_len).
         limit: u32,
     },
+    /// Members of a layer would be longer than readers accept.
+    #[error(
+        "minimum chunk size {min_chunk_size} is too large: with this chunk size it is at most {limit}"
+    )]
+    MinChunkSize {
+        /// The size requested.
+        min_chunk_size: u32,
+        /// The bound.
+        limit: u32,
+    },
     /// RAFS does not have this compression.
     #[error("RAFS does not support this compression")]
     Flags(#[from] FlagsError),
@@ -154,6 +165,20 @@ pub enum ConvertError {
     /// The image cannot be written as a TOC.
     #[error("cannot write the TOC")]
     Toc(#[from] ListingError),
+    /// A tar that is to be kept bit for bit has a member that a table of contents cannot describe.
+    #[error("cannot keep the tar as it is")]
+    KeptTar(#[from] KeptTarError),
+    /// Metadata of a zstd:chunked layer would be longer than readers accept.
+    #[error("the {what} is longer than {limit} bytes")]
+    MetadataTooLong {
+        /// What it is: `TOC` or `tar-split`.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// Options that exclude each other.
+    #[error("{0}")]
+    Options(&'static str),
     /// The image cannot be written as a bootstrap.
     #[error("cannot write the bootstrap")]
     Bootstrap(#[from] EncodeError),
@@ -243,7 +268,9 @@ impl Blame for ConvertError {
             Self::FileContent { source, .. } => source.fault(),
             Self::TooManyChunks { .. } | Self::TarTooLong { .. } => Fault::Limit,
             Self::TarWrite(error) => error.fault(),
-            Self::NoLayerCodec { .. } | Self::ChunkSize { .. } => Fault::Misuse,
+            Self::NoLayerCodec { .. } | Self::ChunkSize { .. } | Self::MinChunkSize { .. } => {
+                Fault::Misuse
+            }
             Self::Flags(error) => error.fault(),
             Self::Pool(error) => error.fault(),
             Self::KeepBlobs(error) => error.fault(),
@@ -252,6 +279,9 @@ impl Blame for ConvertError {
             Self::Paths(error) => error.fault(),
             Self::Placement(error) => error.fault(),
             Self::Toc(error) => error.fault(),
+            Self::KeptTar(error) => error.fault(),
+            Self::MetadataTooLong { .. } => Fault::Limit,
+            Self::Options(_) => Fault::Misuse,
             Self::Bootstrap(error) => error.fault(),
             Self::Erofs(error) => error.fault(),
             Self::Codec(error) => error.fault(),

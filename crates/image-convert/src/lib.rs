@@ -6,6 +6,7 @@
 //! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over its existing blobs |
 //! | [`to_erofs`] | a layer, a directory or any image to one EROFS image with its content, which the kernel mounts |
 //! | [`to_estargz`] | a layer, a directory or any image to eStargz |
+//! | [`to_zstd_chunked`] | a layer, a directory or any image to zstd:chunked, of either dialect |
 //! | [`to_tar`] | any image to a tar, plain, gzip or zstd |
 //! | [`recompress`] | a layer to the same layer with different compression |
 //! | [`unpack`] | any image to a local directory |
@@ -67,6 +68,7 @@ mod stage;
 mod tar;
 mod tree;
 mod unpack;
+mod zstd_chunked;
 
 pub use described::DescribedObject;
 pub use erofs::{ErofsOptions, ErofsReport, Verity, layer_cache_path, to_erofs};
@@ -80,6 +82,10 @@ pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};
+pub use zstd_chunked::{
+    KeptTarError, KeptTarFault, ZstdChunkedDialect, ZstdChunkedOptions, ZstdChunkedReport,
+    to_zstd_chunked,
+};
 
 // Crates whose types appear in signatures here.
 pub use blob_io;

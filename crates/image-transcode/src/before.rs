@@ -113,6 +113,7 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
     let format = match format.clone() {
         ImageFormat::Nydus(rafs) => ImageFormat::Nydus(rafs.threads(1)),
         ImageFormat::Estargz(estargz) => ImageFormat::Estargz(estargz.threads(1)),
+        ImageFormat::ZstdChunked(chunked) => ImageFormat::ZstdChunked(chunked.threads(1)),
         ImageFormat::Oci(tar) => ImageFormat::Oci(tar.threads(1)),
     };
     let decisive = format!("{format:?} {lenient} {as_layer} {known:?}");

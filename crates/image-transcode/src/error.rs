@@ -74,6 +74,11 @@ pub enum TranscodeError {
     /// Known images were given for a format other than nydus.
     #[error("only nydus images can refer to the blobs of other images")]
     KnownImages,
+    /// An external TOC was asked for: the TOCs of an image's layers are an image of their own, which is not written.
+    #[error(
+        "the external TOCs of a whole image would need an image of their own, which is not written"
+    )]
+    ExternalToc,
     /// A known image is not a nydus image, or its blobs do not contain their content.
     #[error("{digest} is not a nydus image whose blobs other images can use")]
     NotKnown {
@@ -108,7 +113,9 @@ impl Blame for TranscodeError {
             Self::Store(error) => error.fault(),
             Self::Layer { source, .. } => source.fault(),
             Self::Layers(source) => source.fault(),
-            Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
+            Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary | Self::ExternalToc => {
+                Fault::Unsupported
+            }
             Self::KnownImages | Self::NotKnown { .. } => Fault::Misuse,
             Self::KnownImage { source, .. } => source.fault(),
             Self::NoImages => Fault::Unsupported,

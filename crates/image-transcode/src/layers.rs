@@ -5,7 +5,7 @@ use std::io::Read;
 
 use image_convert::{
     ConvertError, DescribedObject, EstargzOptions, Report, Source, Streaming, TarOptions,
-    recompress, to_estargz, to_tar,
+    ZstdChunkedDialect, ZstdChunkedOptions, recompress, to_estargz, to_tar, to_zstd_chunked,
 };
 use image_model::layer::LayerError;
 use image_model::{Digest, Progress};
@@ -23,7 +23,32 @@ use crate::transcode::{Incoming, Made};
 #[derive(Clone, Copy)]
 pub(crate) enum Layerwise<'o> {
     Estargz(&'o EstargzOptions),
+    ZstdChunked(&'o ZstdChunkedOptions),
     Oci(&'o TarOptions),
+}
+
+impl Layerwise<'_> {
+    /// Whether the tar of a layer stays as it is.
+    fn keeps_tars(self) -> bool {
+        match self {
+            Self::Estargz(_) => false,
+            Self::ZstdChunked(chunked) => {
+                chunked.lossless || chunked.dialect == ZstdChunkedDialect::Containers
+            }
+            Self::Oci(_) => true,
+        }
+    }
+
+    /// How a layer is written that the format cannot describe; `None` if every layer can be.
+    fn plain(self) -> Option<TarOptions> {
+        let (compression, threads) = match self {
+            Self::Estargz(estargz) => (estargz.compression, estargz.threads),
+            Self::ZstdChunked(chunked) => (chunked.compression, chunked.threads),
+            Self::Oci(_) => return None,
+        };
+        let tar = TarOptions::default();
+        Some(tar.compression(compression).threads(threads))
+    }
 }
 
 /// Converts each of `sources`, lowest first; repeated layers are converted once. `open` opens the layer at a
@@ -49,15 +74,14 @@ pub(crate) fn convert(
         }
         let incoming = open(position)?;
         // A kept tar must match its DiffID.
-        let kept = matches!((format, &incoming), (Layerwise::Oci(_), Incoming::Layer(_)));
+        let is_layer = matches!(incoming, Incoming::Layer(_));
+        let mut kept = is_layer && format.keeps_tars();
         let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
         let mut made = convert_layer(incoming, format, &mut output, progress);
-        if let (Layerwise::Estargz(estargz), Err(error)) = (format, &made)
-            && needs_lower_layers(error)
+        if let (Some(tar), Err(error)) = (format.plain(), &made)
+            && cannot_be_described(error)
         {
-            let tar = TarOptions::default()
-                .compression(estargz.compression)
-                .threads(estargz.threads);
+            kept = is_layer;
             made = convert_layer(open(position)?, Layerwise::Oci(&tar), &mut output, progress);
         }
         let (object, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
@@ -84,13 +108,14 @@ pub(crate) fn convert(
     })
 }
 
-/// Whether a layer depends on lower ones: it contains a hard link to one, which a TOC cannot express.
-fn needs_lower_layers(error: &ConvertError) -> bool {
+/// Whether a TOC cannot describe a layer: it depends on lower ones, as it contains a hard link to one, or its tar is to
+/// be kept and has something for which there is no form.
+fn cannot_be_described(error: &ConvertError) -> bool {
     matches!(
         error,
         ConvertError::LayerImage(LayerImageError::Layer(
             LayerError::TargetOutsideLayer { .. }
-        ))
+        )) | ConvertError::KeptTar(_)
     )
 }
 
@@ -106,6 +131,10 @@ fn convert_layer(
                 Incoming::Layer(layer) => recompress(layer, output, tar, progress)?,
                 Incoming::Image(image) => to_tar(*image, output, tar, progress)?,
             };
+            (done.blob, done.diff_id, done.report)
+        }
+        Layerwise::ZstdChunked(chunked) => {
+            let done = to_zstd_chunked(Source::from(incoming), output, chunked, progress)?;
             (done.blob, done.diff_id, done.report)
         }
         Layerwise::Estargz(estargz) => {

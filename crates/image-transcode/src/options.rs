@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use image_convert::{EstargzOptions, RafsOptions, TarOptions};
+use image_convert::{EstargzOptions, RafsOptions, TarOptions, ZstdChunkedOptions};
 use image_model::Limits;
 use image_read::OpenOptions;
 
@@ -18,18 +18,22 @@ pub enum ImageFormat {
     /// An image with eStargz layers. A layer with hard links to lower layers, which readers of TOCs reject,
     /// remains a plain one.
     Estargz(EstargzOptions),
+    /// An image with zstd:chunked layers. A layer that its dialect cannot describe remains a plain one, with the same
+    /// tar.
+    ZstdChunked(ZstdChunkedOptions),
     /// An image with tar layers. Plain layers keep their tars and therefore their DiffIDs; others are
     /// converted to tars.
     Oci(TarOptions),
 }
 
 impl ImageFormat {
-    /// The name of the format: `nydus`, `estargz`, `oci`.
+    /// The name of the format: `nydus`, `estargz`, `zstd-chunked`, `oci`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Nydus(_) => "nydus",
             Self::Estargz(_) => "estargz",
+            Self::ZstdChunked(_) => "zstd-chunked",
             Self::Oci(_) => "oci",
         }
     }

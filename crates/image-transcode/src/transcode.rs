@@ -101,6 +101,11 @@ fn make(
             let how = (Layerwise::Estargz(estargz), options);
             layers::convert(&sources, &[], open, target, how, progress)?
         }
+        ImageFormat::ZstdChunked(chunked) => {
+            let how = (Layerwise::ZstdChunked(chunked), options);
+            let listed = &config.rootfs.diff_ids;
+            layers::convert(&sources, listed, open, target, how, progress)?
+        }
         ImageFormat::Oci(tar) => {
             let how = (Layerwise::Oci(tar), options);
             let listed = &config.rootfs.diff_ids;
@@ -183,6 +188,7 @@ fn refuse_what_cannot_be_made(
     match &options.format {
         ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
         ImageFormat::Nydus(_) => Ok(()),
+        ImageFormat::Estargz(estargz) if estargz.external_toc => Err(TranscodeError::ExternalToc),
         _ if options.known.is_some() => Err(TranscodeError::KnownImages),
         _ => Ok(()),
     }

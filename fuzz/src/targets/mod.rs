@@ -4,6 +4,7 @@
 //! if something is not as it has to be.
 
 mod chunk_lookup;
+mod convert_chunked;
 mod convert_image;
 mod convert_layer;
 mod converted;
@@ -42,6 +43,7 @@ mod whole_image;
 mod zstd_chunked;
 
 pub use chunk_lookup::chunk_lookup;
+pub use convert_chunked::convert_chunked;
 pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
@@ -88,6 +90,7 @@ macro_rules! targets {
 targets![
     chunk_lookup,
     containers_toc,
+    convert_chunked,
     convert_image,
     convert_layer,
     descriptor,

@@ -70,7 +70,7 @@ impl Output for DirectoryOutput {
         };
         let (parent, name) = match role {
             ObjectRole::Bootstrap => (directory.path().into(), Self::BOOTSTRAP),
-            ObjectRole::Blob | ObjectRole::Layer => {
+            ObjectRole::Blob | ObjectRole::Layer | ObjectRole::Toc => {
                 (directory.path().join(Self::BLOBS), INCOMPLETE)
             }
         };

@@ -76,4 +76,6 @@ pub enum ObjectRole {
     Bootstrap,
     /// A layer, which is self-contained.
     Layer,
+    /// The table of contents of a layer, apart from it.
+    Toc,
 }

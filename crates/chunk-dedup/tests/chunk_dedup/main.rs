@@ -2,5 +2,6 @@
 
 mod chunker;
 mod dictionary;
+mod rollsum;
 mod table;
 mod zeros;

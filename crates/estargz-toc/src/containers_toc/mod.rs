@@ -5,6 +5,7 @@
 mod decode;
 mod encode;
 mod entry;
+mod stream;
 
 use std::borrow::Cow;
 
@@ -12,8 +13,10 @@ use image_model::Limits;
 
 pub use decode::for_each_entry;
 
+pub(crate) use encode::Compact;
 pub use encode::to_json;
 pub use entry::{ContainersEntry, ZEROS};
+pub use stream::Document;
 
 use crate::error::TocError;
 

@@ -17,6 +17,7 @@ mod check;
 mod crc;
 mod decode;
 mod split;
+mod write;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,7 @@ pub use check::{CheckError, SplitDifference, SplitMismatch, check_entries};
 pub use crc::Crc64;
 pub use decode::{TarSplitError, for_each_item};
 pub use split::TarSplit;
+pub use write::{MAX_SEGMENT_LEN, TarSplitWriteError, TarSplitWriter};
 
 /// `type` of a file.
 pub const FILE_TYPE: u64 = 1;

@@ -34,8 +34,24 @@ pub(crate) fn append_json<'a, E>(
     Ok(())
 }
 
+/// Writes the document of [`to_json`] to `out`, in pieces as small as numbers. The outer error is the first among
+/// `entries`, the inner one that of `out`.
+///
+/// # Errors
+/// The first error among `entries`.
+pub fn write_json<'a, E>(
+    out: &mut impl io::Write,
+    entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
+) -> Result<io::Result<()>, E> {
+    let written = document(out, VERSION, entries)?;
+    Ok(written.map_err(io::Error::from))
+}
+
 /// Length of the document of [`to_json`] in bytes, if not more than `limit`.
-pub(crate) fn json_len<'a, E>(
+///
+/// # Errors
+/// The first error among `entries`.
+pub fn json_len<'a, E>(
     limit: usize,
     entries: impl IntoIterator<Item = Result<TocEntry<'a>, E>>,
 ) -> Result<Option<usize>, E> {

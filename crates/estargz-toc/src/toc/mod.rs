@@ -8,8 +8,8 @@ pub mod time;
 use image_model::Limits;
 
 pub use decode::for_each_entry;
-pub use encode::to_json;
-pub(crate) use encode::{List, WRITES, append_json, json_len, write_like_go};
+pub(crate) use encode::{List, WRITES, append_json, write_like_go};
+pub use encode::{json_len, to_json, write_json};
 pub use entry::{EntryType, TocEntry};
 pub(crate) use entry::{as_map, is_zero};
 

@@ -88,4 +88,4 @@ pub use headers::{Headers, Joint};
 pub use listing::{Entries, Listing, ListingError};
 pub use members::{Member, Members};
 pub use placements::{Placed, Placements};
-pub use toc_member::{TocMember, toc_member};
+pub use toc_member::{TocMember, toc_header, toc_member};

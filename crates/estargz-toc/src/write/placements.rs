@@ -65,6 +65,27 @@ impl Placements {
         Ok(placed)
     }
 
+    /// Places the next member, of `stored_len` compressed bytes, and the chunks anywhere in it: where each begins in the
+    /// plain bytes, its length in bytes and SHA-256.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); [`EntryFault::Overlap`] if the chunks are not in order.
+    pub fn push_shared(
+        &mut self,
+        stored_len: u64,
+        chunks: impl IntoIterator<Item = (u64, u32, Digest)>,
+    ) -> Result<(), EntryFault> {
+        for (inner_offset, len, digest) in chunks {
+            let place = Place {
+                offset: self.offset,
+                inner_offset,
+                len: len.into(),
+            };
+            self.frames.push(place, Some(digest))?;
+        }
+        self.push(stored_len, None).map(|_| ())
+    }
+
     /// All members, placed.
     ///
     /// # Errors

@@ -49,9 +49,7 @@ impl Listing<'_> {
         let mut plain = Vec::with_capacity(json_len.saturating_add(4 * BLOCK_LEN));
         plain.resize(BLOCK_LEN, 0);
         append_json(&mut plain, self.entries())?;
-        let mut header = Vec::with_capacity(BLOCK_LEN);
-        put_header(&mut TarWriter::new(&mut header), u64_from(json_len))
-            .expect("a block holds the name and the size");
+        let header = toc_header(u64_from(json_len)).expect("a block holds the name and the size");
         plain[..BLOCK_LEN].copy_from_slice(&header);
         let whole = plain.len().next_multiple_of(BLOCK_LEN);
         let end = whole.saturating_add(2 * BLOCK_LEN);
@@ -76,6 +74,16 @@ pub fn toc_member(json: &[u8]) -> Result<Vec<u8>, WriteError> {
     put_header(&mut tar, u64_from(json.len()))?;
     tar.write_all(json)?;
     tar.finish()
+}
+
+/// The header of the tar member that holds a document of `json_len` bytes.
+///
+/// # Errors
+/// [`WriteError`] for a document of 8 GiB or more.
+pub fn toc_header(json_len: u64) -> Result<Vec<u8>, WriteError> {
+    let mut header = Vec::with_capacity(BLOCK_LEN);
+    put_header(&mut TarWriter::new(&mut header), json_len)?;
+    Ok(header)
 }
 
 fn put_header(tar: &mut TarWriter<impl std::io::Write>, size: u64) -> Result<(), WriteError> {

@@ -18,4 +18,5 @@ mod reject;
 mod shared_members;
 mod split_check;
 mod tar_split;
+mod tar_split_write;
 mod write;

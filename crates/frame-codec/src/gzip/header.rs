@@ -6,7 +6,7 @@ use image_model::Codec;
 use crate::CodecError;
 
 /// Bytes of a header without optional fields.
-const FIXED_LEN: usize = 10;
+pub(super) const FIXED_LEN: usize = 10;
 
 const FHCRC: u8 = 0x02;
 const FEXTRA: u8 = 0x04;

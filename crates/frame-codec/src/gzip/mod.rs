@@ -8,11 +8,13 @@ mod decompress;
 mod header;
 #[cfg(feature = "libdeflate")]
 mod libdeflate;
+mod member_writer;
 
 pub(crate) use compress::Compressor;
 pub(crate) use decompress::Decompressor;
 #[cfg(feature = "libdeflate")]
 pub(crate) use libdeflate::LibdeflateCompressor;
+pub(crate) use member_writer::MemberWriter;
 
 /// Bytes of a member's trailer: CRC-32, then the length modulo 2^32, both little-endian.
 const TRAILER_LEN: usize = 8;

@@ -1,14 +1,16 @@
 //! Files into members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use estargz_toc::Landmark;
-use estargz_toc::write::{Headers, Joint, Placements};
+use estargz_toc::write::{Headers, Joint, Placed, Placements};
 use image_model::image::ChunkRange;
 use image_model::order::Named;
 use image_model::{ChunkId, Digest, ImagePath, Ino, Inode, InodeId, Limits, Metadata, Node};
 use verify::{ExtentBytes, Hasher};
 
+use super::EstargzOptions;
+use super::shared::{Shared, SharedChunk};
 use crate::ConvertError;
 use crate::layer::LayerWriter;
 use crate::members::{MemberSink, check_room};
@@ -16,14 +18,51 @@ use crate::stage::{Piece, Stage, Target};
 
 /// Writes members one after the other.
 pub(super) struct Members<'o> {
-    pub(super) layer: LayerWriter<'o>,
-    pub(super) placements: Placements,
+    layer: LayerWriter<'o>,
+    placements: Placements,
+    /// Chunks of members that are not stored yet, where members are shared.
+    pub(super) shared: VecDeque<SharedChunk>,
+    /// Members that were stored.
+    stored: u64,
+    /// Bytes of the shared members that were stored.
+    pub(super) shared_bytes: u64,
+}
+
+impl<'o> Members<'o> {
+    pub(super) fn new(layer: LayerWriter<'o>, placements: Placements) -> Self {
+        Self {
+            layer,
+            placements,
+            shared: VecDeque::new(),
+            stored: 0,
+            shared_bytes: 0,
+        }
+    }
+
+    /// The layer, and where its members are.
+    pub(super) fn finish(self) -> Result<(LayerWriter<'o>, Placed), ConvertError> {
+        Ok((self.layer, self.placements.finish()?))
+    }
 }
 
 impl Target for Members<'_> {
     fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError> {
+        let stored_len = piece.stored.len() as u64;
         let chunk = piece.chunk.map(|chunk| (chunk.len, chunk.digest));
-        let placed = self.placements.push(piece.stored.len() as u64, chunk)?;
+        let of_this = self
+            .shared
+            .partition_point(|chunk| chunk.member <= self.stored);
+        let placed = match of_this {
+            0 => self.placements.push(stored_len, chunk)?,
+            _ => {
+                let chunks = self.shared.drain(..of_this);
+                let chunks = chunks.map(|chunk| (chunk.inner_offset, chunk.len, chunk.digest));
+                self.placements.push_shared(stored_len, chunks)?;
+                self.shared_bytes += stored_len;
+                None
+            }
+        };
+        self.stored += 1;
         self.layer.write(piece.plain, piece.stored)?;
         Ok(placed)
     }
@@ -44,6 +83,8 @@ pub(super) struct TarMembers<'s, 'p, 'd, 'o> {
     /// Of that file, if it has several chunks.
     hasher: Option<Hasher>,
     contents: TarContents,
+    /// Where files share members.
+    shared: Option<Shared>,
 }
 
 /// Where the contents of a tar are.
@@ -57,18 +98,29 @@ pub(super) struct TarContents {
     pub(super) tar_len: u64,
 }
 
+/// A tar that was written.
+pub(super) struct WrittenTar {
+    pub(super) contents: TarContents,
+    pub(super) shared: Option<Shared>,
+}
+
 impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
     pub(super) fn new(
         stage: &'s mut Stage<'p, 'd, Members<'o>>,
         limits: &'s Limits,
         landmark: (usize, Landmark),
-        (inodes, chunk_size): (usize, u32),
+        (inodes, options): (usize, &EstargzOptions),
     ) -> Self {
+        let shared = Shared::new(
+            options.min_chunk_size,
+            options.chunk_size,
+            limits.max_chunks,
+        );
         Self {
             stage,
             limits,
             landmark,
-            chunk_size,
+            chunk_size: options.chunk_size,
             headers: Headers::default(),
             header: Vec::new(),
             due: (InodeId::ROOT, 0),
@@ -79,15 +131,19 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
                 landmark: 0,
                 tar_len: 0,
             },
+            shared,
         }
     }
 
     /// Completes the last member.
-    pub(super) fn finish(mut self) -> Result<TarContents, ConvertError> {
+    pub(super) fn finish(mut self) -> Result<WrittenTar, ConvertError> {
         let padding = self.headers.finish();
         self.pad(padding)?;
         self.contents.tar_len = self.headers.tar_len();
-        Ok(self.contents)
+        Ok(WrittenTar {
+            contents: self.contents,
+            shared: self.shared,
+        })
     }
 
     /// Appends a header.
@@ -95,6 +151,9 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
         self.pad(joint.padding)?;
         if joint.begins_member {
             self.stage.begin_piece(self.header.len())?;
+            if let Some(shared) = &mut self.shared {
+                shared.next_member();
+            }
         }
         self.stage.append(&self.header)?;
         self.header.clear();
@@ -116,10 +175,28 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
     ) -> Result<(), ConvertError> {
         check_room(self.headers.tar_len(), node.size(), path, self.limits)?;
         if let Node::File { size, .. } = node {
-            self.stage.begin_file(*size, || path.clone())?;
+            match &mut self.shared {
+                None => self.stage.begin_file(*size, || path.clone())?,
+                Some(shared) => shared.begin_file(*size, path)?,
+            }
         }
         let joint = (self.headers).append(path, metadata, node, &mut self.header)?;
         self.join(joint)
+    }
+
+    /// Chunks that were cut so far.
+    fn chunks(&self) -> u32 {
+        match &self.shared {
+            None => self.stage.chunks(),
+            Some(shared) => shared.chunks(),
+        }
+    }
+
+    fn push(&mut self, bytes: ExtentBytes<'_>, own_member: bool) -> Result<(), ConvertError> {
+        match &mut self.shared {
+            None => self.stage.push(bytes),
+            Some(shared) => shared.push(bytes, self.stage, own_member),
+        }
     }
 }
 
@@ -130,14 +207,14 @@ impl MemberSink for TarMembers<'_, '_, '_, '_> {
             return Ok(());
         }
         self.append(&landmark.path(), &Metadata::default(), &Landmark::node())?;
-        self.contents.landmark = self.stage.chunks();
-        self.stage.push(ExtentBytes::Data(&[Landmark::BYTE]))
+        self.contents.landmark = self.chunks();
+        self.push(ExtentBytes::Data(&[Landmark::BYTE]), true)
     }
 
     fn file(&mut self, name: &Named, inode: &Inode<Ino>) -> Result<(), ConvertError> {
         self.append(&name.path, &inode.metadata, &inode.node)?;
         if let Node::File { size, .. } = inode.node {
-            let start = self.stage.chunks();
+            let start = self.chunks();
             self.contents.ranges[name.inode.index()] = ChunkRange { start, end: start };
             self.due = (name.inode, size);
             self.hasher = (size > self.chunk_size.into()).then(Hasher::sha256);
@@ -156,13 +233,14 @@ impl MemberSink for TarMembers<'_, '_, '_, '_> {
     }
 
     fn content(&mut self, bytes: ExtentBytes<'_>) -> Result<(), ConvertError> {
-        self.stage.push(bytes)?;
+        self.push(bytes, false)?;
         if let Some(hasher) = &mut self.hasher {
             bytes.slices().for_each(|slice| hasher.update(slice));
         }
+        let chunks = self.chunks();
         let (inode, left) = &mut self.due;
         *left -= bytes.len();
-        self.contents.ranges[inode.index()].end = self.stage.chunks();
+        self.contents.ranges[inode.index()].end = chunks;
         if *left == 0
             && let Some(hasher) = self.hasher.take()
         {

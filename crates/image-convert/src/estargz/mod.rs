@@ -6,41 +6,51 @@
 //! footer ◄─ TOC ◄─────────────────────────────────────────────────────────────┘
 //! ```
 
+mod ending;
+mod kept;
+mod kept_entry;
 mod members;
 mod options;
 mod plan;
 mod report;
+mod shared;
 
+use std::io::{self, Write};
 use std::num::NonZeroU32;
 
 use blob_io::Output;
 use chunk_dedup::FixedSize;
-use estargz_toc::footer;
-use estargz_toc::write::{Listing, Placements};
-use frame_codec::Encoder;
+use estargz_toc::toc;
+use estargz_toc::write::{Listing, Placed, Placements};
 use image_model::image::{ChunkExtent, ChunkedParts};
 use image_model::order::Named;
 use image_model::{
     Blob, BlobId, ChunkedImage, DigestAlgorithm, Ino, InodeId, Limits, Progress, Tree,
 };
-use oci_image::{EstargzLayer, LayerCompression};
+use oci_image::{EstargzLayer, ExternalToc, LayerCompression, ZstdChunkedLayer};
 
 use crate::described::DescribedObject;
-use crate::layer::{LayerWriter, WrittenLayer};
+use crate::layer::LayerWriter;
 use crate::members::write_members;
 use crate::report::Report;
-use crate::source::Input;
+use crate::source::{Input, Kind};
 use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
 use crate::tree::content_len;
+use crate::zstd_chunked::ZstdChunkedReport;
 use crate::{ConvertError, Source};
+use ending::{End, Open, TocPlace};
 use members::{Members, TarContents, TarMembers};
 use plan::Plan;
 
+pub(crate) use ending::Ending;
 pub use options::EstargzOptions;
 pub use report::EstargzReport;
 
 /// Room that is kept after a chunk: padding and a few headers.
 const ROOM_BEHIND: usize = 4096;
+
+/// Bytes of content that are read before there is room for them in the stage.
+const WINDOW: u64 = 4 << 20;
 
 /// Writes `source` as an eStargz layer to `output`.
 ///
@@ -54,12 +64,15 @@ const ROOM_BEHIND: usize = 4096;
 /// entry would change those that a lower layer has. A TOC has whole seconds: of other times it says the
 /// second in which they are ([`Report::cut_times`]), while the tar has them whole.
 ///
+/// With an [external TOC](EstargzOptions::external_toc) the layer ends after the last file, and a second object follows
+/// it: the TOC. With that, and with no other, the tar of a layer can be [kept](EstargzOptions::lossless) byte for byte.
+///
 /// The bytes depend on source and options alone, not on the number of threads. A [`Streaming`] source
 /// is first decoded into an unnamed temporary file, since a tar may replace what it had before;
 /// `progress` counts the layer's bytes meanwhile, then those of the content.
 ///
 /// Memory: some 24 MiB of content under way, plain and compressed, and some hundred bytes for each inode
-/// and chunk; in the end the TOC and its compressed form.
+/// and chunk; in the end the compressed TOC.
 ///
 /// ```
 /// use blob_io::WriterOutput;
@@ -85,77 +98,126 @@ pub fn to_estargz<'a>(
     options: &EstargzOptions,
     progress: &mut dyn Progress,
 ) -> Result<EstargzReport, ConvertError> {
-    let chunk_size = options.check()?;
+    let ending = match options.external_toc {
+        true => Ending::External,
+        false => Ending::Inline,
+    };
+    let written = write_estargz(source.into(), output, options, ending, progress)?;
+    Ok(written.into_estargz())
+}
+
+/// Writes `source` with its TOC where `ending` says.
+pub(crate) fn write_estargz(
+    source: Source<'_>,
+    output: &mut dyn Output,
+    options: &EstargzOptions,
+    ending: Ending,
+    progress: &mut dyn Progress,
+) -> Result<WrittenEstargz, ConvertError> {
+    let chunk_size = options.check(ending)?;
+    let (report, end) = match (options.lossless, source) {
+        (false, source) => rewritten(source, output, (options, chunk_size), ending, progress)?,
+        (
+            true,
+            Source {
+                kind: Kind::Streaming(layer),
+                limits,
+            },
+        ) => {
+            let layer = layer.limits(limits);
+            kept::convert(layer, output, (options, chunk_size), ending, progress)?
+        }
+        (true, _) => {
+            let what = "only the tar of a layer can be kept as it is: the source is something else";
+            return Err(ConvertError::Options(what));
+        }
+    };
+    WrittenEstargz::new(report, end, output)
+}
+
+/// What is done to the pieces of a layer.
+fn rules(options: &EstargzOptions) -> Rules<'static> {
+    let digest = ChunkDigest {
+        algorithm: DigestAlgorithm::Sha256,
+        with_crc: false,
+    };
+    Rules {
+        compression: options.compression,
+        plain_if_shorter: false,
+        // Chunks that share a member are digested before they are in it.
+        digest: (options.min_chunk_size == 0).then_some(digest),
+        dictionary: None,
+        foreign: None,
+        origin: None,
+        room_behind: ROOM_BEHIND,
+    }
+}
+
+/// Writes a tar of our own.
+fn rewritten(
+    source: Source<'_>,
+    output: &mut dyn Output,
+    (options, chunk_size): (&EstargzOptions, NonZeroU32),
+    ending: Ending,
+    progress: &mut dyn Progress,
+) -> Result<(Report, End), ConvertError> {
     let Input {
         mut tree,
-        mut contents,
+        contents,
         order,
         limits,
         advisories,
-    } = Input::new(source.into(), progress)?;
+    } = Input::new(source, progress)?;
+    let mut contents = contents.look_ahead(WINDOW);
     let mut report = Report {
         advisories,
         ..Report::default()
     };
     let plan = Plan::new(&mut tree, order, options, &limits, &mut report)?;
     let setup = Setup {
-        rules: Rules {
-            compression: options.compression,
-            plain_if_shorter: false,
-            digest: Some(ChunkDigest {
-                algorithm: DigestAlgorithm::Sha256,
-                with_crc: false,
-            }),
-            dictionary: None,
-            foreign: None,
-            room_behind: ROOM_BEHIND,
-        },
+        rules: rules(options),
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
         threads: options.threads,
         before: Stored::default(),
         progress,
     };
-    let target = Members {
-        layer: LayerWriter::begin(output, true)?,
-        placements: Placements::new(&limits),
-    };
-    let (tar, target, stored) = stage::run(setup, target, |stage| {
+    let target = Members::new(LayerWriter::begin(output, true)?, Placements::new(&limits));
+    let (tar, target, mut stored) = stage::run(setup, target, |stage| {
         let inodes = (0..tree.len() as u32).map(InodeId::new);
         stage.expect(content_len(&tree, inodes));
-        let sizes = (tree.len(), options.chunk_size);
-        let mut members = TarMembers::new(stage, &limits, plan.landmark, sizes);
+        let mut members = TarMembers::new(stage, &limits, plan.landmark, (tree.len(), options));
         write_members(&tree, &plan.names, &mut contents, &mut members)?;
         members.finish()
     })?;
     drop(contents);
     report.inodes = tree.len() as u64;
+    report.missed = plan.missed;
+    if let Some(shared) = tar.shared {
+        stored.extents = shared.extents;
+        stored.content_bytes = shared.content_bytes;
+        stored.counts.stored = stored.extents.len() as u64;
+        stored.counts.stored_bytes = target.shared_bytes;
+    }
     // The landmark's byte does not come from the source.
     report.content_bytes = stored.content_bytes - 1;
     report.chunks = stored.counts;
-    report.missed = plan.missed;
+    let (layer, placed) = target.finish()?;
+    let open = Open {
+        layer,
+        offset: placed.toc_offset,
+        tar_len: tar.contents.tar_len,
+    };
     let listed = Listed {
         tree,
         names: plan.names,
         landmark: plan.landmark,
         extents: stored.extents,
         chunk_size,
-        tar,
+        tar: tar.contents,
     };
-    let end = listed.end(target, options, &limits)?;
-    output.commit()?;
-    let WrittenLayer { blob, diff_id } = end.layer;
-    report.bytes_out = blob.len;
-    let described = EstargzLayer::new(end.toc_digest).uncompressed_size(end.uncompressed_size);
-    Ok(EstargzReport {
-        report,
-        blob: DescribedObject::layer(blob, LayerCompression::Gzip, |annotations| {
-            described.write(annotations);
-        }),
-        diff_id,
-        toc_digest: end.toc_digest,
-        uncompressed_size: end.uncompressed_size,
-    })
+    let end = listed.end(open, placed, (options, ending), &limits)?;
+    Ok((report, end))
 }
 
 /// What the TOC lists.
@@ -168,19 +230,13 @@ struct Listed {
     tar: TarContents,
 }
 
-/// A layer with its TOC.
-struct End {
-    layer: WrittenLayer,
-    toc_digest: image_model::Digest,
-    uncompressed_size: u64,
-}
-
 impl Listed {
-    /// Completes the layer of `target` by its TOC and footer.
+    /// Completes the layer by its TOC and footer.
     fn end(
         self,
-        target: Members<'_>,
-        options: &EstargzOptions,
+        open: Open<'_>,
+        placed: Placed,
+        (options, ending): (&EstargzOptions, Ending),
         limits: &Limits,
     ) -> Result<End, ConvertError> {
         let Self {
@@ -191,13 +247,8 @@ impl Listed {
             chunk_size,
             tar,
         } = self;
-        let Members {
-            mut layer,
-            placements,
-        } = target;
         let landmark_chunk = extents[tar.landmark as usize].chunk;
         let landmark_chunk = landmark_chunk.expect("each of its chunks is stored");
-        let placed = placements.finish()?;
         let mut blob = Blob::new(BlobId::new(b"layer").expect("a valid id"));
         blob.stored_len = Some(placed.toc_offset);
         blob.decoded_len = Some(placed.decoded_len);
@@ -210,25 +261,85 @@ impl Listed {
         };
         let range = |id: InodeId, _, _| Ok::<_, ConvertError>(tar.ranges[id.index()]);
         let image = ChunkedImage::new(tree.try_map(range)?, parts).expect("as they were stored");
-        let member = Listing {
+        let listing = Listing {
             image: &image,
             names: &names,
             landmark: Some((before, landmark, landmark_chunk)),
             chunk_size,
             file_digests: &tar.digests,
+        };
+        let document = |mut out: &mut dyn Write| -> Result<io::Result<()>, ConvertError> {
+            Ok(toc::write_json(&mut out, listing.entries())?)
+        };
+        open.end(ending, &document, (options.compression, limits))
+    }
+}
+
+/// A layer that was written, and its TOC.
+pub(crate) struct WrittenEstargz {
+    report: Report,
+    end: End,
+    toc: Option<DescribedObject>,
+}
+
+impl WrittenEstargz {
+    /// Writes the TOC if it is an object of its own, and makes all of it appear.
+    fn new(mut report: Report, end: End, output: &mut dyn Output) -> Result<Self, ConvertError> {
+        report.bytes_out = end.layer.blob.len;
+        let mut toc = None;
+        if let TocPlace::External(stored) = &end.toc {
+            let written = ending::write_apart(output, stored)?;
+            report.bytes_out += written.len;
+            let of = ExternalToc {
+                layer: end.layer.blob.digest,
+            };
+            toc = Some(DescribedObject::layer(
+                written,
+                LayerCompression::Gzip,
+                |annotations| of.write(annotations),
+            ));
         }
-        .to_member(limits.toc_len())?;
-        drop((image, names));
-        let toc_digest = verify::sha256(member.json());
-        let uncompressed_size = tar.tar_len + member.plain().len() as u64;
-        let mut stored = Vec::new();
-        Encoder::new(options.compression)?.encode_frame(member.plain(), &mut stored)?;
-        layer.write(member.plain(), &stored)?;
-        layer.write(&[], &footer::encode(placed.toc_offset))?;
-        Ok(End {
-            layer: layer.finish()?,
-            toc_digest,
-            uncompressed_size,
-        })
+        output.commit()?;
+        Ok(Self { report, end, toc })
+    }
+
+    fn described(&self) -> EstargzLayer {
+        EstargzLayer::new(self.end.toc_digest).uncompressed_size(self.end.uncompressed_size)
+    }
+
+    fn into_estargz(self) -> EstargzReport {
+        let described = self.described();
+        let layer = self.end.layer;
+        EstargzReport {
+            report: self.report,
+            blob: DescribedObject::layer(layer.blob, LayerCompression::Gzip, |annotations| {
+                described.write(annotations);
+            }),
+            diff_id: layer.diff_id,
+            toc_digest: self.end.toc_digest,
+            uncompressed_size: self.end.uncompressed_size,
+            toc: self.toc,
+        }
+    }
+
+    /// The report of a layer with [`Ending::ZstdChunked`].
+    pub(crate) fn into_zstd_chunked(self) -> ZstdChunkedReport {
+        let described = self.described();
+        let layer = self.end.layer;
+        let (checksum, piece) = match self.end.toc {
+            TocPlace::ZstdChunked { checksum, piece } => (checksum, piece),
+            TocPlace::Inline | TocPlace::External(_) => unreachable!("it has another ending"),
+        };
+        let zstd_chunked = ZstdChunkedLayer::stargz(checksum, piece, described);
+        ZstdChunkedReport {
+            report: self.report,
+            blob: DescribedObject::layer(layer.blob, LayerCompression::Zstd, |annotations| {
+                zstd_chunked.write(annotations);
+            }),
+            diff_id: layer.diff_id,
+            manifest_checksum: checksum,
+            toc_digest: Some(self.end.toc_digest),
+            uncompressed_size: self.end.uncompressed_size,
+        }
     }
 }

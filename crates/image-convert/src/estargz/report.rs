@@ -15,11 +15,17 @@ pub struct EstargzReport {
     pub report: Report,
     /// The layer as it was written.
     pub blob: DescribedObject,
-    /// SHA-256 of the tar in it, TOC and landmark included: the layer's DiffID.
+    /// SHA-256 of the tar in it, landmark and inline TOC included: the layer's DiffID.
     pub diff_id: Digest,
     /// SHA-256 of the TOC.
     pub toc_digest: Digest,
     /// Length of the tar in it, in bytes.
     #[cfg_attr(feature = "serde", serde(rename = "tar_bytes"))]
     pub uncompressed_size: u64,
+    /// The external TOC, with the annotation that names its layer.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "external_toc", skip_serializing_if = "Option::is_none")
+    )]
+    pub toc: Option<DescribedObject>,
 }

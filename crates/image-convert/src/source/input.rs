@@ -215,6 +215,18 @@ fn numbered(image: &TreeImage) -> Tree<Ino> {
 }
 
 impl Contents<'_> {
+    /// The same, read `window` bytes ahead at most.
+    pub(crate) fn look_ahead(self, window: u64) -> Self {
+        match self {
+            Self::Image(reader) => {
+                let options = reader.options().clone();
+                let window = options.window.min(window);
+                Self::Image(reader.with_options(options.window(window)))
+            }
+            files @ Self::Files(_) => files,
+        }
+    }
+
     /// Hands the content of each of `files`, from its first byte to its last, to `take`, with its
     /// position among `files`; one file after the other. `path` is asked only for errors.
     pub(crate) fn read(

@@ -70,19 +70,43 @@ impl<T: Target> Stage<'_, '_, T> {
     ) -> Result<(), ConvertError> {
         let mut left = len.min(self.left);
         while left > 0 {
-            self.open_chunk()?;
-            let begun = self.batch.growing().len();
-            // At most the length of a chunk.
-            let now = self.missing().min(left) as usize;
-            if begun == 0 {
-                let whole = self.missing().min(self.left) as usize;
-                self.reserve(whole + self.rules.room_behind)?;
-            } else {
-                self.reserve(now)?;
-            }
+            let now = self.open_room(left)?;
             read(self.batch.extend(now))?;
             left -= now as u64;
-            self.feed(begun, now)?;
+            self.feed(self.batch.growing().len() - now, now)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for the next bytes of the file, of which there are `left`; says for how many.
+    fn open_room(&mut self, left: u64) -> Result<usize, ConvertError> {
+        self.open_chunk()?;
+        // At most the length of a chunk.
+        let now = self.missing().min(left) as usize;
+        if self.batch.growing().is_empty() {
+            let whole = self.missing().min(self.left) as usize;
+            self.reserve(whole + self.rules.room_behind)?;
+        } else {
+            self.reserve(now)?;
+        }
+        Ok(now)
+    }
+
+    /// Takes the next `len` bytes of the file, which workers read at `offset` of the [origin](super::Rules::origin).
+    /// Only for chunkers that do not look at content.
+    pub(crate) fn fetch(&mut self, len: u64, offset: u64) -> Result<(), ConvertError> {
+        let mut left = len.min(self.left);
+        let mut at = offset;
+        while left > 0 {
+            let now = self.open_room(left)?;
+            if !self.batch.extend_later(now, at)
+                && let Some(origin) = self.rules.origin
+            {
+                origin.fetch(at, self.batch.extend(now))?;
+            }
+            left -= now as u64;
+            at += now as u64;
+            self.feed(self.batch.growing().len() - now, now)?;
         }
         Ok(())
     }
@@ -119,6 +143,41 @@ impl<T: Target> Stage<'_, '_, T> {
             }
         }
         Ok(())
+    }
+
+    /// Takes more bytes of a chunk that ends where the caller [says](Self::end_here), of a file of 0 bytes.
+    pub(crate) fn grow(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
+        self.open_chunk()?;
+        // A long one is copied few times.
+        let room = bytes.len().max(self.batch.growing().len());
+        self.reserve(room)?;
+        self.batch.extend(bytes.len()).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Takes `len` more zeros of such a chunk, which has nothing else.
+    pub(crate) fn grow_zeros(&mut self, len: u32) -> Result<(), ConvertError> {
+        if !matches!(self.growing, Growing::Chunk { .. }) {
+            self.close()?;
+            self.growing = Growing::Chunk { zeros: 0 };
+        }
+        if let Growing::Chunk { zeros } = &mut self.growing {
+            *zeros += len;
+        }
+        Ok(())
+    }
+
+    /// Ends a chunk that was [grown](Self::grow).
+    pub(crate) fn end_here(&mut self) {
+        match self.growing {
+            Growing::Chunk { zeros: len @ 1.. } => {
+                let file_offset = self.end_chunk(len);
+                self.growing = Growing::WholeZeros { len, file_offset };
+            }
+            // No longer than the caller lets it grow.
+            Growing::Chunk { .. } => self.end_bytes(self.batch.growing().len()),
+            _ => {}
+        }
     }
 
     /// Begins a piece without a chunk, with room for `len` bytes.

@@ -9,7 +9,9 @@ mod dictionary;
 mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
+mod estargz_kinds;
 mod keep_blobs;
+mod opened;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;
@@ -23,3 +25,4 @@ mod sources;
 mod stack;
 mod tar;
 mod unpack;
+mod zstd_chunked;

@@ -3,9 +3,15 @@
 use std::fs;
 use std::sync::Arc;
 
+use image_model::{Blame as _, Fault};
 use lazyoci_image_transcode::before::SOURCE_DIGEST;
-use lazyoci_image_transcode::convert::{ChunkDictionary, EstargzOptions, RafsOptions};
-use lazyoci_image_transcode::oci_image::{Annotations, EstargzLayer, NydusLayer, nydus};
+use lazyoci_image_transcode::convert::{
+    ChunkDictionary, EstargzOptions, RafsOptions, ZstdChunkedDialect, ZstdChunkedOptions,
+};
+use lazyoci_image_transcode::oci_image::zstd_chunked::Dialect;
+use lazyoci_image_transcode::oci_image::{
+    Annotations, EstargzLayer, NydusLayer, ZstdChunkedLayer, nydus,
+};
 use lazyoci_image_transcode::store::{ImageStore, ImageStoreError, Layout, resolve};
 use lazyoci_image_transcode::{ImageFormat, TranscodeError};
 
@@ -19,6 +25,8 @@ fn every_format_has_the_tree_of_the_source_and_its_configuration() {
     let formats = [
         ("nydus", ImageFormat::Nydus(RafsOptions::default())),
         ("estargz", ImageFormat::Estargz(EstargzOptions::default())),
+        ("zstd-chunked-a", chunked(ZstdChunkedDialect::Stargz)),
+        ("zstd-chunked-b", chunked(ZstdChunkedDialect::Containers)),
         ("oci", oci()),
     ];
     for (name, format) in formats {
@@ -210,6 +218,49 @@ fn an_image_without_history_has_none() {
     });
     make(&from, &to, ImageFormat::Nydus(RafsOptions::default())).unwrap();
     assert_eq!(find(&to).1.config.unwrap().history, []);
+}
+
+fn chunked(dialect: ZstdChunkedDialect) -> ImageFormat {
+    ImageFormat::ZstdChunked(ZstdChunkedOptions::default().dialect(dialect))
+}
+
+/// No layer has the annotations of both kinds, which podman refuses, and one that its kind cannot describe stays plain.
+#[test]
+fn layers_of_zstd_chunked_are_of_one_kind() {
+    for dialect in [ZstdChunkedDialect::Stargz, ZstdChunkedDialect::Containers] {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+        source(&from);
+        let done = make(&from, &to, chunked(dialect)).unwrap();
+        let kinds: Vec<_> = done
+            .layers
+            .iter()
+            .map(|layer| {
+                let annotations = &layer.descriptor.annotations;
+                let read = ZstdChunkedLayer::read(annotations).unwrap();
+                read.map(|layer| matches!(layer.dialect, Dialect::Containers { .. }))
+            })
+            .collect();
+        let is_b = dialect == ZstdChunkedDialect::Containers;
+        assert_eq!(kinds, [Some(is_b), None, Some(is_b), Some(is_b)]);
+        for (position, (layer, tar)) in done.layers.iter().zip(layers()).enumerate() {
+            let media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
+            assert_eq!(layer.descriptor.media_type, media_type);
+            let kept = layer.diff_id == verify::sha256(&tar).to_string();
+            assert_eq!(kept, is_b || position == 1);
+        }
+    }
+}
+
+#[test]
+fn external_tocs_are_no_part_of_an_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
+    source(&from);
+    let external = EstargzOptions::default().external_toc(true);
+    let error = make(&from, &to, ImageFormat::Estargz(external)).unwrap_err();
+    assert!(matches!(error, TranscodeError::ExternalToc), "{error:?}");
+    assert_eq!(error.fault(), Fault::Unsupported);
 }
 
 /// No reader of a TOC accepts a hard link to a file outside it.

@@ -1,0 +1,116 @@
+//! From the members of a tar that is kept to the entries of its TOC.
+
+use std::num::NonZeroU32;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use estargz_toc::toc::{EntryType, TocEntry, time};
+use estargz_toc::write::Placed;
+use image_model::image::{ChunkExtent, ChunkRange};
+use tar_stream::{Entry, EntryKind};
+
+use crate::ConvertError;
+use crate::zstd_chunked::{KeptTarFault, text};
+
+/// A member of the tar, and which chunks it has.
+pub(super) struct Described {
+    /// Its entry, but for what its chunks say.
+    pub(super) entry: TocEntry<'static>,
+    pub(super) chunks: ChunkRange,
+}
+
+/// The chunks of all members.
+#[derive(Clone, Copy)]
+pub(super) struct Chunks<'c> {
+    pub(super) extents: &'c [ChunkExtent],
+    pub(super) placed: &'c Placed,
+    pub(super) chunk_size: NonZeroU32,
+}
+
+/// The entry of `member`, but for what its content says.
+pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
+    if member.is_sparse {
+        return Err(KeptTarFault::Sparse);
+    }
+    let kind = match (member.kind, member.typeflag) {
+        (EntryKind::File, 0 | b'0') => EntryType::Reg,
+        (EntryKind::HardLink, _) => EntryType::Hardlink,
+        (EntryKind::Symlink, _) => EntryType::Symlink,
+        (EntryKind::CharDevice, _) => EntryType::Char,
+        (EntryKind::BlockDevice, _) => EntryType::Block,
+        (EntryKind::Directory, _) => EntryType::Dir,
+        (EntryKind::Fifo, _) => EntryType::Fifo,
+        (EntryKind::File | EntryKind::Other(_), typeflag) => {
+            return Err(KeptTarFault::Kind { typeflag });
+        }
+    };
+    let is_link = matches!(member.kind, EntryKind::HardLink | EntryKind::Symlink);
+    let is_device = matches!(member.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
+    let seconds = member.mtime.seconds;
+    let mut entry = TocEntry::new(text(&member.path, "name")?, kind);
+    entry.modtime = time::format(seconds)
+        .ok_or(KeptTarFault::Time { seconds })?
+        .into();
+    if member.kind == EntryKind::File {
+        entry.size = i64::try_from(member.size).unwrap_or(i64::MAX);
+    }
+    if is_link {
+        entry.link_name = text(&member.link_target, "link target")?;
+    }
+    entry.mode = member.raw_mode;
+    entry.uid = member.uid;
+    entry.gid = member.gid;
+    if is_device {
+        entry.dev_major = member.devmajor;
+        entry.dev_minor = member.devminor;
+    }
+    let xattrs = member.xattrs.iter().map(|xattr| {
+        let name = text(&xattr.name, "extended attribute's name")?;
+        Ok((name, STANDARD.encode(&xattr.value).into()))
+    });
+    entry.xattrs = xattrs.collect::<Result<_, KeptTarFault>>()?;
+    Ok(entry)
+}
+
+/// The entries of all `members`, with those of their further chunks.
+pub(super) fn entries<'a>(
+    members: &'a [Described],
+    chunks: Chunks<'a>,
+) -> impl Iterator<Item = Result<TocEntry<'a>, ConvertError>> {
+    members.iter().flat_map(move |member| {
+        let ChunkRange { start, end } = member.chunks;
+        let extents = &chunks.extents[start as usize..end as usize];
+        let mut first = member.entry.clone();
+        let further = match extents {
+            [] => extents,
+            [extent, further @ ..] => {
+                chunks.put(&mut first, *extent, member.entry.size);
+                further
+            }
+        };
+        let further = further.iter().map(move |extent| {
+            let mut entry = TocEntry::new(&*member.entry.name, EntryType::Chunk);
+            chunks.put(&mut entry, *extent, member.entry.size);
+            Ok(entry)
+        });
+        std::iter::once(Ok(first)).chain(further)
+    })
+}
+
+impl Chunks<'_> {
+    /// Says where the chunk `extent` of a file of `size` bytes is.
+    fn put(&self, entry: &mut TocEntry<'_>, extent: ChunkExtent, size: i64) {
+        let ChunkExtent { file_offset, chunk } = extent;
+        let chunk = chunk.expect("each chunk is stored");
+        let chunk = &self.placed.chunks[chunk.index()];
+        // What is stored is far below 2^63.
+        entry.offset = self.placed.frames[chunk.frame.0 as usize].offset as i64;
+        entry.chunk_offset = file_offset as i64;
+        let digest = chunk.digest.expect("each chunk is digested");
+        entry.chunk_digest = digest.to_string().into();
+        // Left out if less than a whole chunk remains.
+        if size - entry.chunk_offset >= i64::from(self.chunk_size.get()) {
+            entry.chunk_size = chunk.len.into();
+        }
+    }
+}
