@@ -11,7 +11,7 @@ use rafs_format::prefetch_inodes;
 use tar_stream::{Member, MemberError, MemberFault, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
-use crate::source::{Contents, DataOrder, Input, Kind, Streaming};
+use crate::source::{Contents, DataOrder, Input, Kind, Origin, Streaming};
 use crate::stage::{Stage, Target};
 use crate::tree::{StoreOrder, content_len};
 use crate::{ConvertError, Source};
@@ -44,9 +44,11 @@ pub(crate) struct Filled {
     pub(crate) files: Vec<(ChunkRange, Ino)>,
 }
 
-/// Stores all content of `source`. If that is `alone`, no layer of a stack, what is lost is not stored.
+/// Stores all content of `source`, of which `origin` was made. If it is `alone`, no layer of a stack, what is lost is
+/// not stored.
 pub(crate) fn fill<T: Target>(
     source: Source<'_>,
+    origin: Option<&Origin>,
     alone: bool,
     stage: &mut Stage<'_, '_, T>,
     options: &impl Format,
@@ -88,25 +90,26 @@ pub(crate) fn fill<T: Target>(
     let (first, others) = files.parts();
     let all = first.iter().chain(others).copied();
     stage.expect(content_len(&tree, all));
+    if let Some(origin) = origin {
+        origin.check_volume(&tree, &[first, others].concat(), &limits)?;
+    }
     let mut ranges = vec![ChunkRange::default(); tree.len()];
-    store(
-        &tree,
-        first,
-        FileOrder::Given,
-        (&mut contents, stage),
-        &mut ranges,
-    )?;
     let file_order = match order {
         DataOrder::Stored => FileOrder::Stored,
         DataOrder::Directory | DataOrder::Tar => FileOrder::Given,
     };
-    store(
-        &tree,
-        others,
-        file_order,
-        (&mut contents, stage),
-        &mut ranges,
-    )?;
+    for (files, file_order) in [(first, FileOrder::Given), (others, file_order)] {
+        match origin {
+            Some(origin) => fetch(&tree, files, (origin, stage), &mut ranges)?,
+            None => store(
+                &tree,
+                files,
+                file_order,
+                (&mut contents, stage),
+                &mut ranges,
+            )?,
+        }
+    }
     let mut files = Vec::new();
     let tree = tree.map(|id, _, ino| {
         files.push((ranges[id.index()], ino));
@@ -117,6 +120,35 @@ pub(crate) fn fill<T: Target>(
         layer: order.layer(tree, limits),
         from_tar,
     })
+}
+
+/// Has `files` of `tree`, which lie in `origin`, stored, and says where.
+fn fetch<T: Target>(
+    tree: &Tree<Ino>,
+    files: &[InodeId],
+    (origin, stage): (&Origin, &mut Stage<'_, '_, T>),
+    ranges: &mut [ChunkRange],
+) -> Result<(), ConvertError> {
+    for &id in files {
+        let Node::File { size, content } = tree.inode(id).node else {
+            continue;
+        };
+        stage.tick()?;
+        stage.begin_file(size, || tree.path_of(id))?;
+        let start = stage.chunks();
+        let mut at = 0;
+        for span in origin.spans(content) {
+            stage.fill_zeros(span.file_offset - at)?;
+            stage.fetch(span.len, span.source_offset)?;
+            at = span.file_offset + span.len;
+        }
+        stage.fill_zeros(size.saturating_sub(at))?;
+        ranges[id.index()] = ChunkRange {
+            start,
+            end: stage.chunks(),
+        };
+    }
+    Ok(())
 }
 
 /// Has `files` of `tree` stored, and says where.

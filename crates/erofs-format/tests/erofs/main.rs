@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod damage;
+mod flipped_bits;
 mod goldens;

@@ -50,8 +50,8 @@ impl CompareOptions {
 /// `report` where the TOC differs, in walk order. It compares names, kinds, attributes and
 /// landmarks, and content by its digests, of whole files and of their chunks. Whether the bytes in
 /// the blob have the chunks' digests is left to an audit of the image. Times agree if the TOC has
-/// the tar's time in whole seconds, floored or rounded (as in the reference implementation; of
-/// containers/storage its whole seconds); modes
+/// the tar's time in whole seconds, floored or rounded (as in the reference implementation; TOCs of
+/// containers/storage only floored, and [`check_entries`](crate::tar_split::check_entries) compares fractions); modes
 /// of symbolic links are ignored. A member that has the name of a landmark, but is not exactly one,
 /// counts as a file that only the tar has; so does a member with the name of the TOC that is not
 /// the last one or not the TOC. After the end of the archive there may only be zeros, or the TOC if

@@ -29,9 +29,10 @@ use verify::Hasher;
 
 use crate::fill::{self, Filled};
 use crate::report::Report;
-use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
+use crate::source::Origin;
+use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored};
 use crate::{ConvertError, Source};
-use spool::{BLOCK, Origin, Spool, Spooled};
+use spool::{BLOCK, Spool, Spooled};
 use verity::VerityTree;
 use verity_superblock::superblock;
 use write::ImageWriter;
@@ -77,6 +78,7 @@ pub fn to_erofs<'a>(
     let known = RwLock::new(ChunkList::default());
     let mut report = Report::default();
     let origin = Origin::of(&source.kind);
+    let origin = origin.as_ref();
     let directory = options.spool_directory.clone();
     let spool = Spool::begin(&known, directory, origin.is_none())?;
     let setup = Setup {
@@ -90,6 +92,7 @@ pub fn to_erofs<'a>(
             dictionary: Some(&known),
             foreign: None,
             room_behind: 0,
+            origin: origin.map(|origin| origin as &dyn Fetch),
         },
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
@@ -98,7 +101,7 @@ pub fn to_erofs<'a>(
         progress,
     };
     let (Filled { layer, files, .. }, spool, stored) = stage::run(setup, spool, |stage| {
-        fill::fill(source, true, stage, options, &mut report)
+        fill::fill(source, origin, true, stage, options, &mut report)
     })?;
     let mut tree = match options.overlay_whiteouts {
         true => layer.into_overlay_tree()?,
@@ -137,7 +140,7 @@ impl Content {
         tree: &Tree<ChunkRange>,
         extents: &[ChunkExtent],
         chunks: Vec<Chunk>,
-        spooled: &Spooled,
+        spooled: &Spooled<'_>,
     ) -> Result<Self, ConvertError> {
         let mut blocks = vec![None; chunks.len()];
         let mut used = vec![false; chunks.len()];
@@ -211,7 +214,7 @@ fn write(
     tree: &Tree<ChunkRange>,
     extents: &[ChunkExtent],
     content: &Content,
-    spooled: &Spooled,
+    spooled: &Spooled<'_>,
     output: &mut dyn Output,
     options: &ErofsOptions,
 ) -> Result<(Written, Option<Verity>), ConvertError> {

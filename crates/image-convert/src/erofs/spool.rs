@@ -2,74 +2,22 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use blob_io::{LocalFile, ReadAt};
 use chunk_dedup::ChunkList;
 use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::{Chunk, ChunkId, FrameId, Ino, InodeId, Node};
-use image_read::{Format, OpenImage};
-use tar_stream::Compression;
+use image_model::{Chunk, ChunkId, FrameId, Ino};
 
 use super::write::{ImageWriter, PART};
 use crate::ConvertError;
-use crate::source::Kind;
-use crate::stage::{Piece, Target};
+use crate::source::Origin;
+use crate::stage::{Fetch, Piece, Target};
 
 /// Size of a block in bytes.
 pub(super) const BLOCK: u64 = 4096;
-
-/// A plain tar that was opened: its content can be had again.
-pub(super) struct Origin {
-    image: OpenImage,
-    source: Arc<dyn ReadAt>,
-}
-
-impl Origin {
-    /// The origin of what is read of a source of this kind.
-    pub(super) fn of(kind: &Kind<'_>) -> Option<Self> {
-        let Kind::Opened(image) = kind else {
-            return None;
-        };
-        let plain = image.format() == Format::Tar(Compression::None) && image.tree().is_some();
-        let source = image.source().filter(|_| plain)?;
-        Some(Self {
-            image: (**image).clone(),
-            source: Arc::clone(source),
-        })
-    }
-
-    /// Appends `len` bytes at `start` of the file `ino` to `out`.
-    fn copy(
-        &self,
-        (ino, start): (Ino, u64),
-        len: u64,
-        out: &mut ImageWriter<'_, '_>,
-    ) -> Result<(), ConvertError> {
-        let end = start + len;
-        let mut at = start;
-        // A number that the tree assigned.
-        let id = InodeId::new(ino.0 as u32);
-        if let Some(tree) = self.image.tree()
-            && let Node::File { content, .. } = &tree.tree().inode(id).node
-        {
-            for span in content.as_slice() {
-                let from = span.file_offset.max(at);
-                let to = (span.file_offset + span.len).min(end);
-                if from >= to {
-                    continue;
-                }
-                fill_zeros(from - at, out)?;
-                let offset = span.source_offset + (from - span.file_offset);
-                let read = copy(&*self.source, offset, to - from, out);
-                read.map_err(|error| ConvertError::Write(error.into()))?;
-                at = to;
-            }
-        }
-        Ok(fill_zeros(end - at, out)?)
-    }
-}
 
 /// Keeps each chunk once in an unnamed temporary file, but those of zeros, which are nowhere; or nothing,
 /// where they can be had again.
@@ -84,17 +32,17 @@ pub(super) struct Spool<'k> {
 }
 
 /// All chunks, to be read again.
-pub(super) struct Spooled {
+pub(super) struct Spooled<'o> {
     directory: PathBuf,
-    from: From,
+    from: From<'o>,
     pub(super) starts: Vec<Option<u64>>,
 }
 
 /// Where they are.
-enum From {
+enum From<'o> {
     File(LocalFile),
     /// At these places of files, by chunk.
-    Origin(Box<Origin>, Vec<(Ino, u64)>),
+    Origin(&'o Origin, Vec<(Ino, u64)>),
 }
 
 impl<'k> Spool<'k> {
@@ -121,12 +69,12 @@ impl<'k> Spool<'k> {
     }
 
     /// What was kept; of `origin` if nothing was, whose `files` have these extents.
-    pub(super) fn end(
+    pub(super) fn end<'o>(
         self,
-        origin: Option<Origin>,
+        origin: Option<&'o Origin>,
         files: &[(ChunkRange, Ino)],
         extents: &[ChunkExtent],
-    ) -> Result<Spooled, ConvertError> {
+    ) -> Result<Spooled<'o>, ConvertError> {
         let Self {
             directory,
             out,
@@ -149,7 +97,7 @@ impl<'k> Spool<'k> {
                         }
                     }
                 }
-                From::Origin(Box::new(origin), places)
+                From::Origin(origin, places)
             }
         };
         Ok(Spooled {
@@ -186,7 +134,7 @@ impl Target for Spool<'_> {
     }
 }
 
-impl Spooled {
+impl Spooled<'_> {
     /// Appends `chunk`, which has `len` bytes, to `out`, and zeros to the end of a block.
     pub(super) fn copy(
         &self,
@@ -198,46 +146,67 @@ impl Spooled {
         let len = u64::from(len);
         match (&self.from, self.starts[position]) {
             (_, None) => return Ok(()),
-            (From::File(file), Some(start)) => {
-                let copied = copy(file, start, len, out);
-                copied.map_err(|error| ConvertError::Spool {
+            (From::File(file), Some(start)) => fill(out, len, &mut |at, place| {
+                let read = file.read_at(start + at, place);
+                read.map_err(|error| ConvertError::Spool {
                     directory: self.directory.clone(),
                     source: error.into(),
-                })?;
+                })
+            })?,
+            (From::Origin(origin, places), Some(_)) => {
+                let (ino, start) = places[position];
+                copy(origin, ino, start..start + len, out)?;
             }
-            (From::Origin(origin, places), Some(_)) => origin.copy(places[position], len, out)?,
         }
         let padding = out.len().next_multiple_of(BLOCK) - out.len();
-        Ok(fill_zeros(padding, out)?)
+        fill_zeros(out, padding)
     }
 }
 
-/// Appends the `len` bytes of `source` from `start` on to `out`.
+/// Appends `range` of the file `ino` to `out`.
 fn copy(
-    source: &dyn ReadAt,
-    mut start: u64,
-    mut len: u64,
+    origin: &Origin,
+    ino: Ino,
+    range: Range<u64>,
     out: &mut ImageWriter<'_, '_>,
-) -> Result<(), blob_io::ReadError> {
-    while len > 0 {
-        let room = out.room(len).map_err(|source| blob_io::ReadError::Io {
-            offset: start,
-            len,
-            source,
+) -> Result<(), ConvertError> {
+    let mut done = range.start;
+    let spans = origin.spans(ino);
+    let first = spans.partition_point(|span| span.file_offset + span.len <= done);
+    for span in &spans[first..] {
+        let from = span.file_offset.max(done);
+        let to = (span.file_offset + span.len).min(range.end);
+        if from >= to {
+            break;
+        }
+        fill_zeros(out, from - done)?;
+        let offset = span.source_offset + (from - span.file_offset);
+        fill(out, to - from, &mut |at, place| {
+            origin.fetch(offset + at, place)
         })?;
-        source.read_at(start, room)?;
-        let read = room.len() as u64;
-        start += read;
-        len -= read;
+        done = to;
+    }
+    fill_zeros(out, range.end - done)
+}
+
+/// Appends `len` bytes to `out`, which `read` fills in, told which one of them comes next.
+fn fill(
+    out: &mut ImageWriter<'_, '_>,
+    len: u64,
+    read: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), ConvertError>,
+) -> Result<(), ConvertError> {
+    let mut at = 0;
+    while at < len {
+        let room = out.room(len - at)?;
+        read(at, room)?;
+        at += room.len() as u64;
     }
     Ok(())
 }
 
-fn fill_zeros(mut len: u64, out: &mut ImageWriter<'_, '_>) -> std::io::Result<()> {
-    while len > 0 {
-        let room = out.room(len)?;
+fn fill_zeros(out: &mut ImageWriter<'_, '_>, len: u64) -> Result<(), ConvertError> {
+    fill(out, len, &mut |_, room| {
         room.fill(0);
-        len -= room.len() as u64;
-    }
-    Ok(())
+        Ok(())
+    })
 }

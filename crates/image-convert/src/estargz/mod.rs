@@ -148,6 +148,7 @@ fn rules(options: &EstargzOptions) -> Rules<'static> {
         digest: (options.min_chunk_size == 0).then_some(digest),
         dictionary: None,
         foreign: None,
+        origin: None,
         room_behind: ROOM_BEHIND,
     }
 }

@@ -24,7 +24,8 @@ use rafs_format::flags::Compat;
 
 use crate::fill::{self, Filled};
 use crate::report::Report;
-use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
+use crate::source::Origin;
+use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored};
 use crate::{ConvertError, Source};
 use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
@@ -165,6 +166,7 @@ impl<'k> Layers<'k> {
         progress: &mut dyn Progress,
     ) -> Result<OpenBlob<'o>, ConvertError> {
         let options = self.options;
+        let origin = Origin::of(&source.kind);
         let target = BlobTarget::begin(output, self.known, (position, placed), options)?;
         let setup = Setup {
             rules: Rules {
@@ -177,6 +179,7 @@ impl<'k> Layers<'k> {
                 dictionary: Some(self.known),
                 foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),
                 room_behind: 0,
+                origin: origin.as_ref().map(|origin| origin as &dyn Fetch),
             },
             chunker: &mut FixedSize::new(
                 NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
@@ -188,7 +191,7 @@ impl<'k> Layers<'k> {
         };
         let (alone, report) = (!self.stacked, &mut self.report);
         let filled = stage::run(setup, target, |stage| {
-            fill::fill(source, alone, stage, options, report)
+            fill::fill(source, origin.as_ref(), alone, stage, options, report)
         });
         let added = filled.and_then(|(filled, target, stored)| {
             let Filled {

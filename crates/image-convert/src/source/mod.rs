@@ -2,6 +2,7 @@
 
 mod content;
 mod input;
+mod origin;
 mod stack;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use image_read::{LayerImageOptions, OpenImage, Reader};
 pub use content::FileContent;
 pub use input::FileContentError;
 pub(crate) use input::{Contents, DataOrder, Input, Walkable};
+pub(crate) use origin::Origin;
 
 /// The source of a conversion's tree and content. It can be made from:
 ///

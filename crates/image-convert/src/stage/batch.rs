@@ -3,6 +3,9 @@
 use frame_codec::Compression;
 use image_model::{Codec, Digest};
 
+use super::rules::Fetch;
+use crate::ConvertError;
+
 /// Maximum number of pieces of a batch; more would make a batch of holes or tiny files long.
 const MAX_PIECES: usize = 4096;
 
@@ -19,10 +22,22 @@ pub(super) struct Batch {
     /// Where the piece that grows begins.
     start: usize,
     pieces: Vec<Cut>,
+    /// What is still to be read, in rising order.
+    fetches: Vec<Missing>,
     /// By the worker: one for each piece.
     pub(super) made: Vec<Made>,
     /// By the worker: compressed bytes of the pieces that have some, end to end.
     pub(super) stored: Vec<u8>,
+}
+
+/// Plain bytes that the worker is to read.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    /// First byte in the batch.
+    start: usize,
+    len: usize,
+    /// First byte in what they are read from.
+    offset: u64,
 }
 
 /// A piece of a batch.
@@ -35,6 +50,13 @@ pub(super) struct Cut {
     pub(super) chunk_len: u32,
     /// Where that is in its file.
     pub(super) file_offset: u64,
+}
+
+impl Missing {
+    /// Whether it ends at `start` in the batch and at `offset` in what it is read from.
+    fn is_followed_by(&self, start: usize, offset: u64) -> bool {
+        self.start + self.len == start && self.offset + self.len as u64 == offset
+    }
 }
 
 /// What a worker found out about a piece.
@@ -114,6 +136,28 @@ impl Batch {
         &mut self.plain[start..self.used]
     }
 
+    /// Leaves room for `len` more bytes of the piece that grows, which are at `offset` of what workers read; `false`
+    /// if there are too many such places already.
+    pub(super) fn extend_later(&mut self, len: usize, offset: u64) -> bool {
+        let start = self.used;
+        let places = self.fetches.len();
+        match self.fetches.last_mut() {
+            Some(last) if last.is_followed_by(start, offset) => last.len += len,
+            _ if places < MAX_PIECES => self.fetches.push(Missing { start, len, offset }),
+            _ => return false,
+        }
+        self.extend(len);
+        true
+    }
+
+    /// Reads what is missing.
+    pub(super) fn complete(&mut self, origin: &dyn Fetch) -> Result<(), ConvertError> {
+        for Missing { start, len, offset } in self.fetches.drain(..) {
+            origin.fetch(offset, &mut self.plain[start..start + len])?;
+        }
+        Ok(())
+    }
+
     /// The piece that grows.
     pub(super) fn growing(&self) -> &[u8] {
         &self.plain[self.start..self.used]
@@ -145,11 +189,33 @@ impl Batch {
         next.extend(self.used - self.start)
             .copy_from_slice(&self.plain[self.start..self.used]);
         self.used = self.start;
+        let first = self
+            .fetches
+            .partition_point(|missing| missing.start < self.start);
+        let moved = self.fetches.drain(first..).map(|missing| Missing {
+            start: missing.start - self.start,
+            ..missing
+        });
+        next.fetches.extend(moved);
+        // One that began in the last whole piece goes on in the one that grows.
+        if let Some(last) = self.fetches.last_mut() {
+            let kept = last.len.min(self.start - last.start);
+            if kept < last.len {
+                let rest = Missing {
+                    start: 0,
+                    len: last.len - kept,
+                    offset: last.offset + kept as u64,
+                };
+                last.len = kept;
+                next.fetches.insert(0, rest);
+            }
+        }
     }
 
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
-        let lists = self.pieces.len() * (size_of::<Cut>() + size_of::<Made>());
+        let lists = self.pieces.len() * (size_of::<Cut>() + size_of::<Made>())
+            + self.fetches.len() * size_of::<Missing>();
         self.plain.len() + self.stored.capacity() + lists
     }
 
@@ -157,6 +223,7 @@ impl Batch {
     pub(super) fn clear(&mut self) -> Vec<u8> {
         (self.used, self.start) = (0, 0);
         self.pieces.clear();
+        self.fetches.clear();
         self.made.clear();
         self.stored.clear();
         std::mem::take(&mut self.stored)

@@ -70,19 +70,43 @@ impl<T: Target> Stage<'_, '_, T> {
     ) -> Result<(), ConvertError> {
         let mut left = len.min(self.left);
         while left > 0 {
-            self.open_chunk()?;
-            let begun = self.batch.growing().len();
-            // At most the length of a chunk.
-            let now = self.missing().min(left) as usize;
-            if begun == 0 {
-                let whole = self.missing().min(self.left) as usize;
-                self.reserve(whole + self.rules.room_behind)?;
-            } else {
-                self.reserve(now)?;
-            }
+            let now = self.open_room(left)?;
             read(self.batch.extend(now))?;
             left -= now as u64;
-            self.feed(begun, now)?;
+            self.feed(self.batch.growing().len() - now, now)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for the next bytes of the file, of which there are `left`; says for how many.
+    fn open_room(&mut self, left: u64) -> Result<usize, ConvertError> {
+        self.open_chunk()?;
+        // At most the length of a chunk.
+        let now = self.missing().min(left) as usize;
+        if self.batch.growing().is_empty() {
+            let whole = self.missing().min(self.left) as usize;
+            self.reserve(whole + self.rules.room_behind)?;
+        } else {
+            self.reserve(now)?;
+        }
+        Ok(now)
+    }
+
+    /// Takes the next `len` bytes of the file, which workers read at `offset` of the [origin](super::Rules::origin).
+    /// Only for chunkers that do not look at content.
+    pub(crate) fn fetch(&mut self, len: u64, offset: u64) -> Result<(), ConvertError> {
+        let mut left = len.min(self.left);
+        let mut at = offset;
+        while left > 0 {
+            let now = self.open_room(left)?;
+            if !self.batch.extend_later(now, at)
+                && let Some(origin) = self.rules.origin
+            {
+                origin.fetch(at, self.batch.extend(now))?;
+            }
+            left -= now as u64;
+            at += now as u64;
+            self.feed(self.batch.growing().len() - now, now)?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The path from content to blobs, common to all formats.
 //!
 //! ```text
-//! content ─► cut (Chunker) ─► batches ─► workers: digest, ask the dictionary, compress
+//! content ─► cut (Chunker) ─► batches ─► workers: fetch, digest, ask the dictionary, compress
 //!                                             │ in order
 //! blob ◄─ Target: place, write ◄──────────────┘
 //! ```
+//!
+//! Content comes with a batch, or is [fetched](Stage::fetch) by the worker, where any thread can read it.
 //!
 //! A piece is what is compressed by itself: a chunk, a chunk with what follows it in the tar, or any
 //! bytes. All that is under way, plain and compressed, takes some [`BUDGET`] bytes, whatever the size of
@@ -31,7 +33,7 @@ use batch::{Batch, Payload};
 use cut::Growing;
 use worker::Worker;
 
-pub(crate) use rules::{ChunkDigest, Piece, PieceChunk, Rules, Target};
+pub(crate) use rules::{ChunkDigest, Fetch, Piece, PieceChunk, Rules, Target};
 
 /// Maximum number of bytes in progress, plain and compressed.
 const BUDGET: usize = 24 << 20;

@@ -22,6 +22,8 @@ pub(crate) struct Rules<'d> {
     pub(crate) foreign: Option<&'d dyn Dictionary>,
     /// Bytes that mostly follow a chunk in its piece.
     pub(crate) room_behind: usize,
+    /// From where workers read what is only to be [fetched](super::Stage::fetch).
+    pub(crate) origin: Option<&'d dyn Fetch>,
 }
 
 impl Rules<'_> {
@@ -59,6 +61,12 @@ pub(crate) struct Piece<'b> {
     pub(crate) codec: Codec,
     /// Its chunk, if it has one.
     pub(crate) chunk: Option<PieceChunk>,
+}
+
+/// What holds content, to be read by any thread.
+pub(crate) trait Fetch: Sync {
+    /// Fills `place` with the bytes from `offset` on.
+    fn fetch(&self, offset: u64, place: &mut [u8]) -> Result<(), ConvertError>;
 }
 
 /// Takes pieces in order.

@@ -41,6 +41,7 @@ const RULES: Rules<'_> = Rules {
     dictionary: None,
     foreign: None,
     room_behind: 0,
+    origin: None,
 };
 
 /// Runs a stage with `threads` and `chunker` without any bound on chunks.
@@ -243,4 +244,113 @@ fn long_holes_cost_neither_memory_nor_time() {
     });
     assert_eq!(stored.extents.len(), 1 << 16);
     assert_eq!(stored.content_bytes, 1 << 36);
+}
+
+/// Content, of which everything after `end` cannot be read.
+struct Tape {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+impl Fetch for Tape {
+    fn fetch(&self, offset: u64, place: &mut [u8]) -> Result<(), ConvertError> {
+        let start = offset as usize;
+        match start + place.len() <= self.end {
+            true => place.copy_from_slice(&self.bytes[start..start + place.len()]),
+            false => return Err(std::io::Error::other("torn").into()),
+        }
+        Ok(())
+    }
+}
+
+/// Has a file of 300,000 bytes stored: `pieces` that lie on the tape, and zeros between them.
+fn fetch_pieces<T: Target>(
+    stage: &mut Stage<'_, '_, T>,
+    pieces: &[(u64, usize)],
+) -> Result<(), ConvertError> {
+    stage.begin_file(300_000, ImagePath::root)?;
+    let mut at = 0;
+    for &(start, len) in pieces {
+        stage.fill_zeros(start - at)?;
+        stage.fetch(len as u64, start)?;
+        at = start + len as u64;
+    }
+    stage.fill_zeros(300_000 - at)
+}
+
+#[test]
+fn what_workers_fetch_is_what_they_are_given() {
+    let tape = Tape {
+        bytes: (0..300_000u64)
+            .map(|n| (n * n / 1000 % 251) as u8)
+            .collect(),
+        end: 300_000,
+    };
+    let rules = Rules {
+        origin: Some(&tape),
+        ..RULES
+    };
+    // More places than a batch may have, pieces that go on, and holes in the middle of chunks and between them.
+    let many: Vec<_> = (0..30_000).map(|n| (n * 10, 3)).collect();
+    let lists = [
+        vec![(0, 300_000)],
+        vec![(100, 4096 * 3 - 100), (4096 * 3, 5), (150_000, 150_000)],
+        vec![(8192, 1), (299_999, 1)],
+        many,
+    ];
+    let mut expected = Vec::new();
+    for list in &lists {
+        let mut content = vec![0; 300_000];
+        for &(start, len) in list {
+            let range = start as usize..start as usize + len;
+            content[range.clone()].copy_from_slice(&tape.bytes[range]);
+        }
+        expected.extend(content.chunks(4096).map(<[u8]>::to_vec));
+    }
+    for threads in 1..4 {
+        let chunker = &mut FixedSize::new(NonZeroU32::new(4096).unwrap());
+        let (kept, _) = with_stage(chunker, (rules, threads), Kept::default(), |stage| {
+            // They take up several batches.
+            for _ in 0..10 {
+                for list in &lists {
+                    fetch_pieces(stage, list)?;
+                }
+            }
+            Ok(())
+        });
+        let found: Vec<_> = kept.0.iter().map(|(plain, _)| plain).collect();
+        let ten_times = expected.iter().cycle().take(10 * expected.len());
+        assert!(found.into_iter().eq(ten_times), "{threads} threads");
+        for (plain, chunk) in &kept.0 {
+            assert_eq!(chunk.unwrap().digest, verify::sha256(plain));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_fetched_is_told() {
+    let tape = Tape {
+        bytes: vec![1; 300_000],
+        end: 200_000,
+    };
+    for threads in 1..4 {
+        let setup = Setup {
+            rules: Rules {
+                origin: Some(&tape),
+                ..RULES
+            },
+            chunker: &mut FixedSize::new(NonZeroU32::new(1 << 16).unwrap()),
+            max_chunks: u32::MAX,
+            threads,
+            before: Stored::default(),
+            progress: &mut (),
+        };
+        let ran = run(setup, Forgotten, |stage| {
+            fetch_pieces(stage, &[(0, 300_000)])
+        });
+        let Err(ConvertError::Write(error)) = ran.map(|_| ()) else {
+            panic!("{threads} threads");
+        };
+        assert_eq!(error.to_string(), "torn");
+    }
 }

@@ -40,6 +40,9 @@ impl<'d> Worker<'d> {
 
     /// Fills `made` and `stored` of `batch`.
     pub(super) fn work(&mut self, mut batch: Batch) -> Result<Batch, ConvertError> {
+        if let Some(origin) = self.rules.origin {
+            batch.complete(origin)?;
+        }
         for index in 0..batch.pieces().len() {
             let piece = batch.pieces()[index];
             let chunk_len = piece.chunk_len as usize;

@@ -44,6 +44,7 @@ pub(super) fn write(
             dictionary: None,
             foreign: None,
             room_behind: 0,
+            origin: None,
         },
         chunker: &mut FixedSize::new(std::num::NonZeroU32::MAX),
         max_chunks: 0,

@@ -72,8 +72,13 @@ fn losses_in_deep_directories_are_counted_beyond_the_limit() {
     check(&done.report, 1_000);
 }
 
-/// A tar with one sparse file of `size` bytes, without data: PAX, GNU's form 1.0.
+/// A tar with one sparse file of `size` bytes, without data.
 fn hole(size: u64) -> Vec<u8> {
+    sparse_tar(size, &[(size, b"")])
+}
+
+/// A tar with one sparse file of `size` bytes, `regions` of it with data: PAX, GNU's form 1.0.
+pub(crate) fn sparse_tar(size: u64, regions: &[(u64, &[u8])]) -> Vec<u8> {
     let size = size.to_string();
     let fields = [
         ("major", "1"),
@@ -93,8 +98,12 @@ fn hole(size: u64) -> Vec<u8> {
     tar[148..156].fill(b' ');
     let sum: u32 = tar[..512].iter().map(|&b| u32::from(b)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut map = format!("1\n{size}\n0\n").into_bytes();
-    map.resize(512, 0);
+    let mut map = format!("{}\n", regions.len()).into_bytes();
+    for (start, data) in regions {
+        map.extend(format!("{start}\n{}\n", data.len()).into_bytes());
+    }
+    map.resize(map.len().next_multiple_of(512), 0);
+    map.extend(regions.iter().flat_map(|(_, data)| *data));
     tar.extend(Tar::new().file("GNUSparseFile.0/hole", &map).finish());
     tar
 }

@@ -18,13 +18,13 @@ use verify::Profile;
 use crate::round_trip::{attributes, kind, tar};
 use crate::support::{GOLDEN_DIGEST, Tar, digest_of_tar, golden_tar, metadata, noise, with_xattr};
 
-fn options() -> ErofsOptions {
+pub(crate) fn options() -> ErofsOptions {
     ErofsOptions::default()
         .digest(image_model::DigestAlgorithm::Sha256)
         .chunk_size(4096)
 }
 
-fn converted<'a>(
+pub(crate) fn converted<'a>(
     source: impl Into<Source<'a>>,
     options: &ErofsOptions,
 ) -> Result<(Vec<u8>, ErofsReport), ConvertError> {
@@ -35,7 +35,7 @@ fn converted<'a>(
     Ok((bytes, report))
 }
 
-fn of_tar(tar: &[u8], options: &ErofsOptions) -> (Vec<u8>, ErofsReport) {
+pub(crate) fn of_tar(tar: &[u8], options: &ErofsOptions) -> (Vec<u8>, ErofsReport) {
     converted(Streaming::new(tar), options).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn opened(bytes: &[u8]) -> OpenImage {
 }
 
 /// The digest of the tree, of an image without findings.
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let image = opened(bytes);
     assert_eq!(image.format(), Format::Erofs);
     let mut found = Vec::new();

@@ -11,6 +11,7 @@ mod erofs;
 mod estargz;
 mod estargz_kinds;
 mod keep_blobs;
+mod opened;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;

@@ -44,6 +44,7 @@ pub(super) fn convert(
             }),
             dictionary: None,
             foreign: None,
+            origin: None,
             room_behind: 0,
         },
         chunker: &mut FixedSize::new(MAX_CHUNK_LEN),
