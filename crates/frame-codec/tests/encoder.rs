@@ -287,7 +287,7 @@ fn a_vector_with_room_for_the_longest_frame_does_not_grow() {
 
 /// Bytes that compress a little, a function of their number.
 #[cfg(any(feature = "zstd", feature = "gzip"))]
-fn text(len: usize) -> Vec<u8> {
+fn letters(len: usize) -> Vec<u8> {
     let mut state = 7u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -299,11 +299,11 @@ fn text(len: usize) -> Vec<u8> {
 /// What a frame writer makes of `plain` in pieces of `piece` bytes.
 #[cfg(any(feature = "zstd", feature = "gzip"))]
 fn in_pieces(compression: Compression, plain: &[u8], piece: usize) -> Vec<u8> {
-    let mut frame = FrameWriter::new(compression, Vec::new()).unwrap();
+    let mut frame = FrameWriter::new(compression, Vec::new()).expect("it is built in");
     for piece in plain.chunks(piece) {
-        frame.write_all(piece).unwrap();
+        frame.write_all(piece).expect("memory takes it");
     }
-    frame.finish().unwrap()
+    frame.finish().expect("memory takes it")
 }
 
 #[cfg(feature = "zstd")]
@@ -311,13 +311,18 @@ fn in_pieces(compression: Compression, plain: &[u8], piece: usize) -> Vec<u8> {
 fn a_frame_in_pieces_has_no_window_longer_than_its_content() {
     let compression = Compression::Zstd { level: 19 };
     for len in [0, 1, 1000, 2 << 20, (2 << 20) + 1, 3_000_000] {
-        let plain = text(len);
+        let plain = letters(len);
         let stored = in_pieces(compression, &plain, 70_000);
         let mut decoded = vec![0; len];
-        Decoder::new().decode(Codec::Zstd, &stored, &mut decoded).unwrap();
+        Decoder::new()
+            .decode(Codec::Zstd, &stored, &mut decoded)
+            .unwrap();
         assert!(decoded == plain);
         let mut whole = Vec::new();
-        Encoder::new(compression).unwrap().encode_frame(&plain, &mut whole).unwrap();
+        Encoder::new(compression)
+            .unwrap()
+            .encode_frame(&plain, &mut whole)
+            .unwrap();
         assert_eq!(stored == whole, len <= 2 << 20, "{len}");
         if len > 2 << 20 {
             // No single segment, no content size, no dictionary, no checksum; 2^(10 + 11) bytes of window.
@@ -330,12 +335,17 @@ fn a_frame_in_pieces_has_no_window_longer_than_its_content() {
 #[test]
 fn a_member_in_pieces_is_a_member() {
     for level in [0, 1, 6, 9] {
-        let plain = text(100_000);
+        let plain = letters(100_000);
         let stored = in_pieces(Compression::Gzip { level }, &plain, 7000);
         let mut decoded = vec![0; plain.len()];
-        Decoder::new().decode(Codec::Gzip, &stored, &mut decoded).unwrap();
+        Decoder::new()
+            .decode(Codec::Gzip, &stored, &mut decoded)
+            .unwrap();
         assert!(decoded == plain);
-        assert_eq!(stored, in_pieces(Compression::Libdeflate { level }, &plain, 7000));
+        assert_eq!(
+            stored,
+            in_pieces(Compression::Libdeflate { level }, &plain, 7000)
+        );
     }
     let empty = in_pieces(Compression::Gzip { level: 6 }, b"", 1);
     Decoder::new().decode(Codec::Gzip, &empty, &mut []).unwrap();
@@ -359,8 +369,14 @@ fn a_frame_in_pieces_fails_where_it_is_written() {
     let compression = Compression::Zstd { level: 1 };
     let mut room = [0; 10];
     let mut frame = FrameWriter::new(compression, &mut room[..]).unwrap();
-    frame.write_all(&text(1000)).unwrap();
-    assert_eq!(frame.finish().unwrap_err().kind(), std::io::ErrorKind::WriteZero);
+    frame.write_all(&letters(1000)).unwrap();
+    assert_eq!(
+        frame.finish().unwrap_err().kind(),
+        std::io::ErrorKind::WriteZero
+    );
     let error = FrameWriter::new(Compression::Zstd { level: 23 }, Vec::new()).unwrap_err();
-    assert!(matches!(error, CodecError::Level { max: 22, .. }), "{error:?}");
+    assert!(
+        matches!(error, CodecError::Level { max: 22, .. }),
+        "{error:?}"
+    );
 }

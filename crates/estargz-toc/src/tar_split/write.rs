@@ -126,7 +126,7 @@ impl<W: Write> TarSplitWriter<W> {
         self.tar_len = self.tar_len.saturating_add(size);
         self.line.extend_from_slice(b"{\"type\":1");
         match str::from_utf8(name) {
-            Ok(name) if name.is_empty() => {}
+            Ok("") => {}
             Ok(name) => {
                 self.line.extend_from_slice(b",\"name\":");
                 let mut text = Serializer::with_formatter(&mut self.line, Compact);

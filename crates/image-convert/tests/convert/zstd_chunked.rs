@@ -370,7 +370,7 @@ fn what_a_partial_pull_cannot_put_together_is_refused() {
     content.push(b'x');
     content.resize(1024, 0);
     let header = with_header("f", |header| {
-        header[124..136].copy_from_slice(b"00000001001\0")
+        header[124..136].copy_from_slice(b"00000001001\0");
     });
     tar.truncate(1024);
     tar.extend(&header[..512]);
