@@ -66,7 +66,8 @@ impl GzipIndex {
         }
     }
 
-    /// The index in `bytes`, as [`encode`](Self::encode) made them; everything in it is checked.
+    /// The index in `bytes`, as [`encode`](Self::encode) made them. All of it is checked, but kept bytes are
+    /// decompressed when they are read.
     ///
     /// # Errors
     /// [`DecodeError`] if they are no index, are damaged, or exceed `limits`.

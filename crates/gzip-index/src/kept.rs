@@ -14,8 +14,8 @@ use crate::varint;
 /// Level of zstd: headers of tars are nearly the same, and there are many.
 const LEVEL: i32 = 9;
 
-/// Largest window to decompress with, as a power of two.
-const MAX_WINDOW_LOG: u32 = 23;
+/// Largest window of zstd to decompress with, as a power of two: 8 MiB. Those that are written have half of that.
+pub(crate) const MAX_WINDOW_LOG: u32 = 23;
 
 /// Kept ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

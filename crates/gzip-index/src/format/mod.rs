@@ -29,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{DecodeError, SpanFault};
 use crate::index::{GzipIndex, Lengths};
-use crate::kept::Kept;
+use crate::kept::{Kept, MAX_WINDOW_LOG};
 use header::Header;
 use span::SpanRecord;
 
@@ -204,6 +204,8 @@ fn decompress(part: &'static str, stored: &[u8], expected: u64) -> Result<Bytes,
     let fault = DecodeError::Part { part, expected };
     let decoder = zstd::stream::read::Decoder::with_buffer(stored);
     let mut decoder = decoder.map_err(|_| fault.clone())?.single_frame();
+    let bounded = decoder.window_log_max(MAX_WINDOW_LOG);
+    bounded.map_err(|_| fault.clone())?;
     let mut out = Vec::new();
     let read = decoder
         .by_ref()

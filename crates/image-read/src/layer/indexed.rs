@@ -284,11 +284,12 @@ pub(super) fn open(
     layer.check_len(&*source)?;
     let indexed = index(layer.gzip.kept(), options);
     let (tree, advisories) = indexed.map_err(|error| match error {
+        // Nothing but the index is read.
         LayerImageError::Tar(TarError::Io { offset, source }) => {
-            match source.downcast::<NotKept>() {
-                Ok(NotKept { offset }) => LayerImageError::NotKept { offset },
-                Err(source) => TarError::Io { offset, source }.into(),
-            }
+            let offset = source
+                .downcast()
+                .map_or(offset, |NotKept { offset }| offset);
+            LayerImageError::NotKept { offset }
         }
         error => error,
     })?;
