@@ -4,8 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+#[cfg(feature = "gzip-index")]
+use lazyoci::blob_io::LocalFile;
 use lazyoci::model::{Ino, Limits};
 use lazyoci::oci_image::{Annotations, Platform};
+#[cfg(feature = "gzip-index")]
+use lazyoci::read::LayerIndex;
 use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
 use lazyoci::store::open::described;
 
@@ -34,6 +38,10 @@ pub struct OpenArgs {
     /// TOC of an eStargz layer whose TOC is another blob
     #[arg(long, value_name = "FILE")]
     external_toc: Option<PathBuf>,
+    /// Index of the gzip layer, as `index` writes it: it is read lazily, and `convert` decodes it by several threads
+    #[cfg(feature = "gzip-index")]
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
     /// Content that an image may declare, stored or not [default: 1 TiB in all; 16 GiB beyond 64 times the stored
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
@@ -53,6 +61,7 @@ impl OpenArgs {
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
         no_stream(path)?;
         if let Some(whole) = Whole::find(path, self)? {
+            self.refuse_index(path)?;
             return whole.open(self);
         }
         self.registry.refuse(path)?;
@@ -95,7 +104,41 @@ impl OpenArgs {
                 .map_err(|error| Failure::usage(error).of(path.display()))?;
             options = described(&annotations, &options)?.unwrap_or(options);
         }
+        #[cfg(feature = "gzip-index")]
+        if let Some(index) = self.layer_index()? {
+            options = options.index(index);
+        }
         Ok(options)
+    }
+
+    /// The index that was given.
+    #[cfg(feature = "gzip-index")]
+    pub fn layer_index(&self) -> Result<Option<LayerIndex>, Failure> {
+        let Some(path) = &self.index else {
+            return Ok(None);
+        };
+        no_stream(path)?;
+        let of = |error: Failure| error.of(path.display());
+        let file = LocalFile::open(path).map_err(|error| of(Failure::usage(error)))?;
+        let index = LayerIndex::open(&file, &self.limits());
+        Ok(Some(index.map_err(|error| of(error.into()))?))
+    }
+
+    /// Whether an index was given.
+    pub fn has_index(&self) -> bool {
+        #[cfg(feature = "gzip-index")]
+        return self.index.is_some();
+        #[cfg(not(feature = "gzip-index"))]
+        false
+    }
+
+    /// Refuses an index for what is no layer by itself.
+    pub fn refuse_index(&self, path: &Path) -> Result<(), Failure> {
+        if !self.has_index() {
+            return Ok(());
+        }
+        let what = "--index is that of one gzip layer, which must be a file";
+        Err(Failure::usage(what).of(path.display()))
     }
 
     /// The bounds on images.

@@ -13,6 +13,8 @@ use std::io::{self, Read, Write};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+#[cfg(feature = "gzip-index")]
+use std::sync::Arc;
 
 use args::{Args, Target, name, refuse_what_does_not_fit};
 use common::incoming::Incoming;
@@ -20,12 +22,16 @@ use common::open::{is_read_once, is_stream};
 use common::progress::Bar;
 use common::{Failure, Outcome, whole};
 use lazyoci::blob_io::DirectoryOutput;
+#[cfg(feature = "gzip-index")]
+use lazyoci::blob_io::{LocalFile, ReadAt};
 use lazyoci::convert::{
     CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsReport, Source, Streaming,
     TarReport, ZstdChunkedDialect, ZstdChunkedReport, compact, keep_blobs, recompress, to_erofs,
     to_estargz, to_rafs, to_tar, to_zstd_chunked,
 };
 use lazyoci::rafs_format::Version;
+#[cfg(feature = "gzip-index")]
+use lazyoci::read::ReadOptions;
 use lazyoci::read::{Format, format_at};
 use lazyoci::tar_stream::Compression as LayerCompression;
 use options::{
@@ -44,6 +50,9 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     }
     refuse_what_does_not_fit(args)?;
     if let Some(whole) = images::Whole::of(args)? {
+        args.images()
+            .iter()
+            .try_for_each(|image| args.open.refuse_index(image))?;
         return whole.convert(args, out);
     }
     if args.layer_cache.is_none() {
@@ -149,7 +158,23 @@ fn source(
 /// a pipe. `bar` shows how much of a file has been read.
 fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
     if whole::location(path).is_some() {
+        args.open.refuse_index(path)?;
         return Ok(None);
+    }
+    if args.open.has_index() && (is_read_once(path) || args.images().len() > 1) {
+        args.open.refuse_index(path)?;
+    }
+    #[cfg(feature = "gzip-index")]
+    if let Some(index) = args.open.layer_index()? {
+        let of = |error: Failure| error.of(path.display());
+        let file = LocalFile::open(path).map_err(|error| of(Failure::usage(error)))?;
+        let threads = threads(args, ReadOptions::default().threads);
+        let file: Arc<dyn ReadAt> = Arc::new(file);
+        let stream = index.stream(&file, threads);
+        let stream = stream.map_err(|error| of(error.into()))?;
+        let layer = bar.meter(stream, index.gzip().decoded_len());
+        let layer = Streaming::new(layer).lenient(args.open.lenient());
+        return Ok(Some(layer.limits(args.open.limits())));
     }
     let layer: Box<dyn Read> = if is_stream(path) {
         Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)

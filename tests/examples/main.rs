@@ -6,6 +6,7 @@
 mod bounds;
 mod chunked;
 mod convert;
+mod index;
 mod inspect;
 mod interrupt;
 mod output;
@@ -22,9 +23,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "quickstart",
     "convert",
+    "index",
     "merge",
     "inspect",
     "ls",

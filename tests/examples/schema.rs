@@ -227,6 +227,9 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     dump.arg("--dump")
         .arg(crate::chunked::golden("vector-b.tar.zst"));
     schema.check("inspect --dump", &mut dump, 0);
+    let mut index = example("index");
+    index.args([fixture.path("tar-gzip"), fixture.path("index")]);
+    schema.check("index", &mut index, 0);
 
     fs::write(unpacked.join("etc/motd"), "another\n").unwrap();
     fs::write(unpacked.join("new"), "").unwrap();

@@ -51,8 +51,8 @@ impl Decoder {
     /// Decodes a frame by its recipe: `stored` are its bytes, `out` receives the decoded ones.
     ///
     /// # Errors
-    /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix); [`CodecError`]
-    /// for a recipe that this version does not support.
+    /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix), of the latter also for deflate data;
+    /// [`CodecError`] for a recipe that this version does not support.
     pub fn decode_frame(
         &mut self,
         how: &Decode,
@@ -62,6 +62,8 @@ impl Decoder {
         match *how {
             Decode::Exact(codec) => self.decode(codec, stored, out),
             Decode::Prefix(codec) => self.decode_prefix(codec, stored, out),
+            #[cfg(feature = "gzip")]
+            Decode::Deflate(ref start) => self.gzip().resume(start, stored, out),
             _ => Err(missing(how.codec())),
         }
     }

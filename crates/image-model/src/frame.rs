@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::blob::BlobIndex;
+use crate::deflate::DeflateStart;
 use crate::digest::Digest;
 
 /// How the bytes of a frame are compressed.
@@ -107,6 +108,9 @@ pub enum Decode {
     /// The stored bytes decode to [`Frame::len`] bytes or more, of which only the first are wanted:
     /// an eStargz member continues with the tar headers of the next files.
     Prefix(Codec),
+    /// The stored bytes are deflate data of a gzip member from this block on, without its header. They decode to
+    /// [`Frame::len`] bytes or more, of which only the first are wanted.
+    Deflate(DeflateStart),
 }
 
 impl Decode {
@@ -115,6 +119,7 @@ impl Decode {
     pub fn codec(&self) -> Codec {
         match self {
             Self::Exact(codec) | Self::Prefix(codec) => *codec,
+            Self::Deflate(_) => Codec::Gzip,
         }
     }
 }

@@ -25,6 +25,7 @@
 pub mod advisory;
 pub mod blob;
 pub mod chunk;
+pub mod deflate;
 pub mod diff;
 pub mod digest;
 pub mod error;

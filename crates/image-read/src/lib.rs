@@ -36,6 +36,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `lz4`, `zstd`, `gzip` | frames in that codec; the last two also layers |
+//! | `gzip-index` | [`LayerIndex`]: gzip layers read lazily where they are; links zstd, a C library |
 //! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always available) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
 //! | `serde` | `Serialize` for the findings of a verification |
@@ -71,6 +72,8 @@ pub use content::{
 pub use detect::{DETECT_LEN, Format};
 pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use handle::FileHandle;
+#[cfg(feature = "gzip-index")]
+pub use layer::{Difference, LayerIndex, LayerIndexError, SpanStream};
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions, TarLayer};
 pub use open::{
     Estargz, OpenError, OpenImage, OpenOptions, find, format_at, open, open_source,
@@ -93,6 +96,8 @@ pub use bytes;
 pub use erofs_format;
 pub use estargz_toc;
 pub use frame_codec;
+#[cfg(feature = "gzip-index")]
+pub use gzip_index;
 pub use image_model as model;
 pub use rafs_format;
 pub use tar_stream;

@@ -1,6 +1,8 @@
-//! An image of a tree whose content is plain bytes in one source: a tar, a directory.
+//! An image of a tree whose content is bytes of one source: a tar, a directory.
 
+use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use image_model::image::NoSuchEntry;
 use image_model::tree::Spans;
@@ -10,7 +12,8 @@ use image_model::{
 };
 
 /// An [`Image`] over a [`Tree<Spans>`](Tree) whose spans are ranges of one uncompressed source. It has one blob, the
-/// source, and neither frames nor digests: each data span is an extent of plain bytes in the blob. Holes are zeros.
+/// source, and neither frames nor digests: each data span is an extent of plain bytes in the blob. Holes are zeros. With
+/// the index of a gzip layer the blob is the layer as it is, and spans are in frames.
 ///
 /// ```
 /// use image_model::tree::Spans;
@@ -34,6 +37,26 @@ pub struct TreeImage {
     tree: Tree<Spans>,
     links: Vec<u32>,
     blobs: [Blob; 1],
+    /// Where the source's bytes are stored, if not as they are.
+    frames: Option<Arc<dyn FrameTable>>,
+}
+
+/// Frames that together are a source of plain bytes, in order and without gaps.
+pub(crate) trait FrameTable: fmt::Debug + Send + Sync {
+    /// The frame that holds byte `offset` of the source, and which bytes of it that holds.
+    fn at(&self, offset: u64) -> Option<(FrameId, Range<u64>)>;
+
+    /// A frame.
+    fn frame(&self, id: FrameId) -> Option<Frame>;
+
+    /// A recipe.
+    fn recipe(&self, id: RecipeId) -> Option<Recipe>;
+
+    /// How many frames there are.
+    fn count(&self) -> u32;
+
+    /// Length of the source in bytes.
+    fn len(&self) -> u64;
 }
 
 impl TreeImage {
@@ -47,6 +70,18 @@ impl TreeImage {
             links: tree.link_counts(),
             tree,
             blobs: [blob],
+            frames: None,
+        }
+    }
+
+    /// The same, with a source that is stored in `frames` of the blob.
+    pub(crate) fn in_frames(self, frames: Arc<dyn FrameTable>) -> Self {
+        let [mut blob] = self.blobs;
+        blob.decoded_len = Some(frames.len());
+        Self {
+            blobs: [blob],
+            frames: Some(frames),
+            ..self
         }
     }
 
@@ -64,6 +99,54 @@ impl TreeImage {
 
     fn view(&self) -> TreeView<'_, Spans> {
         TreeView::new(&self.tree, &self.links)
+    }
+
+    /// Passes `extent` to `visit`: by frames, as far as they overlap `range`, if its bytes lie in them.
+    fn pass(
+        &self,
+        extent: Extent,
+        range: &Range<u64>,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ImageError> {
+        let (Some(frames), ExtentSource::Plain { offset, .. }) = (&self.frames, extent.source)
+        else {
+            return Ok(visit(extent));
+        };
+        let end = extent.len.min(range.end.saturating_sub(extent.file_offset));
+        // The frames before the range hold none of it.
+        let before = range.start.saturating_sub(extent.file_offset);
+        let mut passed = match frames.at(offset + before) {
+            Some((_, held)) => held.start.saturating_sub(offset),
+            None => 0,
+        };
+        while passed < end {
+            let at = offset + passed;
+            let Some((frame, held)) = frames.at(at) else {
+                let missing = NoSuchEntry {
+                    what: "frame",
+                    index: self.frame_bound(),
+                    count: self.frame_bound() as usize,
+                };
+                return Err(ImageError::new(None, missing));
+            };
+            let len = (held.end - at).min(extent.len - passed);
+            let part = Extent {
+                file_offset: extent.file_offset + passed,
+                len,
+                source: ExtentSource::Chunk {
+                    frame,
+                    // Frames are no longer than 4 GiB.
+                    offset_in_frame: u32::try_from(at - held.start).unwrap_or(u32::MAX),
+                    digest: None,
+                    crc32c: None,
+                },
+            };
+            if visit(part).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            passed += len;
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -132,7 +215,7 @@ impl Image for TreeImage {
                 },
             };
             at = extent.file_offset + extent.len;
-            if at > range.start && visit(extent).is_break() {
+            if at > range.start && self.pass(extent, &range, visit)?.is_break() {
                 break;
             }
         }
@@ -140,20 +223,23 @@ impl Image for TreeImage {
     }
 
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
-        let missing = NoSuchEntry {
-            what: "frame",
-            index: frame.0,
-            count: 0,
-        };
-        Err(ImageError::new(None, missing))
+        let found = self.frames.as_ref().and_then(|frames| frames.frame(frame));
+        found.ok_or_else(|| {
+            let missing = NoSuchEntry {
+                what: "frame",
+                index: frame.0,
+                count: self.frame_bound() as usize,
+            };
+            ImageError::new(None, missing)
+        })
     }
 
     fn frame_bound(&self) -> u32 {
-        0
+        self.frames.as_ref().map_or(0, |frames| frames.count())
     }
 
-    fn recipe(&self, _recipe: RecipeId) -> Option<Recipe> {
-        None
+    fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
+        self.frames.as_ref()?.recipe(recipe)
     }
 
     fn blobs(&self) -> &[Blob] {

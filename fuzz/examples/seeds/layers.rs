@@ -5,6 +5,7 @@ use std::io::Write as _;
 use lazyoci::blob_io::{MemoryOutput, ObjectRole};
 use lazyoci::convert::{RafsOptions, Streaming, to_rafs};
 use lazyoci::frame_codec::{Compression, Encoder};
+use lazyoci::gzip_index::{IndexBuilder, IndexOptions};
 use lazyoci::model::metadata::Xattr;
 use lazyoci::model::{Device, Metadata, Node, Timestamp, Xattrs};
 use lazyoci::tar_stream::TarWriter;
@@ -178,6 +179,12 @@ fn streamed(layer: &[u8]) -> Vec<u8> {
     [&choices[..], layer].concat()
 }
 
+/// Choices of the target `gzip_index_build`, and a stream: its spans are short, and the first 1,000 bytes are kept.
+fn indexed(layer: &[u8]) -> Vec<u8> {
+    let choices = [0, 0, 4, 0, 0x40, 0, 0, 1, 1, 1, 1, 0xe8, 3];
+    [&choices[..], layer].concat()
+}
+
 /// Layers of several members and frames, with what may lie between them and behind.
 fn take_members(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
     let middle = tar.len() / 2 + 100;
@@ -195,6 +202,13 @@ fn take_members(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
         }
         let name = format!("{name}-members.{kind}");
         seeds.insert(("layer_stream", name.clone()), streamed(&layer));
+        if kind == "gz" {
+            seeds.insert(("gzip_index_build", name.clone()), indexed(&layer));
+            let options = IndexOptions::default().max_stored_span(2_000);
+            let (index, _) = IndexBuilder::new(&layer[..], &options).finish()?;
+            let sealed = [&[1], &index.encode()[..]].concat();
+            seeds.insert(("gzip_index_read", name.clone()), sealed);
+        }
         layer.extend([0; 40]);
         let name = format!("{name}-trailing");
         seeds.insert(("layer_stream", name), streamed(&layer));

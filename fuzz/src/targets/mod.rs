@@ -15,6 +15,7 @@ mod estargz;
 mod estargz_compare;
 mod estargz_round_trip;
 mod frame_decode;
+mod gzip_index;
 mod input;
 mod layer_stream;
 mod layer_tar;
@@ -53,6 +54,7 @@ pub use estargz::estargz;
 pub use estargz_compare::{estargz_agrees, estargz_compare};
 pub use estargz_round_trip::estargz_round_trip;
 pub use frame_decode::frame_decode;
+pub use gzip_index::{gzip_index_build, gzip_index_read};
 pub use layer_stream::layer_stream;
 pub use layer_tar::layer_tar;
 pub use lossy::lossy;
@@ -102,6 +104,8 @@ targets![
     estargz_round_trip,
     footers,
     frame_decode,
+    gzip_index_build,
+    gzip_index_read,
     layer_stream,
     layer_tar,
     lossy,

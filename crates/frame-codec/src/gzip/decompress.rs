@@ -7,7 +7,7 @@ use super::{TRAILER_LEN, header, isize_of};
 use crate::CodecError;
 
 pub(crate) struct Decompressor {
-    inflate: Decompress,
+    pub(super) inflate: Decompress,
 }
 
 /// How inflating one member ended.

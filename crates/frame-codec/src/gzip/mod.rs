@@ -9,6 +9,7 @@ mod header;
 #[cfg(feature = "libdeflate")]
 mod libdeflate;
 mod member_writer;
+mod resume;
 
 pub(crate) use compress::Compressor;
 pub(crate) use decompress::Decompressor;

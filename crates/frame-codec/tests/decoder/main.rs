@@ -5,6 +5,8 @@ use lazyoci_frame_codec::{CodecError, Decoder};
 use proptest::prelude::*;
 
 #[cfg(feature = "gzip")]
+mod deflate;
+#[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;

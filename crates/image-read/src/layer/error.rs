@@ -42,6 +42,23 @@ pub enum LayerImageError {
         /// Why not.
         source: LayerError,
     },
+    /// The index is of a layer of another length, or of another stream.
+    #[error("the index is of a layer of {expected} bytes, but this one has {found}")]
+    OtherLayer {
+        /// Length by the index.
+        expected: u64,
+        /// Length in bytes.
+        found: u64,
+    },
+    /// The index does not keep the headers of the tar, so its files are not known without decoding the layer.
+    #[error("the index does not keep byte {offset} of the tar, which is a header")]
+    NotKept {
+        /// The byte.
+        offset: u64,
+    },
+    /// Threads cannot be started.
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -55,7 +72,8 @@ impl Blame for LayerImageError {
         match self {
             Self::Source(error) => error.fault(),
             Self::Stream(error) => error.fault(),
-            Self::Spool { .. } => Fault::Io,
+            Self::Spool { .. } | Self::Threads(_) => Fault::Io,
+            Self::OtherLayer { .. } | Self::NotKept { .. } => Fault::Corrupt,
             Self::Cancelled(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),

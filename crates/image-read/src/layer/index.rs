@@ -1,17 +1,18 @@
 //! The index of a plain tar: its tree, and where its files lie.
 
+use std::io::{Read, Seek};
+
 use image_model::Node;
 use image_model::advisory::Advisories;
 use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
 use image_model::tree::Spans;
 use tar_stream::{Member, TarReader};
 
-use super::sequential::Sequential;
 use super::{LayerImageError, LayerImageOptions};
 
 /// Builds the layer of a plain tar out of its headers.
 pub(super) fn index(
-    source: Sequential<'_>,
+    source: impl Read + Seek,
     options: &LayerImageOptions,
 ) -> Result<(Layer<Spans>, Advisories), LayerImageError> {
     let LayerImageOptions {

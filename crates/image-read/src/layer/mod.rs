@@ -1,8 +1,14 @@
 //! A tar layer as an image.
 
+#[cfg(feature = "gzip-index")]
+mod compared;
 mod error;
 mod index;
+#[cfg(feature = "gzip-index")]
+mod indexed;
 mod sequential;
+#[cfg(feature = "gzip-index")]
+mod spans;
 
 use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
@@ -18,10 +24,14 @@ use tar_stream::{Compression, LayerStream, StreamOptions};
 use crate::blobs::BlobStore;
 use crate::options::ReadOptions;
 use crate::reader::Reader;
-use crate::tree_image::TreeImage;
+use crate::tree_image::{FrameTable, TreeImage};
 pub use error::LayerImageError;
 use index::index;
+#[cfg(feature = "gzip-index")]
+pub use indexed::{Difference, LayerIndex, LayerIndexError};
 pub(crate) use sequential::Sequential;
+#[cfg(feature = "gzip-index")]
+pub use spans::SpanStream;
 
 /// Bytes that are decoded at once while a layer is spooled.
 const SPOOL_PIECE: usize = 256 << 10;
@@ -47,6 +57,9 @@ pub struct LayerImageOptions {
     pub limits: Limits,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
     pub spool_directory: Option<PathBuf>,
+    /// The index of a gzip layer: it is read where it is, and not spooled.
+    #[cfg(feature = "gzip-index")]
+    pub index: Option<LayerIndex>,
 }
 
 impl LayerImageOptions {
@@ -54,12 +67,14 @@ impl LayerImageOptions {
         lenient: bool,
         limits: Limits,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
+        #[cfg(feature = "gzip-index")]
+        index: LayerIndex = Some(index),
     }
 }
 
 /// A tar layer as an image: its tree, and the tar that holds the files' bytes. A plain tar is
 /// indexed in place, reading only its headers. A compressed one is first decoded into an unnamed
-/// temporary file, which is deleted with the image. Whiteouts are ordinary files.
+/// temporary file, which is deleted with the image, unless there is an index of it. Whiteouts are ordinary files.
 ///
 /// ```
 /// use std::io::Write;
@@ -86,7 +101,7 @@ impl LayerImageOptions {
 pub struct LayerImage {
     /// Names, metadata, and where in the tar each file's bytes are.
     pub image: TreeImage,
-    /// The tar, not compressed.
+    /// The tar, not compressed; with an index, the layer as it is.
     pub source: Arc<dyn ReadAt>,
     /// How the layer was compressed.
     pub compression: Compression,
@@ -143,12 +158,14 @@ impl LayerImage {
 pub struct TarLayer {
     /// Names, metadata, and where in the tar each file's bytes are.
     pub layer: Layer<Spans>,
-    /// The tar, not compressed.
+    /// The tar, not compressed; with an index, the layer as it is.
     pub source: Arc<dyn ReadAt>,
     /// How the layer was compressed.
     pub compression: Compression,
     /// Its oddities, which are read as the runtimes read them.
     pub advisories: Advisories,
+    /// Where the tar is in the source, if that is compressed.
+    frames: Option<Arc<dyn FrameTable>>,
 }
 
 impl std::fmt::Debug for TarLayer {
@@ -180,7 +197,7 @@ impl TarLayer {
     pub fn into_image(self) -> Result<LayerImage, LayerImageError> {
         let tree = self.layer.into_tree().map_err(LayerImageError::Layer)?;
         Ok(LayerImage {
-            image: tar_image(tree, &*self.source)?,
+            image: tar_image(tree, &*self.source, self.frames)?,
             source: self.source,
             compression: self.compression,
             advisories: self.advisories,
@@ -192,7 +209,7 @@ impl TarLayer {
     /// # Errors
     /// [`LayerImageError::Source`] if the tar has no length.
     pub fn into_parts(self) -> Result<(Layer<Ino>, Reader), LayerImageError> {
-        let image = tar_image(self.layer.tree().clone(), &*self.source)?;
+        let image = tar_image(self.layer.tree().clone(), &*self.source, self.frames)?;
         let blobs = BlobStore::single(self.source);
         let reader = Reader::new(Arc::new(image), blobs, ReadOptions::default());
         Ok((self.layer.map(|id, _, _| Ino(id.index() as u64)), reader))
@@ -218,6 +235,10 @@ impl TarLayer {
         options: &LayerImageOptions,
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerImageError> {
+        #[cfg(feature = "gzip-index")]
+        if let Some(index) = &options.index {
+            return indexed::open(source, index, options);
+        }
         let stream = Sequential::new(reading)?;
         let len = stream.len();
         // At most 6 bytes.
@@ -232,6 +253,7 @@ impl TarLayer {
             source,
             compression: Compression::None,
             advisories,
+            frames: None,
         })
     }
 
@@ -272,12 +294,21 @@ impl TarLayer {
             source: tar,
             compression,
             advisories,
+            frames: None,
         })
     }
 }
 
-/// A tree whose files lie in `tar`.
-fn tar_image(tree: Tree<Spans>, tar: &dyn ReadAt) -> Result<TreeImage, LayerImageError> {
+/// A tree whose files lie in `source`, or in `frames` of it.
+fn tar_image(
+    tree: Tree<Spans>,
+    source: &dyn ReadAt,
+    frames: Option<Arc<dyn FrameTable>>,
+) -> Result<TreeImage, LayerImageError> {
     let id = BlobId::new(b"layer").expect("a valid id");
-    Ok(TreeImage::new(tree, id, tar.len()?))
+    let image = TreeImage::new(tree, id, source.len()?);
+    Ok(match frames {
+        None => image,
+        Some(frames) => image.in_frames(frames),
+    })
 }

@@ -71,7 +71,7 @@ impl<'a> Found<'a> {
         let mut read = None;
         let (holder, store) = match format {
             _ if is_layer => {
-                vouch_for_none(format, options)?;
+                vouch_for_index(format, options)?;
                 let (source, options) = (Arc::clone(source), options.layer());
                 let layer = TarLayer::of_file(ends, source, &options, progress)?.into_image()?;
                 if matches!(format, Format::Tar(compression) if compression != layer.compression) {
@@ -130,4 +130,13 @@ pub(super) fn vouch_for_none(found: Format, options: &OpenOptions) -> Result<(),
         Some(_) => Err(OpenError::NoMetadata { found }),
         None => Ok(()),
     }
+}
+
+/// Fails if a digest is expected of an index that is not there, or has another one.
+fn vouch_for_index(found: Format, options: &OpenOptions) -> Result<(), OpenError> {
+    #[cfg(feature = "gzip-index")]
+    if let (Some(index), Some(expected)) = (&options.index, &options.metadata_digest) {
+        return Ok(index.check(expected)?);
+    }
+    vouch_for_none(found, options)
 }

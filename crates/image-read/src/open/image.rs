@@ -25,6 +25,8 @@ use crate::blobs::BlobStore;
 use crate::content::ReadError;
 use crate::detect::Format;
 use crate::handle::FileHandle;
+#[cfg(feature = "gzip-index")]
+use crate::layer::LayerIndex;
 use crate::options::ReadOptions;
 use crate::reader::{Reader, SharedImage};
 use crate::resolve::{Follow, ResolveError, resolve};
@@ -54,6 +56,8 @@ pub struct OpenImage {
     reader: Reader,
     metadata_stats: ReadStats,
     advisories: Arc<Advisories>,
+    #[cfg(feature = "gzip-index")]
+    index: Option<LayerIndex>,
 }
 
 /// The implementation of the image.
@@ -115,6 +119,8 @@ impl OpenImage {
             source: None,
             metadata_stats: ReadStats::default(),
             advisories: Arc::default(),
+            #[cfg(feature = "gzip-index")]
+            index: options.index.clone(),
         }
     }
 
@@ -129,6 +135,8 @@ impl OpenImage {
             reader,
             metadata_stats: ReadStats::default(),
             advisories: Arc::new(advisories),
+            #[cfg(feature = "gzip-index")]
+            index: None,
         }
     }
 
@@ -215,6 +223,13 @@ impl OpenImage {
             Holder::Estargz(estargz) => Some(estargz),
             _ => None,
         }
+    }
+
+    /// The index, if it is a gzip layer that was opened by one.
+    #[cfg(feature = "gzip-index")]
+    #[must_use]
+    pub fn layer_index(&self) -> Option<&LayerIndex> {
+        self.index.as_ref()
     }
 
     /// The metadata, if it is an EROFS image that is not RAFS.

@@ -8,6 +8,8 @@ use image_model::{Digest, Limits};
 
 use crate::detect::Format;
 use crate::layer::LayerImageOptions;
+#[cfg(feature = "gzip-index")]
+use crate::layer::LayerIndex;
 use crate::options::ReadOptions;
 
 /// Options for opening an image.
@@ -50,6 +52,10 @@ pub struct OpenOptions {
     pub read: ReadOptions,
     /// Where a compressed layer is spooled; default: the system's directory for temporary files.
     pub spool_directory: Option<PathBuf>,
+    /// The index of a gzip layer, which is then read lazily, and not spooled. It says what the format is.
+    /// [`metadata_digest`](Self#structfield.metadata_digest) is that of the index.
+    #[cfg(feature = "gzip-index")]
+    pub index: Option<LayerIndex>,
     /// Map files instead of reading them: opening a large bootstrap then reads only its headers.
     /// [`blob_io::Mapped`] says what must not happen to mapped files.
     #[cfg(feature = "mmap")]
@@ -68,12 +74,18 @@ impl OpenOptions {
         limits: Limits,
         read: ReadOptions,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
+        #[cfg(feature = "gzip-index")]
+        index: LayerIndex = Some(index),
         #[cfg(feature = "mmap")]
         map: bool,
     }
 
-    /// The format, as far as the caller knows it.
+    /// The format, as far as it is known without reading the file.
     pub(super) fn known_format(&self) -> Option<Format> {
+        #[cfg(feature = "gzip-index")]
+        if self.index.is_some() {
+            return Some(Format::Tar(tar_stream::Compression::Gzip));
+        }
         let described = self.described.filter(|_| !self.as_layer);
         self.format.or(described.map(|_| Format::ZstdChunked))
     }
@@ -84,6 +96,8 @@ impl OpenOptions {
             lenient: self.lenient,
             limits: self.limits.clone(),
             spool_directory: self.spool_directory.clone(),
+            #[cfg(feature = "gzip-index")]
+            index: self.index.clone(),
         }
     }
 

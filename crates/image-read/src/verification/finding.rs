@@ -157,6 +157,10 @@ pub enum Flaw {
     /// The tar inside eStargz cannot be read.
     #[error("{}", Chain(.0))]
     Compare(#[source] CompareError),
+    /// A layer that is not what its index says, or that is damaged.
+    #[cfg(feature = "gzip-index")]
+    #[error("{}", Chain(.0))]
+    Index(#[source] crate::layer::LayerIndexError),
     /// The footer of zstd:chunked cannot be used; readers that have annotations do not miss it.
     #[error("{0}")]
     Footer(#[source] FooterError),
@@ -236,6 +240,8 @@ impl Blame for Flaw {
             Self::LandmarkContent { source, .. } => source.fault(),
             Self::Compare(error) => error.fault(),
             Self::Uncomputed(error) => error.fault(),
+            #[cfg(feature = "gzip-index")]
+            Self::Index(error) => error.fault(),
             Self::TarSplit(error) => error.fault(),
             Self::TarSplitTar(error) => error.fault(),
             Self::Rebuild(error) => error.fault(),

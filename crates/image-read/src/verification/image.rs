@@ -1,6 +1,8 @@
 //! An image that is open, with its blobs.
 
 use std::collections::HashSet;
+#[cfg(feature = "gzip-index")]
+use std::io::BufReader;
 use std::sync::Arc;
 
 use erofs_format::ErofsImage;
@@ -22,8 +24,14 @@ use super::planned::Planned;
 use super::report::Report;
 use super::tap::{Tap, Taps};
 use crate::detect::Format;
+#[cfg(feature = "gzip-index")]
+use crate::layer::{LayerIndexError, Sequential};
 use crate::open::OpenImage;
 use crate::reader::Reader;
+
+/// Number of bytes of a layer to request at once while it is compared with its index.
+#[cfg(feature = "gzip-index")]
+const PIECE: usize = 1 << 20;
 
 /// Verifies `image`.
 pub(super) fn verify(
@@ -69,12 +77,42 @@ pub(super) fn verify(
             settle(&taps, &mut expected, report)?;
         }
     }
+    #[cfg(feature = "gzip-index")]
+    compare_with_index(image, options, report)?;
     chunked::verify(image, options, report)?;
     match image.source() {
         Some(source) => expected.read_file(&**source, report)?,
         None => expected.expect_no_file(report),
     }
     expected.settle(report);
+    Ok(())
+}
+
+/// Compares a layer with its index: content is read by it, and so is the tree.
+#[cfg(feature = "gzip-index")]
+fn compare_with_index(
+    image: &OpenImage,
+    options: &VerifyOptions,
+    report: &mut Report<'_>,
+) -> Result<(), Cancelled> {
+    let (Some(index), Some(source)) = (image.layer_index(), image.source()) else {
+        return Ok(());
+    };
+    if !options.content {
+        return Ok(());
+    }
+    let layer = match Sequential::new(&**source) {
+        Ok(layer) => BufReader::with_capacity(PIECE, layer),
+        Err(error) => {
+            report.unread(&ImageObject::Image, error);
+            return Ok(());
+        }
+    };
+    match index.compare(layer, image.limits(), &mut ()) {
+        Ok(()) => {}
+        Err(LayerIndexError::Cancelled(cancelled)) => return Err(cancelled),
+        Err(error) => report.add(ImageObject::Image, Flaw::Index(error)),
+    }
     Ok(())
 }
 

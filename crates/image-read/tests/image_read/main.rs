@@ -14,6 +14,8 @@ mod estargz;
 #[cfg(feature = "gzip")]
 mod estargz_flips;
 mod handle;
+#[cfg(feature = "gzip-index")]
+mod indexed;
 mod layer;
 mod lies;
 mod model;

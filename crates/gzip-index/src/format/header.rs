@@ -1,0 +1,143 @@
+//! The header of an index.
+
+use crate::error::DecodeError;
+use crate::format::span::SpanRecord;
+use image_model::width::u64_from;
+
+/// What an index begins with.
+const MAGIC: [u8; 8] = *b"\x89gzindex";
+
+/// The version of the format that is written.
+const VERSION: u32 = 1;
+
+/// The header of an index:
+///
+/// | offset | size | field | rule |
+/// |---|---|---|---|
+/// | 0 | 8 | magic | 89 `gzindex` |
+/// | 8 | 4 | version | 1 |
+/// | 12 | 4 | flags | bit 0: the digest of the stream is there; the others are zero |
+/// | 16 | 8 | number of spans | |
+/// | 24 | 8 | length of the stream in bytes | |
+/// | 32 | 8 | length of what it decodes to, in bytes | the end of the last span |
+/// | 40 | 8 | number of runs of all windows | |
+/// | 48 | 8 | number of known bytes of all windows | |
+/// | 56 | 8 | length of the windows, compressed | |
+/// | 64 | 8 | number of kept ranges | |
+/// | 72 | 8 | length of the kept ranges in bytes | |
+/// | 80 | 8 | the same, compressed | |
+/// | 88 | 8 | length of the kept bytes | |
+/// | 96 | 8 | the same, compressed | |
+/// | 104 | 32 | SHA-256 of the stream | zero if it is not there |
+/// | 136 | 32 | SHA-256 of all other bytes of the index | |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) spans: u64,
+    pub(crate) stored_len: u64,
+    pub(crate) decoded_len: u64,
+    pub(crate) runs: u64,
+    pub(crate) known: u64,
+    pub(crate) windows_stored: u64,
+    pub(crate) ranges: u64,
+    pub(crate) ranges_len: u64,
+    pub(crate) ranges_stored: u64,
+    pub(crate) kept: u64,
+    pub(crate) kept_stored: u64,
+    pub(crate) stored_digest: Option<[u8; 32]>,
+}
+
+impl Header {
+    /// Length of a header in bytes.
+    pub(crate) const LEN: usize = 168;
+
+    /// Offset of the digest of the index.
+    pub(crate) const DIGEST: usize = 136;
+
+    const NUMBERS: usize = 11;
+
+    /// The header, without the digest of the index.
+    pub(crate) fn encode(&self) -> [u8; Self::LEN] {
+        let mut out = [0; Self::LEN];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[12] = self.stored_digest.is_some().into();
+        let (numbers, _) = out[16..].as_chunks_mut::<8>();
+        for (field, number) in numbers.iter_mut().zip(self.numbers()) {
+            *field = number.to_le_bytes();
+        }
+        out[104..Self::DIGEST].copy_from_slice(&self.stored_digest.unwrap_or_default());
+        out
+    }
+
+    /// The header, and the digest of the index.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, [u8; 32]), DecodeError> {
+        if !bytes.starts_with(&MAGIC) {
+            return Err(DecodeError::Magic);
+        }
+        let length = DecodeError::Length {
+            expected: u64_from(Self::LEN),
+            found: u64_from(bytes.len()),
+        };
+        let bytes: &[u8; Self::LEN] = bytes.first_chunk().ok_or(length)?;
+        let (words, _) = bytes.as_chunks::<4>();
+        let found = u32::from_le_bytes(words[2]);
+        if found != VERSION {
+            return Err(DecodeError::Version { found });
+        }
+        let flags = u32::from_le_bytes(words[3]);
+        if flags > 1 {
+            return Err(DecodeError::Flags { flags });
+        }
+        let (numbers, _) = bytes[16..].as_chunks::<8>();
+        let number = |nth: usize| u64::from_le_bytes(numbers[nth]);
+        let (_, digests) = bytes.split_at(104);
+        let (digests, _) = digests.as_chunks::<32>();
+        let header = Self {
+            spans: number(0),
+            stored_len: number(1),
+            decoded_len: number(2),
+            runs: number(3),
+            known: number(4),
+            windows_stored: number(5),
+            ranges: number(6),
+            ranges_len: number(7),
+            ranges_stored: number(8),
+            kept: number(9),
+            kept_stored: number(10),
+            stored_digest: (flags == 1).then_some(digests[0]),
+        };
+        if flags == 0 && digests[0] != [0; 32] {
+            return Err(DecodeError::Flags { flags });
+        }
+        Ok((header, digests[1]))
+    }
+
+    fn numbers(&self) -> [u64; Self::NUMBERS] {
+        [
+            self.spans,
+            self.stored_len,
+            self.decoded_len,
+            self.runs,
+            self.known,
+            self.windows_stored,
+            self.ranges,
+            self.ranges_len,
+            self.ranges_stored,
+            self.kept,
+            self.kept_stored,
+        ]
+    }
+
+    /// Length of the whole index in bytes; `None` if that is beyond 2^64.
+    pub(crate) fn index_len(&self) -> Option<u64> {
+        let spans = self.spans.checked_mul(u64_from(SpanRecord::LEN))?;
+        let parts = [
+            spans,
+            self.windows_stored,
+            self.ranges_stored,
+            self.kept_stored,
+        ];
+        let header = u64_from(Self::LEN);
+        parts.into_iter().try_fold(header, u64::checked_add)
+    }
+}

@@ -1,0 +1,37 @@
+//! Random access to gzip streams as they are. An index says where a stream can be entered, which bytes before that
+//! place are referred to, and the digest of each span up to the next one. So any part can be read without what is before
+//! it, and spans can be decoded by several threads.
+//!
+//! | type | is |
+//! |---|---|
+//! | [`IndexBuilder`] | reads a stream of any number of members once, and builds its index on the way |
+//! | [`GzipIndex`] | the index: [spans](Span), how each is decoded, and parts of the stream that are kept in it |
+//! | [`KeptReader`] | those parts, such as the headers of a tar |
+//!
+//! Spans begin where members do, or at boundaries of deflate blocks. [`GzipIndex::recipe`] says how one is decoded, by
+//! [`frame_codec::Decoder`]. Of the 32 KiB before a span the index holds those bytes that the span refers to.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod error;
+pub mod format;
+mod header;
+mod index;
+mod kept;
+mod span;
+mod varint;
+
+pub use builder::{IndexBuilder, IndexOptions};
+pub use error::{BuildError, Corruption, DecodeError, SpanFault};
+pub use index::GzipIndex;
+pub use kept::{KeptReader, NotKept};
+pub use span::Span;
+
+// Crates whose types stand in signatures here.
+pub use frame_codec;
+pub use image_model as model;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,159 @@
+//! Indexes of gzip layers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Fixture, complaint, example, json, noise, run, text};
+
+/// A gzip layer of several spans, and its index.
+fn indexed(fixture: &Fixture) -> (PathBuf, PathBuf) {
+    fs::write(fixture.path("source/noise"), noise(300_000)).unwrap();
+    let (layer, index) = (fixture.path("layer"), fixture.path("layer.index"));
+    let mut convert = example("convert");
+    convert.args(["--to", "tar-gzip"]);
+    run(convert.arg(fixture.path("source")).arg(&layer), 0);
+    let mut make = example("index");
+    let made = json(make.args(["--span", "64KiB"]).args([&layer, &index]));
+    assert_eq!(made["layer_bytes"], fs::metadata(&layer).unwrap().len());
+    assert_eq!(made["bytes"], fs::metadata(&index).unwrap().len());
+    assert!(made["spans"].as_u64().unwrap() > 4, "{made}");
+    let digest = |path: &Path| lazyoci::verify::sha256(&fs::read(path).unwrap()).to_string();
+    assert_eq!(made["digest"], digest(&index));
+    assert_eq!(made["layer_digest"], digest(&layer));
+    (layer, index)
+}
+
+#[test]
+fn a_layer_is_the_same_by_its_index() {
+    let fixture = Fixture::new();
+    let (layer, index) = indexed(&fixture);
+    for (name, arguments) in [
+        ("digest", &[][..]),
+        ("ls", &["-l", "-R"]),
+        ("cat", &["/etc/motd"]),
+        ("verify", &["--json"]),
+        ("inspect", &[]),
+    ] {
+        let plain = text(example(name).arg(&layer).args(arguments));
+        let mut lazy = example(name);
+        lazy.arg("--index").arg(&index).arg(&layer).args(arguments);
+        match name {
+            // They also tell what was read.
+            "verify" | "inspect" => run(&mut lazy, 0).stdout.clear(),
+            _ => assert_eq!(text(&mut lazy), plain, "{name}"),
+        }
+    }
+    let mut cat = example("cat");
+    cat.arg("--stats").arg("--index").args([&index, &layer]);
+    let stats = complaint(cat.arg("/etc/motd"), 0);
+    assert!(stats.contains("1 request"), "{stats}");
+}
+
+#[test]
+fn what_is_converted_does_not_depend_on_the_index_or_the_threads() {
+    let fixture = Fixture::new();
+    let (layer, index) = indexed(&fixture);
+    for to in ["rafs-v6", "tar", "estargz", "erofs"] {
+        let output = |name: &str, options: &[&str]| {
+            let output = fixture.path(&format!("{to}-{name}"));
+            let mut convert = example("convert");
+            convert.args(["--to", to]).args(options);
+            if name != "plain" {
+                convert.arg("--index").arg(&index);
+            }
+            run(convert.arg(&layer).arg(&output), 0);
+            match to {
+                "rafs-v6" => {
+                    let blobs = fs::read_dir(output.join("blobs")).unwrap();
+                    let mut names = blobs
+                        .map(|blob| blob.unwrap().file_name())
+                        .collect::<Vec<_>>();
+                    names.sort();
+                    (fs::read(output.join("image.boot")).unwrap(), names)
+                }
+                _ => (fs::read(&output).unwrap(), Vec::new()),
+            }
+        };
+        let plain = output("plain", &[]);
+        assert!(output("one", &["--threads", "1"]) == plain, "{to}");
+        assert!(output("three", &["--threads", "3"]) == plain, "{to}");
+    }
+}
+
+#[test]
+fn an_index_comes_from_stdin_and_goes_to_stdout() {
+    let fixture = Fixture::new();
+    let (layer, index) = indexed(&fixture);
+    let mut make = example("index");
+    make.args(["--span", "64KiB", "-", "-"]);
+    make.stdin(fs::File::open(&layer).unwrap());
+    assert!(run(&mut make, 0).stdout == fs::read(&index).unwrap());
+    let mut again = example("index");
+    let said = complaint(again.args([&layer, &index]), 2);
+    assert!(said.contains("exists (--force replaces it)"), "{said}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let fixture = Fixture::new();
+    let (layer, index) = indexed(&fixture);
+    let mut other = fs::read(&layer).unwrap();
+    other.push(0);
+    let longer = fixture.path("longer");
+    fs::write(&longer, other).unwrap();
+    let mut digest = example("digest");
+    let said = complaint(digest.arg("--index").args([&index, &longer]), 1);
+    assert!(said.contains("the index is of a layer of"), "{said}");
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--index"]).arg(&index);
+    let said = complaint(convert.args([&longer, &fixture.path("none")]), 1);
+    assert!(said.contains("the index is of a layer of"), "{said}");
+    assert!(!fixture.path("none").exists());
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--index"]).arg(&index);
+    convert.args([&layer, &layer, &fixture.path("none")]);
+    let said = complaint(&mut convert, 2);
+    assert!(said.contains("--index is that of one gzip layer"), "{said}");
+    let mut whole = example("ls");
+    whole.arg("--index").arg(&index);
+    let layout = crate::whole::three_layers(&fixture).name();
+    let said = complaint(whole.arg(layout), 2);
+    assert!(said.contains("--index is that of one gzip layer"), "{said}");
+    // Not an index, and not a layer.
+    let mut digest = example("digest");
+    complaint(digest.arg("--index").args([&layer, &layer]), 1);
+    let mut make = example("index");
+    complaint(make.args([&index, &fixture.path("none")]), 1);
+    assert!(!fixture.path("none").exists());
+    for span in ["0", "4095", "33MiB", "5GiB"] {
+        let mut make = example("index");
+        make.args(["--span", span]);
+        complaint(make.args([&layer, &fixture.path("none")]), 2);
+    }
+}
+
+#[test]
+fn damage_is_found() {
+    let fixture = Fixture::new();
+    let (layer, index) = indexed(&fixture);
+    let mut bytes = fs::read(&layer).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&layer, bytes).unwrap();
+    let mut cat = example("cat");
+    cat.arg("--index").args([&index, &layer]);
+    complaint(cat.arg("/noise"), 1);
+    let mut verify = example("verify");
+    complaint(verify.arg("--index").args([&index, &layer]), 1);
+    let mut convert = example("convert");
+    convert.args(["--to", "rafs-v6", "--index"]).arg(&index);
+    let said = complaint(convert.args([&layer, &fixture.path("none")]), 1);
+    assert!(said.contains("corrupt"), "{said}");
+    let mut bytes = fs::read(&index).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&index, bytes).unwrap();
+    let mut digest = example("digest");
+    let said = complaint(digest.arg("--index").args([&index, &layer]), 1);
+    assert!(said.contains("digest in the gzip index"), "{said}");
+}
