@@ -8,6 +8,7 @@
 pub mod bootstrap;
 pub mod bytes;
 pub mod describe;
+pub mod dictionary;
 pub mod estargz_dump;
 pub mod failure;
 pub mod incoming;

@@ -56,10 +56,23 @@ pub(crate) struct Args {
     /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) compat: Option<Compat>,
-    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image)
-    /// instead of storing them again; may be repeated, earlier ones take precedence (RAFS, nydus)
+    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image),
+    /// or of a dictionary file that `dedup --write-dict` wrote, instead of storing them again; may be repeated, earlier
+    /// ones take precedence (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
+    /// Store chunks of fewer bytes again (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
+    pub(crate) min_shared: Option<NonZeroU32>,
+    /// Refer to blobs of this repository alone, of those in dictionary files (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) only_repository: Option<String>,
+    /// Refer to at most N blobs of other images: those that save most (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "N")]
+    pub(crate) max_shared_blobs: Option<u32>,
+    /// Refer to blobs of other images of which at least this percentage is used (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) min_used: Option<u8>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
     /// to the same version of RAFS)
     #[arg(long)]
@@ -157,6 +170,10 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--aligned", args.aligned, v6 || nydus),
         ("--compat", args.compat.is_some(), rafs),
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
+        ("--min-shared", args.min_shared.is_some(), alone),
+        ("--only-repository", args.only_repository.is_some(), alone),
+        ("--max-shared-blobs", args.max_shared_blobs.is_some(), alone),
+        ("--min-used", args.min_used.is_some(), alone),
         ("--compact", args.compact, alone),
         ("--keep-blobs", args.keep_blobs, alone),
         ("--verity", args.verity, erofs),
@@ -195,6 +212,17 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
             return Err(Failure::usage(format!(
                 "{option} does not fit {mode}, {what}"
             )));
+        }
+    }
+    for (option, given) in [
+        ("--min-shared", args.min_shared.is_some()),
+        ("--only-repository", args.only_repository.is_some()),
+        ("--max-shared-blobs", args.max_shared_blobs.is_some()),
+        ("--min-used", args.min_used.is_some()),
+    ] {
+        if given && args.chunk_dict.is_empty() {
+            let what = format!("{option} needs --chunk-dict");
+            return Err(Failure::usage(what));
         }
     }
     if alone && is_stream(args.output()) {

@@ -1,8 +1,8 @@
 //! The library's options, from the arguments.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::Arc;
 
+use lazyoci::chunk_dedup::Policy;
 use lazyoci::convert::{ChunkDictionary, EstargzOptions, RafsOptions, TarOptions};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
@@ -47,15 +47,36 @@ pub(crate) fn threads(args: &Args, default: usize) -> usize {
 }
 
 /// The chunks that need not be stored.
-pub(crate) fn dictionary(args: &Args) -> Result<Option<Arc<ChunkDictionary>>, Failure> {
+pub(crate) fn dictionary(args: &Args) -> Result<Option<ChunkDictionary>, Failure> {
+    if args.chunk_dict.is_empty() {
+        return Ok(None);
+    }
+    let mut dictionary = ChunkDictionary::default();
     let mut pool = BlobPool::default();
     for path in &args.chunk_dict {
+        let of = |failure: Failure| failure.of(path.display());
+        if let Some(file) = common::dictionary::open(path)? {
+            // What came before is asked before.
+            let both = dictionary.and_pool(std::mem::take(&mut pool));
+            let both = both.and_then(|dictionary| dictionary.and_file(file));
+            dictionary = both.map_err(|error| of(error.into()))?;
+            continue;
+        }
         let image = Named::open(path, &args.open)?;
         let added = pool.add(image.bootstrap(), image.own_blob.as_ref());
-        added.map_err(|error| Failure::from(error).of(path.display()))?;
+        added.map_err(|error| of(error.into()))?;
     }
-    let any = !args.chunk_dict.is_empty();
-    Ok(any.then(|| Arc::new(pool.into())))
+    let dictionary = dictionary.and_pool(pool)?;
+    Ok(Some(dictionary.policy(&policy(args))))
+}
+
+/// Which chunks of a dictionary are worth sharing.
+pub(crate) fn policy(args: &Args) -> Policy {
+    Policy::default()
+        .min_chunk(args.min_shared.map_or(0, NonZeroU32::get))
+        .origin(args.only_repository.clone())
+        .max_blobs(args.max_shared_blobs)
+        .min_used(args.min_used.unwrap_or(0))
 }
 
 pub(crate) fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {

@@ -8,6 +8,7 @@ mod convert_image;
 mod convert_layer;
 mod converted;
 mod descriptor;
+mod dictionary_file;
 mod diff_work;
 mod erofs;
 mod estargz;
@@ -44,6 +45,7 @@ pub use chunk_lookup::chunk_lookup;
 pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
+pub use dictionary_file::dictionary_file;
 pub use diff_work::diff_work;
 pub use erofs::{erofs, erofs_round_trip};
 pub use estargz::estargz;
@@ -88,6 +90,7 @@ targets![
     convert_image,
     convert_layer,
     descriptor,
+    dictionary_file,
     diff_work,
     erofs,
     erofs_round_trip,

@@ -2,5 +2,7 @@
 
 mod chunker;
 mod dictionary;
+mod disk;
+mod image;
 mod table;
 mod zeros;
