@@ -5,7 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
+use lazyoci::convert::Chunking;
 use lazyoci::frame_codec::Compression;
+use lazyoci::model::Limits;
 use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::flags::Compat;
 
@@ -40,6 +42,10 @@ pub(crate) struct Args {
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
+    /// How files are cut: `fixed:SIZE`, as `--chunk-size`; for eStargz also `file`, up to 64 MiB, and
+    /// `fastcdc:MIN,AVG,MAX`, where the content says. Images of the other formats have chunks of one size
+    #[arg(long, value_name = "RULE", conflicts_with = "chunk_size")]
+    pub(crate) chunking: Option<Chunking>,
     /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
@@ -116,6 +122,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The size of chunks, or of the longest ones.
+    pub(crate) fn chunk_size(&self) -> Option<u32> {
+        match self.chunking {
+            Some(Chunking::Fixed(size)) => Some(size.get()),
+            Some(Chunking::FastCdc { max, .. }) => Some(max),
+            Some(_) => Some(Limits::default().max_frame_len),
+            None => self.chunk_size.map(NonZeroU32::get),
+        }
+    }
+
     pub(crate) fn images(&self) -> &[PathBuf] {
         match &self.layer_cache {
             Some(_) => &self.paths,
@@ -164,6 +180,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--digester", args.digester.is_some(), rafs || erofs),
         ("--compressor", args.compressor.is_some(), !erofs),
         ("--chunk-size", args.chunk_size.is_some(), lazy || erofs),
+        ("--chunking", args.chunking.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--toc", args.toc, v6 || nydus),
         ("--inline-meta", args.inline_meta, alone),
@@ -187,6 +204,14 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
             return Err(does_not_fit(args, option));
         }
     }
+    if let Some(chunking) = args.chunking
+        && !matches!(chunking, Chunking::Fixed(_))
+        && args.to != Target::Estargz
+    {
+        let what = format!("--chunking {chunking} does not fit");
+        let why = "whose chunks all have one size";
+        return Err(Failure::usage(format!("{what} {}, {why}", name(args.to))));
+    }
     let (mode, what) = match (args.keep_blobs, args.compact) {
         (true, _) => (
             "--keep-blobs",
@@ -201,6 +226,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--threads", args.threads.is_some() && args.keep_blobs),
         ("--digester", args.digester.is_some()),
         ("--chunk-size", args.chunk_size.is_some()),
+        ("--chunking", args.chunking.is_some()),
         ("--chunk-dict", !args.chunk_dict.is_empty()),
         ("--prefetch", args.prefetch.is_some()),
         ("--toc", args.toc),

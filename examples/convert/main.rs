@@ -10,7 +10,6 @@ mod say;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -199,7 +198,7 @@ fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
 fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let defaults = ErofsOptions::default();
     let options = ErofsOptions::default()
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .digest(digest(args, defaults.digest))
         .verity(args.verity)
         .overlay_whiteouts(args.overlay_whiteouts)

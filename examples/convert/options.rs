@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use lazyoci::chunk_dedup::Policy;
-use lazyoci::convert::{ChunkDictionary, EstargzOptions, RafsOptions, TarOptions};
+use lazyoci::convert::{ChunkDictionary, Chunking, EstargzOptions, RafsOptions, TarOptions};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{DigestAlgorithm, ImagePath};
 use lazyoci::rafs_format::{BlobPool, Version};
@@ -24,7 +24,7 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .version(version)
         .compression(compression)
         .digest(digest)
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .compat(args.compat.unwrap_or_default())
         .aligned(args.aligned)
         .toc(args.toc)
@@ -88,7 +88,11 @@ pub(crate) fn estargz_options(args: &Args) -> Result<EstargzOptions, Failure> {
     let defaults = EstargzOptions::default();
     Ok(EstargzOptions::default()
         .compression(gzip(args)?)
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
+        .content_defined(match args.chunking {
+            Some(Chunking::FastCdc { min, avg, .. }) => Some((min, avg)),
+            _ => None,
+        })
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod convert;
+mod dedup;
 mod inspect;
 mod interrupt;
 mod output;
@@ -21,10 +22,11 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "quickstart",
     "convert",
     "merge",
+    "dedup",
     "inspect",
     "ls",
     "cat",

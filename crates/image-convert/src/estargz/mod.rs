@@ -14,7 +14,7 @@ mod report;
 use std::num::NonZeroU32;
 
 use blob_io::Output;
-use chunk_dedup::FixedSize;
+use chunk_dedup::{Chunker, FastCdc, FixedSize};
 use estargz_toc::footer;
 use estargz_toc::write::{Listing, Placements};
 use frame_codec::Encoder;
@@ -86,6 +86,10 @@ pub fn to_estargz<'a>(
     progress: &mut dyn Progress,
 ) -> Result<EstargzReport, ConvertError> {
     let chunk_size = options.check()?;
+    let mut chunker: Box<dyn Chunker> = match options.content_defined {
+        Some((min, avg)) => Box::new(FastCdc::new(min, avg, chunk_size.get())?),
+        None => Box::new(FixedSize::new(chunk_size)),
+    };
     let Input {
         mut tree,
         mut contents,
@@ -110,7 +114,7 @@ pub fn to_estargz<'a>(
             foreign: None,
             room_behind: ROOM_BEHIND,
         },
-        chunker: &mut FixedSize::new(chunk_size),
+        chunker: &mut *chunker,
         max_chunks: limits.max_chunks,
         threads: options.threads,
         before: Stored::default(),
@@ -123,7 +127,9 @@ pub fn to_estargz<'a>(
     let (tar, target, stored) = stage::run(setup, target, |stage| {
         let inodes = (0..tree.len() as u32).map(InodeId::new);
         stage.expect(content_len(&tree, inodes));
-        let sizes = (tree.len(), options.chunk_size);
+        // Longer files may have several chunks.
+        let longest = (options.content_defined).map_or(options.chunk_size, |(min, _)| min);
+        let sizes = (tree.len(), longest);
         let mut members = TarMembers::new(stage, &limits, plan.landmark, sizes);
         write_members(&tree, &plan.names, &mut contents, &mut members)?;
         members.finish()

@@ -27,6 +27,10 @@ pub struct EstargzOptions {
     /// Size of all chunks but a file's last, in bytes: at least 1, at most what readers accept by default
     /// ([`Limits::max_frame_len`]), 64 MiB. Default: 4 MiB, as in the reference implementation.
     pub chunk_size: u32,
+    /// Minimum and average bytes of chunks whose boundaries follow the content ([`FastCdc`](chunk_dedup::FastCdc));
+    /// [`chunk_size`](Self::chunk_size) is their maximum then, and the last chunk of a file may be shorter. TOCs list the
+    /// size of each chunk, so that every reader takes them. Default: `None`, all of one size.
+    pub content_defined: Option<(u32, u32)>,
     /// What readers should fetch first, most urgent first. These files, with the directories on the
     /// way to them, come first in the layer, and a landmark stands after them. Default: nothing,
     /// which a landmark says too.
@@ -47,6 +51,7 @@ impl Default for EstargzOptions {
                 Compression::Gzip { level: 6 }
             },
             chunk_size: 4 << 20,
+            content_defined: None,
             prefetch: Vec::new(),
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
@@ -58,6 +63,7 @@ impl EstargzOptions {
     image_model::setters! {
         compression: Compression,
         chunk_size: u32,
+        content_defined: Option<(u32, u32)>,
         prefetch: Vec<ImagePath>,
         lossy: bool,
         threads: usize,

@@ -402,14 +402,14 @@ fn files_that_rafs_images_cannot_use_are_refused() {
         ),
         (
             build(profile, &|_, entry| {
-                entry.placement.frame.recipe = image_model::RecipeId(2)
+                entry.placement.frame.recipe = image_model::RecipeId(2);
             }),
             Fault::Corrupt,
             "chunk of a dictionary at 0x1000: compressor is 1, must be that of the chunk",
         ),
         (
             build(profile, &|_, entry| {
-                entry.placement.frame.recipe = image_model::RecipeId(4)
+                entry.placement.frame.recipe = image_model::RecipeId(4);
             }),
             Fault::Corrupt,
             "record RECORD of the dictionary: a chunk that is not a frame of its own",
