@@ -20,13 +20,11 @@ struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
     /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
-    /// What counts: `default`, `layer` or `content` default: names, kinds, modes (except of
-    /// symbolic links), owners, times in whole seconds (except of the root), devices, link targets,
-    /// extended attributes, content, and which names are hard links to the same file. Fractions of
-    /// a second do not count, because eStargz drops them; nor does the root's time, which builders
-    /// make up; nor do whiteouts, which no container sees. layer: the same for a single layer,
-    /// including whiteouts and opaque directories. content: only names, kinds, link targets and
-    /// content.
+    /// What counts. `default`: names, kinds, modes (except of symbolic links), owners, times in whole seconds (except
+    /// of the root), devices, link targets, extended attributes, content, and which names are hard links to the same
+    /// file; but not fractions of a second, which eStargz drops, the root's time, which builders make up, or whiteouts,
+    /// which no container sees. `layer`: the same for a single layer, including whiteouts and opaque directories.
+    /// `content`: only names, kinds, link targets and content
     #[arg(long, default_value = "default")]
     profile: Profile,
     /// Print one JSON object

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::describe::Description;
 use common::open::OpenArgs;
-use common::{Failure, Outcome, estargz_dump, rafs_dump};
+use common::{Failure, Outcome, chunked_dump, estargz_dump, rafs_dump};
 use lazyoci::read::OpenImage;
 
 /// Show the structure of an image
@@ -19,7 +19,7 @@ struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory, or a whole image, as in `oci:DIR:TAG` or
     /// `docker://HOST/REPOSITORY:TAG`
     image: PathBuf,
-    /// Print every structure with its offset (RAFS, EROFS, eStargz)
+    /// Print every structure with its offset (RAFS, EROFS, eStargz, zstd:chunked)
     #[arg(long)]
     dump: bool,
     /// Print one JSON object
@@ -48,8 +48,12 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
 }
 
 fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let (mut value, text) = if image.estargz().is_some() {
-        let value = estargz_dump::dump(&args.image)?;
+    let (mut value, text) = if let Some(layer) = image.estargz().filter(|l| l.pieces.is_some()) {
+        let value = chunked_dump::dump(image, layer)?;
+        let text = chunked_dump::lines(&value);
+        (value, text)
+    } else if image.estargz().is_some() {
+        let value = estargz_dump::dump(&args.image, image)?;
         let text = estargz_dump::lines(&value);
         (value, text)
     } else if let Some(bootstrap) = image.bootstrap() {

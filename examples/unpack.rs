@@ -95,12 +95,15 @@ fn bundle(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         return Err(Failure::usage("-: a bundle is a directory"));
     }
     if args.open.layer.is_some() {
-        return Err(refused("a bundle is of all layers: --layer does not fit"));
+        return Err(refused(
+            "a bundle contains all layers, so --layer cannot be given",
+        ));
     }
     args.outputs.check(&args.output)?;
     let whole = Whole::find(&args.image, &args.open)?;
-    let whole =
-        whole.ok_or_else(|| refused("a bundle is made of a whole image, as in `oci:DIR:TAG`"))?;
+    let whole = whole.ok_or_else(|| {
+        refused("a bundle is made from a whole image, given as `oci:DIR:TAG` for example")
+    })?;
     let image = whole.open(&args.open)?;
     let config = whole.image().container_config(&image);
     let config = config.map_err(|error| Failure::from(error).of(args.image.display()))?;

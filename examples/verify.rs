@@ -26,6 +26,9 @@ struct Args {
     /// Expected digest of the file, its bootstrap or its TOC: `sha256:...` or `blake3:...`
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,
+    /// Expected digest of the layer's tar: what the configuration of its image lists
+    #[arg(long, value_name = "DIGEST")]
+    diff_id: Option<Digest>,
     /// Do not read the content
     #[arg(long)]
     metadata_only: bool,
@@ -45,7 +48,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let options = VerifyOptions::default()
         .content(!args.metadata_only)
         .lenient(args.open.lenient())
-        .expect(args.expect);
+        .expect(args.expect)
+        .diff_id(args.diff_id);
     let mut findings = Vec::new();
     let mut bar = Bar::new("verifying");
     let mut found = |found| findings.push(found);
@@ -57,7 +61,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         }
         None => verify_path(
             &args.image,
-            &args.open.options(),
+            &args.open.layer_options()?,
             &options,
             &mut bar,
             &mut found,

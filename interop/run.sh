@@ -20,7 +20,8 @@ part() {
 # What tests have started.
 stop_all() {
     local script
-    for script in estargz/ctr.sh runtimes/containerd.sh runtimes/podman.sh runtimes/registry.sh; do
+    for script in estargz/ctr.sh runtimes/builders.sh runtimes/containerd.sh runtimes/podman.sh \
+        runtimes/registry.sh; do
         "./$script" stop
     done
 }

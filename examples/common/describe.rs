@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::Path;
 
 use lazyoci::estargz_toc::Landmark;
-use lazyoci::estargz_toc::image::Prefetch;
+use lazyoci::estargz_toc::image::{Prefetch, TocKind};
 use lazyoci::model::walk::{InoSet, Walk};
 use lazyoci::model::{DigestAlgorithm, FileKind, Ino, Limits};
-use lazyoci::oci_image::{Annotations, EstargzLayer};
+use lazyoci::oci_image::{Annotations, EstargzLayer, ZstdChunkedLayer};
 use lazyoci::rafs_format::Bootstrap;
 use lazyoci::read::{Estargz, OpenImage};
 use serde::Serialize;
@@ -181,7 +181,17 @@ fn rafs(bootstrap: &Bootstrap, digest: String, prefetch: Vec<String>) -> Rafs {
 fn estargz(estargz: &Estargz) -> EstargzToc {
     let mut annotations = Annotations::default();
     let layer = EstargzLayer::new(estargz.toc.digest);
-    layer.write(&mut annotations);
+    match (estargz.pieces, estargz.checksum) {
+        (Some(pieces), Some(checksum)) if estargz.toc.kind == TocKind::Containers => {
+            ZstdChunkedLayer::containers(checksum, pieces.toc)
+                .tar_split(pieces.tar_split)
+                .write(&mut annotations);
+        }
+        (Some(pieces), Some(checksum)) => {
+            ZstdChunkedLayer::stargz(checksum, pieces.toc, layer).write(&mut annotations);
+        }
+        _ => layer.write(&mut annotations),
+    }
     EstargzToc {
         toc_digest: estargz.toc.digest.to_string(),
         toc_offset: estargz.toc_offset,

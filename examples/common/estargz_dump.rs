@@ -7,24 +7,30 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
-use lazyoci::blob_io::LocalFile;
-use lazyoci::estargz_toc::footer::FOOTER_LEN;
+use lazyoci::estargz_toc::footer::{self, FOOTER_LEN};
+use lazyoci::estargz_toc::image::TocKind;
 use lazyoci::estargz_toc::toc::{EntryType, TOC_NAME, Toc};
-use lazyoci::model::Limits;
-use lazyoci::read::read_toc;
+use lazyoci::read::OpenImage;
 use serde_json::{Value, json};
 
 use super::Failure;
 
 /// The structures of the eStargz layer at `path`, as one JSON object. Reads the whole layer, since only the members
 /// themselves tell their lengths.
-pub fn dump(path: &Path) -> Result<Value, Failure> {
-    let limits = Limits::default();
-    let opened = read_toc(&LocalFile::open(path).map_err(Failure::usage)?, &limits)?;
-    let toc = Toc::from_json(&opened.json, &limits)?;
-    let footer_offset = opened.blob_len - FOOTER_LEN as u64;
+pub fn dump(path: &Path, image: &OpenImage) -> Result<Value, Failure> {
+    let missing = || Failure::usage("the layer has no TOC");
+    let opened = image.read_toc()?.ok_or_else(missing)?;
+    let toc = Toc::from_json(&opened.json, image.limits())?;
+    let footer_len = match opened.kind {
+        TocKind::Legacy => footer::legacy::LEN,
+        TocKind::External => footer::external::LEN,
+        _ => FOOTER_LEN,
+    };
+    let footer_offset = opened.blob_len - footer_len as u64;
     let mut contents = contents(&toc);
-    contents.insert(opened.toc_offset, vec![json!({ "name": TOC_NAME })]);
+    if opened.kind != TocKind::External {
+        contents.insert(opened.toc_offset, vec![json!({ "name": TOC_NAME })]);
+    }
     let layer = BufReader::new(File::open(path).map_err(Failure::usage)?);
     Ok(json!({
         "members": members(layer, footer_offset, &contents),
@@ -37,7 +43,7 @@ pub fn dump(path: &Path) -> Result<Value, Failure> {
         },
         "footer": {
             "offset": footer_offset,
-            "bytes": FOOTER_LEN,
+            "bytes": footer_len,
             "toc_offset": opened.toc_offset,
         },
     }))

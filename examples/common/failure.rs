@@ -8,7 +8,7 @@ use std::iter::successors;
 use lazyoci::convert::ConvertError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault};
-use lazyoci::read::{Format, LayerImageError, OpenError, ReadError};
+use lazyoci::read::{LayerImageError, OpenError, ReadError};
 use lazyoci::tar_stream::TarError;
 use lazyoci::verify::TreeDigestError;
 use serde_json::{Value, json};
@@ -149,13 +149,9 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(LayerImageError::Tar(TarError::Refused { .. })) = layer {
         return LENIENT;
     }
-    if let Some(OpenError::Unsupported {
-        found: Format::Stargz | Format::ZstdChunked,
-    }) = error.downcast_ref()
+    if let Some(error) = error.downcast_ref::<OpenError>()
+        && error.may_be_layer()
     {
-        return Some("--as-layer reads it as a plain layer");
-    }
-    if let Some(OpenError::Toc(_)) = error.downcast_ref() {
         return Some("--as-layer ignores the TOC and reads a plain layer");
     }
     if let Some(TreeDigestError::TooLarge { .. }) = error.downcast_ref() {

@@ -7,6 +7,7 @@
 
 pub mod bootstrap;
 pub mod bytes;
+pub mod chunked_dump;
 pub mod describe;
 pub mod dictionary;
 pub mod estargz_dump;
@@ -20,6 +21,7 @@ pub mod prefetch;
 pub mod progress;
 pub mod rafs_dump;
 pub mod registry;
+pub mod stdout;
 pub mod whole;
 
 use std::fmt;
@@ -30,10 +32,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use failure::{Failure, Outcome, chain};
+use stdout::Stdout;
 
 /// Parses the arguments, runs, and turns the result into an exit code. `json` says whether stdout gets one JSON object,
 /// also for failures and for arguments that cannot be parsed. When nobody reads the output any more, as in `ls IMAGE |
-/// head`, the run ends early and silently, with exit code 2 because its work is incomplete.
+/// head`, the run ends early and silently, with exit code 2 because its work is incomplete. If stdout is closed, it is
+/// exit code 2 with a message.
 pub fn main<A: Parser>(
     json: impl FnOnce(&A) -> bool,
     run: impl FnOnce(&A, &mut dyn Write) -> Result<Outcome, Failure>,
@@ -44,7 +48,7 @@ pub fn main<A: Parser>(
         Err(error) => return refuse(&error, &mut out),
     };
     let result = run(&args, &mut out);
-    let ended_early = out.closed;
+    let ended_early = out.reader_gone;
     if let Err(failure) = &result
         && json(&args)
     {
@@ -54,7 +58,7 @@ pub fn main<A: Parser>(
     let flushed = out.flush();
     ExitCode::from(match (result, flushed) {
         (Err(failure), _) if ended_early => failure.code(),
-        (Ok(outcome), Err(_)) if out.closed => outcome.code(),
+        (Ok(outcome), Err(_)) if out.reader_gone => outcome.code(),
         (Ok(outcome), Ok(())) => outcome.code(),
         (Err(failure), _) => tell(&failure),
         (Ok(_), Err(error)) => tell(&Failure::usage(error)),
@@ -70,9 +74,12 @@ fn refuse(error: &clap::Error, out: &mut dyn Write) -> ExitCode {
         let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first));
         let _ = writeln!(out, "{}", failure.object()).and_then(|()| out.flush());
     }
-    // If printing fails, there is nobody left to tell.
-    let _ = error.print();
-    ExitCode::from(code)
+    let printed = match code {
+        0 => stdout::check_open().and_then(|()| error.print()),
+        // If this fails, there is nobody left to tell.
+        _ => error.print().or(Ok(())),
+    };
+    ExitCode::from(printed.map_or_else(|error| tell(&Failure::usage(error)), |()| code))
 }
 
 /// Says on stderr what happened; returns the exit code.
@@ -84,41 +91,6 @@ fn tell(failure: &Failure) -> u8 {
 /// Writes a line to stderr. If that is closed or full, there is nobody left to tell.
 pub fn note(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Buffered stdout, which remembers whether its reader has gone.
-struct Stdout {
-    out: io::BufWriter<io::StdoutLock<'static>>,
-    closed: bool,
-}
-
-impl Default for Stdout {
-    fn default() -> Self {
-        Self {
-            out: io::BufWriter::new(io::stdout().lock()),
-            closed: false,
-        }
-    }
-}
-
-impl Stdout {
-    fn noting<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        let gone = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-        self.closed |= result.as_ref().is_err_and(gone);
-        result
-    }
-}
-
-impl Write for Stdout {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let result = self.out.write(buf);
-        self.noting(result)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.out.flush();
-        self.noting(result)
-    }
 }
 
 /// Has `say` tell what was done: on stdout, or on stderr if `output` is `-`, so that stdout holds the

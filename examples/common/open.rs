@@ -1,11 +1,13 @@
 //! The arguments that name an image.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lazyoci::model::{Ino, Limits};
-use lazyoci::oci_image::Platform;
+use lazyoci::oci_image::{Annotations, Platform};
 use lazyoci::read::{Follow, Format, OpenImage, OpenOptions, open_with_progress};
+use lazyoci::store::open::described;
 
 use super::whole::Whole;
 
@@ -25,11 +27,18 @@ pub struct OpenArgs {
     /// Read an eStargz or zstd:chunked layer as a plain layer
     #[arg(long)]
     as_layer: bool,
+    /// Annotations of the layer, a JSON object: digests, and where the TOC of a zstd:chunked layer is. Those of a layer of a
+    /// whole image are taken from its manifest
+    #[arg(long, value_name = "FILE")]
+    annotations: Option<PathBuf>,
+    /// TOC of an eStargz layer whose TOC is another blob
+    #[arg(long, value_name = "FILE")]
+    toc: Option<PathBuf>,
     /// Content that an image may declare, stored or not [default: 1 TiB in all; 16 GiB beyond 64 times the stored
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
-    /// Platform of the image to choose among several, as in `linux/arm64` [default: this machine's]
+    /// Platform of the image to choose among several, such as `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
     /// Only this layer of a whole image, counted from 0, the lowest
@@ -54,11 +63,11 @@ impl OpenArgs {
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             let path = path.display();
             return Err(Failure::usage(format!(
-                "{option} needs a whole image, as in `oci:DIR`, which {path} is not"
+                "{option} needs a whole image, such as `oci:DIR`, which {path} is not"
             )));
         }
         let mut bar = Bar::new("opening");
-        open_with_progress(path, &self.options(), &mut bar)
+        open_with_progress(path, &self.layer_options()?, &mut bar)
             .map_err(|error| Failure::from(error).of(path.display()))
     }
 
@@ -70,6 +79,23 @@ impl OpenArgs {
             .limits(self.limits());
         options.blobs = self.blobs.clone();
         options
+    }
+
+    /// What was asked for, with what is told of a single layer.
+    pub fn layer_options(&self) -> Result<OpenOptions, Failure> {
+        let mut options = self.options();
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|error| Failure::usage(error).of(path.display()))
+        };
+        if let Some(path) = &self.toc {
+            options = options.external_toc(read(path)?);
+        }
+        if let Some(path) = &self.annotations {
+            let annotations: Annotations = serde_json::from_slice(&read(path)?)
+                .map_err(|error| Failure::usage(error).of(path.display()))?;
+            options = described(&annotations, &options)?.unwrap_or(options);
+        }
+        Ok(options)
     }
 
     /// The bounds on images.
@@ -98,8 +124,7 @@ impl OpenArgs {
     pub fn is_layer(&self, format: Format) -> bool {
         match format {
             Format::Tar(_) => true,
-            Format::Estargz | Format::Stargz | Format::ZstdChunked => self.as_layer,
-            _ => false,
+            format => format.has_toc() && self.as_layer,
         }
     }
 }

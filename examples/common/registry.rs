@@ -7,22 +7,22 @@ use lazyoci::blob_io::registry::{Client, ClientOptions, DockerConfig, Mirror, Re
 
 use super::Failure;
 
-/// How registries are asked.
+/// How to connect to registries.
 #[derive(Debug, Clone, Args)]
 pub struct RegistryArgs {
-    /// Ask the registry by HTTP without TLS, on this machine, too
+    /// Use HTTP instead of HTTPS; needed even for a registry on this machine
     #[arg(long)]
     plain_http: bool,
-    /// Read by way of this server first, `http[s]://HOST[:PORT][/PATH]`; several, the one that is asked first first
+    /// Read from this mirror first, `http[s]://HOST[:PORT][/PATH]`; may be repeated, tried in order
     #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
-    /// Connect by way of this proxy, `http://[USER:PASSWORD@]HOST:PORT`
+    /// Connect through this proxy, `http://[USER:PASSWORD@]HOST:PORT`
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Send a header along to the registry and its mirrors; several
+    /// Send this header to the registry and its mirrors; may be repeated
     #[arg(long, value_name = "NAME:VALUE", value_parser = parse_header)]
     header: Vec<(String, String)>,
-    /// Trust the authorities in this file (PEM) instead of those that browsers trust
+    /// Trust the certificate authorities in this file (PEM) instead of those that browsers trust
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl RegistryArgs {
         ] {
             if given {
                 return Err(Failure::usage(format!(
-                    "{option} needs an image in a registry, as in `docker://HOST/REPOSITORY:TAG`, which {} is not",
+                    "{option} needs an image in a registry, such as `docker://HOST/REPOSITORY:TAG`, which {} is not",
                     path.display()
                 )));
             }

@@ -67,8 +67,13 @@ impl Whole {
             return Ok(None);
         };
         let Place {
-            location, store, ..
+            location,
+            reference,
+            store,
         } = place;
+        if reference.is_none() {
+            args.registry.refuse(name)?;
+        }
         let image = resolve(&*store, location.name.as_deref(), args.platform.as_ref());
         Ok(Some(Self {
             name: name.into(),

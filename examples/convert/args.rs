@@ -236,7 +236,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     ] {
         if given && !mode.is_empty() {
             return Err(Failure::usage(format!(
-                "{option} does not fit {mode}, {what}"
+                "{option} cannot be combined with {mode}, {what}"
             )));
         }
     }
@@ -261,7 +261,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
 }
 
 pub(crate) fn does_not_fit(args: &Args, option: impl Display) -> Failure {
-    Failure::usage(format!("{option} does not fit {}", name(args.to)))
+    Failure::usage(format!("{option} does not apply to {}", name(args.to)))
 }
 
 pub(crate) fn name(target: Target) -> String {

@@ -60,14 +60,21 @@ impl Whole {
             return Err(error.of(args.output().display()));
         }
         if args.open.layer.is_some() {
-            return refused("a whole image is made of all layers: --layer does not fit");
+            return refused(
+                "a whole image is converted with all its layers, so --layer cannot be given",
+            );
         }
         let [source] = args.images() else {
-            return refused("a whole image is made of one whole image");
+            return refused("a whole image is converted from exactly one whole image");
         };
         let Some(place) = whole::place(source, &args.open)? else {
-            return refused("a whole image is made of a whole image, as in `oci:DIR:TAG`");
+            return refused(
+                "a whole image is converted from another, given as `oci:DIR:TAG` for example",
+            );
         };
+        if place.reference.is_none() && target.transport != Transport::Docker {
+            args.open.registry.refuse(source)?;
+        }
         let name = place.location.name.as_deref();
         let images = match args.all_platforms {
             true => resolve_all(&*place.store, name),
@@ -89,6 +96,8 @@ impl Whole {
             .limits(args.open.limits());
         let (place, name) = self.place(args)?;
         let (images, name) = (&self.images, name.as_deref());
+        // Asked before the next question, whose answer may be an image that appeared meanwhile.
+        let taken = self.refuse_to_replace(args, place.as_ref());
         let before = match &place {
             Some(place) => made_before(images, place.target(), name, &options)?,
             None => None,
@@ -96,7 +105,7 @@ impl Whole {
         let (done, stats) = match (before, place) {
             (Some(before), place) => (before, place.and_then(|place| place.stats())),
             (None, place) => {
-                self.refuse_to_replace(args, place.as_ref())?;
+                taken?;
                 let place = match place {
                     Some(place) => place,
                     None => Place::Local(self.target.create()?),
@@ -120,7 +129,7 @@ impl Whole {
             return Ok((place.map(Place::Local), self.target.name.clone()));
         };
         if reference.digest().is_some() {
-            let what = "what is written has a digest of its own: the name is a tag";
+            let what = "the output needs a tag, not a digest: its digest is not known in advance";
             return Err(Failure::usage(what).of(args.output().display()));
         }
         let client = args.open.registry.client(&reference)?;
@@ -173,8 +182,7 @@ fn known_images(args: &Args) -> Result<Option<KnownImages>, Failure> {
     let mut known = KnownImages::default();
     for name in &args.chunk_dict {
         let Some(place) = whole::place(name, &args.open)? else {
-            let what =
-                "a whole image can share the chunks of whole images only, as in `oci:DIR:TAG`";
+            let what = "a whole image can only share the chunks of whole images, given as `oci:DIR:TAG` for example";
             return Err(Failure::usage(what).of(name.display()));
         };
         let of = |error: Failure| error.of(name.display());
@@ -198,7 +206,7 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
         Target::Estargz => ImageFormat::Estargz(estargz_options(args)?),
         Target::Oci => ImageFormat::Oci(tar_options(args)?),
         other => {
-            let what = format!("{} is no format of whole images", name(other));
+            let what = format!("whole images cannot be converted to {}", name(other));
             return Err(Failure::usage(what).of(args.output().display()));
         }
     })

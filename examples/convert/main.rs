@@ -54,7 +54,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Target::Estargz => Done::Estargz(estargz(args, out)?),
         Target::Tar | Target::TarGzip | Target::TarZstd => Done::Tar(tar(args, out)?),
         Target::Nydus | Target::Oci => {
-            let what = "the output must be a whole image, as in `oci:DIR:TAG` or `docker://HOST/REPOSITORY:TAG`";
+            let what = "the output must be a whole image, such as `oci:DIR:TAG` or `docker://HOST/REPOSITORY:TAG`";
             return Err(Failure::usage(what).of(args.output().display()));
         }
     };

@@ -3,7 +3,9 @@
 #
 #   ctr.sh start                          starts containerd, if it does not run yet
 #   ctr.sh stop                           stops it and removes all that it stored
-#   ctr.sh convert IN.tar OUT.tar [FLAG...]  an OCI layout to one with eStargz layers; flags of `ctr-remote images convert`
+#   ctr.sh convert IN.tar OUT.tar [FLAG...]  an OCI layout to one with eStargz layers; flags of `ctr-remote images convert`,
+#                                         `--zstdchunked` among them for layers of that kind; with
+#                                         `--estargz-external-toc` the image of the TOCs becomes OUT.tar.toc
 #   ctr.sh get-toc-digest BLOB            the TOC digest that ctr-remote finds in a layer
 #   ctr.sh dump-toc BLOB                  its TOC, indented anew
 #   ctr.sh run IN.tar COMMAND [ARG...]    unpacks an OCI layout as containerd does and runs a command in a container of it
@@ -12,18 +14,26 @@
 # Layouts are made and read by layout.py. Everything lies in ${LAZYOCI_CACHE:-/var/cache/lazyoci}/containerd; the socket
 # is in /run/lazyoci-containerd (LAZYOCI_CONTAINERD=NAME takes NAME in place of `containerd`, for one beside it). What a
 # command stored is removed when it ends; commands wait for each other. GOMAXPROCS is 1 unless it is set: with more,
-# ctr-remote makes other blobs.
+# ctr-remote makes other blobs. With LAZYOCI_TRIXIE=1 it is ctr-remote 0.14 of the trixie root that talks to containerd.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
-instance="${LAZYOCI_CONTAINERD:-containerd}"
+instance="${LAZYOCI_CONTAINERD:-containerd}${LAZYOCI_TRIXIE:+-trixie}"
 root="$cache/$instance"
-state="/run/lazyoci-$instance"
+# The trixie root has its own /run.
+state="${LAZYOCI_TRIXIE:+$cache/run}"
+state="${state:-/run}/lazyoci-$instance"
 address="$state/containerd.sock"
 pid_file="$state/pid"
 namespace=lazyoci
 
-ctr_remote() { GOMAXPROCS="${GOMAXPROCS:-1}" ctr-remote --address "$address" --namespace "$namespace" "$@"; }
+ctr_remote() {
+    local command=(ctr-remote --address "$address")
+    if [ -n "${LAZYOCI_TRIXIE:-}" ]; then
+        command=("$(dirname "${BASH_SOURCE[0]}")/../trixie.sh" ctr-remote --address "$address")
+    fi
+    GOMAXPROCS="${GOMAXPROCS:-1}" "${command[@]}" --namespace "$namespace" "$@"
+}
 
 # The number in the file may be another process's by now.
 runs() { [ -s "$pid_file" ] && grep -qsaF "$root/config.toml" "/proc/$(cat "$pid_file")/cmdline"; }
@@ -84,7 +94,7 @@ named() {
     trap forget EXIT
 }
 
-forget() { ctr_remote images rm --sync "$name:out" "$name:in" >/dev/null 2>&1 || true; }
+forget() { ctr_remote images rm --sync "$name:out" "$name:out-esgztoc" "$name:in" >/dev/null 2>&1 || true; }
 
 convert() {
     [ "$#" -ge 2 ] || misuse "convert: an input and an output are needed (see --help)"
@@ -93,8 +103,12 @@ convert() {
     start
     named
     ctr_remote images import --no-unpack --index-name "$name:in" "$input" >/dev/null
-    ctr_remote images convert --estargz --oci --all-platforms "$@" "$name:in" "$name:out" >/dev/null
+    [[ " $* " == *" --zstdchunked "* ]] || set -- --estargz "$@"
+    ctr_remote images convert --oci --all-platforms "$@" "$name:in" "$name:out" >/dev/null
     ctr_remote images export --all-platforms "$output" "$name:out"
+    if [[ " $* " == *" --estargz-external-toc "* ]]; then
+        ctr_remote images export --all-platforms "$output.toc" "$name:out-esgztoc"
+    fi
 }
 
 # toc BLOB [FLAG...]: get-toc-digest on a blob that is in the store only for that.

@@ -3,7 +3,8 @@
 
   layout.py make OUT.tar LAYER...    a layout with one image of these layers (tar or tar+gzip, found by content)
   layout.py unmake IN.tar DIR        writes layer blobs as DIR/0, DIR/1, ... and their descriptors as DIR/layers.json
-  layout.py toc BLOB                 prints the TOC of an eStargz blob as it is
+  layout.py toc BLOB                 prints the TOC of an eStargz or zstd:chunked blob as it is
+  layout.py tar-split BLOB           prints the tar-split of a zstd:chunked blob as it is
 
 Output depends on the input alone. A layer that ends in an eStargz footer gets its annotations.
 """
@@ -12,6 +13,8 @@ import hashlib
 import io
 import json
 import pathlib
+import struct
+import subprocess
 import sys
 import tarfile
 
@@ -30,6 +33,19 @@ def toc_of(blob):
         return None
     member = gzip.decompress(blob[int(footer[16:32], 16):-FOOTER_LEN])
     return tarfile.open(fileobj=io.BytesIO(member)).extractfile("stargz.index.json").read()
+
+
+def zstd_piece(blob, which):
+    """The TOC (0) or the tar-split (1) of a zstd:chunked blob, found by its footer."""
+    if blob.endswith(b"GNUlInUx"):
+        fields = struct.unpack("<7Q", blob[-64:-8])
+        offset, stored = fields[4 * which : 4 * which + 2]
+    elif blob.endswith(b"GnUlInUx") and which == 0:
+        offset, stored = struct.unpack("<2Q", blob[-40:-24])
+    else:
+        return None
+    piece = blob[offset : offset + stored]
+    return subprocess.run(["zstd", "-dc"], input=piece, stdout=subprocess.PIPE, check=True).stdout
 
 
 def estargz_annotations(blob, tar):
@@ -110,8 +126,12 @@ def main(arguments):
         case ["unmake", layout, directory]:
             unmake(layout, directory)
         case ["toc", blob]:
-            toc = toc_of(pathlib.Path(blob).read_bytes())
-            sys.stdout.buffer.write(toc if toc is not None else sys.exit(f"{blob}: no eStargz footer"))
+            data = pathlib.Path(blob).read_bytes()
+            toc = toc_of(data) or zstd_piece(data, 0)
+            sys.stdout.buffer.write(toc if toc is not None else sys.exit(f"{blob}: no footer"))
+        case ["tar-split", blob]:
+            lines = zstd_piece(pathlib.Path(blob).read_bytes(), 1)
+            sys.stdout.buffer.write(lines if lines is not None else sys.exit(f"{blob}: no tar-split"))
         case ["--help" | "-h"]:
             print(__doc__.strip())
         case _:

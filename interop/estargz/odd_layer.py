@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A small layer tar with one of everything that eStargz carries: odd_layer.py OUT.tar [vector|utf8|bytes]
+"""A small layer tar with one of everything that eStargz carries: odd_layer.py OUT.tar [vector|holes|utf8|bytes]
 
-vector is the input of the published test vectors of the format; utf8 (default) has only names that a TOC can carry;
+vector is the input of the published test vectors of the format, holes the same with a file that has runs of zeros, for
+those of containers/storage; utf8 (default) has only names that a TOC can carry;
 bytes adds names that it cannot. Output depends on the arguments alone.
 """
 import io
@@ -37,6 +38,13 @@ def vector():
     yield member("h", tarfile.LNKTYPE, linkname="d/a"), b""
 
 
+def holes():
+    for info, content in vector():
+        yield info, content
+        if info.name == "e":
+            yield member("z"), b"ab" + bytes(1024) + b"cd" + bytes(1023) + b"e"
+
+
 def utf8():
     xattrs = {"SCHILY.xattr.user.text": "value", "SCHILY.xattr.user.ünï": "é\nline"}
     yield member("./", tarfile.DIRTYPE, mode=0o1777, uid=3, gid=4, mtime=TIME), b""
@@ -70,8 +78,8 @@ def not_utf8():
 
 
 def main(out, which="utf8"):
-    members = {"vector": vector, "utf8": utf8, "bytes": not_utf8}[which]()
-    form = tarfile.USTAR_FORMAT if which == "vector" else tarfile.PAX_FORMAT
+    members = {"vector": vector, "holes": holes, "utf8": utf8, "bytes": not_utf8}[which]()
+    form = tarfile.USTAR_FORMAT if which in ("vector", "holes") else tarfile.PAX_FORMAT
     if which == "bytes":
         form = tarfile.GNU_FORMAT
     with tarfile.open(out, "w", format=form, errors="surrogateescape") as tar:

@@ -46,6 +46,6 @@ case "${1:-}" in
     --help|-h|"") help_from_header ;;
     start) start ;;
     stop) stop ;;
-    log) grep -F '"GET /v2/' "$root/log" || true ;;
+    log) grep -E '"(GET|HEAD|POST|PUT|PATCH|DELETE) /v2/' "$root/log" || true ;;
     *) misuse "unknown argument: $1 (see --help)" ;;
 esac

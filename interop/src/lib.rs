@@ -8,11 +8,13 @@ pub mod mount;
 pub mod readers;
 pub mod registry;
 pub mod run;
+pub mod runnable;
 
 pub use corpus::Corpus;
 pub use mount::Mount;
 pub use registry::{Registry, Request};
 pub use run::{Finished, lazyoci, nydus_image, script, tool};
+pub use runnable::Runnable;
 
 use std::path::{Path, PathBuf};
 

@@ -161,7 +161,7 @@ fn options_that_do_not_fit_the_format_are_refused() {
             ["--compressor", _] => options.join(" "),
             _ => options[0].into(),
         };
-        assert_eq!(said, format!("error: {option} does not fit {to}\n"));
+        assert_eq!(said, format!("error: {option} does not apply to {to}\n"));
         assert!(!output.exists());
     }
     let mut convert = example("convert");
@@ -249,7 +249,7 @@ fn blobs_are_kept() {
     let mut refused = convert(&to("rafs-v5"), "v6/image.boot", "out");
     let said = complaint(refused.args(["--compressor", "lz4"]), 2);
     assert!(
-        said.starts_with("error: --compressor does not fit --keep-blobs"),
+        said.starts_with("error: --compressor cannot be combined with --keep-blobs"),
         "{said}"
     );
     assert!(!fixture.path("out").exists());
@@ -301,7 +301,7 @@ fn chunks_of_other_images_are_not_stored_again() {
     let mut refused = convert(&["--compact", "--toc"], "second/image.boot", "out");
     let said = complaint(&mut refused, 2);
     assert!(
-        said.starts_with("error: --toc does not fit --compact"),
+        said.starts_with("error: --toc cannot be combined with --compact"),
         "{said}"
     );
     let mut refused = convert(&["--compact"], "source", "out");

@@ -82,10 +82,7 @@ fn a_directory_in_which_there_is_nothing_is_filled() {
             run(&mut command, 0);
         } else {
             let said = complaint(command.arg("--force"), 2);
-            let kept = format!(
-                "error: `{}` exists, and is not replaced\n",
-                output.display()
-            );
+            let kept = format!("error: `{}` already exists\n", output.display());
             assert_eq!(said, kept);
         }
         fs::remove_dir_all(&output).unwrap();
@@ -215,6 +212,64 @@ fn a_stderr_that_takes_nothing_changes_no_exit_code() {
             .unwrap();
         assert_eq!(status.code(), Some(code), "{command:?}");
     }
+}
+
+/// `command`, started with stdout closed.
+#[cfg(target_os = "linux")]
+fn without_stdout(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" >&-", "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// What cannot be written is told, although the runtime opens `/dev/null` for a stdout that is closed.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_closed_stdout_is_an_error() {
+    let fixture = Fixture::new();
+    let (source, bootstrap) = (fixture.path("source"), fixture.bootstrap());
+    let closed = |command: &mut Command| {
+        let said = complaint(&mut without_stdout(command), 2);
+        assert!(
+            said.contains("error: ") && said.ends_with("stdout is closed\n"),
+            "{command:?}: {said}"
+        );
+    };
+    for name in crate::NAMES {
+        let mut command = example(name);
+        match name {
+            "quickstart" | "verify" | "digest" | "inspect" | "ls" => command.arg(&source),
+            "cat" => command.arg(&source).arg("etc/motd"),
+            "diff" => command.arg(&source).arg(source.join("etc")),
+            "convert" => command.args(["--to", "tar"]).arg(&source).arg("-"),
+            "merge" => command.arg(&bootstrap).arg(fixture.path("merged")),
+            "unpack" => command.arg(&bootstrap).arg("-"),
+            _ => panic!("{name}: not tried"),
+        };
+        closed(&mut command);
+        closed(example(name).arg("--help"));
+        closed(example(name).arg("--version"));
+    }
+    closed(
+        example("unpack")
+            .arg("--json")
+            .arg(&bootstrap)
+            .arg(fixture.path("unpacked")),
+    );
+    // A failure has its own exit code and message.
+    let mut missing = without_stdout(example("digest").arg("--json").arg(fixture.path("missing")));
+    let said = complaint(&mut missing, 2);
+    assert!(!said.contains("stdout"), "{said}");
+    // Nothing is written to it here.
+    run(
+        &mut without_stdout(
+            example("cat")
+                .arg(&source)
+                .args(["etc/motd", "--range", "0:0"]),
+        ),
+        0,
+    );
 }
 
 #[test]

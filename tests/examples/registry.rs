@@ -148,14 +148,20 @@ fn what_is_wrong_is_said_with_its_place() {
     );
     assert_eq!(said, expected);
     let said = complaint(anonymous("ls").arg("docker://example.org/App"), 2);
-    let reason =
-        "`example.org/App` is no reference to an image: the name of the repository is not one";
+    let reason = "`example.org/App` is not an image reference: the repository name is invalid";
     assert_eq!(said, format!("error: docker://example.org/App: {reason}\n"));
     let said = complaint(anonymous("ls").arg(fixture.bootstrap()), 2);
     assert!(
         said.starts_with("error: --plain-http needs an image in a registry"),
         "{said}"
     );
+    let layout = three_layers(&fixture).name();
+    let said = complaint(anonymous("ls").arg(&layout), 2);
+    assert!(said.contains(&format!("which {layout} is not")), "{said}");
+    let other = format!("oci:{}:v1", fixture.path("other").display());
+    let mut convert = anonymous("convert");
+    let said = complaint(convert.args(["--to", "oci", &layout, &other]), 2);
+    assert!(said.contains(&format!("which {layout} is not")), "{said}");
     // By TLS unless asked otherwise.
     let before = registry.lines().len();
     let mut ls = example("ls");

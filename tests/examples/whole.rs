@@ -148,7 +148,7 @@ fn layers_of_every_kind_are_one_image() {
         2,
     );
     assert!(
-        said.contains("no image is for linux/arm64; there are: linux/amd64"),
+        said.contains("there is no image for linux/arm64; available: linux/amd64"),
         "{said}"
     );
     let said = complaint(example("digest").arg("--layer").arg("0").arg(&upper), 2);
@@ -160,7 +160,7 @@ fn layers_of_every_kind_are_one_image() {
     fs::write(&blob, bytes).unwrap();
     let said = complaint(example("verify").arg(&name), 1);
     assert!(
-        said.contains("layer 0, the lowest being 0: sha256:"),
+        said.contains("layer 0 (counted from 0, the base): sha256:"),
         "{said}"
     );
 }
@@ -309,13 +309,13 @@ fn originals_are_kept_and_all_platforms_converted() {
             "--keep-original",
             "estargz",
             &*all,
-            "--keep-original does not fit estargz",
+            "--keep-original does not apply to estargz",
         ),
         (
             "--all-platforms",
             "tar",
             &*tar,
-            "--all-platforms does not fit tar",
+            "--all-platforms does not apply to tar",
         ),
     ] {
         let mut convert = example("convert");
@@ -382,11 +382,11 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
         ),
         (
             &["oci", &source, &unnamed],
-            "`No:name` is no name of an image",
+            "`No:name` is not an image name",
         ),
         (
             &["rafs-v6", &source, &made],
-            "rafs-v6 is no format of whole images",
+            "whole images cannot be converted to rafs-v6",
         ),
         (
             &["oci", &source, &layer],
@@ -394,7 +394,7 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
         ),
         (
             &["oci", "--fs-version", "5", &source, &made],
-            "--fs-version does not fit oci",
+            "--fs-version does not apply to oci",
         ),
     ] {
         let mut convert = example("convert");
@@ -404,7 +404,7 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
     }
     let mut convert = example("convert");
     let said = complaint(convert.args(["--to", "nydus", &source, &docker]), 3);
-    let what = "a nydus image: a docker-archive holds none";
+    let what = "a docker-archive cannot hold a nydus image";
     assert_eq!(said, format!("error: {docker}: {what}\n"));
     assert!(!fixture.path("made").exists());
 }
@@ -448,8 +448,11 @@ fn a_bundle_is_a_configuration_and_a_tree() {
             "bundle exists (--force replaces it)",
         ),
         (&[&source, "-"], "-: a bundle is a directory"),
-        (&[&layer, &other], "a bundle is made of a whole image"),
-        (&["--layer", "0", &source, &other], "--layer does not fit"),
+        (&[&layer, &other], "a bundle is made from a whole image"),
+        (
+            &["--layer", "0", &source, &other],
+            "--layer cannot be given",
+        ),
     ] {
         let said = complaint(&mut unpack(arguments), 2);
         assert!(said.contains(what), "{said}");

@@ -74,7 +74,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// The source returned more or fewer bytes than requested: its [`ReadAt`] is incorrect.
-    #[error("{given} bytes were given for {len} at byte {offset} of the blob")]
+    #[error("got {given} bytes instead of {len} at byte {offset} of the blob")]
     Given {
         /// First byte requested.
         offset: u64,
@@ -96,7 +96,7 @@ pub enum ReadError {
         fault: Fault,
     },
     /// The length of the source cannot be determined.
-    #[error("cannot find out the length of the blob")]
+    #[error("cannot determine the length of the blob")]
     Len {
         /// What happened.
         source: io::Error,

@@ -50,7 +50,7 @@ pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, Room, drop_losses, losses};
 pub use source::MetadataBytes;
 pub use superblock::Superblock;
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use bytes;
 pub use image_model as model;
 pub use zerocopy;

@@ -226,6 +226,20 @@ pub enum EntryFault {
         /// `offset` of the previous chunk.
         previous: u64,
     },
+    /// A frame that does not end behind its start.
+    #[error("the content begins at byte {offset} of the blob, and ends at {end}")]
+    FrameEnd {
+        /// `offset`.
+        offset: u64,
+        /// `offset` of the next chunk, or `endOffset`.
+        end: u64,
+    },
+    /// A chunk of an unknown type.
+    #[error("a chunk of the unknown type \"{}\"", brief(found))]
+    ChunkType {
+        /// `chunkType`.
+        found: Box<str>,
+    },
     /// Two chunks that share bytes of one member.
     #[error(
         "the content begins at byte {inner_offset} of the member at {offset}, inside the previous chunk, which ends at {end}"
@@ -277,7 +291,9 @@ impl Blame for EntryFault {
     fn fault(&self) -> Fault {
         match self {
             Self::Place(error) => error.fault(),
-            Self::UnknownType { .. } | Self::DigestAlgorithm { .. } => Fault::Unsupported,
+            Self::UnknownType { .. } | Self::ChunkType { .. } | Self::DigestAlgorithm { .. } => {
+                Fault::Unsupported
+            }
             Self::SymlinkTooLong { .. }
             | Self::XattrsTooLong { .. }
             | Self::FrameTooLong { .. }
@@ -305,6 +321,7 @@ impl Blame for EntryFault {
             | Self::ChunksMissing { .. }
             | Self::OutsidePayload { .. }
             | Self::OffsetOrder { .. }
+            | Self::FrameEnd { .. }
             | Self::Overlap { .. } => Fault::Corrupt,
         }
     }

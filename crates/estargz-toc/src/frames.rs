@@ -3,17 +3,22 @@
 use image_model::{BlobIndex, Chunk, ChunkId, Codec, Digest, Frame, FrameId, Recipe, RecipeId};
 
 use crate::error::EntryFault;
+use crate::image::TocKind;
 
-/// Assigns chunks to frames. A frame is the gzip member at the offset of some chunk, up to the next
-/// such offset, but no longer than the most that gzip can need for its chunks: the end of the
+/// Assigns chunks to frames. A frame is the gzip member, or zstd frame, at the offset of some chunk, up to the next
+/// such offset, but no longer than the most that the codec can need for its chunks: the end of the
 /// member is unknown, and any number of members that contain only tar headers (of directories and
-/// links) may follow, which need not be fetched.
+/// links) may follow, which need not be fetched. Of containers/storage the ends are known, and every chunk is one frame.
 #[derive(Debug)]
 pub(crate) struct FrameList {
+    recipe: Recipe,
     max_chunks: u32,
     max_frame_len: u32,
-    /// The last one still lacks its `stored_len`.
+    /// The last one lacks its `stored_len` while it is open.
     frames: Vec<Frame>,
+    open: bool,
+    /// Where the last frame with a known end ends.
+    end: u64,
     chunks: Vec<Chunk>,
     /// Decoded bytes of all frames but the last one.
     decoded_len: u64,
@@ -31,11 +36,14 @@ pub(crate) struct Place {
 }
 
 impl FrameList {
-    pub(crate) fn new(max_chunks: u32, max_frame_len: u32) -> Self {
+    pub(crate) fn new(kind: TocKind, max_chunks: u32, max_frame_len: u32) -> Self {
         Self {
+            recipe: kind.recipe(),
             max_chunks,
             max_frame_len,
             frames: Vec::new(),
+            open: false,
+            end: 0,
             chunks: Vec::new(),
             decoded_len: 0,
         }
@@ -52,11 +60,7 @@ impl FrameList {
             inner_offset,
             len,
         } = place;
-        let index = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);
-        if index >= self.max_chunks {
-            let limit = self.max_chunks;
-            return Err(EntryFault::TooManyChunks { limit });
-        }
+        let index = self.next_index()?;
         let limit = self.max_frame_len;
         let end = inner_offset.saturating_add(len);
         if end > u64::from(limit) {
@@ -88,10 +92,62 @@ impl FrameList {
         Ok(ChunkId::new(index))
     }
 
+    /// Adds a chunk of `len` bytes that is a frame of its own, whose end is told by [`end_frame`](Self::end_frame).
+    pub(crate) fn push_frame(
+        &mut self,
+        offset: u64,
+        len: u64,
+        digest: Option<Digest>,
+    ) -> Result<ChunkId, EntryFault> {
+        self.end_frame(offset)?;
+        let place = Place {
+            offset,
+            inner_offset: 0,
+            len,
+        };
+        self.push(place, digest)
+    }
+
+    /// Ends the last frame, if it is open, at byte `end` of the blob, where the next one may begin.
+    pub(crate) fn end_frame(&mut self, end: u64) -> Result<(), EntryFault> {
+        let last = self.frames.last_mut().filter(|_| self.open);
+        let start = last.as_ref().map_or(self.end, |frame| frame.offset);
+        let len = end.checked_sub(start);
+        if let Some(last) = last {
+            let len = len.filter(|&len| len > 0).unwrap_or_default();
+            last.stored_len =
+                u32::try_from(len).map_err(|_| EntryFault::StoredTooLong { offset: start, len })?;
+            self.open = false;
+            self.decoded_len = self.decoded_len.saturating_add(last.len.into());
+            if len == 0 {
+                return Err(EntryFault::FrameEnd { offset: start, end });
+            }
+        }
+        if len.is_none() {
+            return Err(EntryFault::OffsetOrder {
+                offset: end,
+                previous: start,
+            });
+        }
+        self.end = end;
+        Ok(())
+    }
+
+    fn next_index(&self) -> Result<u32, EntryFault> {
+        let index = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);
+        if index >= self.max_chunks {
+            let limit = self.max_chunks;
+            return Err(EntryFault::TooManyChunks { limit });
+        }
+        Ok(index)
+    }
+
     /// The last frame, if it begins at `offset`; otherwise a new one.
     fn frame_at(&mut self, offset: u64) -> Result<&mut Frame, EntryFault> {
-        if self.frames.last().is_none_or(|last| last.offset != offset) {
+        let last = self.frames.last().filter(|_| self.open);
+        if last.is_none_or(|last| last.offset != offset) {
             self.close(offset)?;
+            self.open = true;
             self.frames.push(Frame {
                 blob: BlobIndex(0),
                 offset,
@@ -105,7 +161,7 @@ impl FrameList {
 
     /// Ends the last frame, at the start of the next one at the latest.
     fn close(&mut self, end: u64) -> Result<(), EntryFault> {
-        let Some(last) = self.frames.last_mut() else {
+        let Some(last) = self.frames.last_mut().filter(|_| self.open) else {
             return Ok(());
         };
         let offset = last.offset;
@@ -113,22 +169,43 @@ impl FrameList {
             offset: end,
             previous: offset,
         })?;
-        let len = len.min(Codec::Gzip.max_stored_len(last.len));
+        let len = len.min(self.recipe.decode.codec().max_stored_len(last.len));
         last.stored_len =
             u32::try_from(len).map_err(|_| EntryFault::StoredTooLong { offset, len })?;
         self.decoded_len = self.decoded_len.saturating_add(last.len.into());
         Ok(())
     }
 
-    /// The recipes of an eStargz layer: gzip members, which continue with the next files' headers.
-    pub(crate) fn recipes() -> Vec<Recipe> {
-        vec![Recipe::prefix(Codec::Gzip)]
-    }
-
     /// The lists, and the length of the decoded address space; the last frame ends at byte `end` of
     /// the blob at the latest.
-    pub(crate) fn finish(mut self, end: u64) -> Result<(Vec<Frame>, Vec<Chunk>, u64), EntryFault> {
+    pub(crate) fn finish(mut self, end: u64) -> Result<Finished, EntryFault> {
         self.close(end)?;
-        Ok((self.frames, self.chunks, self.decoded_len))
+        Ok(Finished {
+            frames: self.frames,
+            chunks: self.chunks,
+            recipes: vec![self.recipe],
+            decoded_len: self.decoded_len,
+        })
+    }
+}
+
+/// All chunks and frames of a blob.
+pub(crate) struct Finished {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) recipes: Vec<Recipe>,
+    /// Decoded bytes of all frames.
+    pub(crate) decoded_len: u64,
+}
+
+impl TocKind {
+    /// How the frames are decoded: but for containers/storage, whose chunks are frames, they continue with the next
+    /// files' headers.
+    pub(crate) fn recipe(self) -> Recipe {
+        match self {
+            Self::Estargz | Self::External | Self::Legacy => Recipe::prefix(Codec::Gzip),
+            Self::ZstdChunked => Recipe::prefix(Codec::Zstd),
+            Self::Containers => Recipe::exact(Codec::Zstd),
+        }
     }
 }

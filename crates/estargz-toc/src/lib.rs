@@ -9,11 +9,23 @@
 //! For a runtime that does not know eStargz the blob is an ordinary layer: a sequence of gzip
 //! members that together hold one tar.
 //!
+//! Its kin differ in where the TOC is, and in what it says ([`image::TocKind`]):
+//!
+//! | layer | members | TOC | footer |
+//! |---|---|---|---|
+//! | eStargz | gzip | in a member, the last of the tar | 51 bytes |
+//! | stargz | gzip | the same, without digests | 47 bytes |
+//! | eStargz, external TOC | gzip | another blob | 46 bytes |
+//! | zstd:chunked of stargz-snapshotter | zstd | in a skippable frame, outside of the tar | 48 bytes |
+//! | zstd:chunked of containers/storage | zstd, one frame for each chunk | the same, of another schema, and a tar-split | 72 bytes |
+//!
 //! | module | holds |
 //! |---|---|
-//! | [`footer`] | the last 51 bytes |
+//! | [`footer`] | the last bytes of a blob: where its TOC is |
 //! | [`open`] | finding the TOC of a blob: a step machine |
 //! | [`toc`] | the raw TOC: JSON to entries and back, byte for byte |
+//! | [`containers_toc`] | the TOC of containers/storage: JSON to entries and back, byte for byte |
+//! | [`tar_split`] | everything of a tar but the content of its files |
 //! | [`image`] | the TOC as an image, with invalid entries refused |
 //! | [`compare`] | comparing the TOC with the tar |
 //! | [`order`] | the order of names in the tar, prioritized files first |
@@ -34,13 +46,16 @@
 
 pub mod carry;
 pub mod compare;
+pub mod containers_toc;
 pub mod error;
 pub mod footer;
 mod frames;
 pub mod image;
+mod json;
 mod landmark;
 pub mod open;
 pub mod order;
+pub mod tar_split;
 pub mod toc;
 pub mod write;
 

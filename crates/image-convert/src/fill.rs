@@ -186,7 +186,7 @@ fn stream<T: Target>(
             } => {
                 let node = node.try_map(|size, spans| {
                     let cost = ContentCost {
-                        // The list goes when the content is stored.
+                        // The list is dropped when the content is stored.
                         memory: 0,
                         ..ContentCost::of_spans(size, spans.as_slice())
                     };

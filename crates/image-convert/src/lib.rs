@@ -86,7 +86,7 @@ pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use blob_io;
 pub use bytes;
 pub use chunk_dedup;

@@ -27,13 +27,14 @@ impl Codec {
     /// * `Gzip`: `len`, an eighth of it and 64 KiB. A literal takes at most nine bits in deflate's fixed code, and some
     ///   encoders use nothing else for incompressible data (zlib-ng at level 1); stored blocks and flushes cost far
     ///   less. The constant allows for headers with a name, a comment or an extra field, in a few members.
+    /// * `Zstd`: the same, which allows for encoders that flush often. A block that does not compress costs 3 bytes.
     /// * The others: `len`, since RAFS stores incompressible data uncompressed.
     #[must_use]
     pub fn max_stored_len(self, len: u32) -> u64 {
         let len = u64::from(len);
         match self {
-            Self::Gzip => len + len / 8 + (64 << 10),
-            Self::None | Self::Lz4Block | Self::Zstd => len,
+            Self::Gzip | Self::Zstd => len + len / 8 + (64 << 10),
+            Self::None | Self::Lz4Block => len,
         }
     }
 }

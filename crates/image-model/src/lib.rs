@@ -15,6 +15,7 @@
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
 //! | [`step`] | machines that find something without I/O: they request bytes, and their caller reads them |
+//! | [`stored_piece`] | where compressed metadata is in a blob |
 //! | [`width`] | lossless integer conversions |
 //! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's bytes
 //! are in the source, a [`ChunkedImage`] in which chunks they are stored. Encoders take only the
@@ -39,6 +40,7 @@ pub mod path;
 pub mod progress;
 mod setters;
 pub mod step;
+pub mod stored_piece;
 pub mod tree;
 pub mod tree_view;
 pub mod walk;
@@ -56,6 +58,7 @@ pub use name::{Name, NameRef};
 pub use path::ImagePath;
 pub use progress::{Cancelled, Progress};
 pub use step::{Need, Object, Step, StepMachine};
+pub use stored_piece::StoredPiece;
 pub use tree::{Inode, InodeId, Node, Tree};
 pub use tree_view::TreeView;
 

@@ -66,7 +66,7 @@ fn read(
             range: place.file_offset..place.file_offset + place.len,
         })
     });
-    // A long piece that lies plain in a blob is read in parts; one fault of it is enough.
+    // A long plain piece of a blob is read in parts; one fault in it is enough.
     let mut faulty = None;
     let mut next = 0;
     let plan = reader.plan(wants).passing().checking();
@@ -85,7 +85,7 @@ fn read(
     match read {
         Ok(()) => Ok(()),
         Err(ReadError::Cancelled(cancelled)) => Err(cancelled),
-        // The extents were there before: the image has changed.
+        // The extents existed before, so the image has changed.
         Err(error) => {
             let file = places.get(next).map_or(0, |place| place.file);
             observer.fault(file as usize, image_fault(error, 0));
@@ -225,7 +225,7 @@ impl Chunks<'_> {
             blob,
             offset,
             frame,
-            // A tree has fewer inodes, or the walk had ended.
+            // A tree has fewer inodes, or the walk would have ended.
             file: file as u32,
             chunk,
             file_offset: extent.file_offset,
@@ -303,7 +303,7 @@ fn drop_unreachable(
                 unopened.insert(blob);
             }
             Ok(source) => {
-                // A length that cannot be found out is told by whoever reads.
+                // An unknown length is reported when the blob is read.
                 let Ok(len) = source.len() else { continue };
                 if listed.stored_len.is_none_or(|listed| len < listed) {
                     short.push((blob, len));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use blob_io::{ReadAt, ReadError};
 use estargz_toc::footer;
+use estargz_toc::image::TocKind;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
 use rafs_format::{Bootstrap, Version};
 use tar_stream::Compression;
@@ -18,9 +19,6 @@ const EROFS: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
 
 /// The last bytes of a zstd:chunked layer: of stargz-snapshotter, and of containers/storage.
 const ZSTD_CHUNKED: [&[u8; 8]; 2] = [b"GnUlInUx", b"GNUlInUx"];
-
-/// Length of the footers of stargz before eStargz, and of eStargz whose TOC is another blob.
-const OTHER_STARGZ_FOOTERS: [usize; 2] = [47, 46];
 
 /// The format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,8 +42,10 @@ pub enum Format {
     Erofs,
     /// An eStargz layer.
     Estargz,
-    /// A stargz layer (the predecessor of eStargz), or eStargz with its TOC in another blob.
+    /// A stargz layer, the predecessor of eStargz. No file has a digest: reading verifies nothing.
     Stargz,
+    /// An eStargz layer whose TOC is another blob.
+    ExternalToc,
     /// A zstd:chunked layer.
     ZstdChunked,
 }
@@ -64,6 +64,7 @@ impl fmt::Display for Format {
             Self::Erofs => "erofs",
             Self::Estargz => "estargz",
             Self::Stargz => "stargz",
+            Self::ExternalToc => "estargz-external-toc",
             Self::ZstdChunked => "zstd-chunked",
         })
     }
@@ -115,26 +116,42 @@ impl Format {
         if begins_like_erofs(head) {
             return Some(Self::Erofs);
         }
-        // The reference reader looks at nothing else, so a layer that begins with something else is
-        // one that can be read in two ways.
+        // The reference reader looks at nothing else, so a layer that begins with anything else
+        // could be read in two ways.
         let footer = tail.last_chunk();
         if footer.is_some_and(|footer| footer::decode(footer, u64::MAX).is_ok()) {
             return Some(Self::Estargz);
         }
         match Compression::detect(head) {
             Compression::Gzip if ends_like_stargz(tail, footer::FOOTER_LEN) => Some(Self::Estargz),
-            Compression::Gzip
-                if OTHER_STARGZ_FOOTERS
-                    .iter()
-                    .any(|&len| ends_like_stargz(tail, len)) =>
-            {
-                Some(Self::Stargz)
+            Compression::Gzip if ends_like_stargz(tail, footer::legacy::LEN) => Some(Self::Stargz),
+            Compression::Gzip if ends_like_stargz(tail, footer::external::LEN) => {
+                Some(Self::ExternalToc)
             }
             Compression::Zstd if ZSTD_CHUNKED.iter().any(|magic| tail.ends_with(*magic)) => {
                 Some(Self::ZstdChunked)
             }
             Compression::None if !begins_like_tar(head) => None,
             compression => Some(Self::Tar(compression)),
+        }
+    }
+
+    /// Whether it is a layer with a TOC, which can be read as a plain layer too.
+    #[must_use]
+    pub const fn has_toc(self) -> bool {
+        matches!(
+            self,
+            Self::Estargz | Self::Stargz | Self::ExternalToc | Self::ZstdChunked
+        )
+    }
+
+    /// A layer with a TOC of this kind.
+    pub(crate) fn of_toc(kind: TocKind) -> Self {
+        match kind {
+            TocKind::Legacy => Self::Stargz,
+            TocKind::External => Self::ExternalToc,
+            TocKind::ZstdChunked | TocKind::Containers => Self::ZstdChunked,
+            _ => Self::Estargz,
         }
     }
 

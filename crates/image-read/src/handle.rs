@@ -77,7 +77,7 @@ impl Read for FileHandle {
         let len = buf.len();
         let mut rest = buf;
         let read = self.reader.read_range(self.ino, range, &mut rest);
-        // What comes before a fault is read; the next read tells of it.
+        // The bytes before a fault are returned; the next read reports it.
         let filled = len - rest.len();
         if filled == 0 {
             read?;

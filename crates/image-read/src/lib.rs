@@ -11,7 +11,8 @@
 //! | item | does |
 //! |---|---|
 //! | [`open`], [`open_source`], [`OpenImage`] | an image of any format, detected by content, with its blobs |
-//! | [`Estargz`], [`read_toc`] | the TOC of an eStargz layer |
+//! | [`Estargz`], [`read_toc`] | the TOC of an eStargz or zstd:chunked layer |
+//! | [`OpenImage::rebuild_tar`] | the tar of a zstd:chunked layer, from its tar-split and its files |
 //! | [`find`] | drives every machine that finds something in a file: footers, TOCs, bootstraps |
 //! | [`Format`] | the format of a file, by its first and last bytes |
 //! | [`LayerImage`], [`DirectoryImage`], [`TreeImage`] | tars and directories as images |
@@ -55,6 +56,7 @@ mod open;
 mod options;
 pub mod pipeline;
 mod reader;
+mod rebuild;
 mod resolve;
 mod stack;
 mod tree_image;
@@ -76,6 +78,7 @@ pub use open::{
 };
 pub use options::ReadOptions;
 pub use reader::{FileOrder, Reader, SharedImage};
+pub use rebuild::RebuildError;
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};
 pub use stack::{Stack, StackError};
 pub use tree_image::TreeImage;
@@ -84,7 +87,7 @@ pub use verification::{
     VerifySourceOptions, VerifySummary, verify_image, verify_path, verify_source,
 };
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use blob_io;
 pub use bytes;
 pub use erofs_format;

@@ -134,7 +134,7 @@ where
         if started == 0 {
             return inline(worker, body);
         }
-        // Dropped before the scope waits for its threads, also when `body` panics: the closed
+        // Dropped before the scope waits for its threads, even if `body` panics: the closed
         // queue ends the workers.
         let mut stage = Stage {
             lanes: Lanes::Threads {
@@ -169,7 +169,7 @@ fn serve<J, R>(mut worker: impl FnMut(J) -> R, queue: &Queue<J, R>) {
 
 impl<J, R> Queue<J, R> {
     fn lock(&self) -> MutexGuard<'_, Waiting<J, R>> {
-        // Nobody panics while holding the lock.
+        // No thread panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -253,7 +253,7 @@ impl<J, R, W: FnMut(J) -> R> Stage<J, R, W> {
             let Some((job, answer)) = queue.try_take() else {
                 break oldest.recv().ok();
             };
-            // The answer is for this thread, which listens.
+            // This thread holds the receiver, so sending succeeds.
             let _ = answer.send(Ok(worker(job)));
         };
         match outcome {
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn threads_that_cannot_be_started_are_done_without() {
-        // No system has room for such a stack.
+        // No system can provide such a stack.
         let builder = |started| {
             move |nth| match nth < started {
                 true => Builder::new(),
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn the_caller_works_while_it_would_wait() {
-        // Often, since it must not depend on who comes first.
+        // Repeated, since the result must not depend on which thread is first.
         for _ in 0..500 {
             let both = Barrier::new(2);
             let worker = |_: u32| {

@@ -260,7 +260,7 @@ impl StoredOrder {
         *place = match want.extent.source {
             ExtentSource::Zeros => None,
             ExtentSource::Plain { blob, offset } => Some((blob, offset)),
-            // A frame that is not there is found again when it is read.
+            // A missing frame is reported when it is read.
             ExtentSource::Chunk { frame, .. } => {
                 let frame = image.frame(frame).ok();
                 frame.map(|frame| (frame.blob, frame.offset))
@@ -270,7 +270,7 @@ impl StoredOrder {
 
     /// The positions of the files.
     fn files(self) -> Vec<u32> {
-        // A tree has no more files than have numbers.
+        // A tree has no more files than inode numbers.
         let mut files: Vec<_> = (0..self.0.len() as u32).collect();
         files.sort_unstable_by_key(|&file| (self.0[file as usize], file));
         files

@@ -109,13 +109,13 @@ pub fn resolve<I: Image + ?Sized>(
     path: &[u8],
     follow: Follow,
 ) -> Result<Ino, ResolveError> {
-    // What is that short needs no look at its components.
+    // A path this short cannot have a component that is too long.
     if path.len() > MAX_NAME_LEN || path.contains(&0) {
         ImagePath::clean(path)?;
     }
     let cleaned;
     let start = match follow {
-        // Only without links does `..` mean what it looks like.
+        // `..` may be cleaned lexically only if there are no links.
         Follow::Never => {
             cleaned = ImagePath::clean(path)?;
             cleaned.as_bytes()
@@ -131,7 +131,7 @@ pub fn resolve<I: Image + ?Sized>(
         links: 0,
     };
     way.directories.push(image.root());
-    // Of the targets of links on the way; the first one on top.
+    // Components of link targets still to be resolved, the next one on top.
     let mut pending: Vec<Box<[u8]>> = Vec::new();
     loop {
         let popped = pending.pop();
@@ -208,7 +208,7 @@ impl<'a, I: Image + ?Sized> Way<'a, I> {
             match name {
                 Ok(name) => return Some(Step::Into(name)),
                 Err(NameError::Dots) if taken.starts_with(b"..") => return Some(Step::Up),
-                // Nothing, or `.`: the path was checked for all else.
+                // Empty, or `.`: everything else was checked before.
                 Err(_) => {}
             }
         }

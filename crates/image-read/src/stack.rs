@@ -201,7 +201,7 @@ impl Part {
         match &mut extent.source {
             ExtentSource::Zeros => {}
             ExtentSource::Plain { blob, .. } => *blob = self.blob(*blob),
-            // What the layer does not have is in none of the others.
+            // A blob that this layer does not have is in none of the others.
             ExtentSource::Chunk { frame, .. } if frame.0 >= self.frames => frame.0 = u32::MAX,
             ExtentSource::Chunk { frame, .. } => frame.0 += self.first_frame,
         }
@@ -305,7 +305,7 @@ impl OpenBlob for BlobsOfLayers {
     fn open_blob(&self, index: BlobIndex, _blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
         let position = index.0 as usize;
         let behind = self.0.partition_point(|(first, _)| *first <= position);
-        // Of layers that begin alike the last one has blobs.
+        // Of layers with the same start, the last one has blobs.
         let layer = behind.checked_sub(1).map(|behind| &self.0[behind]);
         let (first, layer) = layer.ok_or(StoreError::NoSuchBlob { index, count: 0 })?;
         let blob = BlobOfLayer {

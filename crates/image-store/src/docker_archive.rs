@@ -24,7 +24,7 @@ use crate::store::{ImageStore, read_document};
 /// The list of the images.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// The name of the format.
-const WHAT: &str = "docker-archive";
+const WHAT: &str = "a docker-archive";
 
 /// Length of the prefix by which a layer's compression is detected.
 const START_LEN: u64 = 6;

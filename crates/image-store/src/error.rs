@@ -32,7 +32,7 @@ pub enum ImageStoreError {
         source: LayerImageError,
     },
     /// A required file of a layout or archive is missing.
-    #[error("there is no `{file}` in {}: this is no {what}", path.display())]
+    #[error("{} is not {what}: it has no `{file}`", path.display())]
     Missing {
         /// The directory or archive.
         path: PathBuf,
@@ -42,13 +42,13 @@ pub enum ImageStoreError {
         file: &'static str,
     },
     /// The layout has a version other than 1.
-    #[error("an image layout of version `{version}`, which is not read")]
+    #[error("image layouts of version `{version}` are not supported")]
     LayoutVersion {
         /// The version.
         version: String,
     },
     /// A member of the archive is not a regular file, or not contiguous.
-    #[error("`{file}` is no plain file in the archive {}", path.display())]
+    #[error("`{file}` is not a regular file in the archive {}", path.display())]
     NotFile {
         /// The archive.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum ImageStoreError {
         source: ParseDigestError,
     },
     /// An object does not exist.
-    #[error("{digest} is not there")]
+    #[error("{digest} does not exist")]
     NoObject {
         /// The object.
         digest: String,
@@ -89,7 +89,7 @@ pub enum ImageStoreError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The target directory contains something other than a layout.
-    #[error("{} holds something, but is no OCI image layout", path.display())]
+    #[error("{} is not empty, and not an OCI image layout", path.display())]
     NotLayout {
         /// The directory.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum ImageStoreError {
         source: io::Error,
     },
     /// The name would be ambiguous: it could also mean another image in that place.
-    #[error("`{name}` would be mistaken for `{there}`, which is there")]
+    #[error("`{name}` could be mistaken for the existing `{there}`")]
     Ambiguous {
         /// The name.
         name: String,
@@ -111,16 +111,16 @@ pub enum ImageStoreError {
         there: String,
     },
     /// The name is not valid in a `docker-archive`.
-    #[error("`{name}` is no name of an image with or without a tag, as Docker's archives have it")]
+    #[error("`{name}` is not an image name, with or without a tag, that a docker-archive can hold")]
     NotReference {
         /// The name.
         name: String,
     },
     /// A nydus image cannot be stored in a `docker-archive`, whose layers are tars without annotations.
-    #[error("a nydus image: a docker-archive holds none")]
+    #[error("a docker-archive cannot hold a nydus image")]
     NydusInDockerArchive,
     /// A layer does not match its DiffID in the configuration.
-    #[error("its tar is {found}, the configuration lists {listed}")]
+    #[error("the digest of its tar is {found}, but the configuration lists {listed}")]
     DiffId {
         /// The DiffID in the configuration.
         listed: String,
@@ -136,7 +136,7 @@ pub enum ImageStoreError {
         source: blob_io::ReadError,
     },
     /// The length of an object is not that of its descriptor.
-    #[error("{digest} has {found} bytes, what refers to it says {expected}")]
+    #[error("{digest} has {found} bytes instead of {expected}")]
     Size {
         /// The object.
         digest: String,
@@ -154,7 +154,7 @@ pub enum ImageStoreError {
         found: String,
     },
     /// The configuration and the manifest list different numbers of layers.
-    #[error("the configuration lists {listed} layers, the manifest {layers}")]
+    #[error("the configuration lists {listed} layers, but the manifest {layers}")]
     Layers {
         /// In the configuration.
         listed: usize,
@@ -162,7 +162,7 @@ pub enum ImageStoreError {
         layers: usize,
     },
     /// No image has that name.
-    #[error("no image is called `{name}`; there are: {}", list(there))]
+    #[error("there is no image named `{name}`; available: {}", list(there))]
     NoImage {
         /// The name.
         name: String,
@@ -170,16 +170,13 @@ pub enum ImageStoreError {
         there: Vec<String>,
     },
     /// There are several images, and no name was given.
-    #[error(
-        "there are several images, of which one has to be named: {}",
-        list(there)
-    )]
+    #[error("there are several images; name one of them: {}", list(there))]
     SeveralImages {
         /// The existing names.
         there: Vec<String>,
     },
     /// No image is for that platform.
-    #[error("no image is for {wanted}; there are: {}", list(there))]
+    #[error("there is no image for {wanted}; available: {}", list(there))]
     NoPlatform {
         /// The platform.
         wanted: String,
@@ -187,7 +184,7 @@ pub enum ImageStoreError {
         there: Vec<String>,
     },
     /// The name refers to something other than an image.
-    #[error("{digest} is no image but `{media_type}`")]
+    #[error("{digest} is not an image, but `{media_type}`")]
     NotImage {
         /// The object.
         digest: String,
@@ -195,7 +192,7 @@ pub enum ImageStoreError {
         media_type: String,
     },
     /// Indexes are nested too deeply.
-    #[error("indexes in indexes, more than {limit}")]
+    #[error("indexes are nested more than {limit} deep")]
     Nested {
         /// The bound.
         limit: usize,
@@ -213,7 +210,7 @@ pub enum ImageStoreError {
         count: usize,
     },
     /// A layer cannot be read.
-    #[error("layer {layer}, the lowest being 0")]
+    #[error("layer {layer} (counted from 0, the base)")]
     InLayer {
         /// Its position.
         layer: usize,
@@ -221,7 +218,7 @@ pub enum ImageStoreError {
         source: Box<ImageStoreError>,
     },
     /// The object is not a layer, or one of an unknown type.
-    #[error("no layer, but `{media_type}`")]
+    #[error("not a layer, but `{media_type}`")]
     NotLayer {
         /// Its media type.
         media_type: String,
@@ -236,7 +233,7 @@ pub enum ImageStoreError {
         path: &'static str,
     },
     /// The annotations of a layer contradict each other.
-    #[error("the annotations of the layer")]
+    #[error("invalid annotations of the layer")]
     Annotations(#[from] oci_image::AnnotationError),
     /// The layer, or the bootstrap, cannot be opened.
     #[error(transparent)]
@@ -277,7 +274,7 @@ pub enum ImageStoreError {
     #[error(transparent)]
     Credentials(#[from] blob_io::registry::CredentialError),
     /// Support for the location is not built in.
-    #[error("{place}: the feature `{feature}` is not built in")]
+    #[error("{place}: built without the feature `{feature}`")]
     NotBuiltIn {
         /// The location.
         place: String,

@@ -18,7 +18,7 @@ pub(crate) const HEADER: &str = "oci-layout";
 /// The list of its images.
 pub(crate) const INDEX: &str = "index.json";
 /// The name of the format.
-const WHAT: &str = "OCI image layout";
+const WHAT: &str = "an OCI image layout";
 
 /// An OCI image layout: a directory, or an archive of one (`oci-archive`), as written by skopeo, podman,
 /// Docker 25 and others.

@@ -7,12 +7,18 @@ use blob_io::ReadAt;
 use bytes::Bytes;
 use image_model::advisory::Advisories;
 use image_model::{Blob, BlobId, BlobIndex, Progress};
+use image_read::estargz_toc::image::TocKind;
+use image_read::estargz_toc::open::{Described, OpenError as TocOpenError};
 use image_read::resolve as resolve_path;
 use image_read::{
-    BlobStore, Follow, LayerImage, LayerImageOptions, NoBlobs, OpenBlob, OpenImage, OpenOptions,
-    Reader, Stack, StoreError, TarLayer, open_source,
+    BlobStore, Follow, LayerImage, LayerImageOptions, NoBlobs, OpenBlob, OpenError, OpenImage,
+    OpenOptions, Reader, Stack, StoreError, TarLayer, open_source,
 };
-use oci_image::{Descriptor, EstargzLayer, MediaType, NydusLayer, nydus};
+use oci_image::zstd_chunked::Dialect;
+use oci_image::{
+    AnnotationError, Annotations, Descriptor, EstargzLayer, MediaType, NydusLayer,
+    ZstdChunkedLayer, nydus,
+};
 use tar_stream::Compression;
 
 use crate::error::ImageStoreError;
@@ -29,8 +35,8 @@ impl ResolvedImage {
     /// Opens the image: its layers, applied to one another, or the file system in the bootstrap of a nydus
     /// image.
     ///
-    /// Everything that is read is compared with a digest. An eStargz layer whose descriptor has the digest of
-    /// its TOC, and the blobs of a nydus image, are read lazily; every other layer is read whole and compared
+    /// Everything that is read is compared with a digest. A layer of eStargz or zstd:chunked whose annotations [vouch for
+    /// its TOC](described), and the blobs of a nydus image, are read lazily; every other layer is read whole and compared
     /// with its digest now, and decoded into a temporary file if it is compressed. `progress` counts the
     /// bytes of the current layer.
     ///
@@ -165,8 +171,7 @@ fn push(
     progress: &mut dyn Progress,
 ) -> Result<Advisories, ImageStoreError> {
     known(layer)?;
-    if EstargzLayer::read(&layer.annotations)?.is_some() && !options.as_layer {
-        let opened = open_layer(store, layer, options)?;
+    if let Some(opened) = open_lazily(store, layer, options)? {
         let advisories = opened.advisories().clone();
         stack.push(opened.to_layer()?, opened.reader())?;
         return Ok(advisories);
@@ -213,14 +218,70 @@ fn open_layer(
     {
         return Err(ImageStoreError::Encrypted);
     }
-    let mut options = options.clone();
-    if let Some(estargz) = EstargzLayer::read(&layer.annotations)?.filter(|_| !options.as_layer) {
-        options.metadata_digest = Some(estargz.toc_digest);
-    }
+    let described = described(&layer.annotations, options)?;
+    let options = described.as_ref().unwrap_or(options);
     let id = layer.parse_digest().ok().map(|digest| digest.hex());
     let id = id.and_then(|id| BlobId::new(id.as_bytes()).ok());
     let source = store.open(layer)?;
-    Ok(open_source(source, id.as_ref(), NoBlobs, &options)?)
+    Ok(open_source(source, id.as_ref(), NoBlobs, options)?)
+}
+
+/// Opens a layer by its TOC, if its annotations vouch for one, and it is in the layer: a TOC that is another blob is not
+/// looked for.
+fn open_lazily(
+    store: &dyn ImageStore,
+    layer: &Descriptor,
+    options: &OpenOptions,
+) -> Result<Option<OpenImage>, ImageStoreError> {
+    if described(&layer.annotations, options)?.is_none() {
+        return Ok(None);
+    }
+    match open_layer(store, layer, options) {
+        Err(ImageStoreError::Open(OpenError::Estargz(TocOpenError::External))) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// `options` with what `annotations` say of the TOC of a layer, by which it can be read lazily, every byte verified;
+/// `None` if they say nothing, or layers are to be read as plain ones.
+///
+/// ```
+/// use image_read::OpenOptions;
+/// use lazyoci_image_store::open::described;
+/// # use lazyoci_image_store::oci_image::{Annotations, ZstdChunkedLayer};
+/// # let checksum = image_read::model::Digest::new(image_read::model::DigestAlgorithm::Sha256, [7; 32]);
+/// # let mut annotations = Annotations::default();
+/// # ZstdChunkedLayer::containers(checksum, image_read::model::StoredPiece::new(364, 539, 1298)).write(&mut annotations);
+/// let options = described(&annotations, &OpenOptions::default())?;
+/// assert!(options.is_some_and(|options| options.described.is_some()));
+/// # Ok::<(), lazyoci_image_store::oci_image::AnnotationError>(())
+/// ```
+///
+/// # Errors
+/// [`AnnotationError`] if the annotations contradict each other, as those of both kinds of zstd:chunked do.
+pub fn described(
+    annotations: &Annotations,
+    options: &OpenOptions,
+) -> Result<Option<OpenOptions>, AnnotationError> {
+    if options.as_layer {
+        return Ok(None);
+    }
+    let Some(layer) = ZstdChunkedLayer::read(annotations)? else {
+        let estargz = EstargzLayer::read(annotations)?;
+        return Ok(estargz.map(|layer| options.clone().metadata_digest(layer.toc_digest)));
+    };
+    Ok(match layer.dialect {
+        Dialect::Stargz(estargz) => {
+            let described = Described::new(TocKind::ZstdChunked, layer.toc, layer.checksum);
+            let options = options.clone().described(described);
+            Some(options.metadata_digest(estargz.toc_digest))
+        }
+        Dialect::Containers { tar_split } => {
+            let described = Described::new(TocKind::Containers, layer.toc, layer.checksum);
+            Some(options.clone().described(described.tar_split(tar_split)))
+        }
+        _ => None,
+    })
 }
 
 /// The bytes of a layer that can be read in place: local and uncompressed.

@@ -26,13 +26,13 @@ pub enum TranscodeError {
     #[error(transparent)]
     Layers(ConvertError),
     /// The name refers only to attestations or artifacts.
-    #[error("no container image is listed there")]
+    #[error("the name refers to no container image")]
     NoImages,
     /// The original beside an image that every client can run, too: no client would select the second.
-    #[error("the original is kept beside nydus images only")]
+    #[error("only nydus images can have the original beside them")]
     KeepOriginal,
     /// The source is not a container image: it has no configuration of one.
-    #[error("{digest} is no container image: its configuration is `{media_type}`")]
+    #[error("{digest} is not a container image: its configuration is `{media_type}`")]
     NoConfig {
         /// The manifest.
         digest: String,
@@ -40,13 +40,13 @@ pub enum TranscodeError {
         media_type: String,
     },
     /// The image is for a system other than Linux, whose layers have another meaning.
-    #[error("an image for {os}: only those for Linux are converted")]
+    #[error("the image is for {os}; only images for Linux can be converted")]
     System {
         /// The operating system.
         os: String,
     },
     /// The image has more layers than any runtime supports.
-    #[error("{count} layers, {limit} are allowed")]
+    #[error("{count} layers, but at most {limit} are allowed")]
     TooManyLayers {
         /// The number of layers.
         count: usize,
@@ -55,7 +55,7 @@ pub enum TranscodeError {
     },
     /// A layer does not match its DiffID in the configuration: runtimes reject such an image.
     #[error(
-        "layer {layer} (counted from 0, the base) is {found}, the configuration lists {listed}"
+        "layer {layer} (counted from 0, the base) is {found}, but the configuration lists {listed}"
     )]
     DiffId {
         /// Its position.
@@ -68,14 +68,14 @@ pub enum TranscodeError {
     /// A chunk dictionary was given: the image would refer to blobs that are not among its layers, unlike those
     /// of [known images](crate::KnownImages).
     #[error(
-        "a whole image cannot refer to the blobs of a chunk dictionary, only to those of known images"
+        "a whole image can refer to the blobs of known images, but not to those of a chunk dictionary"
     )]
     Dictionary,
     /// Known images were given for a format other than nydus.
     #[error("only nydus images can refer to the blobs of other images")]
     KnownImages,
     /// A known image is not a nydus image, or its blobs do not contain their content.
-    #[error("{digest} is not a nydus image to whose blobs others can refer")]
+    #[error("{digest} is not a nydus image whose blobs other images can use")]
     NotKnown {
         /// Its manifest.
         digest: String,

@@ -117,12 +117,20 @@ pub enum AnnotationError {
         /// The other key.
         second: &'static str,
     },
+    /// One of two annotations that belong together is missing.
+    #[error("annotation `{present}` needs `{key}`, which is missing")]
+    Missing {
+        /// The missing key.
+        key: &'static str,
+        /// The key that is present.
+        present: &'static str,
+    },
 }
 
 impl Blame for AnnotationError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Value { .. } | Self::Conflict { .. } => Fault::Corrupt,
+            Self::Value { .. } | Self::Conflict { .. } | Self::Missing { .. } => Fault::Corrupt,
         }
     }
 }

@@ -10,6 +10,12 @@ pub const TOC_DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
 /// Length of the layer's tar in bytes, the entry of an inline TOC and the end blocks included.
 pub const UNCOMPRESSED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 
+/// On a layer of the image that holds the external TOCs of another image: digest of the layer that its TOC is of.
+pub const LAYER_DIGEST: &str = "containerd.io/snapshot/stargz/layer.digest";
+
+/// What is appended to the name of an image, behind its tag, to name the image that holds its external TOCs.
+pub const TOC_IMAGE_SUFFIX: &str = "-esgztoc";
+
 /// What the annotations of an eStargz layer say.
 ///
 /// ```
@@ -72,5 +78,39 @@ impl EstargzLayer {
     pub fn remove(annotations: &mut Annotations) {
         annotations.remove(TOC_DIGEST);
         annotations.remove(UNCOMPRESSED_SIZE);
+    }
+}
+
+/// What the annotations of an external TOC say: a layer of the image that holds the TOCs of another image.
+///
+/// ```
+/// use lazyoci_oci_image::{Annotations, ExternalToc};
+/// # let layer = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [7; 32]);
+/// let toc = ExternalToc { layer };
+/// let mut annotations = Annotations::default();
+/// toc.write(&mut annotations);
+/// assert_eq!(ExternalToc::read(&annotations)?, Some(toc));
+/// # Ok::<(), lazyoci_oci_image::AnnotationError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExternalToc {
+    /// The layer that the TOC describes.
+    pub layer: Digest,
+}
+
+impl ExternalToc {
+    /// What `annotations` say; `None` if they name no layer.
+    ///
+    /// # Errors
+    /// [`AnnotationError`] if the value is not a SHA-256 digest.
+    pub fn read(annotations: &Annotations) -> Result<Option<Self>, AnnotationError> {
+        Ok(annotations
+            .sha256(LAYER_DIGEST)?
+            .map(|layer| Self { layer }))
+    }
+
+    /// Makes `annotations` say this.
+    pub fn write(&self, annotations: &mut Annotations) {
+        annotations.set(LAYER_DIGEST, self.layer.to_string());
     }
 }

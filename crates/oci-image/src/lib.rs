@@ -9,7 +9,7 @@
 //! | [`descriptor`] | type, digest, size and annotations of an object; unknown fields are preserved |
 //! | [`annotations`] | annotations, and their errors |
 //! | [`runtime`] | from the configuration of an image to that of a container |
-//! | [`estargz`], [`nydus`] | the annotations of lazy formats as typed values |
+//! | [`estargz`], [`zstd_chunked`], [`nydus`] | the annotations of lazy formats as typed values |
 //!
 //! The crate knows the documents and the names in them, but nothing about TOCs or bootstraps.
 //!
@@ -45,17 +45,19 @@ pub mod media_type;
 pub mod nydus;
 pub mod platform;
 pub mod runtime;
+pub mod zstd_chunked;
 
 pub use annotations::{AnnotationError, Annotations};
 pub use config::{History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
 pub use document::{Document, DocumentError};
-pub use estargz::EstargzLayer;
+pub use estargz::{EstargzLayer, ExternalToc};
 pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Family, LayerCompression, LayerType, MediaType, UnknownMediaType};
 pub use nydus::NydusLayer;
 pub use platform::{ParsePlatformError, Platform};
+pub use zstd_chunked::ZstdChunkedLayer;
 
 // Crates whose types stand in signatures here.
 pub use image_model as model;

@@ -78,7 +78,7 @@ pub use prefetch::prefetch_inodes;
 pub use shape::Shape;
 pub use version::Version;
 
-// Crates whose types stand in signatures here.
+// Crates whose types appear in signatures here.
 pub use bytes;
 pub use erofs_format;
 pub use frame_codec;

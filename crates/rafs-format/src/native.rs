@@ -110,7 +110,7 @@ fn native_recipe(codec: Codec) -> RecipeId {
     RecipeId(match codec {
         Codec::Lz4Block => 1,
         Codec::Zstd => 2,
-        // Gzip is refused before.
+        // Gzip was refused earlier.
         _ => 0,
     })
 }

@@ -111,7 +111,7 @@ impl BlobPool {
                 (true, Some(own_blob)) => own_blob,
                 (true, None) => return Err(MergeError::NamelessBlob { layer }),
             };
-            // Another bootstrap than the one that is in a blob refers to it.
+            // A blob is referred to by a bootstrap other than the one inside it.
             let entry = BlobEntry {
                 id: id.clone(),
                 features: entry.features.without(BlobFeatures::INLINED_FS_META),

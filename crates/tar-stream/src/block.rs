@@ -132,6 +132,9 @@ pub(crate) struct HeaderBlock<'a> {
     pub(crate) gid: i64,
     pub(crate) size: i64,
     pub(crate) mtime: i64,
+    /// Where the layout has it and the field is not empty.
+    pub(crate) atime: Option<i64>,
+    pub(crate) ctime: Option<i64>,
     pub(crate) devmajor: i64,
     pub(crate) devminor: i64,
     pub(crate) prefix: Prefix<'a>,
@@ -178,6 +181,8 @@ impl<'a> HeaderBlock<'a> {
             gid: number(Field::Gid, &fields.gid)?,
             size: number(Field::Size, &fields.size)?,
             mtime: number(Field::Mtime, &fields.mtime)?,
+            atime: None,
+            ctime: None,
             devmajor: 0,
             devminor: 0,
             prefix: Prefix::Agreed(b""),
@@ -200,8 +205,8 @@ impl<'a> HeaderBlock<'a> {
             Magic::V7 => Prefix::Agreed(b""),
             Magic::Ustar => Prefix::Agreed(text(&fields.prefix)),
             Magic::Star => {
-                number(Field::Atime, &block[476..488])?;
-                number(Field::Ctime, &block[488..500])?;
+                header.atime = Some(number(Field::Atime, &block[476..488])?);
+                header.ctime = Some(number(Field::Ctime, &block[488..500])?);
                 match text(&block[345..476]) {
                     full if full.len() == 131 => Prefix::FullStar(full),
                     prefix => Prefix::Agreed(prefix),
@@ -209,9 +214,14 @@ impl<'a> HeaderBlock<'a> {
             }
             Magic::Gnu => {
                 let gnu = Header::from_bytes(block).as_gnu();
-                let time = |bytes: &[u8]| bytes[0] == 0 || number_of(bytes).is_some();
+                let time = |bytes: &[u8]| match bytes {
+                    [0, ..] => Some(None),
+                    _ => number_of(bytes).map(Some),
+                };
+                let times = time(&gnu.atime).zip(time(&gnu.ctime));
+                (header.atime, header.ctime) = times.unwrap_or_default();
                 let prefix = text(&fields.prefix);
-                if time(&gnu.atime) && time(&gnu.ctime) || !prefix.is_ascii() {
+                if times.is_some() || !prefix.is_ascii() {
                     Prefix::Agreed(b"")
                 } else {
                     Prefix::Gnu(prefix)

@@ -27,8 +27,12 @@ pub struct Entry {
     pub link_target: Vec<u8>,
     /// Kind of member.
     pub kind: EntryKind,
+    /// The type in its own header block.
+    pub typeflag: u8,
     /// Low 12 bits of the mode.
     pub mode: u16,
+    /// The whole mode field, which may contain the bits of the type or be negative.
+    pub raw_mode: i64,
     /// Owner.
     pub uid: i64,
     /// Group.
@@ -39,6 +43,10 @@ pub struct Entry {
     pub gname: Box<[u8]>,
     /// Time of last modification.
     pub mtime: Timestamp,
+    /// Time of last access, if PAX records or a GNU header block have one.
+    pub atime: Option<Timestamp>,
+    /// Time of last change, if PAX records or a GNU header block have one.
+    pub ctime: Option<Timestamp>,
     /// Major device number; 0 in V7 headers.
     pub devmajor: i64,
     /// Minor device number; 0 in V7 headers.
@@ -53,6 +61,10 @@ pub struct Entry {
     pub payload_len: u64,
     /// Where the file's bytes are in the tar.
     pub spans: Spans,
+    /// Whether it has a sparse map, even one without holes.
+    pub is_sparse: bool,
+    /// Whether a PAX header for all further members (type `g`) comes before it, after the payload of the member before.
+    pub after_global: bool,
     /// Oddities that are accepted because the runtimes agree on them.
     pub oddities: Vec<Oddity>,
     pub(crate) raw: Vec<u8>,

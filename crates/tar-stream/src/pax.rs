@@ -119,6 +119,8 @@ pub(crate) struct PaxFields<'a> {
     pub(crate) uid: Option<i64>,
     pub(crate) gid: Option<i64>,
     pub(crate) mtime: Option<Timestamp>,
+    pub(crate) atime: Option<Timestamp>,
+    pub(crate) ctime: Option<Timestamp>,
     pub(crate) xattrs: Xattrs,
     pub(crate) sparse: SparseRecords<'a>,
 }
@@ -230,8 +232,8 @@ impl<'a> PaxFields<'a> {
                 .ok_or_else(|| bad_value(offset, key.as_bytes(), v)),
             None => Ok(None),
         };
-        time("atime", values.atime)?;
-        time("ctime", values.ctime)?;
+        let atime = time("atime", values.atime)?;
+        let ctime = time("ctime", values.ctime)?;
         Ok(Self {
             path: text(values.path),
             link_path: text(values.link_path),
@@ -242,6 +244,8 @@ impl<'a> PaxFields<'a> {
             uid: number("uid", values.uid)?,
             gid: number("gid", values.gid)?,
             mtime: time("mtime", values.mtime)?,
+            atime,
+            ctime,
             xattrs: xattr::merge(xattrs, offset, strict, oddities)?,
             sparse: values.sparse,
         })

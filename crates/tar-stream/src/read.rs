@@ -332,7 +332,10 @@ impl<R: Read> TarReader<R> {
                     return refused(Refusal::ExtensionBeforeGlobal { typeflag });
                 }
                 // Go takes it for the member that they belong to.
-                *pending = Pending::default();
+                *pending = Pending {
+                    global: true,
+                    ..Pending::default()
+                };
                 return pax::check_global(payload, payload_offset, strict);
             }
             b'x' => &mut pending.pax,

@@ -43,6 +43,13 @@ pub(super) fn goldens(root: &Path) -> Result<Vec<PathBuf>> {
 pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result<()> {
     let bytes = fs::read(path)?;
     let name = path.strip_prefix(root)?.to_string_lossy().replace('/', "_");
+    if name.ends_with(".tar-split") {
+        let toc = fs::read(path.with_extension("toc.json"))?;
+        let seed = [&bytes[..], &[0], &toc].concat();
+        seeds.insert(("tar_split", name.clone()), seed);
+        seeds.insert(("containers_toc", name), toc);
+        return Ok(());
+    }
     if bytes.len() > MAX_LEN || str::from_utf8(&bytes).is_ok() {
         return Ok(());
     }
@@ -87,6 +94,10 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
     } else if bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar") {
         add("layer_tar", &bytes);
         add("estargz", &bytes);
+        add("footers", &bytes);
+    } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        add("layer_tar", &bytes);
+        add("footers", &bytes);
     } else {
         // The blob of some bootstrap, whose entry is not at hand.
         let entry = [0; BlobEntry::LEN];

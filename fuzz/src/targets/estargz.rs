@@ -2,7 +2,7 @@
 
 use lazyoci::estargz_toc::compare::{CompareOptions, Disagreement, compare};
 use lazyoci::estargz_toc::footer::{self, FOOTER_LEN};
-use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
+use lazyoci::estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, TocKind, decode_image};
 use lazyoci::estargz_toc::open::{OpenError, OpenedToc, Opener, StepMachine as _};
 use lazyoci::estargz_toc::toc::Toc;
 use lazyoci::frame_codec::{Compression, Encoder};
@@ -93,6 +93,7 @@ fn toc(json: &[u8]) {
         }
     }
     let blob = TocBlob {
+        kind: TocKind::Estargz,
         id: id(),
         len: 1 << 40,
         content_len: 1 << 39,

@@ -40,6 +40,7 @@ mod v6;
 mod v6_bootstrap;
 mod verify_image;
 mod whole_image;
+mod zstd_chunked;
 
 pub use chunk_lookup::chunk_lookup;
 pub use convert_image::convert_image;
@@ -68,6 +69,7 @@ pub use v5_bootstrap::v5_bootstrap;
 pub use v6_bootstrap::v6_bootstrap;
 pub use verify_image::verify_image;
 pub use whole_image::whole_image;
+pub use zstd_chunked::{containers_toc, footers, tar_split};
 
 /// A target by its name.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +89,7 @@ macro_rules! targets {
 
 targets![
     chunk_lookup,
+    containers_toc,
     convert_image,
     convert_layer,
     descriptor,
@@ -97,6 +100,7 @@ targets![
     estargz,
     estargz_compare,
     estargz_round_trip,
+    footers,
     frame_decode,
     layer_stream,
     layer_tar,
@@ -108,6 +112,7 @@ targets![
     read_work,
     sections,
     tar_round_trip,
+    tar_split,
     unpack,
     v5_bootstrap,
     v5_round_trip,

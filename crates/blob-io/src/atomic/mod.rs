@@ -27,7 +27,7 @@ pub enum WriteError {
     },
     /// The target exists and must not be replaced: it is a directory or device where a file is to be written,
     /// or anything but an empty directory where a directory is to be written.
-    #[error("`{}` exists, and is not replaced", path.display())]
+    #[error("`{}` already exists", path.display())]
     Exists {
         /// The target.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// Discarded output cannot be removed.
-    #[error("`{}` is left behind: it cannot be removed", path.display())]
+    #[error("cannot remove `{}`, which is left behind", path.display())]
     Remains {
         /// The path that remains.
         path: PathBuf,
@@ -49,10 +49,10 @@ pub enum WriteError {
         source: io::Error,
     },
     /// A second object was begun in an output for one object.
-    #[error("the output has room for one object")]
+    #[error("the output can hold only one object")]
     SingleObject,
     /// The output was committed already, or its object was dropped.
-    #[error("the output is complete, or was given up")]
+    #[error("the output has already been finished or discarded")]
     Committed,
     /// A writer cannot be flushed.
     #[error("cannot finish the output")]

@@ -117,6 +117,9 @@ impl<'h> Rest<'h> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+    use proptest::collection::vec;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
     use super::Challenge;
 
     fn parsed(header: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -183,5 +186,32 @@ mod tests {
         let many = format!("a {}", "b=c,".repeat(100));
         assert_eq!(parsed(&many)[0].1.len(), super::MAX_COUNT);
         assert_eq!(parsed(&"a ".repeat(super::MAX_LEN)), []);
+    }
+
+    proptest! {
+        /// Whatever a server sends, the lists are bounded.
+        #[test]
+        fn any_header_can_be_parsed(header in "(Bearer|[a-z]{1,4}|[ =,\"\\\\]|\\PC){0,60}") {
+            let challenges = Challenge::parse_all(&header);
+            prop_assert!(challenges.len() <= super::MAX_COUNT);
+            for challenge in challenges {
+                prop_assert!(challenge.parameters.len() <= super::MAX_COUNT);
+            }
+        }
+
+        #[test]
+        fn what_is_written_by_the_rules_is_parsed(
+            expected in vec(("[a-z]{1,8}", vec(("[a-z]{1,8}", "\\PC{0,12}"), 0..4)), 0..4),
+        ) {
+            let written = expected.iter().map(|(scheme, parameters)| {
+                let quoted = parameters.iter().map(|(name, value)| {
+                    let value = value.replace('\\', r"\\").replace('"', "\\\"");
+                    format!(" {name}=\"{value}\"")
+                });
+                format!("{scheme}{}", quoted.collect::<Vec<_>>().join(","))
+            });
+            let header = written.collect::<Vec<_>>().join(", ");
+            prop_assert_eq!(parsed(&header), expected);
+        }
     }
 }

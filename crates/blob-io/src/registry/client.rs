@@ -105,8 +105,7 @@ impl Client {
         let proxy = match &options.proxy {
             // The URL may contain a password.
             Some(url) => Some(
-                Proxy::new(url)
-                    .map_err(|_| RegistryError::misuse("the proxy", "its URL is none"))?,
+                Proxy::new(url).map_err(|_| RegistryError::misuse("the proxy", "invalid URL"))?,
             ),
             None => None,
         };
@@ -205,8 +204,9 @@ impl Client {
         message: &Message<'_>,
         at: &At,
     ) -> Result<Answer, RegistryError> {
-        let origin: Uri = (server.base.parse())
-            .map_err(|_| RegistryError::misuse(&server.name, "no host of a URL"))?;
+        let origin: Uri = (server.base.parse()).map_err(|_| {
+            RegistryError::misuse(&server.name, "not a host that a URL can contain")
+        })?;
         let mut url = message.url.clone();
         let (mut renewed, mut redirects) = (false, 0);
         loop {
@@ -266,11 +266,13 @@ impl Client {
     ) -> Result<Uri, RegistryError> {
         let failed = |reason| answer.error(at, RegistryErrorKind::Redirect { reason });
         if redirects == MAX_REDIRECTS {
-            return Err(failed("redirected too often"));
+            return Err(failed("too many redirects"));
         }
         let reads = [Method::GET, Method::HEAD].contains(method);
         if !reads && !matches!(answer.status(), 307 | 308) {
-            return Err(failed("what is sent is redirected to something to read"));
+            return Err(failed(
+                "an upload was redirected to something that can only be read",
+            ));
         }
         let header = "location";
         let location = answer.header(header);
@@ -311,12 +313,12 @@ impl Client {
 impl Server {
     fn mirror(url: &str) -> Result<Self, RegistryError> {
         let failed = |reason| RegistryError::misuse("a mirror", reason);
-        let uri: Uri = url.parse().map_err(|_| failed("its URL is none"))?;
+        let uri: Uri = url.parse().map_err(|_| failed("invalid URL"))?;
         let authority = uri.authority().map(ureq::http::uri::Authority::as_str);
         match (uri.scheme_str(), authority) {
             (Some("http" | "https"), Some(name)) if !name.contains('@') => {
                 if uri.query().is_some() {
-                    return Err(failed("its URL has a query"));
+                    return Err(failed("the URL has a query"));
                 }
                 Ok(Self {
                     base: url.trim_end_matches('/').into(),
@@ -326,7 +328,9 @@ impl Server {
                     headers: Vec::new(),
                 })
             }
-            _ => Err(failed("its URL is not `http[s]://HOST[:PORT][/PATH]`")),
+            _ => Err(failed(
+                "the URL is not of the form `http[s]://HOST[:PORT][/PATH]`",
+            )),
         }
     }
 }
@@ -334,7 +338,9 @@ impl Server {
 fn headers(given: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, RegistryError> {
     let parsed = given.iter().map(|(name, value)| {
         let parsed = name.parse().ok().zip(HeaderValue::from_str(value).ok());
-        parsed.ok_or_else(|| RegistryError::misuse(format!("the header `{name}`"), "it is none"))
+        parsed.ok_or_else(|| {
+            RegistryError::misuse(format!("the header `{name}`"), "invalid name or value")
+        })
     });
     parsed.collect()
 }
@@ -342,7 +348,7 @@ fn headers(given: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>,
 fn tls(options: &ClientOptions) -> Result<TlsConfig, RegistryError> {
     let mut certificates = Vec::new();
     for pem in &options.root_certificates {
-        let failed = || RegistryError::misuse("root certificates", "no PEM that can be read");
+        let failed = || RegistryError::misuse("root certificates", "invalid PEM");
         let before = certificates.len();
         for item in parse_pem(pem) {
             if let PemItem::Certificate(certificate) = item.map_err(|_| failed())? {

@@ -59,6 +59,8 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
     use super::{ContentRange, uploaded};
 
     #[test]
@@ -86,6 +88,26 @@ mod tests {
         assert_eq!(uploaded("bytes=0-0"), Some(0));
         for header in ["", "1-41", "0-", "0--1"] {
             assert_eq!(uploaded(header), None, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_or_refused(header in "(bytes|[0-9*/ -]|\\PC){0,40}") {
+            if let Some(range) = ContentRange::parse(&header) {
+                prop_assert!(range.bytes.is_none_or(|(first, last)| first <= last));
+                prop_assert!(range.bytes.is_some() || range.total.is_some());
+            }
+            let _ = uploaded(&header);
+        }
+
+        #[test]
+        fn ranges_within_a_length_are_read(first: u64, len: u32, behind: u32) {
+            let last = first.saturating_add(len.into());
+            let total = last.checked_add(u64::from(behind)).and_then(|end| end.checked_add(1));
+            let text = total.map_or("*".into(), |total| total.to_string());
+            let range = ContentRange { bytes: Some((first, last)), total };
+            prop_assert_eq!(ContentRange::parse(&format!("bytes {first}-{last}/{text}")), Some(range));
         }
     }
 }

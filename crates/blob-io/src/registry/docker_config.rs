@@ -130,7 +130,7 @@ impl DockerConfig {
         // Errors of serde_json may quote values of the file; only the position is kept.
         let parsed: Parsed = serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            failed(format!("line {line}, column {column}: no such JSON"))
+            failed(format!("line {line}, column {column}: invalid JSON"))
         })?;
         let mut config = Self {
             place: place.into(),
@@ -158,7 +158,7 @@ impl DockerConfig {
         if helper.is_empty() || !helper.chars().all(is_name) {
             return Err(CredentialError::new(
                 &self.place,
-                "a helper's name is no name of a program",
+                "the name of a helper is not a program name",
             ));
         }
         let key = match host {
@@ -174,8 +174,8 @@ impl DockerConfig {
                 false => Err(failed("it failed".into())),
             };
         }
-        let answer: Answer =
-            serde_json::from_slice(&output).map_err(|_| failed("no such JSON".into()))?;
+        let answer: Answer = serde_json::from_slice(&output)
+            .map_err(|_| failed("its output is not valid JSON".into()))?;
         let Answer { username, secret } = answer;
         Ok(match (username.as_str(), secret.is_empty()) {
             (_, true) => None,
@@ -209,8 +209,8 @@ impl Auth {
             return Ok(given.then(|| Credential::basic(self.username, self.password)));
         }
         let decoded = STANDARD.decode(self.auth.trim_end_matches('\0'));
-        let decoded = decoded.map_err(|_| "`auth` is no base64")?;
-        let decoded = String::from_utf8(decoded).map_err(|_| "`auth` is no text")?;
+        let decoded = decoded.map_err(|_| "`auth` is not base64")?;
+        let decoded = String::from_utf8(decoded).map_err(|_| "`auth` is not UTF-8")?;
         let pair = decoded.trim_end_matches('\0').split_once(':');
         let (user, password) = pair.ok_or("`auth` has no colon")?;
         Ok(Some(Credential::basic(user, password)))

@@ -68,6 +68,13 @@ pub enum RegistryErrorKind {
         /// The delay that it requests before another attempt.
         retry_after: Option<Duration>,
     },
+    /// The registry denies a manifest its digest, which is right. docker-registry does so while another client
+    /// writes the same objects, and takes the manifest a moment later.
+    #[error("status {status}: DIGEST_INVALID, although the digest is right")]
+    Denied {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The server cannot be reached, or the connection broke.
     #[error("{reason}")]
     Transport {
@@ -81,7 +88,7 @@ pub enum RegistryErrorKind {
         reason: String,
     },
     /// The body is sent more slowly than the limit.
-    #[error("{received} bytes in {seconds} s, which is too slow")]
+    #[error("too slow: {received} bytes in {seconds} s")]
     Slow {
         /// Bytes received.
         received: u64,
@@ -89,7 +96,7 @@ pub enum RegistryErrorKind {
         seconds: u64,
     },
     /// The response ended early.
-    #[error("the answer ends after {received} bytes of {expected}")]
+    #[error("the response ends after {received} of {expected} bytes")]
     Short {
         /// Bytes received.
         received: u64,
@@ -97,7 +104,7 @@ pub enum RegistryErrorKind {
         expected: u64,
     },
     /// The length of the object is not that of its descriptor.
-    #[error("it has {found} bytes, what refers to it says {expected}")]
+    #[error("it has {found} bytes instead of {expected}")]
     Length {
         /// The actual length.
         found: u64,
@@ -111,38 +118,38 @@ pub enum RegistryErrorKind {
         found: String,
     },
     /// The response has a range other than the one requested.
-    #[error("the answer is for the range `{answered}`")]
+    #[error("the response is for the range `{answered}`")]
     Range {
         /// The range that the server states.
         answered: String,
     },
     /// The response has a content encoding that was not requested: its bytes would not be those of the
     /// object.
-    #[error("the answer is encoded as `{encoding}`")]
+    #[error("the response is encoded as `{encoding}`")]
     Encoding {
         /// The encoding.
         encoding: String,
     },
     /// The response exceeds the limit.
-    #[error("the answer is longer than {limit} bytes")]
+    #[error("the response is longer than {limit} bytes")]
     TooLong {
         /// The bound.
         limit: u64,
     },
     /// The server requests an authentication scheme that is not supported.
-    #[error("the server asks for no authorization that is known: `{challenge}`")]
+    #[error("the server requests an unsupported kind of authentication: `{challenge}`")]
     Challenge {
         /// The challenge.
         challenge: String,
     },
     /// The server requests credentials, and there are none for it.
-    #[error("the server asks for credentials (`{challenge}`), and there are none for it")]
+    #[error("the server requests credentials (`{challenge}`), and none are known for it")]
     NoCredentials {
         /// The challenge.
         challenge: String,
     },
     /// Credentials cannot be obtained.
-    #[error("no credentials")]
+    #[error("cannot get credentials")]
     Credentials {
         /// The cause.
         source: CredentialError,
@@ -162,13 +169,13 @@ pub enum RegistryErrorKind {
         reason: &'static str,
     },
     /// The response lacks a required header.
-    #[error("the answer has no `{header}` that can be read")]
+    #[error("the response has no valid `{header}` header")]
     Header {
         /// The header.
         header: &'static str,
     },
     /// The source of an upload cannot be read.
-    #[error("cannot read what is to be sent")]
+    #[error("cannot read the data to upload")]
     Source {
         /// The cause.
         source: ReadError,
@@ -249,9 +256,10 @@ impl RegistryError {
         use RegistryErrorKind as Kind;
         match self.kind() {
             Kind::Status { status, code, .. } => status_class(*status, code.as_deref()),
-            Kind::Transport { .. } | Kind::Slow { .. } | Kind::Short { .. } => {
-                ErrorClass::Transient
-            }
+            Kind::Denied { .. }
+            | Kind::Transport { .. }
+            | Kind::Slow { .. }
+            | Kind::Short { .. } => ErrorClass::Transient,
             Kind::Challenge { .. }
             | Kind::NoCredentials { .. }
             | Kind::Credentials { .. }

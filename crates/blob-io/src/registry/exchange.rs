@@ -162,7 +162,7 @@ fn transport(at: &At, server: &str, error: &ureq::Error) -> RegistryError {
     let kind = match error {
         // Its message would contain the URL.
         ureq::Error::BadUri(_) => RegistryErrorKind::Misuse {
-            reason: "no URL that can be asked for".into(),
+            reason: "cannot request this URL".into(),
         },
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => RegistryErrorKind::Tls { reason },
         // ureq reports TLS errors during the handshake this way.
@@ -240,7 +240,8 @@ impl Answer {
             status: self.status(),
             code,
             message,
-            retry_after: self.header("retry-after").and_then(retry_after),
+            retry_after: (self.header("retry-after"))
+                .and_then(|header| retry_after(header, self.header("date"))),
         };
         self.error(at, kind)
     }

@@ -93,10 +93,10 @@ impl Repository {
             None => verify::sha256(bytes),
         };
         if called.is_some_and(|called| called != own) {
-            return Err(RegistryError::misuse(what, "it has another digest"));
+            return Err(RegistryError::misuse(what, "its digest is different"));
         }
         let content_type = HeaderValue::from_str(media_type)
-            .map_err(|_| RegistryError::misuse(&what, "its media type is none"))?;
+            .map_err(|_| RegistryError::misuse(&what, "invalid media type"))?;
         let scopes = self.push_scopes(&[])?;
         let turns = Turns::new(self.client(), self.origin_only());
         turns.run(&what, called.is_some(), |server, at| {
@@ -104,9 +104,16 @@ impl Repository {
             let mut message = Message::new(Method::PUT, url);
             message.headers.push((CONTENT_TYPE, content_type.clone()));
             message.body = Body::Bytes(bytes.to_vec().into());
-            let answer = self.client().send(server, &scopes, &message, at)?;
-            if !matches!(answer.status(), 200 | 201) {
-                return Err(answer.refused(at));
+            let mut answer = self.client().send(server, &scopes, &message, at)?;
+            let status = answer.status();
+            if !matches!(status, 200 | 201) {
+                let (code, said) = answer.errors();
+                return Err(match code.as_deref() {
+                    Some("DIGEST_INVALID") => {
+                        answer.error(at, RegistryErrorKind::Denied { status })
+                    }
+                    _ => answer.refused_with(at, code, said),
+                });
             }
             check_digest(&answer, &own, at)?;
             answer.drain();
@@ -125,7 +132,7 @@ impl Repository {
         let mut scopes = vec![format!("repository:{}:pull,push", self.name())];
         for from in mount_from.iter().filter(|from| **from != self.name()) {
             if !is_repository(from) {
-                return Err(RegistryError::misuse(*from, "no name of a repository"));
+                return Err(RegistryError::misuse(*from, "not a repository name"));
             }
             scopes.push(format!("repository:{from}:pull"));
         }

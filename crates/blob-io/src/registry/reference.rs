@@ -51,7 +51,7 @@ pub struct Reference {
 
 /// Text that is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no reference to an image: {reason}")]
+#[error("`{text}` is not an image reference: {reason}")]
 #[non_exhaustive]
 pub struct ParseReferenceError {
     /// The text.
@@ -143,7 +143,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         Some(digest) => Some(
             digest
                 .parse()
-                .map_err(|_| "what is behind `@` is no SHA-256 digest")?,
+                .map_err(|_| "the part after `@` is not a SHA-256 digest")?,
         ),
         None => None,
     };
@@ -152,7 +152,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         _ => (name, None),
     };
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return Err("the tag is not one");
+        return Err("the tag is invalid");
     }
     let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
     let (host, path) = match name.split_once('/') {
@@ -164,7 +164,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         false => host,
     };
     if !super::url::is_authority(host) {
-        return Err("the registry is no host name");
+        return Err("the registry is not a host name");
     }
     let library = match host == DOCKER_HUB && !path.contains('/') {
         true => DOCKER_HUB_LIBRARY,
@@ -175,7 +175,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         return Err("the name is too long");
     }
     if !is_repository(&repository) {
-        return Err("the name of the repository is not one");
+        return Err("the repository name is invalid");
     }
     Ok(Reference {
         host: host.to_ascii_lowercase(),

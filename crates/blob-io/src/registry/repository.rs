@@ -216,7 +216,7 @@ impl Repository {
         };
         let url = format!("{}/v2/{name}/{path}{upstream}", server.base);
         url.parse()
-            .map_err(|_| RegistryError::misuse(name, "no URL can be made of it"))
+            .map_err(|_| RegistryError::misuse(name, "it cannot be part of a URL"))
     }
 
     pub(super) fn servers(&self) -> &[Server] {
@@ -241,7 +241,7 @@ pub(super) fn name_of_manifest(name: &str) -> Result<Option<Digest>, RegistryErr
         Err(_) if is_tag(name) => Ok(None),
         Err(_) => Err(RegistryError::misuse(
             "a manifest",
-            "its name is neither a tag nor a digest that is known",
+            "its name is neither a tag nor a supported digest",
         )),
     }
 }

@@ -43,9 +43,21 @@ pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// The delay of a `Retry-After` header in seconds. Dates are ignored: clocks differ.
-pub(super) fn retry_after(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(Duration::from_secs)
+/// The delay of a `Retry-After` header: seconds, or a date, which counts from `now`, the server's own `Date`, since
+/// clocks differ.
+pub(super) fn retry_after(header: &str, now: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = header.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let seconds = date(header)?.checked_sub(date(now?)?)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Seconds since 1970 of a date as HTTP has it: `Fri, 31 Dec 1999 23:59:59 GMT`.
+fn date(header: &str) -> Option<i64> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+    let date = parser.parse_timestamp(header.trim()).ok()?;
+    Some(date.as_second())
 }
 
 #[cfg(test)]
@@ -95,15 +107,22 @@ mod tests {
 
     #[test]
     fn headers_hold_seconds() {
-        assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
-        for header in [
-            "",
-            "-1",
-            "1.5",
-            "Fri, 31 Dec 1999 23:59:59 GMT",
-            "99999999999999999999",
-        ] {
-            assert_eq!(retry_after(header), None, "{header}");
+        assert_eq!(retry_after(" 120 ", None), Some(Duration::from_secs(120)));
+        for header in ["", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(retry_after(header, None), None, "{header}");
         }
+    }
+
+    #[test]
+    fn dates_count_from_that_of_the_server() {
+        let last = "Fri, 31 Dec 1999 23:59:59 GMT";
+        let from = |now| retry_after(last, Some(now));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(from("Fri, 31 Dec 1999 23:58:29 GMT"), seconds(90));
+        assert_eq!(from(last), seconds(0));
+        assert_eq!(from("Sat, 01 Jan 2000 00:00:00 GMT"), seconds(0));
+        assert_eq!(from("yesterday"), None);
+        assert_eq!(retry_after(last, None), None);
+        assert_eq!(retry_after("soon", Some(last)), None);
     }
 }

@@ -141,7 +141,7 @@ impl Asking<'_> {
             let (token, lifetime) = self.token(bearer, credential.as_ref())?;
             return Ok(Authorization {
                 header: secret(&format!("Bearer {token}"))
-                    .ok_or_else(|| self.no_token(bearer, "it is none that can be sent"))?,
+                    .ok_or_else(|| self.no_token(bearer, "it cannot be sent in a header"))?,
                 expires: Some(Instant::now() + lifetime.saturating_sub(MARGIN)),
                 challenges,
             });
@@ -181,11 +181,11 @@ impl Asking<'_> {
     ) -> Result<(String, Duration), RegistryError> {
         let failed = |reason: &str| self.no_token(bearer, reason);
         let realm = bearer.get("realm").ok_or_else(|| failed("no realm"))?;
-        let base: Uri = (self.server.base.parse()).map_err(|_| failed("the realm is no URL"))?;
+        let base: Uri = (self.server.base.parse()).map_err(|_| failed("the realm is not a URL"))?;
         let realm = resolve(&base, realm).map_err(failed)?;
         let plain = |uri: &Uri| is_loopback(uri) || self.client.is_plain(&server_of(uri));
         if realm.scheme_str() != Some("https") && !plain(&realm) {
-            return Err(failed("it is not encrypted"));
+            return Err(failed("its URL is not encrypted"));
         }
         let mut scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let asked = bearer.get("scope").unwrap_or_default().split(' ');
@@ -226,19 +226,19 @@ impl Asking<'_> {
         let mut answer = self.client.once(&message, self.at)?;
         match answer.status() {
             200 => {}
-            401 | 403 => return Err(failed("it refuses the credentials")),
+            401 | 403 => return Err(failed("it rejected the credentials")),
             _ => return Err(answer.refused(self.at)),
         }
         let bytes = read_short(&mut answer, MAX_ANSWER_LEN, self.at)?;
         let parsed: Answer =
-            serde_json::from_slice(&bytes).map_err(|_| failed("the answer is no such JSON"))?;
+            serde_json::from_slice(&bytes).map_err(|_| failed("the response is not valid JSON"))?;
         let is_token = |token: &String| !token.is_empty();
         let token = parsed.token.filter(is_token);
         let token = token.or(parsed.access_token.filter(is_token));
         let lifetime = Duration::from_secs(parsed.expires_in.unwrap_or_default());
         let lifetime = lifetime.clamp(MIN_LIFETIME, MAX_LIFETIME);
         Ok((
-            token.ok_or_else(|| failed("the answer has none"))?,
+            token.ok_or_else(|| failed("the response contains none"))?,
             lifetime,
         ))
     }

@@ -41,16 +41,19 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, &'static str> {
         let directory = &base.path()[..directory];
         format!("{scheme}://{authority}{directory}{location}")
     };
-    let target: Uri = text.parse().map_err(|_| "the location is no URL")?;
+    let target: Uri = text.parse().map_err(|_| "the location is not a URL")?;
     let (Some(scheme), Some(authority)) = (target.scheme_str(), target.authority()) else {
         return Err("the location has no host");
     };
+    if authority.host().is_empty() {
+        return Err("the location has no host");
+    }
     if authority.as_str().contains('@') {
-        return Err("the location has a user in it");
+        return Err("the location contains a user name");
     }
     match (base.scheme_str(), scheme) {
         (_, "https") | (Some("http"), "http") => Ok(target),
-        (Some("https"), "http") => Err("the location is not encrypted, and the request was"),
+        (Some("https"), "http") => Err("the location is not encrypted, but the request was"),
         _ => Err("the location is neither http nor https"),
     }
 }
@@ -141,6 +144,7 @@ mod tests {
     use ureq::http::Uri;
 
     use super::{encode, is_link_local, resolve, same_origin, server, with_query};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     fn uri(text: &str) -> Uri {
         text.parse().unwrap()
@@ -177,11 +181,15 @@ mod tests {
         for (location, reason) in [
             (
                 "http://a.example/",
-                "the location is not encrypted, and the request was",
+                "the location is not encrypted, but the request was",
             ),
             ("ftp://a.example/", "the location is neither http nor https"),
-            ("https://u:p@b.example/", "the location has a user in it"),
-            ("https://b .example/", "the location is no URL"),
+            (
+                "https://u:p@b.example/",
+                "the location contains a user name",
+            ),
+            ("https://:8080/", "the location has no host"),
+            ("https://b .example/", "the location is not a URL"),
             (&"/".repeat(20_000), "the location is too long"),
         ] {
             assert_eq!(resolve(&base, location).unwrap_err(), reason, "{location}");
@@ -231,5 +239,24 @@ mod tests {
             encode("repository:a/b:pull,push"),
             "repository%3Aa%2Fb%3Apull%2Cpush"
         );
+    }
+
+    proptest! {
+        /// Wherever a server sends us: not to an unencrypted place from an encrypted one, nor with a user name.
+        #[test]
+        fn any_location_is_resolved_or_refused(
+            location in "(https?://|//|/|[?#@:]|[a-z0-9.]{1,5}|\\PC){0,12}",
+        ) {
+            let base = uri("https://a.example/v2/x/");
+            if let Ok(target) = resolve(&base, &location) {
+                prop_assert_eq!(target.scheme_str(), Some("https"));
+                let authority = target.authority().unwrap();
+                prop_assert!(!authority.as_str().contains('@') && !authority.host().is_empty());
+                let _ = (same_origin(&base, &target), is_link_local(&target), server(&target));
+                if let Ok(longer) = with_query(&target, "d=x") {
+                    prop_assert_eq!(longer.authority(), target.authority());
+                }
+            }
+        }
     }
 }

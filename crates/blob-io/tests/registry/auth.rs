@@ -160,7 +160,7 @@ fn credentials_are_those_of_the_host() {
     let options = options(&server).credentials(credentials);
     let error = read(&repository_with(&server, options)).unwrap_err();
     let said = cause(&error).kind().to_string();
-    let expected = "the server asks for credentials (`basic`), and there are none for it";
+    let expected = "the server requests credentials (`basic`), and none are known for it";
     assert_eq!(said, expected);
     assert_eq!(cause(&error).class(), ErrorClass::Auth);
     assert_eq!(targets(&server), ["nothing"]);
@@ -183,7 +183,7 @@ fn what_is_asked_for_in_other_ways_is_said() {
 #[test]
 fn a_token_service_that_is_not_encrypted_hears_nothing() {
     for (realm, reason) in [
-        ("http://auth.example/token", "it is not encrypted"),
+        ("http://auth.example/token", "its URL is not encrypted"),
         ("ftp://HOST/token", "the location is neither http nor https"),
     ] {
         let challenge = format!(r#"Bearer realm="{realm}",service="x""#);
@@ -203,22 +203,22 @@ fn a_token_service_that_is_not_encrypted_hears_nothing() {
 fn token_services_may_answer_anything() {
     type Answer = fn(&Request) -> Reply;
     let cases: [(Answer, &str); 5] = [
-        (|_| Reply::new(401), "it refuses the credentials"),
+        (|_| Reply::new(401), "it rejected the credentials"),
         (
             |_| Reply::new(200).body("<html>"),
-            "the answer is no such JSON",
+            "the response is not valid JSON",
         ),
         (
             |_| Reply::new(200).body(r#"{"token":""}"#),
-            "the answer has none",
+            "the response contains none",
         ),
         (
             |_| Reply::new(200).body(r#"{"token":"a\nb"}"#),
-            "it is none that can be sent",
+            "it cannot be sent in a header",
         ),
         (
             |_| Reply::new(200).body("x".repeat(300 << 10)),
-            "the answer is longer than 262144 bytes",
+            "the response is longer than 262144 bytes",
         ),
     ];
     for (answer, said) in cases {

@@ -42,10 +42,10 @@ fn hosts_are_listed_in_many_ways() {
 #[test]
 fn files_that_are_broken_are_named_and_not_shown() {
     for (json, said) in [
-        ("{", "config.json: line 1, column 1: no such JSON"),
+        ("{", "config.json: line 1, column 1: invalid JSON"),
         (
             r#"{"auths":{"a.example":{"auth":"secret!"}}}"#,
-            "config.json: `a.example`: `auth` is no base64",
+            "config.json: `a.example`: `auth` is not base64",
         ),
         (
             r#"{"auths":{"a.example":{"auth":"c2VjcmV0"}}}"#,
@@ -53,7 +53,7 @@ fn files_that_are_broken_are_named_and_not_shown() {
         ),
         (
             r#"{"auths":{"a.example":{"auth":{"secret":1}}}}"#,
-            "config.json: line 1, column 30: no such JSON",
+            "config.json: line 1, column 30: invalid JSON",
         ),
     ] {
         let error = DockerConfig::parse(json.as_bytes(), "config.json").unwrap_err();
@@ -71,7 +71,7 @@ fn helpers_are_no_paths() {
     for helper in ["../x", "", "a/b"] {
         let config = parse(&format!(r#"{{"credHelpers":{{"a.example":"{helper}"}}}}"#));
         let error = config.get("a.example").unwrap_err();
-        let said = "config.json: a helper's name is no name of a program";
+        let said = "config.json: the name of a helper is not a program name";
         assert_eq!(error.to_string(), said);
         assert_eq!(config.get("b.example").unwrap(), None);
     }
@@ -131,7 +131,10 @@ fn with_helpers() {
     }
     for (host, said) in [
         ("broken.example", "docker-credential-test: it failed"),
-        ("odd.example", "docker-credential-test: no such JSON"),
+        (
+            "odd.example",
+            "docker-credential-test: its output is not valid JSON",
+        ),
     ] {
         assert_eq!(config.get(host).unwrap_err().to_string(), said);
     }

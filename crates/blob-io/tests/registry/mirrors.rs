@@ -133,24 +133,24 @@ fn options_that_make_no_sense_are_refused_and_secrets_not_shown() {
     for (options, said) in [
         (
             none().mirror(Mirror::new("ftp://x")),
-            "a mirror: its URL is not `http[s]://HOST[:PORT][/PATH]`",
+            "a mirror: the URL is not of the form `http[s]://HOST[:PORT][/PATH]`",
         ),
         (
             none().mirror(Mirror::new("https://me:secret@x/")),
-            "a mirror: its URL is not `http[s]://HOST[:PORT][/PATH]`",
+            "a mirror: the URL is not of the form `http[s]://HOST[:PORT][/PATH]`",
         ),
         (
             none().mirror(Mirror::new("https://x/?a=b")),
-            "a mirror: its URL has a query",
+            "a mirror: the URL has a query",
         ),
-        (none().proxy("::secret"), "the proxy: its URL is none"),
+        (none().proxy("::secret"), "the proxy: invalid URL"),
         (
             none().header("X-A", "secret\n"),
-            "the header `X-A`: it is none",
+            "the header `X-A`: invalid name or value",
         ),
         (
             none().root_certificates("secret"),
-            "root certificates: no PEM that can be read",
+            "root certificates: invalid PEM",
         ),
     ] {
         assert_eq!(refused(options), said);

@@ -216,7 +216,7 @@ fn a_registry_that_says_it_has_more_than_was_sent_is_not_believed() {
     });
     let error = push(&server).unwrap_err();
     let said = format!(
-        "blob {}, bytes 0 to 10, at HOST, attempt 1: the answer is for the range `0-999`",
+        "blob {}, bytes 0 to 10, at HOST, attempt 1: the response is for the range `0-999`",
         verify::sha256(BLOB)
     );
     assert_eq!(text(&error, &server), said);

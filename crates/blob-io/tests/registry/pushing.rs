@@ -305,6 +305,29 @@ fn a_manifest_is_put_as_it_is() {
     );
 }
 
+/// docker-registry, while another client writes the same objects.
+#[test]
+fn a_manifest_that_is_denied_its_digest_is_put_again() {
+    static PUTS: AtomicUsize = AtomicUsize::new(0);
+    let deny = || {
+        let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"did not match"}]}"#;
+        Reply::new(400).body(body)
+    };
+    let server = registry(move |_| (PUTS.fetch_add(1, Ordering::Relaxed) < 2).then(deny));
+    let put = repository(&server).push_manifest("v1", "a/b", b"{}");
+    assert_eq!(put.unwrap(), verify::sha256(b"{}"));
+    assert_eq!(server.lines().len(), 3);
+
+    let server = registry(move |_| Some(deny()));
+    let error = repository(&server)
+        .push_manifest("v1", "a/b", b"{}")
+        .unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient);
+    let said =
+        "manifest v1, at HOST, attempt 3: status 400: DIGEST_INVALID, although the digest is right";
+    assert_eq!(text(&error, &server), said);
+}
+
 #[test]
 fn a_manifest_whose_blobs_are_missing_is_not_taken() {
     let server = registry(|request| {

@@ -213,7 +213,7 @@ fn answers_with_something_else_are_refused() {
                     .header("Content-Range", "bytes 101-200/400000")
                     .body(&large()[101..201])
             },
-            "the answer is for the range `bytes 101-200/400000`",
+            "the response is for the range `bytes 101-200/400000`",
             ErrorClass::Corrupt,
         ),
         (
@@ -222,7 +222,7 @@ fn answers_with_something_else_are_refused() {
                     .header("Content-Range", "bytes 100-200/400000")
                     .body(&large()[100..201])
             },
-            "the answer is for the range `bytes 100-200/400000`",
+            "the response is for the range `bytes 100-200/400000`",
             ErrorClass::Corrupt,
         ),
         (
@@ -231,27 +231,27 @@ fn answers_with_something_else_are_refused() {
                     .header("Content-Range", "bytes 100-199/400001")
                     .body(&large()[100..200])
             },
-            "it has 400001 bytes, what refers to it says 400000",
+            "it has 400001 bytes instead of 400000",
             ErrorClass::Corrupt,
         ),
         (
             |_, _| Reply::new(206).body(&large()[100..200]),
-            "the answer is for the range ``",
+            "the response is for the range ``",
             ErrorClass::Corrupt,
         ),
         (
             |_, _| Reply::new(200).body(&large()[1..]),
-            "it has 399999 bytes, what refers to it says 400000",
+            "it has 399999 bytes instead of 400000",
             ErrorClass::Corrupt,
         ),
         (
             |_, reply| reply.header("Content-Encoding", "gzip"),
-            "the answer is encoded as `gzip`",
+            "the response is encoded as `gzip`",
             ErrorClass::Corrupt,
         ),
         (
             |_, _| Reply::new(416).header("Content-Range", "bytes */50"),
-            "it has 50 bytes, what refers to it says 400000",
+            "it has 50 bytes instead of 400000",
             ErrorClass::Corrupt,
         ),
         (
@@ -302,7 +302,7 @@ fn a_body_that_goes_on_behind_its_end_is_refused() {
     assert!(
         source
             .to_string()
-            .ends_with("it has 400001 bytes, what refers to it says 400000"),
+            .ends_with("it has 400001 bytes instead of 400000"),
         "{source}"
     );
 }

@@ -89,14 +89,18 @@ fn storage_that_refuses_is_named() {
 #[test]
 fn redirects_are_bounded_and_not_followed_anywhere() {
     for (location, reason, requests) in [
-        ("/v2/again", "redirected too often", 6),
+        ("/v2/again", "too many redirects", 6),
         (
             "http://169.254.169.254/latest/meta-data",
             "redirected to a link-local address",
             1,
         ),
-        ("file:///etc/passwd", "the location is no URL", 1),
-        ("http://user@127.0.0.1/", "the location has a user in it", 1),
+        ("file:///etc/passwd", "the location is not a URL", 1),
+        (
+            "http://user@127.0.0.1/",
+            "the location contains a user name",
+            1,
+        ),
     ] {
         let server = Server::new(move |_| Reply::new(302).header("Location", location));
         let error = blob(&server, &large()).read_bytes(0, 10).unwrap_err();

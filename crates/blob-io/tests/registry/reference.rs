@@ -44,7 +44,7 @@ fn references_are_read_as_docker_reads_them() {
 
 #[test]
 fn what_is_no_reference_is_refused() {
-    let name = "the name of the repository is not one";
+    let name = "the repository name is invalid";
     for (text, reason) in [
         ("", name),
         ("example.org/", name),
@@ -56,21 +56,21 @@ fn what_is_no_reference_is_refused() {
         ("example.org/-a", name),
         ("example.org/a-", name),
         ("example.org/a?b=c", name),
-        ("exa_mple.o rg/a", "the registry is no host name"),
+        ("exa_mple.o rg/a", "the registry is not a host name"),
         (
             "user@example.org/a",
-            "what is behind `@` is no SHA-256 digest",
+            "the part after `@` is not a SHA-256 digest",
         ),
         (
             "example.org/a@sha256:00",
-            "what is behind `@` is no SHA-256 digest",
+            "the part after `@` is not a SHA-256 digest",
         ),
-        ("example.org/a:", "the tag is not one"),
-        ("example.org/a:.b", "the tag is not one"),
-        ("example.org/a:b c", "the tag is not one"),
+        ("example.org/a:", "the tag is invalid"),
+        ("example.org/a:.b", "the tag is invalid"),
+        ("example.org/a:b c", "the tag is invalid"),
         (
             &format!("example.org/a:{}", "x".repeat(129)),
-            "the tag is not one",
+            "the tag is invalid",
         ),
         (
             &format!("example.org/{}", "x".repeat(250)),

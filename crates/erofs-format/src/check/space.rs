@@ -46,7 +46,7 @@ impl Space {
     pub(super) fn check(mut self, report: &mut dyn FnMut(u64, Inconsistency)) {
         self.taken.sort_unstable();
         self.taken.dedup();
-        // Of structures and of content: what ends last so far.
+        // The highest end so far, of structures and of content.
         let mut last: [Option<Taken>; 2] = [None, None];
         for taken in self.taken {
             let [structures, content] = last;

@@ -96,7 +96,7 @@ impl Checker<'_> {
             self.budget.charge(offset, len, image.len())
         });
         if let Err(error) = charged {
-            // What is beyond the budget is the same error again and again.
+            // Beyond the budget every entry would report the same error.
             if self.complete || !matches!(error, StructureError::Crowded { .. }) {
                 self.report_at(path, offset, error);
             }
@@ -189,7 +189,7 @@ impl Checker<'_> {
         if let Err(error) = found {
             self.report_at(path, inode.offset, error);
         }
-        // It is the same with every file that follows.
+        // Every following file would give the same error.
         if self.extents > max && already <= max {
             let (what, found) = ("chunks", self.extents);
             self.report_at(

@@ -230,7 +230,7 @@ impl ErofsImage {
                 let tail = self.tail_len(inode)?;
                 let body = inode.size.saturating_sub(tail);
                 let start = self.superblock.block_size.bytes_in(inode.word);
-                // Without blocks, where they begin means nothing.
+                // Without blocks, the start block means nothing.
                 if body != 0 {
                     self.require("data blocks", start, body)?;
                 }

@@ -130,7 +130,7 @@ impl<E> Dump<'_, E> {
                 }
             };
             let own = inode.end().saturating_sub(inode.offset);
-            // Why that cannot be told shows up where the structures are.
+            // The reason appears with the structures themselves.
             let len = image.metadata_len(&inode).unwrap_or(0);
             let charged = budget.charge(inode.offset, own.saturating_add(len), image.len);
             if let Err(error) = charged {

@@ -98,7 +98,7 @@ impl ErofsImage {
         let block_size = self.superblock.block_size;
         let start = block_size.bytes_in(slot.mapped_blkaddr);
         let end = start.saturating_add(block_size.bytes_in(slot.blocks));
-        // Of a device of no length it is not known where it ends.
+        // The end of a device without a length is unknown.
         slot.mapped_blkaddr != 0 && slot.blocks != 0 && end <= self.len
     }
 
@@ -126,7 +126,7 @@ impl ErofsImage {
         let len = EXTENDED_LEN.min(self.len.saturating_sub(offset));
         let bytes = self.read("inode", offset, len.max(32))?;
         let inode = Inode::parse(&bytes, offset, &self.superblock, nid).map_err(|error| {
-            // What is short is the image, not the inode.
+            // It is the image that is too short, not the inode.
             match error {
                 StructureError::Truncated { what, len, .. } => StructureError::Truncated {
                     what,

@@ -18,7 +18,7 @@ use image_model::{
     ChunkedImage, FileKind, ImagePath, Ino, InodeId, Limits, NameRef, Node, Timestamp,
 };
 
-use crate::image::{EstargzImage, Prefetch};
+use crate::image::{EstargzImage, Prefetch, TocKind};
 use crate::landmark::Landmark;
 pub use disagreement::{Both, Disagreement, Readings};
 pub use error::CompareError;
@@ -50,7 +50,8 @@ impl CompareOptions {
 /// `report` where the TOC differs, in walk order. It compares names, kinds, attributes and
 /// landmarks, and content by its digests, of whole files and of their chunks. Whether the bytes in
 /// the blob have the chunks' digests is left to an audit of the image. Times agree if the TOC has
-/// the tar's time in whole seconds, floored or rounded (as in the reference implementation); modes
+/// the tar's time in whole seconds, floored or rounded (as in the reference implementation; TOCs of containers/storage
+/// have all of it); modes
 /// of symbolic links are ignored. A member that has the name of a landmark, but is not exactly one,
 /// counts as a file that only the tar has; so does a member with the name of the TOC that is not
 /// the last one or not the TOC. After the end of the archive there may only be zeros, or the TOC if
@@ -105,7 +106,7 @@ pub fn compare(
         toc: mtime(&toc.image, InodeId::ROOT),
         tar: mtime(&tar.image, InodeId::ROOT),
     };
-    if !times_agree(&roots) {
+    if !times_agree(toc.kind, &roots) {
         report(&ImagePath::root(), Readings::Mtime(roots));
     }
     let mut observer = Observer {
@@ -123,8 +124,12 @@ fn mtime(image: &ChunkedImage, inode: InodeId) -> Timestamp {
     image.tree.inode(inode).metadata.mtime
 }
 
-fn times_agree(times: &Both<Timestamp>) -> bool {
+/// eStargz has only whole seconds.
+fn times_agree(kind: TocKind, times: &Both<Timestamp>) -> bool {
     let Both { toc, tar } = times;
+    if kind == TocKind::Containers {
+        return toc == tar;
+    }
     let rounded = tar
         .seconds
         .saturating_add((tar.nanoseconds >= 500_000_000).into());
@@ -200,7 +205,7 @@ impl Observer<'_> {
             Reason::Gid => Readings::Gid(both.map(|inode| inode.metadata.gid)),
             Reason::Mtime => {
                 let times = both.map(|inode| inode.metadata.mtime);
-                if times_agree(&times) {
+                if times_agree(self.toc.kind, &times) {
                     return Ok(None);
                 }
                 Readings::Mtime(times)

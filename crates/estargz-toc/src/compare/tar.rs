@@ -7,14 +7,14 @@ use image_model::advisory::Advisories;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::LayerBuilder;
 use image_model::layer::LayerOptions;
-use image_model::width::usize_from;
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
 use tar_stream::{Member, TarReadOptions, TarReader};
 use verify::Hasher;
 
 use super::end::{BehindEnd, behind_end};
 use super::{CompareError, CompareOptions};
-use crate::image::EstargzImage;
+use crate::image::{EstargzImage, TocKind};
 use crate::landmark::Landmark;
 use crate::toc::TOC_NAME;
 
@@ -54,6 +54,10 @@ impl TarContent {
         let (Some(digest), whole) = (self.digest, toc.file_digest(inode)) else {
             return false;
         };
+        // Nothing that could disagree.
+        if toc.kind == TocKind::Legacy && whole.is_none() {
+            return true;
+        }
         if whole.is_some_and(|whole| whole != digest) {
             return false;
         }
@@ -133,13 +137,15 @@ impl TarInside {
         advisories.add_all(None, tar.oddities().iter().cloned());
         let layer = builder.finish()?;
         advisories.append(layer.advisories().clone());
-        let mut inside = Self::of(layer.into_tree()?, &toc_members);
+        let special = toc.kind != TocKind::Containers;
+        let mut inside = Self::of(layer.into_tree()?, &toc_members, special);
         inside.goes_on = goes_on;
         inside.advisories = advisories;
         Ok(inside)
     }
 
-    fn of(tree: Tree<TarContent>, toc_members: &TocMembers) -> Self {
+    /// `special` is whether landmarks and the TOC are none of the files.
+    fn of(tree: Tree<TarContent>, toc_members: &TocMembers, special: bool) -> Self {
         let count = |extents: &Vec<ChunkExtent>| {
             u32::try_from(extents.len()).expect("not more extents than inodes")
         };
@@ -169,7 +175,7 @@ impl TarInside {
             })
         };
         // Only what holds the TOC, or is a landmark in every respect, is none of the files.
-        if toc_members.count == 1 && toc_members.last {
+        if special && toc_members.count == 1 && toc_members.last {
             take(toc_path(), &|_, _| true);
         }
         let byte = verify::sha256(&[Landmark::BYTE]);
@@ -177,7 +183,7 @@ impl TarInside {
             |metadata: &Metadata, digest| *metadata == Metadata::default() && digest == Some(byte);
         let landmark = [Landmark::Prefetch, Landmark::NoPrefetch]
             .into_iter()
-            .filter(|landmark| take(landmark.path(), &is_landmark).is_some())
+            .filter(|landmark| special && take(landmark.path(), &is_landmark).is_some())
             .last();
         let parts = ChunkedParts {
             extents,
@@ -233,8 +239,12 @@ struct ExpectedChunks<'a> {
     toc: &'a EstargzImage,
     inode: InodeId,
     chunks: std::slice::Iter<'a, ChunkExtent>,
+    /// Length of the file.
+    size: u64,
     /// Bytes that the current chunk still lacks.
-    left: usize,
+    left: u64,
+    /// Whether it is a run of zeros.
+    hole: bool,
     hasher: Hasher,
     expected: Option<Digest>,
     same: bool,
@@ -257,7 +267,9 @@ impl<'a> ExpectedChunks<'a> {
             toc,
             inode,
             chunks: extents.iter(),
+            size,
             left: 0,
+            hole: false,
             hasher: Hasher::sha256(),
             expected: None,
             same: true,
@@ -270,11 +282,14 @@ impl<'a> ExpectedChunks<'a> {
                 self.same = false;
                 return;
             }
-            let (now, rest) = bytes.split_at(self.left.min(bytes.len()));
-            self.hasher.update(now);
-            self.left = self.left.saturating_sub(now.len());
+            let (now, rest) = bytes.split_at(usize_up_to(self.left).min(bytes.len()));
+            match self.hole {
+                true => self.same &= now.iter().all(|&byte| byte == 0),
+                false => self.hasher.update(now),
+            }
+            self.left = self.left.saturating_sub(u64_from(now.len()));
             bytes = rest;
-            if self.left == 0 {
+            if self.left == 0 && !self.hole {
                 let found = std::mem::replace(&mut self.hasher, Hasher::sha256()).finish();
                 self.same &= self.expected == Some(found);
             }
@@ -282,9 +297,14 @@ impl<'a> ExpectedChunks<'a> {
     }
 
     fn next_chunk(&mut self) -> bool {
-        let id = self.chunks.next().and_then(|extent| extent.chunk);
-        let chunk = id.map(|id| self.toc.image.chunks[id.index()]);
-        self.left = chunk.map_or(0, |chunk| usize_from(chunk.len));
+        let Some(extent) = self.chunks.next() else {
+            return false;
+        };
+        let chunk = extent.chunk.map(|id| self.toc.image.chunks[id.index()]);
+        let next = self.chunks.as_slice().first();
+        let end = next.map_or(self.size, |next| next.file_offset);
+        self.left = end.saturating_sub(extent.file_offset);
+        self.hole = chunk.is_none();
         self.expected = chunk.and_then(|chunk| chunk.digest);
         self.left > 0
     }

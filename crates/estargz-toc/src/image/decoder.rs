@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::width::usize_from;
 use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
 
+use super::entries::{AnyEntry, for_each};
 use super::file::{FileChunk, OpenFile};
 use super::inode::{self, unsigned};
-use super::{EstargzImage, ImageOptions, Prefetch, TocBlob};
+use super::{EstargzImage, ImageOptions, Prefetch, TocBlob, TocKind};
 use crate::error::{EntryFault, TocError};
-use crate::frames::{FrameList, Place};
+use crate::frames::{Finished, FrameList, Place};
 use crate::landmark::Landmark;
-use crate::toc::{EntryType, TOC_NAME, TocEntry, for_each_entry};
+use crate::toc::{EntryType, TOC_NAME, TocEntry};
 
 /// A file's content until the tree is complete.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ struct Content {
 
 pub(super) struct Decoder<'o> {
     options: &'o ImageOptions,
+    kind: TocKind,
     content_len: u64,
     builder: LayerBuilder<Content>,
     frames: FrameList,
@@ -34,24 +37,25 @@ pub(super) struct Decoder<'o> {
 }
 
 impl<'o> Decoder<'o> {
-    pub(super) fn new(options: &'o ImageOptions, content_len: u64) -> Self {
+    pub(super) fn new(options: &'o ImageOptions, blob: &TocBlob) -> Self {
         let limits = &options.limits;
         Self {
             options,
-            content_len,
+            kind: blob.kind,
+            content_len: blob.content_len,
             builder: LayerBuilder::new(
                 LayerOptions::default()
                     .entries(Entries::Listed)
                     .limits(limits.clone()),
             ),
-            frames: FrameList::new(limits.max_chunks, limits.max_frame_len),
+            frames: FrameList::new(blob.kind, limits.max_chunks, limits.max_frame_len),
             extents: Vec::new(),
             prefetch: None,
             file: None,
         }
     }
 
-    pub(super) fn entry(&mut self, index: usize, entry: &TocEntry<'_>) -> Result<(), TocError> {
+    pub(super) fn entry(&mut self, index: usize, entry: &AnyEntry<'_>) -> Result<(), TocError> {
         let chunk = entry.kind == EntryType::Chunk;
         if !chunk {
             self.close_file()?;
@@ -64,9 +68,11 @@ impl<'o> Decoder<'o> {
         taken.map_err(|fault| refuse(index, &entry.name, fault))
     }
 
-    fn inode(&mut self, index: usize, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+    fn inode(&mut self, index: usize, entry: &AnyEntry<'_>) -> Result<(), EntryFault> {
         let path = ImagePath::clean(entry.name.as_bytes()).map_err(EntryFault::Name)?;
-        if path.as_bytes() == TOC_NAME.as_bytes() {
+        // Elsewhere these are files like others.
+        let special = self.kind != TocKind::Containers;
+        if special && path.as_bytes() == TOC_NAME.as_bytes() {
             return Err(EntryFault::ReservedName);
         }
         match self.builder.kind_at(&path) {
@@ -75,9 +81,9 @@ impl<'o> Decoder<'o> {
             Some(FileKind::Directory) if entry.kind == EntryType::Dir || path.is_root() => {}
             Some(existing) => return Err(EntryFault::Conflict { existing }),
         }
-        if let Some(landmark) = Landmark::of(&path) {
+        if let Some(landmark) = Landmark::of(&path).filter(|_| special) {
             self.landmark(landmark, entry)?;
-        } else if Landmark::is_above(&path) {
+        } else if special && Landmark::is_above(&path) {
             return Err(EntryFault::LandmarkKind);
         }
         let limits = &self.options.limits;
@@ -118,10 +124,14 @@ impl<'o> Decoder<'o> {
         Ok(())
     }
 
-    fn open_file(&mut self, mut file: OpenFile, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+    fn open_file(&mut self, mut file: OpenFile, entry: &AnyEntry<'_>) -> Result<(), EntryFault> {
         let start = self.extents_len();
         file.extents = ChunkRange { start, end: start };
         if file.size > 0 {
+            file.end_offset = entry.end_offset()?;
+            if self.kind == TocKind::Containers {
+                self.check_file(&file)?;
+            }
             let chunk = file.next_chunk(entry)?;
             self.add_chunk(&mut file, entry, chunk)?;
         }
@@ -129,8 +139,20 @@ impl<'o> Decoder<'o> {
         Ok(())
     }
 
+    /// Checks what a file with content has in a TOC of containers/storage.
+    fn check_file(&self, file: &OpenFile) -> Result<(), EntryFault> {
+        if file.digest.is_none() {
+            return Err(EntryFault::DigestMissing { chunk_offset: 0 });
+        }
+        let end = self.content_len;
+        match file.end_offset {
+            offset if offset > end => Err(EntryFault::OutsidePayload { offset, end }),
+            _ => Ok(()),
+        }
+    }
+
     /// A further chunk of the open file.
-    fn chunk(&mut self, entry: &TocEntry<'_>) -> Result<(), EntryFault> {
+    fn chunk(&mut self, entry: &AnyEntry<'_>) -> Result<(), EntryFault> {
         let mut file = self.file.take().ok_or(EntryFault::ChunkWithoutFile)?;
         let path = ImagePath::clean(entry.name.as_bytes()).map_err(EntryFault::Name)?;
         if path != file.path {
@@ -145,7 +167,7 @@ impl<'o> Decoder<'o> {
     fn add_chunk(
         &mut self,
         file: &mut OpenFile,
-        entry: &TocEntry<'_>,
+        entry: &AnyEntry<'_>,
         chunk: FileChunk,
     ) -> Result<(), EntryFault> {
         let FileChunk {
@@ -165,12 +187,27 @@ impl<'o> Decoder<'o> {
                 end: self.content_len,
             });
         }
-        let place = Place {
-            offset,
-            inner_offset: unsigned("innerOffset", entry.inner_offset)?,
-            len,
+        let chunk = match self.kind {
+            TocKind::Containers if entry.is_hole()? => {
+                self.frames.end_frame(offset)?;
+                None
+            }
+            TocKind::Containers => Some(self.frames.push_frame(offset, len, digest)?),
+            _ => {
+                let inner_offset = unsigned("innerOffset", entry.inner_offset)?;
+                let place = Place {
+                    offset,
+                    inner_offset,
+                    len,
+                };
+                Some(self.frames.push(place, digest)?)
+            }
         };
-        let chunk = Some(self.frames.push(place, digest)?);
+        // Runs of zeros are no chunks, but cost as much.
+        let limit = self.options.limits.max_chunks;
+        if self.extents_len() >= limit {
+            return Err(EntryFault::TooManyChunks { limit });
+        }
         self.extents.push(ChunkExtent { file_offset, chunk });
         file.extents.end = self.extents_len();
         file.covered = file.covered.saturating_add(len);
@@ -178,7 +215,7 @@ impl<'o> Decoder<'o> {
     }
 
     fn extents_len(&self) -> u32 {
-        u32::try_from(self.extents.len()).expect("not more extents than chunks")
+        u32::try_from(self.extents.len()).expect("no more than the limit on chunks")
     }
 
     /// Adds the open file to the tree, when it has no more chunks.
@@ -186,7 +223,10 @@ impl<'o> Decoder<'o> {
         let Some(file) = self.file.take() else {
             return Ok(());
         };
-        let complete = file.check_complete();
+        let mut complete = file.check_complete();
+        if self.kind == TocKind::Containers && file.size > 0 && complete.is_ok() {
+            complete = self.frames.end_frame(file.end_offset);
+        }
         let OpenFile {
             index,
             name,
@@ -210,16 +250,30 @@ impl<'o> Decoder<'o> {
         self.close_file()?;
         let mut tree = (self.builder.finish())
             .and_then(Layer::into_tree)
-            .map_err(|error| blame_link(json, self.options, error))?;
-        let landmarks = take_landmarks(&mut tree);
-        let (frames, chunks, decoded_len) = (self.frames.finish(blob.content_len))
-            .map_err(|fault| blame_last_chunk(json, self.options, fault))?;
+            .map_err(|error| blame_link((blob.kind, json), self.options, error))?;
+        let landmarks = match blob.kind {
+            TocKind::Containers => BTreeMap::new(),
+            _ => take_landmarks(&mut tree),
+        };
+        let Finished {
+            frames,
+            chunks,
+            recipes,
+            decoded_len,
+        } = (self.frames.finish(blob.content_len))
+            .map_err(|fault| blame_last_chunk((blob.kind, json), self.options, fault))?;
 
         let mut file_digests = BTreeMap::new();
+        let extents = self.extents;
         let tree = tree
             .try_map(|inode, _, content| {
-                let several = content.extents.end.saturating_sub(content.extents.start) > 1;
-                if let (true, Some(digest)) = (several, content.digest) {
+                let range = usize_from(content.extents.start)..usize_from(content.extents.end);
+                let is_known = match extents.get(range).unwrap_or_default() {
+                    [] => true,
+                    [only] => only.chunk.is_some(),
+                    _ => false,
+                };
+                if let (false, Some(digest)) = (is_known, content.digest) {
                     file_digests.insert(inode, digest);
                 }
                 Ok::<_, std::convert::Infallible>(content.extents)
@@ -230,15 +284,16 @@ impl<'o> Decoder<'o> {
         described.decoded_len = Some(decoded_len);
         described.chunk_count = u32::try_from(chunks.len()).ok();
         let parts = ChunkedParts {
-            extents: self.extents,
+            extents,
             chunks,
             frames,
-            recipes: FrameList::recipes(),
+            recipes,
             blobs: vec![described],
         };
         let image =
             ChunkedImage::new(tree, parts).expect("every part was checked when it was added");
         Ok(EstargzImage {
+            kind: blob.kind,
             digest: verify::sha256(json),
             image: Arc::new(image),
             prefetch: self.prefetch,
@@ -273,7 +328,7 @@ fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {
 }
 
 /// Finds the entry of a hard link that turned out to be invalid once all entries were known.
-fn blame_link(json: &[u8], options: &ImageOptions, error: LayerError) -> TocError {
+fn blame_link(json: (TocKind, &[u8]), options: &ImageOptions, error: LayerError) -> TocError {
     let path = match &error {
         LayerError::LinkToDirectory { path, .. }
         | LayerError::LinkLoop { path, .. }
@@ -288,7 +343,7 @@ fn blame_link(json: &[u8], options: &ImageOptions, error: LayerError) -> TocErro
 }
 
 /// Finds the chunk after which too many bytes follow.
-fn blame_last_chunk(json: &[u8], options: &ImageOptions, fault: EntryFault) -> TocError {
+fn blame_last_chunk(json: (TocKind, &[u8]), options: &ImageOptions, fault: EntryFault) -> TocError {
     blame(json, options, fault, |entry| {
         matches!(entry.kind, EntryType::Chunk) || entry.kind == EntryType::Reg && entry.size > 0
     })
@@ -296,20 +351,20 @@ fn blame_last_chunk(json: &[u8], options: &ImageOptions, fault: EntryFault) -> T
 
 /// The error of the last entry that is `guilty`; reads the document again.
 fn blame(
-    json: &[u8],
+    (kind, json): (TocKind, &[u8]),
     options: &ImageOptions,
     fault: EntryFault,
     guilty: impl Fn(&TocEntry<'_>) -> bool,
 ) -> TocError {
     let mut found = (0, Box::default());
-    let read = for_each_entry(json, &options.limits, |index, entry| {
+    let read = for_each(kind, json, &options.limits, |index, entry| {
         if guilty(&entry) {
             found = (index, entry.name.as_ref().into());
         }
-        Ok::<_, TocError>(())
+        Ok(())
     });
     match read {
-        Ok(_) => refuse(found.0, &found.1, fault),
+        Ok(()) => refuse(found.0, &found.1, fault),
         Err(error) => error,
     }
 }

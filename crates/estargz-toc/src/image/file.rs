@@ -21,6 +21,8 @@ pub(super) struct OpenFile {
     pub(super) digest: Option<Digest>,
     /// Bytes in chunks so far.
     pub(super) covered: u64,
+    /// Where its frames end, if the TOC tells.
+    pub(super) end_offset: u64,
     pub(super) extents: ChunkRange,
 }
 
@@ -47,6 +49,7 @@ impl OpenFile {
             size: unsigned("size", entry.size)?,
             digest: digest("digest", &entry.digest)?,
             covered: 0,
+            end_offset: 0,
             extents: ChunkRange::default(),
         };
         match file.digest {

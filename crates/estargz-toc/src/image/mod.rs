@@ -4,6 +4,7 @@
 //! layer here.
 
 mod decoder;
+mod entries;
 mod file;
 mod inode;
 mod landmark;
@@ -11,13 +12,13 @@ mod landmark;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use image_model::image::ChunkRange;
+use image_model::image::{ChunkExtent, ChunkRange};
 use image_model::{BlobId, ChunkedImage, Digest, InodeId, Limits, Node};
 
 use crate::error::TocError;
 use crate::landmark::Landmark;
-use crate::toc::for_each_entry;
 use decoder::Decoder;
+use entries::for_each;
 pub(crate) use file::empty_digest;
 pub use landmark::LandmarkError;
 
@@ -43,9 +44,29 @@ impl ImageOptions {
     }
 }
 
+/// The kinds of layers that have a TOC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TocKind {
+    /// eStargz.
+    #[default]
+    Estargz,
+    /// stargz, the predecessor of eStargz: nothing has a digest.
+    Legacy,
+    /// eStargz whose TOC is another blob.
+    External,
+    /// zstd:chunked of stargz-snapshotter: eStargz with zstd frames, and its TOC outside of the tar.
+    ZstdChunked,
+    /// zstd:chunked of containers/storage, with a TOC of its own ([`containers_toc`](crate::containers_toc)). There are
+    /// no landmarks, and runs of zeros are marked: their frames are in the blob, but readers skip them.
+    Containers,
+}
+
 /// The blob that a TOC describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TocBlob {
+    /// What it is.
+    pub kind: TocKind,
     /// Its name.
     pub id: BlobId,
     /// Its length in bytes.
@@ -58,9 +79,11 @@ pub struct TocBlob {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EstargzImage {
+    /// What the blob is.
+    pub kind: TocKind,
     /// SHA-256 of the TOC.
     pub digest: Digest,
-    /// The image: a frame for each gzip member with content, chunks in blob order, all with digests except under
+    /// The image: a frame for each gzip member or zstd frame with content, chunks in blob order, all with digests except under
     /// [`without_digests`](ImageOptions::without_digests). A landmark is not in the tree, but its byte is among the
     /// chunks.
     pub image: Arc<ChunkedImage>,
@@ -68,7 +91,7 @@ pub struct EstargzImage {
     pub prefetch: Option<Prefetch>,
     /// The landmarks and the chunks of their content, a range of the image's extents.
     pub landmarks: BTreeMap<Landmark, ChunkRange>,
-    /// SHA-256 of the files with several chunks, as claimed by the TOC: reading checks only the
+    /// SHA-256 of the files with several chunks or runs of zeros, as claimed by the TOC: reading checks only the
     /// digests of chunks. Files with one chunk have that chunk's digest.
     pub file_digests: BTreeMap<InodeId, Digest>,
 }
@@ -92,7 +115,11 @@ impl EstargzImage {
         };
         match self.image.file_extents(*content)? {
             [] if *size == 0 => Some(empty_digest()),
-            [only] => self.image.chunks[only.chunk?.index()].digest,
+            [
+                ChunkExtent {
+                    chunk: Some(only), ..
+                },
+            ] => self.image.chunks[only.index()].digest,
             _ => self.file_digests.get(&inode).copied(),
         }
     }
@@ -101,11 +128,12 @@ impl EstargzImage {
 /// The image that the TOC `json` describes.
 ///
 /// ```
-/// use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+/// use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, TocKind, decode_image};
 /// use image_model::BlobId;
 ///
 /// let json = br#"{"version": 1, "entries": [{"name": "etc/", "type": "dir", "mode": 493}]}"#;
-/// let blob = TocBlob { id: BlobId::new(b"layer")?, len: 300, content_len: 100 };
+/// let kind = TocKind::Estargz;
+/// let blob = TocBlob { kind, id: BlobId::new(b"layer")?, len: 300, content_len: 100 };
 /// let decoded = decode_image(json, blob, &ImageOptions::default())?;
 /// assert!(decoded.image.tree.resolve(b"/etc").is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,8 +147,8 @@ pub fn decode_image(
     blob: TocBlob,
     options: &ImageOptions,
 ) -> Result<EstargzImage, TocError> {
-    let mut decoder = Decoder::new(options, blob.content_len);
-    for_each_entry(json, &options.limits, |index, entry| {
+    let mut decoder = Decoder::new(options, &blob);
+    for_each(blob.kind, json, &options.limits, |index, entry| {
         decoder.entry(index, &entry)
     })?;
     decoder.finish(json, blob)

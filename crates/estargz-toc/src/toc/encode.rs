@@ -45,7 +45,7 @@ pub(crate) fn json_len<'a, E>(
 }
 
 /// Why a document can be written to a vector.
-const WRITES: &str = "writing to a vector does not fail, and every key is a string";
+pub(crate) const WRITES: &str = "writing to a vector does not fail, and every key is a string";
 
 /// A sink with room for so many bytes, which are not kept.
 struct Room {
@@ -108,12 +108,25 @@ fn document<T: Serialize, E>(
 }
 
 /// The items of an iterator as a list; to be serialized once.
-struct List<I>(RefCell<I>);
+pub(crate) struct List<I>(pub(crate) RefCell<I>);
 
 impl<I: Iterator<Item: Serialize>> Serialize for List<I> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(&mut *self.0.borrow_mut())
     }
+}
+
+/// Writes text that needs no escapes in JSON, but some in Go's.
+pub(crate) fn write_like_go<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Result<()> {
+    let mut rest = text;
+    while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        let (plain, tail) = rest.split_at(at);
+        writer.write_all(plain.as_bytes())?;
+        let special = tail.chars().next().map_or(0, u32::from);
+        write!(writer, "\\u{special:04x}")?;
+        rest = &tail[if special < 0x80 { 1 } else { 3 }..];
+    }
+    writer.write_all(rest.as_bytes())
 }
 
 /// Indents like [`PrettyFormatter`] and escapes like Go.
@@ -125,15 +138,7 @@ impl Formatter for GoFormatter<'_> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-            let (plain, tail) = rest.split_at(at);
-            writer.write_all(plain.as_bytes())?;
-            let special = tail.chars().next().map_or(0, u32::from);
-            write!(writer, "\\u{special:04x}")?;
-            rest = &tail[if special < 0x80 { 1 } else { 3 }..];
-        }
-        writer.write_all(rest.as_bytes())
+        write_like_go(writer, fragment)
     }
 
     fn write_char_escape<W: ?Sized + io::Write>(

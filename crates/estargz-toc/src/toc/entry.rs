@@ -31,7 +31,7 @@ pub enum EntryType<'a> {
 }
 
 impl<'a> EntryType<'a> {
-    pub(super) fn new(text: Cow<'a, str>) -> Self {
+    pub(crate) fn new(text: Cow<'a, str>) -> Self {
         match &*text {
             "dir" => Self::Dir,
             "reg" => Self::Reg,
@@ -161,11 +161,11 @@ impl<'a> TocEntry<'a> {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(value: &i64) -> bool {
+pub(crate) fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
-fn as_map<S: serde::Serializer>(
+pub(crate) fn as_map<S: serde::Serializer>(
     xattrs: &[(Cow<'_, str>, Cow<'_, str>)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -9,8 +9,9 @@ use image_model::Limits;
 
 pub use decode::for_each_entry;
 pub use encode::to_json;
-pub(crate) use encode::{append_json, json_len};
+pub(crate) use encode::{List, WRITES, append_json, json_len, write_like_go};
 pub use entry::{EntryType, TocEntry};
+pub(crate) use entry::{as_map, is_zero};
 
 use crate::error::TocError;
 

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, date};
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// 0001-01-01T00:00:00Z, Go's zero time, which it leaves out.
-const YEAR_1: i64 = -62_135_596_800;
+pub(crate) const YEAR_1: i64 = -62_135_596_800;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const END_OF_9999: i64 = 253_402_300_799;
@@ -91,6 +91,29 @@ pub fn format(seconds: i64) -> Option<String> {
     Some(format!("{time}Z"))
 }
 
+/// The field of a TOC of containers/storage for `time`: with its nanoseconds, without trailing zeros, and written out
+/// also for 0. The reference writer uses its local zone; this one UTC.
+///
+/// `None` beyond the years 1 to 9999, which RFC 3339 cannot write, and for the first second of the year 1, which is no
+/// time in Go.
+#[must_use]
+pub fn format_exact(time: Timestamp) -> Option<String> {
+    let Timestamp {
+        seconds,
+        nanoseconds,
+    } = time;
+    if nearest(seconds) != seconds {
+        return None;
+    }
+    let since = SignedDuration::from_secs(seconds);
+    let whole = EPOCH.checked_add(since).ok()?;
+    let fraction = format!("{nanoseconds:09}");
+    Some(match fraction.trim_end_matches('0') {
+        "" => format!("{whole}Z"),
+        digits => format!("{whole}.{digits}Z"),
+    })
+}
+
 /// The time nearest to `seconds` that can be written.
 #[must_use]
 pub fn nearest(seconds: i64) -> i64 {
@@ -116,6 +139,25 @@ mod tests {
         assert_eq!(format(-62_135_596_800), None);
         assert_eq!(format(253_402_300_800), None);
         assert_eq!(format(i64::MAX), None);
+    }
+
+    #[test]
+    fn exact_times_both_ways() {
+        for (seconds, nanoseconds, text) in [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (1_600_000_000, 500_000_000, "2020-09-13T12:26:40.5Z"),
+            (1_600_000_000, 1, "2020-09-13T12:26:40.000000001Z"),
+            (-1, 999_999_990, "1969-12-31T23:59:59.99999999Z"),
+        ] {
+            let time = Timestamp {
+                seconds,
+                nanoseconds,
+            };
+            assert_eq!(format_exact(time).as_deref(), Some(text));
+            assert_eq!(parse(text), Some(time));
+        }
+        assert_eq!(format_exact(Timestamp::from_seconds(YEAR_1)), None);
+        assert_eq!(format_exact(Timestamp::from_seconds(i64::MAX)), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use image_model::{Chunk, ChunkId, Digest, Frame, Limits, Recipe};
 
 use crate::error::EntryFault;
 use crate::frames::{FrameList, Place};
+use crate::image::TocKind;
 
 /// Places compressed members one after the other, in the order of [`Members`](super::Members).
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Placements {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            frames: FrameList::new(limits.max_chunks, limits.max_frame_len),
+            frames: FrameList::new(TocKind::Estargz, limits.max_chunks, limits.max_frame_len),
             offset: 0,
         }
     }
@@ -70,12 +71,12 @@ impl Placements {
     /// [`EntryFault::StoredTooLong`] if the last member is too long.
     pub fn finish(self) -> Result<Placed, EntryFault> {
         let toc_offset = self.offset;
-        let (frames, chunks, decoded_len) = self.frames.finish(toc_offset)?;
+        let placed = self.frames.finish(toc_offset)?;
         Ok(Placed {
-            frames,
-            recipes: FrameList::recipes(),
-            chunks,
-            decoded_len,
+            frames: placed.frames,
+            recipes: placed.recipes,
+            chunks: placed.chunks,
+            decoded_len: placed.decoded_len,
             toc_offset,
         })
     }

@@ -340,3 +340,11 @@ pub(crate) fn vector_tree() -> (Tree<Vec<u8>>, Vec<Named>) {
     });
     (maker.0, names.to_vec())
 }
+
+/// The content of a zstd frame.
+pub(crate) fn inflate_zstd(stored: &[u8], len: usize) -> Vec<u8> {
+    let mut plain = vec![0; len];
+    let decoded = Decoder::new().decode(image_model::Codec::Zstd, stored, &mut plain);
+    decoded.unwrap();
+    plain
+}

@@ -3,7 +3,7 @@
 use image_model::metadata::Xattr;
 use image_model::{Device, InodeId, Limits, Metadata, Name, Node, Timestamp, Tree, Xattrs};
 use lazyoci_estargz_toc::compare::{CompareOptions, compare};
-use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, TocKind, decode_image};
 use lazyoci_estargz_toc::toc::{EntryType, Toc, TocEntry};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -180,7 +180,7 @@ proptest! {
         let toc = Toc { version: 1, entries };
         let json = toc.to_json();
         prop_assert_eq!(&Toc::from_json(&json, &Limits::default()).unwrap(), &toc);
-        let blob = TocBlob { id: blob_id(), len: 100, content_len: 5 };
+        let blob = TocBlob { kind: TocKind::Estargz, id: blob_id(), len: 100, content_len: 5 };
         for without_digests in [false, true] {
             let options = ImageOptions::default()
                 .without_digests(without_digests)

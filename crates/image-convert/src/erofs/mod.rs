@@ -182,7 +182,7 @@ impl Content {
         }
         let digest = hasher.0.finish();
         let mut uuid = *digest.as_bytes().first_chunk::<16>().expect("32 bytes");
-        // Version 8, of which the rest is as its maker likes; the usual variant.
+        // Version 8, whose other bits are free, and the usual variant.
         uuid[6] = uuid[6] & 0x0f | 0x80;
         uuid[8] = uuid[8] & 0x3f | 0x80;
         Ok(uuid)

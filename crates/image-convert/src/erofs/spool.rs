@@ -49,7 +49,7 @@ impl Origin {
     ) -> Result<(), ConvertError> {
         let end = start + len;
         let mut at = start;
-        // A number that the tree gave.
+        // A number that the tree assigned.
         let id = InodeId::new(ino.0 as u32);
         if let Some(tree) = self.image.tree()
             && let Node::File { content, .. } = &tree.tree().inode(id).node

@@ -85,7 +85,7 @@ mod tests {
     fn tree(blocks: usize) -> VerityTree {
         let data: Vec<u8> = (0..blocks * BLOCK).map(|at| (at / BLOCK) as u8).collect();
         let mut hasher = VerityHasher::default();
-        // However it is cut.
+        // However the input is cut.
         for part in data.chunks(3000) {
             hasher.update(part);
         }

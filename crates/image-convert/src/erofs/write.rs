@@ -82,7 +82,7 @@ impl<'s, F: Follow + 's> Follower<'s, F> {
     fn take(&mut self, part: &Arc<Part>) {
         match self {
             Self::Here(follow) => follow.follow(part.bytes()),
-            // A thread that is gone has panicked, which shows when it is joined.
+            // A thread that has ended has panicked, which `join` reports.
             Self::There { parts, .. } => drop(parts.send(Arc::clone(part))),
         }
     }

@@ -136,7 +136,7 @@ pub fn to_estargz<'a>(
     })?;
     drop(contents);
     report.inodes = tree.len() as u64;
-    // The landmark's byte is none of the source's.
+    // The landmark's byte does not come from the source.
     report.content_bytes = stored.content_bytes - 1;
     report.chunks = stored.counts;
     report.missed = plan.missed;

@@ -64,7 +64,7 @@ impl Plan {
             missed,
         } = prioritize(names, wanted);
         let missed = missed.into_iter().map(|at| &wanted[at]);
-        // An implied directory has no entry, and yet is there.
+        // An implied directory has no entry, but it exists.
         let missed = missed.filter(|path| tree.resolve(path.as_bytes()).is_none());
         Ok(Self {
             names,

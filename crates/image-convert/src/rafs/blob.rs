@@ -47,7 +47,7 @@ impl Placed {
         let Some(entry) = dictionary.blob(frame.blob.0) else {
             return Ok(None);
         };
-        // No more blobs than there may be chunks.
+        // There are no more blobs than chunks.
         let next = (BlobIndex(self.entries.len() as u32), self.uses.len());
         let (blob, place) = *self.foreign.entry(frame.blob).or_insert(next);
         if blob == next.0 {
@@ -69,7 +69,7 @@ impl Placed {
     }
 
     fn add(&mut self, frame: Frame, place: ChunkPlace) -> FrameId {
-        // No more than there may be chunks.
+        // There are no more than chunks.
         let id = FrameId(self.frames.len() as u32);
         self.frames.push(frame);
         self.places.push(place);

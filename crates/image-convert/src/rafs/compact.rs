@@ -118,7 +118,7 @@ fn kept(pool: &BlobPool, options: &CompactOptions) -> Vec<BlobId> {
     let is_long = |(_, _, len): &&(_, u64, u64)| *len >= options.min_len;
     let short = blobs.iter().filter(|blob| !is_long(blob)).count();
     let badly_used = blobs.iter().filter(|blob| !well_used(blob)).count();
-    // One that is short is the new blob already.
+    // A shorter one is already the new blob.
     let alone = short == 1 && badly_used == 0;
     let kept = blobs
         .iter()

@@ -235,7 +235,7 @@ fn entries_of_v5(
         if let Some(what) = mixed {
             return Err(KeepBlobsError::Mixed { id, what });
         }
-        // The new bootstrap is not in the blob; that the blob holds another one is of no concern.
+        // The new bootstrap is not in the blob; it does not matter that the blob contains another one.
         let compressed_size = match entry.features.contains(BlobFeatures::INLINED_FS_META) {
             true => len_of(image.blobs().blob(BlobIndex(index))?, &id)?,
             false => entry.compressed_size,
@@ -277,7 +277,7 @@ fn entries_of_v6(
         let missing = || KeepBlobsError::NoChunkInformation { id: id.clone() };
         let sections = match find(LocateSections::new(len), source, limits) {
             Ok(sections) => sections,
-            // Chunks alone end like anything.
+            // A blob of chunks only can end with any bytes.
             Err(OpenError::Blob(_)) => return Err(missing()),
             Err(error) => return Err(blob_error(id, error)),
         };

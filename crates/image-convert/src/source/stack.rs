@@ -98,7 +98,7 @@ fn spool(tree: Tree<Ino>, mut contents: Contents<'_>) -> Result<(Tree<Ino>, Read
     let mut len = 0;
     let mut spans = vec![Spans::default(); tree.len()];
     for (position, spans) in spans.iter_mut().enumerate() {
-        // A tree has no more inodes than have numbers.
+        // A tree has no more inodes than inode numbers.
         let id = InodeId::new(position as u32);
         let Node::File { size, content } = tree.inode(id).node else {
             continue;

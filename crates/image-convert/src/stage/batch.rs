@@ -84,7 +84,7 @@ impl Batch {
 
     /// Makes room for `len` more bytes.
     pub(super) fn make_room(&mut self, len: usize, batch_len: usize) {
-        // Few different sizes, so that what one batch gives back fits another.
+        // Few different sizes, so that a buffer that one batch returns fits another.
         let needed = batch_len.max((self.used + len).next_multiple_of(batch_len / 16));
         if self.plain.len() < needed {
             // Fresh zeros cost nothing until they are overwritten, unlike a vector that grows.

@@ -72,7 +72,7 @@ impl<T: Target> Stage<'_, '_, T> {
         while left > 0 {
             self.open_chunk()?;
             let begun = self.batch.growing().len();
-            // No longer than a chunk.
+            // At most the length of a chunk.
             let now = self.missing().min(left) as usize;
             if begun == 0 {
                 let whole = self.missing().min(self.left) as usize;
@@ -233,7 +233,7 @@ impl<T: Target> Stage<'_, '_, T> {
 
     /// Ends the chunk that grows in the batch after `len` bytes.
     fn end_bytes(&mut self, len: usize) {
-        // No longer than a chunk.
+        // At most the length of a chunk.
         let len = len as u32;
         let file_offset = self.end_chunk(len);
         self.growing = Growing::Whole { len, file_offset };

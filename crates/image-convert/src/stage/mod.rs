@@ -141,7 +141,7 @@ pub(crate) fn run<'d, T: Target, R>(
             left: 0,
             file_offset: 0,
             max_chunks,
-            // No more than `max_chunks` of them.
+            // There are at most `max_chunks` of them.
             cut: before.extents.len() as u32,
             stored: before,
             zeros: Vec::new(),
@@ -210,7 +210,7 @@ impl<T: Target> Stage<'_, '_, T> {
             true => self.batch.max_stored_len(compression),
             false => 0,
         };
-        // What it takes, and the one that grows after it.
+        // Its own length, and that of the one that grows after it.
         let cost = self.batch.cost() + stored_len + self.batch_len;
         while !self.under_way.is_empty() && self.cost_under_way() + cost > BUDGET {
             let Some(done) = self.lanes.next() else { break };

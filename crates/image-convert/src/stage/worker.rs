@@ -110,7 +110,7 @@ impl<'d> Worker<'d> {
             |known: &Option<ZeroChunk>| known.as_ref().is_some_and(|known| known.len == len);
         if !self.known_zeros.iter().any(is_it) {
             let digest = match self.rules.digest {
-                // Not kept: so many bytes for each thread are too many.
+                // Not kept: that would be too much memory for each thread.
                 Some(how) => Some(digest(how, &vec![0; len])?),
                 None => None,
             };

@@ -52,7 +52,7 @@ pub fn to_tar<'a>(
         advisories,
         ..
     } = Input::new(source.into(), progress)?;
-    // What the tar takes is not known before it is written, but what its files hold is.
+    // The length of the tar is unknown until it is written, but that of its content is known.
     let (done, total) = (Cell::new(0), Cell::new(None));
     let mut of_content = |_: u64, _: Option<u64>| progress.advance(done.get(), total.get());
     stream::write(output, options, &mut of_content, |out, report| {

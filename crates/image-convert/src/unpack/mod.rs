@@ -129,7 +129,7 @@ pub fn unpack<'a>(
 
 /// Removes what was unpacked; returns why it is of no use.
 fn give_up(directory: AtomicDir, failure: ConvertError) -> ConvertError {
-    // What cannot be removed here is found again when the directory itself is removed.
+    // A failure here is reported when the directory itself is removed.
     let _ = remove::clear(directory.private());
     match directory.discard() {
         Ok(()) => failure,
@@ -238,7 +238,7 @@ impl Unpacker<'_> {
             let (ino, attributes) = self.open[self.open.len() - 1];
             let directory = self.trail.current()?.try_clone_to_owned()?;
             let trail = &self.trail;
-            // Asked for in errors and losses alone: a whole path for each directory adds up.
+            // Built only for errors and losses: a full path for each directory would add up.
             let path = || -> ImagePath { trail.path() };
             let source = Source {
                 path: &path,

@@ -175,7 +175,7 @@ impl NodeWriter<'_> {
         } = source;
         let mut mode = attributes.mode;
         match self.options.ownership {
-            // To the kernel this means that the owner stays: whoever unpacks, who is root as a rule.
+            // To the kernel this means that the owner stays as it is: the unpacking user, who is usually root.
             Ownership::Image if attributes.uid == u32::MAX || attributes.gid == u32::MAX => {
                 return Err(ConvertError::Owner {
                     path: path(),
@@ -344,7 +344,7 @@ impl Made<'_> {
                 directory,
                 name: file,
             } => {
-                // There is no such call below a directory, and a node must not be opened.
+                // No such call is relative to a directory, and a device node must not be opened.
                 let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
                 path.extend_from_slice(file);
                 rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())

@@ -39,7 +39,7 @@ fn empty(directory: BorrowedFd<'_>, root: BorrowedFd<'_>, moved: &mut u64) -> io
             rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
             continue;
         }
-        // A directory can be moved by who may write to it.
+        // A directory can be moved by anyone who may write to it.
         make_accessible(directory, &name)?;
         loop {
             *moved += 1;

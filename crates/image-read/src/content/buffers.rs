@@ -83,7 +83,7 @@ impl BufferPool {
         spare.len += len;
         spare.buffers.push_back(bytes);
         drop(spare);
-        // Memory goes back to the system while nobody waits for the lock.
+        // Memory is returned to the system after the lock is released.
         drop(dropped);
     }
 

@@ -62,8 +62,8 @@ impl DecodedFrame {
         }
         chunk.check(self)?;
         let mut verified = self.verified();
-        // What is remembered of a frame takes less memory than the frame: an image may say that it
-        // has any number of chunks.
+        // The records of a frame take less memory than the frame: an image may claim that it
+        // contains any number of chunks.
         if verified.len() < 16 + self.len() / 256 {
             verified.insert(*chunk);
         }
@@ -71,7 +71,7 @@ impl DecodedFrame {
     }
 
     fn verified(&self) -> MutexGuard<'_, HashSet<ChunkCheck>> {
-        // Nobody panics while holding the lock.
+        // No thread panics while it holds the lock.
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,8 +32,8 @@ where
                 ReadStep::Need(ranges) => {
                     for range in ranges {
                         answer(&mut plan, blobs, frames, &range)?;
-                        // Decoded while the next range is read; and so what is there is no more
-                        // than what the threads are at work on.
+                        // Decoded while the next range is read, so that no more is held
+                        // than the threads are working on.
                         while let Some(job) = plan.work() {
                             if let Some(done) = stage.submit(job) {
                                 plan.complete(done);

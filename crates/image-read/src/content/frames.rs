@@ -348,7 +348,7 @@ pub(super) struct LentDecoder<'a> {
 
 impl Drop for LentDecoder<'_> {
     fn drop(&mut self) {
-        // One that panicked may be in any state.
+        // A context whose user panicked may be in any state.
         if !std::thread::panicking() {
             lock(&self.store.decoders).push(std::mem::take(&mut self.decoder));
         }
@@ -394,7 +394,7 @@ mod tests {
         let store = Arc::new(FrameStore::new(10_000));
         let first = fulfil(&store, 0, 2_000);
         let second = fulfil(&store, 1, 3_000);
-        // Another frame than the one that is held.
+        // Not the frame that is held.
         store.forget(FrameId(1), &first);
         assert!(store.find(FrameId(1)).is_some());
         store.forget(FrameId(1), &second);

@@ -115,7 +115,7 @@ impl Incoming {
     pub(super) fn new(gap: u64, max_request: u64) -> Self {
         let max_request = max_request.max(1);
         Self {
-            // No request is for nothing but a gap.
+            // No request consists of a gap only.
             gap: gap.min(max_request - 1),
             max_request,
             targets: Vec::new(),
@@ -346,7 +346,7 @@ impl Incoming {
             if !missing.alone {
                 *unasked -= missing.unasked();
             }
-            // What failed may have been something else in the request.
+            // The failure may have been in another part of the request.
             if missing.alone || only {
                 failed.ended.push(missing.target);
                 return false;

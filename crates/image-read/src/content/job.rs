@@ -232,7 +232,7 @@ fn wrong_chunks(
 ) -> WrongChunks {
     let mut wrong = WrongChunks::new();
     for chunk in checks {
-        // One that comes again is compared once.
+        // A repeated one is compared once.
         if !wrong.contains_key(chunk)
             && let Err(error) = verify(chunk)
         {

@@ -95,7 +95,7 @@ impl FrameUses {
                 ExtentSource::Chunk { frame, digest, .. } => {
                     let used = uses.entry(frame).or_default();
                     if used.count == 0 {
-                        // One that is not there is told of when it is read.
+                        // A missing one is reported when it is read.
                         used.frame_len = image.frame(frame).map_or(0, |frame| frame.len);
                         add(&mut volume.stored, used.frame_len.into());
                     }

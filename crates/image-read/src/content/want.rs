@@ -70,7 +70,7 @@ impl<'a, I: Image + ?Sized> FileExtents<'a, I> {
     /// [`ReadError::Image`] if there is no such inode, or it is not a file.
     pub fn new(image: &'a I, ino: Ino, range: Range<u64>, tag: u64) -> Result<Self, ReadError> {
         let size = image.attributes(ino)?.size;
-        // Only files have extents; this finds out what else it may be.
+        // Only files have extents; this determines what else it is.
         image.extents(ino, 0..0, &mut |_| ControlFlow::Break(()))?;
         let end = range.end.min(size);
         Ok(Self {

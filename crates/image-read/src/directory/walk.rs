@@ -97,7 +97,7 @@ impl Walk<'_> {
         pending: &mut Vec<Pending>,
     ) -> Result<(), DirectoryError> {
         let directory = self.places.open_directory(trail, at.place)?;
-        // The trail lends the descriptor out of itself, while directories are added below.
+        // The trail lends its descriptor while directories are added below.
         let directory = directory.try_clone_to_owned().map_err(|error| {
             let path = self.places.path(at.place, b"");
             io_error(path, "open the directory", error)

@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, max: usize) -> Result<Xattrs, Fault> {
     for name in names.split(|&b| b == 0).filter(|name| !name.is_empty()) {
         let value = match grow(left, |buf| rustix::fs::lgetxattr(path, name, buf)) {
             Ok(value) => value.ok_or(Fault::TooLong)?,
-            // Removed since it was listed.
+            // Removed after it was listed.
             Err(Errno::NODATA) => continue,
             Err(error) => return Err(Fault::Io(error.into())),
         };
@@ -52,7 +52,7 @@ fn grow(
     let mut buf = vec![0; 256.min(max)];
     loop {
         match read(&mut buf) {
-            // An empty buffer asks for the length and gets nothing.
+            // An empty buffer requests only the length.
             Ok(len) if len <= buf.len() && !buf.is_empty() => {
                 buf.truncate(len);
                 return Ok(Some(buf));

@@ -40,7 +40,7 @@ pub(super) fn index(
                 metadata,
                 node,
             } => {
-                // What the files hold counts for whoever reads all of it: not here.
+                // The length of the content matters only to callers that read all of it, which this does not.
                 let memory = match &node {
                     Node::File { content, .. } => size_of_val(content.as_slice()) as u64,
                     _ => 0,

@@ -37,7 +37,7 @@ pub enum OpenError {
     #[error("cannot read the image")]
     Read(#[from] blob_io::ReadError),
     /// The format is unknown.
-    // The message does not quote the content: it may be secret, such as a file of passwords.
+    // The message does not quote the content, which may be secret, such as a password file.
     #[error(
         "neither a layer nor another image: does not start like a tar, gzip, zstd, RAFS or EROFS, and does not end like an eStargz layer or a RAFS blob"
     )]
@@ -101,11 +101,11 @@ pub enum OpenError {
     /// There is no such blob, or it cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The TOC of eStargz cannot be found.
-    #[error(transparent)]
+    /// The TOC of a layer cannot be found. The layer may still be readable without it.
+    #[error("cannot find the TOC; the file may be readable as a plain layer")]
     Estargz(#[from] estargz_toc::open::OpenError),
-    /// The TOC of eStargz does not describe an image.
-    #[error("cannot read the TOC")]
+    /// The TOC of a layer does not describe an image. The layer may still be readable without it.
+    #[error("cannot read the TOC; the file may be readable as a plain layer")]
     Toc(#[from] TocError),
 }
 
@@ -115,6 +115,15 @@ impl From<BlobError> for OpenError {
             BlobError::NoBootstrap => Self::NoBootstrap,
             error => Self::Blob(error),
         }
+    }
+}
+
+impl OpenError {
+    /// Whether the file is a layer whose TOC is the trouble: it may be opened as a plain layer
+    /// ([`OpenOptions::as_layer`](crate::OpenOptions#structfield.as_layer)).
+    #[must_use]
+    pub const fn may_be_layer(&self) -> bool {
+        matches!(self, Self::Estargz(_) | Self::Toc(_))
     }
 }
 

@@ -35,11 +35,11 @@ impl<'a> Found<'a> {
         source: &'a Arc<dyn ReadAt>,
         options: &OpenOptions,
     ) -> Result<Self, blob_io::ReadError> {
-        let (format, ends) = match options.format {
+        let (format, ends) = match options.known_format() {
             Some(format) => {
                 let mut ends = Ends::unread(&**source)?;
                 if format == Format::RafsBlob {
-                    // Its bootstrap begins among them, or lies there whole.
+                    // They contain the start of its bootstrap, or all of it.
                     ends.read_tail(TAIL)?;
                 }
                 (Some(format), ends)
@@ -65,8 +65,7 @@ impl<'a> Found<'a> {
         let format = known(self.format, ends)?;
         let is_layer = match format {
             Format::Tar(_) => true,
-            Format::Estargz | Format::Stargz | Format::ZstdChunked => options.as_layer,
-            _ => false,
+            format => format.has_toc() && options.as_layer,
         };
         let mut advisories = Advisories::default();
         let mut read = None;
@@ -90,8 +89,8 @@ impl<'a> Found<'a> {
                 }
                 (Holder::Rafs(Arc::new(image)), store)
             }
-            Format::Estargz => {
-                let estargz = estargz::open(ends, id, options)?;
+            format if format.has_toc() => {
+                let estargz = estargz::open(ends, format, id, options)?;
                 let store = BlobStore::new(&estargz.toc.image.blobs, NoBlobs);
                 let store = store.with_source(BlobIndex(0), Arc::clone(source));
                 (Holder::Estargz(Arc::new(estargz)), store)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blob_io::{ReadAt, ReadStats};
 use erofs_format::ErofsImage;
+use estargz_toc::open::OpenedToc;
 use image_model::advisory::Advisories;
 use image_model::layer::{Entries, Layer, LayerOptions};
 use image_model::walk::{WalkError, copy_tree};
@@ -17,7 +18,7 @@ use rafs_format::{Bootstrap, RafsImage, Version};
 use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
 
 use super::error::OpenError;
-use super::estargz::{Estargz, read_toc};
+use super::estargz::Estargz;
 use super::find::find_in;
 use super::options::OpenOptions;
 use crate::blobs::BlobStore;
@@ -207,7 +208,7 @@ impl OpenImage {
         self.rafs().map(RafsImage::bootstrap)
     }
 
-    /// The TOC, if it is eStargz.
+    /// The TOC, if it is eStargz, stargz or zstd:chunked.
     #[must_use]
     pub fn estargz(&self) -> Option<&Estargz> {
         match &self.holder {
@@ -323,7 +324,7 @@ impl OpenImage {
     /// is requested; a TOC is read again for another algorithm than SHA-256.
     ///
     /// # Errors
-    /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`] does.
+    /// [`OpenError::Metadata`] if the algorithm is not compiled in; as [`read_toc`](crate::read_toc) does.
     pub fn metadata_digest(&self, algorithm: DigestAlgorithm) -> Result<Option<Digest>, OpenError> {
         let digest = |bytes: &[u8]| verify::digest(algorithm, bytes).map_err(CheckError::from);
         Ok(match (&self.holder, &self.source) {
@@ -331,11 +332,22 @@ impl OpenImage {
             (Holder::Estargz(estargz), _) if estargz.toc.digest.algorithm() == algorithm => {
                 Some(estargz.toc.digest)
             }
-            (Holder::Estargz(_), Some(source)) => {
-                Some(digest(&read_toc(&source.0, self.limits())?.json)?)
+            (Holder::Estargz(estargz), Some(source)) => {
+                Some(digest(&estargz.told.read(&source.0, self.limits())?.json)?)
             }
             _ => None,
         })
+    }
+
+    /// The TOC as bytes, read again; `None` if the image has none.
+    ///
+    /// # Errors
+    /// As [`read_toc`](crate::read_toc) does.
+    pub fn read_toc(&self) -> Result<Option<OpenedToc>, OpenError> {
+        match (self.estargz(), self.source()) {
+            (Some(layer), Some(source)) => layer.told.read(source, self.limits()).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The chunk information of blob number `index`, if it is a RAFS image of a version that has any;

@@ -49,6 +49,8 @@ pub(crate) use place::Place;
 /// |---|---|---|
 /// | eStargz whose TOC takes up to 64 KiB | 2: start; end, with the TOC | 1 |
 /// | eStargz with a longer TOC | 3: and the rest of the TOC | 2 |
+/// | zstd:chunked | as eStargz | as eStargz |
+/// | zstd:chunked that is [described](OpenOptions#structfield.described) | 1: the TOC | 1 |
 /// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
 /// | EROFS | 3: start; end; the first 64 KiB, and the root and the long prefixes if they are not there | 2 |

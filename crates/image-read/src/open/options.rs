@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+use estargz_toc::open::Described;
 use image_model::{Digest, Limits};
 
 use crate::detect::Format;
@@ -36,6 +38,12 @@ pub struct OpenOptions {
     /// decoding any of it. For a layer or directory, which have none, opening fails. Default:
     /// metadata is accepted unchecked.
     pub metadata_digest: Option<Digest>,
+    /// What the manifest says of a zstd:chunked layer: where its TOC is, and its checksum. Unless it is to be read
+    /// [as a layer](Self#structfield.as_layer), the file is then taken for one, and neither its start nor its footer is
+    /// read. Default: the TOC is found by the footer.
+    pub described: Option<Described>,
+    /// The TOC of an eStargz layer whose TOC is another blob: the bytes of that blob.
+    pub external_toc: Option<Bytes>,
     /// Bounds on the image's metadata, on layers and frames.
     pub limits: Limits,
     /// Options for reading files; its limits are replaced by [`limits`](Self#structfield.limits).
@@ -55,11 +63,19 @@ impl OpenOptions {
         lenient: bool,
         as_layer: bool,
         metadata_digest: Digest = Some(metadata_digest),
+        described: impl Into<Option<Described>> = described.into(),
+        external_toc: impl Into<Bytes> = Some(external_toc.into()),
         limits: Limits,
         read: ReadOptions,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
         #[cfg(feature = "mmap")]
         map: bool,
+    }
+
+    /// The format, as far as the caller knows it.
+    pub(super) fn known_format(&self) -> Option<Format> {
+        let described = self.described.filter(|_| !self.as_layer);
+        self.format.or(described.map(|_| Format::ZstdChunked))
     }
 
     /// How a layer is opened.

@@ -34,7 +34,7 @@ impl Place {
         if bootstrap.is_file() {
             return Ok(Self::File(bootstrap));
         }
-        // What cannot be listed is told by whoever reads the directory.
+        // A directory that cannot be listed is reported when it is read.
         let mut blobs = blobs(path).unwrap_or_default();
         Ok(match (blobs.pop(), blobs.is_empty()) {
             (None, _) => Self::Directory(path.into()),

@@ -234,7 +234,7 @@ impl<'a> BlobFile<'a> {
                 .toc
                 .as_ref()
                 .and_then(|toc| toc.entry(section).ok());
-            // One that lies elsewhere was told.
+            // A section elsewhere was already reported.
             let entry = entry.filter(|entry| sections.range(section) == Some(entry.range()));
             let Some(entry) = entry.filter(|_| !(opened && section == Section::Bootstrap)) else {
                 continue;

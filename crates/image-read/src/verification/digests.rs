@@ -20,7 +20,7 @@ pub(super) fn sinks(sections: Option<&Sections>) -> Sinks {
     let mut sinks = Sinks::sha256();
     if let Some(sections) = sections {
         sinks.want_front(sections.digested_data().end);
-        // nydus-image leaves them out of what it calls the blob by.
+        // nydus-image leaves them out of the digest that names the blob.
         if let Some(digests) = &sections.digests {
             sinks.want_without(digests.clone());
         }
@@ -100,7 +100,7 @@ impl Expected {
     /// Something that is `bytes`.
     pub(super) fn add_bytes(&mut self, what: &'static str, bytes: &[u8]) {
         let found = self.of_file().map(|digest| digest.algorithm());
-        // One that cannot be made is told in the end.
+        // A digest that cannot be computed is reported at the end.
         if let Some(Ok(found)) = found.map(|algorithm| digest(algorithm, bytes)) {
             self.add(what, found);
         }
@@ -151,7 +151,7 @@ impl Expected {
         };
         let what = match Hasher::new(expected.algorithm()) {
             Err(error) => Flaw::Uncomputed(error),
-            // What hindered it was told.
+            // The reason was already reported.
             Ok(_) if self.found.is_empty() => return,
             Ok(_) => {
                 self.found.sort_by_key(|(what, _)| *what != FILE);

@@ -5,7 +5,10 @@ use std::fmt;
 use std::ops::Range;
 
 use estargz_toc::compare::{CompareError, Disagreement};
+use estargz_toc::footer::FooterError;
+use estargz_toc::footer::containers::Pieces;
 use estargz_toc::image::LandmarkError;
+use estargz_toc::tar_split::{SplitMismatch, TarSplitError};
 use image_model::{Blame, BlobId, Digest, Fault, ImagePath};
 use rafs_format::blob::{BlobError, BlobMismatch};
 use verify::{AuditFault, ChunkFault, UnsupportedDigest};
@@ -13,6 +16,7 @@ use verify::{AuditFault, ChunkFault, UnsupportedDigest};
 use crate::blobs::StoreError;
 use crate::content::ReadError;
 use crate::open::OpenError;
+use crate::rebuild::RebuildError;
 
 /// One fault of an image, or the reason why a part of it could not be checked. Its `Display` is one
 /// complete line: whose fault, where, what, and the cause.
@@ -153,6 +157,50 @@ pub enum Flaw {
     /// The tar inside eStargz cannot be read.
     #[error("{}", Chain(.0))]
     Compare(#[source] CompareError),
+    /// The footer of zstd:chunked cannot be used; readers that have annotations do not miss it.
+    #[error("{0}")]
+    Footer(#[source] FooterError),
+    /// The footer of zstd:chunked contradicts the annotations.
+    #[error("the footer says that the metadata is at {found:?}, the annotations say {expected:?}")]
+    Pieces {
+        /// By the annotations.
+        expected: Box<Pieces>,
+        /// By the footer.
+        found: Box<Pieces>,
+    },
+    /// The tar-split cannot be parsed.
+    #[error("{}", Chain(.0))]
+    TarSplit(#[source] TarSplitError),
+    /// The TOC and the tar-split cannot be compared.
+    #[error("{}", Chain(.0))]
+    TarSplitTar(#[source] estargz_toc::tar_split::CheckError),
+    /// The TOC and the tar-split differ.
+    #[error("{0}")]
+    Split(#[source] SplitMismatch),
+    /// The tar cannot be put together again from the tar-split and the files.
+    #[error("{}", Chain(.0))]
+    Rebuild(#[source] RebuildError),
+    /// The tar that is put together from the tar-split and the files is not the one in the layer.
+    #[error(
+        "the tar-split and the files make a tar with digest {found}, but the layer's is {expected}"
+    )]
+    Rebuilt {
+        /// Of the layer's own tar.
+        expected: Digest,
+        /// Of the tar that they make.
+        found: Digest,
+    },
+    /// The layer's tar does not have the expected digest.
+    #[error("the layer's tar has digest {found}, expected {expected}")]
+    DiffId {
+        /// The expected digest.
+        expected: Digest,
+        /// Its digest.
+        found: Digest,
+    },
+    /// The layer cannot be decompressed.
+    #[error("{}", Chain(.0))]
+    Layer(#[source] tar_stream::LayerError),
     /// None of the digests is the expected one.
     #[error("{}, expected {expected}", Found(.found))]
     Unexpected {
@@ -188,12 +236,21 @@ impl Blame for Flaw {
             Self::LandmarkContent { source, .. } => source.fault(),
             Self::Compare(error) => error.fault(),
             Self::Uncomputed(error) => error.fault(),
+            Self::TarSplit(error) => error.fault(),
+            Self::TarSplitTar(error) => error.fault(),
+            Self::Rebuild(error) => error.fault(),
+            Self::Layer(error) => error.fault(),
             Self::NoFile { .. } => Fault::Misuse,
             Self::Name { .. }
             | Self::Data { .. }
             | Self::Orphan
             | Self::Disguise
             | Self::Disagreement(_)
+            | Self::Footer(_)
+            | Self::Pieces { .. }
+            | Self::Split(_)
+            | Self::Rebuilt { .. }
+            | Self::DiffId { .. }
             | Self::Unexpected { .. } => Fault::Corrupt,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use erofs_format::ErofsImage;
 use estargz_toc::image::EstargzImage;
-use image_model::{BlobId, BlobIndex, Cancelled};
+use image_model::{BlobId, BlobIndex, Cancelled, Fault};
 use rafs_format::Bootstrap;
 use rafs_format::blob::Toc;
 use rafs_format::v6::BlobEntry;
@@ -14,6 +14,7 @@ use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
 use super::VerifyOptions;
 use super::blob::{BlobFile, Listed, is_foreign};
+use super::chunked;
 use super::digests::Expected;
 use super::estargz::{self, Comparison};
 use super::finding::{Flaw, ImageObject};
@@ -68,6 +69,7 @@ pub(super) fn verify(
             settle(&taps, &mut expected, report)?;
         }
     }
+    chunked::verify(image, options, report)?;
     match image.source() {
         Some(source) => expected.read_file(&**source, report)?,
         None => expected.expect_no_file(report),
@@ -239,7 +241,6 @@ fn content(
         true => audit(image, &mut reader, limits, &mut observer)?,
         false => audit_metadata(image, &mut reader, limits, &mut observer)?,
     };
-    report.count_untold(summary.untold);
     report.summary.audit = summary;
     Ok(())
 }
@@ -266,7 +267,7 @@ fn content_and_tar(
     report: &mut Report<'_>,
 ) -> Result<(), Cancelled> {
     let compare = estargz::compare_options(image, options);
-    // The taps hold the other end of the comparison's pipe: they must be gone when the scope ends.
+    // The taps hold the other end of the comparison's pipe, so they must be dropped before the scope ends.
     std::thread::scope(|scope| {
         let layer = blobs
             .iter_mut()
@@ -309,6 +310,10 @@ impl AuditObserver for Observer<'_, '_> {
             }
         }
         self.report.add_at(object, path, offset, Flaw::Audit(fault));
+    }
+
+    fn untold(&mut self, fault: Fault) {
+        self.report.add_untold(fault);
     }
 
     fn advance(&mut self, done: u64, total: Option<u64>) -> Result<(), Cancelled> {

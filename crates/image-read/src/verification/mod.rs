@@ -8,6 +8,7 @@
 
 mod alone;
 mod blob;
+mod chunked;
 mod digests;
 mod estargz;
 mod finding;
@@ -106,7 +107,12 @@ impl VerifySummary {
 ///   digests, each against the bootstrap; and its digest, if it is called by one. That is its SHA-256
 ///   or, as nydus-image names blobs with a TOC, that of the file without its section of chunk digests.
 ///   A blob that is missing is one finding.
-/// * eStargz: landmarks, and the TOC against the tar inside. A gzip layer that looks like eStargz which
+/// * zstd:chunked: its footer against the annotations that it was [opened by](crate::OpenOptions#structfield.described).
+///   Of containers/storage, the tar-split, if the TOC vouches for one: against the TOC, and the tar that it makes with
+///   the files against the tar inside. Readers of such layers skip the frames of runs of zeros, so what those frames hold
+///   is nobody's content; what they decode to counts in the digest of the tar.
+/// * Layers: the digest of the tar, if one is [expected](VerifyOptions#structfield.diff_id).
+/// * eStargz and zstd:chunked: landmarks, and the TOC against the tar inside. A gzip layer that looks like eStargz which
 ///   lost its footer is told.
 ///
 /// Blobs are read from front to back, once: the digest of a blob is made of the bytes that are read for

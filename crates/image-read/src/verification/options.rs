@@ -21,6 +21,9 @@ pub struct VerifyOptions {
     /// Expected digest of the opened file, its bootstrap or its TOC. A directory, or an image of several files, has
     /// none.
     pub expect: Option<Digest>,
+    /// Expected digest of the layer's tar: what the configuration of an image lists as its diff id. Without
+    /// [`content`](Self#structfield.content) it is not computed.
+    pub diff_id: Option<Digest>,
     /// Threads that decode and hash; the tar inside eStargz is compared by one more, as it goes by. Default:
     /// as many as the image is [read](crate::ReadOptions) with.
     pub threads: Option<usize>,
@@ -32,6 +35,7 @@ impl Default for VerifyOptions {
             content: true,
             lenient: false,
             expect: None,
+            diff_id: None,
             threads: None,
         }
     }
@@ -42,6 +46,7 @@ impl VerifyOptions {
         content: bool,
         lenient: bool,
         expect: impl Into<Option<Digest>> = expect.into(),
+        diff_id: impl Into<Option<Digest>> = diff_id.into(),
         threads: impl Into<Option<usize>> = threads.into(),
     }
 }

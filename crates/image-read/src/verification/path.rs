@@ -122,7 +122,7 @@ fn verify_file(
         Err(error) => error,
     };
     report.summary.format = match open.format {
-        // What it was said to be it may not be.
+        // It may not be what it was declared to be.
         Some(_) => Format::of(&found.ends).unwrap_or(None),
         None => found.format,
     };

@@ -55,7 +55,7 @@ impl Planned {
     pub(super) fn want(&mut self, expected: &Expected) {
         if let Some(digest) = expected.of_file() {
             let sinks = self.sinks.get_or_insert_default();
-            // One that cannot be made is told in the end.
+            // A digest that cannot be computed is reported at the end.
             let _ = sinks.want(digest.algorithm());
         }
     }

@@ -48,15 +48,10 @@ impl<'a> Report<'a> {
         offset: Option<u64>,
         what: Flaw,
     ) {
-        self.summary.findings += 1;
         let fault = what.fault();
-        match fault {
-            Fault::Corrupt => self.summary.corrupt += 1,
-            Fault::Io | Fault::Misuse | Fault::Cancelled => self.summary.unread += 1,
-            Fault::Unsupported | Fault::Limit => {}
-        }
+        self.count(fault);
         let path_len = path.as_ref().map_or(0, |path| path.as_bytes().len());
-        // The path is in what was found, too.
+        // The finding itself contains the path a second time.
         let len = FINDING_LEN + 2 * path_len as u64;
         if self.summary.findings > MAX_FINDINGS || self.room < len {
             self.room = 0;
@@ -71,6 +66,21 @@ impl<'a> Report<'a> {
             what,
             fault,
         });
+    }
+
+    fn count(&mut self, fault: Fault) {
+        self.summary.findings += 1;
+        match fault {
+            Fault::Corrupt => self.summary.corrupt += 1,
+            Fault::Io | Fault::Misuse | Fault::Cancelled => self.summary.unread += 1,
+            Fault::Unsupported | Fault::Limit => {}
+        }
+    }
+
+    /// A finding that is not told, because there are too many.
+    pub(super) fn add_untold(&mut self, fault: Fault) {
+        self.count(fault);
+        self.summary.untold += 1;
     }
 
     /// Findings like others before, of which there are too many to tell them.

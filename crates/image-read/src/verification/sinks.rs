@@ -70,7 +70,7 @@ impl Sinks {
         if let Some(pipe) = &self.pipe
             && pipe.send(Bytes::copy_from_slice(bytes)).is_err()
         {
-            // Whoever wanted them has heard enough.
+            // The receiver needs no more.
             self.pipe = None;
         }
         if let Some(hasher) = &mut self.other {

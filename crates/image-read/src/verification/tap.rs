@@ -137,7 +137,7 @@ impl Taps {
         // Nothing is read twice.
         options.cache = 0;
         if self.taps.iter().flatten().any(|tap| tap.is_wanted()) {
-            // All of it is read, rather in its order than in two parts.
+            // All of it is read anyway: in order rather than in two parts.
             options.gap = u64::MAX;
         }
         let reader = self.reader.with_options(options);
@@ -207,7 +207,7 @@ mod tests {
         let reads: [&[Range<u64>]; 4] = [
             &[],
             &[0..1_000_000, 1_000_000..3_000_000],
-            // Overlaps, again, and out of order.
+            // Overlapping, repeated and out of order.
             &[10..20, 15..500, 400_000..900_000, 0..5, 899_999..900_001],
             &[2_999_998..2_999_999, 2_999_999..3_000_000],
         ];

@@ -7,7 +7,7 @@ use blob_io::ReadAt;
 use image_model::{Blame, BlobIndex, DigestAlgorithm, Fault, FileKind, Limits};
 use lazyoci_image_read::{
     BlobStore, Follow, Format, FrameError, OpenError, OpenImage, OpenOptions, ReadError,
-    ReadOptions, ResolveError, StoreError, find, open,
+    ReadOptions, ResolveError, StoreError, find, format_at, open,
 };
 use rafs_format::blob::LocateTrailer;
 #[cfg(feature = "zstd")]
@@ -245,20 +245,21 @@ fn damage_is_found_unless_it_is_not_looked_for() {
 fn what_is_known_but_not_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x");
-    let unsupported = |bytes: &[u8]| {
+    // A footer without the TOC that it promises.
+    let without_toc = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        match open_default(&path).unwrap_err() {
-            OpenError::Unsupported { found } => found,
-            error => panic!("{error:?}"),
-        }
+        let error = open_default(&path).unwrap_err();
+        assert!(matches!(error, OpenError::Estargz(_)), "{error:?}");
+        assert!(error.may_be_layer());
+        format_at(&path).unwrap()
     };
     let mut legacy = vec![0x1f, 0x8b, 8, 0, 0, 0];
     legacy.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 22, 0]);
     legacy.extend(b"0000000000000003STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0");
-    assert_eq!(unsupported(&legacy), Format::Stargz);
+    assert_eq!(without_toc(&legacy), Format::Stargz);
 
     let chunked = [&[0x28, 0xb5, 0x2f, 0xfd][..], &[0; 60], b"GNUlInUx"].concat();
-    assert_eq!(unsupported(&chunked), Format::ZstdChunked);
+    assert_eq!(without_toc(&chunked), Format::ZstdChunked);
 
     for data in ["a4-v6-none-sha256", "a4-v6-zstd-sha256"] {
         let error = open_default(&blob_of(data)).unwrap_err();
@@ -342,9 +343,9 @@ fn a_format_that_was_said_is_not_looked_for() {
         );
         assert_eq!(error.fault(), Fault::Misuse);
     }
-    for format in [Format::Stargz, Format::ZstdChunked] {
+    for format in [Format::Stargz, Format::ExternalToc, Format::ZstdChunked] {
         let error = said(&boot, format).unwrap_err();
-        assert!(matches!(error, OpenError::Unsupported { found } if found == format));
+        assert!(matches!(error, OpenError::Estargz(_)), "{error:?}");
     }
     let error = said(&boot, Format::RafsData).unwrap_err();
     assert!(matches!(error, OpenError::NoBootstrap), "{error:?}");

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod built;
+#[cfg(feature = "zstd")]
+mod chunked;
 mod cost;
 mod depth;
 mod flips;

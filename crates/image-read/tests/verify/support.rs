@@ -1,15 +1,17 @@
 //! Images that nydus-image made, in memory.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use blob_io::ReadAt;
+use blob_io::{ReadAt, ReadError};
 use bytes::Bytes;
-use image_model::{Blob, BlobId, BlobIndex, Digest};
+use image_model::{Blob, BlobId, BlobIndex, Cancelled, Digest, Fault, Progress};
 use lazyoci_image_read::{
-    Finding, NoBlobs, OpenBlob, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions,
-    VerifySummary, verify_source,
+    Finding, NoBlobs, OpenBlob, OpenImage, OpenOptions, StoreError, VerifyOptions,
+    VerifySourceOptions, VerifySummary, open_source, verify_image, verify_source,
 };
 
 pub(crate) fn goldens() -> PathBuf {
@@ -56,6 +58,31 @@ impl Golden {
         }
     }
 
+    /// The worst of what is found, as far as [`worst`] looks.
+    pub(crate) fn worst(&self, options: &VerifyOptions) -> Option<Fault> {
+        let (source, id): (Arc<dyn ReadAt>, _) = match &self.bootstrap {
+            None => (Arc::new(self.blob.clone()), Some(self.id.clone())),
+            Some(bootstrap) => (Arc::new(bootstrap.clone()), None),
+        };
+        let blobs = InMemory(Arc::new(self.blob.clone()));
+        let options = VerifySourceOptions::default()
+            .id(id)
+            .verify(options.clone());
+        worst(|progress, tell| verify_source(source, blobs, &options, progress, tell))
+    }
+
+    /// The image, open, and its blob, any bit of which can be flipped.
+    pub(crate) fn flipping(&self) -> (OpenImage, Arc<Flipping>) {
+        let blob = Arc::new(Flipping {
+            bytes: self.blob.clone(),
+            bit: AtomicUsize::new(usize::MAX),
+        });
+        let bootstrap = self.bootstrap.clone().unwrap();
+        let blobs = InMemory(Arc::clone(&blob) as _);
+        let image = open_source(Arc::new(bootstrap), None, blobs, &OpenOptions::default());
+        (image.unwrap(), blob)
+    }
+
     /// The blob as if there was no bootstrap.
     pub(crate) fn verify_blob(&self, options: &VerifyOptions) -> (Vec<Finding>, VerifySummary) {
         verify(self.blob.clone(), Some(&self.id), NoBlobs, options)
@@ -68,11 +95,62 @@ impl Golden {
             None => {
                 let source = Arc::new(self.blob.clone());
                 let options = OpenOptions::default();
-                let image = lazyoci_image_read::open_source(source, None, NoBlobs, &options);
+                let image = open_source(source, None, NoBlobs, &options);
                 verify::sha256(image.unwrap().bootstrap().unwrap().bytes())
             }
         }
     }
+}
+
+/// Bytes in memory, one bit of which is flipped.
+pub(crate) struct Flipping {
+    bytes: Bytes,
+    bit: AtomicUsize,
+}
+
+impl Flipping {
+    /// Which bit it is; none if there is no such bit.
+    pub(crate) fn flip(&self, bit: usize) {
+        self.bit.store(bit, Ordering::Relaxed);
+    }
+}
+
+impl ReadAt for Flipping {
+    fn len(&self) -> Result<u64, ReadError> {
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.bytes.read_at(offset, buf)?;
+        let bit = self.bit.load(Ordering::Relaxed);
+        let at = (bit / 8).checked_sub(offset as usize);
+        if let Some(byte) = at.and_then(|at| buf.get_mut(at)) {
+            *byte ^= 1 << (bit % 8);
+        }
+        Ok(())
+    }
+}
+
+/// The worst of what `verify` finds; it is stopped at the first fault of the image, which nothing is worse than.
+pub(crate) fn worst(
+    verify: impl FnOnce(&mut dyn Progress, &mut dyn FnMut(Finding)) -> Result<VerifySummary, Cancelled>,
+) -> Option<Fault> {
+    let corrupt = Cell::new(false);
+    let mut progress = |_, _| match corrupt.get() {
+        true => Err(Cancelled),
+        false => Ok(()),
+    };
+    let tell = &mut |found: Finding| corrupt.set(corrupt.get() | (found.fault == Fault::Corrupt));
+    let summary = verify(&mut progress, tell);
+    match corrupt.get() {
+        true => Some(Fault::Corrupt),
+        false => summary.unwrap().worst(),
+    }
+}
+
+/// What [`verify_image`] finds, as [`worst`] does.
+pub(crate) fn worst_of(image: &OpenImage, options: &VerifyOptions) -> Option<Fault> {
+    worst(|progress, tell| verify_image(image, options, progress, tell))
 }
 
 pub(crate) fn verify(

@@ -187,7 +187,7 @@ fn archives_that_are_wrong_are_refused() {
     let ImageStoreError::InLayer { layer: 0, source } =
         refused(archive().link("1234/layer.tar", "../gone.tar"))
     else {
-        panic!("a layer is not there")
+        panic!("a layer does not exist")
     };
     assert!(
         matches!(*source, ImageStoreError::NoObject { .. }),

@@ -83,7 +83,7 @@ fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
     });
     assert_eq!(
         error.to_string(),
-        "a nydus image: a docker-archive holds none"
+        "a docker-archive cannot hold a nydus image"
     );
     assert_eq!(error.fault(), Fault::Unsupported);
 
@@ -96,7 +96,7 @@ fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
         panic!("{error:?}");
     };
     let [_, middle, upper] = layers().map(|tar| diff_id(&tar));
-    let said = format!("its tar is {middle}, the configuration lists {upper}");
+    let said = format!("the digest of its tar is {middle}, but the configuration lists {upper}");
     assert_eq!((source.to_string(), error.fault()), (said, Fault::Corrupt));
 
     // A damaged layer is reported as such, whatever error its decoder returns.
@@ -165,7 +165,7 @@ fn an_image_that_cannot_be_an_archive_of_docker_leaves_nothing() {
         ("No:name", image(archive, stored, &diff_ids))
     });
     let said =
-        "`No:name` is no name of an image with or without a tag, as Docker's archives have it";
+        "`No:name` is not an image name, with or without a tag, that a docker-archive can hold";
     assert_eq!(
         (error.to_string(), error.fault()),
         (said.to_owned(), Fault::Misuse)

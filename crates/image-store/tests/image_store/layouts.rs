@@ -124,17 +124,17 @@ fn names_and_platforms_lead_to_an_image() {
         (
             "nested",
             "linux/s390x",
-            "no image is for linux/s390x; there are: linux/riscv64, linux/arm64",
+            "there is no image for linux/s390x; available: linux/riscv64, linux/arm64",
         ),
         (
             "arm",
             "linux/amd64",
-            "no image is for linux/amd64; there are: linux/arm64",
+            "there is no image for linux/amd64; available: linux/arm64",
         ),
         (
             "none",
             "linux/arm64",
-            "no image is called `none`; there are: arm, docker.io/library/x:other, nested",
+            "there is no image named `none`; available: arm, docker.io/library/x:other, nested",
         ),
     ] {
         let error = id(name, platform).unwrap_err();
@@ -202,7 +202,7 @@ fn what_is_not_what_its_digest_says_is_refused() {
         "{encrypted}"
     );
     let unknown = damage(|_, layers| layers[0].media_type = "application/x".into());
-    assert_eq!(unknown.to_string(), "no layer, but `application/x`");
+    assert_eq!(unknown.to_string(), "not a layer, but `application/x`");
 
     let mut images = Images::new();
     let layers = images.plain(&layers());
@@ -211,7 +211,7 @@ fn what_is_not_what_its_digest_says_is_refused() {
     let count = refused(&images, None);
     assert_eq!(
         count.to_string(),
-        "the configuration lists 2 layers, the manifest 3"
+        "the configuration lists 2 layers, but the manifest 3"
     );
     fs::write(path(&images, &image.digest), b"{}").unwrap();
     assert!(matches!(

@@ -6,6 +6,7 @@ mod containers;
 #[cfg(feature = "gzip")]
 mod docker_archives;
 mod layouts;
+mod lazy_layers;
 #[cfg(feature = "registry")]
 mod registries;
 mod support;

@@ -144,7 +144,7 @@ fn a_name_that_would_be_mistaken_is_refused() {
         .publish(Some("docker.io/library/x:v1"), &image)
         .unwrap();
     let error = layout.publish(Some("v1"), &image).unwrap_err();
-    let said = "`v1` would be mistaken for `docker.io/library/x:v1`, which is there";
+    let said = "`v1` could be mistaken for the existing `docker.io/library/x:v1`";
     assert_eq!(error.to_string(), said);
     layout.publish(Some("v2"), &image).unwrap();
     let error = layout.publish(Some("example.org/y:v2"), &image);

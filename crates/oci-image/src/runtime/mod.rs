@@ -40,7 +40,7 @@ pub enum RuntimeError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// An image of another system than Linux.
-    #[error("an image for {os}: only those for Linux are run as containers here")]
+    #[error("the image is for {os}; only images for Linux can be run as containers")]
     System {
         /// The system.
         os: String,

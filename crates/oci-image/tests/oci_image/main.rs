@@ -5,3 +5,4 @@ mod descriptor;
 mod documents;
 mod media_type;
 mod runtime;
+mod zstd_chunked;

@@ -247,7 +247,7 @@ fn images_that_cannot_be_run_are_refused() {
     for (config, said, fault) in [
         (
             json!({ "os": "windows" }),
-            "an image for windows: only those for Linux are run as containers here",
+            "the image is for windows; only images for Linux can be run as containers",
             Fault::Unsupported,
         ),
         (

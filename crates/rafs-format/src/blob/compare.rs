@@ -141,9 +141,9 @@ impl Sections {
     /// information, its TOC.
     pub fn compare_entry(&self, entry: &BlobEntry, report: &mut dyn FnMut(BlobMismatch)) {
         let ci = self.chunk_info.clone().unwrap_or_default();
-        // Of a blob with an inlined bootstrap it is what lies before that, or the file.
+        // For a blob with an inlined bootstrap it is either everything before that, or the whole file.
         let front = self.bootstrap.as_ref().map(|bootstrap| bootstrap.start);
-        // nydus-image 2.0 and 2.1 did not count the chunk information: `Bootstrap::check` says so.
+        // nydus-image 2.0 and 2.1 did not count the chunk information, which `Bootstrap::check` reports.
         let data_len = (!ci.is_empty()).then_some(ci.start);
         let len = [front, data_len].into_iter().flatten();
         let len = len.fold(self.len, |len, other| {

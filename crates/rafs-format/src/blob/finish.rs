@@ -230,7 +230,7 @@ impl SealedBlob {
         };
         tail.append_compressed(Section::Bootstrap, bootstrap, compression(compressor))?;
         tail.append_header(Section::Bootstrap, tail.end() - start);
-        // A bootstrap outside does not say that another one is inside.
+        // A separate bootstrap does not record that the blob contains another one.
         let entry = entry.map(|entry| BlobEntry {
             features: entry.features.without(BlobFeatures::INLINED_FS_META),
             ..entry
@@ -351,7 +351,7 @@ impl Tail {
         let nydus_digest = hasher.without_digests.map_or(digest, Hasher::finish);
         let entry = entry.map(|entry| BlobEntry {
             id: id(&digest),
-            // In version 5 it is always what lies before the bootstrap.
+            // In version 5 it is always everything before the bootstrap.
             compressed_size: match entry.ci_compressed_size {
                 0 => entry.compressed_size,
                 _ => len,

@@ -36,7 +36,7 @@ impl BlobMeta {
             tell: range,
         };
         for (index, &recorded) in (0..).zip(&recorded) {
-            // One that is wrong was told by whoever checked.
+            // A wrong one was reported by the check.
             if let Ok(chunk) = self.chunk(index)
                 && (chunk.compressed || !recorded)
             {

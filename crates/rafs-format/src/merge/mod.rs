@@ -156,7 +156,7 @@ impl Merge {
             end: range.end.saturating_add(first),
         });
         let lower = std::mem::replace(&mut self.tree, Tree::implied());
-        // Bootstraps list where everything is, so that nothing leads through a symbolic link.
+        // Bootstraps list every path in full, so no path leads through a symbolic link.
         let merged = upper.apply_to(lower, &mut Advisories::default());
         self.tree = merged.map_err(|source| MergeError::Layer { layer, source })?;
         Ok(())

@@ -52,7 +52,7 @@ pub(crate) fn read(
     let mut entries: Vec<(u64, BlobTableEntry)> = Vec::new();
     let mut rest = table;
     let mut positions = HashMap::new();
-    // What is left after the last id fills the table up.
+    // The bytes after the last id are padding.
     while rest.len() > HEADER_LEN {
         let offset = end.saturating_sub(u64_from(rest.len()));
         let (header, body) =

@@ -31,7 +31,7 @@ impl Bootstrap {
             let offset = entry.and_then(inode_table::inode_offset);
             let found = match offset.and_then(|offset| name_at(bytes, offset)) {
                 Some(found) => found,
-                // The way that says what is wrong.
+                // This path reports what is wrong.
                 None => self.unread(number(middle))?.name(bytes)?,
             };
             match found.cmp(name.as_bytes()) {

@@ -136,7 +136,7 @@ impl<E> Dump<'_, E> {
     fn blob(&mut self, table: (u64, usize), index: usize, entry: &BlobEntry) -> Result<(), E> {
         let encrypted =
             entry.cipher != Cipher::None || entry.features.contains(BlobFeatures::ENCRYPTED);
-        // The key of an encrypted blob is kept there, and not shown.
+        // This holds the key of an encrypted blob, which is not shown.
         let meta_digest: &[u8] = match encrypted {
             true => &[],
             false => &entry.meta_digest,
@@ -199,7 +199,7 @@ impl<E> Dump<'_, E> {
                     continue;
                 }
             };
-            // Other errors show up where the structures are told.
+            // Other errors appear with the structures themselves.
             if let Err(error @ DecodeError::Crowded { .. }) = bootstrap.charge(&inode, &mut budget)
             {
                 return self.teller.unreadable(&error);

@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     pub(crate) pax: Option<Extension>,
     pub(crate) name: Option<Extension>,
     pub(crate) link: Option<Extension>,
+    /// Whether there was a `g` header.
+    pub(crate) global: bool,
     pub(crate) oddities: Vec<Oddity>,
 }
 
@@ -162,6 +164,8 @@ pub(crate) fn resolve(
             }
         }
     };
+    let is_sparse = old_sparse || place.is_some();
+    let seconds = |time: Option<i64>| time.map(Timestamp::from_seconds);
     let entry = Entry {
         offset,
         header_offset,
@@ -171,12 +175,16 @@ pub(crate) fn resolve(
             .unwrap_or(header.link_name)
             .into(),
         kind,
+        typeflag: header.typeflag,
         mode: permissions(header.mode),
+        raw_mode: header.mode,
         uid: pax.uid.unwrap_or(header.uid),
         gid: pax.gid.unwrap_or(header.gid),
         uname: pax.uname.unwrap_or(header.uname).into(),
         gname: pax.gname.unwrap_or(header.gname).into(),
         mtime: pax.mtime.unwrap_or(Timestamp::from_seconds(header.mtime)),
+        atime: pax.atime.or(seconds(header.atime)),
+        ctime: pax.ctime.or(seconds(header.ctime)),
         devmajor: header.devmajor,
         devminor: header.devminor,
         xattrs: pax.xattrs,
@@ -184,6 +192,8 @@ pub(crate) fn resolve(
         payload_offset: 0,
         payload_len: stored,
         spans: Spans::default(),
+        is_sparse,
+        after_global: pending.global,
         oddities,
         raw: Vec::new(),
         gap: 0,

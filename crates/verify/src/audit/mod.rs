@@ -3,7 +3,7 @@
 mod fault;
 mod run;
 
-use image_model::{Cancelled, Image, Limits};
+use image_model::{Cancelled, Fault, Image, Limits};
 
 use crate::content::Content;
 use run::Audit;
@@ -14,6 +14,13 @@ pub use fault::AuditFault;
 pub trait AuditObserver {
     /// A fault was found. The audit continues.
     fn fault(&mut self, fault: AuditFault);
+
+    /// A fault of this kind was found, but is only counted: the paths of those before take
+    /// [`max_report_len`](Limits#structfield.max_report_len) bytes, or there are [too many](MAX_CONTENT_FAULTS).
+    /// The audit continues.
+    fn untold(&mut self, fault: Fault) {
+        let _ = fault;
+    }
 
     /// `done` of `total` bytes of chunks have been read and checked. While paths are visited, this is called for each
     /// of them, and `total` is not yet known.
@@ -56,7 +63,7 @@ pub struct AuditSummary {
     pub unverifiable_chunks: u64,
     /// Faults that were found.
     pub faults: u64,
-    /// Faults that were not reported to the observer, because there are too many.
+    /// Faults that were only [counted](AuditObserver::untold).
     pub untold: u64,
 }
 

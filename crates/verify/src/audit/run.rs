@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use image_model::walk::{InoSet, Walk, WalkEntry};
-use image_model::{Attributes, Cancelled, Device, FileKind, Image, Ino, Limits, NameRef};
+use image_model::walk::{InoSet, Walk, WalkEntry, WalkError};
+use image_model::{
+    Attributes, Blame, Cancelled, Device, Fault, FileKind, Image, ImageError, ImagePath, Ino,
+    Limits, NameRef,
+};
 
 use super::{AuditFault, AuditObserver, AuditSummary, MAX_CONTENT_FAULTS};
 use crate::content::{CheckFiles, ChunkFault, ChunkObserver, Content};
@@ -19,6 +22,8 @@ pub(super) struct Audit<'a> {
     linked: HashMap<Ino, Linked>,
     /// The distinct files.
     files: Vec<Ino>,
+    /// Bytes that the paths of further faults may take.
+    room: u64,
 }
 
 struct Linked {
@@ -40,6 +45,7 @@ impl<'a> Audit<'a> {
             inodes: InoSet::default(),
             linked: HashMap::new(),
             files: Vec::new(),
+            room: limits.max_report_len,
         }
     }
 
@@ -55,7 +61,7 @@ impl<'a> Audit<'a> {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.fault(error.into());
+                    self.walk_error(error);
                     continue;
                 }
             };
@@ -76,31 +82,65 @@ impl<'a> Audit<'a> {
         Ok(self.summary)
     }
 
-    fn fault(&mut self, fault: AuditFault) {
+    /// Reports a fault of what is at `path`, which is copied only while there is room for it: it may have
+    /// megabytes, and each name of an image may have a fault.
+    fn fault(
+        &mut self,
+        path: &ImagePath,
+        whose: Fault,
+        fault: impl FnOnce(ImagePath) -> AuditFault,
+    ) {
         self.summary.faults += 1;
-        self.observer.fault(fault);
+        if self.takes(path) {
+            self.observer.fault(fault(path.clone()));
+        } else {
+            self.observer.untold(whose);
+        }
+    }
+
+    fn corrupt(&mut self, path: &ImagePath, fault: impl FnOnce(ImagePath) -> AuditFault) {
+        self.fault(path, Fault::Corrupt, fault);
+    }
+
+    fn unreadable(&mut self, path: &ImagePath, source: ImageError) {
+        let whose = source.fault();
+        self.fault(path, whose, |path| AuditFault::Inode { path, source });
+    }
+
+    fn walk_error(&mut self, error: WalkError) {
+        self.summary.faults += 1;
+        if self.takes(error.path()) {
+            self.observer.fault(error.into());
+        } else {
+            self.observer.untold(error.fault());
+        }
+    }
+
+    /// Takes the room for `path`; false if there is none, and then no room is left.
+    fn takes(&mut self, path: &ImagePath) -> bool {
+        let left = self.room.checked_sub(path.as_bytes().len() as u64);
+        self.room = left.unwrap_or(0);
+        self.summary.untold += u64::from(left.is_none());
+        left.is_some()
     }
 
     /// The entry against its directory.
     fn name(&mut self, entry: &WalkEntry<'_>, directory: Ino, name: NameRef<'_>) {
         let (path, inode) = (entry.path, entry.attributes.kind);
         if entry.entry_kind != inode {
-            self.fault(AuditFault::EntryKind {
-                path: path.clone(),
-                entry: entry.entry_kind,
-                inode,
-            });
+            let entry = entry.entry_kind;
+            self.corrupt(path, |path| AuditFault::EntryKind { path, entry, inode });
         }
         match self.image.lookup(directory, name) {
-            Err(source) => {
-                let path = path.clone();
-                self.fault(AuditFault::Inode { path, source });
+            Err(source) => self.unreadable(path, source),
+            Ok(found) if found != Some(entry.ino) => {
+                let listed = entry.ino;
+                self.corrupt(path, |path| AuditFault::Lookup {
+                    path,
+                    listed,
+                    found,
+                });
             }
-            Ok(found) if found != Some(entry.ino) => self.fault(AuditFault::Lookup {
-                path: path.clone(),
-                listed: entry.ino,
-                found,
-            }),
             Ok(_) => {}
         }
     }
@@ -113,11 +153,7 @@ impl<'a> Audit<'a> {
         let names = 2 + kinds.filter(is_directory).count() as u64;
         let links = entry.attributes.links;
         if names != u64::from(links) {
-            self.fault(AuditFault::Links {
-                path: entry.path.clone(),
-                names,
-                links,
-            });
+            self.corrupt(entry.path, |path| AuditFault::Links { path, names, links });
         }
     }
 
@@ -146,8 +182,7 @@ impl<'a> Audit<'a> {
         {
             let Ok(entry) = entry else { continue };
             if let Some(Linked { names, links }) = wrong.remove(&entry.ino) {
-                let path = entry.path.clone();
-                self.fault(AuditFault::Links { path, names, links });
+                self.corrupt(entry.path, |path| AuditFault::Links { path, names, links });
             }
         }
     }
@@ -155,15 +190,12 @@ impl<'a> Audit<'a> {
     /// Checks for every inode.
     fn attributes(&mut self, entry: &WalkEntry<'_>) {
         let Attributes { kind, device, .. } = entry.attributes;
-        let path = || entry.path.clone();
         let is_device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
         if !is_device && device != Device::default() {
-            let path = path();
-            self.fault(AuditFault::Device { path, device });
+            self.corrupt(entry.path, |path| AuditFault::Device { path, device });
         }
         if let Err(source) = self.image.xattrs(entry.ino) {
-            let path = path();
-            self.fault(AuditFault::Inode { path, source });
+            self.unreadable(entry.path, source);
         }
     }
 
@@ -186,13 +218,16 @@ impl<'a> Audit<'a> {
     }
 
     fn symlink(&mut self, entry: &WalkEntry<'_>) {
-        let path = entry.path.clone();
         let size = entry.attributes.size;
         match self.image.symlink_target(entry.ino) {
-            Err(source) => self.fault(AuditFault::Inode { path, source }),
+            Err(source) => self.unreadable(entry.path, source),
             Ok(target) if target.len() as u64 != size => {
                 let len = target.len() as u64;
-                self.fault(AuditFault::TargetLength { path, len, size });
+                self.corrupt(entry.path, |path| AuditFault::TargetLength {
+                    path,
+                    len,
+                    size,
+                });
             }
             Ok(_) => {}
         }
@@ -230,8 +265,11 @@ impl<'a> Audit<'a> {
         {
             let Ok(entry) = entry else { continue };
             for fault in by_file.remove(&entry.ino).into_iter().flatten() {
-                let path = entry.path.clone();
-                self.fault(AuditFault::Content { path, fault });
+                let whose = fault.fault();
+                self.fault(entry.path, whose, |path| AuditFault::Content {
+                    path,
+                    fault,
+                });
             }
         }
     }
@@ -250,6 +288,7 @@ impl ChunkObserver for Found<'_> {
             self.faults.push((file, fault));
         } else {
             self.untold += 1;
+            self.observer.untold(fault.fault());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Audits: a sound image, and one fault of each kind of names and inodes.
 
-use image_model::{Attributes, Blame, Device, FileKind, Limits};
-use lazyoci_verify::{AuditFault, AuditSummary, audit, audit_metadata};
+use image_model::{Attributes, Blame, Device, Fault, FileKind, Limits};
+use lazyoci_verify::{AuditFault, AuditObserver, AuditSummary, audit, audit_metadata};
 
 use crate::common::content::Store;
 use crate::common::{Files, Tampered};
@@ -154,4 +154,60 @@ fn damaged_inodes_are_told() {
         texts(&image, &mut store),
         ["Misuse: /d/b: cannot read the inode"]
     );
+}
+
+/// Counts the bytes of the paths that an audit tells, and what it only counts.
+#[derive(Default)]
+struct Told {
+    path_bytes: usize,
+    faults: u64,
+    untold: Vec<Fault>,
+}
+
+impl AuditObserver for Told {
+    fn fault(&mut self, fault: AuditFault) {
+        self.path_bytes += fault.path().as_bytes().len();
+        self.faults += 1;
+    }
+
+    fn untold(&mut self, fault: Fault) {
+        self.untold.push(fault);
+    }
+}
+
+/// Paths may have megabytes, and every name a fault: told are as many as the limit has room for.
+#[test]
+fn paths_of_faults_take_no_more_bytes_than_the_limit() {
+    let deep = vec!["d".repeat(255); 4].join("/");
+    let mut files = Files::new();
+    for name in 0..9 {
+        files = files.file(&format!("{deep}/{name}"), [b'A' + name; 4]);
+    }
+    let (image, mut store) = files.store(4);
+    store.blob.fill(0);
+    let mut image = Tampered::new(image);
+    image.attributes = Box::new(|_, attributes| {
+        if attributes.kind == FileKind::File {
+            attributes.links = 2;
+            attributes.device = Device { major: 1, minor: 2 };
+        }
+    });
+    let len = 4 * 256 + 1;
+    for (room, told) in [
+        (0, 0),
+        (len - 1, 0),
+        (len, 1),
+        (10 * len + 1, 10),
+        (20 * len, 20),
+        (27 * len, 27),
+    ] {
+        let limits = Limits::default().max_report_len(room as u64);
+        let mut observer = Told::default();
+        let summary = audit(&image, &mut store.of(&image), &limits, &mut observer).unwrap();
+        assert_eq!(observer.path_bytes, told * len, "{room}");
+        assert_eq!(observer.faults, told as u64, "{room}");
+        assert_eq!(observer.untold, vec![Fault::Corrupt; 27 - told], "{room}");
+        assert_eq!(summary.faults, 27, "{room}");
+        assert_eq!(summary.untold, 27 - told as u64, "{room}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use image_model::{Blame, Fault, Limits};
 use lazyoci_estargz_toc::error::{EntryFault, TocError};
-use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, decode_image};
+use lazyoci_estargz_toc::image::{ImageOptions, TocBlob, TocKind, decode_image};
 
 use super::{CONTENT_LEN, DIR, FILE, accepted, decode_with, refused, refused_with};
 use crate::common::blob_id;
@@ -249,6 +249,7 @@ fn a_frame_ends_where_gzip_needs_no_more() {
     );
     let lens = |content_len| {
         let blob = TocBlob {
+            kind: TocKind::Estargz,
             id: blob_id(),
             len: content_len + 100,
             content_len,
@@ -271,6 +272,7 @@ fn a_member_of_four_gigabytes() {
             sha256(b"1")
         );
         let blob = TocBlob {
+            kind: TocKind::Estargz,
             id: blob_id(),
             len: content_len + 100,
             content_len,

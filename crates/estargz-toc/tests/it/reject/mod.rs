@@ -5,7 +5,7 @@ mod names;
 mod values;
 
 use lazyoci_estargz_toc::error::{EntryFault, TocError};
-use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, decode_image};
+use lazyoci_estargz_toc::image::{EstargzImage, ImageOptions, TocBlob, TocKind, decode_image};
 
 use crate::common::blob_id;
 use verify::sha256;
@@ -26,6 +26,7 @@ fn decode_with(entries: &str, options: &ImageOptions) -> Result<EstargzImage, To
 
 fn decode_json(json: &[u8], options: &ImageOptions) -> Result<EstargzImage, TocError> {
     let blob = TocBlob {
+        kind: TocKind::Estargz,
         id: blob_id(),
         len: CONTENT_LEN + 1000,
         content_len: CONTENT_LEN,

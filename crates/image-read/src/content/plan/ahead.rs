@@ -140,7 +140,7 @@ where
             self.kept_len -= active.kept_cost();
             self.cost += active.cost();
         }
-        // What is in a job, or was decoded for another reader, is compared when it is handed out.
+        // Frames in a job, or decoded for another reader, are compared when they are handed out.
         let early = matches!(active.state, State::Wanted | State::Asked);
         if self.verify && early && check.vouches() {
             active.checks.push(check);

@@ -230,7 +230,7 @@ where
                     if !ranges.is_empty() {
                         return Ok(ReadStep::Need(ranges));
                     }
-                    // Another reader has it, or is at work on it.
+                    // Another reader has it, or is decoding it.
                 }
                 Head::Asked => return Ok(ReadStep::Wait),
                 Head::Working(id, flight) => match flight.landing() {
@@ -257,7 +257,7 @@ where
     pub(crate) fn work(&mut self) -> Option<Job> {
         let mut job = Job::new(&self.store, self.hold);
         let (mut len, mut count) = (0, 0);
-        // The wants that come next may continue with it.
+        // The following wants may continue with it.
         let last = self.window.back().and_then(Item::frame);
         let last = last.filter(|_| !self.ended);
         while (len < JOB_LEN && count < JOB_FRAMES)

@@ -124,7 +124,7 @@ where
 
     /// One item less needs the frame.
     fn release_frame(&mut self, id: FrameId) {
-        // What is checked frame by frame may continue with it.
+        // Frames that are checked as a whole may continue with it.
         let goes_on = self.checking && self.window.is_empty() && !self.ended;
         let again = self.uses.used(id) || goes_on;
         let Some(active) = self.frames.get_mut(&id) else {

@@ -16,7 +16,7 @@ const BLOB_ENTRY: &str = "blob table entry";
 impl Checker<'_> {
     pub(super) fn tables(&mut self) {
         let superblock = self.bootstrap.superblock;
-        // What lies after its fields belongs to nothing.
+        // The bytes after its fields are unused.
         self.space.take("superblock", 0, superblock::USED_LEN);
         for (what, range) in [
             ("inode table", superblock.inode_table()),
@@ -110,7 +110,7 @@ impl Checker<'_> {
             self.expect(SUPERBLOCK, "inodes_count", found, inodes);
         }
         let flags = superblock.flags;
-        // Merged images may have the flag without need.
+        // Merged images may have the flag without needing it.
         if self.seen.has_xattr && !flags.contains(SuperFlags::HAS_XATTR) {
             let found = flags.bits();
             let expected = (flags | SuperFlags::HAS_XATTR).bits();

@@ -54,7 +54,7 @@ impl Checker<'_> {
             return;
         }
         self.inode(&path, &root);
-        // Number of the next directory's first child, as builders count.
+        // The number that builders give to the next directory's first child.
         let mut first = ROOT.saturating_add(1);
         let mut levels: Vec<Level> = self.enter(&path, root, &mut first).into_iter().collect();
         while let Some(level) = levels.last_mut() {
@@ -107,7 +107,7 @@ impl Checker<'_> {
         let available = u64_from(self.bootstrap.bytes.len());
         let charged = self.budget.charge(inode.offset, inode.len(), available);
         let Err(error) = charged else { return true };
-        // What is beyond the budget is the same error again and again.
+        // Beyond the budget every entry would report the same error.
         if !self.seen.incomplete {
             self.report_at(path, inode.offset, error);
         }

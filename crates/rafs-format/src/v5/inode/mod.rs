@@ -202,7 +202,7 @@ impl Inode {
         let own = is_first || self.kind != FileKind::Directory && (1..number).contains(&self.ino);
         let rule = "its number, or, but for directories, a lower one";
         at.require(own, "i_ino", self.ino, rule)?;
-        // Of a hard link the directory may have a higher number than the first link.
+        // The directory of a hard link may have a higher number than the first link.
         let above = self.parent < number && (is_root || self.parent != 0);
         let rule = "a lower number than its own, 0 for the root alone";
         at.require(above, "i_parent", self.parent, rule)?;

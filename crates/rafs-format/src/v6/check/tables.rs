@@ -156,7 +156,7 @@ impl Checker<'_> {
     pub(super) fn check_counts(&mut self, seen: &TreeSeen) {
         let inos = self.bootstrap.superblock.inos;
         self.expect(SUPERBLOCK, "inos", inos, seen.names);
-        // Merged images may have the flag without need.
+        // Merged images may have the flag without needing it.
         if seen.has_xattr {
             self.expect_flag(SuperFlags::HAS_XATTR, true);
         }

@@ -103,7 +103,7 @@ impl Checker<'_> {
         };
         self.inodes.insert(nid, known);
         if let Err(error) = bootstrap.charge(&inode, &mut self.budget) {
-            // What is beyond the budget is the same error again and again.
+            // Beyond the budget every entry would report the same error.
             if seen.complete || !matches!(error, DecodeError::Crowded { .. }) {
                 self.report_at(path, offset, error);
             }

@@ -83,7 +83,7 @@ impl<'a> Contents<'a> {
             Some(len) if contiguous => bits(len),
             _ => own,
         };
-        // A length beyond what the field can say is as well served chunk by chunk.
+        // A length beyond the range of the field is served chunk by chunk instead.
         let bits = if long <= CHUNK_FORMAT_BITS { long } else { own };
         CHUNK_FORMAT_INDEXES | bits
     }
@@ -139,7 +139,7 @@ impl<'a> Contents<'a> {
             let digest = &self.input.image.chunks[usize_from(position)].digest;
             digest.as_ref().map_or(&[0; 32], Digest::as_bytes)
         };
-        // Comparing the first bytes, kept beside the record, settles nearly all.
+        // The first bytes, kept beside the record, decide nearly every comparison.
         let start =
             |position| u64::from_be_bytes(*digest(position).first_chunk().expect("32 bytes"));
         let mut keyed: Vec<_> = records
