@@ -39,6 +39,8 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Columns {
     columns: [Column; COLUMNS],
+    /// Whether no column ends after the first 128 bits, as in most files.
+    short: bool,
 }
 
 /// The bits that occur in the numbers of placements, ored.
@@ -84,7 +86,10 @@ impl Columns {
             };
             start = start.saturating_add(width.into());
         }
-        Self { columns }
+        Self {
+            columns,
+            short: start <= 128,
+        }
     }
 
     /// Takes pairs of a shift and a width, which the header has from byte `offset` on.
@@ -160,10 +165,17 @@ impl Columns {
     /// The numbers whose bits begin in `window`.
     #[inline]
     pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
-        let words = words(window);
         let mut numbers = [0; COLUMNS];
-        for (number, column) in numbers.iter_mut().zip(&self.columns) {
-            *number = column.take(&words);
+        if self.short {
+            let bits = first_bits(window);
+            for (number, column) in numbers.iter_mut().zip(&self.columns) {
+                *number = column.take_short(bits);
+            }
+        } else {
+            let words = words(window);
+            for (number, column) in numbers.iter_mut().zip(&self.columns) {
+                *number = column.take(&words);
+            }
         }
         numbers
     }
@@ -171,11 +183,20 @@ impl Columns {
     /// The length alone, which is the first number.
     #[inline]
     pub(super) fn len_of(&self, window: &[u8; WINDOW]) -> u64 {
-        self.columns[0].take(&words(window))
+        // It is the first number, so that its bits are the first ones.
+        self.columns[0].take_short(first_bits(window))
     }
 }
 
 impl Column {
+    /// The number, if it ends within the first 128 bits.
+    #[inline]
+    fn take_short(&self, bits: u128) -> u64 {
+        let value = bits >> (self.start & 127) & u128::from(self.mask);
+        // The mask has no more bits than that.
+        u64::try_from(value).unwrap_or(u64::MAX) << (self.shift & 63)
+    }
+
     #[inline]
     fn take(&self, words: &[u64; WINDOW / 8 + 2]) -> u64 {
         let (word, bit) = (usize::from(self.start / 64), self.start % 64);
@@ -185,6 +206,12 @@ impl Column {
         let value = low >> bit | (high << 1) << (63 - bit);
         (value & self.mask) << (self.shift & 63)
     }
+}
+
+#[inline]
+fn first_bits(window: &[u8; WINDOW]) -> u128 {
+    let first = window.first_chunk();
+    u128::from_le_bytes(*first.unwrap_or(&[0; 16]))
 }
 
 #[inline]

@@ -68,11 +68,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             for ((candidate, &(start, end)), (digest, _)) in
                 candidates.iter_mut().zip(&buckets).zip(keys)
             {
-                let head = self.head(digest);
-                for record in (start..end.min(start.saturating_add(SCAN))).rev() {
-                    let same = self.head_of(record) == head;
-                    *candidate = if same { record } else { *candidate };
-                }
+                *candidate = self.candidate(start, end, digest);
             }
             for ((&(start, end), (digest, len)), &candidate) in
                 buckets.iter().zip(keys).zip(&candidates)
@@ -97,6 +93,18 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
         let (start, end) = self.bucket(self.bucket_of(digest))?;
         self.search(start, end, digest, len)
+    }
+
+    /// The first record of a bucket that begins as the digest does, without a branch that depends on one.
+    #[inline]
+    fn candidate(&self, start: u32, end: u32, digest: &Digest) -> u32 {
+        let head = self.head(digest);
+        let mut candidate = NONE;
+        for record in (start..end.min(start.saturating_add(SCAN))).rev() {
+            let same = self.head_of(record) == head;
+            candidate = if same { record } else { candidate };
+        }
+        candidate
     }
 
     fn search(
@@ -129,7 +137,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let head = self.head(digest);
         for record in start..end {
             let found = self.head_of(record);
-            if found == head && self.tail_of(record) == self.tail(digest) {
+            if found == head && self.ends_as(record, digest) {
                 if self.header.columns.len_of(self.window(record)?) == u64::from(len) {
                     return Ok(Some(record));
                 }
@@ -148,14 +156,25 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// What a record has of a digest.
     #[inline]
     pub(super) fn tail<'d>(&self, digest: &'d Digest) -> &'d [u8] {
-        &digest.as_bytes()[self.header.known_len()..]
+        digest
+            .as_bytes()
+            .get(32 - self.tail_len..)
+            .unwrap_or_default()
     }
 
     /// What a record has of its digest.
     #[inline]
     pub(super) fn tail_of(&self, record: u32) -> &[u8] {
         let bytes = self.record(record);
-        bytes.get(..self.header.tail_len()).unwrap_or_default()
+        bytes.get(..self.tail_len).unwrap_or_default()
+    }
+
+    /// Whether the last 24 bytes of a digest are those of a record; with the first eight of what the record has, they
+    /// are all.
+    #[inline]
+    fn ends_as(&self, record: u32, digest: &Digest) -> bool {
+        let end: Option<&[u8; 24]> = self.tail_of(record).last_chunk();
+        end == digest.as_bytes().last_chunk()
     }
 
     /// The first eight bytes of what a record has of a digest.

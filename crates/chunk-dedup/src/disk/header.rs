@@ -192,10 +192,10 @@ impl Header {
     }
 }
 
-/// The bits by which so many records are put into buckets: two to four of them to a bucket.
+/// The bits by which so many records are put into buckets: one and a half to three of them to a bucket.
 pub(super) fn bucket_bits(entries: u32) -> u8 {
-    let bits = (entries / 2).checked_ilog2().unwrap_or(0);
-    // At most 30.
+    let bits = (entries / 3 * 2).checked_ilog2().unwrap_or(0);
+    // At most 31.
     bits.to_le_bytes()[0].min(MAX_BUCKET_BITS)
 }
 

@@ -65,7 +65,7 @@ pub use write::{Summary, merge};
 /// | 0 | 8 | magic | `89 4c 5a 43 48 44 0d 0a` |
 /// | 8 | 4 | version | 1 |
 /// | 12 | 1 | algorithm | of all digests: 1 SHA-256, 2 BLAKE3 |
-/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the least *k* with fewer than four records to a bucket, 0 to 30 |
+/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of two thirds of the number of records, 0 to 30 |
 /// | 14 | 2 | zero | |
 /// | 16 | 4 | entries | records, at most 2^32 - 2 |
 /// | 20 | 4 | blobs | blobs, at most 2^32 - 2 |
@@ -113,6 +113,9 @@ pub struct DictionaryFile<B> {
     bytes: B,
     header: Header,
     sections: Sections,
+    /// Bytes of a record, and of them those of its digest: sums that no lookup has to repeat.
+    record_len: usize,
+    tail_len: usize,
 }
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
@@ -125,6 +128,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let sections = header.sections(bytes.as_ref().len())?;
         Ok(Self {
             bytes,
+            record_len: header.record_len(),
+            tail_len: header.tail_len(),
             header,
             sections,
         })
@@ -156,7 +161,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Bytes that a record takes.
     #[must_use]
     pub fn record_len(&self) -> usize {
-        self.header.record_len()
+        self.record_len
     }
 
     /// For which images the placements are, in the format's own encoding.
@@ -193,14 +198,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// The bytes of a record, and some of those after it.
     #[inline]
     fn record(&self, record: u32) -> &[u8] {
-        let at = self.sections.records + position(record, self.header.record_len());
+        let at = self.sections.records + position(record, self.record_len);
         self.bytes().get(at..).unwrap_or_default()
     }
 
     /// Where the placement of a record is.
     #[inline]
     fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        let behind = self.record(record).get(self.header.tail_len()..);
+        let behind = self.record(record).get(self.tail_len..);
         // The end has as many bytes.
         behind
             .and_then(<[u8]>::first_chunk)

@@ -411,11 +411,16 @@ fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hostile_bytes_are_refused_by_name() {
     let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
-    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 8 buckets.
+    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 16 buckets.
     let starts = 128 + 7 + 24 + 3 * 26;
-    let records = starts + 4 * 9;
+    let records = starts + 4 * 17;
     let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
     assert_eq!(records + 30 * record_len + 64, bytes.len());
+    // A record that is in the same bucket as the next one.
+    let first = |record: usize| bytes[records + record * record_len] >> 4;
+    let alike = (0..29).find(|record| first(*record) == first(record + 1));
+    let alike = alike.expect("there are more records than buckets");
+    let repeated = records + alike * record_len;
     let with = |at: usize, new: &[u8]| {
         let mut changed = bytes.clone();
         changed[at..at + new.len()].copy_from_slice(new);
@@ -437,8 +442,8 @@ fn hostile_bytes_are_refused_by_name() {
         ),
         (
             13,
-            &[4],
-            "dictionary header, byte 13: bucket_bits is 4, must be that of the number of entries",
+            &[5],
+            "dictionary header, byte 13: bucket_bits is 5, must be that of the number of entries",
         ),
         (
             16,
@@ -479,7 +484,7 @@ fn hostile_bytes_are_refused_by_name() {
         (
             starts,
             &[1],
-            "bucket 0 of the dictionary has records 1 to 4 of 30",
+            "bucket 0 of the dictionary has records 1 to 1 of 30",
         ),
         (
             starts + 4,
@@ -492,9 +497,9 @@ fn hostile_bytes_are_refused_by_name() {
             "record 0 of the dictionary: its digest belongs into another bucket",
         ),
         (
-            records + record_len,
-            &bytes[records..records + record_len],
-            "record 1 of the dictionary: it is not in order",
+            repeated + record_len,
+            &bytes[repeated..repeated + record_len],
+            "record RECORD of the dictionary: it is not in order",
         ),
         (
             records + 32,
@@ -507,7 +512,9 @@ fn hostile_bytes_are_refused_by_name() {
             "dictionary header, byte BYTE: end is 0, must be zeros",
         ),
     ] {
-        let message = message.replace("BYTE", &(bytes.len() - 64).to_string());
+        let message = message
+            .replace("BYTE", &(bytes.len() - 64).to_string())
+            .replace("RECORD", &(alike + 1).to_string());
         assert_eq!(with(at, new), message);
     }
     assert_eq!(
