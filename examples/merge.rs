@@ -29,8 +29,8 @@ struct Args {
     /// Bootstrap of a merged image below the layers
     #[arg(long, value_name = "BOOTSTRAP")]
     parent: Option<PathBuf>,
-    /// Bootstrap of the chunk dictionary that the layers were made with; checked for consistency
-    #[arg(long, value_name = "BOOTSTRAP")]
+    /// Bootstrap or file of the chunk dictionary that the layers were made with; checked for consistency
+    #[arg(long, value_name = "IMAGE")]
     chunk_dict: Option<PathBuf>,
     /// What hides files of lower layers
     #[arg(long, value_name = "KIND", default_value = "oci")]
@@ -102,9 +102,18 @@ fn merge(args: &Args, layers: &[PathBuf]) -> Result<Merged, Failure> {
         pushed.map_err(|error| Failure::from(error).of(path.display()))?;
     }
     if let Some(path) = &args.chunk_dict {
-        let dictionary = open(path)?;
-        let own_blob = dictionary.own_blob.as_ref();
-        let checked = merge.check_dictionary(dictionary.bootstrap(), own_blob);
+        let checked = match common::dictionary::open(path)? {
+            Some(file) => {
+                let known = common::dictionary::blobs(&file);
+                let (shape, blobs) = known.map_err(|failure| failure.of(path.display()))?;
+                merge.check_blobs(&shape, blobs)
+            }
+            None => {
+                let dictionary = open(path)?;
+                let own_blob = dictionary.own_blob.as_ref();
+                merge.check_dictionary(dictionary.bootstrap(), own_blob)
+            }
+        };
         checked.map_err(|error| Failure::from(error).of(path.display()))?;
     }
     Ok(merge.finish())

@@ -1,56 +1,189 @@
-//! Chunk tables, digests and checksums.
+//! Dictionaries, each digest of which is asked once in random order; chunkers, digests and checksums.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
-use std::time::Duration;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::chunk_dedup::{ChunkTable, is_zero};
-use lazyoci::model::{Chunk, Digest, DigestAlgorithm, FrameId};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use lazyoci::chunk_dedup::{ChunkTable, Chunker, FastCdc, FixedSize, Key, is_zero};
+use lazyoci::model::{Chunk, ChunkId, DigestAlgorithm, FrameId};
 use lazyoci::verify;
-use lazyoci_benches::content::{Kind, Random, bytes};
+use lazyoci_benches::content::{Kind, bytes};
+use lazyoci_benches::dictionaries::{entry, file, questions};
 
-/// Chunks of a large dictionary.
-const CHUNKS: usize = 1_000_000;
+/// Questions of one measurement.
+const ASKED: usize = 10_000;
 
-fn chunk(random: &mut Random) -> Chunk {
-    let mut digest = [0; 32];
-    for word in digest.as_chunks_mut().0 {
-        *word = random.number().to_le_bytes();
+/// Questions, which come round again only when all were asked.
+struct Questions {
+    keys: Vec<Key>,
+    next: usize,
+}
+
+impl Questions {
+    fn new(first: u32, count: u32) -> Self {
+        Self {
+            keys: questions(first, count),
+            next: 0,
+        }
     }
-    Chunk {
-        digest: Some(Digest::new(DigestAlgorithm::Blake3, digest)),
-        len: 4096,
-        crc32c: None,
-        frame: FrameId(0),
-        offset_in_frame: 0,
+
+    fn next(&mut self) -> &[Key] {
+        if self.next + ASKED > self.keys.len() {
+            self.next = 0;
+        }
+        let start = self.next;
+        self.next += ASKED;
+        &self.keys[start..self.next]
     }
 }
 
-fn table(criterion: &mut Criterion) {
-    let random = &mut Random::new(1);
-    let chunks: Vec<Chunk> = (0..CHUNKS).map(|_| chunk(random)).collect();
-    let table = ChunkTable::of(&chunks);
-    let sample = |random: &mut Random| chunks[random.below(CHUNKS as u64) as usize];
-    let hits: Vec<Chunk> = (0..1000).map(|_| sample(random)).collect();
-    let misses: Vec<Chunk> = (0..1000).map(|_| chunk(random)).collect();
+/// Measures `ask`, which finds all of the keys or none of them.
+fn measure(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    questions: &mut Questions,
+    expected: usize,
+    mut ask: impl FnMut(&[Key]) -> usize,
+) {
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|count| {
+            let mut time = Duration::ZERO;
+            for _ in 0..count {
+                let keys = questions.next();
+                let start = Instant::now();
+                let found = ask(black_box(keys));
+                time += start.elapsed();
+                assert_eq!(found, expected);
+            }
+            time
+        });
+    });
+}
 
-    let mut group = criterion.benchmark_group("dedup");
-    group.throughput(Throughput::Elements(1000));
-    for (name, sample, expected) in [("hit", &hits, 1000), ("miss", &misses, 0)] {
-        group.bench_function(format!("digest-to-chunk, 10^6, {name}"), |bencher| {
-            bencher.iter(|| {
-                let found = sample.iter().filter(|chunk| {
-                    let digest = chunk.digest.as_ref().expect("all have one");
-                    table.find(&chunks, black_box(digest), chunk.len).is_some()
-                });
-                assert_eq!(found.count(), expected);
+/// Digests are random already: their first bytes are a hash.
+#[derive(Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+fn lookups(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("dictionary");
+    group.throughput(Throughput::Elements(ASKED as u64));
+    group.sample_size(10);
+    for (count, name) in [(100_000, "10^5"), (1_000_000, "10^6"), (10_000_000, "10^7")] {
+        let mut asked = [
+            ("hit", ASKED, Questions::new(0, count)),
+            ("miss", 0, Questions::new(count, count)),
+        ];
+        let each = |asked: &mut [(&str, usize, Questions); 2],
+                    group: &mut BenchmarkGroup<'_, WallTime>,
+                    form: &str,
+                    ask: &mut dyn FnMut(&[Key]) -> usize| {
+            for (what, expected, questions) in asked {
+                let name = format!("{form}, {name}, {what}");
+                measure(group, &name, questions, *expected, &mut *ask);
+            }
+        };
+        {
+            let all = (0..count).map(|number| (*entry(number).digest.as_bytes(), number));
+            let map: HashMap<[u8; 32], u32> = all.collect();
+            each(&mut asked, &mut group, "HashMap", &mut |keys| {
+                let found = |(digest, _): &&Key| map.contains_key(digest.as_bytes());
+                keys.iter().filter(found).count()
             });
+        }
+        {
+            let all = (0..count).map(|number| (*entry(number).digest.as_bytes(), number));
+            let map: HashMap<[u8; 32], u32, BuildHasherDefault<Identity>> = all.collect();
+            each(&mut asked, &mut group, "HashMap, identity", &mut |keys| {
+                let found = |(digest, _): &&Key| map.contains_key(digest.as_bytes());
+                keys.iter().filter(found).count()
+            });
+        }
+        {
+            let chunk = |number| {
+                let entry = entry(number);
+                Chunk {
+                    digest: Some(entry.digest),
+                    len: entry.len,
+                    crc32c: None,
+                    frame: FrameId(number),
+                    offset_in_frame: 0,
+                }
+            };
+            let chunks: Vec<Chunk> = (0..count).map(chunk).collect();
+            let table = ChunkTable::of(&chunks);
+            each(&mut asked, &mut group, "in memory", &mut |keys| {
+                let found: fn(&ChunkId) -> bool = |id| id.index() < usize::MAX;
+                let ids = keys
+                    .iter()
+                    .filter_map(|(digest, len)| table.find(&chunks, digest, *len));
+                ids.filter(found).count()
+            });
+        }
+        let file = file(count);
+        println!(
+            "{name}: {} bytes an entry",
+            file.bytes().len() as f64 / f64::from(count)
+        );
+        each(&mut asked, &mut group, "file", &mut |keys| {
+            let found = |(digest, len): &&Key| {
+                let placement = file.lookup(digest, *len).expect("it is sound");
+                black_box(placement).is_some()
+            };
+            keys.iter().filter(found).count()
+        });
+        let mut found = Vec::new();
+        each(&mut asked, &mut group, "file, 64 at once", &mut |keys| {
+            let mut count = 0;
+            for keys in keys.chunks(64) {
+                found.clear();
+                file.lookup_many(keys, &mut found).expect("it is sound");
+                count += black_box(&found).iter().flatten().count();
+            }
+            count
         });
     }
-    group.throughput(Throughput::Elements(CHUNKS as u64));
-    group.sample_size(10);
-    group.bench_function("table of 10^6", |bencher| {
-        bencher.iter_with_large_drop(|| ChunkTable::of(&chunks))
+    group.finish();
+}
+
+fn chunkers(criterion: &mut Criterion) {
+    let content = bytes(Kind::Text, 1, 16 << 20);
+    let mut group = criterion.benchmark_group("chunkers");
+    group.throughput(Throughput::Bytes(content.len() as u64));
+    let cut = |chunker: &mut dyn Chunker| {
+        let (mut rest, mut chunks) = (&content[..], 0);
+        while let Some(end) = chunker.feed(black_box(rest)) {
+            rest = &rest[end..];
+            chunks += 1;
+        }
+        chunker.end_file();
+        chunks
+    };
+    let mut fixed = FixedSize::new(NonZeroU32::new(1 << 16).expect("it is not 0"));
+    group.bench_function("fixed, 64 KiB", |bencher| bencher.iter(|| cut(&mut fixed)));
+    let mut fastcdc = FastCdc::new(4096, 16_384, 65_536).expect("these sizes can be");
+    group.bench_function("fastcdc, 16 KiB", |bencher| {
+        bencher.iter(|| cut(&mut fastcdc))
+    });
+    group.bench_function("the crate fastcdc, 16 KiB", |bencher| {
+        bencher.iter(|| fastcdc::v2020::FastCDC::new(&content, 4096, 16_384, 65_536).count());
     });
     group.finish();
 }
@@ -80,6 +213,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = table, digests
+    targets = lookups, chunkers, digests
 }
 criterion_main!(benches);

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod content;
+pub mod dictionaries;
 pub mod layer;
 pub mod lookups;
 pub mod reading;

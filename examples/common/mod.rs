@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod bytes;
 pub mod chunked_dump;
 pub mod describe;
+pub mod dictionary;
 pub mod estargz_dump;
 pub mod failure;
 pub mod incoming;

@@ -5,7 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
+use lazyoci::convert::Chunking;
 use lazyoci::frame_codec::Compression;
+use lazyoci::model::Limits;
 use lazyoci::rafs_format::Version;
 use lazyoci::rafs_format::flags::Compat;
 
@@ -41,6 +43,10 @@ pub(crate) struct Args {
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
+    /// How files are cut: `fixed:SIZE`, as `--chunk-size`; for eStargz also `file`, up to 64 MiB, and
+    /// `fastcdc:MIN,AVG,MAX`, where the content says. Images of the other formats have chunks of one size
+    #[arg(long, value_name = "RULE", conflicts_with = "chunk_size")]
+    pub(crate) chunking: Option<Chunking>,
     /// Bytes of files, before compression, that frames hold at least, so that small files share them [default: 0, not]
     /// (eStargz, zstd:chunked a)
     #[arg(long, value_name = "N")]
@@ -68,10 +74,23 @@ pub(crate) struct Args {
     /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) compat: Option<Compat>,
-    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image)
-    /// instead of storing them again; may be repeated, earlier ones take precedence (RAFS, nydus)
+    /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image),
+    /// or of a dictionary file that `dedup --write-dict` wrote, instead of storing them again; may be repeated, earlier
+    /// ones take precedence (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
+    /// Store chunks of fewer bytes again (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
+    pub(crate) min_shared: Option<NonZeroU32>,
+    /// Refer to blobs of this repository alone, of those in dictionary files (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) only_repository: Option<String>,
+    /// Refer to at most N blobs of other images: those that save most (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "N")]
+    pub(crate) max_shared_blobs: Option<u32>,
+    /// Refer to blobs of other images of which at least this percentage is used (RAFS with `--chunk-dict`)
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) min_used: Option<u8>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
     /// to the same version of RAFS)
     #[arg(long)]
@@ -115,6 +134,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The size of chunks, or of the longest ones.
+    pub(crate) fn chunk_size(&self) -> Option<u32> {
+        match self.chunking {
+            Some(Chunking::Fixed(size)) => Some(size.get()),
+            Some(Chunking::FastCdc { max, .. }) => Some(max),
+            Some(_) => Some(Limits::default().max_frame_len),
+            None => self.chunk_size.map(NonZeroU32::get),
+        }
+    }
+
     pub(crate) fn images(&self) -> &[PathBuf] {
         match &self.layer_cache {
             Some(_) => &self.paths,
@@ -178,12 +207,17 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--min-chunk-size", args.min_chunk_size.is_some(), estargz),
         ("--dialect", args.dialect.is_some(), chunked),
         ("--lossless", args.lossless, external || chunked),
+        ("--chunking", args.chunking.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--toc", args.toc, v6 || nydus),
         ("--inline-meta", args.inline_meta, alone),
         ("--aligned", args.aligned, v6 || nydus),
         ("--compat", args.compat.is_some(), rafs),
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
+        ("--min-shared", args.min_shared.is_some(), alone),
+        ("--only-repository", args.only_repository.is_some(), alone),
+        ("--max-shared-blobs", args.max_shared_blobs.is_some(), alone),
+        ("--min-used", args.min_used.is_some(), alone),
         ("--compact", args.compact, alone),
         ("--keep-blobs", args.keep_blobs, alone),
         ("--verity", args.verity, erofs),
@@ -196,6 +230,14 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         if given && !fits {
             return Err(does_not_fit(args, option));
         }
+    }
+    if let Some(chunking) = args.chunking
+        && !matches!(chunking, Chunking::Fixed(_))
+        && args.to != Target::Estargz
+    {
+        let what = format!("--chunking {chunking} does not fit");
+        let why = "whose chunks all have one size";
+        return Err(Failure::usage(format!("{what} {}, {why}", name(args.to))));
     }
     let (mode, what) = match (args.keep_blobs, args.compact) {
         (true, _) => (
@@ -211,6 +253,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--threads", args.threads.is_some() && args.keep_blobs),
         ("--digester", args.digester.is_some()),
         ("--chunk-size", args.chunk_size.is_some()),
+        ("--chunking", args.chunking.is_some()),
         ("--chunk-dict", !args.chunk_dict.is_empty()),
         ("--prefetch", args.prefetch.is_some()),
         ("--toc", args.toc),
@@ -227,6 +270,17 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     if external && is_stream(args.output()) {
         let what = "-: the layer and its TOC are two files and cannot go to stdout";
         return Err(Failure::usage(what));
+    }
+    for (option, given) in [
+        ("--min-shared", args.min_shared.is_some()),
+        ("--only-repository", args.only_repository.is_some()),
+        ("--max-shared-blobs", args.max_shared_blobs.is_some()),
+        ("--min-used", args.min_used.is_some()),
+    ] {
+        if given && args.chunk_dict.is_empty() {
+            let what = format!("{option} needs --chunk-dict");
+            return Err(Failure::usage(what));
+        }
     }
     if alone && is_stream(args.output()) {
         let what = name(args.to);

@@ -10,7 +10,6 @@ mod say;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 #[cfg(feature = "gzip-index")]
@@ -18,16 +17,16 @@ use std::sync::Arc;
 
 use args::{Args, Target, name, refuse_what_does_not_fit};
 use common::incoming::Incoming;
-use common::open::{is_read_once, is_stream};
+use common::open::{is_read_once, is_stream, no_stream};
 use common::progress::Bar;
 use common::{Failure, Outcome, whole};
 use lazyoci::blob_io::DirectoryOutput;
 #[cfg(feature = "gzip-index")]
 use lazyoci::blob_io::{LocalFile, ReadAt};
 use lazyoci::convert::{
-    CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsReport, Source, Streaming,
-    TarReport, ZstdChunkedDialect, ZstdChunkedReport, compact, keep_blobs, recompress, to_erofs,
-    to_estargz, to_rafs, to_tar, to_zstd_chunked,
+    ChunkDictionary, CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsOptions,
+    RafsReport, Source, Streaming, TarReport, ZstdChunkedDialect, ZstdChunkedReport, compact,
+    keep_blobs, plan_reuse, recompress, to_erofs, to_estargz, to_rafs, to_tar, to_zstd_chunked,
 };
 use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
@@ -115,7 +114,11 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     if args.keep_blobs || args.compact {
         return from_rafs(args, version);
     }
-    let options = rafs_options(args, version)?.dictionary(dictionary(args)?);
+    let mut options = rafs_options(args, version)?;
+    if let Some(dictionary) = dictionary(args)? {
+        let dictionary = chosen(args, dictionary, &options)?;
+        options = options.dictionary(Some(Arc::new(dictionary)));
+    }
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let mut bar = Bar::new("converting");
     let in_own_order = options.prefetch.is_empty();
@@ -125,6 +128,27 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let report = to_rafs(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
+}
+
+/// The dictionary, or those of its blobs of which the image uses enough.
+fn chosen(
+    args: &Args,
+    dictionary: ChunkDictionary,
+    options: &RafsOptions,
+) -> Result<ChunkDictionary, Failure> {
+    let policy = options::policy(args);
+    if !policy.needs_uses() {
+        return Ok(dictionary);
+    }
+    for image in args.images() {
+        no_stream(image)?;
+    }
+    let mut bar = Bar::new("predicting");
+    let source = source(args, &mut bar, |_| false)?;
+    let shared = Arc::new(dictionary);
+    let options = options.clone().dictionary(Some(Arc::clone(&shared)));
+    let plan = plan_reuse(source, &options, &mut bar)?;
+    Ok(ChunkDictionary::clone(&shared).only(&policy.choose(&plan.uses)))
 }
 
 /// The image, or the stack of layers. A layer for which `once` says so is read once, front to back; so are all layers
@@ -201,7 +225,7 @@ fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
 fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let defaults = ErofsOptions::default();
     let options = ErofsOptions::default()
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .digest(digest(args, defaults.digest))
         .verity(args.verity)
         .overlay_whiteouts(args.overlay_whiteouts)

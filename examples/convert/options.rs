@@ -1,10 +1,10 @@
 //! The library's options, from the arguments.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::Arc;
 
+use lazyoci::chunk_dedup::Policy;
 use lazyoci::convert::{
-    ChunkDictionary, EstargzOptions, RafsOptions, TarOptions, ZstdChunkedDialect,
+    ChunkDictionary, Chunking, EstargzOptions, RafsOptions, TarOptions, ZstdChunkedDialect,
     ZstdChunkedOptions,
 };
 use lazyoci::frame_codec::Compression;
@@ -27,7 +27,7 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .version(version)
         .compression(compression)
         .digest(digest)
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .compat(args.compat.unwrap_or_default())
         .aligned(args.aligned)
         .toc(args.toc)
@@ -50,15 +50,36 @@ pub(crate) fn threads(args: &Args, default: usize) -> usize {
 }
 
 /// The chunks that need not be stored.
-pub(crate) fn dictionary(args: &Args) -> Result<Option<Arc<ChunkDictionary>>, Failure> {
+pub(crate) fn dictionary(args: &Args) -> Result<Option<ChunkDictionary>, Failure> {
+    if args.chunk_dict.is_empty() {
+        return Ok(None);
+    }
+    let mut dictionary = ChunkDictionary::default();
     let mut pool = BlobPool::default();
     for path in &args.chunk_dict {
+        let of = |failure: Failure| failure.of(path.display());
+        if let Some(file) = common::dictionary::open(path)? {
+            // What came before is asked before.
+            let both = dictionary.and_pool(std::mem::take(&mut pool));
+            let both = both.and_then(|dictionary| dictionary.and_file(file));
+            dictionary = both.map_err(|error| of(error.into()))?;
+            continue;
+        }
         let image = Named::open(path, &args.open)?;
         let added = pool.add(image.bootstrap(), image.own_blob.as_ref());
-        added.map_err(|error| Failure::from(error).of(path.display()))?;
+        added.map_err(|error| of(error.into()))?;
     }
-    let any = !args.chunk_dict.is_empty();
-    Ok(any.then(|| Arc::new(pool.into())))
+    let dictionary = dictionary.and_pool(pool)?;
+    Ok(Some(dictionary.policy(&policy(args))))
+}
+
+/// Which chunks of a dictionary are worth sharing.
+pub(crate) fn policy(args: &Args) -> Policy {
+    Policy::default()
+        .min_chunk(args.min_shared.map_or(0, NonZeroU32::get))
+        .origin(args.only_repository.clone())
+        .max_blobs(args.max_shared_blobs)
+        .min_used(args.min_used.unwrap_or(0))
 }
 
 pub(crate) fn prefetch_list(args: &Args) -> Result<Vec<ImagePath>, Failure> {
@@ -70,7 +91,11 @@ pub(crate) fn estargz_options(args: &Args) -> Result<EstargzOptions, Failure> {
     let defaults = EstargzOptions::default();
     Ok(EstargzOptions::default()
         .compression(gzip(args)?)
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
+        .content_defined(match args.chunking {
+            Some(Chunking::FastCdc { min, avg, .. }) => Some((min, avg)),
+            _ => None,
+        })
         .min_chunk_size(args.min_chunk_size.unwrap_or_default())
         .external_toc(args.to == Target::EstargzExternalToc)
         .lossless(args.lossless)
@@ -93,7 +118,7 @@ pub(crate) fn zstd_chunked_options(args: &Args) -> Result<ZstdChunkedOptions, Fa
     Ok(ZstdChunkedOptions::default()
         .dialect(dialect)
         .compression(compression)
-        .chunk_size(args.chunk_size.map_or(defaults.chunk_size, NonZeroU32::get))
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .min_chunk_size(args.min_chunk_size.unwrap_or_default())
         .lossless(args.lossless && dialect == ZstdChunkedDialect::Stargz)
         .prefetch(prefetch_list(args)?)

@@ -89,6 +89,19 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
                 chunks.reused
             )?;
         }
+        for (count, bytes, why) in [
+            (chunks.short, chunks.short_bytes, "are too short"),
+            (
+                chunks.refused,
+                chunks.refused_bytes,
+                "are in blobs that are ruled out",
+            ),
+        ] {
+            if count > 0 {
+                let bytes = common::size(bytes);
+                writeln!(out, "{count} chunks not shared ({bytes}): they {why}")?;
+            }
+        }
     }
     match done {
         Done::Rafs(rafs) => {
@@ -96,8 +109,13 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             for blob in &rafs.blobs {
                 writeln!(out, "blob {}", blob.object.digest)?;
             }
-            for id in &rafs.reused_blobs {
-                writeln!(out, "uses blob {id}")?;
+            for blob in &rafs.reuse {
+                let bytes = common::size(blob.len);
+                writeln!(
+                    out,
+                    "uses blob {}: {} chunks, {bytes}",
+                    blob.id, blob.chunks
+                )?;
             }
             Ok(())
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch, script};
+use serde_json::Value;
 
 /// Two versions of an image as tars in `dir`: the second one has the files of the first, and a new one
 /// before and behind them.
@@ -120,5 +121,79 @@ fn nydus_image_stores_the_same_chunks() {
         let mut digest = lazyoci("digest");
         let digest = Finished::of(digest.arg(&second).arg("--blobs").arg(&theirs));
         assert_eq!(digest.ok().text(), expected, "{to}, by nydus-image");
+    }
+}
+
+/// A second image stores what the dictionary file of the first one lacks, and nothing else.
+#[test]
+fn nydusd_reads_an_image_made_against_a_dictionary_file() {
+    let dir = scratch();
+    let [first, second] = versions(dir.path());
+    let expected = expected(&second);
+    for to in ["rafs-v6", "rafs-v5"] {
+        let at = dir.path().join(to);
+        fs::create_dir(&at).expect("a new directory");
+        let blobs = at.join("all");
+        let options = ["--to", to, "--json"];
+        let lower = convert(&first, &options, &at.join("first"), &blobs);
+        let dictionary = at.join("chunks.dict");
+        let mut dedup = lazyoci("dedup");
+        dedup.args(["--chunking", "file", "--write-dict"]);
+        let _ = Finished::of(dedup.arg(&dictionary).arg(&lower)).ok();
+        let output = at.join("second");
+        let mut second_convert = lazyoci("convert");
+        second_convert
+            .args(options)
+            .arg("--chunk-dict")
+            .arg(&dictionary);
+        let said = Finished::of(second_convert.arg(&second).arg(&output)).ok();
+        let said: Value = serde_json::from_str(said.text()).expect("one object");
+        copy(&output.join("blobs"), &blobs);
+        // `before` and `behind` have one and three chunks; of the others all are known.
+        let count = |key: &str| said[key].as_u64().expect("a number");
+        assert_eq!((count("stored_chunks"), count("short_chunks")), (4, 0));
+        let reuse = &said["reuse"][0];
+        assert_eq!(reuse["shared_chunks"], count("reused_chunks"));
+        assert_eq!(reuse["shared_bytes"], count("reused_bytes"));
+        assert_eq!(count("reused_bytes"), 700_000 * 10 + 40 * 50_000);
+        // Noise is stored as it is, with the chunk information after it.
+        let blob = said["blobs"][0]["bytes"].as_u64().expect("a number");
+        assert!((3_050_000..3_056_000).contains(&blob), "{blob}");
+
+        let bootstrap = output.join("image.boot");
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
+        let mut verify = lazyoci("verify");
+        let _ = Finished::of(verify.arg(&bootstrap).arg("--blobs").arg(&blobs)).ok();
+        let mount = match to {
+            "rafs-v5" => Mount::nydusd_validating(&bootstrap, &blobs, &at.join("mnt")),
+            _ => Mount::nydusd(&bootstrap, &blobs, &at.join("mnt")),
+        };
+        assert_eq!(mount.digest(), expected, "{to}");
+    }
+}
+
+/// `dedup` counts what a script counts that knows nothing of it.
+#[test]
+fn a_script_counts_the_same() {
+    let dir = scratch();
+    let [first, second] = versions(dir.path());
+    let tars = [&first, &second, &first];
+    let mut dedup = lazyoci("dedup");
+    dedup.args(["--json", "--chunking", "file", "--chunking", "fixed:65536"]);
+    let ours = Finished::of(dedup.args(tars)).ok();
+    let ours: Value = serde_json::from_str(ours.text()).expect("one object");
+    let theirs = Finished::of(script("corpus/common.py").arg("65536").args(tars)).ok();
+    let theirs: Value = serde_json::from_str(theirs.text()).expect("one list");
+    for (ours, theirs) in [0, 1].map(|way| (&ours["chunkings"][way], &theirs[way])) {
+        for key in ["all_bytes", "distinct_bytes"] {
+            assert_eq!(ours[key], theirs[key], "{key}");
+        }
+        for image in 0..3 {
+            for key in ["distinct_bytes", "shared_bytes", "added_bytes"] {
+                let (ours, theirs) = (&ours["images"][image][key], &theirs["images"][image][key]);
+                assert!(theirs.is_u64());
+                assert_eq!(ours, theirs, "{key} of image {image}");
+            }
+        }
     }
 }

@@ -105,9 +105,12 @@ fn a_toc_that_is_another_blob() {
         "hello"
     );
     let mut cat = example("cat");
-    cat.arg("--external-toc").arg(golden("vector-external.toc.gz"));
+    cat.arg("--external-toc")
+        .arg(golden("vector-external.toc.gz"));
     assert_eq!(text(cat.arg(&layer).arg("d/a")), "hello");
     let mut verify = example("verify");
-    verify.arg("--external-toc").arg(golden("vector-external.toc.gz"));
+    verify
+        .arg("--external-toc")
+        .arg(golden("vector-external.toc.gz"));
     run(verify.arg(&layer), 0);
 }

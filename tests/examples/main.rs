@@ -6,6 +6,7 @@
 mod bounds;
 mod chunked;
 mod convert;
+mod dedup;
 mod index;
 mod inspect;
 mod interrupt;
@@ -23,11 +24,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "quickstart",
     "convert",
     "index",
     "merge",
+    "dedup",
     "inspect",
     "ls",
     "cat",

@@ -236,6 +236,17 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     let mut diff = example("diff");
     schema.check("diff", diff.arg(fixture.bootstrap()).arg(&unpacked), 1);
     schema.check("quickstart", example("quickstart").arg(&source), 0);
+    let dictionary = fixture.path("chunks.dict");
+    let mut dedup = example("dedup");
+    dedup.arg("--write-dict").arg(&dictionary);
+    schema.check("dedup", dedup.arg(fixture.bootstrap()), 0);
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "--chunk-dict"])
+        .arg(&dictionary);
+    let output = fixture.path("shared");
+    let value = schema.check("convert", convert.arg(&source).arg(output), 0);
+    assert_eq!(value["reuse"].as_array().map(Vec::len), Some(1));
 
     let damaged = fixture.blob();
     let mut bytes = fs::read(&damaged).unwrap();

@@ -17,7 +17,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lazyoci_benches::lookups::{COUNT, Estargz, Names, RafsV5, RafsV6, SHAPE, prepare};
+use lazyoci_benches::lookups::{
+    COUNT, DictionaryLookups, Estargz, Names, RafsV5, RafsV6, SHAPE, prepare,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -34,7 +36,16 @@ fn main() -> Result<()> {
 /// A name, and what is to be done in the directory with the images.
 type NamedLookup = (&'static str, fn(&Path));
 
-const LOOKUPS: [NamedLookup; 24] = [
+const LOOKUPS: [NamedLookup; 27] = [
+    ("dictionary file, digest to place", |_| {
+        count_in(&DictionaryLookups::new(), DictionaryLookups::find)
+    }),
+    ("dictionary file, missing digest", |_| {
+        count_in(&DictionaryLookups::new(), DictionaryLookups::find_missing)
+    }),
+    ("dictionary file, digest to place, 64 at once", |_| {
+        count_in(&DictionaryLookups::new(), DictionaryLookups::find_many)
+    }),
     ("rafs-v5, open", |images| {
         count_in(&RafsV5::open(images), RafsV5::reopen)
     }),

@@ -1,5 +1,6 @@
 //! The lookups, shared by the benchmarks of time and of instructions.
 
+mod dictionary;
 mod digests;
 mod estargz;
 mod names;
@@ -13,6 +14,7 @@ use lazyoci::rafs_format::Version;
 
 use crate::layer::Shape;
 
+pub use dictionary::DictionaryLookups;
 pub use digests::Digests;
 pub use estargz::{Estargz, estargz_image, estargz_toc, read_estargz};
 pub use names::Names;

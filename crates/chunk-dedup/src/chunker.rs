@@ -9,8 +9,8 @@ pub trait Chunker {
     fn max_len(&self) -> u32;
 
     /// Processes `bytes`, which follow those fed before. `Some(n)`: the current chunk ends after
-    /// the first `n` of them (at least 1), and the next call starts with the byte after. `None`:
-    /// the chunk continues after all of them.
+    /// the first `n` of them, and the next call starts with the byte after; `n` is 0 only if the chunk has
+    /// bytes that were fed before. `None`: the chunk continues after all of them.
     fn feed(&mut self, bytes: &[u8]) -> Option<usize>;
 
     /// Processes `len` zeros, as [`feed`](Self::feed) does bytes.
@@ -31,7 +31,8 @@ pub trait Chunker {
     fn end_file(&mut self);
 }
 
-/// Chunks of one size, except that the last one of a file may be shorter. Used for RAFS and eStargz.
+/// Chunks of one size, except that the last one of a file may be shorter. With the largest size that a chunk may have
+/// a chunk is a whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedSize {
     size: NonZeroU32,

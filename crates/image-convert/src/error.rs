@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use blob_io::WriteError;
+use chunk_dedup::DictionaryError;
 use estargz_toc::error::EntryFault;
 use estargz_toc::write::ListingError;
 use frame_codec::CodecError;
@@ -135,6 +136,9 @@ pub enum ConvertError {
         /// The bound.
         limit: u32,
     },
+    /// Content-defined chunks cannot have these sizes.
+    #[error(transparent)]
+    ChunkSizes(#[from] chunk_dedup::ChunkSizesError),
     /// RAFS does not have this compression.
     #[error("RAFS does not support this compression")]
     Flags(#[from] FlagsError),
@@ -147,6 +151,12 @@ pub enum ConvertError {
         /// What differs.
         what: &'static str,
     },
+    /// A chunk dictionary is damaged, or cannot be written.
+    #[error("cannot use the chunk dictionary")]
+    DictionaryFile(#[from] DictionaryError),
+    /// A chunk dictionary is not one of RAFS images, or tells of chunks that its blobs cannot have.
+    #[error("the chunk dictionary has something that RAFS images cannot refer to")]
+    DictionaryContent(#[from] rafs_format::DecodeError),
     /// The image cannot be given a bootstrap of the other version over its existing blobs.
     #[error("cannot keep the blobs of the image")]
     KeepBlobs(#[from] KeepBlobsError),
@@ -271,8 +281,11 @@ impl Blame for ConvertError {
             Self::NoLayerCodec { .. } | Self::ChunkSize { .. } | Self::MinChunkSize { .. } => {
                 Fault::Misuse
             }
+            Self::ChunkSizes(error) => error.fault(),
             Self::Flags(error) => error.fault(),
             Self::Pool(error) => error.fault(),
+            Self::DictionaryFile(error) => error.fault(),
+            Self::DictionaryContent(error) => error.fault(),
             Self::KeepBlobs(error) => error.fault(),
             Self::Blob(error) => error.fault(),
             Self::LayerImage(error) => error.fault(),

@@ -53,6 +53,7 @@
     allow(clippy::unwrap_used, reason = "a test that unwraps has failed")
 )]
 
+mod analyze;
 mod described;
 mod erofs;
 mod error;
@@ -70,13 +71,17 @@ mod tree;
 mod unpack;
 mod zstd_chunked;
 
+pub use analyze::{
+    AnalyzeOptions, Chunking, ChunkingError, Duplication, ImageDuplication, analyze,
+};
 pub use described::DescribedObject;
 pub use erofs::{ErofsOptions, ErofsReport, Verity, layer_cache_path, to_erofs};
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{
-    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, RafsBlob, RafsOptions,
-    RafsReport, compact, keep_blobs, to_rafs,
+    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, Planned, RafsBlob,
+    RafsOptions, RafsReport, ReusePlan, add_to_dictionary, compact, keep_blobs, plan_reuse,
+    to_rafs,
 };
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};

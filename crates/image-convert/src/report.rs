@@ -1,5 +1,6 @@
 //! What a conversion did, and what it could not carry.
 
+use chunk_dedup::Refusal;
 use estargz_toc::carry::Uncarried;
 use image_model::advisory::Advisories;
 use image_model::{Device, ImagePath, Limits, Timestamp};
@@ -146,6 +147,17 @@ pub struct ChunkCounts {
     pub deduplicated_bytes: u64,
     /// Plain bytes of the chunks of a dictionary.
     pub reused_bytes: u64,
+    /// Written, though a dictionary has them: they are shorter than its
+    /// [policy](chunk_dedup::Policy::min_chunk) asks for.
+    #[cfg_attr(feature = "serde", serde(rename = "short_chunks"))]
+    pub short: u64,
+    /// Plain bytes of the short chunks.
+    pub short_bytes: u64,
+    /// Written, though a dictionary has them: in blobs that its [policy](chunk_dedup::Policy) rules out.
+    #[cfg_attr(feature = "serde", serde(rename = "refused_chunks"))]
+    pub refused: u64,
+    /// Plain bytes of the refused chunks.
+    pub refused_bytes: u64,
 }
 
 impl ChunkCounts {
@@ -158,6 +170,21 @@ impl ChunkCounts {
         self.deduplicated_bytes =
             (self.deduplicated_bytes).saturating_add(other.deduplicated_bytes);
         self.reused_bytes = self.reused_bytes.saturating_add(other.reused_bytes);
+        self.short += other.short;
+        self.short_bytes = self.short_bytes.saturating_add(other.short_bytes);
+        self.refused += other.refused;
+        self.refused_bytes = self.refused_bytes.saturating_add(other.refused_bytes);
+    }
+
+    /// Counts why a chunk of `len` bytes is stored again.
+    pub(crate) fn refuse(&mut self, refusal: Option<Refusal>, len: u32) {
+        let (chunks, bytes) = match refusal {
+            Some(Refusal::Short) => (&mut self.short, &mut self.short_bytes),
+            Some(_) => (&mut self.refused, &mut self.refused_bytes),
+            None => return,
+        };
+        *chunks += 1;
+        *bytes = bytes.saturating_add(len.into());
     }
 }
 

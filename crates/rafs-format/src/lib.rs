@@ -62,6 +62,7 @@ pub mod open;
 mod owned;
 mod pool;
 mod prefetch;
+mod shape;
 pub mod v5;
 pub mod v6;
 mod version;
@@ -74,6 +75,7 @@ pub use image::RafsImage;
 pub use owned::OwnedBootstrap;
 pub use pool::BlobPool;
 pub use prefetch::prefetch_inodes;
+pub use shape::Shape;
 pub use version::Version;
 
 // Crates whose types appear in signatures here.

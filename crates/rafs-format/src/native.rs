@@ -11,7 +11,7 @@ use image_model::{
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::error::{At, DecodeError};
 use crate::flags::{BlobFeatures, Cipher, Compressor};
-use crate::v6::BlobEntry;
+use crate::v6::{BlobEntry, ChunkPlace};
 
 /// Answers a question about the inode `ino`, whose number errors have.
 pub(crate) fn answer<T>(
@@ -135,6 +135,45 @@ pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
         Some("external blobs")
     } else {
         None
+    }
+}
+
+impl BlobEntry {
+    /// Checks that this blob, of which others say so, can hold a chunk of `codec` in `frame`, at `place`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if a bootstrap with that chunk would be refused.
+    pub fn check_chunk(
+        &self,
+        frame: &Frame,
+        codec: Codec,
+        place: &ChunkPlace,
+    ) -> Result<(), DecodeError> {
+        let at = At::new("chunk of a dictionary", frame.offset);
+        if let Some(what) = missing_support(self) {
+            return Err(at.unsupported(what));
+        }
+        let compressor = Compressor::try_from(codec).ok();
+        let known = codec == Codec::None || compressor == Some(self.compressor);
+        let number = self.compressor.id();
+        at.require(known, "compressor", number, "that of the chunk")?;
+        let flags = match codec {
+            Codec::None => ChunkFlags::default(),
+            _ => ChunkFlags::COMPRESSED,
+        };
+        let record = ChunkRecord {
+            digest: [0; 32],
+            blob_index: frame.blob.0,
+            flags,
+            compressed_size: frame.stored_len,
+            uncompressed_size: frame.len,
+            compressed_offset: frame.offset,
+            uncompressed_offset: place.address,
+            file_offset: 0,
+            index: place.index,
+            crc32: 0,
+        };
+        check_record(&record, self, at).map(drop)
     }
 }
 

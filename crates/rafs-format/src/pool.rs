@@ -9,12 +9,11 @@ use image_model::{BlobId, BlobIndex, Chunk, ChunkId, Frame, FrameId, Recipe, Tre
 
 use crate::bootstrap::Bootstrap;
 use crate::flags::BlobFeatures;
-use crate::layout::LayoutOptions;
 use crate::merge::MergeError;
 use crate::native::native_recipes;
 use crate::owned::OwnedBootstrap;
+use crate::shape::Shape;
 use crate::v6::{BlobEntry, ChunkPlace};
-use crate::version::Version;
 
 /// The blobs of several bootstraps, and all chunks that they use: each blob once, and each chunk of it once. It serves
 /// for [merging](crate::merge) layers, and as a chunk dictionary: the contents of these blobs need not be stored again.
@@ -46,13 +45,6 @@ pub struct BlobPool {
     blob_of: HashMap<BlobId, BlobIndex>,
     /// Chunks by their blob and their number there.
     chunk_of: HashMap<(BlobIndex, u32), ChunkId>,
-}
-
-/// What all bootstraps have in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Shape {
-    version: Version,
-    options: LayoutOptions,
 }
 
 /// A bootstrap whose chunks are in a pool.
@@ -110,7 +102,7 @@ impl BlobPool {
         bootstrap: &Bootstrap,
         own_blob: Option<&BlobId>,
     ) -> Result<Vec<BlobIndex>, MergeError> {
-        self.fit(bootstrap)?;
+        self.fit(&Shape::of(bootstrap))?;
         let layer = self.count;
         let mut indexes = Vec::new();
         for entry in bootstrap.blob_entries() {
@@ -125,58 +117,56 @@ impl BlobPool {
                 features: entry.features.without(BlobFeatures::INLINED_FS_META),
                 ..entry.clone()
             };
-            let index = match self.blob_of.get(&entry.id) {
-                Some(&index) if self.entries.get(usize_from(index.0)) == Some(&entry) => index,
-                Some(_) => {
-                    let id = entry.id;
-                    return Err(MergeError::Contradiction { layer, id });
-                }
-                None => {
-                    let number = u32::try_from(self.entries.len());
-                    let index =
-                        BlobIndex(number.map_err(|_| MergeError::TooMany { what: "blobs" })?);
-                    self.blob_of.insert(entry.id.clone(), index);
-                    self.entries.push(entry);
-                    index
-                }
-            };
-            indexes.push(index);
+            indexes.push(self.add_entry(entry)?);
         }
         Ok(indexes)
     }
 
-    /// Refuses a bootstrap that is made otherwise than those that are there.
-    fn fit(&mut self, bootstrap: &Bootstrap) -> Result<(), MergeError> {
-        let (version, options) = (bootstrap.version(), bootstrap.layout_options());
-        if let Some(what) = self.mismatch(version, &options) {
-            let layer = self.count;
-            return Err(MergeError::Mismatch { layer, what });
-        }
-        if self.shape.is_none() {
-            self.shape = Some(Shape { version, options });
+    /// Adds blobs of images of this shape.
+    pub(crate) fn add_entries(
+        &mut self,
+        shape: &Shape,
+        entries: impl IntoIterator<Item = BlobEntry>,
+    ) -> Result<(), MergeError> {
+        self.fit(shape)?;
+        for entry in entries {
+            self.add_entry(entry)?;
         }
         Ok(())
     }
 
-    /// In what a bootstrap of this version and with these options differs from those that are there, if
-    /// that keeps it from referring to their blobs. Version 6 says of each blob how it is compressed.
-    #[must_use]
-    pub fn mismatch(&self, version: Version, options: &LayoutOptions) -> Option<&'static str> {
-        let first = self.shape.as_ref()?;
-        let (ours, theirs) = (&first.options, options);
-        if first.version != version {
-            Some("version")
-        } else if ours.chunk_size != theirs.chunk_size {
-            Some("chunk size")
-        } else if version == Version::V5 && ours.compressor != theirs.compressor {
-            Some("compressor")
-        } else if ours.digester != theirs.digester {
-            Some("digest algorithm")
-        } else if ours.explicit_ids != theirs.explicit_ids {
-            Some("rule for owners")
-        } else {
-            None
+    fn add_entry(&mut self, entry: BlobEntry) -> Result<BlobIndex, MergeError> {
+        let layer = self.count;
+        match self.blob_of.get(&entry.id) {
+            Some(&index) if self.entries.get(usize_from(index.0)) == Some(&entry) => Ok(index),
+            Some(_) => {
+                let id = entry.id;
+                Err(MergeError::Contradiction { layer, id })
+            }
+            None => {
+                let number = u32::try_from(self.entries.len());
+                let index = BlobIndex(number.map_err(|_| MergeError::TooMany { what: "blobs" })?);
+                self.blob_of.insert(entry.id.clone(), index);
+                self.entries.push(entry);
+                Ok(index)
+            }
         }
+    }
+
+    /// Refuses images that are made otherwise than those that are there.
+    fn fit(&mut self, shape: &Shape) -> Result<(), MergeError> {
+        let first = self.shape.get_or_insert(*shape);
+        if let Some(what) = first.mismatch(shape) {
+            let layer = self.count;
+            return Err(MergeError::Mismatch { layer, what });
+        }
+        Ok(())
+    }
+
+    /// What bootstraps have to have in common with the first one; `None` if there was none.
+    #[must_use]
+    pub fn shape(&self) -> Option<&Shape> {
+        self.shape.as_ref()
     }
 
     /// The chunk in the list, which is the same for all bootstraps that use it.
@@ -216,12 +206,6 @@ impl BlobPool {
     /// How many bootstraps were added.
     pub(crate) fn count(&self) -> usize {
         self.count
-    }
-
-    /// The version and the options of the first bootstrap; `None` if there was none.
-    pub(crate) fn shape(&self) -> Option<(Version, &LayoutOptions)> {
-        let shape = self.shape.as_ref()?;
-        Some((shape.version, &shape.options))
     }
 
     /// The chunks, each in the frame of its number.

@@ -83,7 +83,11 @@ fn check(
         (Err(error), Some(_)) => return check_refusal(&error),
         (Err(_), None) => return,
     };
-    let blob = output.object(ObjectRole::Layer).expect("it was written").bytes.clone();
+    let blob = output
+        .object(ObjectRole::Layer)
+        .expect("it was written")
+        .bytes
+        .clone();
     let tar = tar_of(&blob);
     assert_eq!(verify::sha256(&tar), diff_id);
     if keeps {

@@ -9,6 +9,7 @@ mod convert_image;
 mod convert_layer;
 mod converted;
 mod descriptor;
+mod dictionary_file;
 mod diff_work;
 mod erofs;
 mod estargz;
@@ -48,6 +49,7 @@ pub use convert_chunked::convert_chunked;
 pub use convert_image::convert_image;
 pub use convert_layer::convert_layer;
 pub use descriptor::descriptor;
+pub use dictionary_file::dictionary_file;
 pub use diff_work::diff_work;
 pub use erofs::{erofs, erofs_round_trip};
 pub use estargz::estargz;
@@ -96,6 +98,7 @@ targets![
     convert_image,
     convert_layer,
     descriptor,
+    dictionary_file,
     diff_work,
     erofs,
     erofs_round_trip,

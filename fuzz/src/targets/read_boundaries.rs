@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lazyoci::blob_io::bytes::Bytes;
-use lazyoci::chunk_dedup::{Chunker, FixedSize};
+use lazyoci::chunk_dedup::{Chunker, FastCdc, FixedSize};
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::model::{BlobId, ChunkedImage, FileKind, Ino, Limits, Node, Tree};
@@ -160,26 +160,45 @@ fn seekable(tar: &[u8], lenient: bool) {
 
 fn chunker(bytes: &[u8], mut lengths: Lengths) {
     let size = NonZeroU32::new(lengths.next() as u32).unwrap_or(NonZeroU32::MIN);
-    let cut_into = |length: &mut dyn FnMut() -> usize| {
-        let mut chunker = FixedSize::new(size);
-        let mut ends = Vec::new();
-        let mut at = 0;
+    let whole = same_cuts(&mut FixedSize::new(size), bytes, &mut lengths);
+    assert_eq!(whole.len(), bytes.len().div_ceil(size.get() as usize));
+    let mut by_content = FastCdc::new(64, 256, 1024).expect("these sizes can be");
+    let chunks = same_cuts(&mut by_content, bytes, &mut lengths);
+    for (position, chunk) in chunks.iter().enumerate() {
+        assert!(chunk.len() <= 1024 && (chunk.len() >= 64 || position + 1 == chunks.len()));
+    }
+}
+
+/// The chunks of `bytes`, which are the same in whatever pieces they are fed, and together all of them.
+fn same_cuts<'b>(
+    chunker: &mut dyn Chunker,
+    bytes: &'b [u8],
+    lengths: &mut Lengths,
+) -> Vec<&'b [u8]> {
+    let mut cut_into = |length: &mut dyn FnMut() -> usize| {
+        let (mut chunks, mut start, mut at) = (Vec::new(), 0, 0);
         while at < bytes.len() {
             let piece = &bytes[at..bytes.len().min(at + length())];
             match chunker.feed(piece) {
                 Some(taken) => {
                     at += taken;
-                    ends.push(at);
+                    assert!(at > start, "no chunk is empty");
+                    chunks.push(&bytes[start..at]);
+                    start = at;
                 }
                 None => at += piece.len(),
             }
         }
         chunker.end_file();
-        ends
+        if start < at {
+            chunks.push(&bytes[start..at]);
+        }
+        chunks
     };
     let whole = cut_into(&mut || bytes.len());
     assert_eq!(whole, cut_into(&mut || lengths.next()));
-    assert_eq!(whole.len(), bytes.len() / size.get() as usize);
+    assert!(whole.concat() == bytes);
+    whole
 }
 
 fn files(input: &mut Input<'_>, lengths: Lengths) {

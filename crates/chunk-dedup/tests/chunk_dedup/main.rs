@@ -2,6 +2,8 @@
 
 mod chunker;
 mod dictionary;
+mod disk;
+mod image;
 mod rollsum;
 mod table;
 mod zeros;

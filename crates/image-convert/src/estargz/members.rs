@@ -74,13 +74,13 @@ pub(super) struct TarMembers<'s, 'p, 'd, 'o> {
     limits: &'s Limits,
     /// Before which name which landmark stands.
     landmark: (usize, Landmark),
-    /// Longer files have several chunks.
+    /// Longer files may have several chunks.
     chunk_size: u32,
     headers: Headers,
     header: Vec<u8>,
     /// The file whose content is due, and its bytes that are still to come.
     due: (InodeId, u64),
-    /// Of that file, if it has several chunks.
+    /// Of that file, if it may have several chunks.
     hasher: Option<Hasher>,
     contents: TarContents,
     /// Where files share members.
@@ -91,7 +91,7 @@ pub(super) struct TarMembers<'s, 'p, 'd, 'o> {
 pub(super) struct TarContents {
     /// The chunks of each inode.
     pub(super) ranges: Vec<ChunkRange>,
-    /// Of the files with several chunks.
+    /// Of the files with several chunks, at least.
     pub(super) digests: BTreeMap<InodeId, Digest>,
     /// Position of the landmark's chunk among all.
     pub(super) landmark: u32,
@@ -120,7 +120,7 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
             stage,
             limits,
             landmark,
-            chunk_size: options.chunk_size,
+            chunk_size: (options.content_defined).map_or(options.chunk_size, |(min, _)| min),
             headers: Headers::default(),
             header: Vec::new(),
             due: (InodeId::ROOT, 0),

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::num::NonZeroU32;
 
 use blob_io::Output;
-use chunk_dedup::FixedSize;
+use chunk_dedup::{Chunker, FastCdc, FixedSize};
 use estargz_toc::toc;
 use estargz_toc::write::{Listing, Placed, Placements};
 use image_model::image::{ChunkExtent, ChunkedParts};
@@ -161,6 +161,10 @@ fn rewritten(
     ending: Ending,
     progress: &mut dyn Progress,
 ) -> Result<(Report, End), ConvertError> {
+    let mut chunker: Box<dyn Chunker> = match options.content_defined {
+        Some((min, avg)) => Box::new(FastCdc::new(min, avg, chunk_size.get())?),
+        None => Box::new(FixedSize::new(chunk_size)),
+    };
     let Input {
         mut tree,
         contents,
@@ -176,7 +180,7 @@ fn rewritten(
     let plan = Plan::new(&mut tree, order, options, &limits, &mut report)?;
     let setup = Setup {
         rules: rules(options),
-        chunker: &mut FixedSize::new(chunk_size),
+        chunker: &mut *chunker,
         max_chunks: limits.max_chunks,
         threads: options.threads,
         before: Stored::default(),

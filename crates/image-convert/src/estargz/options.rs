@@ -38,6 +38,10 @@ pub struct EstargzOptions {
     /// Only for a [`Streaming`](crate::Streaming) layer, and with an external TOC (or as zstd:chunked), as a TOC in the
     /// tar would change it. What a TOC cannot describe is refused ([`KeptTarFault`](crate::KeptTarFault)).
     pub lossless: bool,
+    /// Minimum and average bytes of chunks whose boundaries follow the content ([`FastCdc`](chunk_dedup::FastCdc));
+    /// [`chunk_size`](Self::chunk_size) is their maximum then, and the last chunk of a file may be shorter. TOCs list the
+    /// size of each chunk, so that every reader takes them. Default: `None`, all of one size.
+    pub content_defined: Option<(u32, u32)>,
     /// What readers should fetch first, most urgent first. These files, with the directories on the
     /// way to them, come first in the layer, and a landmark stands after them. Default: nothing,
     /// which a landmark says too.
@@ -61,6 +65,7 @@ impl Default for EstargzOptions {
             min_chunk_size: 0,
             external_toc: false,
             lossless: false,
+            content_defined: None,
             prefetch: Vec::new(),
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
@@ -75,6 +80,7 @@ impl EstargzOptions {
         min_chunk_size: u32,
         external_toc: bool,
         lossless: bool,
+        content_defined: Option<(u32, u32)>,
         prefetch: Vec<ImagePath>,
         lossy: bool,
         threads: usize,
@@ -101,6 +107,11 @@ impl EstargzOptions {
             }
             _ if self.lossless && self.min_chunk_size > 0 => {
                 Some("files of a tar that is kept as it is do not share members")
+            }
+            _ if self.content_defined.is_some() && (self.lossless || self.min_chunk_size > 0) => {
+                Some(
+                    "content-defined chunks are not for a tar that is kept as it is, nor for shared members",
+                )
             }
             _ => None,
         };

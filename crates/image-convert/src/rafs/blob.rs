@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::sync::{PoisonError, RwLock};
 
 use blob_io::{ObjectRole, ObjectWriter, Output, Written};
-use chunk_dedup::ChunkList;
+use chunk_dedup::{BlobUse, ChunkList};
 use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
 use rafs_format::BlobPool;
 use rafs_format::blob::{BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, StoredChunk};
@@ -16,7 +16,7 @@ use super::report::described_blob;
 use super::{ChunkDictionary, RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::BUFFER_LEN;
-use crate::stage::{Piece, Target};
+use crate::stage::{Piece, PieceChunk, Target};
 
 /// Where chunks are, in all blobs so far.
 #[derive(Default)]
@@ -27,23 +27,45 @@ pub(super) struct Placed {
     /// Of the blobs, in the order in which the first chunk of each was met; `None` for the one that is
     /// being written.
     entries: Vec<Option<BlobEntry>>,
-    /// Where the blobs of the dictionary are among them.
-    foreign: HashMap<BlobIndex, BlobIndex>,
+    /// Where the blobs of the dictionary are among them, and in `uses`.
+    foreign: HashMap<BlobIndex, (BlobIndex, usize)>,
+    /// What of the blobs of the dictionary is used, in the order in which they were met.
+    pub(super) uses: Vec<BlobUse>,
 }
 
 impl Placed {
-    /// Refers to chunk `id` of a dictionary's blobs; returns its frame.
-    fn refer(&mut self, pool: &BlobPool, id: ChunkId) -> Option<FrameId> {
-        let frame = *pool.frames().get(id.index())?;
-        let place = *pool.places().get(id.index())?;
-        let entry = pool.entries().get(frame.blob.0 as usize)?;
+    /// Refers to chunk `id` of a dictionary; returns its frame, and its checksum if it is known.
+    pub(super) fn refer(
+        &mut self,
+        dictionary: &ChunkDictionary,
+        id: ChunkId,
+    ) -> Result<Option<(FrameId, Option<u32>)>, ConvertError> {
+        let Some(found) = dictionary.get(id)? else {
+            return Ok(None);
+        };
+        let frame = found.frame;
+        let Some(entry) = dictionary.blob(frame.blob.0) else {
+            return Ok(None);
+        };
         // There are no more blobs than chunks.
-        let next = BlobIndex(self.entries.len() as u32);
-        let blob = *self.foreign.entry(frame.blob).or_insert(next);
-        if blob == next {
+        let next = (BlobIndex(self.entries.len() as u32), self.uses.len());
+        let (blob, place) = *self.foreign.entry(frame.blob).or_insert(next);
+        if blob == next.0 {
             self.entries.push(Some(entry.clone()));
+            self.uses.push(BlobUse {
+                id: entry.id.clone(),
+                chunks: 0,
+                len: 0,
+                stored_len: 0,
+                blob_len: Some(entry.data_len()),
+            });
         }
-        Some(self.add(Frame { blob, ..frame }, place))
+        let uses = &mut self.uses[place];
+        uses.chunks += 1;
+        uses.len += u64::from(frame.len);
+        uses.stored_len += u64::from(frame.stored_len);
+        let frame = self.add(Frame { blob, ..frame }, found.place);
+        Ok(Some((frame, found.crc32c)))
     }
 
     fn add(&mut self, frame: Frame, place: ChunkPlace) -> FrameId {
@@ -187,11 +209,24 @@ impl Target for BlobTarget<'_, '_> {
         })))
     }
 
-    fn reuse(&mut self, foreign: ChunkId) -> Option<ChunkId> {
-        let pool = self.dictionary?.pool();
-        let chunk = *pool.chunks().get(foreign.index())?;
-        let frame = self.blob.placed.refer(pool, foreign)?;
-        Some(self.push(Chunk { frame, ..chunk }))
+    fn reuse(
+        &mut self,
+        foreign: ChunkId,
+        chunk: &PieceChunk,
+    ) -> Result<Option<ChunkId>, ConvertError> {
+        let Some(dictionary) = self.dictionary else {
+            return Ok(None);
+        };
+        let Some((frame, crc32c)) = self.blob.placed.refer(dictionary, foreign)? else {
+            return Ok(None);
+        };
+        Ok(Some(self.push(Chunk {
+            digest: Some(chunk.digest),
+            len: chunk.len,
+            crc32c,
+            frame,
+            offset_in_frame: 0,
+        })))
     }
 }
 

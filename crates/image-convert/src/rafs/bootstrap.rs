@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use blob_io::{DigestWriter, ObjectRole, Output, Written};
+use chunk_dedup::BlobUse;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{BlobIndex, Chunk, ChunkedImage, Tree};
 use rafs_format::layout::{LayoutInput, LayoutOptions};
@@ -39,6 +40,8 @@ pub(super) struct Image {
     pub(super) entries: Vec<BlobEntry>,
     pub(super) version: Version,
     pub(super) options: LayoutOptions,
+    /// What is used of blobs of a dictionary.
+    pub(super) uses: Vec<BlobUse>,
 }
 
 impl Image {
@@ -70,6 +73,7 @@ impl Image {
             entries,
             version: options.version,
             options: layout_options,
+            uses: placed.uses,
         })
     }
 

@@ -163,6 +163,7 @@ pub fn keep_blobs(
         entries,
         version,
         options: layout_options,
+        uses: Vec::new(),
     };
     if version != Version::V5 {
         compare(image, &written)?;
@@ -176,6 +177,7 @@ pub fn keep_blobs(
         bootstrap: described_bootstrap(bootstrap, version),
         blobs: Vec::new(),
         reused_blobs: Vec::new(),
+        reuse: Vec::new(),
     })
 }
 

@@ -9,8 +9,10 @@ mod blob;
 mod bootstrap;
 mod compact;
 mod dictionary;
+mod dictionary_part;
 mod keep_blobs;
 mod options;
+mod plan;
 mod report;
 
 use std::num::NonZeroU32;
@@ -25,15 +27,16 @@ use rafs_format::flags::Compat;
 use crate::fill::{self, Filled};
 use crate::report::Report;
 use crate::source::Origin;
-use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored};
+use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, Target};
 use crate::{ConvertError, Source};
 use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
 
 pub use compact::{CompactOptions, compact};
-pub use dictionary::ChunkDictionary;
+pub use dictionary::{ChunkDictionary, add_to_dictionary};
 pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
+pub use plan::{Planned, ReusePlan, plan_reuse};
 pub use report::{RafsBlob, RafsReport};
 
 /// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the blob, whose id is the
@@ -127,10 +130,6 @@ pub fn to_rafs<'a>(
         }
     };
     output.commit()?;
-    let reused_blobs = match &options.dictionary {
-        Some(dictionary) => dictionary.used(&image.entries),
-        None => Vec::new(),
-    };
     Ok(RafsReport {
         report: Report {
             bytes_out,
@@ -139,7 +138,8 @@ pub fn to_rafs<'a>(
         version: options.version,
         bootstrap: report::described_bootstrap(bootstrap, options.version),
         blobs,
-        reused_blobs,
+        reused_blobs: image.uses.iter().map(|blob| blob.id.clone()).collect(),
+        reuse: image.uses,
     })
 }
 
@@ -165,9 +165,20 @@ impl<'k> Layers<'k> {
         output: &'o mut dyn Output,
         progress: &mut dyn Progress,
     ) -> Result<OpenBlob<'o>, ConvertError> {
+        let target = BlobTarget::begin(output, self.known, (position, placed), self.options)?;
+        Ok(self.run(source, position, target, progress)?.end())
+    }
+
+    /// Hands the content of one more layer to `target`, and lays it over those below it.
+    fn run<T: Target>(
+        &mut self,
+        source: Source<'_>,
+        position: usize,
+        target: T,
+        progress: &mut dyn Progress,
+    ) -> Result<T, ConvertError> {
         let options = self.options;
         let origin = Origin::of(&source.kind);
-        let target = BlobTarget::begin(output, self.known, (position, placed), options)?;
         let setup = Setup {
             rules: Rules {
                 compression: options.compression,
@@ -207,7 +218,7 @@ impl<'k> Layers<'k> {
             self.tree = Some(tree);
             self.from_tar &= from_tar;
             self.stored = stored;
-            Ok(target.end())
+            Ok(target)
         });
         added.map_err(|error| match self.stacked {
             false => error,

@@ -1,6 +1,7 @@
 //! What became of a RAFS image.
 
 use blob_io::Written;
+use chunk_dedup::BlobUse;
 use image_model::BlobId;
 use oci_image::MediaType;
 use oci_image::nydus::{FsVersion, NydusLayer};
@@ -29,6 +30,8 @@ pub struct RafsReport {
     /// The blobs of a [dictionary](crate::RafsOptions::dictionary) to which the image refers.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_texts"))]
     pub reused_blobs: Vec<BlobId>,
+    /// What the image uses of each of them.
+    pub reuse: Vec<BlobUse>,
 }
 
 #[cfg(feature = "serde")]

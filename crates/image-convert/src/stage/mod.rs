@@ -257,7 +257,10 @@ impl<T: Target> Stage<'_, '_, T> {
                 crc32c,
             });
             let counts = &mut self.stored.counts;
-            let found = chunk.and_then(|chunk| find(&chunk, &self.rules, &mut self.target, counts));
+            let found = match &chunk {
+                Some(chunk) => find(chunk, &self.rules, &mut self.target, counts)?,
+                None => None,
+            };
             let id = match found {
                 Some(id) => Some(id),
                 None => self.target.store(&Piece {
@@ -274,6 +277,10 @@ impl<T: Target> Stage<'_, '_, T> {
             if found.is_none() {
                 self.stored.counts.stored += 1;
                 self.stored.counts.stored_bytes += stored.len() as u64;
+                if let Some((foreign, chunk)) = self.rules.foreign.zip(chunk) {
+                    let refusal = foreign.refusal(&chunk.digest, chunk.len)?;
+                    self.stored.counts.refuse(refusal, chunk.len);
+                }
             }
             self.stored.extents.push(ChunkExtent {
                 file_offset: cut.file_offset,
@@ -322,17 +329,25 @@ fn find(
     rules: &Rules<'_>,
     target: &mut impl Target,
     counts: &mut ChunkCounts,
-) -> Option<ChunkId> {
-    let find = |dictionary: &dyn Dictionary| dictionary.find(&chunk.digest, chunk.len);
-    if let Some(id) = rules.dictionary.and_then(find) {
+) -> Result<Option<ChunkId>, ConvertError> {
+    let find = |dictionary: Option<&dyn Dictionary>| match dictionary {
+        Some(dictionary) => dictionary.find(&chunk.digest, chunk.len),
+        None => Ok(None),
+    };
+    if let Some(id) = find(rules.dictionary)? {
         counts.deduplicated += 1;
         counts.deduplicated_bytes += u64::from(chunk.len);
-        return Some(id);
+        return Ok(Some(id));
     }
-    let id = target.reuse(rules.foreign.and_then(find)?)?;
-    counts.reused += 1;
-    counts.reused_bytes += u64::from(chunk.len);
-    Some(id)
+    let Some(foreign) = find(rules.foreign)? else {
+        return Ok(None);
+    };
+    let id = target.reuse(foreign, chunk)?;
+    if id.is_some() {
+        counts.reused += 1;
+        counts.reused_bytes += u64::from(chunk.len);
+    }
+    Ok(id)
 }
 
 /// The first `len` of `bytes`, all of which are zero, grown as needed.

@@ -1,6 +1,6 @@
 //! What a format wants of the stage, and what it gets.
 
-use chunk_dedup::Dictionary;
+use chunk_dedup::{Dictionary, DictionaryError};
 use frame_codec::Compression;
 use image_model::{ChunkId, Codec, Digest, DigestAlgorithm};
 
@@ -28,10 +28,13 @@ pub(crate) struct Rules<'d> {
 
 impl Rules<'_> {
     /// Whether a chunk need not be stored.
-    pub(crate) fn knows(&self, digest: &Digest, len: u32) -> bool {
-        let dictionaries = [self.dictionary, self.foreign].into_iter().flatten();
-        let mut found = dictionaries.map(|dictionary| dictionary.find(digest, len));
-        found.any(|found| found.is_some())
+    pub(crate) fn knows(&self, digest: &Digest, len: u32) -> Result<bool, DictionaryError> {
+        for dictionary in [self.dictionary, self.foreign].into_iter().flatten() {
+            if dictionary.find(digest, len)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -74,10 +77,14 @@ pub(crate) trait Target {
     /// Writes `piece` after those before; returns the number of its chunk.
     fn store(&mut self, piece: &Piece<'_>) -> Result<Option<ChunkId>, ConvertError>;
 
-    /// Refers to a chunk of the [foreign](Rules::foreign) ones; returns the number that it gets, from
-    /// which on it is found among those that were stored. `None` from targets that refer to nothing.
-    fn reuse(&mut self, foreign: ChunkId) -> Option<ChunkId> {
-        let _ = foreign;
-        None
+    /// Refers to `foreign`, the same chunk among the [foreign](Rules::foreign) ones; returns the number that it
+    /// gets, from which on it is found among those that were stored. `None` from targets that refer to nothing.
+    fn reuse(
+        &mut self,
+        foreign: ChunkId,
+        chunk: &PieceChunk,
+    ) -> Result<Option<ChunkId>, ConvertError> {
+        let _ = (foreign, chunk);
+        Ok(None)
     }
 }

@@ -1,5 +1,6 @@
 //! What can be done to pieces out of order: digesting and compressing them.
 
+use chunk_dedup::DictionaryError;
 use frame_codec::{Compression, Encoder};
 use image_model::{Codec, Digest};
 use verify::UnsupportedDigest;
@@ -49,12 +50,12 @@ impl<'d> Worker<'d> {
             let made = match batch.bytes(&piece) {
                 Some(bytes) if piece.len != chunk_len || !chunk_dedup::is_zero(bytes) => {
                     let digest = self.digest(&bytes[..chunk_len])?;
-                    let payload = self.payload(digest, piece.chunk_len);
+                    let payload = self.payload(digest, piece.chunk_len)?;
                     self.compress(&mut batch, index, Made { digest, payload })?
                 }
                 _ => {
                     let digest = self.zero_chunk(piece.len)?.digest;
-                    let payload = self.payload(digest, piece.chunk_len);
+                    let payload = self.payload(digest, piece.chunk_len)?;
                     let made = Made { digest, payload };
                     self.store_zeros(piece.len, made, &mut batch.stored)?
                 }
@@ -72,10 +73,14 @@ impl<'d> Worker<'d> {
     }
 
     /// What is to be done with a chunk that is not compressed yet.
-    fn payload(&self, digest: Option<(Digest, Option<u32>)>, len: u32) -> Payload {
+    fn payload(
+        &self,
+        digest: Option<(Digest, Option<u32>)>,
+        len: u32,
+    ) -> Result<Payload, DictionaryError> {
         match digest {
-            Some((digest, _)) if self.rules.knows(&digest, len) => Payload::Known,
-            _ => Payload::Plain,
+            Some((digest, _)) if self.rules.knows(&digest, len)? => Ok(Payload::Known),
+            _ => Ok(Payload::Plain),
         }
     }
 

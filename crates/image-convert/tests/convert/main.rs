@@ -1,6 +1,7 @@
 //! Conversions from end to end, on small sources.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod analyze;
 mod support;
 
 #[cfg(feature = "gzip")]

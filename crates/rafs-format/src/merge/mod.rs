@@ -14,6 +14,8 @@ use crate::layout::LayoutOptions;
 use crate::owned::OwnedBootstrap;
 use crate::pool::{BlobPool, Pooled};
 use crate::prefetch::prefetch_inodes;
+use crate::shape::Shape;
+use crate::v6::BlobEntry;
 use crate::version::Version;
 use used::Used;
 
@@ -118,6 +120,18 @@ impl Merge {
         self.pool.add_blobs(dictionary, own_blob).map(|_| ())
     }
 
+    /// The same for a dictionary of which only its shape and its blobs are known.
+    ///
+    /// # Errors
+    /// [`MergeError::Mismatch`], [`MergeError::Contradiction`], [`MergeError::TooMany`].
+    pub fn check_blobs(
+        &mut self,
+        shape: &Shape,
+        blobs: impl IntoIterator<Item = BlobEntry>,
+    ) -> Result<(), MergeError> {
+        self.pool.add_entries(shape, blobs)
+    }
+
     fn add(
         &mut self,
         bootstrap: &Bootstrap,
@@ -153,7 +167,14 @@ impl Merge {
     pub fn finish(mut self) -> Merged {
         let prefetch = prefetch_inodes(&self.tree, &self.options.prefetch);
         let (version, options) = match self.pool.shape() {
-            Some((version, options)) => (version, options.clone()),
+            Some(shape) => {
+                let options = LayoutOptions::default()
+                    .chunk_size(shape.chunk_size)
+                    .compressor(shape.compressor)
+                    .digester(shape.digester)
+                    .explicit_ids(shape.explicit_ids);
+                (shape.version, options)
+            }
             None => (Version::default(), LayoutOptions::default()),
         };
         let tree = std::mem::replace(&mut self.tree, Tree::implied());

@@ -157,6 +157,27 @@ impl BlobEntry {
         offset: u64,
         chunk_size: u32,
     ) -> Result<Self, DecodeError> {
+        let entry = Self::parse(bytes, index, offset, chunk_size)?;
+        entry.check(At::new("blob table entry", offset))?;
+        Ok(entry)
+    }
+
+    /// An entry at position 0 for a blob of version 5, which has no chunk information.
+    pub(crate) fn from_bytes_of_v5(
+        bytes: &[u8; Self::LEN],
+        chunk_size: u32,
+    ) -> Result<Self, DecodeError> {
+        let entry = Self::parse(bytes, 0, 0, chunk_size)?;
+        entry.check_sizes(At::new("blob table entry", 0))?;
+        Ok(entry)
+    }
+
+    fn parse(
+        bytes: &[u8; Self::LEN],
+        index: u32,
+        offset: u64,
+        chunk_size: u32,
+    ) -> Result<Self, DecodeError> {
         let raw: RawBlobEntry = zerocopy::transmute!(*bytes);
         let at = At::new("blob table entry", offset);
         let id = view::text(&raw.blob_id);
@@ -180,7 +201,7 @@ impl BlobEntry {
             raw.chunk_size,
             "that of the extended superblock",
         )?;
-        let entry = Self {
+        Ok(Self {
             id: BlobId::new(id).map_err(|source| DecodeError::BlobId { offset, source })?,
             chunk_size,
             chunk_count: raw.chunk_count.get(),
@@ -199,13 +220,32 @@ impl BlobEntry {
             meta_size: raw.blob_meta_size.get(),
             cipher_iv: raw.cipher_iv.get(),
             cipher: at.flags(Cipher::from_id(raw.cipher_algo.get()))?,
-        };
-        entry.check(at)?;
-        Ok(entry)
+        })
     }
 
     /// Whether the fields keep their rules; `at` is what they come from.
     pub(crate) fn check(&self, at: At) -> Result<(), DecodeError> {
+        self.check_sizes(at)?;
+        self.check_features(at)?;
+        self.check_chunk_information(at)?;
+        let usable = matches!(self.cipher, Cipher::None | Cipher::Aes128Xts);
+        at.require(
+            usable,
+            "cipher_algo",
+            self.cipher.id(),
+            "0 (none) or 1 (aes-128-xts)",
+        )?;
+        let (data_key, tweak_key) = self.meta_digest.split_at(16);
+        let rule = "a key whose halves differ, for aes-128-xts";
+        at.require(
+            self.cipher != Cipher::Aes128Xts || data_key != tweak_key,
+            "blob_meta_digest",
+            data_key[0],
+            rule,
+        )
+    }
+
+    fn check_sizes(&self, at: At) -> Result<(), DecodeError> {
         at.require(
             self.chunk_count <= 1 << 24,
             "chunk_count",
@@ -223,23 +263,6 @@ impl BlobEntry {
             "uncompressed_size",
             self.uncompressed_size,
             "at most 2^44",
-        )?;
-        self.check_features(at)?;
-        self.check_chunk_information(at)?;
-        let usable = matches!(self.cipher, Cipher::None | Cipher::Aes128Xts);
-        at.require(
-            usable,
-            "cipher_algo",
-            self.cipher.id(),
-            "0 (none) or 1 (aes-128-xts)",
-        )?;
-        let (data_key, tweak_key) = self.meta_digest.split_at(16);
-        let rule = "a key whose halves differ, for aes-128-xts";
-        at.require(
-            self.cipher != Cipher::Aes128Xts || data_key != tweak_key,
-            "blob_meta_digest",
-            data_key[0],
-            rule,
         )
     }
 

@@ -1,0 +1,313 @@
+//! The placements of records: nine numbers, each in as many bits as the largest of its kind needs.
+
+use image_model::width::{u64_from, usize_from};
+use image_model::{BlobIndex, Frame, RecipeId};
+
+use crate::error::DictionaryError;
+use crate::placement::{Placement, RECIPES};
+
+/// Numbers of a placement, in the order in which a record has them.
+pub(super) const COLUMNS: usize = 9;
+
+/// Bytes that are read for a placement: no record has more, and as many follow the last one.
+pub(super) const WINDOW: usize = 48;
+
+/// A number's name, and the maximum number of bits that it can have.
+const KINDS: [(&str, u8); COLUMNS] = [
+    ("length", 32),
+    ("blob", 32),
+    ("stored offset", 64),
+    ("stored length", 32),
+    ("bytes of the frame beyond the chunk", 32),
+    ("offset in the frame", 32),
+    ("recipe", 3),
+    ("position in the blob", 32),
+    ("address", 64),
+];
+
+/// How a number is stored: without its lowest bits, which are zero in all of them, and without its highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Column {
+    pub(super) shift: u8,
+    pub(super) width: u8,
+    /// First bit in the placement.
+    start: u16,
+    mask: u64,
+}
+
+/// How placements are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Columns {
+    columns: [Column; COLUMNS],
+    /// Whether no column ends after the first 128 bits, as in most files.
+    short: bool,
+}
+
+/// The bits that occur in the numbers of placements, ored.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bits([u64; COLUMNS]);
+
+impl Bits {
+    pub(super) fn add(&mut self, numbers: &[u64; COLUMNS]) {
+        for (bits, number) in self.0.iter_mut().zip(numbers) {
+            *bits |= number;
+        }
+    }
+
+    /// What these numbers need.
+    pub(super) fn columns(&self) -> Columns {
+        let mut pairs = [(0, 0); COLUMNS];
+        for (pair, &bits) in pairs.iter_mut().zip(&self.0) {
+            if bits != 0 {
+                // At most 64.
+                let shift = bits.trailing_zeros();
+                let width = 64 - bits.leading_zeros() - shift;
+                *pair = (shift.to_le_bytes()[0], width.to_le_bytes()[0]);
+            }
+        }
+        Columns::new(pairs)
+    }
+}
+
+impl Columns {
+    fn new(pairs: [(u8, u8); COLUMNS]) -> Self {
+        let mut columns = [Column::default(); COLUMNS];
+        let mut start = 0u16;
+        for (column, (shift, width)) in columns.iter_mut().zip(pairs) {
+            let mask = match width {
+                0 => 0,
+                _ => u64::MAX >> 64u8.saturating_sub(width),
+            };
+            *column = Column {
+                shift,
+                width,
+                start,
+                mask,
+            };
+            start = start.saturating_add(width.into());
+        }
+        Self {
+            columns,
+            short: start <= 128,
+        }
+    }
+
+    /// Takes pairs of a shift and a width, which the header has from byte `offset` on.
+    pub(super) fn from_bytes(
+        bytes: &[u8; 2 * COLUMNS],
+        offset: usize,
+    ) -> Result<Self, DictionaryError> {
+        let mut pairs = [(0, 0); COLUMNS];
+        let (given, _) = bytes.as_chunks::<2>();
+        let kinds = KINDS.into_iter().zip(0usize..);
+        for ((pair, &[shift, width]), ((_, most), position)) in
+            pairs.iter_mut().zip(given).zip(kinds)
+        {
+            if shift.checked_add(width).is_none_or(|bits| bits > most) || (width == 0 && shift != 0)
+            {
+                return Err(DictionaryError::Header {
+                    offset: offset + 2 * position,
+                    field: "columns",
+                    value: u64::from(shift) + (u64::from(width) << 8),
+                    rule: "a shift and a width that the number can have",
+                });
+            }
+            *pair = (shift, width);
+        }
+        Ok(Self::new(pairs))
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 2 * COLUMNS] {
+        let mut bytes = [0; 2 * COLUMNS];
+        for (to, column) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(self.columns) {
+            *to = [column.shift, column.width];
+        }
+        bytes
+    }
+
+    fn bits(&self) -> u32 {
+        self.columns
+            .iter()
+            .map(|column| u32::from(column.width))
+            .sum()
+    }
+
+    /// Bytes of a placement.
+    pub(super) fn len(&self) -> usize {
+        usize_from(self.bits().div_ceil(8))
+    }
+
+    /// Bits that a placement lacks to whole bytes.
+    pub(super) fn padding(&self) -> u32 {
+        self.bits().next_multiple_of(8) - self.bits()
+    }
+
+    /// The bits of `numbers`, in as many of the bytes as a placement has.
+    pub(super) fn pack(&self, numbers: &[u64; COLUMNS]) -> [u8; WINDOW] {
+        let mut words = [0u64; WINDOW / 8 + 1];
+        for (column, number) in self.columns.iter().zip(numbers) {
+            let value = number >> (column.shift & 63) & column.mask;
+            let (word, bit) = (usize::from(column.start / 64), column.start % 64);
+            if let Some([low, high]) = words.get_mut(word..word + 2) {
+                *low |= value << bit;
+                if bit != 0 {
+                    *high |= value >> (64 - bit);
+                }
+            }
+        }
+        let mut bytes = [0; WINDOW];
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// The numbers whose bits begin in `window`.
+    #[inline]
+    pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
+        let mut numbers = [0; COLUMNS];
+        if self.short {
+            let bits = first_bits(window);
+            for (number, column) in numbers.iter_mut().zip(&self.columns) {
+                *number = column.take_short(bits);
+            }
+        } else {
+            let words = words(window);
+            for (number, column) in numbers.iter_mut().zip(&self.columns) {
+                *number = column.take(&words);
+            }
+        }
+        numbers
+    }
+
+    /// The length alone, which is the first number.
+    #[inline]
+    pub(super) fn len_of(&self, window: &[u8; WINDOW]) -> u64 {
+        // It is the first number, so that its bits are the first ones.
+        self.columns[0].take_short(first_bits(window))
+    }
+}
+
+impl Column {
+    /// The number, if it ends within the first 128 bits.
+    #[inline]
+    fn take_short(&self, bits: u128) -> u64 {
+        let value = bits >> (self.start & 127) & u128::from(self.mask);
+        // The mask has no more bits than that.
+        u64::try_from(value).unwrap_or(u64::MAX) << (self.shift & 63)
+    }
+
+    #[inline]
+    fn take(&self, words: &[u64; WINDOW / 8 + 2]) -> u64 {
+        let (word, bit) = (usize::from(self.start / 64), self.start % 64);
+        // No column starts behind the window, so that these are there.
+        let low = words.get(word).copied().unwrap_or(0);
+        let high = words.get(word + 1).copied().unwrap_or(0);
+        let value = low >> bit | (high << 1) << (63 - bit);
+        (value & self.mask) << (self.shift & 63)
+    }
+}
+
+#[inline]
+fn first_bits(window: &[u8; WINDOW]) -> u128 {
+    let first = window.first_chunk();
+    u128::from_le_bytes(*first.unwrap_or(&[0; 16]))
+}
+
+#[inline]
+fn words(window: &[u8; WINDOW]) -> [u64; WINDOW / 8 + 2] {
+    let mut words = [0; WINDOW / 8 + 2];
+    for (word, bytes) in words.iter_mut().zip(window.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+/// The numbers of a chunk of `len` bytes; `None` if the frame is too short for it.
+pub(super) fn numbers(len: u32, placement: &Placement) -> Option<[u64; COLUMNS]> {
+    let frame = &placement.frame;
+    let beyond = frame.len.checked_sub(len)?;
+    placement
+        .offset_in_frame
+        .checked_add(len)
+        .filter(|end| *end <= frame.len)?;
+    frame.stored_end()?;
+    if frame.recipe.0 >= RECIPES {
+        return None;
+    }
+    Some([
+        len.into(),
+        frame.blob.0.into(),
+        frame.offset,
+        frame.stored_len.into(),
+        beyond.into(),
+        placement.offset_in_frame.into(),
+        frame.recipe.0.into(),
+        placement.index.into(),
+        placement.address,
+    ])
+}
+
+/// The chunk's length and placement; what is wrong with them, if they cannot be. There are `blobs` blobs.
+pub(super) fn placement(
+    numbers: &[u64; COLUMNS],
+    blobs: u32,
+) -> Result<(u32, Placement), &'static str> {
+    let &[
+        len,
+        blob,
+        offset,
+        stored_len,
+        beyond,
+        offset_in_frame,
+        recipe,
+        index,
+        address,
+    ] = numbers;
+    let small = |number: u64| u32::try_from(number).map_err(|_| "a number has too many bits");
+    let frame_len = len + beyond;
+    if offset_in_frame + len > frame_len {
+        return Err("the chunk ends after its frame");
+    }
+    if blob >= u64::from(blobs) {
+        return Err("there is no such blob");
+    }
+    let frame = Frame {
+        blob: BlobIndex(small(blob)?),
+        offset,
+        stored_len: small(stored_len)?,
+        len: small(frame_len)?,
+        recipe: RecipeId(small(recipe)?),
+    };
+    if frame.stored_end().is_none() {
+        return Err("the frame ends beyond 2^64");
+    }
+    let placement = Placement {
+        frame,
+        offset_in_frame: small(offset_in_frame)?,
+        index: small(index)?,
+        address,
+    };
+    Ok((small(len)?, placement))
+}
+
+const _: () = assert!({
+    let mut bits = 0;
+    let mut at = 0;
+    while at < COLUMNS {
+        bits += KINDS[at].1 as usize;
+        at += 1;
+    }
+    bits <= WINDOW * 8
+});
+
+/// The whole of a table in bytes; saturates.
+pub(super) fn table_len(count: u64, size: usize) -> u64 {
+    count.saturating_mul(u64_from(size))
+}
+
+/// A position in a table in bytes.
+#[inline]
+pub(super) fn position(index: u32, size: usize) -> usize {
+    usize_from(index) * size
+}

@@ -1,0 +1,235 @@
+//! Dictionaries as files.
+//!
+//! A file is immutable and holds a set of chunks with their placements, sorted by digest. Its bytes depend on
+//! that set alone, so that its digest names it. [`DictionaryFile`] is a view of the bytes, mapped or in memory;
+//! [`DictionaryBuilder`] writes a file of more chunks than fit in memory, and [`merge`] one of several files.
+
+mod blobs;
+mod build;
+mod check;
+mod columns;
+mod find;
+mod header;
+mod iterate;
+mod runs;
+mod write;
+
+use image_model::{ChunkId, DigestAlgorithm};
+
+use crate::error::DictionaryError;
+use crate::placement::Placement;
+use columns::{WINDOW, position};
+use header::{Header, Sections};
+
+pub use build::{BuildOptions, DictionaryBuilder};
+pub use header::is_dictionary;
+pub use iterate::Entries;
+pub use write::{Summary, merge};
+
+/// A dictionary file, as a view of its bytes.
+///
+/// Opening it takes the same time whatever its size: the header is checked, and nothing else is read. What a
+/// lookup touches is checked as it is read, so that no byte of a damaged or hostile file makes it panic or read
+/// elsewhere. A file can tell a wrong place all the same: whoever reads a chunk compares its length and digest.
+/// [`check`](Self::check) reads everything.
+///
+/// ```
+/// use image_model::{BlobId, BlobIndex, Digest, DigestAlgorithm, Frame, RecipeId};
+/// use lazyoci_chunk_dedup::{
+///     BlobRecord, BuildOptions, Dictionary, DictionaryBuilder, DictionaryFile, Entry, Placement,
+/// };
+///
+/// let algorithm = DigestAlgorithm::Sha256;
+/// let temporary = std::io::Cursor::new(Vec::new()); // or a file
+/// let mut builder = DictionaryBuilder::new(algorithm, temporary, BuildOptions::default());
+/// let blob = builder.add_blob(BlobRecord::new(BlobId::new(b"ab12")?))?;
+/// let frame = Frame { blob, offset: 0, stored_len: 9, len: 20, recipe: RecipeId(2) };
+/// let placement = Placement { frame, offset_in_frame: 0, index: 0, address: 0 };
+/// let digest = Digest::new(algorithm, [7; 32]);
+/// builder.push(Entry { digest, len: 20, placement })?;
+/// let mut bytes = Vec::new();
+/// builder.finish(&mut bytes, &mut ())?;
+///
+/// let file = DictionaryFile::open(bytes)?;
+/// file.check()?;
+/// assert_eq!(file.lookup(&digest, 20)?, Some(placement));
+/// assert_eq!(file.find(&digest, 21)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Layout
+/// The header has 128 bytes. All numbers are little-endian.
+///
+/// | offset | size | field | unit and rule |
+/// |---|---|---|---|
+/// | 0 | 8 | magic | `89 4c 5a 43 48 44 0d 0a` |
+/// | 8 | 4 | version | 1 |
+/// | 12 | 1 | algorithm | of all digests: 1 SHA-256, 2 BLAKE3 |
+/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of two thirds of the number of records, 0 to 30 |
+/// | 14 | 2 | zero | |
+/// | 16 | 4 | entries | records, at most 2^32 - 2 |
+/// | 20 | 4 | blobs | blobs, at most 2^32 - 2 |
+/// | 24 | 4 | profile_size | bytes of the profile |
+/// | 28 | 4 | zero | |
+/// | 32 | 8 | blob_size | bytes of the descriptions of blobs |
+/// | 40 | 18 | columns | two bytes each, a shift and a width: see below |
+/// | 58 | 66 | zero | |
+/// | 124 | 4 | checksum | CRC-32 (IEEE) of the bytes before |
+///
+/// After it come, each where the one before ends:
+///
+/// | section | size | contains |
+/// |---|---|---|
+/// | profile | profile_size | for which images the placements are; the format's own encoding |
+/// | blob ends | 8 for each blob | where its description ends, in the next section |
+/// | blobs | blob_size | the descriptions, by ascending ids |
+/// | bucket starts | 4 for each bucket, and 4 | the first record of each bucket, and the number of records |
+/// | records | entries times a record | by ascending digest, and then by length |
+/// | end | 60 | zero |
+/// | checksum | 4 | CRC-32 of all bytes from the profile to here |
+///
+/// A description has one byte that says how long the id is, the id, two bytes for the length of the origin (a
+/// repository), the origin in UTF-8, and the detail in the format's own encoding up to its end.
+///
+/// A record has the bytes of its digest, but for the first *k* / 8, which are known from the bucket; and a
+/// placement: bits, lowest first, that make up nine numbers, padded with zeros to whole bytes. Of each number
+/// some lowest bits are left out (the *shift*), as they are zero in all records, and then *width* bits are stored.
+///
+/// | number | maximum bits | is |
+/// |---|---|---|
+/// | length | 32 | bytes of the chunk |
+/// | blob | 32 | position of its blob |
+/// | stored offset | 64 | first byte of the frame in the blob |
+/// | stored length | 32 | bytes of the frame |
+/// | beyond | 32 | decoded bytes of the frame minus the length |
+/// | offset in the frame | 32 | first byte of the chunk in the decoded frame |
+/// | recipe | 3 | how the frame is decoded: codec 0 none, 1 LZ4 block, 2 zstd, 3 gzip; plus 4 if more than the frame follows |
+/// | position | 32 | of the chunk among those of its blob |
+/// | address | 64 | first byte of the chunk in the decoded bytes of its blob |
+///
+/// A later version has another number, and no reader of this one accepts it. Source: this crate.
+#[derive(Debug, Clone)]
+pub struct DictionaryFile<B> {
+    bytes: B,
+    header: Header,
+    sections: Sections,
+    /// Bytes of a record, and of them those of its digest: sums that no lookup has to repeat.
+    record_len: usize,
+    tail_len: usize,
+}
+
+impl<B: AsRef<[u8]>> DictionaryFile<B> {
+    /// The dictionary that `bytes` are.
+    ///
+    /// # Errors
+    /// [`DictionaryError`] if the header is damaged, or the length is not what it says.
+    pub fn open(bytes: B) -> Result<Self, DictionaryError> {
+        let header = Header::from_bytes(bytes.as_ref())?;
+        let sections = header.sections(bytes.as_ref().len())?;
+        Ok(Self {
+            bytes,
+            record_len: header.record_len(),
+            tail_len: header.tail_len(),
+            header,
+            sections,
+        })
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The algorithm of all digests.
+    #[must_use]
+    pub fn algorithm(&self) -> DigestAlgorithm {
+        self.header.algorithm
+    }
+
+    /// Number of chunks.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.header.entries
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.header.entries == 0
+    }
+
+    /// Bytes that a record takes.
+    #[must_use]
+    pub fn record_len(&self) -> usize {
+        self.record_len
+    }
+
+    /// For which images the placements are, in the format's own encoding.
+    pub fn profile(&self) -> &[u8] {
+        self.section(Header::LEN, self.sections.blob_ends)
+    }
+
+    fn section(&self, start: usize, end: usize) -> &[u8] {
+        // The length was compared when it was opened, but `AsRef` may answer otherwise the next time.
+        self.bytes().get(start..end).unwrap_or_default()
+    }
+
+    /// The records of a bucket.
+    #[inline]
+    fn bucket(&self, bucket: u32) -> Result<(u32, u32), DictionaryError> {
+        let starts = self.section(self.sections.starts, self.sections.records);
+        let at = position(bucket, 4);
+        let pair: Option<&[u8; 8]> = starts.get(at..).and_then(<[u8]>::first_chunk);
+        let pair = u64::from_le_bytes(*pair.unwrap_or(&[0; 8]));
+        let [start, end] = [pair & u64::from(u32::MAX), pair >> 32];
+        let [start, end] = [start, end].map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+        let entries = self.header.entries;
+        if start <= end && end <= entries {
+            return Ok((start, end));
+        }
+        Err(DictionaryError::Bucket {
+            bucket,
+            start,
+            end,
+            entries,
+        })
+    }
+
+    /// The bytes of a record, and some of those after it.
+    #[inline]
+    fn record(&self, record: u32) -> &[u8] {
+        let at = self.sections.records + position(record, self.record_len);
+        self.bytes().get(at..).unwrap_or_default()
+    }
+
+    /// Where the placement of a record is.
+    #[inline]
+    fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
+        let behind = self.record(record).get(self.tail_len..);
+        // The end has as many bytes.
+        behind
+            .and_then(<[u8]>::first_chunk)
+            .ok_or(DictionaryError::Record {
+                record,
+                what: "it is not in the file",
+            })
+    }
+
+    /// Length and placement of a record.
+    #[inline]
+    fn read(&self, record: u32) -> Result<(u32, Placement), DictionaryError> {
+        if record >= self.header.entries {
+            let what = "there is no such record";
+            return Err(DictionaryError::Record { record, what });
+        }
+        let numbers = self.header.columns.unpack(self.window(record)?);
+        columns::placement(&numbers, self.header.blobs)
+            .map_err(|what| DictionaryError::Record { record, what })
+    }
+
+    /// The number of a record in the form in which lookups return it.
+    #[inline]
+    fn id(record: u32) -> ChunkId {
+        ChunkId::new(record)
+    }
+}

@@ -1,0 +1,218 @@
+//! What images have in common.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{Fixture, example, run};
+
+fn json(command: &mut Command) -> Value {
+    let stdout = run(command.arg("--json"), 0).stdout;
+    serde_json::from_slice(&stdout).unwrap()
+}
+
+/// Two directories with a common file.
+fn two(fixture: &Fixture) -> [std::path::PathBuf; 2] {
+    let [one, two] = ["one", "two"].map(|name| fixture.path(name));
+    for (directory, own) in [(&one, &b"1"[..]), (&two, b"22")] {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join("own"), own).unwrap();
+        fs::write(directory.join("shared"), [7; 5000]).unwrap();
+        fs::write(directory.join("twice"), [7; 5000]).unwrap();
+    }
+    [one, two]
+}
+
+#[test]
+fn figures_and_a_picture() {
+    let fixture = Fixture::new();
+    let [one, two] = two(&fixture);
+    let plot = fixture.path("plot.svg");
+    let mut dedup = example("dedup");
+    dedup.args(["--chunking", "file", "--chunking", "fixed:4KiB", "--plot"]);
+    let said = json(dedup.arg(&plot).args([&one, &two]));
+    let figures = |way: usize, key: &str| said["chunkings"][way][key].as_u64().unwrap();
+    assert_eq!(said["chunkings"][0]["chunking"], "file");
+    assert_eq!(
+        (figures(0, "all_bytes"), figures(0, "distinct_bytes")),
+        (20_003, 5003)
+    );
+    assert_eq!(
+        (figures(0, "all_chunks"), figures(0, "distinct_chunks")),
+        (6, 3)
+    );
+    // Of 5,000 bytes one chunk of 4,096 and one of 904.
+    assert_eq!(
+        (figures(1, "all_chunks"), figures(1, "distinct_chunks")),
+        (10, 4)
+    );
+    let image = |index: usize, key: &str| said["chunkings"][0]["images"][index][key].as_u64();
+    assert_eq!(image(0, "shared_bytes"), Some(5000));
+    assert_eq!(
+        (image(0, "added_bytes"), image(1, "added_bytes")),
+        (Some(5001), Some(2))
+    );
+    let picture = fs::read_to_string(&plot).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    assert_eq!(picture.matches("<rect ").count(), 3 + 8);
+
+    // Once more: it is there already.
+    let mut dedup = example("dedup");
+    dedup.arg("--plot").arg(&plot).arg(&one);
+    run(&mut dedup, 2);
+    let text = run(
+        example("dedup")
+            .args(["--chunking", "file"])
+            .args([&one, &two]),
+        0,
+    )
+    .stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.starts_with("file: 19.53 KiB in 6 chunks, different 4.89 KiB in 3 (25 %)\n"),
+        "{text}"
+    );
+    let mut refused = example("dedup");
+    run(refused.args(["--chunking", "fastcdc:1,2,3"]).arg(&one), 2);
+    run(example("dedup").args(["--write-dict", "-"]).arg(&one), 2);
+}
+
+#[test]
+fn a_dictionary_is_used_by_convert_and_merge() {
+    let fixture = Fixture::new();
+    let [one, two] = two(&fixture);
+    let convert = |options: &[&str], image: &std::path::Path, output: &str| {
+        let mut convert = example("convert");
+        convert.args(["--to", "rafs-v6"]).args(options);
+        json(convert.arg(image).arg(fixture.path(output)))
+    };
+    convert(&[], &one, "first");
+    let dictionary = fixture.path("chunks.dict");
+    let mut dedup = example("dedup");
+    dedup.args([
+        "--chunking",
+        "file",
+        "--repository",
+        "library/one",
+        "--write-dict",
+    ]);
+    let first = fixture.path("first/image.boot");
+    let said = json(dedup.arg(&dictionary).arg(&first));
+    let len = fs::metadata(&dictionary).unwrap().len();
+    assert_eq!(said["dictionary"]["bytes"], len);
+    assert_eq!(said["dictionary"]["chunks"], 2);
+
+    let dict = dictionary.to_str().unwrap();
+    let made = convert(&["--chunk-dict", dict], &two, "second");
+    assert_eq!(
+        (&made["stored_chunks"], &made["reused_chunks"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(made["reuse"][0]["shared_bytes"], 5000);
+    for (option, value, key) in [
+        ("--min-shared", "8192", "short_chunks"),
+        ("--only-repository", "library/other", "refused_chunks"),
+        ("--max-shared-blobs", "0", "refused_chunks"),
+        ("--min-used", "100", "refused_chunks"),
+    ] {
+        let made = convert(&["--chunk-dict", dict, option, value], &two, option);
+        assert_eq!(
+            (&made["stored_chunks"], &made[key]),
+            (&2.into(), &1.into()),
+            "{option}"
+        );
+        // It needs a dictionary.
+        let mut alone = example("convert");
+        alone.args(["--to", "rafs-v6", option, value]).arg(&two);
+        run(alone.arg(fixture.path("nothing")), 2);
+    }
+    let mut merge = example("merge");
+    merge
+        .args(["--chunk-dict", dict])
+        .arg(fixture.path("second/image.boot"));
+    run(merge.arg(fixture.path("merged")), 0);
+
+    let mut bytes = fs::read(&dictionary).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&dictionary, bytes).unwrap();
+    let mut damaged = example("convert");
+    damaged
+        .args(["--to", "rafs-v6", "--chunk-dict", dict])
+        .arg(&two);
+    run(damaged.arg(fixture.path("nothing")), 1);
+    assert!(!fixture.path("nothing").exists());
+}
+
+#[test]
+fn chunks_of_tocs_are_written_too() {
+    let fixture = Fixture::new();
+    let [one, _] = two(&fixture);
+    let layer = fixture.path("layer");
+    let mut convert = example("convert");
+    run(convert.args(["--to", "estargz"]).arg(&one).arg(&layer), 0);
+    let dictionary = fixture.path("chunks.dict");
+    let mut dedup = example("dedup");
+    dedup
+        .args(["--chunking", "file", "--write-dict"])
+        .arg(&dictionary);
+    // The landmark is a chunk as well.
+    assert_eq!(json(dedup.arg(&layer))["dictionary"]["chunks"], 3);
+    let mut refused = example("dedup");
+    refused.args(["--force", "--write-dict"]).arg(&dictionary);
+    run(refused.arg(&one), 2);
+    // Images cannot refer to members of eStargz layers.
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v6", "--chunk-dict"])
+        .arg(&dictionary);
+    run(convert.arg(&one).arg(fixture.path("nothing")), 1);
+}
+
+#[test]
+fn files_are_cut_as_the_format_allows() {
+    let fixture = Fixture::new();
+    let source = fixture.path("noisy");
+    fs::create_dir(&source).unwrap();
+    let mut state = 1u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let noise: Vec<u8> = (0..100_000).map(|_| byte()).collect();
+    fs::write(source.join("noise"), &noise).unwrap();
+    let digest = |path: &std::path::Path| {
+        let stdout = run(example("digest").arg(path), 0).stdout;
+        String::from_utf8(stdout).unwrap()
+    };
+    let expected = digest(&source);
+    let chunks = |rule: &str| {
+        let layer = fixture.path("layer");
+        let mut convert = example("convert");
+        convert.args(["--force", "--to", "estargz", "--chunking", rule]);
+        run(convert.arg(&source).arg(&layer), 0);
+        assert_eq!(digest(&layer), expected, "{rule}");
+        let said = json(example("verify").arg(&layer));
+        said["chunks"].as_u64().unwrap()
+    };
+    let whole = chunks("file");
+    assert_eq!(chunks("fixed:10KiB"), whole + 9);
+    let by_content = chunks("fastcdc:1KiB,4KiB,16KiB");
+    assert!(
+        (whole + 6..whole + 97).contains(&by_content),
+        "{by_content}"
+    );
+    for (to, rule, code) in [
+        ("rafs-v6", "fixed:64KiB", 0),
+        ("rafs-v6", "fixed:1000", 2),
+        ("rafs-v6", "file", 2),
+        ("rafs-v5", "fastcdc:1KiB,4KiB,16KiB", 2),
+        ("erofs", "file", 2),
+        ("tar", "fixed:4KiB", 2),
+        ("estargz", "fastcdc:1KiB,4KiB,2KiB", 2),
+    ] {
+        let mut convert = example("convert");
+        convert.args(["--to", to, "--chunking", rule]).arg(&source);
+        run(convert.arg(fixture.path(&format!("{to}-{code}"))), code);
+    }
+}
