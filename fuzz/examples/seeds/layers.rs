@@ -156,8 +156,14 @@ pub(super) fn take_tar(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> 
             seeds.insert((target, name.clone()), layer.clone());
         }
         seeds.insert(("unpack", name.clone()), [&[4], &layer[..]].concat());
-        seeds.insert(("convert_chunked", name.clone()), [&[0x52], &layer[..]].concat());
-        seeds.insert(("convert_chunked", format!("{name}.kept")), [&[1], &layer[..]].concat());
+        seeds.insert(
+            ("convert_chunked", name.clone()),
+            [&[0x52], &layer[..]].concat(),
+        );
+        seeds.insert(
+            ("convert_chunked", format!("{name}.kept")),
+            [&[1], &layer[..]].concat(),
+        );
         let plain = [&[0, 8, 0, 0], &layer[..]].concat();
         seeds.insert(("convert_image", name.clone()), plain);
         let verified = [&[6, 0, 0, 0], &layer[..]].concat();

@@ -25,7 +25,7 @@ pub enum OpenError {
     TooLong {
         /// Bytes of the stored member, or of the document.
         len: u64,
-        /// [`Limits::toc_len`].
+        /// [`Limits::toc_len`](image_model::Limits::toc_len).
         limit: u64,
     },
     /// No gzip member where the TOC should be.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 168 | header |
 //! | 56 each | spans, in order |
-//! | by the header | windows: one zstd frame of all runs ([`Window`](image_model::deflate::Window)) and then all known bytes |
+//! | by the header | windows: one zstd frame of all runs ([`Window`]) and then all known bytes |
 //! | by the header | kept ranges: one zstd frame of two varints each: bytes since the end of the one before, and length |
 //! | by the header | kept bytes: one zstd frame, or nothing if no bytes are kept |
 //!
