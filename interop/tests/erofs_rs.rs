@@ -113,7 +113,7 @@ fn every_file_is_as_in_the_source() {
                 let source = corpus.dir().join(&path);
                 let expected = fs::symlink_metadata(&source).expect("it is there");
                 // Those that we read, which other tests compare with the source.
-                let xattrs = peer.xattrs_inode(inode.clone()).expect("sound attributes");
+                let xattrs = peer.xattrs_inode(inode).expect("sound attributes");
                 let ino = resolve(ours.image(), path.as_os_str().as_bytes(), Follow::Never);
                 let read = ours.image().xattrs(ino.expect("the same tree"));
                 let read = read.expect("sound attributes");

@@ -229,6 +229,10 @@ fn without_stdout(command: &Command) -> Command {
 fn a_closed_stdout_is_an_error() {
     let fixture = Fixture::new();
     let (source, bootstrap) = (fixture.path("source"), fixture.bootstrap());
+    let layer = fixture.path("layer");
+    let mut convert = example("convert");
+    let convert = convert.args(["--to", "tar-gzip"]).arg(&source);
+    run(convert.arg(&layer), 0);
     let closed = |command: &mut Command| {
         let said = complaint(&mut without_stdout(command), 2);
         assert!(
@@ -239,9 +243,10 @@ fn a_closed_stdout_is_an_error() {
     for name in crate::NAMES {
         let mut command = example(name);
         match name {
-            "quickstart" | "verify" | "digest" | "inspect" | "ls" => command.arg(&source),
+            "quickstart" | "verify" | "digest" | "inspect" | "ls" | "dedup" => command.arg(&source),
             "cat" => command.arg(&source).arg("etc/motd"),
             "diff" => command.arg(&source).arg(source.join("etc")),
+            "index" => command.arg(&layer).arg(fixture.path("index")),
             "convert" => command.args(["--to", "tar"]).arg(&source).arg("-"),
             "merge" => command.arg(&bootstrap).arg(fixture.path("merged")),
             "unpack" => command.arg(&bootstrap).arg("-"),

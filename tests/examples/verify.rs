@@ -69,7 +69,10 @@ fn an_undecodable_toc_is_a_fault_like_others() {
     let output = run(example("verify").arg(&layer), 1);
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        format!("{}\n", found[0])
+        format!(
+            "{} (--as-layer ignores the TOC and reads a plain layer)\n",
+            found[0]
+        )
     );
     assert!(output.stdout.ends_with(b"1 faults\n"));
 

@@ -48,7 +48,7 @@ pub fn gzip_index_build(data: &[u8]) {
         Ok((index, _)) => index,
         Err(error) => {
             let _ = (error.fault(), error.to_string());
-            pieced.err().expect("pieces change nothing");
+            pieced.expect_err("pieces change nothing");
             return;
         }
     };

@@ -146,7 +146,7 @@ impl Spooled<'_> {
         let len = u64::from(len);
         match (&self.from, self.starts[position]) {
             (_, None) => return Ok(()),
-            (From::File(file), Some(start)) => fill(out, len, &mut |at, place| {
+            (From::File(file), Some(start)) => fill(out, len, |at, place| {
                 let read = file.read_at(start + at, place);
                 read.map_err(|error| ConvertError::Spool {
                     directory: self.directory.clone(),
@@ -181,9 +181,7 @@ fn copy(
         }
         fill_zeros(out, from - done)?;
         let offset = span.source_offset + (from - span.file_offset);
-        fill(out, to - from, &mut |at, place| {
-            origin.fetch(offset + at, place)
-        })?;
+        fill(out, to - from, |at, place| origin.fetch(offset + at, place))?;
         done = to;
     }
     fill_zeros(out, range.end - done)
@@ -193,7 +191,7 @@ fn copy(
 fn fill(
     out: &mut ImageWriter<'_, '_>,
     len: u64,
-    read: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), ConvertError>,
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), ConvertError>,
 ) -> Result<(), ConvertError> {
     let mut at = 0;
     while at < len {
@@ -205,7 +203,7 @@ fn fill(
 }
 
 fn fill_zeros(out: &mut ImageWriter<'_, '_>, len: u64) -> Result<(), ConvertError> {
-    fill(out, len, &mut |_, room| {
+    fill(out, len, |_, room| {
         room.fill(0);
         Ok(())
     })

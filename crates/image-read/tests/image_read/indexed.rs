@@ -350,7 +350,6 @@ fn an_index_that_lies_about_headers_is_found() {
     let (index, _) = builder.finish().expect("it is sound");
     let index =
         LayerIndex::from_bytes(index.encode().into(), &Limits::default()).expect("an index");
-    let lie =
-        "the layer is not what the index says: the header of the tar at byte 0 is another one";
+    let lie = "corrupt: the layer is not what the index says: the header of the tar at byte 0 is another one";
     assert_eq!(found(&layer, index), [lie]);
 }

@@ -25,7 +25,7 @@ fn field(offset: usize) -> &'static str {
         0x480..0x580 => extended(offset - 0x480),
         0x580..0x5c0 => "tag",
         0x5c4..0x5c8 => "mapped_blkaddr",
-        0x580..0x600 => "others of the device slot",
+        0x5c0..0x5c4 | 0x5c8..0x600 => "others of the device slot",
         0x1000..0x1100 => blob(offset - 0x1000),
         0x4000..0x40a0 => chunk_record((offset - 0x4000) % 80),
         _ => {
@@ -113,7 +113,7 @@ fn in_inode(inode: usize, at: usize) -> &'static str {
         24..28 => "i_uid",
         28..32 => "i_gid",
         32..44 => "i_mtime",
-        0..64 => "others of an inode",
+        2..4 | 6..8 | 44..64 => "others of an inode",
         _ if entries == 0 && inode == 0x3220 => "target",
         _ if entries == 0 => "chunk address",
         _ if at >= 64 + 12 * entries => "name",
