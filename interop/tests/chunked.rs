@@ -9,7 +9,7 @@ use std::process::Command;
 use lazyoci::model::{ImagePath, Metadata, Node};
 use lazyoci::tar_stream::TarWriter;
 use lazyoci::verify;
-use lazyoci_interop::{Corpus, Finished, Registry, interop_dir, lazyoci, scratch, script};
+use lazyoci_interop::{Corpus, Finished, Registry, Request, interop_dir, lazyoci, scratch, script};
 use serde_json::Value;
 
 /// What `convert --json` says of a layer that it wrote to `output`.
@@ -26,7 +26,10 @@ fn judged(kind: &[&str], layer: &Path, made: &Value) -> (u64, u64) {
     judge.args(kind).arg(layer).arg(digest);
     judge.arg(layer.with_extension("layer.toc"));
     let judged = Finished::of(&mut judge).ok();
-    let mut counts = judged.text().split(' ').map(|count| count.parse().expect("a count"));
+    let mut counts = judged
+        .text()
+        .split(' ')
+        .map(|count| count.parse().expect("a count"));
     let mut count = || counts.next().expect("two counts");
     (count(), count())
 }
@@ -39,13 +42,29 @@ fn the_library_of_stargz_snapshotter_reads_every_chunk() {
     let layer = directory.path().join("a.layer");
     for (kind, options) in [
         (&["external"][..], &["--to", "estargz-external-toc"][..]),
-        (&["external"], &["--to", "estargz-external-toc", "--lossless"]),
+        (
+            &["external"],
+            &["--to", "estargz-external-toc", "--lossless"],
+        ),
         (&["zstd"], &["--to", "zstd-chunked", "--dialect", "a"]),
-        (&["zstd"], &["--to", "zstd-chunked", "--dialect", "a", "--lossless"]),
-        (&["--shared", "inline"], &["--to", "estargz", "--min-chunk-size", "65536"]),
+        (
+            &["zstd"],
+            &["--to", "zstd-chunked", "--dialect", "a", "--lossless"],
+        ),
+        (
+            &["--shared", "inline"],
+            &["--to", "estargz", "--min-chunk-size", "65536"],
+        ),
         (
             &["--shared", "zstd"],
-            &["--to", "zstd-chunked", "--dialect", "a", "--min-chunk-size", "65536"],
+            &[
+                "--to",
+                "zstd-chunked",
+                "--dialect",
+                "a",
+                "--min-chunk-size",
+                "65536",
+            ],
         ),
     ] {
         let options = [options, &["--force"]].concat();
@@ -105,7 +124,10 @@ fn pair() -> [Vec<u8>; 2] {
             changed(&mut random);
         }
         let holey = [noise(2, 300_000), vec![0; 2 << 20], noise(3, 200_000)].concat();
-        let mut files = vec![("data/holey".to_owned(), holey), ("data/random".to_owned(), random)];
+        let mut files = vec![
+            ("data/holey".to_owned(), holey),
+            ("data/random".to_owned(), random),
+        ];
         files.extend((4..11).map(|n| (format!("data/{n}"), noise(n, 4 << 20))));
         if second {
             files.push(("data/new".to_owned(), b"a small file\n".repeat(100)));
@@ -114,10 +136,15 @@ fn pair() -> [Vec<u8>; 2] {
         let path = |name: &str| ImagePath::clean(name.as_bytes()).expect("a path");
         let metadata = Metadata::implied_directory();
         let directory = Node::<()>::empty_directory();
-        tar.append(&path("data"), &metadata, &directory).expect("memory takes it");
+        tar.append(&path("data"), &metadata, &directory)
+            .expect("memory takes it");
         for (name, bytes) in files {
-            let node = Node::File { size: bytes.len() as u64, content: () };
-            tar.append(&path(&name), &metadata, &node).expect("memory takes it");
+            let node = Node::File {
+                size: bytes.len() as u64,
+                content: (),
+            };
+            tar.append(&path(&name), &metadata, &node)
+                .expect("memory takes it");
             tar.write_all(&bytes).expect("memory takes it");
         }
         tar.finish().expect("memory takes it")
@@ -159,13 +186,22 @@ fn podman_pulls_the_kind_of_containers_storage_partially() {
         .filter(|request| request.method == "GET" && request.path.contains("/blobs/"))
         .collect();
     // Configurations are read whole.
-    let (whole, partial): (Vec<_>, Vec<_>) = blobs.iter().partition(|request| request.status == 200);
-    assert!(whole.iter().all(|request| request.bytes < 2000), "{blobs:?}");
+    let whole = |request: &&Request| request.status == 200;
+    let (whole, partial): (Vec<&Request>, Vec<&Request>) = blobs.iter().copied().partition(whole);
+    assert!(
+        whole.iter().all(|request| request.bytes < 2000),
+        "{blobs:?}"
+    );
     assert_eq!(whole.len(), 2, "{blobs:?}");
-    assert!(partial.iter().all(|request| request.status == 206), "{blobs:?}");
+    assert!(
+        partial.iter().all(|request| request.status == 206),
+        "{blobs:?}"
+    );
     let first = partial.first().map(|request| &request.path);
     let bytes = |of_first: bool| -> u64 {
-        let of = partial.iter().filter(|request| (Some(&request.path) == first) == of_first);
+        let of = partial
+            .iter()
+            .filter(|request| (Some(&request.path) == first) == of_first);
         of.map(|request| request.bytes).sum()
     };
     // The hole is not fetched; then some chunks, TOC and tar-split.
