@@ -18,7 +18,7 @@ address="$root/docker.sock"
 # No container may have more than the builders themselves may.
 limits=(--ulimit nofile=4096:4096 --ulimit nproc=4096:4096)
 
-runs() { [ -s "$root/dockerd.pid" ] && grep -qsaF "$root" "/proc/$(cat "$root/dockerd.pid")/cmdline"; }
+runs() { grep -qsaF "$root" "/proc/$(cat "$root/dockerd.pid" 2>/dev/null || echo none)/cmdline"; }
 
 unpack_docker() {
     [ ! -e "$docker/usr/sbin/dockerd" ] || return 0
