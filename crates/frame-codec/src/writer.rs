@@ -36,8 +36,8 @@ enum Kind<W: Write> {
     Zstd(crate::zstd::FrameWriter<W>),
     #[cfg(feature = "gzip")]
     Gzip(gzip::MemberWriter<W>),
-    /// Without codecs there is none.
     #[cfg(not(any(feature = "zstd", feature = "gzip")))]
+    #[allow(dead_code, reason = "without codecs there is no frame")]
     Never(std::convert::Infallible, std::marker::PhantomData<W>),
 }
 
@@ -62,21 +62,23 @@ impl<W: Write> FrameWriter<W> {
                 let level = level.min(9);
                 gzip::MemberWriter::new(level, out).map(|member| Self(Kind::Gzip(member)))
             }
-            other => Err(match other {
-                Compression::Zstd { .. } => CodecError::Unsupported {
-                    codec: other.codec(),
-                    feature: "zstd",
-                },
-                Compression::Gzip { .. } | Compression::Libdeflate { .. } => {
-                    CodecError::Unsupported {
-                        codec: other.codec(),
-                        feature: "gzip",
+            other => {
+                drop(out);
+                let codec = other.codec();
+                Err(match other {
+                    Compression::Zstd { .. } => CodecError::Unsupported {
+                        codec,
+                        feature: "zstd",
+                    },
+                    Compression::Gzip { .. } | Compression::Libdeflate { .. } => {
+                        CodecError::Unsupported {
+                            codec,
+                            feature: "gzip",
+                        }
                     }
-                }
-                Compression::None | Compression::Lz4Block => CodecError::NoStream {
-                    codec: other.codec(),
-                },
-            }),
+                    Compression::None | Compression::Lz4Block => CodecError::NoStream { codec },
+                })
+            }
         }
     }
 
