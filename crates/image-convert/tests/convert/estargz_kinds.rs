@@ -408,6 +408,11 @@ proptest! {
         min_chunk_size in prop_oneof![Just(0u32), 1u32..30_000],
     ) {
         let tar = tar(nodes);
+        let plain = Arc::new(Bytes::from(tar.clone()));
+        // Some trees are no trees: a file below a file, a link to what became a directory.
+        if open_source(plain, None, NoBlobs, &OpenOptions::default()).is_err() {
+            return Ok(());
+        }
         let expected = digest_of_tar(&tar);
         let source = || Streaming::new(&tar[..]);
         let external = options().external_toc(true);
