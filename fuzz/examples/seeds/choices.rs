@@ -2,7 +2,7 @@
 
 use lazyoci::frame_codec::{Compression, Encoder};
 
-use super::Seeds;
+use super::{Result, Seeds};
 
 pub(super) fn take_texts(seeds: &mut Seeds) {
     let digest = format!("sha256:{}", "ab".repeat(32));
@@ -36,6 +36,18 @@ pub(super) fn take_texts(seeds: &mut Seeds) {
     }
 }
 
+/// The dictionary file of the tests of chunk-dedup.
+pub(super) fn take_dictionary(seeds: &mut Seeds) -> Result<()> {
+    let hex = include_str!("../../../crates/chunk-dedup/tests/chunk_dedup/version-1.hex");
+    let digits: Vec<char> = hex.split_whitespace().flat_map(str::chars).collect();
+    let mut bytes = vec![0];
+    for pair in digits.chunks(2) {
+        bytes.push(u8::from_str_radix(&pair.iter().collect::<String>(), 16)?);
+    }
+    seeds.insert(("dictionary_file", "version-1".into()), bytes);
+    Ok(())
+}
+
 /// Bytes for the targets that read them as choices; the same ones every time.
 pub(super) fn take_choices(seeds: &mut Seeds) {
     let mut state = 1u64;
@@ -54,6 +66,7 @@ pub(super) fn take_choices(seeds: &mut Seeds) {
             }
             for target in [
                 "chunk_lookup",
+                "dictionary_file",
                 "diff_work",
                 "erofs_round_trip",
                 "estargz_round_trip",

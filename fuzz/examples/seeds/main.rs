@@ -22,7 +22,7 @@ use lazyoci::model::ImagePath;
 use lazyoci_fuzz::targets::TARGETS;
 
 use bootstraps::{take_many_chunks, take_pairs, take_traps};
-use choices::{take_choices, take_texts};
+use choices::{take_choices, take_dictionary, take_texts};
 use goldens::{goldens, take_estargz, take_golden};
 use images::take_images;
 use layers::{take_tar, tars};
@@ -62,6 +62,7 @@ fn main() -> Result<()> {
     take_traps(&mut seeds)?;
     take_texts(&mut seeds);
     take_choices(&mut seeds);
+    take_dictionary(&mut seeds)?;
     take_pairs(&mut seeds)?;
     for target in TARGETS {
         let mut count = 0;
