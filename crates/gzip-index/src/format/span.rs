@@ -119,7 +119,8 @@ impl SpanRecord {
         if !begins && (before.is_none() || self.gap != 0) {
             return Err(SpanFault::Shared);
         }
-        if self.decoded_len == 0 {
+        // A block that decodes to anything takes ten bits, so it ends behind the byte that it shares.
+        if self.decoded_len == 0 || self.stored_len == 0 {
             return Err(SpanFault::Empty);
         }
         if self.decoded_len > limits.max_frame_len {

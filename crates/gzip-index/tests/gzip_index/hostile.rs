@@ -86,7 +86,8 @@ fn spans_that_break_a_rule_are_refused() {
         (3, 0, &far, SpanFault::Outside),
         (1, 8, &[0xff; 4], SpanFault::Outside),
         (5, 11, &[0x10], SpanFault::Outside),
-        // What is decoded.
+        // What is stored and decoded.
+        (0, 8, &[0; 4], SpanFault::Empty),
         (0, 12, &[0; 4], SpanFault::Empty),
         (1, 15, &[0xff], SpanFault::TooLong),
         // Windows.
