@@ -173,6 +173,9 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
             return Err(refused(KeptTarFault::TocName).into());
         }
         let is_directory = entry.kind == EntryKind::Directory;
+        if path.as_bytes().is_empty() && !is_directory {
+            return Err(refused(KeptTarFault::Root).into());
+        }
         let name = verify::sha256(path.as_bytes());
         if let Some(was_directory) = self.names.insert(name, is_directory)
             && !(is_directory && was_directory)

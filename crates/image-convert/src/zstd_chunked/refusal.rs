@@ -40,6 +40,9 @@ pub enum KeptTarFault {
     /// A second member of the same name.
     #[error("there is a member of that name already")]
     Duplicate,
+    /// The root, as something else than a directory.
+    #[error("its name is that of the root, which is a directory")]
+    Root,
     /// The table of contents itself.
     #[error("the name is that of the table of contents")]
     TocName,

@@ -338,6 +338,9 @@ fn what_a_toc_cannot_describe_is_refused() {
         .finish();
     let (name, reason) = refused(&twice);
     assert!(matches!((&*name, reason), ("a", KeptTarFault::Duplicate)));
+    let root = Tar::new().symlink(".", "a").finish();
+    let (name, reason) = refused(&root);
+    assert!(matches!((&*name, reason), (".", KeptTarFault::Root)));
     let below = Tar::new().link("a", "below").finish();
     let (name, reason) = refused(&below);
     assert!(

@@ -395,6 +395,13 @@ fn what_a_partial_pull_cannot_put_together_is_refused() {
         );
     }
 
+    let root = Tar::new().symlink(".", "t").finish();
+    let (name, reason) = refused(&root, &options());
+    assert!(
+        name == "." && matches!(reason, KeptTarFault::Root),
+        "{name}: {reason:?}"
+    );
+
     let mut bytes = Tar::new().symlink("l", "t").finish();
     bytes[157] = 0xff;
     let sum = with_header_sum(&mut bytes);

@@ -127,6 +127,10 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             reason,
         };
         let mut entry = entry(member).map_err(|reason| refused(&member.path, reason))?;
+        let is_root = ImagePath::clean(&member.path).is_ok_and(|path| path.as_bytes().is_empty());
+        if is_root && member.kind != EntryKind::Directory {
+            return Err(refused(&member.path, KeptTarFault::Root).into());
+        }
         let raw = member.take_raw();
         self.headers(&raw)?;
         self.split.segment(&raw).map_err(split_failure)?;
