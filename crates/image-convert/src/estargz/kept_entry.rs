@@ -10,7 +10,7 @@ use image_model::image::{ChunkExtent, ChunkRange};
 use tar_stream::{Entry, EntryKind};
 
 use crate::ConvertError;
-use crate::zstd_chunked::{KeptTarFault, text};
+use crate::zstd_chunked::{KeptTarFault, check_numbers, text};
 
 /// A member of the tar, and which chunks it has.
 pub(super) struct Described {
@@ -32,6 +32,7 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
     if member.is_sparse {
         return Err(KeptTarFault::Sparse);
     }
+    check_numbers(member)?;
     let kind = match (member.kind, member.typeflag) {
         (EntryKind::File, 0 | b'0') => EntryType::Reg,
         (EntryKind::HardLink, _) => EntryType::Hardlink,

@@ -19,8 +19,8 @@ use crate::tar::{TarOptions, to_tar};
 use crate::{ConvertError, Source, Streaming};
 
 pub use options::{ZstdChunkedDialect, ZstdChunkedOptions};
-pub(crate) use refusal::text;
 pub use refusal::{KeptTarError, KeptTarFault};
+pub(crate) use refusal::{check_numbers, text};
 pub use report::ZstdChunkedReport;
 
 /// Writes `source` as a zstd:chunked layer to `output`.

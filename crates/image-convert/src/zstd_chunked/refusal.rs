@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use estargz_toc::tar_split::TarSplitWriteError;
 use image_model::name::Brief;
 use image_model::{Blame, Fault};
+use tar_stream::Entry;
 
 /// A member of a tar that is to be kept bit for bit, and that a table of contents cannot describe so that readers
 /// agree.
@@ -61,6 +62,14 @@ pub enum KeptTarFault {
         /// The size.
         size: i64,
     },
+    /// A mode, an owner, or the number of a device that does not fit.
+    #[error("its {field} {value} does not fit 32 bits")]
+    Number {
+        /// Which.
+        field: &'static str,
+        /// The number.
+        value: i64,
+    },
     /// A member that is not a file, or not in every reader.
     #[error("it is of type {typeflag:#04x}, for which a table of contents has no name")]
     Kind {
@@ -82,4 +91,20 @@ pub enum KeptTarFault {
 pub(crate) fn text(bytes: &[u8], what: &'static str) -> Result<Cow<'static, str>, KeptTarFault> {
     let text = str::from_utf8(bytes).map_err(|_| KeptTarFault::NotUtf8 { what })?;
     Ok(text.to_owned().into())
+}
+
+/// Refuses numbers of `member` that readers of a table of contents refuse.
+pub(crate) fn check_numbers(member: &Entry) -> Result<(), KeptTarFault> {
+    for (field, value) in [
+        ("mode", member.raw_mode),
+        ("uid", member.uid),
+        ("gid", member.gid),
+        ("device number", member.devmajor),
+        ("device number", member.devminor),
+    ] {
+        if u32::try_from(value).is_err() {
+            return Err(KeptTarFault::Number { field, value });
+        }
+    }
+    Ok(())
 }

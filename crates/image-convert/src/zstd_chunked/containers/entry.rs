@@ -10,11 +10,12 @@ use image_model::Timestamp;
 use image_model::advisory::Oddity;
 use tar_stream::{Entry, EntryKind};
 
-use crate::zstd_chunked::refusal::{KeptTarFault, text};
+use crate::zstd_chunked::refusal::{KeptTarFault, check_numbers, text};
 
 /// The entry of `member`, but for what its chunks say, if a partial pull can put it together again.
 pub(super) fn entry(member: &Entry) -> Result<ContainersEntry<'static>, KeptTarFault> {
     check(member)?;
+    check_numbers(member)?;
     let kind = match (member.kind, member.typeflag) {
         (EntryKind::File, 0 | b'0') => EntryType::Reg,
         (EntryKind::HardLink, _) => EntryType::Hardlink,
