@@ -11,6 +11,7 @@ mod index;
 mod inspect;
 mod interrupt;
 mod output;
+mod quickstart;
 mod registry;
 mod schema;
 mod scripts;

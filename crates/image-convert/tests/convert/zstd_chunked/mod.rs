@@ -1,5 +1,7 @@
 //! zstd:chunked: what is written in both dialects, and what is refused.
 
+mod refusals;
+
 use std::collections::HashMap;
 
 use blob_io::WriterOutput;
@@ -19,7 +21,7 @@ use oci_image::zstd_chunked::Dialect;
 use crate::support::{Tar, golden_tar, layer as opened, metadata, noise, tar_of, with_xattr};
 
 /// A layer of skopeo 1.18.
-const SKOPEO: &[u8] = include_bytes!("../goldens/zstd-chunked-b.zst");
+const SKOPEO: &[u8] = include_bytes!("../../goldens/zstd-chunked-b.zst");
 /// Its tar-split, from the annotations.
 const SKOPEO_SPLIT: StoredPiece = StoredPiece::new(911, 483, 11_564);
 
@@ -187,6 +189,45 @@ fn many() -> Vec<u8> {
         .finish()
 }
 
+/// The tar of one file, with a header that `change` changes; its checksum is made right again.
+fn with_header(name: &str, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut tar = Tar::new().file(name, b"x").finish();
+    change(&mut tar[..512]);
+    let _ = with_header_sum(&mut tar);
+    tar
+}
+
+/// A PAX record.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut len = rest.len() + 1;
+    while len != rest.len() + len.to_string().len() {
+        len += 1;
+    }
+    format!("{len}{rest}").into_bytes()
+}
+
+/// A PAX header of that type with these records, before the tar of one file.
+fn after_pax(typeflag: u8, records: &[u8]) -> Vec<u8> {
+    let mut header = with_header("pax", |header| {
+        header[156] = typeflag;
+        let size = format!("{:011o}\0", records.len());
+        header[124..136].copy_from_slice(size.as_bytes());
+    });
+    header.truncate(512);
+    header.extend(records);
+    header.resize(1024, 0);
+    [header, Tar::new().file("f", b"x").finish()].concat()
+}
+
+/// Makes the checksum of the first header right.
+fn with_header_sum(tar: &mut [u8]) -> &[u8] {
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar[..512].iter().map(|byte| u32::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    tar
+}
+
 #[test]
 fn the_layer_of_skopeo() {
     let tar = inside(SKOPEO);
@@ -292,188 +333,6 @@ fn a_source_without_a_tar_gets_the_canonical_one() {
     assert_eq!(report.report.inodes, canonical.report.inodes);
 }
 
-/// The tar of one file, with a header that `change` changes; its checksum is made right again.
-fn with_header(name: &str, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
-    let mut tar = Tar::new().file(name, b"x").finish();
-    change(&mut tar[..512]);
-    tar[148..156].fill(b' ');
-    let sum: u32 = tar[..512].iter().map(|byte| u32::from(*byte)).sum();
-    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar
-}
-
-/// A PAX record.
-fn record(key: &str, value: &str) -> Vec<u8> {
-    let rest = format!(" {key}={value}\n");
-    let mut len = rest.len() + 1;
-    while len != rest.len() + len.to_string().len() {
-        len += 1;
-    }
-    format!("{len}{rest}").into_bytes()
-}
-
-/// A PAX header of that type with these records, before the tar of one file.
-fn after_pax(typeflag: u8, records: &[u8]) -> Vec<u8> {
-    let mut header = with_header("pax", |header| {
-        header[156] = typeflag;
-        let size = format!("{:011o}\0", records.len());
-        header[124..136].copy_from_slice(size.as_bytes());
-    });
-    header.truncate(512);
-    header.extend(records);
-    header.resize(1024, 0);
-    [header, Tar::new().file("f", b"x").finish()].concat()
-}
-
-fn refused(tar: &[u8], options: &ZstdChunkedOptions) -> (String, KeptTarFault) {
-    match convert(Streaming::new(tar), options).unwrap_err() {
-        ConvertError::KeptTar(error) => {
-            assert_eq!(error.fault(), Fault::Unsupported, "{error:?}");
-            (
-                String::from_utf8_lossy(&error.name).into_owned(),
-                error.reason,
-            )
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn what_a_partial_pull_cannot_put_together_is_refused() {
-    let global = after_pax(b'g', &record("comment", "hi"));
-    let (name, reason) = refused(&global, &options());
-    assert!(matches!(
-        (&*name, reason),
-        ("f", KeptTarFault::GlobalHeader)
-    ));
-    // After the last member.
-    let last = [
-        &Tar::new().file("f", b"x").finish()[..1024],
-        &global[..1024],
-        &[0; 1024],
-    ]
-    .concat();
-    let (name, reason) = refused(&last, &options());
-    assert!(matches!((&*name, reason), ("", KeptTarFault::GlobalHeader)));
-
-    let sparse = [
-        record("GNU.sparse.major", "1"),
-        record("GNU.sparse.minor", "0"),
-        record("GNU.sparse.name", "f"),
-        record("GNU.sparse.realsize", "5"),
-    ];
-    let sparse = sparse.concat();
-    let mut tar = after_pax(b'x', &sparse);
-    let map = b"1\n0\n1\n".to_vec();
-    let mut content = map;
-    content.resize(512, 0);
-    content.push(b'x');
-    content.resize(1024, 0);
-    let header = with_header("f", |header| {
-        header[124..136].copy_from_slice(b"00000001001\0");
-    });
-    tar.truncate(1024);
-    tar.extend(&header[..512]);
-    tar.extend(content);
-    tar.extend([0; 1024]);
-    let lenient = |tar: &[u8]| convert(Streaming::new(tar).lenient(true), &options()).unwrap_err();
-    match lenient(&tar) {
-        ConvertError::KeptTar(error) => {
-            assert!(matches!(error.reason, KeptTarFault::Sparse), "{error:?}");
-        }
-        other => panic!("{other:?}"),
-    }
-
-    for tar in [
-        Tar::new().directory("a").directory("a"),
-        Tar::new().file("a", b"").file("b", b"").file("./a", b""),
-    ] {
-        let (name, reason) = refused(&tar.finish(), &options());
-        assert!(
-            matches!(reason, KeptTarFault::Duplicate),
-            "{name}: {reason:?}"
-        );
-    }
-
-    let root = Tar::new().symlink(".", "t").finish();
-    let (name, reason) = refused(&root, &options());
-    assert!(
-        name == "." && matches!(reason, KeptTarFault::Root),
-        "{name}: {reason:?}"
-    );
-
-    let mut bytes = Tar::new().symlink("l", "t").finish();
-    bytes[157] = 0xff;
-    let sum = with_header_sum(&mut bytes);
-    let (name, reason) = refused(sum, &options());
-    assert!(matches!(
-        (&*name, reason),
-        (
-            "l",
-            KeptTarFault::NotUtf8 {
-                what: "link target"
-            }
-        )
-    ));
-    let tar = with_header("f", |header| header[0] = 0xff);
-    let (_, reason) = refused(&tar, &options());
-    assert!(matches!(reason, KeptTarFault::NotUtf8 { what: "name" }));
-    let tar = Tar::new()
-        .file_with("f", &with_xattr(b"user.\xff", b"v"), b"")
-        .finish();
-    let (_, reason) = refused(&tar, &options());
-    assert!(matches!(
-        reason,
-        KeptTarFault::NotUtf8 {
-            what: "extended attribute's name"
-        }
-    ));
-
-    let mut link = Tar::new().file("f", b"").link("l", "f").finish();
-    link[512 + 124..512 + 136].copy_from_slice(b"00000000005\0");
-    with_header_sum(&mut link[512..]);
-    let (name, reason) = refused(&link, &options());
-    assert!(matches!(
-        (&*name, reason),
-        ("l", KeptTarFault::Size { size: 5 })
-    ));
-
-    let below = Tar::new().link("l", "below").finish();
-    let (name, reason) = refused(&below, &options());
-    assert!(matches!((&*name, reason), ("l", KeptTarFault::Target)));
-    // Before its target it is all right.
-    checked(
-        &Tar::new().link("l", "f").file("f", b"x").finish(),
-        &options(),
-    );
-
-    let tar = with_header("f", |header| header[156] = b'7');
-    let (_, reason) = refused(&tar, &options());
-    assert!(matches!(reason, KeptTarFault::Kind { typeflag: b'7' }));
-    let tar = with_header("f", |header| header[156] = b'V');
-    let (_, reason) = refused(&tar, &options());
-    assert!(matches!(reason, KeptTarFault::Kind { typeflag: b'V' }));
-
-    let mut late = metadata(0o644);
-    late.mtime.seconds = 253_402_300_800;
-    let tar = Tar::new().file_with("f", &late, b"").finish();
-    let (_, reason) = refused(&tar, &options());
-    assert!(matches!(
-        reason,
-        KeptTarFault::Time {
-            seconds: 253_402_300_800
-        }
-    ));
-}
-
-/// Makes the checksum of the first header right.
-fn with_header_sum(tar: &mut [u8]) -> &[u8] {
-    tar[148..156].fill(b' ');
-    let sum: u32 = tar[..512].iter().map(|byte| u32::from(*byte)).sum();
-    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar
-}
-
 #[test]
 fn times_and_modes_are_those_of_the_tar() {
     let records = [
@@ -493,34 +352,4 @@ fn times_and_modes_are_those_of_the_tar() {
     assert_eq!(entry.modtime, "2020-09-13T12:26:40Z");
     assert_eq!(entry.access_time, "2020-09-13T12:26:41.5Z");
     assert_eq!(entry.change_time, "2020-09-13T12:26:42Z");
-}
-
-#[test]
-fn only_zstd() {
-    for compression in [Compression::Gzip { level: 6 }, Compression::None] {
-        let error = convert(Streaming::new(&[][..]), &options().compression(compression));
-        assert!(matches!(
-            error.unwrap_err(),
-            ConvertError::NoLayerCodec { codec } if codec == compression.codec()
-        ));
-    }
-}
-
-#[test]
-fn no_more_chunks_than_allowed() {
-    let tar = Tar::new()
-        .file("mixed", &[&[1; 5][..], &[0; 2000], &[1; 5]].concat())
-        .finish();
-    let limits = |max_chunks| {
-        let mut limits = Limits::default();
-        limits.max_chunks = max_chunks;
-        limits
-    };
-    convert(Streaming::new(&tar[..]).limits(limits(3)), &options()).unwrap();
-    let error = convert(Streaming::new(&tar[..]).limits(limits(2)), &options()).unwrap_err();
-    assert!(
-        matches!(error, ConvertError::TooManyChunks { limit: 2, .. }),
-        "{error:?}"
-    );
-    assert_eq!(error.fault(), Fault::Limit);
 }

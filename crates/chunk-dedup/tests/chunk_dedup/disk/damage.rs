@@ -1,0 +1,177 @@
+//! Damaged and hostile files.
+
+use super::*;
+
+fn fault(bytes: &[u8]) -> Result<(), DictionaryError> {
+    let file = DictionaryFile::open(bytes)?;
+    // None of it may panic, whatever it finds.
+    for n in 0..40 {
+        let _ = file.lookup(&digest(n), 1 + n % 4096);
+        let _ = file.entry_placement(ChunkId::new(n));
+        let _ = file.blob(BlobIndex(n));
+    }
+    let keys: Vec<_> = (0..40).map(|n| (digest(n), 1 + n % 4096)).collect();
+    let _ = file.lookup_many(&keys, &mut Vec::new());
+    let _ = file.entries().count();
+    file.check()
+}
+
+#[test]
+fn every_damage_is_noticed() {
+    let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
+    fault(&bytes).unwrap();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            let error = fault(&damaged).unwrap_err();
+            let expected = match at {
+                0..8 => matches!(error, DictionaryError::NotADictionary),
+                8..12 => matches!(error, DictionaryError::Version { .. }),
+                12..128 => matches!(error, DictionaryError::HeaderChecksum { .. }),
+                _ => matches!(error, DictionaryError::Checksum { .. }),
+            };
+            assert!(expected, "byte {at}: {error}");
+        }
+    }
+    for len in 0..bytes.len() {
+        let error = fault(&bytes[..len]).unwrap_err();
+        let expected = match len {
+            0..8 => matches!(error, DictionaryError::NotADictionary),
+            _ => matches!(error, DictionaryError::Len { .. }),
+        };
+        assert!(expected, "{len} bytes: {error}");
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    let error = fault(&longer).unwrap_err();
+    assert!(matches!(error, DictionaryError::Len { .. }));
+}
+
+/// Seals what somebody changed on purpose.
+fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let header = crc32fast::hash(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&header.to_le_bytes());
+    let end = bytes.len() - 4;
+    let rest = crc32fast::hash(&bytes[128..end]);
+    bytes[end..].copy_from_slice(&rest.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn hostile_bytes_are_refused_by_name() {
+    let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
+    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 16 buckets.
+    let starts = 128 + 7 + 24 + 3 * 26;
+    let records = starts + 4 * 17;
+    let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
+    assert_eq!(records + 30 * record_len + 64, bytes.len());
+    // A record that is in the same bucket as the next one.
+    let first = |record: usize| bytes[records + record * record_len] >> 4;
+    let alike = (0..29).find(|record| first(*record) == first(record + 1));
+    let alike = alike.expect("there are more records than buckets");
+    let repeated = records + alike * record_len;
+    let with = |at: usize, new: &[u8]| {
+        let mut changed = bytes.clone();
+        changed[at..at + new.len()].copy_from_slice(new);
+        let changed = seal(changed);
+        fault(&changed)
+            .expect_err(&format!("byte {at}"))
+            .to_string()
+    };
+    for (at, new, message) in [
+        (
+            8,
+            &[2][..],
+            "chunk dictionary of version 2; this library knows version 1",
+        ),
+        (
+            12,
+            &[3],
+            "dictionary header, byte 12: algorithm is 3, must be 1 or 2",
+        ),
+        (
+            13,
+            &[5],
+            "dictionary header, byte 13: bucket_bits is 5, must be that of the number of entries",
+        ),
+        (
+            16,
+            &[0xff; 4],
+            "dictionary header, byte 16: entries is 4294967295, must be at most 2^32 - 2",
+        ),
+        (
+            30,
+            &[1],
+            "dictionary header, byte 30: unused byte is 1, must be 0",
+        ),
+        (
+            41,
+            &[33],
+            "dictionary header, byte 40: columns is 8448, must be a shift and a width that the number can have",
+        ),
+        (
+            135,
+            &[0xff; 8],
+            "blob 0 of the dictionary: its description is not in the file",
+        ),
+        (
+            159,
+            &[0],
+            "blob 0 of the dictionary: its description ends too early",
+        ),
+        (
+            159,
+            &[200],
+            "blob 0 of the dictionary: its description ends too early",
+        ),
+        (160, b"/", "blob 0 of the dictionary: its id is none"),
+        (
+            160,
+            b"z",
+            "blob 1 of the dictionary: it is not in the order of ids",
+        ),
+        (
+            starts,
+            &[1],
+            "bucket 0 of the dictionary has records 1 to 1 of 30",
+        ),
+        (
+            starts + 4,
+            &[31],
+            "bucket 0 of the dictionary has records 0 to 31 of 30",
+        ),
+        (
+            records,
+            &[0xff],
+            "record 0 of the dictionary: its digest belongs into another bucket",
+        ),
+        (
+            repeated + record_len,
+            &bytes[repeated..repeated + record_len],
+            "record RECORD of the dictionary: it is not in order",
+        ),
+        (
+            records + 32,
+            &[0xff; 8],
+            "record 0 of the dictionary: there is no such blob",
+        ),
+        (
+            bytes.len() - 64,
+            &[1],
+            "dictionary header, byte BYTE: end is 0, must be zeros",
+        ),
+    ] {
+        let message = message
+            .replace("BYTE", &(bytes.len() - 64).to_string())
+            .replace("RECORD", &(alike + 1).to_string());
+        assert_eq!(with(at, new), message);
+    }
+    assert_eq!(
+        DictionaryFile::open(&bytes[..])
+            .unwrap()
+            .entry_placement(ChunkId::new(30))
+            .unwrap_err()
+            .to_string(),
+        "record 30 of the dictionary: there is no such record"
+    );
+}
