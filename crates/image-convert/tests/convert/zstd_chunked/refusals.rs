@@ -72,6 +72,15 @@ fn what_a_partial_pull_cannot_put_together_is_refused() {
         );
     }
 
+    let mut group = Tar::new().file("f", b"x").link("h", "f").finish();
+    group[1024 + 116..1024 + 124].fill(0xff);
+    let _ = with_header_sum(&mut group[1024..]);
+    let (name, reason) = refused(&group, &options());
+    assert_eq!(
+        (&*name, &*reason.to_string()),
+        ("h", "its gid -1 does not fit 32 bits")
+    );
+
     let root = Tar::new().symlink(".", "t").finish();
     let (name, reason) = refused(&root, &options());
     assert!(
