@@ -24,7 +24,11 @@ fn by(builder: &str) {
     let registry = Registry::start();
     let repository = format!("lazyoci/{builder}-{}", std::process::id());
     let repository = registry.repository(&repository);
-    let image = Runnable::built(builder, CONTAINERFILE, &format!("{repository}:v1"));
+    let mut image = Runnable::built(builder, CONTAINERFILE, &format!("{repository}:v1"));
+    if builder == "umoci" {
+        // Layers of umoci have no entry for a directory in which only an entry has changed.
+        image.retimed.push("/srv/opaque".into());
+    }
     assert_eq!(image.layers.len(), 5);
     assert!(image.shows(CAPABLE), "{builder}");
     assert_eq!(image.digest_of(&image.name), image.expected, "{builder}");
