@@ -158,6 +158,13 @@ pub struct ChunkCounts {
     pub refused: u64,
     /// Plain bytes of the refused chunks.
     pub refused_bytes: u64,
+    /// Written as the frames that the [source](crate::Source::keep_frames) has.
+    #[cfg_attr(feature = "serde", serde(rename = "copied_chunks"))]
+    pub copied: u64,
+    /// Stored bytes of those frames.
+    pub copied_bytes: u64,
+    /// Stored bytes of all that was compressed, what is no chunk too.
+    pub compressed_bytes: u64,
 }
 
 impl ChunkCounts {
@@ -174,6 +181,9 @@ impl ChunkCounts {
         self.short_bytes = self.short_bytes.saturating_add(other.short_bytes);
         self.refused += other.refused;
         self.refused_bytes = self.refused_bytes.saturating_add(other.refused_bytes);
+        self.copied += other.copied;
+        self.copied_bytes = self.copied_bytes.saturating_add(other.copied_bytes);
+        self.compressed_bytes = (self.compressed_bytes).saturating_add(other.compressed_bytes);
     }
 
     /// Counts why a chunk of `len` bytes is stored again.

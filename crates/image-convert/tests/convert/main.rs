@@ -12,6 +12,7 @@ mod erofs;
 mod estargz;
 mod estargz_kinds;
 mod keep_blobs;
+mod keep_frames;
 mod opened;
 mod rafs_content;
 mod rafs_errors;
