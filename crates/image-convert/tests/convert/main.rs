@@ -14,6 +14,7 @@ mod estargz_kinds;
 mod keep_blobs;
 mod keep_frames;
 mod opened;
+mod pull;
 mod rafs_content;
 mod rafs_errors;
 mod rafs_golden;
