@@ -116,8 +116,9 @@ impl<'a> Source<'a> {
     ///
     /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In eStargz
     /// and in dialect A a frame also holds the headers that follow a file, which other formats have no place for: of
-    /// those, dialect B and RAFS keep the frames of long files alone. Other sources, and layers of a
-    /// [stack](Self::stack), are converted as always. Default: no.
+    /// those, dialect B and RAFS keep the frames of long files alone. Other sources are converted
+    /// as always, and so is a [stack](Self::stack), but that RAFS keeps frames of those of its layers that say so. Default:
+    /// no.
     ///
     /// ```
     /// use blob_io::MemoryOutput;

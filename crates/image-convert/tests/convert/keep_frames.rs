@@ -6,7 +6,7 @@ use blob_io::{MemoryOutput, ObjectRole, ReadAt, ReadError, WriterOutput};
 use bytes::Bytes;
 use frame_codec::Compression;
 use image_model::Limits;
-use image_read::{NoBlobs, OpenImage, OpenOptions, open_source};
+use image_read::{Finding, NoBlobs, OpenImage, OpenOptions, VerifyOptions, open_source};
 use lazyoci_image_convert::{
     ChunkCounts, ConvertError, EstargzOptions, RafsOptions, Source, Streaming, ZstdChunkedDialect,
     ZstdChunkedOptions, to_estargz, to_rafs, to_zstd_chunked,
@@ -112,6 +112,10 @@ fn opened(written: &Written, tar: &[u8]) -> OpenImage {
     let source = Arc::new(Bytes::copy_from_slice(&written.layer));
     let image = open_source(source, None, NoBlobs, &options).unwrap();
     check(&image, tar);
+    // Its table of contents, too, against its tar.
+    let mut tell = |finding: Finding| panic!("{finding}");
+    let found = image.verify(&VerifyOptions::default(), &mut (), &mut tell);
+    assert!(found.unwrap().is_sound());
     image
 }
 
