@@ -282,7 +282,8 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         return Err(Failure::usage(what));
     }
     if args.keep_frames && args.min_chunk_size.is_some() {
-        let what = "--keep-frames cannot be combined with --min-chunk-size: shared frames are made anew";
+        let what =
+            "--keep-frames cannot be combined with --min-chunk-size: shared frames are made anew";
         return Err(Failure::usage(what));
     }
     if external && is_stream(args.output()) {
