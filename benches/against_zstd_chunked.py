@@ -75,10 +75,10 @@ def main():
     parser.add_argument("dialect", choices=["a", "b"])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--corpus", default="debian/peer")
-    parser.add_argument("--level", type=int, help="of ours [default: 3 for a, 11 for b, whose sizes are the peers']")
+    parser.add_argument("--level", type=int, help="of ours [default: 3 for a, 6 for b, whose sizes are the peers']")
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
-    level = args.level or {"a": 3, "b": 11}[args.dialect]
+    level = args.level or {"a": 3, "b": 6}[args.dialect]
     layer = corpus(f"{args.corpus}.tar")
     convert, built = example("convert")
     packages = {"a": ["stargz-snapshotter"], "b": ["skopeo"]}[args.dialect]

@@ -49,7 +49,7 @@ impl KeptFrames {
         let mut chunks = Vec::new();
         let (mut end, mut fits) = (0, true);
         let visited = self.image.image().extents(ino, 0..size, &mut |extent| {
-            fits &= extent.file_offset == end && extent.len <= u64::from(max_len);
+            fits &= extent.file_offset == end && (1..=u64::from(max_len)).contains(&extent.len);
             end = extent.file_offset.saturating_add(extent.len);
             if let Ok(len) = u32::try_from(extent.len) {
                 chunks.push(SourceChunk {

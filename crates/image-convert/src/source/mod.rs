@@ -111,8 +111,9 @@ impl<'a> Source<'a> {
     /// Whether the frames of an [`OpenImage`] are copied as they are stored, where the target has the same codec and its
     /// frame would hold the same bytes: nothing is compressed again then, and only the metadata are made anew. Files are
     /// cut where the image has cut them, if the target allows that; a tar is written in the order of the image's own.
-    /// Each frame that is copied is decoded before and compared with the verified content. What was copied is
-    /// [counted](crate::ChunkCounts::copied_bytes).
+    /// Each frame that is copied is read once more, by itself, decoded and compared with the verified content; so this is
+    /// for images at hand rather than in a registry, and takes the memory of a piece more for each thread. What was copied
+    /// is [counted](crate::ChunkCounts::copied_bytes).
     ///
     /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In eStargz
     /// and in dialect A a frame also holds the headers that follow a file, which other formats have no place for: of
