@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// b always does)
     #[arg(long)]
     pub(crate) lossless: bool,
+    /// Copy the frames of IMAGE that the output can hold as they are, instead of compressing again (RAFS, eStargz,
+    /// zstd:chunked; from one of them, with the same codec)
+    #[arg(long)]
+    pub(crate) keep_frames: bool,
     /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz, zstd:chunked a)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
@@ -207,6 +211,11 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--min-chunk-size", args.min_chunk_size.is_some(), estargz),
         ("--dialect", args.dialect.is_some(), chunked),
         ("--lossless", args.lossless, external || chunked),
+        (
+            "--keep-frames",
+            args.keep_frames,
+            alone || estargz || chunked,
+        ),
         ("--chunking", args.chunking.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--toc", args.toc, v6 || nydus),
@@ -259,6 +268,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--toc", args.toc),
         ("--inline-meta", args.inline_meta),
         ("--aligned", args.aligned),
+        ("--keep-frames", args.keep_frames),
         ("--lossy", args.lossy && args.compact),
     ] {
         if given && !mode.is_empty() {
@@ -266,6 +276,15 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
                 "{option} cannot be combined with {mode}, {what}"
             )));
         }
+    }
+    if args.keep_frames && (args.images().len() > 1 || whole) {
+        let what = "--keep-frames takes one image, not several layers and no whole image";
+        return Err(Failure::usage(what));
+    }
+    if args.keep_frames && args.min_chunk_size.is_some() {
+        let what =
+            "--keep-frames cannot be combined with --min-chunk-size: shared frames are made anew";
+        return Err(Failure::usage(what));
     }
     if external && is_stream(args.output()) {
         let what = "-: the layer and its TOC are two files and cannot go to stdout";

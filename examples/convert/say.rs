@@ -81,6 +81,15 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             chunks.deduplicated,
             common::size(chunks.deduplicated_bytes),
         )?;
+        if args.keep_frames {
+            let (copied, anew) = (chunks.copied_bytes, chunks.compressed_bytes);
+            let (copied, anew) = (common::size(copied), common::size(anew));
+            let count = chunks.copied;
+            writeln!(
+                out,
+                "{count} chunks copied ({copied} stored), {anew} compressed"
+            )?;
+        }
         if chunks.reused > 0 {
             let bytes = common::size(chunks.reused_bytes);
             writeln!(
