@@ -222,8 +222,8 @@ fn say(
     .and_then(|()| {
         writeln!(
             out,
-            "{} chunks shared ({}), {} to fetch ({}, stored {})",
-            transfer.shared_chunks,
+            "{} shared ({}), {} to fetch ({}, stored {})",
+            common::count(transfer.shared_chunks, "chunk"),
             common::size(transfer.shared_len),
             transfer.fetch_chunks,
             common::size(transfer.fetch_len),

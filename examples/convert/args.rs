@@ -39,17 +39,17 @@ pub(crate) struct Args {
     /// Digest algorithm for chunks (RAFS), or for finding equal chunks (EROFS) [default: blake3]
     #[arg(long)]
     pub(crate) digester: Option<Digester>,
-    /// Chunk size in bytes; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two, at least 4096 [default:
+    /// Size of chunks; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two, at least 4096 [default:
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
-    #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
-    /// How files are cut: `fixed:SIZE`, as `--chunk-size`; for eStargz also `file`, up to 64 MiB, and
-    /// `fastcdc:MIN,AVG,MAX`, where the content says. Images of the other formats have chunks of one size
+    /// How files are cut: `fixed:SIZE` is the same as `--chunk-size SIZE`; eStargz also takes `file` (files of up to 64 MiB
+    /// stay whole) and `fastcdc:MIN,AVG,MAX` (boundaries that depend on the content)
     #[arg(long, value_name = "RULE", conflicts_with = "chunk_size")]
     pub(crate) chunking: Option<Chunking>,
-    /// Bytes of files, before compression, that frames hold at least, so that small files share them [default: 0, not]
-    /// (eStargz, zstd:chunked a)
-    #[arg(long, value_name = "N")]
+    /// Fill each frame with at least this many bytes before compression, so that small files share frames [default: 0:
+    /// every chunk has its own] (eStargz, zstd:chunked a)
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_u32)]
     pub(crate) min_chunk_size: Option<u32>,
     /// Kind of zstd:chunked: `a`, of stargz-snapshotter, or `b`, of podman, buildah and skopeo [default: b]
     #[arg(long, value_name = "a|b")]
@@ -83,16 +83,16 @@ pub(crate) struct Args {
     /// ones take precedence (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
-    /// Store chunks of fewer bytes again (RAFS with `--chunk-dict`)
+    /// Store chunks of fewer bytes again instead of referring to them (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) min_shared: Option<NonZeroU32>,
-    /// Refer to blobs of this repository alone, of those in dictionary files (RAFS with `--chunk-dict`)
+    /// Of the blobs in dictionary files, refer only to those in this repository (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) only_repository: Option<String>,
     /// Refer to at most N blobs of other images: those that save most (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "N")]
     pub(crate) max_shared_blobs: Option<u32>,
-    /// Refer to blobs of other images of which at least this percentage is used (RAFS with `--chunk-dict`)
+    /// Refer to blobs of other images only if at least this percentage of each is used (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) min_used: Option<u8>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
@@ -112,14 +112,14 @@ pub(crate) struct Args {
     /// `--overlay-whiteouts`; `--verity` uses the form that containerd reads (EROFS)
     #[arg(long, value_name = "DIR")]
     pub(crate) layer_cache: Option<PathBuf>,
-    /// RAFS version (nydus)
+    /// RAFS version [default: 6] (nydus)
     #[arg(long, value_name = "5|6", value_parser = parse_version)]
     pub(crate) fs_version: Option<Version>,
-    /// Convert the images for all platforms, not for one alone (whole images)
+    /// Convert the images for all platforms instead of only one (whole images)
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
-    /// Keep the original beside the nydus image, for clients that cannot run that: OUTPUT is an index of both,
-    /// and the nydus image is OUTPUT-nydus, too (nydus)
+    /// Keep the original beside the nydus image, for clients that cannot run nydus: OUTPUT becomes an index of both, and
+    /// OUTPUT-nydus names the nydus image alone (nydus)
     #[arg(long)]
     pub(crate) keep_original: bool,
     /// Leave out what the format cannot carry, and report it

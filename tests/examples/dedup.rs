@@ -70,7 +70,9 @@ fn figures_and_a_picture() {
     .stdout;
     let text = String::from_utf8(text).unwrap();
     assert!(
-        text.starts_with("file: 19.53 KiB in 6 chunks, different 4.89 KiB in 3 (25 %)\n"),
+        text.starts_with(
+            "file: 19.53 KiB in 6 chunks, of which 4.89 KiB in 3 are distinct (25 %)\n"
+        ),
         "{text}"
     );
     let mut refused = example("dedup");

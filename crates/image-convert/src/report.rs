@@ -275,8 +275,9 @@ pub enum LossKind {
     },
     /// An extended attribute that the file system, or the rights of the caller, do not allow.
     #[error(
-        "extended attribute {}: the file system reports error {errno}",
-        image_model::name::Brief(name)
+        "extended attribute {}: {}",
+        image_model::name::Brief(name),
+        std::io::Error::from_raw_os_error(*errno)
     )]
     Xattr {
         /// Its name.
