@@ -15,7 +15,7 @@ use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::view;
 
-pub(crate) use unread::{Unread, name_at};
+pub(crate) use unread::{Sought, Unread};
 
 /// Size of an inode without what follows it, in bytes.
 pub(crate) const LEN: u64 = 128;
@@ -187,6 +187,7 @@ impl Inode {
         Unread::at(bytes, number, offset)?.read(bytes)
     }
 
+    #[inline(always)]
     fn check(&self, at: At) -> Result<(), DecodeError> {
         let nanoseconds = self.mtime.nanoseconds;
         let rule = "less than a second";
