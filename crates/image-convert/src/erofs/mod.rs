@@ -18,7 +18,7 @@ mod write;
 use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
 
-use blob_io::{ObjectRole, Output, Written};
+use blob_io::{Output, Written};
 use chunk_dedup::{ChunkList, FixedSize};
 use erofs_format::{Layout, LayoutInput};
 use image_model::image::{ChunkExtent, ChunkRange};
@@ -35,7 +35,7 @@ use crate::{ConvertError, Source};
 use spool::{BLOCK, Spool, Spooled};
 use verity::VerityTree;
 use verity_superblock::superblock;
-use write::{ImageWriter, write_image};
+use write::ImageWriter;
 
 pub use layer_cache::layer_cache_path;
 pub use options::ErofsOptions;
@@ -226,11 +226,12 @@ fn write(
     };
     let layout = Layout::plan(input)?.with_content(content.len)?;
     let uuid = content.uuid(&layout)?;
-    let mut object = output.begin(ObjectRole::Layer)?;
-    let make = |out: &mut ImageWriter<'_, '_>| {
-        layout.write_metadata(uuid, &mut *out)?;
+    std::thread::scope(|scope| {
+        let scope = (options.threads > 1).then_some(scope);
+        let mut out = ImageWriter::begin(output, options.verity, scope)?;
+        layout.write_metadata(uuid, &mut out)?;
         for chunk in &content.order {
-            spooled.copy(*chunk, content.chunks[chunk.index()].len, out)?;
+            spooled.copy(*chunk, content.chunks[chunk.index()].len, &mut out)?;
         }
         let tree = out.end_image()?;
         let hash_offset = out.len();
@@ -246,10 +247,6 @@ fn write(
                 superblock: options.verity_superblock,
             })
         });
-        verity.transpose()
-    };
-    let (verity, written) = write_image(&mut object, options.threads, options.verity, make)?;
-    object.flush()?;
-    object.finish(&written)?;
-    Ok((written, verity))
+        Ok((out.finish()?, verity.transpose()?))
+    })
 }

@@ -1,15 +1,12 @@
-//! The bytes of an image on their way to the output: one thread gathers and digests them, another one writes.
-//!
-//! Writing takes the longest, as the system copies everything once more. So it gets a thread to itself, and two threads
-//! are enough to keep two processors busy, with a hash tree and without.
+//! The bytes of an image on their way to the output: digested meanwhile, by other threads.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{Scope, ScopedJoinHandle};
 
-use blob_io::Written;
+use blob_io::{ObjectRole, ObjectWriter, Output, Written};
 use verify::Hasher;
 
 use super::verity::{VerityHasher, VerityTree};
@@ -17,12 +14,12 @@ use crate::ConvertError;
 
 /// Bytes that are written at once.
 pub(super) const PART: usize = 1 << 20;
-/// Parts that wait to be written, or for a digest, at most.
+/// Parts that wait for a digest, at most.
 const WAITING: usize = 4;
 /// Parts whose memory is used again: those that wait, one that is digested, one that is written.
 const KEPT: usize = WAITING + 2;
 
-/// Bytes to be written and digested.
+/// Bytes that were written, to be digested.
 struct Part {
     memory: Box<[u8]>,
     used: usize,
@@ -103,61 +100,9 @@ impl<'s, F: Follow + 's> Follower<'s, F> {
     }
 }
 
-/// Where parts are written.
-enum Sink<'w> {
-    Here(&'w mut dyn Write),
-    There(SyncSender<Arc<Part>>),
-}
-
-impl Sink<'_> {
-    fn take(&mut self, part: &Arc<Part>) -> io::Result<()> {
-        match self {
-            Self::Here(out) => out.write_all(part.bytes()),
-            // The thread that writes knows why it stopped.
-            Self::There(parts) => parts
-                .send(Arc::clone(part))
-                .map_err(|_| io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-}
-
-/// Writes to `out` the image that `make` appends to an [`ImageWriter`]: on another thread, if there are to be two
-/// `threads`; more of them digest.
-pub(super) fn write_image<T: Send>(
-    out: &mut dyn Write,
-    threads: usize,
-    verity: bool,
-    make: impl FnOnce(&mut ImageWriter<'_, '_>) -> Result<T, ConvertError> + Send,
-) -> Result<(T, Written), ConvertError> {
-    if threads < 2 {
-        let mut image = ImageWriter::new(Sink::Here(out), verity, None);
-        let made = make(&mut image)?;
-        return Ok((made, image.finish()?));
-    }
-    thread::scope(|scope| {
-        let (parts, taken) = sync_channel::<Arc<Part>>(WAITING);
-        let maker = scope.spawn(move || {
-            let scope = (threads > 2).then_some(scope);
-            let mut image = ImageWriter::new(Sink::There(parts), verity, scope);
-            let made = make(&mut image)?;
-            Ok((made, image.finish()?))
-        });
-        let written = taken
-            .iter()
-            .try_for_each(|part| out.write_all(part.bytes()));
-        // After an error, the maker cannot get rid of its next part.
-        drop(taken);
-        let made = maker
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written?;
-        made
-    })
-}
-
 /// An image that is written from front to end, and what follows it.
-pub(super) struct ImageWriter<'w, 's> {
-    sink: Sink<'w>,
+pub(super) struct ImageWriter<'o, 's> {
+    object: Box<dyn ObjectWriter + 'o>,
     digest: Follower<'s, Hasher>,
     verity: Option<Follower<'s, VerityHasher>>,
     /// What is gathered.
@@ -167,17 +112,21 @@ pub(super) struct ImageWriter<'w, 's> {
     len: u64,
 }
 
-impl<'w, 's> ImageWriter<'w, 's> {
-    /// An image that is digested on threads of `scope`, if that is given.
-    fn new<'e>(sink: Sink<'w>, verity: bool, scope: Option<&'s Scope<'s, 'e>>) -> Self {
-        Self {
-            sink,
+impl<'o, 's> ImageWriter<'o, 's> {
+    /// Begins an image of `output`, digested on threads of `scope`, if that is given.
+    pub(super) fn begin<'e>(
+        output: &'o mut dyn Output,
+        verity: bool,
+        scope: Option<&'s Scope<'s, 'e>>,
+    ) -> Result<Self, ConvertError> {
+        Ok(Self {
+            object: output.begin(ObjectRole::Layer)?,
             digest: Follower::new(Hasher::sha256(), scope),
             verity: verity.then(|| Follower::new(VerityHasher::default(), scope)),
             part: Part::new(),
             passed: VecDeque::new(),
             len: 0,
-        }
+        })
     }
 
     /// Bytes so far.
@@ -200,12 +149,12 @@ impl<'w, 's> ImageWriter<'w, 's> {
     fn pass_on(&mut self) -> io::Result<()> {
         let next = self.next_part();
         let part = Arc::new(std::mem::replace(&mut self.part, next));
-        self.len += part.used as u64;
-        self.sink.take(&part)?;
         self.digest.take(&part);
         if let Some(verity) = &mut self.verity {
             verity.take(&part);
         }
+        self.len += part.used as u64;
+        self.object.write_all(part.bytes())?;
         self.passed.push_back(part);
         Ok(())
     }
@@ -226,10 +175,13 @@ impl<'w, 's> ImageWriter<'w, 's> {
         Ok(verity.map(|verity| verity.finish().finish()))
     }
 
-    /// Ends what follows the image.
-    fn finish(mut self) -> Result<Written, ConvertError> {
+    /// Completes the object.
+    pub(super) fn finish(mut self) -> Result<Written, ConvertError> {
         self.pass_on()?;
-        Ok(Written::new(self.digest.finish().finish(), self.len))
+        self.object.flush()?;
+        let written = Written::new(self.digest.finish().finish(), self.len);
+        self.object.finish(&written)?;
+        Ok(written)
     }
 }
 
