@@ -8,7 +8,7 @@ use image_model::width::usize_from;
 use image_model::{Ino, NameRef};
 
 use super::bootstrap::Bootstrap;
-use super::inode::{Sought, Unread};
+use super::inode::{Unread, name_at};
 use super::inode_table::{self, ENTRY_LEN};
 use crate::error::DecodeError;
 
@@ -23,19 +23,18 @@ impl Bootstrap {
         let numbers = directory.children()?;
         self.require_children(&numbers, directory.child_count(), directory.offset())?;
         let (bytes, entries) = (&*self.bytes, self.table_entries(&numbers));
-        let sought = Sought::new(name.as_bytes());
         let number = |position: u32| numbers.start.saturating_add(position);
         let (mut low, mut high) = (0u32, numbers.end.saturating_sub(numbers.start));
         while low < high {
             let middle = low.midpoint(high);
             let entry = entries.get(usize_from(middle)).copied();
             let offset = entry.and_then(inode_table::inode_offset);
-            let order = match offset.and_then(|offset| sought.order_at(bytes, offset)) {
-                Some(order) => order,
+            let found = match offset.and_then(|offset| name_at(bytes, offset)) {
+                Some(found) => found,
                 // This path reports what is wrong.
-                None => sought.order_of(self.unread(number(middle))?.name(bytes)?),
+                None => self.unread(number(middle))?.name(bytes)?,
             };
-            match order {
+            match found.cmp(name.as_bytes()) {
                 Ordering::Less => low = middle.saturating_add(1),
                 Ordering::Greater => high = middle,
                 Ordering::Equal => {

@@ -15,7 +15,7 @@ use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::view;
 
-pub(crate) use unread::{Sought, Unread};
+pub(crate) use unread::{Unread, name_at};
 
 /// Size of an inode without what follows it, in bytes.
 pub(crate) const LEN: u64 = 128;

@@ -1,6 +1,5 @@
 //! Inodes of which nothing was checked.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use image_model::image::WrongInode;
@@ -143,108 +142,10 @@ impl<'b> Unread<'b> {
     }
 }
 
-/// A name that is looked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sought<'n> {
-    name: &'n [u8],
-    /// See [`head`].
-    head: u64,
-}
-
-impl<'n> Sought<'n> {
-    pub(crate) fn new(name: &'n [u8]) -> Self {
-        let first = name.first_chunk().copied().unwrap_or_else(|| {
-            let mut padded = [0; HEAD_LEN];
-            padded[..name.len()].copy_from_slice(name);
-            padded
-        });
-        Self {
-            name,
-            head: u64::from_be_bytes(first),
-        }
-    }
-
-    /// How `name` compares with it.
-    pub(crate) fn order_of(&self, name: &[u8]) -> Ordering {
-        name.cmp(self.name)
-    }
-
-    /// How the name of the inode at `offset` compares with it; `None` if that leaves the bootstrap, or ends it.
-    #[inline]
-    pub(crate) fn order_at(&self, bytes: &[u8], offset: u64) -> Option<Ordering> {
-        let from_here = bytes.get(usize::try_from(offset).ok()?..)?;
-        let (inode, behind) = RawInode::ref_from_prefix(from_here).ok()?;
-        let len = usize::from(inode.i_name_size.get());
-        let name = behind.get(..len)?;
-        // Most names differ there already.
-        let order = head(*behind.first_chunk()?, len).cmp(&self.head);
-        Some(order.then_with(|| self.order_of(name)))
-    }
-}
-
-const HEAD_LEN: usize = 8;
-
-/// The first bytes of a name of `len` bytes, without those behind it, as a number that orders as they do. A NUL
-/// in a name equals its absence, which nothing but the whole names decides.
+/// The bytes of the name of the inode at `offset`, whatever they are; `None` if they leave the bootstrap.
 #[inline]
-fn head(bytes: [u8; HEAD_LEN], len: usize) -> u64 {
-    let behind = match len {
-        HEAD_LEN.. => 0,
-        len => u64::MAX >> (8 * len),
-    };
-    u64::from_be_bytes(bytes) & !behind
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn order(name: &[u8], sought: &[u8]) -> Option<Ordering> {
-        let mut raw = RawInode::new_zeroed();
-        raw.i_name_size = u16::try_from(name.len()).expect("it is short").into();
-        let mut bytes = raw.as_bytes().to_vec();
-        bytes.extend_from_slice(name);
-        // What follows a name counts for nothing.
-        bytes.resize(bytes.len().next_multiple_of(8), b'z');
-        Sought::new(sought).order_at(&bytes, 0)
-    }
-
-    #[test]
-    fn names_compare_as_their_bytes_do() {
-        let names: [&[u8]; 12] = [
-            b"\x01",
-            b"a",
-            b"a\0",
-            b"a\0b",
-            b"ab",
-            b"abcdefg",
-            b"abcdefg\xff",
-            b"abcdefgh",
-            b"abcdefghi",
-            b"abcdefgi",
-            b"b",
-            b"\xff\xff\xff\xff\xff\xff\xff\xff",
-        ];
-        for name in names {
-            for sought in names {
-                assert_eq!(
-                    order(name, sought),
-                    Some(name.cmp(sought)),
-                    "{name:?} {sought:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn names_that_leave_the_bootstrap_have_no_order() {
-        let mut raw = RawInode::new_zeroed();
-        raw.i_name_size = 9.into();
-        let mut bytes = raw.as_bytes().to_vec();
-        bytes.extend_from_slice(b"abcdefgh");
-        let sought = Sought::new(b"b");
-        assert_eq!(sought.order_at(&bytes, 0), None);
-        assert_eq!(sought.order_at(&bytes, 8), None);
-        assert_eq!(sought.order_at(&bytes, u64::MAX), None);
-    }
+pub(crate) fn name_at(bytes: &[u8], offset: u64) -> Option<&[u8]> {
+    let from_here = bytes.get(usize::try_from(offset).ok()?..)?;
+    let (inode, behind) = RawInode::ref_from_prefix(from_here).ok()?;
+    behind.get(..usize::from(inode.i_name_size.get()))
 }
