@@ -12,6 +12,9 @@ pub(super) const COLUMNS: usize = 9;
 /// Bytes that are read for a placement: no record has more, and as many follow the last one.
 pub(super) const WINDOW: usize = 48;
 
+/// Bytes in which the columns of most files begin.
+const NEAR: u16 = 32;
+
 /// A number's name, and the maximum number of bits that it can have.
 const KINDS: [(&str, u8); COLUMNS] = [
     ("length", 32),
@@ -32,8 +35,11 @@ pub(super) struct Column {
     pub(super) width: u8,
     /// First bit in the placement.
     start: u16,
-    /// The byte that contains it.
+    /// The byte that contains it, how far eight bytes from there on are turned to have the number in its place, and
+    /// which of their bits are the number's then.
     byte: usize,
+    turn: u32,
+    place: u64,
     mask: u64,
 }
 
@@ -41,7 +47,7 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Columns {
     columns: [Column; COLUMNS],
-    /// Whether eight bytes from its first one on contain each of the columns: all but those of extreme numbers.
+    /// Whether all begin early, and eight bytes contain each of them: so it is unless numbers are extreme.
     near: bool,
 }
 
@@ -81,12 +87,14 @@ impl Columns {
                 0 => 0,
                 _ => u64::MAX >> 64u8.saturating_sub(width),
             };
-            near &= start % 8 + u16::from(width) <= 64;
+            near &= start % 8 + u16::from(width) <= 64 && start < 8 * NEAR;
             *column = Column {
                 shift,
                 width,
                 start,
                 byte: usize::from(start / 8),
+                turn: u32::from(start % 8).wrapping_sub(shift.into()) % 64,
+                place: mask << (shift & 63),
                 mask,
             };
             start = start.saturating_add(width.into());
@@ -190,13 +198,13 @@ impl Columns {
 }
 
 impl Column {
-    /// The number, if eight bytes contain it.
+    /// The number, if eight bytes contain it and it begins early.
     #[inline]
     fn take_near(&self, window: &[u8; WINDOW]) -> u64 {
-        // No column begins behind the first 40 bytes.
-        let bytes = window.get(self.byte..).and_then(<[u8]>::first_chunk);
+        // Within the window, as the compiler sees, too.
+        let bytes = window[self.byte % usize::from(NEAR)..].first_chunk();
         let bits = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8]));
-        (bits >> (self.start & 7) & self.mask) << (self.shift & 63)
+        bits.rotate_right(self.turn) & self.place
     }
 
     #[inline]

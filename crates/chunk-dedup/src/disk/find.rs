@@ -132,8 +132,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Whether the beginning of a record, and the length that it states, are those of a chunk.
     #[inline]
     fn is_alike(&self, row: Row<'_>, digest: &Digest, len: u32) -> bool {
-        let head = digest.as_bytes().get(32 - self.tail_len..);
-        let head = head.and_then(<[u8]>::first_chunk).unwrap_or(&[0; 8]);
+        let head = digest.as_bytes()[(32 - self.tail_len) % 8..].first_chunk();
+        let head = head.unwrap_or(&[0; 8]);
         (row.head == u64::from_le_bytes(*head))
             & (self.header.columns.len_of(row.window()) == u64::from(len))
     }
@@ -197,18 +197,15 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
     #[inline]
     fn row(&self, record: u32) -> Result<Row<'_>, DictionaryError> {
-        let bytes = self.record(record);
-        let head = bytes.first_chunk();
-        let rest = bytes
-            .get(self.tail_len - 24..)
-            .and_then(<[u8]>::first_chunk);
-        // The end has as many bytes.
-        match (head, rest) {
-            (Some(head), Some(rest)) => Ok(Row {
-                head: u64::from_le_bytes(*head),
-                rest,
+        // The end has as many bytes behind the last record.
+        match self.record(record).first_chunk::<{ 8 + 24 + WINDOW }>() {
+            Some(bytes) => Ok(Row {
+                head: u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8])),
+                rest: bytes[(self.tail_len - 24) % 16..]
+                    .first_chunk()
+                    .unwrap_or(&[0; 24 + WINDOW]),
             }),
-            _ => Err(DictionaryError::Record {
+            None => Err(DictionaryError::Record {
                 record,
                 what: "it is not in the file",
             }),

@@ -204,7 +204,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let (start, count) = (bucket.first(), bucket.count());
         let end = match count {
             u16::MAX => self.start_of_next(number)?,
-            count => start.saturating_add(count.into()),
+            // Too many is more than there are.
+            count => start.checked_add(count.into()).unwrap_or(u32::MAX),
         };
         let entries = self.header.entries;
         if start <= end && end <= entries {
