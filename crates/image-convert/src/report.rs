@@ -186,6 +186,26 @@ impl ChunkCounts {
         self.compressed_bytes = (self.compressed_bytes).saturating_add(other.compressed_bytes);
     }
 
+    /// What was counted after `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            stored: self.stored - before.stored,
+            dead: self.dead - before.dead,
+            deduplicated: self.deduplicated - before.deduplicated,
+            reused: self.reused - before.reused,
+            stored_bytes: self.stored_bytes - before.stored_bytes,
+            deduplicated_bytes: self.deduplicated_bytes - before.deduplicated_bytes,
+            reused_bytes: self.reused_bytes - before.reused_bytes,
+            short: self.short - before.short,
+            short_bytes: self.short_bytes - before.short_bytes,
+            refused: self.refused - before.refused,
+            refused_bytes: self.refused_bytes - before.refused_bytes,
+            copied: self.copied - before.copied,
+            copied_bytes: self.copied_bytes - before.copied_bytes,
+            compressed_bytes: self.compressed_bytes - before.compressed_bytes,
+        }
+    }
+
     /// Counts why a chunk of `len` bytes is stored again.
     pub(crate) fn refuse(&mut self, refusal: Option<Refusal>, len: u32) {
         let (chunks, bytes) = match refusal {
