@@ -79,9 +79,9 @@ pub use erofs::{ErofsOptions, ErofsReport, Verity, layer_cache_path, to_erofs};
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use rafs::{
-    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, Planned, RafsBlob,
-    RafsOptions, RafsReport, ReusePlan, add_to_dictionary, compact, keep_blobs, plan_reuse,
-    to_rafs,
+    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, ParsePrefetchPolicyError,
+    Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, add_to_dictionary,
+    compact, keep_blobs, plan_reuse, to_rafs,
 };
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};

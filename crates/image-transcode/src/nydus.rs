@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use frame_codec::Compression;
 use image_convert::{
-    ConvertError, DescribedObject, FileContent, RafsOptions, Source, TarOptions, TarReport,
-    to_rafs, to_tar,
+    ConvertError, DescribedObject, FileContent, RafsBlob, RafsOptions, Source, TarOptions,
+    TarReport, to_rafs, to_tar,
 };
-use image_model::{Metadata, Name, Node, Progress, Tree};
+use image_model::{InodeId, Metadata, Name, Node, Progress, Tree};
 use image_store::ImageTarget;
 use oci_image::config::History;
-use oci_image::{Descriptor, ImageConfig, nydus};
+use oci_image::nydus::BootstrapFile;
+use oci_image::{Descriptor, ImageConfig};
 
 use crate::error::TranscodeError;
 use crate::options::TranscodeOptions;
@@ -38,7 +39,7 @@ pub(crate) fn convert(
     let rafs = rafs.clone().dictionary(dictionary);
     let done = to_rafs(stack, &mut output, &rafs, progress).map_err(TranscodeError::Layers)?;
     let bootstrap = output.into_bootstrap().map_err(TranscodeError::Spool)?;
-    let packed = pack(bootstrap, done.bootstrap.len, target, progress);
+    let packed = pack(bootstrap, done.bootstrap.len, &done.blobs, target, progress);
     let packed = packed.map_err(TranscodeError::Layers)?;
     let mut made = Made::default();
     for blob in &done.blobs {
@@ -78,37 +79,58 @@ pub(crate) fn convert(
     Ok(made)
 }
 
-/// The bootstrap layer: a tar of `image/image.boot` and its directory.
+/// The bootstrap layer: a tar of `image/image.boot`, the chunk information of `blobs`, and their directory.
 fn pack(
     bootstrap: File,
     size: u64,
+    blobs: &[RafsBlob],
     target: &dyn ImageTarget,
     progress: &mut dyn Progress,
 ) -> Result<TarReport, ConvertError> {
     let mut tree = Tree::implied();
-    let mut parent = Tree::<FileContent<'_>>::ROOT;
-    let mut content = Some(FileContent::reader(bootstrap));
-    let mut components = nydus::BOOTSTRAP_PATH.split('/').peekable();
-    while let Some(component) = components.next() {
-        let name = Name::new(component.as_bytes()).expect("a path of this crate has names");
-        let id = match components.peek() {
-            Some(_) => tree.add(Metadata::implied_directory(), Node::empty_directory()),
-            None => {
-                let content = content.take().unwrap_or_default();
-                let file = Node::File { size, content };
-                let readable = Metadata {
-                    mode: 0o444,
-                    ..Metadata::default()
-                };
-                tree.add(readable, file)
-            }
+    let mut files = vec![(
+        BootstrapFile::Bootstrap,
+        size,
+        FileContent::reader(bootstrap),
+    )];
+    for blob in blobs.iter().filter(|blob| !blob.meta_file.is_empty()) {
+        let name = BootstrapFile::BlobMeta(blob.object.digest);
+        let content = FileContent::reader(&blob.meta_file[..]);
+        files.push((name, blob.meta_file.len() as u64, content));
+    }
+    for (name, size, content) in files {
+        let readable = Metadata {
+            mode: 0o444,
+            ..Metadata::default()
         };
-        tree.link(parent, name, id).expect("a new name");
-        parent = id;
+        let file = tree.add(readable, Node::File { size, content });
+        put(&mut tree, &name.path(), file);
     }
     let options = TarOptions::default().compression(Compression::Gzip { level: LEVEL });
     let mut output = TargetOutput::new(target, None);
     to_tar(tree, &mut output, &options, progress)
+}
+
+/// Gives the file `id` its `path`, and makes the directories above it.
+fn put(tree: &mut Tree<FileContent<'_>>, path: &str, id: InodeId) {
+    let mut parent = InodeId::ROOT;
+    let mut components = path.split('/').peekable();
+    while let Some(component) = components.next() {
+        let name = Name::new(component.as_bytes()).expect("paths of these files have names");
+        let there = tree
+            .directory(parent)
+            .and_then(|directory| directory.get(&name));
+        let child = match (components.peek(), there) {
+            (Some(_), Some(&there)) => {
+                parent = there;
+                continue;
+            }
+            (Some(_), None) => tree.add(Metadata::implied_directory(), Node::empty_directory()),
+            (None, _) => id,
+        };
+        tree.link(parent, name, child).expect("a new name");
+        parent = child;
+    }
 }
 
 fn descriptor(object: &DescribedObject) -> Descriptor {
