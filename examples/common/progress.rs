@@ -42,6 +42,11 @@ impl Bar {
         }
     }
 
+    /// Labels the bar otherwise.
+    pub fn label(&mut self, what: String) {
+        self.bar.set_message(what);
+    }
+
     /// Meters `source`, of `total` bytes: if the work does not know its own total, the bar shows how much of the
     /// metered sources has been read.
     pub fn meter<R: Read>(&mut self, source: R, total: u64) -> impl Read + use<R> {

@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 
 use lazyoci::convert::{RafsOptions, Report};
+use lazyoci::model::{Cancelled, Progress as _};
 use lazyoci::rafs_format::Version;
 use lazyoci::store::{
     ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
     ResolvedImages, Transport, resolve, resolve_all,
 };
 use lazyoci::transcode::{
-    ImageFormat, KnownImages, TranscodeOptions, Transcoded, made_before, transcode,
+    ImageFormat, ImageProgress, KnownImages, LayersProgress, TranscodeOptions, Transcoded,
+    made_before, transcode,
 };
 use serde_json::Value;
 
@@ -110,7 +112,7 @@ impl Whole {
                     Some(place) => place,
                     None => Place::Local(self.target.create()?),
                 };
-                let mut bar = Bar::new("converting");
+                let mut bar = Layers(Bar::new("converting"));
                 let (store, target) = (&self.source.store, place.target());
                 let done = transcode(images, store, target, name, &options, &mut bar)?;
                 (done, place.stats())
@@ -174,6 +176,19 @@ impl Whole {
             true => args.outputs.refuse(args.output()),
             false => Ok(()),
         }
+    }
+}
+
+/// Shows how many layers are done, and the bytes of all.
+struct Layers(Bar);
+
+impl ImageProgress for Layers {
+    fn advance_layers(&mut self, now: &LayersProgress<'_>) -> Result<(), Cancelled> {
+        let done = now.layers.iter().filter(|layer| layer.done).count();
+        let all = now.layers.len();
+        self.0
+            .label(format!("converting, {done} of {all} layers done"));
+        self.0.advance(now.done, Some(now.total))
     }
 }
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds an image from a Containerfile with a real builder, from a base in the registry on loopback into it.
 #
-#   builders.sh build BUILDER BASE IMAGE CONTEXT    BUILDER: buildah, podman, docker-legacy, docker-buildkit;
+#   builders.sh build BUILDER BASE IMAGE CONTEXT    BUILDER: buildah, podman, umoci, docker-legacy, docker-buildkit;
 #                                                   BASE and IMAGE: HOST/REPO:TAG; CONTEXT: a folder with a Containerfile
 #   builders.sh archive IMAGE FILE                  `docker save` of an image that docker built
 #   builders.sh load FILE                           `docker load` of an archive
 #   builders.sh stop                                ends dockerd, and removes all that was stored
 #
-# buildah and podman 5.4 are those of trixie; docker 20.10 is Debian's docker.io, which is only unpacked. Everything lies
+# umoci knows no Containerfile: each RUN of it is done in a chroot, and packed as a layer. buildah and podman 5.4 are those of
+# trixie; docker 20.10 is Debian's docker.io, which is only unpacked. Everything lies
 # in ${LAZYOCI_CACHE:-/var/cache/lazyoci}/builders.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
@@ -69,11 +70,30 @@ by_buildah() {
     "$interop_dir/trixie.sh" "$tool" "${storage[@]}" push --quiet --tls-verify=false "$2"
 }
 
+by_umoci() {
+    local at line
+    at="$(mktemp -d "$root/umoci-XXXXXX")"
+    skopeo copy --quiet --src-tls-verify=false "docker://$1" "oci:$at/layout:built"
+    umoci unpack --image "$at/layout:built" "$at/bundle" 2>/dev/null
+    # Without -r: a backslash at the end of a line continues it.
+    # shellcheck disable=SC2162
+    while read line; do
+        case "$line" in "RUN "*) ;; *) continue ;; esac
+        mount --bind /proc "$at/bundle/rootfs/proc"
+        chroot "$at/bundle/rootfs" /bin/sh -c "${line#RUN }" </dev/null || { umount "$at/bundle/rootfs/proc"; return 1; }
+        umount "$at/bundle/rootfs/proc"
+        umoci repack --refresh-bundle --image "$at/layout:built" "$at/bundle" 2>/dev/null
+    done <"$3/Containerfile"
+    skopeo copy --quiet --dest-tls-verify=false "oci:$at/layout:built" "docker://$2"
+    rm -rf "$at"
+}
+
 build() {
     need_root
     mkdir -p "$root"
     case "$1" in
         buildah|podman) by_buildah "$@" ;;
+        umoci) need_tools umoci skopeo; by_umoci "${@:2}" ;;
         docker-legacy) by_docker 0 "${@:2}" ;;
         docker-buildkit) by_docker 1 "${@:2}" ;;
         *) misuse "unknown builder: $1 (see --help)" ;;

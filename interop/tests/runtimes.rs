@@ -1,6 +1,6 @@
 //! Whole images that we make, run by containerd with nydus-snapshotter and nydusd, by containerd alone, and by podman.
 
-use lazyoci_interop::{Registry, Runnable, runnable};
+use lazyoci_interop::{Registry, Runnable, runnable, tool};
 
 #[test]
 fn nydus_images_run_lazily_by_containerd() {
@@ -72,4 +72,36 @@ fn estargz_and_plain_images_run_by_containerd_and_podman() {
         assert_eq!(image.digest_of(&published), image.expected, "{way}");
         image.runs_unpacked(&name);
     }
+}
+
+/// An index of the original and the nydus image: who does not know nydus takes the first one, and skopeo copies both, into an
+/// archive and back, with the digest of the index.
+#[test]
+fn originals_run_where_nydus_is_not_known() {
+    let registry = Registry::start();
+    let image = Runnable::new(&["--plain"]);
+    let at = image.dir.path();
+    let repository = format!("lazyoci/both-{}", std::process::id());
+    let name = format!("{}:v1", registry.repository(&repository));
+    let published = format!("docker://{name}");
+    let made = image.convert(&["--to", "nydus", "--keep-original"], &published);
+    image.runs_unpacked(&name);
+    image.runs_lazily(&format!("{name}-nydus"));
+
+    let copy = ["copy", "--quiet", "--all", "--src-tls-verify=false"];
+    let archive = "oci-archive:both.tar:v1";
+    let _ = tool("skopeo", at, &[&copy[..], &[&published, archive]].concat());
+    // The index of the archive lists that of the image.
+    let index = tool("tar", at, &["-xOf", "both.tar", "index.json"]);
+    let index: serde_json::Value = serde_json::from_slice(&index.stdout).expect("an index");
+    assert_eq!(index["manifests"][0]["digest"], made["published"]);
+    assert_eq!(image.digest_of(archive), image.expected);
+
+    let copied = published.replace(":v1", ":copied");
+    let copy = ["copy", "--quiet", "--all", "--dest-tls-verify=false"];
+    let _ = tool("skopeo", at, &[&copy[..], &[archive, &copied]].concat());
+    let inspect = ["inspect", "--raw", "--tls-verify=false"];
+    let raw = tool("skopeo", at, &[&inspect[..], &[&copied]].concat());
+    let kept = tool("skopeo", at, &[&inspect[..], &[&published]].concat());
+    assert_eq!(raw.stdout, kept.stdout);
 }

@@ -79,11 +79,24 @@ fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
     let said = json(convert.args(["--to", "oci", &layout, &image]));
     let sent = said["uploaded_objects"].as_u64().unwrap();
     assert_eq!((sent, &said["present_objects"]), (3, &0.into()));
+    // Two distinct layers, one of them twice, and the configuration.
+    let work = |said: &serde_json::Value, key: &str| -> Vec<u64> {
+        let layers = said["layer_work"].as_array().unwrap().iter();
+        layers.map(|layer| layer[key].as_u64().unwrap()).collect()
+    };
+    let lens: Vec<u64> = (said["image_layers"].as_array().unwrap().iter())
+        .map(|layer| layer["bytes"].as_u64().unwrap())
+        .collect();
+    assert_eq!(work(&said, "uploaded_bytes"), [lens[0], lens[1], 0]);
+    assert_eq!(work(&said, "written_bytes"), [lens[0], lens[1], 0]);
+    assert_eq!(work(&said, "skipped_bytes"), [0; 3]);
+    assert!(work(&said, "read_bytes")[..2].iter().all(|read| *read > 0));
     // What was made before is there.
     let mut convert = anonymous("convert");
     let said = json(convert.args(["--to", "oci", &layout, &image]));
     assert_eq!(said["made_before"], true);
     assert_eq!(said["uploaded_objects"], 0);
+    assert_eq!(said["layer_work"], serde_json::json!([]));
     // Another image is not put in its place.
     let mut convert = anonymous("convert");
     convert.args(["--compressor", "gzip:1"]);
@@ -98,6 +111,8 @@ fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
     let said = json(convert.args(["--to", "oci", &layout, &again]));
     assert_eq!(said["uploaded_objects"], 0);
     assert_eq!(said["present_objects"], sent);
+    assert_eq!(work(&said, "uploaded_bytes"), [0; 3]);
+    assert_eq!(work(&said, "skipped_bytes"), [lens[0], lens[1], 0]);
     // From repository to repository of one registry.
     let other = name(&registry, "team/other:v1");
     let mut convert = anonymous("convert");

@@ -309,7 +309,8 @@ fn in_pieces(compression: Compression, plain: &[u8], piece: usize) -> Vec<u8> {
 #[cfg(feature = "zstd")]
 #[test]
 fn a_frame_in_pieces_has_no_window_longer_than_its_content() {
-    let compression = Compression::Zstd { level: 19 };
+    // A level whose own window is longer.
+    let compression = Compression::Zstd { level: 10 };
     for len in [0, 1, 1000, 2 << 20, (2 << 20) + 1, 3_000_000] {
         let plain = letters(len);
         let stored = in_pieces(compression, &plain, 70_000);

@@ -19,10 +19,10 @@ use rafs_format::merge::MergeError;
 use tar_stream::{MemberError, TarError};
 use verify::UnsupportedDigest;
 
+use crate::kept_tar::KeptTarError;
 use crate::rafs::KeepBlobsError;
 use crate::report::Loss;
 use crate::source::FileContentError;
-use crate::zstd_chunked::KeptTarError;
 
 /// Why a conversion failed. No output is left behind.
 #[derive(Debug, thiserror::Error)]

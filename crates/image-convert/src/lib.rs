@@ -59,6 +59,7 @@ mod erofs;
 mod error;
 mod estargz;
 mod fill;
+mod kept_tar;
 mod layer;
 mod members;
 mod object;
@@ -78,6 +79,7 @@ pub use described::DescribedObject;
 pub use erofs::{ErofsOptions, ErofsReport, Verity, layer_cache_path, to_erofs};
 pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
+pub use kept_tar::{KeptTarError, KeptTarFault};
 pub use rafs::{
     ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, ParsePrefetchPolicyError,
     Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, add_to_dictionary,
@@ -88,8 +90,7 @@ pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
 pub use unpack::{Ownership, UnpackOptions, unpack};
 pub use zstd_chunked::{
-    KeptTarError, KeptTarFault, ZstdChunkedDialect, ZstdChunkedOptions, ZstdChunkedReport,
-    to_zstd_chunked,
+    ZstdChunkedDialect, ZstdChunkedOptions, ZstdChunkedReport, to_zstd_chunked,
 };
 
 // Crates whose types appear in signatures here.

@@ -176,6 +176,23 @@ impl ChunkCounts {
         self.refused_bytes = self.refused_bytes.saturating_add(other.refused_bytes);
     }
 
+    /// What was counted after `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            stored: self.stored - before.stored,
+            dead: self.dead - before.dead,
+            deduplicated: self.deduplicated - before.deduplicated,
+            reused: self.reused - before.reused,
+            stored_bytes: self.stored_bytes - before.stored_bytes,
+            deduplicated_bytes: self.deduplicated_bytes - before.deduplicated_bytes,
+            reused_bytes: self.reused_bytes - before.reused_bytes,
+            short: self.short - before.short,
+            short_bytes: self.short_bytes - before.short_bytes,
+            refused: self.refused - before.refused,
+            refused_bytes: self.refused_bytes - before.refused_bytes,
+        }
+    }
+
     /// Counts why a chunk of `len` bytes is stored again.
     pub(crate) fn refuse(&mut self, refusal: Option<Refusal>, len: u32) {
         let (chunks, bytes) = match refusal {

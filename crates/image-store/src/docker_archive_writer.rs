@@ -221,7 +221,7 @@ impl ImageTarget for DockerArchiveWriter {
         self.spool.has(object)
     }
 
-    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         self.spool.begin()
     }
 

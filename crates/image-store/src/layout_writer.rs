@@ -120,7 +120,7 @@ impl ImageTarget for LayoutWriter {
         }
     }
 
-    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         self.objects.begin()
     }
 

@@ -66,7 +66,9 @@ pub use registry_store::RegistryStore;
 pub use registry_target::{PushStats, RegistryTarget};
 pub use resolve::{ResolvedImage, resolve};
 pub use store::{ImageStore, check, fetch};
-pub use target::{ImageTarget, copy, copy_image, describe_document, put_bytes, put_document};
+pub use target::{
+    Arrival, ImageTarget, copy, copy_image, describe_document, put_bytes, put_document,
+};
 
 // Crates whose types appear in public signatures.
 pub use blob_io;

@@ -48,7 +48,7 @@ impl Objects {
     }
 
     /// Begins an object.
-    pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         let file = AtomicFile::create_in(&self.directory)?;
         Ok(Box::new(Object {
             file,

@@ -87,7 +87,7 @@ impl ImageTarget for OciArchiveWriter {
         self.spool.has(object)
     }
 
-    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         self.spool.begin()
     }
 

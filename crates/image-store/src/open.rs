@@ -21,7 +21,7 @@ use tar_stream::Compression;
 use crate::bootstrap_layer::BootstrapLayer;
 use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
-use crate::store::{Digested, ImageStore, check, check_stream};
+use crate::store::{Digested, ImageStore, check, check_stream, digest_of};
 
 /// Bytes of a layer requested at once.
 pub(crate) const REQUEST: usize = 1 << 20;
@@ -91,6 +91,18 @@ impl ResolvedImage {
         let checked =
             Digested::open(store, layer).and_then(|stream| check_stream(stream, progress));
         checked.map_err(ImageStoreError::in_layer(position))
+    }
+
+    /// Whether each layer is of a type that can be read, by its descriptor alone. The blobs of a nydus image are not.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if not, with the position of the first that cannot.
+    pub fn check_layer_types(&self) -> Result<(), ImageStoreError> {
+        for (position, layer) in self.manifest.layers.iter().enumerate() {
+            let readable = known(layer).and_then(|()| digest_of(layer).map(drop));
+            readable.map_err(ImageStoreError::in_layer(position))?;
+        }
+        Ok(())
     }
 
     /// The bytes of the layer at `position`, a tar, compressed or not, as a stream that fails at its end if

@@ -136,9 +136,6 @@ fn same_platform(left: &ResolvedImage, right: &ResolvedImage) -> bool {
 fn may_be_image(descriptor: &Descriptor) -> bool {
     let platform = descriptor.platform.as_ref();
     let unknown = platform.is_some_and(|platform| platform.os == "unknown");
-    let known_type = matches!(
-        descriptor.parse_media_type(),
-        Ok(MediaType::Index(_) | MediaType::Manifest(_))
-    );
-    known_type && !unknown
+    let kind = descriptor.parse_media_type();
+    kind.is_ok_and(MediaType::is_index_or_manifest) && !unknown
 }

@@ -72,14 +72,13 @@ impl RegistryStore {
         if self.index.manifests.first().is_some_and(is_root) {
             return Ok(Some(self.root.clone()));
         }
-        match descriptor.parse_media_type() {
-            Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {
-                let digest = digest_of(descriptor)?;
-                let manifest = self.repository.manifest(&digest.to_string())?;
-                Ok(Some(manifest.bytes))
-            }
-            _ => Ok(None),
+        let kind = descriptor.parse_media_type();
+        if !kind.is_ok_and(MediaType::is_index_or_manifest) {
+            return Ok(None);
         }
+        let digest = digest_of(descriptor)?;
+        let manifest = self.repository.manifest(&digest.to_string())?;
+        Ok(Some(manifest.bytes))
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<RemoteBlob, ImageStoreError> {

@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use blob_io::registry::{Pushed, Repository};
 use blob_io::{LocalFile, ObjectWriter, WriteError, Written};
 use bytes::Bytes;
+use image_model::Digest;
 use oci_image::{Descriptor, MediaType};
 
 use crate::error::ImageStoreError;
 use crate::platforms::{ResolvedImages, resolve_all};
 use crate::registry_store::RegistryStore;
 use crate::store::digest_of;
-use crate::target::ImageTarget;
+use crate::target::{Arrival, ImageTarget};
 
 /// Writes images to a repository of a registry; their names are tags.
 ///
@@ -37,7 +38,15 @@ pub struct RegistryTarget {
     mount_from: Vec<String>,
     spool_directory: Option<PathBuf>,
     manifests: Mutex<HashMap<String, (MediaType, Bytes)>>,
-    stats: Mutex<PushStats>,
+    arrivals: Mutex<Arrivals>,
+}
+
+/// How objects came to be in the registry.
+#[derive(Debug, Default)]
+struct Arrivals {
+    stats: PushStats,
+    /// The first answer for each object: that it exists is only said later.
+    of_objects: HashMap<Digest, Arrival>,
 }
 
 /// Statistics of the objects written to a [`RegistryTarget`], not counting documents.
@@ -65,7 +74,7 @@ impl RegistryTarget {
             mount_from: Vec::new(),
             spool_directory: None,
             manifests: Mutex::default(),
-            stats: Mutex::default(),
+            arrivals: Mutex::default(),
         }
     }
 
@@ -92,46 +101,54 @@ impl RegistryTarget {
     /// Statistics of the objects so far.
     #[must_use]
     pub fn stats(&self) -> PushStats {
-        *lock(&self.stats)
+        lock(&self.arrivals).stats
     }
 
     fn push(&self, file: File, written: &Written) -> Result<(), WriteError> {
         let source = LocalFile::from(file);
         let from: Vec<&str> = self.mount_from.iter().map(String::as_str).collect();
         let pushed = self.repository.push_blob(&source, &written.digest, &from)?;
-        self.count(pushed, written.len);
+        let arrival = match pushed {
+            Pushed::There => Arrival::There,
+            Pushed::Mounted => Arrival::Mounted,
+            _ => Arrival::Uploaded,
+        };
+        self.count(written.digest, arrival, written.len);
         Ok(())
     }
 
-    fn count(&self, pushed: Pushed, len: u64) {
-        let mut stats = lock(&self.stats);
-        let (objects, bytes) = match pushed {
-            Pushed::There => &mut stats.there,
-            Pushed::Mounted => &mut stats.mounted,
-            _ => &mut stats.uploaded,
+    fn count(&self, object: Digest, arrival: Arrival, len: u64) {
+        let mut arrivals = lock(&self.arrivals);
+        let stats = &mut arrivals.stats;
+        let (objects, bytes) = match arrival {
+            Arrival::There => &mut stats.there,
+            Arrival::Mounted => &mut stats.mounted,
+            Arrival::Uploaded => &mut stats.uploaded,
         };
         *objects += 1;
         *bytes += len;
+        arrivals.of_objects.entry(object).or_insert(arrival);
     }
-}
-
-fn is_document(descriptor: &Descriptor) -> bool {
-    let media_type = descriptor.parse_media_type();
-    matches!(media_type, Ok(MediaType::Index(_) | MediaType::Manifest(_)))
 }
 
 impl ImageTarget for RegistryTarget {
     fn has(&self, object: &Descriptor) -> Result<bool, ImageStoreError> {
         let digest = digest_of(object)?;
-        let found = match is_document(object) {
+        let kind = object.parse_media_type();
+        let is_manifest = kind.is_ok_and(MediaType::is_index_or_manifest);
+        let found = match is_manifest {
             true => self.repository.find_manifest(&digest.to_string())?,
             false => self.repository.find_blob(&digest)?,
         };
         let has = found.is_some_and(|found| found.len.is_none_or(|len| len == object.size));
-        if has && !is_document(object) {
-            self.count(Pushed::There, object.size);
+        if has && !is_manifest {
+            self.count(digest, Arrival::There, object.size);
         }
         Ok(has)
+    }
+
+    fn arrival(&self, object: &Digest) -> Option<Arrival> {
+        lock(&self.arrivals).of_objects.get(object).copied()
     }
 
     fn published(&self, name: Option<&str>) -> Result<Option<ResolvedImages>, ImageStoreError> {
@@ -145,7 +162,7 @@ impl ImageTarget for RegistryTarget {
         resolve_all(&there, None).map(Some)
     }
 
-    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         let file = match &self.spool_directory {
             Some(directory) => tempfile::tempfile_in(directory),
             None => tempfile::tempfile(),

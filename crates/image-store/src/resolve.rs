@@ -73,16 +73,13 @@ pub(crate) fn document(
     descriptor: &Descriptor,
 ) -> Result<Document, ImageStoreError> {
     let media_type = descriptor.media_type.as_str();
-    match media_type.parse() {
-        Ok(MediaType::Index(_) | MediaType::Manifest(_)) => {}
-        // Old layouts omit the media type.
-        _ if media_type.is_empty() => {}
-        _ => {
-            return Err(ImageStoreError::NotImage {
-                digest: descriptor.digest.clone(),
-                media_type: media_type.into(),
-            });
-        }
+    let kind = descriptor.parse_media_type();
+    // Old layouts omit the media type.
+    if !media_type.is_empty() && !kind.is_ok_and(MediaType::is_index_or_manifest) {
+        return Err(ImageStoreError::NotImage {
+            digest: descriptor.digest.clone(),
+            media_type: media_type.into(),
+        });
     }
     let bytes = fetch(store, descriptor)?;
     let media_type = Some(media_type).filter(|text| !text.is_empty());

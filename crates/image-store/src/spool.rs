@@ -53,7 +53,7 @@ impl Spool {
         self.objects.has(object)
     }
 
-    pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError> {
+    pub(crate) fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {
         self.objects.begin()
     }
 

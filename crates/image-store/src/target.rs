@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{Read, Write};
 
 use blob_io::{DigestWriter, ObjectWriter, Written};
-use image_model::Progress;
+use image_model::{Digest, Progress};
 use oci_image::document::MAX_DOCUMENT_LEN;
 use oci_image::index::{IMAGE_NAME, REF_NAME};
 use oci_image::{Descriptor, DocumentError, Index, MediaType};
@@ -50,11 +50,19 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Begins an object. It is named by the digest passed to its writer's `finish`. Writes are not buffered.
+    /// Begins an object. It is named by the digest passed to its writer's `finish`, which any thread may call. Writes
+    /// are not buffered.
     ///
     /// # Errors
     /// [`ImageStoreError`].
-    fn begin(&self) -> Result<Box<dyn ObjectWriter + '_>, ImageStoreError>;
+    fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError>;
+
+    /// How the object with that digest came to be in the target, if it came over the network, or would have. `None`
+    /// for objects that nobody asked about, and for targets that are not remote.
+    fn arrival(&self, object: &Digest) -> Option<Arrival> {
+        let _ = object;
+        None
+    }
 
     /// Writes an index or a manifest, all of whose objects must exist. The default writes an object; targets
     /// that store manifests separately override it.
@@ -70,6 +78,18 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ImageStoreError`]; the name then still refers to the previous image.
     fn publish(&self, name: Option<&str>, image: &Descriptor) -> Result<(), ImageStoreError>;
+}
+
+/// How an object came to be in a remote target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// It was uploaded.
+    Uploaded,
+    /// The target took it from another of its repositories.
+    Mounted,
+    /// It existed already.
+    There,
 }
 
 /// Writes a document to `target`. Returns its descriptor.
@@ -126,12 +146,12 @@ pub fn put_bytes(
     media_type: MediaType,
     bytes: &[u8],
 ) -> Result<Descriptor, ImageStoreError> {
-    let written = match media_type {
-        MediaType::Index(_) | MediaType::Manifest(_) => {
+    let written = match media_type.is_index_or_manifest() {
+        true => {
             target.put_manifest(media_type, bytes)?;
             Written::new(verify::sha256(bytes), bytes.len() as u64)
         }
-        _ => put_object(target.begin()?, media_type, bytes)?,
+        false => put_object(target.begin()?, media_type, bytes)?,
     };
     Ok(Descriptor::new(media_type, &written.digest, written.len))
 }
@@ -185,8 +205,8 @@ pub fn copy(
         return Ok(());
     }
     let digest = digest_of(object)?;
-    if let Ok(media_type @ (MediaType::Index(_) | MediaType::Manifest(_))) =
-        object.parse_media_type()
+    if let Ok(media_type) = object.parse_media_type()
+        && media_type.is_index_or_manifest()
     {
         target.put_manifest(media_type, &fetch(store, object)?)?;
         return Ok(progress.advance(object.size, Some(object.size))?);

@@ -97,6 +97,7 @@ fn report(found: &ResolvedImage, source: &ResolvedImage) -> TranscodeReport {
                 repeated: false,
             })
             .collect(),
+        work: Vec::new(),
     }
 }
 

@@ -93,6 +93,9 @@ pub enum TranscodeError {
         /// The cause.
         source: MergeError,
     },
+    /// No thread can be started.
+    #[error("cannot start a thread")]
+    Threads(#[source] io::Error),
     /// A temporary file cannot be created, or cannot be read back.
     #[error("cannot keep the bootstrap in a temporary file")]
     Spool(#[source] io::Error),
@@ -122,7 +125,7 @@ impl Blame for TranscodeError {
             Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,
             Self::DiffId { .. } => Fault::Corrupt,
-            Self::Spool(_) => Fault::Io,
+            Self::Threads(_) | Self::Spool(_) => Fault::Io,
         }
     }
 }

@@ -90,27 +90,24 @@ impl KnownImages {
         Ok(self)
     }
 
-    /// The chunks of their blobs.
-    pub(crate) fn dictionary(&self) -> ChunkDictionary {
+    /// The chunks of their blobs: a copy, which the conversions of all platforms share.
+    pub(crate) fn dictionary(&self) -> Arc<ChunkDictionary> {
         let listed = |id: &BlobId| self.blobs.contains_key(id);
-        ChunkDictionary::of_blobs(self.pool.clone(), |blob| listed(&blob.id))
+        let dictionary = ChunkDictionary::of_blobs(self.pool.clone(), |blob| listed(&blob.id));
+        Arc::new(dictionary)
     }
 
-    /// Copies the blobs in `used` to `target`, unless it has them, and returns their descriptors.
+    /// Copies the blob to `target`, unless it has it, and returns its descriptor; `None` if no known image has the blob.
     pub(crate) fn put(
         &self,
-        used: &[BlobId],
+        id: &BlobId,
         target: &dyn ImageTarget,
         progress: &mut dyn Progress,
-    ) -> Result<Vec<Descriptor>, TranscodeError> {
-        let mut layers = Vec::new();
-        for id in used {
-            // The dictionary has no others.
-            if let Some((layer, store)) = self.blobs.get(id) {
-                copy(&**store, target, layer, progress)?;
-                layers.push(layer.clone());
-            }
-        }
-        Ok(layers)
+    ) -> Result<Option<Descriptor>, TranscodeError> {
+        let Some((layer, store)) = self.blobs.get(id) else {
+            return Ok(None);
+        };
+        copy(&**store, target, layer, progress)?;
+        Ok(Some(layer.clone()))
     }
 }

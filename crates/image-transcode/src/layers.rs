@@ -1,23 +1,24 @@
 //! Conversions layer by layer.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::time::{Duration, Instant};
 
 use image_convert::{
-    ConvertError, DescribedObject, EstargzOptions, Report, Source, Streaming, TarOptions,
-    ZstdChunkedDialect, ZstdChunkedOptions, recompress, to_estargz, to_tar, to_zstd_chunked,
+    ConvertError, DescribedObject, EstargzOptions, Report, Source, TarOptions, ZstdChunkedDialect,
+    ZstdChunkedOptions, recompress, to_estargz, to_tar, to_zstd_chunked,
 };
 use image_model::layer::LayerError;
 use image_model::{Digest, Progress};
 use image_read::LayerImageError;
-use image_store::ImageTarget;
 use oci_image::Descriptor;
 
+use crate::at_once;
+use crate::conversion::{Conversion, Incoming};
 use crate::error::TranscodeError;
-use crate::options::TranscodeOptions;
-use crate::output::TargetOutput;
-use crate::report::TranscodedLayer;
-use crate::transcode::{Incoming, Made};
+use crate::output::LayerOutput;
+use crate::progress::Reporter;
+use crate::report::{LayerWork, TranscodedLayer};
+use crate::transcode::Made;
 
 /// The format of each layer.
 #[derive(Clone, Copy)]
@@ -51,60 +52,104 @@ impl Layerwise<'_> {
     }
 }
 
-/// Converts each of `sources`, lowest first; repeated layers are converted once. `open` opens the layer at a
-/// position; `listed` are the DiffIDs in the configuration.
+/// Converts each layer; repeated layers are converted once. `listed` are the DiffIDs in the configuration.
 pub(crate) fn convert(
-    sources: &[Option<Descriptor>],
+    conversion: &Conversion<'_>,
+    format: Layerwise<'_>,
     listed: &[String],
-    open: impl Fn(usize) -> Result<Incoming, TranscodeError>,
-    target: &dyn ImageTarget,
-    (format, options): (Layerwise<'_>, &TranscodeOptions),
-    progress: &mut dyn Progress,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Made, TranscodeError> {
-    let mut layers = Vec::new();
+    // The position of the first of equal layers.
+    let mut first = HashMap::new();
+    let digest = |source: &Option<&Descriptor>| source.map(|layer| layer.digest.clone());
+    let firsts: Vec<usize> = (conversion.sources.iter().enumerate())
+        .map(|(position, source)| *first.entry(digest(source)).or_insert(position))
+        .collect();
+    let distinct = firsts.iter().enumerate();
+    let distinct = distinct.filter(|(position, first)| position == *first);
+    let distinct: Vec<usize> = distinct.map(|(position, _)| position).collect();
+    let work = |position: usize, progress: &mut dyn Progress| {
+        convert_one(conversion, format, listed, position, progress)
+    };
+    let options = conversion.options;
+    let converted = at_once::run(&distinct, options.layers_at_once, &work, reporter)?;
+    let converted: HashMap<usize, Converted> = distinct.into_iter().zip(converted).collect();
+    let mut made = Made {
+        has_blob: vec![true; firsts.len()],
+        ..Made::default()
+    };
     let mut reports = Vec::new();
-    let mut known: HashMap<&str, (DescribedObject, Digest)> = HashMap::new();
-    for (position, source) in sources.iter().enumerate() {
-        let digest = source.as_ref().map(|layer| layer.digest.as_str());
-        if let Some((object, diff_id)) = digest.and_then(|digest| known.get(digest)) {
-            let mut again = layer(object, diff_id, source.as_ref());
-            again.repeated = true;
-            layers.push(again);
-            continue;
+    for (position, first) in firsts.into_iter().enumerate() {
+        let source = conversion.sources[position];
+        let one = &converted[&first];
+        conversion.tallies[position].done();
+        let mut layer = layer(&one.object, &one.diff_id, source);
+        layer.repeated = first != position;
+        let mut work = LayerWork {
+            source: layer.source.clone(),
+            layer: Some(layer.descriptor.digest.clone()),
+            ..LayerWork::default()
+        };
+        if !layer.repeated {
+            let chunks = &one.report.chunks;
+            work.read = conversion.tallies[position].read();
+            work.deduplicated = chunks.deduplicated_bytes;
+            work.time = one.time;
+            work = work.became(&layer.descriptor, conversion.target);
+            reports.push(one.report.clone());
         }
-        let incoming = open(position)?;
-        // A kept tar must match its DiffID.
-        let is_layer = matches!(incoming, Incoming::Layer(_));
-        let mut kept = is_layer && format.keeps_tars();
-        let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
-        let mut made = convert_layer(incoming, format, &mut output, progress);
-        if let (Some(tar), Err(error)) = (format.plain(), &made)
-            && cannot_be_described(error)
-        {
-            kept = is_layer;
-            made = convert_layer(open(position)?, Layerwise::Oci(&tar), &mut output, progress);
-        }
-        let (object, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
-        if let Some(listed) = listed.get(position).filter(|_| kept)
-            && *listed != diff_id.to_string()
-        {
-            return Err(TranscodeError::DiffId {
-                layer: position,
-                listed: listed.clone(),
-                found: diff_id.to_string(),
-            });
-        }
-        layers.push(layer(&object, &diff_id, source.as_ref()));
-        reports.push(report);
-        if let Some(digest) = digest {
-            known.insert(digest, (object, diff_id));
-        }
+        made.layers.push(layer);
+        made.work.push(work);
     }
-    Ok(Made {
-        layers,
-        report: Report::sum(reports, &options.limits),
-        has_blob: vec![true; sources.len()],
-        known_blobs: 0,
+    made.report = Report::sum(reports, &options.limits);
+    Ok(made)
+}
+
+/// A converted layer.
+struct Converted {
+    object: DescribedObject,
+    diff_id: Digest,
+    report: Report,
+    time: Duration,
+}
+
+fn convert_one(
+    conversion: &Conversion<'_>,
+    format: Layerwise<'_>,
+    listed: &[String],
+    position: usize,
+    progress: &mut dyn Progress,
+) -> Result<Converted, TranscodeError> {
+    let begun = Instant::now();
+    let incoming = conversion.open(position)?;
+    // A kept tar must match its DiffID.
+    let is_layer = matches!(incoming, Incoming::Layer(_));
+    let mut kept = is_layer && format.keeps_tars();
+    let mut output = LayerOutput(conversion.target);
+    let mut made = convert_layer(incoming, format, &mut output, progress);
+    if let (Some(tar), Err(error)) = (format.plain(), &made)
+        && cannot_be_described(error)
+    {
+        kept = is_layer;
+        let incoming = conversion.open(position)?;
+        made = convert_layer(incoming, Layerwise::Oci(&tar), &mut output, progress);
+    }
+    let (object, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
+    if let Some(listed) = listed.get(position).filter(|_| kept)
+        && *listed != diff_id.to_string()
+    {
+        return Err(TranscodeError::DiffId {
+            layer: position,
+            listed: listed.clone(),
+            found: diff_id.to_string(),
+        });
+    }
+    conversion.tallies[position].done();
+    Ok(Converted {
+        object,
+        diff_id,
+        report,
+        time: begun.elapsed(),
     })
 }
 
@@ -122,7 +167,7 @@ fn cannot_be_described(error: &ConvertError) -> bool {
 fn convert_layer(
     incoming: Incoming,
     format: Layerwise<'_>,
-    output: &mut TargetOutput<'_>,
+    output: &mut LayerOutput<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(DescribedObject, Digest, Report), ConvertError> {
     Ok(match format {
@@ -178,27 +223,4 @@ pub(crate) fn is_of_bytes(key: &str) -> bool {
         "com.amazon.soci.",
     ];
     PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-}
-
-impl From<Incoming> for Source<'static> {
-    fn from(incoming: Incoming) -> Self {
-        match incoming {
-            Incoming::Layer(layer) => layer.into(),
-            Incoming::Image(image) => (*image).into(),
-        }
-    }
-}
-
-/// A layer read as a stream.
-pub(crate) fn streamed(
-    layer: impl Read + 'static,
-    options: &TranscodeOptions,
-) -> Streaming<'static> {
-    let streaming = Streaming::new(layer)
-        .lenient(options.lenient)
-        .limits(options.limits.clone());
-    match &options.spool_directory {
-        Some(directory) => streaming.spool_directory(directory),
-        None => streaming,
-    }
 }

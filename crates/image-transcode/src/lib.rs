@@ -6,12 +6,25 @@
 //! | [`mod@transcode`] | [`transcode`](transcode()), which converts images |
 //! | [`before`] | [`made_before`], which recognises earlier conversions |
 //! | [`known`] | [`KnownImages`], whose chunks are not stored again |
-//! | [`report`] | results |
+//! | [`progress`] | [`ImageProgress`], told how far the layers are |
+//! | [`report`] | results, and the work for each layer |
 //! | [`error`] | errors |
 //!
-//! Each layer is streamed from the source to the target: no layer is held in memory. Temporary files hold only the
-//! source layer of an eStargz layer, the bootstrap of a nydus image that is written, and the bootstrap layer of one
-//! that is read. All content from the source is compared with its digest.
+//! All content from the source is compared with its digest.
+//!
+//! # Memory and disk
+//!
+//! Each layer is streamed from the source to the target: no layer is held in memory.
+//!
+//! | to | at the same time | memory | temporary files |
+//! |---|---|---|---|
+//! | eStargz, zstd:chunked, plain | [several layers](TranscodeOptions::layers_at_once), 2 by default | for each, some 24 MiB | for each, the tar of a streamed layer to eStargz or zstd:chunked |
+//! | nydus | one layer is fetched up to 8 MiB ahead, one converted, the blob of one finished | some 32 MiB | the bootstrap |
+//!
+//! To that come the contexts of compressors, and 200 to 300 bytes for each inode and chunk: of the layers that are
+//! converted, or to nydus of all. A registry as a target keeps each new layer in a temporary file until it is sent,
+//! since only its digest tells whether the registry has it: as many as are converted at the same time, and to nydus two.
+//! The bootstrap layer of a nydus image that is read is decoded into a temporary file.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -29,22 +42,28 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod ahead;
+mod at_once;
 pub mod before;
+mod conversion;
 pub mod error;
 pub mod known;
 mod layers;
 mod nydus;
 pub mod options;
 mod output;
+pub mod progress;
 mod publication;
 pub mod report;
+mod tally;
 pub mod transcode;
 
 pub use before::made_before;
 pub use error::TranscodeError;
 pub use known::KnownImages;
 pub use options::{ImageFormat, TranscodeOptions};
-pub use report::{TranscodeReport, Transcoded, TranscodedLayer};
+pub use progress::{ImageProgress, LayerProgress, LayersProgress};
+pub use report::{LayerWork, TranscodeReport, Transcoded, TranscodedLayer};
 pub use transcode::transcode;
 
 // Crates whose types appear in public signatures.

@@ -1,88 +1,233 @@
 //! nydus images: the content of layers in blobs, one bootstrap for all of them.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use frame_codec::Compression;
 use image_convert::{
-    ConvertError, DescribedObject, FileContent, RafsBlob, RafsOptions, Source, TarOptions,
-    TarReport, to_rafs, to_tar,
+    ChunkDictionary, ConvertError, DescribedObject, FileContent, RafsBlob, RafsOptions, RafsReport,
+    Source, TarOptions, TarReport, to_rafs, to_tar,
 };
 use image_model::{InodeId, Metadata, Name, Node, Progress, Tree};
-use image_store::ImageTarget;
+use image_store::{ImageStoreError, ImageTarget};
 use oci_image::config::History;
 use oci_image::nydus::BootstrapFile;
 use oci_image::{Descriptor, ImageConfig};
 
+use crate::ahead::{Ahead, Fetcher, ahead};
+use crate::conversion::Conversion;
 use crate::error::TranscodeError;
-use crate::options::TranscodeOptions;
-use crate::output::TargetOutput;
-use crate::report::TranscodedLayer;
+use crate::output::{LayerOutput, StackOutput};
+use crate::progress::Reporter;
+use crate::report::{LayerWork, TranscodedLayer};
 use crate::transcode::Made;
 
 /// Compression level of the bootstrap layer.
 const LEVEL: u32 = 6;
 
-/// Writes a blob for each of `layers`, lowest first, and the bootstrap layer. `sources` are the descriptors
-/// of the layers.
+/// Writes a blob for each layer, lowest first, and the bootstrap layer. `dictionary` has the chunks of known images.
 pub(crate) fn convert(
-    layers: Vec<Source<'static>>,
-    sources: &[Option<Descriptor>],
-    target: &dyn ImageTarget,
-    (rafs, options): (&RafsOptions, &TranscodeOptions),
-    progress: &mut dyn Progress,
+    conversion: &Conversion<'_>,
+    rafs: &RafsOptions,
+    dictionary: Option<&Arc<ChunkDictionary>>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Made, TranscodeError> {
-    let mut output = TargetOutput::new(target, options.spool_directory.as_deref());
-    let stack = Source::stack(layers);
-    let known = options.known.as_ref();
-    let dictionary = known.map(|known| Arc::new(known.dictionary()));
-    let rafs = rafs.clone().dictionary(dictionary);
-    let done = to_rafs(stack, &mut output, &rafs, progress).map_err(TranscodeError::Layers)?;
-    let bootstrap = output.into_bootstrap().map_err(TranscodeError::Spool)?;
-    let packed = pack(bootstrap, done.bootstrap.len, &done.blobs, target, progress);
-    let packed = packed.map_err(TranscodeError::Layers)?;
-    let mut made = Made::default();
-    for blob in &done.blobs {
-        made.layers.push(TranscodedLayer {
-            descriptor: descriptor(&blob.object),
-            diff_id: blob.object.digest.to_string(),
-            source: (sources[blob.layer].as_ref()).map(|layer| layer.digest.clone()),
-            repeated: false,
-        });
-    }
-    if let Some(known) = known {
-        for layer in known.put(&done.reused_blobs, target, progress)? {
-            made.known_blobs += 1;
+    let rafs = rafs.clone().dictionary(dictionary.cloned());
+    let Written {
+        rafs,
+        packed,
+        pack_time,
+        times,
+    } = write(conversion, &rafs, reporter)?;
+    let (target, sources) = (conversion.target, &conversion.sources);
+    let mut made = Made {
+        has_blob: vec![false; sources.len()],
+        ..Made::default()
+    };
+    for (position, source) in sources.iter().enumerate() {
+        conversion.tallies[position].done();
+        let chunks = rafs.layer_chunks.get(position).copied();
+        let chunks = chunks.unwrap_or_default();
+        let mut work = LayerWork {
+            source: source.map(|layer| layer.digest.clone()),
+            read: conversion.tallies[position].read(),
+            deduplicated: chunks.deduplicated_bytes,
+            reused: chunks.reused_bytes,
+            time: times.get(position).copied().unwrap_or_default(),
+            ..LayerWork::default()
+        };
+        if let Some(blob) = rafs.blobs.iter().find(|blob| blob.layer == position) {
+            made.has_blob[position] = true;
+            let descriptor = descriptor(&blob.object);
+            let source = work.source.clone();
+            work = work.became(&descriptor, target);
             made.layers.push(TranscodedLayer {
-                diff_id: layer.digest.clone(),
-                descriptor: layer,
-                source: None,
+                diff_id: descriptor.digest.clone(),
+                descriptor,
+                source,
                 repeated: false,
             });
         }
+        made.work.push(work);
+    }
+    let add = |made: &mut Made, descriptor: Descriptor, diff_id, time| {
+        let work = LayerWork {
+            time,
+            ..LayerWork::default()
+        };
+        made.work.push(work.became(&descriptor, target));
+        made.layers.push(TranscodedLayer {
+            diff_id,
+            descriptor,
+            source: None,
+            repeated: false,
+        });
+    };
+    if let Some(known) = &conversion.options.known {
+        for id in &rafs.reused_blobs {
+            let begun = Instant::now();
+            if let Some(layer) = known.put(id, target, reporter)? {
+                made.known_blobs += 1;
+                let diff_id = layer.digest.clone();
+                add(&mut made, layer, diff_id, begun.elapsed());
+            }
+        }
     }
     let mut bootstrap = descriptor(&packed.blob);
-    bootstrap.annotations = done.bootstrap.annotations.clone();
-    made.layers.push(TranscodedLayer {
-        descriptor: bootstrap,
-        diff_id: packed.diff_id.to_string(),
-        source: None,
-        repeated: false,
-    });
-    made.has_blob = vec![false; sources.len()];
-    for blob in &done.blobs {
-        made.has_blob[blob.layer] = true;
-    }
-    let bytes_out = done.report.bytes_out - done.bootstrap.len + packed.blob.len;
-    made.report = done.report;
-    made.report.bytes_out = bytes_out;
+    bootstrap.annotations = rafs.bootstrap.annotations.clone();
+    add(&mut made, bootstrap, packed.diff_id.to_string(), pack_time);
+    made.report = rafs.report;
+    made.report.bytes_out = made.report.bytes_out - rafs.bootstrap.len + packed.blob.len;
     Ok(made)
+}
+
+/// What was written to the target.
+struct Written {
+    rafs: RafsReport,
+    /// The layer of the bootstrap, and how long it took.
+    packed: TarReport,
+    pack_time: Duration,
+    /// How long each layer took.
+    times: Vec<Duration>,
+}
+
+/// Writes the blobs and the bootstrap layer. The layers are fetched by one thread and the blobs finished by another
+/// one, while this one and those of the format convert.
+fn write(
+    conversion: &Conversion<'_>,
+    rafs: &RafsOptions,
+    reporter: &mut Reporter<'_>,
+) -> Result<Written, TranscodeError> {
+    let (fetcher, ahead) = ahead();
+    let (stack, streamed) = stack(conversion, &ahead)?;
+    // The readers are what ends the fetcher.
+    drop(ahead);
+    let spool_directory = conversion.options.spool_directory.as_deref();
+    let (output, finisher) = StackOutput::new(conversion.target, spool_directory);
+    let unopened = Mutex::new(None);
+    let finished = Mutex::new(Vec::new());
+    let (written, failed) = thread::scope(|scope| {
+        let mut output = output;
+        let stack = stack;
+        let finishing = start(scope, || {
+            finisher.run(|layer, time| {
+                conversion.tallies[layer].done();
+                lock(&finished).push((layer, time));
+            })
+        })?;
+        start(scope, || fetch(conversion, fetcher, streamed, &unopened))?;
+        let done = to_rafs(stack, &mut output, rafs, reporter).map_err(TranscodeError::Layers);
+        let written = done.and_then(|rafs| {
+            let (bootstrap, times) = output.into_bootstrap().map_err(TranscodeError::Spool)?;
+            let begun = Instant::now();
+            let bootstrap = (bootstrap, rafs.bootstrap.len);
+            let packed = pack(bootstrap, &rafs.blobs, conversion.target, reporter);
+            let packed = packed.map_err(TranscodeError::Layers)?;
+            Ok(Written {
+                rafs,
+                packed,
+                pack_time: begun.elapsed(),
+                times,
+            })
+        });
+        let failed = finishing
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, TranscodeError>((written, failed.err()))
+    })?;
+    // A layer below that at which the conversion ended.
+    if let Some(failed) = failed {
+        return Err(TranscodeError::in_layer(failed.layer)(failed.error.into()));
+    }
+    let mut written = written.map_err(|error| match (lock(&unopened).take(), &error) {
+        (
+            Some((position, unopened)),
+            TranscodeError::Layers(ConvertError::InLayer { layer, .. }),
+        ) if position == *layer => TranscodeError::Store(unopened),
+        _ => error,
+    })?;
+    for &(layer, time) in &*lock(&finished) {
+        if let Some(shown) = written.times.get_mut(layer) {
+            *shown = time;
+        }
+    }
+    Ok(written)
+}
+
+/// The layers, and the positions of those that are fetched ahead.
+fn stack(
+    conversion: &Conversion<'_>,
+    ahead: &Ahead,
+) -> Result<(Source<'static>, Vec<usize>), TranscodeError> {
+    let mut streamed = Vec::new();
+    let mut stack = Vec::new();
+    for position in 0..conversion.sources.len() {
+        let source = match conversion.open_image(position)? {
+            Some(image) => image.into(),
+            None => {
+                streamed.push(position);
+                conversion.streaming(ahead.layer(position)).into()
+            }
+        };
+        stack.push(source);
+    }
+    Ok((Source::stack(stack), streamed))
+}
+
+/// Fetches layers; the first that cannot be opened becomes `unopened`.
+fn fetch(
+    conversion: &Conversion<'_>,
+    fetcher: Fetcher,
+    positions: Vec<usize>,
+    unopened: &Mutex<Option<(usize, ImageStoreError)>>,
+) {
+    fetcher.fetch(positions, |position| {
+        let opened = conversion.stream(position);
+        opened.map_err(|error| {
+            lock(unopened).get_or_insert((position, error));
+            io::Error::other("the layer cannot be opened")
+        })
+    });
+}
+
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, TranscodeError> {
+    let started = thread::Builder::new().spawn_scoped(scope, work);
+    started.map_err(TranscodeError::Threads)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The bootstrap layer: a tar of `image/image.boot`, the chunk information of `blobs`, and their directory.
 fn pack(
-    bootstrap: File,
-    size: u64,
+    (bootstrap, size): (File, u64),
     blobs: &[RafsBlob],
     target: &dyn ImageTarget,
     progress: &mut dyn Progress,
@@ -107,7 +252,7 @@ fn pack(
         put(&mut tree, &name.path(), file);
     }
     let options = TarOptions::default().compression(Compression::Gzip { level: LEVEL });
-    let mut output = TargetOutput::new(target, None);
+    let mut output = LayerOutput(target);
     to_tar(tree, &mut output, &options, progress)
 }
 

@@ -62,6 +62,9 @@ pub struct TranscodeOptions {
     pub known: Option<KnownImages>,
     /// Limits for each layer.
     pub limits: Limits,
+    /// How many layers are converted at the same time, at least 1, each with the threads of its format; to nydus, layers
+    /// are converted one after the other. Does not affect the output. Default: 2.
+    pub layers_at_once: usize,
     /// Directory for temporary files. Default: the system's temporary directory.
     pub spool_directory: Option<PathBuf>,
 }
@@ -77,6 +80,7 @@ impl TranscodeOptions {
             keep_original: false,
             known: None,
             limits: Limits::default(),
+            layers_at_once: 2,
             spool_directory: None,
         }
     }
@@ -87,6 +91,7 @@ impl TranscodeOptions {
         keep_original: bool,
         known: Option<KnownImages>,
         limits: Limits,
+        layers_at_once: usize,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }
 

@@ -1,6 +1,9 @@
 //! Results of image conversions.
 
+use std::time::Duration;
+
 use image_convert::Report;
+use image_store::{Arrival, ImageTarget};
 use oci_image::{Descriptor, Manifest};
 
 /// The result of converting all images of a name.
@@ -38,6 +41,72 @@ pub struct TranscodeReport {
     /// Its layers, lowest first; the last one of a nydus image is the bootstrap layer.
     #[cfg_attr(feature = "serde", serde(rename = "image_layers"))]
     pub layers: Vec<TranscodedLayer>,
+    /// The work for each layer of the source, lowest first, and for each layer of the new image that is made of no
+    /// single one. Empty if the result existed already.
+    #[cfg_attr(feature = "serde", serde(rename = "layer_work"))]
+    pub work: Vec<LayerWork>,
+}
+
+/// The work for one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LayerWork {
+    /// Digest of the source layer; `None` for the bootstrap and the blobs of known images in a nydus image, and for
+    /// the layer that a nydus image becomes.
+    #[cfg_attr(feature = "serde", serde(rename = "source_digest"))]
+    pub source: Option<String>,
+    /// Digest of the new layer; `None` if other layers have all of its content.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "digest", skip_serializing_if = "Option::is_none")
+    )]
+    pub layer: Option<String>,
+    /// Bytes that were read of the source layer as it is stored, or of all of them for one that a nydus image becomes:
+    /// 0 for a layer that repeats a lower one.
+    #[cfg_attr(feature = "serde", serde(rename = "read_bytes"))]
+    pub read: u64,
+    /// Bytes of the new layer.
+    #[cfg_attr(feature = "serde", serde(rename = "written_bytes"))]
+    pub written: u64,
+    /// Those that were uploaded to a registry.
+    #[cfg_attr(feature = "serde", serde(rename = "uploaded_bytes"))]
+    pub uploaded: u64,
+    /// Those that were not, since the registry had the layer, in the repository or in another one.
+    #[cfg_attr(feature = "serde", serde(rename = "skipped_bytes"))]
+    pub skipped: u64,
+    /// Plain bytes of chunks that were not stored again, since the layer itself has them, or to nydus a lower one.
+    #[cfg_attr(feature = "serde", serde(rename = "deduplicated_bytes"))]
+    pub deduplicated: u64,
+    /// Plain bytes of chunks that were not stored again, since a known image has them.
+    #[cfg_attr(feature = "serde", serde(rename = "reused_bytes"))]
+    pub reused: u64,
+    /// Time from the beginning of the layer until the target had the result. Layers overlap.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "seconds", serialize_with = "as_seconds")
+    )]
+    pub time: Duration,
+}
+
+impl LayerWork {
+    /// Writes down which layer it became, and what that cost.
+    pub(crate) fn became(mut self, layer: &Descriptor, target: &dyn ImageTarget) -> Self {
+        self.layer = Some(layer.digest.clone());
+        self.written = layer.size;
+        let digest = layer.parse_digest().ok();
+        match digest.and_then(|digest| target.arrival(&digest)) {
+            Some(Arrival::Uploaded) => self.uploaded = layer.size,
+            Some(_) => self.skipped = layer.size,
+            None => {}
+        }
+        self
+    }
+}
+
+#[cfg(feature = "serde")]
+fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// A layer of the new image.

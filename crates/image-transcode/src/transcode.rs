@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use image_convert::{Report, Streaming};
-use image_model::Progress;
-use image_read::OpenImage;
+use image_convert::{ChunkDictionary, Report};
 use image_store::{
-    ImageStore, ImageTarget, ResolvedImage, ResolvedImages, copy_image, put_document,
+    ImageStore, ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages, copy_image,
+    put_document,
 };
-use oci_image::{
-    Descriptor, EstargzLayer, Family, ImageConfig, Manifest, MediaType, NydusLayer, Platform,
-    nydus as annotations,
-};
+use oci_image::{Family, ImageConfig, Manifest, MediaType, Platform, nydus as annotations};
 
-use crate::before::{CONVERSION, SOURCE_DIGEST, conversion};
+use crate::before::{self, CONVERSION, SOURCE_DIGEST};
+use crate::conversion::{Conversion, is_merged};
 use crate::error::TranscodeError;
+use crate::known::KnownImages;
 use crate::layers::{self, Layerwise};
 use crate::nydus;
 use crate::options::{ImageFormat, TranscodeOptions};
+use crate::progress::{ImageProgress, Reporter};
 use crate::publication::Publication;
-use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
+use crate::report::{LayerWork, TranscodeReport, Transcoded, TranscodedLayer};
 
 /// Converts `images` from `store` to the format in `options`, and writes them to `target` as `name`. An index
 /// is converted to an index of the new images.
@@ -32,7 +31,8 @@ use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
 /// before the converted images, which also get names of their own: `NAME-FORMAT`, followed by the platform if
 /// there are several.
 ///
-/// `progress` counts the bytes of each layer.
+/// `progress` is told on this thread how far the layers are, while they are converted. An upload that has begun is not
+/// cancelled.
 ///
 /// # Errors
 /// [`TranscodeError`]; nothing is published then. Complete objects remain.
@@ -42,19 +42,26 @@ pub fn transcode(
     target: &dyn ImageTarget,
     name: Option<&str>,
     options: &TranscodeOptions,
-    progress: &mut dyn Progress,
+    progress: &mut dyn ImageProgress,
 ) -> Result<Transcoded, TranscodeError> {
     let plan = Publication::of(images, options)?;
     for image in &images.images {
         refuse_what_cannot_be_made(image, options)?;
     }
+    let dictionary = options.known.as_ref().map(KnownImages::dictionary);
+    let conversions = images.images.iter();
+    let conversions = conversions.map(|image| Conversion::new(image, store, target, options));
+    let conversions = conversions.collect::<Result<Vec<_>, _>>()?;
+    let tallies = conversions.iter().flat_map(|image| image.tallies.clone());
+    let reporter = &mut Reporter::new(tallies.collect(), progress);
     let mut made = Vec::new();
-    for image in &images.images {
-        made.push(make(image, store, target, options, progress)?);
+    for conversion in &conversions {
+        made.push(make(conversion, dictionary.as_ref(), reporter)?);
+        reporter.tell().map_err(ImageStoreError::from)?;
     }
     if options.keep_original {
         for image in &images.images {
-            copy_image(&**store, target, image, progress)?;
+            copy_image(&**store, target, image, reporter)?;
         }
     }
     let published = plan.publish(target, name, &made)?;
@@ -68,48 +75,40 @@ pub fn transcode(
 
 /// Converts one image without publishing it.
 fn make(
-    image: &ResolvedImage,
-    store: &Arc<dyn ImageStore>,
-    target: &dyn ImageTarget,
-    options: &TranscodeOptions,
-    progress: &mut dyn Progress,
+    conversion: &Conversion<'_>,
+    dictionary: Option<&Arc<ChunkDictionary>>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<TranscodeReport, TranscodeError> {
+    let Conversion {
+        image,
+        target,
+        options,
+        ..
+    } = *conversion;
     let mut config = config_of(image)?.clone();
-    let merged = is_merged(image)?;
-    let sources: Vec<Option<Descriptor>> = match merged {
-        true => vec![None],
-        false => image.manifest.layers.iter().cloned().map(Some).collect(),
-    };
     // An image without a history remains without one.
-    if merged && !config.history.is_empty() {
+    if is_merged(image)? && !config.history.is_empty() {
         config.history.retain(|entry| entry.empty_layer);
         config.history.push(Default::default());
     }
-    let open = |layer| match merged {
-        true => whole(image, store, options),
-        false => incoming(image, &**store, layer, options),
-    };
+    let listed = &config.rootfs.diff_ids;
     let made = match &options.format {
         ImageFormat::Nydus(rafs) => {
-            let stack = (0..sources.len()).map(|layer| open(layer).map(Into::into));
-            let stack = stack.collect::<Result<Vec<_>, _>>()?;
-            let made = nydus::convert(stack, &sources, target, (rafs, options), progress)?;
+            let made = nydus::convert(conversion, rafs, dictionary, reporter)?;
             nydus::add_history(&mut config, &made);
             made
         }
         ImageFormat::Estargz(estargz) => {
-            let how = (Layerwise::Estargz(estargz), options);
-            layers::convert(&sources, &[], open, target, how, progress)?
+            layers::convert(conversion, Layerwise::Estargz(estargz), &[], reporter)?
         }
-        ImageFormat::ZstdChunked(chunked) => {
-            let how = (Layerwise::ZstdChunked(chunked), options);
-            let listed = &config.rootfs.diff_ids;
-            layers::convert(&sources, listed, open, target, how, progress)?
-        }
+        ImageFormat::ZstdChunked(chunked) => layers::convert(
+            conversion,
+            Layerwise::ZstdChunked(chunked),
+            listed,
+            reporter,
+        )?,
         ImageFormat::Oci(tar) => {
-            let how = (Layerwise::Oci(tar), options);
-            let listed = &config.rootfs.diff_ids;
-            layers::convert(&sources, listed, open, target, how, progress)?
+            layers::convert(conversion, Layerwise::Oci(tar), listed, reporter)?
         }
     };
     let diff_ids = made.layers.iter().map(|layer| layer.diff_id.clone());
@@ -128,7 +127,9 @@ fn make(
     }
     let source = &image.descriptor.digest;
     manifest.annotations.set(SOURCE_DIGEST, source);
-    manifest.annotations.set(CONVERSION, conversion(options));
+    manifest
+        .annotations
+        .set(CONVERSION, before::conversion(options));
     if let ImageFormat::Nydus(_) = &options.format {
         manifest.annotations.set(annotations::SOURCE_DIGEST, source);
     }
@@ -138,6 +139,7 @@ fn make(
         image: descriptor,
         manifest,
         layers: made.layers,
+        work: made.work,
         report: made.report,
     })
 }
@@ -146,19 +148,12 @@ fn make(
 #[derive(Default)]
 pub(crate) struct Made {
     pub(crate) layers: Vec<TranscodedLayer>,
+    pub(crate) work: Vec<LayerWork>,
     pub(crate) report: Report,
     /// For each source layer, whether its content became a blob; layers without content of their own do not.
     pub(crate) has_blob: Vec<bool>,
     /// How many blobs of known images it lists, before the bootstrap.
     pub(crate) known_blobs: usize,
-}
-
-/// A layer to convert.
-pub(crate) enum Incoming {
-    /// A tar stream.
-    Layer(Streaming<'static>),
-    /// A layer opened for random access.
-    Image(Box<OpenImage>),
 }
 
 /// Most layers of an image: overlayfs, and with it every runtime, is limited to 500.
@@ -185,6 +180,9 @@ fn refuse_what_cannot_be_made(
     if count > limit {
         return Err(TranscodeError::TooManyLayers { count, limit });
     }
+    if !is_merged(image)? {
+        image.check_layer_types()?;
+    }
     match &options.format {
         ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
         ImageFormat::Nydus(_) => Ok(()),
@@ -200,40 +198,4 @@ pub(crate) fn plain(mut platform: Platform) -> Platform {
         .os_features
         .retain(|feature| feature != annotations::OS_FEATURE);
     platform
-}
-
-/// Whether it is a nydus image, whose layers have been merged.
-fn is_merged(image: &ResolvedImage) -> Result<bool, TranscodeError> {
-    let Some(last) = image.manifest.layers.last() else {
-        return Ok(false);
-    };
-    let last = NydusLayer::read(&last.annotations).map_err(image_store::ImageStoreError::from)?;
-    Ok(matches!(last, Some(NydusLayer::Bootstrap { .. })))
-}
-
-/// The file tree of a nydus image.
-fn whole(
-    image: &ResolvedImage,
-    store: &Arc<dyn ImageStore>,
-    options: &TranscodeOptions,
-) -> Result<Incoming, TranscodeError> {
-    let opened = image.open(store, &options.open(), &mut ())?;
-    Ok(Incoming::Image(Box::new(opened)))
-}
-
-/// Opens a layer: an eStargz layer by its TOC, without its eStargz-specific files; any other as a stream.
-fn incoming(
-    image: &ResolvedImage,
-    store: &dyn ImageStore,
-    position: usize,
-    options: &TranscodeOptions,
-) -> Result<Incoming, TranscodeError> {
-    let annotations = &image.manifest.layers[position].annotations;
-    let estargz = EstargzLayer::read(annotations).map_err(image_store::ImageStoreError::from)?;
-    if estargz.is_some() && !options.as_layer {
-        let opened = image.open_layer(store, position, &options.open())?;
-        return Ok(Incoming::Image(Box::new(opened)));
-    }
-    let layer = image.stream_layer(store, position)?;
-    Ok(Incoming::Layer(layers::streamed(layer, options)))
 }

@@ -219,6 +219,20 @@ impl fmt::Display for LayerType {
     }
 }
 
+impl MediaType {
+    /// Whether it is an index or a manifest, which registries keep apart from blobs.
+    ///
+    /// ```
+    /// use lazyoci_oci_image::{Family, MediaType};
+    /// assert!(MediaType::Index(Family::Docker).is_index_or_manifest());
+    /// assert!(!MediaType::Config(Family::Oci).is_index_or_manifest());
+    /// ```
+    #[must_use]
+    pub fn is_index_or_manifest(self) -> bool {
+        matches!(self, Self::Index(_) | Self::Manifest(_))
+    }
+}
+
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Layer(layer) = self {

@@ -19,8 +19,11 @@ use super::{FooterError, FooterKind};
 /// Length of the footer in bytes.
 pub const FOOTER_LEN: usize = 51;
 
-const START: &[u8; 16] = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x1a\0SG\x16\0";
-const END: &[u8; 19] = b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0";
+const FIXED: Fixed = Fixed {
+    kind: FooterKind::Estargz,
+    start: b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x1a\0SG\x16\0",
+    end: b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0",
+};
 
 /// The footer of a blob whose TOC member begins `toc_offset` bytes into it.
 ///
@@ -31,13 +34,7 @@ const END: &[u8; 19] = b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0";
 /// ```
 #[must_use]
 pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
-    let mut footer = [0; FOOTER_LEN];
-    let (start, rest) = footer.split_at_mut(START.len());
-    let (offset, end) = rest.split_at_mut(16);
-    start.copy_from_slice(START);
-    offset.copy_from_slice(&digits(toc_offset));
-    end.copy_from_slice(END);
-    footer
+    FIXED.encode(toc_offset)
 }
 
 /// Where the TOC member of a blob begins, given its footer and where that begins.
@@ -45,63 +42,61 @@ pub fn encode(toc_offset: u64) -> [u8; FOOTER_LEN] {
 /// # Errors
 /// [`FooterError`] on the first wrong byte, or an offset past the footer.
 pub fn decode(footer: &[u8; FOOTER_LEN], footer_offset: u64) -> Result<u64, FooterError> {
-    let fixed = Fixed {
-        kind: FooterKind::Estargz,
-        start: START,
-        end: END,
-    };
-    parse(footer, &fixed, footer_offset)
+    FIXED.decode(footer, footer_offset)
 }
 
 /// What a footer has around the digits of the TOC offset.
-pub(super) struct Fixed<'a> {
+pub(super) struct Fixed {
     pub(super) kind: FooterKind,
-    pub(super) start: &'a [u8],
-    pub(super) end: &'a [u8],
+    pub(super) start: &'static [u8],
+    pub(super) end: &'static [u8],
 }
 
-/// Sixteen hex digits.
-pub(super) fn digits(mut number: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    for place in digits.iter_mut().rev() {
-        let [low, ..] = number.to_le_bytes();
-        *place = b"0123456789abcdef"[usize::from(low & 15)];
-        number >>= 4;
+impl Fixed {
+    /// The footer, `LEN` bytes with its sixteen lower-case hex digits.
+    pub(super) fn encode<const LEN: usize>(&self, toc_offset: u64) -> [u8; LEN] {
+        let mut footer = [0; LEN];
+        let (start, rest) = footer.split_at_mut(self.start.len());
+        let (digits, end) = rest.split_at_mut(16);
+        start.copy_from_slice(self.start);
+        let mut number = toc_offset;
+        for digit in digits.iter_mut().rev() {
+            let [low, ..] = number.to_le_bytes();
+            *digit = b"0123456789abcdef"[usize::from(low & 15)];
+            number >>= 4;
+        }
+        end.copy_from_slice(self.end);
+        footer
     }
-    digits
-}
 
-/// The TOC offset in `footer`, which begins at `footer_offset`.
-pub(super) fn parse(
-    footer: &[u8],
-    fixed: &Fixed<'_>,
-    footer_offset: u64,
-) -> Result<u64, FooterError> {
-    let Fixed { kind, start, end } = *fixed;
-    let (found_start, rest) = footer.split_at(start.len());
-    let (digits, found_end) = rest.split_at(16);
-    kind.check(found_start, start, 0)?;
-    let mut toc_offset = 0u64;
-    for (i, &found) in digits.iter().enumerate() {
-        let digit = match found {
-            b'0'..=b'9' | b'a'..=b'f' => char::from(found).to_digit(16),
-            _ => None,
-        };
-        let offset = start.len().saturating_add(i);
-        let digit = digit.ok_or(FooterError::Digit {
-            kind,
-            offset,
-            found,
-        })?;
-        toc_offset = toc_offset << 4 | u64::from(digit);
+    /// The TOC offset in `footer`, which begins at `footer_offset`.
+    pub(super) fn decode(&self, footer: &[u8], footer_offset: u64) -> Result<u64, FooterError> {
+        let Self { kind, start, end } = *self;
+        let (found_start, rest) = footer.split_at(start.len());
+        let (digits, found_end) = rest.split_at(16);
+        kind.check(found_start, start, 0)?;
+        let mut toc_offset = 0u64;
+        for (i, &found) in digits.iter().enumerate() {
+            let digit = match found {
+                b'0'..=b'9' | b'a'..=b'f' => char::from(found).to_digit(16),
+                _ => None,
+            };
+            let offset = start.len().saturating_add(i);
+            let digit = digit.ok_or(FooterError::Digit {
+                kind,
+                offset,
+                found,
+            })?;
+            toc_offset = toc_offset << 4 | u64::from(digit);
+        }
+        kind.check(found_end, end, start.len().saturating_add(16))?;
+        if toc_offset >= footer_offset {
+            return Err(FooterError::TocOffset {
+                kind,
+                toc_offset,
+                footer_offset,
+            });
+        }
+        Ok(toc_offset)
     }
-    kind.check(found_end, end, start.len().saturating_add(16))?;
-    if toc_offset >= footer_offset {
-        return Err(FooterError::TocOffset {
-            kind,
-            toc_offset,
-            footer_offset,
-        });
-    }
-    Ok(toc_offset)
 }

@@ -11,14 +11,17 @@
 //! | 34 | 5 | deflate data | `01 00 00 ff ff`: one empty stored block |
 //! | 39 | 8 | CRC-32, ISIZE | 0 |
 
-use super::estargz::{Fixed, digits, parse};
+use super::estargz::Fixed;
 use super::{FooterError, FooterKind};
 
 /// Length of the footer in bytes.
 pub const LEN: usize = 47;
 
-const START: &[u8; 12] = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x16\0";
-const END: &[u8; 19] = b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0";
+const FIXED: Fixed = Fixed {
+    kind: FooterKind::Legacy,
+    start: b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x16\0",
+    end: b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0",
+};
 
 /// The footer of a blob whose TOC member begins `toc_offset` bytes into it.
 ///
@@ -28,13 +31,7 @@ const END: &[u8; 19] = b"STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0";
 /// ```
 #[must_use]
 pub fn encode(toc_offset: u64) -> [u8; LEN] {
-    let mut footer = [0; LEN];
-    let (start, rest) = footer.split_at_mut(START.len());
-    let (offset, end) = rest.split_at_mut(16);
-    start.copy_from_slice(START);
-    offset.copy_from_slice(&digits(toc_offset));
-    end.copy_from_slice(END);
-    footer
+    FIXED.encode(toc_offset)
 }
 
 /// Where the TOC member of a blob begins, given its footer and where that begins.
@@ -42,10 +39,5 @@ pub fn encode(toc_offset: u64) -> [u8; LEN] {
 /// # Errors
 /// [`FooterError`] on the first wrong byte, or an offset past the footer.
 pub fn decode(footer: &[u8; LEN], footer_offset: u64) -> Result<u64, FooterError> {
-    let fixed = Fixed {
-        kind: FooterKind::Legacy,
-        start: START,
-        end: END,
-    };
-    parse(footer, &fixed, footer_offset)
+    FIXED.decode(footer, footer_offset)
 }

@@ -17,10 +17,10 @@ use super::ending::{End, Ending, Open};
 use super::kept_entry::{self, Chunks, Described};
 use super::members::Members;
 use super::{EstargzOptions, rules};
+use crate::kept_tar::{KeptTarError, KeptTarFault};
 use crate::layer::LayerWriter;
 use crate::report::Report;
 use crate::stage::{self, Setup, Stage, Stored};
-use crate::zstd_chunked::{KeptTarError, KeptTarFault};
 use crate::{ConvertError, Streaming};
 
 /// A member is closed before a header once it contains this many bytes of headers.

@@ -2,15 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use estargz_toc::toc::{EntryType, TocEntry, time};
 use estargz_toc::write::Placed;
 use image_model::image::{ChunkExtent, ChunkRange};
 use tar_stream::{Entry, EntryKind};
 
 use crate::ConvertError;
-use crate::zstd_chunked::{KeptTarFault, check_numbers, text};
+use crate::kept_tar::{KeptTarFault, member};
 
 /// A member of the tar, and which chunks it has.
 pub(super) struct Described {
@@ -32,23 +30,12 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
     if member.is_sparse {
         return Err(KeptTarFault::Sparse);
     }
-    check_numbers(member)?;
-    let kind = match (member.kind, member.typeflag) {
-        (EntryKind::File, 0 | b'0') => EntryType::Reg,
-        (EntryKind::HardLink, _) => EntryType::Hardlink,
-        (EntryKind::Symlink, _) => EntryType::Symlink,
-        (EntryKind::CharDevice, _) => EntryType::Char,
-        (EntryKind::BlockDevice, _) => EntryType::Block,
-        (EntryKind::Directory, _) => EntryType::Dir,
-        (EntryKind::Fifo, _) => EntryType::Fifo,
-        (EntryKind::File | EntryKind::Other(_), typeflag) => {
-            return Err(KeptTarFault::Kind { typeflag });
-        }
-    };
+    member::check_numbers(member)?;
+    let kind = member::kind(member)?;
     let is_link = matches!(member.kind, EntryKind::HardLink | EntryKind::Symlink);
     let is_device = matches!(member.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
     let seconds = member.mtime.seconds;
-    let mut entry = TocEntry::new(text(&member.path, "name")?, kind);
+    let mut entry = TocEntry::new(member::text(&member.path, "name")?, kind);
     entry.modtime = time::format(seconds)
         .ok_or(KeptTarFault::Time { seconds })?
         .into();
@@ -56,7 +43,7 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
         entry.size = i64::try_from(member.size).unwrap_or(i64::MAX);
     }
     if is_link {
-        entry.link_name = text(&member.link_target, "link target")?;
+        entry.link_name = member::text(&member.link_target, "link target")?;
     }
     entry.mode = member.raw_mode;
     entry.uid = member.uid;
@@ -65,11 +52,7 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
         entry.dev_major = member.devmajor;
         entry.dev_minor = member.devminor;
     }
-    let xattrs = member.xattrs.iter().map(|xattr| {
-        let name = text(&xattr.name, "extended attribute's name")?;
-        Ok((name, STANDARD.encode(&xattr.value).into()))
-    });
-    entry.xattrs = xattrs.collect::<Result<_, KeptTarFault>>()?;
+    entry.xattrs = member::xattrs(member)?;
     Ok(entry)
 }
 

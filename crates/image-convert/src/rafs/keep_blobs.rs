@@ -176,6 +176,7 @@ pub fn keep_blobs(
         version,
         bootstrap: described_bootstrap(bootstrap, version),
         blobs: Vec::new(),
+        layer_chunks: Vec::new(),
         reused_blobs: Vec::new(),
         reuse: Vec::new(),
     })

@@ -26,7 +26,7 @@ use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
 
 use crate::fill::{self, Filled, Format as _};
-use crate::report::Report;
+use crate::report::{ChunkCounts, Report};
 use crate::source::Origin;
 use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, Target};
 use crate::{ConvertError, Source};
@@ -97,6 +97,7 @@ pub fn to_rafs<'a>(
         tree: None,
         from_tar: true,
         report: Report::default(),
+        chunks: Vec::new(),
     };
     let mut placed = Placed::default();
     let mut blobs = Vec::new();
@@ -109,6 +110,7 @@ pub fn to_rafs<'a>(
         blobs.extend(blob);
     }
     let blob = layers.store(top, top_position, placed, output, progress)?;
+    let layer_chunks = std::mem::take(&mut layers.chunks);
     let (content, report) = layers.finish(&limits)?;
     let (image, bootstrap) = match options.inline_meta {
         true => {
@@ -140,6 +142,7 @@ pub fn to_rafs<'a>(
         version: options.version,
         bootstrap: report::described_bootstrap(bootstrap, options.version),
         blobs,
+        layer_chunks,
         reused_blobs: image.uses.iter().map(|blob| blob.id.clone()).collect(),
         reuse: image.uses,
     })
@@ -155,6 +158,8 @@ struct Layers<'k> {
     tree: Option<Tree<ChunkRange>>,
     from_tar: bool,
     report: Report,
+    /// Of each layer.
+    chunks: Vec<ChunkCounts>,
 }
 
 impl<'k> Layers<'k> {
@@ -203,6 +208,7 @@ impl<'k> Layers<'k> {
             progress,
         };
         let (alone, report) = (!self.stacked, &mut self.report);
+        let before = setup.before.counts;
         let filled = stage::run(setup, target, |stage| {
             fill::fill(source, origin.as_ref(), alone, stage, options, report)
         });
@@ -219,6 +225,7 @@ impl<'k> Layers<'k> {
             };
             self.tree = Some(tree);
             self.from_tar &= from_tar;
+            self.chunks.push(stored.counts.since(before));
             self.stored = stored;
             Ok(target)
         });

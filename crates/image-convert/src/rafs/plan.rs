@@ -80,6 +80,7 @@ pub fn plan_reuse<'a>(
         tree: None,
         from_tar: true,
         report: Report::default(),
+        chunks: Vec::new(),
     };
     let mut target = PlanTarget {
         known: &known,

@@ -8,7 +8,7 @@ use oci_image::nydus::{FsVersion, NydusLayer};
 use rafs_format::Version;
 
 use crate::described::DescribedObject;
-use crate::report::Report;
+use crate::report::{ChunkCounts, Report};
 
 /// What a conversion to RAFS did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct RafsReport {
     /// The blobs that were written, at most one for each layer; none for a layer that has no content, or
     /// none that the layers below it lack.
     pub blobs: Vec<RafsBlob>,
+    /// How many chunks of each layer went where, the lowest layer first. Which chunks are dead only the whole image
+    /// tells.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub layer_chunks: Vec<ChunkCounts>,
     /// The blobs of a [dictionary](crate::RafsOptions::dictionary) to which the image refers.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_texts"))]
     pub reused_blobs: Vec<BlobId>,

@@ -3,7 +3,6 @@
 mod bounded;
 mod containers;
 mod options;
-mod refusal;
 mod report;
 
 use std::io::{Seek, SeekFrom};
@@ -19,8 +18,6 @@ use crate::tar::{TarOptions, to_tar};
 use crate::{ConvertError, Source, Streaming};
 
 pub use options::{ZstdChunkedDialect, ZstdChunkedOptions};
-pub use refusal::{KeptTarError, KeptTarFault};
-pub(crate) use refusal::{check_numbers, text};
 pub use report::ZstdChunkedReport;
 
 /// Writes `source` as a zstd:chunked layer to `output`.
@@ -33,7 +30,7 @@ pub use report::ZstdChunkedReport;
 /// [`to_tar`](crate::to_tar). Files are cut where containers/storage cuts them ([`chunk_dedup::rollsum`]); a chunk of
 /// more than 8 MiB, which it does not bound, becomes several. Every chunk is one frame; headers and padding are in
 /// frames of their own, and so is the end of the tar. The TOC names its entries in the order of the tar, with times in
-/// UTC. A tar that a partial pull could not put together again is refused ([`KeptTarFault`]).
+/// UTC. A tar that a partial pull could not put together again is refused ([`KeptTarFault`](crate::KeptTarFault)).
 ///
 /// The bytes depend on source and options alone, not on the number of threads or the time zone. `progress` counts the
 /// bytes of the content.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blob_io::{LocalFile, ReadAt};
+use bytes::Bytes;
 use image_model::{Blob, BlobIndex, Fault, Limits};
 use lazyoci_image_read::{
     Flaw, Format, OpenBlob, OpenError, OpenImage, OpenOptions, StoreError, VerifyOptions, open,
@@ -114,25 +115,21 @@ fn compressed_images_are_refused_by_name() {
 /// Nothing panics or hangs, whatever byte is wrong.
 #[test]
 fn damaged_images_are_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("image");
     let options = OpenOptions::default().limits(Limits::small());
-    for name in ["tar-i"] {
-        let sound = fs::read(goldens().join(format!("{name}.erofs"))).unwrap();
-        for at in 1024..sound.len() {
-            let mut bytes = sound.clone();
-            bytes[at] ^= 0xff;
-            fs::write(&path, &bytes).unwrap();
-            let Ok(image) = open(&path, &options) else {
-                continue;
-            };
-            let mut corrupt = 0;
-            let verify = VerifyOptions::default();
-            let summary = image.verify(&verify, &mut (), &mut |finding| {
-                corrupt += u64::from(finding.fault == Fault::Corrupt);
-                assert!(!matches!(finding.what, Flaw::Bootstrap(_)));
-            });
-            assert_eq!(summary.unwrap().corrupt, corrupt);
-        }
+    let sound = fs::read(goldens().join("tar-i.erofs")).unwrap();
+    for at in 1024..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0xff;
+        let source = Arc::new(Bytes::from(bytes));
+        let Ok(image) = open_source(source, None, Device(None), &options) else {
+            continue;
+        };
+        let mut corrupt = 0;
+        let verify = VerifyOptions::default().threads(1);
+        let summary = image.verify(&verify, &mut (), &mut |finding| {
+            corrupt += u64::from(finding.fault == Fault::Corrupt);
+            assert!(!matches!(finding.what, Flaw::Bootstrap(_)));
+        });
+        assert_eq!(summary.unwrap().corrupt, corrupt);
     }
 }

@@ -9,14 +9,16 @@ use estargz_toc::Landmark;
 use estargz_toc::compare::{CompareOptions, compare};
 use estargz_toc::footer::FOOTER_LEN;
 use image_model::{Digest, Ino, Limits};
-use lazyoci_image_read::{NoBlobs, OpenImage, OpenOptions, ReadError, ReadStep, Want, open_source};
+use lazyoci_image_read::{
+    NoBlobs, OpenImage, OpenOptions, ReadError, ReadOptions, ReadStep, Want, open_source,
+};
 use tar_stream::LayerStream;
 use verify::{AuditFault, ExtentBytes, Profile, TreeDigest, audit, tree_digest};
 
 use crate::estargz::bytes;
 
 fn open(blob: &[u8], toc_digest: Option<Digest>) -> Option<OpenImage> {
-    let mut options = OpenOptions::default();
+    let mut options = OpenOptions::default().read(ReadOptions::default().threads(1));
     options.metadata_digest = toc_digest;
     let source = Arc::new(Bytes::copy_from_slice(blob));
     let image = open_source(source, None, NoBlobs, &options).ok()?;

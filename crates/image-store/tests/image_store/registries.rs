@@ -8,8 +8,8 @@ use image_model::{Blame as _, Fault};
 use lazyoci_image_store::blob_io::registry::{Client, ClientOptions, RegistryErrorKind};
 use lazyoci_image_store::oci_image::{Descriptor, Document, Platform};
 use lazyoci_image_store::{
-    ImageStore, ImageStoreError, ImageTarget as _, Layout, Location, RegistryStore, RegistryTarget,
-    Transport, copy, fetch, resolve,
+    Arrival, ImageStore, ImageStoreError, ImageTarget as _, Layout, Location, RegistryStore,
+    RegistryTarget, Transport, copy, fetch, resolve,
 };
 use registry_double::Registry;
 
@@ -98,6 +98,10 @@ fn an_image_goes_there_and_back() {
         (5, 0, 1)
     );
     assert_eq!(stats.there.1, layers()[0].len() as u64);
+    // What was uploaded first was there later.
+    let shared = verify::sha256(&layers()[0]);
+    assert_eq!(target.arrival(&shared), Some(Arrival::Uploaded));
+    assert_eq!(target.arrival(&verify::sha256(b"")), None);
 
     let before = registry.lines().len();
     let store = store(&registry, "team/app:v1");
@@ -139,6 +143,8 @@ fn what_is_there_is_not_sent_again() {
         "{again:?}"
     );
     assert_eq!(target.stats().uploaded, (0, 0));
+    let layer = verify::sha256(&layers()[1]);
+    assert_eq!(target.arrival(&layer), Some(Arrival::There));
     // A tag for an object that this target did not write.
     target.publish(Some("v2"), &index).unwrap();
     assert_eq!(registry.tags("team/app"), ["v2"]);
@@ -159,6 +165,8 @@ fn what_another_repository_has_is_mounted() {
         (0, 5, 1)
     );
     assert_eq!(registry.blobs("team/app"), registry.blobs("base"));
+    let layer = verify::sha256(&layers()[1]);
+    assert_eq!(target.arrival(&layer), Some(Arrival::Mounted));
 }
 
 #[test]

@@ -12,15 +12,6 @@ use lazyoci_image_transcode::{
 
 use crate::support::*;
 
-/// Incompressible bytes.
-fn noise(len: usize, mut seed: u32) -> Vec<u8> {
-    let next = || {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 24) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
-
 /// An image with one layer in which one file depends on `number`.
 fn version(directory: &Path, number: u32) {
     let (kept, changed) = (noise(40_000, 1), noise(30_000, number + 1));

@@ -6,3 +6,4 @@ mod images;
 mod known;
 mod platforms;
 mod support;
+mod work;

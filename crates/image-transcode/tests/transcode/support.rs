@@ -67,6 +67,15 @@ pub(crate) fn layers() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Incompressible bytes.
+pub(crate) fn noise(len: usize, mut seed: u32) -> Vec<u8> {
+    let next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
 /// A layout with an image of gzip-compressed [`layers`], whose configuration must be preserved.
 pub(crate) fn source(directory: &Path) -> (Arc<dyn ImageStore>, ResolvedImage) {
     source_with(directory, |config| config)

@@ -378,3 +378,29 @@ impl Blame for BuildError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_holds_0xffffff_chunks() {
+        let options = BlobOptions::default().compressor(Compressor::None);
+        let digest = Digest::new(options.digester.into(), [7; 32]);
+        let chunk = StoredChunk {
+            len: 1,
+            stored_len: 1,
+            codec: Codec::None,
+            digest,
+        };
+        let mut builder = BlobBuilder {
+            chunk_count: 0xff_fffe,
+            ..BlobBuilder::new(options).unwrap()
+        };
+        builder.push(&chunk).unwrap();
+        let error = BuildError::TooManyChunks { limit: 0xff_ffff };
+        assert_eq!(error.fault(), Fault::Limit);
+        assert_eq!(builder.push(&chunk), Err(error));
+        assert_eq!(builder.chunk_count(), 0xff_ffff);
+    }
+}

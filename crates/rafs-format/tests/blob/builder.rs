@@ -196,18 +196,6 @@ fn impossible_chunks_are_refused() {
 }
 
 #[test]
-fn a_blob_holds_0xffffff_chunks() {
-    let mut builder = BlobBuilder::new(none_sha256()).unwrap();
-    for _ in 0..0xff_ffff {
-        builder.push(&plain_chunk(1)).unwrap();
-    }
-    let error = BuildError::TooManyChunks { limit: 0xff_ffff };
-    assert_eq!(error.fault(), Fault::Limit);
-    assert_eq!(builder.push(&plain_chunk(1)), Err(error));
-    assert_eq!(builder.chunk_count(), 0xff_ffff);
-}
-
-#[test]
 fn a_blob_holds_2_to_the_40_stored_bytes() {
     let options = none_sha256().chunk_size(1 << 24);
     let mut builder = BlobBuilder::new(options).unwrap();

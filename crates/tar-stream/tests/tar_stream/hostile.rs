@@ -125,7 +125,13 @@ fn seeking_over_a_cut_payload_is_an_error_too() {
 fn a_flipped_byte_is_an_error_with_its_offset_or_harmless() {
     let tar = sampler();
     for at in 0..tar.len() {
-        for flip in [0x01, 0x80, 0xff] {
+        // Inside a field of zeros or of content, one flip is as good as another.
+        let around = at.saturating_sub(8)..(at + 8).min(tar.len());
+        let flips: &[u8] = match tar[around].iter().all(|&byte| byte == tar[at]) {
+            true => &[0xff],
+            false => &[0x01, 0x80, 0xff],
+        };
+        for &flip in flips {
             let mut flipped = tar.clone();
             flipped[at] ^= flip;
             // Behind the checksum the flip goes on into the fields.

@@ -14,10 +14,10 @@ use verify::Hasher;
 use super::entry::entry;
 use super::frames::{Cut, Frames, Waiting};
 use crate::ConvertError;
+use crate::kept_tar::{KeptTarError, KeptTarFault};
 use crate::report::Report;
 use crate::stage::Stage;
 use crate::zstd_chunked::bounded::{Bounded, Compressed};
-use crate::zstd_chunked::refusal::{KeptTarError, KeptTarFault};
 
 /// Most bytes of a chunk. Only bytes that repeat, and holes, make longer ones.
 pub(super) const MAX_CHUNK_LEN: NonZeroU32 = NonZeroU32::new(8 << 20).expect("not 0");

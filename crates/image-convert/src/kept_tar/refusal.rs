@@ -1,11 +1,8 @@
 //! What a tar that is kept bit for bit must not have.
 
-use std::borrow::Cow;
-
 use estargz_toc::tar_split::TarSplitWriteError;
 use image_model::name::Brief;
 use image_model::{Blame, Fault};
-use tar_stream::Entry;
 
 /// A member of a tar that is to be kept bit for bit, and that a table of contents cannot describe so that readers
 /// agree.
@@ -85,26 +82,4 @@ pub enum KeptTarFault {
     /// It cannot be part of a tar-split.
     #[error(transparent)]
     TarSplit(#[from] TarSplitWriteError),
-}
-
-/// `bytes` as text of JSON; `what` they are, for errors.
-pub(crate) fn text(bytes: &[u8], what: &'static str) -> Result<Cow<'static, str>, KeptTarFault> {
-    let text = str::from_utf8(bytes).map_err(|_| KeptTarFault::NotUtf8 { what })?;
-    Ok(text.to_owned().into())
-}
-
-/// Refuses numbers of `member` that readers of a table of contents refuse.
-pub(crate) fn check_numbers(member: &Entry) -> Result<(), KeptTarFault> {
-    for (field, value) in [
-        ("mode", member.raw_mode),
-        ("uid", member.uid),
-        ("gid", member.gid),
-        ("device number", member.devmajor),
-        ("device number", member.devminor),
-    ] {
-        if u32::try_from(value).is_err() {
-            return Err(KeptTarFault::Number { field, value });
-        }
-    }
-    Ok(())
 }
