@@ -13,8 +13,9 @@
 
 use bytes::Bytes;
 use image_model::Limits;
+use image_model::width::u64_from;
 
-use super::error::{BlobError, check_given};
+use super::error::BlobError;
 use super::header::CiHeader;
 use super::meta::BlobMeta;
 use crate::v6::BlobEntry;
@@ -36,21 +37,31 @@ impl BlobMeta {
     /// Opens the chunk information of `blob` in a file of its own, `file`.
     ///
     /// # Errors
-    /// Those of [`range`](Self::range); [`BlobError::Given`] if `file` has another length;
+    /// Those of [`range`](Self::range); [`BlobError::Contradiction`] if `file` has another length;
     /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
     /// is damaged; [`BlobError::Reserved`] if the padding is not zero.
     pub fn decode_file(blob: &BlobEntry, file: &Bytes, limits: &Limits) -> Result<Self, BlobError> {
         Self::range(blob, limits)?;
         let len = blob.ci_uncompressed_size;
-        let structure = "file of the chunk information";
         let expected = view::align(len, ALIGN).saturating_add(ALIGN);
-        check_given(structure, expected, file)?;
-        let (body, header) = file.split_last_chunk().expect("it holds a header");
+        let found = u64_from(file.len());
+        let (body, header) = match file.split_last_chunk() {
+            Some(parts) if found == expected => parts,
+            _ => {
+                return Err(BlobError::Contradiction {
+                    field: "length of the file of chunk information",
+                    expected,
+                    found,
+                });
+            }
+        };
         CiHeader::from_bytes(header)?.check(blob)?;
         let plain =
             file.slice(..usize::try_from(len).map_or(body.len(), |len| len.min(body.len())));
         if body.iter().skip(plain.len()).any(|&byte| byte != 0) {
-            return Err(BlobError::Reserved { structure });
+            return Err(BlobError::Reserved {
+                structure: "padding of the chunk information",
+            });
         }
         Ok(Self::of_plain(blob, plain))
     }
