@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
-use lazyoci::convert::Chunking;
+use lazyoci::convert::{Chunking, PrefetchPolicy};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::Limits;
 use lazyoci::rafs_format::Version;
@@ -65,6 +65,10 @@ pub(crate) struct Args {
     /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz, zstd:chunked a)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
+    /// How the image says what to fetch first: `none`, `fs` (a table of inodes), or `blob` (version 5: how many bytes of
+    /// the blob) [default: fs] (RAFS with `--prefetch`)
+    #[arg(long, value_name = "POLICY", requires = "prefetch")]
+    pub(crate) prefetch_policy: Option<PrefetchPolicy>,
     /// Append the chunks' digests and a table of contents to the blob (RAFS v6)
     #[arg(long)]
     pub(crate) toc: bool,
@@ -218,6 +222,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ),
         ("--chunking", args.chunking.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
+        ("--prefetch-policy", args.prefetch_policy.is_some(), rafs),
         ("--toc", args.toc, v6 || nydus),
         ("--inline-meta", args.inline_meta, alone),
         ("--aligned", args.aligned, v6 || nydus),

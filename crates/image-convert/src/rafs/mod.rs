@@ -13,6 +13,7 @@ mod dictionary_part;
 mod keep_blobs;
 mod options;
 mod plan;
+mod prefetch;
 mod report;
 
 use std::num::NonZeroU32;
@@ -24,7 +25,7 @@ use image_model::image::ChunkRange;
 use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
 
-use crate::fill::{self, Filled};
+use crate::fill::{self, Filled, Format as _};
 use crate::report::{ChunkCounts, Report};
 use crate::source::{KeptFrames, Origin};
 use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, StoredFrames, Target};
@@ -37,6 +38,7 @@ pub use dictionary::{ChunkDictionary, add_to_dictionary};
 pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
 pub use plan::{Planned, ReusePlan, plan_reuse};
+pub use prefetch::{ParsePrefetchPolicyError, PrefetchPolicy};
 pub use report::{RafsBlob, RafsReport};
 
 /// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the blob, whose id is the
@@ -252,7 +254,7 @@ impl<'k> Layers<'k> {
         report.content_bytes = stored.content_bytes;
         report.chunks = stored.counts;
         let is_missed = |path: &&ImagePath| tree.resolve(path.as_bytes()).is_none();
-        report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
+        report.missed = options.first().iter().filter(is_missed).cloned().collect();
         let chunks = std::mem::take(&mut *known.write().unwrap_or_else(PoisonError::into_inner));
         let content = Content {
             from_tar: self.from_tar,
