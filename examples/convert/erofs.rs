@@ -1,42 +1,100 @@
 //! Conversions to EROFS, and where their output goes.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use lazyoci::blob_io::AtomicFile;
+use lazyoci::blob_io::{AtomicFile, WriterOutput};
 use lazyoci::convert::{ErofsReport, Verity, layer_cache_path};
 use lazyoci::model::Digest;
-use lazyoci::tar_stream::{LayerStream, StreamOptions};
+use lazyoci::tar_stream::{Compression, LayerStream, StreamOptions};
 
 use crate::common::Failure;
-use crate::common::progress::Bar;
+use crate::common::output::OutputArgs;
 
-/// The DiffID of the layer at `path`: the digest of the tar in it.
-pub(crate) fn diff_id(path: &Path, bar: &mut Bar) -> Result<Digest, Failure> {
-    let failed = |error| Failure::usage(error).of(path.display());
-    let file = File::open(path).map_err(failed)?;
-    let len = file.metadata().map_err(failed)?.len();
-    let options = StreamOptions::default().digests(true);
-    let mut layer = LayerStream::open(bar.meter(file, len), &options)?;
-    io::copy(&mut layer, &mut io::sink()).map_err(failed)?;
-    let digest = layer.summary().and_then(|summary| summary.decoded.digest);
-    digest.ok_or_else(|| Failure::usage("the layer is incomplete").of(path.display()))
+/// The tar in a layer, which is digested while it is read. Copies read the same bytes.
+#[derive(Clone)]
+pub(crate) struct DigestedLayer(Rc<RefCell<BufReader<LayerStream<Box<dyn Read>>>>>);
+
+impl DigestedLayer {
+    /// The layer whose stored bytes are `bytes`.
+    pub(crate) fn open(bytes: Box<dyn Read>) -> Result<Self, Failure> {
+        let options = StreamOptions::default().digests(true);
+        let mut tar = BufReader::with_capacity(1 << 16, LayerStream::open(bytes, &options)?);
+        // What reads the tar would decode it once more, and so take another one than that which is digested.
+        let start = tar.fill_buf().map_err(Failure::usage)?;
+        if Compression::detect(start) != Compression::None {
+            return Err(Failure::usage("the layer is compressed twice"));
+        }
+        Ok(Self(Rc::new(RefCell::new(tar))))
+    }
+
+    /// Its DiffID: the digest of the tar.
+    pub(crate) fn diff_id(self) -> Result<Digest, Failure> {
+        let mut tar = self.0.borrow_mut();
+        // What stands behind the end of the archive.
+        io::copy(&mut *tar, &mut io::sink()).map_err(Failure::usage)?;
+        let digest = (tar.get_ref().summary()).and_then(|summary| summary.decoded.digest);
+        digest.ok_or_else(|| Failure::usage("the layer is incomplete"))
+    }
 }
 
-/// The place of the layer's image in the cache; creates its directory.
-pub(crate) fn place_in_cache(cache: &Path, diff_id: &Digest) -> Result<PathBuf, Failure> {
-    let path = layer_cache_path(cache, diff_id);
-    if let Some(parent) = path.parent() {
-        let made = fs::create_dir_all(parent);
-        made.map_err(|error| Failure::usage(error).of(parent.display()))?;
+impl Read for DigestedLayer {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buf)
     }
-    Ok(path)
+}
+
+/// An image in the layer content cache, which gets its name when the DiffID is known.
+pub(crate) struct CacheEntry {
+    file: AtomicFile,
+    cache: PathBuf,
+}
+
+impl CacheEntry {
+    pub(crate) fn create(cache: &Path) -> Result<Self, Failure> {
+        create_directory(cache)?;
+        Ok(Self {
+            file: AtomicFile::create_in(cache)?,
+            cache: cache.into(),
+        })
+    }
+
+    /// Where to write the image.
+    pub(crate) fn output(&mut self) -> WriterOutput<&mut AtomicFile> {
+        WriterOutput::new(&mut self.file)
+    }
+
+    /// Gives the image its name and describes its hash tree beside it. Returns the path.
+    pub(crate) fn commit(
+        self,
+        diff_id: &Digest,
+        verity: Option<&Verity>,
+        outputs: &OutputArgs,
+    ) -> Result<PathBuf, Failure> {
+        let path = layer_cache_path(&self.cache, diff_id);
+        outputs.check(&path)?;
+        if let Some(parent) = path.parent() {
+            create_directory(parent)?;
+        }
+        self.file
+            .renamed(layer_cache_path(Path::new(""), diff_id))
+            .commit()?;
+        write_metadata(&path, verity)?;
+        Ok(path)
+    }
+}
+
+fn create_directory(path: &Path) -> Result<(), Failure> {
+    let made = fs::create_dir_all(path);
+    made.map_err(|error| Failure::usage(error).of(path.display()))
 }
 
 /// Writes the description of the hash tree for containerd beside `image`. Without a hash tree it removes the file,
 /// since one left over from a replaced image would be taken for its own.
-pub(crate) fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
+fn write_metadata(image: &Path, verity: Option<&Verity>) -> Result<(), Failure> {
     let path = Verity::metadata_path(image);
     let Some(verity) = verity else {
         return match fs::remove_file(&path) {

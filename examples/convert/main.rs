@@ -24,9 +24,10 @@ use lazyoci::blob_io::DirectoryOutput;
 #[cfg(feature = "gzip-index")]
 use lazyoci::blob_io::{LocalFile, ReadAt};
 use lazyoci::convert::{
-    ChunkDictionary, CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, RafsOptions,
-    RafsReport, Source, Streaming, TarReport, ZstdChunkedDialect, ZstdChunkedReport, compact,
-    keep_blobs, plan_reuse, recompress, to_erofs, to_estargz, to_rafs, to_tar, to_zstd_chunked,
+    ChunkDictionary, CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, PrefetchPolicy,
+    RafsOptions, RafsReport, Source, Streaming, TarReport, ZstdChunkedDialect, ZstdChunkedReport,
+    compact, keep_blobs, plan_reuse, recompress, to_erofs, to_estargz, to_rafs, to_tar,
+    to_zstd_chunked,
 };
 use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
@@ -121,7 +122,8 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     }
     // A layer is read once, from first byte to last, unless another order than its own is wanted.
     let mut bar = Bar::new("converting");
-    let in_own_order = options.prefetch.is_empty();
+    let in_own_order =
+        options.prefetch.is_empty() || options.prefetch_policy == PrefetchPolicy::None;
     let source = source(args, &mut bar, |path| in_own_order || is_read_once(path))?;
     let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
@@ -170,7 +172,7 @@ fn source(
         })
     };
     match args.images() {
-        [image] => open(image),
+        [image] => Ok(open(image)?.keep_frames(args.keep_frames)),
         layers => {
             let layers: Vec<_> = layers.iter().map(open).collect::<Result<_, _>>()?;
             Ok(Source::stack(layers))
@@ -181,6 +183,17 @@ fn source(
 /// The file at `path` as a layer that is read once, if it is one: a tar, judging by its content, or input from stdin or
 /// a pipe. `bar` shows how much of a file has been read.
 fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
+    let bytes = layer_bytes(args, path, bar)?;
+    Ok(bytes.map(|bytes| streaming(args, bytes)))
+}
+
+fn streaming(args: &Args, bytes: impl Read + 'static) -> Streaming<'static> {
+    let layer = Streaming::new(bytes).lenient(args.open.lenient());
+    layer.limits(args.open.limits())
+}
+
+/// The bytes of that layer, as they are stored; those of the tar, if an index decodes them.
+fn layer_bytes(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Box<dyn Read>>, Failure> {
     if whole::location(path).is_some() {
         args.open.refuse_index(path)?;
         return Ok(None);
@@ -197,23 +210,22 @@ fn layer(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Streaming<'st
         let stream = index.stream(&file, threads);
         let stream = stream.map_err(|error| of(error.into()))?;
         let layer = bar.meter(stream, index.gzip().decoded_len());
-        let layer = Streaming::new(layer).lenient(args.open.lenient());
-        return Ok(Some(layer.limits(args.open.limits())));
+        return Ok(Some(Box::new(layer)));
     }
-    let layer: Box<dyn Read> = if is_stream(path) {
-        Box::new(Incoming::new(io::stdin()).map_err(Failure::usage)?)
+    Ok(if is_stream(path) {
+        Some(Box::new(
+            Incoming::new(io::stdin()).map_err(Failure::usage)?,
+        ))
     } else if is_read_once(path) {
         let pipe = File::open(path).map_err(Failure::usage)?;
-        Box::new(Incoming::new(pipe).map_err(Failure::usage)?)
+        Some(Box::new(Incoming::new(pipe).map_err(Failure::usage)?))
     } else if is_layer(args, path)? {
         let file = File::open(path).map_err(Failure::usage)?;
         let len = file.metadata().map_err(Failure::usage)?.len();
-        Box::new(bar.meter(file, len))
+        Some(Box::new(bar.meter(file, len)))
     } else {
-        return Ok(None);
-    };
-    let layer = Streaming::new(layer).lenient(args.open.lenient());
-    Ok(Some(layer.limits(args.open.limits())))
+        None
+    })
 }
 
 fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
@@ -236,18 +248,23 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
         None => options,
     };
     let mut bar = Bar::new("converting");
-    let target = match (&args.layer_cache, args.images()) {
-        (None, _) => args.output().to_owned(),
-        (Some(cache), [layer]) if !is_read_once(layer) && is_layer(args, layer)? => {
-            let diff_id = erofs::diff_id(layer, &mut Bar::new("digesting"))?;
-            erofs::place_in_cache(cache, &diff_id)?
-        }
-        (Some(_), _) => {
-            let what =
-                "--layer-cache takes one layer, which must be a file: its DiffID names the image";
+    if let Some(cache) = &args.layer_cache {
+        let tar = match args.images() {
+            [layer] => layer_bytes(args, layer, &mut bar)?,
+            _ => None,
+        };
+        let Some(tar) = tar else {
+            let what = "--layer-cache takes one layer: its DiffID names the image";
             return Err(Failure::usage(what));
-        }
-    };
+        };
+        let layer = erofs::DigestedLayer::open(tar)?;
+        let source = streaming(args, layer.clone());
+        let mut entry = erofs::CacheEntry::create(cache)?;
+        let report = to_erofs(source, &mut entry.output(), &options, &mut bar)?;
+        let target = entry.commit(&layer.diff_id()?, report.verity.as_ref(), &args.outputs)?;
+        return Ok(Done::Erofs(report, target));
+    }
+    let target = args.output().to_owned();
     // A plain tar is read twice rather than kept meanwhile.
     let is_plain = |path: &Path| {
         let format = format_at(path);
@@ -256,9 +273,6 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     let source = source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?;
     let mut output = args.outputs.file(&target, out)?;
     let report = to_erofs(source, &mut *output, &options, &mut bar)?;
-    if args.layer_cache.is_some() {
-        erofs::write_metadata(&target, report.verity.as_ref())?;
-    }
     drop(output);
     Ok(Done::Erofs(report, target))
 }

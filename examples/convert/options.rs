@@ -33,6 +33,7 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)
+        .prefetch_policy(args.prefetch_policy.unwrap_or_default())
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))
 }

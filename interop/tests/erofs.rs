@@ -144,6 +144,21 @@ fn the_layer_cache_is_laid_out_as_containerd_reads_it() {
     let _ = Finished::of(verify.args([&image, &image]).arg(root)).ok();
     assert_eq!(digest(&image, &[]), corpus.digest());
 
+    // What can be read once only becomes the same image.
+    let piped = scratch();
+    let mut from_pipe = lazyoci("convert");
+    from_pipe.args(["--to", "erofs", "--verity", "--layer-cache"]);
+    from_pipe.arg(piped.path()).arg("-");
+    let layer = std::fs::File::open(corpus.with("tar.gz")).expect("the layer");
+    let _ = Finished::of(from_pipe.stdin(layer)).ok();
+    let again = piped
+        .path()
+        .join(format!("sha256/{}/{hex}.erofs", &hex[..2]));
+    assert_eq!(
+        lazyoci_interop::run::sha256(&again),
+        lazyoci_interop::run::sha256(&image)
+    );
+
     // Metadata of an image that is replaced would be taken for its own.
     let mut again = lazyoci("convert");
     again.args(["--to", "erofs", "--force", "--layer-cache"]);

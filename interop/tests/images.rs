@@ -231,4 +231,13 @@ fn nydus_reads(dir: &Path, made: &serde_json::Value, expected: &str) {
     let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
     let mount = Mount::nydusd(&bootstrap, &cache, &at.path().join("mount"));
     assert_eq!(mount.digest(), expected);
+    // The chunk information in the bootstrap layer is what nydusd keeps of each blob.
+    let state = at.path().join("mount.state/cache");
+    for blob in blobs.iter().map(object) {
+        let name = blob.file_name().expect("a name").to_string_lossy();
+        let name = format!("{name}.blob.meta");
+        let ours = std::fs::read(at.path().join("image").join(&name)).expect("in the layer");
+        let theirs = std::fs::read(state.join(&name)).expect("in the cache");
+        assert!(ours == theirs, "{name}");
+    }
 }

@@ -144,6 +144,57 @@ fn uncompressed_roots_byte_for_byte() {
     }
 }
 
+/// Both policies order the content; only `blob` says in the blob table how much of it comes first.
+#[test]
+fn prefetch_policies_byte_for_byte() {
+    let dir = scratch();
+    let source = dir.path().join("source");
+    std::fs::create_dir_all(source.join("d")).expect("a new directory");
+    for (name, len) in [("a", 300_000), ("d/m", 6), ("d/empty", 0), ("z", 108_894)] {
+        std::fs::write(source.join(name), name.repeat(len / name.len())).expect("a new file");
+    }
+    let list = dir.path().join("list");
+    std::fs::write(&list, "/z\n/d\n/nothing\n").expect("a new file");
+    for version in ["5", "6"] {
+        for policy in ["none", "fs", "blob"] {
+            let at = dir.path().join(format!("{version}-{policy}"));
+            let blobs = at.join("blobs");
+            std::fs::create_dir_all(&blobs).expect("a new directory");
+            let theirs = at.join("image.boot");
+            let mut create = nydus_image("create");
+            create
+                .args(["-t", "dir-rafs", "-v", version, "--whiteout-spec", "none"])
+                .args(["--compressor", "none", "--digester", "sha256"])
+                .args(["--prefetch-policy", policy, "-D"])
+                .args([blobs.as_path(), Path::new("-B"), &theirs, &source])
+                .stdin(std::fs::File::open(&list).expect("it was written"));
+            let _ = Finished::of(&mut create).ok();
+            let output = at.join("ours");
+            let mut convert = lazyoci("convert");
+            convert
+                .args(["--to", &format!("rafs-v{version}"), "--compat", "2.2"])
+                .args(["--compressor", "none", "--digester", "sha256"])
+                .args(["--prefetch-policy", policy, "--prefetch"])
+                .args([&list, &source, &output]);
+            let _ = Finished::of(&mut convert).ok();
+            let ours = output.join("image.boot");
+            assert_eq!(
+                sha256(&ours),
+                sha256(&theirs),
+                "version {version}, {policy}"
+            );
+            let mut check = nydus_image("check");
+            let _ = Finished::of(check.arg("-B").arg(&ours)).ok();
+            let mount = Mount::nydusd(&ours, &output.join("blobs"), &at.join("mount"));
+            assert_eq!(
+                mount.digest(),
+                digest(&source),
+                "version {version}, {policy}"
+            );
+        }
+    }
+}
+
 #[test]
 fn to_version_6_and_back() {
     for corpus in Corpus::roots("peer") {

@@ -81,9 +81,9 @@ pub use error::ConvertError;
 pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use kept_tar::{KeptTarError, KeptTarFault};
 pub use rafs::{
-    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, Planned, RafsBlob,
-    RafsOptions, RafsReport, ReusePlan, add_to_dictionary, compact, keep_blobs, plan_reuse,
-    to_rafs,
+    ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, ParsePrefetchPolicyError,
+    Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, add_to_dictionary,
+    compact, keep_blobs, plan_reuse, to_rafs,
 };
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};

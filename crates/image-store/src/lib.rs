@@ -28,6 +28,7 @@
 )]
 
 mod archive_file;
+mod bootstrap_layer;
 pub mod docker_archive;
 pub mod docker_archive_writer;
 mod error;
@@ -50,6 +51,7 @@ mod spool;
 pub mod store;
 pub mod target;
 
+pub use bootstrap_layer::BootstrapLayer;
 pub use docker_archive::DockerArchive;
 pub use docker_archive_writer::DockerArchiveWriter;
 pub use error::ImageStoreError;

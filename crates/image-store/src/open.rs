@@ -4,23 +4,21 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use blob_io::ReadAt;
-use bytes::Bytes;
 use image_model::advisory::Advisories;
 use image_model::{Blob, BlobId, BlobIndex, Progress};
 use image_read::estargz_toc::image::TocKind;
 use image_read::estargz_toc::open::{Described, OpenError as TocOpenError};
-use image_read::resolve as resolve_path;
 use image_read::{
-    BlobStore, Follow, LayerImage, LayerImageOptions, NoBlobs, OpenBlob, OpenError, OpenImage,
-    OpenOptions, Reader, Stack, StoreError, TarLayer, open_source,
+    LayerImageOptions, NoBlobs, OpenBlob, OpenError, OpenImage, OpenOptions, Stack, StoreError,
+    TarLayer, open_source,
 };
 use oci_image::zstd_chunked::Dialect;
 use oci_image::{
-    AnnotationError, Annotations, Descriptor, EstargzLayer, MediaType, NydusLayer,
-    ZstdChunkedLayer, nydus,
+    AnnotationError, Annotations, Descriptor, EstargzLayer, MediaType, NydusLayer, ZstdChunkedLayer,
 };
 use tar_stream::Compression;
 
+use crate::bootstrap_layer::BootstrapLayer;
 use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, check, check_stream, digest_of};
@@ -139,39 +137,13 @@ impl ResolvedImage {
         options: &OpenOptions,
         progress: &mut dyn Progress,
     ) -> Result<OpenImage, ImageStoreError> {
-        known(layer)?;
-        let mut stream = Digested::open(&**store, layer)?;
-        let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
-        let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
-        stream.finish()?;
-        let bootstrap = bootstrap(opened, options)?;
+        let bootstrap = BootstrapLayer::read(&**store, layer, options, progress)?.bootstrap;
         let blobs = ManifestBlobs {
             store: Arc::clone(store),
             layers: self.manifest.layers.clone(),
         };
         Ok(open_source(Arc::new(bootstrap), None, blobs, options)?)
     }
-}
-
-/// The file with the bootstrap, within the limits.
-fn bootstrap(layer: LayerImage, options: &OpenOptions) -> Result<Bytes, ImageStoreError> {
-    let path = nydus::BOOTSTRAP_PATH;
-    let blobs = BlobStore::single(layer.source);
-    let reader = Reader::new(Arc::new(layer.image), blobs, Default::default());
-    let ino = resolve_path(&**reader.image(), path.as_bytes(), Follow::Never);
-    let ino = ino.map_err(|_| ImageStoreError::NoBootstrap { path })?;
-    let size = reader
-        .image()
-        .attributes(ino)
-        .map_err(image_read::ReadError::from)?
-        .size;
-    let limit = options.limits.max_metadata_len;
-    if size > limit {
-        return Err(image_read::ReadError::TooLong { ino, size, limit }.into());
-    }
-    let mut bytes = Vec::new();
-    reader.read_range(ino, 0..size, &mut bytes)?;
-    Ok(bytes.into())
 }
 
 /// Applies a layer to those so far. Returns its advisories.
@@ -317,7 +289,7 @@ fn read_in_place(
     })
 }
 
-fn layer_options(options: &OpenOptions) -> LayerImageOptions {
+pub(crate) fn layer_options(options: &OpenOptions) -> LayerImageOptions {
     let layer = LayerImageOptions::default()
         .lenient(options.lenient)
         .limits(options.limits.clone());

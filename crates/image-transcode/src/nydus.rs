@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use frame_codec::Compression;
 use image_convert::{
-    ChunkDictionary, ConvertError, DescribedObject, FileContent, RafsOptions, RafsReport, Source,
-    TarOptions, TarReport, to_rafs, to_tar,
+    ChunkDictionary, ConvertError, DescribedObject, FileContent, RafsBlob, RafsOptions, RafsReport,
+    Source, TarOptions, TarReport, to_rafs, to_tar,
 };
-use image_model::{Metadata, Name, Node, Progress, Tree};
+use image_model::{InodeId, Metadata, Name, Node, Progress, Tree};
 use image_store::{ImageStoreError, ImageTarget};
 use oci_image::config::History;
-use oci_image::{Descriptor, ImageConfig, nydus};
+use oci_image::nydus::BootstrapFile;
+use oci_image::{Descriptor, ImageConfig};
 
 use crate::ahead::{Ahead, Fetcher, ahead};
 use crate::conversion::Conversion;
@@ -142,7 +143,8 @@ fn write(
         let written = done.and_then(|rafs| {
             let (bootstrap, times) = output.into_bootstrap().map_err(TranscodeError::Spool)?;
             let begun = Instant::now();
-            let packed = pack(bootstrap, rafs.bootstrap.len, conversion.target, reporter);
+            let bootstrap = (bootstrap, rafs.bootstrap.len);
+            let packed = pack(bootstrap, &rafs.blobs, conversion.target, reporter);
             let packed = packed.map_err(TranscodeError::Layers)?;
             Ok(Written {
                 rafs,
@@ -223,37 +225,57 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bootstrap layer: a tar of `image/image.boot` and its directory.
+/// The bootstrap layer: a tar of `image/image.boot`, the chunk information of `blobs`, and their directory.
 fn pack(
-    bootstrap: File,
-    size: u64,
+    (bootstrap, size): (File, u64),
+    blobs: &[RafsBlob],
     target: &dyn ImageTarget,
     progress: &mut dyn Progress,
 ) -> Result<TarReport, ConvertError> {
     let mut tree = Tree::implied();
-    let mut parent = Tree::<FileContent<'_>>::ROOT;
-    let mut content = Some(FileContent::reader(bootstrap));
-    let mut components = nydus::BOOTSTRAP_PATH.split('/').peekable();
-    while let Some(component) = components.next() {
-        let name = Name::new(component.as_bytes()).expect("a path of this crate has names");
-        let id = match components.peek() {
-            Some(_) => tree.add(Metadata::implied_directory(), Node::empty_directory()),
-            None => {
-                let content = content.take().unwrap_or_default();
-                let file = Node::File { size, content };
-                let readable = Metadata {
-                    mode: 0o444,
-                    ..Metadata::default()
-                };
-                tree.add(readable, file)
-            }
+    let mut files = vec![(
+        BootstrapFile::Bootstrap,
+        size,
+        FileContent::reader(bootstrap),
+    )];
+    for blob in blobs.iter().filter(|blob| !blob.meta_file.is_empty()) {
+        let name = BootstrapFile::BlobMeta(blob.object.digest);
+        let content = FileContent::reader(&blob.meta_file[..]);
+        files.push((name, blob.meta_file.len() as u64, content));
+    }
+    for (name, size, content) in files {
+        let readable = Metadata {
+            mode: 0o444,
+            ..Metadata::default()
         };
-        tree.link(parent, name, id).expect("a new name");
-        parent = id;
+        let file = tree.add(readable, Node::File { size, content });
+        put(&mut tree, &name.path(), file);
     }
     let options = TarOptions::default().compression(Compression::Gzip { level: LEVEL });
     let mut output = LayerOutput(target);
     to_tar(tree, &mut output, &options, progress)
+}
+
+/// Gives the file `id` its `path`, and makes the directories above it.
+fn put(tree: &mut Tree<FileContent<'_>>, path: &str, id: InodeId) {
+    let mut parent = InodeId::ROOT;
+    let mut components = path.split('/').peekable();
+    while let Some(component) = components.next() {
+        let name = Name::new(component.as_bytes()).expect("paths of these files have names");
+        let there = tree
+            .directory(parent)
+            .and_then(|directory| directory.get(&name));
+        let child = match (components.peek(), there) {
+            (Some(_), Some(&there)) => {
+                parent = there;
+                continue;
+            }
+            (Some(_), None) => tree.add(Metadata::implied_directory(), Node::empty_directory()),
+            (None, _) => id,
+        };
+        tree.link(parent, name, child).expect("a new name");
+        parent = child;
+    }
 }
 
 fn descriptor(object: &DescribedObject) -> Descriptor {

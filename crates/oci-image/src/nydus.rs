@@ -1,7 +1,7 @@
 //! Names and annotations of nydus images, after nydus-snapshotter (`pkg/converter`, `pkg/label`) and
 //! `contrib/nydusify` of nydus.
 
-use image_model::Digest;
+use image_model::{Digest, DigestAlgorithm};
 
 use crate::annotations::{AnnotationError, Annotations};
 
@@ -18,6 +18,11 @@ pub const BOOTSTRAP_PATH: &str = "image/image.boot";
 pub const BACKEND_PATH: &str = "image/backend.json";
 /// Path of the prefetch list that `nydusify optimize` adds to the bootstrap layer.
 pub const PREFETCH_FILES_PATH: &str = "image/prefetch.files";
+
+/// Directory of everything in the bootstrap layer.
+const DIRECTORY: &str = "image/";
+/// What the names of chunk information end with.
+const META_SUFFIX: &str = ".blob.meta";
 
 /// On a blob layer: `true`, and it is its presence that counts.
 pub const BLOB: &str = "containerd.io/snapshot/nydus-blob";
@@ -84,6 +89,57 @@ impl FsVersion {
             Self::V5 => "5",
             Self::V6 => "6",
             Self::V7 => "7",
+        }
+    }
+}
+
+/// A file of the bootstrap layer.
+///
+/// ```
+/// use lazyoci_oci_image::nydus::BootstrapFile;
+/// let digest = image_model::Digest::new(image_model::DigestAlgorithm::Sha256, [0xab; 32]);
+/// let path = BootstrapFile::BlobMeta(digest).path();
+/// assert_eq!(path, format!("image/{}.blob.meta", "ab".repeat(32)));
+/// assert_eq!(BootstrapFile::of_path(&path), Some(BootstrapFile::BlobMeta(digest)));
+/// assert_eq!(BootstrapFile::of_path("image/other"), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BootstrapFile {
+    /// The bootstrap.
+    Bootstrap,
+    /// The chunk information of the blob layer with this digest, which nydusd would else read from the blob.
+    BlobMeta(Digest),
+    /// The description of a storage backend.
+    Backend,
+    /// The prefetch list that `nydusify optimize` adds.
+    PrefetchFiles,
+}
+
+impl BootstrapFile {
+    /// What is at `path` of the layer; `None` if that is something else.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        match path {
+            BOOTSTRAP_PATH => Some(Self::Bootstrap),
+            BACKEND_PATH => Some(Self::Backend),
+            PREFETCH_FILES_PATH => Some(Self::PrefetchFiles),
+            _ => {
+                let hex = path.strip_prefix(DIRECTORY)?.strip_suffix(META_SUFFIX)?;
+                let digest: Digest = format!("{}:{hex}", DigestAlgorithm::Sha256).parse().ok()?;
+                Some(Self::BlobMeta(digest))
+            }
+        }
+    }
+
+    /// Where it is in the layer.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Bootstrap => BOOTSTRAP_PATH.into(),
+            Self::BlobMeta(digest) => format!("{DIRECTORY}{}{META_SUFFIX}", digest.hex()),
+            Self::Backend => BACKEND_PATH.into(),
+            Self::PrefetchFiles => PREFETCH_FILES_PATH.into(),
         }
     }
 }

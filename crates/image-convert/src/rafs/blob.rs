@@ -258,6 +258,7 @@ impl BlobObject<'_> {
             object: described_blob(written),
             nydus_id: blob.nydus_id.clone(),
             layer,
+            meta_file: blob.meta_file.clone(),
         })
     }
 }

@@ -8,10 +8,10 @@ use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::{BlobIndex, Chunk, ChunkedImage, Tree};
 use rafs_format::layout::{LayoutInput, LayoutOptions};
 use rafs_format::v6::{BlobEntry, ChunkPlace};
-use rafs_format::{BlobPool, Version, prefetch_inodes, v5, v6};
+use rafs_format::{BlobPool, Version, v5, v6};
 
 use super::blob::{OpenBlob, Placed};
-use super::{RafsBlob, RafsOptions};
+use super::{RafsBlob, RafsOptions, prefetch};
 use crate::ConvertError;
 use crate::object::DigestedObject;
 
@@ -56,9 +56,6 @@ impl Image {
             extents,
             chunks,
         } = content;
-        let layout_options = layout_options(options)?
-            .root_number(from_tar.into())
-            .prefetch(prefetch_inodes(&tree, &options.prefetch));
         let entries: Vec<BlobEntry> = placed.entries().cloned().collect();
         let parts = ChunkedParts {
             extents,
@@ -67,12 +64,14 @@ impl Image {
             recipes: BlobPool::recipes().collect(),
             blobs: entries.iter().map(BlobEntry::blob).collect(),
         };
+        let image = ChunkedImage::new(tree, parts).expect("as they were stored");
+        let layout_options = layout_options(options)?.root_number(from_tar.into());
         Ok(Self {
-            image: ChunkedImage::new(tree, parts).expect("as they were stored"),
+            options: prefetch::describe(layout_options, &image, options),
+            image,
             places: placed.places,
             entries,
             version: options.version,
-            options: layout_options,
             uses: placed.uses,
         })
     }

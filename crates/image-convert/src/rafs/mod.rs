@@ -13,6 +13,7 @@ mod dictionary_part;
 mod keep_blobs;
 mod options;
 mod plan;
+mod prefetch;
 mod report;
 
 use std::num::NonZeroU32;
@@ -24,10 +25,10 @@ use image_model::image::ChunkRange;
 use image_model::{ImagePath, InodeId, Limits, Node, Progress, Tree};
 use rafs_format::flags::Compat;
 
-use crate::fill::{self, Filled};
+use crate::fill::{self, Filled, Format as _};
 use crate::report::{ChunkCounts, Report};
-use crate::source::Origin;
-use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, Target};
+use crate::source::{KeptFrames, Origin};
+use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, StoredFrames, Target};
 use crate::{ConvertError, Source};
 use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
@@ -37,6 +38,7 @@ pub use dictionary::{ChunkDictionary, add_to_dictionary};
 pub use keep_blobs::{KeepBlobsError, KeepBlobsOptions, keep_blobs};
 pub use options::RafsOptions;
 pub use plan::{Planned, ReusePlan, plan_reuse};
+pub use prefetch::{ParsePrefetchPolicyError, PrefetchPolicy};
 pub use report::{RafsBlob, RafsReport};
 
 /// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the blob, whose id is the
@@ -184,6 +186,7 @@ impl<'k> Layers<'k> {
     ) -> Result<T, ConvertError> {
         let options = self.options;
         let origin = Origin::of(&source.kind);
+        let kept = KeptFrames::of(&source, options.compression, true);
         let setup = Setup {
             rules: Rules {
                 compression: options.compression,
@@ -196,6 +199,7 @@ impl<'k> Layers<'k> {
                 foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),
                 room_behind: 0,
                 origin: origin.as_ref().map(|origin| origin as &dyn Fetch),
+                frames: kept.as_ref().map(|kept| kept as &dyn StoredFrames),
             },
             chunker: &mut FixedSize::new(
                 NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
@@ -208,7 +212,8 @@ impl<'k> Layers<'k> {
         let (alone, report) = (!self.stacked, &mut self.report);
         let before = setup.before.counts;
         let filled = stage::run(setup, target, |stage| {
-            fill::fill(source, origin.as_ref(), alone, stage, options, report)
+            let known = (origin.as_ref(), kept.as_ref());
+            fill::fill(source, known, alone, stage, options, report)
         });
         let added = filled.and_then(|(filled, target, stored)| {
             let Filled {
@@ -249,7 +254,7 @@ impl<'k> Layers<'k> {
         report.content_bytes = stored.content_bytes;
         report.chunks = stored.counts;
         let is_missed = |path: &&ImagePath| tree.resolve(path.as_bytes()).is_none();
-        report.missed = options.prefetch.iter().filter(is_missed).cloned().collect();
+        report.missed = options.first().iter().filter(is_missed).cloned().collect();
         let chunks = std::mem::take(&mut *known.write().unwrap_or_else(PoisonError::into_inner));
         let content = Content {
             from_tar: self.from_tar,

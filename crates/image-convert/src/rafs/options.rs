@@ -9,7 +9,7 @@ use rafs_format::flags::Compat;
 use rafs_format::layout::CannotCarry;
 use rafs_format::{Version, v5, v6};
 
-use super::ChunkDictionary;
+use super::{ChunkDictionary, PrefetchPolicy};
 use crate::fill::Format;
 
 /// Options for writing a RAFS image.
@@ -49,6 +49,8 @@ pub struct RafsOptions {
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as
     /// well, unless the source is a layer that is [streamed](crate::Streaming).
     pub prefetch: Vec<ImagePath>,
+    /// How the image says what to fetch first. Default: [`PrefetchPolicy::Fs`].
+    pub prefetch_policy: PrefetchPolicy,
     /// Chunks that need not be stored: the image refers to the blobs that have them.
     pub dictionary: Option<Arc<ChunkDictionary>>,
     /// Whether to leave out and report what the format cannot carry, instead of refusing it.
@@ -78,6 +80,7 @@ impl Default for RafsOptions {
             toc: false,
             inline_meta: false,
             prefetch: Vec::new(),
+            prefetch_policy: PrefetchPolicy::default(),
             dictionary: None,
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
@@ -96,6 +99,7 @@ impl RafsOptions {
         toc: bool,
         inline_meta: bool,
         prefetch: Vec<ImagePath>,
+        prefetch_policy: PrefetchPolicy,
         dictionary: Option<Arc<ChunkDictionary>>,
         lossy: bool,
         threads: usize,
@@ -115,7 +119,10 @@ impl Format for RafsOptions {
     }
 
     fn first(&self) -> &[ImagePath] {
-        &self.prefetch
+        match self.prefetch_policy {
+            PrefetchPolicy::None => &[],
+            _ => &self.prefetch,
+        }
     }
 
     fn find_losses<C: Clone>(

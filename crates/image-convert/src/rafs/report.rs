@@ -56,6 +56,9 @@ pub struct RafsBlob {
     /// Position of the layer whose content it holds, 0 for the lowest; 0 if the source is no
     /// [stack](crate::Source::stack).
     pub layer: usize,
+    /// The chunk information as a file of its own, which the bootstrap layer of an image holds; empty in version 5.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub meta_file: Vec<u8>,
 }
 
 /// What manifests say of the bootstrap: of the layer that holds it.

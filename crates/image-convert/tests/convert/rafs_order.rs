@@ -1,8 +1,9 @@
 //! The order of chunks, and the prefetch table.
 
-use image_model::Image as _;
+use image_model::{Image as _, Limits};
 use image_read::{Follow, resolve};
-use lazyoci_image_convert::{RafsOptions, Streaming};
+use lazyoci_image_convert::{PrefetchPolicy, RafsOptions, Streaming};
+use rafs_format::{Version, v5};
 
 use crate::support::{Image, Tar, layer, path, plain_options};
 
@@ -74,4 +75,69 @@ fn images_are_stored_as_they_are_stored_already() {
     assert!(convert(&["b/c", "a"]).blob().starts_with(b"b/c/3azb/2b/1m"));
     let image = Image::of(opened.reader(), &plain_options()).unwrap();
     assert!(image.blob().starts_with(b"zb/2ab/1b/c/3m"));
+}
+
+fn version_5(image: &Image) -> v5::Bootstrap {
+    let bytes = std::fs::read(image.bootstrap_path()).unwrap();
+    v5::Bootstrap::open(bytes.into(), &Limits::default()).unwrap()
+}
+
+/// What the blob table of version 5 says of the blob's start.
+fn readahead(image: &Image) -> Vec<(u32, u32)> {
+    let bootstrap = version_5(image);
+    let entries = bootstrap.blob_table();
+    entries
+        .map(|entry| (entry.readahead_offset, entry.readahead_size))
+        .collect()
+}
+
+#[test]
+fn blobs_say_how_much_of_them_is_prefetched() {
+    let layer = layer(tar());
+    let rules = ["m", "b", "b/c/3", "empty", "nothing"];
+    let convert = |policy, version| {
+        let options = with_prefetch(&rules).prefetch_policy(policy);
+        Image::of(&layer, &options.version(version)).unwrap()
+    };
+    let fs = convert(PrefetchPolicy::Fs, Version::V5);
+    assert_eq!(readahead(&fs), [(0, 0)]);
+    assert_eq!(version_5(&fs).prefetch().count(), 2);
+
+    // "mb/1b/2b/c/3"
+    let blob = convert(PrefetchPolicy::Blob, Version::V5);
+    assert_eq!(readahead(&blob), [(0, 12)]);
+    assert_eq!(version_5(&blob).prefetch().count(), 0);
+    assert_eq!(blob.blob(), fs.blob());
+    assert_eq!(blob.report.missed, [path("nothing")]);
+
+    let v6 = convert(PrefetchPolicy::Blob, Version::V6);
+    assert!(v6.blob().starts_with(b"mb/1b/2b/c/3za"));
+    assert_eq!(prefetched(&v6, &[]), [""; 0]);
+}
+
+#[test]
+fn without_a_policy_rules_are_ignored() {
+    let layer = layer(tar());
+    for version in [Version::V5, Version::V6] {
+        let options = with_prefetch(&["m", "nothing"]).version(version);
+        let options = options.prefetch_policy(PrefetchPolicy::None);
+        let image = Image::of(&layer, &options).unwrap();
+        let plain = Image::of(&layer, &plain_options().version(version)).unwrap();
+        assert_eq!(image.blob(), plain.blob());
+        assert_eq!(
+            std::fs::read(image.bootstrap_path()).unwrap(),
+            std::fs::read(plain.bootstrap_path()).unwrap()
+        );
+        assert_eq!(image.report.missed, []);
+    }
+}
+
+/// The content of a streamed layer stays in its order: only what happens to come first is named.
+#[test]
+fn a_stream_names_the_prefetched_files_at_its_start() {
+    for (rules, size) in [(["z", "b/2"], 4), (["z", "a"], 1), (["a", "m"], 0)] {
+        let options = with_prefetch(&rules).prefetch_policy(PrefetchPolicy::Blob);
+        let image = Image::of(Streaming::new(&tar()[..]), &options.version(Version::V5)).unwrap();
+        assert_eq!(readahead(&image), [(0, size)], "{rules:?}");
+    }
 }

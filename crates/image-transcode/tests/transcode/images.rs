@@ -1,9 +1,13 @@
 //! Single-platform images.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use image_model::{Blame as _, Fault};
+use frame_codec::Decoder;
+use image_model::{Blame as _, BlobIndex, Fault, Limits};
+use image_read::rafs_format::blob::BlobMeta;
+use image_read::rafs_format::{Version, v6};
 use lazyoci_image_transcode::before::SOURCE_DIGEST;
 use lazyoci_image_transcode::convert::{
     ChunkDictionary, EstargzOptions, RafsOptions, ZstdChunkedDialect, ZstdChunkedOptions,
@@ -79,6 +83,68 @@ fn a_nydus_image_has_a_blob_for_each_layer_with_content() {
     let config = find(&to).1.config.unwrap();
     let last = config.history.last().unwrap();
     assert_eq!(last.comment.as_deref(), Some("Nydus Bootstrap Layer"));
+}
+
+#[test]
+fn the_bootstrap_layer_has_the_chunk_information_of_every_blob() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = directory.path().join("a");
+    source(&from);
+    let defaults = || Default::default();
+    for (version, metas) in [(Version::V6, 2), (Version::V5, 0)] {
+        let to = directory.path().join(format!("{version:?}"));
+        let options = RafsOptions::default().version(version);
+        let done = make(&from, &to, ImageFormat::Nydus(options)).unwrap();
+        let (store, image) = find(&to);
+        let layer = image
+            .bootstrap_layer(&*store, &defaults(), &mut ())
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (layer.backend.as_ref(), layer.prefetch_files.as_ref()),
+            (None, None)
+        );
+        let blobs = &done.layers[..done.layers.len() - 1];
+        assert_eq!(blobs.len(), 2);
+        let blobs = &blobs[..metas];
+        let digests: BTreeSet<_> = blobs
+            .iter()
+            .map(|blob| blob.descriptor.parse_digest().unwrap())
+            .collect();
+        assert!(layer.blob_metas.keys().eq(&digests));
+        if version == Version::V5 {
+            continue;
+        }
+        let limits = Limits::default();
+        let bootstrap = v6::Bootstrap::open(layer.bootstrap.clone(), &limits).unwrap();
+        for (index, entry) in (0..).map(BlobIndex).zip(bootstrap.blob_entries()) {
+            let meta = layer.blob_meta(entry, &defaults()).unwrap().unwrap();
+            meta.compare(&bootstrap, index, &mut |found| panic!("{found}"));
+            // As the blob has it.
+            let descriptor = blobs
+                .iter()
+                .find(|blob| blob.diff_id.ends_with(entry.id.as_str()));
+            let blob = store.open(&descriptor.unwrap().descriptor).unwrap();
+            let range = BlobMeta::range(entry, &limits).unwrap();
+            let stored = blob
+                .read_bytes(range.start, (range.end - range.start) as usize)
+                .unwrap();
+            let inside = BlobMeta::decode(entry, &stored, &mut Decoder::new(), &limits).unwrap();
+            assert_eq!(meta.chunk_count(), inside.chunk_count());
+            for chunk in 0..meta.chunk_count() {
+                assert_eq!(meta.chunk(chunk).unwrap(), inside.chunk(chunk).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn images_of_other_kinds_have_no_bootstrap_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    source(directory.path());
+    let (store, image) = find(directory.path());
+    let layer = image.bootstrap_layer(&*store, &Default::default(), &mut ());
+    assert_eq!(layer.unwrap(), None);
 }
 
 #[test]

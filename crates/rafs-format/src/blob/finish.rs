@@ -9,6 +9,7 @@ use super::chunk_info::MAX_STORED_OFFSET;
 use super::chunk_info_v1;
 use super::header::{CiHeader, Contexts};
 use super::layout::Section;
+use super::meta_file;
 use super::tar_header::TarHeader;
 use super::toc::{Toc, TocEntry};
 use crate::flags::{BlobFeatures, Cipher, Compat, Compressor};
@@ -69,6 +70,8 @@ pub struct FinishedBlob {
     /// The entry for the blob table of a separate bootstrap, with [`digest`](Self::digest) as id.
     /// `None` if the blob holds no chunk but a bootstrap alone: such are not listed.
     pub entry: Option<BlobEntry>,
+    /// The chunk information as a [file of its own](super::BlobMeta::decode_file); empty in version 5.
+    pub meta_file: Vec<u8>,
 }
 
 /// A blob that waits for the bootstrap that will be inlined.
@@ -85,6 +88,7 @@ struct Tail {
     hasher: BlobHasher,
     /// Entries of the TOC so far, if there will be one.
     toc: Option<Vec<TocEntry>>,
+    meta_file: Vec<u8>,
 }
 
 impl BlobBuilder {
@@ -139,6 +143,7 @@ impl BlobBuilder {
             bytes: Vec::new(),
             hasher,
             toc,
+            meta_file: Vec::new(),
         };
         if chunk_count == 0 {
             return Ok(SealedBlob { tail, entry: None });
@@ -304,6 +309,7 @@ impl Tail {
             contexts: Contexts::default(),
         };
         let bytes = header.to_bytes();
+        self.meta_file = meta_file::write(entries, &bytes);
         self.append(&bytes);
         let range = end..self.end();
         self.list(|_| TocEntry::new(Section::ChunkInfoHeader, sha256(&bytes), range));
@@ -338,6 +344,7 @@ impl Tail {
         let Self {
             bytes: trailer,
             hasher,
+            meta_file,
             ..
         } = self;
         let len = hasher.len;
@@ -367,6 +374,7 @@ impl Tail {
             digest,
             nydus_id: id(&nydus_digest),
             entry,
+            meta_file,
         })
     }
 }
@@ -382,9 +390,7 @@ fn compression(compressor: Compressor) -> Compression {
 }
 
 fn sha256(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::sha256();
-    hasher.update(bytes);
-    hasher.finish()
+    verify::sha256(bytes)
 }
 
 fn id(digest: &Digest) -> BlobId {

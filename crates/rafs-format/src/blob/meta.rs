@@ -153,15 +153,20 @@ impl BlobMeta {
             len: blob.ci_uncompressed_size,
         };
         let plain = section.decode(&ci, decoder, limits)?;
+        Ok(Self::of_plain(blob, plain))
+    }
+
+    /// The entries of `blob`, as many as it has chunks.
+    pub(super) fn of_plain(blob: &BlobEntry, plain: Bytes) -> Self {
         let entries = if is_v2(blob) {
             Entries::V2(plain)
         } else {
             Entries::V1(plain)
         };
-        Ok(Self {
+        Self {
             blob: blob.clone(),
             entries,
-        })
+        }
     }
 
     /// Chunks in the blob.

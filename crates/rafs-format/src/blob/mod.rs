@@ -30,6 +30,7 @@ mod header;
 mod load;
 mod locate;
 mod meta;
+mod meta_file;
 mod section;
 mod sections;
 mod tar_header;

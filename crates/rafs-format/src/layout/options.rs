@@ -30,6 +30,9 @@ pub struct LayoutOptions {
     pub root_number: u32,
     /// Inodes of the prefetch table, in order; see [`prefetch_inodes`](crate::prefetch_inodes).
     pub prefetch: Vec<InodeId>,
+    /// Version 5 alone: how many stored bytes at the start of each blob readers should fetch first, by
+    /// position in the blob table; 0 where there is no value. Version 6 has no place for it.
+    pub readahead: Vec<u32>,
 }
 
 impl LayoutOptions {
@@ -67,6 +70,7 @@ impl Default for LayoutOptions {
             explicit_ids: true,
             root_number: 0,
             prefetch: Vec::new(),
+            readahead: Vec::new(),
         }
     }
 }
@@ -80,5 +84,6 @@ impl LayoutOptions {
         explicit_ids: bool,
         root_number: u32,
         prefetch: Vec<InodeId>,
+        readahead: Vec<u32>,
     }
 }

@@ -9,6 +9,7 @@ mod inlined;
 mod load;
 mod locate;
 mod meta;
+mod meta_file;
 mod meta_refused;
 mod nydus;
 mod open;

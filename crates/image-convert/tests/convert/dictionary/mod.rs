@@ -1,6 +1,7 @@
 //! Images over chunks that the blobs of others hold, and images without blobs of which little is used.
 
 mod compaction;
+mod compaction_reads;
 mod files;
 
 use std::fs;

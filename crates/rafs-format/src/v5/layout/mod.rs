@@ -108,7 +108,7 @@ impl<'a> Layout<'a> {
         let mut planner = Planner::new(input, options);
         planner.run()?;
         planner.digest()?;
-        let blob_table = tables::blob_table(entries);
+        let blob_table = tables::blob_table(entries, &options.readahead);
         let mut superblock = tables::plan(&planner, &blob_table, options);
         let end = superblock.extended_blob_table().end;
         let len = planner.place(end, options.compat);

@@ -35,12 +35,14 @@ pub(super) fn check_entries(
     Ok(())
 }
 
-pub(super) fn blob_table(entries: &[BlobEntry]) -> Vec<u8> {
+pub(super) fn blob_table(entries: &[BlobEntry], readahead: &[u32]) -> Vec<u8> {
+    let sizes = readahead.iter().copied().chain(std::iter::repeat(0));
     let entries: Vec<_> = entries
         .iter()
-        .map(|entry| BlobTableEntry {
+        .zip(sizes)
+        .map(|(entry, readahead_size)| BlobTableEntry {
             readahead_offset: 0,
-            readahead_size: 0,
+            readahead_size,
             id: entry.id.clone(),
         })
         .collect();
