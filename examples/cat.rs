@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::open::OpenArgs;
-use common::{Failure, Outcome};
+use common::{Failure, Outcome, count};
 use lazyoci::model::FileKind;
 use lazyoci::read::ReadOptions;
 
@@ -67,8 +67,11 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     if args.stats {
         let (metadata, content) = (image.metadata_stats(), image.stats());
         common::note(format_args!(
-            "metadata: {} requests, {} bytes; content: {} requests, {} bytes",
-            metadata.requests, metadata.bytes, content.requests, content.bytes
+            "metadata: {}, {}; content: {}, {}",
+            count(metadata.requests, "request"),
+            count(metadata.bytes, "byte"),
+            count(content.requests, "request"),
+            count(content.bytes, "byte"),
         ));
     }
     Ok(Outcome::Done)

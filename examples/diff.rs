@@ -12,10 +12,12 @@ use common::open::OpenArgs;
 use common::progress::{Bar, Part};
 use common::{Failure, Outcome};
 use lazyoci::model::diff::{
-    Change, DiffObserver, DiffSummary, Difference, Reason, Transfer, diff, transfer,
+    Change, DiffObserver, DiffSummary, Difference, Reason, Transfer, diff, transfer_by_blob,
 };
 use lazyoci::model::walk::Walk;
-use lazyoci::model::{Attributes, FileKind, Image, ImageError, Ino, Limits, Progress, Xattrs};
+use lazyoci::model::{
+    Attributes, BlobIndex, FileKind, Image, ImageError, Ino, Limits, Progress, Xattrs,
+};
 use lazyoci::read::{OpenImage, same_bytes};
 use serde_json::{Value, json};
 
@@ -161,11 +163,17 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         total: content_bytes(&new, &limits)?,
     };
     let summary = diff(old.image(), new.image(), &limits, &mut differences)?;
-    let transfer = transfer(old.image(), new.image(), &limits)?;
+    let parts = transfer_by_blob(old.image(), new.image(), &limits)?;
+    let whole: Transfer = parts.iter().map(|(_, part)| *part).sum();
+    let blobs = new.image().blobs();
+    let id = |blob: BlobIndex| Some(blobs.get(usize::try_from(blob.0).ok()?)?.id.to_string());
+    let parts = parts.into_iter();
+    let parts = parts.map(|(blob, part)| (id(blob).unwrap_or_default(), part));
+    let parts: Vec<(String, Transfer)> = parts.filter(|(_, part)| part.fetch_chunks > 0).collect();
     let Differences { list, bar, .. } = differences;
     drop(bar);
     let same = list.is_empty();
-    let said = say(args, &summary, &transfer, list, out);
+    let said = say(args, &summary, (&whole, &parts), list, out);
     if same {
         return said.map(|()| Outcome::Done);
     }
@@ -188,11 +196,20 @@ fn content_bytes(opened: &OpenImage, limits: &Limits) -> Result<u64, Failure> {
 fn say(
     args: &Args,
     summary: &DiffSummary,
-    transfer: &Transfer,
+    (transfer, parts): (&Transfer, &[(String, Transfer)]),
     list: List,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if args.json {
+        let blob = |(id, part): &(String, Transfer)| {
+            json!({
+                "id": id,
+                "fetch_chunks": part.fetch_chunks,
+                "fetch_bytes": part.fetch_len,
+                "fetch_stored_bytes": part.fetch_stored_len,
+            })
+        };
+        let blobs: Vec<Value> = parts.iter().map(blob).collect();
         let value = json!({
             "old_image": args.old.display().to_string(),
             "new_image": args.new.display().to_string(),
@@ -206,6 +223,7 @@ fn say(
             "fetch_chunks": transfer.fetch_chunks,
             "fetch_bytes": transfer.fetch_len,
             "fetch_stored_bytes": transfer.fetch_stored_len,
+            "fetch_from": blobs,
         });
         return list.write(out, "differences", &value);
     }
@@ -222,13 +240,24 @@ fn say(
     .and_then(|()| {
         writeln!(
             out,
-            "{} chunks shared ({}), {} to fetch ({}, stored {})",
-            transfer.shared_chunks,
+            "{} shared ({}), {} to fetch ({}, stored {})",
+            common::count(transfer.shared_chunks, "chunk"),
             common::size(transfer.shared_len),
             transfer.fetch_chunks,
             common::size(transfer.fetch_len),
             common::size(transfer.fetch_stored_len),
         )
+    })
+    .and_then(|()| {
+        parts.iter().try_for_each(|(id, part)| {
+            writeln!(
+                out,
+                "  {} from {id} ({}, stored {})",
+                part.fetch_chunks,
+                common::size(part.fetch_len),
+                common::size(part.fetch_stored_len),
+            )
+        })
     })
     .map_err(Failure::usage)
 }

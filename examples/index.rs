@@ -19,7 +19,8 @@ use lazyoci::read::gzip_index::IndexOptions;
 use lazyoci::tar_stream::TarReadOptions;
 use serde_json::json;
 
-/// Write the index of a gzip layer: `cat`, `ls`, `digest`, `verify`, `inspect` and `convert` take it by `--index`
+/// Write the index of a gzip layer, which `cat`, `ls`, `digest`, `verify`, `inspect`, `convert` and others take as
+/// `--index`
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -27,10 +28,10 @@ struct Args {
     layer: PathBuf,
     /// The index to write; `-` is stdout
     output: PathBuf,
-    /// Form of the index
+    /// Format of the index
     #[arg(long, value_name = "FORMAT", default_value = "own")]
     format: IndexFormat,
-    /// Stored bytes between two places where the layer can be entered; a 4 KiB read decodes that many
+    /// Compressed bytes between two places where decoding can begin; even a small read decodes that many
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = span)]
     span: u32,
     /// Accept tars that strict reading refuses, as Go does
@@ -61,7 +62,7 @@ fn span(text: &str) -> Result<u32, String> {
     let len = common::bytes::parse(text)?;
     match u32::try_from(len) {
         Ok(len @ 0x1000..=0x0200_0000) => Ok(len),
-        _ => Err("spans have 4 KiB to 32 MiB".into()),
+        _ => Err("a span has 4 KiB to 32 MiB".into()),
     }
 }
 
@@ -130,8 +131,9 @@ fn say(
         return common::json(out, &value);
     }
     let tell = |out: &mut dyn Write| {
-        let (len, spans) = (common::size(written.len), gzip.spans().len());
-        writeln!(out, "{}: {len}, {spans} spans", args.output.display())?;
+        let len = common::size(written.len);
+        let spans = common::count(gzip.spans().len() as u64, "span");
+        writeln!(out, "{}: {len}, {spans}", args.output.display())?;
         writeln!(out, "index {}", written.digest)?;
         match &layer {
             Some(digest) => writeln!(out, "layer {digest}"),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use common::bootstrap::Named;
-use common::open::OpenArgs;
+use common::open::{OpenArgs, is_stream};
 use common::output::OutputArgs;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::{DigestWriter, DirectoryOutput, ObjectRole, Output, Written};
@@ -64,6 +64,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let what = "BOOTSTRAP and OUTPUT are required; see --help";
         return Err(Failure::usage(what));
     };
+    if is_stream(output) {
+        let what = "-: the output is a directory and cannot go to stdout";
+        return Err(Failure::usage(what));
+    }
     args.outputs.check(output)?;
     let merged = merge(args, layers)?;
     let directory = args.outputs.directory(output)?;
@@ -144,8 +148,9 @@ fn say(
         });
         return common::json(out, &value);
     }
+    let inodes = common::count(inodes as u64, "inode");
     let tell = |out: &mut dyn Write| {
-        writeln!(out, "{}: {format}, {inodes} inodes", output.display())?;
+        writeln!(out, "{}: {format}, {inodes}", output.display())?;
         writeln!(out, "bootstrap {}", written.digest)?;
         blobs
             .into_iter()

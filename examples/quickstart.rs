@@ -229,7 +229,10 @@ fn verify(format: &str, image: &OpenImage) -> Result<VerifySummary, Failure> {
     let summary = image.verify(&options, &mut bar, &mut |found| note(found))?;
     match summary.findings {
         0 => Ok(summary),
-        findings => Err(Failure::bad(format!("{format}: {findings} faults"))),
+        findings => {
+            let faults = common::count(findings, "fault");
+            Err(Failure::bad(format!("{format}: {faults}")))
+        }
     }
 }
 
@@ -302,7 +305,8 @@ fn table(
         ),
         Some(_) => writeln!(
             out,
-            ".\nThey are too small for lazy reading to show: one file is most of them."
+            ".\nThey are too small to show what lazy reading saves: opening one and reading a file takes\n\
+             much of it."
         ),
         None => writeln!(out, "."),
     }

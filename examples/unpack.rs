@@ -173,9 +173,9 @@ fn say(
     let content = common::size(report.content_bytes);
     writeln!(
         out,
-        "{}: {} inodes, {content} of content",
+        "{}: {}, {content} of content",
         args.output.display(),
-        report.inodes
+        common::count(report.inodes, "inode")
     )
     .map_err(Failure::usage)
 }

@@ -11,7 +11,7 @@ use common::failure::with_hint;
 use common::open::{OpenArgs, no_stream};
 use common::progress::Bar;
 use common::whole::Whole;
-use common::{Failure, Outcome};
+use common::{Failure, Outcome, count};
 use lazyoci::model::{Digest, Fault};
 use lazyoci::read::{Finding, VerifyOptions, VerifySummary, verify_path};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory (written by `convert` or any other), or a whole
+    /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory (an output of `convert`, or any other), or a whole
     /// image, as in `oci:DIR`
     image: PathBuf,
     /// Expected digest of the file, its bootstrap or its TOC: `sha256:...` or `blake3:...`
@@ -106,16 +106,20 @@ fn say(
     let audit = &summary.audit;
     let padding = match summary.padding_len {
         0 => String::new(),
-        len => format!("{len} bytes of padding, "),
+        len => format!("{} of padding, ", count(len, "byte")),
     };
     let unvouched = match summary.unvouched_len {
         0 => String::new(),
-        len => format!("{len} stored bytes without a digest, "),
+        len => format!("{} without a digest, ", count(len, "stored byte")),
     };
     writeln!(
         out,
-        "{format}: {} paths, {} files, {} chunks ({} without a digest), {padding}{unvouched}{} faults",
-        audit.paths, audit.files, audit.chunks, audit.unverifiable_chunks, summary.findings
+        "{format}: {}, {}, {} ({} without a digest), {padding}{unvouched}{}",
+        count(audit.paths, "path"),
+        count(audit.files, "file"),
+        count(audit.chunks, "chunk"),
+        audit.unverifiable_chunks,
+        count(summary.findings, "fault"),
     )
     .map_err(Failure::usage)
 }

@@ -21,7 +21,7 @@ part() {
 stop_all() {
     local script
     for script in estargz/ctr.sh runtimes/builders.sh runtimes/containerd.sh runtimes/podman.sh runtimes/podman5.sh \
-        runtimes/registry.sh; do
+        runtimes/stargz.sh runtimes/registry.sh; do
         "./$script" stop
     done
 }

@@ -1,15 +1,19 @@
 //! Dictionaries, each digest of which is asked once in random order; chunkers, digests and checksums.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::hint::black_box;
 use std::num::NonZeroU32;
+use std::sync::RwLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use lazyoci::chunk_dedup::{ChunkTable, Chunker, FastCdc, FixedSize, Key, is_zero};
-use lazyoci::model::{Chunk, ChunkId, DigestAlgorithm, FrameId};
+use lazyoci::chunk_dedup::{
+    ChunkList, ChunkTable, Chunker, Dictionary as _, FastCdc, FixedSize, Key, Placement, is_zero,
+};
+use lazyoci::model::{Chunk, DigestAlgorithm, FrameId};
 use lazyoci::verify;
 use lazyoci_benches::content::{Kind, bytes};
 use lazyoci_benches::dictionaries::{entry, file, questions};
@@ -82,6 +86,28 @@ impl Hasher for Identity {
     fn write_usize(&mut self, _: usize) {}
 }
 
+/// A chunk as `HashMap` holds it: it knows as much as the other forms.
+fn pair(number: u32) -> (Key, Placement) {
+    let entry = entry(number);
+    ((entry.digest, entry.len), entry.placement)
+}
+
+fn chunk(number: u32) -> Chunk {
+    let entry = entry(number);
+    Chunk {
+        digest: Some(entry.digest),
+        len: entry.len,
+        crc32c: None,
+        frame: FrameId(number),
+        offset_in_frame: 0,
+    }
+}
+
+fn found_in(map: &HashMap<Key, Placement, impl BuildHasher>, keys: &[Key]) -> usize {
+    let found = |key: &&Key| black_box(map.get(key).copied()).is_some();
+    keys.iter().filter(found).count()
+}
+
 fn lookups(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("dictionary");
     group.throughput(Throughput::Elements(ASKED as u64));
@@ -101,40 +127,27 @@ fn lookups(criterion: &mut Criterion) {
             }
         };
         {
-            let all = (0..count).map(|number| (*entry(number).digest.as_bytes(), number));
-            let map: HashMap<[u8; 32], u32> = all.collect();
+            let map: HashMap<Key, Placement> = (0..count).map(pair).collect();
             each(&mut asked, &mut group, "HashMap", &mut |keys| {
-                let found = |(digest, _): &&Key| map.contains_key(digest.as_bytes());
-                keys.iter().filter(found).count()
+                found_in(&map, keys)
             });
         }
         {
-            let all = (0..count).map(|number| (*entry(number).digest.as_bytes(), number));
-            let map: HashMap<[u8; 32], u32, BuildHasherDefault<Identity>> = all.collect();
+            let map: HashMap<Key, Placement, BuildHasherDefault<Identity>> =
+                (0..count).map(pair).collect();
             each(&mut asked, &mut group, "HashMap, identity", &mut |keys| {
-                let found = |(digest, _): &&Key| map.contains_key(digest.as_bytes());
-                keys.iter().filter(found).count()
+                found_in(&map, keys)
             });
         }
         {
-            let chunk = |number| {
-                let entry = entry(number);
-                Chunk {
-                    digest: Some(entry.digest),
-                    len: entry.len,
-                    crc32c: None,
-                    frame: FrameId(number),
-                    offset_in_frame: 0,
-                }
-            };
             let chunks: Vec<Chunk> = (0..count).map(chunk).collect();
             let table = ChunkTable::of(&chunks);
             each(&mut asked, &mut group, "in memory", &mut |keys| {
-                let found: fn(&ChunkId) -> bool = |id| id.index() < usize::MAX;
-                let ids = keys
-                    .iter()
-                    .filter_map(|(digest, len)| table.find(&chunks, digest, *len));
-                ids.filter(found).count()
+                let found = |(digest, len): &&Key| {
+                    let id = table.find(&chunks, digest, *len);
+                    black_box(id.map(|id| chunks[id.index()])).is_some()
+                };
+                keys.iter().filter(found).count()
             });
         }
         let file = file(count);
@@ -161,6 +174,61 @@ fn lookups(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// Chunks that are inserted in one go.
+const INSERTED: u32 = 200_000;
+
+/// Inserts chunks that are not there, as a writer does: asked first, and then inserted.
+fn insertions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("insertion");
+    group.throughput(Throughput::Elements(u64::from(INSERTED)));
+    group.sample_size(10);
+    let chunks: Vec<Chunk> = (0..INSERTED).map(chunk).collect();
+    let pairs: Vec<(Key, Placement)> = (0..INSERTED).map(pair).collect();
+    for threads in [1, 2] {
+        group.bench_function(format!("in memory, threads: {threads}"), |bencher| {
+            bencher.iter(|| {
+                let list = RwLock::new(ChunkList::default());
+                on_threads(threads, &chunks, |chunk| {
+                    let digest = chunk.digest.expect("each has one");
+                    if list
+                        .find(&digest, chunk.len)
+                        .expect("it cannot fail")
+                        .is_none()
+                    {
+                        let _ = list.write().expect("nobody panicked").push(*chunk);
+                    }
+                });
+                list
+            });
+        });
+        group.bench_function(format!("HashMap, threads: {threads}"), |bencher| {
+            bencher.iter(|| {
+                let map = RwLock::new(HashMap::new());
+                on_threads(threads, &pairs, |(key, placement)| {
+                    let known = map.read().expect("nobody panicked").contains_key(key);
+                    if !known {
+                        let _ = map
+                            .write()
+                            .expect("nobody panicked")
+                            .insert(*key, *placement);
+                    }
+                });
+                map
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Does something with each of `all`, on several threads.
+fn on_threads<T: Sync>(threads: usize, all: &[T], each: impl Fn(&T) + Sync) {
+    thread::scope(|scope| {
+        for part in all.chunks(all.len().div_ceil(threads)) {
+            scope.spawn(|| part.iter().for_each(&each));
+        }
+    });
 }
 
 fn chunkers(criterion: &mut Criterion) {
@@ -213,6 +281,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = lookups, chunkers, digests
+    targets = lookups, insertions, chunkers, digests
 }
 criterion_main!(benches);

@@ -33,7 +33,7 @@ fn metadata(criterion: &mut Criterion) {
     group.bench_function("open: TOC out of the layer", |bencher| {
         bencher.iter_with_large_drop(|| estargz_toc(black_box(&layer)));
     });
-    bench_names(&mut group, names);
+    bench_names(&mut group, names, "frame");
     group.bench_function("digest to frame", |bencher| {
         bencher.iter(|| image.find_digests())
     });

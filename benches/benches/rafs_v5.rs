@@ -25,7 +25,7 @@ fn metadata(criterion: &mut Criterion) {
     group.bench_function("open", |bencher| {
         bencher.iter(|| Bootstrap::open(black_box(bytes.clone()), &limits));
     });
-    bench_names(&mut group, &image.names);
+    bench_names(&mut group, &image.names, "frame");
     group.bench_function("digest to frame", |bencher| {
         bencher.iter(|| image.find_digests())
     });

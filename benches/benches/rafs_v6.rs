@@ -33,7 +33,7 @@ fn metadata(criterion: &mut Criterion) {
         bencher.iter(|| Bootstrap::open(black_box(bytes.clone()), &limits));
     });
 
-    bench_names(&mut group, &image.names);
+    bench_names(&mut group, &image.names, "frame");
     group.bench_function("address to chunk", |bencher| {
         bencher.iter(|| image.find_addresses());
     });

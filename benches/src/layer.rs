@@ -1,10 +1,13 @@
 //! Layers like those of distributions.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
 use lazyoci::blob_io::{DirectoryOutput, WriterOutput};
-use lazyoci::convert::{EstargzOptions, RafsOptions, Streaming, to_estargz, to_rafs};
+use lazyoci::convert::{
+    ErofsOptions, EstargzOptions, RafsOptions, Streaming, to_erofs, to_estargz, to_rafs,
+};
 use lazyoci::frame_codec::Compression;
 use lazyoci::model::{ImagePath, Metadata, Node, Timestamp};
 use lazyoci::rafs_format::Version;
@@ -148,6 +151,18 @@ impl Shape {
         let tar = self.tar();
         let mut output = DirectoryOutput::create(output).expect("nothing is there");
         to_rafs(Streaming::new(&tar[..]), &mut output, &options, &mut ())
+            .expect("the layer can be converted");
+    }
+
+    /// Writes the plain EROFS image of the layer, in chunks of `chunk_size` bytes, to the new file `output`.
+    ///
+    /// # Panics
+    /// If that cannot be written, or is no chunk size.
+    pub fn erofs(self, output: &Path, chunk_size: u32) {
+        let options = ErofsOptions::default().chunk_size(chunk_size);
+        let tar = self.tar();
+        let mut output = WriterOutput::new(File::create(output).expect("there is room"));
+        to_erofs(Streaming::new(&tar[..]), &mut output, &options, &mut ())
             .expect("the layer can be converted");
     }
 

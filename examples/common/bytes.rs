@@ -13,6 +13,11 @@ pub fn parse(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is not a number of bytes, such as 4096, 64KiB or 1MiB"))
 }
 
+/// The same, but within 32 bits.
+pub fn parse_u32(text: &str) -> Result<u32, String> {
+    u32::try_from(parse(text)?).map_err(|_| format!("`{text}` is 4 GiB or more"))
+}
+
 /// The same, but nonzero and within 32 bits.
 pub fn parse_chunk_size(text: &str) -> Result<std::num::NonZeroU32, String> {
     let bytes = u32::try_from(parse(text)?).ok();

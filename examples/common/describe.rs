@@ -10,10 +10,11 @@ use lazyoci::model::walk::{InoSet, Walk};
 use lazyoci::model::{DigestAlgorithm, FileKind, Ino, Limits};
 use lazyoci::oci_image::{Annotations, EstargzLayer, ZstdChunkedLayer};
 use lazyoci::rafs_format::Bootstrap;
-use lazyoci::read::{Estargz, OpenImage};
+use lazyoci::read::{Estargz, Format, OpenImage};
+use lazyoci::tar_stream::Compression;
 use serde::Serialize;
 
-use super::{Failure, size};
+use super::{Failure, count, size};
 
 /// The structure of an image. Its `Display` is for people.
 #[derive(Debug, Serialize)]
@@ -88,12 +89,14 @@ impl Description {
     pub fn of(image: &Path, opened: &OpenImage) -> Result<Self, Failure> {
         let bootstrap = opened.bootstrap();
         let wanted = bootstrap.map(Bootstrap::prefetch);
-        let (counts, prefetch) = count(opened, &wanted.unwrap_or_default())?;
+        let (counts, prefetch) = count_inodes(opened, &wanted.unwrap_or_default())?;
         let entries = bootstrap.map(Bootstrap::blob_entries);
+        let compressed = matches!(opened.format(), Format::Tar(kind) if kind != Compression::None);
         let blobs = opened.image().blobs().iter().enumerate();
         let blobs = blobs.map(|(index, blob)| Blob {
             id: blob.id.as_str().into(),
-            bytes: blob.stored_len,
+            // A compressed layer without an index is read from a decoded copy, whose length is not the layer's.
+            bytes: (blob.stored_len).filter(|&len| !compressed || Some(len) != blob.decoded_len),
             decoded_bytes: blob.decoded_len,
             chunks: blob.chunk_count,
             features: entries.and_then(|entries| {
@@ -119,7 +122,7 @@ impl Description {
 }
 
 /// Counts the image's inodes and paths, and finds a path for each of the inodes `wanted`, in that order.
-fn count(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Failure> {
+fn count_inodes(opened: &OpenImage, wanted: &[Ino]) -> Result<(Counts, Vec<String>), Failure> {
     let mut counts = Counts::default();
     let mut seen = InoSet::default();
     let mut paths: BTreeMap<u64, Option<String>> = wanted.iter().map(|ino| (ino.0, None)).collect();
@@ -326,7 +329,7 @@ fn line(
 /// `1.00 MiB (1048576)`
 fn bytes(bytes: u64) -> String {
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
+        0..1024 => count(bytes, "byte"),
         _ => format!("{} ({bytes})", size(bytes)),
     }
 }

@@ -6,6 +6,7 @@ use std::iter::successors;
 
 #[cfg(feature = "convert")]
 use lazyoci::convert::ConvertError;
+use lazyoci::estargz_toc::open::OpenError as TocError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault};
 use lazyoci::read::{LayerImageError, OpenError, ReadError};
@@ -106,12 +107,18 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error and all its causes, on one line. A cause that its error already names is not repeated.
+/// The error and all its causes, on one line. What an error already says, its cause or a path, is not repeated.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in successors(error.source(), |error| (*error).source()) {
         let why = cause.to_string();
-        if !text.ends_with(&why) {
+        let why = match why.split_once(": ") {
+            Some((path, why)) if path.starts_with('/') && text.contains(&format!(" {path} ")) => {
+                why
+            }
+            _ => &why,
+        };
+        if !text.ends_with(why) {
             text = format!("{text}: {why}");
         }
     }
@@ -148,6 +155,9 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     };
     if let Some(LayerImageError::Tar(TarError::Refused { .. })) = layer {
         return LENIENT;
+    }
+    if let Some(OpenError::Estargz(TocError::External)) = error.downcast_ref() {
+        return Some("--external-toc FILE names it; --as-layer reads a plain layer instead");
     }
     if let Some(error) = error.downcast_ref::<OpenError>()
         && error.may_be_layer()

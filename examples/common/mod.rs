@@ -145,12 +145,20 @@ pub fn note_losses(report: &lazyoci::convert::Report) {
     }
     if report.cut_times > 0 {
         note(format_args!(
-            "lost: fractions of a second in {} times",
-            report.cut_times
+            "lost: fractions of a second in {}",
+            count(report.cut_times, "time")
         ));
     }
     if report.losses_untold > 0 {
         note(format_args!("lost: {} more", report.losses_untold));
+    }
+}
+
+/// `1 fault`, `2 faults`: a count of what `noun` calls one of.
+pub fn count(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
     }
 }
 

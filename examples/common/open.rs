@@ -31,14 +31,15 @@ pub struct OpenArgs {
     /// Read an eStargz or zstd:chunked layer as a plain layer
     #[arg(long)]
     as_layer: bool,
-    /// Annotations of the layer, a JSON object: digests, and where the TOC of a zstd:chunked layer is. Those of a layer of a
-    /// whole image are taken from its manifest
+    /// Annotations of the layer as a JSON object: its digests, and where the TOC of a zstd:chunked layer is. Those of
+    /// whole images come from their manifests
     #[arg(long, value_name = "FILE")]
     annotations: Option<PathBuf>,
     /// TOC of an eStargz layer whose TOC is another blob
     #[arg(long, value_name = "FILE")]
     external_toc: Option<PathBuf>,
-    /// Index of the gzip layer, as `index` writes it: it is read lazily, and `convert` decodes it by several threads
+    /// Index of the gzip layer, written by `index`: the layer is then read lazily, and `convert` decodes it with several
+    /// threads
     #[cfg(feature = "gzip-index")]
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
@@ -137,7 +138,7 @@ impl OpenArgs {
         if !self.has_index() {
             return Ok(());
         }
-        let what = "--index is that of one gzip layer, which must be a file";
+        let what = "--index needs a single gzip layer, which must be a file";
         Err(Failure::usage(what).of(path.display()))
     }
 

@@ -42,6 +42,22 @@ impl OutputArgs {
         self.force
     }
 
+    /// Refuses a directory where a file is to be, and the reverse, even where outputs are replaced.
+    fn same_kind(&self, target: &Path, directory: bool) -> Result<(), Failure> {
+        let Ok(found) = fs::metadata(target) else {
+            return Ok(());
+        };
+        let (is, wanted) = match (found.is_dir(), directory) {
+            (true, false) => ("is a directory", "a file"),
+            (false, true) => ("is not a directory", "a directory"),
+            _ => return Ok(()),
+        };
+        let path = target.display();
+        Err(Failure::usage(format!(
+            "{path} {is}, so {wanted} cannot replace it"
+        )))
+    }
+
     /// A file that appears only when complete, or `out` if `target` is `-`.
     pub fn file<'o>(
         &self,
@@ -52,6 +68,7 @@ impl OutputArgs {
             return Ok(Box::new(WriterOutput::new(out)));
         }
         self.check(target)?;
+        self.same_kind(target, false)?;
         Ok(Box::new(FileOutput::create(target)?))
     }
 
@@ -62,6 +79,8 @@ impl OutputArgs {
         let toc = PathBuf::from(toc);
         self.check(target)?;
         self.check(&toc)?;
+        self.same_kind(target, false)?;
+        self.same_kind(&toc, false)?;
         Ok(Box::new(LayerAndToc {
             layer: FileOutput::create(target)?,
             toc: FileOutput::create(toc)?,
@@ -71,6 +90,7 @@ impl OutputArgs {
     /// A directory that is to be at `target`.
     pub fn directory(&self, target: &Path) -> Result<NewDirectory, Failure> {
         self.check(target)?;
+        self.same_kind(target, true)?;
         if !(target.is_dir() && is_there(target)) {
             let path = target.into();
             return Ok(NewDirectory {

@@ -39,17 +39,17 @@ pub(crate) struct Args {
     /// Digest algorithm for chunks (RAFS), or for finding equal chunks (EROFS) [default: blake3]
     #[arg(long)]
     pub(crate) digester: Option<Digester>,
-    /// Chunk size in bytes; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two, at least 4096 [default:
+    /// Size of chunks; RAFS: a power of two from 4096 to 16 MiB; EROFS: a power of two, at least 4096 [default:
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
-    #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
-    /// How files are cut: `fixed:SIZE`, as `--chunk-size`; for eStargz also `file`, up to 64 MiB, and
-    /// `fastcdc:MIN,AVG,MAX`, where the content says. Images of the other formats have chunks of one size
+    /// How files are cut: `fixed:SIZE` is the same as `--chunk-size SIZE`; eStargz also takes `file` (files of up to 64 MiB
+    /// stay whole) and `fastcdc:MIN,AVG,MAX` (boundaries that depend on the content)
     #[arg(long, value_name = "RULE", conflicts_with = "chunk_size")]
     pub(crate) chunking: Option<Chunking>,
-    /// Bytes of files, before compression, that frames hold at least, so that small files share them [default: 0, not]
-    /// (eStargz, zstd:chunked a)
-    #[arg(long, value_name = "N")]
+    /// Fill each frame with at least this many bytes before compression, so that small files share frames [default: 0:
+    /// every chunk has its own] (eStargz, zstd:chunked a)
+    #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_u32)]
     pub(crate) min_chunk_size: Option<u32>,
     /// Kind of zstd:chunked: `a`, of stargz-snapshotter, or `b`, of podman, buildah and skopeo [default: b]
     #[arg(long, value_name = "a|b")]
@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// b always does)
     #[arg(long)]
     pub(crate) lossless: bool,
+    /// Copy the frames of IMAGE that the output can hold as they are, instead of compressing again (RAFS, eStargz,
+    /// zstd:chunked; from one of them, with the same codec)
+    #[arg(long)]
+    pub(crate) keep_frames: bool,
     /// File with one path per line: what readers fetch first, in this order (RAFS, eStargz, zstd:chunked a)
     #[arg(long, value_name = "FILE")]
     pub(crate) prefetch: Option<PathBuf>,
@@ -83,16 +87,16 @@ pub(crate) struct Args {
     /// ones take precedence (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
-    /// Store chunks of fewer bytes again (RAFS with `--chunk-dict`)
+    /// Store chunks of fewer bytes again instead of referring to them (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) min_shared: Option<NonZeroU32>,
-    /// Refer to blobs of this repository alone, of those in dictionary files (RAFS with `--chunk-dict`)
+    /// Of the blobs in dictionary files, refer only to those in this repository (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) only_repository: Option<String>,
     /// Refer to at most N blobs of other images: those that save most (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "N")]
     pub(crate) max_shared_blobs: Option<u32>,
-    /// Refer to blobs of other images of which at least this percentage is used (RAFS with `--chunk-dict`)
+    /// Refer to blobs of other images only if at least this percentage of each is used (RAFS with `--chunk-dict`)
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) min_used: Option<u8>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
@@ -112,14 +116,14 @@ pub(crate) struct Args {
     /// `--overlay-whiteouts`; `--verity` uses the form that containerd reads (EROFS)
     #[arg(long, value_name = "DIR")]
     pub(crate) layer_cache: Option<PathBuf>,
-    /// RAFS version (nydus)
+    /// RAFS version [default: 6] (nydus)
     #[arg(long, value_name = "5|6", value_parser = parse_version)]
     pub(crate) fs_version: Option<Version>,
-    /// Convert the images for all platforms, not for one alone (whole images)
+    /// Convert the images for all platforms instead of only one (whole images)
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
-    /// Keep the original beside the nydus image, for clients that cannot run that: OUTPUT is an index of both,
-    /// and the nydus image is OUTPUT-nydus, too (nydus)
+    /// Keep the original beside the nydus image, for clients that cannot run nydus: OUTPUT becomes an index of both, and
+    /// OUTPUT-nydus names the nydus image alone (nydus)
     #[arg(long)]
     pub(crate) keep_original: bool,
     /// Leave out what the format cannot carry, and report it
@@ -211,6 +215,11 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--min-chunk-size", args.min_chunk_size.is_some(), estargz),
         ("--dialect", args.dialect.is_some(), chunked),
         ("--lossless", args.lossless, external || chunked),
+        (
+            "--keep-frames",
+            args.keep_frames,
+            alone || estargz || chunked,
+        ),
         ("--chunking", args.chunking.is_some(), lazy || erofs),
         ("--prefetch", args.prefetch.is_some(), lazy),
         ("--prefetch-policy", args.prefetch_policy.is_some(), rafs),
@@ -264,6 +273,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--toc", args.toc),
         ("--inline-meta", args.inline_meta),
         ("--aligned", args.aligned),
+        ("--keep-frames", args.keep_frames),
         ("--lossy", args.lossy && args.compact),
     ] {
         if given && !mode.is_empty() {
@@ -271,6 +281,15 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
                 "{option} cannot be combined with {mode}, {what}"
             )));
         }
+    }
+    if args.keep_frames && (args.images().len() > 1 || whole) {
+        let what = "--keep-frames takes one image, not several layers and no whole image";
+        return Err(Failure::usage(what));
+    }
+    if args.keep_frames && args.min_chunk_size.is_some() {
+        let what =
+            "--keep-frames cannot be combined with --min-chunk-size: shared frames are made anew";
+        return Err(Failure::usage(what));
     }
     if external && is_stream(args.output()) {
         let what = "-: the layer and its TOC are two files and cannot go to stdout";

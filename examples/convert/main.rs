@@ -172,7 +172,7 @@ fn source(
         })
     };
     match args.images() {
-        [image] => open(image),
+        [image] => Ok(open(image)?.keep_frames(args.keep_frames)),
         layers => {
             let layers: Vec<_> = layers.iter().map(open).collect::<Result<_, _>>()?;
             Ok(Source::stack(layers))

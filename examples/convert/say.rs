@@ -9,7 +9,7 @@ use lazyoci::convert::{
 use serde_json::Value;
 
 use crate::args::{Args, name};
-use crate::common::{self, Failure};
+use crate::common::{self, Failure, count};
 
 /// What was done.
 pub(crate) enum Done {
@@ -74,32 +74,39 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
         let chunks = report.chunks;
         writeln!(
             out,
-            "{} inodes, {} of content; {} chunks stored, {} found again ({})",
-            report.inodes,
+            "{}, {} of content; {} stored, {} repeated ({})",
+            count(report.inodes, "inode"),
             common::size(report.content_bytes),
-            chunks.stored,
+            count(chunks.stored, "chunk"),
             chunks.deduplicated,
             common::size(chunks.deduplicated_bytes),
         )?;
-        if chunks.reused > 0 {
-            let bytes = common::size(chunks.reused_bytes);
+        if args.keep_frames {
+            let (copied, anew) = (chunks.copied_bytes, chunks.compressed_bytes);
+            let (copied, anew) = (common::size(copied), common::size(anew));
+            let count = chunks.copied;
             writeln!(
                 out,
-                "{} chunks of other blobs used ({bytes})",
-                chunks.reused
+                "{count} chunks copied ({copied} stored), {anew} compressed"
             )?;
         }
-        for (count, bytes, why) in [
-            (chunks.short, chunks.short_bytes, "are too short"),
+        if chunks.reused > 0 {
+            let bytes = common::size(chunks.reused_bytes);
+            let reused = count(chunks.reused, "chunk");
+            writeln!(out, "{reused} of other blobs used ({bytes})")?;
+        }
+        for (chunks, bytes, why) in [
+            (chunks.short, chunks.short_bytes, "too short"),
             (
                 chunks.refused,
                 chunks.refused_bytes,
-                "are in blobs that are ruled out",
+                "in blobs that are ruled out",
             ),
         ] {
-            if count > 0 {
+            if chunks > 0 {
                 let bytes = common::size(bytes);
-                writeln!(out, "{count} chunks not shared ({bytes}): they {why}")?;
+                let chunks = count(chunks, "chunk");
+                writeln!(out, "{chunks} not shared ({bytes}): {why}")?;
             }
         }
     }
@@ -111,11 +118,8 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
             }
             for blob in &rafs.reuse {
                 let bytes = common::size(blob.len);
-                writeln!(
-                    out,
-                    "uses blob {}: {} chunks, {bytes}",
-                    blob.id, blob.chunks
-                )?;
+                let chunks = count(blob.chunks, "chunk");
+                writeln!(out, "uses blob {}: {chunks}, {bytes}", blob.id)?;
             }
             Ok(())
         }
@@ -123,19 +127,16 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
         Done::Estargz(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
             let toc = layer.toc_digest;
-            writeln!(out, "layer {digest}\ndiff id {diff_id}\nTOC {toc}")
+            writeln!(out, "layer {digest}\nDiffID {diff_id}\nTOC {toc}")
         }
         Done::ZstdChunked(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
             let manifest = layer.manifest_checksum;
-            writeln!(
-                out,
-                "layer {digest}\ndiff id {diff_id}\nmanifest {manifest}"
-            )
+            writeln!(out, "layer {digest}\nDiffID {diff_id}\nmanifest {manifest}")
         }
         Done::Tar(layer) => {
             let (digest, diff_id) = (layer.blob.digest, layer.diff_id);
-            writeln!(out, "layer {digest}\ndiff id {diff_id}")
+            writeln!(out, "layer {digest}\nDiffID {diff_id}")
         }
     }
 }

@@ -23,17 +23,17 @@ use serde_json::json;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Images of any format; of whole images the files that a container sees
+    /// Images of any format; a whole image counts as the files that a container sees
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// `file`, `fixed:SIZE` or `fastcdc:MIN,AVG,MAX`; may be repeated [default: file, fixed:1MiB, fixed:64KiB, and fastcdc
-    /// of some 64, 16 and 4 KiB]
+    /// with averages of 64, 16 and 4 KiB]
     #[arg(long, value_name = "RULE")]
     chunking: Vec<Chunking>,
     /// Write a dictionary of the chunks that the images store (RAFS, eStargz), for `--chunk-dict` of `convert`
     #[arg(long, value_name = "FILE")]
     write_dict: Option<PathBuf>,
-    /// Repository in which the blobs of the dictionary are
+    /// Repository that holds the blobs of the dictionary
     #[arg(
         long,
         value_name = "REPOSITORY",
@@ -41,7 +41,7 @@ struct Args {
         default_value = ""
     )]
     repository: String,
-    /// Draw what is shared and what is not, by image
+    /// Draw for each image what it shares, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Threads that digest [default: one per core]; does not affect the output
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     for target in [&args.write_dict, &args.plot].into_iter().flatten() {
         if common::open::is_stream(target) {
-            return Err(Failure::usage("-: stdout has the figures"));
+            return Err(Failure::usage("-: the figures go to stdout; name a file"));
         }
         args.outputs.check(target)?;
     }
@@ -140,7 +140,7 @@ fn say(
             let (all, distinct) = (way.len, way.distinct_len);
             writeln!(
                 out,
-                "{}: {} in {} chunks, different {} in {} ({} %)",
+                "{}: {} in {} chunks, of which {} in {} are distinct ({} %)",
                 way.chunking,
                 common::size(all),
                 way.chunks,
@@ -151,7 +151,7 @@ fn say(
             for (name, image) in names(args).iter().zip(&way.images) {
                 writeln!(
                     out,
-                    "  {name}: different {}, shared {} ({} %), added to those before {}",
+                    "  {name}: {} distinct, {} of that shared ({} %), {} in no image before it",
                     common::size(image.distinct_len),
                     common::size(image.shared_len),
                     percent(image.shared_len, image.distinct_len),

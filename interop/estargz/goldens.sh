@@ -50,6 +50,27 @@ containers() {
     "$here/layout.py" tar-split "$1/$2.tar.zst" >"$1/$2.tar-split"
 }
 
+# pushed NAME SOURCE: the same by buildah and by podman 5, which unpack the layer first, has to have the same bytes.
+pushed() {
+    local tool
+    mkdir -p "$work/storage"
+    printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/root"\nrunroot = "%s/run"\n' "$work/storage" "$work/storage" \
+        >"$work/storage/storage.conf"
+    "$here/odd_layer.py" "$work/layer.tar" "$2"
+    "$here/layout.py" make "$work/in.tar" "$work/layer.tar"
+    for tool in buildah podman; do
+        rm -rf "$work/layout"
+        "$here/../trixie.sh" env TZ=UTC CONTAINERS_STORAGE_CONF="$work/storage/storage.conf" TMPDIR="$work/storage" \
+            HOME="$work/storage" PODMAN_IGNORE_CGROUPSV1_WARNING=1 sh -ec '
+                id=$("$1" pull --quiet "oci-archive:$2/in.tar")
+                "$1" push --quiet --compression-format zstd:chunked "$id" "oci:$2/layout:x"
+                "$1" rmi --force "$id"' sh "$tool" "$work" >/dev/null
+        tar -C "$work/layout" -cf "$work/out.tar" oci-layout index.json blobs
+        "$here/layout.py" unmake "$work/out.tar" "$work/out"
+        cmp "$work/out/0" "$1" || die "$tool makes another blob than $1"
+    done
+}
+
 # external OUT NAME SOURCE: eStargz and its TOC, which is another blob.
 external() {
     "$here/odd_layer.py" "$work/layer.tar" "$3"
@@ -79,6 +100,7 @@ goldens() {
     "$here/ctr.sh" stop
     unset LAZYOCI_TRIXIE
     containers "$1" vector-b holes
+    pushed "$1/vector-b.tar.zst" holes
     containers "$1" odd-b utf8
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Has stargz-snapshotter's own Go library open a layer and compare every file and chunk with its digests.
 #
-#   judge.sh [--shared] inline|external|zstd LAYER TOC-DIGEST [TOC]
+#   judge.sh [--shared|--open] inline|external|zstd LAYER TOC-DIGEST [TOC]
 #
-# Prints the number of files and chunks. --shared is for layers whose files share members, which the library reads, but
+# Prints the number of files and chunks. With --open it opens the layer, and prints nothing. --shared is for layers whose files share members, which the library reads, but
 # whose TOC it does not check as a whole. The program is built from Debian's sources (judge/main.go) into
 # ${LAZYOCI_CACHE:-/var/cache/lazyoci}/judge when it is first needed. Layers lie in the cache or in /tmp.
 set -euo pipefail

@@ -2,6 +2,8 @@
 """OCI image layouts in a tar, for ctr-remote and containerd.
 
   layout.py make OUT.tar LAYER...    a layout with one image of these layers (tar or tar+gzip, found by content)
+  layout.py make-external OUT.tar LAYER TOC
+                                     the same of one layer whose TOC is another file, and the image of the TOC: OUT.tar.toc
   layout.py unmake IN.tar DIR        writes layer blobs as DIR/0, DIR/1, ... and their descriptors as DIR/layers.json
   layout.py toc BLOB                 prints the TOC of an eStargz or zstd:chunked blob as it is
   layout.py tar-split BLOB           prints the tar-split of a zstd:chunked blob as it is
@@ -48,8 +50,8 @@ def zstd_piece(blob, which):
     return subprocess.run(["zstd", "-dc"], input=piece, stdout=subprocess.PIPE, check=True).stdout
 
 
-def estargz_annotations(blob, tar):
-    toc = toc_of(blob)
+def estargz_annotations(blob, tar, toc=None):
+    toc = toc or toc_of(blob)
     if toc is None:
         return {}
     return {
@@ -58,19 +60,43 @@ def estargz_annotations(blob, tar):
     }
 
 
-def make(out, layers):
-    blobs = {}
+class Layout:
+    """A layout with one image."""
 
-    def add(media_type, data, annotations=None):
-        blobs[digest(data)] = data
+    def __init__(self):
+        self.blobs = {}
+
+    def add(self, media_type, data, annotations=None):
+        self.blobs[digest(data)] = data
         descriptor = {"mediaType": media_type, "digest": digest(data), "size": len(data)}
         if annotations:
             descriptor["annotations"] = annotations
         return descriptor
 
-    def add_json(media_type, document):
-        return add(media_type, json.dumps(document, sort_keys=True).encode())
+    def add_json(self, media_type, document):
+        return self.add(media_type, json.dumps(document, sort_keys=True).encode())
 
+    def write(self, out, config, layers):
+        config = self.add_json(OCI + "config.v1+json", config)
+        manifest = self.add_json(OCI + "manifest.v1+json", {
+            "schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": config, "layers": layers,
+        })
+        manifest["platform"] = {"architecture": "amd64", "os": "linux"}
+        index = {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [manifest]}
+        with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar:
+            def put(name, data):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+
+            put("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+            put("index.json", json.dumps(index, sort_keys=True).encode())
+            for name, data in sorted(self.blobs.items()):
+                put("blobs/" + name.replace(":", "/"), data)
+
+
+def make(out, layers, toc=None):
+    layout = Layout()
     descriptors, diff_ids = [], []
     for path in layers:
         blob = pathlib.Path(path).read_bytes()
@@ -79,26 +105,21 @@ def make(out, layers):
         tar = gzip.open(io.BytesIO(blob)).read() if compressed else blob
         diff_ids.append(digest(tar))
         media_type = OCI + "layer.v1.tar" + ("+gzip" if compressed else "")
-        descriptors.append(add(media_type, blob, estargz_annotations(blob, tar) if compressed else None))
-    config = add_json(OCI + "config.v1+json", {
+        annotations = estargz_annotations(blob, tar, toc) if compressed else None
+        descriptors.append(layout.add(media_type, blob, annotations))
+    layout.write(out, {
         "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    })
-    manifest = add_json(OCI + "manifest.v1+json", {
-        "schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": config, "layers": descriptors,
-    })
-    manifest["platform"] = {"architecture": "amd64", "os": "linux"}
-    index = {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [manifest]}
-    with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar:
-        def put(name, data):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+    }, descriptors)
 
-        put("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        put("index.json", json.dumps(index, sort_keys=True).encode())
-        for name, data in sorted(blobs.items()):
-            put("blobs/" + name.replace(":", "/"), data)
+
+def make_external(out, layer, toc):
+    member = pathlib.Path(toc).read_bytes()
+    tar = tarfile.open(fileobj=io.BytesIO(gzip.decompress(member)))
+    make(out, [layer], tar.extractfile("stargz.index.json").read())
+    layout = Layout()
+    of = {"containerd.io/snapshot/stargz/layer.digest": digest(pathlib.Path(layer).read_bytes())}
+    layout.write(f"{out}.toc", {}, [layout.add(OCI + "layer.v1.tar+gzip", member, of)])
 
 
 def unmake(layout, directory):
@@ -123,6 +144,8 @@ def main(arguments):
     match arguments:
         case ["make", out, *layers] if layers:
             make(out, layers)
+        case ["make-external", out, layer, toc]:
+            make_external(out, layer, toc)
         case ["unmake", layout, directory]:
             unmake(layout, directory)
         case ["toc", blob]:

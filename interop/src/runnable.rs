@@ -207,6 +207,38 @@ impl Runnable {
         lines.filter(|line| !is_other(&path(line))).collect()
     }
 
+    /// podman 5 pulls `image`, runs it, and shows the tree of this one. Directories and links that it pulls partially get
+    /// other times.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn runs_by_podman5(&self, image: &str) {
+        let podman = |arguments: &[&str]| {
+            let mut podman = script("runtimes/podman5.sh");
+            Finished::of(podman.args(arguments)).ok().text().to_owned()
+        };
+        let _ = podman(&["stop"]);
+        let _ = podman(&["pull", image]);
+        let echo = podman(&["run", image, "/bin/busybox", "echo", "runs"]);
+        assert_eq!(echo, "runs", "{image}");
+        let mounted = podman(&["walk", image, "--dump"]);
+        let without_times = |dump| -> Vec<String> {
+            let line = |line: &str| {
+                let mut fields: Vec<_> = line.split('\t').collect();
+                if matches!(fields.get(1), Some(&("d" | "l")))
+                    && let Some(time) = fields.get_mut(4)
+                {
+                    *time = "-";
+                }
+                fields.join("\t")
+            };
+            comparable(dump).into_iter().map(line).collect()
+        };
+        let expected = without_times(&self.dump);
+        assert_eq!(without_times(&mounted), expected, "{image}");
+        let _ = podman(&["stop"]);
+    }
+
     /// containerd runs `image` by nydus-snapshotter and nydusd, and shows the tree of this one.
     ///
     /// # Panics

@@ -9,7 +9,9 @@ use std::process::Command;
 use lazyoci::model::{ImagePath, Metadata, Node};
 use lazyoci::tar_stream::TarWriter;
 use lazyoci::verify;
-use lazyoci_interop::{Corpus, Finished, Registry, Request, interop_dir, lazyoci, scratch, script};
+use lazyoci_interop::{
+    Corpus, Finished, Registry, Request, Runnable, interop_dir, lazyoci, scratch, script,
+};
 use serde_json::Value;
 
 /// What `convert --json` says of a layer that it wrote to `output`.
@@ -221,4 +223,28 @@ fn podman_pulls_the_kind_of_containers_storage_partially() {
         assert_eq!(files(theirs.text()), files(ours.text()));
     }
     let _ = Finished::of(script("runtimes/podman5.sh").arg("stop")).ok();
+}
+
+#[test]
+fn podman_runs_a_container_of_layers_that_it_pulled_partially() {
+    let registry = Registry::start();
+    let image = Runnable::new(&["--plain"]);
+    let repository = format!("lazyoci/chunked-{}", std::process::id());
+    let name = format!("{}:v1", registry.repository(&repository));
+    let made = image.convert(&["--to", "zstd-chunked"], &format!("docker://{name}"));
+    let before = registry.requests(&repository).len();
+    image.runs_by_podman5(&name);
+    let requests = registry.requests(&repository).split_off(before);
+    for layer in made["image_layers"].as_array().expect("layers") {
+        let digest = layer["digest"].as_str().expect("a digest");
+        let of_layer = requests
+            .iter()
+            .filter(|request| request.is_of_blob() && request.path.ends_with(digest));
+        let statuses: Vec<_> = of_layer.map(|request| request.status).collect();
+        assert!(!statuses.is_empty(), "{requests:?}");
+        assert!(
+            statuses.iter().all(|&status| status == 206),
+            "{digest}: {requests:?}"
+        );
+    }
 }

@@ -69,7 +69,7 @@ fn a_range_costs_the_frames_that_hold_it() {
     // The range lies in chunks 2 and 3 of 1 MiB, which noise does not compress: two frames, nothing else.
     let stats = read.stderr.lines().last().expect("--stats prints a line");
     assert!(
-        stats.ends_with("content: 1 requests, 2097152 bytes"),
+        stats.ends_with("content: 1 request, 2097152 bytes"),
         "{stats}"
     );
 }

@@ -1,5 +1,6 @@
 //! What images have in common.
 
+use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
@@ -70,12 +71,131 @@ fn figures_and_a_picture() {
     .stdout;
     let text = String::from_utf8(text).unwrap();
     assert!(
-        text.starts_with("file: 19.53 KiB in 6 chunks, different 4.89 KiB in 3 (25 %)\n"),
+        text.starts_with(
+            "file: 19.53 KiB in 6 chunks, of which 4.89 KiB in 3 are distinct (25 %)\n"
+        ),
         "{text}"
     );
     let mut refused = example("dedup");
     run(refused.args(["--chunking", "fastcdc:1,2,3"]).arg(&one), 2);
     run(example("dedup").args(["--write-dict", "-"]).arg(&one), 2);
+}
+
+/// The files of a version: each changes in some versions, in its middle.
+fn version(number: u32) -> Vec<Vec<u8>> {
+    let noise = |seed: u32, len: u32| -> Vec<u8> {
+        let mut state = u64::from(seed) << 20 | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        (0..len).map(|_| next()).collect()
+    };
+    let file = |index: u32| {
+        let mut bytes = noise(1 + index, 500_000 + 77_777 * index);
+        let own = noise(100 + 100 * index + number / (1 + index % 4), 200_000);
+        bytes[150_000..350_000].copy_from_slice(&own);
+        bytes
+    };
+    (0..8).map(file).collect()
+}
+
+/// Different pieces of `size` bytes, and how many they are in all.
+fn pieces(files: &[Vec<u8>], size: usize) -> (HashSet<&[u8]>, usize) {
+    let all = || files.iter().flat_map(|file| file.chunks(size));
+    (all().collect(), all().count())
+}
+
+fn len_of<'p>(pieces: impl IntoIterator<Item = &'p &'p [u8]>) -> u64 {
+    pieces.into_iter().map(|piece| piece.len() as u64).sum()
+}
+
+/// Figures of five versions are those of a naive count; a sixth is stored against the dictionary of the five.
+#[test]
+fn a_sixth_version_against_five() {
+    const SIZE: usize = 64 << 10;
+    let fixture = Fixture::new();
+    let versions: Vec<Vec<Vec<u8>>> = (0..6).map(version).collect();
+    let directories: Vec<_> = (0..6)
+        .map(|n| fixture.path(&format!("version-{n}")))
+        .collect();
+    for (directory, files) in directories.iter().zip(&versions) {
+        fs::create_dir(directory).unwrap();
+        for (index, file) in files.iter().enumerate() {
+            fs::write(directory.join(index.to_string()), file).unwrap();
+        }
+    }
+    let mut dedup = example("dedup");
+    dedup.args(["--chunking", "file", "--chunking", "fixed:64KiB"]);
+    let said = json(dedup.args(&directories[..5]));
+    for (way, size) in [(0, usize::MAX), (1, SIZE)] {
+        let said = &said["chunkings"][way];
+        let mut before: HashSet<&[u8]> = HashSet::new();
+        let mut chunks = 0;
+        for (index, files) in versions[..5].iter().enumerate() {
+            let (own, count) = pieces(files, size);
+            chunks += count;
+            let others: HashSet<&[u8]> = (versions[..5].iter().enumerate())
+                .filter(|(other, _)| *other != index)
+                .flat_map(|(_, files)| pieces(files, size).0)
+                .collect();
+            let image = &said["images"][index];
+            assert_eq!(image["distinct_bytes"], len_of(&own));
+            assert_eq!(image["shared_bytes"], len_of(own.intersection(&others)));
+            assert_eq!(image["added_bytes"], len_of(own.difference(&before)));
+            before.extend(own);
+        }
+        assert_eq!(said["all_chunks"], chunks);
+        assert_eq!(said["distinct_chunks"], before.len());
+        assert_eq!(said["distinct_bytes"], len_of(&before));
+    }
+
+    let convert = |options: &[&str], image: &std::path::Path, output: &std::path::Path| {
+        let mut convert = example("convert");
+        convert.args([
+            "--to",
+            "rafs-v6",
+            "--compressor",
+            "none",
+            "--chunk-size",
+            "65536",
+        ]);
+        json(convert.args(options).arg(image).arg(output))
+    };
+    let dictionary = fixture.path("five.dict");
+    let mut dedup = example("dedup");
+    dedup
+        .args(["--chunking", "file", "--write-dict"])
+        .arg(&dictionary);
+    for (index, directory) in directories[..5].iter().enumerate() {
+        let output = fixture.path(&format!("image-{index}"));
+        convert(&[], directory, &output);
+        dedup.arg(output.join("image.boot"));
+    }
+    let said = json(&mut dedup);
+    let known: HashSet<&[u8]> = (versions[..5].iter())
+        .flat_map(|files| pieces(files, SIZE).0)
+        .collect();
+    assert_eq!(said["dictionary"]["chunks"], known.len());
+
+    let sixth = fixture.path("image-5");
+    let dict = dictionary.to_str().unwrap();
+    let made = convert(&["--chunk-dict", dict], &directories[5], &sixth);
+    let (own, _) = pieces(&versions[5], SIZE);
+    let unseen: Vec<_> = own.difference(&known).collect();
+    assert_eq!(made["stored_chunks"], unseen.len());
+    let unseen = len_of(unseen);
+    assert!(unseen > 1 << 20, "{unseen}");
+    let blobs = fs::read_dir(sixth.join("blobs")).unwrap();
+    let stored: u64 = blobs
+        .map(|blob| blob.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(
+        stored >= unseen && stored * 100 <= unseen * 102,
+        "{stored} bytes for {unseen} of unseen chunks"
+    );
 }
 
 #[test]

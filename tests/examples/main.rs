@@ -12,6 +12,7 @@ mod inspect;
 mod interrupt;
 mod output;
 mod quickstart;
+mod refusals;
 mod registry;
 mod schema;
 mod scripts;
@@ -217,7 +218,7 @@ fn cat_reads_ranges() {
     let output = run(&mut cat, 0);
     assert_eq!(output.stdout, b"ell");
     let stats = String::from_utf8(output.stderr).unwrap();
-    assert!(stats.ends_with("content: 1 requests, 6 bytes\n"), "{stats}");
+    assert!(stats.ends_with("content: 1 request, 6 bytes\n"), "{stats}");
 
     let range = |range: &str, code| {
         let mut cat = example("cat");
@@ -245,10 +246,7 @@ fn of_a_plain_tar_no_more_is_read_than_is_shown() {
     let output = run(cat.arg(fixture.path("tar")).arg("big"), 0);
     assert_eq!(output.stdout, b"xxxxxxxxxx");
     let stats = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        stats.ends_with("content: 1 requests, 10 bytes\n"),
-        "{stats}"
-    );
+    assert!(stats.ends_with("content: 1 request, 10 bytes\n"), "{stats}");
 }
 
 #[test]

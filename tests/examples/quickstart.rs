@@ -32,7 +32,7 @@ fn quickstart_says_what_was_checked_and_what_lazy_reading_saves() {
     let source = fixture.path("source");
     let said = text(example("quickstart").arg(&source));
     assert!(
-        said.contains("They are too small for lazy reading to show"),
+        said.contains("They are too small to show what lazy reading saves"),
         "{said}"
     );
     fs::write(source.join("noise"), noise(4 << 20)).unwrap();

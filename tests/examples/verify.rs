@@ -74,7 +74,7 @@ fn an_undecodable_toc_is_a_fault_like_others() {
             found[0]
         )
     );
-    assert!(output.stdout.ends_with(b"1 faults\n"));
+    assert!(output.stdout.ends_with(b"1 fault\n"));
 
     fs::write(fixture.path("short"), "short").unwrap();
     let value = object(example("verify").arg(fixture.path("short")), 3);

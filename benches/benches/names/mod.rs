@@ -5,8 +5,13 @@ use criterion::{BenchmarkGroup, Throughput};
 use lazyoci::model::Image;
 use lazyoci_benches::lookups::{COUNT, Names};
 
-/// Measures the lookups in `names` that begin with a name.
-pub(crate) fn bench_names<I: Image>(group: &mut BenchmarkGroup<'_, WallTime>, names: &Names<I>) {
+/// Measures the lookups in `names` that begin with a name. An offset in a file leads to a frame, or to
+/// what `place` says.
+pub(crate) fn bench_names<I: Image>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    names: &Names<I>,
+    place: &str,
+) {
     type NamedLookup<I> = (&'static str, fn(&Names<I>));
     let lookups: [NamedLookup<I>; 6] = [
         ("path", Names::find_paths),
@@ -21,6 +26,8 @@ pub(crate) fn bench_names<I: Image>(group: &mut BenchmarkGroup<'_, WallTime>, na
     ];
     group.throughput(Throughput::Elements(COUNT as u64));
     for (name, look_up) in lookups {
-        group.bench_function(name, |bencher| bencher.iter(|| look_up(names)));
+        group.bench_function(name.replace("frame", place), |bencher| {
+            bencher.iter(|| look_up(names))
+        });
     }
 }

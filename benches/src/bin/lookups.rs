@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lazyoci_benches::lookups::{
-    COUNT, DictionaryLookups, Estargz, Names, RafsV5, RafsV6, SHAPE, prepare,
+    COUNT, DictionaryLookups, Erofs, Estargz, Names, RafsV5, RafsV6, SHAPE, prepare,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
 /// A name, and what is to be done in the directory with the images.
 type NamedLookup = (&'static str, fn(&Path));
 
-const LOOKUPS: [NamedLookup; 27] = [
+const LOOKUPS: [NamedLookup; 34] = [
     ("dictionary file, digest to place", |_| {
         count_in(&DictionaryLookups::new(), DictionaryLookups::find)
     }),
@@ -96,6 +96,27 @@ const LOOKUPS: [NamedLookup; 27] = [
     }),
     ("rafs-v6, digest to frame", |images| {
         count_in(&RafsV6::open(images), RafsV6::find_digests)
+    }),
+    ("erofs, open", |images| {
+        count_in(&Erofs::open(images), Erofs::reopen)
+    }),
+    ("erofs, path", |images| {
+        count_in(&Erofs::open(images).names, Names::find_paths)
+    }),
+    ("erofs, missing path", |images| {
+        count_in(&Erofs::open(images).names, Names::find_missing)
+    }),
+    ("erofs, path and offset to place", |images| {
+        count_in(&Erofs::open(images).names, Names::find_paths_and_frames)
+    }),
+    ("erofs, offset to place", |images| {
+        count_in(&Erofs::open(images).names, Names::find_frames)
+    }),
+    ("erofs, offset to place, 64 chunks", |images| {
+        count_in(&Erofs::open(images).names, Names::find_frames_of_long)
+    }),
+    ("erofs, offset to place, 4,096 chunks", |images| {
+        count_in(&Erofs::open(images).names, Names::find_frames_of_longest)
     }),
     ("estargz, path", |images| {
         count_in(&Estargz::open(images).names, Names::find_paths)

@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod digests;
+mod erofs;
 mod estargz;
 mod names;
 mod rafs_v5;
@@ -16,6 +17,7 @@ use crate::layer::Shape;
 
 pub use dictionary::DictionaryLookups;
 pub use digests::Digests;
+pub use erofs::Erofs;
 pub use estargz::{Estargz, estargz_image, estargz_toc, read_estargz};
 pub use names::Names;
 pub use rafs_v5::RafsV5;
@@ -34,6 +36,8 @@ pub const CHUNK_SIZE: u32 = 4096;
 const RAFS_V5: &str = "rafs-v5";
 /// Name of the directory with the RAFS v6 image there.
 const RAFS_V6: &str = "rafs-v6";
+/// Name of the plain EROFS image there.
+const EROFS: &str = "image.erofs";
 /// Name of the eStargz layer there.
 const ESTARGZ: &str = "layer.esgz";
 
@@ -44,5 +48,6 @@ const ESTARGZ: &str = "layer.esgz";
 pub fn prepare(directory: &Path) {
     SHAPE.rafs(Version::V5, &directory.join(RAFS_V5), CHUNK_SIZE);
     SHAPE.rafs(Version::V6, &directory.join(RAFS_V6), CHUNK_SIZE);
+    SHAPE.erofs(&directory.join(EROFS), CHUNK_SIZE);
     fs::write(directory.join(ESTARGZ), SHAPE.estargz(CHUNK_SIZE)).expect("there is room");
 }

@@ -118,11 +118,12 @@ impl<I: Image> Names<I> {
         let mut found = false;
         let mut take = |extent: Extent| {
             let range = extent.file_offset..extent.file_offset + extent.len;
-            let frame = match extent.source {
-                ExtentSource::Chunk { frame, .. } => Some(self.image.frame(frame)),
-                _ => None,
+            let sound = match extent.source {
+                ExtentSource::Chunk { frame, .. } => self.image.frame(frame).is_ok(),
+                // In no frame: the extent says where it is.
+                _ => true,
             };
-            found = range.contains(&offset) && frame.is_some_and(|frame| frame.is_ok());
+            found = range.contains(&offset) && sound;
             ControlFlow::Break(())
         };
         let answer = self.image.extents(ino, offset..offset + 1, &mut take);

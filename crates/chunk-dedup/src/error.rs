@@ -67,6 +67,12 @@ pub enum DictionaryError {
         /// Records that there are.
         entries: u32,
     },
+    /// A bucket counts its records, or fills its unused places, in another way than it has to.
+    #[error("bucket {bucket} of the dictionary is not written as its records demand")]
+    BucketForm {
+        /// The bucket.
+        bucket: u32,
+    },
     /// A record has a field that cannot be.
     #[error("record {record} of the dictionary: {what}")]
     Record {

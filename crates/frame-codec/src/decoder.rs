@@ -134,6 +134,78 @@ impl Decoder {
         }
     }
 
+    /// Decodes `stored`, which is one or more gzip members or zstd frames and nothing else, as one stream into exactly
+    /// `out`. Checksums are checked.
+    ///
+    /// ```
+    /// use image_model::Codec;
+    /// use lazyoci_frame_codec::{Compression, Decoder, Encoder};
+    /// let mut encoder = Encoder::new(Compression::Zstd { level: 3 })?;
+    /// let mut stored = Vec::new();
+    /// encoder.encode_frame(b"lazy", &mut stored)?;
+    /// encoder.encode_frame(b"oci", &mut stored)?;
+    /// let mut plain = [0; 7];
+    /// Decoder::new().decode_frames(Codec::Zstd, &stored, &mut plain)?;
+    /// assert_eq!(&plain, b"lazyoci");
+    /// # Ok::<(), lazyoci_frame_codec::CodecError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CodecError`] if `stored` is anything else, if it does not hold exactly `out.len()` bytes, if it is damaged, if
+    /// the codec is not built in, or ([`CodecError::NoPrefix`]) if it is LZ4.
+    pub fn decode_frames(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        match codec {
+            Codec::None => self.decode(codec, stored, out),
+            Codec::Lz4Block => Err(CodecError::NoPrefix { codec }),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => self.zstd().decompress_all(stored, out),
+            #[cfg(feature = "gzip")]
+            Codec::Gzip => self.gzip().decompress_all(stored, out),
+            other => Err(missing(other)),
+        }
+    }
+
+    /// The first of the zstd frames that `stored` begins with; all of it of any other codec, or if it is damaged.
+    #[must_use]
+    pub fn first_frame(codec: Codec, stored: &[u8]) -> &[u8] {
+        match codec {
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => zstd::first_frame(stored),
+            _ => stored,
+        }
+    }
+
+    /// How many bytes the zstd frame that `start` begins with holds, by its header, of which
+    /// [`MAX_HEADER_LEN`](Self::MAX_HEADER_LEN) bytes are enough; `None` if it does not say, and of any other codec.
+    ///
+    /// ```
+    /// use image_model::Codec;
+    /// use lazyoci_frame_codec::{Compression, Decoder, Encoder};
+    /// let mut stored = Vec::new();
+    /// Encoder::new(Compression::Zstd { level: 3 })?.encode_frame(b"lazyoci", &mut stored)?;
+    /// assert_eq!(Decoder::declared_len(Codec::Zstd, &stored), Some(7));
+    /// stored.extend(b"more");
+    /// let len = stored.len() - 4;
+    /// assert_eq!(Decoder::first_frame(Codec::Zstd, &stored).len(), len);
+    /// # Ok::<(), lazyoci_frame_codec::CodecError>(())
+    /// ```
+    #[must_use]
+    pub fn declared_len(codec: Codec, start: &[u8]) -> Option<u64> {
+        match codec {
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => zstd::declared_len(start),
+            _ => None,
+        }
+    }
+
+    /// Most bytes of a zstd frame's header.
+    pub const MAX_HEADER_LEN: usize = 18;
+
     #[cfg(feature = "zstd")]
     fn zstd(&mut self) -> &mut zstd::Decompressor {
         self.zstd.get_or_insert_with(zstd::Decompressor::new)

@@ -208,6 +208,56 @@ impl Decompressor {
         }
         Ok(())
     }
+
+    /// Decodes one or more frames, skippable ones between them, into exactly `out`.
+    pub(crate) fn decompress_all(
+        &mut self,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let codec = Codec::Zstd;
+        let stored_len = stored.len() as u64;
+        let expected = out.len() as u64;
+        self.context
+            .reset(ResetDirective::SessionOnly)
+            .expect("a session can always be reset");
+        let mut input = InBuffer::around(stored);
+        let mut output = OutBuffer::around(out);
+        let mut missing = 0;
+        while input.pos() < stored.len() {
+            let before = (input.pos(), output.pos());
+            missing = self
+                .context
+                .decompress_stream(&mut output, &mut input)
+                .map_err(|code| error(code, stored_len, expected))?;
+            if (input.pos(), output.pos()) == before {
+                return Err(CodecError::TooLong { codec, expected });
+            }
+        }
+        match output.pos() as u64 {
+            _ if missing > 0 => Err(CodecError::Truncated { codec, stored_len }),
+            found if found == expected => Ok(()),
+            found => Err(CodecError::Length {
+                codec,
+                expected,
+                found,
+            }),
+        }
+    }
+}
+
+/// The first of one or more frames; all of them if it is damaged.
+pub(crate) fn first_frame(stored: &[u8]) -> &[u8] {
+    let len = zstd_safe::find_frame_compressed_size(stored).ok();
+    len.and_then(|len| stored.get(..len)).unwrap_or(stored)
+}
+
+/// How many bytes the frame holds that begins with `start`, if it says so.
+pub(crate) fn declared_len(start: &[u8]) -> Option<u64> {
+    match start.starts_with(&MAGIC) {
+        true => zstd_safe::get_frame_content_size(start).ok().flatten(),
+        false => None,
+    }
 }
 
 fn error(code: ErrorCode, stored_len: u64, expected: u64) -> CodecError {

@@ -33,7 +33,7 @@ pub enum BuildError {
     },
     /// What begins here is no gzip member: at 0 this is no gzip stream, elsewhere there are trailing bytes.
     /// [`IndexOptions::ignore_trailing`](crate::IndexOptions::ignore_trailing) ignores those.
-    #[error("there is no gzip member at byte {stored}")]
+    #[error("{}", no_member(*stored))]
     NoMember {
         /// First byte after the last member.
         stored: u64,
@@ -90,10 +90,18 @@ impl Blame for BuildError {
     fn fault(&self) -> Fault {
         match self {
             Self::Io(_) => Fault::Io,
+            Self::NoMember { stored: 0 } => Fault::Unsupported,
             Self::Cut { .. } | Self::Corrupt { .. } | Self::NoMember { .. } => Fault::Corrupt,
             Self::TooLarge { .. } | Self::SpanTooLong { .. } => Fault::Limit,
             Self::Keep { .. } => Fault::Misuse,
         }
+    }
+}
+
+fn no_member(stored: u64) -> String {
+    match stored {
+        0 => "not a gzip stream".into(),
+        _ => format!("there is no gzip member at byte {stored}"),
     }
 }
 

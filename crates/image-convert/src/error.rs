@@ -56,6 +56,9 @@ pub enum ConvertError {
         /// What is wrong, and where.
         source: image_read::ReadError,
     },
+    /// A stored frame that is to be [kept](crate::Source::keep_frames) cannot be read again.
+    #[error("cannot read a stored frame once more")]
+    Frame(#[source] image_read::ReadError),
     /// The files of an image together hold more than is allowed.
     #[error(transparent)]
     TooMuchContent(image_read::ReadError),
@@ -270,7 +273,9 @@ impl Blame for ConvertError {
             Self::InlinedStack | Self::Dictionary { .. } => Fault::Misuse,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
-            Self::Content { source, .. } | Self::TooMuchContent(source) => source.fault(),
+            Self::Content { source, .. } | Self::TooMuchContent(source) | Self::Frame(source) => {
+                source.fault()
+            }
             Self::Layer(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),

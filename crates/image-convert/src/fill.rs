@@ -11,7 +11,7 @@ use rafs_format::prefetch_inodes;
 use tar_stream::{Member, MemberError, MemberFault, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
-use crate::source::{Contents, DataOrder, Input, Kind, Origin, Streaming};
+use crate::source::{Contents, DataOrder, Input, KeptFrames, Kind, Origin, Streaming};
 use crate::stage::{Stage, Target};
 use crate::tree::{StoreOrder, content_len};
 use crate::{ConvertError, Source};
@@ -44,11 +44,11 @@ pub(crate) struct Filled {
     pub(crate) files: Vec<(ChunkRange, Ino)>,
 }
 
-/// Stores all content of `source`, of which `origin` was made. If it is `alone`, no layer of a stack, what is lost is
-/// not stored.
+/// Stores all content of `source`, of which `origin` and the frames to keep were made. If it is `alone`, no layer of a
+/// stack, what is lost is not stored.
 pub(crate) fn fill<T: Target>(
     source: Source<'_>,
-    origin: Option<&Origin>,
+    (origin, kept): (Option<&Origin>, Option<&KeptFrames>),
     alone: bool,
     stage: &mut Stage<'_, '_, T>,
     options: &impl Format,
@@ -58,6 +58,7 @@ pub(crate) fn fill<T: Target>(
         Source {
             kind: Kind::Streaming(layer),
             limits,
+            ..
         } => {
             let layer = stream(layer, &limits, stage, options, report)?;
             return Ok(Filled {
@@ -104,7 +105,7 @@ pub(crate) fn fill<T: Target>(
             None => store(
                 &tree,
                 files,
-                file_order,
+                (file_order, kept),
                 (&mut contents, stage),
                 &mut ranges,
             )?,
@@ -155,7 +156,7 @@ fn fetch<T: Target>(
 fn store<T: Target>(
     tree: &Tree<Ino>,
     files: &[InodeId],
-    order: FileOrder,
+    (order, kept): (FileOrder, Option<&KeptFrames>),
     (contents, stage): (&mut Contents<'_>, &mut Stage<'_, '_, T>),
     ranges: &mut [ChunkRange],
 ) -> Result<(), ConvertError> {
@@ -171,7 +172,11 @@ fn store<T: Target>(
         if current != Some(position) {
             current = Some(position);
             stage.tick()?;
-            stage.begin_file(inodes[position].1, || path(position))?;
+            let (ino, size) = inodes[position];
+            stage.begin_file(size, || path(position))?;
+            if let Some(kept) = kept {
+                stage.keep(&kept.file(ino, size, u32::MAX).chunks, false);
+            }
             range.start = stage.chunks();
         }
         stage.push(bytes)?;

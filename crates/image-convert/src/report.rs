@@ -158,38 +158,42 @@ pub struct ChunkCounts {
     pub refused: u64,
     /// Plain bytes of the refused chunks.
     pub refused_bytes: u64,
+    /// Written as the frames that the [source](crate::Source::keep_frames) has.
+    #[cfg_attr(feature = "serde", serde(rename = "copied_chunks"))]
+    pub copied: u64,
+    /// Stored bytes of those frames.
+    pub copied_bytes: u64,
+    /// Stored bytes of all that was compressed, what is no chunk too.
+    pub compressed_bytes: u64,
 }
 
 impl ChunkCounts {
     fn add(&mut self, other: Self) {
-        self.stored += other.stored;
-        self.dead += other.dead;
-        self.deduplicated += other.deduplicated;
-        self.reused += other.reused;
-        self.stored_bytes = self.stored_bytes.saturating_add(other.stored_bytes);
-        self.deduplicated_bytes =
-            (self.deduplicated_bytes).saturating_add(other.deduplicated_bytes);
-        self.reused_bytes = self.reused_bytes.saturating_add(other.reused_bytes);
-        self.short += other.short;
-        self.short_bytes = self.short_bytes.saturating_add(other.short_bytes);
-        self.refused += other.refused;
-        self.refused_bytes = self.refused_bytes.saturating_add(other.refused_bytes);
+        *self = self.with(other, u64::saturating_add);
     }
 
     /// What was counted after `before`.
     pub(crate) fn since(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+
+    /// Each count with that of `other`.
+    fn with(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            stored: self.stored - before.stored,
-            dead: self.dead - before.dead,
-            deduplicated: self.deduplicated - before.deduplicated,
-            reused: self.reused - before.reused,
-            stored_bytes: self.stored_bytes - before.stored_bytes,
-            deduplicated_bytes: self.deduplicated_bytes - before.deduplicated_bytes,
-            reused_bytes: self.reused_bytes - before.reused_bytes,
-            short: self.short - before.short,
-            short_bytes: self.short_bytes - before.short_bytes,
-            refused: self.refused - before.refused,
-            refused_bytes: self.refused_bytes - before.refused_bytes,
+            stored: of(self.stored, other.stored),
+            dead: of(self.dead, other.dead),
+            deduplicated: of(self.deduplicated, other.deduplicated),
+            reused: of(self.reused, other.reused),
+            stored_bytes: of(self.stored_bytes, other.stored_bytes),
+            deduplicated_bytes: of(self.deduplicated_bytes, other.deduplicated_bytes),
+            reused_bytes: of(self.reused_bytes, other.reused_bytes),
+            short: of(self.short, other.short),
+            short_bytes: of(self.short_bytes, other.short_bytes),
+            refused: of(self.refused, other.refused),
+            refused_bytes: of(self.refused_bytes, other.refused_bytes),
+            copied: of(self.copied, other.copied),
+            copied_bytes: of(self.copied_bytes, other.copied_bytes),
+            compressed_bytes: of(self.compressed_bytes, other.compressed_bytes),
         }
     }
 
@@ -271,8 +275,9 @@ pub enum LossKind {
     },
     /// An extended attribute that the file system, or the rights of the caller, do not allow.
     #[error(
-        "extended attribute {}: the file system reports error {errno}",
-        image_model::name::Brief(name)
+        "extended attribute {}: {}",
+        image_model::name::Brief(name),
+        std::io::Error::from_raw_os_error(*errno)
     )]
     Xattr {
         /// Its name.

@@ -53,7 +53,7 @@ impl<'a> NameRef<'a> {
     /// [`NameError`] with the rule that the bytes break.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NameError> {
         Self::check_len(bytes)?;
-        match bytes.iter().position(|&b| b == b'/' || b == 0) {
+        match end_of_name(bytes) {
             Some(offset) => Err(NameError::Byte {
                 byte: bytes[offset],
                 offset,
@@ -84,7 +84,7 @@ impl<'a> NameRef<'a> {
     /// # Ok::<(), NameError>(())
     /// ```
     pub fn split_first(path: &'a [u8]) -> (Result<Self, NameError>, &'a [u8]) {
-        let end = path.iter().position(|&b| b == b'/' || b == 0);
+        let end = end_of_name(path);
         let (name, rest) = match end.map(|end| (end, path[end])) {
             None => (path, &[][..]),
             Some((end, b'/')) => (&path[..end], &path[end + 1..]),
@@ -109,6 +109,24 @@ impl<'a> NameRef<'a> {
     pub fn to_name(self) -> Name {
         Name(self.0.into())
     }
+}
+
+/// Where the first `/` or NUL of `bytes` is. Eight bytes are looked at in one go: names are too short for more.
+fn end_of_name(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const SLASHES: u64 = u64::from_le_bytes([b'/'; 8]);
+    // The lowest bit that is set is the highest one of the first byte that is zero.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & ONES << 7;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (position, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word) | zeros(word ^ SLASHES);
+        if found != 0 {
+            return Some(position * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let found = rest.iter().position(|&b| b == b'/' || b == 0)?;
+    Some(words.len() * 8 + found)
 }
 
 impl fmt::Debug for NameRef<'_> {
@@ -239,6 +257,24 @@ mod tests {
                 _ => Ok(()),
             };
             assert_eq!(NameRef::new(&bytes).map(|_| ()), expected);
+        }
+    }
+
+    /// Bytes beside them that differ in one bit count for nothing, wherever the eight begin that are looked at at once.
+    #[test]
+    fn the_first_slash_or_nul_ends_a_name() {
+        for fill in [b'a', b'.', b'0', b'\x01', b'\x80', b'\xaf', b'\xff'] {
+            for len in 0..20 {
+                assert_eq!(end_of_name(&vec![fill; len]), None);
+                for (end, byte) in (0..len).flat_map(|end| [(end, b'/'), (end, 0)]) {
+                    for behind in [0x01, b'.', b'0', b'/', 0] {
+                        let mut bytes = vec![fill; len];
+                        bytes[end] = byte;
+                        bytes[end + 1..].fill(behind);
+                        assert_eq!(end_of_name(&bytes), Some(end), "{bytes:?}");
+                    }
+                }
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`open`], [`open_source`], [`OpenImage`] | an image of any format, detected by content, with its blobs |
 //! | [`Estargz`], [`read_toc`] | the TOC of an eStargz or zstd:chunked layer |
+//! | [`OpenImage::plan_pull`], [`OpenImage::pull_tar`] | which ranges of a layer's blob are missing, given what is [at hand](AtHand); its tar from both |
 //! | [`OpenImage::rebuild_tar`] | the tar of a zstd:chunked layer, from its tar-split and its files |
 //! | [`find`] | drives every machine that finds something in a file: footers, TOCs, bootstraps |
 //! | [`Format`] | the format of a file, by its first and last bytes |
@@ -56,6 +57,7 @@ mod layer;
 mod open;
 mod options;
 pub mod pipeline;
+mod pull;
 mod reader;
 mod rebuild;
 mod resolve;
@@ -80,6 +82,7 @@ pub use open::{
     open_with_progress, read_toc,
 };
 pub use options::ReadOptions;
+pub use pull::{AtHand, ImageAtHand, PullCount, PullPlan, PulledTar, WantedChunk};
 pub use reader::{FileOrder, Reader, SharedImage};
 pub use rebuild::RebuildError;
 pub use resolve::{Follow, MAX_LINKS, ResolveError, resolve};

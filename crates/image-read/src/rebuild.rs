@@ -7,7 +7,8 @@ use estargz_toc::image::TocKind;
 use estargz_toc::open::decompress_tar_split;
 use estargz_toc::tar_split::{Crc64, Item, TarSplit, TarSplitError};
 use image_model::name::Brief;
-use image_model::{Blame, Digest, Fault, FileKind, ImagePath, Ino, Limits};
+use image_model::walk::WalkError;
+use image_model::{Blame, Digest, Fault, FileKind, ImageError, ImagePath, Ino, Limits};
 use verify::Hasher;
 
 use crate::content::ReadError;
@@ -77,22 +78,50 @@ pub enum RebuildError {
     /// The tar cannot be written.
     #[error("cannot write the tar")]
     Write(#[source] io::Error),
+    /// What is to be [pulled](OpenImage::plan_pull) has no TOC.
+    #[error("only layers with a TOC can be pulled partially")]
+    NoToc,
+    /// An image cannot be walked.
+    #[error("cannot walk the image")]
+    Walk(#[from] WalkError),
+    /// The image does not have a frame to which a file refers.
+    #[error("cannot find a frame of the layer")]
+    Frame(#[source] ImageError),
+    /// A chunk that is [at hand](crate::AtHand) cannot be read, or is no longer what it was.
+    #[error("cannot read a chunk of \"{}\" that is at hand", Brief(name))]
+    AtHand {
+        /// The file with the chunk.
+        name: Box<[u8]>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The tar is another one.
+    #[error("the tar has the digest {found} instead of {expected}")]
+    DiffId {
+        /// What was asked for.
+        expected: Digest,
+        /// What was put together.
+        found: Digest,
+    },
 }
 
 impl Blame for RebuildError {
     fn fault(&self) -> Fault {
         match self {
-            Self::NoLayer => Fault::Misuse,
+            Self::NoLayer | Self::NoToc => Fault::Misuse,
             Self::NoTarSplit => Fault::Unsupported,
             Self::Open(error) => error.fault(),
             Self::Parse(error) => error.fault(),
             Self::Read { source, .. } => source.fault(),
-            Self::Write(_) => Fault::Io,
+            Self::Write(_) | Self::AtHand { .. } => Fault::Io,
+            Self::Walk(error) => error.fault(),
+            Self::Frame(error) => error.fault(),
             Self::Missing
             | Self::Digest { .. }
             | Self::NoFile { .. }
             | Self::Size { .. }
-            | Self::Checksum { .. } => Fault::Corrupt,
+            | Self::Checksum { .. }
+            | Self::DiffId { .. } => Fault::Corrupt,
         }
     }
 }
@@ -168,11 +197,40 @@ impl OpenImage {
     }
 }
 
+/// Why the content of a file cannot be read.
+pub(crate) enum ContentFault {
+    Read(ReadError),
+    AtHand(io::Error),
+}
+
+impl From<ReadError> for ContentFault {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Writes all bytes of a file.
+type ReadFile<'r> =
+    dyn FnMut((Ino, &ImagePath), u64, &mut dyn Write) -> Result<(), ContentFault> + 'r;
+
 /// Writes the tar that `split` and the files of `image` make.
 pub(crate) fn rebuild(
     image: &OpenImage,
     split: &TarSplit<'_>,
     out: &mut (impl Write + ?Sized),
+) -> Result<Digest, RebuildError> {
+    rebuild_with(image, split, out, &mut |(ino, _), size, out| {
+        image.read_range(ino, 0..size, out)?;
+        Ok(())
+    })
+}
+
+/// Writes the tar that `split` and the files of `image` make, which `read` reads.
+pub(crate) fn rebuild_with(
+    image: &OpenImage,
+    split: &TarSplit<'_>,
+    out: &mut (impl Write + ?Sized),
+    read: &mut ReadFile<'_>,
 ) -> Result<Digest, RebuildError> {
     let mut tar = Tee {
         out,
@@ -185,16 +243,19 @@ pub(crate) fn rebuild(
             Item::Segment(bytes) => tar.write_all(bytes).map_err(RebuildError::Write)?,
             Item::File { name, size, crc } => {
                 let Some(expected) = *crc else { continue };
-                let ino = file(image, name, *size)?;
+                let (ino, path) = file(image, name, *size)?;
                 tar.crc = Crc64::new();
-                let read = image.read_range(ino, 0..*size, &mut tar);
+                let read = read((ino, &path), *size, &mut tar);
                 if let Some(error) = tar.failed.take() {
                     return Err(RebuildError::Write(error));
                 }
                 let name = || name[..].into();
-                read.map_err(|source| {
+                read.map_err(|fault| {
                     let name = name();
-                    RebuildError::Read { name, source }
+                    match fault {
+                        ContentFault::Read(source) => RebuildError::Read { name, source },
+                        ContentFault::AtHand(source) => RebuildError::AtHand { name, source },
+                    }
                 })?;
                 if tar.crc.finish() != expected {
                     return Err(RebuildError::Checksum { name: name() });
@@ -205,8 +266,8 @@ pub(crate) fn rebuild(
     Ok(tar.hasher.finish())
 }
 
-/// The file called `name`, which must have `expected` bytes.
-fn file(image: &OpenImage, name: &[u8], expected: u64) -> Result<Ino, RebuildError> {
+/// The file called `name`, which must have `expected` bytes, and its path.
+fn file(image: &OpenImage, name: &[u8], expected: u64) -> Result<(Ino, ImagePath), RebuildError> {
     let none = || RebuildError::NoFile { name: name.into() };
     let path = ImagePath::clean(name).map_err(|_| none())?;
     let tree = image.estargz().map(|layer| &layer.toc.image.tree);
@@ -220,7 +281,7 @@ fn file(image: &OpenImage, name: &[u8], expected: u64) -> Result<Ino, RebuildErr
         return Err(none());
     }
     match found.size {
-        size if size == expected => Ok(ino),
+        size if size == expected => Ok((ino, path)),
         found => Err(RebuildError::Size {
             name: name.into(),
             expected,

@@ -18,7 +18,10 @@ impl ChunkIndex {
         let element = |(position, record): (u32, ChunkRecord)| {
             Some(key(record.blob_index, record.index)? << 32 | u64::from(position))
         };
-        let mut index: Vec<u64> = records.filter_map(element).collect();
+        let mut index = Vec::new();
+        records
+            .filter_map(element)
+            .for_each(|element| index.push(element));
         index.sort_unstable();
         Self(index)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{PREFIX, WriteError, parent, resolve};
+use super::{PREFIX, WriteError, parent, resolve, without_name};
 
 /// A directory that gets its name when it is committed. Dropped before that, it is removed.
 ///
@@ -59,9 +59,9 @@ impl AtomicDir {
                 path,
                 target,
             }),
-            Err(source) => Err(WriteError::Create {
+            Err(error) => Err(WriteError::Create {
                 path: target,
-                source,
+                source: without_name(error),
             }),
         }
     }
@@ -122,6 +122,7 @@ impl AtomicDir {
 fn absent_or_empty(target: &Path) -> bool {
     match fs::symlink_metadata(target) {
         Ok(_) => fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none()),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        // Where nobody may look, nothing can be created either, and that error says why.
+        Err(_) => true,
     }
 }

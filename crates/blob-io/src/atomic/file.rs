@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{PREFIX, WriteError, parent, resolve};
+use super::{PREFIX, WriteError, parent, resolve, without_name};
 
 /// A file that gets its name, replacing any file of that name, when it is committed.
 ///
@@ -70,9 +70,9 @@ impl AtomicFile {
                 directory,
                 target,
             }),
-            Err(source) => Err(WriteError::Create {
+            Err(error) => Err(WriteError::Create {
                 path: target,
-                source,
+                source: without_name(error),
             }),
         }
     }

@@ -96,6 +96,15 @@ impl Blame for WriteError {
 /// Prefix of the names of temporary output.
 const PREFIX: &str = ".lazyoci-";
 
+/// `error` as the system words it: `tempfile` adds the random name that it tried.
+fn without_name(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((what, _)) => io::Error::new(error.kind(), what),
+        None => error,
+    }
+}
+
 /// The parent directory of `target`.
 fn parent(target: &Path) -> Result<&Path, WriteError> {
     match (target.file_name(), target.parent()) {

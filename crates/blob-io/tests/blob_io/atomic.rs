@@ -1,7 +1,7 @@
 //! Output appears whole or not at all.
 
 use std::fs;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use image_model::{Blame, Fault};
@@ -204,4 +204,22 @@ fn what_came_to_the_target_meanwhile_is_kept() {
     fs::write(&target, b"precious").unwrap();
     assert!(matches!(output.commit(), Err(WriteError::Exists { .. })));
     assert_eq!(names(dir.path()), ["image", "other"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_created_names_no_temporary_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let errors = [
+        AtomicDir::create(file.join("output")).unwrap_err(),
+        AtomicFile::create(file.join("output")).unwrap_err(),
+    ];
+    for error in errors {
+        let WriteError::Create { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(source.kind(), io::ErrorKind::NotADirectory);
+        assert!(!source.to_string().contains(".lazyoci-"), "{source}");
+    }
 }

@@ -4,6 +4,7 @@ use image_model::width::usize_from;
 use image_model::{BlobId, BlobIndex};
 
 use super::DictionaryFile;
+use super::bucket::Buckets;
 use super::columns::position;
 use super::header::Header;
 use crate::error::DictionaryError;
@@ -19,6 +20,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         self.check_blobs()?;
         let mut last = None;
         let mut count = 0;
+        let mut buckets = Buckets::default();
         for entry in self.entries() {
             let entry = entry?;
             let key = (entry.digest, entry.len);
@@ -36,6 +38,10 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
                     what,
                 });
             }
+            let (number, head) = self.split(&entry.digest);
+            buckets.push(number, head, |bucket, bytes| {
+                self.check_bucket(bucket, bytes)
+            })?;
             last = Some(key);
             count += 1;
         }
@@ -48,7 +54,16 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
                 entries: self.header.entries,
             });
         }
-        Ok(())
+        buckets.finish(self.header.buckets(), |bucket, bytes| {
+            self.check_bucket(bucket, bytes)
+        })
+    }
+
+    fn check_bucket(&self, bucket: u32, bytes: &[u8]) -> Result<(), DictionaryError> {
+        match self.bucket(bucket)?.0 == bytes {
+            true => Ok(()),
+            false => Err(DictionaryError::BucketForm { bucket }),
+        }
     }
 
     fn check_sum(&self) -> Result<(), DictionaryError> {

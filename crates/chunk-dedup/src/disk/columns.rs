@@ -12,6 +12,9 @@ pub(super) const COLUMNS: usize = 9;
 /// Bytes that are read for a placement: no record has more, and as many follow the last one.
 pub(super) const WINDOW: usize = 48;
 
+/// Bytes in which the columns of most files begin.
+const NEAR: u16 = 32;
+
 /// A number's name, and the maximum number of bits that it can have.
 const KINDS: [(&str, u8); COLUMNS] = [
     ("length", 32),
@@ -32,6 +35,11 @@ pub(super) struct Column {
     pub(super) width: u8,
     /// First bit in the placement.
     start: u16,
+    /// The byte that contains it, how far eight bytes from there on are turned to have the number in its place, and
+    /// which of their bits are the number's then.
+    byte: usize,
+    turn: u32,
+    place: u64,
     mask: u64,
 }
 
@@ -39,8 +47,8 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Columns {
     columns: [Column; COLUMNS],
-    /// Whether no column ends after the first 128 bits, as in most files.
-    short: bool,
+    /// Whether all begin early, and eight bytes contain each of them: so it is unless numbers are extreme.
+    near: bool,
 }
 
 /// The bits that occur in the numbers of placements, ored.
@@ -73,23 +81,25 @@ impl Columns {
     fn new(pairs: [(u8, u8); COLUMNS]) -> Self {
         let mut columns = [Column::default(); COLUMNS];
         let mut start = 0u16;
+        let mut near = true;
         for (column, (shift, width)) in columns.iter_mut().zip(pairs) {
             let mask = match width {
                 0 => 0,
                 _ => u64::MAX >> 64u8.saturating_sub(width),
             };
+            near &= start % 8 + u16::from(width) <= 64 && start < 8 * NEAR;
             *column = Column {
                 shift,
                 width,
                 start,
+                byte: usize::from(start / 8),
+                turn: u32::from(start % 8).wrapping_sub(shift.into()) % 64,
+                place: mask << (shift & 63),
                 mask,
             };
             start = start.saturating_add(width.into());
         }
-        Self {
-            columns,
-            short: start <= 128,
-        }
+        Self { columns, near }
     }
 
     /// Takes pairs of a shift and a width, which the header has from byte `offset` on.
@@ -166,10 +176,9 @@ impl Columns {
     #[inline]
     pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
         let mut numbers = [0; COLUMNS];
-        if self.short {
-            let bits = first_bits(window);
+        if self.near {
             for (number, column) in numbers.iter_mut().zip(&self.columns) {
-                *number = column.take_short(bits);
+                *number = column.take_near(window);
             }
         } else {
             let words = words(window);
@@ -183,18 +192,19 @@ impl Columns {
     /// The length alone, which is the first number.
     #[inline]
     pub(super) fn len_of(&self, window: &[u8; WINDOW]) -> u64 {
-        // It is the first number, so that its bits are the first ones.
-        self.columns[0].take_short(first_bits(window))
+        // Its bits are the first 32 at most.
+        self.columns[0].take_near(window)
     }
 }
 
 impl Column {
-    /// The number, if it ends within the first 128 bits.
+    /// The number, if eight bytes contain it and it begins early.
     #[inline]
-    fn take_short(&self, bits: u128) -> u64 {
-        let value = bits >> (self.start & 127) & u128::from(self.mask);
-        // The mask has no more bits than that.
-        u64::try_from(value).unwrap_or(u64::MAX) << (self.shift & 63)
+    fn take_near(&self, window: &[u8; WINDOW]) -> u64 {
+        // Within the window, as the compiler sees, too.
+        let bytes = window[self.byte % usize::from(NEAR)..].first_chunk();
+        let bits = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8]));
+        bits.rotate_right(self.turn) & self.place
     }
 
     #[inline]
@@ -206,12 +216,6 @@ impl Column {
         let value = low >> bit | (high << 1) << (63 - bit);
         (value & self.mask) << (self.shift & 63)
     }
-}
-
-#[inline]
-fn first_bits(window: &[u8; WINDOW]) -> u128 {
-    let first = window.first_chunk();
-    u128::from_le_bytes(*first.unwrap_or(&[0; 16]))
 }
 
 #[inline]
@@ -264,31 +268,35 @@ pub(super) fn placement(
         index,
         address,
     ] = numbers;
-    let small = |number: u64| u32::try_from(number).map_err(|_| "a number has too many bits");
-    let frame_len = len + beyond;
-    if offset_in_frame + len > frame_len {
+    let frame_len = u32::try_from(len + beyond).map_err(|_| "the frame is too long")?;
+    // All others have at most 32 bits, as the header says.
+    let small = |number: u64| {
+        let [a, b, c, d, ..] = number.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    };
+    if offset_in_frame + len > frame_len.into() {
         return Err("the chunk ends after its frame");
     }
     if blob >= u64::from(blobs) {
         return Err("there is no such blob");
     }
     let frame = Frame {
-        blob: BlobIndex(small(blob)?),
+        blob: BlobIndex(small(blob)),
         offset,
-        stored_len: small(stored_len)?,
-        len: small(frame_len)?,
-        recipe: RecipeId(small(recipe)?),
+        stored_len: small(stored_len),
+        len: frame_len,
+        recipe: RecipeId(small(recipe)),
     };
     if frame.stored_end().is_none() {
         return Err("the frame ends beyond 2^64");
     }
     let placement = Placement {
         frame,
-        offset_in_frame: small(offset_in_frame)?,
-        index: small(index)?,
+        offset_in_frame: small(offset_in_frame),
+        index: small(index),
         address,
     };
-    Ok((small(len)?, placement))
+    Ok((small(len), placement))
 }
 
 const _: () = assert!({

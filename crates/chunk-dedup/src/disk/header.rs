@@ -3,6 +3,7 @@
 use image_model::DigestAlgorithm;
 use image_model::width::{u64_from, usize_from, usize_up_to};
 
+use super::bucket;
 use super::columns::{COLUMNS, Columns, table_len};
 use crate::error::DictionaryError;
 
@@ -23,7 +24,7 @@ pub(super) struct Header {
 pub(super) struct Sections {
     pub(super) blob_ends: usize,
     pub(super) blobs: usize,
-    pub(super) starts: usize,
+    pub(super) buckets: usize,
     pub(super) records: usize,
     pub(super) end: usize,
     /// Bytes of the file.
@@ -46,9 +47,6 @@ const COLUMNS_AT: usize = 40;
 const CHECKSUM_AT: usize = 124;
 /// Where nothing is stored.
 const ZEROS: [std::ops::Range<usize>; 3] = [14..16, 28..32, COLUMNS_AT + 2 * COLUMNS..CHECKSUM_AT];
-
-/// Maximum number of bits that choose a bucket: more than 2^32 records need.
-const MAX_BUCKET_BITS: u8 = 30;
 
 impl Header {
     pub(super) const LEN: usize = 128;
@@ -172,8 +170,8 @@ impl Header {
         };
         let blob_ends = next(self.profile_len.into());
         let blobs = next(table_len(self.blobs.into(), 8));
-        let starts = next(self.blob_len);
-        let records = next(table_len(u64::from(self.buckets()) + 1, 4));
+        let buckets = next(self.blob_len);
+        let records = next(table_len(self.buckets().into(), bucket::LEN));
         let end = next(table_len(self.entries.into(), self.record_len()));
         let expected = next(u64_from(Self::END_LEN));
         if u64_from(len) != expected {
@@ -184,7 +182,7 @@ impl Header {
         Ok(Sections {
             blob_ends: usize_up_to(blob_ends),
             blobs: usize_up_to(blobs),
-            starts: usize_up_to(starts),
+            buckets: usize_up_to(buckets),
             records: usize_up_to(records),
             end: usize_up_to(end),
             len: expected,
@@ -192,11 +190,11 @@ impl Header {
     }
 }
 
-/// The bits by which so many records are put into buckets: one and a half to three of them to a bucket.
+/// The bits by which so many records are put into buckets: 13 to 26 of them to a bucket, which has room for 29 heads.
 pub(super) fn bucket_bits(entries: u32) -> u8 {
-    let bits = (entries / 3 * 2).checked_ilog2().unwrap_or(0);
-    // At most 31.
-    bits.to_le_bytes()[0].min(MAX_BUCKET_BITS)
+    let bits = (entries / 13).checked_ilog2().unwrap_or(0);
+    // At most 28.
+    bits.to_le_bytes()[0]
 }
 
 pub(super) fn u32_at(bytes: &[u8; Header::LEN], offset: usize) -> u32 {

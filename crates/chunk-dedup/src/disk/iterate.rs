@@ -12,6 +12,8 @@ pub struct Entries<'f, B> {
     file: &'f DictionaryFile<B>,
     bucket: u32,
     record: u32,
+    /// The first record of the bucket.
+    first: u32,
     /// One past the last record of the bucket.
     end: u32,
 }
@@ -23,12 +25,13 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             file: self,
             bucket: 0,
             record: 0,
+            first: 0,
             end: 0,
         }
     }
 
     /// The digest of a record in a bucket.
-    fn digest_of(&self, record: u32, bucket: u32) -> Result<Digest, DictionaryError> {
+    fn digest_of(&self, record: u32, bucket: u32, first: u32) -> Result<Digest, DictionaryError> {
         let fail = |what| DictionaryError::Record { record, what };
         let bits = u32::from(self.header.bucket_bits);
         let known = bucket.checked_shl(u32::BITS - bits).unwrap_or(0);
@@ -39,8 +42,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let place = place.ok_or_else(|| fail("it is not in the file"))?;
         place.copy_from_slice(tail);
         let digest = Digest::new(self.header.algorithm, bytes);
-        if self.bucket_of(&digest) != bucket {
+        let (own, head) = self.split(&digest);
+        if own != bucket {
             return Err(fail("its digest belongs into another bucket"));
+        }
+        let told = u16::try_from(record - first).ok();
+        let told = told.and_then(|at| self.bucket(bucket).ok()?.head(at));
+        if told.is_some_and(|told| told != head) {
+            return Err(fail("its bucket says something else of its digest"));
         }
         Ok(digest)
     }
@@ -50,7 +59,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             if at.bucket == self.header.buckets() {
                 return Ok(None);
             }
-            let (start, end) = self.bucket(at.bucket)?;
+            let (start, end) = self.records_of(at.bucket, self.bucket(at.bucket)?)?;
             if start != at.record {
                 return Err(DictionaryError::Bucket {
                     bucket: at.bucket,
@@ -59,13 +68,13 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
                     entries: self.header.entries,
                 });
             }
-            at.end = end;
+            (at.first, at.end) = (start, end);
             at.bucket += 1;
         }
         let record = at.record;
         at.record += 1;
         // The bucket was counted when its end was read.
-        let digest = self.digest_of(record, at.bucket - 1)?;
+        let digest = self.digest_of(record, at.bucket - 1, at.first)?;
         let (len, placement) = self.read(record)?;
         Ok(Some(Entry {
             digest,

@@ -5,6 +5,7 @@
 //! [`DictionaryBuilder`] writes a file of more chunks than fit in memory, and [`merge`] one of several files.
 
 mod blobs;
+mod bucket;
 mod build;
 mod check;
 mod columns;
@@ -14,11 +15,11 @@ mod iterate;
 mod runs;
 mod write;
 
-use image_model::{ChunkId, DigestAlgorithm};
+use image_model::DigestAlgorithm;
 
 use crate::error::DictionaryError;
-use crate::placement::Placement;
-use columns::{WINDOW, position};
+use bucket::Bucket;
+use columns::position;
 use header::{Header, Sections};
 
 pub use build::{BuildOptions, DictionaryBuilder};
@@ -65,7 +66,7 @@ pub use write::{Summary, merge};
 /// | 0 | 8 | magic | `89 4c 5a 43 48 44 0d 0a` |
 /// | 8 | 4 | version | 1 |
 /// | 12 | 1 | algorithm | of all digests: 1 SHA-256, 2 BLAKE3 |
-/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of two thirds of the number of records, 0 to 30 |
+/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of a thirteenth of the number of records, 0 to 28 |
 /// | 14 | 2 | zero | |
 /// | 16 | 4 | entries | records, at most 2^32 - 2 |
 /// | 20 | 4 | blobs | blobs, at most 2^32 - 2 |
@@ -83,13 +84,23 @@ pub use write::{Summary, merge};
 /// | profile | profile_size | for which images the placements are; the format's own encoding |
 /// | blob ends | 8 for each blob | where its description ends, in the next section |
 /// | blobs | blob_size | the descriptions, by ascending ids |
-/// | bucket starts | 4 for each bucket, and 4 | the first record of each bucket, and the number of records |
+/// | buckets | 64 for each | which records they have, and how the digests of these go on: see below |
 /// | records | entries times a record | by ascending digest, and then by length |
 /// | end | 60 | zero |
 /// | checksum | 4 | CRC-32 of all bytes from the profile to here |
 ///
 /// A description has one byte that says how long the id is, the id, two bytes for the length of the origin (a
 /// repository), the origin in UTF-8, and the detail in the format's own encoding up to its end.
+///
+/// A bucket, of which there is one even if there is no record:
+///
+/// | offset | size | field | unit and rule |
+/// |---|---|---|---|
+/// | 0 | 4 | first | its first record; where the bucket before ends |
+/// | 4 | 2 | count | its records; 2^16 - 1 if there are as many or more, which end where the next bucket begins |
+/// | 6 | 58 | heads | of its first 29 records, the 16 bits of the digest after the first *k*, as a number; `ff ff` where there is no record |
+///
+/// So that a lookup reads two places: the bucket, and if that has the head, nearly always the one record with it.
 ///
 /// A record has the bytes of its digest, but for the first *k* / 8, which are known from the bucket; and a
 /// placement: bits, lowest first, that make up nine numbers, padded with zeros to whole bytes. Of each number
@@ -174,62 +185,53 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         self.bytes().get(start..end).unwrap_or_default()
     }
 
-    /// The records of a bucket.
+    /// A bucket.
     #[inline]
-    fn bucket(&self, bucket: u32) -> Result<(u32, u32), DictionaryError> {
-        let starts = self.section(self.sections.starts, self.sections.records);
-        let at = position(bucket, 4);
-        let pair: Option<&[u8; 8]> = starts.get(at..).and_then(<[u8]>::first_chunk);
-        let pair = u64::from_le_bytes(*pair.unwrap_or(&[0; 8]));
-        let [start, end] = [pair & u64::from(u32::MAX), pair >> 32];
-        let [start, end] = [start, end].map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+    fn bucket(&self, number: u32) -> Result<Bucket<'_>, DictionaryError> {
+        let at = self.sections.buckets + position(number, bucket::LEN);
+        let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
+        bytes.map(Bucket).ok_or(DictionaryError::Bucket {
+            bucket: number,
+            start: 0,
+            end: 0,
+            entries: self.header.entries,
+        })
+    }
+
+    /// The records of a bucket: the first, and one past the last.
+    #[inline]
+    fn records_of(&self, number: u32, bucket: Bucket<'_>) -> Result<(u32, u32), DictionaryError> {
+        let (start, count) = (bucket.first(), bucket.count());
+        let end = match count {
+            u16::MAX => self.start_of_next(number)?,
+            // Too many is more than there are.
+            count => start.checked_add(count.into()).unwrap_or(u32::MAX),
+        };
         let entries = self.header.entries;
         if start <= end && end <= entries {
             return Ok((start, end));
         }
         Err(DictionaryError::Bucket {
-            bucket,
+            bucket: number,
             start,
             end,
             entries,
         })
     }
 
-    /// The bytes of a record, and some of those after it.
+    /// The record with which the next bucket begins.
+    #[cold]
+    fn start_of_next(&self, number: u32) -> Result<u32, DictionaryError> {
+        match number + 1 {
+            next if next < self.header.buckets() => Ok(self.bucket(next)?.first()),
+            _ => Ok(self.header.entries),
+        }
+    }
+
+    /// The bytes of a record, and those after it.
     #[inline]
     fn record(&self, record: u32) -> &[u8] {
         let at = self.sections.records + position(record, self.record_len);
         self.bytes().get(at..).unwrap_or_default()
-    }
-
-    /// Where the placement of a record is.
-    #[inline]
-    fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        let behind = self.record(record).get(self.tail_len..);
-        // The end has as many bytes.
-        behind
-            .and_then(<[u8]>::first_chunk)
-            .ok_or(DictionaryError::Record {
-                record,
-                what: "it is not in the file",
-            })
-    }
-
-    /// Length and placement of a record.
-    #[inline]
-    fn read(&self, record: u32) -> Result<(u32, Placement), DictionaryError> {
-        if record >= self.header.entries {
-            let what = "there is no such record";
-            return Err(DictionaryError::Record { record, what });
-        }
-        let numbers = self.header.columns.unpack(self.window(record)?);
-        columns::placement(&numbers, self.header.blobs)
-            .map_err(|what| DictionaryError::Record { record, what })
-    }
-
-    /// The number of a record in the form in which lookups return it.
-    #[inline]
-    fn id(record: u32) -> ChunkId {
-        ChunkId::new(record)
     }
 }

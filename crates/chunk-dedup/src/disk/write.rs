@@ -8,8 +8,8 @@ use image_model::{BlobIndex, DigestAlgorithm, Frame, Progress};
 
 use super::DictionaryFile;
 use super::blobs::description;
+use super::bucket::{Buckets, split};
 use super::columns::{Bits, numbers};
-use super::find::bucket_of;
 use super::header::{Header, bucket_bits};
 use super::runs::{Merged, Source};
 use crate::error::DictionaryError;
@@ -148,20 +148,13 @@ pub(super) fn write<'s>(
     }
 
     let mut entries = Merged::new(sources())?;
-    // Buckets whose first record is known.
-    let (mut buckets, mut record) = (0, 0u32);
+    let mut buckets = Buckets::default();
     while let Some(entry) = entries.next()? {
-        let bucket = bucket_of(&entry.digest, header.bucket_bits);
-        while buckets <= bucket {
-            out.put(&record.to_le_bytes())?;
-            buckets += 1;
-        }
-        record = record.saturating_add(1);
+        let (number, head) = split(&entry.digest, header.bucket_bits);
+        buckets.push(number, head, |_, bytes| out.put(bytes))?;
         ticks.tick()?;
     }
-    for _ in buckets..=header.buckets() {
-        out.put(&record.to_le_bytes())?;
-    }
+    buckets.finish(header.buckets(), |_, bytes| out.put(bytes))?;
 
     let mut entries = Merged::new(sources())?;
     let (known, len) = (header.known_len(), header.columns.len());

@@ -68,6 +68,38 @@ impl Decompressor {
         Ok(())
     }
 
+    /// Decodes one or more members into exactly `out`.
+    pub(crate) fn decompress_all(
+        &mut self,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let codec = Codec::Gzip;
+        let expected = out.len() as u64;
+        let (mut start, mut filled) = (0, 0);
+        while start < stored.len() {
+            match self.member(stored, start, &mut out[filled..])? {
+                End::Full { at } if at == stored.len() => {
+                    let stored_len = at as u64;
+                    return Err(CodecError::Truncated { codec, stored_len });
+                }
+                End::Full { .. } => return Err(CodecError::TooLong { codec, expected }),
+                End::Member { end, plain } => {
+                    start = end;
+                    filled += plain;
+                }
+            }
+        }
+        match filled as u64 {
+            found if found == expected => Ok(()),
+            found => Err(CodecError::Length {
+                codec,
+                expected,
+                found,
+            }),
+        }
+    }
+
     /// Decodes the member at byte `start` of `stored` until it ends, which checks its trailer, or
     /// until `out` is full.
     fn member(&mut self, stored: &[u8], start: usize, out: &mut [u8]) -> Result<End, CodecError> {

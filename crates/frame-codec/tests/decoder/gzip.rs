@@ -4,7 +4,7 @@ use image_model::Codec;
 use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
 use proptest::prelude::*;
 
-use crate::{PLAIN, decode, decode_prefix};
+use crate::{PLAIN, decode, decode_frames, decode_prefix};
 
 const CODEC: Codec = Codec::Gzip;
 
@@ -228,4 +228,33 @@ proptest! {
             prop_assert_eq!(plain, PLAIN);
         }
     }
+}
+
+#[test]
+fn several_are_decoded_to_their_end() {
+    let stored = [MEMBER, MEMBER].concat();
+    let twice = [*PLAIN, *PLAIN].concat();
+    assert_eq!(decode_frames(CODEC, &stored, 58), Ok(twice.clone()));
+    assert_eq!(decode_frames(CODEC, b"", 0), Ok(vec![]));
+    let long = CodecError::TooLong {
+        codec: CODEC,
+        expected: 57,
+    };
+    assert_eq!(decode_frames(CODEC, &stored, 57), Err(long));
+    let short = CodecError::Length {
+        codec: CODEC,
+        expected: 59,
+        found: 58,
+    };
+    assert_eq!(decode_frames(CODEC, &stored, 59), Err(short));
+    let mixed = [&DECORATED[..], &FOOTER, &MEMBER].concat();
+    assert_eq!(decode_frames(CODEC, &mixed, 58), Ok(twice.clone()));
+    let half = decode_frames(CODEC, &stored[..40], 58);
+    assert_eq!(half, truncated(&stored[..40]));
+    let mut flipped = stored.clone();
+    flipped[50] ^= 1;
+    assert!(matches!(
+        decode_frames(CODEC, &flipped, 58),
+        Err(CodecError::Checksum { .. })
+    ));
 }

@@ -35,6 +35,13 @@ fn decode_prefix(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, Cod
     decoded
 }
 
+/// All frames of the codec.
+fn decode_frames(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
+    let mut out = vec![0xaa; len];
+    let decoded = Decoder::new().decode_frames(codec, stored, &mut out);
+    decoded.map(|()| out)
+}
+
 fn decode_frame(how: &Decode, stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
     let mut out = vec![0xaa; len];
     let decoded = Decoder::new().decode_frame(how, stored, &mut out);
@@ -46,6 +53,11 @@ fn stored_bytes_are_copied() {
     assert_eq!(decode(Codec::None, b"", 0), Ok(vec![]));
     assert_eq!(decode(Codec::None, b"abc", 3), Ok(b"abc".to_vec()));
     assert_eq!(decode_prefix(Codec::None, b"abc", 2), Ok(b"ab".to_vec()));
+    assert_eq!(decode_frames(Codec::None, b"abc", 3), Ok(b"abc".to_vec()));
+    let none = CodecError::NoPrefix {
+        codec: Codec::Lz4Block,
+    };
+    assert_eq!(decode_frames(Codec::Lz4Block, b"abc", 3), Err(none));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use image_model::{Blame, Codec, Fault};
 use lazyoci_frame_codec::{CodecError, Compression, Decoder, Encoder};
 use proptest::prelude::*;
 
-use crate::{PLAIN, decode, decode_prefix};
+use crate::{PLAIN, decode, decode_frames, decode_prefix};
 
 const CODEC: Codec = Codec::Zstd;
 
@@ -252,4 +252,55 @@ proptest! {
         let len = len.index(plain.len() + 1);
         prop_assert_eq!(decode_prefix(CODEC, &stored, len), Ok(plain[..len].to_vec()));
     }
+}
+
+#[test]
+fn several_are_decoded_to_their_end() {
+    let stored = [FRAME, FRAME].concat();
+    let twice = [*PLAIN, *PLAIN].concat();
+    assert_eq!(decode_frames(CODEC, &stored, 58), Ok(twice.clone()));
+    assert_eq!(decode_frames(CODEC, b"", 0), Ok(vec![]));
+    let long = CodecError::TooLong {
+        codec: CODEC,
+        expected: 57,
+    };
+    assert_eq!(decode_frames(CODEC, &stored, 57), Err(long));
+    let short = CodecError::Length {
+        codec: CODEC,
+        expected: 59,
+        found: 58,
+    };
+    assert_eq!(decode_frames(CODEC, &stored, 59), Err(short));
+    let skipped = [&FRAME[..], &SKIPPABLE, &FRAME].concat();
+    assert_eq!(decode_frames(CODEC, &skipped, 58), Ok(twice.clone()));
+    let garbage = [&FRAME[..], b"garb"].concat();
+    let unknown = malformed("Unknown frame descriptor");
+    assert_eq!(decode_frames(CODEC, &garbage, 29), unknown);
+    let half = decode_frames(CODEC, &FRAME[..19], 29);
+    let stored_len = 19;
+    let cut = CodecError::Truncated {
+        codec: CODEC,
+        stored_len,
+    };
+    assert_eq!(half, Err(cut));
+    let mut flipped = [CHECKED, CHECKED].concat();
+    flipped[44] ^= 1;
+    let wrong = malformed("Restored data doesn't match checksum");
+    assert_eq!(decode_frames(CODEC, &flipped, 58), wrong);
+}
+
+#[test]
+fn the_first_of_several_and_what_it_declares() {
+    let stored = [&FRAME[..], &CHECKED].concat();
+    assert_eq!(Decoder::first_frame(CODEC, &stored), FRAME);
+    assert_eq!(Decoder::first_frame(CODEC, &FRAME), FRAME);
+    // Damaged, and of another codec: all of it.
+    assert_eq!(Decoder::first_frame(CODEC, &FRAME[..9]), &FRAME[..9]);
+    assert_eq!(Decoder::first_frame(Codec::Gzip, &stored), stored);
+    assert_eq!(Decoder::declared_len(CODEC, &stored[..18]), Some(29));
+    assert_eq!(Decoder::declared_len(CODEC, &unsized_frame(0)), None);
+    for none in [&FRAME[..5], &SKIPPABLE, b""] {
+        assert_eq!(Decoder::declared_len(CODEC, none), None);
+    }
+    assert_eq!(Decoder::declared_len(Codec::Gzip, &FRAME), None);
 }

@@ -111,6 +111,8 @@ fn what_follows_is_ignored_if_asked() {
         matches!(error, BuildError::NoMember { stored: 0 }),
         "{error}"
     );
+    assert_eq!(error.fault(), Fault::Unsupported);
+    assert_eq!(error.to_string(), "not a gzip stream");
 }
 
 #[test]

@@ -177,6 +177,7 @@ fn chunks(
             room_behind: 0,
             // Where the content says to cut, it is read here.
             origin: None,
+            frames: None,
         },
         chunker: &mut *chunker,
         max_chunks: source.limits.max_chunks,
@@ -189,7 +190,7 @@ fn chunks(
     stage::run(setup, Count(table), |stage| {
         let (lower, top) = source.into_layers();
         for layer in lower.into_iter().chain([top]) {
-            fill::fill(layer, None, alone, stage, &options, &mut report)?;
+            fill::fill(layer, (None, None), alone, stage, &options, &mut report)?;
         }
         Ok(())
     })?;

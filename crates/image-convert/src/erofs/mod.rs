@@ -93,6 +93,7 @@ pub fn to_erofs<'a>(
             foreign: None,
             room_behind: 0,
             origin: origin.map(|origin| origin as &dyn Fetch),
+            frames: None,
         },
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
@@ -101,7 +102,7 @@ pub fn to_erofs<'a>(
         progress,
     };
     let (Filled { layer, files, .. }, spool, stored) = stage::run(setup, spool, |stage| {
-        fill::fill(source, origin, true, stage, options, &mut report)
+        fill::fill(source, (origin, None), true, stage, options, &mut report)
     })?;
     let mut tree = match options.overlay_whiteouts {
         true => layer.into_overlay_tree()?,

@@ -20,6 +20,7 @@ use super::{EstargzOptions, rules};
 use crate::kept_tar::{KeptTarError, KeptTarFault};
 use crate::layer::LayerWriter;
 use crate::report::Report;
+use crate::source::KeptFrames;
 use crate::stage::{self, Setup, Stage, Stored};
 use crate::{ConvertError, Streaming};
 
@@ -29,9 +30,9 @@ const MAX_HEADERS_LEN: usize = 1 << 20;
 /// Bytes that are read at once.
 const BUFFER_LEN: usize = 128 << 10;
 
-/// Writes the tar of `layer`.
+/// Writes the tar of `layer`, whose frames may be kept.
 pub(super) fn convert(
-    layer: Streaming<'_>,
+    (layer, frames): (Streaming<'_>, Option<&KeptFrames>),
     output: &mut dyn Output,
     (options, chunk_size): (&EstargzOptions, NonZeroU32),
     ending: Ending,
@@ -39,7 +40,7 @@ pub(super) fn convert(
 ) -> Result<(Report, End), ConvertError> {
     let limits = layer.limits;
     let setup = Setup {
-        rules: rules(options),
+        rules: rules(options, frames),
         chunker: &mut FixedSize::new(chunk_size),
         max_chunks: limits.max_chunks,
         threads: options.threads,
@@ -53,7 +54,7 @@ pub(super) fn convert(
     let target = Members::new(LayerWriter::begin(output, true)?, Placements::new(&limits));
     let mut report = Report::default();
     let (kept, target, stored) = stage::run(setup, target, |stage| {
-        let mut kept = Kept::new(stage, &limits);
+        let mut kept = Kept::new((stage, frames), &limits, chunk_size);
         kept.write(&mut reader, &mut report)?;
         Ok((kept.members, kept.tar_len))
     })?;
@@ -81,7 +82,9 @@ pub(super) fn convert(
 /// Hands the members of a tar to the stage.
 struct Kept<'s, 'p, 'd, 'o> {
     stage: &'s mut Stage<'p, 'd, Members<'o>>,
+    frames: Option<&'s KeptFrames>,
     limits: &'s Limits,
+    chunk_size: NonZeroU32,
     members: Vec<Described>,
     /// Of the cleaned names so far, and whether they are directories.
     names: HashMap<Digest, bool>,
@@ -94,10 +97,16 @@ struct Kept<'s, 'p, 'd, 'o> {
 }
 
 impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
-    fn new(stage: &'s mut Stage<'p, 'd, Members<'o>>, limits: &'s Limits) -> Self {
+    fn new(
+        (stage, frames): (&'s mut Stage<'p, 'd, Members<'o>>, Option<&'s KeptFrames>),
+        limits: &'s Limits,
+        chunk_size: NonZeroU32,
+    ) -> Self {
         Self {
             stage,
+            frames,
             limits,
+            chunk_size,
             members: Vec::new(),
             names: HashMap::new(),
             headers_len: 0,
@@ -205,6 +214,10 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
     ) -> Result<Digest, ConvertError> {
         let mut digest = Hasher::sha256();
         self.stage.begin_file(entry.size, || path.clone())?;
+        if let Some(frames) = self.frames {
+            let file = frames.file_at(path, entry.size, self.chunk_size.get());
+            self.stage.keep(&file.chunks, file.covers);
+        }
         loop {
             let len = reader.read_payload(&mut self.buffer)?;
             if len == 0 {

@@ -93,8 +93,9 @@ impl Chunks<'_> {
         let digest = chunk.digest.expect("each chunk is digested");
         entry.chunk_digest = digest.to_string().into();
         // Left out if less than a whole chunk remains.
-        if size - entry.chunk_offset >= i64::from(self.chunk_size.get()) {
-            entry.chunk_size = chunk.len.into();
+        let len = i64::from(chunk.len);
+        if len < size - entry.chunk_offset || chunk.len == self.chunk_size.get() {
+            entry.chunk_size = len;
         }
     }
 }

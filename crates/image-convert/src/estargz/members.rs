@@ -14,6 +14,7 @@ use super::shared::{Shared, SharedChunk};
 use crate::ConvertError;
 use crate::layer::LayerWriter;
 use crate::members::{MemberSink, check_room};
+use crate::source::KeptFrames;
 use crate::stage::{Piece, Stage, Target};
 
 /// Writes members one after the other.
@@ -71,11 +72,14 @@ impl Target for Members<'_> {
 /// Writes the tar, one file after the other.
 pub(super) struct TarMembers<'s, 'p, 'd, 'o> {
     pub(super) stage: &'s mut Stage<'p, 'd, Members<'o>>,
+    kept: Option<&'s KeptFrames>,
     limits: &'s Limits,
     /// Before which name which landmark stands.
     landmark: (usize, Landmark),
     /// Longer files may have several chunks.
     chunk_size: u32,
+    /// No chunk is longer; `None` if the content says where files are cut.
+    max_len: Option<u32>,
     headers: Headers,
     header: Vec<u8>,
     /// The file whose content is due, and its bytes that are still to come.
@@ -106,7 +110,7 @@ pub(super) struct WrittenTar {
 
 impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
     pub(super) fn new(
-        stage: &'s mut Stage<'p, 'd, Members<'o>>,
+        (stage, kept): (&'s mut Stage<'p, 'd, Members<'o>>, Option<&'s KeptFrames>),
         limits: &'s Limits,
         landmark: (usize, Landmark),
         (inodes, options): (usize, &EstargzOptions),
@@ -116,10 +120,13 @@ impl<'s, 'p, 'd, 'o> TarMembers<'s, 'p, 'd, 'o> {
             options.chunk_size,
             limits.max_chunks,
         );
+        let fixed = options.content_defined.is_none();
         Self {
             stage,
+            kept,
             limits,
             landmark,
+            max_len: fixed.then_some(options.chunk_size),
             chunk_size: (options.content_defined).map_or(options.chunk_size, |(min, _)| min),
             headers: Headers::default(),
             header: Vec::new(),
@@ -217,7 +224,13 @@ impl MemberSink for TarMembers<'_, '_, '_, '_> {
             let start = self.chunks();
             self.contents.ranges[name.inode.index()] = ChunkRange { start, end: start };
             self.due = (name.inode, size);
-            self.hasher = (size > self.chunk_size.into()).then(Hasher::sha256);
+            let mut several = size > self.chunk_size.into();
+            if let (Some(kept), Node::File { content, .. }) = (self.kept, &inode.node) {
+                let file = kept.file(*content, size, self.max_len.unwrap_or(0));
+                several |= file.covers && file.chunks.len() > 1;
+                self.stage.keep(&file.chunks, file.covers);
+            }
+            self.hasher = several.then(Hasher::sha256);
         }
         Ok(())
     }

@@ -33,8 +33,8 @@ use crate::described::DescribedObject;
 use crate::layer::LayerWriter;
 use crate::members::write_members;
 use crate::report::Report;
-use crate::source::{Input, Kind};
-use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
+use crate::source::{DataOrder, Input, KeptFrames, Kind};
+use crate::stage::{self, ChunkDigest, Rules, Setup, Stored, StoredFrames};
 use crate::tree::content_len;
 use crate::zstd_chunked::ZstdChunkedReport;
 use crate::{ConvertError, Source};
@@ -115,28 +115,41 @@ pub(crate) fn write_estargz(
     progress: &mut dyn Progress,
 ) -> Result<WrittenEstargz, ConvertError> {
     let chunk_size = options.check(ending)?;
+    // Chunks that share a frame are not kept.
+    let kept = match options.min_chunk_size {
+        0 => KeptFrames::of(&source, options.compression, false),
+        _ => None,
+    };
+    let kept = kept.as_ref();
     let (report, end) = match (options.lossless, source) {
-        (false, source) => rewritten(source, output, (options, chunk_size), ending, progress)?,
-        (
-            true,
-            Source {
-                kind: Kind::Streaming(layer),
-                limits,
-            },
-        ) => {
-            let layer = layer.limits(limits);
-            kept::convert(layer, output, (options, chunk_size), ending, progress)?
-        }
-        (true, _) => {
+        (false, source) => rewritten(
+            (source, kept),
+            output,
+            (options, chunk_size),
+            ending,
+            progress,
+        )?,
+        (true, Source { kind, limits, .. }) => {
+            let layer = match kind {
+                Kind::Streaming(layer) => Some(layer.limits(limits)),
+                _ => kept.and_then(KeptFrames::tar),
+            };
             let what = "only the tar of a layer can be kept as it is: the source is something else";
-            return Err(ConvertError::Options(what));
+            let layer = layer.ok_or(ConvertError::Options(what))?;
+            kept::convert(
+                (layer, kept),
+                output,
+                (options, chunk_size),
+                ending,
+                progress,
+            )?
         }
     };
     WrittenEstargz::new(report, end, output)
 }
 
 /// What is done to the pieces of a layer.
-fn rules(options: &EstargzOptions) -> Rules<'static> {
+fn rules<'d>(options: &EstargzOptions, kept: Option<&'d KeptFrames>) -> Rules<'d> {
     let digest = ChunkDigest {
         algorithm: DigestAlgorithm::Sha256,
         with_crc: false,
@@ -149,13 +162,14 @@ fn rules(options: &EstargzOptions) -> Rules<'static> {
         dictionary: None,
         foreign: None,
         origin: None,
+        frames: kept.map(|kept| kept as &dyn StoredFrames),
         room_behind: ROOM_BEHIND,
     }
 }
 
 /// Writes a tar of our own.
 fn rewritten(
-    source: Source<'_>,
+    (source, kept): (Source<'_>, Option<&KeptFrames>),
     output: &mut dyn Output,
     (options, chunk_size): (&EstargzOptions, NonZeroU32),
     ending: Ending,
@@ -168,10 +182,13 @@ fn rewritten(
     let Input {
         mut tree,
         contents,
-        order,
+        mut order,
         limits,
         advisories,
     } = Input::new(source, progress)?;
+    if let Some(in_order) = kept.and_then(KeptFrames::tar_order) {
+        (tree, order) = (in_order, DataOrder::Tar);
+    }
     let mut contents = contents.look_ahead(WINDOW);
     let mut report = Report {
         advisories,
@@ -179,7 +196,7 @@ fn rewritten(
     };
     let plan = Plan::new(&mut tree, order, options, &limits, &mut report)?;
     let setup = Setup {
-        rules: rules(options),
+        rules: rules(options, kept),
         chunker: &mut *chunker,
         max_chunks: limits.max_chunks,
         threads: options.threads,
@@ -190,7 +207,8 @@ fn rewritten(
     let (tar, target, mut stored) = stage::run(setup, target, |stage| {
         let inodes = (0..tree.len() as u32).map(InodeId::new);
         stage.expect(content_len(&tree, inodes));
-        let mut members = TarMembers::new(stage, &limits, plan.landmark, (tree.len(), options));
+        let mut members =
+            TarMembers::new((stage, kept), &limits, plan.landmark, (tree.len(), options));
         write_members(&tree, &plan.names, &mut contents, &mut members)?;
         members.finish()
     })?;

@@ -27,8 +27,8 @@ use rafs_format::flags::Compat;
 
 use crate::fill::{self, Filled, Format as _};
 use crate::report::{ChunkCounts, Report};
-use crate::source::Origin;
-use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, Target};
+use crate::source::{KeptFrames, Origin};
+use crate::stage::{self, ChunkDigest, Fetch, Rules, Setup, Stored, StoredFrames, Target};
 use crate::{ConvertError, Source};
 use blob::{BlobTarget, OpenBlob, Placed};
 use bootstrap::{Content, Image};
@@ -186,6 +186,7 @@ impl<'k> Layers<'k> {
     ) -> Result<T, ConvertError> {
         let options = self.options;
         let origin = Origin::of(&source.kind);
+        let kept = KeptFrames::of(&source, options.compression, true);
         let setup = Setup {
             rules: Rules {
                 compression: options.compression,
@@ -198,6 +199,7 @@ impl<'k> Layers<'k> {
                 foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),
                 room_behind: 0,
                 origin: origin.as_ref().map(|origin| origin as &dyn Fetch),
+                frames: kept.as_ref().map(|kept| kept as &dyn StoredFrames),
             },
             chunker: &mut FixedSize::new(
                 NonZeroU32::new(options.chunk_size).unwrap_or(NonZeroU32::MAX),
@@ -210,7 +212,8 @@ impl<'k> Layers<'k> {
         let (alone, report) = (!self.stacked, &mut self.report);
         let before = setup.before.counts;
         let filled = stage::run(setup, target, |stage| {
-            fill::fill(source, origin.as_ref(), alone, stage, options, report)
+            let known = (origin.as_ref(), kept.as_ref());
+            fill::fill(source, known, alone, stage, options, report)
         });
         let added = filled.and_then(|(filled, target, stored)| {
             let Filled {

@@ -69,7 +69,7 @@ impl<'a> Walkable<'a> {
         source: Source<'a>,
         progress: &mut dyn Progress,
     ) -> Result<Self, ConvertError> {
-        let Source { kind, limits } = source;
+        let Source { kind, limits, .. } = source;
         let mut advisories = Advisories::default();
         let reader = match kind {
             Kind::Streaming(layer) => {
@@ -144,7 +144,7 @@ impl<'a> Input<'a> {
         source: Source<'a>,
         progress: &mut dyn Progress,
     ) -> Result<Self, ConvertError> {
-        let Source { kind, limits } = source;
+        let Source { kind, limits, .. } = source;
         let mut advisories = Advisories::default();
         let (tree, contents, order) = match kind {
             Kind::Streaming(layer) => {

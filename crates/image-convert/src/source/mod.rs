@@ -2,6 +2,7 @@
 
 mod content;
 mod input;
+mod kept;
 mod origin;
 mod stack;
 
@@ -15,6 +16,7 @@ use image_read::{LayerImageOptions, OpenImage, Reader};
 pub use content::FileContent;
 pub use input::FileContentError;
 pub(crate) use input::{Contents, DataOrder, Input, Walkable};
+pub(crate) use kept::{KeptFile, KeptFrames};
 pub(crate) use origin::Origin;
 
 /// The source of a conversion's tree and content. It can be made from:
@@ -40,6 +42,7 @@ pub(crate) use origin::Origin;
 pub struct Source<'a> {
     pub(crate) kind: Kind<'a>,
     pub(crate) limits: Limits,
+    pub(crate) keep_frames: bool,
 }
 
 pub(crate) enum Kind<'a> {
@@ -51,10 +54,11 @@ pub(crate) enum Kind<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(kind: Kind<'a>) -> Self {
+    pub(crate) fn new(kind: Kind<'a>) -> Self {
         Self {
             kind,
             limits: Limits::default(),
+            keep_frames: false,
         }
     }
 
@@ -87,10 +91,9 @@ impl<'a> Source<'a> {
 
     /// The layers, the lowest first, and the top one: the source itself if it is not a stack.
     pub(crate) fn into_layers(self) -> (Vec<Self>, Self) {
-        let Self { kind, limits } = self;
-        let mut layers = match kind {
+        let mut layers = match self.kind {
             Kind::Stack(layers) => layers,
-            kind => vec![Self { kind, limits }],
+            _ => vec![self],
         };
         let top = layers.pop().unwrap_or_else(|| Tree::implied().into());
         (layers, top)
@@ -102,6 +105,41 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Whether the frames of an [`OpenImage`] are copied as they are stored, where the target has the same codec and its
+    /// frame would hold the same bytes: nothing is compressed again then, and only the metadata are made anew. Files are
+    /// cut where the image has cut them, if the target allows that; a tar is written in the order of the image's own.
+    /// Each frame that is copied is read once more, by itself, decoded and compared with the verified content; so this is
+    /// for images at hand rather than in a registry, and takes the memory of a piece more for each thread. What was copied
+    /// is [counted](crate::ChunkCounts::copied_bytes).
+    ///
+    /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In eStargz
+    /// and in dialect A a frame also holds the headers that follow a file, which other formats have no place for: of
+    /// those, dialect B and RAFS keep the frames of long files alone. Other sources are converted
+    /// as always, and so is a [stack](Self::stack), but that RAFS keeps frames of those of its layers that say so. Default:
+    /// no.
+    ///
+    /// ```
+    /// use blob_io::MemoryOutput;
+    /// use lazyoci_image_convert::{EstargzOptions, Source, read, to_estargz, Streaming};
+    /// # let layer = [0; 1024];
+    /// let mut output = MemoryOutput::default();
+    /// to_estargz(Streaming::new(&layer[..]), &mut output, &EstargzOptions::default(), &mut ())?;
+    /// let stored = output.objects()[0].bytes.clone();
+    ///
+    /// let stored = std::sync::Arc::new(stored);
+    /// let image = read::open_source(stored, None, read::NoBlobs, &Default::default())?;
+    /// let external = EstargzOptions::default().external_toc(true);
+    /// let source = Source::from(image).keep_frames(true);
+    /// let done = to_estargz(source, &mut MemoryOutput::default(), &external, &mut ())?;
+    /// println!("{} bytes copied", done.report.chunks.copied_bytes);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn keep_frames(mut self, keep_frames: bool) -> Self {
+        self.keep_frames = keep_frames;
         self
     }
 }

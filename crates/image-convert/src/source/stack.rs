@@ -54,7 +54,7 @@ pub(super) fn open(
 /// A layer that is streamed is decoded into a temporary file first, and so is the content of files that
 /// nothing holds yet.
 fn open_layer(source: Source<'_>, progress: &mut dyn Progress) -> Result<Opened, ConvertError> {
-    let Source { kind, limits } = source;
+    let Source { kind, limits, .. } = source;
     let kind = match kind {
         Kind::Streaming(layer) => {
             let (spooling, stream) = layer.spooling(&limits);
@@ -75,7 +75,7 @@ fn open_layer(source: Source<'_>, progress: &mut dyn Progress) -> Result<Opened,
         order,
         limits,
         advisories,
-    } = Input::new(Source { kind, limits }, progress)?;
+    } = Input::new(Source::new(kind).with_limits(limits), progress)?;
     let (tree, reader) = match contents {
         Contents::Image(reader) => (tree, reader),
         contents => spool(tree, contents)?,

@@ -3,7 +3,7 @@
 use frame_codec::Compression;
 use image_model::{Codec, Digest};
 
-use super::rules::Fetch;
+use super::rules::{Fetch, KeptFrame};
 use crate::ConvertError;
 
 /// Maximum number of pieces of a batch; more would make a batch of holes or tiny files long.
@@ -40,6 +40,14 @@ struct Missing {
     offset: u64,
 }
 
+/// The chunk at the beginning of a piece; of no bytes if there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Chunk {
+    pub(super) len: u32,
+    pub(super) file_offset: u64,
+    pub(super) kept: Option<KeptFrame>,
+}
+
 /// A piece of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
@@ -50,6 +58,8 @@ pub(super) struct Cut {
     pub(super) chunk_len: u32,
     /// Where that is in its file.
     pub(super) file_offset: u64,
+    /// The frame that holds it, or nothing more than it, in the source.
+    pub(super) kept: Option<KeptFrame>,
 }
 
 impl Missing {
@@ -76,6 +86,8 @@ pub(super) enum Payload {
     Plain,
     /// The next so many of the compressed bytes.
     Compressed { codec: Codec, len: usize },
+    /// The next so many of the compressed bytes, as the source has them.
+    Copied { codec: Codec, len: usize },
 }
 
 impl Batch {
@@ -164,12 +176,13 @@ impl Batch {
     }
 
     /// Ends a piece after the first `len` bytes of what grows.
-    pub(super) fn cut(&mut self, len: usize, chunk_len: u32, file_offset: u64) {
+    pub(super) fn cut(&mut self, len: usize, chunk: Chunk) {
         self.pieces.push(Cut {
             start: Some(self.start),
             len,
-            chunk_len,
-            file_offset,
+            chunk_len: chunk.len,
+            file_offset: chunk.file_offset,
+            kept: chunk.kept,
         });
         self.start += len;
     }
@@ -181,6 +194,7 @@ impl Batch {
             len: len as usize,
             chunk_len: len,
             file_offset,
+            kept: None,
         });
     }
 

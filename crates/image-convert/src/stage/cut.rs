@@ -3,6 +3,8 @@
 use image_model::ImagePath;
 use verify::ExtentBytes;
 
+use super::batch::Chunk;
+use super::rules::SourceChunk;
 use super::{Stage, Target};
 use crate::ConvertError;
 
@@ -17,10 +19,7 @@ pub(super) enum Growing {
         zeros: u32,
     },
     /// A complete chunk, and what follows it.
-    Whole {
-        len: u32,
-        file_offset: u64,
-    },
+    Whole(Chunk),
     /// A complete chunk of zeros that are nowhere.
     WholeZeros {
         len: u32,
@@ -45,7 +44,24 @@ impl<T: Target> Stage<'_, '_, T> {
         }
         self.chunker.end_file();
         (self.left, self.file_offset) = (size, 0);
+        self.kept.clear();
+        self.follows = false;
         Ok(())
+    }
+
+    /// Says which chunks the file that was begun has in the source, so that their frames are kept where a piece turns out
+    /// to hold the same bytes; whether it is cut where the source has cut it.
+    pub(crate) fn keep(&mut self, chunks: &[SourceChunk], follow: bool) {
+        self.kept.clear();
+        self.kept.extend(chunks);
+        let room = self.max_chunks.saturating_sub(self.cut) as usize;
+        self.follows = follow && chunks.len() <= room;
+    }
+
+    /// Length of the chunk that comes, if the source says.
+    fn told_len(&self) -> Option<u32> {
+        let next = self.kept.front().filter(|_| self.follows)?;
+        Some(next.len)
     }
 
     /// Takes the next bytes of the file.
@@ -113,6 +129,12 @@ impl<T: Target> Stage<'_, '_, T> {
 
     /// Takes the next `len` bytes of the file, which are zeros.
     pub(crate) fn fill_zeros(&mut self, len: u64) -> Result<(), ConvertError> {
+        if self.follows {
+            return self.fill(len, &mut |place| {
+                place.fill(0);
+                Ok(())
+            });
+        }
         let mut left = len.min(self.left);
         while left > 0 {
             if !matches!(self.growing, Growing::Chunk { .. }) {
@@ -138,7 +160,7 @@ impl<T: Target> Stage<'_, '_, T> {
             *zeros += fed as u32;
             if end.is_some() || self.left == 0 {
                 let len = *zeros;
-                let file_offset = self.end_chunk(len);
+                let file_offset = self.end_chunk(len).file_offset;
                 self.growing = Growing::WholeZeros { len, file_offset };
             }
         }
@@ -171,7 +193,7 @@ impl<T: Target> Stage<'_, '_, T> {
     pub(crate) fn end_here(&mut self) {
         match self.growing {
             Growing::Chunk { zeros: len @ 1.. } => {
-                let file_offset = self.end_chunk(len);
+                let file_offset = self.end_chunk(len).file_offset;
                 self.growing = Growing::WholeZeros { len, file_offset };
             }
             // No longer than the caller lets it grow.
@@ -188,8 +210,16 @@ impl<T: Target> Stage<'_, '_, T> {
         Ok(())
     }
 
-    /// Appends bytes to the piece that grows, after its chunk if it has one.
+    /// Appends bytes to the piece that grows, after its chunk if it has one; to a new piece after a chunk whose frame may
+    /// be kept as it is.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), ConvertError> {
+        if let Growing::Whole(Chunk {
+            kept: Some(kept), ..
+        }) = self.growing
+            && kept.whole
+        {
+            self.close()?;
+        }
         if self.growing == Growing::Nothing {
             self.growing = Growing::Bytes;
         }
@@ -209,11 +239,10 @@ impl<T: Target> Stage<'_, '_, T> {
         let len = self.batch.growing().len();
         match std::mem::replace(&mut self.growing, Growing::Nothing) {
             Growing::Nothing => return Ok(()),
-            Growing::Bytes | Growing::Chunk { .. } => self.batch.cut(len, 0, 0),
-            Growing::Whole {
-                len: chunk_len,
-                file_offset,
-            } => self.batch.cut(len, chunk_len, file_offset),
+            Growing::Bytes | Growing::Chunk { .. } => {
+                self.batch.cut(len, Chunk::default());
+            }
+            Growing::Whole(chunk) => self.batch.cut(len, chunk),
             Growing::WholeZeros { len, file_offset } => self.batch.push_zeros(len, file_offset),
         }
         if self.batch.is_full(self.batch_len) {
@@ -241,7 +270,12 @@ impl<T: Target> Stage<'_, '_, T> {
                 (zeros, missing, Growing::Chunk { zeros: 0 })
             }
             Growing::WholeZeros { len, file_offset } => {
-                (len, 0, Growing::Whole { len, file_offset })
+                let chunk = Chunk {
+                    len,
+                    file_offset,
+                    kept: None,
+                };
+                (len, 0, Growing::Whole(chunk))
             }
             _ => return Ok(()),
         };
@@ -258,12 +292,20 @@ impl<T: Target> Stage<'_, '_, T> {
             _ => 0,
         };
         let grown = self.batch.growing().len() as u64 + zeros;
-        u64::from(self.chunker.max_len()).saturating_sub(grown)
+        let len = self.told_len().unwrap_or_else(|| self.chunker.max_len());
+        u64::from(len).saturating_sub(grown)
     }
 
     /// Looks where the chunk ends, now that `len` bytes came after the `begun` that it had.
     fn feed(&mut self, begun: usize, len: usize) -> Result<(), ConvertError> {
         self.left -= len as u64;
+        if let Some(told) = self.told_len() {
+            // No more than that was read.
+            if self.batch.growing().len() == told as usize || self.left == 0 {
+                self.end_bytes(self.batch.growing().len());
+            }
+            return Ok(());
+        }
         let mut fed = begun;
         while let Some(end) = self.chunker.feed(&self.batch.growing()[fed..]) {
             fed += end;
@@ -272,14 +314,10 @@ impl<T: Target> Stage<'_, '_, T> {
                 return Ok(());
             }
             // The next chunk has begun already.
-            let Growing::Whole {
-                len: chunk_len,
-                file_offset,
-            } = self.growing
-            else {
+            let Growing::Whole(chunk) = self.growing else {
                 return Ok(());
             };
-            self.batch.cut(fed, chunk_len, file_offset);
+            self.batch.cut(fed, chunk);
             self.growing = Growing::Chunk { zeros: 0 };
             fed = 0;
         }
@@ -293,16 +331,27 @@ impl<T: Target> Stage<'_, '_, T> {
     /// Ends the chunk that grows in the batch after `len` bytes.
     fn end_bytes(&mut self, len: usize) {
         // At most the length of a chunk.
-        let len = len as u32;
-        let file_offset = self.end_chunk(len);
-        self.growing = Growing::Whole { len, file_offset };
+        self.growing = Growing::Whole(self.end_chunk(len as u32));
     }
 
-    /// Counts a chunk; returns where it began in its file.
-    fn end_chunk(&mut self, len: u32) -> u64 {
+    /// Counts a chunk that ends here, and looks for its frame.
+    fn end_chunk(&mut self, len: u32) -> Chunk {
         self.cut += 1;
         let file_offset = self.file_offset;
         self.file_offset += u64::from(len);
-        file_offset
+        let mut kept = None;
+        while let Some(next) = self.kept.front()
+            && next.file_offset < self.file_offset
+        {
+            if (next.file_offset, next.len) == (file_offset, len) {
+                kept = next.frame;
+            }
+            self.kept.pop_front();
+        }
+        Chunk {
+            len,
+            file_offset,
+            kept,
+        }
     }
 }

@@ -6,7 +6,9 @@
 //! blob ◄─ Target: place, write ◄──────────────┘
 //! ```
 //!
-//! Content comes with a batch, or is [fetched](Stage::fetch) by the worker, where any thread can read it.
+//! Content comes with a batch, or is [fetched](Stage::fetch) by the worker, where any thread can read it. A piece whose
+//! source has it as a frame of the same codec can be [kept](Stage::keep) so: the worker reads the frame once more,
+//! decodes it, and takes its stored bytes if they hold the piece and nothing else.
 //!
 //! A piece is what is compressed by itself: a chunk, a chunk with what follows it in the tar, or any
 //! bytes. All that is under way, plain and compressed, takes some [`BUDGET`] bytes, whatever the size of
@@ -33,7 +35,9 @@ use batch::{Batch, Payload};
 use cut::Growing;
 use worker::Worker;
 
-pub(crate) use rules::{ChunkDigest, Fetch, Piece, PieceChunk, Rules, Target};
+pub(crate) use rules::{
+    ChunkDigest, Fetch, KeptFrame, Piece, PieceChunk, Rules, SourceChunk, StoredFrames, Target,
+};
 
 /// Maximum number of bytes in progress, plain and compressed.
 const BUDGET: usize = 24 << 20;
@@ -85,6 +89,10 @@ pub(crate) struct Stage<'p, 'd, T> {
     left: u64,
     /// Where the chunk that grows begins in its file.
     file_offset: u64,
+    /// The chunks that the source has of the rest of the file.
+    kept: VecDeque<SourceChunk>,
+    /// Whether the file is cut there.
+    follows: bool,
     max_chunks: u32,
     /// Chunks that were cut so far.
     cut: u32,
@@ -142,6 +150,8 @@ pub(crate) fn run<'d, T: Target, R>(
             growing: Growing::Nothing,
             left: 0,
             file_offset: 0,
+            kept: VecDeque::new(),
+            follows: false,
             max_chunks,
             // There are at most `max_chunks` of them.
             cut: before.extents.len() as u32,
@@ -247,7 +257,9 @@ impl<T: Target> Stage<'_, '_, T> {
                 None => zeros(&mut self.zeros, cut.len),
             };
             let (mut stored, mut codec) = (plain, Codec::None);
-            if let Payload::Compressed { codec: by, len } = made.payload {
+            if let Payload::Compressed { codec: by, len } | Payload::Copied { codec: by, len } =
+                made.payload
+            {
                 (stored, compressed) = compressed.split_at(len);
                 codec = by;
             }
@@ -263,12 +275,15 @@ impl<T: Target> Stage<'_, '_, T> {
             };
             let id = match found {
                 Some(id) => Some(id),
-                None => self.target.store(&Piece {
-                    plain,
-                    stored,
-                    codec,
-                    chunk,
-                })?,
+                None => {
+                    count(made.payload, &mut self.stored.counts);
+                    self.target.store(&Piece {
+                        plain,
+                        stored,
+                        codec,
+                        chunk,
+                    })?
+                }
             };
             if self.rules.digest.is_none() {
                 self.stored.content_bytes += cut.len as u64;
@@ -320,6 +335,18 @@ impl<T: Target> Stage<'_, '_, T> {
         let spare: usize = self.spare.iter().map(Batch::cost).sum();
         let stored: usize = self.spare_stored.iter().map(Vec::capacity).sum();
         self.cost_under_way() + spare + stored + self.batch.cost()
+    }
+}
+
+/// Counts a piece that is stored by how it came about.
+fn count(payload: Payload, counts: &mut ChunkCounts) {
+    match payload {
+        Payload::Copied { len, .. } => {
+            counts.copied += 1;
+            counts.copied_bytes += len as u64;
+        }
+        Payload::Compressed { len, .. } => counts.compressed_bytes += len as u64,
+        Payload::Known | Payload::Plain => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chunk_dedup::{Dictionary, DictionaryError};
 use frame_codec::Compression;
-use image_model::{ChunkId, Codec, Digest, DigestAlgorithm};
+use image_model::{BlobIndex, ChunkId, Codec, Digest, DigestAlgorithm, Ino};
 
 use crate::ConvertError;
 
@@ -24,6 +24,8 @@ pub(crate) struct Rules<'d> {
     pub(crate) room_behind: usize,
     /// From where workers read what is only to be [fetched](super::Stage::fetch).
     pub(crate) origin: Option<&'d dyn Fetch>,
+    /// From where workers read frames that may be [kept](super::Stage::keep).
+    pub(crate) frames: Option<&'d dyn StoredFrames>,
 }
 
 impl Rules<'_> {
@@ -70,6 +72,37 @@ pub(crate) struct Piece<'b> {
 pub(crate) trait Fetch: Sync {
     /// Fills `place` with the bytes from `offset` on.
     fn fetch(&self, offset: u64, place: &mut [u8]) -> Result<(), ConvertError>;
+}
+
+/// A chunk of the file that comes, as the source has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceChunk {
+    pub(crate) file_offset: u64,
+    pub(crate) len: u32,
+    /// The frame that holds it, if that may be kept.
+    pub(crate) frame: Option<KeptFrame>,
+}
+
+/// A frame of the source, stored with the codec of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeptFrame {
+    pub(crate) blob: BlobIndex,
+    pub(crate) offset: u64,
+    pub(crate) stored_len: u32,
+    /// Whether it holds its chunk and nothing else, whatever stored bytes may follow; else what follows that in the tar,
+    /// too.
+    pub(crate) whole: bool,
+    /// Of which file its chunk is, for errors, and where in that.
+    pub(crate) place: (Ino, u64),
+}
+
+/// What holds stored frames, to be read by any thread.
+pub(crate) trait StoredFrames: Sync {
+    /// Appends the stored bytes of `frame` to `out`.
+    fn read(&self, frame: &KeptFrame, out: &mut Vec<u8>) -> Result<(), ConvertError>;
+
+    /// Whether a piece has to be one frame of the codec, not several.
+    fn single(&self) -> bool;
 }
 
 /// Takes pieces in order.

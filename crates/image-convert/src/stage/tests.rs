@@ -42,6 +42,7 @@ const RULES: Rules<'_> = Rules {
     foreign: None,
     room_behind: 0,
     origin: None,
+    frames: None,
 };
 
 /// Runs a stage with `threads` and `chunker` without any bound on chunks.

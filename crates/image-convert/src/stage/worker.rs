@@ -1,12 +1,12 @@
 //! What can be done to pieces out of order: digesting and compressing them.
 
 use chunk_dedup::DictionaryError;
-use frame_codec::{Compression, Encoder};
+use frame_codec::{Compression, Decoder, Encoder};
 use image_model::{Codec, Digest};
 use verify::UnsupportedDigest;
 
 use super::batch::{Batch, Made, Payload};
-use super::rules::{ChunkDigest, Rules};
+use super::rules::{ChunkDigest, KeptFrame, Rules, StoredFrames};
 use crate::ConvertError;
 
 /// A thread's share of the work, with contexts of its own.
@@ -19,6 +19,9 @@ pub(super) struct Worker<'d> {
     rules: Rules<'d>,
     /// Chunks of zeros of the two lengths met last: whole ones, and the last one of a file.
     known_zeros: [Option<ZeroChunk>; 2],
+    decoder: Decoder,
+    /// What frames that may be kept hold.
+    decoded: Vec<u8>,
 }
 
 /// A chunk of zeros, with nothing after it.
@@ -36,6 +39,8 @@ impl<'d> Worker<'d> {
             encoder: Encoder::new(rules.compression)?,
             rules,
             known_zeros: [None, None],
+            decoder: Decoder::new(),
+            decoded: Vec::new(),
         })
     }
 
@@ -101,10 +106,47 @@ impl<'d> Worker<'d> {
         let mut stored = std::mem::take(&mut batch.stored);
         let piece = batch.pieces()[index];
         let plain = batch.bytes(&piece).unwrap_or_default();
-        let payload = encode(&mut self.encoder, &self.rules, plain, &mut stored);
+        let kept = match (piece.kept, self.rules.frames) {
+            (Some(frame), Some(frames)) => self.copy(plain, (&frame, frames), &mut stored),
+            _ => Ok(None),
+        };
+        let payload = match kept {
+            Ok(None) => encode(&mut self.encoder, &self.rules, plain, &mut stored),
+            Ok(Some(copied)) => Ok(copied),
+            Err(error) => Err(error),
+        };
         batch.stored = stored;
         let payload = payload?;
         Ok(Made { payload, ..made })
+    }
+
+    /// Appends the stored bytes of a frame to `out`, if they hold `plain` and nothing else.
+    fn copy(
+        &mut self,
+        plain: &[u8],
+        (frame, frames): (&KeptFrame, &dyn StoredFrames),
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Payload>, ConvertError> {
+        let start = out.len();
+        frames.read(frame, out)?;
+        self.decoded.resize(plain.len(), 0);
+        let codec = self.rules.compression.codec();
+        let (mut stored, decoded) = (&out[start..], &mut self.decoded[..]);
+        let held = match frame.whole || frames.single() {
+            true => {
+                stored = Decoder::first_frame(codec, stored);
+                self.decoder.decode(codec, stored, decoded)
+            }
+            false => self.decoder.decode_frames(codec, stored, decoded),
+        };
+        let len = stored.len();
+        let too_long = self.rules.plain_if_shorter && len >= plain.len();
+        if too_long || held.is_err() || self.decoded != plain {
+            out.truncate(start);
+            return Ok(None);
+        }
+        out.truncate(start + len);
+        Ok(Some(Payload::Copied { codec, len }))
     }
 
     /// The chunk of `len` zeros, digested.
@@ -142,7 +184,7 @@ impl<'d> Worker<'d> {
             let mut stored = Vec::new();
             let plain = vec![0; len];
             let codec = match encode(&mut self.encoder, &self.rules, &plain, &mut stored)? {
-                Payload::Compressed { codec, .. } => codec,
+                Payload::Compressed { codec, .. } | Payload::Copied { codec, .. } => codec,
                 Payload::Plain | Payload::Known => Codec::None,
             };
             self.zero_chunk(len)?.stored = Some((codec, stored.into()));

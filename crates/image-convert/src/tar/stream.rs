@@ -45,6 +45,7 @@ pub(super) fn write(
             foreign: None,
             room_behind: 0,
             origin: None,
+            frames: None,
         },
         chunker: &mut FixedSize::new(std::num::NonZeroU32::MAX),
         max_chunks: 0,

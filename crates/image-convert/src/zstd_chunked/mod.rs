@@ -13,7 +13,7 @@ use image_model::{Progress, StoredPiece};
 
 use crate::estargz::{Ending, write_estargz};
 use crate::layer::LayerWriter;
-use crate::source::Kind;
+use crate::source::{KeptFrames, Kind};
 use crate::tar::{TarOptions, to_tar};
 use crate::{ConvertError, Source, Streaming};
 
@@ -72,24 +72,31 @@ pub fn to_zstd_chunked<'a>(
         )?;
         return Ok(written.into_zstd_chunked());
     }
-    let Source { kind, limits } = source;
-    if let Kind::Streaming(layer) = kind {
-        return containers::convert(layer.limits(limits), output, options, progress);
-    }
+    let kept = KeptFrames::of(&source, options.compression, true);
+    let kept = kept.as_ref();
+    let Source { kind, limits, .. } = source;
+    let layer = match kind {
+        Kind::Streaming(layer) => Ok(layer),
+        kind => kept.and_then(KeptFrames::tar).ok_or(kind),
+    };
+    let kind = match layer {
+        Ok(layer) => {
+            let layer = layer.limits(limits);
+            return containers::convert((layer, kept), output, options, progress);
+        }
+        Err(kind) => kind,
+    };
     let directory = std::env::temp_dir();
     let mut file =
         tempfile::tempfile().map_err(|source| ConvertError::Spool { directory, source })?;
     let tar = TarOptions::default()
         .lossy(options.lossy)
         .threads(options.threads);
-    let image = Source {
-        kind,
-        limits: limits.clone(),
-    };
+    let image = Source::new(kind).with_limits(limits.clone());
     let written = to_tar(image, &mut WriterOutput::new(&mut file), &tar, progress)?;
     file.seek(SeekFrom::Start(0))?;
     let layer = Streaming::new(file).limits(limits);
-    let mut done = containers::convert(layer, output, options, progress)?;
+    let mut done = containers::convert((layer, kept), output, options, progress)?;
     done.report.inodes = written.report.inodes;
     done.report.losses = written.report.losses;
     done.report.losses_untold = written.report.losses_untold;

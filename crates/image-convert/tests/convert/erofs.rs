@@ -1,5 +1,6 @@
 //! Anything to EROFS and back.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use blob_io::{MemoryOutput, ObjectRole, WriterOutput};
@@ -281,6 +282,48 @@ fn the_hash_tree_follows_the_image() {
     assert_eq!(superblock[16..32], plain[1024 + 48..1024 + 64]);
     assert_eq!(superblock[72..80], verity.data_blocks.to_le_bytes());
     assert!(superblock[80..].iter().all(|&byte| byte == 0));
+}
+
+/// Room for some bytes.
+struct Room(usize);
+
+impl Write for Room {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self.0.min(buf.len()) {
+            0 if !buf.is_empty() => Err(io::ErrorKind::StorageFull.into()),
+            taken => {
+                self.0 -= taken;
+                Ok(taken)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Images of more bytes than wait between the threads: what is written is the same, and an output that is full ends
+/// all threads, by its own error.
+#[test]
+fn long_images_and_full_outputs() {
+    let tar = Tar::new().file("f", &noise(5, 12 << 20)).finish();
+    let of = |threads| options().threads(threads).verity(true).chunk_size(1 << 20);
+    let (expected, report) = of_tar(&tar, &of(1));
+    for threads in 1..5 {
+        let (bytes, other) = of_tar(&tar, &of(threads));
+        assert!(bytes == expected, "{threads} threads");
+        assert_eq!(other.verity, report.verity, "{threads} threads");
+        for room in [0, 3 << 20, expected.len() - 1] {
+            let mut output = WriterOutput::new(Room(room));
+            let source = Streaming::new(&tar[..]);
+            let error = to_erofs(source, &mut output, &of(threads), &mut ()).unwrap_err();
+            let ConvertError::Write(error) = error else {
+                panic!("{threads} threads, room for {room}: {error}");
+            };
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
+    }
 }
 
 /// Each flipped bit of a small image is found with the digest of the file; without it, all but those that

@@ -16,7 +16,7 @@ use crate::walk::{HardLinks, Walk, WalkError};
 use compare::Comparison;
 
 pub use error::{DiffError, Side};
-pub use transfer::{Transfer, transfer};
+pub use transfer::{Transfer, transfer, transfer_by_blob};
 
 /// An attribute in which two inodes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,7 @@
 //! What has to be fetched to get from one image to another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::iter::Sum;
 use std::ops::ControlFlow;
 
 use super::content::Source;
@@ -29,6 +30,18 @@ pub struct Transfer {
     pub fetch_stored_len: u64,
 }
 
+impl Sum for Transfer {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |sum, part| Self {
+            shared_chunks: sum.shared_chunks + part.shared_chunks,
+            shared_len: sum.shared_len + part.shared_len,
+            fetch_chunks: sum.fetch_chunks + part.fetch_chunks,
+            fetch_len: sum.fetch_len + part.fetch_len,
+            fetch_stored_len: sum.fetch_stored_len + part.fetch_stored_len,
+        })
+    }
+}
+
 /// Counts what has to be fetched for `want` if `have` is already present. Chunks are equal if their
 /// digests are; chunks without a digest if they have the same place in the same blob and the same
 /// length. Memory: one entry per distinct chunk.
@@ -40,6 +53,20 @@ pub fn transfer(
     want: &dyn Image,
     limits: &Limits,
 ) -> Result<Transfer, DiffError> {
+    let parts = transfer_by_blob(have, want, limits)?;
+    Ok(parts.into_iter().map(|(_, part)| part).sum())
+}
+
+/// The parts of [`transfer`] by the blobs of `want` that contain its chunks, in the order of [`Image::blobs`]: how much
+/// has to be fetched from each. Blobs without chunks are left out.
+///
+/// # Errors
+/// As those of [`transfer`].
+pub fn transfer_by_blob(
+    have: &dyn Image,
+    want: &dyn Image,
+    limits: &Limits,
+) -> Result<Vec<(BlobIndex, Transfer)>, DiffError> {
     let mut blobs = HashMap::new();
     for (blob, index) in have.blobs().iter().zip(0..) {
         blobs.entry(&blob.id).or_insert(BlobIndex(index));
@@ -55,7 +82,7 @@ pub fn transfer(
     visit_chunks(Source::new(have, Side::Left, limits), limits, |chunk| {
         known.insert(chunk.key(chunk.blob));
     })?;
-    let mut sum = Transfer::default();
+    let mut parts: BTreeMap<BlobIndex, Transfer> = BTreeMap::new();
     let (mut seen, mut frames) = (HashSet::new(), HashSet::new());
     visit_chunks(Source::new(want, Side::Right, limits), limits, |chunk| {
         let blob = chunk.blob;
@@ -63,18 +90,19 @@ pub fn transfer(
         if !seen.insert(key) {
             return;
         }
+        let part = parts.entry(blob).or_default();
         if known.contains(&key) {
-            sum.shared_chunks += 1;
-            sum.shared_len += chunk.len;
+            part.shared_chunks += 1;
+            part.shared_len += chunk.len;
         } else {
-            sum.fetch_chunks += 1;
-            sum.fetch_len += chunk.len;
+            part.fetch_chunks += 1;
+            part.fetch_len += chunk.len;
             if frames.insert((blob, chunk.offset, chunk.stored_len)) {
-                sum.fetch_stored_len += chunk.stored_len;
+                part.fetch_stored_len += chunk.stored_len;
             }
         }
     })?;
-    Ok(sum)
+    Ok(parts.into_iter().collect())
 }
 
 /// What makes two chunks equal. Blobs are numbered as in the image that is already present.

@@ -180,11 +180,13 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`DecodeError`] if there is none, it leaves the bootstrap, or breaks a rule of its own.
+    #[inline]
     pub fn numbered(&self, number: u32) -> Result<Inode, DecodeError> {
         self.unread(number)?.read(&self.bytes)
     }
 
     /// The same, of which nothing was checked.
+    #[inline]
     pub(super) fn unread(&self, number: u32) -> Result<Unread<'_>, DecodeError> {
         let entries = self.superblock.inode_table_entries;
         let table = self.superblock.inode_table_offset;

@@ -106,12 +106,16 @@ impl Bootstrap {
         let mut budget = Budget::default();
         let available = u64_from(self.bytes.len());
         let numbers = 1..=self.superblock.inode_table_entries;
-        let files = numbers.filter_map(|number| self.numbered(number).ok());
-        let files = files
-            .take_while(move |inode| budget.charge(inode.offset, inode.len(), available).is_ok());
-        files.flat_map(|inode| {
+        let records = |number| {
+            let inode = self.numbered(number).ok()?;
+            let (start, len) = (inode.chunks_offset(), inode.len());
             let records = self.records(&inode).unwrap_or_default();
-            let start = inode.chunks_offset();
+            Some((inode.offset, len, start, records))
+        };
+        let files = numbers
+            .filter_map(records)
+            .take_while(move |&(offset, len, ..)| budget.charge(offset, len, available).is_ok());
+        files.flat_map(|(_, _, start, records)| {
             records.iter().enumerate().map(move |(number, record)| {
                 let offset = view::element_offset(start, number, ChunkRecord::LEN);
                 (record_number(offset), ChunkRecord::from_bytes(record))

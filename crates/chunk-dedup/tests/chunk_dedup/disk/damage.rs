@@ -60,16 +60,12 @@ fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hostile_bytes_are_refused_by_name() {
     let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
-    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 16 buckets.
-    let starts = 128 + 7 + 24 + 3 * 26;
-    let records = starts + 4 * 17;
+    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 2 buckets.
+    let buckets = 128 + 7 + 24 + 3 * 26;
+    let records = buckets + 2 * 64;
     let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
     assert_eq!(records + 30 * record_len + 64, bytes.len());
-    // A record that is in the same bucket as the next one.
-    let first = |record: usize| bytes[records + record * record_len] >> 4;
-    let alike = (0..29).find(|record| first(*record) == first(record + 1));
-    let alike = alike.expect("there are more records than buckets");
-    let repeated = records + alike * record_len;
+    let count = u32::from(bytes[buckets + 4]);
     let with = |at: usize, new: &[u8]| {
         let mut changed = bytes.clone();
         changed[at..at + new.len()].copy_from_slice(new);
@@ -131,24 +127,39 @@ fn hostile_bytes_are_refused_by_name() {
             "blob 1 of the dictionary: it is not in the order of ids",
         ),
         (
-            starts,
+            buckets,
             &[1],
-            "bucket 0 of the dictionary has records 1 to 1 of 30",
+            "bucket 0 of the dictionary has records 1 to COUNT+1 of 30",
         ),
         (
-            starts + 4,
+            buckets + 4,
             &[31],
             "bucket 0 of the dictionary has records 0 to 31 of 30",
+        ),
+        (
+            buckets + 4,
+            &[bytes[buckets + 4] - 1],
+            "bucket 1 of the dictionary has records COUNT to 30 of 30",
+        ),
+        (
+            buckets + 4,
+            &[0xff, 0xff],
+            "bucket 0 of the dictionary is not written as its records demand",
+        ),
+        (
+            buckets + 6,
+            &[bytes[buckets + 6] ^ 1],
+            "record 0 of the dictionary: its bucket says something else of its digest",
+        ),
+        (
+            buckets + 6 + 2 * 28,
+            &[0],
+            "bucket 0 of the dictionary is not written as its records demand",
         ),
         (
             records,
             &[0xff],
             "record 0 of the dictionary: its digest belongs into another bucket",
-        ),
-        (
-            repeated + record_len,
-            &bytes[repeated..repeated + record_len],
-            "record RECORD of the dictionary: it is not in order",
         ),
         (
             records + 32,
@@ -163,9 +174,18 @@ fn hostile_bytes_are_refused_by_name() {
     ] {
         let message = message
             .replace("BYTE", &(bytes.len() - 64).to_string())
-            .replace("RECORD", &(alike + 1).to_string());
+            .replace("COUNT+1", &(count + 1).to_string())
+            .replace("COUNT", &count.to_string());
         assert_eq!(with(at, new), message);
     }
+    // The first record twice, which its bucket says too.
+    let mut repeated = bytes.clone();
+    repeated.copy_within(buckets + 6..buckets + 8, buckets + 8);
+    repeated.copy_within(records..records + record_len, records + record_len);
+    assert_eq!(
+        fault(&seal(repeated)).unwrap_err().to_string(),
+        "record 1 of the dictionary: it is not in order"
+    );
     assert_eq!(
         DictionaryFile::open(&bytes[..])
             .unwrap()

@@ -172,6 +172,37 @@ fn digests_that_were_chosen_for_one_bucket_are_found() {
     assert!(found.into_iter().eq(expected));
 }
 
+/// More records in one bucket than it can count: they end where the next one begins, or the last record does.
+#[test]
+fn a_bucket_may_have_more_records_than_it_can_count() {
+    let chosen = |n: u32, last: bool| {
+        let mut bytes = [if last { 0xff } else { 0 }; 32];
+        bytes[28..].copy_from_slice(&n.to_be_bytes());
+        Digest::new(ALGORITHM, bytes)
+    };
+    for last in [false, true] {
+        let entries: Vec<Entry> = (0..66_000)
+            .map(|n| Entry {
+                digest: chosen(2 * n, last),
+                ..entry(n, 0, n)
+            })
+            .chain([Entry {
+                digest: Digest::new(ALGORITHM, [0x7f; 32]),
+                ..entry(1, 0, 1)
+            }])
+            .collect();
+        let (bytes, _) = build(&entries, &blobs(1), 32 << 20);
+        let file = DictionaryFile::open(bytes).unwrap();
+        file.check().unwrap();
+        for entry in &entries {
+            let found = file.lookup(&entry.digest, entry.len).unwrap();
+            assert_eq!(found, Some(entry.placement));
+        }
+        assert_eq!(file.lookup(&chosen(65_535, last), 1).unwrap(), None);
+        assert_eq!(file.entries().count(), 66_001);
+    }
+}
+
 /// Made by this crate, version 0.1.0: a golden that keeps readers of version 1 readable.
 #[test]
 fn the_bytes_of_version_1() {

@@ -11,11 +11,13 @@ use tar_stream::block::{BLOCK_LEN, padding_len};
 use tar_stream::{Entry, EntryKind, TarReader};
 use verify::Hasher;
 
+use super::cuts::SourceCuts;
 use super::entry::entry;
 use super::frames::{Cut, Frames, Waiting};
 use crate::ConvertError;
 use crate::kept_tar::{KeptTarError, KeptTarFault};
 use crate::report::Report;
+use crate::source::{KeptFile, KeptFrames};
 use crate::stage::Stage;
 use crate::zstd_chunked::bounded::{Bounded, Compressed};
 
@@ -33,6 +35,7 @@ type Split = TarSplitWriter<Bounded<FrameWriter<Vec<u8>>>>;
 /// Hands the members of a tar to the stage.
 pub(super) struct Members<'s, 'p, 'd, 'o> {
     stage: &'s mut Stage<'p, 'd, Frames<'o>>,
+    kept: Option<&'s KeptFrames>,
     limits: &'s Limits,
     chunker: RollsumChunker,
     split: Split,
@@ -70,13 +73,14 @@ impl TarSplit {
 
 impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
     pub(super) fn new(
-        stage: &'s mut Stage<'p, 'd, Frames<'o>>,
+        (stage, kept): (&'s mut Stage<'p, 'd, Frames<'o>>, Option<&'s KeptFrames>),
         compression: Compression,
         limits: &'s Limits,
     ) -> Result<Self, ConvertError> {
         let frame = FrameWriter::new(compression, Vec::new())?;
         Ok(Self {
             stage,
+            kept,
             limits,
             chunker: RollsumChunker::default(),
             split: TarSplitWriter::new(Bounded::new(frame)),
@@ -177,6 +181,14 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
         let path = || ImagePath::clean(&member.path).unwrap_or_default();
         self.headers_len = None;
         self.stage.begin_file(0, path)?;
+        let file = self.kept.map_or_else(KeptFile::default, |kept| {
+            kept.file_at(&path(), member.size, MAX_CHUNK_LEN.get())
+        });
+        let follows = file.stands_alone();
+        if follows {
+            self.stage.keep(&file.chunks, false);
+        }
+        let mut cuts = SourceCuts::new(&file.chunks);
         let limit = self.limits.max_chunks;
         loop {
             let len = reader.read_payload(&mut self.buffer)?;
@@ -192,7 +204,11 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
                 path: &path,
                 limit,
             };
-            self.chunker.feed(bytes, &mut |part| cutter.take(part))?;
+            let take = &mut |part: Part<'_>| cutter.take(part);
+            match follows {
+                true => cuts.feed(bytes, take)?,
+                false => self.chunker.feed(bytes, take)?,
+            }
         }
         let mut cutter = Cutter {
             stage: &mut *self.stage,
@@ -200,7 +216,11 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             path: &path,
             limit,
         };
-        self.chunker.end_file(&mut |part| cutter.take(part))
+        let take = &mut |part: Part<'_>| cutter.take(part);
+        match follows {
+            true => cuts.end_file(take),
+            false => self.chunker.end_file(take),
+        }
     }
 
     /// Takes what follows the last content, of which `padding` bytes fill its last block.

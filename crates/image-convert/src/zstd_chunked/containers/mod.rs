@@ -5,6 +5,7 @@
 //!     └► contents ─► rolling checksum ─► chunks ─► frames ─┴► stage ─► blob, places ─► TOC
 //! ```
 
+mod cuts;
 mod entry;
 mod frames;
 mod members;
@@ -20,14 +21,15 @@ use super::{ZstdChunkedOptions, ZstdChunkedReport, skippable_piece};
 use crate::described::DescribedObject;
 use crate::layer::{LayerWriter, WrittenLayer};
 use crate::report::Report;
-use crate::stage::{self, ChunkDigest, Rules, Setup, Stored};
+use crate::source::KeptFrames;
+use crate::stage::{self, ChunkDigest, Rules, Setup, Stored, StoredFrames};
 use crate::{ConvertError, Streaming};
 use frames::Frames;
 use members::{MAX_CHUNK_LEN, Members};
 
-/// Writes the tar of `layer` to `output`.
+/// Writes the tar of `layer`, whose frames may be kept, to `output`.
 pub(super) fn convert(
-    layer: Streaming<'_>,
+    (layer, kept): (Streaming<'_>, Option<&KeptFrames>),
     output: &mut dyn Output,
     options: &ZstdChunkedOptions,
     progress: &mut dyn Progress,
@@ -45,6 +47,7 @@ pub(super) fn convert(
             dictionary: None,
             foreign: None,
             origin: None,
+            frames: kept.map(|kept| kept as &dyn StoredFrames),
             room_behind: 0,
         },
         chunker: &mut FixedSize::new(MAX_CHUNK_LEN),
@@ -60,7 +63,7 @@ pub(super) fn convert(
     let target = Frames::new(LayerWriter::begin(output, true)?, compression)?;
     let mut report = Report::default();
     let (split, frames, stored) = stage::run(setup, target, |stage| {
-        let mut members = Members::new(stage, compression, &limits)?;
+        let mut members = Members::new((stage, kept), compression, &limits)?;
         members.write(&mut reader, &mut report)?;
         members.finish()
     })?;

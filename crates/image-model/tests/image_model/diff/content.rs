@@ -87,6 +87,10 @@ fn transfers_are_counted_by_distinct_chunks() {
         transfer(&have().image(), &want().image(), &limits).unwrap(),
         expected
     );
+    let parts = transfer_by_blob(&have().image(), &want().image(), &limits).unwrap();
+    assert_eq!(parts, [(BlobIndex(0), expected)]);
+    let nothing = transfer_by_blob(&have().image(), &Builder::new().image(), &limits).unwrap();
+    assert_eq!(nothing, []);
     // Places count within one blob only.
     let mut other = want();
     other.blob = "other";

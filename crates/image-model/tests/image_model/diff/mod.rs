@@ -9,7 +9,7 @@ use std::error::Error as _;
 use crate::common::{Liar, Moved, name, path};
 use lazyoci_image_model::diff::{
     Change, DiffError, DiffObserver, DiffSummary, Difference, Reason, Side, Transfer, diff,
-    transfer,
+    transfer, transfer_by_blob,
 };
 use lazyoci_image_model::image::{ChunkExtent, ChunkRange, ChunkedParts, NoSuchEntry};
 use lazyoci_image_model::metadata::Xattr;

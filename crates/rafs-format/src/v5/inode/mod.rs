@@ -187,6 +187,7 @@ impl Inode {
         Unread::at(bytes, number, offset)?.read(bytes)
     }
 
+    #[inline(always)]
     fn check(&self, at: At) -> Result<(), DecodeError> {
         let nanoseconds = self.mtime.nanoseconds;
         let rule = "less than a second";

@@ -21,6 +21,7 @@ pub(crate) struct Unread<'b> {
 
 impl<'b> Unread<'b> {
     /// Inode `number`, which begins at `offset`.
+    #[inline]
     pub(crate) fn at(bytes: &'b [u8], number: u32, offset: u64) -> Result<Self, DecodeError> {
         let raw = view::record(bytes, "inode", offset)?;
         Ok(Self {
@@ -96,7 +97,8 @@ impl<'b> Unread<'b> {
         At::new("inode", self.offset)
     }
 
-    /// All of the inode, checked against itself.
+    /// All of the inode, checked against itself. Inlined, since an index of chunks needs little of every inode.
+    #[inline(always)]
     pub(crate) fn read(&self, bytes: &[u8]) -> Result<Inode, DecodeError> {
         let Self {
             number,
@@ -141,6 +143,7 @@ impl<'b> Unread<'b> {
 }
 
 /// The bytes of the name of the inode at `offset`, whatever they are; `None` if they leave the bootstrap.
+#[inline]
 pub(crate) fn name_at(bytes: &[u8], offset: u64) -> Option<&[u8]> {
     let from_here = bytes.get(usize::try_from(offset).ok()?..)?;
     let (inode, behind) = RawInode::ref_from_prefix(from_here).ok()?;
