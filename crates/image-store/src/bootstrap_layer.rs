@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use image_model::{Digest, Image as _, Progress};
+use image_model::{Digest, Progress};
 use image_read::rafs_format::blob::{BlobError, BlobMeta};
 use image_read::rafs_format::v6::BlobEntry;
 use image_read::{BlobStore, Follow, LayerImage, OpenOptions, ReadError, Reader, resolve};
