@@ -9,14 +9,16 @@ use std::rc::Rc;
 use lazyoci::blob_io::{AtomicFile, WriterOutput};
 use lazyoci::convert::{ErofsReport, Verity, layer_cache_path};
 use lazyoci::model::Digest;
-use lazyoci::tar_stream::{Compression, LayerStream, StreamOptions};
+use lazyoci::tar_stream::{Compression, LayerError, LayerStream, StreamOptions};
 
 use crate::common::Failure;
 use crate::common::output::OutputArgs;
 
+type Tar = BufReader<LayerStream<Box<dyn Read>>>;
+
 /// The tar in a layer, which is digested while it is read. Copies read the same bytes.
 #[derive(Clone)]
-pub(crate) struct DigestedLayer(Rc<RefCell<BufReader<LayerStream<Box<dyn Read>>>>>);
+pub(crate) struct DigestedLayer(Rc<RefCell<Tar>>);
 
 impl DigestedLayer {
     /// The layer whose stored bytes are `bytes`.
@@ -24,7 +26,7 @@ impl DigestedLayer {
         let options = StreamOptions::default().digests(true);
         let mut tar = BufReader::with_capacity(1 << 16, LayerStream::open(bytes, &options)?);
         // What reads the tar would decode it once more, and so take another one than that which is digested.
-        let start = tar.fill_buf().map_err(Failure::usage)?;
+        let start = tar.fill_buf().map_err(failure)?;
         if Compression::detect(start) != Compression::None {
             return Err(Failure::usage("the layer is compressed twice"));
         }
@@ -35,9 +37,17 @@ impl DigestedLayer {
     pub(crate) fn diff_id(self) -> Result<Digest, Failure> {
         let mut tar = self.0.borrow_mut();
         // What stands behind the end of the archive.
-        io::copy(&mut *tar, &mut io::sink()).map_err(Failure::usage)?;
+        io::copy(&mut *tar, &mut io::sink()).map_err(failure)?;
         let digest = (tar.get_ref().summary()).and_then(|summary| summary.decoded.digest);
         digest.ok_or_else(|| Failure::usage("the layer is incomplete"))
+    }
+}
+
+/// Whose fault it is that the layer cannot be read.
+fn failure(error: io::Error) -> Failure {
+    match error.downcast::<LayerError>() {
+        Ok(error) => error.into(),
+        Err(error) => Failure::usage(error),
     }
 }
 

@@ -205,7 +205,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let end = match count {
             u16::MAX => self.start_of_next(number)?,
             // Too many is more than there are.
-            count => start.checked_add(count.into()).unwrap_or(u32::MAX),
+            count => start.saturating_add(count.into()),
         };
         let entries = self.header.entries;
         if start <= end && end <= entries {

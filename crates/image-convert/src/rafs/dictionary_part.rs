@@ -32,7 +32,7 @@ enum Chunks {
         /// Those of the others.
         refused: ChunkTable,
     },
-    File(DictionaryFile<Bytes>),
+    File(Box<DictionaryFile<Bytes>>),
 }
 
 /// Where a chunk is stored.
@@ -59,7 +59,7 @@ impl Part {
 
     pub(super) fn of_file(file: DictionaryFile<Bytes>, blobs: Vec<u32>) -> Self {
         Self {
-            chunks: Chunks::File(file),
+            chunks: Chunks::File(Box::new(file)),
             blobs,
             first: 0,
         }
