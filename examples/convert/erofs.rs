@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use lazyoci::tar_stream::{Compression, LayerError, LayerStream, StreamOptions};
 use crate::common::Failure;
 use crate::common::output::OutputArgs;
 
-type Tar = BufReader<LayerStream<Box<dyn Read>>>;
+type Tar = io::Chain<io::Cursor<Vec<u8>>, BufReader<LayerStream<Box<dyn Read>>>>;
 
 /// The tar in a layer, which is digested while it is read. Copies read the same bytes.
 #[derive(Clone)]
@@ -26,10 +26,12 @@ impl DigestedLayer {
         let options = StreamOptions::default().digests(true);
         let mut tar = BufReader::with_capacity(1 << 16, LayerStream::open(bytes, &options)?);
         // What reads the tar would decode it once more, and so take another one than that which is digested.
-        let start = tar.fill_buf().map_err(failure)?;
-        if Compression::detect(start) != Compression::None {
+        let mut start = Vec::new();
+        (tar.by_ref().take(6).read_to_end(&mut start)).map_err(failure)?;
+        if Compression::detect(&start) != Compression::None {
             return Err(Failure::usage("the layer is compressed twice"));
         }
+        let tar = io::Cursor::new(start).chain(tar);
         Ok(Self(Rc::new(RefCell::new(tar))))
     }
 
@@ -38,7 +40,8 @@ impl DigestedLayer {
         let mut tar = self.0.borrow_mut();
         // What stands behind the end of the archive.
         io::copy(&mut *tar, &mut io::sink()).map_err(failure)?;
-        let digest = (tar.get_ref().summary()).and_then(|summary| summary.decoded.digest);
+        let digest =
+            (tar.get_ref().1.get_ref().summary()).and_then(|summary| summary.decoded.digest);
         digest.ok_or_else(|| Failure::usage("the layer is incomplete"))
     }
 }
@@ -89,6 +92,8 @@ impl CacheEntry {
         if let Some(parent) = path.parent() {
             create_directory(parent)?;
         }
+        // A description of what is replaced must not outlive it.
+        write_metadata(&path, None)?;
         self.file
             .renamed(layer_cache_path(Path::new(""), diff_id))
             .commit()?;

@@ -12,7 +12,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-#[cfg(feature = "gzip-index")]
 use std::sync::Arc;
 
 use args::{Args, Target, name, refuse_what_does_not_fit};

@@ -266,6 +266,11 @@ fn frames_are_copied_where_they_fit() {
         convert.arg(fixture.path(image)).arg(fixture.path(output));
         convert
     };
+    // A TOC has no fractions of seconds: the headers behind a chunk, in the same frame, would be other ones.
+    for path in ["big", "etc/motd", "etc", ""] {
+        let file = fs::File::open(fixture.path("source").join(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
     let inline = json(&mut convert("estargz", &[], "source", "inline"));
     assert_eq!(
         (&inline["copied_chunks"], &inline["copied_bytes"]),

@@ -180,6 +180,17 @@ impl Decoder {
         }
     }
 
+    /// Whether decoders that do not have all of `stored`, which are whole frames, have the window that zstd frames ask
+    /// for: at most 32 MiB. Other codecs have no such choice.
+    #[must_use]
+    pub fn window_fits(codec: Codec, stored: &[u8]) -> bool {
+        match codec {
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => zstd::window_fits(stored),
+            _ => true,
+        }
+    }
+
     /// How many bytes the zstd frame that `start` begins with holds, by its header, of which
     /// [`MAX_HEADER_LEN`](Self::MAX_HEADER_LEN) bytes are enough; `None` if it does not say, and of any other codec.
     ///

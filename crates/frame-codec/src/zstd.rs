@@ -252,6 +252,23 @@ pub(crate) fn first_frame(stored: &[u8]) -> &[u8] {
     len.and_then(|len| stored.get(..len)).unwrap_or(stored)
 }
 
+/// Whether none of the frames of `stored` wants a longer window than decoding in pieces has.
+pub(crate) fn window_fits(mut stored: &[u8]) -> bool {
+    while !stored.is_empty() {
+        let frame = first_frame(stored);
+        // Bit 5 of the descriptor: a single segment, without a window. Otherwise the window's exponent follows.
+        if frame.starts_with(&MAGIC)
+            && let Some(&[descriptor, window]) = frame.get(4..6)
+            && descriptor & 1 << 5 == 0
+            && u32::from(window) > (MAX_WINDOW_LOG - 10) << 3
+        {
+            return false;
+        }
+        stored = &stored[frame.len()..];
+    }
+    true
+}
+
 /// How many bytes the frame holds that begins with `start`, if it says so.
 pub(crate) fn declared_len(start: &[u8]) -> Option<u64> {
     match start.starts_with(&MAGIC) {

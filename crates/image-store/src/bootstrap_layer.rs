@@ -46,55 +46,21 @@ pub struct BootstrapLayer {
 
 impl BootstrapLayer {
     /// Reads `layer` from `store`, and compares it with its digest. Other files are ignored.
-    pub(crate) fn read(
+    fn read(
         store: &dyn ImageStore,
         layer: &Descriptor,
         options: &OpenOptions,
         progress: &mut dyn Progress,
     ) -> Result<Self, ImageStoreError> {
-        known(layer)?;
-        let mut stream = Digested::open(store, layer)?;
-        let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
-        let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
-        stream.finish()?;
-        let blobs = BlobStore::single(opened.source);
-        let reader = Reader::new(Arc::new(opened.image), blobs, Default::default());
-        Self::of(&reader, options.limits.max_metadata_len)
-    }
-
-    /// The files that `reader` shows, of at most `limit` bytes in all.
-    fn of(reader: &Reader, limit: u64) -> Result<Self, ImageStoreError> {
-        let mut left = limit;
-        let mut read = |file: BootstrapFile| {
-            let ino = resolve(&**reader.image(), file.path().as_bytes(), Follow::Never);
-            let Ok(ino) = ino else {
-                return Ok(None);
-            };
-            let size = reader
-                .image()
-                .attributes(ino)
-                .map_err(ReadError::from)?
-                .size;
-            if size > left {
-                return Err(ReadError::TooLong { ino, size, limit });
-            }
-            left -= size;
-            let mut bytes = Vec::new();
-            reader.read_range(ino, 0..size, &mut bytes)?;
-            Ok(Some(Bytes::from(bytes)))
-        };
-        let path = oci_image::nydus::BOOTSTRAP_PATH;
-        let bootstrap = read(BootstrapFile::Bootstrap)?;
+        let mut files = Files::open(store, layer, options, progress)?;
         let mut layer = Self {
-            bootstrap: bootstrap.ok_or(ImageStoreError::NoBootstrap { path })?,
+            bootstrap: files.bootstrap()?,
             blob_metas: BTreeMap::new(),
-            backend: read(BootstrapFile::Backend)?,
-            prefetch_files: read(BootstrapFile::PrefetchFiles)?,
+            backend: files.read(BootstrapFile::Backend)?,
+            prefetch_files: files.read(BootstrapFile::PrefetchFiles)?,
         };
-        for file in meta_files(reader)? {
-            if let BootstrapFile::BlobMeta(digest) = file
-                && let Some(bytes) = read(file)?
-            {
+        for digest in files.blob_metas(options.limits.max_blobs)? {
+            if let Some(bytes) = files.read(BootstrapFile::BlobMeta(digest))? {
                 layer.blob_metas.insert(digest, bytes);
             }
         }
@@ -117,24 +83,92 @@ impl BootstrapLayer {
     }
 }
 
-/// The files with chunk information that `reader` shows.
-fn meta_files(reader: &Reader) -> Result<Vec<BootstrapFile>, ReadError> {
-    let image = reader.image();
-    let directory = resolve(&**image, DIRECTORY.as_bytes(), Follow::Never);
-    let mut files = Vec::new();
-    // Not reached: the bootstrap is there.
-    let Ok(directory) = directory else {
-        return Ok(files);
-    };
-    image.read_directory(directory, &mut |entry| {
-        let name = std::str::from_utf8(entry.name.as_bytes());
-        let file = name
-            .ok()
-            .and_then(|name| BootstrapFile::of_path(&format!("{DIRECTORY}/{name}")));
-        files.extend(file.filter(|file| matches!(file, BootstrapFile::BlobMeta(_))));
-        ControlFlow::Continue(())
-    })?;
-    Ok(files)
+/// Reads the bootstrap in `layer`, whatever else is there.
+pub(crate) fn read_bootstrap(
+    store: &dyn ImageStore,
+    layer: &Descriptor,
+    options: &OpenOptions,
+    progress: &mut dyn Progress,
+) -> Result<Bytes, ImageStoreError> {
+    Files::open(store, layer, options, progress)?.bootstrap()
+}
+
+/// The files of a bootstrap layer.
+struct Files {
+    reader: Reader,
+    /// Bytes that may still be read, of `limit` in all.
+    left: u64,
+    limit: u64,
+}
+
+impl Files {
+    fn open(
+        store: &dyn ImageStore,
+        layer: &Descriptor,
+        options: &OpenOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, ImageStoreError> {
+        known(layer)?;
+        let mut stream = Digested::open(store, layer)?;
+        let buffered = BufReader::with_capacity(REQUEST, stream.by_ref());
+        let opened = LayerImage::from_stream(buffered, &layer_options(options), progress)?;
+        stream.finish()?;
+        let blobs = BlobStore::single(opened.source);
+        let limit = options.limits.max_metadata_len;
+        Ok(Self {
+            reader: Reader::new(Arc::new(opened.image), blobs, Default::default()),
+            left: limit,
+            limit,
+        })
+    }
+
+    fn bootstrap(&mut self) -> Result<Bytes, ImageStoreError> {
+        let path = oci_image::nydus::BOOTSTRAP_PATH;
+        let bootstrap = self.read(BootstrapFile::Bootstrap)?;
+        bootstrap.ok_or(ImageStoreError::NoBootstrap { path })
+    }
+
+    fn read(&mut self, file: BootstrapFile) -> Result<Option<Bytes>, ReadError> {
+        let image = self.reader.image();
+        let Ok(ino) = resolve(&**image, file.path().as_bytes(), Follow::Never) else {
+            return Ok(None);
+        };
+        let size = image.attributes(ino)?.size;
+        if size > self.left {
+            let limit = self.limit;
+            return Err(ReadError::TooLong { ino, size, limit });
+        }
+        self.left -= size;
+        let mut bytes = Vec::new();
+        self.reader.read_range(ino, 0..size, &mut bytes)?;
+        Ok(Some(Bytes::from(bytes)))
+    }
+
+    /// The blob layers of which there is chunk information, at most `limit`.
+    fn blob_metas(&self, limit: u32) -> Result<Vec<Digest>, ImageStoreError> {
+        let image = self.reader.image();
+        let mut digests = Vec::new();
+        // Not reached: the bootstrap is there.
+        let Ok(directory) = resolve(&**image, DIRECTORY.as_bytes(), Follow::Never) else {
+            return Ok(digests);
+        };
+        let read = image.read_directory(directory, &mut |entry| {
+            let name = std::str::from_utf8(entry.name.as_bytes()).unwrap_or_default();
+            let file = BootstrapFile::of_path(&format!("{DIRECTORY}/{name}"));
+            if let Some(BootstrapFile::BlobMeta(digest)) = file {
+                digests.push(digest);
+            }
+            match digests.len() > limit as usize {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        read.map_err(ReadError::from)?;
+        match digests.len() > limit as usize {
+            true => Err(ImageStoreError::BlobMetas { limit }),
+            false => Ok(digests),
+        }
+    }
 }
 
 impl ResolvedImage {

@@ -232,6 +232,12 @@ pub enum ImageStoreError {
         /// The expected path of the bootstrap.
         path: &'static str,
     },
+    /// More files with chunk information than an image may have blobs.
+    #[error("the bootstrap layer has chunk information of more than {limit} blobs")]
+    BlobMetas {
+        /// The limit: [`Limits::max_blobs`](image_model::Limits::max_blobs).
+        limit: u32,
+    },
     /// The annotations of a layer contradict each other.
     #[error("invalid annotations of the layer")]
     Annotations(#[from] oci_image::AnnotationError),
@@ -347,7 +353,7 @@ impl Blame for ImageStoreError {
             | Self::NotLayout { .. }
             | Self::NotReference { .. }
             | Self::Ambiguous { .. } => Fault::Misuse,
-            Self::Nested { .. } | Self::Manifests { .. } => Fault::Limit,
+            Self::Nested { .. } | Self::Manifests { .. } | Self::BlobMetas { .. } => Fault::Limit,
             Self::InLayer { source, .. } => source.fault(),
             Self::Annotations(error) => error.fault(),
             Self::Open(error) => error.fault(),

@@ -18,7 +18,7 @@ use oci_image::{
 };
 use tar_stream::Compression;
 
-use crate::bootstrap_layer::BootstrapLayer;
+use crate::bootstrap_layer::read_bootstrap;
 use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, check, check_stream, digest_of};
@@ -137,7 +137,7 @@ impl ResolvedImage {
         options: &OpenOptions,
         progress: &mut dyn Progress,
     ) -> Result<OpenImage, ImageStoreError> {
-        let bootstrap = BootstrapLayer::read(&**store, layer, options, progress)?.bootstrap;
+        let bootstrap = read_bootstrap(&**store, layer, options, progress)?;
         let blobs = ManifestBlobs {
             store: Arc::clone(store),
             layers: self.manifest.layers.clone(),

@@ -62,6 +62,7 @@ pub(crate) fn run<R: Send>(
     };
     let mut results: Vec<_> = positions.iter().map(|_| None).collect();
     let (happened, events) = channel();
+    let mut told = Ok(());
     thread::scope(|scope| {
         for started in 0..at_once {
             let (shared, happened) = (&shared, happened.clone());
@@ -81,16 +82,19 @@ pub(crate) fn run<R: Send>(
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             shared.moved.store(false, Ordering::Relaxed);
-            if reporter.tell().is_err() {
+            if let Err(cancelled) = reporter.tell() {
+                told = Err(cancelled);
                 shared.stop.store(0, Ordering::Relaxed);
             }
         }
     })?;
     let stopped = || Err(ImageStoreError::from(Cancelled).into());
     let results = results.into_iter();
-    results
-        .map(|result| result.unwrap_or_else(stopped))
-        .collect()
+    let results = results.map(|result| result.unwrap_or_else(stopped));
+    let results = results.collect::<Result<_, _>>()?;
+    // Refused when all was done.
+    told.map_err(ImageStoreError::from)?;
+    Ok(results)
 }
 
 impl<R> Shared<'_, R> {

@@ -74,10 +74,7 @@ pub(crate) fn convert(
     let options = conversion.options;
     let converted = at_once::run(&distinct, options.layers_at_once, &work, reporter)?;
     let converted: HashMap<usize, Converted> = distinct.into_iter().zip(converted).collect();
-    let mut made = Made {
-        has_blob: vec![true; firsts.len()],
-        ..Made::default()
-    };
+    let mut made = Made::default();
     let mut reports = Vec::new();
     for (position, first) in firsts.into_iter().enumerate() {
         let source = conversion.sources[position];
@@ -96,6 +93,12 @@ pub(crate) fn convert(
             work.deduplicated = chunks.deduplicated_bytes;
             work.time = one.time;
             work = work.became(&layer.descriptor, conversion.target);
+            // Another source layer became the same: it was uploaded for that.
+            let digest = &layer.descriptor.digest;
+            let mut others = made.layers.iter();
+            if others.any(|other| other.descriptor.digest == *digest) {
+                work.skipped += std::mem::take(&mut work.uploaded);
+            }
             reports.push(one.report.clone());
         }
         made.layers.push(layer);

@@ -43,10 +43,7 @@ pub(crate) fn convert(
         times,
     } = write(conversion, &rafs, reporter)?;
     let (target, sources) = (conversion.target, &conversion.sources);
-    let mut made = Made {
-        has_blob: vec![false; sources.len()],
-        ..Made::default()
-    };
+    let mut made = Made::default();
     for (position, source) in sources.iter().enumerate() {
         conversion.tallies[position].done();
         let chunks = rafs.layer_chunks.get(position).copied();
@@ -60,7 +57,6 @@ pub(crate) fn convert(
             ..LayerWork::default()
         };
         if let Some(blob) = rafs.blobs.iter().find(|blob| blob.layer == position) {
-            made.has_blob[position] = true;
             let descriptor = descriptor(&blob.object);
             let source = work.source.clone();
             work = work.became(&descriptor, target);
@@ -290,8 +286,8 @@ pub(crate) fn add_history(config: &mut ImageConfig, made: &Made) {
         return;
     }
     let layers = config.history.iter_mut().filter(|entry| !entry.empty_layer);
-    for (entry, has_blob) in layers.zip(&made.has_blob) {
-        entry.empty_layer = !has_blob;
+    for (entry, work) in layers.zip(&made.work) {
+        entry.empty_layer = work.layer.is_none();
     }
     let entry = |comment: &str| History {
         created_by: Some("Nydus Converter".into()),

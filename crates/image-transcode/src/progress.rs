@@ -24,7 +24,7 @@ use crate::tally::Tally;
 /// }
 /// ```
 pub trait ImageProgress {
-    /// Called often, on the thread that converts: keep it cheap.
+    /// Called often, on the thread that called [`transcode`](crate::transcode()): keep it cheap.
     ///
     /// # Errors
     /// [`Cancelled`] stops the conversion. Nothing is published then; complete objects remain.

@@ -63,7 +63,8 @@ pub struct LayerWork {
     )]
     pub layer: Option<String>,
     /// Bytes that were read of the source layer as it is stored, or of all of them for one that a nydus image becomes:
-    /// 0 for a layer that repeats a lower one.
+    /// 0 for a layer that repeats a lower one, which
+    /// is read again only for nydus.
     #[cfg_attr(feature = "serde", serde(rename = "read_bytes"))]
     pub read: u64,
     /// Bytes of the new layer.

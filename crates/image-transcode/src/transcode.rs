@@ -148,10 +148,9 @@ fn make(
 #[derive(Default)]
 pub(crate) struct Made {
     pub(crate) layers: Vec<TranscodedLayer>,
+    /// One for each source layer, then one for each other layer.
     pub(crate) work: Vec<LayerWork>,
     pub(crate) report: Report,
-    /// For each source layer, whether its content became a blob; layers without content of their own do not.
-    pub(crate) has_blob: Vec<bool>,
     /// How many blobs of known images it lists, before the bootstrap.
     pub(crate) known_blobs: usize,
 }

@@ -304,3 +304,22 @@ fn the_first_of_several_and_what_it_declares() {
     }
     assert_eq!(Decoder::declared_len(Codec::Gzip, &FRAME), None);
 }
+
+#[test]
+fn windows_are_those_of_decoders_in_pieces() {
+    let frame = |descriptor: u8, window: u8| {
+        // An empty raw block, the last one.
+        [
+            &[0x28, 0xb5, 0x2f, 0xfd, descriptor, window][..],
+            &[1, 0, 0],
+        ]
+        .concat()
+    };
+    let fits = |stored: &[u8]| Decoder::window_fits(Codec::Zstd, stored);
+    assert!(fits(&frame(0, 15 << 3)));
+    assert!(!fits(&frame(0, (15 << 3) + 1)));
+    // A single segment of 200 bytes has no window.
+    assert!(fits(&frame(1 << 5, 200)));
+    assert!(!fits(&[frame(0, 0), frame(0, 255)].concat()));
+    assert!(Decoder::window_fits(Codec::Gzip, &frame(0, 255)));
+}

@@ -221,7 +221,11 @@ impl<'s, 'p, 'd, 'o> Kept<'s, 'p, 'd, 'o> {
         loop {
             let len = reader.read_payload(&mut self.buffer)?;
             if len == 0 {
-                return Ok(digest.finish());
+                let digest = digest.finish();
+                if let Some(frames) = self.frames {
+                    frames.check(path, digest)?;
+                }
+                return Ok(digest);
             }
             self.headers_len = 0;
             digest.update(&self.buffer[..len]);

@@ -131,11 +131,11 @@ pub(crate) fn write_estargz(
         )?,
         (true, Source { kind, limits, .. }) => {
             let layer = match kind {
-                Kind::Streaming(layer) => Some(layer.limits(limits)),
+                Kind::Streaming(layer) => Some(layer),
                 _ => kept.and_then(KeptFrames::tar),
             };
             let what = "only the tar of a layer can be kept as it is: the source is something else";
-            let layer = layer.ok_or(ConvertError::Options(what))?;
+            let layer = layer.ok_or(ConvertError::Options(what))?.limits(limits);
             kept::convert(
                 (layer, kept),
                 output,

@@ -234,20 +234,20 @@ impl OpenBlob<'_> {
     /// Completes the blob, if there is anything in it; otherwise there is none.
     pub(super) fn finish(self) -> Result<(Placed, Option<RafsBlob>), ConvertError> {
         let mut placed = self.placed;
-        let Some(finished) = self.builder.finish(self.hasher)? else {
+        let Some(mut finished) = self.builder.finish(self.hasher)? else {
             return Ok((placed, None));
         };
-        let blob = self.out.finish(&finished, self.layer)?;
+        let blob = self.out.finish(&mut finished, self.layer)?;
         placed.describe(self.index, finished.entry);
         Ok((placed, Some(blob)))
     }
 }
 
 impl BlobObject<'_> {
-    /// Gives the blob its last bytes and its name.
+    /// Gives the blob its last bytes and its name. Takes its file with chunk information.
     pub(super) fn finish(
         mut self,
-        blob: &FinishedBlob,
+        blob: &mut FinishedBlob,
         layer: usize,
     ) -> Result<RafsBlob, ConvertError> {
         self.0.write_all(&blob.trailer)?;
@@ -258,7 +258,7 @@ impl BlobObject<'_> {
             object: described_blob(written),
             nydus_id: blob.nydus_id.clone(),
             layer,
-            meta_file: blob.meta_file.clone(),
+            meta_file: std::mem::take(&mut blob.meta_file),
         })
     }
 }

@@ -90,8 +90,8 @@ impl Image {
         let mut bootstrap = DigestWriter::new(Vec::new());
         image.write_to(&mut bootstrap)?;
         let (bootstrap, inside) = bootstrap.finish();
-        let finished = sealed.embed(&bootstrap)?;
-        let blob = blob.out.finish(&finished, blob.layer)?;
+        let mut finished = sealed.embed(&bootstrap)?;
+        let blob = blob.out.finish(&mut finished, blob.layer)?;
         if let Some((BlobIndex(index), entry)) = index.zip(finished.entry) {
             image.image.blobs[index as usize] = entry.blob();
             image.entries[index as usize] = entry;

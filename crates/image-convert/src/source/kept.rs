@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use blob_io::ReadAt;
 use frame_codec::{Compression, Decoder};
-use image_model::{Codec, Decode, Extent, ExtentSource, ImagePath, Ino, InodeId, Tree};
+use image_model::{Codec, Decode, Digest, Extent, ExtentSource, ImagePath, Ino, InodeId, Tree};
 use image_read::{Follow, Format, FrameError, OpenImage, ReadError};
+
+use verify::CheckError;
 
 use super::{Kind, Source, Streaming};
 use crate::ConvertError;
@@ -75,6 +77,27 @@ impl KeptFrames {
         ino.map_or_else(|_| KeptFile::default(), |ino| self.file(ino, size, max_len))
     }
 
+    /// Refuses content of the file at `path`, which was read from the tar, if its digest `found` is not that in the
+    /// TOC. A file whose TOC has only digests of its chunks is not compared.
+    pub(crate) fn check(&self, path: &ImagePath, found: Digest) -> Result<(), ConvertError> {
+        let known = self.image.estargz().and_then(|layer| {
+            let inode = layer.toc.image.tree.resolve(path.as_bytes())?;
+            Some((inode, layer.toc.file_digest(inode)?))
+        });
+        match known {
+            Some((inode, expected)) if expected != found => {
+                let source = ReadError::Chunk {
+                    ino: Ino(inode.index() as u64),
+                    file_offset: 0,
+                    source: CheckError::Digest { expected, found },
+                };
+                let path = path.clone();
+                Err(ConvertError::Content { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The frame that holds `extent`, and no other chunk.
     fn frame(&self, ino: Ino, extent: &Extent) -> Option<KeptFrame> {
         let ExtentSource::Chunk {
@@ -130,7 +153,7 @@ impl KeptFrames {
             source: Arc::clone(source),
             at: 0,
         };
-        Some(Streaming::new(stored).limits(self.image.limits().clone()))
+        Some(Streaming::new(stored))
     }
 }
 

@@ -9,6 +9,9 @@ use super::batch::{Batch, Made, Payload};
 use super::rules::{ChunkDigest, KeptFrame, Rules, StoredFrames};
 use crate::ConvertError;
 
+/// Bytes that a kept frame may have more than one that is made here.
+const KEPT_SLACK: usize = 1 << 10;
+
 /// A thread's share of the work, with contexts of its own.
 ///
 /// What is stored already needs no compression. Workers learn that from the dictionary, always a
@@ -140,8 +143,10 @@ impl<'d> Worker<'d> {
             false => self.decoder.decode_frames(codec, stored, decoded),
         };
         let len = stored.len();
-        let too_long = self.rules.plain_if_shorter && len >= plain.len();
-        if too_long || held.is_err() || self.decoded != plain {
+        let most = self.rules.compression.max_frame_len(plain.len()) + KEPT_SLACK;
+        let too_long = len > most || self.rules.plain_if_shorter && len >= plain.len();
+        let fits = held.is_ok() && !too_long && Decoder::window_fits(codec, stored);
+        if !fits || self.decoded != plain {
             out.truncate(start);
             return Ok(None);
         }

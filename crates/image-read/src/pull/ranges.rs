@@ -73,6 +73,13 @@ impl ReadAt for Ranges {
                 len,
                 source: io::Error::other("the plan does not fetch it"),
             })?;
+            if offset < last.offset {
+                // Out of order: what was fetched ahead stays.
+                self.source.read_at(offset, buf)?;
+                last.read.0 += 1;
+                last.read.1 += len;
+                return Ok(());
+            }
             let piece_len = piece.end - piece.start;
             // No longer than a request, or than the buffer.
             last.bytes.resize(piece_len as usize, 0);

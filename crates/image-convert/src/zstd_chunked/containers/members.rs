@@ -141,7 +141,11 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
         let mut content = Content::default();
         if member.size > 0 {
             self.content(member, reader, &mut content)?;
-            entry.digest = content.digest.finish().to_string().into();
+            let digest = content.digest.finish();
+            if let (Some(kept), Ok(path)) = (self.kept, ImagePath::clean(&member.path)) {
+                kept.check(&path, digest)?;
+            }
+            entry.digest = digest.to_string().into();
         }
         let named = self.split.file(&member.path, member.size, &content.crc);
         named.map_err(|error| match error {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use blob_io::{Counted, ReadAt, ReadStats};
+use blob_io::{Counted, LocalFile, ReadAt, ReadStats};
 use image_model::{Blob, BlobIndex};
 use image_read::{OpenBlob, StoreError, open_source};
 
@@ -13,13 +13,13 @@ use super::*;
 #[derive(Clone)]
 struct CountedBlobs {
     directory: PathBuf,
-    opened: Arc<Mutex<Vec<Arc<Counted<Bytes>>>>>,
+    opened: Arc<Mutex<Vec<Arc<Counted<LocalFile>>>>>,
 }
 
 impl OpenBlob for CountedBlobs {
     fn open_blob(&self, _: BlobIndex, blob: &Blob) -> Result<Arc<dyn ReadAt>, StoreError> {
-        let bytes = fs::read(self.directory.join(blob.id.as_str())).unwrap();
-        let counted = Arc::new(Counted::new(Bytes::from(bytes)));
+        let file = LocalFile::open(&self.directory.join(blob.id.as_str())).unwrap();
+        let counted = Arc::new(Counted::new(file));
         self.opened.lock().unwrap().push(Arc::clone(&counted));
         Ok(counted)
     }
