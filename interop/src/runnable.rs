@@ -232,7 +232,7 @@ impl Runnable {
                 }
                 fields.join("\t")
             };
-            comparable(dump).into_iter().map(line).collect()
+            self.comparable(dump).into_iter().map(line).collect()
         };
         let expected = without_times(&self.dump);
         assert_eq!(without_times(&mounted), expected, "{image}");
