@@ -19,6 +19,7 @@ impl ChunkId {
     ///
     /// # Panics
     /// If `index` is `u32::MAX`, which no image reaches (see [`Limits`](crate::Limits)).
+    #[inline]
     #[must_use]
     pub fn new(index: u32) -> Self {
         let one_based = index.checked_add(1).and_then(NonZeroU32::new);

@@ -173,20 +173,20 @@ impl Columns {
     }
 
     /// The numbers whose bits begin in `window`.
-    #[inline]
+    // A call would hand the numbers over in memory, and wait for them while they have not arrived.
+    #[inline(always)]
     pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
-        let mut numbers = [0; COLUMNS];
-        if self.near {
-            for (number, column) in numbers.iter_mut().zip(&self.columns) {
-                *number = column.take_near(window);
-            }
-        } else {
-            let words = words(window);
-            for (number, column) in numbers.iter_mut().zip(&self.columns) {
-                *number = column.take(&words);
-            }
+        match self.near {
+            true => std::array::from_fn(|at| self.columns[at].take_near(window)),
+            false => self.unpack_far(window),
         }
-        numbers
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unpack_far(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
+        let words = words(window);
+        self.columns.map(|column| column.take(&words))
     }
 
     /// The length alone, which is the first number.
@@ -253,6 +253,7 @@ pub(super) fn numbers(len: u32, placement: &Placement) -> Option<[u64; COLUMNS]>
 }
 
 /// The chunk's length and placement; what is wrong with them, if they cannot be. There are `blobs` blobs.
+#[inline(always)]
 pub(super) fn placement(
     numbers: &[u64; COLUMNS],
     blobs: u32,

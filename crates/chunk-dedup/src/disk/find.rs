@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use image_model::{BlobIndex, ChunkId, Digest};
 
 use super::DictionaryFile;
-use super::bucket::split;
-use super::columns::{self, WINDOW};
+use super::bucket::{self, Bucket, HEADS, split};
+use super::columns::{self, WINDOW, position};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Placement};
@@ -15,21 +15,9 @@ use crate::placement::{BlobRecord, Placement};
 /// have fetched to stay in the cache.
 const BATCH: usize = 64;
 
-/// What is read of a record: eight bytes of the digest, and its last 24 bytes with what follows. Together they are
-/// all that the record has.
-#[derive(Debug, Clone, Copy)]
-struct Row<'f> {
-    head: u64,
-    rest: &'f [u8; 24 + WINDOW],
-}
-
-impl<'f> Row<'f> {
-    /// Where the placement is.
-    #[inline]
-    fn window(self) -> &'f [u8; WINDOW] {
-        self.rest.last_chunk().unwrap_or(&[0; WINDOW])
-    }
-}
+/// What a bucket says of a chunk, if not its record: there is none, or it does not tell. No record has these numbers.
+const NONE: u32 = u32::MAX;
+const MANY: u32 = u32::MAX - 1;
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Where the chunk with this digest and length in bytes is stored.
@@ -44,8 +32,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
     }
 
-    /// Where the chunks with these digests and lengths are stored, in the order of the keys. It takes far less
-    /// time than asking for one after the other, since the memory answers many at once.
+    /// Where the chunks with these digests and lengths are stored, in the order of the keys. The records
+    /// of up to 64 keys are asked for before the first of them is needed, since the memory answers many at once.
     ///
     /// # Errors
     /// [`DictionaryError`] if what was read on the way is damaged.
@@ -71,28 +59,13 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         mut found: impl FnMut(Option<(u32, &[u8; WINDOW])>) -> Result<(), DictionaryError>,
     ) -> Result<(), DictionaryError> {
         for keys in keys.chunks(BATCH) {
-            // Each step reads for all keys what the next one needs: the processor asks the memory for many places
-            // before it needs the first.
-            let mut counts = [0; BATCH];
-            for (count, (digest, _)) in counts.iter_mut().zip(keys) {
-                *count = self.bucket(self.split(digest).0)?.count();
+            // First the records of all, so that the processor asks the memory for many before it needs one.
+            let mut rows: [Option<(u32, &[u8; WINDOW])>; BATCH] = [None; BATCH];
+            for (row, (digest, len)) in rows.iter_mut().zip(keys) {
+                *row = self.find_row(digest, *len)?;
             }
-            let mut candidates = [(0, 0); BATCH];
-            for (((digest, _), candidate), &count) in keys.iter().zip(&mut candidates).zip(&counts)
-            {
-                if count != 0 {
-                    *candidate = self.candidates(digest)?;
-                }
-            }
-            let mut alike = [false; BATCH];
-            for ((alike, (digest, len)), &(start, end)) in
-                alike.iter_mut().zip(keys).zip(&candidates)
-            {
-                *alike = start < end && self.is_alike(self.row(start)?, digest, *len);
-            }
-            for (((digest, len), &(start, end)), &alike) in keys.iter().zip(&candidates).zip(&alike)
-            {
-                found(self.choose(start, end, alike, digest, *len)?)?;
+            for row in rows.iter().take(keys.len()) {
+                found(*row)?;
             }
         }
         Ok(())
@@ -121,39 +94,75 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let (start, end) = self.candidates(digest)?;
-        if start == end {
-            return Ok(None);
+        let record = self.only(digest);
+        self.confirm(record, digest, len)
+    }
+
+    /// The record that a chunk has if any, by what its bucket says; [`NONE`], or [`MANY`] if that does not tell.
+    /// Nothing but the bucket is read, with few instructions: so the processor begins with the next lookups while this
+    /// one waits for memory.
+    #[inline]
+    fn only(&self, digest: &Digest) -> u32 {
+        let (number, head) = self.split(digest);
+        let at = self.sections.buckets + position(number, bucket::LEN);
+        let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
+        let Some(bucket) = bytes.map(Bucket) else {
+            return MANY;
+        };
+        match bucket.only(head) {
+            // Otherwise the head is equal to a word before the heads.
+            Some(record) if record < self.header.entries => record,
+            Some(_) => MANY,
+            None => {
+                let end = u64::from(bucket.first()) + u64::from(bucket.count());
+                let all = bucket.count() <= HEADS && end <= u64::from(self.header.entries);
+                if all { NONE } else { MANY }
+            }
         }
-        let alike = self.is_alike(self.row(start)?, digest, len);
-        self.choose(start, end, alike, digest, len)
     }
 
-    /// Whether the beginning of a record, and the length that it states, are those of a chunk.
+    /// The chunk and where its placement is, if it is in `record`, or otherwise wherever it is.
     #[inline]
-    fn is_alike(&self, row: Row<'_>, digest: &Digest, len: u32) -> bool {
-        let head = digest.as_bytes()[(32 - self.tail_len) % 8..].first_chunk();
-        let head = head.unwrap_or(&[0; 8]);
-        (row.head == u64::from_le_bytes(*head))
-            & (self.header.columns.len_of(row.window()) == u64::from(len))
-    }
-
-    /// The record of a chunk among candidates, of which the first is `alike` or not.
-    #[inline]
-    fn choose(
+    fn confirm(
         &self,
-        start: u32,
-        end: u32,
-        alike: bool,
+        record: u32,
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        if start == end {
+        if record == NONE {
             return Ok(None);
         }
-        let row = self.row(start)?;
-        if alike && row.rest.first_chunk() == digest.as_bytes().last_chunk::<24>() {
-            return Ok(Some((start, row.window())));
+        match self.same(record, digest, len) {
+            Some(window) => Ok(Some((record, window))),
+            None => self.find_among(digest, len),
+        }
+    }
+
+    /// Where the placement of `record` is, if it is that of the chunk.
+    #[inline]
+    fn same(&self, record: u32, digest: &Digest, len: u32) -> Option<&[u8; WINDOW]> {
+        let row: &[u8; 16 + 24 + WINDOW] = self.record(record).first_chunk()?;
+        let rest: &[u8; 24 + WINDOW] = row[(self.tail_len - 24) & 15..].first_chunk()?;
+        let window: &[u8; WINDOW] = rest.last_chunk()?;
+        let head = digest.as_bytes()[(32 - self.tail_len) & 7..].first_chunk::<8>()?;
+        let same = row.first_chunk() == Some(head)
+            && rest.first_chunk() == digest.as_bytes().last_chunk::<24>()
+            && self.header.columns.len_of(window) == u64::from(len)
+            && digest.algorithm() == self.header.algorithm
+            && record < self.header.entries;
+        same.then_some(window)
+    }
+
+    /// The same as [`find_row`](Self::find_row), whatever is in the bucket.
+    #[cold]
+    fn find_among(
+        &self,
+        digest: &Digest,
+        len: u32,
+    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
+        let (start, end) = self.candidates(digest)?;
+        if start == end {
+            return Ok(None);
         }
         self.search(start, end, digest, len)
     }
@@ -172,7 +181,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let mut last = end;
         while start < last {
             let middle = start.midpoint(last);
-            let window = self.row(middle)?.window();
+            let window = self.window(middle)?;
             let found = (self.tail_of(middle), self.header.columns.len_of(window));
             match found.cmp(&wanted) {
                 Ordering::Less => start = middle + 1,
@@ -195,21 +204,16 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         bytes.get(..self.tail_len).unwrap_or_default()
     }
 
+    /// Where the placement of `record` is.
     #[inline]
-    fn row(&self, record: u32) -> Result<Row<'_>, DictionaryError> {
+    fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
         // The end has as many bytes behind the last record.
-        match self.record(record).first_chunk::<{ 8 + 24 + WINDOW }>() {
-            Some(bytes) => Ok(Row {
-                head: u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8])),
-                rest: bytes[(self.tail_len - 24) % 16..]
-                    .first_chunk()
-                    .unwrap_or(&[0; 24 + WINDOW]),
-            }),
-            None => Err(DictionaryError::Record {
-                record,
-                what: "it is not in the file",
-            }),
-        }
+        let behind = self.record(record).get(self.tail_len..);
+        let window = behind.and_then(<[u8]>::first_chunk);
+        window.ok_or(DictionaryError::Record {
+            record,
+            what: "it is not in the file",
+        })
     }
 
     /// Length and placement of a record.
@@ -219,10 +223,10 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             let what = "there is no such record";
             return Err(DictionaryError::Record { record, what });
         }
-        self.placed(record, self.row(record)?.window())
+        self.placed(record, self.window(record)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn placed(
         &self,
         record: u32,

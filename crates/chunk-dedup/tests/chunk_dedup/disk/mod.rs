@@ -203,6 +203,49 @@ fn a_bucket_may_have_more_records_than_it_can_count() {
     }
 }
 
+/// Heads that are equal to each other, to those of no record, and to the words before them: number and count.
+#[test]
+fn heads_may_be_any_number() {
+    let heads = [0u64, 1, 2, 5, 28, 29, 30, 31, 33, 40, 0xffff];
+    for count in [1u32, 2, 5, 28, 29, 30, 31, 40] {
+        for head in heads {
+            // The first bit of more records names their bucket.
+            let with = |head: u64, bits: u32, n: u32| {
+                let mut bytes = [0; 32];
+                bytes[..8].copy_from_slice(&(head << 48 >> bits).to_be_bytes());
+                bytes[28..].copy_from_slice(&n.to_be_bytes());
+                Digest::new(ALGORITHM, bytes)
+            };
+            let of = |n| with(head, u32::from(count >= 26), n);
+            let entries: Vec<Entry> = (0..count)
+                .map(|n| Entry {
+                    digest: of(n),
+                    ..entry(n, 0, n)
+                })
+                .collect();
+            let (bytes, _) = build(&entries, &blobs(1), 1 << 20);
+            let file = DictionaryFile::open(bytes).unwrap();
+            file.check().unwrap();
+            let keys: Vec<_> = entries.iter().map(|e| (e.digest, e.len)).collect();
+            let mut found = Vec::new();
+            file.lookup_many(&keys, &mut found).unwrap();
+            for (entry, many) in entries.iter().zip(found) {
+                let found = file.lookup(&entry.digest, entry.len).unwrap();
+                assert_eq!(found, Some(entry.placement), "{head} of {count}");
+                assert_eq!(many, found);
+                assert_eq!(file.lookup(&entry.digest, entry.len + 1).unwrap(), None);
+            }
+            for missing in heads
+                .iter()
+                .flat_map(|&head| (0..3).map(move |bits| (head, bits)))
+            {
+                let missing = with(missing.0, missing.1, 7777);
+                assert_eq!(file.lookup(&missing, 1).unwrap(), None);
+            }
+        }
+    }
+}
+
 /// Made by this crate, version 0.1.0: a golden that keeps readers of version 1 readable.
 #[test]
 fn the_bytes_of_version_1() {
