@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lazyoci::model::{ImagePath, Metadata, Node};
 use lazyoci::tar_stream::TarWriter;
@@ -13,6 +14,13 @@ use lazyoci_interop::{
     Corpus, Finished, Registry, Request, Runnable, interop_dir, lazyoci, scratch, script,
 };
 use serde_json::Value;
+
+/// One storage of podman serves all tests, one after the other.
+static PODMAN: Mutex<()> = Mutex::new(());
+
+fn podman() -> MutexGuard<'static, ()> {
+    PODMAN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What `convert --json` says of a layer that it wrote to `output`.
 fn convert(options: &[&str], source: &Path, output: &Path) -> Value {
@@ -179,6 +187,7 @@ fn podman_pulls_the_kind_of_containers_storage_partially() {
         let _ = Finished::of(convert.arg(format!("docker://{image}"))).ok();
         images.push(image);
     }
+    let _podman = podman();
     let _ = Finished::of(script("runtimes/podman5.sh").arg("stop")).ok();
     let before = registry.requests("chunked").len();
     let _ = Finished::of(script("runtimes/podman5.sh").arg("pull").args(&images)).ok();
@@ -227,6 +236,7 @@ fn podman_pulls_the_kind_of_containers_storage_partially() {
 
 #[test]
 fn podman_runs_a_container_of_layers_that_it_pulled_partially() {
+    let _podman = podman();
     let registry = Registry::start();
     let image = Runnable::new(&["--plain"]);
     let repository = format!("lazyoci/chunked-{}", std::process::id());
