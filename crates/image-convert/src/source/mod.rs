@@ -113,7 +113,8 @@ impl<'a> Source<'a> {
     /// cut where the image has cut them, if the target allows that; a tar is written in the order of the image's own.
     /// Each frame that is copied is read once more, by itself, decoded and compared with the verified content; so this is
     /// for images at hand rather than in a registry, and takes the memory of a piece more for each thread. What was copied
-    /// is [counted](crate::ChunkCounts::copied_bytes).
+    /// is [counted](crate::ChunkCounts::copied_bytes). Where the tar of a layer is kept as it is, it is read from front to
+    /// back, and a file is compared with the digest that the TOC has of all of it.
     ///
     /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In eStargz
     /// and in dialect A a frame also holds the headers that follow a file, which other formats have no place for: of

@@ -129,6 +129,37 @@ fn check(image: &OpenImage, tar: &[u8]) {
     assert_eq!(digest.to_string(), digest_of_tar(tar));
 }
 
+/// The blob was exchanged after its TOC was made.
+#[test]
+fn a_kept_tar_that_is_not_what_its_toc_says_is_refused() {
+    let options = gzip(0).external_toc(true);
+    let written = |byte| {
+        let tar = Tar::new().file("f", &[byte; 5000]).finish();
+        estargz(Streaming::new(&tar[..]), &options)
+    };
+    let (sound, other) = (written(1), written(2));
+    let open = |layer: &[u8]| {
+        let toc = sound.toc.clone().unwrap();
+        let options = OpenOptions::default().external_toc(toc);
+        let source = Arc::new(Bytes::copy_from_slice(layer));
+        open_source(source, None, NoBlobs, &options).unwrap()
+    };
+    let options = options.lossless(true);
+    let same = estargz(kept(&open(&sound.layer)), &options);
+    assert_eq!(same.diff_id, sound.diff_id);
+    let exchanged = open(&other.layer);
+    let error = to_estargz(
+        kept(&exchanged),
+        &mut MemoryOutput::default(),
+        &options,
+        &mut (),
+    );
+    let Err(ConvertError::Content { path, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(path.as_bytes(), b"f");
+}
+
 /// The plain tar in a layer, as other tools decode it.
 fn inside(layer: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use frame_codec::Decoder;
 use image_model::{Blame as _, BlobIndex, Fault, Limits};
+use image_read::OpenOptions;
 use image_read::rafs_format::blob::BlobMeta;
 use image_read::rafs_format::{Version, v6};
 use lazyoci_image_transcode::before::SOURCE_DIGEST;
@@ -115,6 +116,12 @@ fn the_bootstrap_layer_has_the_chunk_information_of_every_blob() {
         if version == Version::V5 {
             continue;
         }
+        let one = OpenOptions::default().limits(Limits::default().max_blobs(1));
+        let error = image.bootstrap_layer(&*store, &one, &mut ()).unwrap_err();
+        let ImageStoreError::InLayer { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(matches!(*source, ImageStoreError::BlobMetas { limit: 1 }));
         let limits = Limits::default();
         let bootstrap = v6::Bootstrap::open(layer.bootstrap.clone(), &limits).unwrap();
         for (index, entry) in (0..).map(BlobIndex).zip(bootstrap.blob_entries()) {
