@@ -110,7 +110,7 @@ fn images_that_we_make_are_images_elsewhere() {
         let digest = done.json()["manifest"]["digest"].clone();
         assert_eq!(Finished::of(&mut inspect).ok().text(), digest, "{tag}");
         match tag {
-            "nydus" | "nydus-v5" => nydus_reads(dir, &done.json(), &expected),
+            "nydus" | "nydus-v5" => nydus_reads(dir, &done.json(), &expected, tag == "nydus"),
             // umoci 0.4 does not unpack zstd.
             "oci-zstd" => {}
             _ => {
@@ -209,7 +209,7 @@ fn archives_that_we_make_are_archives_elsewhere() {
 
 /// The bootstrap in the last layer, over the other layers as blobs, is what nydus-image accepts and nydusd
 /// mounts.
-fn nydus_reads(dir: &Path, made: &serde_json::Value, expected: &str) {
+fn nydus_reads(dir: &Path, made: &serde_json::Value, expected: &str, is_v6: bool) {
     let object = |layer: &serde_json::Value| {
         let digest = layer["digest"].as_str().expect("a digest");
         let hex = digest.strip_prefix("sha256:").expect("SHA-256");
@@ -231,6 +231,9 @@ fn nydus_reads(dir: &Path, made: &serde_json::Value, expected: &str) {
     let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
     let mount = Mount::nydusd(&bootstrap, &cache, &at.path().join("mount"));
     assert_eq!(mount.digest(), expected);
+    if !is_v6 {
+        return;
+    }
     // The chunk information in the bootstrap layer is what nydusd keeps of each blob.
     let state = at.path().join("mount.state/cache");
     for blob in blobs.iter().map(object) {
