@@ -127,9 +127,10 @@ pub fn note_advisories(advisories: &lazyoci::model::advisory::Advisories) {
     for advisory in advisories.kept().iter().take(SHOWN) {
         note(format_args!("advisory: {advisory}"));
     }
-    let rest = advisories.count().saturating_sub(SHOWN as u64);
-    if rest > 0 {
-        note(format_args!("and {rest} more advisories"));
+    match advisories.count().saturating_sub(SHOWN as u64) {
+        0 => {}
+        1 => note("and 1 more advisory"),
+        rest => note(format_args!("and {rest} more advisories")),
     }
 }
 
