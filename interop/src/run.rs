@@ -1,5 +1,6 @@
 //! Running programs.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,9 +25,22 @@ impl Finished {
     /// # Panics
     /// If it cannot be started or was killed.
     pub fn of(command: &mut Command) -> Self {
+        Self::with(command, Stdio::null())
+    }
+
+    /// The same, with `input` on stdin.
+    ///
+    /// # Panics
+    /// If the file or the program is missing, or that was killed.
+    pub fn reading(command: &mut Command, input: &Path) -> Self {
+        let file = File::open(input).unwrap_or_else(|e| panic!("{}: {e}", input.display()));
+        Self::with(command, file.into())
+    }
+
+    fn with(command: &mut Command, stdin: Stdio) -> Self {
         let name = format!("{command:?}");
         let output = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .output()
             .unwrap_or_else(|e| panic!("missing program: {name}: {e}"));
         Self {
