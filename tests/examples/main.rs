@@ -10,6 +10,7 @@ mod dedup;
 mod index;
 mod inspect;
 mod interrupt;
+mod keep_frames;
 mod output;
 mod quickstart;
 mod refusals;

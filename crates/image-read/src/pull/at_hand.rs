@@ -110,6 +110,16 @@ impl<'i> ImageAtHand<'i> {
         });
         visited.ok().filter(|()| plain).map(|()| ino)
     }
+
+    /// Fills `out` with what the file has from `start` on.
+    fn fill(&self, (ino, start): (Ino, u64), out: &mut [u8]) -> io::Result<()> {
+        let len = out.len() as u64;
+        let mut left = out;
+        match self.image.read_range(ino, start..start + len, &mut left)? == len {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
 }
 
 impl AtHand for ImageAtHand<'_> {
@@ -117,25 +127,19 @@ impl AtHand for ImageAtHand<'_> {
         if self.chunks.contains_key(&(chunk.digest, chunk.len)) {
             return Ok(true);
         }
-        if self.same_place(chunk).is_none() {
+        let Some(ino) = self.same_place(chunk) else {
             return Ok(false);
-        }
+        };
+        // No longer than a frame may be.
         let mut bytes = vec![0; chunk.len as usize];
-        self.read(chunk, &mut bytes)?;
+        self.fill((ino, chunk.file_offset), &mut bytes)?;
         Ok(holds(&bytes, &chunk.digest))
     }
 
     fn read(&self, chunk: &WantedChunk<'_>, out: &mut [u8]) -> io::Result<()> {
         let known = self.chunks.get(&(chunk.digest, chunk.len)).copied();
         let place = known.or_else(|| Some((self.same_place(chunk)?, chunk.file_offset)));
-        let (ino, start) = place.ok_or(io::ErrorKind::NotFound)?;
-        let range = start..start + u64::from(chunk.len);
-        let mut left = out;
-        let read = self.image.read_range(ino, range, &mut left)?;
-        match read == u64::from(chunk.len) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        self.fill(place.ok_or(io::ErrorKind::NotFound)?, out)
     }
 }
 
