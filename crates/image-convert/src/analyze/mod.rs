@@ -171,6 +171,7 @@ fn chunks(
             digest: Some(ChunkDigest {
                 algorithm,
                 with_crc: false,
+                blocks_below: 0,
             }),
             dictionary: None,
             foreign: None,

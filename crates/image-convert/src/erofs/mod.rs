@@ -49,7 +49,7 @@ pub use report::{ErofsReport, Verity};
 /// content that a later member of a layer replaces is not stored. Metadata comes before content, but is only known
 /// after all content has been read, so content is spooled to an unnamed temporary file; an [opened](OpenImage) plain
 /// tar is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
-/// are longer, and 200 to 300 bytes for each inode and chunk; 32 bytes for each block of 4096 with verity.
+/// are longer, and 200 to 300 bytes for each inode and chunk; 64 bytes for each block of 4096 with verity.
 ///
 /// ```
 /// use blob_io::{MemoryOutput, ObjectRole};
@@ -88,6 +88,8 @@ pub fn to_erofs<'a>(
             digest: Some(ChunkDigest {
                 algorithm: options.digest,
                 with_crc: false,
+                // Those of longer ones are digested while they are written.
+                blocks_below: if options.verity { chunk_size.get() } else { 0 },
             }),
             dictionary: Some(&known),
             foreign: None,

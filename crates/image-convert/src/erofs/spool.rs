@@ -14,7 +14,7 @@ use image_model::{Chunk, ChunkId, FrameId, Ino};
 use super::write::{ImageWriter, PART};
 use crate::ConvertError;
 use crate::source::Origin;
-use crate::stage::{Fetch, Piece, Target};
+use crate::stage::{BlockDigest, Fetch, Piece, Target};
 
 /// Size of a block in bytes.
 pub(super) const BLOCK: u64 = 4096;
@@ -29,6 +29,28 @@ pub(super) struct Spool<'k> {
     len: u64,
     /// Where each chunk begins; `None` for zeros.
     starts: Vec<Option<u64>>,
+    blocks: Blocks,
+}
+
+/// The digests of the blocks of those chunks where they are known.
+#[derive(Default)]
+struct Blocks {
+    digests: Vec<BlockDigest>,
+    /// Where those of each chunk end.
+    ends: Vec<usize>,
+}
+
+impl Blocks {
+    fn push(&mut self, digests: &[BlockDigest]) {
+        self.digests.extend(digests);
+        self.ends.push(self.digests.len());
+    }
+
+    fn of(&self, chunk: usize) -> &[BlockDigest] {
+        let end = self.ends[chunk];
+        let start = chunk.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.digests[start..end]
+    }
 }
 
 /// All chunks, to be read again.
@@ -36,6 +58,7 @@ pub(super) struct Spooled<'o> {
     directory: PathBuf,
     from: From<'o>,
     pub(super) starts: Vec<Option<u64>>,
+    blocks: Blocks,
 }
 
 /// Where they are.
@@ -65,6 +88,7 @@ impl<'k> Spool<'k> {
             out: file.map(|file| BufWriter::with_capacity(PART, file)),
             len: 0,
             starts: Vec::new(),
+            blocks: Blocks::default(),
         })
     }
 
@@ -79,6 +103,7 @@ impl<'k> Spool<'k> {
             directory,
             out,
             starts,
+            blocks,
             ..
         } = self;
         let from = match (out.map(BufWriter::into_inner), origin) {
@@ -104,6 +129,7 @@ impl<'k> Spool<'k> {
             directory,
             from,
             starts,
+            blocks,
         })
     }
 }
@@ -115,6 +141,7 @@ impl Target for Spool<'_> {
         };
         let zeros = chunk_dedup::is_zero(piece.plain);
         self.starts.push((!zeros).then_some(self.len));
+        self.blocks.push(piece.blocks);
         if let Some(out) = self.out.as_mut().filter(|_| !zeros) {
             let written = out.write_all(piece.plain);
             written.map_err(|source| ConvertError::Spool {
@@ -144,16 +171,19 @@ impl Spooled<'_> {
     ) -> Result<(), ConvertError> {
         let position = chunk.index();
         let len = u64::from(len);
-        match (&self.from, self.starts[position]) {
-            (_, None) => return Ok(()),
-            (From::File(file), Some(start)) => fill(out, len, |at, place| {
+        let Some(start) = self.starts[position] else {
+            return Ok(());
+        };
+        out.expect_content(self.blocks.of(position));
+        match &self.from {
+            From::File(file) => fill(out, len, |at, place| {
                 let read = file.read_at(start + at, place);
                 read.map_err(|error| ConvertError::Spool {
                     directory: self.directory.clone(),
                     source: error.into(),
                 })
             })?,
-            (From::Origin(origin, places), Some(_)) => {
+            From::Origin(origin, places) => {
                 let (ino, start) = places[position];
                 copy(origin, ino, start..start + len, out)?;
             }
@@ -197,7 +227,9 @@ fn fill(
     while at < len {
         let room = out.room(len - at)?;
         read(at, room)?;
-        at += room.len() as u64;
+        let filled = room.len();
+        out.is_filled(filled);
+        at += filled as u64;
     }
     Ok(())
 }

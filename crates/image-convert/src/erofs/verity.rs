@@ -1,10 +1,11 @@
 //! The hash tree of dm-verity.
 
 use image_model::Digest;
-use verify::Hasher;
 
-/// Bytes of a block, of data and of hashes.
-const BLOCK: usize = 4096;
+use crate::stage::{BLOCK, BlockDigest, digest_block};
+
+/// Digests in a block of them.
+const IN_A_BLOCK: usize = BLOCK / size_of::<BlockDigest>();
 
 /// Gathers the digests of an image's blocks, as it goes by.
 ///
@@ -17,7 +18,7 @@ const BLOCK: usize = 4096;
 #[derive(Default)]
 pub(super) struct VerityHasher {
     /// Of the blocks so far.
-    digests: Vec<u8>,
+    digests: Vec<BlockDigest>,
     /// The beginning of a block.
     begun: Vec<u8>,
 }
@@ -39,43 +40,41 @@ impl VerityHasher {
             if self.begun.len() < BLOCK {
                 return;
             }
-            self.digests
-                .extend_from_slice(sha256(&self.begun).as_bytes());
+            if let Some(block) = self.begun.first_chunk() {
+                self.digests.push(digest_block(block));
+            }
             self.begun.clear();
         }
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        for block in blocks {
-            self.digests.extend_from_slice(sha256(block).as_bytes());
-        }
+        self.digests.extend(blocks.iter().map(digest_block));
         self.begun.extend_from_slice(rest);
+    }
+
+    /// Takes the digests of the next blocks, after blocks that are whole.
+    pub(super) fn take(&mut self, digests: &[BlockDigest]) {
+        debug_assert!(self.begun.is_empty(), "the last block is incomplete");
+        self.digests.extend(digests);
     }
 
     /// The tree over the blocks, which are whole, and one at least.
     pub(super) fn finish(self) -> VerityTree {
-        let data_blocks = (self.digests.len() / 32) as u64;
+        let data_blocks = self.digests.len() as u64;
         let mut levels = Vec::new();
         let mut digests = self.digests;
-        while digests.len() > 32 {
-            digests.resize(digests.len().next_multiple_of(BLOCK), 0);
-            let (blocks, _) = digests.as_chunks::<BLOCK>();
-            let above = blocks.iter().flat_map(|block| *sha256(block).as_bytes());
-            let above = above.collect();
+        while digests.len() > 1 {
+            digests.resize(digests.len().next_multiple_of(IN_A_BLOCK), [0; 32]);
+            let (blocks, _) = digests.as_flattened().as_chunks::<BLOCK>();
+            let above = blocks.iter().map(digest_block).collect();
             levels.push(std::mem::replace(&mut digests, above));
         }
-        let root = digests.first_chunk().copied().unwrap_or_default();
+        let root = digests.first().copied().unwrap_or_default();
         levels.reverse();
         VerityTree {
-            bytes: levels.concat(),
+            bytes: levels.concat().into_flattened(),
             root: Digest::new(image_model::DigestAlgorithm::Sha256, root),
             data_blocks,
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::sha256();
-    hasher.update(bytes);
-    hasher.finish()
 }
 
 #[cfg(test)]

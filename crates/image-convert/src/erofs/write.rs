@@ -1,4 +1,4 @@
-//! The bytes of an image on their way to the output: digested meanwhile, by other threads.
+//! The bytes of an image on their way to the output: digested meanwhile, by another thread.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -7,10 +7,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use blob_io::{ObjectRole, ObjectWriter, Output, Written};
+use image_model::Digest;
 use verify::Hasher;
 
 use super::verity::{VerityHasher, VerityTree};
 use crate::ConvertError;
+use crate::stage::BlockDigest;
 
 /// Bytes that are written at once.
 pub(super) const PART: usize = 1 << 20;
@@ -38,73 +40,60 @@ impl Part {
     }
 }
 
-/// Digests what goes by.
-trait Follow: Send {
-    fn follow(&mut self, bytes: &[u8]);
-}
-
-impl Follow for Hasher {
-    fn follow(&mut self, bytes: &[u8]) {
-        self.update(bytes);
-    }
-}
-
-impl Follow for VerityHasher {
-    fn follow(&mut self, bytes: &[u8]) {
-        self.update(bytes);
-    }
-}
-
-/// One that follows on a thread of its own, or here.
-enum Follower<'s, F> {
-    Here(F),
+/// A digest that is computed on a thread of its own, or here.
+enum Follower<'s> {
+    Here(Hasher),
     There {
         parts: SyncSender<Arc<Part>>,
-        thread: ScopedJoinHandle<'s, F>,
+        thread: ScopedJoinHandle<'s, Hasher>,
     },
 }
 
-impl<'s, F: Follow + 's> Follower<'s, F> {
-    fn new<'e>(mut follow: F, scope: Option<&'s Scope<'s, 'e>>) -> Self {
+impl<'s> Follower<'s> {
+    fn new<'e>(scope: Option<&'s Scope<'s, 'e>>) -> Self {
+        let mut hasher = Hasher::sha256();
         let Some(scope) = scope else {
-            return Self::Here(follow);
+            return Self::Here(hasher);
         };
         let (parts, taken) = sync_channel::<Arc<Part>>(WAITING);
         let thread = scope.spawn(move || {
             for part in taken {
-                follow.follow(part.bytes());
+                hasher.update(part.bytes());
             }
-            follow
+            hasher
         });
         Self::There { parts, thread }
     }
 
     fn take(&mut self, part: &Arc<Part>) {
         match self {
-            Self::Here(follow) => follow.follow(part.bytes()),
+            Self::Here(hasher) => hasher.update(part.bytes()),
             // A thread that has ended has panicked, which `join` reports.
             Self::There { parts, .. } => drop(parts.send(Arc::clone(part))),
         }
     }
 
-    fn finish(self) -> F {
-        match self {
-            Self::Here(follow) => follow,
+    fn finish(self) -> Digest {
+        let hasher = match self {
+            Self::Here(hasher) => hasher,
             Self::There { parts, thread } => {
                 drop(parts);
                 thread
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
-        }
+        };
+        hasher.finish()
     }
 }
 
 /// An image that is written from front to end, and what follows it.
 pub(super) struct ImageWriter<'o, 's> {
     object: Box<dyn ObjectWriter + 'o>,
-    digest: Follower<'s, Hasher>,
-    verity: Option<Follower<'s, VerityHasher>>,
+    digest: Follower<'s>,
+    verity: Option<VerityHasher>,
+    /// Whether the blocks of the content that comes are digested already.
+    known: bool,
     /// What is gathered.
     part: Part,
     /// Parts that were passed on, the oldest first.
@@ -113,7 +102,7 @@ pub(super) struct ImageWriter<'o, 's> {
 }
 
 impl<'o, 's> ImageWriter<'o, 's> {
-    /// Begins an image of `output`, digested on threads of `scope`, if that is given.
+    /// Begins an image of `output`, digested on a thread of `scope`, if that is given.
     pub(super) fn begin<'e>(
         output: &'o mut dyn Output,
         verity: bool,
@@ -121,8 +110,9 @@ impl<'o, 's> ImageWriter<'o, 's> {
     ) -> Result<Self, ConvertError> {
         Ok(Self {
             object: output.begin(ObjectRole::Layer)?,
-            digest: Follower::new(Hasher::sha256(), scope),
-            verity: verity.then(|| Follower::new(VerityHasher::default(), scope)),
+            digest: Follower::new(scope),
+            verity: verity.then(VerityHasher::default),
+            known: false,
             part: Part::new(),
             passed: VecDeque::new(),
             len: 0,
@@ -134,7 +124,8 @@ impl<'o, 's> ImageWriter<'o, 's> {
         self.len + self.part.used as u64
     }
 
-    /// Room for at most `len` more bytes, all of which are to be overwritten; never empty.
+    /// Room for at most `len` more bytes of content, all of which are to be overwritten before they are
+    /// [taken](Self::is_filled); never empty.
     pub(super) fn room(&mut self, len: u64) -> io::Result<&mut [u8]> {
         if self.part.used == PART {
             self.pass_on()?;
@@ -146,13 +137,28 @@ impl<'o, 's> ImageWriter<'o, 's> {
         Ok(&mut self.part.memory[start..end])
     }
 
+    /// Announces content, which begins a block and is padded to the end of its last one: the digests of its blocks, or
+    /// none if they are not known.
+    pub(super) fn expect_content(&mut self, blocks: &[BlockDigest]) {
+        self.known = !blocks.is_empty();
+        if let Some(verity) = &mut self.verity {
+            verity.take(blocks);
+        }
+    }
+
+    /// Takes the last `len` bytes of the room as they are now.
+    pub(super) fn is_filled(&mut self, len: usize) {
+        let from = self.part.used - len;
+        match &mut self.verity {
+            Some(verity) if !self.known => verity.update(&self.part.bytes()[from..]),
+            _ => {}
+        }
+    }
+
     fn pass_on(&mut self) -> io::Result<()> {
         let next = self.next_part();
         let part = Arc::new(std::mem::replace(&mut self.part, next));
         self.digest.take(&part);
-        if let Some(verity) = &mut self.verity {
-            verity.take(&part);
-        }
         self.len += part.used as u64;
         self.object.write_all(part.bytes())?;
         self.passed.push_back(part);
@@ -172,24 +178,26 @@ impl<'o, 's> ImageWriter<'o, 's> {
     pub(super) fn end_image(&mut self) -> io::Result<Option<VerityTree>> {
         self.pass_on()?;
         let verity = self.verity.take();
-        Ok(verity.map(|verity| verity.finish().finish()))
+        Ok(verity.map(VerityHasher::finish))
     }
 
     /// Completes the object.
     pub(super) fn finish(mut self) -> Result<Written, ConvertError> {
         self.pass_on()?;
         self.object.flush()?;
-        let written = Written::new(self.digest.finish().finish(), self.len);
+        let written = Written::new(self.digest.finish(), self.len);
         self.object.finish(&written)?;
         Ok(written)
     }
 }
 
+/// Metadata.
 impl Write for ImageWriter<'_, '_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let room = self.room(buf.len() as u64)?;
         let len = room.len();
         room.copy_from_slice(&buf[..len]);
+        self.is_filled(len);
         Ok(len)
     }
 

@@ -153,6 +153,7 @@ fn rules<'d>(options: &EstargzOptions, kept: Option<&'d KeptFrames>) -> Rules<'d
     let digest = ChunkDigest {
         algorithm: DigestAlgorithm::Sha256,
         with_crc: false,
+        blocks_below: 0,
     };
     Rules {
         compression: options.compression,

@@ -194,6 +194,7 @@ impl<'k> Layers<'k> {
                 digest: Some(ChunkDigest {
                     algorithm: options.digest,
                     with_crc: options.compat == Compat::V2_4,
+                    blocks_below: 0,
                 }),
                 dictionary: Some(self.known),
                 foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),

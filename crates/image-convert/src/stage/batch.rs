@@ -3,6 +3,7 @@
 use frame_codec::Compression;
 use image_model::{Codec, Digest};
 
+use super::blocks::BlockDigest;
 use super::rules::{Fetch, KeptFrame};
 use crate::ConvertError;
 
@@ -28,6 +29,8 @@ pub(super) struct Batch {
     pub(super) made: Vec<Made>,
     /// By the worker: compressed bytes of the pieces that have some, end to end.
     pub(super) stored: Vec<u8>,
+    /// By the worker: of the blocks of chunks, end to end.
+    pub(super) blocks: Vec<BlockDigest>,
 }
 
 /// Plain bytes that the worker is to read.
@@ -75,6 +78,8 @@ pub(super) struct Made {
     /// Of its chunk: digest, checksum.
     pub(super) digest: Option<(Digest, Option<u32>)>,
     pub(super) payload: Payload,
+    /// Digests of blocks of its chunk.
+    pub(super) blocks: usize,
 }
 
 /// What of a piece is to be stored.
@@ -229,7 +234,8 @@ impl Batch {
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
         let lists = self.pieces.len() * (size_of::<Cut>() + size_of::<Made>())
-            + self.fetches.len() * size_of::<Missing>();
+            + self.fetches.len() * size_of::<Missing>()
+            + self.blocks.capacity() * size_of::<BlockDigest>();
         self.plain.len() + self.stored.capacity() + lists
     }
 
@@ -240,6 +246,7 @@ impl Batch {
         self.fetches.clear();
         self.made.clear();
         self.stored.clear();
+        self.blocks.clear();
         std::mem::take(&mut self.stored)
     }
 }

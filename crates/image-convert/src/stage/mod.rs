@@ -16,6 +16,7 @@
 //! does not depend on the threads, nor on where batches end.
 
 mod batch;
+mod blocks;
 mod cut;
 mod rules;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use batch::{Batch, Payload};
 use cut::Growing;
 use worker::Worker;
 
+pub(crate) use blocks::{BLOCK, BlockDigest, digest_block};
 pub(crate) use rules::{
     ChunkDigest, Fetch, KeptFrame, Piece, PieceChunk, Rules, SourceChunk, StoredFrames, Target,
 };
@@ -251,6 +253,7 @@ impl<T: Target> Stage<'_, '_, T> {
     fn take(&mut self, mut done: Batch) -> Result<(), ConvertError> {
         self.under_way.pop_front();
         let mut compressed = &done.stored[..];
+        let mut blocks = &done.blocks[..];
         for (cut, made) in done.pieces().iter().zip(&done.made) {
             let plain = match done.bytes(cut) {
                 Some(bytes) => bytes,
@@ -263,6 +266,8 @@ impl<T: Target> Stage<'_, '_, T> {
                 (stored, compressed) = compressed.split_at(len);
                 codec = by;
             }
+            let of_piece;
+            (of_piece, blocks) = blocks.split_at(made.blocks);
             let chunk = made.digest.map(|(digest, crc32c)| PieceChunk {
                 len: cut.chunk_len,
                 digest,
@@ -282,6 +287,7 @@ impl<T: Target> Stage<'_, '_, T> {
                         stored,
                         codec,
                         chunk,
+                        blocks: of_piece,
                     })?
                 }
             };

@@ -4,6 +4,7 @@ use chunk_dedup::{Dictionary, DictionaryError};
 use frame_codec::Compression;
 use image_model::{BlobIndex, ChunkId, Codec, Digest, DigestAlgorithm, Ino};
 
+use super::blocks::BlockDigest;
 use crate::ConvertError;
 
 /// How pieces are digested and compressed.
@@ -45,6 +46,8 @@ impl Rules<'_> {
 pub(crate) struct ChunkDigest {
     pub(crate) algorithm: DigestAlgorithm,
     pub(crate) with_crc: bool,
+    /// Chunks of fewer bytes get the digests of their blocks as well.
+    pub(crate) blocks_below: u32,
 }
 
 /// The chunk at the beginning of a piece.
@@ -66,6 +69,8 @@ pub(crate) struct Piece<'b> {
     pub(crate) codec: Codec,
     /// Its chunk, if it has one.
     pub(crate) chunk: Option<PieceChunk>,
+    /// The digests of the blocks of its chunk, if [wanted](ChunkDigest::blocks_below); none of zeros.
+    pub(crate) blocks: &'b [BlockDigest],
 }
 
 /// What holds content, to be read by any thread.

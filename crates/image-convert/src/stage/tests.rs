@@ -37,6 +37,7 @@ const RULES: Rules<'_> = Rules {
     digest: Some(ChunkDigest {
         algorithm: DigestAlgorithm::Sha256,
         with_crc: false,
+        blocks_below: 0,
     }),
     dictionary: None,
     foreign: None,

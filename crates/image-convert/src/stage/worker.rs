@@ -6,6 +6,7 @@ use image_model::{Codec, Digest};
 use verify::UnsupportedDigest;
 
 use super::batch::{Batch, Made, Payload};
+use super::blocks::digest_blocks;
 use super::rules::{ChunkDigest, KeptFrame, Rules, StoredFrames};
 use crate::ConvertError;
 
@@ -52,24 +53,40 @@ impl<'d> Worker<'d> {
         if let Some(origin) = self.rules.origin {
             batch.complete(origin)?;
         }
+        let mut blocks = std::mem::take(&mut batch.blocks);
         for index in 0..batch.pieces().len() {
+            let known = blocks.len();
             let piece = batch.pieces()[index];
             let chunk_len = piece.chunk_len as usize;
             let made = match batch.bytes(&piece) {
                 Some(bytes) if piece.len != chunk_len || !chunk_dedup::is_zero(bytes) => {
-                    let digest = self.digest(&bytes[..chunk_len])?;
+                    let chunk = &bytes[..chunk_len];
+                    let digest = self.digest(chunk)?;
+                    if self.wants_blocks(piece.chunk_len) {
+                        digest_blocks(chunk, &mut blocks);
+                    }
                     let payload = self.payload(digest, piece.chunk_len)?;
-                    self.compress(&mut batch, index, Made { digest, payload })?
+                    let made = Made {
+                        digest,
+                        payload,
+                        blocks: blocks.len() - known,
+                    };
+                    self.compress(&mut batch, index, made)?
                 }
                 _ => {
                     let digest = self.zero_chunk(piece.len)?.digest;
                     let payload = self.payload(digest, piece.chunk_len)?;
-                    let made = Made { digest, payload };
+                    let made = Made {
+                        digest,
+                        payload,
+                        blocks: 0,
+                    };
                     self.store_zeros(piece.len, made, &mut batch.stored)?
                 }
             };
             batch.made.push(made);
         }
+        batch.blocks = blocks;
         Ok(batch)
     }
 
@@ -78,6 +95,10 @@ impl<'d> Worker<'d> {
             Some(how) if !chunk.is_empty() => digest(how, chunk).map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn wants_blocks(&self, chunk_len: u32) -> bool {
+        (self.rules.digest).is_some_and(|how| chunk_len < how.blocks_below)
     }
 
     /// What is to be done with a chunk that is not compressed yet.

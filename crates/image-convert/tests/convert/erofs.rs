@@ -40,7 +40,7 @@ pub(crate) fn of_tar(tar: &[u8], options: &ErofsOptions) -> (Vec<u8>, ErofsRepor
     converted(Streaming::new(tar), options).unwrap()
 }
 
-fn opened(bytes: &[u8]) -> OpenImage {
+pub(crate) fn opened(bytes: &[u8]) -> OpenImage {
     let source = Arc::new(Bytes::copy_from_slice(bytes));
     open_source(source, None, NoBlobs, &Default::default()).unwrap()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod analyze;
+mod any_tree;
 mod support;
 
 #[cfg(feature = "gzip")]

@@ -2,9 +2,12 @@
 
 use image_model::advisory::Oddity;
 use image_model::{Blame, Device, Fault, Node};
-use lazyoci_image_convert::{ConvertError, Loss, LossKind, Streaming};
+use image_read::{Follow, resolve};
+use lazyoci_image_convert::{ConvertError, Loss, LossKind, Source, Streaming};
+use rafs_format::Version;
 use rafs_format::v6::CannotCarry;
 
+use crate::erofs;
 use crate::support::{Image, Tar, digest_of_tar, layer, metadata, path, plain_options, with_xattr};
 
 fn tar() -> Vec<u8> {
@@ -104,7 +107,7 @@ fn members_that_are_no_files() {
     assert_eq!(image.digest(), digest_of_tar(&tar[512..]));
 }
 
-/// A layer says nothing of the directories that it only implies; RAFS describes them.
+/// A layer says nothing of the directories that it only implies; RAFS and EROFS describe them.
 #[test]
 fn directories_that_no_entry_describes_are_advisories() {
     let tar = Tar::new()
@@ -112,10 +115,18 @@ fn directories_that_no_entry_describes_are_advisories() {
         .file("etc/ssl/certs/ca.crt", b"cert")
         .file("tmp/x", b"x")
         .finish();
-    let streamed = Image::of(Streaming::new(&tar[..]), &plain_options()).unwrap();
-    let opened = Image::of(layer(tar), &plain_options()).unwrap();
-    for image in [streamed, opened] {
-        let advisories = &image.report.advisories;
+    let mut reports = Vec::new();
+    for version in [Version::V5, Version::V6] {
+        let options = plain_options().version(version);
+        let streamed = Image::of(Streaming::new(&tar[..]), &options).unwrap();
+        let opened = Image::of(layer(tar.clone()), &options).unwrap();
+        reports.extend([streamed.report, opened.report]);
+    }
+    let (_, streamed) = erofs::of_tar(&tar, &erofs::options());
+    let (_, opened) = erofs::converted(layer(tar), &erofs::options()).unwrap();
+    reports.extend([streamed.report, opened.report]);
+    for report in reports {
+        let advisories = &report.advisories;
         let paths: Vec<_> = advisories.kept().iter().map(|a| a.path.clone()).collect();
         let expected = ["etc/ssl", "etc/ssl/certs", "tmp"].map(|at| Some(path(at)));
         assert_eq!(paths, expected);
@@ -126,6 +137,40 @@ fn directories_that_no_entry_describes_are_advisories() {
                 .iter()
                 .all(|a| a.what == Oddity::Undescribed)
         );
+    }
+}
+
+/// `/tmp` of the lower layer keeps its mode in a stack, where nothing is lost; by itself the upper layer gives it another
+/// one, and says so.
+#[test]
+fn directories_that_a_lower_layer_describes_are_none_in_a_stack() {
+    let sticky = metadata(0o1777);
+    let lower = Tar::new().node("tmp", &sticky, &Node::empty_directory());
+    let (lower, upper) = (lower.finish(), Tar::new().file("tmp/x", b"x").finish());
+    for version in [Version::V5, Version::V6] {
+        let options = plain_options().version(version);
+        let mode = |image: &Image| {
+            let opened = image_read::open(image.bootstrap_path(), &Default::default()).unwrap();
+            let tmp = resolve(opened.image(), b"tmp", Follow::All).unwrap();
+            opened.image().attributes(tmp).unwrap().mode
+        };
+        let alone = Image::of_tar(&upper, &options);
+        assert_eq!(mode(&alone), 0o755);
+        let said: Vec<_> = alone
+            .report
+            .advisories
+            .kept()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            said,
+            ["/tmp: the directory has no entry, and gets mode 0755 and owner 0:0"]
+        );
+        let layers = [&lower, &upper].map(|layer| Streaming::new(&layer[..]).into());
+        let stacked = Image::of(Source::stack(layers), &options).unwrap();
+        assert_eq!(mode(&stacked), 0o1777);
+        assert_eq!(stacked.report.advisories.count(), 0);
     }
 }
 

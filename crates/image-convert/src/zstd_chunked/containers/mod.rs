@@ -43,6 +43,7 @@ pub(super) fn convert(
             digest: Some(ChunkDigest {
                 algorithm: DigestAlgorithm::Sha256,
                 with_crc: false,
+                blocks_below: 0,
             }),
             dictionary: None,
             foreign: None,
