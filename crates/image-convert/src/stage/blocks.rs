@@ -9,7 +9,7 @@ pub(crate) type BlockDigest = [u8; 32];
 /// Appends the digests of the blocks of `chunk` to `out`; after its end there are zeros.
 pub(super) fn digest_blocks(chunk: &[u8], out: &mut Vec<BlockDigest>) {
     let (blocks, rest) = chunk.as_chunks::<BLOCK>();
-    out.extend(blocks.iter().map(|block| digest_block(block)));
+    out.extend(blocks.iter().map(digest_block));
     if !rest.is_empty() {
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
