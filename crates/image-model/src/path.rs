@@ -120,6 +120,12 @@ impl ImagePath {
         Some((Self(parent.to_vec()), name))
     }
 
+    /// The joined components of the parent directory; empty also for the root.
+    pub(crate) fn parent_bytes(&self) -> &[u8] {
+        let slash = self.0.iter().rposition(|&b| b == b'/');
+        &self.0[..slash.unwrap_or(0)]
+    }
+
     /// The last component; `None` for the root.
     #[must_use]
     pub fn last(&self) -> Option<NameRef<'_>> {
