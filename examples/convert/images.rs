@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use lazyoci::convert::{RafsOptions, Report};
 use lazyoci::model::{Cancelled, Progress as _};
 use lazyoci::rafs_format::Version;
+use lazyoci::store::toc_image::toc_image_name;
 use lazyoci::store::{
     ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
     ResolvedImages, Transport, resolve, resolve_all,
 };
-use lazyoci::store::toc_image::toc_image_name;
 use lazyoci::transcode::{
     ImageFormat, ImageProgress, KnownImages, LayersProgress, TranscodeOptions, Transcoded,
     made_before, transcode,
@@ -163,7 +163,12 @@ impl Whole {
             return Ok(());
         }
         let with_tocs = args.to == Target::EstargzExternalToc;
-        let names = |name: &str| [Some(name.to_owned()), with_tocs.then(|| toc_image_name(name))];
+        let names = |name: &str| {
+            [
+                Some(name.to_owned()),
+                with_tocs.then(|| toc_image_name(name)),
+            ]
+        };
         if let (Some(Place::Registry(registry)), Some(reference)) = (place, target.reference()?) {
             for name in names(&reference.name()).into_iter().flatten() {
                 if registry.repository().find_manifest(&name)?.is_some() {
@@ -228,7 +233,9 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
             let options: RafsOptions = rafs_options(args, version)?;
             ImageFormat::Nydus(options)
         }
-        Target::Estargz | Target::EstargzExternalToc => ImageFormat::Estargz(estargz_options(args)?),
+        Target::Estargz | Target::EstargzExternalToc => {
+            ImageFormat::Estargz(estargz_options(args)?)
+        }
         Target::ZstdChunked => ImageFormat::ZstdChunked(zstd_chunked_options(args)?),
         Target::Oci => ImageFormat::Oci(tar_options(args)?),
         other => {

@@ -21,7 +21,10 @@ fn entries_make_a_tree() {
         ("d a, f a/b, l a -> x, d a", "a d 4"),
         ("f a, d a, f a/b", "a d 2, a/b f 3"),
         // The directory of the entry before is not the same any more.
-        ("f a/b/c, l a -> x, d a, f a/b/d", "a d 3, a/b d -, a/b/d f 4"),
+        (
+            "f a/b/c, l a -> x, d a, f a/b/d",
+            "a d 3, a/b d -, a/b/d f 4",
+        ),
         (
             "d a, l s -> a, f a/b/c, p s/b, d a/b, f a/b/d",
             "a d 1, a/b d 5, a/b/d f 6, s l 2",
