@@ -1,6 +1,7 @@
 //! Images that hold the external TOCs of other images.
 
 use std::fmt;
+use std::io::Read as _;
 
 use bytes::Bytes;
 use image_model::Limits;
@@ -8,7 +9,6 @@ use image_model::width::usize_up_to;
 use image_read::OpenError;
 use oci_image::estargz::{LAYER_DIGEST, TOC_IMAGE_SUFFIX};
 use oci_image::{Descriptor, Document, Index, Manifest, Platform};
-use std::io::Read as _;
 
 use crate::error::ImageStoreError;
 use crate::resolve::{MAX_NESTED, document};
