@@ -30,7 +30,7 @@ impl Bootstrap {
         };
         let (mut low, mut high) = (0u32, numbers.end.saturating_sub(numbers.start));
         while low < high {
-            // Two halvings need one of these each. Memory answers at once what is asked for before the first is compared.
+            // Two halvings need one of these each: all are on their way from memory when the first is compared.
             let middle = low.midpoint(high);
             let behind = middle.saturating_add(1);
             let near = [middle, low.midpoint(middle), behind.midpoint(high)];

@@ -215,8 +215,8 @@ fn holes_without_chunks_are_refused_by_name() {
     assert_eq!(check(&bytes).len(), 1);
 }
 
-/// nydus-image takes `--encrypt` for version 5, which has no place for the key: what it encrypts is lost, and is refused by
-/// name. The other files are there.
+/// nydus-image takes `--encrypt` for version 5, which has no place for the key: what it encrypts is lost, and is
+/// refused by name. The other files are there.
 #[test]
 fn encrypted_chunks_are_refused_by_name() {
     let z = INODES[4];
