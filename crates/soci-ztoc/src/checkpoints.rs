@@ -165,7 +165,9 @@ impl GzipZinfo {
             stored_offset: offset(0),
             decoded_offset: offset(1),
             bits: record[16],
-            window: self.records.slice(window..window.saturating_add(WINDOW_LEN)),
+            window: self
+                .records
+                .slice(window..window.saturating_add(WINDOW_LEN)),
         })
     }
 

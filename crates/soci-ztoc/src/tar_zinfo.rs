@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(hex.collect::<String>(), SEEN);
         assert_eq!(TarZinfo::decode(&bytes.into()), Ok(zinfo));
         assert_eq!(zinfo.count(), 10);
-        assert_eq!(TarZinfo::new(65_536, 65_536).map(|zinfo| zinfo.count()), Some(1));
+        assert_eq!(
+            TarZinfo::new(65_536, 65_536).map(|zinfo| zinfo.count()),
+            Some(1)
+        );
     }
 
     #[test]

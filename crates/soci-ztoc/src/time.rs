@@ -27,12 +27,13 @@ pub(crate) fn format(time: Timestamp) -> Option<String> {
 pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     let (local, east) = split_zone(text)?;
     let (seconds, fraction) = local.split_at_checked(b"0000-00-00T00:00:00".len())?;
-    let is_shaped = seconds.iter().zip(b"0000-00-00T00:00:00").all(
-        |(found, expected)| match expected {
+    let is_shaped = seconds
+        .iter()
+        .zip(b"0000-00-00T00:00:00")
+        .all(|(found, expected)| match expected {
             b'0' => found.is_ascii_digit(),
             _ => found == expected,
-        },
-    );
+        });
     let is_fraction = match fraction {
         [] => true,
         [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
@@ -108,7 +109,10 @@ mod tests {
             ("1970-01-01T09:00:00+09:00", 0),
             ("1970-01-01T00:00:00-01:30", 5_400),
         ] {
-            assert_eq!(parse(text.as_bytes()), Some(Timestamp::from_seconds(seconds)));
+            assert_eq!(
+                parse(text.as_bytes()),
+                Some(Timestamp::from_seconds(seconds))
+            );
         }
     }
 

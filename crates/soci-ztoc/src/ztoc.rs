@@ -168,7 +168,9 @@ impl Ztoc {
         let mut digests = Vec::with_capacity(elements.len());
         for (index, text) in (0..).zip(elements.strings()) {
             let text = text?;
-            let digest = str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+            let digest = str::from_utf8(&text)
+                .ok()
+                .and_then(|text| text.parse().ok());
             let digest =
                 digest.filter(|digest: &Digest| digest.algorithm() == DigestAlgorithm::Sha256);
             digests.push(digest.ok_or(ZtocError::Digest { index })?);
@@ -228,10 +230,7 @@ impl Ztoc {
                     Some(end) => (end.stored_offset, end.decoded_offset),
                     None => (self.compressed_len, self.uncompressed_len),
                 };
-                (
-                    start.first_byte()..end.0,
-                    start.decoded_offset..end.1,
-                )
+                (start.first_byte()..end.0, start.decoded_offset..end.1)
             }
             Zinfo::Tar(zinfo) => {
                 let start = u64_from(nth).checked_mul(zinfo.span_size())?;

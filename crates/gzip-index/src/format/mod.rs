@@ -33,8 +33,8 @@ use crate::kept::{Kept, MAX_WINDOW_LOG};
 use header::Header;
 use span::SpanRecord;
 
-/// Level of zstd for windows and ranges.
-const LEVEL: i32 = 12;
+/// Level of zstd for windows and ranges: beyond it they become a hundredth shorter, and take several times as long.
+const LEVEL: i32 = 6;
 
 /// Most bytes of runs and known bytes that a window has: every other byte alone.
 const MAX_WINDOW: u64 = 3 * (32 << 10);

@@ -146,7 +146,11 @@ impl Builder {
             end => u16::try_from(table.0.saturating_sub(end)).unwrap_or(u16::MAX),
         };
         let places = fields.into_iter().map(place).collect::<Vec<_>>();
-        let known = self.vtables.iter().rev().find(|(_, known)| *known == places);
+        let known = self
+            .vtables
+            .iter()
+            .rev()
+            .find(|(_, known)| *known == places);
         let vtable = match known {
             Some((vtable, _)) => *vtable,
             None => {

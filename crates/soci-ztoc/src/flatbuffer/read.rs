@@ -115,15 +115,9 @@ impl<'a> Table<'a> {
     }
 
     /// The table in field `nth`.
-    pub(crate) fn table(
-        &self,
-        nth: usize,
-        name: &'static str,
-    ) -> Result<Option<Self>, Malformed> {
+    pub(crate) fn table(&self, nth: usize, name: &'static str) -> Result<Option<Self>, Malformed> {
         let target = self.target(nth)?;
-        target
-            .map(|at| Self::at(self.bytes, at, name))
-            .transpose()
+        target.map(|at| Self::at(self.bytes, at, name)).transpose()
     }
 
     /// Where the vector at `at` begins, and how many elements of `size` bytes it has.
@@ -190,8 +184,7 @@ impl<'a> Elements<'a> {
         name: &'static str,
     ) -> impl Iterator<Item = Result<Table<'a>, Malformed>> {
         let bytes = self.table.bytes;
-        self.targets()
-            .map(move |at| Table::at(bytes, at?, name))
+        self.targets().map(move |at| Table::at(bytes, at?, name))
     }
 
     pub(crate) fn strings(self) -> impl Iterator<Item = Result<Bytes, Malformed>> {
