@@ -208,7 +208,7 @@ fn layer_bytes(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Box<dyn
         let file: Arc<dyn ReadAt> = Arc::new(file);
         let stream = index.stream(&file, threads);
         let stream = stream.map_err(|error| of(error.into()))?;
-        let layer = bar.meter(stream, index.gzip().decoded_len());
+        let layer = bar.meter(stream, index.decoded_len());
         return Ok(Some(Box::new(layer)));
     }
     Ok(if is_stream(path) {
