@@ -14,9 +14,9 @@ use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::{DigestWriter, ObjectRole, Written};
-use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::read::gzip_index::{GzipIndex, IndexOptions};
 use lazyoci::read::soci_ztoc::{WINDOW_LEN, Zinfo};
+use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::tar_stream::TarReadOptions;
 use serde_json::json;
 

@@ -243,7 +243,7 @@ impl FileMetadata {
     ) -> Result<Self, ZtocError> {
         budget.take(size_of::<Self>())?;
         let of = |fault| ZtocError::File { index, fault };
-        let kind = FileType::of(&table.bytes(1)?).ok_or(of(FileFault::Type))?;
+        let kind = FileType::of(&table.string(1)?).ok_or(of(FileFault::Type))?;
         let number = |nth| -> Result<u64, ZtocError> {
             u64::try_from(table.i64(nth)?).map_err(|_| of(FileFault::Negative))
         };
@@ -251,21 +251,21 @@ impl FileMetadata {
         budget.take(elements.len().saturating_mul(size_of::<PaxRecord>()))?;
         let records = elements.tables("Xattr").map(|record| {
             let record = record?;
-            let (key, value) = (record.bytes(0)?, record.bytes(1)?);
+            let (key, value) = (record.string(0)?, record.string(1)?);
             Ok(PaxRecord { key, value })
         });
         Ok(Self {
-            name: table.bytes(0)?,
+            name: table.string(0)?,
             kind,
             offset: number(2)?,
             size: number(3)?,
-            link_target: table.bytes(4)?,
+            link_target: table.string(4)?,
             mode: table.i64(5)?,
             uid: table.u32(6)?,
             gid: table.u32(7)?,
-            uname: table.bytes(8)?,
-            gname: table.bytes(9)?,
-            mod_time: table.bytes(10)?,
+            uname: table.string(8)?,
+            gname: table.string(9)?,
+            mod_time: table.string(10)?,
             devmajor: table.i64(11)?,
             devminor: table.i64(12)?,
             records: records.collect::<Result<_, Malformed>>()?,

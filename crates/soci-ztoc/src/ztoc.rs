@@ -81,7 +81,7 @@ pub struct Span {
 
 impl Ztoc {
     /// What `soci` 0.4.1 calls itself.
-    pub const BUILD_TOOL: &'static str = "AWS SOCI CLI v0.2";
+    pub const BUILD_TOOL: &'static str = "AWS SOCI CLI v0.1";
 
     /// A zTOC without files of a layer of `compressed_len` bytes, that holds `uncompressed_len` bytes of tar.
     #[must_use]
@@ -109,7 +109,7 @@ impl Ztoc {
     /// Whether `bytes` look like a zTOC: a FlatBuffers table that begins with a version of it.
     #[must_use]
     pub fn detect(bytes: &Bytes) -> bool {
-        let version = Table::root(bytes, "Ztoc").and_then(|table| table.bytes(0));
+        let version = Table::root(bytes, "Ztoc").and_then(|table| table.string(0));
         version.is_ok_and(|version| !version.is_empty() && version.iter().all(u8::is_ascii_graphic))
     }
 
@@ -119,7 +119,7 @@ impl Ztoc {
     /// [`ZtocError`] if they are none, contradict themselves, or exceed `limits`.
     pub fn decode(bytes: &Bytes, limits: &Limits) -> Result<Self, ZtocError> {
         let root = Table::root(bytes, "Ztoc")?;
-        let version = root.bytes(0)?;
+        let version = root.string(0)?;
         if version != VERSION {
             let found = version[..version.len().min(16)].into();
             return Err(ZtocError::Version { found });
@@ -176,7 +176,7 @@ impl Ztoc {
             digests.push(digest.ok_or(ZtocError::Digest { index })?);
         }
         let ztoc = Self {
-            build_tool: root.bytes(1)?,
+            build_tool: root.string(1)?,
             compressed_len,
             uncompressed_len,
             files,

@@ -43,6 +43,30 @@ fn layers() -> [Vec<u8>; 3] {
     [gzip(&tar), [gzip(a), gzip(b""), gzip(b)].concat(), tar]
 }
 
+/// See tests/goldens/soci/README.md.
+#[test]
+fn bytes_are_those_of_soci() {
+    let layer = include_bytes!("../goldens/soci/odd.tar.gz");
+    let golden = include_bytes!("../goldens/soci/odd.ztoc");
+    let index = build(layer, 30_000).unwrap();
+    let Zinfo::Gzip(zinfo) = &index.ztoc().unwrap().zinfo else {
+        panic!("a gzip layer");
+    };
+    let points = zinfo
+        .checkpoints()
+        .map(|point| (point.stored_offset, point.decoded_offset, point.bits));
+    assert_eq!(
+        points.collect::<Vec<_>>(),
+        [(18, 0, 0), (13399, 36000, 5), (17275, 71680, 4)]
+    );
+    assert!(index.bytes() == &golden[..]);
+    let mut tar = Vec::new();
+    let stream = tar_stream::LayerStream::open(&layer[..], &Default::default());
+    stream.unwrap().read_to_end(&mut tar).unwrap();
+    let golden = include_bytes!("../goldens/soci/odd-plain.ztoc");
+    assert!(build(&tar, 30_000).unwrap().bytes() == &golden[..]);
+}
+
 #[test]
 fn every_file_is_read_as_without_it() {
     for layer in layers() {

@@ -131,17 +131,30 @@ impl<'a> Table<'a> {
         find().ok_or(self.malformed())
     }
 
-    fn bytes_at(&self, at: usize) -> Result<Bytes, Malformed> {
+    fn string_at(&self, at: usize) -> Result<Bytes, Malformed> {
         let (start, len) = self.vector(at, 1)?;
-        Ok(self.bytes.slice(start..start.saturating_add(len)))
+        let end = start.saturating_add(len);
+        match self.bytes.get(end) {
+            Some(0) => Ok(self.bytes.slice(start..end)),
+            _ => Err(self.malformed()),
+        }
     }
 
-    /// The bytes or the string in field `nth`; empty if it is not there.
-    pub(crate) fn bytes(&self, nth: usize) -> Result<Bytes, Malformed> {
+    /// The string in field `nth`; empty if it is not there.
+    pub(crate) fn string(&self, nth: usize) -> Result<Bytes, Malformed> {
         match self.target(nth)? {
-            Some(at) => self.bytes_at(at),
+            Some(at) => self.string_at(at),
             None => Ok(Bytes::new()),
         }
+    }
+
+    /// The bytes in field `nth`; none if it is not there.
+    pub(crate) fn bytes(&self, nth: usize) -> Result<Bytes, Malformed> {
+        let (start, len) = match self.target(nth)? {
+            Some(at) => self.vector(at, 1)?,
+            None => (0, 0),
+        };
+        Ok(self.bytes.slice(start..start.saturating_add(len)))
     }
 
     /// Where the elements of the vector in field `nth` are, each of which is a table or a string.
@@ -189,6 +202,6 @@ impl<'a> Elements<'a> {
 
     pub(crate) fn strings(self) -> impl Iterator<Item = Result<Bytes, Malformed>> {
         let table = self.table;
-        self.targets().map(move |at| table.bytes_at(at?))
+        self.targets().map(move |at| table.string_at(at?))
     }
 }
