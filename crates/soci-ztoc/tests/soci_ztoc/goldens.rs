@@ -30,7 +30,11 @@ fn a_golden_is_read_and_written_as_it_was() {
         (file.kind, &file.uname[..]),
         (FileType::Regular, &b"root"[..])
     );
-    assert_eq!(file.time(), Some(Timestamp::EPOCH));
+    let time = Timestamp {
+        seconds: 1_600_000_000,
+        nanoseconds: 750_000_000,
+    };
+    assert_eq!(file.time(), Some(time));
     let link = find(b"bin/tool-link");
     assert_eq!(link.kind, FileType::HardLink);
     assert_eq!(&link.link_target[..], b"bin/tool");
