@@ -7,8 +7,8 @@ use lazyoci::convert::{RafsOptions, Streaming, to_rafs};
 use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::gzip_index::{IndexBuilder, IndexOptions};
 use lazyoci::model::metadata::Xattr;
-use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::model::{Device, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::tar_stream::TarWriter;
 
 use super::{Result, Seeds, path};
