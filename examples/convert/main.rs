@@ -248,6 +248,13 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     };
     let mut bar = Bar::new("converting");
     if let Some(cache) = &args.layer_cache {
+        #[cfg(feature = "gzip-index")]
+        if let Some(index) = args.open.layer_index()?
+            && index.ztoc().is_some()
+        {
+            let what = "--layer-cache needs all of the tar, but a zTOC ends with its last file: use an index of `--format own`";
+            return Err(Failure::usage(what));
+        }
         let tar = match args.images() {
             [layer] => layer_bytes(args, layer, &mut bar)?,
             _ => None,
