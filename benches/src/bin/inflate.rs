@@ -49,7 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 read(index.stream(&source, threads)?)
             })?;
         }
-        time("by the zTOC, 2", || read(ztoc.stream(&source, 2)?))?;
+        if let Some(ztoc) = &ztoc {
+            time("by the zTOC, 2", || read(ztoc.stream(&source, 2)?))?;
+        }
     }
     Ok(())
 }

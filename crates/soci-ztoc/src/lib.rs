@@ -18,6 +18,7 @@ mod file;
 mod flatbuffer;
 mod tar_zinfo;
 mod time;
+mod write;
 mod ztoc;
 
 pub use checkpoints::{Checkpoint, GzipZinfo, WINDOW_LEN};
