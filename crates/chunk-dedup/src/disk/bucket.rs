@@ -6,30 +6,19 @@ use image_model::width::usize_from;
 /// Bytes of a bucket: what a processor fetches at once.
 pub(super) const LEN: usize = 64;
 
-/// Words of two bytes before the heads.
-const BEFORE: usize = 3;
+/// Bytes before the heads.
+const BEFORE: usize = 5;
 
 /// Heads of a bucket.
-pub(super) const HEADS: u16 = 29;
-
-/// Twice the position of each word, and 65: of numbers with several bits the compiler makes the fewest instructions.
-const PLACES: [u16; LEN / 2] = {
-    let mut places = [65; LEN / 2];
-    let mut at = 1;
-    while at < places.len() {
-        places[at] = places[at - 1] + 2;
-        at += 1;
-    }
-    places
-};
+pub(super) const HEADS: u8 = 59;
 
 /// One bucket, as a view of its bytes.
 ///
 /// | offset | size | field | unit and rule |
 /// |---|---|---|---|
 /// | 0 | 4 | first | its first record |
-/// | 4 | 2 | count | its records, 2^16 - 1 if there are as many or more: then they end where the next bucket begins |
-/// | 6 | 58 | heads | of its first 29 records, the 16 bits of the digest after those that name the bucket, as a number; `ff ff` where there is no record |
+/// | 4 | 1 | count | its records, 255 if there are as many or more: then they end where the next bucket begins |
+/// | 5 | 59 | heads | of its first 59 records, the 8 bits of the digest after those that name the bucket; `ff` where there is no record |
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket<'f>(pub(super) &'f [u8; LEN]);
 
@@ -40,43 +29,35 @@ impl Bucket<'_> {
         u32::from_le_bytes(first)
     }
 
-    /// Number of records, if it is less than 2^16 - 1.
+    /// Number of records, if it is less than 255.
     #[inline]
-    pub(super) fn count(self) -> u16 {
-        let [_, _, _, _, count @ .., _, _] = *self.0.first_chunk::<8>().unwrap_or(&[0; 8]);
-        u16::from_le_bytes(count)
+    pub(super) fn count(self) -> u8 {
+        self.0[BEFORE - 1]
     }
 
     /// How many of the heads are less than `head`: no branch depends on what is read.
     #[inline]
-    pub(super) fn below(self, head: u16) -> u16 {
+    pub(super) fn below(self, head: u8) -> u8 {
         let mut below = 0;
-        for (at, word) in self.0.as_chunks().0.iter().enumerate() {
-            let less = u16::from_le_bytes(*word) < head;
-            below += u16::from(less & (at >= BEFORE));
+        for (at, byte) in self.0.iter().enumerate() {
+            below += u8::from((*byte < head) & (at >= BEFORE));
         }
         below
     }
 
-    /// The record whose head is `head`, if the bucket has it once; `None` if it does not have it. It is another one if
-    /// there are several, or the words before the heads are equal: whoever reads it compares. No branch depends on
-    /// what is read, but for whether there is one.
-    #[inline]
-    pub(super) fn only(self, head: u16) -> Option<u32> {
-        let mut sum = 0u16;
-        for (word, place) in self.0.as_chunks().0.iter().zip(PLACES) {
-            let equal = u16::from_le_bytes(*word) == head;
-            sum = sum.wrapping_add(if equal { place } else { 0 });
+    /// How many of the heads are `head` or less, if there are not more records than heads.
+    pub(super) fn not_above(self, head: u8) -> u8 {
+        match head.checked_add(1) {
+            Some(next) => self.below(next),
+            None => self.count(),
         }
-        let at = u32::from(sum / 2).wrapping_sub(32 + 3);
-        (sum != 0).then_some(self.first().wrapping_add(at))
     }
 
-    /// One of the heads.
+    /// One of the heads, if there are as many.
     #[inline]
-    pub(super) fn head(self, at: u16) -> Option<u16> {
-        let word = self.0.as_chunks().0.get(BEFORE + usize::from(at));
-        word.map(|word| u16::from_le_bytes(*word))
+    pub(super) fn head(self, at: u8) -> Option<u8> {
+        let head = self.0.get(BEFORE + usize::from(at)).copied();
+        head.filter(|_| at < self.count())
     }
 }
 
@@ -107,20 +88,22 @@ impl Buckets {
         bytes
     }
 
-    /// Adds the next record; hands the buckets that end before it to `take`.
+    /// Adds the next record; hands the buckets that end before it to `take`. Returns whether the bucket has room for
+    /// its head.
     pub(super) fn push<E>(
         &mut self,
-        number: u32,
-        head: u16,
+        (number, head): (u32, u8),
         take: impl FnMut(u32, &[u8; LEN]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<bool, E> {
         self.finish(number, take)?;
         let at = usize_from(self.count).saturating_add(BEFORE);
-        if let Some(word) = self.bytes.as_chunks_mut().0.get_mut(at) {
-            *word = head.to_le_bytes();
+        let place = self.bytes.get_mut(at);
+        let room = place.is_some();
+        if let Some(byte) = place {
+            *byte = head;
         }
         self.count = self.count.saturating_add(1);
-        Ok(())
+        Ok(room)
     }
 
     /// Hands all buckets before `end` to `take`.
@@ -130,8 +113,7 @@ impl Buckets {
         mut take: impl FnMut(u32, &[u8; LEN]) -> Result<(), E>,
     ) -> Result<(), E> {
         while self.number < end {
-            let count = u16::try_from(self.count).unwrap_or(u16::MAX);
-            self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+            self.bytes[BEFORE - 1] = u8::try_from(self.count).unwrap_or(u8::MAX);
             take(self.number, &self.bytes)?;
             let next = Bucket(&self.bytes).first().saturating_add(self.count);
             *self = Self {
@@ -144,12 +126,50 @@ impl Buckets {
     }
 }
 
-/// The number of the bucket that is named by the first `bits` bits of a digest, and the head: the 16 bits after them.
+/// The number of the bucket that is named by the first `bits` bits of a digest, at most 28, and the head: the 8 bits
+/// after them.
 #[inline]
-pub(super) fn split(digest: &Digest, bits: u8) -> (u32, u16) {
+pub(super) fn split(digest: &Digest, bits: u8) -> (u32, u8) {
     let first = u64::from_be_bytes(*digest.as_bytes().first_chunk().unwrap_or(&[0; 8]));
-    // At most 28.
-    let both = first >> (48u8.saturating_sub(bits) & 63);
-    let [low, high, bucket @ .., _, _] = both.to_le_bytes();
-    (u32::from_le_bytes(bucket), u16::from_le_bytes([low, high]))
+    let both = first >> (56u8.saturating_sub(bits) & 63);
+    let [head, bucket @ .., _, _, _] = both.to_le_bytes();
+    (u32::from_le_bytes(bucket), head)
+}
+
+/// Finds out, of digests in order, whether some bucket has more records than heads, whatever bits name it.
+#[derive(Debug, Default)]
+pub(super) struct Crowds {
+    last: u32,
+    /// Number of digests so far.
+    count: u64,
+    /// For each number of bits, the first digest that begins with the same ones as the last.
+    starts: [u64; 32],
+    /// Numbers of bits below this have a bucket with more records.
+    crowded: u8,
+}
+
+impl Crowds {
+    pub(super) fn push(&mut self, digest: &Digest) {
+        let first = u32::from_be_bytes(*digest.as_bytes().first_chunk().unwrap_or(&[0; 4]));
+        let same = match self.count {
+            0 => 0,
+            _ => usize_from((self.last ^ first).leading_zeros()) + 1,
+        };
+        // With more bits than are the same, a bucket begins here.
+        for start in self.starts.iter_mut().skip(same) {
+            *start = self.count;
+        }
+        self.last = first;
+        self.count += 1;
+        while let Some(start) = self.starts.get(usize::from(self.crowded))
+            && self.count - start > HEADS.into()
+        {
+            self.crowded += 1;
+        }
+    }
+
+    /// Whether there is such a bucket if `bits` bits name it.
+    pub(super) fn is_crowded(&self, bits: u8) -> bool {
+        bits < self.crowded
+    }
 }

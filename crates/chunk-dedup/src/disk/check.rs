@@ -1,12 +1,11 @@
 //! A check of everything in a dictionary file.
 
-use image_model::width::usize_from;
 use image_model::{BlobId, BlobIndex};
 
 use super::DictionaryFile;
+use super::block::Block;
 use super::bucket::Buckets;
-use super::columns::position;
-use super::header::Header;
+use super::header::{Header, Sections};
 use crate::error::DictionaryError;
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
@@ -21,27 +20,23 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let mut last = None;
         let mut count = 0;
         let mut buckets = Buckets::default();
+        let mut block = Block::new(self.header.columns, self.known_len);
         for entry in self.entries() {
             let entry = entry?;
+            let fail = |what| DictionaryError::Record {
+                record: count,
+                what,
+            };
             let key = (entry.digest, entry.len);
             if last.is_some_and(|last| last >= key) {
-                return Err(DictionaryError::Record {
-                    record: count,
-                    what: "it is not in order",
-                });
+                return Err(fail("it is not in order"));
             }
-            let padding = self.padding(count);
-            if padding != 0 {
-                let what = "the bits after its placement are not zero";
-                return Err(DictionaryError::Record {
-                    record: count,
-                    what,
-                });
+            let of_digest = self.split(&entry.digest);
+            let told = buckets.push(of_digest, |bucket, bytes| self.check_bucket(bucket, bytes))?;
+            let head = (!told).then_some(of_digest.1);
+            if let Some(bytes) = block.push(&entry, head)? {
+                self.check_block(count, bytes)?;
             }
-            let (number, head) = self.split(&entry.digest);
-            buckets.push(number, head, |bucket, bytes| {
-                self.check_bucket(bucket, bytes)
-            })?;
             last = Some(key);
             count += 1;
         }
@@ -54,9 +49,22 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
                 entries: self.header.entries,
             });
         }
+        self.check_block(count.saturating_sub(1), block.rest())?;
         buckets.finish(self.header.buckets(), |bucket, bytes| {
             self.check_bucket(bucket, bytes)
         })
+    }
+
+    /// Compares the block of `record` with the bytes that it has to have.
+    fn check_block(&self, record: u32, bytes: &[u8]) -> Result<(), DictionaryError> {
+        let start = self.block_of(record);
+        match self.section(start, start + bytes.len()) == bytes {
+            true => Ok(()),
+            false => Err(DictionaryError::Record {
+                record,
+                what: "its block is not written as its records demand",
+            }),
+        }
     }
 
     fn check_bucket(&self, bucket: u32, bytes: &[u8]) -> Result<(), DictionaryError> {
@@ -74,14 +82,21 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         if stored != computed {
             return Err(DictionaryError::Checksum { stored, computed });
         }
-        let zeros = self.section(self.sections.end, end);
-        if zeros.iter().any(|&byte| byte != 0) {
-            return Err(DictionaryError::Header {
-                offset: self.sections.end,
-                field: "end",
-                value: 0,
-                rule: "zeros",
-            });
+        let Sections {
+            blobs_end, buckets, ..
+        } = self.sections;
+        for (start, end, field) in [
+            (blobs_end, buckets, "bytes before the buckets"),
+            (self.sections.end, end, "end"),
+        ] {
+            if self.section(start, end).iter().any(|&byte| byte != 0) {
+                return Err(DictionaryError::Header {
+                    offset: start,
+                    field,
+                    value: 0,
+                    rule: "zeros",
+                });
+            }
         }
         Ok(())
     }
@@ -107,18 +122,5 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             });
         }
         Ok(())
-    }
-
-    /// The bits of a record that follow its placement.
-    fn padding(&self, record: u32) -> u8 {
-        let unused = self.header.columns.padding();
-        let end = position(record, self.record_len()) + self.record_len();
-        let records = self.section(self.sections.records, self.sections.end);
-        let last = end.checked_sub(1).and_then(|last| records.get(last));
-        let last = last.copied().unwrap_or(0);
-        match unused {
-            0 => 0,
-            _ => last >> (8 - usize_from(unused)),
-        }
     }
 }

@@ -1,13 +1,16 @@
-//! The placements of records: nine numbers, each in as many bits as the largest of its kind needs.
+//! The placements of records: ten numbers, each in as many bits as the largest of its kind needs.
 
 use image_model::width::{u64_from, usize_from};
 use image_model::{BlobIndex, Frame, RecipeId};
 
 use crate::error::DictionaryError;
-use crate::placement::{Placement, RECIPES};
+use crate::placement::{Entry, Placement, RECIPES};
 
 /// Numbers of a placement, in the order in which a record has them.
-pub(super) const COLUMNS: usize = 9;
+pub(super) const COLUMNS: usize = 10;
+
+/// The numbers of a record.
+pub(super) type Numbers = [u64; COLUMNS];
 
 /// Bytes that are read for a placement: no record has more, and as many follow the last one.
 pub(super) const WINDOW: usize = 48;
@@ -26,6 +29,7 @@ const KINDS: [(&str, u8); COLUMNS] = [
     ("recipe", 3),
     ("position in the blob", 32),
     ("address", 64),
+    ("head", 8),
 ];
 
 /// How a number is stored: without its lowest bits, which are zero in all of them, and without its highest.
@@ -56,16 +60,19 @@ pub(super) struct Columns {
 pub(super) struct Bits([u64; COLUMNS]);
 
 impl Bits {
-    pub(super) fn add(&mut self, numbers: &[u64; COLUMNS]) {
+    pub(super) fn add(&mut self, numbers: &Numbers) {
         for (bits, number) in self.0.iter_mut().zip(numbers) {
             *bits |= number;
         }
     }
 
-    /// What these numbers need.
-    pub(super) fn columns(&self) -> Columns {
+    /// What these numbers need, if `known_len` bytes of each length are beside the digest; with heads if some bucket is
+    /// crowded.
+    pub(super) fn columns(&self, known_len: u8, crowded: bool) -> Columns {
         let mut pairs = [(0, 0); COLUMNS];
-        for (pair, &bits) in pairs.iter_mut().zip(&self.0) {
+        let head = if crowded { u8::MAX } else { 0 };
+        let all = stored(&self.0, head, known_len);
+        for (pair, bits) in pairs.iter_mut().zip(all) {
             if bits != 0 {
                 // At most 64.
                 let shift = bits.trailing_zeros();
@@ -75,6 +82,15 @@ impl Bits {
         }
         Columns::new(pairs)
     }
+}
+
+/// The numbers that are stored of those of a chunk, if `known_len` bytes of its length are beside the digest.
+pub(super) fn stored(numbers: &Numbers, head: u8, known_len: u8) -> Numbers {
+    let mut stored = *numbers;
+    let [len, .., last] = &mut stored;
+    *len >>= (8 * known_len) & 63;
+    *last = head.into();
+    stored
 }
 
 impl Columns {
@@ -147,13 +163,8 @@ impl Columns {
         usize_from(self.bits().div_ceil(8))
     }
 
-    /// Bits that a placement lacks to whole bytes.
-    pub(super) fn padding(&self) -> u32 {
-        self.bits().next_multiple_of(8) - self.bits()
-    }
-
     /// The bits of `numbers`, in as many of the bytes as a placement has.
-    pub(super) fn pack(&self, numbers: &[u64; COLUMNS]) -> [u8; WINDOW] {
+    pub(super) fn pack(&self, numbers: &Numbers) -> [u8; WINDOW] {
         let mut words = [0u64; WINDOW / 8 + 1];
         for (column, number) in self.columns.iter().zip(numbers) {
             let value = number >> (column.shift & 63) & column.mask;
@@ -175,7 +186,7 @@ impl Columns {
     /// The numbers whose bits begin in `window`.
     // A call would hand the numbers over in memory, and wait for them while they have not arrived.
     #[inline(always)]
-    pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
+    pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> Numbers {
         match self.near {
             true => std::array::from_fn(|at| self.columns[at].take_near(window)),
             false => self.unpack_far(window),
@@ -184,16 +195,27 @@ impl Columns {
 
     #[cold]
     #[inline(never)]
-    fn unpack_far(&self, window: &[u8; WINDOW]) -> [u64; COLUMNS] {
+    fn unpack_far(&self, window: &[u8; WINDOW]) -> Numbers {
         let words = words(window);
         self.columns.map(|column| column.take(&words))
     }
 
-    /// The length alone, which is the first number.
+    /// What is beyond the bytes of lengths beside the digests: nothing, if no chunk is as long.
     #[inline]
-    pub(super) fn len_of(&self, window: &[u8; WINDOW]) -> u64 {
+    pub(super) fn len_high(&self, window: &[u8; WINDOW]) -> u64 {
         // Its bits are the first 32 at most.
         self.columns[0].take_near(window)
+    }
+
+    /// Whether some chunk is as long.
+    pub(super) fn has_len(&self) -> bool {
+        self.columns[0].width != 0
+    }
+
+    /// The head of a record whose bucket does not tell it.
+    pub(super) fn head(&self, window: &[u8; WINDOW]) -> u8 {
+        let [head, ..] = self.columns[COLUMNS - 1].take(&words(window)).to_le_bytes();
+        head
     }
 }
 
@@ -228,7 +250,7 @@ fn words(window: &[u8; WINDOW]) -> [u64; WINDOW / 8 + 2] {
 }
 
 /// The numbers of a chunk of `len` bytes; `None` if the frame is too short for it.
-pub(super) fn numbers(len: u32, placement: &Placement) -> Option<[u64; COLUMNS]> {
+pub(super) fn numbers(len: u32, placement: &Placement) -> Option<Numbers> {
     let frame = &placement.frame;
     let beyond = frame.len.checked_sub(len)?;
     placement
@@ -249,17 +271,27 @@ pub(super) fn numbers(len: u32, placement: &Placement) -> Option<[u64; COLUMNS]>
         frame.recipe.0.into(),
         placement.index.into(),
         placement.address,
+        0,
     ])
 }
 
-/// The chunk's length and placement; what is wrong with them, if they cannot be. There are `blobs` blobs.
+/// The same for an entry of any source.
+pub(super) fn numbers_of(entry: &Entry) -> Result<Numbers, DictionaryError> {
+    // A source that is a file was not checked before.
+    let numbers = numbers(entry.len, &entry.placement);
+    let what = "its placement is none that a chunk can have";
+    numbers.ok_or(DictionaryError::Entry { what })
+}
+
+/// The placement of a chunk of `len` bytes; what is wrong with it, if it cannot be. There are `blobs` blobs.
 #[inline(always)]
 pub(super) fn placement(
-    numbers: &[u64; COLUMNS],
+    len: u32,
+    numbers: &Numbers,
     blobs: u32,
-) -> Result<(u32, Placement), &'static str> {
+) -> Result<Placement, &'static str> {
     let &[
-        len,
+        _,
         blob,
         offset,
         stored_len,
@@ -268,7 +300,9 @@ pub(super) fn placement(
         recipe,
         index,
         address,
+        _,
     ] = numbers;
+    let len = u64::from(len);
     let frame_len = u32::try_from(len + beyond).map_err(|_| "the frame is too long")?;
     // All others have at most 32 bits, as the header says.
     let small = |number: u64| {
@@ -291,13 +325,12 @@ pub(super) fn placement(
     if frame.stored_end().is_none() {
         return Err("the frame ends beyond 2^64");
     }
-    let placement = Placement {
+    Ok(Placement {
         frame,
         offset_in_frame: small(offset_in_frame),
         index: small(index),
         address,
-    };
-    Ok((small(len), placement))
+    })
 }
 
 const _: () = assert!({

@@ -1,10 +1,12 @@
 //! Lookups in a dictionary file.
 
 use std::cmp::Ordering;
+use std::hint::black_box;
 
 use image_model::{BlobIndex, ChunkId, Digest};
 
 use super::DictionaryFile;
+use super::block::Slot;
 use super::bucket::{self, Bucket, HEADS, split};
 use super::columns::{self, WINDOW, position};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
@@ -26,14 +28,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// [`DictionaryError`] if what was read on the way is damaged.
     #[inline]
     pub fn lookup(&self, digest: &Digest, len: u32) -> Result<Option<Placement>, DictionaryError> {
-        match self.find_row(digest, len)? {
-            Some((record, window)) => Ok(Some(self.placed(record, window)?.1)),
+        match self.find_record(digest, len)? {
+            Some(record) => Ok(Some(self.placed(record, len, self.window(record)?)?)),
             None => Ok(None),
         }
     }
 
-    /// Where the chunks with these digests and lengths are stored, in the order of the keys. The records
-    /// of up to 64 keys are asked for before the first of them is needed, since the memory answers many at once.
+    /// Where the chunks with these digests and lengths are stored, in the order of the keys. What is read for up to 64
+    /// keys is asked for before the first of it is needed, since the memory answers many questions at once.
     ///
     /// # Errors
     /// [`DictionaryError`] if what was read on the way is damaged.
@@ -43,9 +45,9 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         found: &mut Vec<Option<Placement>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        self.search_many(keys, |chosen| {
-            let placement = match chosen {
-                Some((record, window)) => Some(self.placed(record, window)?.1),
+        self.search_many(keys, true, |record, len| {
+            let placement = match record {
+                Some(record) => Some(self.placed(record, len, self.window(record)?)?),
                 None => None,
             };
             found.push(placement);
@@ -53,139 +55,120 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         })
     }
 
+    /// Hands the records of the chunks, with their lengths, to `found`, which reads `placements`, too, or does not.
     fn search_many(
         &self,
         keys: &[Key],
-        mut found: impl FnMut(Option<(u32, &[u8; WINDOW])>) -> Result<(), DictionaryError>,
+        placements: bool,
+        mut found: impl FnMut(Option<u32>, u32) -> Result<(), DictionaryError>,
     ) -> Result<(), DictionaryError> {
         for keys in keys.chunks(BATCH) {
-            // First the records of all, so that the processor asks the memory for many before it needs one.
-            let mut rows: [Option<(u32, &[u8; WINDOW])>; BATCH] = [None; BATCH];
-            for (row, (digest, len)) in rows.iter_mut().zip(keys) {
-                *row = self.find_row(digest, *len)?;
+            // Each round reads one place for each of the keys, in so few instructions that the processor asks the memory
+            // for many before it has the first; the next round finds them in its cache.
+            for (digest, _) in keys {
+                let (number, _) = self.split(digest);
+                self.touch(self.sections.buckets + position(number, bucket::LEN));
             }
-            for row in rows.iter().take(keys.len()) {
-                found(*row)?;
+            let mut records = [NONE; BATCH];
+            for (record, (digest, _)) in records.iter_mut().zip(keys) {
+                *record = self.candidate(digest);
+            }
+            for record in records.iter().take(keys.len()) {
+                let (slot, placement) = self.places(*record);
+                self.touch(slot);
+                if placements {
+                    self.touch(placement);
+                }
+            }
+            for (record, (digest, len)) in records.iter().zip(keys) {
+                let record = match *record {
+                    NONE => None,
+                    record => self.confirm(record, digest, *len)?,
+                };
+                found(record, *len)?;
             }
         }
         Ok(())
     }
 
-    /// The records among which a chunk with this digest is, if it is there: nearly always one or none.
+    /// Reads a byte, so that it is in the processor's cache.
     #[inline]
-    fn candidates(&self, digest: &Digest) -> Result<(u32, u32), DictionaryError> {
-        if digest.algorithm() != self.header.algorithm {
-            return Ok((0, 0));
-        }
-        let (number, head) = self.split(digest);
-        let bucket = self.bucket(number)?;
-        let (first, end) = self.records_of(number, bucket)?;
-        let below = bucket.below(head);
-        let start = first.saturating_add(below.into()).min(end);
-        let same = bucket.head(below).is_none_or(|found| found == head);
-        // What is behind the last head is not told.
-        Ok((start, if same { end } else { start }))
+    fn touch(&self, at: usize) {
+        black_box(self.bytes().get(at).copied());
     }
 
-    /// The record of a chunk, and where its placement is.
+    /// The record of a chunk.
     #[inline]
-    fn find_row(
-        &self,
-        digest: &Digest,
-        len: u32,
-    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let record = self.only(digest);
-        self.confirm(record, digest, len)
+    fn find_record(&self, digest: &Digest, len: u32) -> Result<Option<u32>, DictionaryError> {
+        match self.candidate(digest) {
+            NONE => Ok(None),
+            record => self.confirm(record, digest, len),
+        }
     }
 
     /// The record that a chunk has if any, by what its bucket says; [`NONE`], or [`MANY`] if that does not tell.
     /// Nothing but the bucket is read, with few instructions: so the processor begins with the next lookups while this
     /// one waits for memory.
     #[inline]
-    fn only(&self, digest: &Digest) -> u32 {
+    fn candidate(&self, digest: &Digest) -> u32 {
         let (number, head) = self.split(digest);
         let at = self.sections.buckets + position(number, bucket::LEN);
         let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
         let Some(bucket) = bytes.map(Bucket) else {
             return MANY;
         };
-        match bucket.only(head) {
-            // Otherwise the head is equal to a word before the heads.
-            Some(record) if record < self.header.entries => record,
-            Some(_) => MANY,
-            None => {
-                let end = u64::from(bucket.first()) + u64::from(bucket.count());
-                let all = bucket.count() <= HEADS && end <= u64::from(self.header.entries);
-                if all { NONE } else { MANY }
-            }
+        let below = bucket.below(head);
+        if bucket.head(below) == Some(head) {
+            // If it is none of the records, that is found out where they are read.
+            return bucket.first().wrapping_add(below.into());
         }
+        let end = u64::from(bucket.first()) + u64::from(bucket.count());
+        let all = bucket.count() <= HEADS && end <= u64::from(self.header.entries);
+        if all { NONE } else { MANY }
     }
 
-    /// The chunk and where its placement is, if it is in `record`, or otherwise wherever it is.
+    /// The record of a chunk: `record`, or otherwise wherever it is.
     #[inline]
     fn confirm(
         &self,
         record: u32,
         digest: &Digest,
         len: u32,
-    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        if record == NONE {
-            return Ok(None);
-        }
-        match self.same(record, digest, len) {
-            Some(window) => Ok(Some((record, window))),
-            None => self.find_among(digest, len),
-        }
-    }
-
-    /// Where the placement of `record` is, if it is that of the chunk.
-    #[inline]
-    fn same(&self, record: u32, digest: &Digest, len: u32) -> Option<&[u8; WINDOW]> {
-        let row: &[u8; 16 + 24 + WINDOW] = self.record(record).first_chunk()?;
-        let rest: &[u8; 24 + WINDOW] = row[(self.tail_len - 24) & 15..].first_chunk()?;
-        let window: &[u8; WINDOW] = rest.last_chunk()?;
-        let head = digest.as_bytes()[(32 - self.tail_len) & 7..].first_chunk::<8>()?;
-        let same = row.first_chunk() == Some(head)
-            && rest.first_chunk() == digest.as_bytes().last_chunk::<24>()
-            && self.header.columns.len_of(window) == u64::from(len)
+    ) -> Result<Option<u32>, DictionaryError> {
+        let slot = Slot::new(digest, len, self.known_len);
+        let same = self.slot(record).is_some_and(|found| found.is(slot))
+            && record < self.header.entries
             && digest.algorithm() == self.header.algorithm
-            && record < self.header.entries;
-        same.then_some(window)
+            && self.is_len(record, len);
+        match same {
+            true => Ok(Some(record)),
+            // Another record before it has the same head.
+            false => self.find_among(digest, len),
+        }
     }
 
-    /// The same as [`find_row`](Self::find_row), whatever is in the bucket.
+    /// The same, whatever is in the bucket.
     #[cold]
-    fn find_among(
-        &self,
-        digest: &Digest,
-        len: u32,
-    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let (start, end) = self.candidates(digest)?;
-        if start == end {
+    fn find_among(&self, digest: &Digest, len: u32) -> Result<Option<u32>, DictionaryError> {
+        if digest.algorithm() != self.header.algorithm {
             return Ok(None);
         }
-        self.search(start, end, digest, len)
-    }
-
-    /// The same for candidates that are many.
-    #[cold]
-    fn search(
-        &self,
-        mut start: u32,
-        end: u32,
-        digest: &Digest,
-        len: u32,
-    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let tail = digest.as_bytes().get(32 - self.tail_len..);
-        let wanted = (tail.unwrap_or_default(), u64::from(len));
-        let mut last = end;
+        let (number, head) = self.split(digest);
+        let bucket = self.bucket(number)?;
+        let (first, end) = self.records_of(number, bucket)?;
+        // Those with the head, and those behind the last head.
+        let below = bucket.below(head);
+        let start_of = |at: u8| first.saturating_add(at.into()).min(end);
+        let mut start = start_of(below);
+        let mut last = match bucket.count() > HEADS {
+            true => end,
+            false => start_of(bucket.not_above(head)),
+        };
         while start < last {
             let middle = start.midpoint(last);
-            let window = self.window(middle)?;
-            let found = (self.tail_of(middle), self.header.columns.len_of(window));
-            match found.cmp(&wanted) {
+            match self.key_of(middle, number, first)?.cmp(&(*digest, len)) {
                 Ordering::Less => start = middle + 1,
-                Ordering::Equal => return Ok(Some((middle, window))),
+                Ordering::Equal => return Ok(Some(middle)),
                 Ordering::Greater => last = middle,
             }
         }
@@ -194,55 +177,50 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
     /// Bucket and head of a digest.
     #[inline]
-    pub(super) fn split(&self, digest: &Digest) -> (u32, u16) {
+    pub(super) fn split(&self, digest: &Digest) -> (u32, u8) {
         split(digest, self.header.bucket_bits)
     }
 
-    /// What a record has of its digest.
-    pub(super) fn tail_of(&self, record: u32) -> &[u8] {
-        let bytes = self.record(record);
-        bytes.get(..self.tail_len).unwrap_or_default()
-    }
-
-    /// Where the placement of `record` is.
+    /// Whether the placement of a record says what the bytes beside its digest do not say of this length.
     #[inline]
-    fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        // The end has as many bytes behind the last record.
-        let behind = self.record(record).get(self.tail_len..);
-        let window = behind.and_then(<[u8]>::first_chunk);
-        window.ok_or(DictionaryError::Record {
-            record,
-            what: "it is not in the file",
-        })
-    }
-
-    /// Length and placement of a record.
-    #[inline]
-    pub(super) fn read(&self, record: u32) -> Result<(u32, Placement), DictionaryError> {
-        if record >= self.header.entries {
-            let what = "there is no such record";
-            return Err(DictionaryError::Record { record, what });
+    fn is_len(&self, record: u32, len: u32) -> bool {
+        let high = u64::from(len) >> ((8 * self.known_len) & 63);
+        if !self.header.columns.has_len() {
+            return high == 0;
         }
-        self.placed(record, self.window(record)?)
+        let window = self.window(record);
+        window.is_ok_and(|window| self.header.columns.len_high(window) == high)
+    }
+
+    /// The length of a record.
+    pub(super) fn len_of(
+        &self,
+        record: u32,
+        slot: Slot,
+        window: &[u8; WINDOW],
+    ) -> Result<u32, DictionaryError> {
+        let high = self.header.columns.len_high(window);
+        let len = high << ((8 * self.known_len) & 63) | slot.len_low(self.known_len);
+        let what = "its chunk is too long";
+        u32::try_from(len).map_err(|_| DictionaryError::Record { record, what })
     }
 
     #[inline(always)]
-    fn placed(
+    pub(super) fn placed(
         &self,
         record: u32,
+        len: u32,
         window: &[u8; WINDOW],
-    ) -> Result<(u32, Placement), DictionaryError> {
+    ) -> Result<Placement, DictionaryError> {
         let numbers = self.header.columns.unpack(window);
-        columns::placement(&numbers, self.header.blobs)
+        columns::placement(len, &numbers, self.header.blobs)
             .map_err(|what| DictionaryError::Record { record, what })
     }
 }
 
 impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
     fn find(&self, digest: &Digest, len: u32) -> Result<Option<ChunkId>, DictionaryError> {
-        Ok(self
-            .find_row(digest, len)?
-            .map(|(record, _)| ChunkId::new(record)))
+        Ok(self.find_record(digest, len)?.map(ChunkId::new))
     }
 
     fn find_many(
@@ -251,8 +229,8 @@ impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
         found: &mut Vec<Option<ChunkId>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        self.search_many(keys, |chosen| {
-            found.push(chosen.map(|(record, _)| ChunkId::new(record)));
+        self.search_many(keys, false, |record, _| {
+            found.push(record.map(ChunkId::new));
             Ok(())
         })
     }
@@ -264,7 +242,15 @@ impl<B: AsRef<[u8]> + Send + Sync> PlacedDictionary for DictionaryFile<B> {
     }
 
     fn entry_placement(&self, id: ChunkId) -> Result<(u32, Placement), DictionaryError> {
-        self.read(u32::try_from(id.index()).unwrap_or(u32::MAX))
+        let record = u32::try_from(id.index()).unwrap_or(u32::MAX);
+        let fail = |what| DictionaryError::Record { record, what };
+        if record >= self.header.entries {
+            return Err(fail("there is no such record"));
+        }
+        let slot = self.slot(record).ok_or(fail("it is not in the file"))?;
+        let window = self.window(record)?;
+        let len = self.len_of(record, slot, window)?;
+        Ok((len, self.placed(record, len, window)?))
     }
 
     fn blobs(&self) -> u32 {

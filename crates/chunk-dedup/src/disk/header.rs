@@ -3,6 +3,7 @@
 use image_model::DigestAlgorithm;
 use image_model::width::{u64_from, usize_from, usize_up_to};
 
+use super::block;
 use super::bucket;
 use super::columns::{COLUMNS, Columns, table_len};
 use crate::error::DictionaryError;
@@ -24,6 +25,7 @@ pub(super) struct Header {
 pub(super) struct Sections {
     pub(super) blob_ends: usize,
     pub(super) blobs: usize,
+    pub(super) blobs_end: usize,
     pub(super) buckets: usize,
     pub(super) records: usize,
     pub(super) end: usize,
@@ -143,18 +145,9 @@ impl Header {
         bytes
     }
 
-    /// Whole bytes that a digest has in common with all of its bucket.
-    pub(super) fn known_len(&self) -> usize {
-        usize::from(self.bucket_bits / 8)
-    }
-
-    /// Bytes of a digest that a record has.
-    pub(super) fn tail_len(&self) -> usize {
-        32 - self.known_len()
-    }
-
-    pub(super) fn record_len(&self) -> usize {
-        self.tail_len() + self.columns.len()
+    /// Bytes of a digest that buckets tell.
+    pub(super) fn known_len(&self) -> u8 {
+        block::known_len(self.bucket_bits)
     }
 
     pub(super) fn buckets(&self) -> u32 {
@@ -170,9 +163,11 @@ impl Header {
         };
         let blob_ends = next(self.profile_len.into());
         let blobs = next(table_len(self.blobs.into(), 8));
-        let buckets = next(self.blob_len);
+        let blobs_end = next(self.blob_len);
+        let buckets = next(u64::from(alignment(blobs_end)));
         let records = next(table_len(self.buckets().into(), bucket::LEN));
-        let end = next(table_len(self.entries.into(), self.record_len()));
+        let blocks = u64::from(self.entries).div_ceil(u64_from(block::RECORDS));
+        let end = next(table_len(blocks, block::len(&self.columns)));
         let expected = next(u64_from(Self::END_LEN));
         if u64_from(len) != expected {
             let len = u64_from(len);
@@ -182,6 +177,7 @@ impl Header {
         Ok(Sections {
             blob_ends: usize_up_to(blob_ends),
             blobs: usize_up_to(blobs),
+            blobs_end: usize_up_to(blobs_end),
             buckets: usize_up_to(buckets),
             records: usize_up_to(records),
             end: usize_up_to(end),
@@ -190,9 +186,15 @@ impl Header {
     }
 }
 
-/// The bits by which so many records are put into buckets: 13 to 26 of them to a bucket, which has room for 29 heads.
+/// Zeros from `end` to the buckets, which begin where a processor fetches.
+pub(super) fn alignment(end: u64) -> u8 {
+    let [behind, ..] = (end % u64_from(bucket::LEN)).to_le_bytes();
+    64u8.saturating_sub(behind) % 64
+}
+
+/// The bits by which so many records are put into buckets: 14 to 28 of them to a bucket, which has room for 59 heads.
 pub(super) fn bucket_bits(entries: u32) -> u8 {
-    let bits = (entries / 13).checked_ilog2().unwrap_or(0);
+    let bits = (entries / 14).checked_ilog2().unwrap_or(0);
     // At most 28.
     bits.to_le_bytes()[0]
 }

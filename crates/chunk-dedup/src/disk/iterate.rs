@@ -30,28 +30,29 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
     }
 
-    /// The digest of a record in a bucket.
-    fn digest_of(&self, record: u32, bucket: u32, first: u32) -> Result<Digest, DictionaryError> {
+    /// The chunk that a record is of, in a bucket that begins with the record `first`.
+    pub(super) fn key_of(
+        &self,
+        record: u32,
+        number: u32,
+        first: u32,
+    ) -> Result<(Digest, u32), DictionaryError> {
         let fail = |what| DictionaryError::Record { record, what };
+        let slot = self.slot(record).ok_or(fail("it is not in the file"))?;
+        let at = u8::try_from(record - first).ok();
+        let told = self.bucket(number)?;
+        let window = self.window(record)?;
+        let head = match at.and_then(|at| told.head(at)) {
+            Some(head) => head,
+            None => self.header.columns.head(window),
+        };
         let bits = u32::from(self.header.bucket_bits);
-        let known = bucket.checked_shl(u32::BITS - bits).unwrap_or(0);
-        let mut bytes = [0; 32];
-        bytes[..4].copy_from_slice(&known.to_be_bytes());
-        let tail = self.tail_of(record);
-        let place = bytes.get_mut(32 - tail.len()..);
-        let place = place.ok_or_else(|| fail("it is not in the file"))?;
-        place.copy_from_slice(tail);
-        let digest = Digest::new(self.header.algorithm, bytes);
-        let (own, head) = self.split(&digest);
-        if own != bucket {
-            return Err(fail("its digest belongs into another bucket"));
-        }
-        let told = u16::try_from(record - first).ok();
-        let told = told.and_then(|at| self.bucket(bucket).ok()?.head(at));
-        if told.is_some_and(|told| told != head) {
+        let known = (u64::from(number) << 8 | u64::from(head)) << (56 - bits);
+        let digest = slot.digest(self.header.algorithm, known, self.known_len);
+        if self.split(&digest) != (number, head) {
             return Err(fail("its bucket says something else of its digest"));
         }
-        Ok(digest)
+        Ok((digest, self.len_of(record, slot, window)?))
     }
 
     fn next_of(&self, at: &mut Entries<'_, B>) -> Result<Option<Entry>, DictionaryError> {
@@ -74,8 +75,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let record = at.record;
         at.record += 1;
         // The bucket was counted when its end was read.
-        let digest = self.digest_of(record, at.bucket - 1, at.first)?;
-        let (len, placement) = self.read(record)?;
+        let (digest, len) = self.key_of(record, at.bucket - 1, at.first)?;
+        let placement = self.placed(record, len, self.window(record)?)?;
         Ok(Some(Entry {
             digest,
             len,

@@ -5,6 +5,7 @@
 //! [`DictionaryBuilder`] writes a file of more chunks than fit in memory, and [`merge`] one of several files.
 
 mod blobs;
+mod block;
 mod bucket;
 mod build;
 mod check;
@@ -16,10 +17,12 @@ mod runs;
 mod write;
 
 use image_model::DigestAlgorithm;
+use image_model::width::usize_from;
 
 use crate::error::DictionaryError;
+use block::Slot;
 use bucket::Bucket;
-use columns::position;
+use columns::{WINDOW, position};
 use header::{Header, Sections};
 
 pub use build::{BuildOptions, DictionaryBuilder};
@@ -66,15 +69,15 @@ pub use write::{Summary, merge};
 /// | 0 | 8 | magic | `89 4c 5a 43 48 44 0d 0a` |
 /// | 8 | 4 | version | 1 |
 /// | 12 | 1 | algorithm | of all digests: 1 SHA-256, 2 BLAKE3 |
-/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of a thirteenth of the number of records, 0 to 28 |
+/// | 13 | 1 | bucket_bits | *k*: the records are in 2^*k* buckets, by the first *k* bits of their digests; the binary logarithm, rounded down, of a fourteenth of the number of records, 0 to 28 |
 /// | 14 | 2 | zero | |
 /// | 16 | 4 | entries | records, at most 2^32 - 2 |
 /// | 20 | 4 | blobs | blobs, at most 2^32 - 2 |
 /// | 24 | 4 | profile_size | bytes of the profile |
 /// | 28 | 4 | zero | |
 /// | 32 | 8 | blob_size | bytes of the descriptions of blobs |
-/// | 40 | 18 | columns | two bytes each, a shift and a width: see below |
-/// | 58 | 66 | zero | |
+/// | 40 | 20 | columns | two bytes each, a shift and a width: see below |
+/// | 60 | 64 | zero | |
 /// | 124 | 4 | checksum | CRC-32 (IEEE) of the bytes before |
 ///
 /// After it come, each where the one before ends:
@@ -84,8 +87,9 @@ pub use write::{Summary, merge};
 /// | profile | profile_size | for which images the placements are; the format's own encoding |
 /// | blob ends | 8 for each blob | where its description ends, in the next section |
 /// | blobs | blob_size | the descriptions, by ascending ids |
+/// | zeros | 0 to 63 | so that the buckets begin at a multiple of 64 |
 /// | buckets | 64 for each | which records they have, and how the digests of these go on: see below |
-/// | records | entries times a record | by ascending digest, and then by length |
+/// | blocks | 32 records in each | the records by ascending digest, and then by length |
 /// | end | 60 | zero |
 /// | checksum | 4 | CRC-32 of all bytes from the profile to here |
 ///
@@ -97,18 +101,20 @@ pub use write::{Summary, merge};
 /// | offset | size | field | unit and rule |
 /// |---|---|---|---|
 /// | 0 | 4 | first | its first record; where the bucket before ends |
-/// | 4 | 2 | count | its records; 2^16 - 1 if there are as many or more, which end where the next bucket begins |
-/// | 6 | 58 | heads | of its first 29 records, the 16 bits of the digest after the first *k*, as a number; `ff ff` where there is no record |
+/// | 4 | 1 | count | its records; 255 if there are as many or more, which end where the next bucket begins |
+/// | 5 | 59 | heads | of its first 59 records, the 8 bits of the digest after the first *k*; `ff` where there is no record |
 ///
-/// So that a lookup reads two places: the bucket, and if that has the head, nearly always the one record with it.
+/// A block has the digests of its 32 records, and then their placements; zeros where the last one has no record. Each
+/// digest has 32 bytes, of which the first *j* = (*k* + 8) / 8 are known from the bucket: instead of them it begins with
+/// the lowest *j* bytes of the length. So a lookup reads two places: the bucket, and if that has the head, nearly always
+/// the one digest with it; and beside that the placement, if it is asked for.
 ///
-/// A record has the bytes of its digest, but for the first *k* / 8, which are known from the bucket; and a
-/// placement: bits, lowest first, that make up nine numbers, padded with zeros to whole bytes. Of each number
+/// A placement is bits, lowest first, that make up ten numbers, padded with zeros to whole bytes. Of each number
 /// some lowest bits are left out (the *shift*), as they are zero in all records, and then *width* bits are stored.
 ///
 /// | number | maximum bits | is |
 /// |---|---|---|
-/// | length | 32 | bytes of the chunk |
+/// | length | 32 | bytes of the chunk, without the lowest *j* bytes of this number |
 /// | blob | 32 | position of its blob |
 /// | stored offset | 64 | first byte of the frame in the blob |
 /// | stored length | 32 | bytes of the frame |
@@ -117,6 +123,7 @@ pub use write::{Summary, merge};
 /// | recipe | 3 | how the frame is decoded: codec 0 none, 1 LZ4 block, 2 zstd, 3 gzip; plus 4 if more than the frame follows |
 /// | position | 32 | of the chunk among those of its blob |
 /// | address | 64 | first byte of the chunk in the decoded bytes of its blob |
+/// | head | 8 | of a record behind the first 59 of its bucket, the 8 bits of the digest after the first *k*; else 0 |
 ///
 /// A later version has another number, and no reader of this one accepts it. Source: this crate.
 #[derive(Debug, Clone)]
@@ -124,9 +131,10 @@ pub struct DictionaryFile<B> {
     bytes: B,
     header: Header,
     sections: Sections,
-    /// Bytes of a record, and of them those of its digest: sums that no lookup has to repeat.
-    record_len: usize,
-    tail_len: usize,
+    /// What no lookup has to compute again: bytes of a digest that buckets tell, of a placement, and of a block.
+    known_len: u8,
+    placement_len: usize,
+    block_len: usize,
 }
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
@@ -139,8 +147,9 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let sections = header.sections(bytes.as_ref().len())?;
         Ok(Self {
             bytes,
-            record_len: header.record_len(),
-            tail_len: header.tail_len(),
+            known_len: header.known_len(),
+            placement_len: header.columns.len(),
+            block_len: block::len(&header.columns),
             header,
             sections,
         })
@@ -172,7 +181,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Bytes that a record takes.
     #[must_use]
     pub fn record_len(&self) -> usize {
-        self.record_len
+        block::SLOT_LEN + self.placement_len
     }
 
     /// For which images the placements are, in the format's own encoding.
@@ -203,7 +212,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     fn records_of(&self, number: u32, bucket: Bucket<'_>) -> Result<(u32, u32), DictionaryError> {
         let (start, count) = (bucket.first(), bucket.count());
         let end = match count {
-            u16::MAX => self.start_of_next(number)?,
+            u8::MAX => self.start_of_next(number)?,
             // Too many is more than there are.
             count => start.saturating_add(count.into()),
         };
@@ -228,10 +237,37 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
     }
 
-    /// The bytes of a record, and those after it.
+    /// Where the block of a record begins.
     #[inline]
-    fn record(&self, record: u32) -> &[u8] {
-        let at = self.sections.records + position(record, self.record_len);
-        self.bytes().get(at..).unwrap_or_default()
+    fn block_of(&self, record: u32) -> usize {
+        self.sections.records + usize_from(record) / block::RECORDS * self.block_len
+    }
+
+    /// Where the digest of a record is, and where its placement.
+    #[inline]
+    fn places(&self, record: u32) -> (usize, usize) {
+        let block = self.block_of(record);
+        let at = usize_from(record) % block::RECORDS;
+        let slot = block + at * block::SLOT_LEN;
+        (slot, block + block::placement_at(at, self.placement_len))
+    }
+
+    /// The digest of a record, if it is in the file.
+    #[inline]
+    fn slot(&self, record: u32) -> Option<Slot> {
+        let bytes = self.bytes().get(self.places(record).0..)?;
+        bytes.first_chunk().map(Slot::from_bytes)
+    }
+
+    /// The bytes in which the placement of a record is.
+    #[inline]
+    fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
+        // As many bytes are behind the last record.
+        let bytes = self.bytes().get(self.places(record).1..);
+        let window = bytes.and_then(<[u8]>::first_chunk);
+        window.ok_or(DictionaryError::Record {
+            record,
+            what: "it is not in the file",
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of a dictionary file.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::{self, Write};
 
 use image_model::width::{u64_from, usize_from};
@@ -8,9 +9,10 @@ use image_model::{BlobIndex, DigestAlgorithm, Frame, Progress};
 
 use super::DictionaryFile;
 use super::blobs::description;
-use super::bucket::{Buckets, split};
-use super::columns::{Bits, numbers};
-use super::header::{Header, bucket_bits};
+use super::block::{self, Block};
+use super::bucket::{Buckets, Crowds, split};
+use super::columns::{Bits, numbers_of};
+use super::header::{Header, alignment, bucket_bits};
 use super::runs::{Merged, Source};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Entry, Placement};
@@ -113,9 +115,10 @@ pub(super) fn write<'s>(
         total: None,
     };
     let mut entries = Merged::new(sources())?;
-    let (mut count, mut bits) = (0u64, Bits::default());
+    let (mut count, mut bits, mut crowds) = (0u64, Bits::default(), Crowds::default());
     while let Some(entry) = entries.next()? {
         bits.add(&numbers_of(&entry)?);
+        crowds.push(&entry.digest);
         count += 1;
         ticks.tick()?;
     }
@@ -132,38 +135,47 @@ pub(super) fn write<'s>(
     }
     let blobs = below_max(u64_from(content.blobs.len())).ok_or(too_many("blobs"))?;
     let profile_len = u32::try_from(content.profile.len());
+    let bucket_bits = bucket_bits(chunks);
+    let known_len = block::known_len(bucket_bits);
     let header = Header {
         algorithm: content.algorithm,
-        bucket_bits: bucket_bits(chunks),
+        bucket_bits,
         entries: chunks,
         blobs,
         profile_len: profile_len.map_err(|_| too_many("bytes of a profile"))?,
         blob_len: u64_from(descriptions.len()),
-        columns: bits.columns(),
+        columns: bits.columns(known_len, crowds.is_crowded(bucket_bits)),
     };
     out.write_all(&header.to_bytes())?;
     let mut out = Summed::new(out);
     for section in [content.profile, &ends, &descriptions] {
         out.put(section)?;
     }
+    for _ in 0..alignment(u64_from(Header::LEN) + out.put) {
+        out.put(&[0])?;
+    }
 
     let mut entries = Merged::new(sources())?;
     let mut buckets = Buckets::default();
     while let Some(entry) = entries.next()? {
-        let (number, head) = split(&entry.digest, header.bucket_bits);
-        buckets.push(number, head, |_, bytes| out.put(bytes))?;
+        let of_digest = split(&entry.digest, bucket_bits);
+        buckets.push(of_digest, |_, bytes| out.put(bytes))?;
         ticks.tick()?;
     }
     buckets.finish(header.buckets(), |_, bytes| out.put(bytes))?;
 
     let mut entries = Merged::new(sources())?;
-    let (known, len) = (header.known_len(), header.columns.len());
+    let mut buckets = Buckets::default();
+    let mut block = Block::new(header.columns, known_len);
     while let Some(entry) = entries.next()? {
-        out.put(&entry.digest.as_bytes()[known..])?;
-        let placement = header.columns.pack(&numbers_of(&entry)?);
-        out.put(placement.get(..len).unwrap_or(&placement))?;
+        let (number, head) = split(&entry.digest, bucket_bits);
+        let Ok(told) = buckets.push((number, head), |_, _| Ok::<_, Infallible>(()));
+        if let Some(bytes) = block.push(&entry, (!told).then_some(head))? {
+            out.put(bytes)?;
+        }
         ticks.tick()?;
     }
+    out.put(block.rest())?;
     out.put(&[0; Header::END_LEN - 4])?;
     Ok(Summary {
         chunks,
@@ -173,19 +185,13 @@ pub(super) fn write<'s>(
     })
 }
 
-fn numbers_of(entry: &Entry) -> Result<[u64; super::columns::COLUMNS], DictionaryError> {
-    // A source that is a file was not checked before.
-    let numbers = numbers(entry.len, &entry.placement);
-    let what = "its placement is none that a chunk can have";
-    numbers.ok_or(DictionaryError::Entry { what })
-}
-
 /// Bytes on their way to a file, in pieces that are worth a call, with their checksum.
 struct Summed<'o> {
     out: &'o mut dyn Write,
     buffer: Vec<u8>,
     checksum: crc32fast::Hasher,
-    len: u64,
+    /// Bytes that were put.
+    put: u64,
 }
 
 impl<'o> Summed<'o> {
@@ -196,7 +202,7 @@ impl<'o> Summed<'o> {
             out,
             buffer: Vec::with_capacity(Self::BUFFER_LEN),
             checksum: crc32fast::Hasher::new(),
-            len: 0,
+            put: 0,
         }
     }
 
@@ -205,13 +211,13 @@ impl<'o> Summed<'o> {
             self.flush()?;
         }
         self.buffer.extend_from_slice(bytes);
+        self.put += u64_from(bytes.len());
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.checksum.update(&self.buffer);
         self.out.write_all(&self.buffer)?;
-        self.len += u64_from(self.buffer.len());
         self.buffer.clear();
         Ok(())
     }
@@ -222,7 +228,7 @@ impl<'o> Summed<'o> {
         let checksum = self.checksum.clone().finalize().to_le_bytes();
         self.out.write_all(&checksum)?;
         self.out.flush()?;
-        Ok(self.len + u64_from(checksum.len()))
+        Ok(self.put + u64_from(checksum.len()))
     }
 }
 

@@ -60,11 +60,13 @@ fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hostile_bytes_are_refused_by_name() {
     let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
-    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes; 2 buckets.
-    let buckets = 128 + 7 + 24 + 3 * 26;
-    let records = buckets + 2 * 64;
-    let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
-    assert_eq!(records + 30 * record_len + 64, bytes.len());
+    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes, up to a multiple of 64; 2 buckets, 1 block.
+    let zeros = 128 + 7 + 24 + 3 * 26;
+    let buckets = zeros + 19;
+    let digests = buckets + 2 * 64;
+    let placements = digests + 32 * 32;
+    let placement_len = DictionaryFile::open(&bytes[..]).unwrap().record_len() - 32;
+    assert_eq!(placements + 32 * placement_len + 64, bytes.len());
     let count = u32::from(bytes[buckets + 4]);
     let with = |at: usize, new: &[u8]| {
         let mut changed = bytes.clone();
@@ -142,29 +144,44 @@ fn hostile_bytes_are_refused_by_name() {
             "bucket 1 of the dictionary has records COUNT to 30 of 30",
         ),
         (
+            zeros + 3,
+            &[1],
+            "dictionary header, byte 237: bytes before the buckets is 0, must be zeros",
+        ),
+        (
             buckets + 4,
-            &[0xff, 0xff],
+            &[0xff],
             "bucket 0 of the dictionary is not written as its records demand",
         ),
         (
-            buckets + 6,
-            &[bytes[buckets + 6] ^ 1],
+            buckets + 5,
+            &[bytes[buckets + 5] ^ 1],
             "record 0 of the dictionary: its bucket says something else of its digest",
         ),
         (
-            buckets + 6 + 2 * 28,
+            buckets + 5 + 58,
             &[0],
             "bucket 0 of the dictionary is not written as its records demand",
         ),
         (
-            records,
-            &[0xff],
-            "record 0 of the dictionary: its digest belongs into another bucket",
+            digests + 1,
+            &[bytes[digests + 1] ^ 0x80],
+            "record 0 of the dictionary: its bucket says something else of its digest",
         ),
         (
-            records + 32,
+            digests + 30 * 32,
+            &[1],
+            "record 29 of the dictionary: its block is not written as its records demand",
+        ),
+        (
+            placements,
             &[0xff; 8],
             "record 0 of the dictionary: there is no such blob",
+        ),
+        (
+            placements + 30 * placement_len,
+            &[1],
+            "record 29 of the dictionary: its block is not written as its records demand",
         ),
         (
             bytes.len() - 64,
@@ -180,8 +197,12 @@ fn hostile_bytes_are_refused_by_name() {
     }
     // The first record twice, which its bucket says too.
     let mut repeated = bytes.clone();
-    repeated.copy_within(buckets + 6..buckets + 8, buckets + 8);
-    repeated.copy_within(records..records + record_len, records + record_len);
+    repeated.copy_within(buckets + 5..buckets + 6, buckets + 6);
+    repeated.copy_within(digests..digests + 32, digests + 32);
+    repeated.copy_within(
+        placements..placements + placement_len,
+        placements + placement_len,
+    );
     assert_eq!(
         fault(&seal(repeated)).unwrap_err().to_string(),
         "record 1 of the dictionary: it is not in order"
