@@ -96,14 +96,10 @@ impl Entry {
     #[must_use]
     pub fn pax_records(&self) -> Vec<Record<'_>> {
         let last = self.extensions().filter(|(kind, _)| *kind == b'x').last();
-        let mut records = BTreeMap::new();
         // The reader has parsed them.
-        for record in pax::records(last.map_or(&[], |(_, payload)| payload)) {
-            if let Ok(record) = record {
-                records.insert(record.key, record);
-            }
-        }
-        records.into_values().collect()
+        let records = pax::records(last.map_or(&[], |(_, payload)| payload)).flatten();
+        let by_key: BTreeMap<_, _> = records.map(|record| (record.key, record)).collect();
+        by_key.into_values().collect()
     }
 
     /// Whether a PAX header for all further members (type `g`) is among its headers.

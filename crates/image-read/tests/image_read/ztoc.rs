@@ -269,7 +269,7 @@ fn hostile_files_are_refused() {
         (304, FileFault::Outside)
     );
     let lies = changed(&layer, |ztoc| {
-        ztoc.files[1].mod_time = Bytes::from_static(b"noon")
+        ztoc.files[1].mod_time = Bytes::from_static(b"noon");
     });
     let error = open(&layer, &OpenOptions::default().index(lies.unwrap())).unwrap_err();
     assert!(
