@@ -29,14 +29,12 @@ fn metadata(criterion: &mut Criterion) {
     group.bench_function("digest to frame", |bencher| {
         bencher.iter(|| image.find_digests())
     });
-    let (ino, offset) = image.names.places[0];
+    let frame = image.names.first_frame();
     group.throughput(Throughput::Elements(image.copy.places.len() as u64));
-    group.bench_function("first offset to frame", |bencher| {
+    group.bench_function("first shared frame", |bencher| {
         let open = || Bootstrap::open(bytes.clone(), &limits).expect("it was written by us");
         let first = |bootstrap: Bootstrap| {
-            let mut stop = |_| std::ops::ControlFlow::Break(());
-            let answer = bootstrap.extents(ino, offset..offset + 1, &mut stop);
-            answer.expect("the file is sound");
+            black_box(bootstrap.shared_frame(frame));
             bootstrap
         };
         bencher.iter_batched(open, first, BatchSize::LargeInput);

@@ -137,7 +137,7 @@ pub fn needed_frames(image: &dyn Image, places: &[Place]) -> u64 {
     for place in places {
         let mut visit = |extent: Extent| {
             if let ExtentSource::Chunk { frame, .. } = extent.source {
-                needed.insert(frame);
+                needed.insert(image.shared_frame(frame));
             }
             ControlFlow::Continue(())
         };

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use lazyoci::convert::{RafsOptions, Report};
 use lazyoci::model::{Cancelled, Progress as _};
 use lazyoci::rafs_format::Version;
+use lazyoci::store::toc_image::toc_image_name;
 use lazyoci::store::{
     ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
     ResolvedImages, Transport, resolve, resolve_all,
@@ -59,6 +60,11 @@ impl Whole {
         let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
         if (args.to, target.transport) == (Target::Nydus, Transport::DockerArchive) {
             let error = Failure::from(ImageStoreError::NydusInDockerArchive);
+            return Err(error.of(args.output().display()));
+        }
+        let external = args.to == Target::EstargzExternalToc;
+        if external && target.transport == Transport::DockerArchive {
+            let error = Failure::from(ImageStoreError::TocsInDockerArchive);
             return Err(error.of(args.output().display()));
         }
         if args.open.layer.is_some() {
@@ -156,12 +162,20 @@ impl Whole {
         if args.outputs.replaces() {
             return Ok(());
         }
+        let with_tocs = args.to == Target::EstargzExternalToc;
+        let names = |name: &str| {
+            [
+                Some(name.to_owned()),
+                with_tocs.then(|| toc_image_name(name)),
+            ]
+        };
         if let (Some(Place::Registry(registry)), Some(reference)) = (place, target.reference()?) {
-            let there = registry.repository().find_manifest(&reference.name())?;
-            return match there {
-                Some(_) => args.outputs.refuse(args.output()),
-                None => Ok(()),
-            };
+            for name in names(&reference.name()).into_iter().flatten() {
+                if registry.repository().find_manifest(&name)?.is_some() {
+                    return args.outputs.refuse(args.output());
+                }
+            }
+            return Ok(());
         }
         if !target.path.exists() {
             return Ok(());
@@ -170,9 +184,10 @@ impl Whole {
             // Opening it to write says why not.
             return Ok(());
         };
-        let mut images = layout.index().manifests.iter();
+        let images = &layout.index().manifests;
         let name = target.name.as_deref().unwrap_or_default();
-        match images.any(|image| image.is_called(name)) {
+        let mut names = names(name).into_iter().flatten();
+        match names.any(|name| images.iter().any(|image| image.is_called(&name))) {
             true => args.outputs.refuse(args.output()),
             false => Ok(()),
         }
@@ -218,7 +233,9 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
             let options: RafsOptions = rafs_options(args, version)?;
             ImageFormat::Nydus(options)
         }
-        Target::Estargz => ImageFormat::Estargz(estargz_options(args)?),
+        Target::Estargz | Target::EstargzExternalToc => {
+            ImageFormat::Estargz(estargz_options(args)?)
+        }
         Target::ZstdChunked => ImageFormat::ZstdChunked(zstd_chunked_options(args)?),
         Target::Oci => ImageFormat::Oci(tar_options(args)?),
         other => {
@@ -281,6 +298,9 @@ fn json(args: &Args, done: &Transcoded) -> Result<Value, Failure> {
     value["output"] = args.output().display().to_string().into();
     value["published"] = done.published.digest.clone().into();
     value["made_before"] = done.made_before.into();
+    if let Some(tocs) = &done.toc_image {
+        value["toc_image"] = tocs.digest.clone().into();
+    }
     let left_out = done.left_out.iter();
     value["left_out"] = left_out.map(|one| one.digest.clone()).collect();
     Ok(value)
@@ -313,6 +333,9 @@ fn tell(
             };
             writeln!(out, "layer {digest}, {}{origin}", common::size(size))?;
         }
+    }
+    if let Some(tocs) = &done.toc_image {
+        writeln!(out, "external TOCs {}", tocs.digest)?;
     }
     for one in &done.left_out {
         writeln!(out, "left out {}, {}", one.digest, one.media_type)?;

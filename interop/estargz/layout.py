@@ -2,8 +2,6 @@
 """OCI image layouts in a tar, for ctr-remote and containerd.
 
   layout.py make OUT.tar LAYER...    a layout with one image of these layers (tar or tar+gzip, found by content)
-  layout.py make-external OUT.tar LAYER TOC
-                                     the same of one layer whose TOC is another file, and the image of the TOC: OUT.tar.toc
   layout.py unmake IN.tar DIR        writes layer blobs as DIR/0, DIR/1, ... and their descriptors as DIR/layers.json
   layout.py toc BLOB                 prints the TOC of an eStargz or zstd:chunked blob as it is
   layout.py tar-split BLOB           prints the tar-split of a zstd:chunked blob as it is
@@ -50,8 +48,8 @@ def zstd_piece(blob, which):
     return subprocess.run(["zstd", "-dc"], input=piece, stdout=subprocess.PIPE, check=True).stdout
 
 
-def estargz_annotations(blob, tar, toc=None):
-    toc = toc or toc_of(blob)
+def estargz_annotations(blob, tar):
+    toc = toc_of(blob)
     if toc is None:
         return {}
     return {
@@ -95,7 +93,7 @@ class Layout:
                 put("blobs/" + name.replace(":", "/"), data)
 
 
-def make(out, layers, toc=None):
+def make(out, layers):
     layout = Layout()
     descriptors, diff_ids = [], []
     for path in layers:
@@ -105,21 +103,12 @@ def make(out, layers, toc=None):
         tar = gzip.open(io.BytesIO(blob)).read() if compressed else blob
         diff_ids.append(digest(tar))
         media_type = OCI + "layer.v1.tar" + ("+gzip" if compressed else "")
-        annotations = estargz_annotations(blob, tar, toc) if compressed else None
+        annotations = estargz_annotations(blob, tar) if compressed else None
         descriptors.append(layout.add(media_type, blob, annotations))
     layout.write(out, {
         "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }, descriptors)
-
-
-def make_external(out, layer, toc):
-    member = pathlib.Path(toc).read_bytes()
-    tar = tarfile.open(fileobj=io.BytesIO(gzip.decompress(member)))
-    make(out, [layer], tar.extractfile("stargz.index.json").read())
-    layout = Layout()
-    of = {"containerd.io/snapshot/stargz/layer.digest": digest(pathlib.Path(layer).read_bytes())}
-    layout.write(f"{out}.toc", {}, [layout.add(OCI + "layer.v1.tar+gzip", member, of)])
 
 
 def unmake(layout, directory):
@@ -144,8 +133,6 @@ def main(arguments):
     match arguments:
         case ["make", out, *layers] if layers:
             make(out, layers)
-        case ["make-external", out, layer, toc]:
-            make_external(out, layer, toc)
         case ["unmake", layout, directory]:
             unmake(layout, directory)
         case ["toc", blob]:

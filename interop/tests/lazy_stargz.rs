@@ -11,29 +11,14 @@ use lazyoci_interop::{
 /// Puts an image of one layer of that kind, made of `layer`, into the registry; returns the digest of its layer.
 fn publish(kind: &str, layer: &Path, at: &Path, image: &str) -> String {
     let archive = at.join(format!("{kind}.tar"));
-    let layout = || Command::new(interop_dir().join("estargz/layout.py"));
     let options = match kind {
-        "external" => {
-            let (made, toc) = (at.join("layer"), at.join("layer.toc"));
-            let mut convert = lazyoci("convert");
-            convert.args(["--json", "--force", "--to", "estargz-external-toc"]);
-            let converted = Finished::of(convert.args([layer, &made])).ok().json();
-            let mut make = layout();
-            make.arg("make-external").arg(&archive).args([&made, &toc]);
-            let _ = Finished::of(&mut make).ok();
-            for (suffix, tag) in [("", ""), (".toc", "-esgztoc")] {
-                let from = format!("oci-archive:{}{suffix}", archive.display());
-                let to = format!("docker://{image}{tag}");
-                let copy = ["copy", "--quiet", "--dest-tls-verify=false", &from, &to];
-                let _ = Finished::of(Command::new("skopeo").args(copy)).ok();
-            }
-            let digest = converted["blob"]["digest"].as_str();
-            return digest.expect("a digest").to_owned();
-        }
-        "zstd" => &["--to", "zstd-chunked", "--dialect", "a"][..],
+        // The snapshotter looks for the TOC in the image with `-esgztoc` behind its tag.
+        "external" => &["--to", "estargz-external-toc"][..],
+        "zstd" => &["--to", "zstd-chunked", "--dialect", "a"],
         _ => &["--to", "estargz"],
     };
-    let _ = Finished::of(layout().arg("make").arg(&archive).arg(layer)).ok();
+    let mut layout = Command::new(interop_dir().join("estargz/layout.py"));
+    let _ = Finished::of(layout.arg("make").arg(&archive).arg(layer)).ok();
     let mut convert = lazyoci("convert");
     convert
         .args(["--plain-http", "--force", "--json"])

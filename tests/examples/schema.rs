@@ -182,6 +182,12 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     let mut convert = example("convert");
     convert.args(["--to", "zstd-chunked", &layout, &made]);
     schema.check("convert", &mut convert, 0);
+    let made = format!("oci:{}:v3", fixture.path("whole").display());
+    let mut convert = example("convert");
+    convert.args(["--to", "estargz-external-toc", &layout, &made]);
+    let value = schema.check("convert", &mut convert, 0);
+    assert!(value["toc_image"].is_string(), "{value}");
+    assert!(value["image_layers"][0]["external_toc"].is_object());
     let erofs = fixture.path("erofs");
     let mut convert = example("convert");
     convert.args(["--to", "erofs", "--verity"]).arg(&source);

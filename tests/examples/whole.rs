@@ -246,7 +246,12 @@ fn whole_images_become_whole_images() {
     let fixture = Fixture::new();
     let source = three_layers(&fixture).name();
     let expected = text(example("digest").arg(&source));
-    for (to, layers) in [("nydus", 2), ("estargz", 3), ("oci", 3)] {
+    for (to, layers) in [
+        ("nydus", 2),
+        ("estargz", 3),
+        ("estargz-external-toc", 3),
+        ("oci", 3),
+    ] {
         let made = format!("oci:{}:v2", fixture.path("made").display());
         let mut convert = example("convert");
         let said = object(convert.args(["--force", "--to", to, &source, &made]));
@@ -263,7 +268,7 @@ fn whole_images_become_whole_images() {
         // Taken names are kept.
         let other = match to {
             "nydus" => "none",
-            "estargz" => "gzip:9",
+            "estargz" | "estargz-external-toc" => "gzip:9",
             _ => "gzip:1",
         };
         let mut replacing = example("convert");
@@ -405,6 +410,13 @@ fn what_is_no_conversion_of_whole_images_is_refused() {
     let mut convert = example("convert");
     let said = complaint(convert.args(["--to", "nydus", &source, &docker]), 3);
     let what = "a docker-archive cannot hold a nydus image";
+    assert_eq!(said, format!("error: {docker}: {what}\n"));
+    let mut convert = example("convert");
+    let said = complaint(
+        convert.args(["--to", "estargz-external-toc", &source, &docker]),
+        3,
+    );
+    let what = "a docker-archive cannot hold external TOCs";
     assert_eq!(said, format!("error: {docker}: {what}\n"));
     assert!(!fixture.path("made").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lazyoci::model::{Extent, ExtentSource, Image, Ino};
+use lazyoci::model::{Extent, ExtentSource, FrameId, Image, Ino};
 use lazyoci::read::{Follow, resolve};
 
 use super::COUNT;
@@ -107,6 +107,25 @@ impl<I: Image> Names<I> {
     /// If the image is damaged.
     pub fn find_frames_of_longest(&self) {
         self.find_frames_of(&self.longest);
+    }
+
+    /// The frame at the first of the places.
+    ///
+    /// # Panics
+    /// If the image is damaged.
+    #[must_use]
+    pub fn first_frame(&self) -> FrameId {
+        let (ino, offset) = self.places[0];
+        let mut first = None;
+        let mut take = |extent: Extent| {
+            if let ExtentSource::Chunk { frame, .. } = extent.source {
+                first = Some(frame);
+            }
+            ControlFlow::Break(())
+        };
+        let answer = self.image.extents(ino, offset..offset + 1, &mut take);
+        answer.expect("the file is sound");
+        first.expect("its content is in frames")
     }
 
     fn find_frames_of(&self, places: &[(Ino, u64)]) {

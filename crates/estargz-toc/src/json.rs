@@ -71,7 +71,6 @@ pub(crate) fn for_each<'a, T: Schema<'a>, E: From<TocError>>(
     }
     let mut refused = None;
     let mut index = 0usize;
-    let mut document = serde_json::Deserializer::from_slice(json);
     let mut sink = |Parsed { entry, fault }: Parsed<T>| {
         let visited = match fault {
             None => visit(index, entry),
@@ -85,12 +84,16 @@ pub(crate) fn for_each<'a, T: Schema<'a>, E: From<TocError>>(
         index = index.saturating_add(1);
         visited.map_err(|error| refused = Some(error)).is_ok()
     };
-    let parsed = Document {
+    let document = Document {
         sink: &mut sink,
         max_xattr_len: limits.max_xattr_len,
-    }
-    .deserialize(&mut document)
-    .and_then(|header| document.end().map(|()| header));
+    };
+    let parsed = match str::from_utf8(json) {
+        // Strings need not be checked one by one.
+        Ok(text) => document.parse(serde_json::Deserializer::from_str(text)),
+        // What is ignored may be anything.
+        Err(_) => document.parse(serde_json::Deserializer::from_slice(json)),
+    };
     match refused {
         Some(error) => Err(error),
         None => parsed.map_err(|error| TocError::from(error).into()),
@@ -109,6 +112,16 @@ type Sink<'s, T> = &'s mut dyn FnMut(Parsed<T>) -> bool;
 struct Document<'s, T> {
     sink: Sink<'s, T>,
     max_xattr_len: u32,
+}
+
+impl<'de, T: Schema<'de>> Document<'_, T> {
+    fn parse<R: serde_json::de::Read<'de>>(
+        self,
+        mut document: serde_json::Deserializer<R>,
+    ) -> serde_json::Result<Header<'de>> {
+        let header = self.deserialize(&mut document)?;
+        document.end().map(|()| header)
+    }
 }
 
 impl<'de, T: Schema<'de>> DeserializeSeed<'de> for Document<'_, T> {
@@ -230,8 +243,15 @@ impl<'de, T: Schema<'de>> Visitor<'de> for EntrySeed<T> {
         let mut entry = T::empty();
         let mut fault = None;
         let mut seen = 0u32;
+        let mut next = 0;
         while let Some(Text(key)) = map.next_key()? {
-            let Some(field) = known(&key, T::KEYS, T::CASE)? else {
+            // Writers keep to the order of the keys.
+            let mut ahead = T::KEYS.iter().enumerate().skip(next);
+            let found = match ahead.find(|(_, name)| **name == key) {
+                Some((field, _)) => Some(field),
+                None => known(&key, T::KEYS, T::CASE)?,
+            };
+            let Some(field) = found else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -239,6 +259,7 @@ impl<'de, T: Schema<'de>> Visitor<'de> for EntrySeed<T> {
                 return Err(de::Error::duplicate_field(T::KEYS[field]));
             }
             seen |= 1 << field;
+            next = field.saturating_add(1);
             entry.set(field, &mut map, self.max_xattr_len, &mut fault)?;
         }
         for (field, &name) in T::KEYS.iter().enumerate() {

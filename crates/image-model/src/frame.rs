@@ -51,7 +51,8 @@ impl fmt::Display for Codec {
     }
 }
 
-/// A frame's number within one image, by which readers identify it.
+/// A frame's number within one image. Readers identify it by the number that
+/// [`Image::shared_frame`](crate::Image::shared_frame) gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameId(pub u32);
 

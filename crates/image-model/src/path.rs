@@ -120,6 +120,12 @@ impl ImagePath {
         Some((Self(parent.to_vec()), name))
     }
 
+    /// The joined components of the parent directory; empty also for the root.
+    pub(crate) fn parent_bytes(&self) -> &[u8] {
+        let slash = self.0.iter().rposition(|&b| b == b'/');
+        &self.0[..slash.unwrap_or(0)]
+    }
+
     /// The last component; `None` for the root.
     #[must_use]
     pub fn last(&self) -> Option<NameRef<'_>> {
@@ -214,6 +220,27 @@ mod tests {
             (b"a/../b", b"b"),
             (b"a/../../../b/c", b"b/c"),
             (b"..gitme", b"..gitme"),
+            // The cases of containers/storage.
+            (b"..", b""),
+            (b"foo/../..", b""),
+            (b"/foo/../..", b""),
+            (b"../", b""),
+            (b"/../", b""),
+            (b"/.", b""),
+            (b"/foo/bar/../baz", b"foo/baz"),
+            (b"/foo/bar/../../baz", b"baz"),
+            (b"/././foo", b"foo"),
+            (b"./foo/bar/../..", b""),
+            (b"foo/..", b""),
+            (b"//foo//bar", b"foo/bar"),
+            (b"foo/bar//baz/..", b"foo/bar"),
+            (b"../..", b""),
+            (b".././..", b""),
+            (b"../../.", b""),
+            (b"/../../foo", b"foo"),
+            (b"../foo/bar/../baz", b"foo/baz"),
+            (b"../.././/.//../foo/./../bar/..", b""),
+            (b"a/../.././/.//../foo/./../bar/..", b""),
         ];
         for (raw, clean) in cases {
             assert_eq!(ImagePath::clean(raw).unwrap().as_bytes(), *clean);

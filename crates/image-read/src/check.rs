@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use image_model::{BlobIndex, Cancelled, Extent, ExtentSource, FrameId, Image, Ino};
 use verify::{CheckFiles, ChunkFault, ChunkObserver, ChunkSummary, ContentError, StoredAt};
 
-use crate::content::{FileExtents, ReadError, Want};
+use crate::content::{FileExtents, ReadError, Want, with_shared_frame};
 use crate::reader::Reader;
 
 /// See [`Content::check_files`](verify::Content::check_files).
@@ -121,6 +121,7 @@ impl Place {
         })?;
         found
             .filter(|found| (found.file_offset, found.len) == (file_offset, self.len))
+            .map(|found| with_shared_frame(image, found))
             .ok_or(ReadError::Uncovered { ino, file_offset })
     }
 

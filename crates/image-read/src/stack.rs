@@ -193,6 +193,13 @@ impl StackImage {
     fn view(&self) -> TreeView<'_, LayerFile> {
         TreeView::new(&self.tree, &self.links)
     }
+
+    /// The layer that numbers `frame`, if it is one.
+    fn part_of(&self, frame: FrameId) -> Option<&Part> {
+        let first = |part: &Part| part.first_frame <= frame.0;
+        let behind = self.parts.partition_point(first);
+        self.parts.get(behind.checked_sub(1)?)
+    }
 }
 
 impl Part {
@@ -258,11 +265,7 @@ impl Image for StackImage {
     }
 
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
-        let behind = self
-            .parts
-            .partition_point(|part| part.first_frame <= frame.0);
-        let part = behind.checked_sub(1).map(|position| &self.parts[position]);
-        let Some(part) = part else {
+        let Some(part) = self.part_of(frame) else {
             let (what, index, count) = ("frame", frame.0, 0);
             let missing = image_model::image::NoSuchEntry { what, index, count };
             return Err(ImageError::new(None, missing));
@@ -273,6 +276,17 @@ impl Image for StackImage {
             recipe: RecipeId(found.recipe.0.saturating_add(part.first_recipe)),
             ..found
         })
+    }
+
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        let Some(part) = self.part_of(frame) else {
+            return frame;
+        };
+        let own = FrameId(frame.0 - part.first_frame);
+        match part.image.shared_frame(own).0 {
+            shared if shared < part.frames => FrameId(part.first_frame + shared),
+            _ => frame,
+        }
     }
 
     fn frame_bound(&self) -> u32 {

@@ -20,6 +20,7 @@ use crate::resolve::{ResolvedImage, resolve};
 use crate::spool::Spool;
 use crate::store::{Digested, digest_of, fetch};
 use crate::target::ImageTarget;
+use crate::toc_image::TocImage;
 
 /// Writes an archive of the `docker save` format (`docker-archive`). Read it with
 /// [`DockerArchive`](crate::DockerArchive), `docker load`, podman or skopeo.
@@ -183,6 +184,9 @@ struct Members {
 
 /// The configuration of an image whose layers are tars.
 fn config(image: &ResolvedImage) -> Result<&ImageConfig, ImageStoreError> {
+    if TocImage::is_one(&image.manifest) {
+        return Err(ImageStoreError::TocsInDockerArchive);
+    }
     for layer in &image.manifest.layers {
         if NydusLayer::read(&layer.annotations)?.is_some() {
             return Err(ImageStoreError::NydusInDockerArchive);

@@ -119,6 +119,9 @@ pub enum ImageStoreError {
     /// A nydus image cannot be stored in a `docker-archive`, whose layers are tars without annotations.
     #[error("a docker-archive cannot hold a nydus image")]
     NydusInDockerArchive,
+    /// External TOCs cannot be stored in a `docker-archive`, whose layers are not compressed: no TOC would fit them.
+    #[error("a docker-archive cannot hold external TOCs")]
+    TocsInDockerArchive,
     /// A layer does not match its DiffID in the configuration.
     #[error("the digest of its tar is {found}, but the configuration lists {listed}")]
     DiffId {
@@ -342,6 +345,7 @@ impl Blame for ImageStoreError {
             | Self::NotImage { .. }
             | Self::NotLayer { .. }
             | Self::NydusInDockerArchive
+            | Self::TocsInDockerArchive
             | Self::Encrypted => Fault::Unsupported,
             Self::Document { source, .. } => source.fault(),
             Self::BadDigest { .. } => Fault::Unsupported,

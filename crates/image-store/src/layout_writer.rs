@@ -14,6 +14,7 @@ use crate::objects::{BLOBS, Objects};
 use crate::platforms::{ResolvedImages, resolve_all};
 use crate::store::ImageStore as _;
 use crate::target::{ImageTarget, document_bytes, enter};
+use crate::toc_image::TocImage;
 
 /// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".lazyoci-";
@@ -118,6 +119,10 @@ impl ImageTarget for LayoutWriter {
             Err(ImageStoreError::NoImage { .. }) => Ok(None),
             found => found.map(Some),
         }
+    }
+
+    fn published_tocs(&self, name: Option<&str>) -> Result<Option<TocImage>, ImageStoreError> {
+        TocImage::find(&Layout::open(&self.directory)?, name)
     }
 
     fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {

@@ -50,6 +50,7 @@ mod runtime;
 mod spool;
 pub mod store;
 pub mod target;
+pub mod toc_image;
 
 pub use bootstrap_layer::BootstrapLayer;
 pub use docker_archive::DockerArchive;
@@ -69,6 +70,7 @@ pub use store::{ImageStore, check, fetch};
 pub use target::{
     Arrival, ImageTarget, copy, copy_image, describe_document, put_bytes, put_document,
 };
+pub use toc_image::TocImage;
 
 // Crates whose types appear in public signatures.
 pub use blob_io;

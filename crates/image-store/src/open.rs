@@ -22,6 +22,7 @@ use crate::bootstrap_layer::read_bootstrap;
 use crate::error::ImageStoreError;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, check, check_stream, digest_of};
+use crate::toc_image::Tocs;
 
 /// Bytes of a layer requested at once.
 pub(crate) const REQUEST: usize = 1 << 20;
@@ -34,7 +35,7 @@ impl ResolvedImage {
     /// image.
     ///
     /// Everything that is read is compared with a digest. A layer of eStargz or zstd:chunked whose annotations [vouch for
-    /// its TOC](described), and the blobs of a nydus image, are read lazily; every other layer is read whole and compared
+    /// its TOC](described), which may be in a [TOC image](crate::TocImage), and the blobs of a nydus image, are read lazily; every other layer is read whole and compared
     /// with its digest now, and decoded into a temporary file if it is compressed. `progress` counts the
     /// bytes of the current layer.
     ///
@@ -53,10 +54,11 @@ impl ResolvedImage {
             let opened = self.nydus(store, last, options, progress);
             return opened.map_err(ImageStoreError::in_layer(layers.len() - 1));
         }
+        let mut tocs = Tocs::new(&**store, self.name.as_deref());
         let mut stack = Stack::default();
         let mut advisories = Advisories::default();
         for (position, layer) in layers.iter().enumerate() {
-            let pushed = push(&mut stack, &**store, layer, options, progress);
+            let pushed = push(&mut stack, (&**store, &mut tocs), layer, options, progress);
             advisories.append(pushed.map_err(ImageStoreError::in_layer(position))?);
         }
         Ok(OpenImage::of_stack(stack, advisories, options))
@@ -74,7 +76,26 @@ impl ResolvedImage {
         options: &OpenOptions,
     ) -> Result<OpenImage, ImageStoreError> {
         let layer = self.layer(position)?;
-        open_layer(store, layer, options).map_err(ImageStoreError::in_layer(position))
+        let mut tocs = Tocs::new(store, self.name.as_deref());
+        let opened = open_by_either_toc(store, &mut tocs, layer, options);
+        opened.map_err(ImageStoreError::in_layer(position))
+    }
+
+    /// Opens a single layer by its TOC, if its annotations [vouch for one](described), and it is in the layer or in a
+    /// [TOC image](crate::TocImage).
+    ///
+    /// # Errors
+    /// [`ImageStoreError`].
+    pub fn open_layer_lazily(
+        &self,
+        store: &dyn ImageStore,
+        position: usize,
+        options: &OpenOptions,
+    ) -> Result<Option<OpenImage>, ImageStoreError> {
+        let layer = self.layer(position)?;
+        let mut tocs = Tocs::new(store, self.name.as_deref());
+        let opened = open_lazily(store, &mut tocs, layer, options);
+        opened.map_err(ImageStoreError::in_layer(position))
     }
 
     /// Reads the whole layer at `position`, and compares it with its digest and length.
@@ -149,13 +170,13 @@ impl ResolvedImage {
 /// Applies a layer to those so far. Returns its advisories.
 fn push(
     stack: &mut Stack,
-    store: &dyn ImageStore,
+    (store, tocs): (&dyn ImageStore, &mut Tocs<'_>),
     layer: &Descriptor,
     options: &OpenOptions,
     progress: &mut dyn Progress,
 ) -> Result<Advisories, ImageStoreError> {
     known(layer)?;
-    if let Some(opened) = open_lazily(store, layer, options)? {
+    if let Some(opened) = open_lazily(store, tocs, layer, options)? {
         let advisories = opened.advisories().clone();
         stack.push(opened.to_layer()?, opened.reader())?;
         return Ok(advisories);
@@ -210,18 +231,43 @@ fn open_layer(
     Ok(open_source(source, id.as_ref(), NoBlobs, options)?)
 }
 
-/// Opens a layer by its TOC, if its annotations vouch for one, and it is in the layer: a TOC that is another blob is not
-/// looked for.
+/// The same, with the TOC from a TOC image if it is not in the layer.
+fn open_by_either_toc(
+    store: &dyn ImageStore,
+    tocs: &mut Tocs<'_>,
+    layer: &Descriptor,
+    options: &OpenOptions,
+) -> Result<OpenImage, ImageStoreError> {
+    let opened = open_layer(store, layer, options);
+    if let Err(error) = &opened
+        && is_external(error)
+        && let Some(toc) = tocs.read(layer, &options.limits)?
+    {
+        return open_layer(store, layer, &options.clone().external_toc(toc));
+    }
+    opened
+}
+
+/// Whether a layer cannot be opened since its TOC is another blob.
+fn is_external(error: &ImageStoreError) -> bool {
+    let ImageStoreError::Open(OpenError::Estargz(error)) = error else {
+        return false;
+    };
+    matches!(error, TocOpenError::External)
+}
+
+/// Opens a layer by its TOC, if its annotations vouch for one, and it is found.
 fn open_lazily(
     store: &dyn ImageStore,
+    tocs: &mut Tocs<'_>,
     layer: &Descriptor,
     options: &OpenOptions,
 ) -> Result<Option<OpenImage>, ImageStoreError> {
     if described(&layer.annotations, options)?.is_none() {
         return Ok(None);
     }
-    match open_layer(store, layer, options) {
-        Err(ImageStoreError::Open(OpenError::Estargz(TocOpenError::External))) => Ok(None),
+    match open_by_either_toc(store, tocs, layer, options) {
+        Err(error) if is_external(&error) => Ok(None),
         opened => opened.map(Some),
     }
 }

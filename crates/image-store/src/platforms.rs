@@ -67,7 +67,8 @@ pub fn resolve_all(
     };
     let mut left = MAX_MANIFESTS;
     for descriptor in meant {
-        found.collect(store, descriptor, 0, &mut left)?;
+        let name = descriptor.name();
+        found.collect(store, (descriptor, name), 0, &mut left)?;
     }
     Ok(found)
 }
@@ -76,7 +77,7 @@ impl ResolvedImages {
     fn collect(
         &mut self,
         store: &dyn ImageStore,
-        descriptor: &Descriptor,
+        (descriptor, name): (&Descriptor, Option<&str>),
         depth: usize,
         left: &mut usize,
     ) -> Result<(), ImageStoreError> {
@@ -93,11 +94,12 @@ impl ResolvedImages {
         match document(store, descriptor)? {
             Document::Index(index) => {
                 for listed in &index.manifests {
-                    self.collect(store, listed, depth + 1, left)?;
+                    self.collect(store, (listed, name), depth + 1, left)?;
                 }
             }
             Document::Manifest(manifest) => {
-                let image = with_config(store, descriptor.clone(), *manifest)?;
+                let name = name.map(ToOwned::to_owned);
+                let image = with_config(store, descriptor.clone(), *manifest, name)?;
                 if image.config.is_none() {
                     self.others.push(descriptor.clone());
                 } else if self.images.iter().any(|first| same_platform(first, &image)) {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use blob_io::ReadAt;
-use blob_io::registry::{Client, Reference, RemoteBlob, Repository};
+use blob_io::registry::{Client, ErrorClass, Reference, RemoteBlob, Repository};
 use bytes::Bytes;
 use oci_image::{Descriptor, Index, MediaType};
 
@@ -29,6 +29,8 @@ use crate::store::{ImageStore, digest_of};
 #[derive(Debug)]
 pub struct RegistryStore {
     repository: Repository,
+    /// The tag or digest by which it was found.
+    name: String,
     index: Index,
     /// The manifest or index of the reference.
     root: Bytes,
@@ -55,9 +57,21 @@ impl RegistryStore {
         };
         Ok(Self {
             repository,
+            name: name.into(),
             index: Index::new(vec![descriptor]),
             root: manifest.bytes,
         })
+    }
+
+    /// The same; `None` if there is nothing of that name.
+    pub(crate) fn find(
+        repository: Repository,
+        name: &str,
+    ) -> Result<Option<Self>, ImageStoreError> {
+        match Self::of(repository, name) {
+            Err(ImageStoreError::Registry(error)) if error.class() == ErrorClass::Gone => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     /// The repository.
@@ -111,6 +125,15 @@ impl ImageStore for RegistryStore {
                 source,
             }
         })?))
+    }
+
+    fn with_suffix(&self, suffix: &str) -> Result<Option<Box<dyn ImageStore>>, ImageStoreError> {
+        let is_digest = self.name.contains(':');
+        if is_digest {
+            return Ok(None);
+        }
+        let there = Self::find(self.repository.clone(), &format!("{}{suffix}", self.name))?;
+        Ok(there.map(|there| Box::new(there) as _))
     }
 
     fn is_remote(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::platforms::{ResolvedImages, resolve_all};
 use crate::registry_store::RegistryStore;
 use crate::store::digest_of;
 use crate::target::{Arrival, ImageTarget};
+use crate::toc_image::{TocImage, toc_image_name};
 
 /// Writes images to a repository of a registry; their names are tags.
 ///
@@ -160,6 +161,14 @@ impl ImageTarget for RegistryTarget {
         }
         let there = RegistryStore::of(self.repository.clone(), tag)?;
         resolve_all(&there, None).map(Some)
+    }
+
+    fn published_tocs(&self, name: Option<&str>) -> Result<Option<TocImage>, ImageStoreError> {
+        let Some(tag) = name else {
+            return Ok(None);
+        };
+        let there = RegistryStore::find(self.repository.clone(), &toc_image_name(tag))?;
+        there.map_or(Ok(None), |there| TocImage::only(&there))
     }
 
     fn begin(&self) -> Result<Box<dyn ObjectWriter + Send + '_>, ImageStoreError> {

@@ -7,6 +7,7 @@ use oci_image::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType, P
 use crate::error::ImageStoreError;
 use crate::reference::normalised;
 use crate::store::{ImageStore, fetch};
+use crate::toc_image::{TocImage, toc_image_name};
 
 /// Maximum nesting depth of indexes.
 pub(crate) const MAX_NESTED: usize = 4;
@@ -19,8 +20,10 @@ pub struct ResolvedImage {
     pub descriptor: Descriptor,
     /// The manifest.
     pub manifest: Manifest,
-    /// The configuration; `None` if it is not that of an image, as with artifacts.
+    /// The configuration; `None` if it is not that of an image, as with artifacts and [TOC images](TocImage).
     pub config: Option<ImageConfig>,
+    /// The name in the store's index by which it was found, if that has names.
+    pub name: Option<String>,
 }
 
 impl ResolvedImage {
@@ -47,11 +50,12 @@ pub fn resolve(
 ) -> Result<ResolvedImage, ImageStoreError> {
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
     let mut descriptor = named(store.index(), name, &wanted)?.clone();
+    let name = descriptor.name().map(ToOwned::to_owned);
     for _ in 0..MAX_NESTED {
         match document(store, &descriptor)? {
             Document::Index(index) => descriptor = select(&index, &wanted)?.clone(),
             Document::Manifest(manifest) => {
-                let image = with_config(store, descriptor, *manifest)?;
+                let image = with_config(store, descriptor, *manifest, name)?;
                 return match (platform, image.config.as_ref().map(ImageConfig::platform)) {
                     (Some(wanted), Some(built)) if !built.serves(wanted) => {
                         Err(ImageStoreError::NoPlatform {
@@ -116,7 +120,7 @@ pub(crate) fn called<'i>(
 ) -> Result<Vec<&'i Descriptor>, ImageStoreError> {
     let all = &index.manifests;
     let all_called = |name: &str| all.iter().filter(|image| image.is_called(name)).collect();
-    let mut called: Vec<_> = name.map_or_else(|| all.iter().collect(), all_called);
+    let mut called: Vec<_> = name.map_or_else(|| without_toc_images(all), all_called);
     // The full reference for a short name.
     if let ([], Some(whole)) = (&called[..], name.and_then(normalised)) {
         called = all_called(&whole);
@@ -134,6 +138,14 @@ pub(crate) fn called<'i>(
         true => Ok(called),
         false => Err(several_images(index)),
     }
+}
+
+/// All images but those that hold the TOCs of others.
+fn without_toc_images(all: &[Descriptor]) -> Vec<&Descriptor> {
+    let tocs = all.iter().flat_map(Descriptor::names).map(toc_image_name);
+    let tocs: BTreeSet<_> = tocs.collect();
+    let is_other = |image: &&Descriptor| !image.names().any(|name| tocs.contains(name));
+    all.iter().filter(is_other).collect()
 }
 
 fn several_images(index: &Index) -> ImageStoreError {
@@ -170,9 +182,10 @@ pub(crate) fn with_config(
     store: &dyn ImageStore,
     descriptor: Descriptor,
     manifest: Manifest,
+    name: Option<String>,
 ) -> Result<ResolvedImage, ImageStoreError> {
     let config = match manifest.config.parse_media_type() {
-        Ok(MediaType::Config(_)) => {
+        Ok(MediaType::Config(_)) if !TocImage::is_one(&manifest) => {
             let bytes = fetch(store, &manifest.config)?;
             let config = ImageConfig::parse(&bytes);
             Some(config.map_err(|source| ImageStoreError::Document {
@@ -192,5 +205,6 @@ pub(crate) fn with_config(
         descriptor,
         manifest,
         config,
+        name,
     })
 }

@@ -40,6 +40,16 @@ pub trait ImageStore: fmt::Debug + Send + Sync {
         Ok(Box::new(FrontToEnd::new(source, descriptor.size)))
     }
 
+    /// The store of the image whose name is that of this store's only image with `suffix` appended, for stores whose index
+    /// does not list it; `None` if there is no such image.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if the query fails.
+    fn with_suffix(&self, suffix: &str) -> Result<Option<Box<dyn ImageStore>>, ImageStoreError> {
+        let _ = suffix;
+        Ok(None)
+    }
+
     /// Whether each read takes a network request, so that content that is read in small pieces should be
     /// fetched first.
     fn is_remote(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::error::ImageStoreError;
 use crate::platforms::ResolvedImages;
 use crate::resolve::ResolvedImage;
 use crate::store::{Digested, ImageStore, digest_of, fetch};
+use crate::toc_image::TocImage;
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -46,6 +47,16 @@ pub trait ImageTarget: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ImageStoreError`] if the query fails, or an existing image is incomplete.
     fn published(&self, name: Option<&str>) -> Result<Option<ResolvedImages>, ImageStoreError> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// The image that holds the external TOCs of the images named `name` in the target; `None` if there is none, or the
+    /// target cannot be read.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] if the query fails, or it is damaged.
+    fn published_tocs(&self, name: Option<&str>) -> Result<Option<TocImage>, ImageStoreError> {
         let _ = name;
         Ok(None)
     }

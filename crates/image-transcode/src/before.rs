@@ -9,6 +9,7 @@ use crate::error::TranscodeError;
 use crate::options::{ImageFormat, TranscodeOptions};
 use crate::publication::Publication;
 use crate::report::{TranscodeReport, Transcoded, TranscodedLayer};
+use crate::toc_image;
 use crate::transcode::plain;
 
 /// Annotation of a manifest: the digest of the source image's manifest.
@@ -54,10 +55,18 @@ pub fn made_before(
     if !is_it || !is_complete(target, &there)? {
         return Ok(None);
     }
+    let toc_image = match options.has_external_tocs() {
+        true => match toc_image::restore(target, name, &mut made)? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+        false => None,
+    };
     Ok(Some(Transcoded {
         published,
         images: made,
         left_out: plan.left_out(),
+        toc_image,
         made_before: true,
     }))
 }
@@ -92,6 +101,7 @@ fn report(found: &ResolvedImage, source: &ResolvedImage) -> TranscodeReport {
         layers: layers
             .map(|(descriptor, diff_id)| TranscodedLayer {
                 descriptor: descriptor.clone(),
+                toc: None,
                 diff_id: diff_id.clone(),
                 source: None,
                 repeated: false,

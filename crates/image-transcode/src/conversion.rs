@@ -89,7 +89,7 @@ impl<'c> Conversion<'c> {
     }
 
     /// The source at a position, if it can be opened for random access: the file tree of a nydus image, and an eStargz
-    /// layer by its TOC, without its eStargz-specific files.
+    /// layer by its TOC, if that is found, without its eStargz-specific files.
     pub(crate) fn open_image(&self, position: usize) -> Result<Option<OpenImage>, TranscodeError> {
         let store = self.tallies[position].count(self.store);
         let options = self.options.open();
@@ -100,7 +100,7 @@ impl<'c> Conversion<'c> {
         if estargz.is_none() || self.options.as_layer {
             return Ok(None);
         }
-        Ok(Some(self.image.open_layer(&*store, position, &options)?))
+        Ok(self.image.open_layer_lazily(&*store, position, &options)?)
     }
 
     /// The bytes of a layer, which fail at their end if they do not match its digest.

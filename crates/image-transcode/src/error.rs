@@ -74,11 +74,11 @@ pub enum TranscodeError {
     /// Known images were given for a format other than nydus.
     #[error("only nydus images can refer to the blobs of other images")]
     KnownImages,
-    /// An external TOC was asked for: the TOCs of an image's layers are an image of their own, which is not written.
+    /// An image with external TOCs has no name, by which readers find the image that holds them.
     #[error(
-        "the external TOCs of a whole image would need an image of their own, which is not written"
+        "an image with external TOCs needs a name, by which the image that holds them is found"
     )]
-    ExternalToc,
+    NoName,
     /// A known image is not a nydus image, or its blobs do not contain their content.
     #[error("{digest} is not a nydus image whose blobs other images can use")]
     NotKnown {
@@ -116,10 +116,8 @@ impl Blame for TranscodeError {
             Self::Store(error) => error.fault(),
             Self::Layer { source, .. } => source.fault(),
             Self::Layers(source) => source.fault(),
-            Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary | Self::ExternalToc => {
-                Fault::Unsupported
-            }
-            Self::KnownImages | Self::NotKnown { .. } => Fault::Misuse,
+            Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
+            Self::KnownImages | Self::NoName | Self::NotKnown { .. } => Fault::Misuse,
             Self::KnownImage { source, .. } => source.fault(),
             Self::NoImages => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,

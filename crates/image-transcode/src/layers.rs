@@ -32,7 +32,7 @@ impl Layerwise<'_> {
     /// Whether the tar of a layer stays as it is.
     fn keeps_tars(self) -> bool {
         match self {
-            Self::Estargz(_) => false,
+            Self::Estargz(estargz) => estargz.lossless,
             Self::ZstdChunked(chunked) => {
                 chunked.lossless || chunked.dialect == ZstdChunkedDialect::Containers
             }
@@ -81,6 +81,7 @@ pub(crate) fn convert(
         let one = &converted[&first];
         conversion.tallies[position].done();
         let mut layer = layer(&one.object, &one.diff_id, source);
+        layer.toc = one.toc.clone();
         layer.repeated = first != position;
         let mut work = LayerWork {
             source: layer.source.clone(),
@@ -111,6 +112,7 @@ pub(crate) fn convert(
 /// A converted layer.
 struct Converted {
     object: DescribedObject,
+    toc: Option<Descriptor>,
     diff_id: Digest,
     report: Report,
     time: Duration,
@@ -137,7 +139,7 @@ fn convert_one(
         let incoming = conversion.open(position)?;
         made = convert_layer(incoming, Layerwise::Oci(&tar), &mut output, progress);
     }
-    let (object, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
+    let (object, toc, diff_id, report) = made.map_err(TranscodeError::in_layer(position))?;
     if let Some(listed) = listed.get(position).filter(|_| kept)
         && *listed != diff_id.to_string()
     {
@@ -150,6 +152,7 @@ fn convert_one(
     conversion.tallies[position].done();
     Ok(Converted {
         object,
+        toc: toc.and_then(|toc| toc.descriptor()),
         diff_id,
         report,
         time: begun.elapsed(),
@@ -172,22 +175,22 @@ fn convert_layer(
     format: Layerwise<'_>,
     output: &mut LayerOutput<'_>,
     progress: &mut dyn Progress,
-) -> Result<(DescribedObject, Digest, Report), ConvertError> {
+) -> Result<(DescribedObject, Option<DescribedObject>, Digest, Report), ConvertError> {
     Ok(match format {
         Layerwise::Oci(tar) => {
             let done = match incoming {
                 Incoming::Layer(layer) => recompress(layer, output, tar, progress)?,
                 Incoming::Image(image) => to_tar(*image, output, tar, progress)?,
             };
-            (done.blob, done.diff_id, done.report)
+            (done.blob, None, done.diff_id, done.report)
         }
         Layerwise::ZstdChunked(chunked) => {
             let done = to_zstd_chunked(Source::from(incoming), output, chunked, progress)?;
-            (done.blob, done.diff_id, done.report)
+            (done.blob, None, done.diff_id, done.report)
         }
         Layerwise::Estargz(estargz) => {
             let done = to_estargz(Source::from(incoming), output, estargz, progress)?;
-            (done.blob, done.diff_id, done.report)
+            (done.blob, done.toc, done.diff_id, done.report)
         }
     })
 }
@@ -209,6 +212,7 @@ fn layer(
     }
     TranscodedLayer {
         descriptor,
+        toc: None,
         diff_id: diff_id.to_string(),
         source: source.map(|layer| layer.digest.clone()),
         repeated: false,

@@ -56,6 +56,7 @@ pub mod progress;
 mod publication;
 pub mod report;
 mod tally;
+mod toc_image;
 pub mod transcode;
 
 pub use before::made_before;

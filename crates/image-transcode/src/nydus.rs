@@ -63,6 +63,7 @@ pub(crate) fn convert(
             made.layers.push(TranscodedLayer {
                 diff_id: descriptor.digest.clone(),
                 descriptor,
+                toc: None,
                 source,
                 repeated: false,
             });
@@ -78,6 +79,7 @@ pub(crate) fn convert(
         made.layers.push(TranscodedLayer {
             diff_id,
             descriptor,
+            toc: None,
             source: None,
             repeated: false,
         });

@@ -95,6 +95,11 @@ impl TranscodeOptions {
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
     }
 
+    /// Whether the TOCs of layers are an image of their own.
+    pub(crate) fn has_external_tocs(&self) -> bool {
+        matches!(&self.format, ImageFormat::Estargz(estargz) if estargz.external_toc)
+    }
+
     /// Options for layers that are opened for random access.
     pub(crate) fn open(&self) -> OpenOptions {
         let options = OpenOptions::default()

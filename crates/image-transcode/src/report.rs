@@ -17,6 +17,9 @@ pub struct Transcoded {
     /// Entries of the source index that are not carried over: attestations, artifacts, further images for the
     /// same platform.
     pub left_out: Vec<Descriptor>,
+    /// The image that was published before it with the external TOCs of its layers, under its name with
+    /// [`-esgztoc`](oci_image::estargz::TOC_IMAGE_SUFFIX).
+    pub toc_image: Option<Descriptor>,
     /// Whether the result [existed already](crate::made_before), so that nothing was converted.
     pub made_before: bool,
 }
@@ -118,6 +121,16 @@ pub struct TranscodedLayer {
     /// Its descriptor.
     #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "as_object"))]
     pub descriptor: Descriptor,
+    /// Its external TOC, a layer of the image with the TOCs.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            rename = "external_toc",
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "as_optional_object"
+        )
+    )]
+    pub toc: Option<Descriptor>,
     /// SHA-256 of the uncompressed layer.
     pub diff_id: String,
     /// Digest of the source layer; `None` for the bootstrap of a nydus image, and for layers converted from a
@@ -126,6 +139,17 @@ pub struct TranscodedLayer {
     pub source: Option<String>,
     /// Whether it repeats a lower layer, and was not converted again.
     pub repeated: bool,
+}
+
+#[cfg(feature = "serde")]
+fn as_optional_object<S: serde::Serializer>(
+    descriptor: &Option<Descriptor>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match descriptor {
+        Some(descriptor) => as_object(descriptor, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Serialises like the objects in other reports.

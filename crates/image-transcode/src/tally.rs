@@ -99,6 +99,10 @@ impl ImageStore for CountedStore {
         Ok(Box::new(self.counted(self.store.stream(descriptor)?)))
     }
 
+    fn with_suffix(&self, suffix: &str) -> Result<Option<Box<dyn ImageStore>>, ImageStoreError> {
+        self.store.with_suffix(suffix)
+    }
+
     fn is_remote(&self) -> bool {
         self.store.is_remote()
     }

@@ -19,6 +19,7 @@ use crate::options::{ImageFormat, TranscodeOptions};
 use crate::progress::{ImageProgress, Reporter};
 use crate::publication::Publication;
 use crate::report::{LayerWork, TranscodeReport, Transcoded, TranscodedLayer};
+use crate::toc_image;
 
 /// Converts `images` from `store` to the format in `options`, and writes them to `target` as `name`. An index
 /// is converted to an index of the new images.
@@ -26,6 +27,9 @@ use crate::report::{LayerWork, TranscodeReport, Transcoded, TranscodedLayer};
 /// Configurations are carried over, except for their lists of layers; so are the annotations of manifests and
 /// layers, except those that describe the bytes of a layer. Documents have OCI media types, whatever those of
 /// the source. A nydus image, whose layers are merged, becomes an image of one layer.
+///
+/// eStargz layers with external TOCs get an image that holds these, for all platforms together: its name is `name` with
+/// [`-esgztoc`](oci_image::estargz::TOC_IMAGE_SUFFIX), and it is published before `name`.
 ///
 /// With [`TranscodeOptions::keep_original`] the originals are copied unchanged, and an index lists them
 /// before the converted images, which also get names of their own: `NAME-FORMAT`, followed by the platform if
@@ -45,6 +49,9 @@ pub fn transcode(
     progress: &mut dyn ImageProgress,
 ) -> Result<Transcoded, TranscodeError> {
     let plan = Publication::of(images, options)?;
+    if options.has_external_tocs() && name.is_none_or(str::is_empty) {
+        return Err(TranscodeError::NoName);
+    }
     for image in &images.images {
         refuse_what_cannot_be_made(image, options)?;
     }
@@ -64,11 +71,13 @@ pub fn transcode(
             copy_image(&**store, target, image, reporter)?;
         }
     }
+    let toc_image = toc_image::publish(target, name, &made)?;
     let published = plan.publish(target, name, &made)?;
     Ok(Transcoded {
         published,
         images: made,
         left_out: plan.left_out(),
+        toc_image,
         made_before: false,
     })
 }
@@ -99,7 +108,7 @@ fn make(
             made
         }
         ImageFormat::Estargz(estargz) => {
-            layers::convert(conversion, Layerwise::Estargz(estargz), &[], reporter)?
+            layers::convert(conversion, Layerwise::Estargz(estargz), listed, reporter)?
         }
         ImageFormat::ZstdChunked(chunked) => layers::convert(
             conversion,
@@ -185,7 +194,6 @@ fn refuse_what_cannot_be_made(
     match &options.format {
         ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
         ImageFormat::Nydus(_) => Ok(()),
-        ImageFormat::Estargz(estargz) if estargz.external_toc => Err(TranscodeError::ExternalToc),
         _ if options.known.is_some() => Err(TranscodeError::KnownImages),
         _ => Ok(()),
     }

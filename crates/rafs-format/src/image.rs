@@ -189,6 +189,10 @@ impl Image for RafsImage {
         self.bootstrap.image().frame(frame)
     }
 
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        self.bootstrap.image().shared_frame(frame)
+    }
+
     fn frame_bound(&self) -> u32 {
         self.bootstrap.image().frame_bound()
     }

@@ -280,6 +280,10 @@ impl Image for Aimed {
         self.image.frame(frame)
     }
 
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        self.image.shared_frame(frame)
+    }
+
     fn frame_bound(&self) -> u32 {
         self.image.frame_bound()
     }

@@ -246,7 +246,11 @@ impl<'o> Decoder<'o> {
             .map_err(|fault| refuse(index, &name, fault))
     }
 
-    pub(super) fn finish(mut self, json: &[u8], blob: TocBlob) -> Result<EstargzImage, TocError> {
+    pub(super) fn finish(
+        mut self,
+        (json, digest): (&[u8], Digest),
+        blob: TocBlob,
+    ) -> Result<EstargzImage, TocError> {
         self.close_file()?;
         let mut tree = (self.builder.finish())
             .and_then(Layer::into_tree)
@@ -294,7 +298,7 @@ impl<'o> Decoder<'o> {
             ChunkedImage::new(tree, parts).expect("every part was checked when it was added");
         Ok(EstargzImage {
             kind: blob.kind,
-            digest: verify::sha256(json),
+            digest,
             image: Arc::new(image),
             prefetch: self.prefetch,
             landmarks,

@@ -88,7 +88,12 @@ impl OpenFile {
                 });
             }
         };
-        let mut chunk_digest = digest("chunkDigest", &entry.chunk_digest)?;
+        // As for most files, whose entry is the one with their only chunk.
+        let is_whole = self.covered == 0 && entry.chunk_digest == entry.digest;
+        let mut chunk_digest = match self.digest.filter(|_| is_whole) {
+            Some(digest) => Some(digest),
+            None => digest("chunkDigest", &entry.chunk_digest)?,
+        };
         if len == size {
             match (self.digest, chunk_digest) {
                 (Some(file), Some(chunk)) if file != chunk => {
@@ -127,9 +132,13 @@ fn digest(field: &'static str, text: &str) -> Result<Option<Digest>, EntryFault>
     if text.is_empty() {
         return Ok(None);
     }
-    match (text.parse::<Digest>(), text.split_once(':')) {
-        (Ok(digest), _) if digest.algorithm() == DigestAlgorithm::Sha256 => Ok(Some(digest)),
-        (_, Some((algorithm, _))) if algorithm != "sha256" => Err(EntryFault::DigestAlgorithm {
+    if let Ok(digest) = text.parse::<Digest>()
+        && digest.algorithm() == DigestAlgorithm::Sha256
+    {
+        return Ok(Some(digest));
+    }
+    match text.split_once(':') {
+        Some((algorithm, _)) if algorithm != "sha256" => Err(EntryFault::DigestAlgorithm {
             field,
             algorithm: algorithm.into(),
         }),

@@ -147,9 +147,18 @@ pub fn decode_image(
     blob: TocBlob,
     options: &ImageOptions,
 ) -> Result<EstargzImage, TocError> {
+    decode_digested((json, verify::sha256(json)), blob, options)
+}
+
+/// The same of a TOC whose digest is known.
+pub(crate) fn decode_digested(
+    (json, digest): (&[u8], Digest),
+    blob: TocBlob,
+    options: &ImageOptions,
+) -> Result<EstargzImage, TocError> {
     let mut decoder = Decoder::new(options, &blob);
     for_each(blob.kind, json, &options.limits, |index, entry| {
         decoder.entry(index, &entry)
     })?;
-    decoder.finish(json, blob)
+    decoder.finish((json, digest), blob)
 }

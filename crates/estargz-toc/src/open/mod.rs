@@ -14,7 +14,7 @@ use verify::CheckError;
 
 use crate::error::TocError;
 use crate::footer::{self, Footer, FooterKind};
-use crate::image::{EstargzImage, ImageOptions, TocBlob, TocKind, decode_image};
+use crate::image::{EstargzImage, ImageOptions, TocBlob, TocKind, decode_digested};
 pub use error::OpenError;
 use member::{check_len, toc_of};
 pub use piece::decompress_tar_split;
@@ -109,7 +109,7 @@ impl OpenedToc {
             len: self.blob_len,
             content_len: self.toc_offset,
         };
-        decode_image(&self.json, blob, options)
+        decode_digested((&self.json, self.digest), blob, options)
     }
 }
 

@@ -14,6 +14,8 @@ mod estargz_kinds;
 mod keep_blobs;
 mod keep_frames;
 mod opened;
+#[cfg(feature = "gzip")]
+mod peer_cases;
 mod pull;
 mod rafs_content;
 mod rafs_errors;

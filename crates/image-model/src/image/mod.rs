@@ -170,6 +170,13 @@ pub trait Image {
     /// If there is no such frame, or its description is damaged.
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError>;
 
+    /// The number that stands for all frames of which the image says the same as of `frame`: by it readers share what
+    /// they have fetched and decoded. Most formats number what is stored once, and each number stands for itself; where
+    /// every use has a number of its own, the first call may make an index.
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        frame
+    }
+
     /// An upper bound of all frame numbers: no frame has this number or a greater one, and most
     /// smaller numbers belong to frames.
     fn frame_bound(&self) -> u32;

@@ -44,6 +44,17 @@ pub struct LayerBuilder<C> {
     metadata_len: u64,
     content: ContentCost,
     allowance: Allowance,
+    last: Option<Directory>,
+}
+
+/// Where the parents of an entry led: entries of one directory follow one another.
+#[derive(Debug)]
+struct Directory {
+    /// The path, through no symbolic links.
+    path: Vec<u8>,
+    inode: InodeId,
+    /// How many directories it is nested in, and itself: none for the root.
+    depth: usize,
 }
 
 impl<C> LayerBuilder<C> {
@@ -62,6 +73,7 @@ impl<C> LayerBuilder<C> {
             metadata_len: 0,
             content: ContentCost::default(),
             allowance,
+            last: None,
         }
     }
 
@@ -200,6 +212,12 @@ impl<C> LayerBuilder<C> {
     /// does not exist yet counts as a file. For formats that forbid two entries with the same path.
     #[must_use]
     pub fn kind_at(&self, path: &ImagePath) -> Option<FileKind> {
+        if let Some(last) = self.is_last(path)
+            && let Some(name) = path.last()
+        {
+            let found = self.layer.tree.lookup(last.inode, name);
+            return found.map(|inode| self.kind(inode));
+        }
         let entries = self.layer.options.entries;
         let found = find(&self.layer.tree, path, entries, &mut self.allowance.clone());
         found.ok().flatten().map(|found| self.kind(found.inode))
@@ -241,10 +259,8 @@ impl<C> LayerBuilder<C> {
         name: NameRef<'_>,
         kind: FileKind,
     ) -> Result<(), LayerError> {
-        if path
-            .components()
-            .any(|c| super::names_nothing(c.as_bytes()))
-        {
+        let mut components = path.as_bytes().split(|&byte| byte == b'/');
+        if components.any(super::names_nothing) {
             return Err(LayerError::EmptyWhiteout { path: path.clone() });
         }
         let hides = matches!(
@@ -265,6 +281,12 @@ impl<C> LayerBuilder<C> {
         components: impl Iterator<Item = NameRef<'p>>,
         kind: FileKind,
     ) -> Result<InodeId, LayerError> {
+        if let Some(Directory { inode, depth, .. }) = self.is_last(path)
+            && depth + usize::from(kind == FileKind::Directory)
+                <= self.layer.options.limits.max_depth as usize
+        {
+            return Ok(*inode);
+        }
         let Layer { options, tree, .. } = &mut self.layer;
         let (metadata_len, allowance) = (&mut self.metadata_len, &mut self.allowance);
         let made = |name: NameRef<'_>| {
@@ -277,8 +299,20 @@ impl<C> LayerBuilder<C> {
         })?;
         if found.by_symlink {
             self.advise(path, Oddity::BelowSymlink);
+        } else {
+            self.last = Some(Directory {
+                path: path.parent_bytes().to_vec(),
+                inode: found.inode,
+                depth: found.depth,
+            });
         }
         Ok(found.inode)
+    }
+
+    /// The directory of the last entry, if that is the one that `path` is in.
+    fn is_last(&self, path: &ImagePath) -> Option<&Directory> {
+        let last = self.last.as_ref();
+        last.filter(|last| !path.is_root() && last.path == path.parent_bytes())
     }
 
     fn advise(&mut self, path: &ImagePath, what: Oddity) {
@@ -308,7 +342,11 @@ impl<C> LayerBuilder<C> {
 
     fn put(&mut self, directory: InodeId, name: NameRef<'_>, inode: InodeId) {
         let old = self.layer.tree.link(directory, name.to_name(), inode);
-        self.replaced |= old.expect("the route ended in a directory").is_some();
+        if old.expect("the route ended in a directory").is_some() {
+            self.replaced = true;
+            // It may have been on the way.
+            self.last = None;
+        }
     }
 
     fn is_directory(&self, inode: InodeId) -> bool {

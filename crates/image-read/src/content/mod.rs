@@ -28,4 +28,5 @@ pub use job::{Job, JobDone};
 pub use piece::{Piece, PieceBytes};
 pub use plan::{ReadPlan, ReadStep};
 pub(crate) use uses::{FrameUses, Volume};
+pub(crate) use want::with_shared_frame;
 pub use want::{FileExtents, Want};

@@ -46,9 +46,18 @@ impl Want {
     }
 }
 
+/// `extent` with the number of its frame that all uses of it share.
+pub(crate) fn with_shared_frame<I: Image + ?Sized>(image: &I, mut extent: Extent) -> Extent {
+    if let ExtentSource::Chunk { frame, .. } = &mut extent.source {
+        *frame = image.shared_frame(*frame);
+    }
+    extent
+}
+
 /// The extents of a range of a file, which cover it without gap and overlap, or end with an error.
 ///
-/// This is the one place that goes through a file's extents to read them, and that makes sure of it.
+/// This is the one place that goes through a file's extents to read them, and that makes sure of it. Frames have the
+/// numbers by which readers share them.
 #[derive(Debug)]
 pub struct FileExtents<'a, I: ?Sized> {
     image: &'a I,
@@ -151,7 +160,7 @@ impl<'a, I: Image + ?Sized> FileExtents<'a, I> {
         Ok(Want {
             tag: self.tag,
             ino: self.ino,
-            extent,
+            extent: with_shared_frame(self.image, extent),
             range: next..end,
         })
     }

@@ -121,6 +121,34 @@ fn numbers_mean_what_their_layer_has() {
     assert_eq!(image.recipe(RecipeId(3)), None);
 }
 
+/// Each layer says which of its frames are one; none can name a frame of another.
+#[test]
+fn layers_share_their_own_frames() {
+    let frames = |shared: &[u32]| {
+        let frame = Frame {
+            blob: BlobIndex(0),
+            offset: 0,
+            stored_len: 1,
+            len: 1,
+            recipe: RecipeId(0),
+        };
+        let made = Made {
+            frames: vec![frame; shared.len()],
+            shared: shared.iter().map(|&id| FrameId(id)).collect(),
+            ..Made::one(0, Vec::new())
+        };
+        let blobs = BlobStore::single(Arc::new(Bytes::new()));
+        let reader = Reader::new(Arc::new(made), blobs, ReadOptions::default());
+        let layer = Layer::from_tree(Tree::implied(), LayerOptions::default());
+        (layer, reader)
+    };
+    // The last frame of the first layer would be the first of the second one.
+    let layers = [frames(&[0, 0, 2, 4]), frames(&[0, 1, 1])];
+    let reader = stack(&layers).into_reader(ReadOptions::default());
+    let shared = (0..9).map(|id| reader.image().shared_frame(FrameId(id)).0);
+    assert_eq!(shared.collect::<Vec<_>>(), [0, 0, 2, 3, 4, 5, 5, 7, 8]);
+}
+
 #[test]
 fn a_frame_that_a_layer_does_not_have_is_none_of_another() {
     let (lower, reader) = layer("a", b"a");

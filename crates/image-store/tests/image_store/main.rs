@@ -12,4 +12,6 @@ mod registries;
 mod support;
 #[cfg(unix)]
 mod targets;
+#[cfg(feature = "gzip")]
+mod toc_images;
 mod written_archives;

@@ -7,10 +7,16 @@ use std::sync::Arc;
 use image_model::{Blame as _, Fault};
 use lazyoci_image_store::blob_io::registry::{Client, ClientOptions, RegistryErrorKind};
 use lazyoci_image_store::oci_image::{Descriptor, Document, Platform};
+#[cfg(feature = "gzip")]
+use lazyoci_image_store::oci_image::{
+    EstargzLayer, ExternalToc, Family, LayerCompression, LayerType, Manifest, MediaType,
+};
 use lazyoci_image_store::{
     Arrival, ImageStore, ImageStoreError, ImageTarget as _, Layout, Location, RegistryStore,
     RegistryTarget, Transport, copy, fetch, resolve,
 };
+#[cfg(feature = "gzip")]
+use lazyoci_image_store::{TocImage, put_bytes, put_document};
 use registry_double::Registry;
 
 use crate::support::{FILES, Images, layers};
@@ -246,6 +252,57 @@ fn a_layer_streamed_from_front_to_end_takes_one_request() {
     assert_eq!(bytes, layers()[1]);
     assert_eq!(registry.lines().len(), before + 1);
     assert!(!registry.lines()[before].contains("bytes="));
+}
+
+/// The TOC is in the image of the same tag with a suffix; it is looked for once, and when it is needed.
+#[cfg(feature = "gzip")]
+#[test]
+fn an_external_toc_is_found_by_the_tag() {
+    let registry = Registry::new();
+    let target = target(&registry, "app");
+    let (layer, toc, toc_digest) = crate::toc_images::layer_and_toc();
+    let gzip = MediaType::Layer(LayerType::oci(LayerCompression::Gzip));
+    let mut layer = put_bytes(&target, gzip, &layer).unwrap();
+    EstargzLayer::new(toc_digest).write(&mut layer.annotations);
+    let mut toc = put_bytes(&target, gzip, &toc).unwrap();
+    let of = ExternalToc {
+        layer: layer.parse_digest().unwrap(),
+    };
+    of.write(&mut toc.annotations);
+    let publish = |name: &str, config: &str, layers: Vec<Descriptor>| {
+        let config = put_bytes(&target, MediaType::Config(Family::Oci), config.as_bytes());
+        let manifest = Manifest::new(config.unwrap(), layers);
+        let manifest = put_document(&target, MediaType::Manifest(Family::Oci), &manifest).unwrap();
+        target.publish(Some(name), &manifest).unwrap();
+    };
+    let config = r#"{"os":"linux","rootfs":{"type":"layers","diff_ids":["a","b"]}}"#;
+    publish("v1", config, vec![layer.clone(), layer]);
+    let open = || {
+        let store = store(&registry, "app:v1");
+        let image = resolve(&*store, None, None).unwrap();
+        let opened = image.open(&store, &Default::default(), &mut ()).unwrap();
+        assert_eq!(opened.read("d/a", 100).unwrap(), b"hello");
+        image
+    };
+    // Without it, the layers are read whole.
+    assert_eq!(target.published_tocs(Some("v1")).unwrap(), None);
+    open();
+    publish("v1-esgztoc", "{}", vec![toc]);
+    let before = registry.lines().len();
+    let image = open();
+    let lines = registry.lines()[before..].to_vec();
+    let of_tocs = |line: &&String| line.contains("manifests/v1-esgztoc");
+    assert_eq!(lines.iter().filter(of_tocs).count(), 1, "{lines:?}");
+    let there = self::store(&registry, "app:v1");
+    let layer = image.open_layer(&*there, 1, &Default::default()).unwrap();
+    assert_eq!(layer.format(), image_read::Format::ExternalToc);
+    let tocs = target.published_tocs(Some("v1")).unwrap().unwrap();
+    assert!(tocs.toc_of(&image.manifest.layers[1]).is_some());
+    assert_eq!(target.published_tocs(None).unwrap(), None);
+    // A digest has no suffix.
+    let by_digest = format!("app@{}", image.descriptor.digest);
+    let by_digest = self::store(&registry, &by_digest);
+    assert_eq!(TocImage::find(&*by_digest, None).unwrap(), None);
 }
 
 #[test]

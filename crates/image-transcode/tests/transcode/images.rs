@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use frame_codec::Decoder;
-use image_model::{Blame as _, BlobIndex, Fault, Limits};
+use image_model::{BlobIndex, Limits};
 use image_read::OpenOptions;
 use image_read::rafs_format::blob::BlobMeta;
 use image_read::rafs_format::{Version, v6};
@@ -323,17 +323,6 @@ fn layers_of_zstd_chunked_are_of_one_kind() {
             assert_eq!(kept, is_b || position == 1);
         }
     }
-}
-
-#[test]
-fn external_tocs_are_no_part_of_an_image() {
-    let directory = tempfile::tempdir().unwrap();
-    let (from, to) = (directory.path().join("a"), directory.path().join("b"));
-    source(&from);
-    let external = EstargzOptions::default().external_toc(true);
-    let error = make(&from, &to, ImageFormat::Estargz(external)).unwrap_err();
-    assert!(matches!(error, TranscodeError::ExternalToc), "{error:?}");
-    assert_eq!(error.fault(), Fault::Unsupported);
 }
 
 /// No reader of a TOC accepts a hard link to a file outside it.

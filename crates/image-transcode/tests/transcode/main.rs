@@ -6,4 +6,5 @@ mod images;
 mod known;
 mod platforms;
 mod support;
+mod toc_image;
 mod work;

@@ -18,7 +18,7 @@ use lazyoci_image_transcode::{
 use crate::support::*;
 
 /// A layout with an index of two images and an attestation.
-fn two_platforms(directory: &Path) {
+pub(crate) fn two_platforms(directory: &Path) {
     let mut manifests = Vec::new();
     for architecture in ["amd64", "arm64"] {
         let (_, image) = source_with(directory, |config| config.replace("amd64", architecture));

@@ -27,8 +27,9 @@ const MAX_SIZES: (u64, u64) = (1 << 40, 1 << 44);
 /// A RAFS v5 bootstrap: a view of its bytes. Opening reads only the superblock and one entry for each blob, whatever
 /// the image's size: every access checks what it reads, and [`check`](Self::check) checks everything. As an
 /// [`Image`](image_model::Image) its inode numbers are those of the format. Lookups are binary searches among a
-/// directory's children. The first call of [`extents`](image_model::Image::extents) reads all inodes for an index of 8
-/// bytes for each chunk, by which files share what they share.
+/// directory's children, and a frame's number tells where the record of its chunk lies. The first call of
+/// [`shared_frame`](image_model::Image::shared_frame) reads all inodes for an index of 8 bytes for each chunk, by which
+/// files share what they share.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -56,12 +56,11 @@ impl Bootstrap {
         let rule = "its number in the file, times the chunk size";
         let found = record.file_offset;
         at.require(found == file_offset, "file_offset", found, rule)?;
-        let id = self.shared(&record, offset);
+        let id = FrameId(record_number(offset));
         FileChunk::new(id, record, entry, (file_offset, len), at)
     }
 
-    /// The frame of a chunk. It is counted by where the chunk's record lies; all records that say the
-    /// same share one.
+    /// The frame of a chunk, whose number tells where the chunk's record lies.
     pub(super) fn native_frame(&self, frame: FrameId) -> Result<Frame, DecodeError> {
         let offset = record_offset(frame.0);
         let record = self.record_at(offset)?;
@@ -86,18 +85,17 @@ impl Bootstrap {
         }
     }
 
-    /// The frame of the chunk that `record`, which lies at `offset`, tells of: that of the first record
-    /// of the same chunk. A record that says something else of it has a frame of its own.
-    fn shared(&self, record: &ChunkRecord, offset: u64) -> FrameId {
-        let own = FrameId(record_number(offset));
-        let found = self.chunk_index().find(record.blob_index, record.index);
-        let Some(first) = found.and_then(|first| u32::try_from(first).ok()) else {
-            return own;
+    /// The number of the first record that says the same as record `frame`; its own if the first record of that chunk
+    /// says something else.
+    pub(super) fn shared(&self, frame: FrameId) -> FrameId {
+        let first = || {
+            let record = self.record_at(record_offset(frame.0)).ok()?;
+            let first = self.chunk_index().find(record.blob_index, record.index)?;
+            let first = u32::try_from(first).ok()?;
+            let other = self.record_at(record_offset(first)).ok()?;
+            is_same(&other, &record).then_some(FrameId(first))
         };
-        match self.record_at(record_offset(first)) {
-            Ok(other) if is_same(&other, record) => FrameId(first),
-            _ => own,
-        }
+        first().unwrap_or(frame)
     }
 
     /// The records of all files, by their numbers: of each inode that can be read, until they take more

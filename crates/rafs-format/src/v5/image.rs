@@ -193,6 +193,10 @@ impl Image for Bootstrap {
             .map_err(|error| ImageError::new(None, error))
     }
 
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        self.shared(frame)
+    }
+
     fn frame_bound(&self) -> u32 {
         record_number(u64_from(self.bytes.len()))
     }

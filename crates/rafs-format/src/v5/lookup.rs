@@ -24,23 +24,36 @@ impl Bootstrap {
         self.require_children(&numbers, directory.child_count(), directory.offset())?;
         let (bytes, entries) = (&*self.bytes, self.table_entries(&numbers));
         let number = |position: u32| numbers.start.saturating_add(position);
+        let name_of = |position: u32| {
+            let entry = entries.get(usize_from(position)).copied();
+            name_at(bytes, entry.and_then(inode_table::inode_offset)?)
+        };
         let (mut low, mut high) = (0u32, numbers.end.saturating_sub(numbers.start));
         while low < high {
+            // Two halvings need one of these each. Memory answers at once what is asked for before the first is compared.
             let middle = low.midpoint(high);
-            let entry = entries.get(usize_from(middle)).copied();
-            let offset = entry.and_then(inode_table::inode_offset);
-            let found = match offset.and_then(|offset| name_at(bytes, offset)) {
-                Some(found) => found,
-                // This path reports what is wrong.
-                None => self.unread(number(middle))?.name(bytes)?,
-            };
-            match found.cmp(name.as_bytes()) {
-                Ordering::Less => low = middle.saturating_add(1),
-                Ordering::Greater => high = middle,
-                Ordering::Equal => {
-                    let child = self.unread(number(middle))?;
-                    child.require_parent(ino.0)?;
-                    return Ok(Some(child));
+            let behind = middle.saturating_add(1);
+            let near = [middle, low.midpoint(middle), behind.midpoint(high)];
+            let names = near.map(name_of);
+            let mut next = 0;
+            for _ in 0..2 {
+                let position = near[next];
+                let found = match names[next] {
+                    Some(found) => found,
+                    // This path reports what is wrong.
+                    None => self.unread(number(position))?.name(bytes)?,
+                };
+                match found.cmp(name.as_bytes()) {
+                    Ordering::Less => (low, next) = (position.saturating_add(1), 2),
+                    Ordering::Greater => (high, next) = (position, 1),
+                    Ordering::Equal => {
+                        let child = self.unread(number(position))?;
+                        child.require_parent(ino.0)?;
+                        return Ok(Some(child));
+                    }
+                }
+                if low >= high {
+                    break;
                 }
             }
         }

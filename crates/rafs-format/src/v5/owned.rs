@@ -97,7 +97,9 @@ impl Copied for Bootstrap {
         self.require_chunks(file)?;
         let records = self.records(file)?;
         for number in 0..records.len() {
-            visit(self.file_chunk(file, records, number)?);
+            let chunk = self.file_chunk(file, records, number)?;
+            let id = self.shared(chunk.id);
+            visit(FileChunk { id, ..chunk });
         }
         Ok(())
     }

@@ -20,6 +20,16 @@ fn entries_make_a_tree() {
         ("d a, f a/b, f a", "a f 3"),
         ("d a, f a/b, l a -> x, d a", "a d 4"),
         ("f a, d a, f a/b", "a d 2, a/b f 3"),
+        // The directory of the entry before is not the same any more.
+        (
+            "f a/b/c, l a -> x, d a, f a/b/d",
+            "a d 3, a/b d -, a/b/d f 4",
+        ),
+        (
+            "d a, l s -> a, f a/b/c, p s/b, d a/b, f a/b/d",
+            "a d 1, a/b d 5, a/b/d f 6, s l 2",
+        ),
+        ("f a/b, p a/b, f a/c", "a d -, a/b p 2, a/c f 3"),
         // Climbing out of the root is cleaned at the root.
         (
             "f ../victim/dotdot, f /../victim/slash-dotdot",

@@ -15,6 +15,8 @@ pub(crate) struct Made {
     /// What it says of a byte that is asked for alone, if that is something else.
     pub(crate) of_one_byte: Option<Extent>,
     pub(crate) frames: Vec<Frame>,
+    /// What stands for each of the first frames; the others stand for themselves.
+    pub(crate) shared: Vec<FrameId>,
     /// As many frames as it says it has, if not those.
     pub(crate) claimed: Option<u32>,
     pub(crate) recipes: Vec<Recipe>,
@@ -120,6 +122,10 @@ impl Image for Made {
         };
         let found = self.frames.get(frame.0 as usize).copied();
         found.ok_or_else(|| ImageError::new(None, missing))
+    }
+
+    fn shared_frame(&self, frame: FrameId) -> FrameId {
+        self.shared.get(frame.0 as usize).copied().unwrap_or(frame)
     }
 
     fn frame_bound(&self) -> u32 {

@@ -142,10 +142,14 @@ impl<'b> Unread<'b> {
     }
 }
 
-/// The bytes of the name of the inode at `offset`, whatever they are; `None` if they leave the bootstrap.
+/// The bytes of the name of the inode at `offset`; `None` if they leave the bootstrap, or cannot be a name. To know that,
+/// the first of them is read: who looks at several names has them all on their way from memory.
 #[inline]
 pub(crate) fn name_at(bytes: &[u8], offset: u64) -> Option<&[u8]> {
     let from_here = bytes.get(usize::try_from(offset).ok()?..)?;
     let (inode, behind) = RawInode::ref_from_prefix(from_here).ok()?;
-    behind.get(..usize::from(inode.i_name_size.get()))
+    let name = behind.get(..usize::from(inode.i_name_size.get()))?;
+    name.first()
+        .is_some_and(|&first| first != 0)
+        .then_some(name)
 }
