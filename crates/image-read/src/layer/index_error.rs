@@ -12,7 +12,7 @@ pub enum LayerIndexError {
     /// The index cannot be read.
     #[error("cannot read the index")]
     Read(#[from] blob_io::ReadError),
-    /// The index is longer than [`Limits::max_metadata_len`].
+    /// The index is longer than [`Limits::max_metadata_len`](image_model::Limits::max_metadata_len).
     #[error("the index has {len} bytes; the limit is {limit}")]
     TooLong {
         /// Its length.
