@@ -14,26 +14,28 @@ use common::output::OutputArgs;
 use common::progress::Bar;
 use common::{Failure, Outcome};
 use lazyoci::blob_io::{DigestWriter, ObjectRole, Written};
-use lazyoci::read::LayerIndex;
-use lazyoci::read::gzip_index::IndexOptions;
+use lazyoci::read::gzip_index::{GzipIndex, IndexOptions};
+use lazyoci::read::soci_ztoc::{WINDOW_LEN, Zinfo};
+use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::tar_stream::TarReadOptions;
 use serde_json::json;
 
-/// Write the index of a gzip layer, which `cat`, `ls`, `digest`, `verify`, `inspect`, `convert` and others take as
+/// Write the index of a gzip layer, or a zTOC as `soci` does, also of a layer that is not compressed, which `cat`, `ls`, `digest`, `verify`, `inspect`, `convert` and others take as
 /// `--index`
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// A gzip layer, of any number of members; `-` is stdin
+    /// A gzip layer, of any number of members; for `soci` also a tar; `-` is stdin
     layer: PathBuf,
     /// The index to write; `-` is stdout
     output: PathBuf,
-    /// Format of the index
+    /// Format of the index: `own`, or `soci` for a zTOC, which is some twenty times as long
     #[arg(long, value_name = "FORMAT", default_value = "own")]
     format: IndexFormat,
-    /// Compressed bytes between two places where decoding can begin; even a small read decodes that many
-    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = span)]
-    span: u32,
+    /// Bytes between two places where decoding can begin, compressed for `own`, of the tar for `soci`; even a small read
+    /// decodes that many [default: 1MiB, for `soci` 4MiB]
+    #[arg(long, value_name = "SIZE", value_parser = span)]
+    span: Option<u32>,
     /// Accept tars that strict reading refuses, as Go does
     #[arg(long)]
     lenient: bool,
@@ -50,6 +52,7 @@ struct Args {
 #[derive(Clone, Copy, ValueEnum)]
 enum IndexFormat {
     Own,
+    Soci,
 }
 
 fn main() -> ExitCode {
@@ -68,13 +71,25 @@ fn span(text: &str) -> Result<u32, String> {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     args.outputs.check(&args.output)?;
+    if args.ignore_trailing && matches!(args.format, IndexFormat::Soci) {
+        let what = "--ignore-trailing is for --format own: soci refuses layers with trailing bytes";
+        return Err(Failure::usage(what));
+    }
     let mut bar = Bar::new("indexing");
     let layer = open(args, &mut bar)?;
-    let options = IndexOptions::default()
-        .max_stored_span(args.span)
-        .ignore_trailing(args.ignore_trailing);
     let tar = TarReadOptions::default().lenient(args.lenient);
-    let index = LayerIndex::build(layer, &options, &tar, &mut bar);
+    let index = match args.format {
+        IndexFormat::Own => {
+            let options = IndexOptions::default().ignore_trailing(args.ignore_trailing);
+            let span = args.span.unwrap_or(options.max_stored_span);
+            LayerIndex::build(layer, &options.max_stored_span(span), &tar, &mut bar)
+        }
+        IndexFormat::Soci => {
+            let options = ZtocOptions::default();
+            let span = args.span.map_or(options.span_size, u64::from);
+            LayerIndex::build_ztoc(layer, &options.span_size(span), &tar, &mut bar)
+        }
+    };
     let index = index.map_err(|error| Failure::from(error).of(args.layer.display()))?;
     drop(bar);
     let written = {
@@ -113,26 +128,31 @@ fn say(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let gzip = index.gzip();
-    let layer = gzip.stored_digest().map(|digest| digest.to_string());
+    let layer = gzip.and_then(GzipIndex::stored_digest);
+    let layer = layer.map(|digest| digest.to_string());
     if args.json {
+        let windows = match index.ztoc().map(|ztoc| &ztoc.zinfo) {
+            Some(Zinfo::Gzip(zinfo)) => (zinfo.count() as u64).saturating_mul(WINDOW_LEN as u64),
+            _ => gzip.map_or(0, GzipIndex::windows_len),
+        };
         let value = json!({
             "image": args.layer.display().to_string(),
             "output": args.output.display().to_string(),
-            "format": "own",
+            "format": if gzip.is_some() { "own" } else { "soci" },
             "digest": written.digest.to_string(),
             "bytes": written.len,
             "layer_digest": layer,
-            "layer_bytes": gzip.stored_len(),
-            "decoded_bytes": gzip.decoded_len(),
-            "spans": gzip.spans().len(),
-            "window_bytes": gzip.windows_len(),
-            "header_bytes": gzip.kept_len(),
+            "layer_bytes": index.stored_len(),
+            "decoded_bytes": index.decoded_len(),
+            "spans": index.span_count(),
+            "window_bytes": windows,
+            "header_bytes": gzip.map_or(0, GzipIndex::kept_len),
         });
         return common::json(out, &value);
     }
     let tell = |out: &mut dyn Write| {
         let len = common::size(written.len);
-        let spans = common::count(gzip.spans().len() as u64, "span");
+        let spans = common::count(index.span_count() as u64, "span");
         writeln!(out, "{}: {len}, {spans}", args.output.display())?;
         writeln!(out, "index {}", written.digest)?;
         match &layer {

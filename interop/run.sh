@@ -21,7 +21,7 @@ part() {
 stop_all() {
     local script
     for script in estargz/ctr.sh runtimes/builders.sh runtimes/containerd.sh runtimes/podman.sh runtimes/podman5.sh \
-        runtimes/stargz.sh runtimes/registry.sh; do
+        runtimes/stargz.sh runtimes/registry.sh soci/ztoc.sh; do
         "./$script" stop
     done
 }
@@ -38,6 +38,7 @@ if [ "$#" = 0 ]; then
 fi
 trap stop_all EXIT
 [ "$#" != 0 ] || part ./estargz/goldens.sh --compare
+[ "$#" != 0 ] || part ./soci/goldens.sh --compare
 part cargo build --quiet --release --examples --manifest-path ../Cargo.toml
 if [ "$#" = 0 ]; then set -- -- --test-threads 2; fi
 part cargo test --release --manifest-path Cargo.toml "$@"

@@ -12,7 +12,7 @@
 //! | [`verify`] | digests, audit, the [tree digest](verify::tree_digest) |
 //! | [`blob_io`] | reading blobs ([`blob_io::ReadAt`]) and writing images ([`blob_io::Output`]) |
 //! | [`rafs_format`], [`estargz_toc`], [`tar_stream`] | the formats: bytes in, values out, and back |
-//! | `gzip_index` | where gzip streams can be entered (feature `gzip-index`) |
+//! | `gzip_index`, `soci_ztoc` | where gzip streams can be entered; zTOCs of SOCI (feature `gzip-index`) |
 //! | [`frame_codec`], [`chunk_dedup`] | compression; cutting and finding chunks |
 //! | [`oci_image`] | indexes, manifests, configurations, media types, annotations |
 //!
@@ -64,7 +64,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `lz4`, `zstd`, `gzip` | yes | chunks in that codec; the last two also layers |
-//! | `gzip-index` | yes | [`read::LayerIndex`]: gzip layers read lazily and by several threads |
+//! | `gzip-index` | yes | [`read::LayerIndex`]: gzip layers read lazily and by several threads; zTOCs of SOCI |
 //! | `blake3` | yes | BLAKE3 chunk digests; SHA-256 is always available |
 //! | `convert` | yes | the module `convert`: everything that writes images |
 //! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), which becomes the default for eStargz |
@@ -85,7 +85,7 @@ pub use image_model as model;
 pub use image_model::bytes;
 pub use image_read as read;
 #[cfg(feature = "gzip-index")]
-pub use image_read::gzip_index;
+pub use image_read::{gzip_index, soci_ztoc};
 pub use image_store as store;
 #[cfg(feature = "convert")]
 pub use image_transcode as transcode;

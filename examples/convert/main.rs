@@ -208,7 +208,7 @@ fn layer_bytes(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Box<dyn
         let file: Arc<dyn ReadAt> = Arc::new(file);
         let stream = index.stream(&file, threads);
         let stream = stream.map_err(|error| of(error.into()))?;
-        let layer = bar.meter(stream, index.gzip().decoded_len());
+        let layer = bar.meter(stream, index.decoded_len());
         return Ok(Some(Box::new(layer)));
     }
     Ok(if is_stream(path) {
@@ -248,6 +248,13 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     };
     let mut bar = Bar::new("converting");
     if let Some(cache) = &args.layer_cache {
+        #[cfg(feature = "gzip-index")]
+        if let Some(index) = args.open.layer_index()?
+            && index.ztoc().is_some()
+        {
+            let what = "--layer-cache needs all of the tar, but a zTOC ends with its last file: use an index of `--format own`";
+            return Err(Failure::usage(what));
+        }
         let tar = match args.images() {
             [layer] => layer_bytes(args, layer, &mut bar)?,
             _ => None,

@@ -81,6 +81,49 @@ fn what_is_converted_does_not_depend_on_the_index_or_the_threads() {
 }
 
 #[test]
+fn a_layer_is_the_same_by_its_ztoc() {
+    let fixture = Fixture::new();
+    let (layer, _) = indexed(&fixture);
+    let tar = fixture.path("layer.tar");
+    let mut convert = example("convert");
+    run(convert.args(["--to", "tar"]).args([&layer, &tar]), 0);
+    for layer in [&layer, &tar] {
+        let index = layer.with_extension("ztoc");
+        let mut make = example("index");
+        make.args(["--format", "soci", "--span", "64KiB"]);
+        let made = json(make.args([layer, &index]));
+        assert_eq!(made["format"], "soci");
+        assert!(made["spans"].as_u64().unwrap() > 4, "{made}");
+        for (name, arguments) in [("digest", &[][..]), ("cat", &["/noise"])] {
+            let plain = run(example(name).arg(layer).args(arguments), 0).stdout;
+            let mut lazy = example(name);
+            lazy.arg("--index").arg(&index).arg(layer).args(arguments);
+            assert!(run(&mut lazy, 0).stdout == plain, "{name}");
+        }
+        let mut verify = example("verify");
+        run(verify.arg("--index").args([&index, layer]), 0);
+        let output = |name: &str, options: &[&Path]| {
+            let output = layer.with_extension(name);
+            let mut convert = example("convert");
+            convert.args(["--to", "rafs-v6"]).args(options);
+            run(convert.args([layer, &output]), 0);
+            fs::read(output.join("image.boot")).unwrap()
+        };
+        let plain = output("plain", &[]);
+        assert!(output("lazy", &["--index".as_ref(), &index]) == plain);
+        let mut cache = example("convert");
+        cache.args(["--to", "erofs", "--index"]).arg(&index);
+        cache.arg("--layer-cache").arg(fixture.path("cache"));
+        let said = complaint(cache.arg(layer), 2);
+        assert!(said.contains("a zTOC ends with its last file"), "{said}");
+        fs::remove_file(&index).unwrap();
+        for made in ["plain", "lazy"] {
+            fs::remove_dir_all(layer.with_extension(made)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn an_index_comes_from_stdin_and_goes_to_stdout() {
     let fixture = Fixture::new();
     let (layer, index) = indexed(&fixture);

@@ -64,6 +64,8 @@ impl Decoder {
             Decode::Prefix(codec) => self.decode_prefix(codec, stored, out),
             #[cfg(feature = "gzip")]
             Decode::Deflate(ref start) => self.gzip().resume(start, stored, out),
+            #[cfg(feature = "gzip")]
+            Decode::DeflateMembers(ref start) => self.gzip().resume_members(start, stored, out),
             _ => Err(missing(how.codec())),
         }
     }

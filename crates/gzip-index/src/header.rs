@@ -1,5 +1,24 @@
 //! Headers of gzip members.
 
+/// Length of the header of the member that `bytes` begin with; `None` if it is longer, or they begin otherwise.
+///
+/// ```
+/// use lazyoci_gzip_index::member_header_len;
+/// let header = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 255, b'a', 0];
+/// assert_eq!(member_header_len(&header), Some(12));
+/// assert_eq!(member_header_len(&header[..11]), None);
+/// ```
+#[must_use]
+pub fn member_header_len(bytes: &[u8]) -> Option<usize> {
+    let mut header = Header::default();
+    for (at, byte) in bytes.iter().enumerate() {
+        if header.push(*byte).ok()? {
+            return Some(at.saturating_add(1));
+        }
+    }
+    None
+}
+
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const FIXED_LEN: u8 = 10;
 

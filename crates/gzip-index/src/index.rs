@@ -127,7 +127,7 @@ impl GzipIndex {
             bits: span.bits,
             window: window.cloned().unwrap_or_default(),
         };
-        Some(Recipe::from(Decode::Deflate(start)).vouched(Vouched::Decoded(span.digest)))
+        Some(Recipe::from(Decode::Deflate(start)).vouched(Vouched::Stored(span.digest)))
     }
 
     /// Number of bytes of the decoded stream that are kept in the index.

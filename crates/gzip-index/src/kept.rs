@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::varint;
 
 /// Level of zstd: headers of tars are nearly the same, and there are many.
-const LEVEL: i32 = 9;
+const LEVEL: i32 = 8;
 
 /// Largest window of zstd to decompress with, as a power of two: 8 MiB. Those that are written have half of that.
 pub(crate) const MAX_WINDOW_LOG: u32 = 23;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`IndexBuilder`] | reads a stream of any number of members once, and builds its index on the way |
 //! | [`GzipIndex`] | the index: [spans](Span), how each is decoded, and parts of the stream that are kept in it |
+//! | [`CheckpointBuilder`] | finds places with full windows, which formats of others have: no index of its own |
 //! | [`KeptReader`] | those parts, such as the headers of a tar |
 //!
 //! Spans begin where members do, or at boundaries of deflate blocks. [`GzipIndex::recipe`] says how one is decoded, by
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod checkpoints;
 mod error;
 pub mod format;
 mod header;
@@ -22,7 +24,9 @@ mod span;
 mod varint;
 
 pub use builder::{IndexBuilder, IndexOptions};
+pub use checkpoints::{Checkpoint, CheckpointBuilder, CheckpointOptions, Checkpoints};
 pub use error::{BuildError, Corruption, DecodeError, SpanFault};
+pub use header::member_header_len;
 pub use index::GzipIndex;
 pub use kept::{KeptReader, NotKept};
 pub use span::Span;

@@ -112,6 +112,8 @@ pub enum Decode {
     /// The stored bytes are deflate data of a gzip member from this block on, without its header. They decode to
     /// [`Frame::len`] bytes or more, of which only the first are wanted.
     Deflate(DeflateStart),
+    /// The same, but they may go on with further members of the gzip stream.
+    DeflateMembers(DeflateStart),
 }
 
 impl Decode {
@@ -120,7 +122,7 @@ impl Decode {
     pub fn codec(&self) -> Codec {
         match self {
             Self::Exact(codec) | Self::Prefix(codec) => *codec,
-            Self::Deflate(_) => Codec::Gzip,
+            Self::Deflate(_) | Self::DeflateMembers(_) => Codec::Gzip,
         }
     }
 }

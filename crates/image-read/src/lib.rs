@@ -37,7 +37,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `lz4`, `zstd`, `gzip` | frames in that codec; the last two also layers |
-//! | `gzip-index` | [`LayerIndex`]: gzip layers read lazily where they are; links zstd, a C library |
+//! | `gzip-index` | [`LayerIndex`]: gzip layers read lazily where they are, and others by zTOCs; links zstd, a C library |
 //! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always available) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
 //! | `serde` | `Serialize` for the findings of a verification |
@@ -75,7 +75,7 @@ pub use detect::{DETECT_LEN, Format};
 pub use directory::{DirectoryError, DirectoryImage, DirectorySource};
 pub use handle::FileHandle;
 #[cfg(feature = "gzip-index")]
-pub use layer::{Difference, LayerIndex, LayerIndexError, SpanStream};
+pub use layer::{Difference, LayerIndex, LayerIndexError, SpanStream, Unlisted, ZtocOptions};
 pub use layer::{LayerImage, LayerImageError, LayerImageOptions, TarLayer};
 pub use open::{
     Estargz, OpenError, OpenImage, OpenOptions, find, format_at, open, open_source,
@@ -103,6 +103,8 @@ pub use frame_codec;
 pub use gzip_index;
 pub use image_model as model;
 pub use rafs_format;
+#[cfg(feature = "gzip-index")]
+pub use soci_ztoc;
 pub use tar_stream;
 pub use verify;
 

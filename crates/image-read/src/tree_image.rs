@@ -49,6 +49,9 @@ pub(crate) trait FrameTable: fmt::Debug + Send + Sync {
     /// A frame.
     fn frame(&self, id: FrameId) -> Option<Frame>;
 
+    /// Where a frame begins in the source; its end if there is no such frame.
+    fn start(&self, id: FrameId) -> u64;
+
     /// A recipe.
     fn recipe(&self, id: RecipeId) -> Option<Recipe>;
 

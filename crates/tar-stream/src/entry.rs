@@ -1,8 +1,13 @@
 //! Tar members as stored.
 
+use std::collections::BTreeMap;
+
 use image_model::advisory::Oddity;
 use image_model::tree::Spans;
 use image_model::{Timestamp, Xattrs};
+
+use crate::block::{BLOCK_LEN, Block, HeaderBlock, padding_len};
+use crate::pax::{self, Record};
 
 /// One member of a tar, its extension headers applied. Names, owners and device numbers are as
 /// stored in the tar; [`Entry::into_member`] checks them and converts the entry to the model.
@@ -84,6 +89,40 @@ impl Entry {
     #[must_use]
     pub fn header(&self) -> &[u8] {
         &self.raw[self.gap..]
+    }
+
+    /// The records of its PAX header, in order of their keys; of equal keys the last one. Of several PAX headers the last
+    /// one counts.
+    #[must_use]
+    pub fn pax_records(&self) -> Vec<Record<'_>> {
+        let last = self.extensions().filter(|(kind, _)| *kind == b'x').last();
+        // The reader has parsed them.
+        let records = pax::records(last.map_or(&[], |(_, payload)| payload)).flatten();
+        let by_key: BTreeMap<_, _> = records.map(|record| (record.key, record)).collect();
+        by_key.into_values().collect()
+    }
+
+    /// Whether a PAX header for all further members (type `g`) is among its headers.
+    #[must_use]
+    pub fn has_global(&self) -> bool {
+        self.extensions().any(|(kind, _)| kind == b'g')
+    }
+
+    /// Types and payloads of its extension headers.
+    fn extensions(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut rest = self.header();
+        std::iter::from_fn(move || {
+            let block: &Block = rest.first_chunk()?;
+            let header = HeaderBlock::parse(block, 0).ok()?;
+            if !matches!(header.typeflag, b'x' | b'g' | b'L' | b'K') {
+                return None;
+            }
+            let len = usize::try_from(header.size).ok()?;
+            let payload = rest.get(BLOCK_LEN..)?.get(..len)?;
+            let padding = padding_len(u64::try_from(len).ok()?);
+            rest = rest.get(BLOCK_LEN.checked_add(len)?.checked_add(padding)?..)?;
+            Some((header.typeflag, payload))
+        })
     }
 
     /// Takes [`raw`](Self::raw) from the entry, leaving it empty.

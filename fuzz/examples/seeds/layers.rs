@@ -8,6 +8,7 @@ use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::gzip_index::{IndexBuilder, IndexOptions};
 use lazyoci::model::metadata::Xattr;
 use lazyoci::model::{Device, Metadata, Node, Timestamp, Xattrs};
+use lazyoci::read::{LayerIndex, ZtocOptions};
 use lazyoci::tar_stream::TarWriter;
 
 use super::{Result, Seeds, path};
@@ -191,9 +192,21 @@ fn indexed(layer: &[u8]) -> Vec<u8> {
     [&choices[..], layer].concat()
 }
 
+/// The zTOC of a layer, and choices of the target `ztoc_build` with the layer: spans of 1,000 bytes.
+fn take_ztoc(name: &str, layer: &[u8], seeds: &mut Seeds) -> Result<()> {
+    let options = ZtocOptions::default().span_size(1_000);
+    let index = LayerIndex::build_ztoc(layer, &options, &Default::default(), &mut ())?;
+    seeds.insert(("ztoc", name.to_owned()), index.bytes().to_vec());
+    let choices = [0xe8, 3, 0, 1, 1, 1, 1];
+    let built = [&choices[..], layer].concat();
+    seeds.insert(("ztoc_build", name.to_owned()), built);
+    Ok(())
+}
+
 /// Layers of several members and frames, with what may lie between them and behind.
 fn take_members(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
     let middle = tar.len() / 2 + 100;
+    take_ztoc(&format!("{name}.tar"), tar, seeds)?;
     for (kind, compression) in [
         ("gz", Compression::Gzip { level: 6 }),
         ("zst", Compression::Zstd { level: 3 }),
@@ -214,6 +227,7 @@ fn take_members(name: &str, tar: &[u8], seeds: &mut Seeds) -> Result<()> {
             let (index, _) = IndexBuilder::new(&layer[..], &options).finish()?;
             let sealed = [&[1], &index.encode()[..]].concat();
             seeds.insert(("gzip_index_read", name.clone()), sealed);
+            take_ztoc(&name, &layer, seeds)?;
         }
         layer.extend([0; 40]);
         let name = format!("{name}-trailing");

@@ -43,6 +43,7 @@ mod v6_bootstrap;
 mod verify_image;
 mod whole_image;
 mod zstd_chunked;
+mod ztoc;
 
 pub use chunk_lookup::chunk_lookup;
 pub use convert_chunked::convert_chunked;
@@ -74,6 +75,7 @@ pub use v6_bootstrap::v6_bootstrap;
 pub use verify_image::verify_image;
 pub use whole_image::whole_image;
 pub use zstd_chunked::{containers_toc, footers, tar_split};
+pub use ztoc::{ztoc, ztoc_build};
 
 /// A target by its name.
 #[derive(Debug, Clone, Copy)]
@@ -127,4 +129,6 @@ targets![
     v6_round_trip,
     verify_image,
     whole_image,
+    ztoc,
+    ztoc_build,
 ];

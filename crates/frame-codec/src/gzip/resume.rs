@@ -8,7 +8,7 @@ use flate2::FlushDecompress;
 use image_model::Codec;
 use image_model::deflate::{DeflateStart, WINDOW_LEN};
 
-use super::Decompressor;
+use super::{Decompressor, TRAILER_LEN};
 use crate::CodecError;
 
 const MALFORMED: CodecError = CodecError::Malformed {
@@ -24,8 +24,46 @@ impl Decompressor {
         stored: &[u8],
         out: &mut [u8],
     ) -> Result<(), CodecError> {
+        let (_, filled) = self.resume_member(start, stored, out)?;
+        if filled < out.len() {
+            return Err(CodecError::Length {
+                codec: Codec::Gzip,
+                expected: out.len() as u64,
+                found: filled as u64,
+            });
+        }
+        Ok(())
+    }
+
+    /// The same, but if the member ends, `out` is filled from those after it.
+    pub(crate) fn resume_members(
+        &mut self,
+        start: &DeflateStart,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let (read, filled) = self.resume_member(start, stored, out)?;
+        if filled == out.len() {
+            return Ok(());
+        }
+        // What was decoded before is not known, so the checksum says nothing.
+        let next = stored.get(read + TRAILER_LEN..);
+        let next = next.ok_or(CodecError::Truncated {
+            codec: Codec::Gzip,
+            stored_len: stored.len() as u64,
+        })?;
+        self.decompress_prefix(next, &mut out[filled..])
+    }
+
+    /// Fills `out`, or as much of it as the member does; returns the bytes read and written.
+    fn resume_member(
+        &mut self,
+        start: &DeflateStart,
+        stored: &[u8],
+        out: &mut [u8],
+    ) -> Result<(usize, usize), CodecError> {
         let codec = Codec::Gzip;
-        let (stored_len, expected) = (stored.len() as u64, out.len() as u64);
+        let stored_len = stored.len() as u64;
         let truncated = || CodecError::Truncated { codec, stored_len };
         self.inflate.reset(false);
         if !start.window.is_empty() {
@@ -50,19 +88,14 @@ impl Decompressor {
             let (read, written, ended) = self.step(&stored[at..], &mut out[filled..])?;
             at += read;
             filled += written;
-            if ended && filled < out.len() {
-                let found = filled as u64;
-                return Err(CodecError::Length {
-                    codec,
-                    expected,
-                    found,
-                });
+            if ended {
+                break;
             }
             if read == 0 && written == 0 {
                 return Err(truncated());
             }
         }
-        Ok(())
+        Ok((at, filled))
     }
 
     /// Inflates; returns the bytes read and written, and whether the stream has ended.

@@ -1,17 +1,24 @@
 //! Where spans begin and end.
 
 use image_model::deflate::Window;
-use image_model::width::u64_from;
+use image_model::width::{u64_from, usize_up_to};
 use image_model::{Digest, DigestAlgorithm, Limits};
 use sha2::{Digest as _, Sha256};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::IndexOptions;
+use super::members::{Blocks, Inflated};
+use super::output::Output;
 use super::start::{StartFinder, Tried};
 use crate::error::BuildError;
 use crate::span::Span;
 
+/// Largest window of deflate, as a power of two.
+const WINDOW_BITS: u8 = 15;
+
 /// The spans so far.
-pub(super) struct Spans {
+pub(crate) struct Spans {
+    inflate: Inflate,
     max_stored: u64,
     max_decoded: u64,
     limits: Limits,
@@ -30,9 +37,9 @@ pub(super) struct Spans {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
-    pub(super) stored: u64,
-    pub(super) decoded: u64,
+pub(crate) struct Place {
+    pub(crate) stored: u64,
+    pub(crate) decoded: u64,
 }
 
 impl Place {
@@ -50,7 +57,9 @@ struct Open {
     start: Place,
     bits: u8,
     window: Option<Window>,
+    /// Of the stored bytes so far, and up to where the next span was tried to begin.
     digest: Sha256,
+    digest_at_tried: Sha256,
     /// The longest block so far, on either side.
     block: Place,
 }
@@ -58,6 +67,7 @@ struct Open {
 impl Spans {
     pub(super) fn new(options: &IndexOptions) -> Self {
         Self {
+            inflate: Inflate::new(false, WINDOW_BITS),
             max_stored: options.max_stored_span.into(),
             max_decoded: options.max_decoded_span.into(),
             limits: options.limits.clone(),
@@ -72,42 +82,35 @@ impl Spans {
         }
     }
 
-    /// A member begins at `stored`, after its header.
-    pub(super) fn begin_member(&mut self, stored: u64, decoded: u64) {
-        self.at = Place { stored, decoded };
-        self.open_span(self.at, 0, None);
-    }
-
     fn open_span(&mut self, start: Place, bits: u8, window: Option<Window>) {
         self.open = Some(Open {
             start,
             bits,
             window,
             digest: Sha256::default(),
+            digest_at_tried: Sha256::default(),
             block: Place::default(),
         });
         self.block = start;
     }
 
     /// `stored` was decoded to `decoded`.
-    pub(super) fn advance(&mut self, stored: &[u8], decoded: &[u8]) -> Result<(), BuildError> {
+    fn advance(&mut self, stored: &[u8], decoded: &[u8]) -> Result<(), BuildError> {
         self.at.stored = self.at.stored.saturating_add(u64_from(stored.len()));
         self.at.decoded = self.at.decoded.saturating_add(u64_from(decoded.len()));
         if let Some(&last) = stored.last() {
             self.last_byte = last;
         }
-        let rest = match &mut self.tried {
-            None => decoded,
-            Some(tried) => {
-                let rest = tried.push(stored, decoded);
-                if tried.is_full() {
-                    self.settle()?;
-                }
-                rest
-            }
-        };
         if let Some(open) = &mut self.open {
-            open.digest.update(rest);
+            open.digest.update(stored);
+        }
+        if let Some(tried) = &mut self.tried {
+            tried.push(stored, decoded);
+            if tried.is_full() {
+                self.settle()?;
+            }
+        }
+        if let Some(open) = &mut self.open {
             let len = self.at.since(open.start);
             let limit = u64::from(self.limits.max_frame_len);
             // A span has no more than 4 GiB stored either, whatever it decodes to.
@@ -120,7 +123,7 @@ impl Spans {
     }
 
     /// A block has ended, after `window`, and another one begins.
-    pub(super) fn boundary(&mut self, window: &[u8]) -> Result<(), BuildError> {
+    fn boundary(&mut self, window: &[u8]) -> Result<(), BuildError> {
         let block = self.at.since(self.block);
         self.block = self.at;
         if let Some(open) = &mut self.open {
@@ -138,6 +141,9 @@ impl Spans {
             }
         }
         self.tried = Some(Tried::new(self.at, self.last_byte, window));
+        if let Some(open) = &mut self.open {
+            open.digest_at_tried = open.digest.clone();
+        }
         Ok(())
     }
 
@@ -159,16 +165,6 @@ impl Spans {
         full && len.decoded > 0
     }
 
-    pub(super) fn end_member(&mut self) -> Result<(), BuildError> {
-        if self.tried.is_some() {
-            self.settle()?;
-        }
-        if let Some(open) = self.open.take() {
-            self.close(open, self.at);
-        }
-        Ok(())
-    }
-
     /// Begins the span that was tried, or continues the one before if it cannot be entered there.
     fn settle(&mut self) -> Result<(), BuildError> {
         let (Some(tried), Some(mut open)) = (self.tried.take(), self.open.take()) else {
@@ -177,19 +173,17 @@ impl Spans {
         match self.finder.find(&tried) {
             Some(start) => {
                 let block = (self.block, open.block);
+                open.digest = std::mem::take(&mut open.digest_at_tried);
                 self.close(open, tried.at);
                 self.open_span(tried.at, start.bits, Some(start.window));
                 self.block = block.0;
                 if let Some(next) = &mut self.open {
-                    next.digest.update(tried.decoded());
+                    next.digest.update(tried.stored(start.bits));
                     // The blocks to come are taken to be as long as those before.
                     next.block = block.1;
                 }
             }
-            None => {
-                open.digest.update(tried.decoded());
-                self.open = Some(open);
-            }
+            None => self.open = Some(open),
         }
         Ok(())
     }
@@ -224,5 +218,53 @@ impl Spans {
 
     pub(super) fn finish(self) -> (Vec<Span>, Vec<Window>) {
         (self.done, self.windows)
+    }
+}
+
+impl Blocks for Spans {
+    fn begin_member(&mut self, at: Place, _output: &Output) -> Result<(), BuildError> {
+        self.inflate.reset(false);
+        self.at = at;
+        self.open_span(at, 0, None);
+        Ok(())
+    }
+
+    fn pass(&mut self, _stored: &[u8]) {}
+
+    fn inflate(
+        &mut self,
+        stored: &[u8],
+        output: &mut Output,
+    ) -> Result<Option<Inflated>, BuildError> {
+        let room = output.room();
+        let (total_in, total_out) = (self.inflate.total_in(), self.inflate.total_out());
+        let Ok(status) = self.inflate.decompress(stored, room, InflateFlush::Block) else {
+            return Ok(None);
+        };
+        let read = usize_up_to(self.inflate.total_in().saturating_sub(total_in));
+        let written = usize_up_to(self.inflate.total_out().saturating_sub(total_out));
+        // With input and room left it stops at the end of a block only.
+        let at_boundary = read < stored.len() && written < room.len() && (read > 0 || written > 0);
+        output.write(written);
+        self.advance(&stored[..read], output.last(written))?;
+        let ended = status == Status::StreamEnd;
+        if at_boundary && !ended {
+            self.boundary(output.window())?;
+        }
+        Ok(Some(Inflated {
+            read,
+            written,
+            ended,
+        }))
+    }
+
+    fn end_member(&mut self) -> Result<(), BuildError> {
+        if self.tried.is_some() {
+            self.settle()?;
+        }
+        if let Some(open) = self.open.take() {
+            self.close(open, self.at);
+        }
+        Ok(())
     }
 }

@@ -36,8 +36,8 @@ impl Tried {
         }
     }
 
-    /// Takes what is needed of `stored`, and of what it was decoded to; returns the rest of this.
-    pub(super) fn push<'a>(&mut self, stored: &[u8], decoded: &'a [u8]) -> &'a [u8] {
+    /// Takes what is needed of `stored`, and of what it was decoded to.
+    pub(super) fn push(&mut self, stored: &[u8], decoded: &[u8]) {
         if self.stored.len() > MAX_STORED {
             self.too_long = true;
         } else {
@@ -46,9 +46,7 @@ impl Tried {
         let len = WINDOW_LEN
             .saturating_sub(self.decoded.len())
             .min(decoded.len());
-        let (taken, rest) = decoded.split_at(len);
-        self.decoded.extend_from_slice(taken);
-        rest
+        self.decoded.extend_from_slice(&decoded[..len]);
     }
 
     /// Whether nothing after it refers to what is before it.
@@ -56,12 +54,8 @@ impl Tried {
         self.decoded.len() == WINDOW_LEN
     }
 
-    pub(super) fn decoded(&self) -> &[u8] {
-        &self.decoded
-    }
-
     /// The stored bytes of a block of which `bits` bits lie in the byte before.
-    fn stored(&self, bits: u8) -> &[u8] {
+    pub(super) fn stored(&self, bits: u8) -> &[u8] {
         match bits {
             0 => &self.stored[1..],
             _ => &self.stored,

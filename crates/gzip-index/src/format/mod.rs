@@ -19,7 +19,7 @@
 mod header;
 mod span;
 
-use std::io::Read;
+use std::io::{self, Read, Write as _};
 
 use bytes::Bytes;
 use image_model::Limits;
@@ -33,8 +33,8 @@ use crate::kept::{Kept, MAX_WINDOW_LOG};
 use header::Header;
 use span::SpanRecord;
 
-/// Level of zstd for windows and ranges.
-const LEVEL: i32 = 12;
+/// Level of zstd for windows and ranges: beyond it they become a hundredth shorter, and take several times as long.
+const LEVEL: i32 = 6;
 
 /// Most bytes of runs and known bytes that a window has: every other byte alone.
 const MAX_WINDOW: u64 = 3 * (32 << 10);
@@ -42,10 +42,10 @@ const MAX_WINDOW: u64 = 3 * (32 << 10);
 pub(crate) fn encode(index: &GzipIndex) -> Vec<u8> {
     let runs = index.windows.iter().map(Window::encoded_runs);
     let known = index.windows.iter().map(Window::known);
-    let known_len: usize = known.clone().map(<[u8]>::len).sum();
-    let windows = runs.chain(known).flatten().copied().collect::<Vec<_>>();
-    let (stored_windows, stored_ranges) = (compress(&windows), compress(&index.kept.ranges));
-    let runs_len = windows.len().saturating_sub(known_len);
+    let len = |parts: &mut dyn Iterator<Item = &[u8]>| parts.map(<[u8]>::len).sum::<usize>();
+    let (runs_len, known_len) = (len(&mut runs.clone()), len(&mut known.clone()));
+    let stored_windows = compress(runs.chain(known));
+    let stored_ranges = compress([&index.kept.ranges[..]]);
     let header = Header {
         spans: u64_from(index.spans.len()),
         stored_len: index.lengths.stored,
@@ -60,7 +60,11 @@ pub(crate) fn encode(index: &GzipIndex) -> Vec<u8> {
         kept_stored: u64_from(index.kept.stored.len()),
         stored_digest: index.stored_digest,
     };
-    let mut out = header.encode().to_vec();
+    let mut out = Vec::new();
+    if let Some(len) = header.index_len() {
+        out.reserve_exact(usize_up_to(len));
+    }
+    out.extend(header.encode());
     let mut end = 0;
     for span in &index.spans {
         let window = span
@@ -195,8 +199,17 @@ impl Parts {
     }
 }
 
-fn compress(bytes: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(bytes, LEVEL).expect("the output has the maximum size")
+/// One frame of all `parts`, which are many bytes together: they are not put into one place.
+fn compress<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let write = || {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
+        for part in parts {
+            encoder.write_all(part)?;
+        }
+        encoder.finish()
+    };
+    let written: io::Result<Vec<u8>> = write();
+    written.expect("vectors take everything")
 }
 
 /// Exactly `expected` bytes, out of one zstd frame.

@@ -24,7 +24,7 @@ const CONTINUES: u8 = 1;
 /// | 20 | 1 | number of bits before its first whole byte, the high ones of the last byte of the span before | 0 to 7; 0 if a member begins |
 /// | 21 | 1 | kind | 0: a member begins; 1: it continues the member of the span before |
 /// | 22 | 2 | reserved | 0 |
-/// | 24 | 32 | SHA-256 of its decoded bytes | |
+/// | 24 | 32 | SHA-256 of its stored bytes, that which it shares included | |
 pub(crate) struct SpanRecord {
     gap: u64,
     stored_len: u32,

@@ -1,120 +1,196 @@
 //! Comparing a layer with its index, all of it.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::sync::Arc;
 
-use gzip_index::{GzipIndex, KeptReader};
-use image_model::{Limits, Progress};
-use tar_stream::{LayerStream, StreamOptions};
+use blob_io::ReadAt;
+use gzip_index::KeptReader;
+use image_model::{Digest, Limits, Progress};
+use soci_ztoc::Ztoc;
+use tar_stream::{LayerError, LayerStream, StreamOptions, TarReadOptions};
 use verify::Hasher;
 
-use super::indexed::{Difference, LayerIndexError};
+use super::spans::SpanStream;
+use super::ztoc::{first_difference, list};
+use super::{Difference, LayerIndex, LayerIndexError, REQUEST, Sequential};
 
 /// Number of decoded bytes to compare at once.
 const PIECE: usize = 256 << 10;
 
-/// Decodes `layer` from front to back and compares it with `index`: lengths, the digest of the layer, that of each
-/// span, and what the index keeps of it.
+/// Decodes `layer` from front to back and by the spans of `index`, and compares both, and what the index says of the
+/// layer and its tar.
 pub(super) fn compare(
-    index: &GzipIndex,
-    layer: impl Read,
+    index: &LayerIndex,
+    layer: &Arc<dyn ReadAt>,
     limits: &Limits,
     progress: &mut dyn Progress,
 ) -> Result<(), LayerIndexError> {
+    let sequential = Sequential::new(&**layer)?;
+    if sequential.len() != index.stored_len() {
+        return Err(LayerIndexError::Differs(Difference::Layer));
+    }
     let digested = Digested {
-        layer,
-        hasher: Hasher::sha256(),
-        len: 0,
+        layer: BufReader::with_capacity(REQUEST, sequential),
+        hasher: index.gzip().map(|_| Hasher::sha256()),
     };
     let options = StreamOptions::from(limits).ignore_trailing(true);
-    let mut stream = LayerStream::open(digested, &options)?;
-    let mut spans = SpanDigests {
+    let spans = index.spans_of(layer, 1).map_err(of_layer)?;
+    let mut both = Both {
+        stream: LayerStream::open(digested, &options)?,
         index,
-        nth: 0,
-        hasher: Hasher::sha256(),
+        spans,
+        piece: Vec::new(),
+        at: 0,
+        progress,
+    };
+    if let Some(ztoc) = index.ztoc() {
+        return compare_files(ztoc, both, limits);
+    }
+    let Some(gzip) = index.gzip() else {
+        return Ok(());
     };
     let mut kept = Kept {
-        reader: index.kept(),
-        ranges: Box::new(index.kept_ranges()),
+        reader: gzip.kept(),
+        ranges: Box::new(gzip.kept_ranges()),
         range: 0..0,
     };
     let mut piece = vec![0; PIECE];
-    let mut at = 0;
     loop {
-        let read = stream.read(&mut piece).map_err(of_layer)?;
-        progress.advance(stream.stored_position(), Some(index.stored_len()))?;
+        let at = both.at;
+        let read = both.read(&mut piece).map_err(of_layer)?;
         if read == 0 {
             break;
         }
-        spans.compare(at, &piece[..read])?;
         kept.compare(at, &piece[..read])?;
-        at += read as u64;
     }
-    let digested = stream.into_inner();
-    let digest = digested.hasher.finish();
-    let is_same = at == index.decoded_len()
-        && digested.len == index.stored_len()
-        && index
-            .stored_digest()
-            .is_none_or(|expected| expected == digest);
-    match is_same {
+    let is_all = both.at == gzip.decoded_len();
+    let digest = both.stream.into_inner().finish();
+    let is_same = gzip
+        .stored_digest()
+        .is_none_or(|expected| digest == Some(expected));
+    match is_all && is_same {
         true => Ok(()),
         false => Err(LayerIndexError::Differs(Difference::Layer)),
     }
 }
 
+/// Compares the files of the tar that `both` give with those of `ztoc`.
+fn compare_files(ztoc: &Ztoc, both: Both<'_>, limits: &Limits) -> Result<(), LayerIndexError> {
+    // Whoever opened the layer has decided what is refused.
+    let options = TarReadOptions::default()
+        .lenient(true)
+        .limits(limits.clone());
+    let listed = list(both, &options, &mut || Ok(()));
+    let (files, end, _) = listed.map_err(of_both)?;
+    let differs = |difference| Err(LayerIndexError::Differs(difference));
+    if let Some(nth) = first_difference(&files, &ztoc.files) {
+        return differs(Difference::File { index: nth as u64 });
+    }
+    match files.len() == ztoc.files.len() && end == ztoc.uncompressed_len {
+        true => Ok(()),
+        false => differs(Difference::End),
+    }
+}
+
+/// The error that reading both gave, if that was it.
+fn of_both(error: LayerIndexError) -> LayerIndexError {
+    match error {
+        LayerIndexError::Tar(tar_stream::TarError::Io { source, .. }) => of_layer(source),
+        error => error,
+    }
+}
+
 fn of_layer(error: io::Error) -> LayerIndexError {
-    let error = error.downcast::<tar_stream::LayerError>();
-    let error = error.unwrap_or_else(|source| tar_stream::LayerError::Io { source });
+    let error = match error.downcast::<Found>() {
+        Ok(Found(difference)) => return LayerIndexError::Differs(difference),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<image_model::Cancelled>() {
+        Ok(cancelled) => return cancelled.into(),
+        Err(error) => error,
+    };
+    let error = error.downcast::<LayerError>();
+    let error = error.unwrap_or_else(|source| LayerError::Io { source });
     LayerIndexError::Layer(error)
 }
+
+/// A difference inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Found(Difference);
 
 /// A layer whose bytes are digested on the way.
 struct Digested<R> {
     layer: R,
-    hasher: Hasher,
-    len: u64,
+    hasher: Option<Hasher>,
+}
+
+impl<R> Digested<R> {
+    fn finish(self) -> Option<Digest> {
+        self.hasher.map(Hasher::finish)
+    }
 }
 
 impl<R: Read> Read for Digested<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.layer.read(buf)?;
-        self.hasher.update(&buf[..read]);
-        self.len += read as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buf[..read]);
+        }
         Ok(read)
     }
 }
 
-/// The digest of the span that is decoded.
-struct SpanDigests<'a> {
-    index: &'a GzipIndex,
-    nth: usize,
-    hasher: Hasher,
+/// The tar as the layer gives it from front to back, which is compared with what its spans give.
+struct Both<'a> {
+    stream: LayerStream<Digested<BufReader<Sequential<'a>>>>,
+    index: &'a LayerIndex,
+    spans: SpanStream,
+    piece: Vec<u8>,
+    at: u64,
+    progress: &'a mut dyn Progress,
 }
 
-impl SpanDigests<'_> {
-    /// Compares the spans that end in `bytes`, which begin at `at`.
-    fn compare(&mut self, mut at: u64, mut bytes: &[u8]) -> Result<(), LayerIndexError> {
-        while !bytes.is_empty() {
-            let Some(span) = self.index.spans().get(self.nth) else {
-                return Err(LayerIndexError::Differs(Difference::Layer));
+impl Both<'_> {
+    /// The difference in the span of byte `offset`.
+    fn span_at(&self, offset: u64) -> io::Error {
+        let index = self.index.span_at(offset);
+        io::Error::other(Found(match index {
+            Some(index) => Difference::Span { index },
+            None => Difference::Layer,
+        }))
+    }
+}
+
+impl Read for Both<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buf)?;
+        let stored = self.stream.stored_position();
+        let advanced = self.progress.advance(stored, Some(self.index.stored_len()));
+        advanced.map_err(io::Error::other)?;
+        // An index need not know what comes after the tar.
+        let left = self.index.decoded_len().saturating_sub(self.at);
+        let known = usize::try_from(left).map_or(read, |left| left.min(read));
+        self.piece.resize(known, 0);
+        let mut same = 0;
+        while same < known {
+            let decoded = self.spans.read(&mut self.piece[same..]);
+            let len = match decoded {
+                Ok(len) if len > 0 => len,
+                _ => return Err(self.span_at(self.at + same as u64)),
             };
-            let left = span.decoded_end() - at;
-            let len = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-            let (mine, rest) = bytes.split_at(len);
-            self.hasher.update(mine);
-            at += len as u64;
-            bytes = rest;
-            if at == span.decoded_end() {
-                let hasher = std::mem::replace(&mut self.hasher, Hasher::sha256());
-                if hasher.finish() != span.digest {
-                    let index = self.nth as u64;
-                    return Err(LayerIndexError::Differs(Difference::Span { index }));
-                }
-                self.nth += 1;
+            let (ours, theirs) = (&self.piece[same..same + len], &buf[same..same + len]);
+            if let Some(first) = ours.iter().zip(theirs).position(|(a, b)| a != b) {
+                return Err(self.span_at(self.at + (same + first) as u64));
             }
+            same += len;
         }
-        Ok(())
+        if known < read && self.index.ztoc().is_none() {
+            return Err(io::Error::other(Found(Difference::Layer)));
+        }
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

@@ -56,6 +56,24 @@ pub enum LayerImageError {
         /// The byte.
         offset: u64,
     },
+    /// The zTOC enters the layer elsewhere than at the first deflate data.
+    #[error(
+        "the zTOC enters the layer at byte {offset}, where the data of its first member do not begin"
+    )]
+    Entered {
+        /// The byte.
+        offset: u64,
+    },
+    /// The zTOC gives no time for a file, or one that cannot be read.
+    #[error(
+        "the zTOC gives no time for {path:#}, the tar member whose payload is at byte {offset}"
+    )]
+    Time {
+        /// First byte of its payload in the tar.
+        offset: u64,
+        /// Its path.
+        path: ImagePath,
+    },
     /// Threads cannot be started.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -73,7 +91,10 @@ impl Blame for LayerImageError {
             Self::Source(error) => error.fault(),
             Self::Stream(error) => error.fault(),
             Self::Spool { .. } | Self::Threads(_) => Fault::Io,
-            Self::OtherLayer { .. } | Self::NotKept { .. } => Fault::Corrupt,
+            Self::OtherLayer { .. }
+            | Self::NotKept { .. }
+            | Self::Entered { .. }
+            | Self::Time { .. } => Fault::Corrupt,
             Self::Cancelled(error) => error.fault(),
             Self::Tar(error) => error.fault(),
             Self::Member(error) => error.fault(),

@@ -33,37 +33,46 @@ pub(super) fn index(
         let offset = entry.offset;
         let oddities = std::mem::take(&mut entry.oddities);
         let member = entry.into_member(limits)?;
-        let path = member.path().clone();
-        advisories.add_all(Some(&path), oddities);
-        let added = match member {
-            Member::Node {
-                path,
-                metadata,
-                node,
-            } => {
-                // The length of the content matters only to callers that read all of it, which this does not.
-                let memory = match &node {
-                    Node::File { content, .. } => size_of_val(content.as_slice()) as u64,
-                    _ => 0,
-                };
-                let cost = ContentCost {
-                    memory,
-                    ..ContentCost::default()
-                };
-                builder
-                    .charge_content(&path, cost)
-                    .and_then(|()| builder.add(&path, metadata, node))
-            }
-            Member::HardLink { path, target } => builder.link(&path, &target),
-        };
-        added.map_err(|source| LayerImageError::Entry {
-            offset,
-            path,
-            source,
-        })?;
+        advisories.add_all(Some(member.path()), oddities);
+        add(&mut builder, member, offset)?;
     }
     advisories.add_all(None, reader.oddities().iter().cloned());
     let layer = builder.finish().map_err(LayerImageError::Layer)?;
     advisories.append(layer.advisories().clone());
     Ok((layer, advisories))
+}
+
+/// Adds a member that begins at `offset` of the tar.
+pub(super) fn add(
+    builder: &mut LayerBuilder<Spans>,
+    member: Member,
+    offset: u64,
+) -> Result<(), LayerImageError> {
+    let path = member.path().clone();
+    let added = match member {
+        Member::Node {
+            path,
+            metadata,
+            node,
+        } => {
+            // The length of the content matters only to callers that read all of it, which this does not.
+            let memory = match &node {
+                Node::File { content, .. } => size_of_val(content.as_slice()) as u64,
+                _ => 0,
+            };
+            let cost = ContentCost {
+                memory,
+                ..ContentCost::default()
+            };
+            builder
+                .charge_content(&path, cost)
+                .and_then(|()| builder.add(&path, metadata, node))
+        }
+        Member::HardLink { path, target } => builder.link(&path, &target),
+    };
+    added.map_err(|source| LayerImageError::Entry {
+        offset,
+        path,
+        source,
+    })
 }

@@ -5,10 +5,16 @@ mod compared;
 mod error;
 mod index;
 #[cfg(feature = "gzip-index")]
+mod index_error;
+#[cfg(feature = "gzip-index")]
 mod indexed;
+#[cfg(feature = "gzip-index")]
+mod own_index;
 mod sequential;
 #[cfg(feature = "gzip-index")]
 mod spans;
+#[cfg(feature = "gzip-index")]
+mod ztoc;
 
 use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
@@ -28,10 +34,14 @@ use crate::tree_image::{FrameTable, TreeImage};
 pub use error::LayerImageError;
 use index::index;
 #[cfg(feature = "gzip-index")]
-pub use indexed::{Difference, LayerIndex, LayerIndexError};
+pub use index_error::{Difference, LayerIndexError, Unlisted};
+#[cfg(feature = "gzip-index")]
+pub use indexed::LayerIndex;
 pub(crate) use sequential::Sequential;
 #[cfg(feature = "gzip-index")]
 pub use spans::SpanStream;
+#[cfg(feature = "gzip-index")]
+pub use ztoc::ZtocOptions;
 
 /// Bytes that are decoded at once while a layer is spooled.
 const SPOOL_PIECE: usize = 256 << 10;

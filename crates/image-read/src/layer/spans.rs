@@ -1,4 +1,4 @@
-//! The tar of a gzip layer, decoded by several threads.
+//! The tar of a layer that has an index, decoded by several threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,16 +9,17 @@ use std::thread;
 
 use blob_io::ReadAt;
 use frame_codec::Decoder;
-use gzip_index::GzipIndex;
-use image_model::Vouched;
+use image_model::{FrameId, RecipeId, Vouched};
 use tar_stream::{Compression, Corruption, LayerError};
 use verify::check;
 
-/// A span to decode, and where the result goes.
-type Task = (usize, SyncSender<io::Result<Vec<u8>>>);
+use crate::tree_image::FrameTable;
 
-/// Reads the tar of a gzip layer by its index: several threads decode spans ahead, each of which is verified by its
-/// digest. The bytes are the same with any number of threads. Memory: two spans for each thread.
+/// A span to decode, and where the result goes.
+type Task = (u32, SyncSender<io::Result<Vec<u8>>>);
+
+/// Reads the tar of a layer by its index: several threads decode spans ahead, each of which is verified by its
+/// digest. The bytes are the same with any number of threads. Memory: three spans for each thread.
 ///
 /// ```
 /// use std::io::Read;
@@ -37,11 +38,13 @@ type Task = (usize, SyncSender<io::Result<Vec<u8>>>);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SpanStream {
-    index: Arc<GzipIndex>,
+    spans: u32,
     tasks: Sender<Task>,
     /// The next span to hand out, and the results of those before, in order.
-    next: usize,
+    next: u32,
     ahead: usize,
+    /// Buffers that were read, for what is decoded next.
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
     results: VecDeque<Receiver<io::Result<Vec<u8>>>>,
     current: Vec<u8>,
     taken: usize,
@@ -50,22 +53,33 @@ pub struct SpanStream {
 
 impl SpanStream {
     pub(super) fn new(
-        index: &Arc<GzipIndex>,
+        frames: &Arc<dyn FrameTable>,
+        compression: Compression,
         layer: &Arc<dyn ReadAt>,
         threads: usize,
     ) -> io::Result<Self> {
         let threads = threads.clamp(1, 256);
         let (tasks, given) = channel();
         let given = Arc::new(Mutex::new(given));
-        for _ in 0..threads.min(index.spans().len()) {
-            let (index, layer, given) = (Arc::clone(index), Arc::clone(layer), Arc::clone(&given));
-            thread::Builder::new().spawn(move || work(&index, &*layer, &given))?;
+        let spans = frames.count();
+        let spare = Arc::default();
+        for _ in 0..threads.min(spans as usize) {
+            let mut worker = Worker {
+                frames: Arc::clone(frames),
+                compression,
+                layer: Arc::clone(layer),
+                given: Arc::clone(&given),
+                spare: Arc::clone(&spare),
+                decoder: Decoder::new(),
+            };
+            thread::Builder::new().spawn(move || worker.work())?;
         }
         Ok(Self {
-            index: Arc::clone(index),
+            spans,
             tasks,
             next: 0,
             ahead: threads.saturating_mul(2),
+            spare,
             results: VecDeque::new(),
             current: Vec::new(),
             taken: 0,
@@ -75,7 +89,7 @@ impl SpanStream {
 
     /// The next span; `None` after the last one.
     fn next_span(&mut self) -> Option<io::Result<Vec<u8>>> {
-        while self.results.len() < self.ahead && self.next < self.index.spans().len() {
+        while self.results.len() < self.ahead && self.next < self.spans {
             let (sender, result) = sync_channel(1);
             // They listen as long as this can send.
             if self.tasks.send((self.next, sender)).is_err() {
@@ -94,44 +108,61 @@ fn lost() -> io::Error {
     io::Error::other("a thread that decodes spans has ended")
 }
 
-/// Decodes spans until nobody wants any.
-fn work(index: &GzipIndex, layer: &dyn ReadAt, given: &Mutex<Receiver<Task>>) {
-    let mut decoder = Decoder::new();
-    loop {
-        let task = given.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((nth, sender)) = task else { return };
-        let decoded = decode(index, layer, nth, &mut decoder);
-        // If nobody reads any more, nobody has to know.
-        let _ = sender.send(decoded);
-    }
+/// A thread that decodes spans.
+struct Worker {
+    frames: Arc<dyn FrameTable>,
+    compression: Compression,
+    layer: Arc<dyn ReadAt>,
+    given: Arc<Mutex<Receiver<Task>>>,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+    decoder: Decoder,
 }
 
-fn decode(
-    index: &GzipIndex,
-    layer: &dyn ReadAt,
-    nth: usize,
-    decoder: &mut Decoder,
-) -> io::Result<Vec<u8>> {
-    let (Some(span), Some(recipe)) = (index.spans().get(nth), index.recipe(nth)) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let corrupt = |source| LayerError::Corrupt {
-        compression: Compression::Gzip,
-        stored: span.stored_offset,
-        decoded: span.decoded_offset,
-        source,
-    };
-    let stored = layer.read_bytes(span.stored_offset, span.stored_len as usize)?;
-    let mut decoded = vec![0; span.decoded_len as usize];
-    decoder
-        .decode_frame(&recipe.decode, &stored, &mut decoded)
-        .map_err(|_| corrupt(Corruption::Deflate))?;
-    if let Vouched::Decoded(digest) = &recipe.vouched
-        && check(digest, &decoded).is_err()
-    {
-        return Err(corrupt(Corruption::Checksum).into());
+impl Worker {
+    /// Decodes spans until nobody wants any.
+    fn work(&mut self) {
+        loop {
+            let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            let task = given.recv();
+            drop(given);
+            let Ok((nth, sender)) = task else { return };
+            // If nobody reads any more, nobody has to know.
+            let _ = sender.send(self.decode(nth));
+        }
     }
-    Ok(decoded)
+
+    fn decode(&mut self, nth: u32) -> io::Result<Vec<u8>> {
+        let frame = self.frames.frame(FrameId(nth));
+        let recipe = self.frames.recipe(RecipeId(nth));
+        let (Some(frame), Some(recipe)) = (frame, recipe) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let corrupt = |source| LayerError::Corrupt {
+            compression: self.compression,
+            stored: frame.offset,
+            decoded: self.frames.start(FrameId(nth)),
+            source,
+        };
+        let bytes = self
+            .layer
+            .read_bytes(frame.offset, frame.stored_len as usize)?;
+        if let Vouched::Stored(digest) = &recipe.vouched
+            && check(digest, &bytes).is_err()
+        {
+            return Err(corrupt(Corruption::Checksum).into());
+        }
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let mut decoded = spare.unwrap_or_default();
+        decoded.resize(frame.len as usize, 0);
+        self.decoder
+            .decode_frame(&recipe.decode, &bytes, &mut decoded)
+            .map_err(|_| corrupt(Corruption::Deflate))?;
+        Ok(decoded)
+    }
 }
 
 /// The tar. A span that is damaged fails with a [`LayerError`] inside the [`io::Error`]; after an error nothing is read.
@@ -145,7 +176,9 @@ impl Read for SpanStream {
                 return Ok(0);
             };
             self.failed = span.is_err();
-            self.current = span?;
+            let read = std::mem::replace(&mut self.current, span?);
+            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            spare.push(read);
             self.taken = 0;
         }
         let left = &self.current[self.taken..];

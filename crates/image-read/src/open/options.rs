@@ -83,8 +83,8 @@ impl OpenOptions {
     /// The format, as far as it is known without reading the file.
     pub(super) fn known_format(&self) -> Option<Format> {
         #[cfg(feature = "gzip-index")]
-        if self.index.is_some() {
-            return Some(Format::Tar(tar_stream::Compression::Gzip));
+        if let Some(index) = &self.index {
+            return Some(Format::Tar(index.compression()));
         }
         let described = self.described.filter(|_| !self.as_layer);
         self.format.or(described.map(|_| Format::ZstdChunked))

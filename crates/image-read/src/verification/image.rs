@@ -1,8 +1,6 @@
 //! An image that is open, with its blobs.
 
 use std::collections::HashSet;
-#[cfg(feature = "gzip-index")]
-use std::io::BufReader;
 use std::sync::Arc;
 
 use erofs_format::ErofsImage;
@@ -25,13 +23,9 @@ use super::report::Report;
 use super::tap::{Tap, Taps};
 use crate::detect::Format;
 #[cfg(feature = "gzip-index")]
-use crate::layer::{LayerIndexError, Sequential};
+use crate::layer::LayerIndexError;
 use crate::open::OpenImage;
 use crate::reader::Reader;
-
-/// Number of bytes of a layer to request at once while it is compared with its index.
-#[cfg(feature = "gzip-index")]
-const PIECE: usize = 1 << 20;
 
 /// Verifies `image`.
 pub(super) fn verify(
@@ -101,14 +95,7 @@ fn compare_with_index(
     if !options.content {
         return Ok(());
     }
-    let layer = match Sequential::new(&**source) {
-        Ok(layer) => BufReader::with_capacity(PIECE, layer),
-        Err(error) => {
-            report.unread(&ImageObject::Image, error);
-            return Ok(());
-        }
-    };
-    match index.compare(layer, image.limits(), &mut ()) {
+    match index.compare(source, image.limits(), &mut ()) {
         Ok(()) => {}
         Err(LayerIndexError::Cancelled(cancelled)) => return Err(cancelled),
         Err(error) => report.add(ImageObject::Image, Flaw::Index(error)),

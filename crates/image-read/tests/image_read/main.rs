@@ -28,3 +28,5 @@ mod sharing;
 mod stack;
 mod support;
 mod tree_image;
+#[cfg(feature = "gzip-index")]
+mod ztoc;
