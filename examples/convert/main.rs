@@ -30,6 +30,8 @@ use lazyoci::convert::{
 };
 use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
+use lazyoci::convert::{ZranOptions, ZranReport, to_zran};
+#[cfg(feature = "gzip-index")]
 use lazyoci::read::ReadOptions;
 use lazyoci::read::{Format, format_at};
 use lazyoci::tar_stream::Compression as LayerCompression;
@@ -60,6 +62,12 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let done = match args.to {
         Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
         Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
+        #[cfg(feature = "gzip-index")]
+        Target::RafsV6Zran => Done::Zran(zran(args)?),
+        #[cfg(not(feature = "gzip-index"))]
+        Target::RafsV6Zran => {
+            return Err(Failure::usage("built without feature gzip-index"));
+        }
         Target::Erofs => erofs(args, out)?,
         Target::Estargz | Target::EstargzExternalToc => Done::Estargz(estargz(args, out)?),
         Target::ZstdChunked => Done::ZstdChunked(zstd_chunked(args, out)?),
@@ -127,6 +135,32 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
     let report = to_rafs(source, &mut output, &options, &mut bar)?;
+    directory.commit()?;
+    Ok(report)
+}
+
+/// A gzip layer as it is.
+#[cfg(feature = "gzip-index")]
+fn zran(args: &Args) -> Result<ZranReport, Failure> {
+    let [path] = args.images() else {
+        return Err(Failure::usage("zran takes exactly one gzip layer"));
+    };
+    args.open.refuse_index(path)?;
+    let mut bar = Bar::new("indexing");
+    let Some(source) = layer(args, path, &mut bar)? else {
+        let what = "zran takes a gzip layer, which stays as it is";
+        return Err(Failure::usage(what).of(path.display()));
+    };
+    let defaults = ZranOptions::default();
+    let options = ZranOptions::default()
+        .span(args.zran_span)
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
+        .compat(args.compat.unwrap_or_default())
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads));
+    let directory = args.outputs.directory(args.output())?;
+    let mut output = DirectoryOutput::create(directory.path())?;
+    let report = to_zran(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
 }

@@ -14,6 +14,8 @@ use crate::common::{self, Failure, count};
 /// What was done.
 pub(crate) enum Done {
     Rafs(RafsReport),
+    #[cfg(feature = "gzip-index")]
+    Zran(lazyoci::convert::ZranReport),
     Erofs(ErofsReport, PathBuf),
     Estargz(EstargzReport),
     ZstdChunked(ZstdChunkedReport),
@@ -24,6 +26,8 @@ impl Done {
     fn report(&self) -> &Report {
         match self {
             Self::Rafs(rafs) => &rafs.report,
+            #[cfg(feature = "gzip-index")]
+            Self::Zran(zran) => &zran.report,
             Self::Erofs(erofs, _) => &erofs.report,
             Self::Estargz(estargz) => &estargz.report,
             Self::ZstdChunked(chunked) => &chunked.report,
@@ -41,6 +45,8 @@ impl Done {
     fn object(&self) -> Result<Value, Failure> {
         match self {
             Self::Rafs(rafs) => common::object(rafs),
+            #[cfg(feature = "gzip-index")]
+            Self::Zran(zran) => common::object(zran),
             Self::Erofs(erofs, _) => common::object(erofs),
             Self::Estargz(estargz) => common::object(estargz),
             Self::ZstdChunked(chunked) => common::object(chunked),
@@ -122,6 +128,18 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
                 writeln!(out, "uses blob {}: {chunks}, {bytes}", blob.id)?;
             }
             Ok(())
+        }
+        #[cfg(feature = "gzip-index")]
+        Done::Zran(zran) => {
+            writeln!(out, "bootstrap {}", zran.bootstrap.digest)?;
+            for (what, object) in [("layer", &zran.layer), ("metadata", &zran.meta)] {
+                if let Some(object) = object {
+                    let size = common::size(object.len);
+                    writeln!(out, "{what} {} ({size})", object.digest)?;
+                }
+            }
+            let places = count(zran.contexts.into(), "place");
+            writeln!(out, "{places} at which the layer can be entered")
         }
         Done::Erofs(erofs, _) => crate::erofs::tell(erofs, out),
         Done::Estargz(layer) => {

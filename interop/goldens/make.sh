@@ -5,7 +5,7 @@
 #   make.sh --update    makes all and records new sums
 #
 # Each golden NAME is a folder: image.boot (unless inlined), blobs/ID, dump.txt. COMMANDS.md lists the command of each.
-# a4.tar.gz, the A.4 tree as a layer, is an input: it stays as it is, since another gzip makes other bytes.
+# a4.tar.gz, the A.4 tree as a layer, and the tar in it, is an input: it stays as it is, since another gzip makes other bytes.
 # nydus-image keeps xattrs in a hash map, so the bootstraps of `odd-*` come out in a random order of xattrs: these are
 # built until the recorded sum appears.
 set -euo pipefail
@@ -34,6 +34,8 @@ if [ ! -e "$here/a4.tar.gz" ]; then
     cp "$work/a4.tar.gz" "$here/"
 fi
 layer_id="$(sha256sum <"$here/a4.tar.gz" | cut -d' ' -f1)"
+gzip -dc "$here/a4.tar.gz" >"$work/a4.tar"
+tar_id="$(sha256sum <"$work/a4.tar" | cut -d' ' -f1)"
 
 cat >"$work/COMMANDS.md" <<EOF
 # Goldens made by nydus-image $nydus_version
@@ -49,7 +51,7 @@ EOF
 tries=200
 
 has_recorded_sums() {
-    (cd "$work/out" && grep -s " $1/" "$here/SHA256SUMS" | grep -v -e '/dump.txt$' -e "/$layer_id$" | sha256sum --check --status 2>/dev/null)
+    (cd "$work/out" && grep -s " $1/" "$here/SHA256SUMS" | grep -v -e '/dump.txt$' -e "/$layer_id$" -e "/$tar_id$" | sha256sum --check --status 2>/dev/null)
 }
 
 # inlined_bootstrap BLOB: the bootstrap in front of the tar header that ends the blob, which says its length in octal.
@@ -85,7 +87,10 @@ build() {
     esac >"$out/dump.txt"
     printf '| %s | `nydus-image create %s %s %s` | %s |\n' "$name" "$*" "${where[*]}" "$tree" \
         "$(basename "${blobs[0]}")" >>"$work/COMMANDS.md"
-    if [ "$tree" = a4.tar.gz ]; then cp "$input" "$out/blobs/$layer_id"; fi
+    case "$tree" in
+        a4.tar) cp "$input" "$out/blobs/$tar_id" ;;
+        a4.tar.gz) cp "$input" "$out/blobs/$layer_id" ;;
+    esac
 }
 
 for digester in sha256 blake3; do
@@ -110,6 +115,7 @@ done
 build odd-v6-zstd-sha256-4k odd -t dir-rafs -v 6 --compressor zstd --digester sha256 --chunk-size 0x1000
 build odd-v6-lz4_block-blake3-64k odd -t dir-rafs -v 6 --compressor lz4_block --digester blake3 --chunk-size 0x10000
 
+build a4-v6-tar-ref a4.tar -t targz-ref -v 6
 build a4-v6-zran a4.tar.gz -t targz-ref -v 6
 build a4-v6-zran-inline-toc a4.tar.gz -t targz-ref -v 6 --blob-inline-meta --features blob-toc
 

@@ -178,6 +178,16 @@ pub enum ConvertError {
     /// The image cannot be written as a TOC.
     #[error("cannot write the TOC")]
     Toc(#[from] ListingError),
+    /// A gzip layer is damaged, or cannot be entered often enough.
+    #[cfg(feature = "gzip-index")]
+    #[error("cannot find out where the layer can be entered")]
+    GzipLayer(#[from] gzip_index::BuildError),
+    /// A sparse file, whose content does not lie in the tar as it is.
+    #[error("{path:#}: a sparse file cannot be read from the layer as it is")]
+    Sparse {
+        /// The file.
+        path: ImagePath,
+    },
     /// A tar that is to be kept bit for bit has a member that a table of contents cannot describe.
     #[error("cannot keep the tar as it is")]
     KeptTar(#[from] KeptTarError),
@@ -298,6 +308,9 @@ impl Blame for ConvertError {
             Self::Placement(error) => error.fault(),
             Self::Toc(error) => error.fault(),
             Self::KeptTar(error) => error.fault(),
+            #[cfg(feature = "gzip-index")]
+            Self::GzipLayer(error) => error.fault(),
+            Self::Sparse { .. } => Fault::Unsupported,
             Self::MetadataTooLong { .. } => Fault::Limit,
             Self::Options(_) => Fault::Misuse,
             Self::Bootstrap(error) => error.fault(),

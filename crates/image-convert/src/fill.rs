@@ -8,7 +8,7 @@ use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
 use rafs_format::layout::CannotCarry;
 use rafs_format::prefetch_inodes;
-use tar_stream::{Member, MemberError, MemberFault, TarReader};
+use tar_stream::{Member, MemberError, MemberFault, TarReadOptions, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
 use crate::source::{Contents, DataOrder, Input, KeptFrames, Kind, Origin, Streaming};
@@ -193,10 +193,38 @@ fn stream<T: Target>(
     report: &mut Report,
 ) -> Result<Layer<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
-    let tar_options = tar_stream::TarReadOptions::default()
+    let tar_options = tar_options(lenient, limits);
+    let reader = TarReader::open_layer(layer, tar_options)?;
+    let rules = (lenient, limits);
+    members(reader, rules, stage, options, report, &mut |_| Ok(()))
+}
+
+/// How the tar of a layer is read.
+pub(crate) fn tar_options(lenient: bool, limits: &Limits) -> TarReadOptions {
+    TarReadOptions::default()
         .lenient(lenient)
-        .limits(limits.clone());
-    let mut reader = TarReader::open_layer(layer, tar_options)?;
+        .limits(limits.clone())
+}
+
+/// A file of a tar whose content was handed to the stage.
+pub(crate) struct StoredMember<'a> {
+    pub(crate) path: &'a ImagePath,
+    pub(crate) size: u64,
+    /// Where its content is in the tar.
+    pub(crate) spans: &'a [Span],
+    /// Its chunks.
+    pub(crate) chunks: ChunkRange,
+}
+
+/// Stores the content of the members that `reader` reads, and tells `stored` of each file.
+pub(crate) fn members<R: std::io::Read, T: Target>(
+    mut reader: TarReader<R>,
+    (lenient, limits): (bool, &Limits),
+    stage: &mut Stage<'_, '_, T>,
+    options: &impl Format,
+    report: &mut Report,
+    stored: &mut dyn FnMut(&StoredMember<'_>) -> Result<(), ConvertError>,
+) -> Result<Layer<ChunkRange>, ConvertError> {
     let mut builder = LayerBuilder::new(
         LayerOptions::default()
             .lenient(lenient)
@@ -232,7 +260,14 @@ fn stream<T: Target>(
                     let start = stage.chunks();
                     store_spans(spans.as_slice(), size, &mut reader, stage)?;
                     let end = stage.chunks();
-                    Ok::<_, ConvertError>(ChunkRange { start, end })
+                    let chunks = ChunkRange { start, end };
+                    stored(&StoredMember {
+                        path: &path,
+                        size,
+                        spans: spans.as_slice(),
+                        chunks,
+                    })?;
+                    Ok::<_, ConvertError>(chunks)
                 })?;
                 builder.add(&path, metadata, node)?;
             }

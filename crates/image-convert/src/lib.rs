@@ -3,6 +3,7 @@
 //! | function | does |
 //! |---|---|
 //! | [`to_rafs`] | a layer, a directory or any image to RAFS, v5 or v6 |
+//! | `to_zran` | a gzip layer to RAFS v6 over the layer as it is (feature `gzip-index`) |
 //! | [`keep_blobs`] | a RAFS image to the other version of RAFS, over its existing blobs |
 //! | [`to_erofs`] | a layer, a directory or any image to one EROFS image with its content, which the kernel mounts |
 //! | [`to_estargz`] | a layer, a directory or any image to eStargz |
@@ -44,7 +45,7 @@
 //! ```
 //!
 //! # Features
-//! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, add codecs and digests; `libdeflate` makes that library the
+//! `lz4`, `zstd`, `gzip` and `blake3`, all on by default, add codecs and digests, `gzip-index` gzip layers as blobs; `libdeflate` makes that library the
 //! default for eStargz. Options may name a codec that is not built in; conversions then fail with an error that names
 //! what is missing. `serde` makes the reports serialisable.
 #![forbid(unsafe_code)]
@@ -85,6 +86,8 @@ pub use rafs::{
     Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, add_to_dictionary,
     compact, keep_blobs, plan_reuse, to_rafs,
 };
+#[cfg(feature = "gzip-index")]
+pub use rafs::{ZranOptions, ZranReport, to_zran};
 pub use report::{ChunkCounts, Loss, LossKind, Report};
 pub use source::{FileContent, FileContentError, Source, Streaming};
 pub use tar::{TarOptions, TarReport, recompress, to_tar};
@@ -100,6 +103,8 @@ pub use chunk_dedup;
 pub use erofs_format;
 pub use estargz_toc;
 pub use frame_codec;
+#[cfg(feature = "gzip-index")]
+pub use gzip_index;
 pub use image_model as model;
 pub use image_read as read;
 pub use oci_image;

@@ -16,6 +16,8 @@ pub enum Object {
     Opened,
     /// A blob of the image.
     Blob(BlobIndex),
+    /// What describes a blob of the image that is a layer as it was, and lies in a file of its own.
+    Beside(BlobIndex),
 }
 
 /// What a machine needs next.

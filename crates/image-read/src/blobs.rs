@@ -15,7 +15,8 @@ use crate::content::StoredRange;
 /// Opens the blobs of an image: a directory, a cache, a registry. A [`BlobStore`] opens each blob when its first byte
 /// is needed, on one thread at a time, until that succeeds.
 pub trait OpenBlob: Send + Sync {
-    /// Opens `blob`, which is number `index` of its image.
+    /// Opens `blob`, which is number `index` of its image, or the file that describes that one: it has another id, its
+    /// digest.
     ///
     /// # Errors
     /// [`StoreError`] if there is no such blob, or it cannot be opened.
@@ -37,6 +38,12 @@ pub enum StoreError {
     /// The image has this blob, but its location is unknown.
     #[error("blob `{id}` is missing")]
     Missing {
+        /// The blob.
+        id: BlobId,
+    },
+    /// The blob is a layer as it was, and the image does not know the file that describes it.
+    #[error("the image does not say what describes the layer `{id}`")]
+    Undescribed {
         /// The blob.
         id: BlobId,
     },
@@ -64,7 +71,10 @@ impl Blame for StoreError {
     fn fault(&self) -> Fault {
         match self {
             Self::NoSuchBlob { .. } => Fault::Corrupt,
-            Self::Missing { .. } | Self::Open { .. } | Self::Other { .. } => Fault::Io,
+            Self::Missing { .. }
+            | Self::Undescribed { .. }
+            | Self::Open { .. }
+            | Self::Other { .. } => Fault::Io,
         }
     }
 }
@@ -154,6 +164,20 @@ impl BlobStore {
         Ok(slot
             .source
             .get_or_init(|| Counted::new(Checked::new(source))))
+    }
+
+    /// The file `id` that describes blob number `index`, opened anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be opened.
+    pub fn open_beside(
+        &self,
+        index: BlobIndex,
+        id: &BlobId,
+    ) -> Result<Arc<dyn ReadAt>, StoreError> {
+        self.slot(index)?;
+        let source = self.opener.open_blob(index, &Blob::new(id.clone()))?;
+        Ok(Arc::new(Checked::new(source)))
     }
 
     /// The id of the blob number `index`.

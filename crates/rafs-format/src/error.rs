@@ -5,8 +5,9 @@ use image_model::blob::BlobIdError;
 use image_model::image::WrongInode;
 use image_model::metadata::XattrError;
 use image_model::name::NameError;
-use image_model::{Blame, Fault};
+use image_model::{Blame, BlobIndex, Fault};
 
+use crate::blob::BlobError;
 use crate::flags::FlagsError;
 
 /// A bootstrap, or a structure in it, that cannot be read. Offsets are bytes from its start.
@@ -111,6 +112,16 @@ pub enum DecodeError {
         /// Position of the chunk in the blob.
         index: u32,
     },
+    /// What a blob says of a chunk is wrong.
+    #[error("the chunk record at byte {offset} is of blob {}, whose chunk information is invalid", blob.0)]
+    ChunkInformation {
+        /// Where the record begins.
+        offset: u64,
+        /// The blob.
+        blob: BlobIndex,
+        /// What is wrong.
+        source: Box<BlobError>,
+    },
     /// A directory contains itself, or has two parents.
     #[error("the directory at byte {offset} is reached more than once")]
     DirectoryAgain {
@@ -159,6 +170,7 @@ impl Blame for DecodeError {
         match self {
             Self::Flags { source, .. } => source.fault(),
             Self::WrongInode(source) => source.fault(),
+            Self::ChunkInformation { source, .. } => source.fault(),
             Self::Unsupported { .. } => Fault::Unsupported,
             Self::Limit { .. } => Fault::Limit,
             Self::Truncated { .. }

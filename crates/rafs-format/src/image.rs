@@ -9,9 +9,10 @@ use image_model::{
     Ino, NameRef, Recipe, RecipeId, Xattrs,
 };
 
-use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
+use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc, zran_table};
 use crate::bootstrap::Bootstrap;
-use crate::v6::BlobEntry;
+use crate::native::{is_zran, native_recipes};
+use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 
 /// A RAFS image: a bootstrap, and for each of its blobs a slot for the chunk information. The bootstrap, of either
@@ -42,6 +43,17 @@ pub struct RafsImage {
     toc: Option<Toc>,
     /// One for each entry of the blob table.
     metas: Box<[OnceLock<BlobMeta>]>,
+    /// Blobs of which contexts are frames, in the order in which those are numbered.
+    contexts: Vec<ContextFrames>,
+}
+
+/// Frames of the contexts of a blob.
+#[derive(Debug, Clone, Copy)]
+struct ContextFrames {
+    blob: BlobIndex,
+    /// How many frames of contexts come before.
+    first: u32,
+    count: u32,
 }
 
 impl RafsImage {
@@ -55,7 +67,63 @@ impl RafsImage {
             bootstrap,
             inlined: false,
             toc: None,
+            contexts: Vec::new(),
         }
+    }
+
+    /// The same with the chunk information of blob number `index`, which is in zran mode: its contexts become frames, so
+    /// that the content of files can be found.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSuchBlob`]; [`BlobError::TooManyContexts`] beyond 2^32 frames.
+    pub fn with_contexts(mut self, index: BlobIndex, meta: BlobMeta) -> Result<Self, BlobError> {
+        let (first, count) = (self.context_bound(), meta.context_count());
+        let bound = u64::from(first).saturating_add(count.into());
+        let (frames, recipes) = self.native_bounds();
+        if u64::from(frames.max(recipes)).saturating_add(bound) > u64::from(u32::MAX) {
+            return Err(BlobError::TooManyContexts);
+        }
+        if self.keep_meta(index, meta)?.context_count() == count {
+            let blob = index;
+            self.contexts.retain(|frames| frames.blob != blob);
+            self.contexts.push(ContextFrames { blob, first, count });
+        }
+        Ok(self)
+    }
+
+    /// Number of frames that are contexts.
+    fn context_bound(&self) -> u32 {
+        let last = self.contexts.last();
+        last.map_or(0, |last| last.first.saturating_add(last.count))
+    }
+
+    /// How many frames the bootstrap has, and how many recipes; those of contexts follow.
+    fn native_bounds(&self) -> (u32, u32) {
+        (
+            self.bootstrap.image().frame_bound(),
+            u32::try_from(native_recipes().count()).unwrap_or(u32::MAX),
+        )
+    }
+
+    /// The chunk information and the blob of the context that has this number among all, and its number in that.
+    fn context_at(&self, number: u32) -> Option<(&BlobMeta, BlobIndex, u32)> {
+        let after = self
+            .contexts
+            .partition_point(|frames| frames.first <= number);
+        let frames = self.contexts[..after].last()?;
+        let index = number.checked_sub(frames.first)?;
+        Some((self.meta(frames.blob)?, frames.blob, index))
+    }
+
+    /// The frame that is context `number` of all of them; `None` if there are fewer.
+    fn context_frame(&self, number: u32) -> Result<Option<Frame>, BlobError> {
+        let Some((meta, blob, index)) = self.context_at(number) else {
+            return Ok(None);
+        };
+        let (_, recipes) = self.native_bounds();
+        let recipe = RecipeId(recipes.saturating_add(number));
+        let context = meta.context(index)?;
+        Ok(context.map(|context| zran_table::frame(&context, blob, recipe)))
     }
 
     /// The same, of a bootstrap that was found in a blob with this TOC.
@@ -99,8 +167,22 @@ impl RafsImage {
     /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
     /// [`BlobMeta::range`].
     pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
-        let load = LoadMeta::new(self.entry(index)?, self.bootstrap.limits())?;
-        Ok(load.in_blob(index))
+        let entry = self.entry(index)?;
+        let load = LoadMeta::new(entry, self.bootstrap.limits())?;
+        Ok(match self.inlined && entry.is_separate() {
+            // It is part of the file that was opened.
+            true => load,
+            false if entry.is_separate() => load.beside(index),
+            false => load.in_blob(index),
+        })
+    }
+
+    /// The blobs whose chunk information is needed to find content, because they are in zran mode.
+    pub fn zran_blobs(&self) -> impl Iterator<Item = BlobIndex> + '_ {
+        let entries = (0..).zip(self.bootstrap.blob_entries());
+        entries
+            .filter(|(_, entry)| is_zran(entry))
+            .map(|(index, _)| BlobIndex(index))
     }
 
     /// Stores the chunk information of blob number `index`, unless it is already stored.
@@ -138,7 +220,19 @@ impl RafsImage {
     }
 }
 
-/// Delegates to the bootstrap.
+impl Locate for RafsImage {
+    fn located(&self, blob: BlobIndex) -> Option<Located<'_>> {
+        let frames = self.contexts.iter().find(|frames| frames.blob == blob)?;
+        let (native_frames, native_recipes) = self.native_bounds();
+        Some(Located {
+            meta: self.meta(blob)?,
+            frames: native_frames.saturating_add(frames.first),
+            recipes: native_recipes.saturating_add(frames.first),
+        })
+    }
+}
+
+/// Delegates to the bootstrap, but for chunks in contexts.
 impl Image for RafsImage {
     fn root(&self) -> Ino {
         self.bootstrap.image().root()
@@ -182,11 +276,22 @@ impl Image for RafsImage {
         range: Range<u64>,
         visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
-        self.bootstrap.image().extents(ino, range, visit)
+        match &self.bootstrap {
+            Bootstrap::V6(bootstrap) => bootstrap.located_extents(ino, range, self, visit),
+            Bootstrap::V5(bootstrap) => bootstrap.extents(ino, range, visit),
+        }
     }
 
     fn frame(&self, frame: FrameId) -> Result<Frame, ImageError> {
-        self.bootstrap.image().frame(frame)
+        let (frames, _) = self.native_bounds();
+        let found = match frame.0.checked_sub(frames) {
+            Some(number) => self.context_frame(number),
+            None => Ok(None),
+        };
+        match found.map_err(|error| ImageError::new(None, error))? {
+            Some(found) => Ok(found),
+            None => self.bootstrap.image().frame(frame),
+        }
     }
 
     fn shared_frame(&self, frame: FrameId) -> FrameId {
@@ -194,11 +299,18 @@ impl Image for RafsImage {
     }
 
     fn frame_bound(&self) -> u32 {
-        self.bootstrap.image().frame_bound()
+        let (frames, _) = self.native_bounds();
+        frames.saturating_add(self.context_bound())
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
-        self.bootstrap.image().recipe(recipe)
+        let (_, recipes) = self.native_bounds();
+        let Some(number) = recipe.0.checked_sub(recipes) else {
+            return self.bootstrap.image().recipe(recipe);
+        };
+        let (meta, _, index) = self.context_at(number)?;
+        let context = meta.context(index).ok()??;
+        Some(zran_table::recipe(meta.deflate_start(&context)))
     }
 
     fn blobs(&self) -> &[Blob] {

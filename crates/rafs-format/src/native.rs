@@ -64,6 +64,23 @@ impl FileChunk {
         at: At,
     ) -> Result<Self, DecodeError> {
         let codec = check_record(&record, entry, at)?;
+        let part = FramePart {
+            id,
+            frame: record_frame(&record, codec),
+            offset: 0,
+        };
+        Self::in_frame(part, record, entry, (file_offset, len), at)
+    }
+
+    /// The chunk of `record`, which was checked, at `at`, which lies in `part` of a frame.
+    pub(crate) fn in_frame(
+        part: FramePart,
+        record: ChunkRecord,
+        entry: &BlobEntry,
+        (file_offset, len): (u64, u64),
+        at: At,
+    ) -> Result<Self, DecodeError> {
+        let FramePart { id, frame, offset } = part;
         let rule = "the bytes that its file has there";
         let found = record.uncompressed_size;
         at.require(u64::from(found) == len, "uncompressed_size", found, rule)?;
@@ -72,14 +89,14 @@ impl FileChunk {
         let crc32c = has_crc.then_some(record.crc32);
         let source = ExtentSource::Chunk {
             frame: id,
-            offset_in_frame: 0,
+            offset_in_frame: offset,
             digest,
             crc32c,
         };
         Ok(Self {
             id,
             record,
-            frame: record_frame(&record, codec),
+            frame,
             digest,
             crc32c,
             extent: Extent {
@@ -89,6 +106,14 @@ impl FileChunk {
             },
         })
     }
+}
+
+/// Where in which frame a chunk begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FramePart {
+    pub(crate) id: FrameId,
+    pub(crate) frame: Frame,
+    pub(crate) offset: u32,
 }
 
 /// The frame that holds the chunk of `record`, and nothing else.
@@ -120,13 +145,21 @@ pub(crate) fn native_recipes() -> impl Iterator<Item = Recipe> {
     NATIVE_CODECS.into_iter().map(Recipe::exact)
 }
 
-/// What this library lacks to find the content of a blob.
+/// What a bootstrap alone, or this library, lacks to find the content of a blob.
 pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
+    unknown_mode(entry).or(is_zran(entry).then_some("zran mode"))
+}
+
+/// Whether the chunks of a blob lie in a gzip layer, where only its chunk information finds them.
+pub(crate) fn is_zran(entry: &BlobEntry) -> bool {
+    entry.features.contains(BlobFeatures::ZRAN)
+}
+
+/// What this library lacks to find the content of a blob.
+pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
     if has(BlobFeatures::TARFS) {
         Some("tarfs mode")
-    } else if has(BlobFeatures::ZRAN) {
-        Some("zran mode")
     } else if has(BlobFeatures::BATCH) {
         Some("batch chunks")
     } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
@@ -193,7 +226,12 @@ pub(crate) fn check_record(
         rule,
     )?;
     let stored = record.compressed_size;
-    if codec == Codec::None {
+    if is_zran(entry) {
+        // What nydus-image has read for the chunk, which may be nothing.
+        let rule = "that of a chunk in a gzip layer: COMPRESSED";
+        let flags = record.flags.bits();
+        at.require(codec == Codec::Gzip, "flags", flags, rule)?;
+    } else if codec == Codec::None {
         let rule = "uncompressed_size, as the chunk is not compressed";
         at.require(stored == plain, "compressed_size", stored, rule)?;
     } else {
@@ -253,7 +291,7 @@ fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec,
     let rule = "without COMPRESSED, as the blob has no compressor";
     at.require(entry.compressor != Compressor::None, "flags", found, rule)?;
     match entry.compressor {
-        Compressor::Gzip => Err(at.unsupported("chunks in gzip members")),
+        Compressor::Gzip if !is_zran(entry) => Err(at.unsupported("chunks in gzip members")),
         compressor => Ok(compressor.into()),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
     if bytes.len() > MAX_LEN || str::from_utf8(&bytes).is_ok() {
         return Ok(());
     }
-    let mut others = Vec::new();
+    let (mut others, mut plain) = (Vec::new(), Vec::new());
     let mut add = |target, bytes: &[u8]| {
         seeds.insert((target, name.clone()), bytes.to_vec());
     };
@@ -76,6 +76,12 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
         for entry in blobs.blob_entries() {
             for blob in blobs_of(path, entry) {
                 let blob = fs::read(blob)?;
+                if let Some(meta) = entry.meta_id() {
+                    let meta = fs::read(path.with_file_name("blobs").join(meta.as_str()))?;
+                    add("zran", &[&entry.to_bytes(0)[..], &meta, &blob].concat());
+                    plain = plain_zran(entry, &meta, &blob)?;
+                    continue;
+                }
                 let blocks = u16::try_from(bytes.len() / 4096)?.to_le_bytes();
                 // A TOC, and the bootstrap in the blob.
                 let image = [&[2, 48], &blocks[..], &bytes, &blob].concat();
@@ -103,6 +109,9 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
         let entry = [0; BlobEntry::LEN];
         add("rafs_blob", &[&entry[..], &bytes].concat());
         add("sections", &bytes);
+    }
+    if !plain.is_empty() {
+        seeds.insert(("zran", format!("{name}-plain")), plain);
     }
     for (number, bytes) in others.into_iter().enumerate() {
         seeds.insert(("rafs_blob", format!("{name}-v2-{number}")), bytes);
@@ -198,6 +207,25 @@ fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
     let stored = again[data.len()..].to_vec();
     BlobMeta::decode(&entry, &stored.into(), &mut Decoder::new(), &limits)?.check()?;
     Ok(Some([&entry.to_bytes(0)[..], &again].concat()))
+}
+
+/// What describes the layer `blob`, not compressed.
+fn plain_zran(entry: &BlobEntry, meta: &[u8], blob: &[u8]) -> Result<Vec<u8>> {
+    let (stored, header) = meta
+        .split_last_chunk::<{ CiHeader::LEN }>()
+        .ok_or("no header")?;
+    let mut plain = vec![0; usize::try_from(entry.ci_uncompressed_size)?];
+    Decoder::new().decode(entry.ci_compressor.into(), stored, &mut plain)?;
+    let mut entry = entry.clone();
+    entry.ci_compressor = Compressor::None;
+    entry.ci_compressed_size = entry.ci_uncompressed_size;
+    let header = CiHeader {
+        compressor: entry.ci_compressor,
+        stored_len: entry.ci_compressed_size,
+        ..CiHeader::from_bytes(header)?
+    };
+    let meta = [&plain[..], &header.to_bytes()].concat();
+    Ok([&entry.to_bytes(0)[..], &meta, blob].concat())
 }
 
 /// Where the blob of a bootstrap may lie.

@@ -42,6 +42,7 @@ mod v6;
 mod v6_bootstrap;
 mod verify_image;
 mod whole_image;
+mod zran;
 mod zstd_chunked;
 mod ztoc;
 
@@ -74,6 +75,7 @@ pub use v5_bootstrap::v5_bootstrap;
 pub use v6_bootstrap::v6_bootstrap;
 pub use verify_image::verify_image;
 pub use whole_image::whole_image;
+pub use zran::zran;
 pub use zstd_chunked::{containers_toc, footers, tar_split};
 pub use ztoc::{ztoc, ztoc_build};
 
@@ -129,6 +131,7 @@ targets![
     v6_round_trip,
     verify_image,
     whole_image,
+    zran,
     ztoc,
     ztoc_build,
 ];

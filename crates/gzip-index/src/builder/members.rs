@@ -59,6 +59,8 @@ pub(crate) struct Members<R, B> {
     ended: bool,
     /// Position of the next input byte in the stream.
     stored: u64,
+    /// The same after the last byte that gave anything.
+    reached: u64,
     stored_digest: Option<Sha256>,
     state: State,
     members: u64,
@@ -90,6 +92,7 @@ impl<R: Read, B: Blocks> Members<R, B> {
             input_end: 0,
             ended: false,
             stored: 0,
+            reached: 0,
             stored_digest: rules.stored_digest.then(Sha256::default),
             state: State::Header(Header::default()),
             members: 0,
@@ -104,6 +107,11 @@ impl<R: Read, B: Blocks> Members<R, B> {
     /// Number of stored bytes decoded so far.
     pub(crate) fn stored(&self) -> u64 {
         self.stored
+    }
+
+    /// Number of stored bytes that give the bytes decoded so far.
+    pub(crate) fn reached(&self) -> u64 {
+        self.reached
     }
 
     /// Number of bytes decoded so far.
@@ -242,6 +250,9 @@ impl<R: Read, B: Blocks> Members<R, B> {
         };
         self.crc.update(self.output.last(inflated.written));
         self.take(inflated.read);
+        if inflated.written > 0 {
+            self.reached = self.stored;
+        }
         Ok(inflated.ended)
     }
 

@@ -63,6 +63,20 @@ impl<R: Read> IndexBuilder<R> {
         self.members.stored()
     }
 
+    /// Number of bytes of the stream that give the bytes decoded so far, and number of those; some of them may not have
+    /// been read.
+    #[must_use]
+    pub fn reached(&self) -> (u64, u64) {
+        (self.members.reached(), self.members.decoded())
+    }
+
+    /// The bytes in which spans begin that do not begin with a whole byte, so far: their offsets in the stream, ascending,
+    /// and the bytes.
+    #[must_use]
+    pub fn shared_bytes(&self) -> &[(u64, u8)] {
+        self.members.blocks.shared()
+    }
+
     /// Keeps `bytes` in the index, which were read at `offset` of the decoded stream: a table of contents.
     ///
     /// # Errors

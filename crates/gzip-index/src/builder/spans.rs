@@ -24,6 +24,7 @@ pub(crate) struct Spans {
     limits: Limits,
     done: Vec<Span>,
     windows: Vec<Window>,
+    shared: Vec<(u64, u8)>,
     /// Position in the stream, and in the decoded one.
     at: Place,
     open: Option<Open>,
@@ -73,6 +74,7 @@ impl Spans {
             limits: options.limits.clone(),
             done: Vec::new(),
             windows: Vec::new(),
+            shared: Vec::new(),
             at: Place::default(),
             open: None,
             tried: None,
@@ -172,6 +174,10 @@ impl Spans {
         };
         match self.finder.find(&tried) {
             Some(start) => {
+                if start.bits != 0 {
+                    let offset = tried.at.stored.saturating_sub(1);
+                    self.shared.push((offset, tried.shared_byte()));
+                }
                 let block = (self.block, open.block);
                 open.digest = std::mem::take(&mut open.digest_at_tried);
                 self.close(open, tried.at);
@@ -214,6 +220,11 @@ impl Spans {
             digest: Digest::new(DigestAlgorithm::Sha256, open.digest.finalize().into()),
             window,
         });
+    }
+
+    /// Where spans begin inside a byte, and that byte.
+    pub(super) fn shared(&self) -> &[(u64, u8)] {
+        &self.shared
     }
 
     pub(super) fn finish(self) -> (Vec<Span>, Vec<Window>) {

@@ -54,6 +54,11 @@ impl Tried {
         self.decoded.len() == WINDOW_LEN
     }
 
+    /// The byte before the first whole one.
+    pub(super) fn shared_byte(&self) -> u8 {
+        self.stored.first().copied().unwrap_or_default()
+    }
+
     /// The stored bytes of a block of which `bits` bits lie in the byte before.
     pub(super) fn stored(&self, bits: u8) -> &[u8] {
         match bits {

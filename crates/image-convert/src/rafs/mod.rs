@@ -15,6 +15,14 @@ mod options;
 mod plan;
 mod prefetch;
 mod report;
+#[cfg(feature = "gzip-index")]
+mod zran;
+#[cfg(feature = "gzip-index")]
+mod zran_entries;
+#[cfg(feature = "gzip-index")]
+mod zran_layer;
+#[cfg(feature = "gzip-index")]
+mod zran_options;
 
 use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
@@ -40,6 +48,10 @@ pub use options::RafsOptions;
 pub use plan::{Planned, ReusePlan, plan_reuse};
 pub use prefetch::{ParsePrefetchPolicyError, PrefetchPolicy};
 pub use report::{RafsBlob, RafsReport};
+#[cfg(feature = "gzip-index")]
+pub use zran::{ZranReport, to_zran};
+#[cfg(feature = "gzip-index")]
+pub use zran_options::ZranOptions;
 
 /// Writes `source` as a RAFS image to `output`: the bootstrap and, if there is file content, the blob, whose id is the
 /// SHA-256 of the object. To an output that takes one object goes a blob with the bootstrap in it

@@ -31,4 +31,6 @@ mod sources;
 mod stack;
 mod tar;
 mod unpack;
+#[cfg(feature = "gzip-index")]
+mod zran;
 mod zstd_chunked;

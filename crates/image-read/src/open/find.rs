@@ -1,6 +1,7 @@
 //! The driver of every machine that finds something in a file.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use blob_io::ReadAt;
 use bytes::Bytes;
@@ -32,16 +33,24 @@ where
     OpenError: From<M::Error>,
 {
     find_in(machine, limits, |object| match object {
-        Object::Opened => Ok(source),
-        Object::Blob(index) => Err(StoreError::NoSuchBlob { index, count: 0 }.into()),
+        Object::Opened => Ok(Asked::Lent(source)),
+        Object::Blob(index) | Object::Beside(index) => {
+            Err(StoreError::NoSuchBlob { index, count: 0 }.into())
+        }
     })
+}
+
+/// A file that a machine asks for.
+pub(super) enum Asked<'a> {
+    Lent(&'a dyn ReadAt),
+    Own(Arc<dyn ReadAt>),
 }
 
 /// Drives `machine` over the files that `source_of` knows.
 pub(super) fn find_in<'a, M>(
     machine: M,
     limits: &Limits,
-    source_of: impl Fn(Object) -> Result<&'a dyn ReadAt, OpenError>,
+    source_of: impl Fn(Object) -> Result<Asked<'a>, OpenError>,
 ) -> Result<M::Found, OpenError>
 where
     M: StepMachine,
@@ -49,7 +58,11 @@ where
 {
     machine.drive(|need| {
         let len = allowed_len(&need.range, limits)?;
-        Ok(source_of(need.object)?.read_bytes(need.range.start, len)?)
+        let start = need.range.start;
+        Ok(match source_of(need.object)? {
+            Asked::Lent(source) => source.read_bytes(start, len)?,
+            Asked::Own(source) => source.read_bytes(start, len)?,
+        })
     })
 }
 

@@ -87,6 +87,7 @@ impl<'a> Found<'a> {
                 if let Some(index) = image.opened_blob() {
                     store = store.with_source(index, Arc::clone(source));
                 }
+                let image = rafs::locate(image, ends, &store, &options.limits)?;
                 (Holder::Rafs(Arc::new(image)), store)
             }
             format if format.has_toc() => {

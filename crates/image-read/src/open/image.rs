@@ -19,8 +19,9 @@ use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions
 
 use super::error::OpenError;
 use super::estargz::Estargz;
-use super::find::find_in;
+use super::find::{Asked, find_in};
 use super::options::OpenOptions;
+use super::rafs::open_beside;
 use crate::blobs::BlobStore;
 use crate::content::ReadError;
 use crate::detect::Format;
@@ -409,10 +410,14 @@ impl OpenImage {
         let found = self.format;
         find_in(machine, self.limits(), |object| match object {
             Object::Opened => match self.source() {
-                Some(source) => Ok(&**source),
+                Some(source) => Ok(Asked::Lent(&**source)),
                 None => Err(OpenError::NoMetadata { found }),
             },
-            Object::Blob(index) => Ok(self.blobs().blob(index)?),
+            Object::Blob(index) => Ok(Asked::Lent(self.blobs().blob(index)?)),
+            Object::Beside(index) => {
+                let beside = open_beside(self.rafs(), self.blobs(), index)?;
+                Ok(Asked::Own(beside))
+            }
         })
     }
 

@@ -31,6 +31,7 @@ use image::Holder;
 pub use image::OpenImage;
 pub use options::OpenOptions;
 pub(crate) use place::Place;
+pub(crate) use rafs::open_beside;
 
 /// Opens the image at `path`: a layer, an eStargz layer, a RAFS bootstrap, a RAFS blob that holds one, an
 /// EROFS image without compression, or a directory. What it is is found by its content, never by its name, unless

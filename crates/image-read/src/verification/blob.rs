@@ -5,7 +5,7 @@ use std::ops::Range;
 use blob_io::ReadAt;
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{Blob, BlobId, BlobIndex, Image as _, Limits, StepMachine};
+use image_model::{Blob, BlobId, BlobIndex, Digest, Image as _, Limits, StepMachine};
 use rafs_format::Bootstrap;
 use rafs_format::blob::{
     BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LoadCiHeader, LoadMeta,
@@ -13,6 +13,7 @@ use rafs_format::blob::{
 };
 use rafs_format::flags::BlobFeatures;
 use rafs_format::v6::BlobEntry;
+use verify::Hasher;
 
 use super::finding::{Flaw, ImageObject};
 use super::report::Report;
@@ -22,18 +23,15 @@ use crate::open::{OpenError, find, read_piece};
 /// Number of bytes read at once from the end of a blob.
 const TAIL_LEN: usize = 64 << 10;
 
-/// Blobs that hold something else than native chunks.
-const FOREIGN: [BlobFeatures; 6] = [
-    BlobFeatures::ZRAN,
-    BlobFeatures::SEPARATE,
+/// Blobs that hold something else than native chunks, and are no layers as they were.
+const FOREIGN: [BlobFeatures; 4] = [
     BlobFeatures::TARFS,
     BlobFeatures::BATCH,
     BlobFeatures::ENCRYPTED,
     BlobFeatures::EXTERNAL,
 ];
 
-/// Whether `entry` is of a blob that holds something else than native chunks, which the check of its
-/// bootstrap tells.
+/// Whether `entry` is of a blob that cannot be read, which the check of its bootstrap tells.
 pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
     FOREIGN
         .iter()
@@ -208,6 +206,24 @@ impl<'a> BlobFile<'a> {
         OpenError: From<M::Error>,
     {
         find(machine, &self.file, self.limits)
+    }
+
+    /// The SHA-256 of `range`; `None` if it cannot be read, which was told.
+    pub(super) fn digest(&self, range: Range<u64>, report: &mut Report<'_>) -> Option<Digest> {
+        let mut hasher = Hasher::sha256();
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + TAIL_LEN as u64);
+            match self.read(&(at..end)) {
+                Ok(bytes) => hasher.update(&bytes),
+                Err(error) => {
+                    self.tell("piece", error, report);
+                    return None;
+                }
+            }
+            at = end;
+        }
+        Some(hasher.finish())
     }
 
     fn read(&self, range: &Range<u64>) -> Result<Bytes, OpenError> {

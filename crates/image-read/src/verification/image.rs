@@ -8,7 +8,6 @@ use estargz_toc::image::EstargzImage;
 use image_model::{BlobId, BlobIndex, Cancelled, Fault};
 use rafs_format::Bootstrap;
 use rafs_format::blob::Toc;
-use rafs_format::v6::BlobEntry;
 use tar_stream::Compression;
 use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
@@ -20,6 +19,7 @@ use super::estargz::{self, Comparison};
 use super::finding::{Flaw, ImageObject};
 use super::planned::Planned;
 use super::report::Report;
+use super::separate;
 use super::tap::{Tap, Taps};
 use crate::detect::Format;
 #[cfg(feature = "gzip-index")]
@@ -151,7 +151,7 @@ fn check_orphan(image: &OpenImage, bootstrap: &Bootstrap, report: &mut Report<'_
         .filter(|_| image.format() == Format::RafsBlob);
     let mut entries = bootstrap.blob_entries().iter();
     if let Some(source) = source
-        && !entries.any(BlobEntry::is_self)
+        && !entries.any(|entry| entry.is_self() || entry.is_separate())
         && let Some(blob) = BlobFile::open(ImageObject::Image, &**source, image.limits(), report)
         && blob.holds_chunks()
     {
@@ -200,6 +200,9 @@ fn plan_rafs(
     if is_foreign(entry) || !(options.content || is_file) {
         return Some(Planned::unread(object));
     }
+    if entry.is_separate() {
+        separate::inspect(image, (bootstrap, index), expected, report)?;
+    }
     let source = match image.blobs().blob(index) {
         Ok(source) => source,
         Err(error) => {
@@ -207,6 +210,11 @@ fn plan_rafs(
             return None;
         }
     };
+    if entry.is_separate() {
+        report.summary.blobs += 1;
+        separate::compare_bytes(image, (bootstrap, index), source, report);
+        return Some(Planned::native(object, id.clone(), None));
+    }
     let blob = BlobFile::open(object.clone(), source, image.limits(), report)?;
     report.summary.blobs += 1;
     let inspected = blob.inspect(Listed::By(bootstrap, index), report);

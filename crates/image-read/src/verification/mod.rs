@@ -17,6 +17,7 @@ mod options;
 mod path;
 mod planned;
 mod report;
+mod separate;
 #[cfg(feature = "serde")]
 mod serialize;
 mod sinks;

@@ -11,7 +11,7 @@ use crate::support::{Golden, golden, lines, worst_of};
 
 /// The bits of `bytes`: all of them. Of the bytes inside a long run of equal ones, which nothing but digests and
 /// checks of padding look at, it is one bit each, unless `LAZYOCI_EVERY_BIT` is set.
-fn bits(bytes: &[u8]) -> Vec<usize> {
+pub(crate) fn bits(bytes: &[u8]) -> Vec<usize> {
     const EDGE: usize = 32;
     let every = std::env::var_os("LAZYOCI_EVERY_BIT").is_some();
     let inside = |at: usize| {
@@ -27,7 +27,10 @@ fn bits(bytes: &[u8]) -> Vec<usize> {
 }
 
 /// Calls `passes` with each of `numbers`, on all threads; those for which it says so.
-fn those_that_pass(numbers: &[usize], passes: impl Fn(usize) -> bool + Sync) -> Vec<usize> {
+pub(crate) fn those_that_pass(
+    numbers: &[usize],
+    passes: impl Fn(usize) -> bool + Sync,
+) -> Vec<usize> {
     those_that_pass_with(numbers, || (), |(), n| passes(n))
 }
 
@@ -56,11 +59,11 @@ fn those_that_pass_with<T>(
 }
 
 /// There are as many tests as threads.
-fn one_thread() -> VerifyOptions {
+pub(crate) fn one_thread() -> VerifyOptions {
     VerifyOptions::default().threads(1)
 }
 
-fn flipped(bytes: &Bytes, bit: usize) -> Bytes {
+pub(crate) fn flipped(bytes: &Bytes, bit: usize) -> Bytes {
     let mut bytes = bytes.to_vec();
     bytes[bit / 8] ^= 1 << (bit % 8);
     bytes.into()

@@ -13,3 +13,5 @@ mod releases;
 mod sound;
 mod support;
 mod whole;
+#[cfg(feature = "gzip")]
+mod zran;

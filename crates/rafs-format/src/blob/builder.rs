@@ -7,6 +7,7 @@ use super::chunk_info::{
     ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_ADDRESS, MAX_CHUNKS, MAX_STORED_OFFSET,
 };
 use super::chunk_info_v1;
+use super::zran_context::ZranFault;
 use crate::flags::{Compat, Compressor, Digester};
 use crate::v6::is_chunk_size;
 use crate::version::Version;
@@ -344,6 +345,15 @@ pub enum BuildError {
         #[source]
         fault: ChunkFault,
     },
+    /// A context of zran mode breaks a rule.
+    #[error("cannot add context {index} to what describes the layer")]
+    Context {
+        /// Its position.
+        index: u32,
+        /// Why.
+        #[source]
+        fault: ZranFault,
+    },
     /// The number of bytes hashed differs from the number placed.
     #[error("{found} bytes of the blob were hashed, but {expected} were placed")]
     Hashed {
@@ -374,6 +384,7 @@ impl Blame for BuildError {
             | Self::Codec { .. }
             | Self::Digest { .. }
             | Self::Chunk { .. }
+            | Self::Context { .. }
             | Self::Hashed { .. } => Fault::Misuse,
         }
     }

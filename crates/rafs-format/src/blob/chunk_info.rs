@@ -123,6 +123,24 @@ pub enum ChunkFault {
         /// Bits of the feature.
         needed: u32,
     },
+    /// The blob has no such context.
+    #[error("there is no context {context}: the blob has {count}")]
+    NoContext {
+        /// The context.
+        context: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// The context gives fewer bytes.
+    #[error("bytes of context {context} that end at {end}, past the {len} that it gives")]
+    BeyondContext {
+        /// The context.
+        context: u32,
+        /// End of the chunk.
+        end: u64,
+        /// What the context gives.
+        len: u32,
+    },
     /// Unused bits are set, which every writer leaves 0. Readers ignore them.
     #[error("reserved bits are set")]
     Reserved,

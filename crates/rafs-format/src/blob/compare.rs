@@ -152,10 +152,16 @@ impl Sections {
                 false => len,
             }
         });
+        let (name, expected, len) = match entry.is_separate() {
+            // What the bootstrap in the file cannot say of it.
+            true if entry.meta_size == 0 => ("blob_meta_size", self.len, self.len),
+            true => ("blob_meta_size", entry.meta_size, self.len),
+            false => ("compressed_size", entry.compressed_size, len),
+        };
         let has = |feature| entry.features.contains(feature);
         let headers = BlobFeatures::HAS_TAR_HEADER;
         let mut fields = vec![
-            ("compressed_size", entry.compressed_size, len),
+            (name, expected, len),
             ("ci_offset", entry.ci_offset, ci.start),
             (
                 "ci_compressed_size",
@@ -233,7 +239,7 @@ impl Sections {
 impl BlobMeta {
     /// Checks every entry as [`check`](Self::check) does, and its reserved bits, but reports all that
     /// are wrong, and tells `gap` which bytes of the data section, which has `data_len` bytes, no chunk
-    /// takes.
+    /// takes. That section is empty if the blob is a layer as it was, whose chunks are elsewhere.
     pub fn check_all(
         &self,
         data_len: u64,
@@ -258,7 +264,7 @@ impl BlobMeta {
                 report(BlobError::Chunk { index, fault });
                 continue;
             }
-            if chunk.offset > end {
+            if chunk.offset > end && data_len > 0 {
                 gap(end..chunk.offset);
             }
             (address, offset) = (chunk.address_end(), chunk.offset);
@@ -267,6 +273,7 @@ impl BlobMeta {
         if data_len > end {
             gap(end..data_len);
         }
+        self.check_contexts(report);
     }
 
     /// Compares the chunk information with the records that `bootstrap` has of the chunks of its blob

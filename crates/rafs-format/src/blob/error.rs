@@ -8,6 +8,7 @@ use verify::CheckError;
 
 use super::chunk_info::ChunkFault;
 use super::layout::Section;
+use super::zran_context::ZranFault;
 use crate::error::DecodeError;
 use crate::flags::FlagsError;
 
@@ -169,6 +170,26 @@ pub enum BlobError {
         "the header of the chunk information has contexts, but the blob has neither zran nor batches"
     )]
     Contexts,
+    /// There are more contexts than chunks, or than there is room for.
+    #[error("{count} contexts in {len} bytes: more than chunks, or than fit")]
+    ContextCount {
+        /// How many.
+        count: u32,
+        /// Bytes of contexts and dictionaries.
+        len: u64,
+    },
+    /// A context of zran mode is wrong.
+    #[error("invalid context {index}")]
+    Context {
+        /// Its position.
+        index: u32,
+        /// What is wrong.
+        #[source]
+        fault: ZranFault,
+    },
+    /// The contexts of a blob are more than frames can be numbered.
+    #[error("there are too many contexts in the blobs of the image")]
+    TooManyContexts,
     /// The TOC is damaged: its entries are no multiple of 128 bytes.
     #[error("the TOC has {len} bytes, which is not a multiple of 128")]
     TocLen {
@@ -203,16 +224,6 @@ pub enum BlobError {
     /// The blob does not end with a TOC.
     #[error("the blob does not end with a TOC")]
     NoToc,
-    /// The data is not in the blob: that of zran mode is the gzip layer that the blob belongs to.
-    #[error(
-        "entry {index} of the TOC: the data of {len} bytes is a separate gzip layer (zran mode), which is not supported"
-    )]
-    DataElsewhere {
-        /// Position of the entry.
-        index: usize,
-        /// Length of the layer in bytes.
-        len: u64,
-    },
     /// A section has no entry in the TOC.
     #[error("the TOC has no entry `{}`", section.name())]
     NoSection {
@@ -271,8 +282,8 @@ impl Blame for BlobError {
             | Self::NoSuchBlob { .. }
             | Self::NoChunkInformation { .. }
             | Self::NoBootstrap => Fault::Misuse,
-            Self::Features { .. } | Self::DataElsewhere { .. } => Fault::Unsupported,
-            Self::Limit { .. } => Fault::Limit,
+            Self::Features { .. } => Fault::Unsupported,
+            Self::Limit { .. } | Self::TooManyContexts => Fault::Limit,
             Self::Flags(error) => error.fault(),
             Self::Entry(error) => error.fault(),
             Self::Decompress { source, .. } => source.fault(),
@@ -291,6 +302,8 @@ impl Blame for BlobError {
             | Self::CiRange { .. }
             | Self::Reserved { .. }
             | Self::Contexts
+            | Self::ContextCount { .. }
+            | Self::Context { .. }
             | Self::TocLen { .. }
             | Self::TocFlags { .. }
             | Self::NoToc

@@ -35,6 +35,13 @@ impl LoadMeta {
         })
     }
 
+    /// Asks for bytes of the file that describes blob number `index` instead of the file that is opened.
+    #[must_use]
+    pub fn beside(mut self, index: BlobIndex) -> Self {
+        self.object = Object::Beside(index);
+        self
+    }
+
     /// Asks for bytes of the blob number `index` instead of the file that is opened.
     #[must_use]
     pub fn in_blob(mut self, index: BlobIndex) -> Self {

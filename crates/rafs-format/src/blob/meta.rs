@@ -5,12 +5,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::Limits;
-use image_model::width::{u64_from, usize_from};
+use image_model::deflate::DeflateStart;
+use image_model::width::{u64_from, usize_from, usize_up_to};
 
-use super::chunk_info::{ChunkFault, ChunkInfo};
+use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 use super::error::{BlobError, check_given};
 use super::header::CiHeader;
 use super::section::Stored;
+use super::zran_context::ZranContext;
+use super::zran_table::ZranTable;
 use super::{chunk_info_v1, chunk_info_v2};
 use crate::flags::BlobFeatures;
 use crate::v6::BlobEntry;
@@ -19,8 +22,8 @@ use crate::v6::BlobEntry;
 ///
 /// Opening checks the header and the lengths; each access checks the entry it touches;
 /// [`check`](Self::check) checks all of them and their order. Entries are sorted, so a chunk is
-/// found by its address in logarithmic time. Blobs with zran or batch contexts, or encrypted, are
-/// refused as unsupported.
+/// found by its address in logarithmic time. Of a blob in zran mode it has the [contexts](ZranContext),
+/// too. Blobs with batches, or encrypted, are refused as unsupported.
 ///
 /// [`LoadMeta`](super::LoadMeta) asks for what is needed; by hand it goes like this:
 ///
@@ -47,6 +50,8 @@ pub struct BlobMeta {
     blob: BlobEntry,
     /// The plain array: exactly `chunk_count` entries.
     entries: Entries,
+    /// Of zran mode.
+    zran: Option<ZranTable>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,11 +60,7 @@ enum Entries {
     V2(Bytes),
 }
 
-const UNSUPPORTED: [BlobFeatures; 3] = [
-    BlobFeatures::ZRAN,
-    BlobFeatures::BATCH,
-    BlobFeatures::ENCRYPTED,
-];
+const UNSUPPORTED: [BlobFeatures; 2] = [BlobFeatures::BATCH, BlobFeatures::ENCRYPTED];
 /// Chunks per blob.
 const MAX_CHUNKS: u32 = 1 << 24;
 
@@ -106,7 +107,8 @@ impl BlobMeta {
         }
         let expected = u64::from(count).saturating_mul(entry_len(blob));
         let found = blob.ci_uncompressed_size;
-        if found != expected {
+        let has_contexts = is_zran(blob);
+        if found != expected && !(has_contexts && found > expected) {
             return Err(BlobError::CiLen { expected, found });
         }
         let (offset, stored_len) = (blob.ci_offset, blob.ci_compressed_size);
@@ -134,7 +136,7 @@ impl BlobMeta {
     /// # Errors
     /// Those of [`range`](Self::range); [`BlobError::Given`] if `stored` has another length;
     /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
-    /// is damaged; [`BlobError::Decompress`].
+    /// is damaged; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit.
     pub fn decode(
         blob: &BlobEntry,
         stored: &Bytes,
@@ -145,7 +147,8 @@ impl BlobMeta {
         let expected = range.end.saturating_sub(range.start);
         check_given("chunk information", expected, stored)?;
         let (ci, header) = stored.split_last_chunk().expect("a range holds a header");
-        CiHeader::from_bytes(header)?.check(blob)?;
+        let header = CiHeader::from_bytes(header)?;
+        header.check(blob)?;
         let ci = stored.slice(..ci.len());
         let section = Stored {
             name: "blob.meta",
@@ -153,19 +156,61 @@ impl BlobMeta {
             len: blob.ci_uncompressed_size,
         };
         let plain = section.decode(&ci, decoder, limits)?;
-        Ok(Self::of_plain(blob, plain))
+        Self::of_plain(blob, &header, &plain)
     }
 
-    /// The entries of `blob`, as many as it has chunks.
-    pub(super) fn of_plain(blob: &BlobEntry, plain: Bytes) -> Self {
-        let entries = if is_v2(blob) {
-            Entries::V2(plain)
-        } else {
-            Entries::V1(plain)
+    /// The entries of `blob`, as many as it has chunks, and the contexts after them, by `header`.
+    pub(super) fn of_plain(
+        blob: &BlobEntry,
+        header: &CiHeader,
+        plain: &Bytes,
+    ) -> Result<Self, BlobError> {
+        let zran = match is_zran(blob) {
+            true => Some(ZranTable::of_plain(blob, &header.contexts, plain)?),
+            false => None,
         };
-        Self {
+        let len = u64::from(blob.chunk_count).saturating_mul(entry_len(blob));
+        let entries = plain.slice(..usize_up_to(len).min(plain.len()));
+        let entries = if is_v2(blob) {
+            Entries::V2(entries)
+        } else {
+            Entries::V1(entries)
+        };
+        Ok(Self {
             blob: blob.clone(),
             entries,
+            zran,
+        })
+    }
+
+    /// Contexts of a blob in zran mode.
+    #[must_use]
+    pub fn context_count(&self) -> u32 {
+        self.zran.as_ref().map_or(0, ZranTable::count)
+    }
+
+    /// The context at `index`, checked against the blob; `None` if there are fewer.
+    ///
+    /// # Errors
+    /// [`BlobError::Context`].
+    pub fn context(&self, index: u32) -> Result<Option<ZranContext>, BlobError> {
+        let table = self.zran.as_ref();
+        let found = table.and_then(|zran| zran.context(index, &self.blob));
+        let found = found.transpose();
+        found.map_err(|fault| BlobError::Context { index, fault })
+    }
+
+    /// How the deflate data of `context`, which is one of these, are entered.
+    #[must_use]
+    pub fn deflate_start(&self, context: &ZranContext) -> DeflateStart {
+        let table = self.zran.as_ref();
+        table.map_or_else(DeflateStart::default, |zran| zran.start(context))
+    }
+
+    /// Checks the contexts of zran mode, and their reserved bytes.
+    pub(super) fn check_contexts(&self, report: &mut dyn FnMut(BlobError)) {
+        if let Some(zran) = &self.zran {
+            zran.check_all(&self.blob, report);
         }
     }
 
@@ -189,6 +234,18 @@ impl BlobMeta {
         let fault = |fault| BlobError::Chunk { index, fault };
         let chunk = self.entry(index).map_err(fault)?;
         chunk.check(&self.blob).map_err(fault)?;
+        if let ChunkExtra::Zran { context, offset } = chunk.extra {
+            let count = self.context_count();
+            let found = self.context(context)?;
+            let found = found.ok_or_else(|| fault(ChunkFault::NoContext { context, count }))?;
+            let (end, len) = (
+                u64::from(offset).saturating_add(chunk.len.into()),
+                found.out_len,
+            );
+            if end > u64::from(len) {
+                return Err(fault(ChunkFault::BeyondContext { context, end, len }));
+            }
+        }
         Ok(chunk)
     }
 
@@ -264,6 +321,10 @@ impl BlobMeta {
             Entries::V2(bytes) => chunk_info_v2::decode(bytes.as_chunks().0[index]),
         }
     }
+}
+
+fn is_zran(blob: &BlobEntry) -> bool {
+    blob.features.contains(BlobFeatures::ZRAN)
 }
 
 fn is_v2(blob: &BlobEntry) -> bool {

@@ -55,7 +55,8 @@ impl BlobMeta {
                 });
             }
         };
-        CiHeader::from_bytes(header)?.check(blob)?;
+        let header = CiHeader::from_bytes(header)?;
+        header.check(blob)?;
         let plain =
             file.slice(..usize::try_from(len).map_or(body.len(), |len| len.min(body.len())));
         if body.iter().skip(plain.len()).any(|&byte| byte != 0) {
@@ -63,6 +64,6 @@ impl BlobMeta {
                 structure: "padding of the chunk information",
             });
         }
-        Ok(Self::of_plain(blob, plain))
+        Self::of_plain(blob, &header, &plain)
     }
 }

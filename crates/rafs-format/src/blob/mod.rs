@@ -31,11 +31,20 @@ mod load;
 mod locate;
 mod meta;
 mod meta_file;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "it writes: its sums are bounded by what a blob can hold"
+)]
+#[cfg(feature = "sha256")]
+mod reference;
 mod section;
 mod sections;
 mod tar_header;
 mod toc;
 mod unvouched;
+mod zran_context;
+pub(crate) mod zran_table;
 
 #[cfg(feature = "sha256")]
 pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
@@ -53,6 +62,9 @@ pub use layout::Section;
 pub use load::{LoadCiHeader, LoadMeta};
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
+#[cfg(feature = "sha256")]
+pub use reference::{MAX_CONTEXT_LEN, Reference, ReferenceBuilder};
 pub use sections::{LocateSections, Sections};
 pub use tar_header::TarHeader;
 pub use toc::{Toc, TocEntry};
+pub use zran_context::{ZranContext, ZranFault};

@@ -25,6 +25,8 @@ pub struct Sections {
     pub len: u64,
     /// The chunks; empty if the blob holds a bootstrap alone.
     pub data: Range<u64>,
+    /// Length of the layer that has the chunks, if that is another object and the blob tells.
+    pub elsewhere: Option<u64>,
     /// The chunk information, without the header after it; `None` if there is no chunk.
     pub chunk_info: Option<Range<u64>>,
     /// The digests of the chunks.
@@ -123,6 +125,11 @@ impl LocateSections {
         let section = section.ok_or(BlobError::UnknownSection { offset })?;
         let rank = |section| ORDER.iter().position(|&other| other == section);
         let len = header.section_len();
+        if section == Section::Data && offset == 0 && len > 0 && self.last.is_some() {
+            // That of a layer, which is another object.
+            (self.last, self.found.elsewhere) = (Some(section), Some(len));
+            return self.next(0);
+        }
         let start = offset.checked_sub(len).ok_or(BlobError::OutOfBounds {
             piece: section.name(),
             offset: 0,
@@ -240,6 +247,7 @@ impl Sections {
         Self {
             len,
             data: 0..len,
+            elsewhere: None,
             chunk_info: None,
             digests: None,
             bootstrap: None,

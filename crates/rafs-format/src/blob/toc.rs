@@ -98,9 +98,19 @@ impl TocEntry {
         view::text(&self.name)
     }
 
-    /// Where the section is stored in the blob.
+    /// Whether it is the data of a layer, which is another object.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        let is_data = self.name() == Section::Data.name().as_bytes();
+        is_data && self.stored_len > 0 && self.offset == 0u64.wrapping_sub(self.stored_len)
+    }
+
+    /// Where the section is stored in the blob; nowhere if it is [elsewhere](Self::is_elsewhere).
     #[must_use]
     pub fn range(&self) -> Range<u64> {
+        if self.is_elsewhere() {
+            return 0..0;
+        }
         self.offset..self.offset.saturating_add(self.stored_len)
     }
 
@@ -141,10 +151,8 @@ impl TocEntry {
         };
         let (offset, len) = (raw.compressed_offset.get(), raw.compressed_size.get());
         let is_data = view::text(&raw.name) == Section::Data.name().as_bytes();
-        if is_data && len > 0 && offset == 0u64.wrapping_sub(len) {
-            return Err(BlobError::DataElsewhere { index, len });
-        }
-        if offset.checked_add(len).is_none_or(|end| end > blob_len) {
+        let elsewhere = is_data && len > 0 && offset == 0u64.wrapping_sub(len);
+        if !elsewhere && offset.checked_add(len).is_none_or(|end| end > blob_len) {
             let piece = "section";
             return Err(BlobError::OutOfBounds {
                 piece,

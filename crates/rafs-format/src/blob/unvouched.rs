@@ -18,6 +18,8 @@ impl BlobMeta {
     ///   ignore, a match that refers to equal bytes elsewhere);
     /// * chunks that `bootstrap` has no record of, with their entries.
     ///
+    /// Chunks of a layer as it was are not in the blob that has the chunk information.
+    ///
     /// A digest of the whole blob, such as its name or its TOC has, vouches for all of them.
     pub fn unvouched(
         &self,
@@ -37,7 +39,8 @@ impl BlobMeta {
         };
         for (index, &recorded) in (0..).zip(&recorded) {
             // A wrong one was reported by the check.
-            if let Ok(chunk) = self.chunk(index)
+            if !self.blob().is_separate()
+                && let Ok(chunk) = self.chunk(index)
                 && (chunk.compressed || !recorded)
             {
                 runs.push(chunk.offset..chunk.offset_end());

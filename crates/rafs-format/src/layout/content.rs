@@ -9,6 +9,7 @@ use super::error::{BadContent, EncodeError};
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
+use crate::native::is_zran;
 use crate::v6::{BlobEntry, ChunkPlace};
 use erofs_format::loss::path_of;
 
@@ -64,8 +65,11 @@ impl<'a> StoredChunk<'a> {
         let entry = entries
             .get(usize_from(frame.blob.0))
             .ok_or(BadContent::OutsideBlob)?;
+        let in_frame = |end: u64| end <= u64::from(frame.len);
+        let chunk_end = u64::from(chunk.offset_in_frame).saturating_add(chunk.len.into());
         let codec = match *decode {
             Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
+            Decode::DeflateMembers(_) if is_zran(entry) && in_frame(chunk_end) => Codec::Gzip,
             _ => return Err(BadContent::PartOfFrame),
         };
         if codec != Codec::None && codec != Codec::from(entry.compressor) {
@@ -78,6 +82,7 @@ impl<'a> StoredChunk<'a> {
         let stored_len = frame.stored_len;
         let expected = match codec {
             Codec::None => chunk.len..=chunk.len,
+            _ if is_zran(entry) => 1..=u32::MAX,
             _ => 1..=chunk.len.saturating_sub(1),
         };
         if !expected.contains(&stored_len) {
@@ -174,7 +179,11 @@ pub(crate) fn record(
             Some(_) => compressed | ChunkFlags::HAS_CRC32,
             None => compressed,
         },
-        compressed_size: frame.stored_len,
+        compressed_size: match decode {
+            // What is read for it is said by its context.
+            Decode::DeflateMembers(_) => 0,
+            _ => frame.stored_len,
+        },
         uncompressed_size: chunk.len,
         compressed_offset: frame.offset,
         uncompressed_offset: place.address,

@@ -1,6 +1,6 @@
 //! The blob table: what the bootstrap knows of each data blob.
 
-use image_model::{Blob, BlobId};
+use image_model::{Blob, BlobId, Digest, DigestAlgorithm};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -117,6 +117,24 @@ impl BlobEntry {
     #[must_use]
     pub fn is_self(&self) -> bool {
         self.id.as_str() == Self::SELF_ID
+    }
+
+    /// Whether the blob is a layer as it was, so that its chunk information is elsewhere: in the file that holds the
+    /// bootstrap, or in [one of its own](Self::meta_id).
+    #[must_use]
+    pub fn is_separate(&self) -> bool {
+        self.features.contains(BlobFeatures::SEPARATE)
+    }
+
+    /// The name of the file with its chunk information: its digest. `None` if that is not known, or for a blob that is
+    /// not [separate](Self::is_separate).
+    #[must_use]
+    pub fn meta_id(&self) -> Option<BlobId> {
+        if !self.is_separate() || self.meta_digest == [0; 32] {
+            return None;
+        }
+        let digest = Digest::new(DigestAlgorithm::Sha256, self.meta_digest);
+        BlobId::new(digest.hex().as_bytes()).ok()
     }
 
     /// Bytes of the blob's chunk data: no stored chunk ends after it.

@@ -2,15 +2,94 @@
 
 use erofs_format::inode::Inode;
 use image_model::width::{u64_from, usize_from};
-use image_model::{BlobIndex, Frame, FrameId};
+use image_model::{BlobIndex, Frame, FrameId, RecipeId};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use super::chunk_address::ChunkAddress;
+use crate::blob::{BlobMeta, ChunkExtra, zran_table};
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
-use crate::native::{FileChunk, check_record, missing_support, record_frame};
+use crate::native::{
+    FileChunk, FramePart, check_record, is_zran, missing_support, record_frame, unknown_mode,
+};
 use crate::view;
+
+/// Finds chunks that lie in frames that only the chunk information of their blob tells.
+pub(crate) trait Locate {
+    /// Blob number `blob`; `None` if its chunk information is not at hand.
+    fn located(&self, blob: BlobIndex) -> Option<Located<'_>>;
+}
+
+/// A blob whose contexts are frames.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Located<'a> {
+    pub(crate) meta: &'a BlobMeta,
+    /// Number of the frame of its first context, and of the recipe of that.
+    pub(crate) frames: u32,
+    pub(crate) recipes: u32,
+}
+
+/// A chunk of a file, as the bootstrap describes it.
+struct FoundChunk<'a> {
+    position: usize,
+    record: ChunkRecord,
+    entry: &'a BlobEntry,
+    /// In its file: where it begins, and how many bytes it has.
+    range: (u64, u64),
+    at: At,
+}
+
+impl FoundChunk<'_> {
+    /// In a frame of its own.
+    fn native(self) -> Result<FileChunk, DecodeError> {
+        let frame = FrameId(u32::try_from(self.position).expect("a table has fewer records"));
+        FileChunk::new(frame, self.record, self.entry, self.range, self.at)
+    }
+
+    /// In a context of its blob.
+    fn located(self, located: &dyn Locate) -> Result<FileChunk, DecodeError> {
+        let Self {
+            record, entry, at, ..
+        } = self;
+        check_record(&record, entry, at)?;
+        let blob = BlobIndex(record.blob_index);
+        let Located {
+            meta,
+            frames,
+            recipes,
+        } = located
+            .located(blob)
+            .ok_or_else(|| at.unsupported("zran mode without chunk information"))?;
+        let wrong = |source| DecodeError::ChunkInformation {
+            offset: at.offset,
+            blob,
+            source: Box::new(source),
+        };
+        let info = meta.chunk(record.index).map_err(wrong)?;
+        let rule = "what the chunk information says";
+        let (len, address) = (record.uncompressed_size, record.uncompressed_offset);
+        at.require(info.len == len, "uncompressed_size", len, rule)?;
+        at.require(
+            info.address == address,
+            "uncompressed_offset",
+            address,
+            rule,
+        )?;
+        let ChunkExtra::Zran { context, offset } = info.extra else {
+            return Err(at.unsupported("chunks of a gzip layer outside of contexts"));
+        };
+        // It was found to be there.
+        let found = meta.context(context).map_err(wrong)?.unwrap_or_default();
+        let recipe = RecipeId(recipes.saturating_add(context));
+        let part = FramePart {
+            id: FrameId(frames.saturating_add(context)),
+            frame: zran_table::frame(&found, blob, recipe),
+            offset,
+        };
+        FileChunk::in_frame(part, record, entry, self.range, at)
+    }
+}
 
 impl Bootstrap {
     /// The records of the chunk table that name blob `blob`, by their index in it. They were not
@@ -39,16 +118,68 @@ impl Bootstrap {
         addresses: &[[u8; ChunkAddress::LEN]],
         number: usize,
     ) -> Result<FileChunk, DecodeError> {
+        let found = self.find_chunk(inode, addresses, number, missing_support)?;
+        found.native()
+    }
+
+    /// The same, where `located` finds the chunks of blobs in zran mode.
+    pub(super) fn located_chunk(
+        &self,
+        inode: &Inode,
+        addresses: &[[u8; ChunkAddress::LEN]],
+        number: usize,
+        located: &dyn Locate,
+    ) -> Result<FileChunk, DecodeError> {
+        let supported = |entry: &BlobEntry| match is_zran(entry) {
+            true => unknown_mode(entry),
+            false => missing_support(entry),
+        };
+        let found = self.find_chunk(inode, addresses, number, supported)?;
+        match is_zran(found.entry) {
+            true => found.located(located),
+            false => found.native(),
+        }
+    }
+
+    /// Checks chunk `number` of the file `inode`, as far as the bootstrap tells where it is.
+    pub(super) fn check_chunk(
+        &self,
+        inode: &Inode,
+        addresses: &[[u8; ChunkAddress::LEN]],
+        number: usize,
+    ) -> Result<(), DecodeError> {
+        let found = self.find_chunk(inode, addresses, number, unknown_mode)?;
+        if !is_zran(found.entry) {
+            return found.native().map(drop);
+        }
+        check_record(&found.record, found.entry, found.at)?;
+        let rule = "the bytes that its file has there";
+        let (len, (_, expected)) = (found.record.uncompressed_size, found.range);
+        let fits = u64::from(len) == expected;
+        found.at.require(fits, "uncompressed_size", len, rule)
+    }
+
+    /// Chunk `number` of the file `inode`, in a blob of which nothing is `missing`.
+    fn find_chunk(
+        &self,
+        inode: &Inode,
+        addresses: &[[u8; ChunkAddress::LEN]],
+        number: usize,
+        missing: impl Fn(&BlobEntry) -> Option<&'static str>,
+    ) -> Result<FoundChunk<'_>, DecodeError> {
         let chunk_size = u64::from(self.ext.chunk_size);
         let file_offset = u64_from(number).saturating_mul(chunk_size);
         let len = chunk_size.min(inode.size.saturating_sub(file_offset));
         let address = ChunkAddress::from_bytes(&addresses[number]);
         let offset = view::element_offset(inode.chunk_addresses(), number, ChunkAddress::LEN);
-        let (position, record, entry) = self.find_record(&address, offset)?;
-
-        let at = At::new("chunk record", self.chunk_record_offset(position));
-        let frame = FrameId(u32::try_from(position).expect("a table has fewer records"));
-        FileChunk::new(frame, record, entry, (file_offset, len), at)
+        let (position, record, entry) = self.find_record(&address, offset, missing)?;
+        Ok(FoundChunk {
+            position,
+            record,
+            entry,
+            range: (file_offset, len),
+            at: At::new("chunk record", self.chunk_record_offset(position)),
+        })
     }
 
     /// The frame of a chunk: that of record `frame` of the chunk table. `None` if there is no such
@@ -73,13 +204,14 @@ impl Bootstrap {
         &self,
         address: &ChunkAddress,
         offset: u64,
+        missing: impl Fn(&BlobEntry) -> Option<&'static str>,
     ) -> Result<(usize, ChunkRecord, &BlobEntry), DecodeError> {
         let at = At::new("chunk address", offset);
         let rule = "the position of a blob, plus 1";
         let wrong = || at.wrong("device", address.device, rule);
         let blob = u32::from(address.device).checked_sub(1).ok_or_else(wrong)?;
         let entry = self.entries.get(usize_from(blob)).ok_or_else(wrong)?;
-        if let Some(feature) = missing_support(entry) {
+        if let Some(feature) = missing(entry) {
             return Err(at.unsupported(feature));
         }
         let index = address.index;

@@ -12,6 +12,7 @@ use image_model::{
 };
 
 use super::bootstrap::Bootstrap;
+use super::chunks::Locate;
 use crate::error::{At, DecodeError};
 use crate::native::{answer, native_recipes, visit_extents};
 use crate::view;
@@ -52,6 +53,23 @@ impl Bootstrap {
         let nul = target.contains(&0);
         At::new("inode", inode.offset).require(!nul, "i_size", inode.size, rule)?;
         Ok(target.into())
+    }
+
+    /// As [`Image::extents`], where `located` finds the chunks of blobs in zran mode.
+    pub(crate) fn located_extents(
+        &self,
+        ino: Ino,
+        range: Range<u64>,
+        located: &dyn Locate,
+        visit: &mut dyn FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), ImageError> {
+        answer(ino, || {
+            let inode = self.inode(ino)?;
+            inode.require_kind(FileKind::File)?;
+            let addresses = self.chunk_addresses(&inode)?;
+            let chunk = |number| self.located_chunk(&inode, addresses, number, located);
+            visit_extents((inode.size, self.ext.chunk_size), range, chunk, visit)
+        })
     }
 
     fn visit_extents(

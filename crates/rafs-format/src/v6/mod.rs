@@ -25,6 +25,7 @@ pub use blob_entry::BlobEntry;
 pub use bootstrap::Bootstrap;
 pub use chunk_address::ChunkAddress;
 pub use chunk_place::ChunkPlace;
+pub(crate) use chunks::{Locate, Located};
 pub use ext_superblock::{ExtSuperblock, is_chunk_size};
 pub use layout::{Layout, drop_losses, losses};
 

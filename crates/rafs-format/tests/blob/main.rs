@@ -16,3 +16,4 @@ mod open;
 mod support;
 mod tar_header;
 mod toc;
+mod zran;

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::check::Inconsistency;
 use crate::chunk_record::ChunkRecord;
 use crate::error::At;
-use crate::native::{check_record, missing_support};
+use crate::native::{check_record, unknown_mode};
 
 impl Checker<'_> {
     pub(super) fn chunk_table(&mut self) {
@@ -30,7 +30,7 @@ impl Checker<'_> {
                 self.report(offset, at.wrong("blob_index", record.blob_index, rule));
                 continue;
             };
-            if missing_support(entry).is_some() {
+            if unknown_mode(entry).is_some() {
                 continue;
             }
             let aligned = |value: u64, step, field, rule| {
@@ -85,7 +85,7 @@ impl Checker<'_> {
                 continue;
             }
             let entry = bootstrap.entries.get(usize_from(record.blob_index));
-            if entry.is_none_or(|entry| missing_support(entry).is_some()) {
+            if entry.is_none_or(|entry| unknown_mode(entry).is_some()) {
                 continue;
             }
             let stored = (before.compressed_offset, before.compressed_size);

@@ -8,7 +8,7 @@ use super::{Checker, TreeSeen};
 use crate::check::Inconsistency;
 use crate::error::At;
 use crate::flags::{BlobFeatures, SuperFlags};
-use crate::native::missing_support;
+use crate::native::unknown_mode;
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::device;
 use crate::v6::{ext_superblock, superblock};
@@ -134,7 +134,7 @@ impl Checker<'_> {
         let at = At::new("blob table entry", offset);
         let position = u32::try_from(index).expect("at most 254 entries");
         self.reserved((at.structure, offset), &entry.to_bytes(position));
-        if let Some(feature) = missing_support(entry) {
+        if let Some(feature) = unknown_mode(entry) {
             self.report(offset, at.unsupported(feature));
         }
         if leaves_out_chunk_information(entry) {

@@ -162,9 +162,9 @@ impl Checker<'_> {
         let bootstrap = self.bootstrap;
         let addresses = bootstrap.chunk_addresses(inode)?;
         for number in 0..addresses.len() {
-            match bootstrap.file_chunk(inode, addresses, number) {
+            match bootstrap.check_chunk(inode, addresses, number) {
                 // Blobs that are not supported were reported already.
-                Ok(_) | Err(DecodeError::Unsupported { .. }) => {}
+                Ok(()) | Err(DecodeError::Unsupported { .. }) => {}
                 Err(error) => {
                     let table = inode.chunk_addresses();
                     let offset = view::element_offset(table, number, ChunkAddress::LEN);
