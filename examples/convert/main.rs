@@ -28,9 +28,9 @@ use lazyoci::convert::{
     compact, keep_blobs, plan_reuse, recompress, to_erofs, to_estargz, to_rafs, to_tar,
     to_zstd_chunked,
 };
-use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
 use lazyoci::convert::{ZranOptions, ZranReport, to_zran};
+use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
 use lazyoci::read::ReadOptions;
 use lazyoci::read::{Format, format_at};
