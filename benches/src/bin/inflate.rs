@@ -49,9 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 read(index.stream(&source, threads)?)
             })?;
         }
-        if let Some(ztoc) = &ztoc {
-            time("by the zTOC, 2", || read(ztoc.stream(&source, 2)?))?;
-        }
+        time("by the zTOC, 2", || read(ztoc.stream(&source, 2)?))?;
     }
     Ok(())
 }

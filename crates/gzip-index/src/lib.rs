@@ -32,6 +32,7 @@ pub use kept::{KeptReader, NotKept};
 pub use span::Span;
 
 // Crates whose types stand in signatures here.
+pub use bytes;
 pub use frame_codec;
 pub use image_model as model;
 

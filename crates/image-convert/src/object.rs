@@ -56,6 +56,12 @@ impl<'o> DigestedObject<'o> {
 
 impl Write for DigestedObject<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.block.is_empty()
+            && let Some(whole) = buf.get(..self.block_len)
+        {
+            self.object.write_all(whole)?;
+            return Ok(whole.len());
+        }
         let taken = buf.len().min(self.block_len - self.block.len());
         self.block.extend_from_slice(&buf[..taken]);
         if self.block.len() == self.block_len {

@@ -50,6 +50,7 @@ pub(crate) trait FrameTable: fmt::Debug + Send + Sync {
     fn frame(&self, id: FrameId) -> Option<Frame>;
 
     /// Where a frame begins in the source; its end if there is no such frame.
+    #[cfg(feature = "gzip-index")]
     fn start(&self, id: FrameId) -> u64;
 
     /// A recipe.

@@ -356,11 +356,10 @@ impl OpenBlob for ManifestBlobs {
         let digest = format!("sha256:{}", blob.id);
         let is_it = |layer: &&Descriptor| layer.digest == digest;
         let layer = self.layers.iter().find(is_it);
-        let opened = match layer {
-            Some(layer) => self.store.open(layer),
-            None => Err(ImageStoreError::NoObject { digest }),
-        };
-        opened.map_err(|error| StoreError::Other {
+        let layer = layer.ok_or_else(|| StoreError::Missing {
+            id: blob.id.clone(),
+        })?;
+        self.store.open(layer).map_err(|error| StoreError::Other {
             id: blob.id.clone(),
             source: error.into(),
         })

@@ -67,7 +67,7 @@ pub fn resolve_all(
     };
     let mut left = MAX_MANIFESTS;
     for descriptor in meant {
-        let name = descriptor.name();
+        let name = descriptor.names().last();
         found.collect(store, (descriptor, name), 0, &mut left)?;
     }
     Ok(found)

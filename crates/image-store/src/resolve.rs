@@ -22,7 +22,7 @@ pub struct ResolvedImage {
     pub manifest: Manifest,
     /// The configuration; `None` if it is not that of an image, as with artifacts and [TOC images](TocImage).
     pub config: Option<ImageConfig>,
-    /// The name in the store's index by which it was found, if that has names.
+    /// The fullest name that the store's index has for it, if that has names.
     pub name: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub fn resolve(
 ) -> Result<ResolvedImage, ImageStoreError> {
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
     let mut descriptor = named(store.index(), name, &wanted)?.clone();
-    let name = descriptor.name().map(ToOwned::to_owned);
+    let name = descriptor.names().last().map(ToOwned::to_owned);
     for _ in 0..MAX_NESTED {
         match document(store, &descriptor)? {
             Document::Index(index) => descriptor = select(&index, &wanted)?.clone(),

@@ -73,7 +73,12 @@ impl TocImage {
         if let Some(there) = store.with_suffix(TOC_IMAGE_SUFFIX)? {
             return Self::only(&*there);
         }
-        let named = name.and_then(|name| named(store.index(), &toc_image_name(name)));
+        let index = store.index();
+        let tag = |name: &str| {
+            let (_, tag) = name.rsplit_once(':')?;
+            named(index, &toc_image_name(tag))
+        };
+        let named = name.and_then(|name| named(index, &toc_image_name(name)).or_else(|| tag(name)));
         named.map_or(Ok(None), |image| Self::load(store, image.clone()))
     }
 

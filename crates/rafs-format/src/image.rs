@@ -169,7 +169,8 @@ impl RafsImage {
     pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
         let entry = self.entry(index)?;
         let load = LoadMeta::new(entry, self.bootstrap.limits())?;
-        Ok(match self.inlined && entry.is_separate() {
+        let inlined = self.inlined && entry.meta_id().is_none();
+        Ok(match inlined && entry.is_separate() {
             // It is part of the file that was opened.
             true => load,
             false if entry.is_separate() => load.beside(index),
@@ -179,7 +180,9 @@ impl RafsImage {
 
     /// The blobs whose chunk information is needed to find content, because they are in zran mode.
     pub fn zran_blobs(&self) -> impl Iterator<Item = BlobIndex> + '_ {
-        let entries = (0..).zip(self.bootstrap.blob_entries());
+        // Version 5 has no chunk information.
+        let entries = self.bootstrap.v6().map_or(&[][..], |v6| v6.blob_entries());
+        let entries = (0..).zip(entries);
         entries
             .filter(|(_, entry)| is_zran(entry))
             .map(|(index, _)| BlobIndex(index))

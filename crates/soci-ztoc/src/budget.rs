@@ -1,4 +1,4 @@
-//! The memory that a zTOC may take when decoded: tables can be shared, so its length does not bound it.
+//! The memory and the work that a zTOC may take when decoded: tables and strings can be shared, so its length does not bound it.
 
 use image_model::Limits;
 use image_model::width::u64_from;

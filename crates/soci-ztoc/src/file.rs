@@ -254,7 +254,7 @@ impl FileMetadata {
             let (key, value) = (record.string(0)?, record.string(1)?);
             Ok(PaxRecord { key, value })
         });
-        Ok(Self {
+        let file = Self {
             name: table.string(0)?,
             kind,
             offset: number(2)?,
@@ -269,6 +269,9 @@ impl FileMetadata {
             devmajor: table.i64(11)?,
             devminor: table.i64(12)?,
             records: records.collect::<Result<_, Malformed>>()?,
-        })
+        };
+        // Many files can share their strings, and each is gone through.
+        budget.take(file.strings_len())?;
+        Ok(file)
     }
 }

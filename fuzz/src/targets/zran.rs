@@ -61,7 +61,7 @@ pub fn zran(data: &[u8]) {
         let stored = layer.get(from as usize..to as usize);
         if let Some(stored) = stored.filter(|_| context.out_len <= MAX_LEN) {
             let mut out = vec![0; context.out_len as usize];
-            let _ = decoder.decode_frame(&Decode::Deflate(start), stored, &mut out);
+            let _ = decoder.decode_frame(&Decode::DeflateMembers(start), stored, &mut out);
         }
     }
 }

@@ -62,6 +62,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         placements: bool,
         mut found: impl FnMut(Option<u32>, u32) -> Result<(), DictionaryError>,
     ) -> Result<(), DictionaryError> {
+        // A length that is not all beside the digest is read there, too.
+        let placements = placements || self.header.columns.has_len();
         for keys in keys.chunks(BATCH) {
             // Each round reads one place for each of the keys, in so few instructions that the processor asks the memory
             // for many before it has the first; the next round finds them in its cache.

@@ -29,8 +29,6 @@ pub(super) struct Sections {
     pub(super) buckets: usize,
     pub(super) records: usize,
     pub(super) end: usize,
-    /// Bytes of the file.
-    pub(super) len: u64,
 }
 
 /// Whether a file that begins with `bytes` is a dictionary.
@@ -181,7 +179,6 @@ impl Header {
             buckets: usize_up_to(buckets),
             records: usize_up_to(records),
             end: usize_up_to(end),
-            len: expected,
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Entries<'f, B> {
     first: u32,
     /// One past the last record of the bucket.
     end: u32,
+    /// The last chunk.
+    last: Option<(Digest, u32)>,
 }
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
@@ -27,6 +29,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             record: 0,
             first: 0,
             end: 0,
+            last: None,
         }
     }
 
@@ -58,7 +61,16 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     fn next_of(&self, at: &mut Entries<'_, B>) -> Result<Option<Entry>, DictionaryError> {
         while at.record == at.end {
             if at.bucket == self.header.buckets() {
-                return Ok(None);
+                let (end, entries) = (at.record, self.header.entries);
+                if end == entries {
+                    return Ok(None);
+                }
+                return Err(DictionaryError::Bucket {
+                    bucket: at.bucket - 1,
+                    start: end,
+                    end,
+                    entries,
+                });
             }
             let (start, end) = self.records_of(at.bucket, self.bucket(at.bucket)?)?;
             if start != at.record {
@@ -76,6 +88,11 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         at.record += 1;
         // The bucket was counted when its end was read.
         let (digest, len) = self.key_of(record, at.bucket - 1, at.first)?;
+        if at.last.is_some_and(|last| last >= (digest, len)) {
+            let what = "it is not in order";
+            return Err(DictionaryError::Record { record, what });
+        }
+        at.last = Some((digest, len));
         let placement = self.placed(record, len, self.window(record)?)?;
         Ok(Some(Entry {
             digest,
@@ -92,7 +109,9 @@ impl<B: AsRef<[u8]>> Iterator for Entries<'_, B> {
         let next = self.file.next_of(self).transpose();
         if matches!(next, Some(Err(_))) {
             // Nothing comes after an error.
-            (self.bucket, self.record, self.end) = (self.file.header.buckets(), 0, 0);
+            let header = &self.file.header;
+            self.bucket = header.buckets();
+            (self.record, self.end) = (header.entries, header.entries);
         }
         next
     }

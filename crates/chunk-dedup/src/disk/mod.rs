@@ -107,7 +107,7 @@ pub use write::{Summary, merge};
 /// A block has the digests of its 32 records, and then their placements; zeros where the last one has no record. Each
 /// digest has 32 bytes, of which the first *j* = (*k* + 8) / 8 are known from the bucket: instead of them it begins with
 /// the lowest *j* bytes of the length. So a lookup reads two places: the bucket, and if that has the head, nearly always
-/// the one digest with it; and beside that the placement, if it is asked for.
+/// the one digest with it; and near that the placement, if it is asked for, or if some chunk has 2^(8*j*) bytes or more.
 ///
 /// A placement is bits, lowest first, that make up ten numbers, padded with zeros to whole bytes. Of each number
 /// some lowest bits are left out (the *shift*), as they are zero in all records, and then *width* bits are stored.

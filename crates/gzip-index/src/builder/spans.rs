@@ -58,6 +58,8 @@ struct Open {
     start: Place,
     bits: u8,
     window: Option<Window>,
+    /// All of the window, if fewer than 32 KiB after the start were looked at for what they refer to.
+    whole: Option<Window>,
     /// Of the stored bytes so far, and up to where the next span was tried to begin.
     digest: Sha256,
     digest_at_tried: Sha256,
@@ -89,6 +91,7 @@ impl Spans {
             start,
             bits,
             window,
+            whole: None,
             digest: Sha256::default(),
             digest_at_tried: Sha256::default(),
             block: Place::default(),
@@ -138,9 +141,6 @@ impl Spans {
         // The one before was so short that nobody knows it yet.
         if self.tried.is_some() {
             self.settle()?;
-            if !self.is_due() {
-                return Ok(());
-            }
         }
         self.tried = Some(Tried::new(self.at, self.last_byte, window));
         if let Some(open) = &mut self.open {
@@ -162,9 +162,11 @@ impl Spans {
             .as_ref()
             .map_or(Place::default(), |open| open.block);
         let len = self.at.since(start);
-        let full = len.stored.saturating_add(block.stored) > self.max_stored
-            || len.decoded.saturating_add(block.decoded) > self.max_decoded;
-        full && len.decoded > 0
+        // One long block does not make all spans after it short: they have half of the length at least.
+        let is_full = |len: u64, block: u64, max: u64| len.saturating_add(block.min(max / 2)) > max;
+        let is_full = is_full(len.stored, block.stored, self.max_stored)
+            || is_full(len.decoded, block.decoded, self.max_decoded);
+        is_full && len.decoded > 0
     }
 
     /// Begins the span that was tried, or continues the one before if it cannot be entered there.
@@ -172,6 +174,7 @@ impl Spans {
         let (Some(tried), Some(mut open)) = (self.tried.take(), self.open.take()) else {
             return Ok(());
         };
+        let whole = (!tried.is_full()).then(|| tried.whole_window()).flatten();
         match self.finder.find(&tried) {
             Some(start) => {
                 if start.bits != 0 {
@@ -184,12 +187,19 @@ impl Spans {
                 self.open_span(tried.at, start.bits, Some(start.window));
                 self.block = block.0;
                 if let Some(next) = &mut self.open {
+                    next.whole = whole;
                     next.digest.update(tried.stored(start.bits));
                     // The blocks to come are taken to be as long as those before.
                     next.block = block.1;
                 }
             }
-            None => self.open = Some(open),
+            None => {
+                // It goes on behind what was looked at.
+                if let Some(whole) = open.whole.take() {
+                    open.window = Some(whole);
+                }
+                self.open = Some(open);
+            }
         }
         Ok(())
     }

@@ -54,6 +54,11 @@ impl Tried {
         self.decoded.len() == WINDOW_LEN
     }
 
+    /// All bytes before the block.
+    pub(super) fn whole_window(&self) -> Option<Window> {
+        window_of(&self.window)
+    }
+
     /// The byte before the first whole one.
     pub(super) fn shared_byte(&self) -> u8 {
         self.stored.first().copied().unwrap_or_default()
@@ -88,7 +93,7 @@ impl StartFinder {
     pub(super) fn new() -> Self {
         Self {
             decoder: Decoder::new(),
-            scratch: vec![0; 3 * WINDOW_LEN].into(),
+            scratch: vec![0; 2 * WINDOW_LEN].into(),
         }
     }
 
@@ -128,13 +133,14 @@ impl StartFinder {
     /// The window, as far as it is referred to.
     fn referred(&mut self, tried: &Tried, bits: u8) -> Option<Window> {
         let len = tried.decoded.len();
-        let positions = 0..WINDOW_LEN;
-        let [low, high] = [0_u32, 8].map(|shift| {
-            let byte = |position: usize| (position >> shift & 0xff) as u8;
-            positions.clone().map(byte).collect::<Vec<_>>()
-        });
-        let other = low.iter().map(|byte| !byte).collect::<Vec<_>>();
-        for (nth, positions) in [low, high, other].into_iter().enumerate() {
+        let low = |position: usize| (position & 0xff) as u8;
+        // Never the same byte as in the other window, so that what differs was referred to.
+        let mixed = |position: usize| low(position) ^ ((position >> 8) as u8 + 1);
+        let windows = [
+            (0..WINDOW_LEN).map(low).collect::<Vec<_>>(),
+            (0..WINDOW_LEN).map(mixed).collect(),
+        ];
+        for (nth, positions) in windows.into_iter().enumerate() {
             let window = window_of(&positions.into())?;
             let out = &mut self.scratch[nth * WINDOW_LEN..][..len];
             let start = DeflateStart { bits, window };
@@ -142,12 +148,11 @@ impl StartFinder {
                 return None;
             }
         }
-        let (low, rest) = self.scratch.split_at(WINDOW_LEN);
-        let (high, other) = rest.split_at(WINDOW_LEN);
+        let (low, mixed) = self.scratch.split_at(WINDOW_LEN);
         let mut used = vec![false; WINDOW_LEN];
-        for ((low, high), other) in low[..len].iter().zip(high).zip(other) {
-            if low != other {
-                used[usize::from(*high) << 8 | usize::from(*low)] = true;
+        for (low, mixed) in low[..len].iter().zip(mixed) {
+            if let Some(high) = (low ^ mixed).checked_sub(1) {
+                used[usize::from(high) << 8 | usize::from(*low)] = true;
             }
         }
         sparse(&tried.window, &used)
@@ -181,5 +186,9 @@ fn sparse(window: &[u8], used: &[bool]) -> Option<Window> {
     for (byte, _) in window.iter().zip(used).filter(|(_, used)| **used) {
         known.push(*byte);
     }
-    Window::new(runs.into(), known.into())
+    // Windows are held in numbers: without room that nobody uses.
+    Window::new(
+        runs.into_boxed_slice().into(),
+        known.into_boxed_slice().into(),
+    )
 }

@@ -242,7 +242,9 @@ fn write(
             if options.verity_superblock {
                 out.write_all(&superblock(&tree, uuid))?;
             }
-            out.write_all(&tree.bytes)?;
+            for level in &tree.levels {
+                out.write_all(level.as_flattened())?;
+            }
             Ok::<_, ConvertError>(Verity {
                 root: tree.root,
                 data_blocks: tree.data_blocks,

@@ -54,8 +54,8 @@ pub struct ZranReport {
 /// last. Its files are those of the tar; whiteouts are kept as ordinary files. Equal chunks are found once.
 ///
 /// The bytes depend only on the layer and the options. Memory: some 24 MiB of content under way, the dictionaries of all
-/// places at which the layer can be entered, 16 bytes for each 256 KiB of the tar, and 200 to 300 bytes for each inode and
-/// chunk.
+/// places at which the layer can be entered, 16 bytes for each 256 KiB of the tar and each member, and 200 to 300 bytes for
+/// each inode and chunk.
 ///
 /// ```
 /// use blob_io::{MemoryOutput, ObjectRole};
@@ -95,6 +95,11 @@ pub fn to_zran(
     {
         return Err(ConvertError::Options(
             "spans of a layer are at most 16 MiB long",
+        ));
+    }
+    if options.chunk_size > MAX_CONTEXT_LEN / 2 {
+        return Err(ConvertError::Options(
+            "chunks of a layer are at most 8 MiB long",
         ));
     }
     let limits = layer.limits.clone();

@@ -26,7 +26,7 @@ pub struct ZranOptions {
     /// what describes the layer shorter, and every read longer. Default: 4 MiB, or what 1 MiB of the layer gives; there are
     /// about as many spans as nydus-image makes.
     pub span: Option<NonZeroU32>,
-    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 16 MiB. Default: 1 MiB.
+    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 8 MiB. Default: 1 MiB.
     pub chunk_size: u32,
     /// Release of nydus-image whose bootstrap to write: 2.2 knows no CRC-32C. Default: 2.4.
     pub compat: Compat,

@@ -62,10 +62,10 @@ impl<'d> Worker<'d> {
                 Some(bytes) if piece.len != chunk_len || !chunk_dedup::is_zero(bytes) => {
                     let chunk = &bytes[..chunk_len];
                     let digest = self.digest(chunk)?;
-                    if self.wants_blocks(piece.chunk_len) {
+                    let payload = self.payload(digest, piece.chunk_len)?;
+                    if payload != Payload::Known && self.wants_blocks(piece.chunk_len) {
                         digest_blocks(chunk, &mut blocks);
                     }
-                    let payload = self.payload(digest, piece.chunk_len)?;
                     let made = Made {
                         digest,
                         payload,

@@ -125,7 +125,8 @@ impl<'a> BlobFile<'a> {
         let sections = match self.find(LocateSections::new(self.len)) {
             Ok(sections) => sections,
             Err(error) => {
-                match entry.filter(|entry| self.len < entry.compressed_size) {
+                match entry.filter(|entry| !entry.is_separate() && self.len < entry.compressed_size)
+                {
                     // Whatever its end looks like.
                     Some(entry) => report.mismatch(
                         &self.object,

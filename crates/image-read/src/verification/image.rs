@@ -212,7 +212,7 @@ fn plan_rafs(
     };
     if entry.is_separate() {
         report.summary.blobs += 1;
-        separate::compare_bytes(image, (bootstrap, index), source, report);
+        separate::compare_bytes(image, index, source, report);
         return Some(Planned::native(object, id.clone(), None));
     }
     let blob = BlobFile::open(object.clone(), source, image.limits(), report)?;

@@ -81,7 +81,7 @@ pub(super) fn inspect(
 /// Compares the bytes that contexts repeat with those of the layer `source`: readers may use either.
 pub(super) fn compare_bytes(
     image: &OpenImage,
-    (_, index): (&Bootstrap, BlobIndex),
+    index: BlobIndex,
     source: &dyn ReadAt,
     report: &mut Report<'_>,
 ) {

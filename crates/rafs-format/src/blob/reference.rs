@@ -127,6 +127,12 @@ impl ReferenceBuilder {
         }) {
             return Err(fault(ZranFault::Order));
         }
+        if area_len > MAX_META_LEN {
+            return Err(BuildError::TooLarge {
+                what: "bytes of chunk information",
+                limit: MAX_META_LEN,
+            });
+        }
         self.area.extend_from_slice(dictionary);
         self.contexts.push(context);
         self.recipes.push(zran_table::recipe(start.clone()));
