@@ -179,6 +179,36 @@ fn the_digest_of_the_stream_is_left_out_if_asked() {
     assert_eq!(again, Ok(index));
 }
 
+#[test]
+fn an_index_that_was_read_is_written_as_it_was() {
+    let plain = text(1 << 20);
+    let stored = gzip(&plain, 6);
+    let built = build(&stored, &small(40_000));
+    let bytes = built.encode();
+    let mut written = Vec::new();
+    built.write_to(&mut written).unwrap();
+    assert!(written == bytes);
+    let read = GzipIndex::decode(&bytes, &Default::default()).unwrap();
+    assert!(read.encode() == bytes);
+    // The windows of one are decompressed, those of the other were when it was read.
+    for nth in 0..built.spans().len() {
+        assert_eq!(built.recipe(nth), read.recipe(nth));
+    }
+    assert_eq!(built.windows_len(), read.windows_len());
+    let error = built.write_to(&mut &mut [0; 200][..]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+}
+
+#[test]
+fn the_digest_of_the_stream_can_be_given() {
+    let stored = gzip(&text(100_000), 6);
+    let expected = build(&stored, &IndexOptions::default());
+    let index = build(&stored, &IndexOptions::default().stored_digest(false));
+    assert_ne!(index, expected);
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(&stored);
+    assert_eq!(index.with_stored_digest(digest.into()), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
