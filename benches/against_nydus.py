@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Whole-process comparison with nydus-image on the same layer, in turn, and our peak memory.
 
-  against_nydus.py [--runs N] [--corpus NAME] [--fs-version N] [--record FILE]
+  against_nydus.py [--runs N] [--corpus NAME] [--fs-version N | --zran] [--record FILE]
+
+With --zran, tar.gz layers are described as they are. Ours stores the layer too, which nydus-image does not; the layer
+is not counted in the size.
 
 Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and GNU time; builds our example
 (LAZYOCI_EXAMPLES names another directory with it). Every run writes to a fresh directory; inputs are
@@ -42,6 +45,20 @@ def theirs(layer, output, version, compressor):
     return run
 
 
+def ours_zran(layer, output, convert):
+    run = Run(convert, "--to", "rafs-v6-zran", "--threads", "2", layer, output / "image")
+    run.bytes = files(output) - layer.stat().st_size
+    return run
+
+
+def theirs_zran(layer, output):
+    (output / "blobs").mkdir()
+    run = Run(NYDUS_IMAGE, "create", "--log-level", "error", "-t", "targz-ref", "-v", "6",
+              "--whiteout-spec", "none", "-D", output / "blobs", "-B", output / "image.boot", layer)
+    run.bytes = files(output)
+    return run
+
+
 def compare(name, convert, version, runs, lines):
     lines += table("bytes written")
     notes = []
@@ -58,6 +75,18 @@ def compare(name, convert, version, runs, lines):
     lines += ["", *notes]
 
 
+def compare_zran(name, convert, runs, lines):
+    lines += table("bytes of bootstrap and metadata")
+    layer = corpus(f"{name}.tar.gz")
+    def pair():
+        return fresh(ours_zran, layer, convert), fresh(theirs_zran, layer)
+    pair()
+    pairs = [pair() for _ in range(runs)]
+    lines.append(row("lazyoci", [a for a, _ in pairs]))
+    lines.append(row(THEIRS, [b for _, b in pairs]))
+    lines += ["", f"- {ratios(pairs)}"]
+
+
 def memory(convert, version, lines):
     lines += ["", "Peak memory of ours, two threads, zstd:3:", "", "| layer | peak MiB |", "|---|---|"]
     for name in ("big/layer.tar", "big/layer.tar.gz", "many/layer.tar"):
@@ -70,11 +99,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--corpus", default="debian/peer")
-    parser.add_argument("--fs-version", choices=("5", "6"), default="6")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--fs-version", choices=("5", "6"), default="6")
+    kind.add_argument("--zran", action="store_true")
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
-    layer = corpus(f"{args.corpus}.tar")
     needed(NYDUS_IMAGE)
+    lines = zran(args) if args.zran else rafs(args)
+    publish(lines, args.record)
+
+
+def rafs(args):
+    layer = corpus(f"{args.corpus}.tar")
     convert, built = example("convert")
     lines = header(
         f"tar to RAFS v{args.fs_version} against {THEIRS}, {args.corpus}",
@@ -86,7 +122,22 @@ def main():
     lines.append("")
     compare(args.corpus, convert, args.fs_version, args.runs, lines)
     memory(convert, args.fs_version, lines)
-    publish(lines, args.record)
+    return lines
+
+
+def zran(args):
+    layer = corpus(f"{args.corpus}.tar.gz")
+    convert, built = example("convert")
+    lines = header(
+        f"tar.gz as it is (zran) against {THEIRS}, {args.corpus}",
+        args.record,
+        f"command: `benches/against_nydus.py --runs {args.runs} --corpus {args.corpus} --zran`",
+        f"ours: {built}; it stores the layer, too",
+        f"input: {layer.stat().st_size} bytes of tar.gz, warm; two threads",
+    )
+    lines.append("")
+    compare_zran(args.corpus, convert, args.runs, lines)
+    return lines
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ fn theirs(layer: &Path) -> PathBuf {
     let output = layer.with_extension("theirs");
     let mut make = script("soci/ztoc.sh");
     make.arg("make").arg(layer).arg(&output).arg(SPAN);
-    Finished::of(&mut make).ok();
+    let _ = Finished::of(&mut make).ok();
     output
 }
 
@@ -22,7 +22,7 @@ fn ours(layer: &Path) -> PathBuf {
     let output = layer.with_extension("ours");
     let mut index = lazyoci("index");
     index.args(["--format", "soci", "--span", SPAN]);
-    Finished::of(index.arg(layer).arg(&output)).ok();
+    let _ = Finished::of(index.arg(layer).arg(&output)).ok();
     output
 }
 
@@ -39,7 +39,7 @@ fn digest(layer: &Path, index: Option<&Path>) -> String {
 fn is_read_by(layer: &Path, theirs: &Path) {
     assert_eq!(digest(layer, Some(theirs)), digest(layer, None));
     let mut verify = lazyoci("verify");
-    Finished::of(verify.arg("--index").arg(theirs).arg(layer)).ok();
+    let _ = Finished::of(verify.arg("--index").arg(theirs).arg(layer)).ok();
 }
 
 /// Tars with names that are not UTF-8, and with everything that is, as they are and as one gzip member.
@@ -49,10 +49,10 @@ fn bytes_are_those_of_soci() {
     for variant in ["utf8", "bytes"] {
         let tar = dir.path().join(format!("{variant}-tar"));
         let mut make = script("estargz/odd_layer.py");
-        Finished::of(make.arg(&tar).arg(variant)).ok();
+        let _ = Finished::of(make.arg(&tar).arg(variant)).ok();
         let gzip = dir.path().join(format!("{variant}-gzip"));
         let mut make = script("soci/odd_layer.py");
-        Finished::of(make.arg(&tar).arg(&gzip)).ok();
+        let _ = Finished::of(make.arg(&tar).arg(&gzip)).ok();
         for layer in [tar, gzip] {
             let theirs = theirs(&layer);
             let same = fs::read(&theirs).unwrap() == fs::read(ours(&layer)).unwrap();
@@ -67,7 +67,7 @@ fn bytes_are_those_of_soci() {
 fn members_are_read_by_the_ztoc_of_soci() {
     let dir = scratch();
     let mut make = script("estargz/odd_layer.py");
-    Finished::of(make.arg(dir.path().join("tar")).arg("utf8")).ok();
+    let _ = Finished::of(make.arg(dir.path().join("tar")).arg("utf8")).ok();
     let members = "(head -c 40000 tar | gzip -n; tail -c +40001 tar | gzip -n) >members";
     tool("sh", dir.path(), &["-c", members]);
     let layer = dir.path().join("members");

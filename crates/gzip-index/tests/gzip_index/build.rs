@@ -55,6 +55,18 @@ fn spans_are_limited_on_both_sides() {
     }
 }
 
+/// Zeros give blocks that are longer than a span may be; the ones after them are as long as they were before.
+#[test]
+fn a_long_block_does_not_make_others_short() {
+    let mut plain = vec![0; 9 << 20];
+    plain.extend(text(12 << 20));
+    let stored = gzip(&plain, 6);
+    let index = build(&stored, &IndexOptions::default().max_decoded_span(4 << 20));
+    let longest = index.spans().iter().map(|span| span.decoded_len).max();
+    assert!(longest.is_some_and(|len| len > 4 << 20), "{longest:?}");
+    assert!(index.spans().len() <= 16, "{}", index.spans().len());
+}
+
 #[test]
 fn spans_end_at_members() {
     let plain = text(200_000);
