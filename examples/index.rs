@@ -95,7 +95,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let written = {
         let mut output = args.outputs.file(&args.output, out)?;
         let mut object = DigestWriter::new(output.begin(ObjectRole::Layer)?);
-        object.write_all(index.bytes()).map_err(Failure::usage)?;
+        index.write_to(&mut object).map_err(Failure::usage)?;
         let (object, written) = object.finish();
         object.finish(&written)?;
         output.commit()?;

@@ -1,15 +1,16 @@
 //! The index of a gzip stream.
 
+use std::io::{self, Write};
 use std::ops::Range;
 
 use image_model::deflate::{DeflateStart, Window};
-use image_model::width::u64_from;
 use image_model::{Decode, Digest, DigestAlgorithm, Limits, Recipe, Vouched};
 
 use crate::error::DecodeError;
 use crate::format;
 use crate::kept::{Kept, KeptReader};
 use crate::span::Span;
+use crate::windows::Windows;
 
 /// Where a gzip stream can be entered, and what is found there. Spans cover all decoded bytes, in order; none leaves its
 /// member.
@@ -38,7 +39,7 @@ pub struct GzipIndex {
     pub(crate) lengths: Lengths,
     pub(crate) stored_digest: Option<[u8; 32]>,
     pub(crate) spans: Vec<Span>,
-    pub(crate) windows: Vec<Window>,
+    pub(crate) windows: Windows,
     pub(crate) kept: Kept,
 }
 
@@ -54,7 +55,7 @@ impl GzipIndex {
         lengths: Lengths,
         stored_digest: Option<[u8; 32]>,
         spans: Vec<Span>,
-        windows: Vec<Window>,
+        windows: Windows,
         kept: Kept,
     ) -> Self {
         Self {
@@ -73,6 +74,14 @@ impl GzipIndex {
     /// [`DecodeError`] if they are no index, are damaged, or exceed `limits`.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
         format::decode(bytes, limits)
+    }
+
+    /// Writes the bytes of the index to `out`, in few pieces: see [`format`](mod@crate::format).
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        format::write_to(self, out)
     }
 
     /// The bytes of the index: see [`format`](mod@crate::format).
@@ -100,6 +109,17 @@ impl GzipIndex {
         Some(Digest::new(DigestAlgorithm::Sha256, bytes))
     }
 
+    /// The index with `digest` as the SHA-256 of the stream: of a builder that was told
+    /// [not to record it](crate::IndexOptions::stored_digest), by a caller who has it already, or computes it on another
+    /// thread.
+    #[must_use]
+    pub fn with_stored_digest(self, digest: [u8; 32]) -> Self {
+        Self {
+            stored_digest: Some(digest),
+            ..self
+        }
+    }
+
     /// The spans, in order.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
@@ -116,16 +136,18 @@ impl GzipIndex {
         (decoded_offset < self.spans[nth].decoded_end()).then_some(nth)
     }
 
-    /// How span number `nth` is decoded, and what verifies it.
+    /// How span number `nth` is decoded, and what verifies it. The first call for an index that was built decompresses all
+    /// windows.
     #[must_use]
     pub fn recipe(&self, nth: usize) -> Option<Recipe> {
         let span = self.spans.get(nth)?;
-        let window = span
-            .window
-            .and_then(|nth| self.windows.get(image_model::width::usize_from(nth)));
+        let window = match span.window {
+            Some(nth) => self.windows.get(nth)?.clone(),
+            None => Window::default(),
+        };
         let start = DeflateStart {
             bits: span.bits,
-            window: window.cloned().unwrap_or_default(),
+            window,
         };
         Some(Recipe::from(Decode::Deflate(start)).vouched(Vouched::Stored(span.digest)))
     }
@@ -150,10 +172,6 @@ impl GzipIndex {
     /// Number of bytes of windows in the index.
     #[must_use]
     pub fn windows_len(&self) -> u64 {
-        let lens = self
-            .windows
-            .iter()
-            .map(|window| u64_from(window.known().len()));
-        lens.sum()
+        self.windows.known_len
     }
 }

@@ -9,13 +9,11 @@ use image_model::width::{u64_from, usize_up_to};
 use zstd::stream::{read::Decoder, write::Encoder};
 
 use crate::error::DecodeError;
+use crate::frame::MAX_WINDOW_LOG;
 use crate::varint;
 
 /// Level of zstd: headers of tars are nearly the same. Level 8 makes them a sixth shorter, and takes eight times as long.
 const LEVEL: i32 = 1;
-
-/// Largest window of zstd to decompress with, as a power of two: 8 MiB. Those that are written have half of that.
-pub(crate) const MAX_WINDOW_LOG: u32 = 23;
 
 /// Kept ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

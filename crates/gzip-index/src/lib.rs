@@ -17,11 +17,13 @@ mod builder;
 mod checkpoints;
 mod error;
 pub mod format;
+mod frame;
 mod header;
 mod index;
 mod kept;
 mod span;
 mod varint;
+mod windows;
 
 pub use builder::{IndexBuilder, IndexOptions};
 pub use checkpoints::{Checkpoint, CheckpointBuilder, CheckpointOptions, Checkpoints};

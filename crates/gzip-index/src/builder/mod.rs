@@ -19,7 +19,8 @@ pub use options::IndexOptions;
 use spans::Spans;
 
 /// Reads the decoded bytes of a gzip stream of any number of members, and builds its index on the way. Checksums are
-/// checked. Memory: about a megabyte, and what the index takes.
+/// checked. Memory: a few megabytes, and what the index takes: all of it is compressed as it comes, but for spans and the
+/// runs of windows.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -101,7 +102,7 @@ impl<R: Read> IndexBuilder<R> {
             stored: self.members.stored(),
             decoded: self.members.decoded(),
         };
-        let (spans, windows) = self.members.blocks.finish();
+        let (spans, windows) = self.members.blocks.finish()?;
         let kept = self.kept.finish()?;
         let index = GzipIndex::from_parts(lengths, digest, spans, windows, kept);
         Ok((index, self.members.source))

@@ -1,5 +1,7 @@
 //! Where spans begin and end.
 
+use std::io;
+
 use image_model::deflate::Window;
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{Digest, DigestAlgorithm, Limits};
@@ -12,6 +14,7 @@ use super::output::Output;
 use super::start::{StartFinder, Tried};
 use crate::error::BuildError;
 use crate::span::Span;
+use crate::windows::{Windows, WindowsBuilder};
 
 /// Largest window of deflate, as a power of two.
 const WINDOW_BITS: u8 = 15;
@@ -23,7 +26,7 @@ pub(crate) struct Spans {
     max_decoded: u64,
     limits: Limits,
     done: Vec<Span>,
-    windows: Vec<Window>,
+    windows: WindowsBuilder,
     shared: Vec<(u64, u8)>,
     /// Position in the stream, and in the decoded one.
     at: Place,
@@ -75,7 +78,7 @@ impl Spans {
             max_decoded: options.max_decoded_span.into(),
             limits: options.limits.clone(),
             done: Vec::new(),
-            windows: Vec::new(),
+            windows: WindowsBuilder::default(),
             shared: Vec::new(),
             at: Place::default(),
             open: None,
@@ -183,7 +186,7 @@ impl Spans {
                 }
                 let block = (self.block, open.block);
                 open.digest = std::mem::take(&mut open.digest_at_tried);
-                self.close(open, tried.at);
+                self.close(open, tried.at)?;
                 self.open_span(tried.at, start.bits, Some(start.window));
                 self.block = block.0;
                 if let Some(next) = &mut self.open {
@@ -204,23 +207,22 @@ impl Spans {
         Ok(())
     }
 
-    fn close(&mut self, open: Open, end: Place) {
+    fn close(&mut self, open: Open, end: Place) -> Result<(), BuildError> {
         let len = end.since(open.start);
         let shared = u32::from(open.bits != 0);
         // Both were compared with limits of 32 bits.
         let (Ok(stored_len), Ok(decoded_len)) =
             (u32::try_from(len.stored), u32::try_from(len.decoded))
         else {
-            return;
+            return Ok(());
         };
         if decoded_len == 0 {
-            return;
+            return Ok(());
         }
-        let window = open.window.map(|window| {
-            self.windows.push(window);
-            // There are no more windows than spans, and no more spans than 4 Gi in 2^40 bytes.
-            u32::try_from(self.windows.len().saturating_sub(1)).unwrap_or(u32::MAX)
-        });
+        let window = match &open.window {
+            Some(window) => Some(self.windows.push(window)?),
+            None => None,
+        };
         self.done.push(Span {
             stored_offset: open.start.stored.saturating_sub(shared.into()),
             stored_len: stored_len.saturating_add(shared),
@@ -230,6 +232,7 @@ impl Spans {
             digest: Digest::new(DigestAlgorithm::Sha256, open.digest.finalize().into()),
             window,
         });
+        Ok(())
     }
 
     /// Where spans begin inside a byte, and that byte.
@@ -237,8 +240,8 @@ impl Spans {
         &self.shared
     }
 
-    pub(super) fn finish(self) -> (Vec<Span>, Vec<Window>) {
-        (self.done, self.windows)
+    pub(super) fn finish(self) -> io::Result<(Vec<Span>, Windows)> {
+        Ok((self.done, self.windows.finish()?))
     }
 }
 
@@ -284,7 +287,7 @@ impl Blocks for Spans {
             self.settle()?;
         }
         if let Some(open) = self.open.take() {
-            self.close(open, self.at);
+            self.close(open, self.at)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::deflate::{DeflateStart, WINDOW_LEN, Window};
+use image_model::width::usize_up_to;
 
 use super::spans::Place;
 
@@ -54,9 +55,13 @@ impl Tried {
         self.decoded.len() == WINDOW_LEN
     }
 
-    /// All bytes before the block.
+    /// All bytes before the block, as far as the stream has any.
     pub(super) fn whole_window(&self) -> Option<Window> {
-        window_of(&self.window)
+        let missing = WINDOW_LEN.saturating_sub(usize_up_to(self.at.decoded));
+        let known = self.window.slice(missing.min(self.window.len())..);
+        let [g0, g1] = u16::try_from(missing).ok()?.to_le_bytes();
+        let [l0, l1] = u16::try_from(known.len()).ok()?.to_le_bytes();
+        Window::new(vec![g0, g1, l0, l1].into(), known)
     }
 
     /// The byte before the first whole one.

@@ -1,13 +1,12 @@
 //! The record of a span.
 
-use image_model::deflate::{WINDOW_LEN, Window};
+use image_model::deflate::WINDOW_LEN;
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
 
-use super::Parts;
 use crate::error::SpanFault;
-use crate::index::GzipIndex;
 use crate::span::Span;
+use crate::windows::Parts;
 
 /// A span begins with a member, or continues the one of the span before.
 const MEMBER: u8 = 0;
@@ -39,17 +38,15 @@ impl SpanRecord {
     /// Length of a record in bytes.
     pub(crate) const LEN: usize = 56;
 
-    /// The record of `span` after one that ends at `end`.
-    pub(crate) fn of(span: &Span, window: Option<&Window>, end: u64) -> Self {
+    /// The record of `span`, whose window has `runs` runs, after one that ends at `end`.
+    pub(crate) fn of(span: &Span, runs: u32, end: u64) -> Self {
         let shared = u32::from(span.bits != 0);
         let first = span.stored_offset.saturating_add(shared.into());
-        let runs = window.map_or(0, |window| window.encoded_runs().len() / Window::RUN_LEN);
         Self {
             gap: first.saturating_sub(end),
             stored_len: span.stored_len.saturating_sub(shared),
             decoded_len: span.decoded_len,
-            // At most one in two bytes of 32 KiB.
-            runs: u32::try_from(runs).unwrap_or(u32::MAX),
+            runs,
             bits: span.bits,
             kind: if span.begins_member() {
                 MEMBER
@@ -99,14 +96,15 @@ impl SpanRecord {
         })
     }
 
-    /// Appends the span to those of `index`, with the next runs of `parts`.
+    /// Appends the span to `spans` of a stream of `stream_len` bytes, with the next runs of `parts`.
     pub(crate) fn push_to(
         &self,
-        index: &mut GzipIndex,
+        spans: &mut Vec<Span>,
+        stream_len: u64,
         parts: &mut Parts,
         limits: &Limits,
     ) -> Result<(), SpanFault> {
-        let before = index.spans.last();
+        let before = spans.last();
         let (stored, decoded) =
             before.map_or((0, 0), |span| (span.stored_end(), span.decoded_end()));
         let begins = self.kind == MEMBER;
@@ -135,12 +133,13 @@ impl SpanRecord {
             .stored_len
             .checked_add(shared)
             .ok_or(SpanFault::Outside)?;
-        if end > index.lengths.stored {
+        if end > stream_len {
             return Err(SpanFault::Outside);
         }
         let window = match begins {
             true => None,
             false => {
+                let nth = u32::try_from(parts.count());
                 let window = parts.take(self.runs)?;
                 // The first run tells how far back the window reaches.
                 let back = match *window.encoded_runs() {
@@ -150,12 +149,10 @@ impl SpanRecord {
                 if u64_from(back) > decoded {
                     return Err(SpanFault::Before);
                 }
-                index.windows.push(window);
-                let nth = u32::try_from(index.windows.len().saturating_sub(1));
                 Some(nth.unwrap_or(u32::MAX))
             }
         };
-        index.spans.push(Span {
+        spans.push(Span {
             stored_offset: first.saturating_sub(shared.into()),
             stored_len,
             bits: self.bits,

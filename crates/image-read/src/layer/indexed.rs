@@ -1,7 +1,7 @@
 //! A layer that is read where it is, by its index.
 
-use std::io::{self, Read};
-use std::sync::Arc;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, OnceLock};
 
 use blob_io::ReadAt;
 use bytes::Bytes;
@@ -47,13 +47,19 @@ use crate::tree_image::FrameTable;
 #[derive(Debug, Clone)]
 pub struct LayerIndex {
     kind: Kind,
-    bytes: Bytes,
 }
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Own(Arc<GzipIndex>),
-    Ztoc(Arc<Ztoc>),
+    Own {
+        gzip: Arc<GzipIndex>,
+        /// Not before they are needed, if it was built.
+        bytes: Arc<OnceLock<Bytes>>,
+    },
+    Ztoc {
+        ztoc: Arc<Ztoc>,
+        bytes: Bytes,
+    },
 }
 
 impl LayerIndex {
@@ -63,12 +69,16 @@ impl LayerIndex {
     /// [`LayerIndexError::Decode`] if they are none, or damaged; [`LayerIndexError::Ztoc`] for a zTOC.
     pub fn from_bytes(bytes: Bytes, limits: &Limits) -> Result<Self, LayerIndexError> {
         let kind = match GzipIndex::decode(&bytes, limits) {
-            Err(DecodeError::Magic) if Ztoc::detect(&bytes) => {
-                Kind::Ztoc(Arc::new(Ztoc::decode(&bytes, limits)?))
-            }
-            decoded => Kind::Own(Arc::new(decoded?)),
+            Err(DecodeError::Magic) if Ztoc::detect(&bytes) => Kind::Ztoc {
+                ztoc: Arc::new(Ztoc::decode(&bytes, limits)?),
+                bytes,
+            },
+            decoded => Kind::Own {
+                gzip: Arc::new(decoded?),
+                bytes: Arc::new(bytes.into()),
+            },
         };
-        Ok(Self { kind, bytes })
+        Ok(Self { kind })
     }
 
     /// The index that is all of `source`, which is read by one request.
@@ -86,7 +96,8 @@ impl LayerIndex {
     }
 
     /// Builds the index of the gzip layer that `layer` gives, and keeps the headers of its tar in it. `progress` counts the
-    /// bytes that were taken from `layer`.
+    /// bytes that were taken from `layer`. Another thread computes the digest of the layer meanwhile. The index is held
+    /// compressed until it is used.
     ///
     /// # Errors
     /// [`LayerIndexError`] if the layer cannot be read, is damaged, or holds no tar.
@@ -97,10 +108,11 @@ impl LayerIndex {
         progress: &mut dyn Progress,
     ) -> Result<Self, LayerIndexError> {
         let gzip = own_index::build(layer, options, tar, progress)?;
-        let bytes = Bytes::from(gzip.encode());
         Ok(Self {
-            kind: Kind::Own(Arc::new(gzip)),
-            bytes,
+            kind: Kind::Own {
+                gzip: Arc::new(gzip),
+                bytes: Arc::default(),
+            },
         })
     }
 
@@ -118,8 +130,10 @@ impl LayerIndex {
         let ztoc = ztoc::build(layer, options, tar, progress)?;
         let bytes = Bytes::from(ztoc.encode()?);
         Ok(Self {
-            kind: Kind::Ztoc(Arc::new(ztoc)),
-            bytes,
+            kind: Kind::Ztoc {
+                ztoc: Arc::new(ztoc),
+                bytes,
+            },
         })
     }
 
@@ -127,8 +141,8 @@ impl LayerIndex {
     #[must_use]
     pub fn gzip(&self) -> Option<&GzipIndex> {
         match &self.kind {
-            Kind::Own(gzip) => Some(gzip),
-            Kind::Ztoc(_) => None,
+            Kind::Own { gzip, .. } => Some(gzip),
+            Kind::Ztoc { .. } => None,
         }
     }
 
@@ -136,8 +150,8 @@ impl LayerIndex {
     #[must_use]
     pub fn ztoc(&self) -> Option<&Ztoc> {
         match &self.kind {
-            Kind::Own(_) => None,
-            Kind::Ztoc(ztoc) => Some(ztoc),
+            Kind::Own { .. } => None,
+            Kind::Ztoc { ztoc, .. } => Some(ztoc),
         }
     }
 
@@ -145,8 +159,8 @@ impl LayerIndex {
     #[must_use]
     pub fn stored_len(&self) -> u64 {
         match &self.kind {
-            Kind::Own(gzip) => gzip.stored_len(),
-            Kind::Ztoc(ztoc) => ztoc.compressed_len,
+            Kind::Own { gzip, .. } => gzip.stored_len(),
+            Kind::Ztoc { ztoc, .. } => ztoc.compressed_len,
         }
     }
 
@@ -154,8 +168,8 @@ impl LayerIndex {
     #[must_use]
     pub fn decoded_len(&self) -> u64 {
         match &self.kind {
-            Kind::Own(gzip) => gzip.decoded_len(),
-            Kind::Ztoc(ztoc) => ztoc.uncompressed_len,
+            Kind::Own { gzip, .. } => gzip.decoded_len(),
+            Kind::Ztoc { ztoc, .. } => ztoc.uncompressed_len,
         }
     }
 
@@ -163,8 +177,8 @@ impl LayerIndex {
     #[must_use]
     pub fn span_count(&self) -> usize {
         match &self.kind {
-            Kind::Own(gzip) => gzip.spans().len(),
-            Kind::Ztoc(ztoc) => ztoc.span_count(),
+            Kind::Own { gzip, .. } => gzip.spans().len(),
+            Kind::Ztoc { ztoc, .. } => ztoc.span_count(),
         }
     }
 
@@ -172,23 +186,40 @@ impl LayerIndex {
     #[must_use]
     pub fn compression(&self) -> Compression {
         match &self.kind {
-            Kind::Own(_) => Compression::Gzip,
-            Kind::Ztoc(ztoc) => ztoc::compression(ztoc),
+            Kind::Own { .. } => Compression::Gzip,
+            Kind::Ztoc { ztoc, .. } => ztoc::compression(ztoc),
         }
     }
 
     /// The spans as frames.
     fn frames(&self) -> Arc<dyn FrameTable> {
         match &self.kind {
-            Kind::Own(gzip) => own_index::frames(gzip),
-            Kind::Ztoc(ztoc) => ztoc::frames(ztoc),
+            Kind::Own { gzip, .. } => own_index::frames(gzip),
+            Kind::Ztoc { ztoc, .. } => ztoc::frames(ztoc),
         }
     }
 
-    /// The bytes of the index.
+    /// The bytes of the index, which it holds from then on.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        match &self.kind {
+            Kind::Own { gzip, bytes } => bytes.get_or_init(|| gzip.encode().into()),
+            Kind::Ztoc { bytes, .. } => bytes,
+        }
+    }
+
+    /// Writes the bytes of the index to `out`, without holding all of them at once if it was built.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        match &self.kind {
+            Kind::Own { gzip, bytes } => match bytes.get() {
+                Some(bytes) => out.write_all(bytes),
+                None => gzip.write_to(out),
+            },
+            Kind::Ztoc { bytes, .. } => out.write_all(bytes),
+        }
     }
 
     /// The tar in `layer`, decoded by `threads` threads, at most 256.
@@ -248,7 +279,7 @@ impl LayerIndex {
     /// # Errors
     /// [`CheckError`] if it is another one, or cannot be computed in this build.
     pub fn check(&self, expected: &Digest) -> Result<(), CheckError> {
-        check(expected, &self.bytes)
+        check(expected, self.bytes())
     }
 }
 
@@ -260,7 +291,7 @@ pub(super) fn open(
 ) -> Result<TarLayer, LayerImageError> {
     layer.check_len(&*source)?;
     match &layer.kind {
-        Kind::Own(gzip) => own_index::open(source, gzip, options),
-        Kind::Ztoc(ztoc) => ztoc::open(source, ztoc, options),
+        Kind::Own { gzip, .. } => own_index::open(source, gzip, options),
+        Kind::Ztoc { ztoc, .. } => ztoc::open(source, ztoc, options),
     }
 }

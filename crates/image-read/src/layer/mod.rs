@@ -3,6 +3,8 @@
 #[cfg(feature = "gzip-index")]
 mod compared;
 mod error;
+#[cfg(feature = "gzip-index")]
+mod followed;
 mod index;
 #[cfg(feature = "gzip-index")]
 mod index_error;

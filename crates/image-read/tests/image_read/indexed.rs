@@ -199,6 +199,30 @@ fn the_digest_of_an_index_can_be_trusted() {
 }
 
 #[test]
+fn what_is_built_has_the_digest_of_the_layer_if_asked() {
+    let layer = gzip(&tar_of_files());
+    let build = |options: &IndexOptions| {
+        LayerIndex::build(&layer[..], options, &Default::default(), &mut ()).expect("a layer")
+    };
+    let digest = |index: &LayerIndex| index.gzip().expect("one of ours").stored_digest();
+    let options = IndexOptions::default();
+    let index = build(&options);
+    assert_eq!(digest(&index), Some(verify::sha256(&layer)));
+    assert_eq!(digest(&build(&options.stored_digest(false))), None);
+    // What is written before the bytes are asked for, and after.
+    let write = |index: &LayerIndex| {
+        let mut written = Vec::new();
+        index.write_to(&mut written).expect("memory");
+        written
+    };
+    let written = write(&index);
+    assert!(index.bytes() == &written[..]);
+    assert!(write(&index) == written);
+    let again = LayerIndex::from_bytes(written.into(), &Limits::default()).expect("an index");
+    assert_eq!(again.gzip(), index.gzip());
+}
+
+#[test]
 fn what_keeps_no_headers_lists_no_files() {
     let layer = gzip(&tar_of_files());
     let (bare, _) = gzip_index::IndexBuilder::new(&layer[..], &IndexOptions::default())
