@@ -8,7 +8,7 @@ use lazyoci::frame_codec::{Compression, Encoder};
 use lazyoci::gzip_index::{IndexBuilder, IndexOptions};
 use lazyoci::model::metadata::Xattr;
 use lazyoci::model::{Device, Metadata, Node, Timestamp, Xattrs};
-use lazyoci::read::{LayerIndex, ZtocOptions};
+use lazyoci::read::{LayerIndex, LayerIndexError, ZtocOptions};
 use lazyoci::tar_stream::TarWriter;
 
 use super::{Result, Seeds, path};
@@ -192,11 +192,17 @@ fn indexed(layer: &[u8]) -> Vec<u8> {
     [&choices[..], layer].concat()
 }
 
-/// The zTOC of a layer, and choices of the target `ztoc_build` with the layer: spans of 1,000 bytes.
+/// The zTOC of a layer if it has one, and choices of the target `ztoc_build` with the layer: spans of 1,000 bytes.
 fn take_ztoc(name: &str, layer: &[u8], seeds: &mut Seeds) -> Result<()> {
     let options = ZtocOptions::default().span_size(1_000);
-    let index = LayerIndex::build_ztoc(layer, &options, &Default::default(), &mut ())?;
-    seeds.insert(("ztoc", name.to_owned()), index.bytes().to_vec());
+    match LayerIndex::build_ztoc(layer, &options, &Default::default(), &mut ()) {
+        Ok(index) => {
+            seeds.insert(("ztoc", name.to_owned()), index.bytes().to_vec());
+        }
+        // Some of them have sparse files.
+        Err(LayerIndexError::Unlisted { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     let choices = [0xe8, 3, 0, 1, 1, 1, 1];
     let built = [&choices[..], layer].concat();
     seeds.insert(("ztoc_build", name.to_owned()), built);
