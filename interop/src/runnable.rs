@@ -10,6 +10,9 @@ use crate::corpus::walk;
 use crate::run::{Finished, lazyoci, script, tool};
 use crate::{Mount, interop_dir, scratch};
 
+/// A container's command that says "runs". ctr may lose what a container says that has ended before it listens.
+pub const SAY: [&str; 4] = ["/bin/busybox", "sh", "-c", "echo runs; sleep 1"];
+
 /// An image of several layers that runs, and no other is equal to.
 #[derive(Debug)]
 pub struct Runnable {
@@ -244,7 +247,7 @@ impl Runnable {
     /// # Panics
     /// If it does not.
     pub fn runs_lazily(&self, image: &str) {
-        let echo = run("nydus", image, &["/bin/busybox", "echo", "runs"]);
+        let echo = run("nydus", image, &SAY);
         assert_eq!(echo, "runs", "{image}");
         let options = format!("--inode-bits 56 --epoch-since {}", self.since);
         let inside = walk_inside("nydus", image, &options);

@@ -15,8 +15,7 @@ fn nydus_images_run_lazily_by_containerd() {
         assert_eq!(image.digest_of(&published), image.expected);
 
         let before = registry.requests(&repository).len();
-        let echo = ["/bin/busybox", "echo", "runs"];
-        assert_eq!(runnable::run("nydus", &name, &echo), "runs");
+        assert_eq!(runnable::run("nydus", &name, &runnable::SAY), "runs");
         let requests = registry.requests(&repository);
         let served = requests[before..]
             .iter()
