@@ -137,6 +137,8 @@ pub enum Vouched {
     Stored(Digest),
     /// The digest of the decoded bytes.
     Decoded(Digest),
+    /// CRC-32C of the decoded bytes.
+    DecodedCrc32c(u32),
 }
 
 impl Recipe {

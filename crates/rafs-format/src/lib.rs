@@ -1,11 +1,13 @@
 //! RAFS, the image format of nydus: decode, check and encode version 5 of its metadata (inodes with digests of their
-//! contents), version 6 (a mountable EROFS file system with private tables), and its data blobs.
+//! contents), version 6 (a mountable EROFS file system with private tables), and its data blobs; decode version 7, which
+//! Nydus 3 beta writes.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`open`] | finding the bytes of a bootstrap in a file, inlined in a blob or not |
 //! | [`image`] | [`RafsImage`]: a bootstrap, and the chunk information of the image's blobs |
 //! | [`v5`], [`v6`] | the bootstrap: [`v6::Bootstrap`] opens one, [`v6::Layout`] plans and writes one; [`Bootstrap`] is of either version |
+//! | [`v7`] | images of Nydus 3 beta: plain EROFS, and blobs that say what is in them |
 //! | [`merge`] | merging bootstraps of layers; [`BlobPool`], the contents of their blobs |
 //! | [`check`], [`dump`], [`layout`] | what checks, dumps and plans of both versions share |
 //! | [`blob`] | the data blob: chunk information, its header, TOC, and the builder that places chunks |
@@ -65,6 +67,7 @@ mod prefetch;
 mod shape;
 pub mod v5;
 pub mod v6;
+pub mod v7;
 mod version;
 mod view;
 

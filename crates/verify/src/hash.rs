@@ -143,6 +143,17 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// The [`crc32c`] of bytes that begin with those of which it is `crc`, and go on with `bytes`.
+///
+/// ```
+/// use lazyoci_verify::{crc32c, crc32c_append};
+/// assert_eq!(crc32c_append(crc32c(b"1234"), b"56789"), crc32c(b"123456789"));
+/// ```
+#[must_use]
+pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc, bytes)
+}
+
 /// Bytes do not match their digest or checksum, or cannot be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

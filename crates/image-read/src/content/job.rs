@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use frame_codec::Decoder;
 use image_model::{Codec, Decode, Frame, FrameId, Recipe, Vouched};
-use verify::{CheckError, check};
+use verify::{CheckError, check, check_crc32c};
 
 use super::buffers::Buffer;
 use super::decoded::{ChunkCheck, DecodedFrame, FrameBytes};
@@ -220,8 +220,12 @@ fn plain_bytes<'a>(
             .map_err(|source| FrameError::Decode { frame, source })?;
         room
     };
-    if let Vouched::Decoded(digest) = &job.recipe.vouched {
-        vouched(digest, bytes)?;
+    match &job.recipe.vouched {
+        Vouched::Decoded(digest) => vouched(digest, bytes)?,
+        Vouched::DecodedCrc32c(crc32c) => {
+            check_crc32c(*crc32c, bytes).map_err(|source| FrameError::Vouched { frame, source })?
+        }
+        _ => {}
     }
     Ok(bytes)
 }
