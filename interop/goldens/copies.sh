@@ -20,6 +20,7 @@ for copy in "$crates"/rafs-format/tests/goldens/*; do
     name="$(basename "$copy")"
     case "$name" in
         README.md) ;;
+        v7-*) same "$copy" "$crates/image-read/tests/goldens/v7/${name#v7-}" ;;
         *.boot) same "$copy" "$goldens/${name%.boot}/image.boot" ;;
         *.blob) same "$copy" "$(echo "$goldens/${name%.blob}"/blobs/*)" ;;
         *) die "$copy: of what is it a copy?" ;;
@@ -27,7 +28,7 @@ for copy in "$crates"/rafs-format/tests/goldens/*; do
 done
 while read -r copy; do
     same "$crates/image-read/tests/goldens/$copy" "$goldens/$copy"
-done < <(cd "$crates/image-read/tests/goldens" && find . -type f -not -name README.md -not -path './estargz/*' -not -path './soci/*')
+done < <(cd "$crates/image-read/tests/goldens" && find . -type f -not -name README.md -not -path './estargz/*' -not -path './soci/*' -not -path './v7/*')
 for copy in "$crates"/image-read/tests/goldens/estargz/*; do
     same "$copy" "$crates/estargz-toc/tests/goldens/$(basename "$copy")"
 done
