@@ -6,6 +6,7 @@ use blob_io::{ReadAt, ReadError};
 use estargz_toc::footer;
 use estargz_toc::image::TocKind;
 use rafs_format::blob::{CiHeader, Section, TarHeader};
+use rafs_format::v7::Footer;
 use rafs_format::{Bootstrap, Version};
 use tar_stream::Compression;
 
@@ -38,7 +39,9 @@ pub enum Format {
     RafsBlob,
     /// A RAFS blob whose bootstrap is elsewhere: not an image by itself.
     RafsData,
-    /// An EROFS file system that is not RAFS.
+    /// A blob of RAFS v7, which Nydus 3 beta writes. It may hold its bootstrap.
+    RafsV7Blob,
+    /// An EROFS file system that is not RAFS, or a bootstrap of RAFS v7, which begins like one.
     Erofs,
     /// An eStargz layer.
     Estargz,
@@ -60,6 +63,7 @@ impl fmt::Display for Format {
             Self::RafsV6 => "rafs-v6",
             Self::RafsBlob => "rafs-blob",
             Self::RafsData => "rafs-data",
+            Self::RafsV7Blob => "rafs-v7-blob",
             Self::RafsV5 => "rafs-v5",
             Self::Erofs => "erofs",
             Self::Estargz => "estargz",
@@ -145,6 +149,11 @@ impl Format {
         )
     }
 
+    /// Whether it is a blob of a RAFS image.
+    pub(crate) const fn is_rafs_blob(self) -> bool {
+        matches!(self, Self::RafsBlob | Self::RafsData | Self::RafsV7Blob)
+    }
+
     /// A layer with a TOC of this kind.
     pub(crate) fn of_toc(kind: TocKind) -> Self {
         match kind {
@@ -178,6 +187,9 @@ fn begins_like_erofs(head: &[u8]) -> bool {
 
 /// A blob is known by its end: it begins with the first chunk's bytes, which may be anything.
 fn rafs_blob(tail: &[u8]) -> Option<Format> {
+    if Footer::is_in(tail) {
+        return Some(Format::RafsV7Blob);
+    }
     if let Some(header) = tail.last_chunk()
         && let Ok(header) = TarHeader::from_bytes(header, 0)
         && (header.names(Section::Toc) || header.names(Section::Bootstrap))

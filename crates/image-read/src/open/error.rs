@@ -7,6 +7,7 @@ use estargz_toc::error::TocError;
 use image_model::{Blame, Fault};
 use rafs_format::DecodeError;
 use rafs_format::blob::BlobError;
+use rafs_format::v7::V7Error;
 use verify::CheckError;
 
 use crate::blobs::StoreError;
@@ -95,6 +96,9 @@ pub enum OpenError {
     /// The EROFS image is damaged, compressed, or beyond a limit.
     #[error("cannot read the EROFS image")]
     Erofs(#[from] erofs_format::DecodeError),
+    /// A blob of RAFS v7, or the bootstrap in it, is damaged, not supported, or beyond a limit.
+    #[error("cannot read the blob")]
+    V7(#[from] V7Error),
     /// The bootstrap in the blob, or its chunk information, cannot be read.
     #[error("cannot read the metadata of the blob")]
     Blob(#[source] BlobError),
@@ -145,6 +149,7 @@ impl Blame for OpenError {
             Self::Bootstrap(error) => error.fault(),
             Self::Erofs(error) => error.fault(),
             Self::Blob(error) => error.fault(),
+            Self::V7(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Estargz(error) => error.fault(),
             Self::Toc(error) => error.fault(),

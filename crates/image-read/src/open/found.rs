@@ -6,11 +6,12 @@ use blob_io::ReadAt;
 use estargz_toc::open::TAIL_LEN;
 use image_model::advisory::Advisories;
 use image_model::{BlobId, BlobIndex, Image, Progress};
+use rafs_format::v7::V7Image;
 
 use super::error::OpenError;
 use super::image::{Holder, OpenImage};
 use super::options::OpenOptions;
-use super::{erofs, estargz, rafs};
+use super::{erofs, estargz, rafs, v7};
 use crate::blobs::{BlobStore, NoBlobs, OpenBlob};
 use crate::detect::{DETECT_LEN, Format, detect};
 use crate::ends::Ends;
@@ -38,7 +39,7 @@ impl<'a> Found<'a> {
         let (format, ends) = match options.known_format() {
             Some(format) => {
                 let mut ends = Ends::unread(&**source)?;
-                if format == Format::RafsBlob {
+                if format.is_rafs_blob() {
                     // They contain the start of its bootstrap, or all of it.
                     ends.read_tail(TAIL)?;
                 }
@@ -102,7 +103,25 @@ impl<'a> Found<'a> {
                 read = Some(stats);
                 let store = BlobStore::new(image.blobs(), blobs);
                 let store = store.with_source(BlobIndex(0), Arc::clone(source));
-                (Holder::Erofs(Arc::new(image)), store)
+                let holder = match V7Image::is_one(&image) {
+                    true => {
+                        let image = v7::locate(V7Image::new(image), &store, &options.limits)?;
+                        Holder::V7(Arc::new(image))
+                    }
+                    false => Holder::Erofs(Arc::new(image)),
+                };
+                (holder, store)
+            }
+            Format::RafsV7Blob => {
+                let image = v7::open(ends, id, options)?;
+                let bootstrap = image.bootstrap().cloned().unwrap_or_default();
+                let mut store = BlobStore::new(image.blobs(), blobs);
+                store = store.with_source(BlobIndex(0), Arc::new(bootstrap));
+                if let Some(index) = image.opened_blob() {
+                    store = store.with_source(index, Arc::clone(source));
+                }
+                let image = v7::locate(image, &store, &options.limits)?;
+                (Holder::V7(Arc::new(image)), store)
             }
             Format::Directory | Format::Stack => {
                 return Err(OpenError::NotFormat { expected: format });

@@ -14,6 +14,7 @@ use image_model::{
     BlobIndex, Digest, DigestAlgorithm, Image, Ino, Limits, Object, Progress, StepMachine,
 };
 use rafs_format::blob::BlobMeta;
+use rafs_format::v7::V7Image;
 use rafs_format::{Bootstrap, RafsImage, Version};
 use verify::{CheckError, Profile, TreeDigest, TreeDigestError, TreeDigestOptions};
 
@@ -69,6 +70,7 @@ pub(super) enum Holder {
     Rafs(Arc<RafsImage>),
     Estargz(Arc<Estargz>),
     Erofs(Arc<ErofsImage>),
+    V7(Arc<V7Image>),
 }
 
 impl Holder {
@@ -79,6 +81,7 @@ impl Holder {
             Self::Rafs(image) => Arc::clone(image) as SharedImage,
             Self::Estargz(estargz) => Arc::clone(&estargz.toc.image) as SharedImage,
             Self::Erofs(image) => Arc::clone(image) as SharedImage,
+            Self::V7(image) => Arc::clone(image) as SharedImage,
         }
     }
 }
@@ -91,6 +94,7 @@ impl std::fmt::Debug for Holder {
             Self::Rafs(_) => "Rafs",
             Self::Estargz(_) => "Estargz",
             Self::Erofs(_) => "Erofs",
+            Self::V7(_) => "V7",
         })
     }
 }
@@ -233,11 +237,21 @@ impl OpenImage {
         self.index.as_ref()
     }
 
-    /// The metadata, if it is an EROFS image that is not RAFS.
+    /// The metadata, if it is an EROFS image that is not RAFS, or is RAFS v7.
     #[must_use]
     pub fn erofs(&self) -> Option<&ErofsImage> {
         match &self.holder {
             Holder::Erofs(image) => Some(image),
+            Holder::V7(image) => Some(image.erofs()),
+            _ => None,
+        }
+    }
+
+    /// The image with what its blobs say of themselves, if it is RAFS v7.
+    #[must_use]
+    pub fn v7(&self) -> Option<&V7Image> {
+        match &self.holder {
+            Holder::V7(image) => Some(image),
             _ => None,
         }
     }
@@ -345,6 +359,10 @@ impl OpenImage {
         let digest = |bytes: &[u8]| verify::digest(algorithm, bytes).map_err(CheckError::from);
         Ok(match (&self.holder, &self.source) {
             (Holder::Rafs(image), _) => Some(digest(image.bootstrap().bytes())?),
+            (Holder::V7(image), _) => {
+                let digest = image.bootstrap().map(|bootstrap| digest(bootstrap));
+                digest.transpose()?
+            }
             (Holder::Estargz(estargz), _) if estargz.toc.digest.algorithm() == algorithm => {
                 Some(estargz.toc.digest)
             }

@@ -9,6 +9,7 @@ mod image;
 mod options;
 mod place;
 mod rafs;
+mod v7;
 
 use std::ffi::OsStr;
 use std::io;
@@ -54,7 +55,9 @@ pub(crate) use rafs::open_beside;
 /// | zstd:chunked that is [described](OpenOptions#structfield.described) | 1: the TOC | 1 |
 /// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
+/// | blob of RAFS v7 | 4: start; end; bootstrap; groups, as far as the end does not hold these | 3 |
 /// | EROFS | 3: start; end; the first 64 KiB, and the root and the long prefixes if they are not there | 2 |
+/// | bootstrap of RAFS v7 | as EROFS, and of each blob 2: end; groups | |
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read, is nothing that is known here, or is damaged; pipes and devices

@@ -65,8 +65,7 @@ fn is_blob(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let is_hex = |&b: &u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
     let is_digest = name.len() == 64 && name.iter().all(is_hex);
-    path.is_file()
-        && (is_digest || matches!(format_of(path), Ok(Format::RafsBlob | Format::RafsData)))
+    path.is_file() && (is_digest || matches!(format_of(path), Ok(format) if format.is_rafs_blob()))
 }
 
 /// Whether `path` is a directory, if it is not a file. A pipe must not even be opened: that may

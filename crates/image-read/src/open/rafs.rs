@@ -59,7 +59,7 @@ pub(super) fn locate(
 }
 
 /// Whether nobody has the file.
-fn is_missing(error: &StoreError) -> bool {
+pub(super) fn is_missing(error: &StoreError) -> bool {
     match error {
         StoreError::Missing { .. } | StoreError::Undescribed { .. } => true,
         StoreError::Open { source, .. } => source.kind() == std::io::ErrorKind::NotFound,

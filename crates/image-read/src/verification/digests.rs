@@ -28,14 +28,20 @@ pub(super) fn sinks(sections: Option<&Sections>) -> Sinks {
     sinks
 }
 
-/// Compares the digests of the RAFS blob called `id` with that name and with its TOC.
+/// The digest that the TOC lists of the data of a blob with these sections.
+pub(super) fn listed(sections: &Sections) -> Option<Digest> {
+    let entry = sections.toc.as_ref()?.entry(Section::Data).ok()?;
+    Some(entry.digest)
+}
+
+/// Compares the digests of the RAFS blob called `id` with that name, and with that which its data should have.
 ///
 /// A name of 64 hexadecimal digits is a SHA-256: that of the file, as stores and registries have it, or
 /// of the file without the section of chunk digests, as nydus-image has it; the TOC vouches for that
 /// section then. Other names say nothing. Answers whether one of them vouches for the whole blob.
 pub(super) fn compare(
     id: &BlobId,
-    sections: Option<&Sections>,
+    listed: Option<Digest>,
     digests: &Digests,
     report: &mut Report<'_>,
 ) -> bool {
@@ -52,14 +58,12 @@ pub(super) fn compare(
         };
         report.add(object(), what);
     }
-    let toc = sections.and_then(|sections| sections.toc.as_ref());
-    let listed = toc.and_then(|toc| toc.entry(Section::Data).ok());
-    if let (Some(listed), Some(found)) = (listed, digests.front)
-        && listed.digest != found
+    if let (Some(expected), Some(found)) = (listed, digests.front)
+        && expected != found
     {
         let what = Flaw::Data {
             object: object(),
-            expected: listed.digest,
+            expected,
             found,
         };
         report.add(object(), what);

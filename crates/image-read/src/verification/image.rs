@@ -8,6 +8,7 @@ use estargz_toc::image::EstargzImage;
 use image_model::{BlobId, BlobIndex, Cancelled, Fault};
 use rafs_format::Bootstrap;
 use rafs_format::blob::Toc;
+use rafs_format::v7::V7Image;
 use tar_stream::Compression;
 use verify::{AuditFault, AuditObserver, ChunkFault, audit, audit_metadata};
 
@@ -21,6 +22,7 @@ use super::planned::Planned;
 use super::report::Report;
 use super::separate;
 use super::tap::{Tap, Taps};
+use super::v7;
 use crate::detect::Format;
 #[cfg(feature = "gzip-index")]
 use crate::layer::LayerIndexError;
@@ -55,6 +57,9 @@ pub(super) fn verify(
             let (path, offset) = (found.path.clone(), Some(found.offset));
             report.add_at(ImageObject::Image, path, offset, Flaw::Erofs(found));
         });
+    }
+    if let Some(bootstrap) = image.v7().and_then(V7Image::bootstrap) {
+        expected.add_bytes("its bootstrap", bootstrap);
     }
     estargz::check_disguise(image, report);
     let toc = image.estargz().map(|estargz| &estargz.toc);
@@ -121,7 +126,12 @@ fn plan(
     if image.erofs().is_some() {
         let indexes = (0..).take(count).map(BlobIndex);
         return indexes
-            .map(|index| plan_device(image, index, options, report))
+            .map(
+                |index| match image.v7().and_then(|image| image.blob(index)) {
+                    Some(blob) => Some(v7::plan(image, (index, blob), options, expected, report)),
+                    None => plan_device(image, index, options, report),
+                },
+            )
             .collect();
     }
     // A file that holds the content as it is, or that is compared with its TOC.

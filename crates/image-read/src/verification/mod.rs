@@ -22,6 +22,7 @@ mod separate;
 mod serialize;
 mod sinks;
 mod tap;
+mod v7;
 
 use image_model::advisory::Advisories;
 use image_model::{Cancelled, Fault, Progress};
@@ -108,6 +109,8 @@ impl VerifySummary {
 ///   digests, each against the bootstrap; and its digest, if it is called by one. That is its SHA-256
 ///   or, as nydus-image names blobs with a TOC, that of the file without its section of chunk digests.
 ///   A blob that is missing is one finding.
+/// * RAFS v7: the checksums and tables of each blob, its groups and their digests; the digest of a blob that is called by
+///   one, and of its data if it holds the bootstrap.
 /// * zstd:chunked: its footer against the annotations that it was [opened by](crate::OpenOptions#structfield.described).
 ///   Of containers/storage, the tar-split, if the TOC vouches for one: against the TOC, and the tar that it makes with
 ///   the files against the tar inside. Readers of such layers skip the frames of runs of zeros, so what those frames hold

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use image_model::{BlobId, Cancelled};
-use rafs_format::blob::Sections;
+use image_model::{BlobId, Cancelled, Digest};
 
 use super::blob::Inspected;
 use super::digests::{self, Expected};
@@ -19,8 +18,8 @@ pub(super) struct Planned {
     pub(super) is_file: bool,
     /// Where its bytes go; `None` if nobody wants all of them.
     pub(super) sinks: Option<Sinks>,
-    /// Of a native RAFS blob: what it is called, and what is in it, if that could be found out.
-    native: Option<(BlobId, Option<Sections>)>,
+    /// Of a RAFS blob: what it is called, and the digest that its data should have, if there is one.
+    native: Option<(BlobId, Option<Digest>)>,
     /// Bytes for which only a digest of the whole blob vouches.
     unvouched: Vec<Range<u64>>,
 }
@@ -45,8 +44,27 @@ impl Planned {
         };
         Self {
             sinks: Some(digests::sinks(sections.as_ref())),
-            native: Some((id, sections)),
+            native: Some((id, sections.as_ref().and_then(digests::listed))),
             unvouched,
+            ..Self::unread(object)
+        }
+    }
+
+    /// A RAFS blob of version 7 of `len` bytes, whose first bytes have the digest `data`, if that is known.
+    pub(super) fn v7(
+        object: ImageObject,
+        id: BlobId,
+        data: Option<(u64, Digest)>,
+        len: u64,
+    ) -> Self {
+        let mut sinks = Sinks::sha256();
+        if let Some((end, _)) = data {
+            sinks.want_front(end);
+        }
+        Self {
+            sinks: Some(sinks),
+            native: Some((id, data.map(|(_, digest)| digest))),
+            unvouched: vec![0..len],
             ..Self::unread(object)
         }
     }
@@ -79,8 +97,8 @@ impl Planned {
             }
         };
         let mut whole = false;
-        if let (Some((id, sections)), Some(found)) = (&self.native, &found) {
-            whole = digests::compare(id, sections.as_ref(), found, report);
+        if let (Some((id, listed)), Some(found)) = (&self.native, &found) {
+            whole = digests::compare(id, *listed, found, report);
         }
         if self.is_file {
             expected.add_file(found.as_ref());

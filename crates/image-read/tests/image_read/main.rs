@@ -28,5 +28,7 @@ mod sharing;
 mod stack;
 mod support;
 mod tree_image;
+#[cfg(all(feature = "lz4", feature = "zstd", feature = "blake3"))]
+mod v7;
 #[cfg(feature = "gzip-index")]
 mod ztoc;

@@ -12,6 +12,7 @@ mod found;
 mod releases;
 mod sound;
 mod support;
+mod v7;
 mod whole;
 #[cfg(feature = "gzip")]
 mod zran;
