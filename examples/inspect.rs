@@ -62,6 +62,12 @@ fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, 
             bootstrap.dump(&mut text).map_err(Failure::usage)?;
         }
         (rafs_dump::dump(bootstrap), text)
+    } else if let Some(v7) = image.v7() {
+        let mut text = String::new();
+        if !args.json {
+            v7.dump(&mut text).map_err(Failure::usage)?;
+        }
+        (rafs_dump::dump_v7(v7), text)
     } else if let Some(erofs) = image.erofs() {
         let mut text = String::new();
         if !args.json {

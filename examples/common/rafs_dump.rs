@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use lazyoci::erofs_format::ErofsImage;
 use lazyoci::rafs_format::Bootstrap;
 use lazyoci::rafs_format::dump::{Dumped, FieldValue, Structure};
+use lazyoci::rafs_format::v7::V7Image;
 use serde_json::{Value, json};
 
 use super::chain;
@@ -16,6 +17,11 @@ pub fn dump(bootstrap: &Bootstrap) -> Value {
 
 /// The structures of `image`, with the values of their fields.
 pub fn dump_erofs(image: &ErofsImage) -> Value {
+    gathered(|tell| image.structures(tell))
+}
+
+/// The structures of the blobs and of the bootstrap of `image`, with the values of their fields.
+pub fn dump_v7(image: &V7Image) -> Value {
     gathered(|tell| image.structures(tell))
 }
 
