@@ -12,6 +12,7 @@ use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, Contexts, chunk
 use lazyoci::rafs_format::flags::{BlobFeatures, Compressor};
 use lazyoci::rafs_format::v5;
 use lazyoci::rafs_format::v6::{BlobEntry, Bootstrap};
+use lazyoci::rafs_format::v7::Footer;
 use lazyoci::read::read_toc;
 use lazyoci::tar_stream::LayerStream;
 use lazyoci_fuzz::targets::estargz_agrees;
@@ -66,6 +67,9 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
     let superblock = bytes.get(Superblock::OFFSET as usize..).unwrap_or_default();
     if superblock.starts_with(&Superblock::MAGIC.to_le_bytes()) {
         add("erofs", &bytes);
+    }
+    if Footer::is_in(&bytes) {
+        add("v7", &bytes);
     }
     if v5::Bootstrap::is_bootstrap(&bytes) {
         add("v5_bootstrap", &bytes);

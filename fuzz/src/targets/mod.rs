@@ -40,6 +40,7 @@ mod v5;
 mod v5_bootstrap;
 mod v6;
 mod v6_bootstrap;
+mod v7;
 mod verify_image;
 mod whole_image;
 mod zran;
@@ -73,6 +74,7 @@ pub use tar_round_trip::tar_round_trip;
 pub use unpack::unpack;
 pub use v5_bootstrap::v5_bootstrap;
 pub use v6_bootstrap::v6_bootstrap;
+pub use v7::v7;
 pub use verify_image::verify_image;
 pub use whole_image::whole_image;
 pub use zran::zran;
@@ -129,6 +131,7 @@ targets![
     v5_round_trip,
     v6_bootstrap,
     v6_round_trip,
+    v7,
     verify_image,
     whole_image,
     zran,
