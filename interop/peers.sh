@@ -20,6 +20,9 @@ packages=(
     gcc:gcc g++:g++ make:make cmake:cmake perl:perl pkg-config:pkg-config
 )
 
+# What has no program: OpenSSL, with which the judge on nydus's crates is built.
+has_openssl() { pkg-config --exists openssl 2>/dev/null; }
+
 installed() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 install_packages() {
@@ -27,6 +30,7 @@ install_packages() {
     for pair in "${packages[@]}"; do
         installed "${pair#*:}" || missing+=("${pair%%:*}")
     done
+    has_openssl || missing+=(libssl-dev)
     [ "${#missing[@]}" -gt 0 ] || return 0
     need_root
     say "installing Debian packages: ${missing[*]}"
@@ -56,6 +60,7 @@ check() {
     for pair in "${packages[@]}"; do
         installed "${pair#*:}" || { say "missing peer: ${pair#*:} (Debian package ${pair%%:*})"; bad=1; }
     done
+    has_openssl || { say "missing peer: OpenSSL's headers (Debian package libssl-dev)"; bad=1; }
     nydus_is_there || { say "missing peer: nydus-image and nydusd $nydus_version in $cache/nydus/bin"; bad=1; }
     python3 -c 'import os; os.listxattr' 2>/dev/null || { say "missing peer: a python3 with os.listxattr"; bad=1; }
     return "$bad"
