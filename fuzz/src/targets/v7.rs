@@ -100,7 +100,9 @@ fn check_groups(groups: &Groups, len: u64) {
     }
     assert_eq!(groups.group(groups.group_count()), None);
     let blocks = 0..groups.block_count();
-    let found = blocks.filter_map(|block| groups.chunk_at(block)).take(1 << 12);
+    let found = blocks
+        .filter_map(|block| groups.chunk_at(block))
+        .take(1 << 12);
     for (index, chunk) in found.enumerate() {
         assert_eq!(chunk.index as usize, index);
         let group = groups.group(chunk.group).expect("it holds a chunk");

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use image_model::{Blame as _, BlobIndex, Digest, DigestAlgorithm, Fault, Image as _};
+use image_model::{Blame as _, BlobIndex, Digest, DigestAlgorithm, Fault, Image as _, Limits};
 use lazyoci_image_read::{
     Format, NoBlobs, OpenError, OpenImage, OpenOptions, VerifyOptions, open, open_source,
 };
-use rafs_format::v7::V7Error;
+use rafs_format::v7::{Footer, V7Error};
 use tempfile::TempDir;
 use verify::Profile;
 
@@ -197,4 +197,38 @@ fn requests_of_opening() {
     let options = OpenOptions::default().format(Format::RafsV7Blob);
     let image = open(&path, &options).unwrap();
     assert_eq!(image.metadata_stats().requests, 1);
+}
+
+/// Writes the CRC-32C of `bytes` into those at 16.
+fn seal(bytes: &mut [u8]) {
+    bytes[16..20].fill(0);
+    let crc = verify::crc32c(bytes);
+    bytes[16..20].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Nothing panics or hangs, whatever byte of the footer or the blob metadata is wrong, with the right checksums.
+#[test]
+fn damaged_blobs_with_the_right_checksums_are_answered() {
+    let sound = fs::read(golden("zstd.blob")).unwrap();
+    let end = sound.len() - Footer::LEN;
+    let footer = Footer::read(sound.last_chunk().unwrap(), sound.len() as u64).unwrap();
+    let metadata = footer.metadata.start as usize..end;
+    let options = OpenOptions::default().limits(Limits::small());
+    let mut opened = 0;
+    for at in (metadata.start..metadata.start + 600).chain(end..end + 80) {
+        for mask in [0x01, 0x80, 0xff] {
+            let mut blob = sound.clone();
+            blob[at] ^= mask;
+            seal(&mut blob[metadata.clone()]);
+            seal(&mut blob[end..]);
+            let Ok(image) = open_source(Arc::new(Bytes::from(blob)), None, NoBlobs, &options)
+            else {
+                continue;
+            };
+            let verify = VerifyOptions::default().threads(1);
+            let summary = image.verify(&verify, &mut (), &mut |finding| drop(finding.to_string()));
+            opened += u64::from(summary.unwrap().format == Some(Format::RafsV7Blob));
+        }
+    }
+    assert!(opened > 0);
 }
