@@ -36,7 +36,7 @@ fn sealed(data: &[u8]) -> Vec<u8> {
     };
     let bootstrap = place(40).and_then(|range| parts.get(range));
     let crc = bootstrap.filter(|bytes| !bytes.is_empty());
-    let crc = crc.map_or(0, |bytes| verify::crc32c(bytes));
+    let crc = crc.map_or(0, verify::crc32c);
     if let Some(metadata) = place(64).and_then(|range| parts.get_mut(range))
         && metadata.len() >= 20
     {

@@ -223,7 +223,7 @@ fn plain_bytes<'a>(
     match &job.recipe.vouched {
         Vouched::Decoded(digest) => vouched(digest, bytes)?,
         Vouched::DecodedCrc32c(crc32c) => {
-            check_crc32c(*crc32c, bytes).map_err(|source| FrameError::Vouched { frame, source })?
+            check_crc32c(*crc32c, bytes).map_err(|source| FrameError::Vouched { frame, source })?;
         }
         _ => {}
     }

@@ -64,7 +64,7 @@ impl Planned {
         Self {
             sinks: Some(sinks),
             native: Some((id, data.map(|(_, digest)| digest))),
-            unvouched: vec![0..len],
+            unvouched: std::iter::once(0..len).collect(),
             ..Self::unread(object)
         }
     }

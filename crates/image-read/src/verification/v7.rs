@@ -1,7 +1,7 @@
 //! A blob of RAFS v7.
 
 use image_model::BlobIndex;
-use rafs_format::v7::{Footer, V7Blob};
+use rafs_format::v7::{Footer, Groups, V7Blob};
 
 use super::VerifyOptions;
 use super::digests::Expected;
@@ -22,7 +22,7 @@ pub(super) fn plan(
     let object = ImageObject::Blob(id.clone());
     report.summary.blobs += 1;
     let footer = &blob.footer;
-    let unused = blob.groups.iter().flat_map(|groups| groups.gaps());
+    let unused = blob.groups.iter().flat_map(Groups::gaps);
     for gap in footer.gaps().chain(unused) {
         report.padding(&object, gap);
     }

@@ -208,7 +208,7 @@ impl Groups {
             true => (1, self.max_blocks),
             false => (self.stride, self.max_blocks),
         };
-        let blocks = end.block.checked_sub(this.block).unwrap_or_default();
+        let blocks = end.block.saturating_sub(this.block);
         if !(min..=max).contains(&blocks) {
             let (start, end) = (this.block, end.block);
             return Err(GroupFault::Blocks {

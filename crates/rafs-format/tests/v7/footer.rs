@@ -19,15 +19,17 @@ fn a_blob_is_read_by_its_footer() {
     assert_eq!(footer.feature_incompat, 1);
     assert_eq!(footer.data.start, 0);
     assert_eq!(footer.offset + 4096, blob.len() as u64);
-    let gaps: Vec<_> = footer.gaps().collect();
-    assert_eq!(gaps, [footer.data.end..footer.bootstrap.start]);
+    let mut gaps = footer.gaps();
+    assert_eq!(gaps.next(), Some(footer.data.end..footer.bootstrap.start));
+    assert_eq!(gaps.next(), None);
     let opener = Opener::blob(blob.len() as u64, &Limits::default());
     let (opened_blob, needs) = opened(blob.clone(), opener);
     let bootstrap = opened_blob.unwrap().bootstrap.unwrap();
     assert_eq!(bootstrap.len() % 4096, 0);
     let ranges: Vec<_> = needs.into_iter().map(|need| need.range).collect();
     let end = footer.offset..footer.offset + 4096;
-    assert_eq!(ranges, [end, footer.bootstrap, footer.metadata]);
+    let (bootstrap, metadata) = (footer.bootstrap.clone(), footer.metadata.clone());
+    assert_eq!(ranges, [end, bootstrap, metadata]);
     // As a device, the bootstrap is of no use.
     let opener = Opener::device(BlobIndex(3), blob.len() as u64, &Limits::default());
     let (opened_blob, needs) = opened(blob, opener);
