@@ -114,22 +114,33 @@ const KEEPING: [(&str, &[&str]); 3] = [
     ("zstd", &["--to", "zstd-chunked", "--compressor", "zstd:1"]),
 ];
 
-/// `big` is made of the two roots.
+/// `big` is made of the two roots. The tar-split of 150,000 members is longer than podman takes.
 #[test]
 fn every_layer_without_sparse_members_keeps_its_diff_id() {
     let directory = scratch();
     let layer = directory.path().join("layer");
     for name in ["debian/peer", "packages/peer", "many/layer", "tiny/tree"] {
         let corpus = Corpus::new(name);
-        let expected = sha256(&corpus.tar());
+        let diff_id = format!("sha256:{}", sha256(&corpus.tar()));
         for (tool, options) in KEEPING {
             let options = [options, &["--force"]].concat();
+            if name == "many/layer" && !options.contains(&"--lossless") {
+                let mut convert = lazyoci("convert");
+                convert.args(&options).args([&corpus.tar(), &layer]);
+                let refused = Finished::of(&mut convert).exits(3).stderr;
+                let why = "the tar-split is longer than 157286400 bytes";
+                assert!(refused.contains(why), "{refused}");
+                continue;
+            }
             let made = convert(&options, &corpus.tar(), &layer);
-            assert_eq!(made["diff_id"], format!("sha256:{expected}"), "{name}");
-            let pipe = format!("{tool} -dc < '{}' | sha256sum", layer.display());
-            let sum = Finished::of(Command::new("sh").args(["-c", &pipe])).ok();
-            assert_eq!(sum.text()[..64], expected, "{name} {options:?}");
-            if name == "packages/peer" {
+            assert_eq!(made["diff_id"], diff_id, "{name} {options:?}");
+            let pipe = r#""$0" -dc <"$1" | cmp - "$2""#;
+            let mut compare = Command::new("sh");
+            compare
+                .args(["-c", pipe, tool])
+                .args([&layer, &corpus.tar()]);
+            let _ = Finished::of(&mut compare).ok();
+            if name == "tiny/tree" {
                 let mut list = Command::new("tar");
                 list.arg(format!("--{tool}")).arg("-tf").arg(&layer);
                 let _ = Finished::of(&mut list).ok();
