@@ -35,7 +35,9 @@ pub use content::{
 };
 #[cfg(feature = "sha256")]
 pub use hash::sha256;
-pub use hash::{CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, crc32c_append, digest};
+pub use hash::{
+    CheckError, Hasher, UnsupportedDigest, check, check_crc32c, crc32c, crc32c_append, digest,
+};
 #[cfg(feature = "sha256")]
 pub use tree_digest::{
     ParseProfileError, ParseTreeDigestError, Profile, TreeDigest, TreeDigestError,
