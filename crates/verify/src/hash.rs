@@ -143,7 +143,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// The [`crc32c`] of bytes that begin with those of which it is `crc`, and go on with `bytes`.
+/// The [`crc32c()`] of bytes that begin with those of which it is `crc`, and go on with `bytes`.
 ///
 /// ```
 /// use lazyoci_verify::{crc32c, crc32c_append};
