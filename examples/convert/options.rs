@@ -30,6 +30,7 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .compat(args.compat.unwrap_or_default())
         .aligned(args.aligned)
+        .batch_size(args.batch_size.map_or(0, NonZeroU32::get))
         .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)

@@ -131,7 +131,7 @@ pub(crate) fn record_frame(record: &ChunkRecord, codec: Codec) -> Frame {
 const NATIVE_CODECS: [Codec; 3] = [Codec::None, Codec::Lz4Block, Codec::Zstd];
 
 /// The position of the recipe of `codec` in [`native_recipes`].
-fn native_recipe(codec: Codec) -> RecipeId {
+pub(crate) fn native_recipe(codec: Codec) -> RecipeId {
     RecipeId(match codec {
         Codec::Lz4Block => 1,
         Codec::Zstd => 2,
@@ -145,9 +145,35 @@ pub(crate) fn native_recipes() -> impl Iterator<Item = Recipe> {
     NATIVE_CODECS.into_iter().map(Recipe::exact)
 }
 
-/// What a bootstrap alone, or this library, lacks to find the content of a blob.
+/// What a bootstrap alone, or this library, lacks to find all content of a blob.
 pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
-    unknown_mode(entry).or(is_zran(entry).then_some("zran mode"))
+    missing_alone(entry).or(is_batched(entry).then_some(BATCHES))
+}
+
+/// What a bootstrap alone, or this library, lacks to find any content of a blob.
+pub(crate) fn missing_alone(entry: &BlobEntry) -> Option<&'static str> {
+    unknown_mode(entry).or(is_zran(entry).then_some(ZRAN))
+}
+
+const ZRAN: &str = "zran mode";
+const BATCHES: &str = "batch chunks";
+
+/// What a bootstrap alone lacks to find a chunk: it lies in a context of its blob.
+pub(crate) fn in_context(entry: &BlobEntry, record: &ChunkRecord) -> Option<&'static str> {
+    match is_zran(entry) {
+        true => Some(ZRAN),
+        false => is_in_batch(entry, record).then_some(BATCHES),
+    }
+}
+
+/// Whether a chunk lies in a batch; then the record says nothing of its stored bytes.
+pub(crate) fn is_in_batch(entry: &BlobEntry, record: &ChunkRecord) -> bool {
+    is_batched(entry) && record.compressed_size == 0
+}
+
+/// Whether chunks of a blob may lie in batches, which only its chunk information finds.
+pub(crate) fn is_batched(entry: &BlobEntry) -> bool {
+    entry.features.contains(BlobFeatures::BATCH)
 }
 
 /// Whether the chunks of a blob lie in a gzip layer, where only its chunk information finds them.
@@ -160,8 +186,8 @@ pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
     if has(BlobFeatures::TARFS) {
         Some("tarfs mode")
-    } else if has(BlobFeatures::BATCH) {
-        Some("batch chunks")
+    } else if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
+        Some("batch chunks of a layer as it was")
     } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
         Some("encrypted blobs")
     } else if has(BlobFeatures::EXTERNAL) {
@@ -226,7 +252,11 @@ pub(crate) fn check_record(
         rule,
     )?;
     let stored = record.compressed_size;
-    if is_zran(entry) {
+    if is_in_batch(entry, record) {
+        let rule = "that of a chunk in a batch: not COMPRESSED";
+        let flags = record.flags.bits();
+        at.require(codec == Codec::None, "flags", flags, rule)?;
+    } else if is_zran(entry) {
         // What nydus-image has read for the chunk, which may be nothing.
         let rule = "that of a chunk in a gzip layer: COMPRESSED";
         let flags = record.flags.bits();

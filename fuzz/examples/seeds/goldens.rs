@@ -91,6 +91,9 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
                     add("verify_image", &[&choices, &bytes[..], &blob].concat());
                 }
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
+                if entry.features.contains(BlobFeatures::BATCH) {
+                    add("zran", &with_batches(entry, &blob)?);
+                }
                 if bytes.len() <= MAX_LEN {
                     add("rafs_blob", &bytes);
                     others.extend(version_2(entry, &blob)?);
@@ -207,6 +210,14 @@ fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
     let stored = again[data.len()..].to_vec();
     BlobMeta::decode(&entry, &stored.into(), &mut Decoder::new(), &limits)?.check()?;
     Ok(Some([&entry.to_bytes(0)[..], &again].concat()))
+}
+
+/// The chunk information of `blob`, and then its chunk data.
+fn with_batches(entry: &BlobEntry, blob: &[u8]) -> Result<Vec<u8>> {
+    let range = BlobMeta::range(entry, &Limits::default())?;
+    let meta = &blob[usize::try_from(range.start)?..usize::try_from(range.end)?];
+    let data = &blob[..usize::try_from(entry.data_len())?];
+    Ok([&entry.to_bytes(0)[..], meta, data].concat())
 }
 
 /// What describes the layer `blob`, not compressed.

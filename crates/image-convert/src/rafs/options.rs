@@ -45,6 +45,10 @@ pub struct RafsOptions {
     /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same, unless the output
     /// takes one object alone, such as a [`FileOutput`](blob_io::FileOutput). Not of a stack.
     pub inline_meta: bool,
+    /// Bytes of a batch: files of less than half of it share one, and are compressed together. A power of two, 4096 to
+    /// the chunk size. Version 6 alone, and not [`aligned`](Self::aligned). nydus reads it since release 2.3. Default:
+    /// 0, no batches.
+    pub batch_size: u32,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as
     /// well, unless the source is a layer that is [streamed](crate::Streaming).
@@ -79,6 +83,7 @@ impl Default for RafsOptions {
             aligned: false,
             toc: false,
             inline_meta: false,
+            batch_size: 0,
             prefetch: Vec::new(),
             prefetch_policy: PrefetchPolicy::default(),
             dictionary: None,
@@ -98,6 +103,7 @@ impl RafsOptions {
         aligned: bool,
         toc: bool,
         inline_meta: bool,
+        batch_size: u32,
         prefetch: Vec<ImagePath>,
         prefetch_policy: PrefetchPolicy,
         dictionary: Option<Arc<ChunkDictionary>>,

@@ -3,6 +3,7 @@
 
 mod analyze;
 mod any_tree;
+mod batch;
 mod support;
 
 #[cfg(feature = "gzip")]

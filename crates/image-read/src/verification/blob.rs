@@ -24,9 +24,8 @@ use crate::open::{OpenError, find, read_piece};
 const TAIL_LEN: usize = 64 << 10;
 
 /// Blobs that hold something else than native chunks, and are no layers as they were.
-const FOREIGN: [BlobFeatures; 4] = [
+const FOREIGN: [BlobFeatures; 3] = [
     BlobFeatures::TARFS,
-    BlobFeatures::BATCH,
     BlobFeatures::ENCRYPTED,
     BlobFeatures::EXTERNAL,
 ];

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "lz4", feature = "zstd", feature = "blake3"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod batch;
 mod built;
 #[cfg(feature = "zstd")]
 mod chunked;

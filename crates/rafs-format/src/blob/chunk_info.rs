@@ -141,6 +141,16 @@ pub enum ChunkFault {
         /// What the context gives.
         len: u32,
     },
+    /// The chunks of a batch disagree on where it begins.
+    #[error("batch {context} begins at {offset}, but at {expected} for the chunks before")]
+    BatchOffset {
+        /// The batch.
+        context: u32,
+        /// Where it begins.
+        offset: u64,
+        /// Where it begins for the first of its chunks.
+        expected: u64,
+    },
     /// Unused bits are set, which every writer leaves 0. Readers ignore them.
     #[error("reserved bits are set")]
     Reserved,
@@ -197,9 +207,14 @@ impl ChunkInfo {
                 stored_len: self.stored_len,
             });
         }
-        let in_batch = matches!(self.extra, ChunkExtra::Batch { .. });
-        if self.stored_len == 0 && !in_batch && !blob.features.contains(BlobFeatures::SEPARATE) {
-            return Err(ChunkFault::StoredLen { stored_len: 0 });
+        let stored_len = self.stored_len;
+        let fits = match self.extra {
+            // The batch has them.
+            ChunkExtra::Batch { .. } => stored_len == 0,
+            _ => stored_len > 0 || blob.is_separate(),
+        };
+        if !fits {
+            return Err(ChunkFault::StoredLen { stored_len });
         }
         let (end, data_len) = (self.offset_end(), blob.data_len());
         if end > data_len {

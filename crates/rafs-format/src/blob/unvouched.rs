@@ -41,9 +41,9 @@ impl BlobMeta {
             // A wrong one was reported by the check.
             if !self.blob().is_separate()
                 && let Ok(chunk) = self.chunk(index)
-                && (chunk.compressed || !recorded)
+                && (self.is_compressed(&chunk) || !recorded)
             {
-                runs.push(chunk.offset..chunk.offset_end());
+                runs.push(self.stored_range(&chunk));
             }
         }
         let entry = self.blob();
@@ -69,6 +69,10 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     fn push(&mut self, range: Range<u64>) {
+        // Of the same batch.
+        if range.end == self.run.end && range.start >= self.run.start {
+            return;
+        }
         if range.start == self.run.end {
             self.run.end = range.end;
             return;

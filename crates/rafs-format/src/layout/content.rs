@@ -9,7 +9,7 @@ use super::error::{BadContent, EncodeError};
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
-use crate::native::is_zran;
+use crate::native::{is_batched, is_zran};
 use crate::v6::{BlobEntry, ChunkPlace};
 use erofs_format::loss::path_of;
 
@@ -53,6 +53,11 @@ impl<'a> StoredChunk<'a> {
         Self::find(input, position).expect("the plan refuses broken references")
     }
 
+    /// Whether it lies in a batch of its blob, whose entry is `entry`.
+    fn is_in_batch(&self, entry: &BlobEntry) -> bool {
+        self.place.in_batch && is_batched(entry)
+    }
+
     /// Checks the chunk against itself and the entry of its blob; its address must be a multiple of
     /// `step`.
     pub(crate) fn check(&self, entries: &[BlobEntry], step: u64) -> Result<(), BadContent> {
@@ -68,7 +73,12 @@ impl<'a> StoredChunk<'a> {
         let in_frame = |end: u64| end <= u64::from(frame.len);
         let chunk_end = u64::from(chunk.offset_in_frame).saturating_add(chunk.len.into());
         let codec = match *decode {
-            Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
+            Decode::Exact(codec)
+                if !place.in_batch && chunk.offset_in_frame == 0 && chunk.len == frame.len =>
+            {
+                codec
+            }
+            Decode::Exact(codec) if self.is_in_batch(entry) && in_frame(chunk_end) => codec,
             Decode::DeflateMembers(_) if is_zran(entry) && in_frame(chunk_end) => Codec::Gzip,
             _ => return Err(BadContent::PartOfFrame),
         };
@@ -81,9 +91,9 @@ impl<'a> StoredChunk<'a> {
         }
         let stored_len = frame.stored_len;
         let expected = match codec {
-            Codec::None => chunk.len..=chunk.len,
+            Codec::None => frame.len..=frame.len,
             _ if is_zran(entry) => 1..=u32::MAX,
-            _ => 1..=chunk.len.saturating_sub(1),
+            _ => 1..=frame.len.saturating_sub(1),
         };
         if !expected.contains(&stored_len) {
             return Err(BadContent::StoredLen { stored_len });
@@ -166,9 +176,12 @@ pub(crate) fn record(
         Compat::V2_4 => chunk.crc32c,
     };
     let compressed = match decode.codec() {
+        _ if place.in_batch => ChunkFlags::default(),
         Codec::None => ChunkFlags::default(),
         _ => ChunkFlags::COMPRESSED,
     };
+    // What is stored of it is said by its context.
+    let in_context = place.in_batch || matches!(decode, Decode::DeflateMembers(_));
     let digest = chunk
         .digest
         .expect("the plan refuses chunks without digest");
@@ -179,13 +192,9 @@ pub(crate) fn record(
             Some(_) => compressed | ChunkFlags::HAS_CRC32,
             None => compressed,
         },
-        compressed_size: match decode {
-            // What is read for it is said by its context.
-            Decode::DeflateMembers(_) => 0,
-            _ => frame.stored_len,
-        },
+        compressed_size: if in_context { 0 } else { frame.stored_len },
         uncompressed_size: chunk.len,
-        compressed_offset: frame.offset,
+        compressed_offset: if place.in_batch { 0 } else { frame.offset },
         uncompressed_offset: place.address,
         file_offset: u64::from(number).saturating_mul(chunk_size.into()),
         index: place.index,
