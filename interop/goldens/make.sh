@@ -107,7 +107,10 @@ pack() {
         break
     done
     blobs=("$out"/blobs/*)
-    python3 "$here/dump.py" "$out/image.boot" "${blobs[@]}" >"$out/dump.txt"
+    case " $* " in
+        *" --encrypt "*) python3 "$here/dump.py" "$out/image.boot" ;;
+        *) python3 "$here/dump.py" "$out/image.boot" "${blobs[@]}" ;;
+    esac >"$out/dump.txt"
     printf '| %s | `nydus/judge.sh pack %s OUTPUT %s` | %s |\n' "$name" "$tree" "$*" "$(basename "${blobs[0]}")" \
         >>"$work/COMMANDS.md"
 }
@@ -141,6 +144,16 @@ build a4-v6-zran-inline-toc a4.tar.gz -t targz-ref -v 6 --blob-inline-meta --fea
 pack a4-v6-zstd-sha256-batch a4 --compressor zstd --batch-size 4096
 pack a4-v6-none-blake3-batch-toc a4 --compressor none --digester blake3 --batch-size 32768 --toc
 pack odd-v6-lz4_block-sha256-batch odd --compressor lz4_block --chunk-size 65536 --batch-size 65536
+
+# keep NAME TREE OPTIONS...: an encrypted one stays as it is, as its key was random; without it, one is made.
+keep() {
+    local name="$1"
+    [ -d "$here/$name" ] || { pack "$@"; return; }
+    cp -r "$here/$name" "$work/out/"
+    grep -F "| $name |" "$here/COMMANDS.md" >>"$work/COMMANDS.md"
+}
+keep a4-v6-zstd-sha256-encrypted a4 --compressor zstd --encrypt
+keep a4-v6-lz4_block-blake3-encrypted-batch-toc a4 --compressor lz4_block --digester blake3 --encrypt --batch-size 32768 --toc
 
 (cd "$work/out" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) >"$work/SHA256SUMS"
 if [ "$update" = no ]; then

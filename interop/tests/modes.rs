@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lazyoci_interop::{Finished, lazyoci, scratch, script, tool};
 
-const COMPRESSORS: [&str; 3] = ["none", "lz4_block", "zstd"];
+/// Our names of compressors, and those of nydus.
+const COMPRESSORS: [(&str, &str); 3] = [("none", "none"), ("lz4", "lz4_block"), ("zstd", "zstd")];
 
 /// Files of all lengths around those of batches and chunks, text and noise, some of them twice.
 const TREE: &str = r#"
@@ -32,7 +33,11 @@ fn tree(dir: &Path) -> PathBuf {
 
 /// The SHA-256 of every file below `tree`, by its path.
 fn files(tree: &Path) -> BTreeMap<String, String> {
-    let listed = tool("find", tree, &[".", "-type", "f", "-exec", "sha256sum", "{}", "+"]);
+    let listed = tool(
+        "find",
+        tree,
+        &[".", "-type", "f", "-exec", "sha256sum", "{}", "+"],
+    );
     by_path(&listed, "./")
 }
 
@@ -83,13 +88,67 @@ fn theirs(tree: &Path, image: &Path, options: &[&str]) {
 fn batches() {
     let dir = scratch();
     let tree = tree(dir.path());
-    for (number, compressor) in COMPRESSORS.into_iter().enumerate() {
+    for (number, (compressor, theirs_name)) in COMPRESSORS.into_iter().enumerate() {
         for (batch, bytes) in [("4KiB", "4096"), ("32KiB", "32768"), ("1MiB", "1048576")] {
             let of = |whose: &str| dir.path().join(format!("{whose}-{number}-{bytes}"));
-            let common = ["--compressor", compressor, "--digester", "sha256"];
-            ours(&tree, &of("ours"), &[&common[..], &["--batch-size", batch]].concat());
-            theirs(&tree, &of("theirs"), &[&common[..], &["--batch-size", bytes]].concat());
-            assert_eq!(digest(&of("ours").join("image.boot")), digest(&of("theirs").join("image.boot")));
+            let common = |name| ["--compressor", name, "--digester", "sha256", "--batch-size"];
+            ours(
+                &tree,
+                &of("ours"),
+                &[&common(compressor)[..], &[batch]].concat(),
+            );
+            theirs(
+                &tree,
+                &of("theirs"),
+                &[&common(theirs_name)[..], &[bytes]].concat(),
+            );
+            assert_eq!(
+                digest(&of("ours").join("image.boot")),
+                digest(&of("theirs").join("image.boot"))
+            );
+        }
+    }
+}
+
+/// A key and an initial vector, in a file below `dir`.
+fn key(dir: &Path) -> PathBuf {
+    let path = dir.join("key");
+    let bytes: Vec<u8> = (0..48).map(|n| n * 5 + 1).collect();
+    fs::write(&path, bytes).expect("written");
+    path
+}
+
+#[test]
+fn encrypted_blobs() {
+    let dir = scratch();
+    let tree = tree(dir.path());
+    let key = key(dir.path());
+    let key = key.to_str().expect("UTF-8");
+    for (number, (compressor, theirs_name)) in COMPRESSORS.into_iter().enumerate() {
+        for (batch, bytes) in [
+            (None, "0"),
+            (Some("4KiB"), "4096"),
+            (Some("1MiB"), "1048576"),
+        ] {
+            let of = |whose: &str| dir.path().join(format!("{whose}-{number}-{bytes}"));
+            let common = |name| ["--compressor", name, "--digester", "sha256"];
+            let batches = batch.map_or(vec![], |batch| vec!["--batch-size", batch]);
+            let options = ["--encrypt-key", key];
+            ours(
+                &tree,
+                &of("ours"),
+                &[&common(compressor)[..], &options, &batches].concat(),
+            );
+            let options = ["--encrypt", "--batch-size", bytes];
+            theirs(
+                &tree,
+                &of("theirs"),
+                &[&common(theirs_name)[..], &options].concat(),
+            );
+            assert_eq!(
+                digest(&of("ours").join("image.boot")),
+                digest(&of("theirs").join("image.boot"))
+            );
         }
     }
 }
@@ -101,9 +160,19 @@ fn blobs_with_batches_are_those_of_nydus() {
     let tree = tree(dir.path());
     for (number, toc) in [&[][..], &["--toc"]].into_iter().enumerate() {
         let of = |whose: &str| dir.path().join(format!("{whose}-{number}"));
-        let common = ["--compressor", "none", "--digester", "blake3", "--batch-size"];
+        let common = [
+            "--compressor",
+            "none",
+            "--digester",
+            "blake3",
+            "--batch-size",
+        ];
         ours(&tree, &of("ours"), &[&common[..], &["32KiB"], toc].concat());
-        theirs(&tree, &of("theirs"), &[&common[..], &["32768"], toc].concat());
+        theirs(
+            &tree,
+            &of("theirs"),
+            &[&common[..], &["32768"], toc].concat(),
+        );
         let blob = |image: PathBuf| {
             let mut blobs = fs::read_dir(image.join("blobs")).expect("blobs were made");
             let blob = blobs.next().expect("there is one").expect("readable");

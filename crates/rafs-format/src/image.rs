@@ -11,7 +11,7 @@ use image_model::{
 
 use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
-use crate::native::{is_batched, is_zran, native_recipes};
+use crate::native::{is_batched, is_zran, recipe_bound};
 use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 
@@ -101,7 +101,7 @@ impl RafsImage {
     fn native_bounds(&self) -> (u32, u32) {
         (
             self.bootstrap.image().frame_bound(),
-            u32::try_from(native_recipes().count()).unwrap_or(u32::MAX),
+            recipe_bound(self.bootstrap.blob_entries()),
         )
     }
 

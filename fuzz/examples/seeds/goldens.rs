@@ -91,7 +91,8 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
                     add("verify_image", &[&choices, &bytes[..], &blob].concat());
                 }
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
-                if entry.features.contains(BlobFeatures::BATCH) {
+                let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
+                if entry.features.contains(BlobFeatures::BATCH) && !encrypted {
                     add("zran", &with_batches(entry, &blob)?);
                 }
                 if bytes.len() <= MAX_LEN {
@@ -176,6 +177,11 @@ pub(super) fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Res
 /// its entry: some chunks with a checksum, some without. None of blobs whose chunk information is not read.
 fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
     let limits = Limits::default();
+    // Entries of other modes are of this version already.
+    let modes = [BlobFeatures::BATCH, BlobFeatures::ENCRYPTED];
+    if modes.iter().any(|&mode| entry.features.contains(mode)) {
+        return Ok(None);
+    }
     let Ok(range) = BlobMeta::range(entry, &limits) else {
         return Ok(None);
     };

@@ -72,7 +72,10 @@ pub fn zran(data: &[u8]) {
         &mut |error| found.push(error.to_string()),
         &mut |gap| gaps.push(gap),
     );
-    assert!(gaps.iter().all(|gap| gap.start < gap.end && gap.end <= data_len));
+    assert!(
+        gaps.iter()
+            .all(|gap| gap.start < gap.end && gap.end <= data_len)
+    );
     let mut decoder = Decoder::new();
     for (batch, start) in batches.into_iter().flatten().flatten() {
         assert_eq!(BatchContext::from_bytes(&batch.to_bytes()), batch);

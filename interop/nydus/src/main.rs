@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
-        ["pack", dir, output, ref options @ ..] => pack::pack(dir.as_ref(), output.as_ref(), options),
+        ["pack", dir, output, ref options @ ..] => {
+            pack::pack(dir.as_ref(), output.as_ref(), options)
+        }
         ["read", bootstrap, blobs] => read::read(bootstrap.as_ref(), blobs.as_ref()),
         _ => Err("pack DIR OUTPUT [OPTION...] or read BOOTSTRAP BLOBS".into()),
     };

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use blob_io::{ObjectRole, ObjectWriter, Output, Written};
 use chunk_dedup::{BlobUse, ChunkList};
 use frame_codec::{Compression, Encoder};
-use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId};
+use image_model::{BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId, XtsKey};
 use rafs_format::BlobPool;
 use rafs_format::blob::{
     BatchedChunk, BlobBuilder, BlobHasher, BlobOptions, FinishedBlob, Placement, StoredChunk,
@@ -16,6 +16,7 @@ use rafs_format::flags::{Compressor, Digester};
 use rafs_format::v6::{BlobEntry, ChunkPlace};
 
 use super::report::described_blob;
+use super::sealed::sealed;
 use super::{ChunkDictionary, RafsBlob, RafsOptions};
 use crate::ConvertError;
 use crate::object::BUFFER_LEN;
@@ -100,6 +101,10 @@ pub(super) struct BlobTarget<'k, 'o> {
     /// Of chunks that are compressed.
     recipe: RecipeId,
     blob: OpenBlob<'o>,
+    /// What it is encrypted with, if it is.
+    key: Option<XtsKey>,
+    /// The object that is encrypted; empty in between.
+    object: Vec<u8>,
     encoder: Encoder,
     waiting: Batch,
     grouped: Grouped,
@@ -148,7 +153,8 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
             .chunk_size(options.chunk_size)
             .toc(options.toc)
             .aligned_data(options.aligned)
-            .batch_size(options.batch_size);
+            .batch_size(options.batch_size)
+            .key(options.key);
         let builder = BlobBuilder::new(blob_options)?;
         let object = output.begin(ObjectRole::Blob)?;
         let compressed = Recipe::exact(options.compression.codec());
@@ -166,6 +172,8 @@ impl<'k, 'o> BlobTarget<'k, 'o> {
                 index: None,
                 layer,
             },
+            key: options.key,
+            object: Vec::new(),
             encoder: Encoder::new(match options.batch_size {
                 0 => Compression::None,
                 _ => options.compression,
@@ -195,26 +203,8 @@ impl Target for BlobTarget<'_, '_> {
             return self.batch(piece.plain, &chunk).map(Some);
         }
         self.end_batch()?;
-        // No longer than the chunk, which has a length of 32 bits.
-        let stored_len = piece.stored.len() as u32;
-        let placement = self.blob.builder.push(&StoredChunk {
-            len: chunk.len,
-            stored_len,
-            codec: piece.codec,
-            digest: chunk.digest,
-            crc32c: chunk.crc32c,
-        })?;
-        self.blob.write(piece.stored)?;
-        self.blob.write(&[0; 4096][..placement.padding as usize])?;
-        let frame = Frame {
-            blob: self.blob.index(),
-            offset: placement.offset,
-            stored_len,
-            len: chunk.len,
-            recipe: self.recipe(piece.codec),
-        };
-        let frame = self.blob.placed.add(frame);
-        Ok(Some(self.place(&chunk, &placement, (frame, None))))
+        let (id, _) = self.alone(piece.plain, (piece.stored, piece.codec), &chunk)?;
+        Ok(Some(id))
     }
 
     fn reuse(
@@ -244,10 +234,51 @@ impl Target for BlobTarget<'_, '_> {
 }
 
 impl BlobTarget<'_, '_> {
+    /// Stores `chunk`, whose bytes are `plain`, as a frame of its own: `stored` is what became of it, and by which codec.
+    /// Returns how many bytes were written for it, too.
+    fn alone(
+        &mut self,
+        plain: &[u8],
+        stored: (&[u8], Codec),
+        chunk: &PieceChunk,
+    ) -> Result<(ChunkId, u32), ConvertError> {
+        let (object, codec) = sealed(self.key.as_ref(), plain, stored, &mut self.object)?;
+        // No longer than the chunk, which has a length of 32 bits, or 18 bytes.
+        let stored_len = object.len() as u32;
+        let placement = self.blob.builder.push(&StoredChunk {
+            len: chunk.len,
+            stored_len,
+            codec,
+            digest: chunk.digest,
+            crc32c: chunk.crc32c,
+        })?;
+        self.blob.write(object)?;
+        self.object.clear();
+        self.blob.write(&[0; 4096][..placement.padding as usize])?;
+        let frame = Frame {
+            blob: self.blob.index(),
+            offset: placement.offset,
+            stored_len,
+            len: chunk.len,
+            recipe: self.recipe(codec),
+        };
+        let frame = self.blob.placed.add(frame);
+        Ok((self.place(chunk, &placement, (frame, None)), stored_len))
+    }
+
     /// Adds `chunk`, whose bytes are `plain`, to the batch that grows, or to the next one if it does not fit.
     fn batch(&mut self, plain: &[u8], chunk: &PieceChunk) -> Result<ChunkId, ConvertError> {
         if !self.blob.builder.fits_batch(chunk.len) {
             self.end_batch()?;
+        }
+        if !self.blob.builder.shares_batch(chunk.len) {
+            let mut stored = std::mem::take(&mut self.waiting.stored);
+            let codec = self.encoder.encode(plain, &mut stored)?;
+            let (id, len) = self.alone(plain, (&stored, codec), chunk)?;
+            self.grouped.stored += u64::from(len);
+            stored.clear();
+            self.waiting.stored = stored;
+            return Ok(id);
         }
         let offset = self.blob.builder.batch_len();
         let placement = self.blob.builder.push_batched(&BatchedChunk {
@@ -278,9 +309,11 @@ impl BlobTarget<'_, '_> {
         };
         let Batch { plain, stored, .. } = &mut self.waiting;
         let codec = self.encoder.encode(plain, stored)?;
+        let (object, codec) = sealed(self.key.as_ref(), plain, (stored, codec), &mut self.object)?;
         // No longer than a batch, whose length has 32 bits.
-        let context = self.blob.builder.end_batch(stored.len() as u32, codec)?;
-        self.blob.write(stored)?;
+        let context = self.blob.builder.end_batch(object.len() as u32, codec)?;
+        self.blob.write(object)?;
+        self.object.clear();
         self.grouped.stored += u64::from(context.stored_len);
         if context.is_compressed() {
             self.grouped.compressed += u64::from(context.stored_len);
@@ -294,7 +327,10 @@ impl BlobTarget<'_, '_> {
     }
 
     /// Of frames of `codec`.
-    fn recipe(&self, codec: Codec) -> RecipeId {
+    fn recipe(&mut self, codec: Codec) -> RecipeId {
+        if self.key.is_some() {
+            return BlobPool::encrypted_recipe(self.blob.index(), codec);
+        }
         match codec {
             Codec::None => RecipeId(0),
             _ => self.recipe,
@@ -362,9 +398,11 @@ impl BlobObject<'_> {
         self.0.write_all(&blob.trailer)?;
         let object = self.0.into_inner().map_err(std::io::Error::from)?;
         let written = Written::new(blob.digest, blob.len);
+        let entry = blob.entry.as_ref();
+        let encrypted = entry.is_some_and(|entry| entry.xts_key().is_some());
         object.finish(&written)?;
         Ok(RafsBlob {
-            object: described_blob(written),
+            object: described_blob(written, encrypted),
             nydus_id: blob.nydus_id.clone(),
             layer,
             meta_file: std::mem::take(&mut blob.meta_file),

@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod prefetch;
 mod report;
+mod sealed;
 #[cfg(feature = "gzip-index")]
 mod zran;
 #[cfg(feature = "gzip-index")]

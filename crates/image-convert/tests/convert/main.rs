@@ -9,6 +9,8 @@ mod support;
 #[cfg(feature = "gzip")]
 mod bounds;
 mod dictionary;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;

@@ -73,7 +73,10 @@ fn batches_are_frames_behind_those_of_the_bootstrap() {
     let opened = open(&golden("a4-v6-zstd-sha256-batch"));
     assert_eq!(place(&opened, "/f"), (FrameId(2), 0));
     assert_eq!(place(&opened, "/z"), (FrameId(1), 0));
-    assert_eq!(opened.rafs().unwrap().frame(FrameId(1)).unwrap().stored_len, 19);
+    assert_eq!(
+        opened.rafs().unwrap().frame(FrameId(1)).unwrap().stored_len,
+        19
+    );
 }
 
 /// The blob may be missing: the tree can be listed.

@@ -8,6 +8,8 @@ mod built;
 mod chunked;
 mod cost;
 mod depth;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod flips;
 mod found;
 mod releases;

@@ -9,7 +9,7 @@ use super::chunk_info::{ChunkExtra, ChunkInfo};
 use super::chunk_info_v2;
 use super::error::BlobError;
 use super::header::Contexts;
-use crate::native::native_recipe;
+use crate::native::recipe_in;
 use crate::v6::BlobEntry;
 
 /// What follows the entries in the plain chunk information, and where each batch begins.
@@ -125,6 +125,6 @@ pub(super) fn frame(
         offset,
         stored_len: context.stored_len,
         len: context.len,
-        recipe: native_recipe(codec),
+        recipe: recipe_in(blob, number, codec),
     }
 }

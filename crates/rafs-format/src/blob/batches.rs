@@ -8,10 +8,12 @@ use super::builder::{BatchedChunk, BlobBuilder, Placement};
 use super::chunk_info::{ChunkExtra, ChunkInfo, MAX_STORED_OFFSET};
 
 impl BlobBuilder {
-    /// Whether a file of `len` bytes goes into a batch.
+    /// Whether a file of `len` bytes goes into a batch; a short one does not begin one that is encrypted.
     #[must_use]
     pub fn shares_batch(&self, len: u32) -> bool {
-        len < self.options.batch_size / 2
+        // An encrypted batch of fewer than 16 bytes is padded, which nydus refuses, and one of 18 may look so.
+        let begins = self.batch_len == 0 && self.options.key.is_some();
+        len < self.options.batch_size / 2 && !(begins && len <= 18)
     }
 
     /// Whether a chunk of `len` bytes fits in the batch that has begun.
@@ -52,7 +54,7 @@ impl BlobBuilder {
             stored_len: 0,
             // Whatever becomes of the batch.
             compressed: true,
-            encrypted: false,
+            encrypted: self.options.key.is_some(),
             extra: ChunkExtra::Batch {
                 context: self.batches.len() as u32,
                 offset: self.batch_len,

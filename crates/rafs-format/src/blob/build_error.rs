@@ -43,12 +43,17 @@ pub enum BuildError {
         /// The chunk size.
         chunk_size: u32,
     },
-    /// Batches need a feature of blobs that this option excludes.
-    #[error("a blob with {with} cannot have batches")]
-    NoBatches {
+    /// Batches and encryption need what an option excludes.
+    #[error("a blob with {with} cannot have {what}")]
+    Excluded {
         /// The option.
         with: &'static str,
+        /// What it excludes.
+        what: &'static str,
     },
+    /// This build lacks the feature `encryption`.
+    #[error("encrypted blobs need feature `encryption` of rafs-format")]
+    NoEncryption,
     /// A batch has begun, and was not ended; or none has begun.
     #[error("batch {index} has {len} bytes, which are not stored yet")]
     OpenBatch {
@@ -156,7 +161,8 @@ impl Blame for BuildError {
             | Self::Version { .. }
             | Self::ChunkSize { .. }
             | Self::BatchSize { .. }
-            | Self::NoBatches { .. }
+            | Self::Excluded { .. }
+            | Self::NoEncryption
             | Self::OpenBatch { .. }
             | Self::NotBatched { .. }
             | Self::Batch { .. }

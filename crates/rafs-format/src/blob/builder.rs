@@ -10,6 +10,7 @@ use super::chunk_info::{
 use super::options::BlobOptions;
 use super::{chunk_info_v1, chunk_info_v2};
 use crate::flags::Compressor;
+use crate::native::padded_len;
 use crate::v6::is_chunk_size;
 use crate::version::Version;
 use crate::view;
@@ -19,7 +20,8 @@ use crate::view;
 pub struct StoredChunk {
     /// Plain bytes, 1 to the chunk size.
     pub len: u32,
-    /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer.
+    /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer. Encrypted at least 16, and 18 if there
+    /// were fewer.
     pub stored_len: u32,
     /// The blob's compressor, or none if that did not help.
     pub codec: Codec,
@@ -110,7 +112,7 @@ impl BlobBuilder {
     /// # Errors
     /// [`BuildError::Compressor`] for gzip, or for aligned data with any but none;
     /// [`BuildError::ChunkSize`]; [`BuildError::Version`] for a TOC or aligned data in version 5;
-    /// [`BuildError::BatchSize`], [`BuildError::NoBatches`].
+    /// [`BuildError::BatchSize`], [`BuildError::Excluded`].
     pub fn new(options: BlobOptions) -> Result<Self, BuildError> {
         let BlobOptions { version, toc, .. } = options;
         let beyond_v5 = [("a TOC", toc), ("aligned data", options.aligned_data)];
@@ -132,7 +134,7 @@ impl BlobBuilder {
         if !is_chunk_size(chunk_size) {
             return Err(BuildError::ChunkSize { chunk_size });
         }
-        options.check_batches()?;
+        options.check_modes()?;
         Ok(Self {
             options,
             entries: Vec::new(),
@@ -184,19 +186,27 @@ impl BlobBuilder {
         let offset = self.offset;
         let offset_end = self.stored_end(on_disk)?;
         let address_end = self.address_end(len)?;
-        if codec != Codec::None && stored_len >= len {
+        let plain_len = match self.options.key {
+            Some(_) => padded_len(len),
+            None => stored_len,
+        };
+        let wrong = match codec {
+            Codec::None => stored_len != plain_len,
+            _ => stored_len >= len,
+        };
+        if wrong {
             let fault = ChunkFault::Compression { len, stored_len };
             return Err(BuildError::Chunk { index, fault });
         }
         // A CRC that is 0 cannot be told from none.
-        let crc32c = crc32c.filter(|&crc| crc != 0 && self.has_batches());
+        let crc32c = crc32c.filter(|&crc| crc != 0 && self.options.uses_v2());
         let address = self.add(ChunkInfo {
             address: self.address,
             len,
             offset,
             stored_len,
             compressed: codec != Codec::None,
-            encrypted: false,
+            encrypted: self.options.key.is_some(),
             extra: crc32c.map_or(ChunkExtra::None, ChunkExtra::Crc32c),
         })?;
         self.note(digest, offset_end, address_end);
@@ -261,7 +271,7 @@ impl BlobBuilder {
         let (index, address) = (self.chunk_count, info.address);
         let fault = |fault| BuildError::Chunk { index, fault };
         match self.options.version {
-            _ if self.has_batches() => {
+            _ if self.options.uses_v2() => {
                 let entry = chunk_info_v2::encode(&info).map_err(fault)?;
                 self.entries.extend(entry);
             }

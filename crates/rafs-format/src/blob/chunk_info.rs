@@ -1,6 +1,7 @@
 //! One entry of the chunk information, independent of its version.
 
 use crate::flags::BlobFeatures;
+use crate::native::padded_len;
 use crate::v6::BlobEntry;
 
 /// nydus-image refuses to number a chunk beyond.
@@ -201,7 +202,15 @@ impl ChunkInfo {
                 needed: needed.bits(),
             });
         }
-        if !self.compressed && !self.encrypted && self.len != self.stored_len {
+        if self.encrypted != blob.is_encrypted() {
+            return Err(ChunkFault::Flags);
+        }
+        let plain_len = match self.encrypted {
+            true => padded_len(self.len),
+            false => self.len,
+        };
+        let in_batch = matches!(self.extra, ChunkExtra::Batch { .. });
+        if !self.compressed && !in_batch && plain_len != self.stored_len {
             return Err(ChunkFault::Compression {
                 len: self.len,
                 stored_len: self.stored_len,

@@ -314,7 +314,7 @@ impl BlobMeta {
 }
 
 /// What a record and an entry say alike. The record of a chunk in a batch does not say where that is.
-fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64); 6] {
+fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64); 7] {
     let has = |flag| record.flags.contains(flag);
     let (offset, compressed) = match chunk.extra {
         ChunkExtra::Batch { .. } => (0, false),
@@ -346,6 +346,11 @@ fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64);
             "COMPRESSED",
             has(ChunkFlags::COMPRESSED).into(),
             compressed.into(),
+        ),
+        (
+            "ENCRYPTED",
+            has(ChunkFlags::ENCRYPTED).into(),
+            chunk.encrypted.into(),
         ),
         ("crc32", expected.into(), found.into()),
     ]

@@ -197,6 +197,12 @@ pub enum BlobError {
         #[source]
         fault: BatchFault,
     },
+    /// A piece of an encrypted blob cannot be decrypted.
+    #[error("the {structure} cannot be decrypted")]
+    Encrypted {
+        /// The piece.
+        structure: &'static str,
+    },
     /// The contexts of a blob are more than frames can be numbered.
     #[error("there are too many contexts in the blobs of the image")]
     TooManyContexts,
@@ -315,6 +321,7 @@ impl Blame for BlobError {
             | Self::ContextCount { .. }
             | Self::Context { .. }
             | Self::Batch { .. }
+            | Self::Encrypted { .. }
             | Self::TocLen { .. }
             | Self::TocFlags { .. }
             | Self::NoToc

@@ -1,13 +1,14 @@
 //! Completing a new blob: what follows the chunks.
 
 use frame_codec::{Compression, Encoder};
-use image_model::{BlobId, Codec, Digest};
+use image_model::{BlobId, Codec, Digest, XtsKey};
 use verify::Hasher;
 
 use super::batch_context::BatchContext;
 use super::build_error::BuildError;
 use super::builder::BlobBuilder;
 use super::chunk_info::MAX_STORED_OFFSET;
+use super::encrypted::{encrypted, looks_padded};
 use super::hasher::BlobHasher;
 use super::header::{CiHeader, Contexts};
 use super::layout::Section;
@@ -54,6 +55,8 @@ struct Entries {
     count: u32,
     /// Batches, if the blob may have them.
     batches: Option<Vec<BatchContext>>,
+    /// What it is encrypted with, if it is.
+    key: Option<XtsKey>,
 }
 
 /// What follows the chunks, as it grows.
@@ -135,6 +138,9 @@ impl BlobBuilder {
         if has_batches {
             features = features | BlobFeatures::BATCH | BlobFeatures::CHUNK_INFO_V2;
         }
+        if options.key.is_some() {
+            features = features | BlobFeatures::ENCRYPTED | BlobFeatures::CHUNK_INFO_V2;
+        }
         if options.toc {
             features = features | BlobFeatures::HAS_TOC | BlobFeatures::INLINED_CHUNK_DIGEST;
         }
@@ -161,6 +167,7 @@ impl BlobBuilder {
                     plain: entries,
                     count: chunk_count,
                     batches: has_batches.then_some(batches),
+                    key: options.key,
                 },
                 compression(match options.compat {
                     Compat::V2_2 => Compressor::Zstd,
@@ -192,6 +199,10 @@ impl BlobBuilder {
             meta_size: 0,
             cipher_iv: 0,
             cipher: Cipher::None,
+        };
+        let entry = match &options.key {
+            Some(key) => entry.encrypted(key),
+            None => entry,
         };
         Ok(SealedBlob {
             tail,
@@ -252,6 +263,17 @@ impl Tail {
         plain: &[u8],
         compression: Compression,
     ) -> Result<Compressor, BuildError> {
+        self.append_object(section, plain, compression, None)
+    }
+
+    /// The same, encrypted with `key`, if there is one.
+    fn append_object(
+        &mut self,
+        section: Section,
+        plain: &[u8],
+        compression: Compression,
+        key: Option<&XtsKey>,
+    ) -> Result<Compressor, BuildError> {
         let error = |source| BuildError::Compress {
             section: section.name(),
             source,
@@ -263,8 +285,16 @@ impl Tail {
             Codec::Zstd => Compressor::Zstd,
             _ => Compressor::None,
         };
+        let compressor = match key {
+            // What would be read as padded stays as it is: it is longer.
+            Some(_) if looks_padded(&stored) => {
+                stored = plain.to_vec();
+                Compressor::None
+            }
+            _ => compressor,
+        };
         let start = self.end();
-        self.append(&stored);
+        self.append(&encrypted(key, &stored)?);
         let range = start..self.end();
         self.list(|_| TocEntry {
             compressor,
@@ -286,6 +316,7 @@ impl Tail {
             mut plain,
             count,
             batches,
+            key,
         } = entries;
         let contexts = batches.map_or_else(Contexts::default, |batches| {
             let offset = plain.len() as u64;
@@ -297,7 +328,8 @@ impl Tail {
                 count: batches.len() as u32,
             }
         });
-        let compressor = self.append_compressed(Section::ChunkInfo, &plain, compression)?;
+        let key = key.as_ref();
+        let compressor = self.append_object(Section::ChunkInfo, &plain, compression, key)?;
         let end = self.end();
         let header = CiHeader {
             features: features.bits(),
@@ -310,7 +342,7 @@ impl Tail {
         };
         let bytes = header.to_bytes();
         self.meta_file = meta_file::write(&plain, &bytes);
-        self.append(&bytes);
+        self.append(&encrypted(key, &bytes)?);
         let range = end..self.end();
         self.list(|_| TocEntry::new(Section::ChunkInfoHeader, sha256(&bytes), range));
         if features.contains(BlobFeatures::HAS_TAR_HEADER) {

@@ -11,6 +11,7 @@ use image_model::{BlobIndex, Frame, Limits, Recipe, RecipeId};
 use super::batch_context::BatchContext;
 use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 use super::context_table::ContextTable;
+use super::encrypted::decrypted;
 use super::error::{BlobError, check_given};
 use super::header::CiHeader;
 use super::section::Stored;
@@ -25,7 +26,7 @@ use crate::v6::BlobEntry;
 /// Opening checks the header and the lengths; each access checks the entry it touches;
 /// [`check`](Self::check) checks all of them and their order. Entries are sorted, so a chunk is
 /// found by its address in logarithmic time. Of a blob in zran mode it has the [contexts](ZranContext),
-/// too, and of one with batches [those](BatchContext). Encrypted blobs are refused as unsupported.
+/// too, and of one with batches [those](BatchContext). Of encrypted blobs it is decrypted (feature `encryption`).
 ///
 /// [`LoadMeta`](super::LoadMeta) asks for what is needed; by hand it goes like this:
 ///
@@ -61,7 +62,6 @@ enum Entries {
     V2(Bytes),
 }
 
-const UNSUPPORTED: [BlobFeatures; 1] = [BlobFeatures::ENCRYPTED];
 /// Chunks per blob.
 const MAX_CHUNKS: u32 = 1 << 24;
 
@@ -74,16 +74,10 @@ impl BlobMeta {
     /// [`BlobError::Features`], [`BlobError::ChunkCount`], [`BlobError::CiLen`],
     /// [`BlobError::CiStoredLen`], [`BlobError::OutOfBounds`], [`BlobError::Limit`].
     pub fn range(blob: &BlobEntry, limits: &Limits) -> Result<Range<u64>, BlobError> {
-        let unsupported = UNSUPPORTED.into_iter().fold(0, |bits, feature| {
-            bits | if blob.features.contains(feature) {
-                feature.bits()
-            } else {
-                0
-            }
-        });
-        if unsupported != 0 {
+        let readable = cfg!(feature = "encryption") && blob.is_encrypted();
+        if blob.features.contains(BlobFeatures::ENCRYPTED) && !readable {
             return Err(BlobError::Features {
-                features: unsupported,
+                features: BlobFeatures::ENCRYPTED.bits(),
             });
         }
         let count = blob.chunk_count;
@@ -137,7 +131,7 @@ impl BlobMeta {
     /// # Errors
     /// Those of [`range`](Self::range); [`BlobError::Given`] if `stored` has another length;
     /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
-    /// is damaged; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit.
+    /// is damaged; [`BlobError::Encrypted`]; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit.
     pub fn decode(
         blob: &BlobEntry,
         stored: &Bytes,
@@ -147,10 +141,16 @@ impl BlobMeta {
         let range = Self::range(blob, limits)?;
         let expected = range.end.saturating_sub(range.start);
         check_given("chunk information", expected, stored)?;
-        let (ci, header) = stored.split_last_chunk().expect("a range holds a header");
-        let header = CiHeader::from_bytes(header)?;
+        let key = blob.xts_key();
+        let ci_len = stored.len().saturating_sub(CiHeader::LEN);
+        let header = decrypted(
+            key.as_ref(),
+            "header of the chunk information",
+            &stored.slice(ci_len..),
+        )?;
+        let header = CiHeader::from_bytes(header.first_chunk().expect("a range holds a header"))?;
         header.check(blob)?;
-        let ci = stored.slice(..ci.len());
+        let ci = decrypted(key.as_ref(), "chunk information", &stored.slice(..ci_len))?;
         let section = Stored {
             name: "blob.meta",
             compressor: blob.ci_compressor,

@@ -31,6 +31,7 @@ mod compare;
 mod context_table;
 mod digests;
 mod dump;
+mod encrypted;
 mod error;
 #[allow(
     clippy::arithmetic_side_effects,

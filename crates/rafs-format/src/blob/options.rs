@@ -1,5 +1,7 @@
 //! How a blob is built.
 
+use image_model::XtsKey;
+
 use super::build_error::BuildError;
 use crate::flags::{Compat, Compressor, Digester};
 use crate::version::Version;
@@ -27,6 +29,9 @@ pub struct BlobOptions {
     /// Bytes of a batch: files of less than half of it share one, and are compressed together. A power of two, 4096 to
     /// the chunk size; 0 for no batches. Version 6 alone; nydus reads it since release 2.3.
     pub batch_size: u32,
+    /// What chunks and chunk information are encrypted with, if they are. Version 6 alone; nydus reads it since 2.3. The
+    /// entry of the blob table holds the key, so that it is the bootstrap that is to be kept secret.
+    pub key: Option<XtsKey>,
 }
 
 impl Default for BlobOptions {
@@ -41,6 +46,7 @@ impl Default for BlobOptions {
             toc: false,
             aligned_data: false,
             batch_size: 0,
+            key: None,
         }
     }
 }
@@ -55,25 +61,38 @@ impl BlobOptions {
         toc: bool,
         aligned_data: bool,
         batch_size: u32,
+        key: Option<XtsKey>,
     }
 
-    /// Fails if batches cannot be as wanted.
-    pub(super) fn check_batches(&self) -> Result<(), BuildError> {
+    /// Whether the chunk information has entries of version 2.
+    pub(super) fn uses_v2(&self) -> bool {
+        self.batch_size > 0 || self.key.is_some()
+    }
+
+    /// Fails if batches, or encryption, cannot be as wanted.
+    pub(super) fn check_modes(&self) -> Result<(), BuildError> {
         let &Self {
             chunk_size,
             batch_size,
             ..
         } = self;
-        if batch_size == 0 {
+        if !self.uses_v2() {
             return Ok(());
         }
+        let what = match batch_size {
+            0 => "encryption",
+            _ => "batches",
+        };
         let with = match (self.version, self.compat) {
             (Version::V5, _) => Some("no chunk information"),
             (_, Compat::V2_2) => Some("the bytes of release 2.2"),
             _ => self.aligned_data.then_some("aligned data"),
         };
         if let Some(with) = with {
-            return Err(BuildError::NoBatches { with });
+            return Err(BuildError::Excluded { with, what });
+        }
+        if batch_size == 0 {
+            return Ok(());
         }
         match batch_size.is_power_of_two() && (MIN_BATCH_SIZE..=chunk_size).contains(&batch_size) {
             true => Ok(()),

@@ -48,7 +48,9 @@ impl BlobMeta {
         }
         let entry = self.blob();
         let start = entry.ci_offset;
-        if entry.ci_compressor != Compressor::None {
+        // One bit of what is encrypted changes a block, which entries share.
+        let whole = entry.xts_key().is_some() && recorded.contains(&false);
+        if entry.ci_compressor != Compressor::None || whole {
             runs.push(start..start.saturating_add(entry.ci_compressed_size));
         } else {
             let len = entry_len(entry);

@@ -203,10 +203,10 @@ impl Bootstrap {
         let codec = entry.and_then(|entry| {
             match unknown_mode(entry).or_else(|| in_context(entry, &record)) {
                 Some(feature) => Err(at.unsupported(feature)),
-                None => check_record(&record, entry, at),
+                None => check_record(&record, entry, at).map(|codec| (codec, entry)),
             }
         });
-        Some(codec.map(|codec| record_frame(&record, codec)))
+        Some(codec.map(|(codec, entry)| record_frame(&record, codec, entry)))
     }
 
     /// The record that the address at `offset` names, its position, and its blob.

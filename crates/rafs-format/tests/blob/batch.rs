@@ -86,7 +86,7 @@ fn batches_are_found_by_their_chunks() {
     assert_eq!(meta.chunk_at(4_500).unwrap().unwrap().0, 1);
     let (mut found, mut gaps) = (Vec::new(), Vec::new());
     meta.check_all(4_507, &mut |error| found.push(error), &mut |gap| {
-        gaps.push(gap)
+        gaps.push(gap);
     });
     assert_eq!((found, gaps), (vec![], vec![]));
 }
@@ -150,7 +150,10 @@ fn batches_end_before_others_begin() {
 #[test]
 fn some_blobs_have_no_batches() {
     let refused = |options: BlobOptions| BlobBuilder::new(options).unwrap_err();
-    let with = |with| BuildError::NoBatches { with };
+    let with = |with| BuildError::Excluded {
+        with,
+        what: "batches",
+    };
     assert_eq!(
         refused(options().version(Version::V5)),
         with("no chunk information")
