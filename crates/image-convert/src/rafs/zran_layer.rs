@@ -67,6 +67,7 @@ impl<'o> ReadLayer<'o> {
             .max_decoded_span(max_decoded)
             .ignore_trailing(lenient)
             .stored_digest(false)
+            .threads(options.threads)
             .limits(bounds.max_frame_len(max_frame_len));
         let tee = Tee { source, object };
         let decoded = RefCell::new(Decoded {

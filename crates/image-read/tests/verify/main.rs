@@ -6,6 +6,8 @@ mod batch;
 mod built;
 #[cfg(feature = "zstd")]
 mod chunked;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod chunked_told;
 mod cost;
 mod depth;
 #[cfg(feature = "encryption")]
@@ -15,6 +17,8 @@ mod found;
 mod releases;
 mod sound;
 mod support;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod toc_forms;
 mod whole;
 #[cfg(feature = "gzip")]
 mod zran;
