@@ -57,11 +57,15 @@ fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, 
         let text = estargz_dump::lines(&value);
         (value, text)
     } else if let Some(bootstrap) = image.bootstrap() {
+        let contexts = rafs_dump::contexts(image);
         let mut text = String::new();
         if !args.json {
             bootstrap.dump(&mut text).map_err(Failure::usage)?;
+            for (index, meta) in &contexts {
+                meta.dump(*index, &mut text).map_err(Failure::usage)?;
+            }
         }
-        (rafs_dump::dump(bootstrap), text)
+        (rafs_dump::dump(bootstrap, &contexts), text)
     } else if let Some(v7) = image.v7() {
         let mut text = String::new();
         if !args.json {

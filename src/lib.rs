@@ -66,6 +66,7 @@
 //! | `lz4`, `zstd`, `gzip` | yes | chunks in that codec; the last two also layers |
 //! | `gzip-index` | yes | [`read::LayerIndex`]: gzip layers read lazily and by several threads; zTOCs of SOCI |
 //! | `blake3` | yes | BLAKE3 chunk digests; SHA-256 is always available |
+//! | `encryption` | | encrypted RAFS blobs (AES-128-XTS) |
 //! | `convert` | yes | the module `convert`: everything that writes images |
 //! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), which becomes the default for eStargz |
 //! | `mmap` | | `blob_io::Mapped`: map local files instead of reading them |

@@ -3,16 +3,36 @@
 use std::convert::Infallible;
 
 use lazyoci::erofs_format::ErofsImage;
+use lazyoci::model::BlobIndex;
 use lazyoci::rafs_format::Bootstrap;
+use lazyoci::rafs_format::blob::BlobMeta;
 use lazyoci::rafs_format::dump::{Dumped, FieldValue, Structure};
 use lazyoci::rafs_format::v7::V7Image;
+use lazyoci::read::OpenImage;
 use serde_json::{Value, json};
 
 use super::chain;
 
-/// The structures of `bootstrap`, with the values of their fields.
-pub fn dump(bootstrap: &Bootstrap) -> Value {
-    gathered(|tell| bootstrap.structures(tell))
+/// A blob whose frames only its chunk information tells.
+pub type WithContexts<'a> = (BlobIndex, &'a BlobMeta);
+
+/// The chunk information of all blobs that have contexts, as far as it is there.
+pub fn contexts(image: &OpenImage) -> Vec<WithContexts<'_>> {
+    let Some(rafs) = image.rafs() else {
+        return Vec::new();
+    };
+    let indexes = rafs.blobs_with_contexts();
+    let loaded = indexes.filter_map(|index| Some((index, rafs.meta(index)?)));
+    loaded.collect()
+}
+
+/// The structures of `bootstrap`, and of the chunk information of blobs with contexts, with the values of their fields.
+pub fn dump(bootstrap: &Bootstrap, contexts: &[WithContexts<'_>]) -> Value {
+    gathered(|tell| {
+        bootstrap.structures(tell)?;
+        let mut contexts = contexts.iter();
+        contexts.try_for_each(|(index, meta)| meta.structures(*index, tell))
+    })
 }
 
 /// The structures of `image`, with the values of their fields.

@@ -79,6 +79,14 @@ pub(crate) struct Args {
     /// (RAFS v6, `--compressor none`)
     #[arg(long)]
     pub(crate) aligned: bool,
+    /// Compress files of less than half of N bytes together, up to N at once: a power of two, 4 KiB to the chunk size;
+    /// nydus reads it since 2.3 (RAFS v6)
+    #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
+    pub(crate) batch_size: Option<NonZeroU32>,
+    /// Encrypt chunks and chunk information with the key in FILE: 48 bytes, or 96 hexadecimal digits, the key of AES-128-XTS
+    /// and an initial vector. OUTPUT/image.boot holds both in clear: whoever has it can read the image (RAFS v6)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encrypt_key: Option<PathBuf>,
     /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) compat: Option<Compat>,
@@ -239,6 +247,8 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--toc", args.toc, v6 || nydus),
         ("--inline-meta", args.inline_meta, alone),
         ("--aligned", args.aligned, v6 || nydus),
+        ("--batch-size", args.batch_size.is_some(), v6 || nydus),
+        ("--encrypt-key", args.encrypt_key.is_some(), v6),
         ("--compat", args.compat.is_some(), rafs || zran),
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
         ("--min-shared", args.min_shared.is_some(), rafs),
@@ -286,6 +296,8 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--toc", args.toc),
         ("--inline-meta", args.inline_meta),
         ("--aligned", args.aligned),
+        ("--batch-size", args.batch_size.is_some()),
+        ("--encrypt-key", args.encrypt_key.is_some()),
         ("--keep-frames", args.keep_frames),
         ("--lossy", args.lossy && args.compact),
     ] {

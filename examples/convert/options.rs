@@ -1,6 +1,8 @@
 //! The library's options, from the arguments.
 
+use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
 
 use lazyoci::chunk_dedup::Policy;
 use lazyoci::convert::{
@@ -8,7 +10,7 @@ use lazyoci::convert::{
     ZstdChunkedOptions,
 };
 use lazyoci::frame_codec::Compression;
-use lazyoci::model::{DigestAlgorithm, ImagePath};
+use lazyoci::model::{DigestAlgorithm, ImagePath, XtsKey};
 use lazyoci::rafs_format::{BlobPool, Version};
 
 use crate::args::{Args, Dialect, Digester, Target, does_not_fit};
@@ -30,12 +32,45 @@ pub(crate) fn rafs_options(args: &Args, version: Version) -> Result<RafsOptions,
         .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .compat(args.compat.unwrap_or_default())
         .aligned(args.aligned)
+        .batch_size(args.batch_size.map_or(0, NonZeroU32::get))
+        .key(args.encrypt_key.as_deref().map(key).transpose()?)
         .toc(args.toc)
         .inline_meta(args.inline_meta)
         .prefetch(prefetch_list(args)?)
         .prefetch_policy(args.prefetch_policy.unwrap_or_default())
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))
+}
+
+/// The key in a file, and the initial vector behind it.
+fn key(path: &Path) -> Result<XtsKey, Failure> {
+    let of = |failure: Failure| failure.of(path.display());
+    let content = fs::read(path).map_err(|error| of(Failure::usage(error)))?;
+    let bytes = match <[u8; 48]>::try_from(&content[..]) {
+        Ok(bytes) => Some(bytes),
+        Err(_) => from_hex(content.trim_ascii()),
+    };
+    let wrong = "a key file has 48 bytes, or 96 hexadecimal digits";
+    let bytes = bytes.ok_or_else(|| of(Failure::usage(wrong)))?;
+    let (mut key, mut iv) = ([0; 32], [0; 16]);
+    key.copy_from_slice(&bytes[..32]);
+    iv.copy_from_slice(&bytes[32..]);
+    let weak = "both halves of a key must differ";
+    XtsKey::new(key, iv).ok_or_else(|| of(Failure::usage(weak)))
+}
+
+/// The bytes that `digits` are.
+fn from_hex(digits: &[u8]) -> Option<[u8; 48]> {
+    let mut bytes = [0; 48];
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != bytes.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let pair = str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 pub(crate) fn digest(args: &Args, default: DigestAlgorithm) -> DigestAlgorithm {

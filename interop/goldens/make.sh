@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the goldens of this folder again with nydus-image 2.2.0, to see in git what changes.
+# Makes the goldens of this folder again with nydus-image 2.2.0, and of modes that it does not know with nydus-builder
+# 0.2.0, to see in git what changes.
 #
 #   make.sh             makes all; fails unless every file has the sum recorded in SHA256SUMS
 #   make.sh --update    makes all and records new sums
@@ -93,6 +94,27 @@ build() {
     esac
 }
 
+# pack NAME TREE OPTIONS...: the same by nydus-builder 0.2.0, of what nydus-image 2.2.0 does not know.
+pack() {
+    local name="$1" tree="$2"; shift 2
+    local out="$work/out/$name" try blobs
+    for try in $(seq "$tries"); do
+        rm -rf "$out"
+        "$interop_dir/nydus/judge.sh" pack "$work/$tree" "$out" "$@" || die "the judge could not make $name"
+        has_recorded_sums "$name" && break
+        [ "$tree" = odd ] && [ "$try" -lt "$tries" ] && [ "$update" = no ] && continue
+        [ "$update" = yes ] || die "$name: not the recorded sums, after $try builds"
+        break
+    done
+    blobs=("$out"/blobs/*)
+    case " $* " in
+        *" --encrypt "*) python3 "$here/dump.py" "$out/image.boot" ;;
+        *) python3 "$here/dump.py" "$out/image.boot" "${blobs[@]}" ;;
+    esac >"$out/dump.txt"
+    printf '| %s | `nydus/judge.sh pack %s OUTPUT %s` | %s |\n' "$name" "$tree" "$*" "$(basename "${blobs[0]}")" \
+        >>"$work/COMMANDS.md"
+}
+
 for digester in sha256 blake3; do
     for compressor in none lz4_block zstd; do
         build "a4-v6-$compressor-$digester" a4 -t dir-rafs -v 6 --compressor $compressor --digester $digester
@@ -118,6 +140,20 @@ build odd-v6-lz4_block-blake3-64k odd -t dir-rafs -v 6 --compressor lz4_block --
 build a4-v6-tar-ref a4.tar -t targz-ref -v 6
 build a4-v6-zran a4.tar.gz -t targz-ref -v 6
 build a4-v6-zran-inline-toc a4.tar.gz -t targz-ref -v 6 --blob-inline-meta --features blob-toc
+
+pack a4-v6-zstd-sha256-batch a4 --compressor zstd --batch-size 4096
+pack a4-v6-none-blake3-batch-toc a4 --compressor none --digester blake3 --batch-size 32768 --toc
+pack odd-v6-lz4_block-sha256-batch odd --compressor lz4_block --chunk-size 65536 --batch-size 65536
+
+# keep NAME TREE OPTIONS...: an encrypted one stays as it is, as its key was random; without it, one is made.
+keep() {
+    local name="$1"
+    [ -d "$here/$name" ] || { pack "$@"; return; }
+    cp -r "$here/$name" "$work/out/"
+    grep -F "| $name |" "$here/COMMANDS.md" >>"$work/COMMANDS.md"
+}
+keep a4-v6-zstd-sha256-encrypted a4 --compressor zstd --encrypt
+keep a4-v6-lz4_block-blake3-encrypted-batch-toc a4 --compressor lz4_block --digester blake3 --encrypt --batch-size 32768 --toc
 
 (cd "$work/out" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) >"$work/SHA256SUMS"
 if [ "$update" = no ]; then

@@ -52,6 +52,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Those of [`decode`](Self::decode) and [`decode_prefix`](Self::decode_prefix), of the latter also for deflate data;
+    /// [`CodecError::Truncated`], [`CodecError::Malformed`] for encrypted bytes that are too few, or padded wrongly;
     /// [`CodecError`] for a recipe that this version does not support.
     pub fn decode_frame(
         &mut self,
@@ -66,6 +67,16 @@ impl Decoder {
             Decode::Deflate(ref start) => self.gzip().resume(start, stored, out),
             #[cfg(feature = "gzip")]
             Decode::DeflateMembers(ref start) => self.gzip().resume_members(start, stored, out),
+            #[cfg(feature = "encryption")]
+            Decode::Encrypted(ref key, codec) => {
+                let object = crate::xts::open(key, codec, stored, out.len())?;
+                self.decode(codec, &object, out)
+            }
+            #[cfg(not(feature = "encryption"))]
+            Decode::Encrypted(_, codec) => Err(CodecError::Unsupported {
+                codec,
+                feature: "encryption",
+            }),
             _ => Err(missing(how.codec())),
         }
     }

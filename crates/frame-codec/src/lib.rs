@@ -28,6 +28,7 @@
 //! | `lz4` | LZ4 blocks, in Rust |
 //! | `zstd` | zstd frames, by the C library |
 //! | `gzip` | gzip members, in Rust |
+//! | `encryption` | frames encrypted by AES-128-XTS, as nydus does it: [`xts`], in Rust |
 //! | `libdeflate` | [`Compression::Libdeflate`], gzip members written by the C library; reading does not change |
 //! All types exist without any feature; missing codecs return [`CodecError::Unsupported`].
 #![forbid(unsafe_code)]
@@ -41,6 +42,8 @@ mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
 mod writer;
+#[cfg(feature = "encryption")]
+pub mod xts;
 #[cfg(feature = "zstd")]
 mod zstd;
 

@@ -85,6 +85,9 @@ pub enum ConvertError {
     /// The bootstrap of a [stack](crate::Source::stack) cannot be part of one of its blobs.
     #[error("the bootstrap of several layers cannot be put into a blob of one of them")]
     InlinedStack,
+    /// A file of 18 bytes that nydus would read as a shorter one, once it is encrypted.
+    #[error("a file has 18 bytes that end in 0x78 0x90: nydus misreads it when it is encrypted")]
+    LooksPadded,
     /// An entry does not belong in the layer.
     #[error("cannot make a tree of the layer")]
     Entry(#[from] image_model::layer::LayerError),
@@ -281,6 +284,7 @@ impl Blame for ConvertError {
             Self::InLayer { source, .. } => source.fault(),
             Self::Stack(error) => error.fault(),
             Self::InlinedStack | Self::Dictionary { .. } => Fault::Misuse,
+            Self::LooksPadded => Fault::Unsupported,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),
             Self::Content { source, .. } | Self::TooMuchContent(source) | Self::Frame(source) => {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::blob::BlobIndex;
+use crate::cipher::XtsKey;
 use crate::deflate::DeflateStart;
 use crate::digest::Digest;
 
@@ -114,6 +115,9 @@ pub enum Decode {
     Deflate(DeflateStart),
     /// The same, but they may go on with further members of the gzip stream.
     DeflateMembers(DeflateStart),
+    /// The stored bytes are encrypted. What they are without that is one frame of this codec, as of
+    /// [`Exact`](Self::Exact).
+    Encrypted(XtsKey, Codec),
 }
 
 impl Decode {
@@ -121,7 +125,7 @@ impl Decode {
     #[must_use]
     pub fn codec(&self) -> Codec {
         match self {
-            Self::Exact(codec) | Self::Prefix(codec) => *codec,
+            Self::Exact(codec) | Self::Prefix(codec) | Self::Encrypted(_, codec) => *codec,
             Self::Deflate(_) | Self::DeflateMembers(_) => Codec::Gzip,
         }
     }

@@ -25,6 +25,7 @@
 pub mod advisory;
 pub mod blob;
 pub mod chunk;
+mod cipher;
 pub mod deflate;
 pub mod diff;
 pub mod digest;
@@ -49,6 +50,7 @@ pub mod width;
 
 pub use blob::{Blob, BlobId, BlobIndex};
 pub use chunk::{Chunk, ChunkId};
+pub use cipher::XtsKey;
 pub use digest::{Digest, DigestAlgorithm};
 pub use error::{Blame, Fault, ImageError};
 pub use frame::{Codec, Decode, Frame, FrameId, Recipe, RecipeId, Vouched};

@@ -39,6 +39,7 @@
 //! | `lz4`, `zstd`, `gzip` | frames in that codec; the last two also layers |
 //! | `gzip-index` | [`LayerIndex`]: gzip layers read lazily where they are, and others by zTOCs; links zstd, a C library |
 //! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always available) |
+//! | `encryption` | encrypted RAFS blobs (AES-128-XTS) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
 //! | `serde` | `Serialize` for the findings of a verification |
 //!

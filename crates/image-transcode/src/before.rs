@@ -127,7 +127,13 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
         ImageFormat::ZstdChunked(chunked) => ImageFormat::ZstdChunked(chunked.threads(1)),
         ImageFormat::Oci(tar) => ImageFormat::Oci(tar.threads(1)),
     };
-    let decisive = format!("{format:?} {lenient} {as_layer} {known:?}");
+    let mut decisive = format!("{format:?} {lenient} {as_layer} {known:?}");
+    // It is not shown with the other options.
+    if let ImageFormat::Nydus(rafs) = &format
+        && let Some(key) = &rafs.key
+    {
+        decisive += &format!(" {:?} {:?}", key.key(), key.iv());
+    }
     let digest = verify::sha256(decisive.as_bytes());
     format!("{} {digest}", env!("CARGO_PKG_VERSION"))
 }

@@ -9,9 +9,9 @@ use image_model::{
     Ino, NameRef, Recipe, RecipeId, Xattrs,
 };
 
-use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc, zran_table};
+use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
-use crate::native::{is_zran, native_recipes};
+use crate::native::{is_batched, is_zran, recipe_bound};
 use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 
@@ -71,8 +71,8 @@ impl RafsImage {
         }
     }
 
-    /// The same with the chunk information of blob number `index`, which is in zran mode: its contexts become frames, so
-    /// that the content of files can be found.
+    /// The same with the chunk information of blob number `index`, which is in zran mode or has batches: its contexts
+    /// become frames, so that the content of files can be found.
     ///
     /// # Errors
     /// [`BlobError::NoSuchBlob`]; [`BlobError::TooManyContexts`] beyond 2^32 frames.
@@ -101,7 +101,7 @@ impl RafsImage {
     fn native_bounds(&self) -> (u32, u32) {
         (
             self.bootstrap.image().frame_bound(),
-            u32::try_from(native_recipes().count()).unwrap_or(u32::MAX),
+            recipe_bound(self.bootstrap.blob_entries()),
         )
     }
 
@@ -122,8 +122,7 @@ impl RafsImage {
         };
         let (_, recipes) = self.native_bounds();
         let recipe = RecipeId(recipes.saturating_add(number));
-        let context = meta.context(index)?;
-        Ok(context.map(|context| zran_table::frame(&context, blob, recipe)))
+        meta.frame(index, blob, recipe)
     }
 
     /// The same, of a bootstrap that was found in a blob with this TOC.
@@ -178,13 +177,13 @@ impl RafsImage {
         })
     }
 
-    /// The blobs whose chunk information is needed to find content, because they are in zran mode.
-    pub fn zran_blobs(&self) -> impl Iterator<Item = BlobIndex> + '_ {
+    /// The blobs whose chunk information is needed to find content: those in zran mode, and those with batches.
+    pub fn blobs_with_contexts(&self) -> impl Iterator<Item = BlobIndex> + '_ {
         // Version 5 has no chunk information.
         let entries = self.bootstrap.v6().map_or(&[][..], |v6| v6.blob_entries());
         let entries = (0..).zip(entries);
         entries
-            .filter(|(_, entry)| is_zran(entry))
+            .filter(|(_, entry)| is_zran(entry) || is_batched(entry))
             .map(|(index, _)| BlobIndex(index))
     }
 
@@ -312,8 +311,7 @@ impl Image for RafsImage {
             return self.bootstrap.image().recipe(recipe);
         };
         let (meta, _, index) = self.context_at(number)?;
-        let context = meta.context(index).ok()??;
-        Some(zran_table::recipe(meta.deflate_start(&context)))
+        meta.recipe(index)
     }
 
     fn blobs(&self) -> &[Blob] {

@@ -2,10 +2,10 @@
 
 use std::ops::{ControlFlow, Range};
 
-use image_model::width::usize_up_to;
+use image_model::width::{usize_from, usize_up_to};
 use image_model::{
-    BlobIndex, Codec, Digest, Extent, ExtentSource, Frame, FrameId, ImageError, Ino, Recipe,
-    RecipeId,
+    BlobIndex, Codec, Decode, Digest, Extent, ExtentSource, Frame, FrameId, ImageError, Ino,
+    Recipe, RecipeId,
 };
 
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
@@ -66,7 +66,7 @@ impl FileChunk {
         let codec = check_record(&record, entry, at)?;
         let part = FramePart {
             id,
-            frame: record_frame(&record, codec),
+            frame: record_frame(&record, codec, entry),
             offset: 0,
         };
         Self::in_frame(part, record, entry, (file_offset, len), at)
@@ -117,13 +117,13 @@ pub(crate) struct FramePart {
 }
 
 /// The frame that holds the chunk of `record`, and nothing else.
-pub(crate) fn record_frame(record: &ChunkRecord, codec: Codec) -> Frame {
+pub(crate) fn record_frame(record: &ChunkRecord, codec: Codec, entry: &BlobEntry) -> Frame {
     Frame {
         blob: BlobIndex(record.blob_index),
         offset: record.compressed_offset,
         stored_len: record.compressed_size,
         len: record.uncompressed_size,
-        recipe: native_recipe(codec),
+        recipe: recipe_in(entry, BlobIndex(record.blob_index), codec),
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn record_frame(record: &ChunkRecord, codec: Codec) -> Frame {
 const NATIVE_CODECS: [Codec; 3] = [Codec::None, Codec::Lz4Block, Codec::Zstd];
 
 /// The position of the recipe of `codec` in [`native_recipes`].
-fn native_recipe(codec: Codec) -> RecipeId {
+pub(crate) fn native_recipe(codec: Codec) -> RecipeId {
     RecipeId(match codec {
         Codec::Lz4Block => 1,
         Codec::Zstd => 2,
@@ -145,9 +145,90 @@ pub(crate) fn native_recipes() -> impl Iterator<Item = Recipe> {
     NATIVE_CODECS.into_iter().map(Recipe::exact)
 }
 
-/// What a bootstrap alone, or this library, lacks to find the content of a blob.
+/// The recipe of frames of `codec` in blob number `blob`, whose entry is `entry`: if it is encrypted, one of the two
+/// that each blob of version 6 has after [those](native_recipes) of all.
+pub(crate) fn recipe_in(entry: &BlobEntry, blob: BlobIndex, codec: Codec) -> RecipeId {
+    match entry.is_encrypted() {
+        true => encrypted_recipe(blob, codec),
+        false => native_recipe(codec),
+    }
+}
+
+/// The recipe of frames of `codec` in blob number `blob`, which is encrypted.
+pub(crate) fn encrypted_recipe(blob: BlobIndex, codec: Codec) -> RecipeId {
+    let first = blob.0.saturating_mul(2).saturating_add(NATIVE_COUNT);
+    RecipeId(first.saturating_add((codec != Codec::None).into()))
+}
+
+/// The recipes of images with these blobs; those of a blob that is not encrypted are the codecs alone.
+pub(crate) fn all_recipes(entries: &[BlobEntry]) -> Vec<Recipe> {
+    let blobs = entries.iter().flat_map(|entry| {
+        [Codec::None, entry.compressor.into()].map(|codec| match entry.xts_key() {
+            Some(key) => Decode::Encrypted(key, codec).into(),
+            None => Recipe::exact(codec),
+        })
+    });
+    native_recipes().chain(blobs).collect()
+}
+
+/// How many recipes images with these blobs have, of frames of which the bootstrap tells.
+pub(crate) fn recipe_bound(entries: &[BlobEntry]) -> u32 {
+    let blobs = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    blobs.saturating_mul(2).saturating_add(NATIVE_COUNT)
+}
+
+const NATIVE_COUNT: u32 = 3;
+const _: () = assert!(NATIVE_CODECS.len() == 3);
+
+/// The recipe `id` of images with these blobs.
+pub(crate) fn recipe_of(entries: &[BlobEntry], id: RecipeId) -> Option<Recipe> {
+    let Some(number) = id.0.checked_sub(NATIVE_COUNT) else {
+        return native_recipes().nth(usize_from(id.0));
+    };
+    let entry = entries.get(usize_from(number / 2))?;
+    let codec = match number % 2 {
+        0 => Codec::None,
+        _ => entry.compressor.into(),
+    };
+    Some(Decode::Encrypted(entry.xts_key()?, codec).into())
+}
+
+/// What a bootstrap alone, or this library, lacks to find all content of a blob.
 pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
-    unknown_mode(entry).or(is_zran(entry).then_some("zran mode"))
+    let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
+    let by_mode = || match encrypted {
+        true => Some(ENCRYPTED),
+        false => is_batched(entry).then_some(BATCHES),
+    };
+    missing_alone(entry).or_else(by_mode)
+}
+
+/// What a bootstrap alone, or this library, lacks to find any content of a blob.
+pub(crate) fn missing_alone(entry: &BlobEntry) -> Option<&'static str> {
+    unknown_mode(entry).or(is_zran(entry).then_some(ZRAN))
+}
+
+const ZRAN: &str = "zran mode";
+const BATCHES: &str = "batch chunks";
+const ENCRYPTED: &str = "encrypted blobs";
+const NO_ENCRYPTION: &str = "encrypted blobs (feature `encryption`)";
+
+/// What a bootstrap alone lacks to find a chunk: it lies in a context of its blob.
+pub(crate) fn in_context(entry: &BlobEntry, record: &ChunkRecord) -> Option<&'static str> {
+    match is_zran(entry) {
+        true => Some(ZRAN),
+        false => is_in_batch(entry, record).then_some(BATCHES),
+    }
+}
+
+/// Whether a chunk lies in a batch; then the record says nothing of its stored bytes.
+pub(crate) fn is_in_batch(entry: &BlobEntry, record: &ChunkRecord) -> bool {
+    is_batched(entry) && record.compressed_size == 0
+}
+
+/// Whether chunks of a blob may lie in batches, which only its chunk information finds.
+pub(crate) fn is_batched(entry: &BlobEntry) -> bool {
+    entry.features.contains(BlobFeatures::BATCH)
 }
 
 /// Whether the chunks of a blob lie in a gzip layer, where only its chunk information finds them.
@@ -160,14 +241,15 @@ pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
     if has(BlobFeatures::TARFS) {
         Some("tarfs mode")
-    } else if has(BlobFeatures::BATCH) {
-        Some("batch chunks")
-    } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
-        Some("encrypted blobs")
+    } else if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
+        Some("batch chunks of a layer as it was")
     } else if has(BlobFeatures::EXTERNAL) {
         Some("external blobs")
+    } else if entry.is_encrypted() {
+        (!cfg!(feature = "encryption")).then_some(NO_ENCRYPTION)
     } else {
-        None
+        let unclear = has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None;
+        unclear.then_some(ENCRYPTED)
     }
 }
 
@@ -226,11 +308,22 @@ pub(crate) fn check_record(
         rule,
     )?;
     let stored = record.compressed_size;
-    if is_zran(entry) {
+    if is_in_batch(entry, record) {
+        let rule = "that of a chunk in a batch: not COMPRESSED";
+        let flags = record.flags.bits();
+        at.require(codec == Codec::None, "flags", flags, rule)?;
+    } else if is_zran(entry) {
         // What nydus-image has read for the chunk, which may be nothing.
         let rule = "that of a chunk in a gzip layer: COMPRESSED";
         let flags = record.flags.bits();
         at.require(codec == Codec::Gzip, "flags", flags, rule)?;
+    } else if entry.is_encrypted() {
+        let rule = "that of an encrypted chunk: uncompressed_size, or 16 to less if it is compressed, or 18";
+        let fits = match codec {
+            Codec::None => stored == padded_len(plain),
+            _ => stored >= MIN_ENCRYPTED && (stored < plain || stored == PADDED),
+        };
+        at.require(fits, "compressed_size", stored, rule)?;
     } else if codec == Codec::None {
         let rule = "uncompressed_size, as the chunk is not compressed";
         at.require(stored == plain, "compressed_size", stored, rule)?;
@@ -267,18 +360,31 @@ pub(crate) fn check_record(
     Ok(codec)
 }
 
+/// Fewer bytes are padded before they are encrypted, and then are this many.
+const MIN_ENCRYPTED: u32 = 16;
+const PADDED: u32 = 18;
+
+/// Bytes that `len` plain ones have when they are encrypted.
+pub(crate) fn padded_len(len: u32) -> u32 {
+    if len < MIN_ENCRYPTED { PADDED } else { len }
+}
+
 fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec, DecodeError> {
+    let encrypted = entry.is_encrypted();
     for (flag, feature) in [
         (ChunkFlags::HOLE, "chunks that are holes"),
         (ChunkFlags::ENCRYPTED, "encrypted chunks"),
         (ChunkFlags::BATCH, "batch chunks"),
     ] {
-        if record.flags.contains(flag) {
+        if record.flags.contains(flag) && !(encrypted && flag == ChunkFlags::ENCRYPTED) {
             return Err(at.unsupported(feature));
         }
     }
-    let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32;
     let found = record.flags.bits();
+    let rule = "with ENCRYPTED, as the blob is encrypted";
+    let marked = record.flags.contains(ChunkFlags::ENCRYPTED) == encrypted;
+    at.require(marked, "flags", found, rule)?;
+    let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32 | ChunkFlags::ENCRYPTED;
     at.require(
         known.contains(record.flags),
         "flags",

@@ -218,6 +218,8 @@ impl<S: Copied> Copy<'_, S> {
         self.places.push(ChunkPlace {
             index: chunk.record.index,
             address: chunk.record.uncompressed_offset,
+            // Those cannot be found here.
+            in_batch: false,
         });
         self.parts.frames.push(chunk.frame);
         id

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use image_model::image::ChunkExtent;
 use image_model::image::ChunkRange;
 use image_model::width::usize_from;
-use image_model::{BlobId, BlobIndex, Chunk, ChunkId, Frame, FrameId, Recipe, Tree};
+use image_model::{
+    BlobId, BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId, Tree,
+};
 
 use crate::bootstrap::Bootstrap;
 use crate::flags::BlobFeatures;
 use crate::merge::MergeError;
-use crate::native::native_recipes;
+use crate::native::{all_recipes, encrypted_recipe, native_recipes};
 use crate::owned::OwnedBootstrap;
 use crate::shape::Shape;
 use crate::v6::{BlobEntry, ChunkPlace};
@@ -231,6 +233,22 @@ impl BlobPool {
     #[must_use]
     pub fn entries(&self) -> &[BlobEntry] {
         &self.entries
+    }
+
+    /// The number of the recipe of frames of `codec` in blob number `blob`, which is encrypted.
+    #[must_use]
+    pub fn encrypted_recipe(blob: BlobIndex, codec: Codec) -> RecipeId {
+        encrypted_recipe(blob, codec)
+    }
+
+    /// How chunks of an image with these blobs are stored: first [those](Self::recipes) of any bootstrap, then two for
+    /// each blob, if any is encrypted.
+    #[must_use]
+    pub fn recipes_of(entries: &[BlobEntry]) -> Vec<Recipe> {
+        match entries.iter().any(BlobEntry::is_encrypted) {
+            true => all_recipes(entries),
+            false => Self::recipes().collect(),
+        }
     }
 
     /// How chunks of any bootstrap are stored.

@@ -95,6 +95,10 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
                     add("verify_image", &[&choices, &bytes[..], &blob].concat());
                 }
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
+                let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
+                if entry.features.contains(BlobFeatures::BATCH) && !encrypted {
+                    add("zran", &with_batches(entry, &blob)?);
+                }
                 if bytes.len() <= MAX_LEN {
                     add("rafs_blob", &bytes);
                     others.extend(version_2(entry, &blob)?);
@@ -177,6 +181,11 @@ pub(super) fn take_estargz(golden: &Path, root: &Path, seeds: &mut Seeds) -> Res
 /// its entry: some chunks with a checksum, some without. None of blobs whose chunk information is not read.
 fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
     let limits = Limits::default();
+    // Entries of other modes are of this version already.
+    let modes = [BlobFeatures::BATCH, BlobFeatures::ENCRYPTED];
+    if modes.iter().any(|&mode| entry.features.contains(mode)) {
+        return Ok(None);
+    }
     let Ok(range) = BlobMeta::range(entry, &limits) else {
         return Ok(None);
     };
@@ -211,6 +220,14 @@ fn version_2(entry: &BlobEntry, blob: &[u8]) -> Result<Option<Vec<u8>>> {
     let stored = again[data.len()..].to_vec();
     BlobMeta::decode(&entry, &stored.into(), &mut Decoder::new(), &limits)?.check()?;
     Ok(Some([&entry.to_bytes(0)[..], &again].concat()))
+}
+
+/// The chunk information of `blob`, and then its chunk data.
+fn with_batches(entry: &BlobEntry, blob: &[u8]) -> Result<Vec<u8>> {
+    let range = BlobMeta::range(entry, &Limits::default())?;
+    let meta = &blob[usize::try_from(range.start)?..usize::try_from(range.end)?];
+    let data = &blob[..usize::try_from(entry.data_len())?];
+    Ok([&entry.to_bytes(0)[..], meta, data].concat())
 }
 
 /// What describes the layer `blob`, not compressed.

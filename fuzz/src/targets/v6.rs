@@ -173,6 +173,7 @@ impl Writer<'_> {
             stored_len,
             codec,
             digest,
+            crc32c: None,
         };
         let placement = self.builder.push(&chunk).expect("the blob has room");
         assert_eq!(placement.offset, self.blob.len() as u64);
@@ -196,6 +197,7 @@ impl Writer<'_> {
             offset_in_frame: 0,
         });
         self.places.push(ChunkPlace {
+            in_batch: false,
             index: placement.index,
             address: placement.address,
         });

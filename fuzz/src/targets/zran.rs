@@ -1,15 +1,15 @@
-//! What describes a gzip layer: contexts, dictionaries, chunks.
+//! What finds frames that a bootstrap does not tell: contexts and dictionaries of a gzip layer, batches, chunks.
 
 use lazyoci::frame_codec::Decoder;
-use lazyoci::model::{Blame as _, Decode, Limits};
-use lazyoci::rafs_format::blob::{BlobMeta, ChunkExtra, CiHeader, ZranContext};
+use lazyoci::model::{Blame as _, Codec, Decode, Limits};
+use lazyoci::rafs_format::blob::{BatchContext, BlobMeta, ChunkExtra, CiHeader, ZranContext};
 use lazyoci::rafs_format::v6::BlobEntry;
 
 /// Longest output that is inflated.
 const MAX_LEN: u32 = 1 << 20;
 
-/// Takes the bytes as an entry of a blob table, what that says of the length of the chunk information, and a layer; reads
-/// every context and chunk, and inflates what the contexts say.
+/// Takes the bytes as an entry of a blob table, what that says of the length of the chunk information, and a layer, or the
+/// chunk data of a blob; reads every context and chunk, and decodes what the contexts say.
 pub fn zran(data: &[u8]) {
     let Some((entry, rest)) = data.split_first_chunk() else {
         return;
@@ -38,18 +38,60 @@ pub fn zran(data: &[u8]) {
         .map(|number| meta.context(number))
         .collect();
     assert_eq!(meta.context(meta.context_count()), Ok(None));
+    let batches: Vec<_> = (0..meta.context_count())
+        .map(|number| meta.batch(number))
+        .collect();
+    assert_eq!(meta.batch(meta.context_count()), Ok(None));
     for index in 0..meta.chunk_count() {
         let Ok(chunk) = meta.chunk(index) else {
             continue;
         };
-        if let ChunkExtra::Zran { context, offset } = chunk.extra {
-            let Ok(Some(found)) = &contexts[context as usize] else {
-                panic!("a chunk of a context that is wrong");
+        let (context, offset) = match chunk.extra {
+            ChunkExtra::Zran { context, offset } | ChunkExtra::Batch { context, offset } => {
+                (context as usize, offset)
+            }
+            _ => continue,
+        };
+        let len = match (&contexts[context], &batches[context]) {
+            (Ok(Some(found)), _) => found.out_len,
+            (_, Ok(Some((found, start)))) => {
+                assert_eq!(*start, chunk.offset);
+                found.len
+            }
+            _ => panic!("a chunk of a context that is wrong"),
+        };
+        assert!(u64::from(offset) + u64::from(chunk.len) <= len.into());
+    }
+    let (mut found, mut gaps) = (Vec::new(), Vec::new());
+    let data_len = match entry.is_separate() {
+        true => 0,
+        false => entry.data_len(),
+    };
+    meta.check_all(
+        data_len,
+        &mut |error| found.push(error.to_string()),
+        &mut |gap| gaps.push(gap),
+    );
+    assert!(
+        gaps.iter()
+            .all(|gap| gap.start < gap.end && gap.end <= data_len)
+    );
+    let mut decoder = Decoder::new();
+    for (batch, start) in batches.into_iter().flatten().flatten() {
+        assert_eq!(BatchContext::from_bytes(&batch.to_bytes()), batch);
+        assert!(batch.stored_len <= batch.len);
+        let end = start + u64::from(batch.stored_len);
+        assert!(end <= entry.data_len());
+        let stored = layer.get(start as usize..end as usize);
+        if let Some(stored) = stored.filter(|_| batch.len <= MAX_LEN) {
+            let codec = match batch.is_compressed() {
+                true => entry.compressor.into(),
+                false => Codec::None,
             };
-            assert!(u64::from(offset) + u64::from(chunk.len) <= found.out_len.into());
+            let mut out = vec![0; batch.len as usize];
+            let _ = decoder.decode(codec, stored, &mut out);
         }
     }
-    let mut decoder = Decoder::new();
     for context in contexts.into_iter().flatten().flatten() {
         assert_eq!(ZranContext::from_bytes(&context.to_bytes()), context);
         let start = meta.deflate_start(&context);

@@ -176,6 +176,7 @@ fn chunks(
             dictionary: None,
             foreign: None,
             room_behind: 0,
+            grouped_below: 0,
             // Where the content says to cut, it is read here.
             origin: None,
             frames: None,

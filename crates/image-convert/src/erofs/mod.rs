@@ -94,6 +94,7 @@ pub fn to_erofs<'a>(
             dictionary: Some(&known),
             foreign: None,
             room_behind: 0,
+            grouped_below: 0,
             origin: origin.map(|origin| origin as &dyn Fetch),
             frames: None,
         },

@@ -165,6 +165,7 @@ fn rules<'d>(options: &EstargzOptions, kept: Option<&'d KeptFrames>) -> Rules<'d
         origin: None,
         frames: kept.map(|kept| kept as &dyn StoredFrames),
         room_behind: ROOM_BEHIND,
+        grouped_below: 0,
     }
 }
 

@@ -61,7 +61,7 @@ impl Image {
             extents,
             chunks,
             frames: placed.frames,
-            recipes: BlobPool::recipes().collect(),
+            recipes: BlobPool::recipes_of(&entries),
             blobs: entries.iter().map(BlobEntry::blob).collect(),
         };
         let image = ChunkedImage::new(tree, parts).expect("as they were stored");

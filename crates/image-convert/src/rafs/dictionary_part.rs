@@ -144,6 +144,7 @@ impl Part {
             Chunks::File(file) => {
                 let (_, placement) = file.entry_placement(ChunkId::new(number))?;
                 let place = ChunkPlace {
+                    in_batch: false,
                     index: placement.index,
                     address: placement.address,
                 };

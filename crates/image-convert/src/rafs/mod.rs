@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod prefetch;
 mod report;
+mod sealed;
 #[cfg(feature = "gzip-index")]
 mod zran;
 #[cfg(feature = "gzip-index")]
@@ -211,6 +212,7 @@ impl<'k> Layers<'k> {
                 dictionary: Some(self.known),
                 foreign: (options.dictionary.as_deref()).map(|foreign| foreign as &dyn Dictionary),
                 room_behind: 0,
+                grouped_below: options.batch_size / 2,
                 origin: origin.as_ref().map(|origin| origin as &dyn Fetch),
                 frames: kept.as_ref().map(|kept| kept as &dyn StoredFrames),
             },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use frame_codec::Compression;
-use image_model::{DigestAlgorithm, ImagePath, Tree};
+use image_model::{DigestAlgorithm, ImagePath, Tree, XtsKey};
 use rafs_format::flags::Compat;
 use rafs_format::layout::CannotCarry;
 use rafs_format::{Version, v5, v6};
@@ -45,6 +45,15 @@ pub struct RafsOptions {
     /// ([`toc`](Self::toc)). A bootstrap beside the blob is written all the same, unless the output
     /// takes one object alone, such as a [`FileOutput`](blob_io::FileOutput). Not of a stack.
     pub inline_meta: bool,
+    /// Bytes of a batch: files of less than half of it share one, and are compressed together. A power of two, 4096 to
+    /// the chunk size. Version 6 alone, and not [`aligned`](Self::aligned). nydus reads it since release 2.3. Default:
+    /// 0, no batches.
+    pub batch_size: u32,
+    /// What the blobs are encrypted with (feature `encryption`); the same key and vector for all of an image, so that its
+    /// bytes depend on nothing else. Take new random ones for each image: equal objects are equal when encrypted. The
+    /// bootstrap holds them in clear, so that it is the bootstrap that is to be kept secret. Version 6 alone. Default:
+    /// `None`, not encrypted.
+    pub key: Option<XtsKey>,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as
     /// well, unless the source is a layer that is [streamed](crate::Streaming).
@@ -79,6 +88,8 @@ impl Default for RafsOptions {
             aligned: false,
             toc: false,
             inline_meta: false,
+            batch_size: 0,
+            key: None,
             prefetch: Vec::new(),
             prefetch_policy: PrefetchPolicy::default(),
             dictionary: None,
@@ -98,6 +109,8 @@ impl RafsOptions {
         aligned: bool,
         toc: bool,
         inline_meta: bool,
+        batch_size: u32,
+        key: Option<XtsKey>,
         prefetch: Vec<ImagePath>,
         prefetch_policy: PrefetchPolicy,
         dictionary: Option<Arc<ChunkDictionary>>,

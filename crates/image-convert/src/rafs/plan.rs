@@ -70,7 +70,8 @@ pub fn plan_reuse<'a>(
     if let Some(dictionary) = &options.dictionary {
         dictionary.check(options)?;
     }
-    let plain = options.clone().compression(Compression::None);
+    let plain = options.clone();
+    let plain = plain.compression(Compression::None).batch_size(0);
     let known = RwLock::new(ChunkList::default());
     let mut layers = Layers {
         known: &known,

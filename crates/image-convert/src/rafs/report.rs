@@ -73,10 +73,10 @@ pub(super) fn described_bootstrap(written: Written, version: Version) -> Describ
 }
 
 /// What manifests say of a blob that holds its content.
-pub(super) fn described_blob(written: Written) -> DescribedObject {
+pub(super) fn described_blob(written: Written, encrypted: bool) -> DescribedObject {
     let layer = NydusLayer::Blob {
         reference: None,
-        encrypted: false,
+        encrypted,
     };
     let media_type = Some(MediaType::NydusBlob);
     DescribedObject::new(written, media_type, |annotations| layer.write(annotations))

@@ -87,6 +87,7 @@ impl<'o> ReadLayer<'o> {
                 dictionary: Some(&known),
                 foreign: None,
                 room_behind: 0,
+                grouped_below: 0,
                 origin: None,
                 frames: None,
             },

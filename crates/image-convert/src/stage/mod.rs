@@ -38,7 +38,8 @@ use worker::Worker;
 
 pub(crate) use blocks::{BLOCK, BlockDigest, digest_blocks};
 pub(crate) use rules::{
-    ChunkDigest, Fetch, KeptFrame, Piece, PieceChunk, Rules, SourceChunk, StoredFrames, Target,
+    ChunkDigest, Fetch, Grouped, KeptFrame, Piece, PieceChunk, Rules, SourceChunk, StoredFrames,
+    Target,
 };
 
 /// Maximum number of bytes in progress, plain and compressed.
@@ -166,6 +167,10 @@ pub(crate) fn run<'d, T: Target, R>(
         while let Some(done) = stage.lanes.next() {
             stage.take(done?)?;
         }
+        let grouped = stage.target.end_groups()?;
+        let counts = &mut stage.stored.counts;
+        counts.stored_bytes += grouped.stored;
+        counts.compressed_bytes += grouped.compressed;
         Ok((result, stage.target, stage.stored))
     })
 }
@@ -278,6 +283,7 @@ impl<T: Target> Stage<'_, '_, T> {
                 Some(chunk) => find(chunk, &self.rules, &mut self.target, counts)?,
                 None => None,
             };
+            let grouped = chunk.is_some() && self.rules.groups(cut.chunk_len, cut.file_offset);
             let id = match found {
                 Some(id) => Some(id),
                 None => {
@@ -286,6 +292,7 @@ impl<T: Target> Stage<'_, '_, T> {
                         plain,
                         stored,
                         codec,
+                        grouped,
                         chunk,
                         blocks: of_piece,
                     })?
@@ -297,7 +304,9 @@ impl<T: Target> Stage<'_, '_, T> {
             let Some(id) = id else { continue };
             if found.is_none() {
                 self.stored.counts.stored += 1;
-                self.stored.counts.stored_bytes += stored.len() as u64;
+                if !grouped {
+                    self.stored.counts.stored_bytes += stored.len() as u64;
+                }
                 if let Some((foreign, chunk)) = self.rules.foreign.zip(chunk) {
                     let refusal = foreign.refusal(&chunk.digest, chunk.len)?;
                     self.stored.counts.refuse(refusal, chunk.len);

@@ -23,6 +23,8 @@ pub(crate) struct Rules<'d> {
     pub(crate) foreign: Option<&'d dyn Dictionary>,
     /// Bytes that mostly follow a chunk in its piece.
     pub(crate) room_behind: usize,
+    /// Files of fewer bytes are left to the target, which compresses several together: no more than fit in one chunk.
+    pub(crate) grouped_below: u32,
     /// From where workers read what is only to be [fetched](super::Stage::fetch).
     pub(crate) origin: Option<&'d dyn Fetch>,
     /// From where workers read frames that may be [kept](super::Stage::keep).
@@ -30,6 +32,12 @@ pub(crate) struct Rules<'d> {
 }
 
 impl Rules<'_> {
+    /// Whether the chunk of `len` bytes at `file_offset` of its file, of fixed length but for the last of a file, is
+    /// left to the target.
+    pub(crate) fn groups(&self, len: u32, file_offset: u64) -> bool {
+        file_offset == 0 && len < self.grouped_below
+    }
+
     /// Whether a chunk need not be stored.
     pub(crate) fn knows(&self, digest: &Digest, len: u32) -> Result<bool, DictionaryError> {
         for dictionary in [self.dictionary, self.foreign].into_iter().flatten() {
@@ -67,6 +75,8 @@ pub(crate) struct Piece<'b> {
     pub(crate) stored: &'b [u8],
     /// What the written bytes are: the codec of the rules, or none.
     pub(crate) codec: Codec,
+    /// Whether it is left to the target to compress it, together with [others](Rules::grouped_below).
+    pub(crate) grouped: bool,
     /// Its chunk, if it has one.
     pub(crate) chunk: Option<PieceChunk>,
     /// The digests of the blocks of its chunk, if [wanted](ChunkDigest::blocks_below); none of zeros.
@@ -110,6 +120,15 @@ pub(crate) trait StoredFrames: Sync {
     fn single(&self) -> bool;
 }
 
+/// What a target made of pieces that were [left to it](Rules::grouped_below).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Grouped {
+    /// Bytes that it stored for them.
+    pub(crate) stored: u64,
+    /// Those of them that are compressed.
+    pub(crate) compressed: u64,
+}
+
 /// Takes pieces in order.
 pub(crate) trait Target {
     /// Writes `piece` after those before; returns the number of its chunk.
@@ -124,5 +143,10 @@ pub(crate) trait Target {
     ) -> Result<Option<ChunkId>, ConvertError> {
         let _ = (foreign, chunk);
         Ok(None)
+    }
+
+    /// Stores what was left to it and still waits, as no more pieces come.
+    fn end_groups(&mut self) -> Result<Grouped, ConvertError> {
+        Ok(Grouped::default())
     }
 }

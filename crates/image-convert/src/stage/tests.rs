@@ -42,6 +42,7 @@ const RULES: Rules<'_> = Rules {
     dictionary: None,
     foreign: None,
     room_behind: 0,
+    grouped_below: 0,
     origin: None,
     frames: None,
 };

@@ -71,7 +71,10 @@ impl<'d> Worker<'d> {
                         payload,
                         blocks: blocks.len() - known,
                     };
-                    self.compress(&mut batch, index, made)?
+                    match self.rules.groups(piece.chunk_len, piece.file_offset) {
+                        true => made,
+                        false => self.compress(&mut batch, index, made)?,
+                    }
                 }
                 _ => {
                     let digest = self.zero_chunk(piece.len)?.digest;
@@ -81,7 +84,10 @@ impl<'d> Worker<'d> {
                         payload,
                         blocks: 0,
                     };
-                    self.store_zeros(piece.len, made, &mut batch.stored)?
+                    match self.rules.groups(piece.chunk_len, piece.file_offset) {
+                        true => made,
+                        false => self.store_zeros(piece.len, made, &mut batch.stored)?,
+                    }
                 }
             };
             batch.made.push(made);

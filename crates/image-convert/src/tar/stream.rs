@@ -44,6 +44,7 @@ pub(super) fn write(
             dictionary: None,
             foreign: None,
             room_behind: 0,
+            grouped_below: 0,
             origin: None,
             frames: None,
         },

@@ -3,11 +3,14 @@
 
 mod analyze;
 mod any_tree;
+mod batch;
 mod support;
 
 #[cfg(feature = "gzip")]
 mod bounds;
 mod dictionary;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;

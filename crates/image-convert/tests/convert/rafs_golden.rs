@@ -49,6 +49,45 @@ fn digests_are_those_of_nydus() {
     }
 }
 
+/// That of nydus-builder 0.2.0: `interop/goldens/a4-v6-none-blake3-batch-toc`.
+#[test]
+#[cfg(feature = "blake3")]
+fn blobs_with_batches_are_those_of_nydus() {
+    let options = options()
+        .digest(image_model::DigestAlgorithm::Blake3)
+        .batch_size(32_768)
+        .toc(true);
+    let image = Image::of_tar(&golden_tar(), &options);
+    let blob = "307ab0ba3a5041330fb352304e7e98f078451630c39b4572e27660b00d895052";
+    assert_eq!(sha256(&image.blob()), blob);
+    let id = "e120910884c70dbd0f77d6b3730e3b280056f5f38944da647e41e554a663c225";
+    assert_eq!(image.done.blobs[0].nydus_id.as_str(), id);
+}
+
+/// The same crate with `--compressor none --digester sha256 --encrypt`, which had taken this key.
+#[test]
+#[cfg(feature = "encryption")]
+fn encrypted_images_are_those_of_nydus() {
+    let bytes = |hex: &str| -> Vec<u8> {
+        let (pairs, _) = hex.as_bytes().as_chunks::<2>();
+        let digits = |pair: &[u8; 2]| str::from_utf8(pair).unwrap().to_owned();
+        let pairs = pairs.iter().map(digits);
+        pairs
+            .map(|pair| u8::from_str_radix(&pair, 16).unwrap())
+            .collect()
+    };
+    let key = bytes("2309a4dfad29fba905b2c5ecd9ca0278a5517baef0e26787ff66c7c7c6af5623");
+    let iv = bytes("2326d831d7f0fca2cd258bc66117be8c");
+    let key = image_model::XtsKey::new(key.try_into().unwrap(), iv.try_into().unwrap());
+    let image = Image::of_tar(&golden_tar(), &options().key(key));
+    let expected = (
+        "8081a7e04906b370634f772ab05d40b2e25408e145b1a847dd332b20ea464081",
+        "8b40774d2148de95ba45f71106ddc77d6aa3da13a0a02e7486c7145b95753177",
+    );
+    let (bootstrap, blob) = digests(&image);
+    assert_eq!((&*bootstrap, &*blob), expected);
+}
+
 /// SHA-256 of the golden tree's bootstrap.
 fn bootstrap_of(compat: Compat) -> &'static str {
     match compat {

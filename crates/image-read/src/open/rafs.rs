@@ -32,22 +32,21 @@ pub(crate) fn open_beside(
     }
 }
 
-/// Loads what describes the blobs that are layers as they were: without it their content is not found. What is missing
-/// is missed only when content is read.
+/// Loads what describes the blobs that are layers as they were, or have batches: without it their content is not found.
+/// What is missing is missed only when content is read.
 pub(super) fn locate(
     mut image: RafsImage,
     source: &dyn ReadAt,
     blobs: &BlobStore,
     limits: &Limits,
 ) -> Result<RafsImage, OpenError> {
-    let indexes: Vec<_> = image.zran_blobs().collect();
+    let indexes: Vec<_> = image.blobs_with_contexts().collect();
     for index in indexes {
         let load = image.load_meta(index)?;
         let found = find_in(load, limits, |object| match object {
             Object::Opened => Ok(Asked::Lent(source)),
-            Object::Blob(index) | Object::Beside(index) => {
-                Ok(Asked::Own(open_beside(Some(&image), blobs, index)?))
-            }
+            Object::Blob(index) => Ok(Asked::Lent(blobs.blob(index)?)),
+            Object::Beside(index) => Ok(Asked::Own(open_beside(Some(&image), blobs, index)?)),
         });
         match found {
             Ok(meta) => image = image.with_contexts(index, meta)?,

@@ -24,18 +24,14 @@ use crate::open::{OpenError, find, read_piece};
 const TAIL_LEN: usize = 64 << 10;
 
 /// Blobs that hold something else than native chunks, and are no layers as they were.
-const FOREIGN: [BlobFeatures; 4] = [
-    BlobFeatures::TARFS,
-    BlobFeatures::BATCH,
-    BlobFeatures::ENCRYPTED,
-    BlobFeatures::EXTERNAL,
-];
+const FOREIGN: [BlobFeatures; 2] = [BlobFeatures::TARFS, BlobFeatures::EXTERNAL];
 
 /// Whether `entry` is of a blob that cannot be read, which the check of its bootstrap tells.
 pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
-    FOREIGN
-        .iter()
-        .any(|&feature| entry.features.contains(feature))
+    let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
+    let opaque = encrypted && (!cfg!(feature = "encryption") || entry.xts_key().is_none());
+    let mut foreign = FOREIGN.iter();
+    opaque || foreign.any(|&feature| entry.features.contains(feature))
 }
 
 /// The blob, if it is one of version 5 without tar headers: such hold chunks and nothing else, and say
@@ -122,7 +118,8 @@ impl<'a> BlobFile<'a> {
             self.compare(&mut inspected, bootstrap, index, report);
             return Some(inspected);
         }
-        let sections = match self.find(LocateSections::new(self.len)) {
+        let key = entry.and_then(BlobEntry::xts_key);
+        let sections = match self.find(LocateSections::new(self.len).encrypted(key)) {
             Ok(sections) => sections,
             Err(error) => {
                 match entry.filter(|entry| !entry.is_separate() && self.len < entry.compressed_size)
@@ -143,7 +140,7 @@ impl<'a> BlobFile<'a> {
         };
         sections.compare_toc(&mut |found| report.mismatch(&self.object, found));
         let inlined = matches!(entry, Some(entry) if entry.is_self());
-        let digests = self.listed_sections(&sections, inlined, report);
+        let digests = self.listed_sections(&sections, entry, inlined, report);
         if let Some(entry) = entry {
             sections.compare_entry(entry, &mut |found| report.mismatch(&self.object, found));
         }
@@ -236,6 +233,7 @@ impl<'a> BlobFile<'a> {
     fn listed_sections(
         &self,
         sections: &Sections,
+        listed: Option<&BlobEntry>,
         opened: bool,
         report: &mut Report<'_>,
     ) -> Option<Bytes> {
@@ -258,6 +256,10 @@ impl<'a> BlobFile<'a> {
             };
             let mut read = || {
                 let stored = self.read(&entry.range())?;
+                let stored = match listed {
+                    Some(listed) => entry.decrypt(listed, &stored)?,
+                    None => stored,
+                };
                 Ok(entry.extract(&stored, &mut decoder, self.limits)?)
             };
             match read() {
@@ -286,7 +288,11 @@ impl<'a> BlobFile<'a> {
         report: &mut Report<'_>,
     ) -> Option<BlobMeta> {
         let range = sections.chunk_info_header()?;
-        let header = match self.find(LoadCiHeader::new(sections)?) {
+        let key = match listed {
+            Listed::By(bootstrap, index) => bootstrap.blob_entries()[index.0 as usize].xts_key(),
+            Listed::Alone(_) => None,
+        };
+        let header = match self.find(LoadCiHeader::new(sections)?.encrypted(key)) {
             Ok(header) => header,
             Err(error) => {
                 self.tell("header of the chunk information", error, report);

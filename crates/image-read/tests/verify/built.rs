@@ -36,6 +36,7 @@ pub(crate) fn image(lens: &[u32], aligned: bool, is_used: impl Fn(usize) -> bool
                 stored_len: len,
                 codec: Codec::None,
                 digest,
+                crc32c: None,
             })
             .unwrap();
         let start = blob.len();
@@ -47,6 +48,7 @@ pub(crate) fn image(lens: &[u32], aligned: bool, is_used: impl Fn(usize) -> bool
         }
         let index = parts.chunks.len() as u32;
         places.push(ChunkPlace {
+            in_batch: false,
             index: placed.index,
             address: placed.address,
         });

@@ -121,6 +121,7 @@ fn no_flip_in_a_blob_passes() {
         "a4-v6-zstd-sha256",
         "a4-v6-lz4_block-blake3",
         "a4-v5-zstd-sha256",
+        "a4-v6-zstd-sha256-batch",
     ] {
         let golden = golden(name);
         let options = one_thread().expect(golden.bootstrap_digest());
@@ -157,6 +158,8 @@ fn flips_that_pass_in_a_blob_that_nothing_vouches_for_are_named() {
         ("a4-v6-lz4_block-blake3", 4),
         ("a4-v5-none-sha256", 0),
         ("a4-v5-zstd-sha256", 1),
+        ("a4-v6-zstd-sha256-batch", 4),
+        ("a4-v6-none-blake3-batch-toc", 0),
     ];
     for (name, expected) in cases {
         let golden = without_digest(&golden(name));

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "lz4", feature = "zstd", feature = "blake3"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
+mod batch;
 mod built;
 #[cfg(feature = "zstd")]
 mod chunked;
@@ -9,6 +10,8 @@ mod chunked;
 mod chunked_told;
 mod cost;
 mod depth;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod flips;
 mod found;
 mod releases;

@@ -1,76 +1,41 @@
 //! Placing chunks in a new blob.
 
-use frame_codec::CodecError;
-use image_model::{Blame, Codec, Digest, DigestAlgorithm, Fault};
+use image_model::{Codec, Digest, DigestAlgorithm};
 
+use super::batch_context::BatchContext;
+use super::build_error::BuildError;
 use super::chunk_info::{
     ADDRESS_ALIGN, ChunkExtra, ChunkFault, ChunkInfo, MAX_ADDRESS, MAX_CHUNKS, MAX_STORED_OFFSET,
 };
-use super::chunk_info_v1;
-use super::zran_context::ZranFault;
-use crate::flags::{Compat, Compressor, Digester};
+use super::options::BlobOptions;
+use super::{chunk_info_v1, chunk_info_v2};
+use crate::flags::Compressor;
+use crate::native::padded_len;
 use crate::v6::is_chunk_size;
 use crate::version::Version;
 use crate::view;
-
-/// Options for building a blob.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BlobOptions {
-    /// Version of the image: blobs of version 5 contain only chunks, and possibly a bootstrap.
-    pub version: Version,
-    /// Release whose bytes to reproduce: 2.2 always compresses the chunk information with zstd, 2.4
-    /// like the chunks.
-    pub compat: Compat,
-    /// Compressor for chunks; used only if it makes them smaller.
-    pub compressor: Compressor,
-    /// Digest algorithm for chunks.
-    pub digester: Digester,
-    /// Size of all chunks but a file's last, in bytes: a power of two, 4096 to 16 MiB.
-    pub chunk_size: u32,
-    /// Whether to append the chunk digests and a TOC.
-    pub toc: bool,
-    /// Whether each chunk is stored at its uncompressed address, padded to 4096 bytes, so that a
-    /// kernel can mount the blob as a device of the bootstrap. Not with compression.
-    pub aligned_data: bool,
-}
-
-impl Default for BlobOptions {
-    /// Version 6, 2.4, zstd, BLAKE3, chunks of 1 MiB, without TOC: the defaults of nydus-image.
-    fn default() -> Self {
-        Self {
-            version: Version::default(),
-            compat: Compat::default(),
-            compressor: Compressor::Zstd,
-            digester: Digester::Blake3,
-            chunk_size: 1 << 20,
-            toc: false,
-            aligned_data: false,
-        }
-    }
-}
-
-impl BlobOptions {
-    image_model::setters! {
-        version: Version,
-        compat: Compat,
-        compressor: Compressor,
-        digester: Digester,
-        chunk_size: u32,
-        toc: bool,
-        aligned_data: bool,
-    }
-}
 
 /// A chunk to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredChunk {
     /// Plain bytes, 1 to the chunk size.
     pub len: u32,
-    /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer.
+    /// Stored bytes: as many as [`len`](Self::len) if not compressed, else fewer. Encrypted at least 16, and 18 if there
+    /// were fewer.
     pub stored_len: u32,
     /// The blob's compressor, or none if that did not help.
     pub codec: Codec,
+    /// Digest of the plain bytes.
+    pub digest: Digest,
+    /// CRC-32C of the plain bytes, if it is known. Blobs with batches record it.
+    pub crc32c: Option<u32>,
+}
+
+/// A chunk that shares a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchedChunk {
+    /// Plain bytes, 1 to less than half of a batch.
+    pub len: u32,
     /// Digest of the plain bytes.
     pub digest: Digest,
 }
@@ -91,8 +56,9 @@ pub struct Placement {
 /// Builds a native blob: given each chunk in write order, it decides where the chunk goes, and
 /// finally returns the bytes that complete the file.
 ///
-/// The caller writes the chunks and hashes them with a [`BlobHasher`](super::BlobHasher). Memory
-/// use is 16 bytes per chunk, 48 with a TOC.
+/// The caller writes the chunks and hashes them with a [`BlobHasher`](super::BlobHasher). Chunks that share a
+/// [batch](BlobOptions::batch_size) come by [`push_batched`](Self::push_batched), and
+/// [`end_batch`](Self::end_batch) places them. Memory use is 16 bytes per chunk, 24 with batches, and 32 more with a TOC.
 ///
 /// ```
 /// use image_model::{Codec, DigestAlgorithm};
@@ -110,6 +76,7 @@ pub struct Placement {
 ///     stored_len: 5,
 ///     codec: Codec::None,
 ///     digest: verify::digest(DigestAlgorithm::Sha256, content)?,
+///     crc32c: None,
 /// })?;
 /// file.extend(content);
 /// hasher.update(content);
@@ -133,6 +100,10 @@ pub struct BlobBuilder {
     pub(super) offset: u64,
     /// End of the uncompressed address space.
     pub(super) address: u64,
+    /// Batches that are stored.
+    pub(super) batches: Vec<BatchContext>,
+    /// Plain bytes of the batch that has begun; 0 if none has.
+    pub(super) batch_len: u32,
 }
 
 impl BlobBuilder {
@@ -140,7 +111,8 @@ impl BlobBuilder {
     ///
     /// # Errors
     /// [`BuildError::Compressor`] for gzip, or for aligned data with any but none;
-    /// [`BuildError::ChunkSize`]; [`BuildError::Version`] for a TOC or aligned data in version 5.
+    /// [`BuildError::ChunkSize`]; [`BuildError::Version`] for a TOC or aligned data in version 5;
+    /// [`BuildError::BatchSize`], [`BuildError::Excluded`].
     pub fn new(options: BlobOptions) -> Result<Self, BuildError> {
         let BlobOptions { version, toc, .. } = options;
         let beyond_v5 = [("a TOC", toc), ("aligned data", options.aligned_data)];
@@ -162,6 +134,7 @@ impl BlobBuilder {
         if !is_chunk_size(chunk_size) {
             return Err(BuildError::ChunkSize { chunk_size });
         }
+        options.check_modes()?;
         Ok(Self {
             options,
             entries: Vec::new(),
@@ -169,6 +142,8 @@ impl BlobBuilder {
             chunk_count: 0,
             offset: 0,
             address: 0,
+            batches: Vec::new(),
+            batch_len: 0,
         })
     }
 
@@ -183,18 +158,17 @@ impl BlobBuilder {
     /// # Errors
     /// [`BuildError::TooManyChunks`], [`BuildError::TooLarge`] when the blob is full;
     /// [`BuildError::Codec`], [`BuildError::Digest`], [`BuildError::Chunk`] if the chunk contradicts
-    /// the options or itself.
+    /// the options or itself; [`BuildError::OpenBatch`].
     pub fn push(&mut self, chunk: &StoredChunk) -> Result<Placement, BuildError> {
         let &StoredChunk {
             len,
             stored_len,
             codec,
             digest,
+            crc32c,
         } = chunk;
-        let index = self.chunk_count;
-        if index >= MAX_CHUNKS {
-            return Err(BuildError::TooManyChunks { limit: MAX_CHUNKS });
-        }
+        self.check_no_batch()?;
+        let index = self.next_index()?;
         let compressor = self.options.compressor;
         if codec != Codec::None && codec != compressor.into() {
             return Err(BuildError::Codec {
@@ -203,70 +177,39 @@ impl BlobBuilder {
                 compressor,
             });
         }
-        if digest.algorithm() != DigestAlgorithm::from(self.options.digester) {
-            return Err(BuildError::Digest {
-                index,
-                digest,
-                digester: self.options.digester,
-            });
-        }
-        if len > self.options.chunk_size {
-            return Err(BuildError::Chunk {
-                index,
-                fault: ChunkFault::Len { len },
-            });
-        }
-        let pad = |len: u32| view::align(len.into(), ADDRESS_ALIGN);
+        self.check_plain(len, digest)?;
         let on_disk = if self.options.aligned_data {
-            pad(stored_len)
+            padded(stored_len)
         } else {
             stored_len.into()
         };
-        let (offset, address) = (self.offset, self.address);
-        let room = match self.options.version {
-            Version::V5 => len.into(),
-            Version::V6 => pad(len),
+        let offset = self.offset;
+        let offset_end = self.stored_end(on_disk)?;
+        let address_end = self.address_end(len)?;
+        let plain_len = match self.options.key {
+            Some(_) => padded_len(len),
+            None => stored_len,
         };
-        let (offset_end, address_end) = (offset + on_disk, address + room);
-        if offset_end > MAX_STORED_OFFSET {
-            return Err(BuildError::TooLarge {
-                what: "stored bytes",
-                limit: MAX_STORED_OFFSET,
-            });
-        }
-        if address_end > MAX_ADDRESS {
-            return Err(BuildError::TooLarge {
-                what: "uncompressed bytes",
-                limit: MAX_ADDRESS,
-            });
-        }
-        if codec != Codec::None && stored_len >= len {
+        let wrong = match codec {
+            Codec::None => stored_len != plain_len,
+            _ => stored_len >= len,
+        };
+        if wrong {
             let fault = ChunkFault::Compression { len, stored_len };
             return Err(BuildError::Chunk { index, fault });
         }
-        let version = self.options.version;
-        let info = ChunkInfo {
-            // Version 5 has no chunk information, but the same bounds.
-            address: match version {
-                Version::V5 => 0,
-                Version::V6 => address,
-            },
+        // A CRC that is 0 cannot be told from none.
+        let crc32c = crc32c.filter(|&crc| crc != 0 && self.options.uses_v2());
+        let address = self.add(ChunkInfo {
+            address: self.address,
             len,
             offset,
             stored_len,
             compressed: codec != Codec::None,
-            encrypted: false,
-            extra: ChunkExtra::None,
-        };
-        let entry =
-            chunk_info_v1::encode(&info).map_err(|fault| BuildError::Chunk { index, fault })?;
-        if version == Version::V6 {
-            self.entries.extend(entry);
-        }
-        if self.options.toc {
-            self.digests.extend(digest.as_bytes());
-        }
-        (self.chunk_count, self.offset, self.address) = (index + 1, offset_end, address_end);
+            encrypted: self.options.key.is_some(),
+            extra: crc32c.map_or(ChunkExtra::None, ChunkExtra::Crc32c),
+        })?;
+        self.note(digest, offset_end, address_end);
         // Less than 4096.
         let padding = (on_disk - u64::from(stored_len)) as u32;
         Ok(Placement {
@@ -276,122 +219,93 @@ impl BlobBuilder {
             address,
         })
     }
-}
 
-/// Why a blob cannot be built.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A native blob cannot use this compressor, or not with aligned data.
-    #[error("a blob of this kind cannot be compressed with {}", Codec::from(*compressor))]
-    Compressor {
-        /// The compressor requested.
-        compressor: Compressor,
-    },
-    /// Blobs of this version do not support it.
-    #[error("a blob of {version} cannot have {what}")]
-    Version {
-        /// The version requested.
-        version: Version,
-        /// What is not supported.
-        what: &'static str,
-    },
-    /// Not a power of two from 4096 to 16 MiB.
-    #[error("invalid chunk size {chunk_size}: must be a power of two from 4096 to 16777216")]
-    ChunkSize {
-        /// Bytes requested.
-        chunk_size: u32,
-    },
-    /// The blob already has the maximum number of chunks.
-    #[error("a blob holds at most {limit} chunks")]
-    TooManyChunks {
-        /// The maximum.
-        limit: u32,
-    },
-    /// The blob would become too large.
-    #[error("a blob holds at most {limit} {what}")]
-    TooLarge {
-        /// What there is too much of.
-        what: &'static str,
-        /// The maximum.
-        limit: u64,
-    },
-    /// The chunk's compression differs from the blob's.
-    #[error("chunk {index} is compressed with {codec}, but its blob with {}", Codec::from(*compressor))]
-    Codec {
-        /// Position of the chunk.
-        index: u32,
-        /// Its codec.
-        codec: Codec,
-        /// The blob's compressor.
-        compressor: Compressor,
-    },
-    /// The chunk's digest algorithm differs from the blob's.
-    #[error("chunk {index} has digest {digest}, but its blob has {} digests", DigestAlgorithm::from(*digester))]
-    Digest {
-        /// Position of the chunk.
-        index: u32,
-        /// Its digest.
-        digest: Digest,
-        /// The blob's digester.
-        digester: Digester,
-    },
-    /// The chunk information cannot represent the chunk.
-    #[error("cannot add chunk {index} to the blob")]
-    Chunk {
-        /// Position of the chunk.
-        index: u32,
-        /// Why.
-        #[source]
-        fault: ChunkFault,
-    },
-    /// A context of zran mode breaks a rule.
-    #[error("cannot add context {index} to what describes the layer")]
-    Context {
-        /// Its position.
-        index: u32,
-        /// Why.
-        #[source]
-        fault: ZranFault,
-    },
-    /// The number of bytes hashed differs from the number placed.
-    #[error("{found} bytes of the blob were hashed, but {expected} were placed")]
-    Hashed {
-        /// Bytes placed, including padding.
-        expected: u64,
-        /// Bytes hashed.
-        found: u64,
-    },
-    /// The chunk information or the bootstrap cannot be compressed.
-    #[error("cannot compress section `{section}`")]
-    Compress {
-        /// Name of the section.
-        section: &'static str,
-        /// Why.
-        #[source]
-        source: CodecError,
-    },
-}
-
-impl Blame for BuildError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::TooManyChunks { .. } | Self::TooLarge { .. } => Fault::Limit,
-            Self::Compress { source, .. } => source.fault(),
-            Self::Compressor { .. }
-            | Self::Version { .. }
-            | Self::ChunkSize { .. }
-            | Self::Codec { .. }
-            | Self::Digest { .. }
-            | Self::Chunk { .. }
-            | Self::Context { .. }
-            | Self::Hashed { .. } => Fault::Misuse,
+    pub(super) fn next_index(&self) -> Result<u32, BuildError> {
+        match self.chunk_count {
+            index if index < MAX_CHUNKS => Ok(index),
+            _ => Err(BuildError::TooManyChunks { limit: MAX_CHUNKS }),
         }
     }
+
+    /// Checks what does not depend on how the next chunk is stored.
+    pub(super) fn check_plain(&self, len: u32, digest: Digest) -> Result<(), BuildError> {
+        let (index, digester) = (self.chunk_count, self.options.digester);
+        if digest.algorithm() != DigestAlgorithm::from(digester) {
+            return Err(BuildError::Digest {
+                index,
+                digest,
+                digester,
+            });
+        }
+        if len > self.options.chunk_size {
+            let fault = ChunkFault::Len { len };
+            return Err(BuildError::Chunk { index, fault });
+        }
+        Ok(())
+    }
+
+    /// End of the stored data after `len` more bytes.
+    pub(super) fn stored_end(&self, len: u64) -> Result<u64, BuildError> {
+        let (what, limit) = ("stored bytes", MAX_STORED_OFFSET);
+        match self.offset + len {
+            end if end <= limit => Ok(end),
+            _ => Err(BuildError::TooLarge { what, limit }),
+        }
+    }
+
+    /// End of the address space after a chunk of `len` bytes.
+    pub(super) fn address_end(&self, len: u32) -> Result<u64, BuildError> {
+        let (what, limit) = ("uncompressed bytes", MAX_ADDRESS);
+        let room = match self.options.version {
+            Version::V5 => len.into(),
+            Version::V6 => padded(len),
+        };
+        match self.address + room {
+            end if end <= limit => Ok(end),
+            _ => Err(BuildError::TooLarge { what, limit }),
+        }
+    }
+
+    /// Adds the entry of the next chunk; returns its address.
+    pub(super) fn add(&mut self, info: ChunkInfo) -> Result<u64, BuildError> {
+        let (index, address) = (self.chunk_count, info.address);
+        let fault = |fault| BuildError::Chunk { index, fault };
+        match self.options.version {
+            _ if self.options.uses_v2() => {
+                let entry = chunk_info_v2::encode(&info).map_err(fault)?;
+                self.entries.extend(entry);
+            }
+            Version::V6 => {
+                let entry = chunk_info_v1::encode(&info).map_err(fault)?;
+                self.entries.extend(entry);
+            }
+            // It has no chunk information, but the same bounds.
+            Version::V5 => {
+                let info = ChunkInfo { address: 0, ..info };
+                chunk_info_v1::encode(&info).map_err(fault)?;
+            }
+        }
+        Ok(address)
+    }
+
+    /// Counts a chunk whose entry was added.
+    pub(super) fn note(&mut self, digest: Digest, offset_end: u64, address_end: u64) {
+        if self.options.toc {
+            self.digests.extend(digest.as_bytes());
+        }
+        self.chunk_count += 1;
+        (self.offset, self.address) = (offset_end, address_end);
+    }
+}
+
+fn padded(len: u32) -> u64 {
+    view::align(len.into(), ADDRESS_ALIGN)
 }
 
 #[cfg(test)]
 mod tests {
+    use image_model::{Blame, Fault};
+
     use super::*;
 
     #[test]
@@ -403,6 +317,7 @@ mod tests {
             stored_len: 1,
             codec: Codec::None,
             digest,
+            crc32c: None,
         };
         let mut builder = BlobBuilder {
             chunk_count: 0xff_fffe,

@@ -1,6 +1,7 @@
 //! One entry of the chunk information, independent of its version.
 
 use crate::flags::BlobFeatures;
+use crate::native::padded_len;
 use crate::v6::BlobEntry;
 
 /// nydus-image refuses to number a chunk beyond.
@@ -141,6 +142,16 @@ pub enum ChunkFault {
         /// What the context gives.
         len: u32,
     },
+    /// The chunks of a batch disagree on where it begins.
+    #[error("batch {context} begins at {offset}, but at {expected} for the chunks before")]
+    BatchOffset {
+        /// The batch.
+        context: u32,
+        /// Where it begins.
+        offset: u64,
+        /// Where it begins for the first of its chunks.
+        expected: u64,
+    },
     /// Unused bits are set, which every writer leaves 0. Readers ignore them.
     #[error("reserved bits are set")]
     Reserved,
@@ -191,15 +202,28 @@ impl ChunkInfo {
                 needed: needed.bits(),
             });
         }
-        if !self.compressed && !self.encrypted && self.len != self.stored_len {
+        if self.encrypted != blob.is_encrypted() {
+            return Err(ChunkFault::Flags);
+        }
+        let plain_len = match self.encrypted {
+            true => padded_len(self.len),
+            false => self.len,
+        };
+        let in_batch = matches!(self.extra, ChunkExtra::Batch { .. });
+        if !self.compressed && !in_batch && plain_len != self.stored_len {
             return Err(ChunkFault::Compression {
                 len: self.len,
                 stored_len: self.stored_len,
             });
         }
-        let in_batch = matches!(self.extra, ChunkExtra::Batch { .. });
-        if self.stored_len == 0 && !in_batch && !blob.features.contains(BlobFeatures::SEPARATE) {
-            return Err(ChunkFault::StoredLen { stored_len: 0 });
+        let stored_len = self.stored_len;
+        let fits = match self.extra {
+            // The batch has them.
+            ChunkExtra::Batch { .. } => stored_len == 0,
+            _ => stored_len > 0 || blob.is_separate(),
+        };
+        if !fits {
+            return Err(ChunkFault::StoredLen { stored_len });
         }
         let (end, data_len) = (self.offset_end(), blob.data_len());
         if end > data_len {

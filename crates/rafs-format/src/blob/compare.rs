@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use image_model::{BlobIndex, Digest, DigestAlgorithm};
 
-use super::chunk_info::{ChunkFault, ChunkInfo};
+use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 use super::digests::ChunkDigests;
 use super::error::BlobError;
 use super::header::CiHeader;
@@ -247,6 +247,7 @@ impl BlobMeta {
         gap: &mut dyn FnMut(Range<u64>),
     ) {
         let (mut address, mut offset, mut end) = (0, 0, 0);
+        let mut frame = None;
         for index in 0..self.chunk_count() {
             let chunk = match self.chunk(index) {
                 Ok(chunk) => chunk,
@@ -259,16 +260,25 @@ impl BlobMeta {
                 let fault = ChunkFault::Reserved;
                 report(BlobError::Chunk { index, fault });
             }
-            if chunk.address < address || chunk.offset < offset {
+            let stored = self.stored_range(&chunk);
+            let batch = match chunk.extra {
+                ChunkExtra::Batch { context, .. } => Some(context),
+                _ => None,
+            };
+            // What the bootstrap says of it does not tell where it is.
+            let overlaps = stored.start < end
+                && batch.is_some()
+                && !(self.is_compressed(&chunk) && batch == frame);
+            if chunk.address < address || chunk.offset < offset || overlaps {
                 let fault = ChunkFault::Order;
                 report(BlobError::Chunk { index, fault });
                 continue;
             }
-            if chunk.offset > end && data_len > 0 {
-                gap(end..chunk.offset);
+            if stored.start > end && data_len > 0 {
+                gap(end..stored.start);
             }
             (address, offset) = (chunk.address_end(), chunk.offset);
-            end = end.max(chunk.offset_end());
+            (frame, end) = (batch, end.max(stored.end));
         }
         if data_len > end {
             gap(end..data_len);
@@ -303,9 +313,13 @@ impl BlobMeta {
     }
 }
 
-/// What a record and an entry say alike.
-fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64); 6] {
+/// What a record and an entry say alike. The record of a chunk in a batch does not say where that is.
+fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64); 7] {
     let has = |flag| record.flags.contains(flag);
+    let (offset, compressed) = match chunk.extra {
+        ChunkExtra::Batch { .. } => (0, false),
+        _ => (chunk.offset, chunk.compressed),
+    };
     // Entries of version 1 have no CRC.
     let (expected, found) = match chunk.crc32c() {
         Some(found) if has(ChunkFlags::HAS_CRC32) => (record.crc32, found),
@@ -322,7 +336,7 @@ fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64);
             record.uncompressed_size.into(),
             chunk.len.into(),
         ),
-        ("compressed_offset", record.compressed_offset, chunk.offset),
+        ("compressed_offset", record.compressed_offset, offset),
         (
             "compressed_size",
             record.compressed_size.into(),
@@ -331,7 +345,12 @@ fn fields(record: &ChunkRecord, chunk: &ChunkInfo) -> [(&'static str, u64, u64);
         (
             "COMPRESSED",
             has(ChunkFlags::COMPRESSED).into(),
-            chunk.compressed.into(),
+            compressed.into(),
+        ),
+        (
+            "ENCRYPTED",
+            has(ChunkFlags::ENCRYPTED).into(),
+            chunk.encrypted.into(),
         ),
         ("crc32", expected.into(), found.into()),
     ]

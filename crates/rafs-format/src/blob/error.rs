@@ -6,6 +6,7 @@ use image_model::width::u64_from;
 use image_model::{Blame, BlobIndex, Fault};
 use verify::CheckError;
 
+use super::batch_context::BatchFault;
 use super::chunk_info::ChunkFault;
 use super::layout::Section;
 use super::zran_context::ZranFault;
@@ -187,6 +188,21 @@ pub enum BlobError {
         #[source]
         fault: ZranFault,
     },
+    /// A batch is wrong.
+    #[error("invalid batch {index}")]
+    Batch {
+        /// Its position.
+        index: u32,
+        /// What is wrong.
+        #[source]
+        fault: BatchFault,
+    },
+    /// A piece of an encrypted blob cannot be decrypted.
+    #[error("the {structure} cannot be decrypted")]
+    Encrypted {
+        /// The piece.
+        structure: &'static str,
+    },
     /// The contexts of a blob are more than frames can be numbered.
     #[error("there are too many contexts in the blobs of the image")]
     TooManyContexts,
@@ -304,6 +320,8 @@ impl Blame for BlobError {
             | Self::Contexts
             | Self::ContextCount { .. }
             | Self::Context { .. }
+            | Self::Batch { .. }
+            | Self::Encrypted { .. }
             | Self::TocLen { .. }
             | Self::TocFlags { .. }
             | Self::NoToc

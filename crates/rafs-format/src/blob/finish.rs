@@ -1,12 +1,15 @@
 //! Completing a new blob: what follows the chunks.
 
 use frame_codec::{Compression, Encoder};
-use image_model::{BlobId, Codec, Digest};
+use image_model::{BlobId, Codec, Digest, XtsKey};
 use verify::Hasher;
 
-use super::builder::{BlobBuilder, BuildError};
+use super::batch_context::BatchContext;
+use super::build_error::BuildError;
+use super::builder::BlobBuilder;
 use super::chunk_info::MAX_STORED_OFFSET;
-use super::chunk_info_v1;
+use super::encrypted::{encrypted, looks_padded};
+use super::hasher::BlobHasher;
 use super::header::{CiHeader, Contexts};
 use super::layout::Section;
 use super::meta_file;
@@ -15,43 +18,6 @@ use super::toc::{Toc, TocEntry};
 use crate::flags::{BlobFeatures, Cipher, Compat, Compressor};
 use crate::v6::BlobEntry;
 use crate::version::Version;
-
-/// Hashes a blob while it is written: every byte, including padding, in the order of the file.
-#[derive(Debug, Clone)]
-pub struct BlobHasher {
-    file: Hasher,
-    /// The same without the section of chunk digests, once there is one.
-    without_digests: Option<Hasher>,
-    len: u64,
-}
-
-impl Default for BlobHasher {
-    fn default() -> Self {
-        Self {
-            file: Hasher::sha256(),
-            without_digests: None,
-            len: 0,
-        }
-    }
-}
-
-impl BlobHasher {
-    /// Appends `bytes`.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.file.update(bytes);
-        if let Some(hasher) = &mut self.without_digests {
-            hasher.update(bytes);
-        }
-        self.len += bytes.len() as u64;
-    }
-
-    /// Appends the section of chunk digests, which nydus leaves out of the id.
-    fn update_digests(&mut self, bytes: &[u8]) {
-        self.without_digests = Some(self.file.clone());
-        self.file.update(bytes);
-        self.len += bytes.len() as u64;
-    }
-}
 
 /// A blob of which the last bytes are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +47,18 @@ pub struct SealedBlob {
     entry: Option<BlobEntry>,
 }
 
+/// What the chunk information holds.
+struct Entries {
+    /// The entries.
+    plain: Vec<u8>,
+    /// How many there are.
+    count: u32,
+    /// Batches, if the blob may have them.
+    batches: Option<Vec<BatchContext>>,
+    /// What it is encrypted with, if it is.
+    key: Option<XtsKey>,
+}
+
 /// What follows the chunks, as it grows.
 #[derive(Debug, Clone)]
 struct Tail {
@@ -96,7 +74,7 @@ impl BlobBuilder {
     /// is no chunk: then there is no blob either.
     ///
     /// # Errors
-    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`].
+    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`], [`BuildError::OpenBatch`].
     pub fn finish(self, hasher: BlobHasher) -> Result<Option<FinishedBlob>, BuildError> {
         let toc = self.options.toc;
         let features = if toc {
@@ -111,7 +89,7 @@ impl BlobBuilder {
     /// Completes a blob but for the bootstrap that will be inlined. `hasher` has seen the chunks.
     ///
     /// # Errors
-    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`].
+    /// [`BuildError::Hashed`], [`BuildError::TooLarge`], [`BuildError::Compress`], [`BuildError::OpenBatch`].
     pub fn seal(self, hasher: BlobHasher) -> Result<SealedBlob, BuildError> {
         self.append_meta(
             hasher,
@@ -124,6 +102,8 @@ impl BlobBuilder {
         hasher: BlobHasher,
         features: BlobFeatures,
     ) -> Result<SealedBlob, BuildError> {
+        self.check_no_batch()?;
+        let has_batches = self.has_batches();
         let Self {
             options,
             entries,
@@ -131,6 +111,8 @@ impl BlobBuilder {
             chunk_count,
             offset,
             address,
+            batches,
+            ..
         } = self;
         if hasher.len != offset {
             return Err(BuildError::Hashed {
@@ -152,6 +134,12 @@ impl BlobBuilder {
         let mut features = features | BlobFeatures::CAP_TAR_TOC;
         if options.version == Version::V6 {
             features = features | BlobFeatures::ALIGNED;
+        }
+        if has_batches {
+            features = features | BlobFeatures::BATCH | BlobFeatures::CHUNK_INFO_V2;
+        }
+        if options.key.is_some() {
+            features = features | BlobFeatures::ENCRYPTED | BlobFeatures::CHUNK_INFO_V2;
         }
         if options.toc {
             features = features | BlobFeatures::HAS_TOC | BlobFeatures::INLINED_CHUNK_DIGEST;
@@ -175,7 +163,12 @@ impl BlobBuilder {
                 contexts: Contexts::default(),
             },
             Version::V6 => tail.append_ci(
-                &entries,
+                Entries {
+                    plain: entries,
+                    count: chunk_count,
+                    batches: has_batches.then_some(batches),
+                    key: options.key,
+                },
                 compression(match options.compat {
                     Compat::V2_2 => Compressor::Zstd,
                     Compat::V2_4 => options.compressor,
@@ -206,6 +199,10 @@ impl BlobBuilder {
             meta_size: 0,
             cipher_iv: 0,
             cipher: Cipher::None,
+        };
+        let entry = match &options.key {
+            Some(key) => entry.encrypted(key),
+            None => entry,
         };
         Ok(SealedBlob {
             tail,
@@ -266,6 +263,17 @@ impl Tail {
         plain: &[u8],
         compression: Compression,
     ) -> Result<Compressor, BuildError> {
+        self.append_object(section, plain, compression, None)
+    }
+
+    /// The same, encrypted with `key`, if there is one.
+    fn append_object(
+        &mut self,
+        section: Section,
+        plain: &[u8],
+        compression: Compression,
+        key: Option<&XtsKey>,
+    ) -> Result<Compressor, BuildError> {
         let error = |source| BuildError::Compress {
             section: section.name(),
             source,
@@ -277,8 +285,16 @@ impl Tail {
             Codec::Zstd => Compressor::Zstd,
             _ => Compressor::None,
         };
+        let compressor = match key {
+            // What would be read as padded stays as it is: it is longer.
+            Some(_) if looks_padded(&stored) => {
+                stored = plain.to_vec();
+                Compressor::None
+            }
+            _ => compressor,
+        };
         let start = self.end();
-        self.append(&stored);
+        self.append(&encrypted(key, &stored)?);
         let range = start..self.end();
         self.list(|_| TocEntry {
             compressor,
@@ -291,26 +307,42 @@ impl Tail {
     /// Appends the chunk information that `entries` are, and its header.
     fn append_ci(
         &mut self,
-        entries: &[u8],
+        entries: Entries,
         compression: Compression,
         features: BlobFeatures,
     ) -> Result<CiHeader, BuildError> {
         let start = self.end();
-        let compressor = self.append_compressed(Section::ChunkInfo, entries, compression)?;
+        let Entries {
+            mut plain,
+            count,
+            batches,
+            key,
+        } = entries;
+        let contexts = batches.map_or_else(Contexts::default, |batches| {
+            let offset = plain.len() as u64;
+            plain.extend(batches.iter().flat_map(BatchContext::to_bytes));
+            Contexts {
+                offset,
+                len: plain.len() as u64 - offset,
+                // No more than chunks.
+                count: batches.len() as u32,
+            }
+        });
+        let key = key.as_ref();
+        let compressor = self.append_object(Section::ChunkInfo, &plain, compression, key)?;
         let end = self.end();
         let header = CiHeader {
             features: features.bits(),
             compressor,
-            // At most 2^24.
-            entries: (entries.len() / chunk_info_v1::LEN) as u32,
+            entries: count,
             offset: start,
             stored_len: end - start,
-            len: entries.len() as u64,
-            contexts: Contexts::default(),
+            len: plain.len() as u64,
+            contexts,
         };
         let bytes = header.to_bytes();
-        self.meta_file = meta_file::write(entries, &bytes);
-        self.append(&bytes);
+        self.meta_file = meta_file::write(&plain, &bytes);
+        self.append(&encrypted(key, &bytes)?);
         let range = end..self.end();
         self.list(|_| TocEntry::new(Section::ChunkInfoHeader, sha256(&bytes), range));
         if features.contains(BlobFeatures::HAS_TAR_HEADER) {

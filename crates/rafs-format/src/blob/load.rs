@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{BlobIndex, Limits, Need, Object, Step, StepMachine};
+use image_model::{BlobIndex, Limits, Need, Object, Step, StepMachine, XtsKey};
 
+use super::encrypted::decrypted;
 use super::error::{BlobError, check_given};
 use super::header::CiHeader;
 use super::meta::BlobMeta;
@@ -74,13 +75,23 @@ impl StepMachine for LoadMeta {
 ///
 /// Strict, as finding the sections is: bytes that no writer sets are refused.
 #[derive(Debug, Clone)]
-pub struct LoadCiHeader(Range<u64>);
+pub struct LoadCiHeader {
+    range: Range<u64>,
+    key: Option<XtsKey>,
+}
 
 impl LoadCiHeader {
     /// Starts on the blob with these sections; `None` if it has no chunk information.
     #[must_use]
     pub fn new(sections: &Sections) -> Option<Self> {
-        sections.chunk_info_header().map(Self)
+        let range = sections.chunk_info_header()?;
+        Some(Self { range, key: None })
+    }
+
+    /// The same of a blob that is encrypted with `key`, if there is one.
+    #[must_use]
+    pub fn encrypted(self, key: Option<XtsKey>) -> Self {
+        Self { key, ..self }
     }
 }
 
@@ -89,7 +100,7 @@ impl StepMachine for LoadCiHeader {
     type Error = BlobError;
 
     fn start(&mut self) -> Result<Step<CiHeader>, BlobError> {
-        Ok(Step::Need(Need::opened(self.0.clone())))
+        Ok(Step::Need(Need::opened(self.range.clone())))
     }
 
     /// # Errors
@@ -97,8 +108,9 @@ impl StepMachine for LoadCiHeader {
     /// [`BlobError::Contexts`] and those of [`CiHeader::from_bytes`].
     fn supply(&mut self, bytes: Bytes) -> Result<Step<CiHeader>, BlobError> {
         let structure = "header of the chunk information";
-        let expected = self.0.end.saturating_sub(self.0.start);
+        let expected = self.range.end.saturating_sub(self.range.start);
         check_given(structure, expected, &bytes)?;
+        let bytes = decrypted(self.key.as_ref(), structure, &bytes)?;
         let raw = bytes.first_chunk().expect("as many were asked for");
         let header = CiHeader::from_bytes(raw)?;
         if header.to_bytes() != *raw {

@@ -4,18 +4,21 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::Limits;
 use image_model::deflate::DeflateStart;
 use image_model::width::{u64_from, usize_from, usize_up_to};
+use image_model::{BlobIndex, Frame, Limits, Recipe, RecipeId};
 
+use super::batch_context::BatchContext;
 use super::chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
+use super::context_table::ContextTable;
+use super::encrypted::decrypted;
 use super::error::{BlobError, check_given};
 use super::header::CiHeader;
 use super::section::Stored;
 use super::zran_context::ZranContext;
-use super::zran_table::ZranTable;
 use super::{chunk_info_v1, chunk_info_v2};
 use crate::flags::BlobFeatures;
+use crate::native::{is_batched, is_zran};
 use crate::v6::BlobEntry;
 
 /// The chunk information of a blob: which chunk lies where, stored and plain.
@@ -23,7 +26,7 @@ use crate::v6::BlobEntry;
 /// Opening checks the header and the lengths; each access checks the entry it touches;
 /// [`check`](Self::check) checks all of them and their order. Entries are sorted, so a chunk is
 /// found by its address in logarithmic time. Of a blob in zran mode it has the [contexts](ZranContext),
-/// too. Blobs with batches, or encrypted, are refused as unsupported.
+/// too, and of one with batches [those](BatchContext). Of encrypted blobs it is decrypted (feature `encryption`).
 ///
 /// [`LoadMeta`](super::LoadMeta) asks for what is needed; by hand it goes like this:
 ///
@@ -50,8 +53,7 @@ pub struct BlobMeta {
     blob: BlobEntry,
     /// The plain array: exactly `chunk_count` entries.
     entries: Entries,
-    /// Of zran mode.
-    zran: Option<ZranTable>,
+    contexts: ContextTable,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +62,6 @@ enum Entries {
     V2(Bytes),
 }
 
-const UNSUPPORTED: [BlobFeatures; 2] = [BlobFeatures::BATCH, BlobFeatures::ENCRYPTED];
 /// Chunks per blob.
 const MAX_CHUNKS: u32 = 1 << 24;
 
@@ -73,16 +74,10 @@ impl BlobMeta {
     /// [`BlobError::Features`], [`BlobError::ChunkCount`], [`BlobError::CiLen`],
     /// [`BlobError::CiStoredLen`], [`BlobError::OutOfBounds`], [`BlobError::Limit`].
     pub fn range(blob: &BlobEntry, limits: &Limits) -> Result<Range<u64>, BlobError> {
-        let unsupported = UNSUPPORTED.into_iter().fold(0, |bits, feature| {
-            bits | if blob.features.contains(feature) {
-                feature.bits()
-            } else {
-                0
-            }
-        });
-        if unsupported != 0 {
+        let readable = cfg!(feature = "encryption") && blob.is_encrypted();
+        if blob.features.contains(BlobFeatures::ENCRYPTED) && !readable {
             return Err(BlobError::Features {
-                features: unsupported,
+                features: BlobFeatures::ENCRYPTED.bits(),
             });
         }
         let count = blob.chunk_count;
@@ -107,7 +102,7 @@ impl BlobMeta {
         }
         let expected = u64::from(count).saturating_mul(entry_len(blob));
         let found = blob.ci_uncompressed_size;
-        let has_contexts = is_zran(blob);
+        let has_contexts = is_zran(blob) || is_batched(blob);
         if found != expected && !(has_contexts && found > expected) {
             return Err(BlobError::CiLen { expected, found });
         }
@@ -136,7 +131,7 @@ impl BlobMeta {
     /// # Errors
     /// Those of [`range`](Self::range); [`BlobError::Given`] if `stored` has another length;
     /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
-    /// is damaged; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit.
+    /// is damaged; [`BlobError::Encrypted`]; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit.
     pub fn decode(
         blob: &BlobEntry,
         stored: &Bytes,
@@ -146,10 +141,16 @@ impl BlobMeta {
         let range = Self::range(blob, limits)?;
         let expected = range.end.saturating_sub(range.start);
         check_given("chunk information", expected, stored)?;
-        let (ci, header) = stored.split_last_chunk().expect("a range holds a header");
-        let header = CiHeader::from_bytes(header)?;
+        let key = blob.xts_key();
+        let ci_len = stored.len().saturating_sub(CiHeader::LEN);
+        let header = decrypted(
+            key.as_ref(),
+            "header of the chunk information",
+            &stored.slice(ci_len..),
+        )?;
+        let header = CiHeader::from_bytes(header.first_chunk().expect("a range holds a header"))?;
         header.check(blob)?;
-        let ci = stored.slice(..ci.len());
+        let ci = decrypted(key.as_ref(), "chunk information", &stored.slice(..ci_len))?;
         let section = Stored {
             name: "blob.meta",
             compressor: blob.ci_compressor,
@@ -165,10 +166,6 @@ impl BlobMeta {
         header: &CiHeader,
         plain: &Bytes,
     ) -> Result<Self, BlobError> {
-        let zran = match is_zran(blob) {
-            true => Some(ZranTable::of_plain(blob, &header.contexts, plain)?),
-            false => None,
-        };
         let len = u64::from(blob.chunk_count).saturating_mul(entry_len(blob));
         let entries = plain.slice(..usize_up_to(len).min(plain.len()));
         let entries = if is_v2(blob) {
@@ -176,41 +173,88 @@ impl BlobMeta {
         } else {
             Entries::V1(entries)
         };
+        // Entries that cannot be read are reported when they are used.
+        let chunks = (0..blob.chunk_count).filter_map(|index| entries.get(index).ok());
+        let contexts = ContextTable::of_plain(blob, &header.contexts, plain, chunks)?;
         Ok(Self {
             blob: blob.clone(),
             entries,
-            zran,
+            contexts,
         })
     }
 
-    /// Contexts of a blob in zran mode.
+    /// Contexts of a blob in zran mode, or batches of one that has those.
     #[must_use]
     pub fn context_count(&self) -> u32 {
-        self.zran.as_ref().map_or(0, ZranTable::count)
+        self.contexts.count()
     }
 
-    /// The context at `index`, checked against the blob; `None` if there are fewer.
+    /// The context at `index` of a blob in zran mode, checked against the blob; `None` if there are fewer.
     ///
     /// # Errors
     /// [`BlobError::Context`].
     pub fn context(&self, index: u32) -> Result<Option<ZranContext>, BlobError> {
-        let table = self.zran.as_ref();
-        let found = table.and_then(|zran| zran.context(index, &self.blob));
-        let found = found.transpose();
-        found.map_err(|fault| BlobError::Context { index, fault })
+        self.contexts.zran(index, &self.blob)
+    }
+
+    /// The batch at `index`, checked against the blob, and its first stored byte; `None` if there are fewer.
+    ///
+    /// # Errors
+    /// [`BlobError::Batch`].
+    pub fn batch(&self, index: u32) -> Result<Option<(BatchContext, u64)>, BlobError> {
+        self.contexts.batch(index, &self.blob)
+    }
+
+    /// The frame that context `index` of blob number `blob`, which is this one, is; `recipe` is the number of its
+    /// recipe, if it has one of its own.
+    pub(crate) fn frame(
+        &self,
+        index: u32,
+        blob: BlobIndex,
+        recipe: RecipeId,
+    ) -> Result<Option<Frame>, BlobError> {
+        self.contexts.frame(index, (&self.blob, blob), recipe)
+    }
+
+    /// The recipe of context `index`, if it has one of its own.
+    pub(crate) fn recipe(&self, index: u32) -> Option<Recipe> {
+        self.contexts.recipe(index, &self.blob)
     }
 
     /// How the deflate data of `context`, which is one of these, are entered.
     #[must_use]
     pub fn deflate_start(&self, context: &ZranContext) -> DeflateStart {
-        let table = self.zran.as_ref();
-        table.map_or_else(DeflateStart::default, |zran| zran.start(context))
+        self.contexts.start(context)
     }
 
-    /// Checks the contexts of zran mode, and their reserved bytes.
+    /// Checks the contexts, and their reserved bytes.
     pub(super) fn check_contexts(&self, report: &mut dyn FnMut(BlobError)) {
-        if let Some(zran) = &self.zran {
-            zran.check_all(&self.blob, report);
+        self.contexts.check_all(&self.blob, report);
+    }
+
+    /// The stored bytes that `chunk`, which is one of these, is made of: of a batch that is compressed all.
+    pub(super) fn stored_range(&self, chunk: &ChunkInfo) -> Range<u64> {
+        let ChunkExtra::Batch { context, offset } = chunk.extra else {
+            return chunk.offset..chunk.offset_end();
+        };
+        let Ok(Some((batch, start))) = self.batch(context) else {
+            return chunk.offset..chunk.offset;
+        };
+        if batch.is_compressed() {
+            return start..start.saturating_add(batch.stored_len.into());
+        }
+        let start = start.saturating_add(offset.into());
+        start..start.saturating_add(chunk.len.into())
+    }
+
+    /// Whether other bytes can decode to those of `chunk`, which is one of these.
+    pub(super) fn is_compressed(&self, chunk: &ChunkInfo) -> bool {
+        match chunk.extra {
+            ChunkExtra::Batch { context, .. } => {
+                let batch = self.batch(context).ok().flatten();
+                batch.is_some_and(|(batch, _)| batch.is_compressed())
+            }
+            _ => chunk.compressed,
         }
     }
 
@@ -232,21 +276,31 @@ impl BlobMeta {
             });
         }
         let fault = |fault| BlobError::Chunk { index, fault };
-        let chunk = self.entry(index).map_err(fault)?;
+        let chunk = self.entries.get(index).map_err(fault)?;
         chunk.check(&self.blob).map_err(fault)?;
-        if let ChunkExtra::Zran { context, offset } = chunk.extra {
-            let count = self.context_count();
-            let found = self.context(context)?;
-            let found = found.ok_or_else(|| fault(ChunkFault::NoContext { context, count }))?;
-            let (end, len) = (
-                u64::from(offset).saturating_add(chunk.len.into()),
-                found.out_len,
-            );
-            if end > u64::from(len) {
-                return Err(fault(ChunkFault::BeyondContext { context, end, len }));
-            }
+        let (ChunkExtra::Zran { context, offset } | ChunkExtra::Batch { context, offset }) =
+            chunk.extra
+        else {
+            return Ok(chunk);
+        };
+        let count = self.context_count();
+        let len = self.contexts.len(context, &self.blob)?;
+        let len = len.ok_or_else(|| fault(ChunkFault::NoContext { context, count }))?;
+        let end = u64::from(offset).saturating_add(chunk.len.into());
+        if end > u64::from(len) {
+            return Err(fault(ChunkFault::BeyondContext { context, end, len }));
         }
-        Ok(chunk)
+        match self.batch(context)? {
+            Some((_, expected)) if expected != chunk.offset => {
+                let offset = chunk.offset;
+                Err(fault(ChunkFault::BatchOffset {
+                    context,
+                    offset,
+                    expected,
+                }))
+            }
+            _ => Ok(chunk),
+        }
     }
 
     /// The chunk that holds `address` of the uncompressed address space, with its index; `None` if
@@ -259,9 +313,8 @@ impl BlobMeta {
         let (mut low, mut high) = (0, self.chunk_count());
         while low < high {
             let index = low.midpoint(high);
-            let chunk = self
-                .entry(index)
-                .map_err(|fault| BlobError::Chunk { index, fault })?;
+            let chunk = self.entries.get(index);
+            let chunk = chunk.map_err(|fault| BlobError::Chunk { index, fault })?;
             if chunk.address <= address {
                 low = index.saturating_add(1);
             } else {
@@ -298,7 +351,7 @@ impl BlobMeta {
     /// Whether the bytes of the entry at `index`, which is below the number of chunks, are those that
     /// every writer gives to what they say.
     pub(super) fn is_canonical(&self, index: u32) -> bool {
-        let Ok(chunk) = self.entry(index) else {
+        let Ok(chunk) = self.entries.get(index) else {
             return false;
         };
         let index = usize_from(index);
@@ -312,19 +365,17 @@ impl BlobMeta {
     pub(super) fn blob(&self) -> &BlobEntry {
         &self.blob
     }
-
-    /// `index` must be below the number of chunks.
-    fn entry(&self, index: u32) -> Result<ChunkInfo, ChunkFault> {
-        let index = usize_from(index);
-        match &self.entries {
-            Entries::V1(bytes) => Ok(chunk_info_v1::decode(bytes.as_chunks().0[index])),
-            Entries::V2(bytes) => chunk_info_v2::decode(bytes.as_chunks().0[index]),
-        }
-    }
 }
 
-fn is_zran(blob: &BlobEntry) -> bool {
-    blob.features.contains(BlobFeatures::ZRAN)
+impl Entries {
+    /// `index` must be below the number of chunks.
+    fn get(&self, index: u32) -> Result<ChunkInfo, ChunkFault> {
+        let index = usize_from(index);
+        match self {
+            Self::V1(bytes) => Ok(chunk_info_v1::decode(bytes.as_chunks().0[index])),
+            Self::V2(bytes) => chunk_info_v2::decode(bytes.as_chunks().0[index]),
+        }
+    }
 }
 
 fn is_v2(blob: &BlobEntry) -> bool {

@@ -9,6 +9,17 @@ pub mod chunk_info_v1;
 pub mod chunk_info_v2;
 pub mod layout;
 
+mod batch_context;
+mod batch_table;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "it writes: its sums are bounded by what a blob can hold"
+)]
+#[cfg(feature = "sha256")]
+mod batches;
+#[cfg(feature = "sha256")]
+mod build_error;
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -17,7 +28,10 @@ pub mod layout;
 #[cfg(feature = "sha256")]
 mod builder;
 mod compare;
+mod context_table;
 mod digests;
+mod dump;
+mod encrypted;
 mod error;
 #[allow(
     clippy::arithmetic_side_effects,
@@ -26,11 +40,20 @@ mod error;
 )]
 #[cfg(feature = "sha256")]
 mod finish;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "it writes: its sums are bounded by what a blob can hold"
+)]
+#[cfg(feature = "sha256")]
+mod hasher;
 mod header;
 mod load;
 mod locate;
 mod meta;
 mod meta_file;
+#[cfg(feature = "sha256")]
+mod options;
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -44,10 +67,13 @@ mod tar_header;
 mod toc;
 mod unvouched;
 mod zran_context;
-pub(crate) mod zran_table;
+mod zran_table;
 
+pub use batch_context::{BatchContext, BatchFault};
 #[cfg(feature = "sha256")]
-pub use builder::{BlobBuilder, BlobOptions, BuildError, Placement, StoredChunk};
+pub use build_error::BuildError;
+#[cfg(feature = "sha256")]
+pub use builder::{BatchedChunk, BlobBuilder, Placement, StoredChunk};
 pub(crate) use chunk_info::MAX_CHUNKS;
 pub use chunk_info::{ChunkExtra, ChunkFault, ChunkInfo};
 pub use compare::BlobMismatch;
@@ -55,13 +81,17 @@ pub use digests::ChunkDigests;
 pub(crate) use error::check_given;
 pub use error::{BlobError, TarHeaderFault};
 #[cfg(feature = "sha256")]
-pub use finish::{BlobHasher, FinishedBlob, SealedBlob};
+pub use finish::{FinishedBlob, SealedBlob};
+#[cfg(feature = "sha256")]
+pub use hasher::BlobHasher;
 pub use header::{CiHeader, Contexts};
 pub use image_model::{Need, Object, Step, StepMachine};
 pub use layout::Section;
 pub use load::{LoadCiHeader, LoadMeta};
 pub use locate::{LocateTrailer, Trailer};
 pub use meta::BlobMeta;
+#[cfg(feature = "sha256")]
+pub use options::BlobOptions;
 #[cfg(feature = "sha256")]
 pub use reference::{MAX_CONTEXT_LEN, Reference, ReferenceBuilder};
 pub use sections::{LocateSections, Sections};

@@ -4,7 +4,7 @@ use frame_codec::{Compression, Encoder};
 use image_model::deflate::{DeflateStart, WINDOW_LEN};
 use image_model::{BlobId, Codec, Digest};
 
-use super::builder::BuildError;
+use super::build_error::BuildError;
 use super::chunk_info::{
     ADDRESS_ALIGN, ChunkExtra, ChunkInfo, MAX_ADDRESS, MAX_CHUNKS, MAX_STORED_OFFSET,
 };
@@ -195,7 +195,12 @@ impl ReferenceBuilder {
         let entry = chunk_info_v2::encode(&info).map_err(fault)?;
         self.entries.extend(entry);
         (self.chunk_count, self.offset, self.address) = (index + 1, stored, address_end);
-        Ok((context, ChunkPlace { index, address }))
+        let place = ChunkPlace {
+            index,
+            address,
+            in_batch: false,
+        };
+        Ok((context, place))
     }
 
     /// What describes the layer of `len` bytes that has the digest `layer`; `None` if no chunk is in it.

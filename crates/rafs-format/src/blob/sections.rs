@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use image_model::width::u64_from;
-use image_model::{BlobId, Need, Step, StepMachine};
+use image_model::{BlobId, Need, Step, StepMachine, XtsKey};
 
 use super::chunk_info::{MAX_ADDRESS, MAX_CHUNK_LEN, MAX_CHUNKS};
+use super::encrypted::decrypted;
 use super::error::{BlobError, TarHeaderFault, check_given};
 use super::header::CiHeader;
 use super::layout::Section;
@@ -63,6 +64,7 @@ pub struct LocateSections {
     last: Option<Section>,
     asked: Range<u64>,
     piece: Piece,
+    key: Option<XtsKey>,
 }
 
 /// What was requested.
@@ -98,7 +100,14 @@ impl LocateSections {
             last: None,
             asked: 0..0,
             piece: Piece::TarHeader,
+            key: None,
         }
+    }
+
+    /// The same of a blob that is encrypted with `key`, if there is one.
+    #[must_use]
+    pub fn encrypted(self, key: Option<XtsKey>) -> Self {
+        Self { key, ..self }
     }
 
     fn tar_header(&mut self, bytes: &[u8]) -> Result<Step<Sections>, BlobError> {
@@ -170,7 +179,8 @@ impl LocateSections {
     }
 
     /// The blob of a separate bootstrap, without tar headers.
-    fn ci_header(&mut self, bytes: &[u8]) -> Result<Step<Sections>, BlobError> {
+    fn ci_header(&mut self, bytes: &Bytes) -> Result<Step<Sections>, BlobError> {
+        let bytes = decrypted(self.key.as_ref(), "header of the chunk information", bytes)?;
         let raw = bytes.first_chunk().expect("as many were asked for");
         let header = CiHeader::from_bytes(raw)?;
         let end = self.asked.start;
@@ -222,7 +232,7 @@ impl StepMachine for LocateSections {
     type Error = BlobError;
 
     fn start(&mut self) -> Result<Step<Sections>, BlobError> {
-        *self = Self::new(self.found.len);
+        *self = Self::new(self.found.len).encrypted(self.key);
         self.need(Piece::TarHeader, "tar header", TAR_HEADER)
     }
 

@@ -41,14 +41,16 @@ impl BlobMeta {
             // A wrong one was reported by the check.
             if !self.blob().is_separate()
                 && let Ok(chunk) = self.chunk(index)
-                && (chunk.compressed || !recorded)
+                && (self.is_compressed(&chunk) || !recorded)
             {
-                runs.push(chunk.offset..chunk.offset_end());
+                runs.push(self.stored_range(&chunk));
             }
         }
         let entry = self.blob();
         let start = entry.ci_offset;
-        if entry.ci_compressor != Compressor::None {
+        // One bit of what is encrypted changes a block, which entries share.
+        let whole = entry.xts_key().is_some() && recorded.contains(&false);
+        if entry.ci_compressor != Compressor::None || whole {
             runs.push(start..start.saturating_add(entry.ci_compressed_size));
         } else {
             let len = entry_len(entry);
@@ -69,6 +71,10 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     fn push(&mut self, range: Range<u64>) {
+        // Of the same batch.
+        if range.end == self.run.end && range.start >= self.run.start {
+            return;
+        }
         if range.start == self.run.end {
             self.run.end = range.end;
             return;

@@ -9,7 +9,7 @@ use super::error::{BadContent, EncodeError};
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
-use crate::native::is_zran;
+use crate::native::{is_batched, is_zran, padded_len};
 use crate::v6::{BlobEntry, ChunkPlace};
 use erofs_format::loss::path_of;
 
@@ -53,6 +53,17 @@ impl<'a> StoredChunk<'a> {
         Self::find(input, position).expect("the plan refuses broken references")
     }
 
+    /// Whether it is all of its frame.
+    fn is_alone(&self) -> bool {
+        let Self { chunk, frame, .. } = self;
+        !self.place.in_batch && chunk.offset_in_frame == 0 && chunk.len == frame.len
+    }
+
+    /// Whether it lies in a batch of its blob, whose entry is `entry`.
+    fn is_in_batch(&self, entry: &BlobEntry) -> bool {
+        self.place.in_batch && is_batched(entry)
+    }
+
     /// Checks the chunk against itself and the entry of its blob; its address must be a multiple of
     /// `step`.
     pub(crate) fn check(&self, entries: &[BlobEntry], step: u64) -> Result<(), BadContent> {
@@ -68,12 +79,24 @@ impl<'a> StoredChunk<'a> {
         let in_frame = |end: u64| end <= u64::from(frame.len);
         let chunk_end = u64::from(chunk.offset_in_frame).saturating_add(chunk.len.into());
         let codec = match *decode {
-            Decode::Exact(codec) if chunk.offset_in_frame == 0 && chunk.len == frame.len => codec,
+            Decode::Exact(codec) | Decode::Encrypted(_, codec) if self.is_alone() => codec,
+            Decode::Exact(codec) | Decode::Encrypted(_, codec)
+                if self.is_in_batch(entry) && in_frame(chunk_end) =>
+            {
+                codec
+            }
             Decode::DeflateMembers(_) if is_zran(entry) && in_frame(chunk_end) => Codec::Gzip,
             _ => return Err(BadContent::PartOfFrame),
         };
         if codec != Codec::None && codec != Codec::from(entry.compressor) {
             return Err(BadContent::Codec { codec });
+        }
+        let key = match decode {
+            Decode::Encrypted(key, _) => Some(*key),
+            _ => None,
+        };
+        if key != entry.xts_key() {
+            return Err(BadContent::Key);
         }
         let algorithm = chunk.digest.ok_or(BadContent::NoDigest)?.algorithm();
         if algorithm != entry.digester.into() {
@@ -81,9 +104,10 @@ impl<'a> StoredChunk<'a> {
         }
         let stored_len = frame.stored_len;
         let expected = match codec {
-            Codec::None => chunk.len..=chunk.len,
+            Codec::None if key.is_some() => padded_len(frame.len)..=padded_len(frame.len),
+            Codec::None => frame.len..=frame.len,
             _ if is_zran(entry) => 1..=u32::MAX,
-            _ => 1..=chunk.len.saturating_sub(1),
+            _ => 1..=frame.len.saturating_sub(1),
         };
         if !expected.contains(&stored_len) {
             return Err(BadContent::StoredLen { stored_len });
@@ -166,9 +190,16 @@ pub(crate) fn record(
         Compat::V2_4 => chunk.crc32c,
     };
     let compressed = match decode.codec() {
+        _ if place.in_batch => ChunkFlags::default(),
         Codec::None => ChunkFlags::default(),
         _ => ChunkFlags::COMPRESSED,
     };
+    let flags = match decode {
+        Decode::Encrypted(..) => compressed | ChunkFlags::ENCRYPTED,
+        _ => compressed,
+    };
+    // What is stored of it is said by its context.
+    let in_context = place.in_batch || matches!(decode, Decode::DeflateMembers(_));
     let digest = chunk
         .digest
         .expect("the plan refuses chunks without digest");
@@ -176,16 +207,12 @@ pub(crate) fn record(
         digest: *digest.as_bytes(),
         blob_index: frame.blob.0,
         flags: match crc32 {
-            Some(_) => compressed | ChunkFlags::HAS_CRC32,
-            None => compressed,
+            Some(_) => flags | ChunkFlags::HAS_CRC32,
+            None => flags,
         },
-        compressed_size: match decode {
-            // What is read for it is said by its context.
-            Decode::DeflateMembers(_) => 0,
-            _ => frame.stored_len,
-        },
+        compressed_size: if in_context { 0 } else { frame.stored_len },
         uncompressed_size: chunk.len,
-        compressed_offset: frame.offset,
+        compressed_offset: if place.in_batch { 0 } else { frame.offset },
         uncompressed_offset: place.address,
         file_offset: u64::from(number).saturating_mul(chunk_size.into()),
         index: place.index,

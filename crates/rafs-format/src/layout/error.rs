@@ -145,6 +145,9 @@ pub enum BadContent {
     /// The chunk is a part of its frame.
     #[error("a chunk that shares its frame, which cannot be written")]
     PartOfFrame,
+    /// The frame is encrypted otherwise than its blob.
+    #[error("the frame is not encrypted as its blob is")]
+    Key,
     /// The chunk is compressed with something else than its blob.
     #[error("a chunk compressed with {codec}, which is not its blob's compressor")]
     Codec {

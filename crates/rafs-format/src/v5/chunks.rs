@@ -65,8 +65,9 @@ impl Bootstrap {
         let offset = record_offset(frame.0);
         let record = self.record_at(offset)?;
         let at = At::new(RECORD, offset);
-        let codec = check_record(&record, self.entry_of(&record, at)?, at)?;
-        Ok(record_frame(&record, codec))
+        let entry = self.entry_of(&record, at)?;
+        let codec = check_record(&record, entry, at)?;
+        Ok(record_frame(&record, codec, entry))
     }
 
     pub(super) fn record_at(&self, offset: u64) -> Result<ChunkRecord, DecodeError> {

@@ -1,6 +1,6 @@
 //! The blob table: what the bootstrap knows of each data blob.
 
-use image_model::{Blob, BlobId, Digest, DigestAlgorithm};
+use image_model::{Blob, BlobId, Digest, DigestAlgorithm, XtsKey};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -135,6 +135,42 @@ impl BlobEntry {
         }
         let digest = Digest::new(DigestAlgorithm::Sha256, self.meta_digest);
         BlobId::new(digest.hex().as_bytes()).ok()
+    }
+
+    /// What its chunks and its chunk information are encrypted with; `None` if they are not, or by nothing that is known.
+    #[must_use]
+    pub fn xts_key(&self) -> Option<XtsKey> {
+        if !self.is_encrypted() {
+            return None;
+        }
+        let mut iv = [0; 16];
+        let (first, second) = iv.split_at_mut(8);
+        first.copy_from_slice(&self.meta_size.to_le_bytes());
+        second.copy_from_slice(&self.cipher_iv.to_le_bytes());
+        XtsKey::new(self.meta_digest, iv)
+    }
+
+    /// Whether it has a [key](Self::xts_key), as its fields were checked.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.cipher == Cipher::Aes128Xts && self.features.contains(BlobFeatures::ENCRYPTED)
+    }
+
+    /// The same, encrypted with `key`.
+    #[must_use]
+    pub fn encrypted(self, key: &XtsKey) -> Self {
+        let [first, second] = [0, 8].map(|at: usize| {
+            let mut half = [0; 8];
+            half.copy_from_slice(&key.iv()[at..at.saturating_add(8)]);
+            u64::from_le_bytes(half)
+        });
+        Self {
+            features: self.features | BlobFeatures::ENCRYPTED | BlobFeatures::CHUNK_INFO_V2,
+            meta_digest: *key.key(),
+            meta_size: first,
+            cipher_iv: second,
+            cipher: Cipher::Aes128Xts,
+            ..self
+        }
     }
 
     /// Bytes of the blob's chunk data: no stored chunk ends after it.

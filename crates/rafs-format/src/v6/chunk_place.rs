@@ -8,4 +8,6 @@ pub struct ChunkPlace {
     pub index: u32,
     /// First byte in the blob's uncompressed address space.
     pub address: u64,
+    /// Whether it lies in a batch, so that only the chunk information says where it is stored.
+    pub in_batch: bool,
 }

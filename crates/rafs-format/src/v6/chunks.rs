@@ -7,11 +7,12 @@ use image_model::{BlobIndex, Frame, FrameId, RecipeId};
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use super::chunk_address::ChunkAddress;
-use crate::blob::{BlobMeta, ChunkExtra, zran_table};
+use crate::blob::{BlobError, BlobMeta, ChunkExtra, ChunkFault};
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError};
 use crate::native::{
-    FileChunk, FramePart, check_record, is_zran, missing_support, record_frame, unknown_mode,
+    FileChunk, FramePart, check_record, in_context, is_in_batch, missing_alone, record_frame,
+    unknown_mode,
 };
 use crate::view;
 
@@ -60,7 +61,7 @@ impl FoundChunk<'_> {
             recipes,
         } = located
             .located(blob)
-            .ok_or_else(|| at.unsupported("zran mode without chunk information"))?;
+            .ok_or_else(|| at.unsupported(without_chunk_information(entry, &record)))?;
         let wrong = |source| DecodeError::ChunkInformation {
             offset: at.offset,
             blob,
@@ -76,15 +77,23 @@ impl FoundChunk<'_> {
             address,
             rule,
         )?;
-        let ChunkExtra::Zran { context, offset } = info.extra else {
+        let (ChunkExtra::Zran { context, offset } | ChunkExtra::Batch { context, offset }) =
+            info.extra
+        else {
+            let rule = "that of a chunk outside of batches, as the chunk information says";
+            at.require(!is_in_batch(entry, &record), "compressed_size", 0u32, rule)?;
             return Err(at.unsupported("chunks of a gzip layer outside of contexts"));
         };
-        // It was found to be there.
-        let found = meta.context(context).map_err(wrong)?.unwrap_or_default();
         let recipe = RecipeId(recipes.saturating_add(context));
+        let frame = meta.frame(context, blob, recipe).map_err(wrong)?;
+        let count = meta.context_count();
+        let missing = || {
+            let (index, fault) = (record.index, ChunkFault::NoContext { context, count });
+            wrong(BlobError::Chunk { index, fault })
+        };
         let part = FramePart {
             id: FrameId(frames.saturating_add(context)),
-            frame: zran_table::frame(&found, blob, recipe),
+            frame: frame.ok_or_else(missing)?,
             offset,
         };
         FileChunk::in_frame(part, record, entry, self.range, at)
@@ -118,11 +127,14 @@ impl Bootstrap {
         addresses: &[[u8; ChunkAddress::LEN]],
         number: usize,
     ) -> Result<FileChunk, DecodeError> {
-        let found = self.find_chunk(inode, addresses, number, missing_support)?;
-        found.native()
+        let found = self.find_chunk(inode, addresses, number, missing_alone)?;
+        match in_context(found.entry, &found.record) {
+            Some(feature) => Err(found.at.unsupported(feature)),
+            None => found.native(),
+        }
     }
 
-    /// The same, where `located` finds the chunks of blobs in zran mode.
+    /// The same, where `located` finds the chunks in contexts of their blobs.
     pub(super) fn located_chunk(
         &self,
         inode: &Inode,
@@ -130,14 +142,10 @@ impl Bootstrap {
         number: usize,
         located: &dyn Locate,
     ) -> Result<FileChunk, DecodeError> {
-        let supported = |entry: &BlobEntry| match is_zran(entry) {
-            true => unknown_mode(entry),
-            false => missing_support(entry),
-        };
-        let found = self.find_chunk(inode, addresses, number, supported)?;
-        match is_zran(found.entry) {
-            true => found.located(located),
-            false => found.native(),
+        let found = self.find_chunk(inode, addresses, number, unknown_mode)?;
+        match in_context(found.entry, &found.record) {
+            Some(_) => found.located(located),
+            None => found.native(),
         }
     }
 
@@ -149,7 +157,7 @@ impl Bootstrap {
         number: usize,
     ) -> Result<(), DecodeError> {
         let found = self.find_chunk(inode, addresses, number, unknown_mode)?;
-        if !is_zran(found.entry) {
+        if in_context(found.entry, &found.record).is_none() {
             return found.native().map(drop);
         }
         check_record(&found.record, found.entry, found.at)?;
@@ -192,11 +200,13 @@ impl Bootstrap {
         let entry = self.entries.get(usize_from(record.blob_index));
         let rule = "the position of a blob";
         let entry = entry.ok_or_else(|| at.wrong("blob_index", record.blob_index, rule));
-        let codec = entry.and_then(|entry| match missing_support(entry) {
-            Some(feature) => Err(at.unsupported(feature)),
-            None => check_record(&record, entry, at),
+        let codec = entry.and_then(|entry| {
+            match unknown_mode(entry).or_else(|| in_context(entry, &record)) {
+                Some(feature) => Err(at.unsupported(feature)),
+                None => check_record(&record, entry, at).map(|codec| (codec, entry)),
+            }
         });
-        Some(codec.map(|codec| record_frame(&record, codec)))
+        Some(codec.map(|(codec, entry)| record_frame(&record, codec, entry)))
     }
 
     /// The record that the address at `offset` names, its position, and its blob.
@@ -232,5 +242,13 @@ impl Bootstrap {
             "the uncompressed offset of the chunk's record",
         )?;
         Ok((position, record, entry))
+    }
+}
+
+/// What is missing of a blob whose chunk information is not at hand.
+fn without_chunk_information(entry: &BlobEntry, record: &ChunkRecord) -> &'static str {
+    match is_in_batch(entry, record) {
+        true => "batch chunks without chunk information",
+        false => "zran mode without chunk information",
     }
 }

@@ -5,7 +5,6 @@ use std::ops::{ControlFlow, Range};
 use erofs_format::inode::Inode;
 use erofs_format::xattr::{self, LongPrefixes};
 use image_model::image::NoSuchEntry;
-use image_model::width::usize_from;
 use image_model::{
     Attributes, Blob, DirEntry, Extent, FileKind, Frame, FrameId, Image, ImageError, Ino, NameRef,
     Recipe, RecipeId, Xattrs,
@@ -14,7 +13,7 @@ use image_model::{
 use super::bootstrap::Bootstrap;
 use super::chunks::Locate;
 use crate::error::{At, DecodeError};
-use crate::native::{answer, native_recipes, visit_extents};
+use crate::native::{answer, recipe_of, visit_extents};
 use crate::view;
 
 impl Bootstrap {
@@ -157,7 +156,7 @@ impl Image for Bootstrap {
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {
-        native_recipes().nth(usize_from(recipe.0))
+        recipe_of(&self.entries, recipe)
     }
 
     fn blobs(&self) -> &[Blob] {

@@ -5,10 +5,12 @@ use erofs_format::inode::Inode;
 use image_model::width::u64_from;
 use image_model::{Blob, FileKind, Ino, Limits, Metadata, Node};
 
+use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
-use crate::error::DecodeError;
+use crate::error::{At, DecodeError};
 use crate::native::FileChunk;
 use crate::owned::{Child, Copied, OwnedBootstrap, copy};
+use crate::view;
 
 impl Bootstrap {
     /// Copies the image into the shared model: every inode that the root reaches once, in the order
@@ -20,6 +22,15 @@ impl Bootstrap {
     /// [`DecodeError`] if any structure is damaged, directories form no tree, structures overlap, or
     /// beyond the limits given to [`open`](Self::open).
     pub fn to_chunked(&self) -> Result<OwnedBootstrap, DecodeError> {
+        // Frames of such a blob have recipes of their own, which the copy has no place for.
+        let mut entries = (0..).zip(&self.entries);
+        if let Some((index, _)) = entries.find(|(_, entry)| entry.is_encrypted()) {
+            let table = self.ext.blob_table_offset;
+            let offset = view::element_offset(table, index, BlobEntry::LEN);
+            return Err(
+                At::new("blob table entry", offset).unsupported("a copy of encrypted blobs")
+            );
+        }
         copy(self)
     }
 

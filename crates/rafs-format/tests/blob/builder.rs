@@ -260,6 +260,7 @@ fn encoded_chunks_read_back() {
             stored_len: (file.len() - start) as u32,
             codec,
             digest: sha256(content),
+            crc32c: None,
         };
         assert_eq!(builder.push(&chunk).unwrap().offset, start as u64);
     }

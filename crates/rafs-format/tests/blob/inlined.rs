@@ -132,6 +132,7 @@ fn a_blob_of_version_5_with_its_bootstrap_is_that_of_nydus() {
                 stored_len: (range.end - range.start) as u32,
                 codec,
                 digest: Digest::new(DigestAlgorithm::Sha256, [0; 32]),
+                crc32c: None,
             })
             .unwrap();
         assert_eq!((placement.offset, placement.address), (offset, offset));

@@ -101,9 +101,9 @@ fn only_blobs_that_there_are() {
 #[test]
 fn what_cannot_be_read_is_not_asked_for() {
     let (_, mut entry) = golden_blob(GOLDEN);
-    entry.features = entry.features | BlobFeatures::BATCH | BlobFeatures::CHUNK_INFO_V2;
+    entry.features = entry.features | BlobFeatures::ENCRYPTED | BlobFeatures::CHUNK_INFO_V2;
     let error = LoadMeta::new(&entry, &Limits::default()).unwrap_err();
-    let features = BlobFeatures::BATCH.bits();
+    let features = BlobFeatures::ENCRYPTED.bits();
     assert_eq!(error, BlobError::Features { features });
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the data blob, one module for each of `src/blob`.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
+mod batch;
 mod builder;
 mod chunk_info;
 mod digests;

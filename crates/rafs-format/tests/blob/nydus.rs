@@ -75,6 +75,7 @@ fn stored_as_in(golden: &Bytes, entry: &BlobEntry, options: BlobOptions) -> Fini
                 stored_len,
                 codec,
                 digest,
+                crc32c: None,
             })
             .unwrap();
         let expected = Placement {

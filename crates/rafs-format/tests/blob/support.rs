@@ -54,6 +54,7 @@ pub(crate) fn plain_chunk(len: u32) -> StoredChunk {
         stored_len: len,
         codec: Codec::None,
         digest: sha256(b""),
+        crc32c: None,
     }
 }
 

@@ -92,6 +92,7 @@ impl Store {
             offset_in_frame: 0,
         });
         self.places.push(ChunkPlace {
+            in_batch: false,
             index,
             address: self.address,
         });

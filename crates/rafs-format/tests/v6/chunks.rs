@@ -143,7 +143,10 @@ fn content_of_other_modes() {
     for (patches, feature) in [
         (vec![(4096 + 84, [0x40, 0].as_slice())], "tarfs mode"),
         (vec![(4096 + 84, &[0x0d, 0]), v2], "zran mode"),
-        (vec![(4096 + 84, &[0x85, 0]), v2], "batch chunks"),
+        (
+            vec![(4096 + 84, &[0x8d, 0]), v2],
+            "batch chunks of a layer as it was",
+        ),
         (vec![(4096 + 84, &[5, 1]), v2], "encrypted blobs"),
         (
             vec![(4096 + 216, &[1]), (4096 + 168, &[1])],

@@ -116,7 +116,11 @@ fn the_copy_refuses_structures_that_overlap() {
 fn the_copy_says_where_chunks_stand() {
     let bootstrap = open(A4).unwrap();
     let OwnedBootstrap { image, places } = bootstrap.to_chunked().unwrap();
-    let expected = [(0, 0), (1, 4096)].map(|(index, address)| ChunkPlace { index, address });
+    let expected = [(0, 0), (1, 4096)].map(|(index, address)| ChunkPlace {
+        index,
+        address,
+        in_batch: false,
+    });
     assert_eq!(places, expected);
     assert_eq!(image.blobs, [bootstrap.blob_entries()[0].blob()]);
     let recipes: Vec<_> = image.recipes.iter().cloned().map(Some).collect();

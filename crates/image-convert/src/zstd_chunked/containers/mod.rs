@@ -50,6 +50,7 @@ pub(super) fn convert(
             origin: None,
             frames: kept.map(|kept| kept as &dyn StoredFrames),
             room_behind: 0,
+            grouped_below: 0,
         },
         chunker: &mut FixedSize::new(MAX_CHUNK_LEN),
         max_chunks: limits.max_chunks,

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::check::Inconsistency;
 use crate::chunk_record::ChunkRecord;
 use crate::error::At;
-use crate::native::{check_record, unknown_mode};
+use crate::native::{check_record, is_in_batch, unknown_mode};
 
 impl Checker<'_> {
     pub(super) fn chunk_table(&mut self) {
@@ -65,9 +65,17 @@ impl Checker<'_> {
         let records = bootstrap.raw_chunk_records();
         let read = |position: usize| ChunkRecord::from_bytes(&records[position]);
         let mut last: Option<(usize, ChunkRecord)> = None;
+        // The last one that says where it is stored.
+        let mut last_stored: Option<ChunkRecord> = None;
         for position in bootstrap.chunk_index().positions() {
             let record = read(position);
             let before = last.replace((position, record));
+            let entry = bootstrap.entries.get(usize_from(record.blob_index));
+            let in_batch = entry.is_some_and(|entry| is_in_batch(entry, &record));
+            let stored_before = match in_batch {
+                true => None,
+                false => last_stored.replace(record),
+            };
             let Some((before_position, before)) = before else {
                 continue;
             };
@@ -84,21 +92,24 @@ impl Checker<'_> {
                 self.report(offset, what);
                 continue;
             }
-            let entry = bootstrap.entries.get(usize_from(record.blob_index));
             if entry.is_none_or(|entry| unknown_mode(entry).is_some()) {
                 continue;
             }
-            let stored = (before.compressed_offset, before.compressed_size);
-            let plain = (before.uncompressed_offset, before.uncompressed_size);
-            for (field, (start, len), next) in [
-                ("compressed_offset", stored, record.compressed_offset),
-                ("uncompressed_offset", plain, record.uncompressed_offset),
-            ] {
+            let mut check = |field, before: u32, (start, len): (u64, u32), next: u64| {
                 if next < start.saturating_add(len.into()) {
-                    let before = before.index;
                     self.report(offset, Inconsistency::ChunkOverlap { field, before });
                 }
+            };
+            if let Some(before) = stored_before
+                && before.blob_index == record.blob_index
+            {
+                let stored = (before.compressed_offset, before.compressed_size);
+                let next = record.compressed_offset;
+                check("compressed_offset", before.index, stored, next);
             }
+            let plain = (before.uncompressed_offset, before.uncompressed_size);
+            let next = record.uncompressed_offset;
+            check("uncompressed_offset", before.index, plain, next);
         }
     }
 }

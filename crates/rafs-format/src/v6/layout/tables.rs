@@ -41,7 +41,9 @@ pub(super) fn check_entries(
         let has = |feature| entry.features.contains(feature);
         let feature = if has(BlobFeatures::TARFS) {
             "a tarfs image"
-        } else if has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None {
+        } else if (has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None)
+            && !entry.is_encrypted()
+        {
             "an encrypted blob"
         } else {
             continue;
@@ -54,8 +56,11 @@ pub(super) fn check_entries(
 /// The extended superblock but for the chunk table and what inodes have.
 pub(super) fn plan(entries: &[BlobEntry], options: &LayoutOptions) -> ExtSuperblock {
     let mut flags = options.compressor.super_flag() | options.digester.super_flag();
-    if options.compat == Compat::V2_4 {
-        flags = flags | SuperFlags::ENCRYPTION_NONE;
+    let encrypted = entries.iter().any(BlobEntry::is_encrypted);
+    match options.compat {
+        Compat::V2_4 if encrypted => flags = flags | SuperFlags::ENCRYPTION_AES_128_XTS,
+        Compat::V2_4 => flags = flags | SuperFlags::ENCRYPTION_NONE,
+        Compat::V2_2 => {}
     }
     if options.explicit_ids {
         flags = flags | SuperFlags::EXPLICIT_UID_GID;

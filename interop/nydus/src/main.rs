@@ -1,0 +1,37 @@
+//! Makes and reads images of nydus modes that nydus-image 2.2.0 does not know, by the crates of nydus.
+//!
+//! ```text
+//! pack DIR OUTPUT [--compressor C] [--digester D] [--chunk-size N] [--batch-size N] [--encrypt] [--inline] [--toc]
+//! read BOOTSTRAP BLOBS
+//! ```
+//!
+//! `pack` writes `OUTPUT/image.boot` and `OUTPUT/blobs/ID`, as `nydus-image create -t dir-rafs -v 6` does. `read` reads
+//! every file as nydusd does, and prints the SHA-256 and the path of each, sorted by paths.
+
+mod pack;
+mod read;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What went wrong.
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args[..] {
+        ["pack", dir, output, ref options @ ..] => {
+            pack::pack(dir.as_ref(), output.as_ref(), options)
+        }
+        ["read", bootstrap, blobs] => read::read(bootstrap.as_ref(), blobs.as_ref()),
+        _ => Err("pack DIR OUTPUT [OPTION...] or read BOOTSTRAP BLOBS".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
