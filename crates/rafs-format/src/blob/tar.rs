@@ -107,7 +107,8 @@ impl TarBuilder {
             uncompressed_size: len,
             toc_size: 0,
             toc_digest: [0; 32],
-            ci_compressor: Compressor::None,
+            // What nydus-builder names where there is no chunk information.
+            ci_compressor: Compressor::Lz4Block,
             ci_offset: 0,
             ci_compressed_size: 0,
             ci_uncompressed_size: 0,
