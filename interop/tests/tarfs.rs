@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazyoci_interop::run::sha256;
-use lazyoci_interop::{Corpus, Finished, Mount, lazyoci, nydus_image, scratch, script, tool};
+use lazyoci_interop::{
+    Corpus, Finished, Mount, interop_dir, lazyoci, nydus_image, scratch, script, tool,
+};
 
 /// An image in tarfs mode.
 struct Image {
@@ -237,14 +239,21 @@ fn estargz_ref(dir: &Path, layer: &Path, options: &[&str]) -> PathBuf {
     dir.join("image.boot")
 }
 
+/// The layer of `tar` as eStargz, whose files are cut into chunks of `chunk_size`.
+fn estargz(tar: &Path, layer: &Path, chunk_size: &str) {
+    let mut convert = lazyoci("convert");
+    convert.args(["--to", "estargz", "--chunk-size", chunk_size]);
+    let _ = Finished::of(convert.args([tar, layer])).ok();
+}
+
+/// nydusd 2.2.0 cannot read a chunk that ends where its gzip member ends. So does the last chunk in each chunk of an eStargz but
+/// for the last one of a file; here every file is one chunk.
 #[test]
 fn nydus_reads_estargz_layers_by_ours() {
     let dir = scratch();
     let corpus = Corpus::new("packages/peer");
     let layer = dir.path().join("layer.esgz");
-    let mut convert = lazyoci("convert");
-    convert.args(["--to", "estargz"]).arg(corpus.tar());
-    let _ = Finished::of(convert.arg(&layer)).ok();
+    estargz(&corpus.tar(), &layer, "64MiB");
     let expected = digest(&layer);
     let at = dir.path().join("ours");
     let ours = estargz_ref(&at, &layer, &[]);
@@ -255,23 +264,24 @@ fn nydus_reads_estargz_layers_by_ours() {
     assert_eq!(mount.digest(), expected);
 }
 
+/// nydus-image makes contexts that cannot be entered of members that end with their data, as ours do; those of Go end with an
+/// empty block.
 #[test]
 fn we_read_estargz_layers_by_theirs() {
     let dir = scratch();
-    let corpus = Corpus::new("packages/peer");
-    let layer = dir.path().join("layer.esgz");
-    let mut convert = lazyoci("convert");
-    convert.args(["--to", "estargz"]).arg(corpus.tar());
-    let _ = Finished::of(convert.arg(&layer)).ok();
-    let theirs = dir.path().join("theirs");
-    let blobs = theirs.join("blobs");
-    fs::create_dir_all(&blobs).expect("a new directory");
-    fs::hard_link(&layer, blobs.join(sha256(&layer))).expect("on one file system");
-    let bootstrap = theirs.join("image.boot");
-    let mut create = nydus_image("create");
-    create.args(["-t", "estargz-ref", "-v", "6", "--whiteout-spec", "none"]);
-    create.arg("-D").arg(&blobs).arg("-B").arg(&bootstrap);
-    let _ = Finished::of(create.arg(&layer)).ok();
-    let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
-    assert_eq!(digest(&bootstrap), digest(&layer));
+    for layer in ["vector1", "vector2"] {
+        let goldens = interop_dir().join("../crates/estargz-toc/tests/goldens");
+        let layer = goldens.join(layer).with_extension("esgz");
+        let theirs = dir.path().join(sha256(&layer));
+        let blobs = theirs.join("blobs");
+        fs::create_dir_all(&blobs).expect("a new directory");
+        fs::copy(&layer, blobs.join(sha256(&layer))).expect("a copy");
+        let bootstrap = theirs.join("image.boot");
+        let mut create = nydus_image("create");
+        create.args(["-t", "estargz-ref", "-v", "6", "--whiteout-spec", "none"]);
+        create.arg("-D").arg(&blobs).arg("-B").arg(&bootstrap);
+        let _ = Finished::of(create.arg(&layer)).ok();
+        let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
+        assert_eq!(digest(&bootstrap), digest(&layer));
+    }
 }

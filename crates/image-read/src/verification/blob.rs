@@ -120,10 +120,8 @@ impl<'a> BlobFile<'a> {
         {
             self.compare_len(bare, report);
             // Chunks of a tar have no digests.
-            let unvouched = match entry.is_some_and(is_tar) {
-                true => vec![0..self.len],
-                false => Vec::new(),
-            };
+            let whole = entry.filter(|entry| is_tar(entry)).map(|_| 0..self.len);
+            let unvouched = whole.into_iter().collect();
             let mut inspected = Inspected {
                 sections: Sections::bare(self.len),
                 meta: None,

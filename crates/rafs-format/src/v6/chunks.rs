@@ -212,7 +212,7 @@ impl Bootstrap {
             crc32: 0,
         };
         // Addresses begin at multiples of 8.
-        let position = usize_up_to(offset / u64_from(ChunkAddress::LEN));
+        let position = usize_up_to(offset / 8);
         Ok(FoundChunk {
             position,
             record,
