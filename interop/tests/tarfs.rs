@@ -208,7 +208,9 @@ fn several_are_merged() {
         fs::copy(&layer.tar, blobs.join(name)).expect("a copy");
     }
     let mut stacked = lazyoci("convert");
-    stacked.args(["--to", "tar"]).args([path("lower"), path("upper")]);
+    stacked
+        .args(["--to", "tar"])
+        .args([path("lower"), path("upper")]);
     let _ = Finished::of(stacked.arg(path("stacked.tar"))).ok();
     let expected = digest(&path("stacked.tar"));
     let bootstrap = merged.join("image.boot");
@@ -226,7 +228,9 @@ fn devices(bootstrap: &Path, blobs: &Path) -> Vec<PathBuf> {
     let inspected = Finished::of(lazyoci("inspect").arg("--json").arg(bootstrap)).ok();
     let inspected = inspected.json();
     let listed = inspected["blobs"].as_array().expect("a list of blobs");
-    let ids = listed.iter().map(|blob| blob["id"].as_str().expect("an id"));
+    let ids = listed
+        .iter()
+        .map(|blob| blob["id"].as_str().expect("an id"));
     ids.map(|id| blobs.join(id)).collect()
 }
 

@@ -8,8 +8,8 @@ use blob_io::ReadAt;
 use bytes::Bytes;
 use image_model::{Blob, BlobId, BlobIndex, Decode, Digest, Fault, Image as _};
 use lazyoci_image_read::{
-    NoBlobs, OpenBlob, OpenImage, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions, open_source,
-    verify_source,
+    NoBlobs, OpenBlob, OpenImage, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions,
+    open_source, verify_source,
 };
 use verify::Profile;
 

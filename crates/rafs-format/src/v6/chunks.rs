@@ -195,6 +195,9 @@ impl Bootstrap {
     ) -> Result<FoundChunk<'_>, DecodeError> {
         let at = At::new("chunk address", offset);
         let (blob_index, entry) = self.find_blob(address, at)?;
+        if let Some(feature) = unknown_mode(entry) {
+            return Err(at.unsupported(feature));
+        }
         let (file_offset, len) = range;
         let start = self.superblock.block_size.bytes_in(address.startblk);
         // Chunks have at most 16 MiB.
