@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whole-process comparison with ctr-remote on the same layer, in turn.
 
-  against_ctr_remote.py [--runs N] [--corpus NAME] [--record FILE]
+  against_ctr_remote.py [--runs N] [--corpus NAME] [--level N] [--record FILE]
 
 Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and GNU time; builds our example
 (LAZYOCI_EXAMPLES names another directory with it); run as root. Of ctr-remote only `images convert` is
@@ -28,9 +28,9 @@ STATE = pathlib.Path("/run/lazyoci-containerd")
 CTR_REMOTE = ["ctr-remote", "--address", STATE / "containerd.sock", "--namespace", "lazyoci"]
 
 
-def ours(layer, directory, convert):
+def ours(layer, directory, convert, level):
     output = directory / "ours.tar.gz"
-    done = Run(convert, "--to", "estargz", "--compressor", "libdeflate:6", "--threads", str(os.cpu_count()), layer, output)
+    done = Run(convert, "--to", "estargz", "--compressor", f"libdeflate:{level}", "--threads", str(os.cpu_count()), layer, output)
     done.bytes = output.stat().st_size
     return done
 
@@ -61,6 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--corpus", default="debian/peer")
+    parser.add_argument("--level", type=int, default=5)
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
     layer = corpus(f"{args.corpus}.tar")
@@ -69,18 +70,18 @@ def main():
     lines = header(
         f"tar to eStargz against ctr-remote, {args.corpus}",
         args.record,
-        f"command: `benches/against_ctr_remote.py --runs {args.runs} --corpus {args.corpus}`",
+        f"command: `benches/against_ctr_remote.py --runs {args.runs} --corpus {args.corpus} --level {args.level}`",
         f"ours: {built}",
         f"peers: {'; '.join(run(CTR, 'versions').splitlines())}",
-        f"input: {layer.stat().st_size} bytes of tar, warm; 4 MiB chunks; ours by libdeflate, level 6; as many threads as cores",
+        f"input: {layer.stat().st_size} bytes of tar, warm; 4 MiB chunks; ours by libdeflate, level {args.level}; as many threads as cores",
         "CPU of ctr-remote: its own and containerd's; its peak: its own, without containerd's",
     )
     work = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
     try:
         layout = work / "layout.tar"
         run(LAYOUT, "make", layout, layer)
-        fresh(ours, layer, convert), fresh(theirs, layout)
-        pairs = [(fresh(ours, layer, convert), fresh(theirs, layout)) for _ in range(args.runs)]
+        fresh(ours, layer, convert, args.level), fresh(theirs, layout)
+        pairs = [(fresh(ours, layer, convert, args.level), fresh(theirs, layout)) for _ in range(args.runs)]
     finally:
         shutil.rmtree(work)
     lines += [

@@ -109,17 +109,6 @@ impl GzipIndex {
         Some(Digest::new(DigestAlgorithm::Sha256, bytes))
     }
 
-    /// The index with `digest` as the SHA-256 of the stream: of a builder that was told
-    /// [not to record it](crate::IndexOptions::stored_digest), by a caller who has it already, or computes it on another
-    /// thread.
-    #[must_use]
-    pub fn with_stored_digest(self, digest: [u8; 32]) -> Self {
-        Self {
-            stored_digest: Some(digest),
-            ..self
-        }
-    }
-
     /// The spans, in order.
     #[must_use]
     pub fn spans(&self) -> &[Span] {

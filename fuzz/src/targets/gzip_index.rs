@@ -21,6 +21,7 @@ pub fn gzip_index_build(data: &[u8]) {
         .max_stored_span(u32::from(input.u16()))
         .max_decoded_span(input.u32())
         .ignore_trailing(ignore)
+        .threads(1)
         .limits(limits.clone());
     let lengths = Lengths::take(input);
     let kept = usize::from(input.u16());

@@ -64,6 +64,7 @@ pub fn ztoc_build(data: &[u8]) {
     let limits = Limits::small();
     let options = ZtocOptions::default()
         .span_size(u64::from(input.u16()).max(64))
+        .threads(1)
         .limits(limits.clone());
     let tar = TarReadOptions::default()
         .lenient(input.flag())

@@ -1,10 +1,11 @@
 //! Passing over the members of a gzip stream, and decoding them.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use image_model::width::u64_from;
-use sha2::{Digest as _, Sha256};
 
+use super::digests::{Digested, Digests, Piece};
 use super::output::Output;
 use super::spans::Place;
 use crate::error::{BuildError, Corruption};
@@ -19,20 +20,30 @@ const TRAILER_LEN: usize = 8;
 /// Inflates the deflate data of members block by block, and records what it finds.
 pub(crate) trait Blocks {
     /// Deflate data of a member begin.
-    fn begin_member(&mut self, at: Place, output: &Output) -> Result<(), BuildError>;
-
-    /// These stored bytes belong to no deflate data.
-    fn pass(&mut self, stored: &[u8]);
+    fn begin_member(
+        &mut self,
+        at: Place,
+        output: &Output,
+        digests: &mut Digests,
+    ) -> Result<(), BuildError>;
 
     /// Inflates from `stored` to `output`, up to the end of a block at most; `None` if the data are invalid.
     fn inflate(
         &mut self,
         stored: &[u8],
         output: &mut Output,
+        digests: &mut Digests,
     ) -> Result<Option<Inflated>, BuildError>;
 
     /// The deflate data of the member have ended.
-    fn end_member(&mut self) -> Result<(), BuildError>;
+    fn end_member(&mut self, digests: &mut Digests) -> Result<(), BuildError>;
+
+    /// The stream has ended, after `stored` bytes.
+    fn end_stream(&mut self, stored: u64, digests: &mut Digests);
+
+    /// The stored byte before which nothing begins or ends any more, but for one that it shares with the one before;
+    /// `stored` bytes were passed.
+    fn settled(&self, stored: u64) -> u64;
 }
 
 /// How far was inflated.
@@ -47,27 +58,37 @@ pub(crate) struct Rules {
     pub(crate) ignore_trailing: bool,
     pub(crate) max_decoded: u64,
     pub(crate) stored_digest: bool,
+    pub(crate) threads: usize,
 }
 
 /// Decodes the members of a stream.
 pub(crate) struct Members<R, B> {
     pub(crate) source: R,
     rules: Rules,
-    input: Box<[u8]>,
+    input: Piece,
     input_start: usize,
-    input_end: usize,
     ended: bool,
     /// Position of the next input byte in the stream.
     stored: u64,
     /// The same after the last byte that gave anything.
     reached: u64,
-    stored_digest: Option<Sha256>,
+    digests: Digests,
     state: State,
     members: u64,
     crc: crc32fast::Hasher,
     /// Position in the decoded stream at which the member begins.
     member_start: u64,
     output: Output,
+    pub(crate) blocks: B,
+}
+
+/// A stream of which everything was decoded.
+pub(crate) struct Finished<R, B> {
+    pub(crate) source: R,
+    /// Its length, and that of what it decodes to.
+    pub(crate) stored: u64,
+    pub(crate) decoded: u64,
+    pub(crate) digests: Digested,
     pub(crate) blocks: B,
 }
 
@@ -87,13 +108,12 @@ impl<R: Read, B: Blocks> Members<R, B> {
     pub(crate) fn new(source: R, rules: Rules, blocks: B) -> Self {
         Self {
             source,
-            input: vec![0; INPUT_LEN].into(),
+            input: Piece::default(),
             input_start: 0,
-            input_end: 0,
             ended: false,
             stored: 0,
             reached: 0,
-            stored_digest: rules.stored_digest.then(Sha256::default),
+            digests: Digests::new(rules.stored_digest, rules.threads),
             state: State::Header(Header::default()),
             members: 0,
             crc: crc32fast::Hasher::new(),
@@ -119,16 +139,22 @@ impl<R: Read, B: Blocks> Members<R, B> {
         self.output.total()
     }
 
-    /// Decodes the rest of the stream; returns the digest of all of it.
-    pub(crate) fn finish(&mut self) -> Result<Option<[u8; 32]>, BuildError> {
+    /// Decodes the rest of the stream.
+    pub(crate) fn finish(mut self) -> Result<Finished<R, B>, BuildError> {
         loop {
             self.output.discard();
             if !self.advance()? {
                 break;
             }
         }
-        let digest = self.stored_digest.take();
-        Ok(digest.map(|hasher| hasher.finalize().into()))
+        self.blocks.end_stream(self.stored, &mut self.digests);
+        Ok(Finished {
+            source: self.source,
+            stored: self.stored,
+            decoded: self.output.total(),
+            digests: self.digests.finish(),
+            blocks: self.blocks,
+        })
     }
 
     /// Decodes more into the output, which has been read; returns whether there is more.
@@ -145,10 +171,10 @@ impl<R: Read, B: Blocks> Members<R, B> {
 
     fn decode(&mut self) -> Result<bool, BuildError> {
         loop {
-            if self.input_start == self.input_end && !self.ended {
+            if self.input_start == self.input.len() && !self.ended {
                 self.fill()?;
             }
-            let at_end = self.ended && self.input_start == self.input_end;
+            let at_end = self.ended && self.input_start == self.input.len();
             match &mut self.state {
                 State::Header(_) | State::Trailer { .. } if at_end => return self.end(),
                 State::Header(_) => self.header()?,
@@ -160,7 +186,7 @@ impl<R: Read, B: Blocks> Members<R, B> {
                         return Err(BuildError::TooLarge { limit });
                     }
                     if ended {
-                        self.blocks.end_member()?;
+                        self.blocks.end_member(&mut self.digests)?;
                         self.state = State::Trailer {
                             bytes: [0; TRAILER_LEN],
                             len: 0,
@@ -176,14 +202,14 @@ impl<R: Read, B: Blocks> Members<R, B> {
                     bytes[*len] = self.input[self.input_start];
                     *len = len.saturating_add(1);
                     let full = (*len == TRAILER_LEN).then_some(*bytes);
-                    self.pass(1);
+                    self.take(1);
                     if let Some(bytes) = full {
                         self.check(bytes)?;
                         self.state = State::Header(Header::default());
                     }
                 }
                 State::Trailing => {
-                    self.pass(self.input_end.saturating_sub(self.input_start));
+                    self.take(self.input.len().saturating_sub(self.input_start));
                     if at_end {
                         return Ok(false);
                     }
@@ -200,7 +226,7 @@ impl<R: Read, B: Blocks> Members<R, B> {
         };
         match header.push(self.input[self.input_start]) {
             Ok(done) => {
-                self.pass(1);
+                self.take(1);
                 if done {
                     self.crc = crc32fast::Hasher::new();
                     self.member_start = self.output.total();
@@ -209,7 +235,8 @@ impl<R: Read, B: Blocks> Members<R, B> {
                         stored: self.stored,
                         decoded: self.member_start,
                     };
-                    self.blocks.begin_member(at, &self.output)?;
+                    self.blocks
+                        .begin_member(at, &self.output, &mut self.digests)?;
                     self.state = State::Deflate;
                 }
                 Ok(())
@@ -244,8 +271,11 @@ impl<R: Read, B: Blocks> Members<R, B> {
 
     /// Continues with the deflate stream up to the end of a block; returns whether it has ended.
     fn inflate(&mut self) -> Result<bool, BuildError> {
-        let stored = &self.input[self.input_start..self.input_end];
-        let Some(inflated) = self.blocks.inflate(stored, &mut self.output)? else {
+        let stored = &self.input[self.input_start..];
+        let inflated = self
+            .blocks
+            .inflate(stored, &mut self.output, &mut self.digests)?;
+        let Some(inflated) = inflated else {
             return Err(self.corrupt(Corruption::Deflate));
         };
         self.crc.update(self.output.last(inflated.written));
@@ -270,29 +300,26 @@ impl<R: Read, B: Blocks> Members<R, B> {
 
     /// Fills the input, as long as the source gives anything.
     fn fill(&mut self) -> Result<(), BuildError> {
-        (self.input_start, self.input_end) = (0, 0);
-        while self.input_end < self.input.len() {
-            match self.source.read(&mut self.input[self.input_end..]) {
+        let mut input = self.digests.memory();
+        input.resize(INPUT_LEN, 0);
+        let mut end = 0_usize;
+        while end < input.len() {
+            match self.source.read(&mut input[end..]) {
                 Ok(0) => {
                     self.ended = true;
                     break;
                 }
-                Ok(read) => self.input_end = self.input_end.saturating_add(read),
+                Ok(read) => end = end.saturating_add(read),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(hasher) = &mut self.stored_digest {
-            hasher.update(&self.input[..self.input_end]);
-        }
+        input.truncate(end);
+        self.digests.settle(self.blocks.settled(self.stored));
+        self.input = Arc::new(input);
+        self.input_start = 0;
+        self.digests.take(&self.input);
         Ok(())
-    }
-
-    /// Takes bytes that are no deflate data.
-    fn pass(&mut self, len: usize) {
-        let end = self.input_start.saturating_add(len);
-        self.blocks.pass(&self.input[self.input_start..end]);
-        self.take(len);
     }
 
     fn take(&mut self, len: usize) {

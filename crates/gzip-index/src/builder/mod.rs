@@ -1,5 +1,6 @@
 //! Building an index in one pass over a gzip stream.
 
+pub(crate) mod digests;
 pub(crate) mod members;
 mod options;
 pub(crate) mod output;
@@ -51,6 +52,7 @@ impl<R: Read> IndexBuilder<R> {
             ignore_trailing: options.ignore_trailing,
             max_decoded: options.limits.max_layer_len,
             stored_digest: options.stored_digest,
+            threads: options.threads,
         };
         Self {
             members: Members::new(source, rules, Spans::new(options)),
@@ -96,16 +98,17 @@ impl<R: Read> IndexBuilder<R> {
     ///
     /// # Errors
     /// [`BuildError`] if the stream is damaged or truncated, or cannot be read.
-    pub fn finish(mut self) -> Result<(GzipIndex, R), BuildError> {
-        let digest = self.members.finish()?;
+    pub fn finish(self) -> Result<(GzipIndex, R), BuildError> {
+        let stream = self.members.finish()?;
         let lengths = Lengths {
-            stored: self.members.stored(),
-            decoded: self.members.decoded(),
+            stored: stream.stored,
+            decoded: stream.decoded,
         };
-        let (spans, windows) = self.members.blocks.finish()?;
+        let digests = stream.digests;
+        let (spans, windows) = stream.blocks.finish(digests.spans)?;
         let kept = self.kept.finish()?;
-        let index = GzipIndex::from_parts(lengths, digest, spans, windows, kept);
-        Ok((index, self.members.source))
+        let index = GzipIndex::from_parts(lengths, digests.stream, spans, windows, kept);
+        Ok((index, stream.source))
     }
 }
 

@@ -20,6 +20,8 @@ pub struct IndexOptions {
     pub ignore_trailing: bool,
     /// Record the SHA-256 of the stored bytes: the digest by which a manifest knows a layer.
     pub stored_digest: bool,
+    /// Of more than one thread, the second one computes the digests; the index is the same. Default: 2.
+    pub threads: usize,
     /// Bounds: on the decoded stream ([`max_layer_len`](Limits::max_layer_len)), and on a span
     /// ([`max_frame_len`](Limits::max_frame_len)), which holds one block at least.
     pub limits: Limits,
@@ -31,6 +33,7 @@ impl IndexOptions {
         max_decoded_span: u32,
         ignore_trailing: bool,
         stored_digest: bool,
+        threads: usize,
         limits: Limits,
     }
 }
@@ -42,6 +45,7 @@ impl Default for IndexOptions {
             max_decoded_span: 8 << 20,
             ignore_trailing: false,
             stored_digest: true,
+            threads: 2,
             limits: Limits::default(),
         }
     }

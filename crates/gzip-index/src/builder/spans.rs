@@ -5,10 +5,10 @@ use std::io;
 use image_model::deflate::Window;
 use image_model::width::{u64_from, usize_up_to};
 use image_model::{Digest, DigestAlgorithm, Limits};
-use sha2::{Digest as _, Sha256};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::IndexOptions;
+use super::digests::Digests;
 use super::members::{Blocks, Inflated};
 use super::output::Output;
 use super::start::{StartFinder, Tried};
@@ -63,9 +63,6 @@ struct Open {
     window: Option<Window>,
     /// All of the window, if fewer than 32 KiB after the start were looked at for what they refer to.
     whole: Option<Window>,
-    /// Of the stored bytes so far, and up to where the next span was tried to begin.
-    digest: Sha256,
-    digest_at_tried: Sha256,
     /// The longest block so far, on either side.
     block: Place,
 }
@@ -89,36 +86,37 @@ impl Spans {
         }
     }
 
-    fn open_span(&mut self, start: Place, bits: u8, window: Option<Window>) {
+    fn open_span(&mut self, start: Place, bits: u8, window: Option<Window>, digests: &mut Digests) {
+        digests.begin(start.stored.saturating_sub(u64::from(bits != 0)));
         self.open = Some(Open {
             start,
             bits,
             window,
             whole: None,
-            digest: Sha256::default(),
-            digest_at_tried: Sha256::default(),
             block: Place::default(),
         });
         self.block = start;
     }
 
     /// `stored` was decoded to `decoded`.
-    fn advance(&mut self, stored: &[u8], decoded: &[u8]) -> Result<(), BuildError> {
+    fn advance(
+        &mut self,
+        stored: &[u8],
+        decoded: &[u8],
+        digests: &mut Digests,
+    ) -> Result<(), BuildError> {
         self.at.stored = self.at.stored.saturating_add(u64_from(stored.len()));
         self.at.decoded = self.at.decoded.saturating_add(u64_from(decoded.len()));
         if let Some(&last) = stored.last() {
             self.last_byte = last;
         }
-        if let Some(open) = &mut self.open {
-            open.digest.update(stored);
-        }
         if let Some(tried) = &mut self.tried {
             tried.push(stored, decoded);
             if tried.is_full() {
-                self.settle()?;
+                self.settle(digests)?;
             }
         }
-        if let Some(open) = &mut self.open {
+        if let Some(open) = &self.open {
             let len = self.at.since(open.start);
             let limit = u64::from(self.limits.max_frame_len);
             // A span has no more than 4 GiB stored either, whatever it decodes to.
@@ -131,7 +129,7 @@ impl Spans {
     }
 
     /// A block has ended, after `window`, and another one begins.
-    fn boundary(&mut self, window: &[u8]) -> Result<(), BuildError> {
+    fn boundary(&mut self, window: &[u8], digests: &mut Digests) -> Result<(), BuildError> {
         let block = self.at.since(self.block);
         self.block = self.at;
         if let Some(open) = &mut self.open {
@@ -143,12 +141,9 @@ impl Spans {
         }
         // The one before was so short that nobody knows it yet.
         if self.tried.is_some() {
-            self.settle()?;
+            self.settle(digests)?;
         }
         self.tried = Some(Tried::new(self.at, self.last_byte, window));
-        if let Some(open) = &mut self.open {
-            open.digest_at_tried = open.digest.clone();
-        }
         Ok(())
     }
 
@@ -173,7 +168,7 @@ impl Spans {
     }
 
     /// Begins the span that was tried, or continues the one before if it cannot be entered there.
-    fn settle(&mut self) -> Result<(), BuildError> {
+    fn settle(&mut self, digests: &mut Digests) -> Result<(), BuildError> {
         let (Some(tried), Some(mut open)) = (self.tried.take(), self.open.take()) else {
             return Ok(());
         };
@@ -185,13 +180,11 @@ impl Spans {
                     self.shared.push((offset, tried.shared_byte()));
                 }
                 let block = (self.block, open.block);
-                open.digest = std::mem::take(&mut open.digest_at_tried);
-                self.close(open, tried.at)?;
-                self.open_span(tried.at, start.bits, Some(start.window));
+                self.close(&open, tried.at, digests)?;
+                self.open_span(tried.at, start.bits, Some(start.window), digests);
                 self.block = block.0;
                 if let Some(next) = &mut self.open {
                     next.whole = whole;
-                    next.digest.update(tried.stored(start.bits));
                     // The blocks to come are taken to be as long as those before.
                     next.block = block.1;
                 }
@@ -207,7 +200,7 @@ impl Spans {
         Ok(())
     }
 
-    fn close(&mut self, open: Open, end: Place) -> Result<(), BuildError> {
+    fn close(&mut self, open: &Open, end: Place, digests: &mut Digests) -> Result<(), BuildError> {
         let len = end.since(open.start);
         let shared = u32::from(open.bits != 0);
         // Both were compared with limits of 32 bits.
@@ -223,13 +216,14 @@ impl Spans {
             Some(window) => Some(self.windows.push(window)?),
             None => None,
         };
+        digests.end(end.stored);
         self.done.push(Span {
             stored_offset: open.start.stored.saturating_sub(shared.into()),
             stored_len: stored_len.saturating_add(shared),
             bits: open.bits,
             decoded_offset: open.start.decoded,
             decoded_len,
-            digest: Digest::new(DigestAlgorithm::Sha256, open.digest.finalize().into()),
+            digest: Digest::new(DigestAlgorithm::Sha256, [0; 32]),
             window,
         });
         Ok(())
@@ -240,25 +234,33 @@ impl Spans {
         &self.shared
     }
 
-    pub(super) fn finish(self) -> io::Result<(Vec<Span>, Windows)> {
+    /// The spans, with their `digests`, and their windows.
+    pub(super) fn finish(mut self, digests: Vec<Digest>) -> io::Result<(Vec<Span>, Windows)> {
+        for (span, digest) in self.done.iter_mut().zip(digests) {
+            span.digest = digest;
+        }
         Ok((self.done, self.windows.finish()?))
     }
 }
 
 impl Blocks for Spans {
-    fn begin_member(&mut self, at: Place, _output: &Output) -> Result<(), BuildError> {
+    fn begin_member(
+        &mut self,
+        at: Place,
+        _output: &Output,
+        digests: &mut Digests,
+    ) -> Result<(), BuildError> {
         self.inflate.reset(false);
         self.at = at;
-        self.open_span(at, 0, None);
+        self.open_span(at, 0, None, digests);
         Ok(())
     }
-
-    fn pass(&mut self, _stored: &[u8]) {}
 
     fn inflate(
         &mut self,
         stored: &[u8],
         output: &mut Output,
+        digests: &mut Digests,
     ) -> Result<Option<Inflated>, BuildError> {
         let room = output.room();
         let (total_in, total_out) = (self.inflate.total_in(), self.inflate.total_out());
@@ -270,10 +272,10 @@ impl Blocks for Spans {
         // With input and room left it stops at the end of a block only.
         let at_boundary = read < stored.len() && written < room.len() && (read > 0 || written > 0);
         output.write(written);
-        self.advance(&stored[..read], output.last(written))?;
+        self.advance(&stored[..read], output.last(written), digests)?;
         let ended = status == Status::StreamEnd;
         if at_boundary && !ended {
-            self.boundary(output.window())?;
+            self.boundary(output.window(), digests)?;
         }
         Ok(Some(Inflated {
             read,
@@ -282,13 +284,19 @@ impl Blocks for Spans {
         }))
     }
 
-    fn end_member(&mut self) -> Result<(), BuildError> {
+    fn end_member(&mut self, digests: &mut Digests) -> Result<(), BuildError> {
         if self.tried.is_some() {
-            self.settle()?;
+            self.settle(digests)?;
         }
         if let Some(open) = self.open.take() {
-            self.close(open, self.at)?;
+            self.close(&open, self.at, digests)?;
         }
         Ok(())
+    }
+
+    fn end_stream(&mut self, _stored: u64, _digests: &mut Digests) {}
+
+    fn settled(&self, stored: u64) -> u64 {
+        self.tried.as_ref().map_or(stored, |tried| tried.at.stored)
     }
 }

@@ -53,19 +53,22 @@ pub struct CheckpointOptions {
     /// Decoded bytes between checkpoints: the next one is at the first boundary of blocks that is farther from the one
     /// before. Default: 4 MiB.
     pub span_size: u64,
+    /// Of more than one thread, the second one computes the digests. Default: 2.
+    pub threads: usize,
     /// Bounds: on the decoded stream ([`max_layer_len`](Limits::max_layer_len)), and on what is between two checkpoints
     /// ([`max_frame_len`](Limits::max_frame_len)).
     pub limits: Limits,
 }
 
 impl CheckpointOptions {
-    image_model::setters! { span_size: u64, limits: Limits }
+    image_model::setters! { span_size: u64, threads: usize, limits: Limits }
 }
 
 impl Default for CheckpointOptions {
     fn default() -> Self {
         Self {
             span_size: 4 << 20,
+            threads: 2,
             limits: Limits::default(),
         }
     }
@@ -105,6 +108,7 @@ impl<R: Read> CheckpointBuilder<R> {
             ignore_trailing: false,
             max_decoded: options.limits.max_layer_len,
             stored_digest: false,
+            threads: options.threads,
         };
         Self {
             members: Members::new(source, rules, Points::new(options)),
@@ -121,14 +125,14 @@ impl<R: Read> CheckpointBuilder<R> {
     ///
     /// # Errors
     /// [`BuildError`] if the stream is damaged or truncated, or cannot be read.
-    pub fn finish(mut self) -> Result<(Checkpoints, R), BuildError> {
-        self.members.finish()?;
+    pub fn finish(self) -> Result<(Checkpoints, R), BuildError> {
+        let stream = self.members.finish()?;
         let checkpoints = Checkpoints {
-            stored_len: self.members.stored(),
-            decoded_len: self.members.decoded(),
-            points: self.members.blocks.finish(),
+            stored_len: stream.stored,
+            decoded_len: stream.decoded,
+            points: stream.blocks.finish(stream.digests.spans),
         };
-        Ok((checkpoints, self.members.source))
+        Ok((checkpoints, stream.source))
     }
 }
 

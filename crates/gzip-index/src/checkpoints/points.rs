@@ -5,9 +5,9 @@ use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
-use sha2::{Digest as _, Sha256};
 
 use super::{Checkpoint, CheckpointOptions};
+use crate::builder::digests::Digests;
 use crate::builder::members::{Blocks, Inflated};
 use crate::builder::output::Output;
 use crate::builder::spans::Place;
@@ -23,10 +23,7 @@ pub(crate) struct Points {
     /// Most decoded bytes from one checkpoint to the next.
     limit: u64,
     done: Vec<Checkpoint>,
-    /// The last one, whose digest is not known yet.
-    open: Option<(Checkpoint, Sha256)>,
     at: Place,
-    last_byte: u8,
 }
 
 impl Points {
@@ -36,66 +33,57 @@ impl Points {
             span_size: options.span_size,
             limit: options.limits.max_frame_len.into(),
             done: Vec::new(),
-            open: None,
             at: Place::default(),
-            last_byte: 0,
         }
     }
 
     /// A block begins here, `bits` bits before the next whole byte.
-    fn boundary(&mut self, bits: u8, output: &Output) {
+    fn boundary(&mut self, bits: u8, output: &Output, digests: &mut Digests) {
         let since = |point: &Checkpoint| self.at.decoded.saturating_sub(point.decoded_offset);
-        let last = self.open.as_ref();
+        let last = self.done.last();
         // A first member without content does not make a second one at byte 0.
-        if last.is_some_and(|(point, _)| since(point) <= self.span_size || since(point) == 0) {
+        if last.is_some_and(|point| since(point) <= self.span_size || since(point) == 0) {
             return;
         }
-        let point = Checkpoint {
-            stored_offset: self.at.stored,
+        let stored = self.at.stored;
+        digests.end(stored);
+        digests.begin(stored.saturating_sub(u64::from(bits != 0)));
+        self.done.push(Checkpoint {
+            stored_offset: stored,
             decoded_offset: self.at.decoded,
             bits,
             window: Bytes::copy_from_slice(output.window()),
             digest: Digest::new(DigestAlgorithm::Sha256, [0; 32]),
-        };
-        let mut digest = Sha256::default();
-        if bits != 0 {
-            digest.update([self.last_byte]);
-        }
-        self.close();
-        self.open = Some((point, digest));
+        });
     }
 
-    fn close(&mut self) {
-        if let Some((mut point, digest)) = self.open.take() {
-            point.digest = Digest::new(DigestAlgorithm::Sha256, digest.finalize().into());
-            self.done.push(point);
+    /// The checkpoints, with their `digests`.
+    pub(super) fn finish(mut self, digests: Vec<Digest>) -> Vec<Checkpoint> {
+        for (point, digest) in self.done.iter_mut().zip(digests) {
+            point.digest = digest;
         }
-    }
-
-    pub(super) fn finish(mut self) -> Vec<Checkpoint> {
-        self.close();
         self.done
     }
 }
 
 impl Blocks for Points {
-    fn begin_member(&mut self, at: Place, output: &Output) -> Result<(), BuildError> {
+    fn begin_member(
+        &mut self,
+        at: Place,
+        output: &Output,
+        digests: &mut Digests,
+    ) -> Result<(), BuildError> {
         self.inflate.init();
         self.at = at;
-        self.boundary(0, output);
+        self.boundary(0, output, digests);
         Ok(())
-    }
-
-    fn pass(&mut self, stored: &[u8]) {
-        if let Some((_, digest)) = &mut self.open {
-            digest.update(stored);
-        }
     }
 
     fn inflate(
         &mut self,
         stored: &[u8],
         output: &mut Output,
+        digests: &mut Digests,
     ) -> Result<Option<Inflated>, BuildError> {
         let (bytes, at) = output.all();
         let (status, read, written) = decompress(&mut self.inflate, stored, bytes, at, FLAGS);
@@ -107,19 +95,14 @@ impl Blocks for Points {
             _ => return Ok(None),
         };
         output.write(written);
-        let stored = &stored[..read];
-        self.pass(stored);
-        if let Some(&last) = stored.last() {
-            self.last_byte = last;
-        }
         self.at.stored = self.at.stored.saturating_add(u64_from(read));
         self.at.decoded = self.at.decoded.saturating_add(u64_from(written));
         if status == TINFLStatus::BlockBoundary
             && let Some(state) = self.inflate.block_boundary_state()
         {
-            self.boundary(state.num_bits, output);
+            self.boundary(state.num_bits, output, digests);
         }
-        if let Some((point, _)) = &self.open
+        if let Some(point) = self.done.last()
             && self.at.decoded.saturating_sub(point.decoded_offset) > self.limit
         {
             let (stored, limit) = (point.stored_offset, self.limit);
@@ -132,7 +115,15 @@ impl Blocks for Points {
         }))
     }
 
-    fn end_member(&mut self) -> Result<(), BuildError> {
+    fn end_member(&mut self, _digests: &mut Digests) -> Result<(), BuildError> {
         Ok(())
+    }
+
+    fn end_stream(&mut self, stored: u64, digests: &mut Digests) {
+        digests.end(stored);
+    }
+
+    fn settled(&self, stored: u64) -> u64 {
+        stored
     }
 }

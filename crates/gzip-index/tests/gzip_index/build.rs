@@ -212,13 +212,18 @@ fn an_index_that_was_read_is_written_as_it_was() {
 }
 
 #[test]
-fn the_digest_of_the_stream_can_be_given() {
-    let stored = gzip(&text(100_000), 6);
-    let expected = build(&stored, &IndexOptions::default());
-    let index = build(&stored, &IndexOptions::default().stored_digest(false));
-    assert_ne!(index, expected);
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(&stored);
-    assert_eq!(index.with_stored_digest(digest.into()), expected);
+fn the_index_is_the_same_on_one_thread_and_two() {
+    for stored in [gzip(&text(3_000_000), 6), gzip(&text(100), 1)] {
+        let built = |threads| build(&stored, &small(20_000).threads(threads));
+        let index = built(1);
+        assert_eq!(index, built(2));
+        let sha256 = |bytes: &[u8]| <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(bytes));
+        assert_eq!(*index.stored_digest().unwrap().as_bytes(), sha256(&stored));
+        for span in index.spans() {
+            let bytes = &stored[span.stored_offset as usize..span.stored_end() as usize];
+            assert_eq!(*span.digest.as_bytes(), sha256(bytes));
+        }
+    }
 }
 
 #[test]

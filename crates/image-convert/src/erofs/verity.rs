@@ -2,7 +2,7 @@
 
 use image_model::Digest;
 
-use crate::stage::{BLOCK, BlockDigest, digest_block};
+use crate::stage::{BLOCK, BlockDigest, digest_blocks};
 
 /// Digests in a block of them.
 const IN_A_BLOCK: usize = BLOCK / size_of::<BlockDigest>();
@@ -40,13 +40,11 @@ impl VerityHasher {
             if self.begun.len() < BLOCK {
                 return;
             }
-            if let Some(block) = self.begun.first_chunk() {
-                self.digests.push(digest_block(block));
-            }
+            digest_blocks(self.begun.as_chunks().0, &mut self.digests);
             self.begun.clear();
         }
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        self.digests.extend(blocks.iter().map(digest_block));
+        digest_blocks(blocks, &mut self.digests);
         self.begun.extend_from_slice(rest);
     }
 
@@ -64,7 +62,8 @@ impl VerityHasher {
         while digests.len() > 1 {
             digests.resize(digests.len().next_multiple_of(IN_A_BLOCK), [0; 32]);
             let (blocks, _) = digests.as_flattened().as_chunks::<BLOCK>();
-            let above = blocks.iter().map(digest_block).collect();
+            let mut above = Vec::with_capacity(blocks.len());
+            digest_blocks(blocks, &mut above);
             levels.push(std::mem::replace(&mut digests, above));
         }
         let root = digests.first().copied().unwrap_or_default();

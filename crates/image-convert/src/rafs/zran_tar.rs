@@ -33,6 +33,7 @@ impl<'o, R: Read> GzipTar<'o, R> {
             .max_decoded_span(max_decoded)
             .ignore_trailing(lenient)
             .stored_digest(false)
+            .threads(options.threads)
             .limits(limits.clone().max_frame_len(max_frame_len));
         Self {
             builder: IndexBuilder::new(layer, &index_options),

@@ -36,7 +36,7 @@ use batch::{Batch, Payload};
 use cut::Growing;
 use worker::Worker;
 
-pub(crate) use blocks::{BLOCK, BlockDigest, digest_block};
+pub(crate) use blocks::{BLOCK, BlockDigest, digest_blocks};
 pub(crate) use rules::{
     ChunkDigest, Fetch, KeptFrame, Piece, PieceChunk, Rules, SourceChunk, StoredFrames, Target,
 };

@@ -6,7 +6,7 @@ use image_model::{Codec, Digest};
 use verify::UnsupportedDigest;
 
 use super::batch::{Batch, Made, Payload};
-use super::blocks::digest_blocks;
+use super::blocks::digest_chunk;
 use super::rules::{ChunkDigest, KeptFrame, Rules, StoredFrames};
 use crate::ConvertError;
 
@@ -64,7 +64,7 @@ impl<'d> Worker<'d> {
                     let digest = self.digest(chunk)?;
                     let payload = self.payload(digest, piece.chunk_len)?;
                     if payload != Payload::Known && self.wants_blocks(piece.chunk_len) {
-                        digest_blocks(chunk, &mut blocks);
+                        digest_chunk(chunk, &mut blocks);
                     }
                     let made = Made {
                         digest,

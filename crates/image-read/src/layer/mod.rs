@@ -4,7 +4,6 @@
 mod compared;
 mod error;
 #[cfg(feature = "gzip-index")]
-mod followed;
 mod index;
 #[cfg(feature = "gzip-index")]
 mod index_error;

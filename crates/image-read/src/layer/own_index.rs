@@ -4,40 +4,19 @@ use std::cell::RefCell;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
 
 use blob_io::ReadAt;
 use gzip_index::{BuildError, GzipIndex, IndexBuilder, IndexOptions, NotKept};
 use image_model::{BlobIndex, Frame, FrameId, Progress, Recipe, RecipeId};
 use tar_stream::{Compression, TarError, TarReadOptions, TarReader};
 
-use super::followed::Followed;
 use super::index::index;
 use super::{LayerImageError, LayerImageOptions, LayerIndexError, TarLayer};
 use crate::tree_image::FrameTable;
 
-/// Builds the index of the layer that `layer` gives, and keeps the headers of its tar. The digest of the layer is computed
-/// by another thread.
+/// Builds the index of the layer that `layer` gives, and keeps the headers of its tar.
 pub(super) fn build(
-    mut layer: impl Read,
-    options: &IndexOptions,
-    tar: &TarReadOptions,
-    progress: &mut dyn Progress,
-) -> Result<GzipIndex, LayerIndexError> {
-    if !options.stored_digest {
-        return read(&mut layer, options, tar, progress);
-    }
-    let options = options.clone().stored_digest(false);
-    // A reader that is dropped after an error ends the thread for which the scope waits.
-    thread::scope(|scope| {
-        let mut layer = Followed::new(layer, scope);
-        let gzip = read(&mut layer, &options, tar, progress)?;
-        Ok(gzip.with_stored_digest(*layer.finish().as_bytes()))
-    })
-}
-
-fn read(
-    layer: &mut dyn Read,
+    layer: impl Read,
     options: &IndexOptions,
     tar: &TarReadOptions,
     progress: &mut dyn Progress,

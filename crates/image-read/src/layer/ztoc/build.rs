@@ -46,6 +46,7 @@ fn gzip(
     let limits = options.limits.clone();
     let checkpoints = CheckpointOptions::default()
         .span_size(options.span_size)
+        .threads(options.threads)
         .limits(limits);
     let builder = CheckpointBuilder::new(layer, &checkpoints);
     let (files, end, builder) = list(builder, tar, advance)?;

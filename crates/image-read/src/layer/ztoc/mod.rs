@@ -35,18 +35,21 @@ pub struct ZtocOptions {
     /// Length of a span in bytes of the tar; of a gzip layer it ends at the first block boundary beyond. At least 1.
     /// Default: 4 MiB, as `soci` has it.
     pub span_size: u64,
+    /// Of more than one thread, the second one computes the digests of a gzip layer; the zTOC is the same. Default: 2.
+    pub threads: usize,
     /// Bounds on the tar and its members, and on a span.
     pub limits: Limits,
 }
 
 impl ZtocOptions {
-    image_model::setters! { span_size: u64, limits: Limits }
+    image_model::setters! { span_size: u64, threads: usize, limits: Limits }
 }
 
 impl Default for ZtocOptions {
     fn default() -> Self {
         Self {
             span_size: 4 << 20,
+            threads: 2,
             limits: Limits::default(),
         }
     }
