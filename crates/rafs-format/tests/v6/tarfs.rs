@@ -133,10 +133,7 @@ fn the_mode_is_that_of_the_superblock_and_of_blobs() {
     let not_tarfs = field("blob table entry", BLOB, "features", 0x4000_0040, rule);
     assert_eq!(refused(&[(EXT + 1, &[0])]), not_tarfs);
     let aligned = field("blob table entry", BLOB, "features", 0x4000_0001, rule);
-    assert_eq!(
-        refused(&[(BLOB + 84, &[1]), (BLOB + 72, &[0])]),
-        aligned
-    );
+    assert_eq!(refused(&[(BLOB + 84, &[1]), (BLOB + 72, &[0])]), aligned);
     let rule = "9 in tarfs mode";
     let blocks = field("superblock", SUPERBLOCK, "blkszbits", 12, rule);
     assert_eq!(
