@@ -45,6 +45,7 @@ pub struct ZranReport {
     /// The bootstrap, and the annotations of the layer that is to hold it.
     pub bootstrap: DescribedObject,
     /// The layer as it was, which is the image's blob; `None` if it has no content.
+    #[cfg_attr(feature = "serde", serde(rename = "kept_layer"))]
     pub layer: Option<DescribedObject>,
     /// What describes it: contexts, dictionaries and chunks. `None` if it has no content.
     pub meta: Option<DescribedObject>,
