@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Dictionary files of many chunks, built and merged: time, memory, bytes; as Markdown.
+"""Dictionary files of many chunks, built and merged, and the forms in memory: time, memory, bytes; as Markdown.
 
-  dictionary.py [--chunks N] [--record FILE]
+  dictionary.py [--chunks N] [--held N] [--record FILE]
 
-Chunks are generated. Takes some 130 bytes of disk for each, in the folder for temporary files, for a while.
+Chunks are generated: N in files, and --held in memory. Takes some 130 bytes of disk for each, in the folder for temporary files, for a while.
 FILE gets what is printed, which needs a tree that is committed.
 """
 
@@ -23,15 +23,17 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=100_000_000)
+    parser.add_argument("--held", type=int, default=10_000_000)
     parser.add_argument("--record", type=pathlib.Path)
     args = parser.parse_args()
     lines = header(
-        "Dictionary files, built and merged",
+        "Dictionaries, built and merged",
         args.record,
         run("rustc", "--version"),
-        f"command: `benches/dictionary.py --chunks {args.chunks}`",
+        f"command: `benches/dictionary.py --chunks {args.chunks} --held {args.held}`",
         "chunks: generated in the same process, 64 MiB of memory for entries, the others in a temporary file",
         "peak memory: with the pages of mapped files, which merging reads from",
+        "bytes an entry: of the file, or of memory that the form in memory takes",
         "",
         "| | s | peak MiB | chunks | bytes an entry |",
         "|---|---|---|---|---|",
@@ -54,6 +56,8 @@ def main():
             tell("merge these two", "merge", *files)
             for file in files:
                 file.unlink()
+    for form, what in (("HashMap", "`HashMap`"), ("list", "in memory"), ("image", "an image as a dictionary")):
+        tell(what, "hold", form, args.held)
     publish(lines, args.record)
 
 

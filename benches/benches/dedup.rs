@@ -1,6 +1,7 @@
 //! Dictionaries, each digest of which is asked once in random order; chunkers, digests and checksums.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -10,13 +11,15 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use lazyoci::chunk_dedup::rollsum::{Part, RollsumChunker};
 use lazyoci::chunk_dedup::{
-    ChunkList, ChunkTable, Chunker, Dictionary as _, FastCdc, FixedSize, Key, Placement, is_zero,
+    ChunkList, ChunkTable, Chunker, Dictionary as _, FastCdc, FixedSize, ImageDictionary, Key,
+    PlacedDictionary as _, Placement, is_zero,
 };
-use lazyoci::model::{Chunk, DigestAlgorithm, FrameId};
+use lazyoci::model::{Chunk, DigestAlgorithm};
 use lazyoci::verify;
 use lazyoci_benches::content::{Kind, bytes};
-use lazyoci_benches::dictionaries::{entry, file, questions};
+use lazyoci_benches::dictionaries::{chunk, file, image, pair, questions};
 
 /// Questions of one measurement.
 const ASKED: usize = 10_000;
@@ -86,23 +89,6 @@ impl Hasher for Identity {
     fn write_usize(&mut self, _: usize) {}
 }
 
-/// A chunk as `HashMap` holds it: it knows as much as the other forms.
-fn pair(number: u32) -> (Key, Placement) {
-    let entry = entry(number);
-    ((entry.digest, entry.len), entry.placement)
-}
-
-fn chunk(number: u32) -> Chunk {
-    let entry = entry(number);
-    Chunk {
-        digest: Some(entry.digest),
-        len: entry.len,
-        crc32c: None,
-        frame: FrameId(number),
-        offset_in_frame: 0,
-    }
-}
-
 fn found_in(map: &HashMap<Key, Placement, impl BuildHasher>, keys: &[Key]) -> usize {
     let found = |key: &&Key| black_box(map.get(key).copied()).is_some();
     keys.iter().filter(found).count()
@@ -150,11 +136,18 @@ fn lookups(criterion: &mut Criterion) {
                 keys.iter().filter(found).count()
             });
         }
+        {
+            let image = ImageDictionary::of(&image(count));
+            each(&mut asked, &mut group, "image", &mut |keys| {
+                let found = |(digest, len): &&Key| {
+                    let id = image.find(digest, *len).expect("it cannot fail");
+                    let place = id.map(|id| image.entry_placement(id));
+                    black_box(place).is_some()
+                };
+                keys.iter().filter(found).count()
+            });
+        }
         let file = file(count);
-        println!(
-            "{name}: {} bytes an entry",
-            file.bytes().len() as f64 / f64::from(count)
-        );
         each(&mut asked, &mut group, "file", &mut |keys| {
             let found = |(digest, len): &&Key| {
                 let placement = file.lookup(digest, *len).expect("it is sound");
@@ -249,6 +242,31 @@ fn chunkers(criterion: &mut Criterion) {
     let mut fastcdc = FastCdc::new(4096, 16_384, 65_536).expect("these sizes can be");
     group.bench_function("fastcdc, 16 KiB", |bencher| {
         bencher.iter(|| cut(&mut fastcdc))
+    });
+    group.bench_function("rolling checksum, 64 KiB", |bencher| {
+        bencher.iter(|| {
+            let mut chunks = 0;
+            let mut take = |part: Part<'_>| {
+                chunks += usize::from(part == Part::End);
+                Ok::<_, Infallible>(())
+            };
+            let mut chunker = RollsumChunker::default();
+            let Ok(()) = chunker.feed(black_box(&content), &mut take);
+            let Ok(()) = chunker.end_file(&mut take);
+            chunks
+        });
+    });
+    group.bench_function("the crate rollsum, 64 KiB", |bencher| {
+        bencher.iter(|| {
+            // The same sums, without holes.
+            let mut sums = rollsum::Bup::new_with_chunk_bits(16);
+            let (mut rest, mut chunks) = (black_box(&content[..]), 0);
+            while let Some((end, _)) = sums.find_chunk_edge(rest) {
+                rest = &rest[end..];
+                chunks += 1;
+            }
+            chunks
+        });
     });
     group.bench_function("the crate fastcdc, 16 KiB", |bencher| {
         bencher.iter(|| fastcdc::v2020::FastCDC::new(&content, 4096, 16_384, 65_536).count());

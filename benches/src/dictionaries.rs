@@ -1,11 +1,16 @@
 //! Dictionaries of chunks that never were.
 
-use std::io::Cursor;
+use std::fs;
+use std::io::{self, Cursor};
 
 use lazyoci::chunk_dedup::{
-    BlobRecord, BuildOptions, DictionaryBuilder, DictionaryFile, Entry, Key, Placement,
+    BlobRecord, BuildOptions, DictionaryBuilder, DictionaryFile, Entry, Key, Placement, recipes,
 };
-use lazyoci::model::{BlobId, BlobIndex, Digest, DigestAlgorithm, Frame, RecipeId};
+use lazyoci::model::image::ChunkedParts;
+use lazyoci::model::{
+    Blob, BlobId, BlobIndex, Chunk, ChunkedImage, Digest, DigestAlgorithm, Frame, FrameId,
+    RecipeId, Tree,
+};
 
 use crate::content::Random;
 
@@ -51,6 +56,68 @@ pub fn key(number: u32) -> Key {
     (entry.digest, entry.len)
 }
 
+/// The same chunk as `HashMap` holds it: it knows as much as the other forms.
+#[must_use]
+pub fn pair(number: u32) -> (Key, Placement) {
+    let entry = entry(number);
+    ((entry.digest, entry.len), entry.placement)
+}
+
+/// The same chunk in the list of an image.
+#[must_use]
+pub fn chunk(number: u32) -> Chunk {
+    let entry = entry(number);
+    Chunk {
+        digest: Some(entry.digest),
+        len: entry.len,
+        crc32c: None,
+        frame: FrameId(number),
+        offset_in_frame: 0,
+    }
+}
+
+/// An image of the first `count` chunks, in no files.
+///
+/// # Panics
+/// Never: its lists fit each other.
+#[must_use]
+pub fn image(count: u32) -> ChunkedImage {
+    let parts = ChunkedParts {
+        extents: Vec::new(),
+        chunks: (0..count).map(chunk).collect(),
+        frames: (0..count)
+            .map(|number| entry(number).placement.frame)
+            .collect(),
+        recipes: recipes().collect(),
+        blobs: (0..blobs(count))
+            .map(|blob| Blob::new(name(blob)))
+            .collect(),
+    };
+    ChunkedImage::new(Tree::implied(), parts).expect("its lists fit")
+}
+
+/// As many blobs as so many chunks need.
+fn blobs(count: u32) -> u32 {
+    count.div_ceil(PER_BLOB)
+}
+
+fn name(blob: u32) -> BlobId {
+    BlobId::new(format!("{blob:064x}").as_bytes()).expect("it is a name")
+}
+
+/// Bytes of memory that this process has.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn resident() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    figure
+        .map(|kib| kib << 10)
+        .ok_or_else(|| io::Error::other("there is no VmRSS"))
+}
+
 /// A builder with as many blobs as `count` chunks need.
 ///
 /// # Panics
@@ -62,9 +129,9 @@ pub fn builder<T: std::io::Read + std::io::Write + std::io::Seek>(
 ) -> DictionaryBuilder<T> {
     let options = BuildOptions::default();
     let mut builder = DictionaryBuilder::new(DigestAlgorithm::Blake3, temporary, options);
-    for blob in 0..count.div_ceil(PER_BLOB) {
-        let id = BlobId::new(format!("{blob:064x}").as_bytes()).expect("it is a name");
-        builder.add_blob(BlobRecord::new(id)).expect("it is new");
+    for blob in 0..blobs(count) {
+        let record = BlobRecord::new(name(blob));
+        builder.add_blob(record).expect("it is new");
     }
     builder
 }

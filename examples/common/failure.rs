@@ -6,10 +6,11 @@ use std::iter::successors;
 
 #[cfg(feature = "convert")]
 use lazyoci::convert::ConvertError;
+use lazyoci::estargz_toc::error::{EntryFault, TocError as TocEntryError};
 use lazyoci::estargz_toc::open::OpenError as TocError;
 use lazyoci::model::layer::LayerError;
 use lazyoci::model::{Blame, Fault};
-use lazyoci::read::{LayerImageError, OpenError, ReadError};
+use lazyoci::read::{FrameError, LayerImageError, OpenError, ReadError};
 use lazyoci::tar_stream::TarError;
 use lazyoci::verify::TreeDigestError;
 use serde_json::{Value, json};
@@ -138,6 +139,7 @@ pub fn with_hint(text: String, error: &(dyn Error + 'static)) -> String {
 fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     const LENIENT: Option<&str> = Some("--lenient accepts it");
     const MAX_CONTENT: Option<&str> = Some("--max-content SIZE allows more");
+    const MAX_FRAME: Option<&str> = Some("--max-frame SIZE allows more");
     #[cfg(feature = "convert")]
     if let Some(ConvertError::NotCarried { .. }) = error.downcast_ref() {
         return Some("--lossy leaves it out");
@@ -158,6 +160,14 @@ fn lifted_by(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(OpenError::Estargz(TocError::External)) = error.downcast_ref() {
         return Some("--external-toc FILE names it; --as-layer reads a plain layer instead");
+    }
+    if let Some(OpenError::Toc(TocEntryError::Entry { fault, .. })) = error.downcast_ref()
+        && matches!(fault, EntryFault::FrameTooLong { .. })
+    {
+        return Some("--max-frame SIZE allows more; --as-layer reads a plain layer instead");
+    }
+    if let Some(FrameError::TooLong { .. }) = error.downcast_ref() {
+        return MAX_FRAME;
     }
     if let Some(error) = error.downcast_ref::<OpenError>()
         && error.may_be_layer()

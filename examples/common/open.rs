@@ -47,6 +47,9 @@ pub struct OpenArgs {
     /// bytes; 1 GiB of repeated chunks]
     #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse)]
     max_content: Option<u64>,
+    /// Bytes that a piece of an image may decode to [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes::parse_u32)]
+    max_frame: Option<u32>,
     /// Platform of the image to choose among several, such as `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
@@ -144,14 +147,17 @@ impl OpenArgs {
 
     /// The bounds on images.
     pub fn limits(&self) -> Limits {
-        let limits = Limits::default();
-        let Some(len) = self.max_content else {
-            return limits;
-        };
-        limits
-            .max_content_len(len)
-            .max_hole_len(len)
-            .max_repeat_len(len)
+        let mut limits = Limits::default();
+        if let Some(len) = self.max_frame {
+            limits = limits.max_frame_len(len);
+        }
+        match self.max_content {
+            Some(len) => limits
+                .max_content_len(len)
+                .max_hole_len(len)
+                .max_repeat_len(len),
+            None => limits,
+        }
     }
 
     /// Whether lenient reading was asked for.

@@ -43,8 +43,8 @@ pub(crate) struct Args {
     /// RAFS and EROFS 1 MiB, eStargz 4 MiB]
     #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) chunk_size: Option<NonZeroU32>,
-    /// How files are cut: `fixed:SIZE` is the same as `--chunk-size SIZE`; eStargz also takes `file` (files of up to 64 MiB
-    /// stay whole) and `fastcdc:MIN,AVG,MAX` (boundaries that depend on the content)
+    /// How files are cut: `fixed:SIZE` is the same as `--chunk-size SIZE`; eStargz and zstd:chunked a also take `file` (files
+    /// of up to 64 MiB stay whole) and `fastcdc:MIN,AVG,MAX` (boundaries that depend on the content)
     #[arg(long, value_name = "RULE", conflicts_with = "chunk_size")]
     pub(crate) chunking: Option<Chunking>,
     /// Fill each frame with at least this many bytes before compression, so that small files share frames [default: 0:
@@ -84,19 +84,21 @@ pub(crate) struct Args {
     pub(crate) compat: Option<Compat>,
     /// Refer to the chunks of this RAFS image (a bootstrap, or a blob that contains it; for nydus, a whole nydus image),
     /// or of a dictionary file that `dedup --write-dict` wrote, instead of storing them again; may be repeated, earlier
-    /// ones take precedence (RAFS, nydus)
+    /// ones take precedence. For nydus, the `--repository` of a dictionary file is where its blobs are, such as `oci:DIR` or
+    /// `docker://HOST/REPOSITORY` (RAFS, nydus)
     #[arg(long, value_name = "IMAGE")]
     pub(crate) chunk_dict: Vec<PathBuf>,
-    /// Store chunks of fewer bytes again instead of referring to them (RAFS with `--chunk-dict`)
+    /// Store chunks of fewer bytes again instead of referring to them (RAFS, nydus with `--chunk-dict`)
     #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) min_shared: Option<NonZeroU32>,
-    /// Of the blobs in dictionary files, refer only to those in this repository (RAFS with `--chunk-dict`)
+    /// Of the blobs in dictionary files, refer only to those in this repository (RAFS, nydus with `--chunk-dict`)
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) only_repository: Option<String>,
-    /// Refer to at most N blobs of other images: those that save most (RAFS with `--chunk-dict`)
+    /// Refer to at most N blobs of other images: those that save most (RAFS, nydus with `--chunk-dict`)
     #[arg(long, value_name = "N")]
     pub(crate) max_shared_blobs: Option<u32>,
-    /// Refer to blobs of other images only if at least this percentage of each is used (RAFS with `--chunk-dict`)
+    /// Refer to blobs of other images only if at least this percentage of each is used (RAFS, nydus with
+    /// `--chunk-dict`)
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) min_used: Option<u8>,
     /// Merge the used chunks of small blobs, and of blobs less than half used, into a new blob; keep the others (RAFS
@@ -247,10 +249,10 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--aligned", args.aligned, v6 || nydus),
         ("--compat", args.compat.is_some(), rafs || reference),
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
-        ("--min-shared", args.min_shared.is_some(), alone),
-        ("--only-repository", args.only_repository.is_some(), alone),
-        ("--max-shared-blobs", args.max_shared_blobs.is_some(), alone),
-        ("--min-used", args.min_used.is_some(), alone),
+        ("--min-shared", args.min_shared.is_some(), rafs),
+        ("--only-repository", args.only_repository.is_some(), rafs),
+        ("--max-shared-blobs", args.max_shared_blobs.is_some(), rafs),
+        ("--min-used", args.min_used.is_some(), rafs),
         ("--compact", args.compact, alone),
         ("--keep-blobs", args.keep_blobs, alone),
         ("--verity", args.verity, erofs),
@@ -266,7 +268,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     }
     if let Some(chunking) = args.chunking
         && !matches!(chunking, Chunking::Fixed(_))
-        && args.to != Target::Estargz
+        && !estargz
     {
         let what = format!("--chunking {chunking} does not fit");
         let why = "whose chunks all have one size";

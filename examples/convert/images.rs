@@ -1,14 +1,16 @@
 //! Whole images into whole images.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use lazyoci::convert::{RafsOptions, Report};
 use lazyoci::model::{Cancelled, Progress as _};
 use lazyoci::rafs_format::Version;
+use lazyoci::read::LayerImageOptions;
 use lazyoci::store::toc_image::toc_image_name;
 use lazyoci::store::{
-    ImageStore as _, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryTarget,
-    ResolvedImages, Transport, resolve, resolve_all,
+    ImageStore, ImageStoreError, ImageTarget, Layout, Location, PushStats, RegistryStore,
+    RegistryTarget, ResolvedImages, Transport, resolve, resolve_all,
 };
 use lazyoci::transcode::{
     ImageFormat, ImageProgress, KnownImages, LayersProgress, TranscodeOptions, Transcoded,
@@ -19,7 +21,7 @@ use serde_json::Value;
 use crate::args::{Args, Target, name};
 use crate::common::progress::Bar;
 use crate::common::{self, Failure, Outcome, whole};
-use crate::options::{estargz_options, rafs_options, tar_options, zstd_chunked_options};
+use crate::options::{estargz_options, policy, rafs_options, tar_options, zstd_chunked_options};
 
 /// Images that are to be made of others.
 pub(crate) struct Whole {
@@ -207,15 +209,20 @@ impl ImageProgress for Layers {
     }
 }
 
-/// The images of `--chunk-dict`.
+/// The images and dictionary files of `--chunk-dict`.
 fn known_images(args: &Args) -> Result<Option<KnownImages>, Failure> {
-    let mut known = KnownImages::default();
+    let mut known = KnownImages::default().policy(policy(args));
     for name in &args.chunk_dict {
-        let Some(place) = whole::place(name, &args.open)? else {
-            let what = "a whole image can only share the chunks of whole images, given as `oci:DIR:TAG` for example";
-            return Err(Failure::usage(what).of(name.display()));
-        };
         let of = |error: Failure| error.of(name.display());
+        if let Some(file) = common::dictionary::open(name)? {
+            let added = known.add_file(file, |origin| origin_of_blobs(args, origin));
+            known = added.map_err(of)?;
+            continue;
+        }
+        let Some(place) = whole::place(name, &args.open)? else {
+            let what = "a whole image can only share the chunks of whole images, given as `oci:DIR:TAG` for example, or of a dictionary file";
+            return Err(of(Failure::usage(what)));
+        };
         let tag = place.location.name.as_deref();
         let image = resolve(&*place.store, tag, args.open.platform.as_ref());
         let image = image.map_err(|error| of(error.into()))?;
@@ -223,6 +230,23 @@ fn known_images(args: &Args) -> Result<Option<KnownImages>, Failure> {
         known = added.map_err(|error| of(error.into()))?;
     }
     Ok((!args.chunk_dict.is_empty()).then_some(known))
+}
+
+/// The place that has the blobs of a dictionary file, as it calls it.
+fn origin_of_blobs(args: &Args, origin: &str) -> Result<Arc<dyn ImageStore>, Failure> {
+    let of = |error: Failure| error.of(format_args!("`{origin}`"));
+    let Some(location) = Location::parse(origin) else {
+        let what = "the dictionary has blobs of this repository, which is no place such as `oci:DIR` or `docker://HOST/REPOSITORY`";
+        return Err(of(Failure::usage(what)));
+    };
+    let reference = location.reference().map_err(|error| of(error.into()))?;
+    let Some(reference) = reference else {
+        let options = LayerImageOptions::default().limits(args.open.limits());
+        return location.open(&options).map_err(|error| of(error.into()));
+    };
+    let client = args.open.registry.client(&reference).map_err(of)?;
+    let repository = client.repository(&reference)?;
+    Ok(Arc::new(RegistryStore::without_image(repository)))
 }
 
 /// What to make, and how.

@@ -93,16 +93,21 @@ pub(crate) fn estargz_options(args: &Args) -> Result<EstargzOptions, Failure> {
     Ok(EstargzOptions::default()
         .compression(gzip(args)?)
         .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
-        .content_defined(match args.chunking {
-            Some(Chunking::FastCdc { min, avg, .. }) => Some((min, avg)),
-            _ => None,
-        })
+        .content_defined(content_defined(args))
         .min_chunk_size(args.min_chunk_size.unwrap_or_default())
         .external_toc(args.to == Target::EstargzExternalToc)
         .lossless(args.lossless)
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)
         .threads(threads(args, defaults.threads)))
+}
+
+/// Minimum and average of chunks that the content decides about.
+fn content_defined(args: &Args) -> Option<(u32, u32)> {
+    match args.chunking {
+        Some(Chunking::FastCdc { min, avg, .. }) => Some((min, avg)),
+        _ => None,
+    }
 }
 
 pub(crate) fn zstd_chunked_options(args: &Args) -> Result<ZstdChunkedOptions, Failure> {
@@ -121,6 +126,7 @@ pub(crate) fn zstd_chunked_options(args: &Args) -> Result<ZstdChunkedOptions, Fa
         .compression(compression)
         .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
         .min_chunk_size(args.min_chunk_size.unwrap_or_default())
+        .content_defined(content_defined(args))
         .lossless(args.lossless && dialect == ZstdChunkedDialect::Stargz)
         .prefetch(prefetch_list(args)?)
         .lossy(args.lossy)

@@ -33,7 +33,7 @@ struct Args {
     /// Write a dictionary of the chunks that the images store (RAFS, eStargz), for `--chunk-dict` of `convert`
     #[arg(long, value_name = "FILE")]
     write_dict: Option<PathBuf>,
-    /// Repository that holds the blobs of the dictionary
+    /// Repository that holds the blobs of the dictionary; for nydus images, `oci:DIR` or `docker://HOST/REPOSITORY`
     #[arg(
         long,
         value_name = "REPOSITORY",

@@ -3,8 +3,8 @@
 
   common.py SIZE TAR...
 
-For the files, and for chunks of SIZE bytes: bytes of all, of different ones, and of each tar those that are different,
-that another tar has, too, and that none before it has.
+For the files, and for chunks of SIZE bytes: number and bytes of all, of different ones, and of each tar those that are
+different, that another tar has, too, and that none before it has.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import sys
 import tarfile
 
 
-def chunks(path, size):
-    """Digest and length of each chunk of each file; whole files for size 0."""
+def pieces(path, size):
+    """Each chunk of each file; whole files for size 0."""
     with tarfile.open(path) as tar:
         for member in tar:
             if not member.isreg() or member.size == 0:
@@ -22,30 +22,33 @@ def chunks(path, size):
             content = tar.extractfile(member).read()
             step = size or len(content)
             for start in range(0, len(content), step):
-                chunk = content[start : start + step]
-                yield hashlib.sha256(chunk).digest(), len(chunk)
+                yield content[start : start + step]
+
+
+def key(piece):
+    """Digest and length of a chunk."""
+    return hashlib.sha256(piece).digest(), len(piece)
+
+
+def counted(**found):
+    """Number and bytes of what was found, by name."""
+    figures = {}
+    for name, chunks in found.items():
+        figures[f"{name}_chunks"] = len(chunks)
+        figures[f"{name}_bytes"] = sum(length for _, length in chunks)
+    return figures
 
 
 def count(paths, size):
-    everything = [list(chunks(path, size)) for path in paths]
+    everything = [[key(piece) for piece in pieces(path, size)] for path in paths]
     sets = [set(found) for found in everything]
-    length = lambda found: sum(length for _, length in found)
     images = []
     for index, own in enumerate(sets):
         others = set().union(*(s for other, s in enumerate(sets) if other != index))
         before = set().union(*sets[:index])
-        images.append(
-            {
-                "distinct_bytes": length(own),
-                "shared_bytes": length(own & others),
-                "added_bytes": length(own - before),
-            }
-        )
-    return {
-        "all_bytes": sum(length(found) for found in everything),
-        "distinct_bytes": length(set().union(*sets)),
-        "images": images,
-    }
+        images.append(counted(distinct=own, shared=own & others, added=own - before))
+    all_chunks = [chunk for found in everything for chunk in found]
+    return {**counted(all=all_chunks, distinct=set().union(*sets)), "images": images}
 
 
 def main():

@@ -5,7 +5,8 @@
 #   ctr.sh stop                           stops it and removes all that it stored
 #   ctr.sh convert IN.tar OUT.tar [FLAG...]  an OCI layout to one with eStargz layers; flags of `ctr-remote images convert`,
 #                                         `--zstdchunked` among them for layers of that kind; with
-#                                         `--estargz-external-toc` the image of the TOCs becomes OUT.tar.toc
+#                                         `--estargz-external-toc` the image of the TOCs becomes OUT.tar.toc, and both
+#                                         images together OUT.tar.both
 #   ctr.sh get-toc-digest BLOB            the TOC digest that ctr-remote finds in a layer
 #   ctr.sh dump-toc BLOB                  its TOC, indented anew
 #   ctr.sh run IN.tar COMMAND [ARG...]    unpacks an OCI layout as containerd does and runs a command in a container of it
@@ -88,9 +89,10 @@ stop() {
     rm -rf "$root" "$state"
 }
 
-# named: a name for images that is used once, and forgotten with all that only they hold when the script ends.
+# named: a name for images that is used once, or LAZYOCI_IMAGE, and forgotten with all that only they hold when the
+# script ends.
 named() {
-    name="example.org/$$-$(date +%s%N)"
+    name="${LAZYOCI_IMAGE:-example.org/$$-$(date +%s%N)}"
     trap forget EXIT
 }
 
@@ -108,6 +110,7 @@ convert() {
     ctr_remote images export --all-platforms "$output" "$name:out"
     if [[ " $* " == *" --estargz-external-toc "* ]]; then
         ctr_remote images export --all-platforms "$output.toc" "$name:out-esgztoc"
+        ctr_remote images export --all-platforms "$output.both" "$name:out" "$name:out-esgztoc"
     fi
 }
 

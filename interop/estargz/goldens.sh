@@ -5,7 +5,8 @@
 #   goldens.sh --compare      makes them again and compares with those of the crate
 #
 # Each golden is a blob NAME.esgz (or NAME.tar.zst: zstd:chunked) and its TOC NAME.toc.json, byte for byte as it lies in
-# the blob. Layers of containers/storage have a NAME.tar-split, and an external TOC is the blob NAME.toc.gz.
+# the blob. Layers of containers/storage have a NAME.tar-split, and an external TOC is the blob NAME.toc.gz; NAME.oci.tar has
+# the image of such a layer and that of its TOC.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$here/../lib/common.sh"
@@ -71,15 +72,17 @@ pushed() {
     done
 }
 
-# external OUT NAME SOURCE: eStargz and its TOC, which is another blob.
+# external OUT NAME SOURCE: eStargz and its TOC, which is another blob; and both images in one layout, as ctr-remote calls
+# them.
 external() {
     "$here/odd_layer.py" "$work/layer.tar" "$3"
     "$here/layout.py" make "$work/in.tar" "$work/layer.tar"
-    "$here/ctr.sh" convert "$work/in.tar" "$work/out.tar" --estargz-external-toc
+    LAZYOCI_IMAGE="example.org/$2" "$here/ctr.sh" convert "$work/in.tar" "$work/out.tar" --estargz-external-toc
     "$here/layout.py" unmake "$work/out.tar" "$work/out"
     "$here/layout.py" unmake "$work/out.tar.toc" "$work/toc"
     cp "$work/out/0" "$1/$2.esgz"
     cp "$work/toc/0" "$1/$2.toc.gz"
+    cp "$work/out.tar.both" "$1/$2.oci.tar"
 }
 
 goldens() {

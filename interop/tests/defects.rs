@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lazyoci_interop::corpus::walk;
 use lazyoci_interop::run::tool;
 use lazyoci_interop::{Finished, Mount, lazyoci, nydus_image, scratch};
 
@@ -208,5 +209,154 @@ fn merged_layers() {
         let _ = Finished::of(nydus_image("check").arg("-B").arg(&ours)).ok();
         let mount = Mount::nydusd(&ours, &blobs, &output.join("mnt"));
         assert_eq!(mount.digest(), expected, "version {version}");
+    }
+}
+
+/// A folder of all that is in `folders`.
+fn together(dir: &Path, folders: &[&Path]) -> PathBuf {
+    let blobs = dir.join("all");
+    std::fs::create_dir_all(&blobs).expect("a directory");
+    for blob in folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).expect("a directory"))
+    {
+        let blob = blob.expect("an entry");
+        std::fs::copy(blob.path(), blobs.join(blob.file_name())).expect("a copy");
+    }
+    blobs
+}
+
+/// Over a parent that has one of its chunks, the first new chunk takes the number and the place of the parent's, and
+/// nydus-image finds nothing wrong with that.
+#[test]
+fn a_parent_that_shares_chunks() {
+    let dir = scratch();
+    let lower = layer(dir.path(), "lower", "seq 20000 > a");
+    let upper = layer(dir.path(), "upper", "printf new > b; seq 20000 > same");
+    let expected =
+        Mount::overlay(&[lower.clone(), upper.clone()], &dir.path().join("overlay")).digest();
+    for (version, named) in [
+        ("5", "chunk 0 of blob 0 has a second record"),
+        (
+            "6",
+            "uncompressed_size is 0x3, but must be the bytes that its file has there",
+        ),
+    ] {
+        let (parent, blobs) = theirs(&lower, version);
+        let child = parent.with_file_name("child.boot");
+        let mut create = nydus_image("create");
+        create.args(["-t", "tar-rafs", "-v", version, "--whiteout-spec", "oci"]);
+        create.args(["--compressor", "none", "--digester", "sha256"]);
+        create.args([Path::new("--parent-bootstrap"), &parent, Path::new("-D")]);
+        create.args([&blobs, Path::new("-B"), &child, &upper]);
+        let _ = Finished::of(&mut create).ok();
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&child)).ok();
+        let found = findings(&child);
+        assert!(found.iter().any(|line| line.contains(named)), "{found:#?}");
+        let mut cat = lazyoci("cat");
+        let refused = Finished::of(cat.arg(&child).arg("same")).exits(1);
+        let why = "compressed_offset is 0x3, but must be one that ends inside the blob's data";
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+
+        let (parent, of_parent) = ours(&lower, version, &[]);
+        let dictionary = parent.to_str().expect("its name is text");
+        let (child, of_child) = ours(&upper, version, &["--chunk-dict", dictionary]);
+        let output = dir.path().join(format!("ours-{version}"));
+        let mut merge = lazyoci("merge");
+        merge.arg("--parent").args([&parent, &child, &output]);
+        let _ = Finished::of(&mut merge).ok();
+        let merged = output.join("image.boot");
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&merged)).ok();
+        let all = together(&output, &[&of_parent, &of_child]);
+        let mut verify = lazyoci("verify");
+        let _ = Finished::of(verify.arg("--blobs").args([&all, &merged])).ok();
+        let mount = Mount::nydusd(&merged, &all, &output.join("mnt"));
+        assert_eq!(mount.digest(), expected, "version {version}");
+    }
+}
+
+/// The root is that of the top layer, even if that has none. A bootstrap cannot say so: who has the layers stacks them.
+#[test]
+fn a_top_layer_without_a_root() {
+    let dir = scratch();
+    let lower = layer(dir.path(), "lower", "chmod 711 .; printf old > a");
+    let source = dir.path().join("upper");
+    std::fs::create_dir(&source).expect("a new directory");
+    let _ = tool("sh", &source, &["-ec", "printf new > b"]);
+    let upper = dir.path().join("upper.tar");
+    let output = upper.to_str().expect("its name is text");
+    let _ = tool("tar", &source, &["-cf", output, "--mtime=@0", "b"]);
+    let layers = [lower, upper];
+    // nydusd shows another root than the image's.
+    let mode_of_the_root = |bootstrap: &Path| {
+        let dump = Finished::of(lazyoci("inspect").arg("--dump").arg(bootstrap)).ok();
+        let mut inodes = dump
+            .text()
+            .lines()
+            .filter_map(|line| line.split_once(" mode="));
+        let (_, mode) = inodes.next().expect("a root");
+        mode[..6].to_owned()
+    };
+    let expected = Mount::overlay(&layers, &dir.path().join("overlay")).digest();
+    for version in ["5", "6"] {
+        let at = dir.path().join(format!("of-{version}"));
+        std::fs::create_dir(&at).expect("a new directory");
+        let made = layers.each_ref().map(|layer| {
+            let (bootstrap, blobs) = theirs(layer, version);
+            // nydus-image calls each blob by the name of its bootstrap.
+            let mut found = std::fs::read_dir(blobs).expect("a directory");
+            let blob = found.next().expect("a blob").expect("an entry").file_name();
+            let path = at.join(blob);
+            std::fs::copy(bootstrap, &path).expect("a copy");
+            path
+        });
+        let merged = at.join("theirs.boot");
+        let mut merge = nydus_image("merge");
+        merge.arg("-B").arg(&merged);
+        let _ = Finished::of(merge.args(&made)).ok();
+        assert_eq!(mode_of_the_root(&merged), "040755", "version {version}");
+
+        let image = at.join("ours");
+        let mut stack = lazyoci("convert");
+        stack.args(["--to", &format!("rafs-v{version}"), "--compat", "2.2"]);
+        let _ = Finished::of(stack.args(&layers).arg(&image)).ok();
+        let bootstrap = image.join("image.boot");
+        assert_eq!(mode_of_the_root(&bootstrap), "040711", "version {version}");
+        assert_eq!(digest(&bootstrap), expected, "version {version}");
+
+        let merged = at.join("merged");
+        let mut merge = lazyoci("merge");
+        let _ = Finished::of(merge.args(&made).arg(&merged)).ok();
+        let merged = merged.join("image.boot");
+        assert_eq!(mode_of_the_root(&merged), "040755", "version {version}");
+    }
+}
+
+/// nydus-image 2.2.0 leaves the root out of the tar that it unpacks; later releases end at the first device.
+#[test]
+fn devices_are_unpacked() {
+    let dir = scratch();
+    let script = "chmod 700 .; mknod c c 1 3; mknod b b 8 1; mkfifo p; printf x > f";
+    let layer = layer(dir.path(), "layer", script);
+    let expected = digest(&layer);
+    for version in ["5", "6"] {
+        let (bootstrap, blobs) = theirs(&layer, version);
+        let mut blob = std::fs::read_dir(&blobs).expect("a directory");
+        let blob = blob.next().expect("a blob").expect("an entry").path();
+        let tar = dir.path().join(format!("theirs-{version}.tar"));
+        let mut unpack = nydus_image("unpack");
+        unpack.args([Path::new("-B"), &bootstrap, Path::new("-b"), &blob]);
+        let _ = Finished::of(unpack.arg("--output").arg(&tar)).ok();
+        let list = tool("tar", dir.path(), &["-tf", tar.to_str().expect("text")]);
+        assert_eq!(list.text(), "b\nc\nf\np");
+
+        let ours = dir.path().join(format!("ours-{version}.tar"));
+        let mut convert = lazyoci("convert");
+        convert.args(["--to", "tar"]).args([&bootstrap, &ours]);
+        let _ = Finished::of(&mut convert).ok();
+        assert_eq!(digest(&ours), expected, "version {version}");
+        let tree = dir.path().join(format!("tree-{version}"));
+        let _ = Finished::of(lazyoci("unpack").args([&bootstrap, &tree])).ok();
+        assert_eq!(walk(&tree, &[]), expected, "version {version}");
     }
 }

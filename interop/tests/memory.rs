@@ -3,10 +3,14 @@
 //! It counts what Rust allocates; the contexts of the zstd library, about a megabyte for each thread,
 //! come on top.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
+use std::time::Instant;
 
 use lazyoci::convert::{Source, Streaming, UnpackOptions, unpack};
+use lazyoci::estargz_toc::image::{ImageOptions, TocBlob, TocKind, decode_image};
+use lazyoci::model::BlobId;
 use lazyoci::read::{OpenImage, OpenOptions, ReadOptions, VerifyOptions, open};
 use lazyoci::verify::Profile;
 use lazyoci_interop::Corpus;
@@ -85,9 +89,62 @@ fn streamed(layer: &Path) -> Source<'static> {
     Streaming::new(File::open(layer).expect("a corpus")).into()
 }
 
+/// A TOC of that many files of a chunk each, a hundred to a directory.
+fn toc(kind: TocKind, files: u32) -> Vec<u8> {
+    let digest = lazyoci::verify::sha256(b"hello");
+    let mut json = String::from(r#"{"version":1,"entries":["#);
+    for number in 0..files {
+        let comma = if number == 0 { "" } else { "," };
+        let offset = u64::from(number) * 10;
+        let end = match kind {
+            TocKind::Containers => format!(r#","endOffset":{}"#, offset + 10),
+            _ => String::new(),
+        };
+        let _ = write!(
+            json,
+            r#"{comma}{{"type":"reg","name":"d{}/f{number}","size":5,"digest":"{digest}","offset":{offset}{end}}}"#,
+            number / 100
+        );
+    }
+    (json + "]}").into_bytes()
+}
+
+/// Ten times the entries take some ten times the time, and the memory of their inodes and chunks.
+fn check_toc(kind: TocKind) {
+    let seconds = [100_000, 1_000_000].map(|files: u32| {
+        let json = toc(kind, files);
+        let content_len = u64::from(files) * 10;
+        let blob = TocBlob {
+            kind,
+            id: BlobId::new(b"layer").expect("a valid id"),
+            len: content_len + 1_000_000,
+            content_len,
+        };
+        let start = Instant::now();
+        let bound = EACH * 2 * files as usize;
+        let within = fits(
+            &format!("a TOC of {files} entries, {kind:?}"),
+            bound,
+            || {
+                let image = decode_image(&json, blob, &ImageOptions::default());
+                let image = image.expect("a sound TOC").image;
+                assert_eq!(image.chunks.len(), files as usize);
+                image
+            },
+        );
+        assert!(within, "{kind:?}: too much memory");
+        start.elapsed().as_secs_f64()
+    });
+    let [some, many] = seconds;
+    println!("{some:.2} s and {many:.2} s");
+    assert!(many < 30.0 * some, "{kind:?}: {some} s, {many} s");
+}
+
 /// One test, since all that the process has allocated counts.
 #[test]
 fn memory_is_bounded_whatever_is_done() {
+    check_toc(TocKind::Estargz);
+    check_toc(TocKind::Containers);
     check("big/layer", BOUND);
     // As many chunks as inodes: files are small.
     check("many/layer", BOUND + EACH * 2 * 151_500);

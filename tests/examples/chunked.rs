@@ -114,3 +114,20 @@ fn a_toc_that_is_another_blob() {
         .arg(golden("vector-external.toc.gz"));
     run(verify.arg(&layer), 0);
 }
+
+#[test]
+fn long_chunks_are_read_within_a_larger_bound() {
+    let layer = golden("vector-b.tar.zst");
+    let within = |bound: &str| {
+        let mut cat = example("cat");
+        cat.args(["--max-frame", bound]).arg(&layer).arg("z");
+        cat
+    };
+    let said = complaint(&mut within("1025"), 3);
+    let why = "1026 bytes of the member at 232 have to be decoded; the limit is 1025 \
+               (--max-frame SIZE allows more; --as-layer reads a plain layer instead)\n";
+    assert!(said.ends_with(why), "{said}");
+    assert_eq!(text(&mut within("1026")).len(), 2052);
+    let mut plain = within("1025");
+    assert_eq!(text(plain.arg("--as-layer")).len(), 2052);
+}

@@ -307,27 +307,50 @@ fn files_are_cut_as_the_format_allows() {
         String::from_utf8(stdout).unwrap()
     };
     let expected = digest(&source);
-    let chunks = |rule: &str| {
-        let layer = fixture.path("layer");
-        let mut convert = example("convert");
-        convert.args(["--force", "--to", "estargz", "--chunking", rule]);
-        run(convert.arg(&source).arg(&layer), 0);
-        assert_eq!(digest(&layer), expected, "{rule}");
-        let said = json(example("verify").arg(&layer));
-        said["chunks"].as_u64().unwrap()
-    };
-    let whole = chunks("file");
-    assert_eq!(chunks("fixed:10KiB"), whole + 9);
-    let by_content = chunks("fastcdc:1KiB,4KiB,16KiB");
-    assert!(
-        (whole + 6..whole + 97).contains(&by_content),
-        "{by_content}"
-    );
+    for to in [
+        &["estargz"][..],
+        &["estargz-external-toc"],
+        &["zstd-chunked", "--dialect", "a"],
+    ] {
+        let chunks = |rule: &str| {
+            let layer = fixture.path("layer");
+            let mut convert = example("convert");
+            convert
+                .args(["--force", "--chunking", rule, "--to"])
+                .args(to);
+            let said = json(convert.arg(&source).arg(&layer));
+            let (mut digest, mut verify) = (example("digest"), example("verify"));
+            for command in [&mut digest, &mut verify] {
+                if to[0] == "estargz-external-toc" {
+                    let toc = fixture.path("layer.toc");
+                    command.arg("--external-toc").arg(toc);
+                }
+                if to[0] == "zstd-chunked" {
+                    let annotations = fixture.path("annotations");
+                    let object = said["blob"]["annotations"].to_string();
+                    fs::write(&annotations, object).unwrap();
+                    command.arg("--annotations").arg(annotations);
+                }
+                command.arg(&layer);
+            }
+            let found = run(&mut digest, 0).stdout;
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{to:?} {rule}");
+            json(&mut verify)["chunks"].as_u64().unwrap()
+        };
+        let whole = chunks("file");
+        assert_eq!(chunks("fixed:10KiB"), whole + 9, "{to:?}");
+        let by_content = chunks("fastcdc:1KiB,4KiB,16KiB");
+        assert!(
+            (whole + 6..whole + 97).contains(&by_content),
+            "{to:?}: {by_content}"
+        );
+    }
     for (to, rule, code) in [
         ("rafs-v6", "fixed:64KiB", 0),
         ("rafs-v6", "fixed:1000", 2),
         ("rafs-v6", "file", 2),
         ("rafs-v5", "fastcdc:1KiB,4KiB,16KiB", 2),
+        ("zstd-chunked", "fastcdc:1KiB,4KiB,16KiB", 2),
         ("erofs", "file", 2),
         ("tar", "fixed:4KiB", 2),
         ("estargz", "fastcdc:1KiB,4KiB,2KiB", 2),

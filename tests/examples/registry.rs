@@ -152,6 +152,69 @@ fn a_next_version_refers_to_the_one_before() {
 }
 
 #[test]
+fn a_next_version_refers_to_the_blobs_of_a_dictionary_file() {
+    let fixture = Fixture::new();
+    let (layout, registry) = (three_layers(&fixture).name(), Registry::new());
+    let first = name(&registry, "team/app:v1");
+    let mut convert = anonymous("convert");
+    let made = json(convert.args(["--to", "nydus", &layout, &first]));
+    let file = |name: &str, repository: &str| {
+        let path = fixture.path(name);
+        let mut dedup = anonymous("dedup");
+        dedup.args(["--chunking", "file", "--repository", repository]);
+        let written = json(dedup.arg("--write-dict").arg(&path).arg(&first));
+        assert_eq!(written["dictionary"]["chunks"], made["stored_chunks"]);
+        path
+    };
+    let place = name(&registry, "team/app");
+    let known = file("known", &place);
+    let next = |output: &str, options: &[&str]| {
+        let output = name(&registry, output);
+        let mut convert = anonymous("convert");
+        convert.args(["--to", "nydus", "--chunk-dict"]).arg(&known);
+        let said = json(convert.args(options).args([&layout, &output]));
+        let expected = text(example("digest").arg(&layout));
+        assert_eq!(text(anonymous("digest").arg(&output)), expected);
+        said
+    };
+    // The blob comes to another repository, too.
+    let said = next("team/next:v2", &[]);
+    assert_eq!(said["stored_chunks"], 0);
+    assert_eq!(said["reused_chunks"], made["stored_chunks"]);
+    assert_eq!(said["image_layers"].as_array().unwrap().len(), 2);
+    let layer = |image: &serde_json::Value| image["image_layers"][0].clone();
+    for key in ["digest", "bytes", "media_type", "annotations"] {
+        assert_eq!(layer(&said)[key], layer(&made)[key], "{key}");
+    }
+    for (tag, options) in [
+        ("elsewhere", ["--only-repository", "elsewhere"]),
+        ("none", ["--max-shared-blobs", "0"]),
+        ("used", ["--min-used", "100"]),
+        ("long", ["--min-shared", "16MiB"]),
+    ] {
+        let said = next(&format!("team/next:{tag}"), &options);
+        let key = match tag {
+            "long" => "short_chunks",
+            _ => "refused_chunks",
+        };
+        let (reused, all) = (&said["reused_chunks"], &made["stored_chunks"]);
+        match tag {
+            // All of the blob is used.
+            "used" => assert_eq!(reused, all),
+            _ => assert_eq!((reused, &said[key]), (&0.into(), all), "{tag}"),
+        }
+    }
+    // The place has to be one.
+    let nowhere = file("nowhere", "library/app");
+    let mut convert = anonymous("convert");
+    convert.args(["--to", "nydus", "--chunk-dict"]).arg(nowhere);
+    let output = name(&registry, "team/next:v3");
+    let said = complaint(convert.args([&layout, &output]), 2);
+    let reason = "`library/app`: the dictionary has blobs of this repository, which is no place such as `oci:DIR` or `docker://HOST/REPOSITORY`";
+    assert!(said.contains(reason), "{said}");
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let fixture = Fixture::new();
     let registry = Registry::new();

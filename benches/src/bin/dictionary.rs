@@ -3,10 +3,12 @@
 //! ```text
 //! dictionary build FIRST END FILE    of the chunks from FIRST up to END, in random order of digests
 //! dictionary merge FILE... OUTPUT    of several files
+//! dictionary hold FORM CHUNKS        in memory, in one of these forms: HashMap, list, image
 //! ```
 //!
-//! Both print seconds, peak memory in MiB, chunks, and bytes of the file.
+//! All print seconds, peak memory in MiB, chunks, and bytes of the file, or of memory.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{File, read_to_string};
 use std::io::BufWriter;
@@ -14,29 +16,57 @@ use std::path::Path;
 use std::time::Instant;
 
 use lazyoci::blob_io::Mapped;
-use lazyoci::chunk_dedup::{DictionaryFile, Summary, merge};
-use lazyoci_benches::dictionaries::{builder, entry};
+use lazyoci::chunk_dedup::{ChunkList, DictionaryFile, ImageDictionary, Summary, merge};
+use lazyoci_benches::dictionaries::{builder, chunk, entry, image, pair, resident};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let start = Instant::now();
-    let summary = match &arguments[..] {
-        [word, first, end, file] if word == "build" => {
-            build(first.parse()?, end.parse()?, Path::new(file))?
-        }
-        [word, files @ .., output] if word == "merge" => merged(files, Path::new(output))?,
-        _ => return Err("usage: dictionary build FIRST END FILE | merge FILE... OUTPUT".into()),
-    };
-    println!(
-        "{:.1}\t{}\t{}\t{}",
-        start.elapsed().as_secs_f64(),
-        peak()?,
-        summary.chunks,
-        summary.bytes
-    );
+    let done =
+        match &arguments[..] {
+            [word, first, end, file] if word == "build" => {
+                of(&build(first.parse()?, end.parse()?, Path::new(file))?)
+            }
+            [word, files @ .., output] if word == "merge" => of(&merged(files, Path::new(output))?),
+            [word, form, count] if word == "hold" => hold(form, count.parse()?)?,
+            _ => return Err(
+                "usage: dictionary build FIRST END FILE | merge FILE... OUTPUT | hold FORM CHUNKS"
+                    .into(),
+            ),
+        };
+    let (chunks, bytes) = done;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{seconds:.1}\t{}\t{chunks}\t{bytes}", peak()?);
     Ok(())
+}
+
+/// What was made: its chunks, and the bytes that they take.
+type Done = (u32, u64);
+
+fn of(summary: &Summary) -> Done {
+    (summary.chunks, summary.bytes)
+}
+
+fn hold(form: &str, count: u32) -> Result<Done> {
+    let before = resident()?;
+    let held: Box<dyn std::any::Any> = match form {
+        "HashMap" => Box::new((0..count).map(pair).collect::<HashMap<_, _>>()),
+        "list" => {
+            let mut list = ChunkList::default();
+            for number in 0..count {
+                list.push(chunk(number));
+            }
+            Box::new(list)
+        }
+        // The image itself is not kept.
+        "image" => Box::new(ImageDictionary::of(&image(count))),
+        _ => return Err("there is no such form".into()),
+    };
+    let after = resident()?;
+    drop(held);
+    Ok((count, after.saturating_sub(before)))
 }
 
 /// The temporary file is beside the result.

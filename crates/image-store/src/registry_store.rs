@@ -6,12 +6,13 @@ use std::sync::Arc;
 use blob_io::ReadAt;
 use blob_io::registry::{Client, ErrorClass, Reference, RemoteBlob, Repository};
 use bytes::Bytes;
+use image_model::Digest;
 use oci_image::{Descriptor, Index, MediaType};
 
 use crate::error::ImageStoreError;
 use crate::store::{ImageStore, digest_of};
 
-/// An image in a registry, as a store that contains this one image, without a name.
+/// An image in a registry, as a store that contains this one image, without a name, and all objects of its repository.
 ///
 /// The manifest or index is fetched when it is opened; everything else is fetched as it is read.
 ///
@@ -43,6 +44,28 @@ impl RegistryStore {
     /// [`ImageStoreError::Registry`].
     pub fn open(client: &Client, reference: &Reference) -> Result<Self, ImageStoreError> {
         Self::of(client.repository(reference)?, &reference.name())
+    }
+
+    /// The objects of `repository`, and no image. Nothing is requested until one is opened.
+    ///
+    /// ```no_run
+    /// use lazyoci_image_store::{ImageStore, RegistryStore};
+    /// use lazyoci_image_store::blob_io::registry::{Client, ClientOptions};
+    ///
+    /// let client = Client::new(ClientOptions::default())?;
+    /// let repository = client.repository(&"example.org/app".parse()?)?;
+    /// let store = RegistryStore::without_image(repository);
+    /// assert!(store.index().manifests.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn without_image(repository: Repository) -> Self {
+        Self {
+            repository,
+            name: String::new(),
+            index: Index::new(Vec::new()),
+            root: Bytes::new(),
+        }
     }
 
     /// Fetches the manifest or index named `name`, a tag or a digest, from `repository`.
@@ -127,9 +150,17 @@ impl ImageStore for RegistryStore {
         })?))
     }
 
+    fn object_len(&self, digest: &Digest) -> Result<u64, ImageStoreError> {
+        let found = self.repository.find_blob(digest)?;
+        let len = found.and_then(|found| found.len);
+        len.ok_or_else(|| ImageStoreError::NoObject {
+            digest: digest.to_string(),
+        })
+    }
+
     fn with_suffix(&self, suffix: &str) -> Result<Option<Box<dyn ImageStore>>, ImageStoreError> {
         let is_digest = self.name.contains(':');
-        if is_digest {
+        if is_digest || self.name.is_empty() {
             return Ok(None);
         }
         let there = Self::find(self.repository.clone(), &format!("{}{suffix}", self.name))?;

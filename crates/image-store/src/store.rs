@@ -8,7 +8,7 @@ use blob_io::ReadAt;
 use bytes::Bytes;
 use image_model::{Digest, Progress};
 use oci_image::document::MAX_DOCUMENT_LEN;
-use oci_image::{Descriptor, DocumentError, Index};
+use oci_image::{Descriptor, DocumentError, Index, MediaType};
 use verify::Hasher;
 
 use crate::error::ImageStoreError;
@@ -38,6 +38,19 @@ pub trait ImageStore: fmt::Debug + Send + Sync {
         let source = self.open(descriptor)?;
         check_len(&*source, descriptor)?;
         Ok(Box::new(FrontToEnd::new(source, descriptor.size)))
+    }
+
+    /// The length in bytes of the object with this digest, which is no document: for objects that no manifest lists.
+    ///
+    /// # Errors
+    /// [`ImageStoreError::NoObject`] if it does not exist, or its length cannot be found out; others.
+    fn object_len(&self, digest: &Digest) -> Result<u64, ImageStoreError> {
+        let object = Descriptor::new(MediaType::NydusBlob, digest, 0);
+        let len = self.open(&object)?.len();
+        len.map_err(|source| ImageStoreError::Read {
+            name: object.digest,
+            source,
+        })
     }
 
     /// The store of the image whose name is that of this store's only image with `suffix` appended, for stores whose index

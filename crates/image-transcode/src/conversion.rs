@@ -80,6 +80,11 @@ impl<'c> Conversion<'c> {
         })
     }
 
+    /// The same, of which nothing was read yet.
+    pub(crate) fn again(&self) -> Result<Self, TranscodeError> {
+        Self::new(self.image, self.store, self.target, self.options)
+    }
+
     /// The source at a position.
     pub(crate) fn open(&self, position: usize) -> Result<Incoming, TranscodeError> {
         Ok(match self.open_image(position)? {

@@ -4,7 +4,7 @@ use std::io;
 
 use image_convert::ConvertError;
 use image_convert::rafs_format::merge::MergeError;
-use image_model::{Blame, Fault};
+use image_model::{Blame, BlobId, Fault};
 use image_store::ImageStoreError;
 
 /// Why an image cannot be converted. Nothing is published then.
@@ -65,8 +65,8 @@ pub enum TranscodeError {
         /// The actual DiffID.
         found: String,
     },
-    /// A chunk dictionary was given: the image would refer to blobs that are not among its layers, unlike those
-    /// of [known images](crate::KnownImages).
+    /// Options of the format have a chunk dictionary: the image would refer to blobs that are not among its layers, unlike
+    /// those of [known images](crate::KnownImages), to which dictionary files can be added.
     #[error(
         "a whole image can refer to the blobs of known images, but not to those of a chunk dictionary"
     )]
@@ -93,6 +93,20 @@ pub enum TranscodeError {
         /// The cause.
         source: MergeError,
     },
+    /// A dictionary file cannot be used.
+    #[error("cannot use the dictionary {digest}")]
+    KnownFile {
+        /// Its digest.
+        digest: String,
+        /// The cause.
+        source: Box<ConvertError>,
+    },
+    /// A blob of a dictionary file cannot be a layer, since its name is not its digest.
+    #[error("blob {id} of a dictionary is not called by its digest")]
+    NamelessBlob {
+        /// Its name.
+        id: BlobId,
+    },
     /// No thread can be started.
     #[error("cannot start a thread")]
     Threads(#[source] io::Error),
@@ -116,8 +130,10 @@ impl Blame for TranscodeError {
             Self::Store(error) => error.fault(),
             Self::Layer { source, .. } => source.fault(),
             Self::Layers(source) => source.fault(),
+            Self::KnownFile { source, .. } => source.fault(),
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
-            Self::KnownImages | Self::NoName | Self::NotKnown { .. } => Fault::Misuse,
+            Self::KnownImages | Self::NoName => Fault::Misuse,
+            Self::NotKnown { .. } | Self::NamelessBlob { .. } => Fault::Misuse,
             Self::KnownImage { source, .. } => source.fault(),
             Self::NoImages => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,

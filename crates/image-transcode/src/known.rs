@@ -4,22 +4,25 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use image_convert::ChunkDictionary;
+use image_convert::chunk_dedup::{DictionaryFile, Policy};
 use image_convert::rafs_format::BlobPool;
-use image_model::{BlobId, Progress};
+use image_convert::{ChunkDictionary, ConvertError};
+use image_model::{BlobId, BlobIndex, Digest, DigestAlgorithm, Progress};
 use image_read::OpenOptions;
+use image_store::bytes::Bytes;
 use image_store::{ImageStore, ImageTarget, ResolvedImage, copy};
-use oci_image::{Descriptor, NydusLayer};
+use oci_image::{Descriptor, MediaType, NydusLayer};
 
 use crate::error::TranscodeError;
 
 /// Existing nydus images whose chunks a new image does not store again: it lists their blobs among its layers and
-/// refers to them, so a new version adds only the chunks that it does not share.
+/// refers to them, so a new version adds only the chunks that it does not share. Images are added one by one, or as files
+/// that list the chunks of any number of them.
 ///
 /// The metadata of an image does not list files that upper layers hide: their chunks are stored again.
 ///
-/// If several images have a chunk, the one added first is used. The bytes of the new image depend on the known
-/// images.
+/// If several images or files have a chunk, the one added first is used. The bytes of the new image depend on what is
+/// known.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -35,16 +38,35 @@ use crate::error::TranscodeError;
 /// ```
 #[derive(Clone, Default)]
 pub struct KnownImages {
+    /// What was added before the images of the pool.
+    dictionary: ChunkDictionary,
     pool: BlobPool,
-    /// Descriptors of their blobs, and the stores that have them.
-    blobs: HashMap<BlobId, (Descriptor, Arc<dyn ImageStore>)>,
-    /// Digests of their manifests.
-    manifests: Vec<String>,
+    /// Where their blobs are.
+    blobs: HashMap<BlobId, Known>,
+    /// Digests of manifests and files.
+    names: Vec<String>,
+    pub(crate) policy: Policy,
+}
+
+/// Where a blob is.
+#[derive(Clone)]
+struct Known {
+    store: Arc<dyn ImageStore>,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// A manifest says this of it.
+    Listed(Descriptor),
+    /// Nobody has asked yet how long it is.
+    Named(Digest),
 }
 
 impl fmt::Debug for KnownImages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.manifests).finish()
+        let policy = (self.policy != Policy::default()).then_some(&self.policy);
+        f.debug_list().entries(&self.names).entries(policy).finish()
     }
 }
 
@@ -74,7 +96,11 @@ impl KnownImages {
                 }) => {
                     let digest = layer.parse_digest().map_err(|_| unfit())?;
                     let id = BlobId::new(digest.hex().as_bytes()).map_err(|_| unfit())?;
-                    self.blobs.insert(id, (layer.clone(), Arc::clone(store)));
+                    let known = Known {
+                        store: Arc::clone(store),
+                        place: Place::Listed(layer.clone()),
+                    };
+                    self.blobs.insert(id, known);
                 }
                 _ => return Err(unfit()),
             }
@@ -86,15 +112,73 @@ impl KnownImages {
             digest: digest.clone(),
             source,
         })?;
-        self.manifests.push(digest.clone());
+        self.names.push(digest.clone());
         Ok(self)
     }
 
+    /// Adds the images whose chunks the dictionary `file` lists. `store_of` opens the place that the file calls the origin
+    /// of blobs, once for each; of the blobs nothing is read until an image refers to them. All of `file` is digested.
+    ///
+    /// # Errors
+    /// That of `store_of`, and [`TranscodeError`] if the file is damaged, or not one of nydus images made like those that
+    /// were added before.
+    pub fn add_file<E: From<TranscodeError>>(
+        mut self,
+        file: DictionaryFile<Bytes>,
+        mut store_of: impl FnMut(&str) -> Result<Arc<dyn ImageStore>, E>,
+    ) -> Result<Self, E> {
+        let digest = verify::sha256(file.bytes()).to_string();
+        let failed = |source| TranscodeError::KnownFile {
+            digest: digest.clone(),
+            source: Box::new(source),
+        };
+        let mut stores: HashMap<String, Arc<dyn ImageStore>> = HashMap::new();
+        for index in 0..file.blob_count() {
+            let record = file.blob_record(BlobIndex(index));
+            let record = record.map_err(|error| failed(error.into()))?;
+            let name = format!("{}:{}", DigestAlgorithm::Sha256, record.id.as_str());
+            let place = name.parse().map(Place::Named);
+            let place = place.map_err(|_| TranscodeError::NamelessBlob {
+                id: record.id.clone(),
+            })?;
+            let store = match stores.get(&record.origin) {
+                Some(store) => Arc::clone(store),
+                None => {
+                    let store = store_of(&record.origin)?;
+                    stores.insert(record.origin, Arc::clone(&store));
+                    store
+                }
+            };
+            // What a manifest says is more.
+            self.blobs
+                .entry(record.id)
+                .or_insert(Known { store, place });
+        }
+        let before = self.whole();
+        let added = before.and_then(|before| before.and_file(file));
+        self.dictionary = added.map_err(failed)?;
+        self.pool = BlobPool::default();
+        self.names.push(digest);
+        Ok(self)
+    }
+
+    /// The same images, of whose chunks only those are used that `policy` allows. If that depends on what the image
+    /// shares, all of its layers are read once more, before the conversion.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// All chunks, in the order in which they came.
+    fn whole(&self) -> Result<ChunkDictionary, ConvertError> {
+        self.dictionary.clone().and_pool(self.pool.clone())
+    }
+
     /// The chunks of their blobs: a copy, which the conversions of all platforms share.
-    pub(crate) fn dictionary(&self) -> Arc<ChunkDictionary> {
-        let listed = |id: &BlobId| self.blobs.contains_key(id);
-        let dictionary = ChunkDictionary::of_blobs(self.pool.clone(), |blob| listed(&blob.id));
-        Arc::new(dictionary)
+    pub(crate) fn dictionary(&self) -> Result<Arc<ChunkDictionary>, TranscodeError> {
+        let whole = self.whole().map_err(TranscodeError::Layers)?;
+        let listed: Vec<BlobId> = self.blobs.keys().cloned().collect();
+        Ok(Arc::new(whole.only(&listed).policy(&self.policy)))
     }
 
     /// Copies the blob to `target`, unless it has it, and returns its descriptor; `None` if no known image has the blob.
@@ -104,10 +188,23 @@ impl KnownImages {
         target: &dyn ImageTarget,
         progress: &mut dyn Progress,
     ) -> Result<Option<Descriptor>, TranscodeError> {
-        let Some((layer, store)) = self.blobs.get(id) else {
+        let Some(Known { store, place }) = self.blobs.get(id) else {
             return Ok(None);
         };
-        copy(&**store, target, layer, progress)?;
-        Ok(Some(layer.clone()))
+        let layer = match place {
+            Place::Listed(layer) => layer.clone(),
+            Place::Named(digest) => {
+                let len = store.object_len(digest)?;
+                let mut layer = Descriptor::new(MediaType::NydusBlob, digest, len);
+                let kind = NydusLayer::Blob {
+                    reference: None,
+                    encrypted: false,
+                };
+                kind.write(&mut layer.annotations);
+                layer
+            }
+        };
+        copy(&**store, target, &layer, progress)?;
+        Ok(Some(layer))
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use frame_codec::Compression;
 use image_convert::{
     ChunkDictionary, ConvertError, DescribedObject, FileContent, RafsBlob, RafsOptions, RafsReport,
-    Source, TarOptions, TarReport, to_rafs, to_tar,
+    ReusePlan, Source, TarOptions, TarReport, plan_reuse, to_rafs, to_tar,
 };
 use image_model::{InodeId, Metadata, Name, Node, Progress, Tree};
 use image_store::{ImageStoreError, ImageTarget};
@@ -36,6 +36,15 @@ pub(crate) fn convert(
     reporter: &mut Reporter<'_>,
 ) -> Result<Made, TranscodeError> {
     let rafs = rafs.clone().dictionary(dictionary.cloned());
+    let rafs = match &conversion.options.known {
+        Some(known) if known.policy.needs_uses() => {
+            let plan = predict(conversion, &rafs, reporter)?;
+            let chosen = known.policy.choose(&plan.uses);
+            let chosen = dictionary.map(|all| Arc::new(ChunkDictionary::clone(all).only(&chosen)));
+            rafs.dictionary(chosen)
+        }
+        _ => rafs,
+    };
     let Written {
         rafs,
         packed,
@@ -102,6 +111,26 @@ pub(crate) fn convert(
     Ok(made)
 }
 
+/// What the image would share with the blobs of its dictionary.
+fn predict(
+    conversion: &Conversion<'_>,
+    rafs: &RafsOptions,
+    reporter: &mut Reporter<'_>,
+) -> Result<ReusePlan, TranscodeError> {
+    // The conversion itself reads, and tells so, once more.
+    let conversion = &conversion.again()?;
+    let (fetcher, ahead) = ahead();
+    let (stack, streamed) = stack(conversion, &ahead)?;
+    drop(ahead);
+    let unopened = Mutex::new(None);
+    let plan = thread::scope(|scope| {
+        let stack = stack;
+        start(scope, || fetch(conversion, fetcher, streamed, &unopened))?;
+        plan_reuse(stack, rafs, reporter).map_err(TranscodeError::Layers)
+    });
+    plan.map_err(|error| why_unopened(&unopened, error))
+}
+
 /// What was written to the target.
 struct Written {
     rafs: RafsReport,
@@ -160,19 +189,27 @@ fn write(
     if let Some(failed) = failed {
         return Err(TranscodeError::in_layer(failed.layer)(failed.error.into()));
     }
-    let mut written = written.map_err(|error| match (lock(&unopened).take(), &error) {
-        (
-            Some((position, unopened)),
-            TranscodeError::Layers(ConvertError::InLayer { layer, .. }),
-        ) if position == *layer => TranscodeError::Store(unopened),
-        _ => error,
-    })?;
+    let mut written = written.map_err(|error| why_unopened(&unopened, error))?;
     for &(layer, time) in &*lock(&finished) {
         if let Some(shown) = written.times.get_mut(layer) {
             *shown = time;
         }
     }
     Ok(written)
+}
+
+/// The error with which a layer could not be opened, if that is why another one came.
+fn why_unopened(
+    unopened: &Mutex<Option<(usize, ImageStoreError)>>,
+    error: TranscodeError,
+) -> TranscodeError {
+    match (lock(unopened).take(), &error) {
+        (
+            Some((position, unopened)),
+            TranscodeError::Layers(ConvertError::InLayer { layer, .. }),
+        ) if position == *layer => TranscodeError::Store(unopened),
+        _ => error,
+    }
 }
 
 /// The layers, and the positions of those that are fetched ahead.

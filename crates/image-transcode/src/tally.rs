@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use blob_io::{ReadAt, ReadError};
+use image_model::Digest;
 use image_store::bytes::Bytes;
 use image_store::{ImageStore, ImageStoreError};
 use oci_image::{Descriptor, Index};
@@ -97,6 +98,10 @@ impl ImageStore for CountedStore {
 
     fn stream(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageStoreError> {
         Ok(Box::new(self.counted(self.store.stream(descriptor)?)))
+    }
+
+    fn object_len(&self, digest: &Digest) -> Result<u64, ImageStoreError> {
+        self.store.object_len(digest)
     }
 
     fn with_suffix(&self, suffix: &str) -> Result<Option<Box<dyn ImageStore>>, ImageStoreError> {

@@ -56,6 +56,7 @@ pub fn transcode(
         refuse_what_cannot_be_made(image, options)?;
     }
     let dictionary = options.known.as_ref().map(KnownImages::dictionary);
+    let dictionary = dictionary.transpose()?;
     let conversions = images.images.iter();
     let conversions = conversions.map(|image| Conversion::new(image, store, target, options));
     let conversions = conversions.collect::<Result<Vec<_>, _>>()?;
@@ -120,6 +121,7 @@ fn make(
             layers::convert(conversion, Layerwise::Oci(tar), listed, reporter)?
         }
     };
+    check_layer_count(made.layers.len())?;
     let diff_ids = made.layers.iter().map(|layer| layer.diff_id.clone());
     config.rootfs.diff_ids = diff_ids.collect();
     let config = put_document(target, MediaType::Config(Family::Oci), &config)?;
@@ -175,6 +177,14 @@ fn config_of(image: &ResolvedImage) -> Result<&ImageConfig, TranscodeError> {
     })
 }
 
+fn check_layer_count(count: usize) -> Result<(), TranscodeError> {
+    let limit = MAX_LAYERS;
+    match count > limit {
+        true => Err(TranscodeError::TooManyLayers { count, limit }),
+        false => Ok(()),
+    }
+}
+
 fn refuse_what_cannot_be_made(
     image: &ResolvedImage,
     options: &TranscodeOptions,
@@ -184,10 +194,7 @@ fn refuse_what_cannot_be_made(
         let os = config.os.clone();
         return Err(TranscodeError::System { os });
     }
-    let (count, limit) = (image.manifest.layers.len(), MAX_LAYERS);
-    if count > limit {
-        return Err(TranscodeError::TooManyLayers { count, limit });
-    }
+    check_layer_count(image.manifest.layers.len())?;
     if !is_merged(image)? {
         image.check_layer_types()?;
     }

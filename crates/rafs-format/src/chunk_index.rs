@@ -22,6 +22,7 @@ impl ChunkIndex {
         records
             .filter_map(element)
             .for_each(|element| index.push(element));
+        index.shrink_to_fit();
         index.sort_unstable();
         Self(index)
     }
@@ -68,9 +69,8 @@ mod tests {
     use super::*;
     use crate::chunk_record::ChunkFlags;
 
-    #[test]
-    fn the_last_of_equal_keys_is_found() {
-        let record = |blob_index, index| ChunkRecord {
+    fn record(blob_index: u32, index: u32) -> ChunkRecord {
+        ChunkRecord {
             digest: [0; 32],
             blob_index,
             flags: ChunkFlags::default(),
@@ -81,7 +81,23 @@ mod tests {
             file_offset: 0,
             index,
             crc32: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_record_takes_8_bytes() {
+        for count in [0, 1, 1000, 100_000] {
+            let records = || (0..count).map(|number| (number, record(0, number / 2)));
+            let bytes = |index: &ChunkIndex| size_of::<u64>() * index.0.capacity();
+            let all = ChunkIndex::new(records());
+            assert_eq!(bytes(&all), 8 * count as usize);
+            let distinct = all.distinct();
+            assert_eq!(bytes(&distinct), 8 * count.div_ceil(2) as usize);
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_is_found() {
         let records = [
             record(1, 7),
             record(0, 0xff_ffff),

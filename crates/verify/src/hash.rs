@@ -155,6 +155,18 @@ pub enum CheckError {
         /// The digest of the bytes.
         found: Digest,
     },
+    /// The digest is right by another algorithm than the declared one. `nydus-image optimize` makes such images: it
+    /// declares its default, whatever the source has.
+    #[error(
+        "the bytes have digest {found}:{}, but the algorithm is declared to be {}",
+        expected.hex(), expected.algorithm()
+    )]
+    Algorithm {
+        /// The expected digest.
+        expected: Digest,
+        /// The algorithm by which the bytes have it.
+        found: DigestAlgorithm,
+    },
     /// The CRC-32C differs.
     #[error("the bytes have CRC-32C {found:#010x}, not {expected:#010x}")]
     Crc32c {
@@ -171,7 +183,7 @@ pub enum CheckError {
 impl Blame for CheckError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Digest { .. } | Self::Crc32c { .. } => Fault::Corrupt,
+            Self::Digest { .. } | Self::Algorithm { .. } | Self::Crc32c { .. } => Fault::Corrupt,
             Self::Unsupported(error) => error.fault(),
         }
     }
@@ -180,15 +192,30 @@ impl Blame for CheckError {
 /// Compares `bytes` with their expected digest.
 ///
 /// # Errors
-/// [`CheckError::Digest`] with both digests if they differ; [`CheckError::Unsupported`] if the
-/// feature for the digest's algorithm is off.
+/// [`CheckError::Digest`] with both digests if they differ; [`CheckError::Algorithm`] if it is right by another
+/// algorithm of this build; [`CheckError::Unsupported`] if the feature for the digest's algorithm is off.
 pub fn check(expected: &Digest, bytes: &[u8]) -> Result<(), CheckError> {
     let expected = *expected;
     let found = digest(expected.algorithm(), bytes)?;
     if found == expected {
         Ok(())
     } else {
-        Err(CheckError::Digest { expected, found })
+        Err(differing(expected, found, bytes))
+    }
+}
+
+/// Why `bytes`, whose digest is `found`, do not have the digest `expected`.
+#[cold]
+fn differing(expected: Digest, found: Digest, bytes: &[u8]) -> CheckError {
+    let others = [DigestAlgorithm::Sha256, DigestAlgorithm::Blake3];
+    let has = |algorithm: &DigestAlgorithm| {
+        let other = digest(*algorithm, bytes);
+        *algorithm != expected.algorithm()
+            && other.is_ok_and(|other| other.as_bytes() == expected.as_bytes())
+    };
+    match others.into_iter().find(has) {
+        Some(found) => CheckError::Algorithm { expected, found },
+        None => CheckError::Digest { expected, found },
     }
 }
 

@@ -1,12 +1,14 @@
 //! Equal results whatever the pieces in which input arrives.
 
+use std::convert::Infallible;
 use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
 use lazyoci::blob_io::bytes::Bytes;
-use lazyoci::chunk_dedup::{Chunker, FastCdc, FixedSize};
+use lazyoci::chunk_dedup::rollsum::{Part, RollsumChunker};
+use lazyoci::chunk_dedup::{Chunker, FastCdc, FixedSize, is_zero};
 use lazyoci::estargz_toc::carry::reduce;
 use lazyoci::estargz_toc::image::ImageOptions;
 use lazyoci::model::{BlobId, ChunkedImage, FileKind, Ino, Limits, Node, Tree};
@@ -162,11 +164,52 @@ fn chunker(bytes: &[u8], mut lengths: Lengths) {
     let size = NonZeroU32::new(lengths.next() as u32).unwrap_or(NonZeroU32::MIN);
     let whole = same_cuts(&mut FixedSize::new(size), bytes, &mut lengths);
     assert_eq!(whole.len(), bytes.len().div_ceil(size.get() as usize));
+    holes_and_data(bytes, &mut lengths);
     let mut by_content = FastCdc::new(64, 256, 1024).expect("these sizes can be");
     let chunks = same_cuts(&mut by_content, bytes, &mut lengths);
     for (position, chunk) in chunks.iter().enumerate() {
         assert!(chunk.len() <= 1024 && (chunk.len() >= 64 || position + 1 == chunks.len()));
     }
+}
+
+/// The chunks of containers/storage are the same in whatever pieces they are fed, zeros as a number or as bytes, and
+/// together all bytes.
+fn holes_and_data(bytes: &[u8], lengths: &mut Lengths) {
+    let cut_into = |length: &mut dyn FnMut() -> usize| {
+        let mut chunks = vec![(false, Vec::new())];
+        let mut take = |part: Part<'_>| {
+            let (hole, chunk) = chunks.last_mut().expect("there is one");
+            match part {
+                Part::Data(bytes) => chunk.extend_from_slice(bytes),
+                Part::Hole(zeros) => {
+                    *hole = true;
+                    chunk.resize(chunk.len() + zeros as usize, 0);
+                }
+                Part::End => {
+                    assert!(!chunk.is_empty());
+                    chunks.push((false, Vec::new()));
+                }
+            }
+            Ok::<_, Infallible>(())
+        };
+        let (mut chunker, mut at) = (RollsumChunker::default(), 0);
+        while at < bytes.len() {
+            let piece = &bytes[at..bytes.len().min(at + length())];
+            let Ok(()) = match piece.iter().all(|&byte| byte == 0) {
+                true => chunker.feed_zeros(piece.len() as u64, &mut take),
+                false => chunker.feed(piece, &mut take),
+            };
+            at += piece.len();
+        }
+        let Ok(()) = chunker.end_file(&mut take);
+        chunks
+    };
+    let whole = cut_into(&mut || bytes.len());
+    assert_eq!(whole, cut_into(&mut || lengths.next()));
+    let all: Vec<u8> = whole.iter().flat_map(|(_, chunk)| chunk).copied().collect();
+    assert!(all == bytes);
+    let mut holes = whole.iter().filter(|(hole, _)| *hole);
+    assert!(holes.all(|(_, chunk)| chunk.len() >= 1024 && is_zero(chunk)));
 }
 
 /// The chunks of `bytes`, which are the same in whatever pieces they are fed, and together all of them.

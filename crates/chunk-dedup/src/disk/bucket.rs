@@ -45,14 +45,6 @@ impl Bucket<'_> {
         below
     }
 
-    /// How many of the heads are `head` or less, if there are not more records than heads.
-    pub(super) fn not_above(self, head: u8) -> u8 {
-        match head.checked_add(1) {
-            Some(next) => self.below(next),
-            None => self.count(),
-        }
-    }
-
     /// One of the heads, if there are as many.
     #[inline]
     pub(super) fn head(self, at: u8) -> Option<u8> {

@@ -130,27 +130,34 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     }
 
     /// The record of a chunk: `record`, or otherwise wherever it is.
-    #[inline]
+    // A call would hand the result over in memory, where there is room for an error.
+    #[inline(always)]
     fn confirm(
         &self,
         record: u32,
         digest: &Digest,
         len: u32,
     ) -> Result<Option<u32>, DictionaryError> {
-        let slot = Slot::new(digest, len, self.known_len);
-        let same = self.slot(record).is_some_and(|found| found.is(slot))
-            && record < self.header.entries
-            && digest.algorithm() == self.header.algorithm
-            && self.is_len(record, len);
-        match same {
+        match self.is_of(record, digest, len) {
             true => Ok(Some(record)),
             // Another record before it has the same head.
             false => self.find_among(digest, len),
         }
     }
 
+    /// Whether a record, which the bucket of the digest has, is that of a chunk.
+    #[inline(always)]
+    fn is_of(&self, record: u32, digest: &Digest, len: u32) -> bool {
+        let slot = Slot::new(digest, len, self.known_len);
+        self.slot(record).is_some_and(|found| found.is(slot))
+            && record < self.header.entries
+            && digest.algorithm() == self.header.algorithm
+            && self.is_len(record, len)
+    }
+
     /// The same, whatever is in the bucket.
     #[cold]
+    #[inline(never)]
     fn find_among(&self, digest: &Digest, len: u32) -> Result<Option<u32>, DictionaryError> {
         if digest.algorithm() != self.header.algorithm {
             return Ok(None);
@@ -158,14 +165,16 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let (number, head) = self.split(digest);
         let bucket = self.bucket(number)?;
         let (first, end) = self.records_of(number, bucket)?;
-        // Those with the head, and those behind the last head.
         let below = bucket.below(head);
-        let start_of = |at: u8| first.saturating_add(at.into()).min(end);
-        let mut start = start_of(below);
-        let mut last = match bucket.count() > HEADS {
-            true => end,
-            false => start_of(bucket.not_above(head)),
-        };
+        let record_at = |at: u8| first.saturating_add(at.into()).min(end);
+        if bucket.count() <= HEADS {
+            // Those with the head, of which there are hardly ever more than two.
+            let alike = (below..bucket.count()).take_while(|&at| bucket.head(at) == Some(head));
+            let mut records = alike.map(record_at);
+            return Ok(records.find(|&record| self.is_of(record, digest, len)));
+        }
+        // Those with the head, and those behind the last head.
+        let (mut start, mut last) = (record_at(below), end);
         while start < last {
             let middle = start.midpoint(last);
             match self.key_of(middle, number, first)?.cmp(&(*digest, len)) {

@@ -64,7 +64,8 @@ impl Digests {
 
     /// Memory of a piece that nobody needs any more, or fresh memory.
     pub(crate) fn memory(&mut self) -> Vec<u8> {
-        if self.taken.len() < KEPT {
+        let is_free = |oldest: &mut Piece| Arc::get_mut(oldest).is_some();
+        if self.taken.len() < KEPT && !self.taken.front_mut().is_some_and(is_free) {
             return Vec::new();
         }
         let oldest = self.taken.pop_front().and_then(Arc::into_inner);

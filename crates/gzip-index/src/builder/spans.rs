@@ -297,6 +297,8 @@ impl Blocks for Spans {
     fn end_stream(&mut self, _stored: u64, _digests: &mut Digests) {}
 
     fn settled(&self, stored: u64) -> u64 {
-        self.tried.as_ref().map_or(stored, |tried| tried.at.stored)
+        // Where too much was stored for what it holds, no span begins: the open one goes on.
+        let tried = self.tried.as_ref().filter(|tried| !tried.is_too_long());
+        tried.map_or(stored, |tried| tried.at.stored)
     }
 }

@@ -50,6 +50,11 @@ impl Tried {
         self.decoded.extend_from_slice(&decoded[..len]);
     }
 
+    /// Whether it holds too little for what follows to be looked at: no span begins here.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.too_long
+    }
+
     /// Whether nothing after it refers to what is before it.
     pub(super) fn is_full(&self) -> bool {
         self.decoded.len() == WINDOW_LEN
@@ -104,7 +109,7 @@ impl StartFinder {
 
     /// How the block is entered; `None` if there are several ways, or none.
     pub(super) fn find(&mut self, tried: &Tried) -> Option<DeflateStart> {
-        if tried.too_long {
+        if tried.is_too_long() {
             return None;
         }
         let window = window_of(&tried.window)?;

@@ -211,9 +211,34 @@ fn an_index_that_was_read_is_written_as_it_was() {
     assert_eq!(error.kind(), io::ErrorKind::WriteZero);
 }
 
+/// A member of stored blocks, of which so many in the middle are empty.
+fn empty_blocks(count: usize) -> Vec<u8> {
+    let content = text(60_000);
+    let len = 60_000_u16.to_le_bytes();
+    let block = |last: u8| {
+        let header = [&[last][..], &len, &len.map(|byte| !byte)].concat();
+        [header, content.clone()].concat()
+    };
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&content);
+    crc.update(&content);
+    let crc = crc.finalize().to_le_bytes();
+    let mut stored = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    stored.extend(block(0));
+    stored.extend([0, 0, 0, 0xff, 0xff].repeat(count));
+    stored.extend(block(1));
+    stored.extend([crc, 120_000_u32.to_le_bytes()].concat());
+    stored
+}
+
 #[test]
 fn the_index_is_the_same_on_one_thread_and_two() {
-    for stored in [gzip(&text(3_000_000), 6), gzip(&text(100), 1)] {
+    let streams = [
+        gzip(&text(3_000_000), 6),
+        gzip(&text(100), 1),
+        empty_blocks(500_000),
+    ];
+    for stored in streams {
         let built = |threads| build(&stored, &small(20_000).threads(threads));
         let index = built(1);
         assert_eq!(index, built(2));

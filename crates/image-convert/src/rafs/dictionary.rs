@@ -1,7 +1,7 @@
 //! Chunks in the blobs of other images.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
@@ -149,6 +149,7 @@ impl ChunkDictionary {
     /// The same dictionary, of which only these blobs are used.
     #[must_use]
     pub fn only(mut self, blobs: &[BlobId]) -> Self {
+        let blobs: HashSet<&BlobId> = blobs.iter().collect();
         self.restrict(|blob| blobs.contains(&blob.entry.id));
         self
     }

@@ -51,6 +51,8 @@ pub struct ZstdChunkedOptions {
     pub min_chunk_size: u32,
     /// As [`EstargzOptions::lossless`]; dialect A only, as B always keeps the tar of a layer.
     pub lossless: bool,
+    /// As [`EstargzOptions::content_defined`]; dialect A only.
+    pub content_defined: Option<(u32, u32)>,
     /// As [`EstargzOptions::prefetch`]; dialect A only.
     pub prefetch: Vec<ImagePath>,
     /// Whether to leave out and report what the format cannot carry, instead of refusing it. What cannot be left out
@@ -69,6 +71,7 @@ impl Default for ZstdChunkedOptions {
             chunk_size: 4 << 20,
             min_chunk_size: 0,
             lossless: false,
+            content_defined: None,
             prefetch: Vec::new(),
             lossy: false,
             threads: available_parallelism().map_or(1, usize::from),
@@ -83,6 +86,7 @@ impl ZstdChunkedOptions {
         chunk_size: u32,
         min_chunk_size: u32,
         lossless: bool,
+        content_defined: Option<(u32, u32)>,
         prefetch: Vec<ImagePath>,
         lossy: bool,
         threads: usize,
@@ -103,6 +107,7 @@ impl ZstdChunkedOptions {
             .chunk_size(self.chunk_size)
             .min_chunk_size(self.min_chunk_size)
             .lossless(self.lossless)
+            .content_defined(self.content_defined)
             .prefetch(self.prefetch.clone())
             .lossy(self.lossy)
             .threads(self.threads)

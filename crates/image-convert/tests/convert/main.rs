@@ -15,8 +15,12 @@ mod estargz_kinds;
 mod keep_blobs;
 mod keep_frames;
 mod opened;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod peer_bugs;
 #[cfg(feature = "gzip")]
 mod peer_cases;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod peer_suite;
 mod pull;
 mod rafs_content;
 mod rafs_errors;

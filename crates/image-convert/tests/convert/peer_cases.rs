@@ -13,7 +13,7 @@ use lazyoci_image_convert::{ConvertError, EstargzOptions, EstargzReport, Streami
 use crate::support::{Tar, metadata, path, with_xattr};
 
 /// What the reference puts before every name of a tar, and of a list.
-const PREFIXES: [&str; 4] = ["", "./", "/", "../"];
+pub(crate) const PREFIXES: [&str; 4] = ["", "./", "/", "../"];
 
 fn convert(tar: &[u8], options: &EstargzOptions) -> Result<(Vec<u8>, EstargzReport), ConvertError> {
     let mut layer = Vec::new();
@@ -48,7 +48,7 @@ fn names(layer: &[u8]) -> String {
 }
 
 /// A header as every writer of ustar makes it.
-fn header(name: &str, kind: u8, size: usize, link: &str) -> [u8; 512] {
+pub(crate) fn header(name: &str, kind: u8, size: usize, link: &str) -> [u8; 512] {
     let mut block = [0; 512];
     let mut put = |at: usize, text: &[u8]| block[at..at + text.len()].copy_from_slice(text);
     put(0, name.as_bytes());
@@ -70,7 +70,7 @@ fn header(name: &str, kind: u8, size: usize, link: &str) -> [u8; 512] {
 
 /// A tar of these names, each with `prefix`, as they are: `d/` is a directory, `l=t` a hard link, `s>t` a symbolic link,
 /// `c!`, `b!` and `p!` are devices and a pipe, `f:x` is a file with other content than its name.
-fn raw(prefix: &str, list: &str) -> Vec<u8> {
+pub(crate) fn raw(prefix: &str, list: &str) -> Vec<u8> {
     let mut tar = Vec::new();
     for item in list.split_whitespace() {
         let at = |name: &str| format!("{prefix}{name}");

@@ -96,8 +96,8 @@ impl LayerIndex {
     }
 
     /// Builds the index of the gzip layer that `layer` gives, and keeps the headers of its tar in it. `progress` counts the
-    /// bytes that were taken from `layer`. Another thread computes the digest of the layer meanwhile. The index is held
-    /// compressed until it is used.
+    /// bytes that were taken from `layer`. Another thread computes digests meanwhile, unless [`IndexOptions::threads`] is 1.
+    /// The index is held compressed until it is used.
     ///
     /// # Errors
     /// [`LayerIndexError`] if the layer cannot be read, is damaged, or holds no tar.

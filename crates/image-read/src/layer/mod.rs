@@ -3,7 +3,6 @@
 #[cfg(feature = "gzip-index")]
 mod compared;
 mod error;
-#[cfg(feature = "gzip-index")]
 mod index;
 #[cfg(feature = "gzip-index")]
 mod index_error;

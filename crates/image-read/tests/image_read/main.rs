@@ -18,6 +18,8 @@ mod handle;
 mod indexed;
 mod layer;
 mod lies;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod long_chunks;
 mod model;
 mod open;
 mod plan;

@@ -5,6 +5,8 @@
 mod built;
 #[cfg(feature = "zstd")]
 mod chunked;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod chunked_told;
 mod cost;
 mod depth;
 mod flips;
@@ -12,6 +14,8 @@ mod found;
 mod releases;
 mod sound;
 mod support;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod toc_forms;
 mod whole;
 #[cfg(feature = "gzip")]
 mod zran;

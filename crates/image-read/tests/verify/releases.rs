@@ -101,3 +101,46 @@ fn other_counts_and_lengths_are_faults() {
         assert_eq!(summary.advisories.count(), 0);
     }
 }
+
+/// sha256 becomes blake3 in the superblock.
+fn default_algorithm(bytes: &mut [u8]) {
+    assert_eq!(bytes[EXT] & 0xc, 8);
+    bytes[EXT] ^= 0xc;
+}
+
+/// It declares its default digest algorithm, whatever the source has. Each blob has its own; where that is wrong, too,
+/// whoever looks at the digests is told so.
+#[test]
+fn the_algorithm_that_nydus_image_optimize_declares() {
+    let superblock = changed(|bytes| default_algorithm(bytes));
+    let (found, summary) = superblock.verify(&VerifyOptions::default());
+    assert_eq!((lines(&found), summary.audit.chunks), (vec![], 2));
+    let all = changed(|bytes| {
+        default_algorithm(bytes);
+        let algorithm = number(bytes, EXT + 8) + 80;
+        assert_eq!(bytes[algorithm..algorithm + 4], [1, 0, 0, 0]);
+        bytes[algorithm] = 0;
+    });
+    let (found, _) = all.verify(&VerifyOptions::default());
+    let wrong = |line: &&String| line.contains("the algorithm is declared to be blake3");
+    let lines = lines(&found);
+    assert_eq!(lines.iter().filter(wrong).count(), 2, "{lines:#?}");
+}
+
+/// Of the blob that it adds, it says that there is chunk information of version 2, which no feature of the blob says, at
+/// byte 0: nydus-image refuses that itself.
+#[test]
+fn the_chunk_information_that_nydus_image_optimize_declares() {
+    let golden = changed(|bytes| {
+        let entry = number(bytes, EXT + 8);
+        for (at, value) in [(112, 0u64), (120, 2 * 24), (128, 2 * 24)] {
+            bytes[entry + at..entry + at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+    });
+    let (found, _) = golden.verify(&VerifyOptions::default());
+    let [only] = &lines(&found)[..] else {
+        panic!("{found:?}");
+    };
+    let why = "the blob table entry at byte 4096: ci_uncompressed_size is 0x30, but must be 16 bytes a chunk";
+    assert!(only.ends_with(why), "{only}");
+}

@@ -10,7 +10,7 @@ use lazyoci_image_store::oci_image::{
     Descriptor, EstargzLayer, ExternalToc, Family, LayerCompression, LayerType, Manifest, MediaType,
 };
 use lazyoci_image_store::{
-    DockerArchiveWriter, ImageStore, ImageStoreError, ImageTarget as _, Layout, TocImage,
+    DockerArchiveWriter, ImageStore, ImageStoreError, ImageTarget as _, Layout, Location, TocImage,
     put_bytes, put_document, resolve, resolve_all,
 };
 use verify::sha256;
@@ -192,4 +192,37 @@ fn a_docker_archive_has_no_tocs() {
         matches!(error, ImageStoreError::TocsInDockerArchive),
         "{error:?}"
     );
+}
+
+/// The image and the one of its TOCs, as ctr-remote 0.14 made, called and exported them.
+#[test]
+fn the_images_of_ctr_remote_are_read_lazily() {
+    let golden = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/goldens/vector-external.oci.tar"
+    );
+    let location = Location::parse(&format!("oci-archive:{golden}")).unwrap();
+    let store = location.open(&Default::default()).unwrap();
+    for name in ["out", "example.org/vector-external:out"] {
+        let tocs = TocImage::find(&*store, Some(name)).unwrap().unwrap();
+        assert!(TocImage::is_one(&tocs.manifest));
+        let image = resolve(&*store, Some(name), None).unwrap();
+        let [layer] = &image.manifest.layers[..] else {
+            panic!("{:?}", image.manifest);
+        };
+        let toc_digest = EstargzLayer::read(&layer.annotations).unwrap().unwrap();
+        let toc = tocs.toc_of(layer).unwrap();
+        assert_eq!(toc.size, 469);
+        let layer = image
+            .open_layer(&*store, 0, &OpenOptions::default())
+            .unwrap();
+        assert_eq!(layer.format(), Format::ExternalToc);
+        assert_eq!(layer.estargz().unwrap().toc.digest, toc_digest.toc_digest);
+        let opened = image
+            .open(&store, &OpenOptions::default(), &mut ())
+            .unwrap();
+        assert_eq!(opened.read("d/a", 10).unwrap(), b"hello");
+        // As a plain layer it would have a landmark.
+        assert!(opened.read(".no.prefetch.landmark", 10).is_err());
+    }
 }

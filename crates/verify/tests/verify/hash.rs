@@ -78,6 +78,31 @@ fn mismatches_name_both_values() {
     assert_eq!(error.fault(), Fault::Corrupt);
 }
 
+/// As in images of `nydus-image optimize`.
+#[cfg(all(feature = "sha256", feature = "blake3"))]
+#[test]
+fn a_digest_by_another_algorithm_names_that() {
+    for (declared, found) in [
+        (DigestAlgorithm::Blake3, DigestAlgorithm::Sha256),
+        (DigestAlgorithm::Sha256, DigestAlgorithm::Blake3),
+    ] {
+        let right = digest(found, b"abc").unwrap();
+        let expected = Digest::new(declared, *right.as_bytes());
+        let error = check(&expected, b"abc").unwrap_err();
+        assert_eq!(error, CheckError::Algorithm { expected, found });
+        assert_eq!(error.fault(), Fault::Corrupt);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the bytes have digest {right}, but the algorithm is declared to be {declared}"
+            )
+        );
+        let found = digest(declared, b"abd").unwrap();
+        let error = check(&expected, b"abd").unwrap_err();
+        assert_eq!(error, CheckError::Digest { expected, found });
+    }
+}
+
 #[test]
 fn wrong_checksums_name_both_values() {
     assert_eq!(
