@@ -117,7 +117,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep_blobs: bool,
     /// Enter the layer about every N bytes of its tar, at most 16 MiB; longer spans make less metadata, and longer reads
-    /// [default: as nydus-image] (RAFS v6 zran)
+    /// [default: as nydus-image] (RAFS v6 zran, estargz-ref)
     #[arg(long, value_name = "N", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) zran_span: Option<NonZeroU32>,
     /// Append a dm-verity hash tree, and print its root hash (EROFS)
@@ -186,6 +186,8 @@ pub(crate) enum Target {
     RafsV5,
     RafsV6,
     RafsV6Zran,
+    RafsV6EstargzRef,
+    RafsV6Tarfs,
     Erofs,
     Estargz,
     EstargzExternalToc,
@@ -220,17 +222,23 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
     let chunked = args.to == Target::ZstdChunked;
     let dialect_a = chunked && args.dialect == Some(Dialect::A);
     let estargz = args.to == Target::Estargz || external || dialect_a;
-    let zran = args.to == Target::RafsV6Zran;
+    let zran = matches!(args.to, Target::RafsV6Zran | Target::RafsV6EstargzRef);
+    let tarfs = args.to == Target::RafsV6Tarfs;
+    let reference = zran || tarfs;
     let lazy = rafs || estargz;
     let erofs = args.to == Target::Erofs;
     let whole = whole::location(args.output()).is_some();
     for (option, given, fits) in [
         ("--digester", args.digester.is_some(), rafs || erofs),
-        ("--compressor", args.compressor.is_some(), !erofs && !zran),
+        (
+            "--compressor",
+            args.compressor.is_some(),
+            !erofs && !reference,
+        ),
         (
             "--chunk-size",
             args.chunk_size.is_some(),
-            lazy || erofs || zran,
+            lazy || erofs || reference,
         ),
         ("--zran-span", args.zran_span.is_some(), zran),
         ("--min-chunk-size", args.min_chunk_size.is_some(), estargz),
@@ -249,7 +257,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--aligned", args.aligned, v6 || nydus),
         ("--batch-size", args.batch_size.is_some(), v6 || nydus),
         ("--encrypt-key", args.encrypt_key.is_some(), v6),
-        ("--compat", args.compat.is_some(), rafs || zran),
+        ("--compat", args.compat.is_some(), rafs || reference),
         ("--chunk-dict", !args.chunk_dict.is_empty(), rafs),
         ("--min-shared", args.min_shared.is_some(), rafs),
         ("--only-repository", args.only_repository.is_some(), rafs),
@@ -331,7 +339,7 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
             return Err(Failure::usage(what));
         }
     }
-    if (alone || zran) && is_stream(args.output()) {
+    if (alone || reference) && is_stream(args.output()) {
         let what = name(args.to);
         return Err(Failure::usage(format!(
             "-: {what} is a directory of several files and cannot go to stdout"

@@ -6,6 +6,7 @@ mod common;
 mod erofs;
 mod images;
 mod options;
+mod reference;
 mod say;
 
 use std::fs::File;
@@ -28,8 +29,6 @@ use lazyoci::convert::{
     compact, keep_blobs, plan_reuse, recompress, to_erofs, to_estargz, to_rafs, to_tar,
     to_zstd_chunked,
 };
-#[cfg(feature = "gzip-index")]
-use lazyoci::convert::{ZranOptions, ZranReport, to_zran};
 use lazyoci::rafs_format::Version;
 #[cfg(feature = "gzip-index")]
 use lazyoci::read::ReadOptions;
@@ -63,9 +62,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Target::RafsV5 => Done::Rafs(rafs(args, Version::V5)?),
         Target::RafsV6 => Done::Rafs(rafs(args, Version::V6)?),
         #[cfg(feature = "gzip-index")]
-        Target::RafsV6Zran => Done::Zran(zran(args)?),
+        Target::RafsV6Zran | Target::RafsV6EstargzRef => Done::Zran(reference::zran(args)?),
+        Target::RafsV6Tarfs => Done::Tarfs(reference::tarfs(args)?),
         #[cfg(not(feature = "gzip-index"))]
-        Target::RafsV6Zran => {
+        Target::RafsV6Zran | Target::RafsV6EstargzRef => {
             return Err(Failure::usage("built without feature gzip-index"));
         }
         Target::Erofs => erofs(args, out)?,
@@ -135,32 +135,6 @@ fn rafs(args: &Args, version: Version) -> Result<RafsReport, Failure> {
     let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
     let report = to_rafs(source, &mut output, &options, &mut bar)?;
-    directory.commit()?;
-    Ok(report)
-}
-
-/// A gzip layer as it is.
-#[cfg(feature = "gzip-index")]
-fn zran(args: &Args) -> Result<ZranReport, Failure> {
-    let [path] = args.images() else {
-        return Err(Failure::usage("zran takes exactly one gzip layer"));
-    };
-    args.open.refuse_index(path)?;
-    let mut bar = Bar::new("indexing");
-    let Some(source) = layer(args, path, &mut bar)? else {
-        let what = "zran takes a gzip layer, which stays as it is";
-        return Err(Failure::usage(what).of(path.display()));
-    };
-    let defaults = ZranOptions::default();
-    let options = ZranOptions::default()
-        .span(args.zran_span)
-        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
-        .compat(args.compat.unwrap_or_default())
-        .lossy(args.lossy)
-        .threads(threads(args, defaults.threads));
-    let directory = args.outputs.directory(args.output())?;
-    let mut output = DirectoryOutput::create(directory.path())?;
-    let report = to_zran(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
 }
@@ -263,7 +237,9 @@ fn layer_bytes(args: &Args, path: &Path, bar: &mut Bar) -> Result<Option<Box<dyn
 
 fn is_layer(args: &Args, path: &Path) -> Result<bool, Failure> {
     let format = format_at(path).map_err(|error| Failure::from(error).of(path.display()))?;
-    Ok(args.open.is_layer(format))
+    // Of an eStargz, the layer is wanted, not the image.
+    let kept = args.to == Target::RafsV6EstargzRef && format.has_toc();
+    Ok(kept || args.open.is_layer(format))
 }
 
 /// One EROFS image of all of it.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lazyoci::convert::{
-    ErofsReport, EstargzReport, RafsReport, Report, TarReport, ZstdChunkedReport,
+    ErofsReport, EstargzReport, RafsReport, Report, TarReport, TarfsReport, ZstdChunkedReport,
 };
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ pub(crate) enum Done {
     Rafs(RafsReport),
     #[cfg(feature = "gzip-index")]
     Zran(lazyoci::convert::ZranReport),
+    Tarfs(TarfsReport),
     Erofs(ErofsReport, PathBuf),
     Estargz(EstargzReport),
     ZstdChunked(ZstdChunkedReport),
@@ -28,6 +29,7 @@ impl Done {
             Self::Rafs(rafs) => &rafs.report,
             #[cfg(feature = "gzip-index")]
             Self::Zran(zran) => &zran.report,
+            Self::Tarfs(tarfs) => &tarfs.report,
             Self::Erofs(erofs, _) => &erofs.report,
             Self::Estargz(estargz) => &estargz.report,
             Self::ZstdChunked(chunked) => &chunked.report,
@@ -47,6 +49,7 @@ impl Done {
             Self::Rafs(rafs) => common::object(rafs),
             #[cfg(feature = "gzip-index")]
             Self::Zran(zran) => common::object(zran),
+            Self::Tarfs(tarfs) => common::object(tarfs),
             Self::Erofs(erofs, _) => common::object(erofs),
             Self::Estargz(estargz) => common::object(estargz),
             Self::ZstdChunked(chunked) => common::object(chunked),
@@ -138,8 +141,19 @@ fn tell(args: &Args, done: &Done, report: &Report, out: &mut dyn Write) -> io::R
                     writeln!(out, "{what} {} ({size})", object.digest)?;
                 }
             }
-            let places = count(zran.contexts.into(), "place");
-            writeln!(out, "{places} at which the layer can be entered")
+            match zran.contexts {
+                0 => Ok(()),
+                contexts => {
+                    let places = count(contexts.into(), "place");
+                    writeln!(out, "{places} at which the layer can be entered")
+                }
+            }
+        }
+        Done::Tarfs(tarfs) => {
+            writeln!(out, "bootstrap {}", tarfs.bootstrap.digest)?;
+            let Some(tar) = &tarfs.tar else { return Ok(()) };
+            writeln!(out, "tar {} ({})", tar.digest, common::size(tar.len))?;
+            writeln!(out, "no digests of its files: only that of all of the tar")
         }
         Done::Erofs(erofs, _) => crate::erofs::tell(erofs, out),
         Done::Estargz(layer) => {

@@ -7,6 +7,7 @@
 #
 # Each golden NAME is a folder: image.boot (unless inlined), blobs/ID, dump.txt. COMMANDS.md lists the command of each.
 # a4.tar.gz, the A.4 tree as a layer, and the tar in it, is an input: it stays as it is, since another gzip makes other bytes.
+# vector1.esgz is a golden of crates/estargz-toc.
 # nydus-image keeps xattrs in a hash map, so the bootstraps of `odd-*` come out in a random order of xattrs: these are
 # built until the recorded sum appears.
 set -euo pipefail
@@ -66,7 +67,10 @@ inlined_bootstrap() {
 build() {
     local name="$1" tree="$2"; shift 2
     local out="$work/out/$name" where=(-B image.boot -D blobs) try input="$work/$tree"
-    [ "$tree" != a4.tar.gz ] || input="$here/$tree"
+    case "$tree" in
+        a4.tar.gz) input="$here/$tree" ;;
+        *.esgz) input="$interop_dir/../crates/estargz-toc/tests/goldens/$tree" ;;
+    esac
     case " $* " in *" --blob-inline-meta "*) where=(-D blobs) ;; esac
     for try in $(seq "$tries"); do
         rm -rf "$out"; mkdir -p "$out/blobs"
@@ -91,6 +95,7 @@ build() {
     case "$tree" in
         a4.tar) cp "$input" "$out/blobs/$tar_id" ;;
         a4.tar.gz) cp "$input" "$out/blobs/$layer_id" ;;
+        *.esgz) cp "$input" "$out/blobs/$(sha256sum <"$input" | cut -d' ' -f1)" ;;
     esac
 }
 
@@ -154,12 +159,26 @@ keep() {
 }
 keep a4-v6-zstd-sha256-encrypted a4 --compressor zstd --encrypt
 keep a4-v6-lz4_block-blake3-encrypted-batch-toc a4 --compressor lz4_block --digester blake3 --encrypt --batch-size 32768 --toc
+# build_tarfs NAME CHUNK-SIZE: the golden NAME below $work/out, which the kernel reads with the tar as its device.
+build_tarfs() {
+    local name="$1" chunk_size="$2" out="$work/out/$1"
+    mkdir -p "$out/blobs"
+    "$interop_dir/nydus/judge.sh" tarfs "$chunk_size" "$work/a4.tar" "$out/image.boot"
+    python3 "$here/dump.py" "$out/image.boot" >"$out/dump.txt"
+    cp "$work/a4.tar" "$out/blobs/$tar_id"
+    printf '| %s | `nydus/judge.sh tarfs %s a4.tar image.boot` | none: %s is a4.tar |\n' \
+        "$name" "$chunk_size" "$tar_id" >>"$work/COMMANDS.md"
+}
+
+build_tarfs a4-v6-tarfs 1048576
+build_tarfs a4-v6-tarfs-4k 4096
+build vector1-v6-estargz-ref vector1.esgz -t estargz-ref -v 6
 
 (cd "$work/out" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum) >"$work/SHA256SUMS"
 if [ "$update" = no ]; then
     diff -u "$here/SHA256SUMS" "$work/SHA256SUMS" >&2 || die "the goldens differ from SHA256SUMS"
 fi
-find "$here" -mindepth 1 -maxdepth 1 -type d \( -name 'a4-*' -o -name 'odd-*' \) -exec rm -rf {} +
+find "$here" -mindepth 1 -maxdepth 1 -type d \( -name 'a4-*' -o -name 'odd-*' -o -name 'vector1-*' \) -exec rm -rf {} +
 cp -r "$work/out/." "$here/"
 cp "$work/SHA256SUMS" "$work/COMMANDS.md" "$here/"
 say "$(find "$work/out" -mindepth 1 -maxdepth 1 | wc -l) goldens made"

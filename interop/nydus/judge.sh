@@ -4,9 +4,13 @@
 #
 #   judge.sh pack DIR OUTPUT [--compressor C] [--digester D] [--chunk-size N] [--batch-size N] [--encrypt] [--inline] [--toc]
 #   judge.sh read BOOTSTRAP BLOBS
+#   judge.sh tarfs CHUNK-SIZE TAR BOOTSTRAP
+#   judge.sh merge LAYER... BOOTSTRAP
+#   judge.sh check BOOTSTRAP
 #
 # `pack` does what `nydus-image create -t dir-rafs -v 6` of that release does; `read` prints the SHA-256 of every file as
-# nydusd reads it. The program is built into ${LAZYOCI_CACHE:-/var/cache/lazyoci}/nydus-crates when it is first needed.
+# nydusd reads it; `tarfs` describes a tar that the kernel mounts; `merge` makes one bootstrap of several, the lowest layer
+# first; `check` loads all inodes and chunks of one, and prints how many there are. The program is built into ${LAZYOCI_CACHE:-/var/cache/lazyoci}/nydus-crates when it is first needed.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 case "${1:-}" in ""|--help|-h) help_from_header; exit 0 ;; esac

@@ -124,6 +124,13 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
         assert_eq!(value["format"], to);
         written.push((to, output));
     }
+    #[cfg(feature = "gzip-index")]
+    for (to, layer) in [("rafs-v6-zran", "tar-gzip"), ("rafs-v6-tarfs", "tar")] {
+        let mut convert = example("convert");
+        convert.args(["--to", to]).arg(fixture.path(layer));
+        let value = schema.check("convert", convert.arg(fixture.path(to)), 0);
+        assert_eq!(value["format"], to);
+    }
     let mut convert = example("convert");
     convert.args(["--to", "rafs-v6"]).args([&source, &source]);
     let value = schema.check("convert", convert.arg(fixture.path("stack")), 0);

@@ -27,6 +27,11 @@ pub(crate) trait Format {
     /// What is stored first, where the order is ours.
     fn first(&self) -> &[ImagePath];
 
+    /// Whether a member of a layer is no file of the image.
+    fn leaves_out(&self, _path: &ImagePath) -> bool {
+        false
+    }
+
     /// Finds what it cannot carry, or takes that out of `tree` if it may.
     fn find_losses<C: Clone>(
         &self,
@@ -242,6 +247,9 @@ pub(crate) fn members<R: std::io::Read, T: Target>(
             member => member?,
         };
         report.advisories.add_all(Some(member.path()), oddities);
+        if options.leaves_out(member.path()) {
+            continue;
+        }
         match member {
             Member::HardLink { path, target } => builder.link(&path, &target)?,
             Member::Node {

@@ -83,8 +83,8 @@ pub use estargz::{EstargzOptions, EstargzReport, to_estargz};
 pub use kept_tar::{KeptTarError, KeptTarFault};
 pub use rafs::{
     ChunkDictionary, CompactOptions, KeepBlobsError, KeepBlobsOptions, ParsePrefetchPolicyError,
-    Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, add_to_dictionary,
-    compact, keep_blobs, plan_reuse, to_rafs,
+    Planned, PrefetchPolicy, RafsBlob, RafsOptions, RafsReport, ReusePlan, TarfsOptions,
+    TarfsReport, add_to_dictionary, compact, keep_blobs, plan_reuse, to_rafs, to_tarfs,
 };
 #[cfg(feature = "gzip-index")]
 pub use rafs::{ZranOptions, ZranReport, to_zran};

@@ -11,7 +11,7 @@ use image_model::{
 
 use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
-use crate::native::{is_batched, is_zran, recipe_bound};
+use crate::native::{is_batched, is_tarfs, is_zran, recipe_bound};
 use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 
@@ -163,7 +163,7 @@ impl RafsImage {
     /// A machine that loads the chunk information of blob number `index`, in one step.
     ///
     /// # Errors
-    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5 and of tars; those of
     /// [`BlobMeta::range`].
     pub fn load_meta(&self, index: BlobIndex) -> Result<LoadMeta, BlobError> {
         let entry = self.entry(index)?;
@@ -201,7 +201,7 @@ impl RafsImage {
     /// A machine that finds the TOC of blob number `index`, which has `blob_len` bytes.
     ///
     /// # Errors
-    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5; those of
+    /// [`BlobError::NoSuchBlob`], [`BlobError::NoChunkInformation`] in version 5 and of tars; those of
     /// [`LocateTrailer::of`].
     pub fn locate_toc(&self, index: BlobIndex, blob_len: u64) -> Result<LocateTrailer, BlobError> {
         Ok(LocateTrailer::of(self.entry(index)?, blob_len)?.in_blob(index))
@@ -211,8 +211,8 @@ impl RafsImage {
         let entry = self.bootstrap.blob_entries().get(usize_from(index.0));
         let entry = entry.ok_or_else(|| self.no_such_blob(index))?;
         match self.bootstrap.version() {
-            Version::V5 => Err(BlobError::NoChunkInformation { index }),
-            Version::V6 => Ok(entry),
+            Version::V6 if !is_tarfs(entry) => Ok(entry),
+            _ => Err(BlobError::NoChunkInformation { index }),
         }
     }
 

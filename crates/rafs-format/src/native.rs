@@ -45,7 +45,7 @@ pub(crate) fn visit_extents(
 /// A chunk that a file uses, checked against file and blob.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileChunk {
-    /// Number of its frame.
+    /// Number of its frame; in tarfs mode, where there are none, that of its address.
     pub(crate) id: FrameId,
     pub(crate) record: ChunkRecord,
     pub(crate) frame: Frame,
@@ -84,14 +84,21 @@ impl FileChunk {
         let rule = "the bytes that its file has there";
         let found = record.uncompressed_size;
         at.require(u64::from(found) == len, "uncompressed_size", found, rule)?;
-        let digest = Some(Digest::new(entry.digester.into(), record.digest));
+        let tarfs = is_tarfs(entry);
+        let digest = (!tarfs).then(|| Digest::new(entry.digester.into(), record.digest));
         let has_crc = record.flags.contains(ChunkFlags::HAS_CRC32);
         let crc32c = has_crc.then_some(record.crc32);
-        let source = ExtentSource::Chunk {
-            frame: id,
-            offset_in_frame: offset,
-            digest,
-            crc32c,
+        let source = match tarfs {
+            true => ExtentSource::Plain {
+                blob: frame.blob,
+                offset: frame.offset,
+            },
+            false => ExtentSource::Chunk {
+                frame: id,
+                offset_in_frame: offset,
+                digest,
+                crc32c,
+            },
         };
         Ok(Self {
             id,
@@ -205,7 +212,9 @@ pub(crate) fn missing_support(entry: &BlobEntry) -> Option<&'static str> {
 
 /// What a bootstrap alone, or this library, lacks to find any content of a blob.
 pub(crate) fn missing_alone(entry: &BlobEntry) -> Option<&'static str> {
-    unknown_mode(entry).or(is_zran(entry).then_some(ZRAN))
+    let tarfs = || is_tarfs(entry).then_some("tarfs mode");
+    let zran = is_zran(entry).then_some(ZRAN);
+    unknown_mode(entry).or(zran).or_else(tarfs)
 }
 
 const ZRAN: &str = "zran mode";
@@ -231,6 +240,11 @@ pub(crate) fn is_batched(entry: &BlobEntry) -> bool {
     entry.features.contains(BlobFeatures::BATCH)
 }
 
+/// Whether a blob is a plain tar as it was, where addresses of chunks are sectors of it. Of version 6 only.
+pub(crate) fn is_tarfs(entry: &BlobEntry) -> bool {
+    entry.features.contains(BlobFeatures::TARFS)
+}
+
 /// Whether the chunks of a blob lie in a gzip layer, where only its chunk information finds them.
 pub(crate) fn is_zran(entry: &BlobEntry) -> bool {
     entry.features.contains(BlobFeatures::ZRAN)
@@ -239,9 +253,7 @@ pub(crate) fn is_zran(entry: &BlobEntry) -> bool {
 /// What this library lacks to find the content of a blob.
 pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
-    if has(BlobFeatures::TARFS) {
-        Some("tarfs mode")
-    } else if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
+    if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
         Some("batch chunks of a layer as it was")
     } else if has(BlobFeatures::EXTERNAL) {
         Some("external blobs")

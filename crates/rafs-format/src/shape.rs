@@ -16,7 +16,8 @@ use crate::version::Version;
 /// | 0 | 4 | magic | `RAFS` |
 /// | 4 | 1 | version | 5 or 6 |
 /// | 5 | 1 | explicit_ids | whether owners are stored: 0 or 1 |
-/// | 6 | 2 | zero | |
+/// | 6 | 1 | tarfs | whether blobs are plain tars as they were: 0 or 1 |
+/// | 7 | 1 | zero | |
 /// | 8 | 4 | compressor | [`Compressor`] |
 /// | 12 | 4 | digester | [`Digester`] |
 /// | 16 | 4 | chunk_size | bytes |
@@ -43,6 +44,8 @@ pub struct Shape {
     pub digester: Digester,
     /// Whether owners are stored.
     pub explicit_ids: bool,
+    /// Whether blobs are plain tars as they were.
+    pub tarfs: bool,
 }
 
 const MAGIC: [u8; 4] = *b"RAFS";
@@ -60,6 +63,7 @@ impl Shape {
             compressor: options.compressor,
             digester: options.digester,
             explicit_ids: options.explicit_ids,
+            tarfs: options.tarfs,
         }
     }
 
@@ -75,6 +79,8 @@ impl Shape {
     pub fn mismatch(&self, other: &Self) -> Option<&'static str> {
         if self.version != other.version {
             Some("version")
+        } else if self.tarfs != other.tarfs {
+            Some("mode")
         } else if self.chunk_size != other.chunk_size {
             Some("chunk size")
         } else if self.version == Version::V5 && self.compressor != other.compressor {
@@ -114,11 +120,11 @@ impl Shape {
         let Ok(&bytes) = <&[u8; Self::LEN]>::try_from(bytes) else {
             return Err(at.wrong("size", len, "20"));
         };
-        let [m0, m1, m2, m3, version, ids, z0, z1, rest @ ..] = bytes;
+        let [m0, m1, m2, m3, version, ids, tarfs, zero, rest @ ..] = bytes;
         let magic = [m0, m1, m2, m3];
         at.require(magic == MAGIC, "magic", u32::from_le_bytes(magic), "RAFS")?;
-        let zero = u16::from_le_bytes([z0, z1]);
-        at.require(zero == 0, "unused bytes", zero, "0")?;
+        at.require(zero == 0, "unused byte", zero, "0")?;
+        at.require(tarfs <= 1, "tarfs", tarfs, "0 or 1")?;
         at.require(ids <= 1, "explicit_ids", ids, "0 or 1")?;
         let [c0, c1, c2, c3, d0, d1, d2, d3, s0, s1, s2, s3] = rest;
         let compressor = u32::from_le_bytes([c0, c1, c2, c3]);
@@ -135,6 +141,7 @@ impl Shape {
             digester: Digester::from_id(digester)
                 .map_err(|_| at.wrong("digester", digester, "a known digest algorithm"))?,
             explicit_ids: ids == 1,
+            tarfs: tarfs == 1,
         })
     }
 
@@ -148,7 +155,7 @@ impl Shape {
         };
         let fields = [
             u32::from_le_bytes(MAGIC),
-            u32::from_le_bytes([version, self.explicit_ids.into(), 0, 0]),
+            u32::from_le_bytes([version, self.explicit_ids.into(), self.tarfs.into(), 0]),
             self.compressor.id(),
             self.digester.id(),
             self.chunk_size,

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use lazyoci::model::walk::{Walk, WalkEntry};
 use lazyoci::model::{
-    Attributes, Extent, ExtentSource, FileKind, Frame, FrameId, Image, ImagePath, Ino, Limits,
-    Name, Recipe, RecipeId, Xattrs,
+    Attributes, Codec, Extent, ExtentSource, FileKind, Frame, FrameId, Image, ImagePath, Ino,
+    Limits, Name, Recipe, RecipeId, Xattrs,
 };
 
 /// A path of an image, with everything that can be asked about it.
@@ -36,11 +36,33 @@ pub(super) fn resolved(image: &dyn Image, mut extent: Extent) -> Option<Resolved
         ExtentSource::Chunk { frame: id, .. } => {
             let mut frame = image.frame(mem::replace(id, FrameId(0))).ok()?;
             let recipe = image.recipe(mem::replace(&mut frame.recipe, RecipeId(0)))?;
-            Some((frame, recipe))
+            match plain_source(&extent, &frame, &recipe) {
+                Some(source) => {
+                    extent.source = source;
+                    None
+                }
+                None => Some((frame, recipe)),
+            }
         }
         ExtentSource::Zeros | ExtentSource::Plain { .. } => None,
     };
     Some(Resolved { extent, frame })
+}
+
+/// Where a chunk is whose bytes anybody can read without a frame: in a tar as it was, whose copy has it as a chunk.
+fn plain_source(extent: &Extent, frame: &Frame, recipe: &Recipe) -> Option<ExtentSource> {
+    match extent.source {
+        ExtentSource::Chunk {
+            offset_in_frame,
+            digest: None,
+            crc32c: None,
+            ..
+        } if *recipe == Recipe::exact(Codec::None) => Some(ExtentSource::Plain {
+            blob: frame.blob,
+            offset: frame.offset.checked_add(offset_in_frame.into())?,
+        }),
+        _ => None,
+    }
 }
 
 /// Everything in `image`, in the order of a walk, as long as it answers.

@@ -3,13 +3,18 @@
 //! ```text
 //! pack DIR OUTPUT [--compressor C] [--digester D] [--chunk-size N] [--batch-size N] [--encrypt] [--inline] [--toc]
 //! read BOOTSTRAP BLOBS
+//! tarfs CHUNK-SIZE TAR BOOTSTRAP
+//! merge LAYER... BOOTSTRAP
+//! check BOOTSTRAP
 //! ```
 //!
 //! `pack` writes `OUTPUT/image.boot` and `OUTPUT/blobs/ID`, as `nydus-image create -t dir-rafs -v 6` does. `read` reads
-//! every file as nydusd does, and prints the SHA-256 and the path of each, sorted by paths.
+//! every file as nydusd does, and prints the SHA-256 and the path of each, sorted by paths. `tarfs` describes a tar, `merge`
+//! makes one bootstrap of several, and `check` loads one and counts what it has.
 
 mod pack;
 mod read;
+mod tarfs;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,7 +30,10 @@ fn main() -> ExitCode {
             pack::pack(dir.as_ref(), output.as_ref(), options)
         }
         ["read", bootstrap, blobs] => read::read(bootstrap.as_ref(), blobs.as_ref()),
-        _ => Err("pack DIR OUTPUT [OPTION...] or read BOOTSTRAP BLOBS".into()),
+        ["tarfs", chunk_size, tar, bootstrap] => tarfs::describe(chunk_size, tar, bootstrap),
+        ["merge", ref layers @ .., bootstrap] => tarfs::merge(layers, bootstrap),
+        ["check", bootstrap] => tarfs::check(bootstrap.as_ref()),
+        _ => Err("one of: pack, read, tarfs, merge, check".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

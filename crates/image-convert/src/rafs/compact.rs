@@ -76,6 +76,9 @@ pub fn compact(
     progress: &mut dyn Progress,
 ) -> Result<RafsReport, ConvertError> {
     let bootstrap = image.bootstrap().ok_or(KeepBlobsError::NotRafs)?;
+    if bootstrap.layout_options().tarfs {
+        return Err(KeepBlobsError::Tarfs.into());
+    }
     let own_blob = image.image().blobs().first().map(|blob| &blob.id);
     let mut pool = BlobPool::default();
     pool.add(bootstrap, own_blob)?;

@@ -51,6 +51,9 @@ pub enum KeepBlobsError {
     /// It is not a RAFS image.
     #[error("only a RAFS image has blobs to keep")]
     NotRafs,
+    /// It is in tarfs mode: neither version 5 nor another blob has a place for chunks without digests.
+    #[error("an image in tarfs mode has no digests of its content")]
+    Tarfs,
     /// It already has that version.
     #[error("the image already has that version")]
     SameVersion,
@@ -105,7 +108,9 @@ impl image_model::Blame for KeepBlobsError {
         use image_model::Fault;
         match self {
             Self::NotRafs | Self::SameVersion => Fault::Misuse,
-            Self::Mixed { .. } | Self::NoChunkInformation { .. } => Fault::Unsupported,
+            Self::Mixed { .. } | Self::NoChunkInformation { .. } | Self::Tarfs => {
+                Fault::Unsupported
+            }
             Self::Store(error) => error.fault(),
             Self::Read { .. } => Fault::Io,
             Self::Blob { source, .. } => source.fault(),
@@ -135,6 +140,9 @@ pub fn keep_blobs(
     let version = options.version;
     if bootstrap.version() == version {
         return Err(KeepBlobsError::SameVersion.into());
+    }
+    if bootstrap.layout_options().tarfs {
+        return Err(KeepBlobsError::Tarfs.into());
     }
     let damaged = |source: rafs_format::DecodeError| ConvertError::Image {
         path: ImagePath::root(),

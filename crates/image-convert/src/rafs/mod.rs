@@ -14,16 +14,19 @@ mod keep_blobs;
 mod options;
 mod plan;
 mod prefetch;
+mod reference;
+mod reference_layer;
 mod report;
 mod sealed;
+mod tarfs;
 #[cfg(feature = "gzip-index")]
 mod zran;
 #[cfg(feature = "gzip-index")]
 mod zran_entries;
 #[cfg(feature = "gzip-index")]
-mod zran_layer;
-#[cfg(feature = "gzip-index")]
 mod zran_options;
+#[cfg(feature = "gzip-index")]
+mod zran_tar;
 
 use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
@@ -49,6 +52,7 @@ pub use options::RafsOptions;
 pub use plan::{Planned, ReusePlan, plan_reuse};
 pub use prefetch::{ParsePrefetchPolicyError, PrefetchPolicy};
 pub use report::{RafsBlob, RafsReport};
+pub use tarfs::{TarfsOptions, TarfsReport, to_tarfs};
 #[cfg(feature = "gzip-index")]
 pub use zran::{ZranReport, to_zran};
 #[cfg(feature = "gzip-index")]

@@ -1,4 +1,4 @@
-//! A gzip layer as it is, as a RAFS image.
+//! A gzip layer or a plain tar as it is, as a RAFS image.
 //!
 //! ```text
 //! layer ─► blob: written as it is
@@ -6,32 +6,35 @@
 //!               └──► contexts ◄── chunks ◄─────────────┘
 //!                       └─────────────► what describes the layer, bootstrap
 //! ```
+//! A plain tar has no index and no contexts.
 
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
 
 use blob_io::{ObjectRole, Output, WriteError, Written};
-use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
-use image_model::{Chunk, ChunkedImage, FrameId, Limits, Progress, Tree};
+use image_model::image::ChunkRange;
+use image_model::{Chunk, Progress, Tree};
 use oci_image::nydus::NydusLayer;
 use oci_image::{LayerCompression, MediaType};
 use rafs_format::Version;
-use rafs_format::blob::{MAX_CONTEXT_LEN, Reference, ReferenceBuilder};
+use rafs_format::blob::{MAX_CONTEXT_LEN, ReferenceBuilder};
 use rafs_format::flags::{Compressor, Digester};
-use rafs_format::layout::{LayoutInput, LayoutOptions};
-use rafs_format::v6::{self, BlobEntry, ChunkPlace};
+use rafs_format::layout::LayoutOptions;
+use rafs_format::v6::ChunkPlace;
+use tar_stream::{Compression, TarError};
 
 use super::ZranOptions;
+use super::reference::{self, Placed};
+use super::reference_layer::{ReadLayer, Tee};
 use super::report::described_bootstrap;
-use super::zran_entries::Entries;
-use super::zran_layer::ReadLayer;
+use super::zran_tar::GzipTar;
 use crate::ConvertError;
 use crate::described::DescribedObject;
-use crate::fill;
 use crate::object::DigestedObject;
 use crate::report::Report;
 use crate::source::Streaming;
+use crate::stage::Stored;
 
-/// What describing a gzip layer did.
+/// What describing a layer did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -42,16 +45,18 @@ pub struct ZranReport {
     /// The bootstrap, and the annotations of the layer that is to hold it.
     pub bootstrap: DescribedObject,
     /// The layer as it was, which is the image's blob; `None` if it has no content.
+    #[cfg_attr(feature = "serde", serde(rename = "kept_layer"))]
     pub layer: Option<DescribedObject>,
     /// What describes it: contexts, dictionaries and chunks. `None` if it has no content.
     pub meta: Option<DescribedObject>,
-    /// At how many places the layer can be entered.
+    /// At how many places the layer can be entered; none of a plain tar, which is read at any.
     pub contexts: u32,
 }
 
-/// Describes a gzip layer so that it can be read as a RAFS v6 image as it is: its bytes become the image's blob, what
-/// describes them an object of its own, and the bootstrap a third. The layer is read once, from its first byte to its
-/// last. Its files are those of the tar; whiteouts are kept as ordinary files. Equal chunks are found once.
+/// Describes a layer so that it can be read as a RAFS v6 image as it is: its bytes become the image's blob, what
+/// describes them an object of its own, and the bootstrap a third. The layer is compressed with gzip; a plain tar is
+/// described without contexts ("tar-ref"). It is read once, from its first byte to its last. Its files are those of the
+/// tar; whiteouts are kept as ordinary files. Equal chunks are found once.
 ///
 /// The bytes depend only on the layer and the options. Memory: some 24 MiB of content under way, the dictionaries of all
 /// places at which the layer can be entered, 16 bytes for each 256 KiB of the tar and each member, and 200 to 300 bytes for
@@ -78,8 +83,8 @@ pub struct ZranReport {
 /// ```
 ///
 /// # Errors
-/// [`ConvertError`], [`ConvertError::GzipLayer`] if it is not gzip, and [`ConvertError::Sparse`] among them; nothing is
-/// committed to the output then.
+/// [`ConvertError`], [`ConvertError::GzipLayer`] if it is compressed otherwise, and [`ConvertError::Sparse`] among them;
+/// nothing is committed to the output then.
 pub fn to_zran(
     layer: Streaming<'_>,
     output: &mut dyn Output,
@@ -103,31 +108,25 @@ pub fn to_zran(
         ));
     }
     let limits = layer.limits.clone();
+    let (compression, layer) = detect(layer)?;
     let object = DigestedObject::begin(output, ObjectRole::Blob)?;
-    let ReadLayer {
+    let mut builder = ReferenceBuilder::new(options.chunk_size)?;
+    let place = match compression {
+        LayerCompression::None => place_plain,
+        _ => place_gzip,
+    };
+    let PlacedLayer {
         object,
-        index,
-        shared_bytes,
         tree,
         stored,
-        mut chunks,
-        places,
-        checkpoints,
+        chunks,
+        placed,
         mut report,
-    } = ReadLayer::read(layer, object, options, progress)?;
-    let tree = settle(tree, options, &limits, &mut report)?;
-    report.inodes = tree.len() as u64;
+    } = place(layer, object, options, &mut builder, progress)?;
+    let tree = reference::settle(tree, options, &limits, &mut report)?;
     report.content_bytes = stored.content_bytes;
     report.chunks = stored.counts;
-    report.chunks.stored_bytes = 0;
 
-    let mut builder = ReferenceBuilder::new(options.chunk_size)?;
-    let entries = Entries {
-        index: &index,
-        shared_bytes: &shared_bytes,
-        checkpoints: &checkpoints,
-    };
-    let placed = entries.place(&mut chunks, &places, &mut builder)?;
     let (mut reference, mut layer, mut meta) = (None, None, None);
     if chunks.is_empty() {
         drop(object);
@@ -141,100 +140,123 @@ pub fn to_zran(
         object.write_all(&reference.meta)?;
         meta = Some(object.finish()?);
     }
-    let contexts = reference.as_ref().map_or(0, |found| found.frames.len());
+    let contexts = match (compression, &reference) {
+        (LayerCompression::None, _) | (_, None) => 0,
+        (_, Some(found)) => found.frames.len(),
+    };
+    let (frames, recipes, entry) = match reference {
+        Some(found) => (found.frames, found.recipes, Some(found.entry)),
+        None => (Vec::new(), Vec::new(), None),
+    };
     let content = Placed {
         chunks,
         placed,
         extents: stored.extents,
-    };
-    let bootstrap = write_bootstrap(tree, content, reference, options, output)?;
-    output.commit()?;
-    let written = [Some(bootstrap), layer, meta];
-    report.bytes_out = written.iter().flatten().map(|written| written.len).sum();
-    Ok(ZranReport {
-        report,
-        bootstrap: described_bootstrap(bootstrap, Version::V6),
-        layer: layer.map(described_layer),
-        meta: meta.map(|meta| described_meta(meta, layer)),
-        // There are no more than chunks.
-        contexts: contexts as u32,
-    })
-}
-
-/// Removes what the format cannot carry, or refuses it.
-fn settle(
-    mut tree: Tree<ChunkRange>,
-    options: &ZranOptions,
-    limits: &Limits,
-    report: &mut Report,
-) -> Result<Tree<ChunkRange>, ConvertError> {
-    fill::advise_undescribed(&tree, report);
-    fill::settle_losses(&mut tree, options, limits, report)?;
-    Ok(tree)
-}
-
-/// Content in its place: for each chunk the number of its context, and its place.
-struct Placed {
-    chunks: Vec<Chunk>,
-    placed: Vec<(u32, ChunkPlace)>,
-    extents: Vec<ChunkExtent>,
-}
-
-fn write_bootstrap(
-    tree: Tree<ChunkRange>,
-    content: Placed,
-    reference: Option<Reference>,
-    options: &ZranOptions,
-    output: &mut dyn Output,
-) -> Result<Written, ConvertError> {
-    let Placed {
-        mut chunks,
-        placed,
-        extents,
-    } = content;
-    for (chunk, (frame, _)) in chunks.iter_mut().zip(&placed) {
-        chunk.frame = FrameId(*frame);
-    }
-    let (mut frames, mut recipes, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(reference) = reference {
-        (frames, recipes) = (reference.frames, reference.recipes);
-        entries.push(reference.entry);
-    }
-    let parts = ChunkedParts {
-        extents,
-        chunks,
         frames,
         recipes,
-        blobs: entries.iter().map(BlobEntry::blob).collect(),
+        entry,
     };
-    let image = ChunkedImage::new(tree, parts).expect("as they were stored");
-    let places: Vec<_> = placed.into_iter().map(|(_, place)| place).collect();
     let layout_options = LayoutOptions::default()
         .compat(options.compat)
         .chunk_size(options.chunk_size)
         .compressor(Compressor::Gzip)
         .digester(Digester::Sha256)
         .root_number(1);
-    let input = LayoutInput {
-        image: &image,
-        places: &places,
-        entries: &entries,
-    };
-    let layout = v6::Layout::plan(input, &layout_options)?;
-    let mut out = DigestedObject::begin(output, ObjectRole::Bootstrap)?;
-    layout.write_to(&mut out)?;
-    out.finish()
+    let bootstrap = reference::write_bootstrap(tree, content, &layout_options, output)?;
+    output.commit()?;
+    let written = [Some(bootstrap), layer, meta];
+    report.bytes_out = written.iter().flatten().map(|written| written.len).sum();
+    Ok(ZranReport {
+        report,
+        bootstrap: described_bootstrap(bootstrap, Version::V6),
+        layer: layer.map(|layer| reference::described_layer(layer, compression)),
+        meta: meta.map(|meta| described_meta(meta, layer)),
+        // There are no more than chunks.
+        contexts: contexts as u32,
+    })
 }
 
-/// What manifests say of a layer that is read lazily as it is.
-fn described_layer(written: Written) -> DescribedObject {
-    let layer = NydusLayer::Blob {
-        reference: None,
-        encrypted: false,
+/// Finds out whether a layer is a plain tar; all else is taken for gzip.
+fn detect(layer: Streaming<'_>) -> Result<(LayerCompression, Streaming<'_>), ConvertError> {
+    let mut layer = layer;
+    let mut start = Vec::new();
+    let read = layer.layer.by_ref().take(512).read_to_end(&mut start);
+    read.map_err(|source| TarError::Io { offset: 0, source })?;
+    let compression = match Compression::detect(&start) {
+        Compression::None => LayerCompression::None,
+        _ => LayerCompression::Gzip,
     };
-    DescribedObject::layer(written, LayerCompression::Gzip, |annotations| {
-        layer.write(annotations);
-    })
+    let rest = std::mem::replace(&mut layer.layer, Box::new(std::io::empty()));
+    layer.layer = Box::new(Cursor::new(start).chain(rest));
+    Ok((compression, layer))
+}
+
+/// A layer that was read.
+struct PlacedLayer<'o> {
+    object: DigestedObject<'o>,
+    tree: Tree<ChunkRange>,
+    stored: Stored,
+    chunks: Vec<Chunk>,
+    /// For each chunk the number of its frame, and its place.
+    placed: Vec<(u32, ChunkPlace)>,
+    report: Report,
+}
+
+impl<'o> PlacedLayer<'o> {
+    fn new<K>(read: ReadLayer<'o, K>, placed: Vec<(u32, ChunkPlace)>) -> Self {
+        Self {
+            object: read.object,
+            tree: read.tree,
+            stored: read.stored,
+            chunks: read.chunks,
+            placed,
+            report: read.report,
+        }
+    }
+}
+
+/// Reads a plain tar, whose chunks are frames.
+fn place_plain<'o>(
+    layer: Streaming<'_>,
+    object: DigestedObject<'o>,
+    options: &ZranOptions,
+    builder: &mut ReferenceBuilder,
+    progress: &mut dyn Progress,
+) -> Result<PlacedLayer<'o>, ConvertError> {
+    let Streaming {
+        layer: source,
+        lenient,
+        limits,
+        ..
+    } = layer;
+    let tar = Tee { source, object };
+    let cutting = options.cutting();
+    let read = ReadLayer::read(tar, (lenient, &limits), &cutting, options, progress)?;
+    let places = read.chunks.iter().zip(&read.places);
+    let placed = places.map(|(chunk, &at)| builder.push_plain(at, chunk.len, chunk.crc32c));
+    let placed = placed.collect::<Result<_, _>>()?;
+    Ok(PlacedLayer::new(read, placed))
+}
+
+/// Reads a gzip layer, whose contexts are frames.
+fn place_gzip<'o>(
+    layer: Streaming<'_>,
+    object: DigestedObject<'o>,
+    options: &ZranOptions,
+    builder: &mut ReferenceBuilder,
+    progress: &mut dyn Progress,
+) -> Result<PlacedLayer<'o>, ConvertError> {
+    let Streaming {
+        layer: source,
+        lenient,
+        limits,
+        ..
+    } = layer;
+    let tar = GzipTar::new(Tee { source, object }, (lenient, &limits), options);
+    let cutting = options.cutting();
+    let mut read = ReadLayer::read(tar, (lenient, &limits), &cutting, options, progress)?;
+    let placed = (read.known).place(&mut read.chunks, &read.places, builder)?;
+    Ok(PlacedLayer::new(read, placed))
 }
 
 /// What manifests say of what describes `layer`.

@@ -6,14 +6,21 @@ use image_model::{Chunk, Decode};
 use rafs_format::blob::{ReferenceBuilder, ZranContext};
 use rafs_format::v6::ChunkPlace;
 
-use super::zran_layer::Checkpoint;
 use crate::ConvertError;
 
 /// Where a layer can be entered.
-pub(super) struct Entries<'a> {
-    pub(super) index: &'a GzipIndex,
-    pub(super) shared_bytes: &'a [(u64, u8)],
-    pub(super) checkpoints: &'a [Checkpoint],
+pub(super) struct Entries {
+    pub(super) index: GzipIndex,
+    /// Offsets of bytes in which spans begin, and those bytes.
+    pub(super) shared_bytes: Vec<(u64, u8)>,
+    pub(super) checkpoints: Vec<Checkpoint>,
+}
+
+/// How many bytes of the layer gave how many of the tar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    pub(super) decoded: u64,
+    pub(super) stored: u64,
 }
 
 /// A context that grows by chunks.
@@ -25,7 +32,7 @@ struct Growing {
     chunks: Vec<(u64, u32)>,
 }
 
-impl Entries<'_> {
+impl Entries {
     /// Adds contexts and `chunks`, which begin at `places` of the tar, to `builder`: each lies in the context that begins
     /// last before it, and that is as long as its chunks need. Returns the number of its context, and its place, and sets
     /// where it begins in the context.
@@ -118,7 +125,7 @@ impl Entries<'_> {
             Some(Decode::Deflate(start)) => start,
             _ => DeflateStart::default(),
         };
-        let shared = self.shared_bytes;
+        let shared = &self.shared_bytes;
         let shared_byte = shared.binary_search_by_key(&span.stored_offset, |&(at, _)| at);
         let in_offset = span.stored_offset + u64::from(span.bits != 0);
         let len = |from: u64, to: u64| u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);

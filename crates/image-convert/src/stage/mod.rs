@@ -298,10 +298,12 @@ impl<T: Target> Stage<'_, '_, T> {
                     })?
                 }
             };
-            if self.rules.digest.is_none() {
-                self.stored.content_bytes += cut.len as u64;
-            }
-            let Some(id) = id else { continue };
+            let Some(id) = id else {
+                if self.rules.digest.is_none() {
+                    self.stored.content_bytes += cut.len as u64;
+                }
+                continue;
+            };
             if found.is_none() {
                 self.stored.counts.stored += 1;
                 if !grouped {

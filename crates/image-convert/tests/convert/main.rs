@@ -37,6 +37,8 @@ mod round_trip;
 mod sources;
 mod stack;
 mod tar;
+#[cfg(feature = "gzip")]
+mod tarfs;
 mod unpack;
 #[cfg(feature = "gzip-index")]
 mod zran;

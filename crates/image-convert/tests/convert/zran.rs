@@ -8,7 +8,9 @@ use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
 use image_model::{Blame as _, BlobIndex, Fault};
 use image_read::{OpenImage, OpenOptions, VerifyOptions, open_source, verify_image};
-use lazyoci_image_convert::{ConvertError, Streaming, ZranOptions, ZranReport, to_zran};
+use lazyoci_image_convert::{
+    ConvertError, EstargzOptions, Streaming, ZranOptions, ZranReport, to_estargz, to_zran,
+};
 use rafs_format::flags::Compat;
 use verify::Profile;
 
@@ -229,7 +231,8 @@ fn what_cannot_be_described_is_refused() {
     let layer = gzip(&golden_tar(), 6);
     let error = make(&layer, &span((16 << 20) + 1)).err().unwrap();
     assert!(matches!(error, ConvertError::Options(_)), "{error}");
-    let error = make(&golden_tar(), &ZranOptions::default()).err().unwrap();
+    let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0];
+    let error = make(&zstd, &ZranOptions::default()).err().unwrap();
     assert!(matches!(error, ConvertError::GzipLayer(_)), "{error}");
     assert_eq!(error.fault(), Fault::Unsupported);
     for cut in [5, 100, layer.len() - 1] {
@@ -268,4 +271,42 @@ fn sparse_files_are_refused() {
     let error = error.err().unwrap();
     assert!(matches!(error, ConvertError::Sparse { .. }), "{error}");
     assert_eq!(error.fault(), Fault::Unsupported);
+}
+
+/// A plain tar has no contexts: its chunks are frames.
+#[test]
+fn plain_tars_are_described_without_contexts() {
+    let tar = tar();
+    for (compat, chunk_size) in [(Compat::V2_2, 1 << 20), (Compat::V2_4, 4096)] {
+        let options = ZranOptions::default().compat(compat).chunk_size(chunk_size);
+        let made = make(&tar, &options).unwrap();
+        assert_eq!(made.report.contexts, 0);
+        assert_eq!(
+            made.report.layer.as_ref().unwrap().digest.hex(),
+            sha256(&tar)
+        );
+        assert_eq!(made.output.object(ObjectRole::Blob).unwrap().bytes, tar);
+        assert_eq!(made.tree(), tree_of(&tar));
+    }
+    let empty = Tar::new().directory("d").file("d/empty", b"").finish();
+    let made = make(&empty, &ZranOptions::default()).unwrap();
+    assert_eq!((&made.report.layer, &made.report.meta), (&None, &None));
+    assert_eq!(made.tree(), tree_of(&empty));
+}
+
+/// What is not of the image in an eStargz is left out if it is said to be one.
+#[test]
+fn estargz_layers_without_their_own_files() {
+    let tar = tar();
+    let options = EstargzOptions::default().chunk_size(1 << 20);
+    let mut layer = Vec::new();
+    let mut output = WriterOutput::new(&mut layer);
+    to_estargz(Streaming::new(&tar[..]), &mut output, &options, &mut ()).unwrap();
+    let options = ZranOptions::default().estargz(true);
+    let made = make(&layer, &options).unwrap();
+    assert_eq!(made.tree(), tree_of(&tar));
+    let plain = make(&layer, &ZranOptions::default()).unwrap();
+    let added = plain.report.report.inodes - made.report.report.inodes;
+    // The TOC, and a landmark.
+    assert_eq!(added, 2);
 }

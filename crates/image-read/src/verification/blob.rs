@@ -5,7 +5,7 @@ use std::ops::Range;
 use blob_io::ReadAt;
 use bytes::Bytes;
 use frame_codec::Decoder;
-use image_model::{Blob, BlobId, BlobIndex, Digest, Image as _, Limits, StepMachine};
+use image_model::{Blob, BlobId, BlobIndex, Digest, Limits, StepMachine};
 use rafs_format::Bootstrap;
 use rafs_format::blob::{
     BlobError, BlobMeta, BlobMismatch, ChunkDigests, CiHeader, LoadCiHeader, LoadMeta,
@@ -24,7 +24,7 @@ use crate::open::{OpenError, find, read_piece};
 const TAIL_LEN: usize = 64 << 10;
 
 /// Blobs that hold something else than native chunks, and are no layers as they were.
-const FOREIGN: [BlobFeatures; 2] = [BlobFeatures::TARFS, BlobFeatures::EXTERNAL];
+const FOREIGN: [BlobFeatures; 1] = [BlobFeatures::EXTERNAL];
 
 /// Whether `entry` is of a blob that cannot be read, which the check of its bootstrap tells.
 pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
@@ -34,13 +34,20 @@ pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
     opaque || foreign.any(|&feature| entry.features.contains(feature))
 }
 
-/// The blob, if it is one of version 5 without tar headers: such hold chunks and nothing else, and say
-/// nothing of them.
+/// Whether `entry` is of a plain tar as it was.
+fn is_tar(entry: &BlobEntry) -> bool {
+    entry.features.contains(BlobFeatures::TARFS)
+}
+
+/// The blob, if it is one of version 5 without tar headers, or a plain tar as it was: such say nothing of their chunks.
 fn bare_blob(bootstrap: &Bootstrap, index: BlobIndex) -> Option<&Blob> {
     let entry = bootstrap.blob_entries().get(index.0 as usize)?;
-    let bare = !entry.features.contains(BlobFeatures::HAS_TAR_HEADER);
-    let blobs = bootstrap.v5().filter(|_| bare)?.blobs();
-    blobs.get(index.0 as usize)
+    let bare = match bootstrap {
+        Bootstrap::V5(_) => !entry.features.contains(BlobFeatures::HAS_TAR_HEADER),
+        _ => is_tar(entry),
+    };
+    let blobs = bootstrap.image().blobs();
+    blobs.get(index.0 as usize).filter(|_| bare)
 }
 
 /// A blob, as far as it can be read.
@@ -109,11 +116,14 @@ impl<'a> BlobFile<'a> {
             && let Some(bare) = bare_blob(bootstrap, index)
         {
             self.compare_len(bare, report);
+            // Chunks of a tar have no digests.
+            let whole = entry.filter(|entry| is_tar(entry)).map(|_| 0..self.len);
+            let unvouched = whole.into_iter().collect();
             let mut inspected = Inspected {
                 sections: Sections::bare(self.len),
                 meta: None,
                 digests: None,
-                unvouched: Vec::new(),
+                unvouched,
             };
             self.compare(&mut inspected, bootstrap, index, report);
             return Some(inspected);

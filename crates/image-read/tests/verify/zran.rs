@@ -8,8 +8,8 @@ use blob_io::ReadAt;
 use bytes::Bytes;
 use image_model::{Blob, BlobId, BlobIndex, Decode, Digest, Fault, Image as _};
 use lazyoci_image_read::{
-    OpenBlob, OpenImage, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions, open_source,
-    verify_source,
+    NoBlobs, OpenBlob, OpenImage, OpenOptions, StoreError, VerifyOptions, VerifySourceOptions,
+    open_source, verify_source,
 };
 use verify::Profile;
 
@@ -111,7 +111,13 @@ impl Layered {
 
 #[test]
 fn all_of_it_is_read() {
-    for image in [separate("a4-v6-zran"), inlined(), separate("a4-v6-tar-ref")] {
+    for image in [
+        separate("a4-v6-zran"),
+        inlined(),
+        separate("a4-v6-tar-ref"),
+        separate("a4-v6-tarfs"),
+        separate("a4-v6-tarfs-4k"),
+    ] {
         let opened = image.open();
         let digest = opened.tree_digest(Profile::Default, &mut ()).unwrap();
         assert_eq!(digest.to_string(), TREE);
@@ -158,6 +164,46 @@ fn contexts_are_frames() {
     assert!(rafs.frame(image_model::FrameId(3)).is_err());
 }
 
+/// The files of the layer but for its landmark and its TOC.
+#[test]
+fn an_estargz_layer_is_read() {
+    let image = separate("vector1-v6-estargz-ref");
+    let found = image.open().tree_digest(Profile::Default, &mut ()).unwrap();
+    let layer = Arc::new(read("estargz/vector1.esgz"));
+    let layer = open_source(layer, None, NoBlobs, &OpenOptions::default()).unwrap();
+    let expected = layer.tree_digest(Profile::Default, &mut ()).unwrap();
+    assert_eq!(found, expected);
+    assert_eq!(image.found(&one_thread()), [""; 0]);
+}
+
+/// A tar that cannot be told from another has no name that vouches for it.
+#[test]
+fn a_tar_with_another_name_is_unvouched() {
+    let image = separate("a4-v6-tarfs");
+    let opened = image.open();
+    let mut named = image.opened.to_vec();
+    for at in [1408, 4096] {
+        named[at..at + 64].fill(0);
+        named[at..at + 3].copy_from_slice(b"tar");
+    }
+    let id = opened.image().blobs()[0].id.to_string();
+    let mut files = image.files.clone();
+    let tar = files.0.remove(&id).unwrap();
+    let len = tar.len() as u64;
+    files.0.insert("tar".into(), tar);
+    let unvouched = |opened: Bytes, files: Files| {
+        let (source, options) = (Arc::new(opened), OpenOptions::default());
+        let image = open_source(source, None, files, &options).unwrap();
+        let mut found = Vec::new();
+        let tell = &mut |finding: lazyoci_image_read::Finding| found.push(finding.to_string());
+        let summary = image.verify(&one_thread(), &mut (), tell).unwrap();
+        assert_eq!(found, [""; 0]);
+        (summary.unvouched_len, summary.audit.unverifiable_chunks)
+    };
+    assert_eq!(unvouched(image.opened.clone(), image.files.clone()), (0, 2));
+    assert_eq!(unvouched(named.into(), files), (len, 2));
+}
+
 /// What describes the layer may be missing: the tree can be listed.
 #[test]
 fn names_need_no_contexts() {
@@ -184,15 +230,20 @@ fn no_flip_in_a_file_beside_the_bootstrap_passes() {
     assert_eq!(image.unfound(META), [0; 0]);
     assert_eq!(image.unfound(LAYER), [0; 0]);
     assert_eq!(inlined().unfound(LAYER), [0; 0]);
-    let image = separate("a4-v6-tar-ref");
-    for id in image.files.0.keys() {
-        assert_eq!(image.unfound(id), [0; 0], "{id}");
+    for image in [separate("a4-v6-tar-ref"), separate("a4-v6-tarfs")] {
+        for id in image.files.0.keys() {
+            assert_eq!(image.unfound(id), [0; 0], "{id}");
+        }
     }
 }
 
 #[test]
 fn no_flip_in_an_opened_file_passes() {
-    for image in [inlined(), separate("a4-v6-zran")] {
+    for image in [
+        inlined(),
+        separate("a4-v6-zran"),
+        separate("a4-v6-tarfs-4k"),
+    ] {
         let options = one_thread().expect(image.digest());
         let passed = those_that_pass(&bits(&image.opened), |bit| {
             let damaged = Layered {

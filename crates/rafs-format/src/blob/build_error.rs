@@ -133,6 +133,14 @@ pub enum BuildError {
         #[source]
         fault: ZranFault,
     },
+    /// A tar in tarfs mode ends before the last sector of a file, which the kernel would not read.
+    #[error("the tar has {len} bytes, but the blocks of its files end at byte {end}")]
+    Sector {
+        /// Where the last sector of the last file ends.
+        end: u64,
+        /// Bytes of the tar.
+        len: u64,
+    },
     /// The number of bytes hashed differs from the number placed.
     #[error("{found} bytes of the blob were hashed, but {expected} were placed")]
     Hashed {
@@ -157,6 +165,7 @@ impl Blame for BuildError {
         match self {
             Self::TooManyChunks { .. } | Self::TooLarge { .. } => Fault::Limit,
             Self::Compress { source, .. } => source.fault(),
+            Self::Sector { .. } => Fault::Unsupported,
             Self::Compressor { .. }
             | Self::Version { .. }
             | Self::ChunkSize { .. }

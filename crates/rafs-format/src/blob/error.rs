@@ -231,8 +231,8 @@ pub enum BlobError {
         /// Blobs.
         count: usize,
     },
-    /// Blobs of images of version 5 say nothing of their chunks.
-    #[error("blob {} belongs to RAFS v5, which has no chunk information", index.0)]
+    /// Blobs of images of version 5, and tars in tarfs mode, say nothing of their chunks.
+    #[error("blob {} belongs to RAFS v5 or is a tar, neither of which has chunk information", index.0)]
     NoChunkInformation {
         /// Position of the blob.
         index: BlobIndex,

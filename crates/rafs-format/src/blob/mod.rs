@@ -63,6 +63,12 @@ mod options;
 mod reference;
 mod section;
 mod sections;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "it writes: its sums are bounded by what a blob can hold"
+)]
+#[cfg(feature = "sha256")]
+mod tar;
 mod tar_header;
 mod toc;
 mod unvouched;
@@ -95,6 +101,8 @@ pub use options::BlobOptions;
 #[cfg(feature = "sha256")]
 pub use reference::{MAX_CONTEXT_LEN, Reference, ReferenceBuilder};
 pub use sections::{LocateSections, Sections};
+#[cfg(feature = "sha256")]
+pub use tar::TarBuilder;
 pub use tar_header::TarHeader;
 pub use toc::{Toc, TocEntry};
 pub use zran_context::{ZranContext, ZranFault};

@@ -1,4 +1,4 @@
-//! Describing a gzip layer that stays as it is: the chunk information of zran mode, in a file of its own.
+//! Describing a layer that stays as it is: the chunk information of zran mode, or of a plain tar, in a file of its own.
 
 use frame_codec::{Compression, Encoder};
 use image_model::deflate::{DeflateStart, WINDOW_LEN};
@@ -21,7 +21,8 @@ use image_model::{BlobIndex, Frame, Recipe, RecipeId};
 pub const MAX_CONTEXT_LEN: u32 = 16 << 20;
 
 /// Describes a gzip layer by its contexts and the chunks in them: first all contexts, then all chunks, both in the order
-/// of the layer. A bootstrap refers to the layer by its digest, and to this by the digest of the file.
+/// of the layer; or a plain tar by its chunks alone. A bootstrap refers to the layer by its digest, and to this by the
+/// digest of the file.
 ///
 /// ```
 /// use image_model::BlobIndex;
@@ -43,6 +44,8 @@ pub struct ReferenceBuilder {
     chunk_size: u32,
     contexts: Vec<ZranContext>,
     recipes: Vec<Recipe>,
+    /// Chunks of a plain tar.
+    plain: Vec<Frame>,
     area: Vec<u8>,
     entries: Vec<u8>,
     chunk_count: u32,
@@ -62,7 +65,7 @@ pub struct Reference {
     pub meta_digest: Digest,
     /// The entry for the blob table.
     pub entry: BlobEntry,
-    /// The contexts as frames of a blob that is the image's first.
+    /// The contexts, or the chunks of a plain tar, as frames of a blob that is the image's first.
     pub frames: Vec<Frame>,
     /// How those are decoded.
     pub recipes: Vec<Recipe>,
@@ -81,6 +84,7 @@ impl ReferenceBuilder {
             chunk_size,
             contexts: Vec::new(),
             recipes: Vec::new(),
+            plain: Vec::new(),
             area: Vec::new(),
             entries: Vec::new(),
             chunk_count: 0,
@@ -203,6 +207,63 @@ impl ReferenceBuilder {
         Ok((context, place))
     }
 
+    /// Adds the chunk of `len` bytes at byte `offset` of a plain tar, which has no contexts; returns the number of its
+    /// frame, and its place. Chunks come in the order of the tar.
+    ///
+    /// # Errors
+    /// [`BuildError::TooManyChunks`], [`BuildError::TooLarge`] when the blob is full; [`BuildError::Chunk`] if the chunk
+    /// comes before the last one, is too long, or if there are contexts.
+    pub fn push_plain(
+        &mut self,
+        offset: u64,
+        len: u32,
+        crc32c: Option<u32>,
+    ) -> Result<(u32, ChunkPlace), BuildError> {
+        let index = self.chunk_count;
+        let fault = |fault| BuildError::Chunk { index, fault };
+        if index >= MAX_CHUNKS {
+            return Err(BuildError::TooManyChunks { limit: MAX_CHUNKS });
+        }
+        if !self.contexts.is_empty() || offset < self.offset {
+            return Err(fault(super::ChunkFault::Order));
+        }
+        if len > self.chunk_size {
+            return Err(fault(super::ChunkFault::Len { len }));
+        }
+        let address = self.address;
+        let address_end = address + view::align(len.into(), ADDRESS_ALIGN);
+        let info = ChunkInfo {
+            address,
+            len,
+            offset,
+            stored_len: len,
+            compressed: false,
+            encrypted: false,
+            // Readers refuse one of 0.
+            extra: match crc32c {
+                Some(crc @ 1..) => ChunkExtra::Crc32c(crc),
+                _ => ChunkExtra::None,
+            },
+        };
+        self.entries
+            .extend(chunk_info_v2::encode(&info).map_err(fault)?);
+        self.plain.push(Frame {
+            blob: BlobIndex(0),
+            offset,
+            stored_len: len,
+            len,
+            recipe: RecipeId(0),
+        });
+        let end = offset + u64::from(len);
+        (self.chunk_count, self.offset, self.address) = (index + 1, end, address_end);
+        let place = ChunkPlace {
+            index,
+            address,
+            in_batch: false,
+        };
+        Ok((index, place))
+    }
+
     /// What describes the layer of `len` bytes that has the digest `layer`; `None` if no chunk is in it.
     ///
     /// # Errors
@@ -217,7 +278,10 @@ impl ReferenceBuilder {
             return too_large("stored bytes", MAX_STORED_OFFSET);
         }
         let mut plain = self.entries;
-        let offset = plain.len() as u64;
+        let offset = match self.contexts.is_empty() {
+            true => 0,
+            false => plain.len() as u64,
+        };
         for (index, context) in (0..).zip(&self.contexts) {
             let checked = context.check(len, self.area.len() as u64);
             checked.map_err(|fault| BuildError::Context { index, fault })?;
@@ -227,11 +291,14 @@ impl ReferenceBuilder {
         if plain.len() as u64 > MAX_META_LEN {
             return too_large("bytes of chunk information", MAX_META_LEN);
         }
-        let features = BlobFeatures::ALIGNED
+        let common = BlobFeatures::ALIGNED
             | BlobFeatures::CHUNK_INFO_V2
-            | BlobFeatures::ZRAN
             | BlobFeatures::SEPARATE
             | BlobFeatures::CAP_TAR_TOC;
+        let features = match self.contexts.is_empty() {
+            true => common,
+            false => common | BlobFeatures::ZRAN,
+        };
         let error = |source| BuildError::Compress {
             section: "blob.meta",
             source,
@@ -251,7 +318,10 @@ impl ReferenceBuilder {
             len: plain.len() as u64,
             contexts: Contexts {
                 offset,
-                len: plain.len() as u64 - offset,
+                len: match offset {
+                    0 => 0,
+                    offset => plain.len() as u64 - offset,
+                },
                 count: self.contexts.len() as u32,
             },
         };
@@ -285,8 +355,11 @@ impl ReferenceBuilder {
             meta,
             meta_digest,
             entry,
-            frames: frames.map(frame).collect(),
-            recipes: self.recipes,
+            frames: frames.map(frame).chain(self.plain).collect(),
+            recipes: match self.recipes.is_empty() {
+                true => vec![Recipe::exact(Codec::None)],
+                false => self.recipes,
+            },
         }))
     }
 }

@@ -76,6 +76,12 @@ pub enum Inconsistency {
         /// Index of the chunk before it in the blob.
         before: u32,
     },
+    /// A chunk of a tarfs image begins before another one of the same tar ends.
+    #[error("the chunk overlaps the one whose address is at byte {other_offset}")]
+    SectorOverlap {
+        /// Where the address of the one that begins first is.
+        other_offset: u64,
+    },
     /// A prefetched inode that the tree does not have.
     #[error("prefetched inode {nid} is not in the tree")]
     Prefetch {

@@ -9,7 +9,7 @@ use super::error::{BadContent, EncodeError};
 use crate::blob::MAX_CHUNKS;
 use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::flags::Compat;
-use crate::native::{is_batched, is_zran, padded_len};
+use crate::native::{is_batched, is_tarfs, is_zran, padded_len};
 use crate::v6::{BlobEntry, ChunkPlace};
 use erofs_format::loss::path_of;
 
@@ -76,6 +76,9 @@ impl<'a> StoredChunk<'a> {
         let entry = entries
             .get(usize_from(frame.blob.0))
             .ok_or(BadContent::OutsideBlob)?;
+        if is_tarfs(entry) {
+            return self.check_in_tar(entry, step);
+        }
         let in_frame = |end: u64| end <= u64::from(frame.len);
         let chunk_end = u64::from(chunk.offset_in_frame).saturating_add(chunk.len.into());
         let codec = match *decode {
@@ -116,10 +119,6 @@ impl<'a> StoredChunk<'a> {
         if !address.is_multiple_of(step) {
             return Err(BadContent::Unaligned { address });
         }
-        let fits = |start: u64, len: u32, room| {
-            let end = start.checked_add(len.into());
-            end.is_some_and(|end| end <= room)
-        };
         let inside = fits(frame.offset, frame.stored_len, entry.data_len())
             && fits(address, chunk.len, entry.uncompressed_size)
             && place.index < entry.chunk_count.min(MAX_CHUNKS);
@@ -129,6 +128,48 @@ impl<'a> StoredChunk<'a> {
             Err(BadContent::OutsideBlob)
         }
     }
+
+    /// The same for a chunk of a tar as it was, where all of its blocks of `step` bytes are to be.
+    fn check_in_tar(&self, entry: &BlobEntry, step: u64) -> Result<(), BadContent> {
+        let &Self {
+            chunk,
+            frame,
+            decode,
+            place,
+        } = self;
+        if *decode != Decode::Exact(Codec::None) || chunk.offset_in_frame != 0 {
+            return Err(BadContent::PartOfFrame);
+        }
+        let stored_len = frame.stored_len;
+        if stored_len != chunk.len || frame.len != chunk.len || chunk.len == 0 {
+            return Err(BadContent::StoredLen { stored_len });
+        }
+        if chunk.digest.is_some() || chunk.crc32c.is_some() {
+            return Err(BadContent::Digest);
+        }
+        let (address, offset) = (place.address, frame.offset);
+        if address != offset {
+            return Err(BadContent::Address { address, offset });
+        }
+        if !address.is_multiple_of(step) {
+            return Err(BadContent::Unaligned { address });
+        }
+        let whole = chunk
+            .len
+            .checked_next_multiple_of(u32::try_from(step).unwrap_or(u32::MAX));
+        let inside = whole.is_some_and(|len| fits(address, len, entry.uncompressed_size))
+            && place.index < entry.chunk_count.min(MAX_CHUNKS);
+        match inside {
+            true => Ok(()),
+            false => Err(BadContent::OutsideBlob),
+        }
+    }
+}
+
+/// Whether `len` bytes from `start` on end in the first `room` bytes.
+fn fits(start: u64, len: u32, room: u64) -> bool {
+    let end = start.checked_add(len.into());
+    end.is_some_and(|end| end <= room)
 }
 
 /// A file whose content is checked.
@@ -200,11 +241,9 @@ pub(crate) fn record(
     };
     // What is stored of it is said by its context.
     let in_context = place.in_batch || matches!(decode, Decode::DeflateMembers(_));
-    let digest = chunk
-        .digest
-        .expect("the plan refuses chunks without digest");
     ChunkRecord {
-        digest: *digest.as_bytes(),
+        // None in tarfs images only: elsewhere the plan refuses such chunks.
+        digest: chunk.digest.map_or([0; 32], |digest| *digest.as_bytes()),
         blob_index: frame.blob.0,
         flags: match crc32 {
             Some(_) => flags | ChunkFlags::HAS_CRC32,

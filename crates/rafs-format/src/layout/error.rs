@@ -99,6 +99,13 @@ pub enum EncodeError {
         /// What it needs.
         feature: &'static str,
     },
+    /// A blob is a tar as it was in an image that is not in [tarfs mode](super::LayoutOptions::tarfs), or the other way
+    /// round.
+    #[error("blob {index}: its entry and the options do not agree about tarfs mode")]
+    Tarfs {
+        /// Position of the entry.
+        index: u32,
+    },
     /// Two different chunks have the same index in their blob.
     #[error("two chunks have index {index} in blob {blob}")]
     DuplicateChunk {
@@ -170,8 +177,19 @@ pub enum BadContent {
         /// Its algorithm.
         algorithm: DigestAlgorithm,
     },
-    /// The chunk's address is not a multiple of 4096.
-    #[error("a chunk at address {address}, which is not a multiple of 4096")]
+    /// The chunk has a digest or a checksum, which tarfs images have no place for.
+    #[error("a chunk with a digest, which a tarfs image has no place for")]
+    Digest,
+    /// The chunk's address in a tar is not where it begins.
+    #[error("a chunk at address {address}, but at byte {offset} of its tar")]
+    Address {
+        /// Its address.
+        address: u64,
+        /// Where it begins.
+        offset: u64,
+    },
+    /// The chunk's address is not a multiple of 4096, or in tarfs images of 512.
+    #[error("a chunk at address {address}, which is not that of a block")]
     Unaligned {
         /// Its address in the blob.
         address: u64,
@@ -207,6 +225,7 @@ impl Blame for EncodeError {
             | Self::BlobIdLength { .. }
             | Self::DuplicateBlob { .. }
             | Self::DeviceSize { .. }
+            | Self::Tarfs { .. }
             | Self::DuplicateChunk { .. }
             | Self::Prefetch { .. }
             | Self::Broken { .. } => Fault::Misuse,

@@ -24,6 +24,9 @@ pub struct LayoutOptions {
     pub digester: Digester,
     /// Whether owners are stored; if not, all are 0.
     pub explicit_ids: bool,
+    /// Version 6 alone: whether the blobs are plain tars as they were, in which chunks lie at their addresses, plain and
+    /// without digests. Blocks have 512 bytes then, and the kernel mounts the bootstrap with the tars as its devices.
+    pub tarfs: bool,
     /// Version 6 alone: `i_ino` of the root in the profile of release 2.2, which writes 0 for a
     /// directory and 1 for a tar; readers ignore it. Release 2.4 numbers the root like every other
     /// inode.
@@ -56,6 +59,7 @@ impl LayoutOptions {
             .compressor(flags.compressor())
             .digester(flags.digester())
             .explicit_ids(flags.contains(SuperFlags::EXPLICIT_UID_GID))
+            .tarfs(flags.contains(SuperFlags::TARFS_MODE))
     }
 }
 
@@ -68,6 +72,7 @@ impl Default for LayoutOptions {
             compressor: Compressor::Zstd,
             digester: Digester::Blake3,
             explicit_ids: true,
+            tarfs: false,
             root_number: 0,
             prefetch: Vec::new(),
             readahead: Vec::new(),
@@ -82,6 +87,7 @@ impl LayoutOptions {
         compressor: Compressor,
         digester: Digester,
         explicit_ids: bool,
+        tarfs: bool,
         root_number: u32,
         prefetch: Vec<InodeId>,
         readahead: Vec<u32>,

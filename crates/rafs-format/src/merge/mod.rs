@@ -172,7 +172,8 @@ impl Merge {
                     .chunk_size(shape.chunk_size)
                     .compressor(shape.compressor)
                     .digester(shape.digester)
-                    .explicit_ids(shape.explicit_ids);
+                    .explicit_ids(shape.explicit_ids)
+                    .tarfs(shape.tarfs);
                 (shape.version, options)
             }
             None => (Version::default(), LayoutOptions::default()),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use erofs_format::{
-    CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES, DataLayout, DeviceSlot, Inode, Superblock,
+    BlockSize, CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES, DataLayout, DeviceSlot, Inode, Superblock,
 };
 use image_model::width::{u64_from, usize_from};
 use image_model::{Blob, BlobId, FileKind, Ino, Limits};
@@ -20,6 +20,7 @@ use crate::chunk_index::ChunkIndex;
 use crate::chunk_record::ChunkRecord;
 use crate::error::{At, DecodeError, limit};
 use crate::layout::LayoutOptions;
+use crate::native::is_tarfs;
 use crate::view;
 
 /// Maximum number of data blobs that chunk addresses can tell apart.
@@ -30,8 +31,8 @@ pub(crate) const MAX_BLOBS: u16 = 254;
 /// [`Image`](image_model::Image) its inode numbers are nids. Lookups are binary searches in the directory's blocks. The
 /// first call of [`extents`](image_model::Image::extents) sorts an index of 8 bytes for each chunk.
 ///
-/// Reading the metadata works for every mode of v6. Content of zran, batch, encrypted and tarfs blobs
-/// is answered with [`DecodeError::Unsupported`].
+/// Reading the metadata works for every mode of v6. Content of zran, batch and encrypted blobs is answered with
+/// [`DecodeError::Unsupported`]. That of [tarfs](Self::is_tarfs) images is plain bytes of their tars.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -87,6 +88,7 @@ impl Bootstrap {
         let raw = view::record(&bytes, "extended superblock", ext_superblock::OFFSET)?;
         let ext = ExtSuperblock::from_raw(raw)?;
         check_tables(&superblock, &ext, len)?;
+        check_tarfs_blocks(&superblock, &ext)?;
         let devices = u64::from(superblock.extra_devices);
         limit("blobs", devices, limits.max_blobs.into())?;
         let chunks = view::element_count(ext.chunk_table_size, ChunkRecord::LEN);
@@ -131,6 +133,13 @@ impl Bootstrap {
     #[must_use]
     pub fn is_bootstrap(bytes: &[u8]) -> bool {
         superblock::is_rafs_v6(bytes)
+    }
+
+    /// Whether the blobs are plain tars as they were, whose sectors chunk addresses name: the image is in tarfs mode. Its
+    /// chunks have no digests, and there is no chunk information.
+    #[must_use]
+    pub fn is_tarfs(&self) -> bool {
+        self.ext.is_tarfs()
     }
 
     /// All bytes.
@@ -235,6 +244,14 @@ impl Bootstrap {
     }
 }
 
+/// Checks that chunk addresses of tarfs images count sectors of tars.
+fn check_tarfs_blocks(superblock: &Superblock, ext: &ExtSuperblock) -> Result<(), DecodeError> {
+    let bits = superblock.block_size.bits();
+    let holds = !ext.is_tarfs() || superblock.block_size == BlockSize::B512;
+    let at = At::new("superblock", Superblock::OFFSET);
+    at.require(holds, "blkszbits", bits, "9 in tarfs mode")
+}
+
 /// Checks that counts agree and that tables lie apart, inside `len` bytes.
 fn check_tables(superblock: &Superblock, ext: &ExtSuperblock, len: u64) -> Result<(), DecodeError> {
     let at = At::new("superblock", Superblock::OFFSET);
@@ -291,6 +308,10 @@ fn read_blob_table(bytes: &[u8], ext: &ExtSuperblock) -> Result<Vec<BlobEntry>, 
     for (index, raw) in (0u32..).zip(raw) {
         let offset = view::element_offset(table.start, usize_from(index), BlobEntry::LEN);
         let entry = BlobEntry::from_bytes(raw, index, offset, ext.chunk_size)?;
+        let rule = "with TARFS if the superblock has TARFS_MODE, and only then";
+        let features = entry.features.bits();
+        let fits = is_tarfs(&entry) == ext.is_tarfs();
+        At::new("blob table entry", offset).require(fits, "features", features, rule)?;
         if let Some(first) = entries.iter().position(|earlier| earlier.id == entry.id) {
             return Err(DecodeError::DuplicateBlob { first, offset });
         }

@@ -1,14 +1,14 @@
 //! From a file's chunk address to the record of the chunk.
 
 use erofs_format::inode::Inode;
-use image_model::width::{u64_from, usize_from};
+use image_model::width::{u64_from, usize_from, usize_up_to};
 use image_model::{BlobIndex, Frame, FrameId, RecipeId};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use super::chunk_address::ChunkAddress;
 use crate::blob::{BlobError, BlobMeta, ChunkExtra, ChunkFault};
-use crate::chunk_record::ChunkRecord;
+use crate::chunk_record::{ChunkFlags, ChunkRecord};
 use crate::error::{At, DecodeError};
 use crate::native::{
     FileChunk, FramePart, check_record, in_context, is_in_batch, missing_alone, record_frame,
@@ -180,6 +180,9 @@ impl Bootstrap {
         let len = chunk_size.min(inode.size.saturating_sub(file_offset));
         let address = ChunkAddress::from_bytes(&addresses[number]);
         let offset = view::element_offset(inode.chunk_addresses(), number, ChunkAddress::LEN);
+        if self.is_tarfs() {
+            return self.tar_chunk(&address, offset, (file_offset, len));
+        }
         let (position, record, entry) = self.find_record(&address, offset, missing)?;
         Ok(FoundChunk {
             position,
@@ -190,11 +193,51 @@ impl Bootstrap {
         })
     }
 
+    /// The chunk of a tar to which the address at `offset` leads, which its file has in `range`: where it begins and how
+    /// many bytes it has. The chunk table of a tarfs image has one record for each tar, which says nothing.
+    fn tar_chunk(
+        &self,
+        address: &ChunkAddress,
+        offset: u64,
+        range: (u64, u64),
+    ) -> Result<FoundChunk<'_>, DecodeError> {
+        let at = At::new("chunk address", offset);
+        let (blob_index, entry) = self.find_blob(address, at)?;
+        if let Some(feature) = unknown_mode(entry) {
+            return Err(at.unsupported(feature));
+        }
+        let (file_offset, len) = range;
+        let start = self.superblock.block_size.bytes_in(address.startblk);
+        // Chunks have at most 16 MiB.
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let record = ChunkRecord {
+            digest: [0; 32],
+            blob_index,
+            flags: ChunkFlags::default(),
+            compressed_size: len,
+            uncompressed_size: len,
+            compressed_offset: start,
+            uncompressed_offset: start,
+            file_offset,
+            index: address.index,
+            crc32: 0,
+        };
+        // Addresses begin at multiples of 8.
+        let position = usize_up_to(offset / 8);
+        Ok(FoundChunk {
+            position,
+            record,
+            entry,
+            range,
+            at,
+        })
+    }
+
     /// The frame of a chunk: that of record `frame` of the chunk table. `None` if there is no such
     /// record.
     pub(super) fn native_frame(&self, frame: FrameId) -> Option<Result<Frame, DecodeError>> {
         let position = usize_from(frame.0);
-        let raw = self.raw_chunk_records().get(position)?;
+        let raw = self.frame_records().get(position)?;
         let record = ChunkRecord::from_bytes(raw);
         let at = At::new("chunk record", self.chunk_record_offset(position));
         let entry = self.entries.get(usize_from(record.blob_index));
@@ -209,6 +252,23 @@ impl Bootstrap {
         Some(codec.map(|(codec, entry)| record_frame(&record, codec, entry)))
     }
 
+    /// The records whose chunks are frames: in tarfs mode none.
+    pub(super) fn frame_records(&self) -> &[[u8; ChunkRecord::LEN]] {
+        match self.is_tarfs() {
+            true => &[],
+            false => self.raw_chunk_records(),
+        }
+    }
+
+    /// The blob that `address` names, and its position.
+    fn find_blob(&self, address: &ChunkAddress, at: At) -> Result<(u32, &BlobEntry), DecodeError> {
+        let rule = "the position of a blob, plus 1";
+        let wrong = || at.wrong("device", address.device, rule);
+        let blob = u32::from(address.device).checked_sub(1).ok_or_else(wrong)?;
+        let entry = self.entries.get(usize_from(blob)).ok_or_else(wrong)?;
+        Ok((blob, entry))
+    }
+
     /// The record that the address at `offset` names, its position, and its blob.
     fn find_record(
         &self,
@@ -217,10 +277,7 @@ impl Bootstrap {
         missing: impl Fn(&BlobEntry) -> Option<&'static str>,
     ) -> Result<(usize, ChunkRecord, &BlobEntry), DecodeError> {
         let at = At::new("chunk address", offset);
-        let rule = "the position of a blob, plus 1";
-        let wrong = || at.wrong("device", address.device, rule);
-        let blob = u32::from(address.device).checked_sub(1).ok_or_else(wrong)?;
-        let entry = self.entries.get(usize_from(blob)).ok_or_else(wrong)?;
+        let (blob, entry) = self.find_blob(address, at)?;
         if let Some(feature) = missing(entry) {
             return Err(at.unsupported(feature));
         }

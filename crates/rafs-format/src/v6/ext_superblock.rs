@@ -77,6 +77,11 @@ pub const fn is_chunk_size(size: u32) -> bool {
 }
 
 impl ExtSuperblock {
+    /// Whether the image is in tarfs mode.
+    pub(crate) const fn is_tarfs(&self) -> bool {
+        self.flags.contains(SuperFlags::TARFS_MODE)
+    }
+
     /// Length of the blob table in bytes.
     #[must_use]
     pub fn blob_table(&self) -> Range<u64> {

@@ -145,14 +145,14 @@ impl Image for Bootstrap {
             Some(found) => found.map_err(|error| ImageError::new(None, error)),
             None => {
                 let (what, index) = ("frame", frame.0);
-                let count = self.chunk_record_count();
+                let count = self.frame_records().len();
                 Err(ImageError::new(None, NoSuchEntry { what, index, count }))
             }
         }
     }
 
     fn frame_bound(&self) -> u32 {
-        u32::try_from(self.chunk_record_count()).unwrap_or(u32::MAX)
+        u32::try_from(self.frame_records().len()).unwrap_or(u32::MAX)
     }
 
     fn recipe(&self, recipe: RecipeId) -> Option<Recipe> {

@@ -141,8 +141,7 @@ fn compressed_chunks() {
 fn content_of_other_modes() {
     let v2: (usize, &[u8]) = (4096 + 128, &[48]);
     for (patches, feature) in [
-        (vec![(4096 + 84, [0x40, 0].as_slice())], "tarfs mode"),
-        (vec![(4096 + 84, &[0x0d, 0]), v2], "zran mode"),
+        (vec![(4096 + 84, [0x0d, 0].as_slice()), v2], "zran mode"),
         (
             vec![(4096 + 84, &[0x8d, 0]), v2],
             "batch chunks of a layer as it was",
@@ -272,10 +271,10 @@ fn frames_of_damaged_records() {
         let expected = field("chunk record", record, "blob_index", found, blob);
         assert_eq!(refused(&[(record + 32, &patch)]), (expected, true));
     }
-    let tarfs = DecodeError::Unsupported {
+    let external = DecodeError::Unsupported {
         structure: "chunk record",
         offset: record as u64,
-        feature: "tarfs mode",
+        feature: "external blobs",
     };
-    assert_eq!(refused(&[(4096 + 84, &[0x40, 0])]), (tarfs, false));
+    assert_eq!(refused(&[(4096 + 84, &[1, 8])]), (external, false));
 }

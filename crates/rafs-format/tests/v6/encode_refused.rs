@@ -98,10 +98,7 @@ fn blob_entries() {
         }
     };
     refuses(shrink, &tiny);
-    let tarfs = EncodeError::Unsupported {
-        index: 0,
-        feature: "a tarfs image",
-    };
+    let tarfs = EncodeError::Tarfs { index: 0 };
     let features = BlobFeatures::TARFS | BlobFeatures::CAP_TAR_TOC;
     refuses(|stored| stored.entries[0].features = features, &tarfs);
     let encrypted = EncodeError::Unsupported {

@@ -25,5 +25,6 @@ mod open;
 mod owned;
 mod round_trip;
 mod tables;
+mod tarfs;
 mod work_of_lookups;
 mod xattr;

@@ -8,7 +8,7 @@ use super::{Checker, TreeSeen};
 use crate::check::Inconsistency;
 use crate::error::At;
 use crate::flags::{BlobFeatures, SuperFlags};
-use crate::native::unknown_mode;
+use crate::native::{is_tarfs, unknown_mode};
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::device;
 use crate::v6::{ext_superblock, superblock};
@@ -166,10 +166,12 @@ impl Checker<'_> {
 type Checked = Result<(), crate::DecodeError>;
 
 fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
-    if entry.features.contains(BlobFeatures::TARFS) {
-        return Ok(());
-    }
     let plain = entry.uncompressed_size;
+    if is_tarfs(entry) {
+        let rule = "uncompressed_size, as the blob is a plain tar";
+        let stored = entry.compressed_size;
+        return at.require(stored == plain, "compressed_size", stored, rule);
+    }
     let rule = "a multiple of 4096";
     at.require(plain.is_multiple_of(4096), "uncompressed_size", plain, rule)?;
     if entry.features.contains(BlobFeatures::SEPARATE)
@@ -188,7 +190,7 @@ fn check_sizes(entry: &BlobEntry, at: At) -> Checked {
 
 /// Whether the blob's length is that of the data before its chunk information.
 fn leaves_out_chunk_information(entry: &BlobEntry) -> bool {
-    let tarfs = entry.features.contains(BlobFeatures::TARFS);
+    let tarfs = is_tarfs(entry);
     let separate = entry.features.contains(BlobFeatures::SEPARATE);
     !(tarfs || separate) && entry.ci_compressed_size > 0 && entry.ci_offset == entry.compressed_size
 }

@@ -164,7 +164,8 @@ impl Checker<'_> {
         for number in 0..addresses.len() {
             match bootstrap.check_chunk(inode, addresses, number) {
                 // Blobs that are not supported were reported already.
-                Ok(()) | Err(DecodeError::Unsupported { .. }) => {}
+                Err(DecodeError::Unsupported { .. }) => {}
+                Ok(()) => self.take_sectors(inode, &addresses[number], number),
                 Err(error) => {
                     let table = inode.chunk_addresses();
                     let offset = view::element_offset(table, number, ChunkAddress::LEN);

@@ -62,7 +62,7 @@ impl<'a> Contents<'a> {
         let file = File { id, size, content };
         check_file(self.input, file, self.chunk_size, &mut |stored| {
             let (blob, address) = (stored.frame.blob, stored.place.address);
-            stored.check(self.input.entries, 4096)?;
+            stored.check(self.input.entries, self.block_size.bytes())?;
             if u32::try_from(self.block_size.whole_in(address)).is_err() {
                 return Err(BadContent::OutsideBlob);
             }
@@ -90,11 +90,11 @@ impl<'a> Contents<'a> {
 
     /// The chunks that files use, each with its number in the file that uses it last, in the order of
     /// names. Of a file with several names that is the last one.
-    fn uses(&mut self) -> Result<Vec<(u32, u32)>, EncodeError> {
+    fn uses(&self) -> Result<Vec<(u32, u32)>, EncodeError> {
         let image = self.input.image;
         let mut last_use = vec![UNUSED; image.chunks.len()];
         let mut seen = vec![false; image.tree.len()];
-        for id in std::mem::take(&mut self.names).into_iter().rev() {
+        for &id in self.names.iter().rev() {
             if std::mem::replace(&mut seen[id.index()], true) {
                 continue;
             }
@@ -116,11 +116,33 @@ impl<'a> Contents<'a> {
         Ok(uses)
     }
 
+    /// The chunk of each blob that is used last, in the order of blobs. The digests of a tarfs image are zeros, so nydus
+    /// keeps one record for each blob: the last that it has met.
+    fn last_of_each_blob(&self) -> Result<Vec<(u32, u32)>, EncodeError> {
+        let image = self.input.image;
+        let mut last = vec![None; image.blobs.len()];
+        for &id in self.names.iter().rev() {
+            let Node::File { content, .. } = image.tree.inode(id).node else {
+                continue;
+            };
+            let extents = file_extents(image, content)?.iter().enumerate().rev();
+            for (number, chunk) in extents.filter_map(|(n, extent)| Some((n, extent.chunk?))) {
+                let small = |n: usize| u32::try_from(n).expect("lists are shorter than 2^32");
+                let stored = StoredChunk::registered(self.input, chunk.index());
+                let blob = last.get_mut(usize_from(stored.frame.blob.0));
+                let blob = blob.ok_or(EncodeError::Broken { what: "blob" })?;
+                blob.get_or_insert((small(chunk.index()), small(number)));
+            }
+        }
+        Ok(last.into_iter().flatten().collect())
+    }
+
     /// Sorts the chunks that files use by digest, then by blob and index.
     ///
     /// nydus leaves the index out of the key, so that of two chunks with one digest in one blob it
-    /// drops one, whose files are unreadable then. Without such chunks the tables are the same.
-    pub(super) fn into_table(mut self) -> Result<ChunkTable, EncodeError> {
+    /// drops one, whose files are unreadable then. Without such chunks the tables are the same. In tarfs mode the table
+    /// says nothing.
+    pub(super) fn into_table(self, tarfs: bool) -> Result<ChunkTable, EncodeError> {
         let mut records = self.uses()?;
         let place = |&(position, _): &(u32, u32)| {
             let chunk = &self.input.image.chunks[usize_from(position)];
@@ -134,6 +156,10 @@ impl<'a> Contents<'a> {
         {
             let (blob, index) = place(&pair[0]);
             return Err(EncodeError::DuplicateChunk { blob, index });
+        }
+        if tarfs {
+            let records = self.last_of_each_blob()?;
+            return Ok(ChunkTable { records });
         }
         let digest = |position: u32| {
             let digest = &self.input.image.chunks[usize_from(position)].digest;

@@ -125,17 +125,13 @@ impl<'a> Layout<'a> {
     /// [`EncodeError`] if the format cannot carry the image, its content is not cut and stored as
     /// the format needs it, or blob entries and options do not fit.
     pub fn plan(input: LayoutInput<'a>, options: &LayoutOptions) -> Result<Self, EncodeError> {
-        Self::plan_blocks(input, options, BlockSize::B4096)
-    }
-
-    fn plan_blocks(
-        input: LayoutInput<'a>,
-        options: &LayoutOptions,
-        block_size: BlockSize,
-    ) -> Result<Self, EncodeError> {
+        let block_size = match options.tarfs {
+            true => BlockSize::B512,
+            false => BlockSize::B4096,
+        };
         input.check(options)?;
         let LayoutInput { image, entries, .. } = input;
-        tables::check_entries(image, entries, options.chunk_size)?;
+        tables::check_entries(image, entries, options)?;
         refuse_losses(image, Version::V6)?;
         let mut ext = tables::plan(entries, options);
         let count = u16::try_from(entries.len()).expect("no more entries than were checked");
@@ -158,7 +154,7 @@ impl<'a> Layout<'a> {
             ..
         } = planner;
         superblock.inos = names.into();
-        let chunk_table = contents.into_table()?;
+        let chunk_table = contents.into_table(options.tarfs)?;
         if has_xattr {
             ext.flags = ext.flags | SuperFlags::HAS_XATTR;
         }

@@ -5,6 +5,7 @@ use image_model::ChunkedImage;
 
 use crate::flags::{BlobFeatures, Cipher, Compat, SuperFlags};
 use crate::layout::{EncodeError, LayoutOptions};
+use crate::native::is_tarfs;
 use crate::v6::blob_entry::BlobEntry;
 use crate::v6::bootstrap::MAX_BLOBS;
 use crate::v6::device;
@@ -16,7 +17,7 @@ use erofs_format::BlockSize;
 pub(super) fn check_entries(
     image: &ChunkedImage,
     entries: &[BlobEntry],
-    chunk_size: u32,
+    options: &LayoutOptions,
 ) -> Result<(), EncodeError> {
     let (count, blobs) = (entries.len(), image.blobs.len());
     if count > usize::from(MAX_BLOBS) {
@@ -36,19 +37,16 @@ pub(super) fn check_entries(
             return Err(EncodeError::DuplicateBlob { first, index });
         }
         let bytes = entry.to_bytes(index);
-        BlobEntry::from_bytes(&bytes, index, 0, chunk_size)
+        BlobEntry::from_bytes(&bytes, index, 0, options.chunk_size)
             .map_err(|source| EncodeError::BlobEntry { index, source })?;
         let has = |feature| entry.features.contains(feature);
-        let feature = if has(BlobFeatures::TARFS) {
-            "a tarfs image"
-        } else if (has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None)
-            && !entry.is_encrypted()
-        {
-            "an encrypted blob"
-        } else {
-            continue;
-        };
-        return Err(EncodeError::Unsupported { index, feature });
+        if is_tarfs(entry) != options.tarfs {
+            return Err(EncodeError::Tarfs { index });
+        }
+        if (has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None) && !entry.is_encrypted() {
+            let feature = "an encrypted blob";
+            return Err(EncodeError::Unsupported { index, feature });
+        }
     }
     Ok(())
 }
@@ -64,6 +62,9 @@ pub(super) fn plan(entries: &[BlobEntry], options: &LayoutOptions) -> ExtSuperbl
     }
     if options.explicit_ids {
         flags = flags | SuperFlags::EXPLICIT_UID_GID;
+    }
+    if options.tarfs {
+        flags = flags | SuperFlags::TARFS_MODE;
     }
     let inlined = BlobFeatures::INLINED_CHUNK_DIGEST;
     if entries.iter().all(|entry| entry.features.contains(inlined)) {

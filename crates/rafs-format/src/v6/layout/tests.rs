@@ -36,13 +36,13 @@ fn tree() -> Tree<ChunkRange> {
 }
 
 fn encode(image: &ChunkedImage) -> Vec<u8> {
-    let options = LayoutOptions::default();
+    let options = LayoutOptions::default().tarfs(true);
     let input = LayoutInput {
         image,
         places: &[],
         entries: &[],
     };
-    let layout = Layout::plan_blocks(input, &options, BlockSize::B512).unwrap();
+    let layout = Layout::plan(input, &options).unwrap();
     let mut bytes = Vec::new();
     layout.write_to(&mut bytes).unwrap();
     bytes
