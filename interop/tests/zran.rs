@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazyoci_interop::run::sha256;
-use lazyoci_interop::{
-    Corpus, Finished, Mount, lazyoci, nydus_image, scratch, script, tool,
-};
+use lazyoci_interop::{Corpus, Finished, Mount, lazyoci, nydus_image, scratch, script, tool};
 
 /// A described layer.
 struct Image {

@@ -58,7 +58,7 @@ struct Known {
 #[derive(Clone)]
 enum Place {
     /// A manifest says this of it.
-    Listed(Descriptor),
+    Listed(Box<Descriptor>),
     /// Nobody has asked yet how long it is.
     Named(Digest),
 }
@@ -98,7 +98,7 @@ impl KnownImages {
                     let id = BlobId::new(digest.hex().as_bytes()).map_err(|_| unfit())?;
                     let known = Known {
                         store: Arc::clone(store),
-                        place: Place::Listed(layer.clone()),
+                        place: Place::Listed(Box::new(layer.clone())),
                     };
                     self.blobs.insert(id, known);
                 }
@@ -192,7 +192,7 @@ impl KnownImages {
             return Ok(None);
         };
         let layer = match place {
-            Place::Listed(layer) => layer.clone(),
+            Place::Listed(layer) => *layer.clone(),
             Place::Named(digest) => {
                 let len = store.object_len(digest)?;
                 let mut layer = Descriptor::new(MediaType::NydusBlob, digest, len);

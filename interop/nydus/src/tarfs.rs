@@ -32,7 +32,17 @@ pub(crate) fn merge(layers: &[&str], bootstrap: &str) -> Fallible<()> {
     let config = Arc::new(ConfigV2::default());
     let target = file(bootstrap);
     Merger::merge(
-        &mut context, None, layers, None, None, None, None, None, target, None, config,
+        &mut context,
+        None,
+        layers,
+        None,
+        None,
+        None,
+        None,
+        None,
+        target,
+        None,
+        config,
     )?;
     Ok(())
 }

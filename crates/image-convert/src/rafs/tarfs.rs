@@ -154,12 +154,12 @@ pub fn to_tarfs(
     let rules = (lenient, &limits);
     let ReadLayer {
         object,
+        known: (),
         tree,
         stored,
         chunks,
         places,
         mut report,
-        ..
     } = ReadLayer::read(tar, rules, &cutting, options, progress)?;
     let tree = reference::settle(tree, options, &limits, &mut report)?;
     report.content_bytes = stored.content_bytes;
