@@ -99,7 +99,8 @@ pub(crate) struct Args {
     /// Store chunks of fewer bytes again instead of referring to them (RAFS, nydus with `--chunk-dict`)
     #[arg(long, value_name = "SIZE", value_parser = common::bytes::parse_chunk_size)]
     pub(crate) min_shared: Option<NonZeroU32>,
-    /// Of the blobs in dictionary files, refer only to those in this repository (RAFS, nydus with `--chunk-dict`)
+    /// Refer only to blobs that a dictionary file places in this repository, and to none of images that are named
+    /// themselves (RAFS, nydus with `--chunk-dict`)
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) only_repository: Option<String>,
     /// Refer to at most N blobs of other images: those that save most (RAFS, nydus with `--chunk-dict`)

@@ -85,6 +85,9 @@ pub enum ConvertError {
     /// The bootstrap of a [stack](crate::Source::stack) cannot be part of one of its blobs.
     #[error("the bootstrap of several layers cannot be put into a blob of one of them")]
     InlinedStack,
+    /// The bootstrap has the key in clear, so that a blob that holds it is not secret.
+    #[error("an encrypted blob cannot hold its bootstrap, which has the key in clear")]
+    InlinedKey,
     /// A file of 18 bytes that nydus would read as a shorter one, once it is encrypted.
     #[error("a file has 18 bytes that end in 0x78 0x90: nydus misreads it when it is encrypted")]
     LooksPadded,
@@ -283,7 +286,7 @@ impl Blame for ConvertError {
             Self::NotCarried { .. } => Fault::Unsupported,
             Self::InLayer { source, .. } => source.fault(),
             Self::Stack(error) => error.fault(),
-            Self::InlinedStack | Self::Dictionary { .. } => Fault::Misuse,
+            Self::InlinedStack | Self::InlinedKey | Self::Dictionary { .. } => Fault::Misuse,
             Self::LooksPadded => Fault::Unsupported,
             Self::Walk(error) => error.fault(),
             Self::Image { source, .. } => source.fault(),

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
+use image_convert::ChunkDictionary;
 use image_convert::chunk_dedup::{DictionaryFile, Policy};
 use image_convert::rafs_format::BlobPool;
-use image_convert::{ChunkDictionary, ConvertError};
 use image_model::{BlobId, BlobIndex, Digest, DigestAlgorithm, Progress};
 use image_read::OpenOptions;
 use image_store::bytes::Bytes;
@@ -154,10 +155,9 @@ impl KnownImages {
                 .entry(record.id)
                 .or_insert(Known { store, place });
         }
-        let before = self.whole();
+        let before = mem::take(&mut self.dictionary).and_pool(mem::take(&mut self.pool));
         let added = before.and_then(|before| before.and_file(file));
         self.dictionary = added.map_err(failed)?;
-        self.pool = BlobPool::default();
         self.names.push(digest);
         Ok(self)
     }
@@ -169,14 +169,10 @@ impl KnownImages {
         Self { policy, ..self }
     }
 
-    /// All chunks, in the order in which they came.
-    fn whole(&self) -> Result<ChunkDictionary, ConvertError> {
-        self.dictionary.clone().and_pool(self.pool.clone())
-    }
-
     /// The chunks of their blobs: a copy, which the conversions of all platforms share.
     pub(crate) fn dictionary(&self) -> Result<Arc<ChunkDictionary>, TranscodeError> {
-        let whole = self.whole().map_err(TranscodeError::Layers)?;
+        let whole = self.dictionary.clone().and_pool(self.pool.clone());
+        let whole = whole.map_err(TranscodeError::Layers)?;
         let listed: Vec<BlobId> = self.blobs.keys().cloned().collect();
         Ok(Arc::new(whole.only(&listed).policy(&self.policy)))
     }

@@ -11,7 +11,7 @@ use image_model::{
 
 use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
-use crate::native::{is_batched, is_tarfs, is_zran, recipe_bound};
+use crate::native::{is_batched, is_tarfs, is_zran, recipe_bound, unknown_mode};
 use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 
@@ -177,13 +177,15 @@ impl RafsImage {
         })
     }
 
-    /// The blobs whose chunk information is needed to find content: those in zran mode, and those with batches.
+    /// The blobs whose chunk information is needed to find content: those in zran mode, and those with batches, unless
+    /// this build cannot read them.
     pub fn blobs_with_contexts(&self) -> impl Iterator<Item = BlobIndex> + '_ {
         // Version 5 has no chunk information.
         let entries = self.bootstrap.v6().map_or(&[][..], |v6| v6.blob_entries());
         let entries = (0..).zip(entries);
         entries
             .filter(|(_, entry)| is_zran(entry) || is_batched(entry))
+            .filter(|(_, entry)| unknown_mode(entry).is_none())
             .map(|(index, _)| BlobIndex(index))
     }
 

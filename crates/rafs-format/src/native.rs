@@ -253,11 +253,14 @@ pub(crate) fn is_zran(entry: &BlobEntry) -> bool {
 /// What this library lacks to find the content of a blob.
 pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
-    if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
+    let others = BlobFeatures::ZRAN | BlobFeatures::BATCH | BlobFeatures::ENCRYPTED;
+    if is_tarfs(entry) && entry.features.intersects(others) {
+        Some("tarfs mode together with another")
+    } else if has(BlobFeatures::BATCH) && (has(BlobFeatures::ZRAN) || has(BlobFeatures::SEPARATE)) {
         Some("batch chunks of a layer as it was")
     } else if has(BlobFeatures::EXTERNAL) {
         Some("external blobs")
-    } else if entry.is_encrypted() {
+    } else if entry.is_encrypted() && !has(BlobFeatures::ZRAN) {
         (!cfg!(feature = "encryption")).then_some(NO_ENCRYPTION)
     } else {
         let unclear = has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None;
@@ -269,7 +272,7 @@ impl BlobEntry {
     /// Checks that this blob, of which others say so, can hold a chunk of `codec` in `frame`, at `place`.
     ///
     /// # Errors
-    /// [`DecodeError`] if a bootstrap with that chunk would be refused.
+    /// [`DecodeError`] if a bootstrap with that chunk would be refused, or the blob is encrypted or has batches.
     pub fn check_chunk(
         &self,
         frame: &Frame,

@@ -100,6 +100,9 @@ impl ChunkDictionary {
         if let Some(shape) = pool.shape() {
             self.fit(*shape)?;
         }
+        if pool.entries().is_empty() {
+            return Ok(self);
+        }
         let mut blobs = Vec::with_capacity(pool.entries().len());
         for entry in pool.entries() {
             blobs.push(self.add_blob(entry.clone(), String::new())?);
@@ -156,8 +159,15 @@ impl ChunkDictionary {
 
     /// Rules out blobs of which `may_use` is not true.
     fn restrict(&mut self, mut may_use: impl FnMut(&KnownBlob) -> bool) {
+        let mut changed = false;
         for blob in &mut self.blobs {
-            blob.usable = blob.usable && may_use(blob);
+            let usable = blob.usable && may_use(blob);
+            changed |= usable != blob.usable;
+            blob.usable = usable;
+        }
+        // Otherwise the tables are as they should be.
+        if !changed {
+            return;
         }
         let blobs = &self.blobs;
         for part in &mut self.parts {

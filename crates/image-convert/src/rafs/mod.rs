@@ -102,6 +102,9 @@ pub fn to_rafs<'a>(
     if stacked && options.inline_meta {
         return Err(ConvertError::InlinedStack);
     }
+    if options.key.is_some() && options.inline_meta {
+        return Err(ConvertError::InlinedKey);
+    }
     if let Some(dictionary) = &options.dictionary {
         dictionary.check(options)?;
     }

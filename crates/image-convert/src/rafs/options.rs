@@ -51,8 +51,9 @@ pub struct RafsOptions {
     pub batch_size: u32,
     /// What the blobs are encrypted with (feature `encryption`); the same key and vector for all of an image, so that its
     /// bytes depend on nothing else. Take new random ones for each image: equal objects are equal when encrypted. The
-    /// bootstrap holds them in clear, so that it is the bootstrap that is to be kept secret. Version 6 alone. Default:
-    /// `None`, not encrypted.
+    /// bootstrap holds them in clear, so that it is the bootstrap that is to be kept secret: it is not
+    /// [inlined](Self::inline_meta). A [table of contents](Self::toc) has the chunks' digests in clear, as that of nydus.
+    /// Version 6 alone. Default: `None`, not encrypted.
     pub key: Option<XtsKey>,
     /// What readers should fetch first, most urgent first. Rules that equal an earlier one or lie
     /// below it are dropped; those that lead nowhere are [reported](crate::Report::missed). These files are stored first as

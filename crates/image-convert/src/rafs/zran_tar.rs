@@ -34,7 +34,6 @@ impl<'o, R: Read> GzipTar<'o, R> {
             .ignore_trailing(lenient)
             .stored_digest(false)
             .threads(options.threads)
-            .threads(options.threads)
             .limits(limits.clone().max_frame_len(max_frame_len));
         Self {
             builder: IndexBuilder::new(layer, &index_options),

@@ -45,7 +45,7 @@ pub(crate) use rafs::open_beside;
 ///
 /// Costs what the metadata cost: the bootstrap of a RAFS image is read (and checked as far as it is
 /// used), the TOC of eStargz, every name of a layer or directory. No content is read, and no blob but
-/// the one that holds the metadata. No byte is read twice:
+/// the one that holds the metadata; of blobs in zran mode or with batches their chunk information. No byte is read twice:
 ///
 /// | image | requests | with a format given |
 /// |---|---|---|
@@ -55,6 +55,7 @@ pub(crate) use rafs::open_beside;
 /// | zstd:chunked that is [described](OpenOptions#structfield.described) | 1: the TOC | 1 |
 /// | RAFS blob with its bootstrap | 3: start; end; the rest of the bootstrap, if any | 2 |
 /// | RAFS bootstrap | 2: start; the rest | 1 |
+/// | RAFS v6 in zran mode or with batches | as above, and of each such blob its chunk information | |
 /// | blob of RAFS v7 | 4: start; end; bootstrap; groups, as far as the end does not hold these | 3 |
 /// | EROFS | 3: start; end; the first 64 KiB, and the root and the long prefixes if they are not there | 2 |
 /// | bootstrap of RAFS v7 | as EROFS, and of each blob 2: end; groups | |

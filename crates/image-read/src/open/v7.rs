@@ -2,7 +2,7 @@
 
 use blob_io::ReadAt;
 use image_model::{BlobId, BlobIndex, Image as _, Limits};
-use rafs_format::v7::{Opener, V7Error, V7Image};
+use rafs_format::v7::{Groups, Opener, V7Blob, V7Error, V7Image};
 
 use super::error::OpenError;
 use super::find::{Asked, find, find_in};
@@ -36,8 +36,11 @@ pub(super) fn locate(
 ) -> Result<V7Image, OpenError> {
     let indexes = (0u32..).zip(image.blobs()).skip(1);
     let indexes: Vec<_> = indexes.map(|(index, _)| BlobIndex(index)).collect();
+    // What all blobs say is held at once.
+    let mut left = limits.clone();
     for index in indexes {
-        if image.blob(index).is_some() {
+        if let Some(known) = image.blob(index) {
+            spend(&mut left, known);
             continue;
         }
         let source = match blobs.blob(index) {
@@ -45,9 +48,20 @@ pub(super) fn locate(
             Err(error) if is_missing(&error) => continue,
             Err(error) => return Err(error.into()),
         };
-        let opener = Opener::device(index, source.len()?, limits);
-        let opened = find_in(opener, limits, |_| Ok(Asked::Lent(source)))?;
-        image = image.with_blob(index, opened.into())?;
+        let opener = Opener::device(index, source.len()?, &left);
+        let opened = find_in(opener, &left, |_| Ok(Asked::Lent(source)))?;
+        let blob = opened.into();
+        spend(&mut left, &blob);
+        image = image.with_blob(index, blob)?;
     }
     Ok(image)
+}
+
+/// Takes what `blob` holds from what is left for others.
+fn spend(left: &mut Limits, blob: &V7Blob) {
+    let metadata = &blob.footer.metadata;
+    let len = metadata.end.saturating_sub(metadata.start);
+    let chunks = blob.groups.as_ref().map_or(0, Groups::chunk_count);
+    left.max_metadata_len = left.max_metadata_len.saturating_sub(len);
+    left.max_chunks = left.max_chunks.saturating_sub(chunks);
 }

@@ -23,15 +23,11 @@ use crate::open::{OpenError, find, read_piece};
 /// Number of bytes read at once from the end of a blob.
 const TAIL_LEN: usize = 64 << 10;
 
-/// Blobs that hold something else than native chunks, and are no layers as they were.
-const FOREIGN: [BlobFeatures; 1] = [BlobFeatures::EXTERNAL];
-
 /// Whether `entry` is of a blob that cannot be read, which the check of its bootstrap tells.
 pub(super) fn is_foreign(entry: &BlobEntry) -> bool {
     let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
     let opaque = encrypted && (!cfg!(feature = "encryption") || entry.xts_key().is_none());
-    let mut foreign = FOREIGN.iter();
-    opaque || foreign.any(|&feature| entry.features.contains(feature))
+    opaque || entry.features.contains(BlobFeatures::EXTERNAL)
 }
 
 /// Whether `entry` is of a plain tar as it was.

@@ -265,9 +265,9 @@ impl BlobMeta {
                 ChunkExtra::Batch { context, .. } => Some(context),
                 _ => None,
             };
-            // What the bootstrap says of it does not tell where it is.
+            // What the bootstrap says of a batch does not tell where it is.
             let overlaps = stored.start < end
-                && batch.is_some()
+                && (batch.is_some() || frame.is_some())
                 && !(self.is_compressed(&chunk) && batch == frame);
             if chunk.address < address || chunk.offset < offset || overlaps {
                 let fault = ChunkFault::Order;

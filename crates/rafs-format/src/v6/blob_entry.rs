@@ -1,5 +1,7 @@
 //! The blob table: what the bootstrap knows of each data blob.
 
+use std::fmt;
+
 use image_model::{Blob, BlobId, Digest, DigestAlgorithm, XtsKey};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -8,7 +10,7 @@ use crate::error::{At, DecodeError};
 use crate::flags::{BlobFeatures, Cipher, Compressor, Digester};
 use crate::view;
 
-#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct RawBlobEntry {
     blob_id: [u8; 64],
@@ -64,7 +66,7 @@ const _: () = assert!(std::mem::offset_of!(RawBlobEntry, cipher_algo) == 216);
 ///
 /// Source: nydus v2, `rafs/src/metadata/layout/v6.rs` (`RafsV6Blob`). A reader learns of growth by the
 /// feature word: bits `0xf000` and bit 31 make every reader refuse the entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BlobEntry {
     /// Name of the blob.
     pub id: BlobId,
@@ -397,5 +399,56 @@ impl BlobEntry {
         raw.cipher_iv = self.cipher_iv.into();
         raw.cipher_algo = self.cipher.id().into();
         zerocopy::transmute!(raw)
+    }
+}
+
+/// Without the key, if it may have one.
+impl fmt::Debug for BlobEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            chunk_size,
+            chunk_count,
+            compressor,
+            digester,
+            features,
+            compressed_size,
+            uncompressed_size,
+            toc_size,
+            toc_digest,
+            ci_compressor,
+            ci_offset,
+            ci_compressed_size,
+            ci_uncompressed_size,
+            meta_digest,
+            meta_size,
+            cipher_iv,
+            cipher,
+        } = self;
+        let secret = *cipher != Cipher::None || features.contains(BlobFeatures::ENCRYPTED);
+        let meta_digest: &dyn fmt::Debug = match secret {
+            true => &format_args!(".."),
+            false => meta_digest,
+        };
+        f.debug_struct("BlobEntry")
+            .field("id", id)
+            .field("chunk_size", chunk_size)
+            .field("chunk_count", chunk_count)
+            .field("compressor", compressor)
+            .field("digester", digester)
+            .field("features", features)
+            .field("compressed_size", compressed_size)
+            .field("uncompressed_size", uncompressed_size)
+            .field("toc_size", toc_size)
+            .field("toc_digest", toc_digest)
+            .field("ci_compressor", ci_compressor)
+            .field("ci_offset", ci_offset)
+            .field("ci_compressed_size", ci_compressed_size)
+            .field("ci_uncompressed_size", ci_uncompressed_size)
+            .field("meta_digest", meta_digest)
+            .field("meta_size", meta_size)
+            .field("cipher_iv", cipher_iv)
+            .field("cipher", cipher)
+            .finish()
     }
 }

@@ -31,8 +31,9 @@ pub(crate) const MAX_BLOBS: u16 = 254;
 /// [`Image`](image_model::Image) its inode numbers are nids. Lookups are binary searches in the directory's blocks. The
 /// first call of [`extents`](image_model::Image::extents) sorts an index of 8 bytes for each chunk.
 ///
-/// Reading the metadata works for every mode of v6. Content of zran, batch and encrypted blobs is answered with
-/// [`DecodeError::Unsupported`]. That of [tarfs](Self::is_tarfs) images is plain bytes of their tars.
+/// Reading the metadata works for every mode of v6. Content in zran mode and in batches is answered with
+/// [`DecodeError::Unsupported`]: [`RafsImage`](crate::RafsImage) finds it; that of encrypted blobs needs feature
+/// `encryption`. That of [tarfs](Self::is_tarfs) images is plain bytes of their tars.
 ///
 /// ```
 /// use bytes::Bytes;

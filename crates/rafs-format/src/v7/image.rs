@@ -40,6 +40,8 @@ pub struct V7Image {
     known: Vec<Option<V7Blob>>,
     /// Blobs of which groups are frames, in the order in which those are numbered: each with the number of its first.
     frames: Vec<(u32, BlobIndex)>,
+    /// For each blob with groups, the number of its first frame.
+    firsts: Vec<u32>,
 }
 
 /// What a blob says of itself.
@@ -50,6 +52,19 @@ pub struct V7Blob {
     pub footer: Footer,
     /// Its groups; `None` of a raw device.
     pub groups: Option<Groups>,
+}
+
+impl V7Blob {
+    /// Where the `len` bytes at byte `offset` of a raw device are, which is blob number `blob`: its data are the device.
+    fn raw(&self, blob: BlobIndex, offset: u64, len: u64) -> Option<ExtentSource> {
+        let data = &self.footer.data;
+        let start = data.start.checked_add(offset)?;
+        let end = start.checked_add(len)?;
+        (end <= data.end).then_some(ExtentSource::Plain {
+            blob,
+            offset: start,
+        })
+    }
 }
 
 impl From<OpenedBlob> for V7Blob {
@@ -77,6 +92,7 @@ impl V7Image {
         let blobs = erofs.blobs().to_vec();
         Self {
             known: blobs.iter().map(|_| None).collect(),
+            firsts: vec![0; blobs.len()],
             blobs,
             bootstrap: None,
             erofs,
@@ -122,12 +138,14 @@ impl V7Image {
         listed.stored_len = Some(blob.footer.offset.saturating_add(u64_from(Footer::LEN)));
         listed.chunk_count = blob.groups.as_ref().map(Groups::chunk_count);
         let groups = blob.groups.as_ref().map(Groups::group_count);
-        *known = Some(blob);
-        self.frames.retain(|&(_, blob)| blob != index);
+        if known.replace(blob).is_some() {
+            self.frames.retain(|&(_, blob)| blob != index);
+        }
         let first = self.frame_bound();
         if let Some(groups) = groups {
             first.checked_add(groups).ok_or(V7Error::TooManyGroups)?;
             self.frames.push((first, index));
+            self.firsts[position] = first;
         }
         Ok(self)
     }
@@ -183,11 +201,13 @@ impl V7Image {
         let ExtentSource::Plain { blob, offset } = extent.source else {
             return Ok(extent);
         };
-        let known = self.blob(blob).and_then(|known| known.groups.as_ref());
-        let Some(groups) = known else {
+        let Some(known) = self.blob(blob) else {
             return Ok(extent);
         };
-        let found = self.chunk(blob, groups, offset, extent.len);
+        let found = match &known.groups {
+            Some(groups) => self.chunk(blob, groups, offset, extent.len),
+            None => known.raw(blob, offset, extent.len),
+        };
         let source = found.ok_or(V7Error::NoChunk {
             blob,
             address: offset,
@@ -204,7 +224,7 @@ impl V7Image {
         address: u64,
         len: u64,
     ) -> Option<ExtentSource> {
-        let (first, _) = self.frames.iter().find(|&&(_, listed)| listed == blob)?;
+        let first = self.firsts.get(usize_from(blob.0))?;
         if address & BLOCK.saturating_sub(1) != 0 {
             return None;
         }

@@ -43,7 +43,8 @@ pub(super) fn check_entries(
         if is_tarfs(entry) != options.tarfs {
             return Err(EncodeError::Tarfs { index });
         }
-        if (has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None) && !entry.is_encrypted() {
+        let readable = entry.is_encrypted() && !options.tarfs;
+        if (has(BlobFeatures::ENCRYPTED) || entry.cipher != Cipher::None) && !readable {
             let feature = "an encrypted blob";
             return Err(EncodeError::Unsupported { index, feature });
         }
