@@ -251,7 +251,20 @@ pub(crate) fn is_zran(entry: &BlobEntry) -> bool {
 }
 
 /// What this library lacks to find the content of a blob.
+#[inline]
 pub(crate) fn unknown_mode(entry: &BlobEntry) -> Option<&'static str> {
+    let modes = BlobFeatures::TARFS
+        | BlobFeatures::BATCH
+        | BlobFeatures::EXTERNAL
+        | BlobFeatures::ENCRYPTED;
+    // Of most blobs one question is enough: this is asked for each chunk.
+    match entry.features.intersects(modes) || entry.cipher != Cipher::None {
+        true => unknown_of_modes(entry),
+        false => None,
+    }
+}
+
+fn unknown_of_modes(entry: &BlobEntry) -> Option<&'static str> {
     let has = |feature| entry.features.contains(feature);
     let others = BlobFeatures::ZRAN | BlobFeatures::BATCH | BlobFeatures::ENCRYPTED;
     if is_tarfs(entry) && entry.features.intersects(others) {
@@ -386,6 +399,24 @@ pub(crate) fn padded_len(len: u32) -> u32 {
 
 fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec, DecodeError> {
     let encrypted = entry.is_encrypted();
+    let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32;
+    if encrypted || !known.contains(record.flags) {
+        check_rare_flags(record, encrypted, at)?;
+    }
+    if !record.flags.contains(ChunkFlags::COMPRESSED) {
+        return Ok(Codec::None);
+    }
+    let found = record.flags.bits();
+    let rule = "without COMPRESSED, as the blob has no compressor";
+    at.require(entry.compressor != Compressor::None, "flags", found, rule)?;
+    match entry.compressor {
+        Compressor::Gzip if !is_zran(entry) => Err(at.unsupported("chunks in gzip members")),
+        compressor => Ok(compressor.into()),
+    }
+}
+
+/// Checks flags that few chunks have.
+fn check_rare_flags(record: &ChunkRecord, encrypted: bool, at: At) -> Result<(), DecodeError> {
     for (flag, feature) in [
         (ChunkFlags::HOLE, "chunks that are holes"),
         (ChunkFlags::ENCRYPTED, "encrypted chunks"),
@@ -400,19 +431,6 @@ fn check_flags(record: &ChunkRecord, entry: &BlobEntry, at: At) -> Result<Codec,
     let marked = record.flags.contains(ChunkFlags::ENCRYPTED) == encrypted;
     at.require(marked, "flags", found, rule)?;
     let known = ChunkFlags::COMPRESSED | ChunkFlags::HAS_CRC32 | ChunkFlags::ENCRYPTED;
-    at.require(
-        known.contains(record.flags),
-        "flags",
-        found,
-        "of known bits",
-    )?;
-    if !record.flags.contains(ChunkFlags::COMPRESSED) {
-        return Ok(Codec::None);
-    }
-    let rule = "without COMPRESSED, as the blob has no compressor";
-    at.require(entry.compressor != Compressor::None, "flags", found, rule)?;
-    match entry.compressor {
-        Compressor::Gzip if !is_zran(entry) => Err(at.unsupported("chunks in gzip members")),
-        compressor => Ok(compressor.into()),
-    }
+    let (all, rule) = (known.contains(record.flags), "of known bits");
+    at.require(all, "flags", found, rule)
 }
