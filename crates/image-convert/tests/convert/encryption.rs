@@ -197,3 +197,17 @@ proptest! {
         prop_assert_eq!(found(&opened), Vec::<String>::new());
     }
 }
+
+/// The bootstrap has the key in clear: it is not put into the blob, and not shown.
+#[test]
+fn the_key_is_kept_apart_and_not_shown() {
+    let tar = Tar::new().file("file", b"content").finish();
+    let error = make(&tar, &options().inline_meta(true)).unwrap_err();
+    assert!(matches!(error, ConvertError::InlinedKey), "{error:?}");
+    let image = open(&make(&tar, &options()).unwrap());
+    let entry = &image.bootstrap().unwrap().blob_entries()[0];
+    assert_eq!(entry.xts_key(), Some(key(1)));
+    let shown = format!("{entry:?}");
+    let hidden = format!("{:?}", key(1).key());
+    assert!(!shown.contains(&hidden[1..20]), "{shown}");
+}

@@ -188,6 +188,50 @@ fn the_dump_of_a_blob() {
     assert_eq!(dump, fs::read_to_string(golden("zstd.dump.txt")).unwrap());
 }
 
+/// The data of a raw device are the device, wherever they begin.
+#[test]
+fn a_raw_device_behind_other_bytes() {
+    let sound = fs::read(golden("raw.blob")).unwrap();
+    let mut blob = [&[0xa5; 4096][..], &sound].concat();
+    let footer = sound.len();
+    for field in [24, 40, 64] {
+        let at = footer + field;
+        let offset = u64::from_le_bytes(*blob[at..].first_chunk().unwrap()) + 4096;
+        blob[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+    }
+    seal(&mut blob[footer..]);
+    let source = Arc::new(Bytes::from(blob));
+    let image = open_source(source, None, NoBlobs, &OpenOptions::default()).unwrap();
+    assert_eq!(digest(&image), PLAIN_TREE);
+}
+
+/// A second device of the same name holds as much again.
+#[test]
+fn what_all_blobs_hold_is_bounded_together() {
+    let directory = beside("zstd.boot", "zstd.blob");
+    let image = open(directory.path(), &OpenOptions::default()).unwrap();
+    let groups = image.v7().unwrap().blob(BlobIndex(1)).unwrap();
+    let count = groups.groups.as_ref().unwrap().chunk_count();
+    let bounded = |chunks| {
+        let limits = Limits::default().max_chunks(chunks);
+        open(directory.path(), &OpenOptions::default().limits(limits))
+    };
+    let path = directory.path().join("image.boot");
+    let mut bootstrap = fs::read(&path).unwrap();
+    // The number of devices, and a slot behind the first one, for blocks after those of that.
+    bootstrap[1024 + 86] = 2;
+    bootstrap.copy_within(1152..1280, 1280);
+    bootstrap[1280 + 69] = 0xff;
+    bootstrap[1028..1032].fill(0);
+    let checksum = !verify::crc32c(&bootstrap[1024..4096]);
+    bootstrap[1028..1032].copy_from_slice(&checksum.to_le_bytes());
+    assert!(bounded(2 * count - 1).is_ok(), "one device");
+    fs::write(path, bootstrap).unwrap();
+    assert!(bounded(2 * count).is_ok());
+    let error = bounded(2 * count - 1).unwrap_err();
+    assert_eq!(error.fault(), Fault::Limit, "{error:?}");
+}
+
 /// The last 64 KiB hold everything of a small blob.
 #[test]
 fn requests_of_opening() {

@@ -142,6 +142,29 @@ fn the_mode_is_that_of_the_superblock_and_of_blobs() {
     );
 }
 
+/// A tar is neither in batches nor in zran mode: its metadata can be read, its content is refused.
+#[test]
+fn no_other_mode_is_beside_it() {
+    let v2: (usize, &[u8]) = (BLOB + 128, &[48]);
+    for features in [0xc4, 0x4c] {
+        let bytes = patched(GOLDENS[1], &[(BLOB + 84, &[features]), v2]);
+        let bootstrap = open(&bytes).unwrap();
+        let feature = "tarfs mode together with another";
+        let expected = DecodeError::Unsupported {
+            structure: "chunk address",
+            offset: addresses(&bootstrap, "z") as u64,
+            feature,
+        };
+        assert_eq!(extents(&bootstrap, "z").unwrap_err(), expected);
+        let about = format!("needs {feature}, which is not supported");
+        let found = findings(&bytes);
+        assert!(
+            found.iter().any(|found| found.contains(&about)),
+            "{found:?}"
+        );
+    }
+}
+
 /// Addresses that leave the tar, or no tar.
 #[test]
 fn hostile_addresses() {
