@@ -111,10 +111,6 @@ pub fn to_zran(
     let (compression, layer) = detect(layer)?;
     let object = DigestedObject::begin(output, ObjectRole::Blob)?;
     let mut builder = ReferenceBuilder::new(options.chunk_size)?;
-    let place = match compression {
-        LayerCompression::None => place_plain,
-        _ => place_gzip,
-    };
     let PlacedLayer {
         object,
         tree,
@@ -122,7 +118,13 @@ pub fn to_zran(
         chunks,
         placed,
         mut report,
-    } = place(layer, object, options, &mut builder, progress)?;
+    } = place(
+        (layer, compression),
+        object,
+        options,
+        &mut builder,
+        progress,
+    )?;
     let tree = reference::settle(tree, options, &limits, &mut report)?;
     report.content_bytes = stored.content_bytes;
     report.chunks = stored.counts;
@@ -215,9 +217,9 @@ impl<'o> PlacedLayer<'o> {
     }
 }
 
-/// Reads a plain tar, whose chunks are frames.
-fn place_plain<'o>(
-    layer: Streaming<'_>,
+/// Reads the layer, and places its chunks: those of a plain tar are frames, of a gzip layer it is the contexts.
+fn place<'o>(
+    (layer, compression): (Streaming<'_>, LayerCompression),
     object: DigestedObject<'o>,
     options: &ZranOptions,
     builder: &mut ReferenceBuilder,
@@ -229,32 +231,17 @@ fn place_plain<'o>(
         limits,
         ..
     } = layer;
-    let tar = Tee { source, object };
+    let (tee, rules) = (Tee { source, object }, (lenient, &limits));
     let cutting = options.cutting();
-    let read = ReadLayer::read(tar, (lenient, &limits), &cutting, options, progress)?;
-    let places = read.chunks.iter().zip(&read.places);
-    let placed = places.map(|(chunk, &at)| builder.push_plain(at, chunk.len, chunk.crc32c));
-    let placed = placed.collect::<Result<_, _>>()?;
-    Ok(PlacedLayer::new(read, placed))
-}
-
-/// Reads a gzip layer, whose contexts are frames.
-fn place_gzip<'o>(
-    layer: Streaming<'_>,
-    object: DigestedObject<'o>,
-    options: &ZranOptions,
-    builder: &mut ReferenceBuilder,
-    progress: &mut dyn Progress,
-) -> Result<PlacedLayer<'o>, ConvertError> {
-    let Streaming {
-        layer: source,
-        lenient,
-        limits,
-        ..
-    } = layer;
-    let tar = GzipTar::new(Tee { source, object }, (lenient, &limits), options);
-    let cutting = options.cutting();
-    let mut read = ReadLayer::read(tar, (lenient, &limits), &cutting, options, progress)?;
+    if compression == LayerCompression::None {
+        let read = ReadLayer::read(tee, rules, &cutting, options, progress)?;
+        let places = read.chunks.iter().zip(&read.places);
+        let placed = places.map(|(chunk, &at)| builder.push_plain(at, chunk.len, chunk.crc32c));
+        let placed = placed.collect::<Result<_, _>>()?;
+        return Ok(PlacedLayer::new(read, placed));
+    }
+    let tar = GzipTar::new(tee, rules, options);
+    let mut read = ReadLayer::read(tar, rules, &cutting, options, progress)?;
     let placed = (read.known).place(&mut read.chunks, &read.places, builder)?;
     Ok(PlacedLayer::new(read, placed))
 }
