@@ -65,19 +65,19 @@ fn dump(args: &Args, image: &OpenImage, out: &mut dyn Write) -> Result<Outcome, 
                 meta.dump(*index, &mut text).map_err(Failure::usage)?;
             }
         }
-        (rafs_dump::dump(bootstrap, &contexts), text)
+        (rafs_dump::dump(bootstrap, &contexts)?, text)
     } else if let Some(v7) = image.v7() {
         let mut text = String::new();
         if !args.json {
             v7.dump(&mut text).map_err(Failure::usage)?;
         }
-        (rafs_dump::dump_v7(v7), text)
+        (rafs_dump::dump_v7(v7)?, text)
     } else if let Some(erofs) = image.erofs() {
         let mut text = String::new();
         if !args.json {
             erofs.dump(&mut text).map_err(Failure::usage)?;
         }
-        (rafs_dump::dump_erofs(erofs), text)
+        (rafs_dump::dump_erofs(erofs)?, text)
     } else {
         let what = format!("a {} has no structures to dump", image.format());
         return Err(Failure::usage(what));

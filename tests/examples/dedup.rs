@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Fixture, example, run};
+use crate::{Fixture, complaint, example, run};
 
 fn json(command: &mut Command) -> Value {
     let stdout = run(command.arg("--json"), 0).stdout;
@@ -152,7 +153,7 @@ fn a_sixth_version_against_five() {
         assert_eq!(said["distinct_bytes"], len_of(&before));
     }
 
-    let convert = |options: &[&str], image: &std::path::Path, output: &std::path::Path| {
+    let convert = |options: &[&str], image: &Path, output: &std::path::Path| {
         let mut convert = example("convert");
         convert.args([
             "--to",
@@ -203,7 +204,7 @@ fn a_sixth_version_against_five() {
 fn a_dictionary_is_used_by_convert_and_merge() {
     let fixture = Fixture::new();
     let [one, two] = two(&fixture);
-    let convert = |options: &[&str], image: &std::path::Path, output: &str| {
+    let convert = |options: &[&str], image: &Path, output: &str| {
         let mut convert = example("convert");
         convert.args(["--to", "rafs-v6"]).args(options);
         json(convert.arg(image).arg(fixture.path(output)))
@@ -253,6 +254,25 @@ fn a_dictionary_is_used_by_convert_and_merge() {
         .args(["--chunk-dict", dict])
         .arg(fixture.path("second/image.boot"));
     run(merge.arg(fixture.path("merged")), 0);
+    // The bootstrap itself is a dictionary, too; one of other chunks does not fit.
+    let made = convert(&["--chunk-dict", first.to_str().unwrap()], &two, "third");
+    assert_eq!(
+        (&made["stored_chunks"], &made["reused_chunks"]),
+        (&1.into(), &1.into())
+    );
+    convert(&["--chunk-size", "8KiB"], &one, "others");
+    let merge = |dictionary: &Path, output: &str| {
+        let mut merge = example("merge");
+        merge.arg("--chunk-dict").arg(dictionary);
+        merge.args([fixture.path("third/image.boot"), fixture.path(output)]);
+        merge
+    };
+    let merged = json(&mut merge(&first, "with"));
+    assert_eq!(merged["blobs"].as_array().map(Vec::len), Some(2));
+    let others = fixture.path("others/image.boot");
+    let said = complaint(&mut merge(&others, "without"), 2);
+    assert!(said.contains("chunk size"), "{said}");
+    assert!(!fixture.path("without").exists());
 
     let mut bytes = fs::read(&dictionary).unwrap();
     bytes[20] ^= 1;

@@ -1,6 +1,8 @@
 //! `inspect --dump`, and `ls` and `cat` by paths with links.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -52,6 +54,7 @@ fn a_dump_of_a_bootstrap_is_one_object_too() {
     let fixture = Fixture::new();
     let value = json(example("inspect").arg("--dump").arg(fixture.bootstrap()));
     assert_eq!(value["format"], "rafs-v6");
+    assert_eq!(value["dump_version"], 1);
     let structures = value["structures"].as_array().unwrap();
     assert_eq!(structures[0]["offset"], 1024);
     assert_eq!(structures[0]["structure"], "superblock");
@@ -74,6 +77,111 @@ fn a_dump_of_a_bootstrap_is_one_object_too() {
     assert!(motd["mode"].as_str().unwrap().starts_with("100"), "{motd}");
     let chunk = fields("chunk", "uncompressed_size", 6.into());
     assert_eq!(chunk["digest"].as_str().unwrap().len(), 64);
+}
+
+/// As text and as JSON: offsets, names and indices are the same.
+fn dumped(image: &Path) -> (Value, Vec<Value>) {
+    let text = text(example("inspect").arg("--dump").arg(image));
+    let value = json(example("inspect").arg("--dump").arg(image));
+    let structures = value["structures"].as_array().unwrap().clone();
+    let starts = structures.iter().map(|s| {
+        let index = s["index"].as_u64();
+        let index = index.map_or_else(String::new, |index| format!(" {index}"));
+        let offset = s["offset"].as_u64().unwrap();
+        format!(
+            "{offset:#010x} {}{index}: ",
+            s["structure"].as_str().unwrap()
+        )
+    });
+    assert_eq!(text.lines().count(), structures.len());
+    for (line, start) in text.lines().zip(starts) {
+        assert!(line.starts_with(&start), "{line}: no {start}");
+    }
+    (value, structures)
+}
+
+/// How many structures there are of each name.
+fn counts(structures: &[Value]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for structure in structures {
+        let name = structure["structure"].as_str().unwrap();
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_dump_of_version_5_has_every_structure() {
+    let fixture = Fixture::new();
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "rafs-v5"])
+        .arg(fixture.path("source"));
+    run(convert.arg(fixture.path("v5")), 0);
+    let (value, structures) = dumped(&fixture.path("v5/image.boot"));
+    assert_eq!(value["format"], "rafs-v5");
+    assert_eq!(value["dump_version"], 1);
+    assert_eq!(
+        counts(&structures),
+        [
+            ("blob", 1),
+            ("chunk", 4),
+            ("extended blob", 1),
+            ("inode", 4),
+            ("inode table entry", 4),
+            ("superblock", 1),
+        ]
+        .into()
+    );
+    let superblock = &structures[0];
+    assert_eq!(
+        (&superblock["offset"], &superblock["index"]),
+        (&0.into(), &Value::Null)
+    );
+    assert_eq!(superblock["fields"]["inodes_count"], 4);
+    let motd = structures
+        .iter()
+        .find(|s| s["structure"] == "inode" && s["fields"]["name"] == "motd")
+        .unwrap();
+    assert_eq!(motd["fields"]["size"], 6);
+    assert_eq!(motd["fields"]["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_dump_of_an_erofs_image_has_every_structure() {
+    let fixture = Fixture::new();
+    let image = fixture.path("erofs");
+    let mut convert = example("convert");
+    convert.args(["--to", "erofs"]).arg(fixture.path("source"));
+    run(convert.arg(&image), 0);
+    let (value, structures) = dumped(&image);
+    assert_eq!(value["format"], "erofs");
+    assert_eq!(value["dump_version"], 1);
+    let counts = counts(&structures);
+    assert_eq!((counts["superblock"], counts["inode"]), (1, 4));
+    // `.` and `..` in both directories, and `big`, `etc`, `motd`.
+    assert_eq!(counts["dirent"], 7);
+    assert_eq!(structures[0]["offset"], 1024);
+    assert_eq!(structures[0]["fields"]["inos"], 4);
+    let motd = structures
+        .iter()
+        .find(|s| s["structure"] == "inode" && s["fields"]["path"] == "etc/motd")
+        .unwrap();
+    assert_eq!(motd["fields"]["size"], 6);
+    // What cannot be read is told, and its reason.
+    let mut bytes = fs::read(&image).unwrap();
+    let offset = usize::try_from(motd["offset"].as_u64().unwrap()).unwrap();
+    bytes[offset] |= 0x0e;
+    // The feature that there is a checksum.
+    bytes[1024 + 8] &= !1;
+    fs::write(&image, bytes).unwrap();
+    let value = json(example("inspect").arg("--dump").arg(&image));
+    let told = value["structures"].as_array().unwrap();
+    let errors: Vec<_> = told.iter().filter_map(|s| s["error"].as_str()).collect();
+    let lines = text(example("inspect").arg("--dump").arg(&image));
+    let lines = lines.lines().filter_map(|line| line.strip_prefix("! "));
+    assert_eq!(errors, lines.collect::<Vec<_>>());
+    assert_eq!(errors.len(), 1, "{errors:?}");
 }
 
 #[test]

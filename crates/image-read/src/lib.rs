@@ -41,7 +41,7 @@
 //! | `blake3` | BLAKE3 digests (SHA-256 and CRC-32C are always available) |
 //! | `encryption` | encrypted RAFS blobs (AES-128-XTS) |
 //! | `mmap` | [`OpenOptions::map`]: map files instead of reading them |
-//! | `serde` | `Serialize` for the findings of a verification |
+//! | `serde` | `Serialize` for the findings of a verification, and for [dumps](rafs_format::dump::Document) |
 //!
 //! [`OpenOptions::map`]: OpenOptions#structfield.map
 #![forbid(unsafe_code)]

@@ -28,13 +28,14 @@ impl ErofsImage {
     /// the image contradicts is not found; only a digest of the image, or a hash tree, vouches for it:
     ///
     /// * all content, and bytes between structures;
-    /// * superblock: build time, UUID, volume name, compatible features, reserved bytes, and fields that belong to
-    ///   features that the image does not have;
+    /// * superblock: build time, UUID, volume name, compatible features, reserved bytes, features that change nothing,
+    ///   and fields that belong to features that the image does not have; a number of blocks that is too small, and
+    ///   another place of the device table where one can be;
     /// * inodes: permissions, owner, group, time, the sequential number, reserved bytes; sizes, layouts and addresses
     ///   that still lead to bytes of the image, and that no other inode claims;
-    /// * names that stay in order, nids of two entries that are exchanged, targets of symbolic links, names and values
-    ///   of extended attributes;
-    /// * chunk addresses that stay within their device; tags of devices, and where they are mapped.
+    /// * names that stay in order and where they end, nids of two entries that are exchanged, targets of symbolic
+    ///   links, names and values of extended attributes;
+    /// * chunk addresses that stay within their device; tags of devices, their lengths, and where they are mapped.
     ///
     /// Takes about 150 bytes for each inode, and 40 for each chunk that does not follow the one before it,
     /// while it runs. Chunks beyond [`max_chunks`](image_model::Limits::max_chunks) are not looked at.

@@ -1,5 +1,7 @@
 //! What a dump of metadata tells.
 
+#[cfg(feature = "serde")]
+mod document;
 mod structure;
 
 use std::error::Error;
@@ -9,6 +11,8 @@ use image_model::width::u64_from;
 
 use crate::view;
 
+#[cfg(feature = "serde")]
+pub use document::{DUMP_VERSION, Document, Stopped, Tell};
 pub use structure::{Dumped, FieldValue, Structure};
 
 /// A field and its value.

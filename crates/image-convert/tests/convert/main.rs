@@ -15,8 +15,11 @@ mod erofs;
 #[cfg(feature = "gzip")]
 mod estargz;
 mod estargz_kinds;
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod flipped_layers;
 mod keep_blobs;
 mod keep_frames;
+mod merge;
 mod opened;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod peer_bugs;

@@ -7,6 +7,7 @@ use image_model::tree::{Span, Spans};
 use image_model::{BlobId, Metadata, Name, Node, Tree};
 use image_read::{Reader, TreeImage};
 use lazyoci_image_convert::{ChunkCounts, Streaming};
+use rafs_format::Version;
 use rafs_format::flags::Compat;
 
 use crate::support::{
@@ -229,4 +230,22 @@ fn an_image_converts_to_another() {
     let second = Image::of(&opened, &options).unwrap();
     assert_eq!(second.bootstrap().ext_superblock().chunk_size, 1 << 16);
     assert_eq!(second.digest(), digest_of_tar(&tar));
+}
+
+/// nydus-image refuses them.
+#[test]
+fn fifos_with_empty_device_fields() {
+    let tar = Tar::new().node("fifo", &metadata(0o644), &Node::Fifo);
+    let mut tar = tar.file("f", b"content").finish();
+    let expected = digest_of_tar(&tar);
+    assert_eq!(&tar[156..157], b"6");
+    // The major and the minor number, and the checksum over all with itself as blanks.
+    tar[329..345].fill(0);
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar[..512].iter().copied().map(u32::from).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    for version in [Version::V5, Version::V6] {
+        let image = Image::of_tar(&tar, &plain_options().version(version));
+        assert_eq!(image.digest(), expected, "{version:?}");
+    }
 }

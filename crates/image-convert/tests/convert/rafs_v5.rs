@@ -40,7 +40,38 @@ fn the_golden_vector_comes_out_byte_for_byte() {
     assert_eq!(sha256(&fs::read(image.bootstrap_path()).unwrap()), expected);
     let blob = image.blob();
     assert_eq!(blob, [&b"hello"[..], &[b'A'; 10_000]].concat());
+    let expected = "35b8e83bf61e703837611b337c59573b12eb806f2bad763e9a698adfe9f2e6fd";
+    assert_eq!(sha256(&blob), expected);
     assert_eq!(image.done.version, Version::V5);
+}
+
+#[test]
+#[cfg(feature = "blake3")]
+fn the_golden_vector_with_blake3_comes_out_byte_for_byte() {
+    let options = options()
+        .chunk_size(1 << 20)
+        .digest(image_model::DigestAlgorithm::Blake3);
+    let image = Image::of_tar(&golden_tar(), &options);
+    let expected = "2deaef185b05c49807e756de2d5ff5633c763ac9b8f0fe070bb64c667d5c630a";
+    assert_eq!(sha256(&fs::read(image.bootstrap_path()).unwrap()), expected);
+}
+
+/// With the frames of nydus, as other encoders make others.
+#[test]
+#[cfg(all(feature = "lz4", feature = "zstd", feature = "blake3"))]
+fn the_golden_vector_in_lz4_comes_out_byte_for_byte() {
+    let options = options()
+        .chunk_size(1 << 20)
+        .compression(frame_codec::Compression::Lz4Block);
+    let source = crate::rafs_golden::compressed("a4-v6-lz4_block-blake3");
+    let source = lazyoci_image_convert::Source::from(&source).keep_frames(true);
+    let image = Image::of(source, &options).unwrap();
+    let made = fs::read(image.bootstrap_path()).unwrap();
+    let expected = (
+        "e44cff77c7de57d8688b25d9a6a552100647783cc9d1b67df27bb0e88715bdcb",
+        "9fdefe7e26816b612f1e8ad1dec528789447edf001ff8e6628493142706d9fbf",
+    );
+    assert_eq!((&*sha256(&made), &*sha256(&image.blob())), expected);
 }
 
 #[test]

@@ -21,5 +21,6 @@ mod support;
 mod toc_forms;
 mod v7;
 mod whole;
+mod without_digest;
 #[cfg(feature = "gzip")]
 mod zran;

@@ -90,6 +90,26 @@ fn a_toc_alone_is_a_blob() {
     assert_eq!((toc.entries(), toc.digest()), (&[][..], sha256(&blob)));
 }
 
+/// nydus takes such a blob for one of 4096 bytes more.
+#[test]
+fn blobs_shorter_than_what_is_read_at_first() {
+    let entry = &golden(&format!("{GOLDEN}.blob"))[TOC..TOC + 128];
+    // Its data: ten bytes at the start.
+    let entry = patched(entry, 64, &10u64.to_le_bytes());
+    let header = TarHeader::new(Section::Toc, 128).to_bytes();
+    let blob: Bytes = [&[7; 10], &entry[..], &header].concat().into();
+    let len = blob.len() as u64;
+    let (trailer, asked) = drive(LocateTrailer::new(len), &blob).unwrap();
+    assert_eq!(asked, [Need::opened(0..10 + 128 + 512)]);
+    let Trailer::Toc(toc) = trailer else {
+        panic!("it has a TOC");
+    };
+    assert_eq!(toc.entry(Section::Data).unwrap().range(), 0..10);
+    let header = TarHeader::new(Section::Bootstrap, 30).to_bytes();
+    let blob: Bytes = [&[7; 10], &[8; 30][..], &header].concat().into();
+    assert_eq!(locate(&blob), Ok(Trailer::Bootstrap(10..40)));
+}
+
 /// More entries than 28 do not fit the bytes read at first.
 #[test]
 fn a_long_toc_takes_two_steps() {

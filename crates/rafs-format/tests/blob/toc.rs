@@ -1,9 +1,9 @@
 //! The TOC and what it vouches for.
 
 use bytes::Bytes;
-use frame_codec::{CodecError, Decoder};
+use frame_codec::{CodecError, Compression, Decoder, Encoder};
 use image_model::{Blame, Codec, Fault, Limits};
-use lazyoci_rafs_format::blob::{BlobError, CiHeader, Section, Toc, TocEntry, Trailer};
+use lazyoci_rafs_format::blob::{BlobError, CiHeader, Section, TarHeader, Toc, TocEntry, Trailer};
 use lazyoci_rafs_format::flags::Compressor;
 use verify::CheckError;
 
@@ -159,6 +159,37 @@ fn declared_lengths_are_bounded() {
         source,
     };
     assert_eq!(extract(&huge, &blob), Err(error));
+}
+
+/// nydus writes entries of such sections, but its readers do not extract them.
+#[test]
+fn sections_in_lz4_blocks_are_extracted() {
+    let (golden, _) = golden_blob("a4-v6-none-sha256-toc");
+    let header = toc(&golden)
+        .entry(Section::ChunkInfoHeader)
+        .unwrap()
+        .range();
+    let header = slice(&golden, header);
+    let mut blob = Vec::new();
+    let mut encoder = Encoder::new(Compression::Lz4Block).unwrap();
+    encoder.encode_frame(&header, &mut blob).unwrap();
+    let stored_len = blob.len();
+    // The third entry: its flags, offset and stored length.
+    let entry = golden.len() - 1024 + 2 * TocEntry::LEN;
+    let entry = patched(&golden.slice(entry..entry + TocEntry::LEN), 0, &[4]);
+    let entry = patched(&entry, 56, &0u64.to_le_bytes());
+    blob.extend_from_slice(&patched(&entry, 64, &(stored_len as u64).to_le_bytes()));
+    blob.extend_from_slice(&TarHeader::new(Section::Toc, TocEntry::LEN as u64).to_bytes());
+    let blob = Bytes::from(blob);
+    let toc = toc(&blob);
+    let entry = toc.entry(Section::ChunkInfoHeader).unwrap();
+    assert_eq!(
+        (entry.compressor, entry.range()),
+        (Compressor::Lz4Block, 0..stored_len as u64)
+    );
+    assert_eq!(extract(entry, &blob), Ok(header));
+    let error = extract(entry, &patched(&blob, stored_len - 1, &[1])).unwrap_err();
+    assert_eq!(error.fault(), Fault::Corrupt, "{error:?}");
 }
 
 #[test]

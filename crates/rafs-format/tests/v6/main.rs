@@ -16,6 +16,7 @@ mod directory;
 mod dump;
 mod encode;
 mod encode_refused;
+mod fields;
 mod flipped_bits;
 mod flips;
 mod goldens;

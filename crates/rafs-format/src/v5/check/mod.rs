@@ -23,7 +23,8 @@ impl Bootstrap {
     /// Digests of inodes cover what a file or directory contains, and nothing else. Only the bootstrap's digest vouches
     /// for permissions, owner, group, time and flags of an inode, names that stay in order, extended attributes,
     /// flags of the image that are compatible with each other, checksums and flags of chunks, and of blobs the id,
-    /// features, number of chunks and lengths. Which chunks are meant, and the targets of links, digests cover.
+    /// features, number of chunks, lengths, and what to read ahead. Which chunks are meant, and the targets of links,
+    /// digests cover.
     ///
     /// Takes about 80 bytes for each name and 8 for each chunk while it runs.
     pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {

@@ -32,10 +32,11 @@ impl Bootstrap {
     ///   prefetch table that is not there, where a device is mapped;
     /// * inodes: permissions, owner, group, time, the sequential number; bits of `i_format`, `i_size` and `i_u` that
     ///   lead to the same content; the kind of a file where several kinds have none;
-    /// * nids of two entries that are exchanged, names that stay in order, targets of symbolic links, extended
-    ///   attributes;
+    /// * nids of two entries that are exchanged, names that stay in order, and where they end, targets of symbolic
+    ///   links, extended attributes;
     /// * chunk addresses that lead to another chunk of the same length, and of chunks the digest, checksum and flags,
-    ///   which are found to be wrong when the chunk is read, and the offset in a file, which nobody reads;
+    ///   and the stored length, which are found to be wrong when the chunk is read, and the offset in a file and the
+    ///   up to 4 bytes between extended attributes and chunk addresses, which nobody reads;
     /// * blobs: algorithms, features, length, and what belongs to a TOC that is not there, which are found to be wrong
     ///   when the blob is opened.
     ///
