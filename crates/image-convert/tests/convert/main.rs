@@ -17,6 +17,8 @@ mod estargz;
 mod estargz_kinds;
 mod keep_blobs;
 mod keep_frames;
+#[cfg(feature = "gzip-index")]
+mod merge;
 mod opened;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod peer_bugs;
