@@ -107,6 +107,21 @@ pub enum TranscodeError {
         /// Its name.
         id: BlobId,
     },
+    /// The layers of a nydus image are no tars, so that none of them can stay as it is.
+    #[error("the layers of {digest}, a nydus image, are no tars that can stay as they are")]
+    NoTars {
+        /// Its manifest.
+        digest: String,
+    },
+    /// The configuration lists no DiffID for a layer that is to stay as it is.
+    #[error("the configuration lists no DiffID for layer {layer} (counted from 0, the base)")]
+    NoDiffId {
+        /// Its position.
+        layer: usize,
+    },
+    /// The bootstraps of layers that stay as they are cannot be merged.
+    #[error("cannot merge the layers")]
+    Merge(#[from] MergeError),
     /// No thread can be started.
     #[error("cannot start a thread")]
     Threads(#[source] io::Error),
@@ -134,11 +149,11 @@ impl Blame for TranscodeError {
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
             Self::KnownImages | Self::NoName => Fault::Misuse,
             Self::NotKnown { .. } | Self::NamelessBlob { .. } => Fault::Misuse,
-            Self::KnownImage { source, .. } => source.fault(),
-            Self::NoImages => Fault::Unsupported,
+            Self::KnownImage { source, .. } | Self::Merge(source) => source.fault(),
+            Self::NoImages | Self::NoTars { .. } => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,
-            Self::DiffId { .. } => Fault::Corrupt,
+            Self::DiffId { .. } | Self::NoDiffId { .. } => Fault::Corrupt,
             Self::Threads(_) | Self::Spool(_) => Fault::Io,
         }
     }
