@@ -165,7 +165,7 @@ fn batches_beside_other_modes() {
     made.native(&layer(0), &plain_options().batch_size(4096));
     made.kept(&gzip(&layer(1)));
     made.native(&layer(2), &plain_options());
-    made.native(&layer(3), &plain_options().batch_size(1 << 20));
+    made.native(&layer(3), &plain_options().batch_size(CHUNK_SIZE));
     let merged = made.merged();
     assert_eq!(opened(&merged).blob_entries().len(), 4);
     assert_eq!(made.tree(&merged), digest_of_tar(&all_layers(4)));
