@@ -271,5 +271,9 @@ fn whole_images_keep_their_layers() {
     let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
     let mount = Mount::nydusd(&bootstrap, &blobs, &dir.join("mnt"));
     assert_eq!(mount.digest(), expected);
-    tool("skopeo", dir, &["copy", "--quiet", "oci:made:v1", "oci:copied:v1"]);
+    tool(
+        "skopeo",
+        dir,
+        &["copy", "--quiet", "oci:made:v1", "oci:copied:v1"],
+    );
 }

@@ -247,9 +247,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The bootstrap layer: a tar of `image/image.boot`, the chunk information of `blobs`, and their directory.
-pub(crate) fn pack(
-    (bootstrap, size): (FileContent<'_>, u64),
-    blobs: &[RafsBlob],
+pub(crate) fn pack<'b>(
+    (bootstrap, size): (FileContent<'b>, u64),
+    blobs: &'b [RafsBlob],
     target: &dyn ImageTarget,
     progress: &mut dyn Progress,
 ) -> Result<TarReport, ConvertError> {
