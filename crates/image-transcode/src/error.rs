@@ -113,12 +113,6 @@ pub enum TranscodeError {
         /// Its manifest.
         digest: String,
     },
-    /// The configuration lists no DiffID for a layer that is to stay as it is.
-    #[error("the configuration lists no DiffID for layer {layer} (counted from 0, the base)")]
-    NoDiffId {
-        /// Its position.
-        layer: usize,
-    },
     /// The bootstraps of layers that stay as they are cannot be merged.
     #[error("cannot merge the layers")]
     Merge(#[from] MergeError),
@@ -153,7 +147,7 @@ impl Blame for TranscodeError {
             Self::NoImages | Self::NoTars { .. } => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,
-            Self::DiffId { .. } | Self::NoDiffId { .. } => Fault::Corrupt,
+            Self::DiffId { .. } => Fault::Corrupt,
             Self::Threads(_) | Self::Spool(_) => Fault::Io,
         }
     }

@@ -37,10 +37,9 @@ pub(crate) fn convert(
     let mut merge = Merge::new(MergeOptions::default().limits(limits.clone()));
     let mut metas = Vec::new();
     let mut reports = Vec::new();
-    for (position, source) in conversion.sources.iter().enumerate() {
+    // An image was refused whose configuration lists another number of layers.
+    for (position, (source, diff_id)) in conversion.sources.iter().zip(listed).enumerate() {
         let begun = Instant::now();
-        let diff_id = listed.get(position);
-        let diff_id = diff_id.ok_or(TranscodeError::NoDiffId { layer: position })?;
         let incoming = conversion.streaming(conversion.stream(position)?);
         let mut output = KeptOutput {
             target,

@@ -6,7 +6,7 @@ use lazyoci_image_transcode::oci_image::{Descriptor, NydusLayer};
 use lazyoci_image_transcode::{ImageFormat, TranscodeError};
 use tempfile::tempdir;
 
-use crate::support::{digest, find, layers, make, noise, source_of, source_with, tar};
+use crate::support::{digest, find, layers, make, noise, source_of, tar};
 
 fn zran() -> ImageFormat {
     ImageFormat::NydusZran(ZranOptions::default().chunk_size(1 << 16))
@@ -112,20 +112,4 @@ fn what_cannot_stay_as_it_is_is_refused() {
         matches!(error, TranscodeError::Layer { layer: 1, .. }),
         "{error}"
     );
-}
-
-#[test]
-fn layers_need_diff_ids() {
-    let (from, to) = (tempdir().unwrap(), tempdir().unwrap());
-    source_with(from.path(), |config| {
-        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
-        config["rootfs"]["diff_ids"] = serde_json::json!([]);
-        config.to_string()
-    });
-    let error = make(from.path(), to.path(), zran()).unwrap_err();
-    assert!(
-        matches!(error, TranscodeError::NoDiffId { layer: 0 }),
-        "{error}"
-    );
-    assert_eq!(error.fault(), Fault::Corrupt);
 }
