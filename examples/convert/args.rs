@@ -138,7 +138,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "platform")]
     pub(crate) all_platforms: bool,
     /// Keep the original beside the nydus image, for clients that cannot run nydus: OUTPUT becomes an index of both, and
-    /// OUTPUT-nydus names the nydus image alone (nydus)
+    /// OUTPUT-nydus (or OUTPUT-nydus-zran) names the nydus image alone (nydus, whole images to RAFS v6 zran)
     #[arg(long)]
     pub(crate) keep_original: bool,
     /// Leave out what the format cannot carry, and report it
@@ -269,7 +269,11 @@ pub(crate) fn refuse_what_does_not_fit(args: &Args) -> Result<(), Failure> {
         ("--verity", args.verity, erofs),
         ("--overlay-whiteouts", args.overlay_whiteouts, erofs),
         ("--fs-version", args.fs_version.is_some(), nydus),
-        ("--keep-original", args.keep_original, nydus),
+        (
+            "--keep-original",
+            args.keep_original,
+            nydus || (zran && whole),
+        ),
         ("--all-platforms", args.all_platforms, whole),
         ("--layer-cache", args.layer_cache.is_some(), erofs),
     ] {

@@ -22,6 +22,8 @@ use crate::args::{Args, Target, name};
 use crate::common::progress::Bar;
 use crate::common::{self, Failure, Outcome, whole};
 use crate::options::{estargz_options, policy, rafs_options, tar_options, zstd_chunked_options};
+#[cfg(feature = "gzip-index")]
+use crate::reference::zran_options;
 
 /// Images that are to be made of others.
 pub(crate) struct Whole {
@@ -60,7 +62,11 @@ impl Whole {
             return Ok(None);
         };
         let refused = |what: &str| Err(Failure::usage(what).of(args.output().display()));
-        if (args.to, target.transport) == (Target::Nydus, Transport::DockerArchive) {
+        let nydus = matches!(
+            args.to,
+            Target::Nydus | Target::RafsV6Zran | Target::RafsV6EstargzRef
+        );
+        if nydus && target.transport == Transport::DockerArchive {
             let error = Failure::from(ImageStoreError::NydusInDockerArchive);
             return Err(error.of(args.output().display()));
         }
@@ -261,6 +267,8 @@ fn format(args: &Args) -> Result<ImageFormat, Failure> {
             ImageFormat::Estargz(estargz_options(args)?)
         }
         Target::ZstdChunked => ImageFormat::ZstdChunked(zstd_chunked_options(args)?),
+        #[cfg(feature = "gzip-index")]
+        Target::RafsV6Zran | Target::RafsV6EstargzRef => ImageFormat::NydusZran(zran_options(args)),
         Target::Oci => ImageFormat::Oci(tar_options(args)?),
         other => {
             let what = format!("whole images cannot be converted to {}", name(other));

@@ -33,19 +33,25 @@ fn only_layer(args: &Args, bar: &mut Bar) -> Result<Streaming<'static>, Failure>
 pub(crate) fn zran(args: &Args) -> Result<ZranReport, Failure> {
     let mut bar = Bar::new("indexing");
     let source = only_layer(args, &mut bar)?;
-    let defaults = ZranOptions::default();
-    let options = ZranOptions::default()
-        .span(args.zran_span)
-        .estargz(args.to == Target::RafsV6EstargzRef)
-        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
-        .compat(args.compat.unwrap_or_default())
-        .lossy(args.lossy)
-        .threads(threads(args, defaults.threads));
+    let options = zran_options(args);
     let directory = args.outputs.directory(args.output())?;
     let mut output = DirectoryOutput::create(directory.path())?;
     let report = to_zran(source, &mut output, &options, &mut bar)?;
     directory.commit()?;
     Ok(report)
+}
+
+/// How layers are described.
+#[cfg(feature = "gzip-index")]
+pub(crate) fn zran_options(args: &Args) -> ZranOptions {
+    let defaults = ZranOptions::default();
+    ZranOptions::default()
+        .span(args.zran_span)
+        .estargz(args.to == Target::RafsV6EstargzRef)
+        .chunk_size(args.chunk_size().unwrap_or(defaults.chunk_size))
+        .compat(args.compat.unwrap_or_default())
+        .lossy(args.lossy)
+        .threads(threads(args, defaults.threads))
 }
 
 /// The tar of a layer as it is.

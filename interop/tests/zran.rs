@@ -162,3 +162,114 @@ fn layers_of_many_members() {
         }
     }
 }
+
+/// The layers of `corpus/stack.py` in `dir`, the lowest first, without what nydus-image gets wrong, and what overlayfs
+/// shows on them.
+fn stack(dir: &Path) -> (Vec<PathBuf>, String) {
+    let _ = Finished::of(script("corpus/stack.py").args(["--plain"]).arg(dir)).ok();
+    let layers = ["lower.tar", "middle.tar", "upper.tar"].map(|name| dir.join(name));
+    let expected = Mount::overlay(&layers, &dir.join("overlay")).digest();
+    (layers.to_vec(), expected)
+}
+
+/// Bootstraps of layers that were described each by itself, by us and by nydus-image: `merge` makes images of them that
+/// nydusd reads, and nydus-image one that we read.
+#[test]
+fn merged_bootstraps_have_the_tree_of_the_stack() {
+    let dir = scratch();
+    let (layers, expected) = stack(dir.path());
+    for layer in &layers {
+        let name = layer.to_str().expect("a plain name");
+        tool("gzip", dir.path(), &["--keep", name]);
+    }
+    for whose in ["ours", "theirs"] {
+        let dir = dir.path().join(whose);
+        let (blobs, named) = (dir.join("blobs"), dir.join("named"));
+        for new in [&blobs, &named] {
+            fs::create_dir_all(new).expect("a new directory");
+        }
+        // nydus-image calls each blob by the name of its bootstrap.
+        let describe = |(number, layer): (usize, &PathBuf)| {
+            let layer = layer.with_extension("tar.gz");
+            let alone = dir.join(number.to_string());
+            let image = match whose {
+                "ours" => Image::ours(&alone, &layer, &["--compat", "2.2"]),
+                _ => Image::theirs(&alone, &layer),
+            };
+            for blob in fs::read_dir(&image.blobs).expect("a directory") {
+                let blob = blob.expect("an entry");
+                fs::copy(blob.path(), blobs.join(blob.file_name())).expect("a copy");
+            }
+            let path = named.join(sha256(&layer));
+            fs::copy(&image.bootstrap, &path).expect("a copy");
+            path
+        };
+        let bootstraps: Vec<_> = layers.iter().enumerate().map(describe).collect();
+        let output = dir.join("merged");
+        let mut merge = lazyoci("merge");
+        let _ = Finished::of(merge.args(&bootstraps).arg(&output)).ok();
+        let ours = output.join("image.boot");
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&ours)).ok();
+        let mount = Mount::nydusd(&ours, &blobs, &dir.join("mnt"));
+        assert_eq!(mount.digest(), expected, "{whose}");
+        let mut verify = lazyoci("verify");
+        let _ = Finished::of(verify.arg(&ours).arg("--blobs").arg(&blobs)).ok();
+
+        let theirs = dir.join("theirs.boot");
+        let mut merge = nydus_image("merge");
+        let _ = Finished::of(merge.arg("-B").arg(&theirs).args(&bootstraps)).ok();
+        let mut command = lazyoci("digest");
+        let digest = Finished::of(command.arg(&theirs).arg("--blobs").arg(&blobs));
+        assert_eq!(digest.ok().text(), expected, "{whose}, by nydus-image");
+    }
+}
+
+/// A whole image over the layers of another one, which are not written anew: nydusd reads it by the bootstrap in its last
+/// layer.
+#[test]
+fn whole_images_keep_their_layers() {
+    let dir = scratch();
+    let dir = dir.path();
+    let (layers, expected) = stack(dir);
+    tool("umoci", dir, &["init", "--layout", "layout"]);
+    tool("umoci", dir, &["new", "--image", "layout:v1"]);
+    for layer in &layers {
+        let layer = layer.to_str().expect("a plain name");
+        let add = ["raw", "add-layer", "--image", "layout:v1", layer];
+        tool("umoci", dir, &add);
+    }
+    let mut convert = lazyoci("convert");
+    convert.current_dir(dir).args(["--to", "rafs-v6-zran"]);
+    let done = convert.args(["oci:layout:v1", "oci:made:v1", "--json"]);
+    let made = Finished::of(done).ok().json();
+    let mut digest = lazyoci("digest");
+    let digest = Finished::of(digest.current_dir(dir).arg("oci:made:v1")).ok();
+    assert_eq!(digest.text(), expected);
+    let mut verify = lazyoci("verify");
+    let _ = Finished::of(verify.current_dir(dir).arg("oci:made:v1")).ok();
+
+    let blobs = dir.join("made/blobs/sha256");
+    let of = |layer: &serde_json::Value| {
+        let digest = layer["digest"].as_str().expect("a digest");
+        digest["sha256:".len()..].to_owned()
+    };
+    let image_layers = made["image_layers"].as_array().expect("layers");
+    let (bootstrap, others) = image_layers.split_last().expect("a bootstrap");
+    let kept: Vec<_> = others.iter().take(layers.len()).map(of).collect();
+    for name in &kept {
+        let (before, after) = (dir.join("layout/blobs/sha256").join(name), blobs.join(name));
+        assert_eq!(sha256(&before), sha256(&after));
+    }
+    let bootstrap = blobs.join(of(bootstrap));
+    let bootstrap = bootstrap.to_str().expect("a plain name");
+    tool("tar", dir, &["-xzf", bootstrap, "image/image.boot"]);
+    let bootstrap = dir.join("image/image.boot");
+    let _ = Finished::of(nydus_image("check").arg("-B").arg(&bootstrap)).ok();
+    let mount = Mount::nydusd(&bootstrap, &blobs, &dir.join("mnt"));
+    assert_eq!(mount.digest(), expected);
+    tool(
+        "skopeo",
+        dir,
+        &["copy", "--quiet", "oci:made:v1", "oci:copied:v1"],
+    );
+}

@@ -16,7 +16,7 @@ pub struct Span {
     pub decoded_offset: u64,
     /// Length in decoded bytes; not 0.
     pub decoded_len: u32,
-    /// SHA-256 of the stored bytes.
+    /// Digest of the stored bytes, by the same algorithm as those of all other spans.
     pub digest: Digest,
     /// Position of its window; `None` where a member begins.
     pub(crate) window: Option<u32>,

@@ -118,6 +118,9 @@ pub enum Decode {
     /// The stored bytes are encrypted. What they are without that is one frame of this codec, as of
     /// [`Exact`](Self::Exact).
     Encrypted(XtsKey, Codec),
+    /// Only the blob itself says where the stored bytes are and how they decode, with this codec: the frame is what a list
+    /// of chunks says of one. It cannot be decoded.
+    Unlocated(Codec),
 }
 
 impl Decode {
@@ -125,7 +128,10 @@ impl Decode {
     #[must_use]
     pub fn codec(&self) -> Codec {
         match self {
-            Self::Exact(codec) | Self::Prefix(codec) | Self::Encrypted(_, codec) => *codec,
+            Self::Exact(codec)
+            | Self::Prefix(codec)
+            | Self::Encrypted(_, codec)
+            | Self::Unlocated(codec) => *codec,
             Self::Deflate(_) | Self::DeflateMembers(_) => Codec::Gzip,
         }
     }

@@ -123,6 +123,8 @@ pub(crate) fn conversion(options: &TranscodeOptions) -> String {
     // The bytes do not depend on the number of threads.
     let format = match format.clone() {
         ImageFormat::Nydus(rafs) => ImageFormat::Nydus(rafs.threads(1)),
+        #[cfg(feature = "gzip-index")]
+        ImageFormat::NydusZran(zran) => ImageFormat::NydusZran(zran.threads(1)),
         ImageFormat::Estargz(estargz) => ImageFormat::Estargz(estargz.threads(1)),
         ImageFormat::ZstdChunked(chunked) => ImageFormat::ZstdChunked(chunked.threads(1)),
         ImageFormat::Oci(tar) => ImageFormat::Oci(tar.threads(1)),

@@ -107,6 +107,15 @@ pub enum TranscodeError {
         /// Its name.
         id: BlobId,
     },
+    /// The layers of a nydus image are no tars, so that none of them can stay as it is.
+    #[error("the layers of {digest}, a nydus image, are no tars that can stay as they are")]
+    NoTars {
+        /// Its manifest.
+        digest: String,
+    },
+    /// The bootstraps of layers that stay as they are cannot be merged.
+    #[error("cannot merge the layers")]
+    Merge(#[from] MergeError),
     /// No thread can be started.
     #[error("cannot start a thread")]
     Threads(#[source] io::Error),
@@ -134,8 +143,8 @@ impl Blame for TranscodeError {
             Self::NoConfig { .. } | Self::System { .. } | Self::Dictionary => Fault::Unsupported,
             Self::KnownImages | Self::NoName => Fault::Misuse,
             Self::NotKnown { .. } | Self::NamelessBlob { .. } => Fault::Misuse,
-            Self::KnownImage { source, .. } => source.fault(),
-            Self::NoImages => Fault::Unsupported,
+            Self::KnownImage { source, .. } | Self::Merge(source) => source.fault(),
+            Self::NoImages | Self::NoTars { .. } => Fault::Unsupported,
             Self::KeepOriginal => Fault::Misuse,
             Self::TooManyLayers { .. } => Fault::Limit,
             Self::DiffId { .. } => Fault::Corrupt,

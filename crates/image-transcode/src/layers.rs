@@ -196,9 +196,9 @@ fn convert_layer(
 }
 
 /// Describes a layer that was written; adds what its source's descriptor says about it.
-fn layer(
+pub(crate) fn layer(
     object: &DescribedObject,
-    diff_id: &Digest,
+    diff_id: &impl ToString,
     source: Option<&Descriptor>,
 ) -> TranscodedLayer {
     let mut descriptor = object.descriptor().expect("layers have types");

@@ -19,6 +19,7 @@
 //! | to | at the same time | memory | temporary files |
 //! |---|---|---|---|
 //! | eStargz, zstd:chunked, plain | [several layers](TranscodeOptions::layers_at_once), 2 by default | for each, some 24 MiB | for each, the tar of a streamed layer to eStargz or zstd:chunked |
+//! | nydus over layers as they are | one layer | some 24 MiB, and all places at which the layer can be entered | none |
 //! | nydus | one layer is fetched up to 8 MiB ahead, one converted, the blob of one finished | some 32 MiB | the bootstrap |
 //!
 //! To that come the contexts of compressors, and 200 to 300 bytes for each inode and chunk: of the layers that are
@@ -47,6 +48,8 @@ mod at_once;
 pub mod before;
 mod conversion;
 pub mod error;
+#[cfg(feature = "gzip-index")]
+mod kept;
 pub mod known;
 mod layers;
 mod nydus;

@@ -1,6 +1,5 @@
 //! nydus images: the content of layers in blobs, one bootstrap for all of them.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -79,33 +78,20 @@ pub(crate) fn convert(
         }
         made.work.push(work);
     }
-    let add = |made: &mut Made, descriptor: Descriptor, diff_id, time| {
-        let work = LayerWork {
-            time,
-            ..LayerWork::default()
-        };
-        made.work.push(work.became(&descriptor, target));
-        made.layers.push(TranscodedLayer {
-            diff_id,
-            descriptor,
-            toc: None,
-            source: None,
-            repeated: false,
-        });
-    };
     if let Some(known) = &conversion.options.known {
         for id in &rafs.reused_blobs {
             let begun = Instant::now();
             if let Some(layer) = known.put(id, target, reporter)? {
-                made.known_blobs += 1;
+                made.added.push("Nydus Blob of Another Image");
                 let diff_id = layer.digest.clone();
-                add(&mut made, layer, diff_id, begun.elapsed());
+                made.add(layer, diff_id, begun.elapsed(), target);
             }
         }
     }
     let mut bootstrap = descriptor(&packed.blob);
     bootstrap.annotations = rafs.bootstrap.annotations.clone();
-    add(&mut made, bootstrap, packed.diff_id.to_string(), pack_time);
+    let diff_id = packed.diff_id.to_string();
+    made.add(bootstrap, diff_id, pack_time, target);
     made.report = rafs.report;
     made.report.bytes_out = made.report.bytes_out - rafs.bootstrap.len + packed.blob.len;
     Ok(made)
@@ -170,7 +156,7 @@ fn write(
         let written = done.and_then(|rafs| {
             let (bootstrap, times) = output.into_bootstrap().map_err(TranscodeError::Spool)?;
             let begun = Instant::now();
-            let bootstrap = (bootstrap, rafs.bootstrap.len);
+            let bootstrap = (FileContent::reader(bootstrap), rafs.bootstrap.len);
             let packed = pack(bootstrap, &rafs.blobs, conversion.target, reporter);
             let packed = packed.map_err(TranscodeError::Layers)?;
             Ok(Written {
@@ -261,18 +247,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The bootstrap layer: a tar of `image/image.boot`, the chunk information of `blobs`, and their directory.
-fn pack(
-    (bootstrap, size): (File, u64),
-    blobs: &[RafsBlob],
+pub(crate) fn pack<'b>(
+    (bootstrap, size): (FileContent<'b>, u64),
+    blobs: &'b [RafsBlob],
     target: &dyn ImageTarget,
     progress: &mut dyn Progress,
 ) -> Result<TarReport, ConvertError> {
     let mut tree = Tree::implied();
-    let mut files = vec![(
-        BootstrapFile::Bootstrap,
-        size,
-        FileContent::reader(bootstrap),
-    )];
+    let mut files = vec![(BootstrapFile::Bootstrap, size, bootstrap)];
     for blob in blobs.iter().filter(|blob| !blob.meta_file.is_empty()) {
         let name = BootstrapFile::BlobMeta(blob.object.digest);
         let content = FileContent::reader(&blob.meta_file[..]);
@@ -313,7 +295,7 @@ fn put(tree: &mut Tree<FileContent<'_>>, path: &str, id: InodeId) {
     }
 }
 
-fn descriptor(object: &DescribedObject) -> Descriptor {
+pub(crate) fn descriptor(object: &DescribedObject) -> Descriptor {
     object.descriptor().expect("blobs and layers have types")
 }
 
@@ -333,8 +315,8 @@ pub(crate) fn add_history(config: &mut ImageConfig, made: &Made) {
         comment: Some(comment.into()),
         ..History::default()
     };
-    let known = std::iter::repeat_n("Nydus Blob of Another Image", made.known_blobs);
-    for comment in known.chain(["Nydus Bootstrap Layer"]) {
+    let added = made.added.iter().copied();
+    for comment in added.chain(["Nydus Bootstrap Layer"]) {
         config.history.push(entry(comment));
     }
 }

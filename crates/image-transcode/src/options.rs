@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "gzip-index")]
+use image_convert::ZranOptions;
 use image_convert::{EstargzOptions, RafsOptions, TarOptions, ZstdChunkedOptions};
 use image_model::Limits;
 use image_read::OpenOptions;
@@ -15,6 +17,11 @@ pub enum ImageFormat {
     /// A nydus image: a blob for each layer with content of its own, and the bootstrap for all of them as the
     /// last layer.
     Nydus(RafsOptions),
+    /// A nydus image whose blobs are the gzip layers as they are, with what describes each of them, and the bootstrap for
+    /// all as the last layer: a target that has the layers gets little more. Layers are described each by itself, so
+    /// hard links cannot lead into lower ones.
+    #[cfg(feature = "gzip-index")]
+    NydusZran(ZranOptions),
     /// An image with eStargz layers. A layer with hard links to lower layers, which readers of TOCs reject,
     /// remains a plain one.
     Estargz(EstargzOptions),
@@ -27,11 +34,13 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The name of the format: `nydus`, `estargz`, `zstd-chunked`, `oci`.
+    /// The name of the format: `nydus`, `nydus-zran`, `estargz`, `zstd-chunked`, `oci`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Nydus(_) => "nydus",
+            #[cfg(feature = "gzip-index")]
+            Self::NydusZran(_) => "nydus-zran",
             Self::Estargz(_) => "estargz",
             Self::ZstdChunked(_) => "zstd-chunked",
             Self::Oci(_) => "oci",
@@ -93,6 +102,16 @@ impl TranscodeOptions {
         limits: Limits,
         layers_at_once: usize,
         spool_directory: impl Into<PathBuf> = Some(spool_directory.into()),
+    }
+
+    /// Whether the format is one of nydus.
+    pub(crate) fn is_nydus(&self) -> bool {
+        match self.format {
+            ImageFormat::Nydus(_) => true,
+            #[cfg(feature = "gzip-index")]
+            ImageFormat::NydusZran(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the TOCs of layers are an image of their own.

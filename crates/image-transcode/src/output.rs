@@ -23,7 +23,9 @@ impl Output for LayerOutput<'_> {
     }
 }
 
-fn begin(target: &dyn ImageTarget) -> Result<Box<dyn ObjectWriter + Send + '_>, WriteError> {
+pub(crate) fn begin(
+    target: &dyn ImageTarget,
+) -> Result<Box<dyn ObjectWriter + Send + '_>, WriteError> {
     target.begin().map_err(|error| match error {
         ImageStoreError::Write(error) => error,
         error => WriteError::Target {

@@ -5,13 +5,13 @@ use oci_image::index::{IMAGE_NAME, REF_NAME};
 use oci_image::{Descriptor, Family, Index, MediaType, nydus};
 
 use crate::error::TranscodeError;
-use crate::options::{ImageFormat, TranscodeOptions};
+use crate::options::TranscodeOptions;
 use crate::report::TranscodeReport;
 
 /// The index and names to publish once the images are converted.
 pub(crate) struct Publication<'i> {
     images: &'i ResolvedImages,
-    format: &'i ImageFormat,
+    options: &'i TranscodeOptions,
     keep_original: bool,
 }
 
@@ -26,12 +26,12 @@ impl<'i> Publication<'i> {
             return Err(TranscodeError::NoImages);
         }
         let keep_original = options.keep_original;
-        if keep_original && !matches!(options.format, ImageFormat::Nydus(_)) {
+        if keep_original && !options.is_nydus() {
             return Err(TranscodeError::KeepOriginal);
         }
         Ok(Self {
             images,
-            format: &options.format,
+            options,
             keep_original,
         })
     }
@@ -86,8 +86,7 @@ impl<'i> Publication<'i> {
         }
         for image in made {
             let mut descriptor = image.image.clone();
-            if let (ImageFormat::Nydus(_), Some(platform)) = (self.format, &mut descriptor.platform)
-            {
+            if let (true, Some(platform)) = (self.options.is_nydus(), &mut descriptor.platform) {
                 platform.os_features.push(nydus::OS_FEATURE.into());
             }
             manifests.push(descriptor);
@@ -97,7 +96,7 @@ impl<'i> Publication<'i> {
 
     /// The separate name of a converted image when originals are kept.
     fn own_name(&self, name: &str, image: &TranscodeReport) -> String {
-        let own = format!("{name}-{}", self.format.name());
+        let own = format!("{name}-{}", self.options.format.name());
         let platform = image.image.platform.as_ref();
         match platform.filter(|_| self.images.images.len() > 1) {
             // Tags cannot contain slashes.

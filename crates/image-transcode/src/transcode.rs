@@ -1,17 +1,22 @@
 //! Conversions of whole images.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use image_convert::{ChunkDictionary, Report};
 use image_store::{
     ImageStore, ImageStoreError, ImageTarget, ResolvedImage, ResolvedImages, copy_image,
     put_document,
 };
-use oci_image::{Family, ImageConfig, Manifest, MediaType, Platform, nydus as annotations};
+use oci_image::{
+    Descriptor, Family, ImageConfig, Manifest, MediaType, Platform, nydus as annotations,
+};
 
 use crate::before::{self, CONVERSION, SOURCE_DIGEST};
 use crate::conversion::{Conversion, is_merged};
 use crate::error::TranscodeError;
+#[cfg(feature = "gzip-index")]
+use crate::kept;
 use crate::known::KnownImages;
 use crate::layers::{self, Layerwise};
 use crate::nydus;
@@ -108,6 +113,12 @@ fn make(
             nydus::add_history(&mut config, &made);
             made
         }
+        #[cfg(feature = "gzip-index")]
+        ImageFormat::NydusZran(zran) => {
+            let made = kept::convert(conversion, zran, listed, reporter)?;
+            nydus::add_history(&mut config, &made);
+            made
+        }
         ImageFormat::Estargz(estargz) => {
             layers::convert(conversion, Layerwise::Estargz(estargz), listed, reporter)?
         }
@@ -141,7 +152,7 @@ fn make(
     manifest
         .annotations
         .set(CONVERSION, before::conversion(options));
-    if let ImageFormat::Nydus(_) = &options.format {
+    if options.is_nydus() {
         manifest.annotations.set(annotations::SOURCE_DIGEST, source);
     }
     let mut descriptor = put_document(target, MediaType::Manifest(Family::Oci), &manifest)?;
@@ -162,8 +173,32 @@ pub(crate) struct Made {
     /// One for each source layer, then one for each other layer.
     pub(crate) work: Vec<LayerWork>,
     pub(crate) report: Report,
-    /// How many blobs of known images it lists, before the bootstrap.
-    pub(crate) known_blobs: usize,
+    /// What its history says of layers between those of the source and the bootstrap.
+    pub(crate) added: Vec<&'static str>,
+}
+
+impl Made {
+    /// Adds a layer that no layer of the source became.
+    pub(crate) fn add(
+        &mut self,
+        descriptor: Descriptor,
+        diff_id: String,
+        time: Duration,
+        target: &dyn ImageTarget,
+    ) {
+        let work = LayerWork {
+            time,
+            ..LayerWork::default()
+        };
+        self.work.push(work.became(&descriptor, target));
+        self.layers.push(TranscodedLayer {
+            diff_id,
+            descriptor,
+            toc: None,
+            source: None,
+            repeated: false,
+        });
+    }
 }
 
 /// Most layers of an image: overlayfs, and with it every runtime, is limited to 500.
@@ -201,6 +236,11 @@ fn refuse_what_cannot_be_made(
     match &options.format {
         ImageFormat::Nydus(rafs) if rafs.dictionary.is_some() => Err(TranscodeError::Dictionary),
         ImageFormat::Nydus(_) => Ok(()),
+        #[cfg(feature = "gzip-index")]
+        ImageFormat::NydusZran(_) if is_merged(image)? => {
+            let digest = image.descriptor.digest.clone();
+            Err(TranscodeError::NoTars { digest })
+        }
         _ if options.known.is_some() => Err(TranscodeError::KnownImages),
         _ => Ok(()),
     }

@@ -206,4 +206,12 @@ impl Bootstrap {
             Self::V6(bootstrap) => bootstrap.to_chunked(),
         }
     }
+
+    /// The same for merging, which needs no more of chunks than their records.
+    pub(crate) fn to_recorded(&self) -> Result<OwnedBootstrap, DecodeError> {
+        match self {
+            Self::V5(bootstrap) => bootstrap.to_chunked(),
+            Self::V6(bootstrap) => bootstrap.to_recorded(),
+        }
+    }
 }

@@ -11,7 +11,8 @@ use image_model::{
 
 use crate::blob::{BlobError, BlobMeta, LoadMeta, LocateTrailer, Toc};
 use crate::bootstrap::Bootstrap;
-use crate::native::{is_batched, is_tarfs, is_zran, recipe_bound, unknown_mode};
+use crate::native::{is_batched, is_tarfs, is_zran, unknown_mode};
+use crate::recipes::recipe_bound;
 use crate::v6::{BlobEntry, Locate, Located};
 use crate::version::Version;
 

@@ -64,6 +64,7 @@ pub mod open;
 mod owned;
 mod pool;
 mod prefetch;
+mod recipes;
 mod shape;
 pub mod v5;
 pub mod v6;

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use erofs_format::budget::Budget;
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::tree::Directory;
+use image_model::width::usize_from;
 use image_model::{
-    Blob, Chunk, ChunkId, ChunkedImage, FileKind, FrameId, Ino, InodeId, Limits, Metadata, NameRef,
-    Node, Tree,
+    Blob, Chunk, ChunkId, ChunkedImage, Codec, Decode, FileKind, Frame, FrameId, Ino, InodeId,
+    Limits, Metadata, NameRef, Node, Recipe, Tree,
 };
 
 use crate::error::DecodeError;
-use crate::native::{FileChunk, native_recipes};
+use crate::native::FileChunk;
+use crate::recipes::native_recipes;
 use crate::v6::ChunkPlace;
 
 /// A bootstrap copied into the shared model, with what only RAFS knows of chunks.
@@ -33,6 +35,11 @@ pub(crate) trait Copied {
 
     /// The blobs.
     fn blobs(&self) -> &[Blob];
+
+    /// The recipes of frames of its chunks.
+    fn recipes(&self) -> Vec<Recipe> {
+        native_recipes().collect()
+    }
 
     /// The root directory.
     fn root(&self) -> Ino;
@@ -78,7 +85,7 @@ pub(crate) fn copy<S: Copied>(source: &S) -> Result<OwnedBootstrap, DecodeError>
         source,
         tree: Tree::new(metadata),
         parts: ChunkedParts {
-            recipes: native_recipes().collect(),
+            recipes: source.recipes(),
             blobs: source.blobs().to_vec(),
             ..ChunkedParts::default()
         },
@@ -218,10 +225,15 @@ impl<S: Copied> Copy<'_, S> {
         self.places.push(ChunkPlace {
             index: chunk.record.index,
             address: chunk.record.uncompressed_offset,
-            // Those cannot be found here.
-            in_batch: false,
+            in_batch: self.is_in_batch(&chunk.frame),
         });
         self.parts.frames.push(chunk.frame);
         id
+    }
+
+    /// Whether `frame` is what a record says of a chunk in a batch.
+    fn is_in_batch(&self, frame: &Frame) -> bool {
+        let recipe = self.parts.recipes.get(usize_from(frame.recipe.0));
+        recipe.is_some_and(|recipe| recipe.decode == Decode::Unlocated(Codec::None))
     }
 }

@@ -6,14 +6,18 @@ use image_model::image::ChunkExtent;
 use image_model::image::ChunkRange;
 use image_model::width::usize_from;
 use image_model::{
-    BlobId, BlobIndex, Chunk, ChunkId, Codec, Frame, FrameId, Recipe, RecipeId, Tree,
+    BlobId, BlobIndex, Chunk, ChunkId, Codec, Decode, Frame, FrameId, Recipe, RecipeId, Tree,
 };
 
 use crate::bootstrap::Bootstrap;
+use crate::error::DecodeError;
 use crate::flags::BlobFeatures;
 use crate::merge::MergeError;
-use crate::native::{all_recipes, encrypted_recipe, native_recipes};
 use crate::owned::OwnedBootstrap;
+use crate::recipes::{
+    UNLOCATED_IN_POOL, all_recipes, encrypted_recipe, native_recipe, native_recipes,
+    recipe_in_pool, unlocated_recipe,
+};
 use crate::shape::Shape;
 use crate::v6::{BlobEntry, ChunkPlace};
 
@@ -67,25 +71,33 @@ impl BlobPool {
         bootstrap: &Bootstrap,
         own_blob: Option<&BlobId>,
     ) -> Result<(), MergeError> {
-        self.take(bootstrap, own_blob).map(|_| ())
+        self.take(bootstrap, own_blob, Bootstrap::to_chunked)
+            .map(|_| ())
     }
 
-    /// The same; returns what the bootstrap describes by them.
+    /// The same of what `copy` makes of the bootstrap; returns what that describes by them.
     pub(crate) fn take(
         &mut self,
         bootstrap: &Bootstrap,
         own_blob: Option<&BlobId>,
+        copy: impl Fn(&Bootstrap) -> Result<OwnedBootstrap, DecodeError>,
     ) -> Result<Pooled, MergeError> {
         let layer = self.count;
         let blobs = self.add_blobs(bootstrap, own_blob)?;
-        let copy = bootstrap.to_chunked();
         let OwnedBootstrap { image, places } =
-            copy.map_err(|source| MergeError::Decode { layer, source })?;
+            copy(bootstrap).map_err(|source| MergeError::Decode { layer, source })?;
         let mut ids = Vec::with_capacity(image.chunks.len());
         for ((chunk, frame), place) in image.chunks.iter().zip(&image.frames).zip(places) {
             let blob = blobs.get(usize_from(frame.blob.0)).copied();
             let blob = blob.expect("a bootstrap that was copied names its own blobs");
-            ids.push(self.chunk(*chunk, Frame { blob, ..*frame }, place)?);
+            let recipe = image.recipes.get(usize_from(frame.recipe.0));
+            let recipe = recipe.expect("an image has the recipes of its frames");
+            let frame = Frame {
+                blob,
+                recipe: recipe_for(&recipe.decode, blob),
+                ..*frame
+            };
+            ids.push(self.chunk(*chunk, frame, place)?);
         }
         let extents = image.extents.iter().map(|extent| {
             let chunk = extent.chunk.and_then(|id| ids.get(id.index()).copied());
@@ -229,6 +241,11 @@ impl BlobPool {
         &self.places
     }
 
+    /// How frames of the recipe `id` are stored.
+    pub(crate) fn recipe(&self, id: RecipeId) -> Option<Recipe> {
+        recipe_in_pool(&self.entries, id)
+    }
+
     /// What bootstraps say of the blobs.
     #[must_use]
     pub fn entries(&self) -> &[BlobEntry] {
@@ -254,5 +271,14 @@ impl BlobPool {
     /// How chunks of any bootstrap are stored.
     pub fn recipes() -> impl Iterator<Item = Recipe> {
         native_recipes()
+    }
+}
+
+/// The number in a pool of how chunks of its blob number `blob` are stored.
+fn recipe_for(decode: &Decode, blob: BlobIndex) -> RecipeId {
+    match decode {
+        Decode::Encrypted(_, codec) => encrypted_recipe(blob, *codec),
+        Decode::Unlocated(codec) => unlocated_recipe(UNLOCATED_IN_POOL, *codec),
+        other => native_recipe(other.codec()),
     }
 }

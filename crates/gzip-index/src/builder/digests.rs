@@ -54,10 +54,11 @@ pub(crate) struct Digested {
 
 impl Digests {
     /// Digests of spans, and of the whole stream if it is to have one; by another thread, if there are to be several.
-    pub(crate) fn new(of_stream: bool, threads: usize) -> Self {
-        let there = (threads > 1).then(|| Place::there(of_stream)).flatten();
+    pub(crate) fn new(of_stream: bool, of_spans: DigestAlgorithm, threads: usize) -> Self {
+        let work = || Work::new(of_stream, of_spans);
+        let there = (threads > 1).then(|| Place::there(work())).flatten();
         Self {
-            place: there.unwrap_or_else(|| Place::Here(Box::new(Work::new(of_stream)))),
+            place: there.unwrap_or_else(|| Place::Here(Box::new(work()))),
             taken: VecDeque::new(),
         }
     }
@@ -120,10 +121,9 @@ impl Digests {
 
 impl Place {
     /// A thread that ends when its builder does; `None` if it cannot be started.
-    fn there(of_stream: bool) -> Option<Self> {
+    fn there(mut work: Work) -> Option<Self> {
         let (tasks, handed) = sync_channel(WAITING);
         let thread = Builder::new().spawn(move || {
-            let mut work = Work::new(of_stream);
             handed.into_iter().for_each(|task| work.work(task));
             work
         });
@@ -140,19 +140,21 @@ struct Work {
     /// Bytes of the stream that were taken.
     taken: u64,
     /// Of the open span, up to `reached`.
-    span: Option<Sha256>,
+    span: Option<SpanHasher>,
     reached: u64,
+    of_spans: DigestAlgorithm,
     done: Vec<Digest>,
 }
 
 impl Work {
-    fn new(of_stream: bool) -> Self {
+    fn new(of_stream: bool, of_spans: DigestAlgorithm) -> Self {
         Self {
             stream: of_stream.then(Sha256::default),
             held: VecDeque::new(),
             taken: 0,
             span: None,
             reached: 0,
+            of_spans,
             done: Vec::new(),
         }
     }
@@ -178,14 +180,13 @@ impl Work {
                 }
             }
             Task::Begin(offset) => {
-                self.span = Some(Sha256::default());
+                self.span = Some(SpanHasher::new(self.of_spans));
                 self.reached = offset;
             }
             Task::End(offset) => {
                 self.reach(offset);
                 if let Some(span) = self.span.take() {
-                    let digest = span.finalize().into();
-                    self.done.push(Digest::new(DigestAlgorithm::Sha256, digest));
+                    self.done.push(span.finish());
                 }
             }
         }
@@ -204,6 +205,37 @@ impl Work {
     }
 }
 
+/// The digest of a span so far.
+enum SpanHasher {
+    Sha256(Sha256),
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl SpanHasher {
+    fn new(algorithm: DigestAlgorithm) -> Self {
+        match algorithm {
+            DigestAlgorithm::Sha256 => Self::Sha256(Sha256::default()),
+            _ => Self::Blake3(Box::default()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+        }
+    }
+
+    fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => Digest::new(DigestAlgorithm::Sha256, hasher.finalize().into()),
+            Self::Blake3(hasher) => Digest::new(DigestAlgorithm::Blake3, hasher.finalize().into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,7 +248,11 @@ mod tests {
     fn spans_are_digested_however_the_stream_is_cut() {
         let bytes: Vec<u8> = (0..100_000_u32).map(|at| (at ^ at >> 7) as u8).collect();
         for (threads, piece_len) in [(1, 1), (1, 1000), (2, 7), (2, 30_000), (2, 100_000)] {
-            let mut digests = Digests::new(true, threads);
+            let algorithm = match piece_len {
+                1000 | 30_000 => DigestAlgorithm::Sha256,
+                _ => DigestAlgorithm::Blake3,
+            };
+            let mut digests = Digests::new(true, algorithm, threads);
             let mut taken = 0;
             for piece in bytes.chunks(piece_len) {
                 let mut memory = digests.memory();
@@ -242,8 +278,10 @@ mod tests {
                 taken = end;
             }
             let found = digests.finish();
-            let spans = [&bytes[20..50_000], &bytes[49_999..99_999]].map(sha256);
-            let spans = spans.map(|digest| Digest::new(DigestAlgorithm::Sha256, digest));
+            let spans = [&bytes[20..50_000], &bytes[49_999..99_999]].map(|span| match algorithm {
+                DigestAlgorithm::Sha256 => Digest::new(algorithm, sha256(span)),
+                _ => Digest::new(algorithm, blake3::hash(span).into()),
+            });
             assert_eq!(found.spans, spans, "pieces of {piece_len} bytes");
             assert_eq!(found.stream, Some(sha256(&bytes)));
         }
@@ -252,7 +290,7 @@ mod tests {
     #[test]
     fn nothing_is_digested_unasked() {
         for threads in [1, 2] {
-            let mut digests = Digests::new(false, threads);
+            let mut digests = Digests::new(false, DigestAlgorithm::Blake3, threads);
             digests.take(&Arc::new(vec![1; 10]));
             let found = digests.finish();
             assert_eq!((found.stream, found.spans), (None, Vec::new()));

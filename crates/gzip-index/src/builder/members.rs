@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use image_model::DigestAlgorithm;
 use image_model::width::u64_from;
 
 use super::digests::{Digested, Digests, Piece};
@@ -58,6 +59,7 @@ pub(crate) struct Rules {
     pub(crate) ignore_trailing: bool,
     pub(crate) max_decoded: u64,
     pub(crate) stored_digest: bool,
+    pub(crate) span_digest: DigestAlgorithm,
     pub(crate) threads: usize,
 }
 
@@ -113,7 +115,7 @@ impl<R: Read, B: Blocks> Members<R, B> {
             ended: false,
             stored: 0,
             reached: 0,
-            digests: Digests::new(rules.stored_digest, rules.threads),
+            digests: Digests::new(rules.stored_digest, rules.span_digest, rules.threads),
             state: State::Header(Header::default()),
             members: 0,
             crc: crc32fast::Hasher::new(),

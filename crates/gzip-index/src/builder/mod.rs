@@ -52,6 +52,7 @@ impl<R: Read> IndexBuilder<R> {
             ignore_trailing: options.ignore_trailing,
             max_decoded: options.limits.max_layer_len,
             stored_digest: options.stored_digest,
+            span_digest: options.span_digest,
             threads: options.threads,
         };
         Self {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use image_model::{Digest, Limits};
+use image_model::{Digest, DigestAlgorithm, Limits};
 
 use crate::builder::members::{Members, Rules};
 use crate::error::BuildError;
@@ -108,6 +108,7 @@ impl<R: Read> CheckpointBuilder<R> {
             ignore_trailing: false,
             max_decoded: options.limits.max_layer_len,
             stored_digest: false,
+            span_digest: DigestAlgorithm::Sha256,
             threads: options.threads,
         };
         Self {

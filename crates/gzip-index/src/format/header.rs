@@ -2,6 +2,7 @@
 
 use crate::error::DecodeError;
 use crate::format::span::SpanRecord;
+use image_model::DigestAlgorithm;
 use image_model::width::u64_from;
 
 /// What an index begins with.
@@ -10,13 +11,17 @@ const MAGIC: [u8; 8] = *b"\x89gzindex";
 /// The version of the format that is written.
 const VERSION: u32 = 1;
 
+/// Flags.
+const HAS_STREAM_DIGEST: u32 = 1;
+const BLAKE3_SPANS: u32 = 2;
+
 /// The header of an index:
 ///
 /// | offset | size | field | rule |
 /// |---|---|---|---|
 /// | 0 | 8 | magic | 89 `gzindex` |
 /// | 8 | 4 | version | 1 |
-/// | 12 | 4 | flags | bit 0: the digest of the stream is there; the others are zero |
+/// | 12 | 4 | flags | bit 0: the digest of the stream is there; bit 1: the digests of spans are BLAKE3, otherwise SHA-256; the others are zero |
 /// | 16 | 8 | number of spans | |
 /// | 24 | 8 | length of the stream in bytes | |
 /// | 32 | 8 | length of what it decodes to, in bytes | the end of the last span |
@@ -44,6 +49,7 @@ pub(crate) struct Header {
     pub(crate) kept: u64,
     pub(crate) kept_stored: u64,
     pub(crate) stored_digest: Option<[u8; 32]>,
+    pub(crate) span_digest: DigestAlgorithm,
 }
 
 impl Header {
@@ -60,7 +66,13 @@ impl Header {
         let mut out = [0; Self::LEN];
         out[..8].copy_from_slice(&MAGIC);
         out[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        out[12] = self.stored_digest.is_some().into();
+        let flags = [
+            (HAS_STREAM_DIGEST, self.stored_digest.is_some()),
+            (BLAKE3_SPANS, self.span_digest == DigestAlgorithm::Blake3),
+        ];
+        let set = flags.into_iter().filter(|(_, set)| *set);
+        let flags = set.fold(0, |flags, (flag, _)| flags | flag);
+        out[12..16].copy_from_slice(&u32::to_le_bytes(flags));
         let (numbers, _) = out[16..].as_chunks_mut::<8>();
         for (field, number) in numbers.iter_mut().zip(self.numbers()) {
             *field = number.to_le_bytes();
@@ -85,9 +97,10 @@ impl Header {
             return Err(DecodeError::Version { found });
         }
         let flags = u32::from_le_bytes(words[3]);
-        if flags > 1 {
+        if flags & !(HAS_STREAM_DIGEST | BLAKE3_SPANS) != 0 {
             return Err(DecodeError::Flags { flags });
         }
+        let has_digest = flags & HAS_STREAM_DIGEST != 0;
         let (numbers, _) = bytes[16..].as_chunks::<8>();
         let number = |nth: usize| u64::from_le_bytes(numbers[nth]);
         let (_, digests) = bytes.split_at(104);
@@ -104,9 +117,13 @@ impl Header {
             ranges_stored: number(8),
             kept: number(9),
             kept_stored: number(10),
-            stored_digest: (flags == 1).then_some(digests[0]),
+            stored_digest: has_digest.then_some(digests[0]),
+            span_digest: match flags & BLAKE3_SPANS {
+                0 => DigestAlgorithm::Sha256,
+                _ => DigestAlgorithm::Blake3,
+            },
         };
-        if flags == 0 && digests[0] != [0; 32] {
+        if !has_digest && digests[0] != [0; 32] {
             return Err(DecodeError::Flags { flags });
         }
         Ok((header, digests[1]))

@@ -22,9 +22,9 @@ mod span;
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use image_model::Limits;
 use image_model::deflate::Window;
 use image_model::width::{u64_from, usize_up_to};
+use image_model::{DigestAlgorithm, Limits};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::DecodeError;
@@ -56,6 +56,8 @@ pub(crate) fn write_to(index: &GzipIndex, out: &mut impl Write) -> io::Result<()
         kept: index.kept.len,
         kept_stored: u64_from(index.kept.stored.len()),
         stored_digest: index.stored_digest,
+        span_digest: (index.spans.first())
+            .map_or(DigestAlgorithm::Sha256, |span| span.digest.algorithm()),
     };
     let mut header = header.encode();
     let parts = [&records[..], &windows.stored, &ranges, &index.kept.stored];
@@ -141,7 +143,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<GzipIndex, DecodeE
     let mut parts = Parts::new(&windows, header.known);
     let (records, _) = records.as_chunks::<{ SpanRecord::LEN }>();
     for (nth, record) in records.iter().enumerate() {
-        let pushed = SpanRecord::decode(record)
+        let pushed = SpanRecord::decode(record, header.span_digest)
             .and_then(|record| record.push_to(&mut spans, lengths.stored, &mut parts, limits));
         pushed.map_err(|fault| DecodeError::Span {
             index: u64_from(nth),

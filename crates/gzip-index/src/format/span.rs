@@ -23,7 +23,7 @@ const CONTINUES: u8 = 1;
 /// | 20 | 1 | number of bits before its first whole byte, the high ones of the last byte of the span before | 0 to 7; 0 if a member begins |
 /// | 21 | 1 | kind | 0: a member begins; 1: it continues the member of the span before |
 /// | 22 | 2 | reserved | 0 |
-/// | 24 | 32 | SHA-256 of its stored bytes, that which it shares included | |
+/// | 24 | 32 | digest of its stored bytes, that which it shares included; the flags of the header say which | |
 pub(crate) struct SpanRecord {
     gap: u64,
     stored_len: u32,
@@ -31,7 +31,7 @@ pub(crate) struct SpanRecord {
     runs: u32,
     bits: u8,
     kind: u8,
-    digest: [u8; 32],
+    digest: Digest,
 }
 
 impl SpanRecord {
@@ -53,7 +53,7 @@ impl SpanRecord {
             } else {
                 CONTINUES
             },
-            digest: *span.digest.as_bytes(),
+            digest: span.digest,
         }
     }
 
@@ -64,11 +64,15 @@ impl SpanRecord {
         out[12..16].copy_from_slice(&self.decoded_len.to_le_bytes());
         out[16..20].copy_from_slice(&self.runs.to_le_bytes());
         (out[20], out[21]) = (self.bits, self.kind);
-        out[24..].copy_from_slice(&self.digest);
+        out[24..].copy_from_slice(self.digest.as_bytes());
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, SpanFault> {
+    /// The record in `bytes`, whose digest is one of `algorithm`.
+    pub(crate) fn decode(
+        bytes: &[u8; Self::LEN],
+        algorithm: DigestAlgorithm,
+    ) -> Result<Self, SpanFault> {
         let (longs, _) = bytes.as_chunks::<8>();
         let (words, _) = bytes.as_chunks::<4>();
         let word = |nth: usize| u32::from_le_bytes(words[nth]);
@@ -92,7 +96,7 @@ impl SpanRecord {
             runs: word(4),
             bits,
             kind,
-            digest,
+            digest: Digest::new(algorithm, digest),
         })
     }
 
@@ -158,7 +162,7 @@ impl SpanRecord {
             bits: self.bits,
             decoded_offset: decoded,
             decoded_len: self.decoded_len,
-            digest: Digest::new(DigestAlgorithm::Sha256, self.digest),
+            digest: self.digest,
             window,
         });
         Ok(())

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read};
 
+use image_model::DigestAlgorithm;
 use lazyoci_gzip_index::{GzipIndex, IndexBuilder, IndexOptions};
 use proptest::prelude::*;
 
-use crate::support::{build, gzip, read_backwards, small, span, text};
+use crate::support::{build, digest, gzip, read_backwards, small, span, text};
 
 /// A source that gives few bytes at once.
 struct Slow<'a>(&'a [u8], usize);
@@ -239,14 +240,19 @@ fn the_index_is_the_same_on_one_thread_and_two() {
         empty_blocks(500_000),
     ];
     for stored in streams {
-        let built = |threads| build(&stored, &small(20_000).threads(threads));
-        let index = built(1);
-        assert_eq!(index, built(2));
-        let sha256 = |bytes: &[u8]| <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(bytes));
-        assert_eq!(*index.stored_digest().unwrap().as_bytes(), sha256(&stored));
-        for span in index.spans() {
-            let bytes = &stored[span.stored_offset as usize..span.stored_end() as usize];
-            assert_eq!(*span.digest.as_bytes(), sha256(bytes));
+        for algorithm in [DigestAlgorithm::Blake3, DigestAlgorithm::Sha256] {
+            let options = small(20_000).span_digest(algorithm);
+            let built = |threads| build(&stored, &options.clone().threads(threads));
+            let index = built(1);
+            assert_eq!(index, built(2));
+            let of_stream = digest(DigestAlgorithm::Sha256, &stored);
+            assert_eq!(index.stored_digest(), Some(of_stream));
+            for span in index.spans() {
+                let bytes = &stored[span.stored_offset as usize..span.stored_end() as usize];
+                assert_eq!(span.digest, digest(algorithm, bytes));
+            }
+            let read = GzipIndex::decode(&index.encode(), &Default::default());
+            assert_eq!(read, Ok(index));
         }
     }
 }

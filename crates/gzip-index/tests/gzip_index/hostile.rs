@@ -176,7 +176,9 @@ fn declared_sizes_are_bounded() {
 fn versions_and_flags_are_known_or_refused() {
     assert_eq!(patched(8, &[2, 0, 0, 0]), DecodeError::Version { found: 2 });
     assert_eq!(patched(8, &[2, 0, 0, 0]).fault(), Fault::Unsupported);
-    assert_eq!(patched(12, &[2, 0, 0, 0]), DecodeError::Flags { flags: 2 });
+    assert_eq!(patched(12, &[4, 0, 0, 0]), DecodeError::Flags { flags: 4 });
+    assert_eq!(patched(14, &[1]), DecodeError::Flags { flags: 0x1_0003 });
     // The digest is there, but the flag is not.
     assert_eq!(patched(12, &[0]), DecodeError::Flags { flags: 0 });
+    assert_eq!(patched(12, &[2]), DecodeError::Flags { flags: 2 });
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use frame_codec::Decoder;
+use image_model::{Digest, DigestAlgorithm};
 use lazyoci_gzip_index::{GzipIndex, IndexBuilder, IndexOptions};
 use sha2::{Digest as _, Sha256};
 
@@ -52,8 +53,18 @@ pub(crate) fn span(index: &GzipIndex, nth: usize, gzip: &[u8]) -> Vec<u8> {
     Decoder::new()
         .decode_frame(&recipe.decode, stored, &mut out)
         .unwrap();
-    assert_eq!(Sha256::digest(stored)[..], span.digest.as_bytes()[..]);
+    assert_eq!(span.digest, digest(span.digest.algorithm(), stored));
     out
+}
+
+/// The digest of `bytes`.
+pub(crate) fn digest(algorithm: DigestAlgorithm, bytes: &[u8]) -> Digest {
+    let digest = match algorithm {
+        DigestAlgorithm::Sha256 => Sha256::digest(bytes).into(),
+        DigestAlgorithm::Blake3 => blake3::hash(bytes).into(),
+        other => panic!("{other}"),
+    };
+    Digest::new(algorithm, digest)
 }
 
 /// All spans, the last ones first.

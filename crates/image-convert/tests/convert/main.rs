@@ -20,6 +20,8 @@ mod flipped_layers;
 mod keep_blobs;
 mod keep_frames;
 mod merge;
+#[cfg(feature = "gzip-index")]
+mod merge_modes;
 mod opened;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod peer_bugs;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use blob_io::ReadAt;
@@ -16,10 +16,64 @@ use verify::check;
 use crate::tree_image::FrameTable;
 
 /// A span to decode, and where the result goes.
-type Task = (u32, SyncSender<io::Result<Vec<u8>>>);
+type Task = (u32, SyncSender<io::Result<Decoded>>);
+
+/// A span that was decoded. Memory is used again as it is: what is behind the span means nothing.
+#[derive(Default)]
+struct Decoded {
+    memory: Vec<u8>,
+    len: usize,
+}
+
+/// Spans that nobody has begun. The lock is held for a moment only, so that whoever reads finds every one that there is.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    tasks: VecDeque<Task>,
+    /// Nobody wants any more.
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, task: Task) {
+        self.lock().tasks.push_back(task);
+        self.changed.notify_one();
+    }
+
+    /// The next one, if there is one now.
+    fn take(&self) -> Option<Task> {
+        self.lock().tasks.pop_front()
+    }
+
+    /// The next one; `None` if nobody wants any more.
+    fn wait(&self) -> Option<Task> {
+        let more = |waiting: &mut Waiting| waiting.tasks.is_empty() && !waiting.closed;
+        let waiting = self.changed.wait_while(self.lock(), more);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        match waiting.closed {
+            true => None,
+            false => waiting.tasks.pop_front(),
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
 
 /// Reads the tar of a layer by its index: several threads decode spans ahead, each of which is verified by its
-/// digest. The bytes are the same with any number of threads. Memory: three spans for each thread.
+/// digest; the thread that reads is one of them, instead of waiting. The bytes are the same with any number of threads.
+/// Memory: three spans for each thread.
 ///
 /// ```
 /// use std::io::Read;
@@ -39,14 +93,16 @@ type Task = (u32, SyncSender<io::Result<Vec<u8>>>);
 /// ```
 pub struct SpanStream {
     spans: u32,
-    tasks: Sender<Task>,
+    queue: Arc<Queue>,
+    /// Works on the thread that reads.
+    worker: Worker,
     /// The next span to hand out, and the results of those before, in order.
     next: u32,
     ahead: usize,
     /// Buffers that were read, for what is decoded next.
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
-    results: VecDeque<Receiver<io::Result<Vec<u8>>>>,
-    current: Vec<u8>,
+    results: VecDeque<Receiver<io::Result<Decoded>>>,
+    current: Decoded,
     taken: usize,
     failed: bool,
 }
@@ -59,47 +115,61 @@ impl SpanStream {
         threads: usize,
     ) -> io::Result<Self> {
         let threads = threads.clamp(1, 256);
-        let (tasks, given) = channel();
-        let given = Arc::new(Mutex::new(given));
         let spans = frames.count();
         let spare = Arc::default();
-        for _ in 0..threads.min(spans as usize) {
-            let mut worker = Worker {
-                frames: Arc::clone(frames),
-                compression,
-                layer: Arc::clone(layer),
-                given: Arc::clone(&given),
-                spare: Arc::clone(&spare),
-                decoder: Decoder::new(),
-            };
-            thread::Builder::new().spawn(move || worker.work())?;
-        }
-        Ok(Self {
+        let worker = || Worker {
+            frames: Arc::clone(frames),
+            compression,
+            layer: Arc::clone(layer),
+            spare: Arc::clone(&spare),
+            decoder: Decoder::new(),
+        };
+        let stream = Self {
             spans,
-            tasks,
+            queue: Arc::default(),
+            worker: worker(),
             next: 0,
             ahead: threads.saturating_mul(2),
-            spare,
+            spare: Arc::clone(&spare),
             results: VecDeque::new(),
-            current: Vec::new(),
+            current: Decoded::default(),
             taken: 0,
             failed: false,
-        })
+        };
+        for _ in 1..threads.min(spans as usize) {
+            let (mut worker, queue) = (worker(), Arc::clone(&stream.queue));
+            thread::Builder::new().spawn(move || worker.work(&queue))?;
+        }
+        Ok(stream)
     }
 
     /// The next span; `None` after the last one.
-    fn next_span(&mut self) -> Option<io::Result<Vec<u8>>> {
+    fn next_span(&mut self) -> Option<io::Result<Decoded>> {
         while self.results.len() < self.ahead && self.next < self.spans {
             let (sender, result) = sync_channel(1);
-            // They listen as long as this can send.
-            if self.tasks.send((self.next, sender)).is_err() {
-                return Some(Err(lost()));
-            }
+            self.queue.push((self.next, sender));
             self.results.push_back(result);
             self.next += 1;
         }
         let result = self.results.pop_front()?;
-        Some(result.recv().unwrap_or_else(|_| Err(lost())))
+        loop {
+            match result.try_recv() {
+                Ok(span) => return Some(span),
+                Err(TryRecvError::Disconnected) => return Some(Err(lost())),
+                Err(TryRecvError::Empty) => {}
+            }
+            match self.queue.take() {
+                Some(task) => self.worker.run(task),
+                None => return Some(result.recv().unwrap_or_else(|_| Err(lost()))),
+            }
+        }
+    }
+}
+
+/// Lets the threads end.
+impl Drop for SpanStream {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -108,30 +178,29 @@ fn lost() -> io::Error {
     io::Error::other("a thread that decodes spans has ended")
 }
 
-/// A thread that decodes spans.
+/// Decodes spans.
 struct Worker {
     frames: Arc<dyn FrameTable>,
     compression: Compression,
     layer: Arc<dyn ReadAt>,
-    given: Arc<Mutex<Receiver<Task>>>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
     decoder: Decoder,
 }
 
 impl Worker {
     /// Decodes spans until nobody wants any.
-    fn work(&mut self) {
-        loop {
-            let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-            let task = given.recv();
-            drop(given);
-            let Ok((nth, sender)) = task else { return };
-            // If nobody reads any more, nobody has to know.
-            let _ = sender.send(self.decode(nth));
+    fn work(&mut self, queue: &Queue) {
+        while let Some(task) = queue.wait() {
+            self.run(task);
         }
     }
 
-    fn decode(&mut self, nth: u32) -> io::Result<Vec<u8>> {
+    fn run(&mut self, (nth, sender): Task) {
+        // If nobody reads any more, nobody has to know.
+        let _ = sender.send(self.decode(nth));
+    }
+
+    fn decode(&mut self, nth: u32) -> io::Result<Decoded> {
         let frame = self.frames.frame(FrameId(nth));
         let recipe = self.frames.recipe(RecipeId(nth));
         let (Some(frame), Some(recipe)) = (frame, recipe) else {
@@ -156,19 +225,22 @@ impl Worker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let mut decoded = spare.unwrap_or_default();
-        decoded.resize(frame.len as usize, 0);
+        let len = frame.len as usize;
+        let mut memory = spare.unwrap_or_default();
+        if memory.len() < len {
+            memory.resize(len, 0);
+        }
         self.decoder
-            .decode_frame(&recipe.decode, &bytes, &mut decoded)
+            .decode_frame(&recipe.decode, &bytes, &mut memory[..len])
             .map_err(|_| corrupt(Corruption::Deflate))?;
-        Ok(decoded)
+        Ok(Decoded { memory, len })
     }
 }
 
 /// The tar. A span that is damaged fails with a [`LayerError`] inside the [`io::Error`]; after an error nothing is read.
 impl Read for SpanStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.taken == self.current.len() && !buf.is_empty() {
+        while self.taken == self.current.len && !buf.is_empty() {
             if self.failed {
                 return Err(LayerError::Failed.into());
             }
@@ -178,10 +250,10 @@ impl Read for SpanStream {
             self.failed = span.is_err();
             let read = std::mem::replace(&mut self.current, span?);
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-            spare.push(read);
+            spare.push(read.memory);
             self.taken = 0;
         }
-        let left = &self.current[self.taken..];
+        let left = &self.current.memory[self.taken..self.current.len];
         let len = left.len().min(buf.len());
         buf[..len].copy_from_slice(&left[..len]);
         self.taken += len;

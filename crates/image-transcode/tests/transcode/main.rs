@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
 
 mod images;
+#[cfg(feature = "gzip-index")]
+mod kept;
 mod known;
 mod platforms;
 mod support;

@@ -9,7 +9,7 @@ use super::chunk_info::{ChunkExtra, ChunkInfo};
 use super::chunk_info_v2;
 use super::error::BlobError;
 use super::header::Contexts;
-use crate::native::recipe_in;
+use crate::recipes::recipe_in;
 use crate::v6::BlobEntry;
 
 /// What follows the entries in the plain chunk information, and where each batch begins.

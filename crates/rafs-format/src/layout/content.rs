@@ -89,6 +89,8 @@ impl<'a> StoredChunk<'a> {
                 codec
             }
             Decode::DeflateMembers(_) if is_zran(entry) && in_frame(chunk_end) => Codec::Gzip,
+            Decode::Unlocated(Codec::Gzip) if is_zran(entry) => Codec::Gzip,
+            Decode::Unlocated(Codec::None) if self.is_in_batch(entry) => Codec::None,
             _ => return Err(BadContent::PartOfFrame),
         };
         if codec != Codec::None && codec != Codec::from(entry.compressor) {
@@ -96,6 +98,7 @@ impl<'a> StoredChunk<'a> {
         }
         let key = match decode {
             Decode::Encrypted(key, _) => Some(*key),
+            Decode::Unlocated(_) => entry.xts_key(),
             _ => None,
         };
         if key != entry.xts_key() {
@@ -107,6 +110,7 @@ impl<'a> StoredChunk<'a> {
         }
         let stored_len = frame.stored_len;
         let expected = match codec {
+            _ if matches!(decode, Decode::Unlocated(_)) => 0..=u32::MAX,
             Codec::None if key.is_some() => padded_len(frame.len)..=padded_len(frame.len),
             Codec::None => frame.len..=frame.len,
             _ if is_zran(entry) => 1..=u32::MAX,
@@ -235,12 +239,14 @@ pub(crate) fn record(
         Codec::None => ChunkFlags::default(),
         _ => ChunkFlags::COMPRESSED,
     };
-    let flags = match decode {
-        Decode::Encrypted(..) => compressed | ChunkFlags::ENCRYPTED,
-        _ => compressed,
+    let entry = input.entries.get(usize_from(frame.blob.0));
+    let flags = match entry.is_some_and(BlobEntry::is_encrypted) {
+        true => compressed | ChunkFlags::ENCRYPTED,
+        false => compressed,
     };
-    // What is stored of it is said by its context.
-    let in_context = place.in_batch || matches!(decode, Decode::DeflateMembers(_));
+    // What is stored of it is said by its context. A record that was read stays as it was.
+    let in_batch = place.in_batch && !matches!(decode, Decode::Unlocated(_));
+    let in_context = in_batch || matches!(decode, Decode::DeflateMembers(_));
     ChunkRecord {
         // None in tarfs images only: elsewhere the plan refuses such chunks.
         digest: chunk.digest.map_or([0; 32], |digest| *digest.as_bytes()),
@@ -251,7 +257,7 @@ pub(crate) fn record(
         },
         compressed_size: if in_context { 0 } else { frame.stored_len },
         uncompressed_size: chunk.len,
-        compressed_offset: if place.in_batch { 0 } else { frame.offset },
+        compressed_offset: if in_batch { 0 } else { frame.offset },
         uncompressed_offset: place.address,
         file_offset: u64::from(number).saturating_mul(chunk_size.into()),
         index: place.index,

@@ -27,7 +27,8 @@ pub use merged::Merged;
 /// All of them have one version, chunk size and digest algorithm, in version 5 one compressor, and all or none store
 /// owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and every directory
 /// is described, even those that the layer only implied; if you have the layers themselves, stack them instead
-/// (`image_convert::Source::stack`). Blobs that no file of the merged image uses are left out; the others are in the
+/// (`image_convert::Source::stack`). Of chunks only their records are looked at, so blobs may be layers as they were, or
+/// have batches, or be encrypted; chunk information stays where it is. Blobs that no file of the merged image uses are left out; the others are in the
 /// order in which the merged inodes need them.
 ///
 /// ```
@@ -139,7 +140,9 @@ impl Merge {
         whiteouts: Whiteouts,
     ) -> Result<(), MergeError> {
         let layer = self.pool.count();
-        let Pooled { tree, extents } = self.pool.take(bootstrap, own_blob)?;
+        let Pooled { tree, extents } =
+            self.pool
+                .take(bootstrap, own_blob, Bootstrap::to_recorded)?;
         let first = self.extents.len();
         self.extents.extend(extents);
         let too_many = MergeError::TooMany {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
 use image_model::width::usize_from;
-use image_model::{BlobIndex, Chunk, ChunkId, Frame, FrameId};
+use image_model::{BlobIndex, Chunk, ChunkId, Frame, FrameId, RecipeId};
 
-use crate::native::native_recipes;
 use crate::pool::BlobPool;
+use crate::recipes::native_recipes;
 use crate::v6::{BlobEntry, ChunkPlace};
 
 /// What files of the merged image use, in the order in which they do.
@@ -19,6 +19,7 @@ pub(super) struct Used<'m> {
     pub(super) entries: Vec<BlobEntry>,
     chunk_of: HashMap<ChunkId, ChunkId>,
     blob_of: HashMap<BlobIndex, BlobIndex>,
+    recipe_of: HashMap<RecipeId, RecipeId>,
 }
 
 impl<'m> Used<'m> {
@@ -34,6 +35,7 @@ impl<'m> Used<'m> {
             entries: Vec::new(),
             chunk_of: HashMap::new(),
             blob_of: HashMap::new(),
+            recipe_of: HashMap::new(),
         }
     }
 
@@ -67,10 +69,29 @@ impl<'m> Used<'m> {
             frame: FrameId(number),
             ..*chunk
         });
-        self.parts.frames.push(Frame { blob, ..*frame });
+        let recipe = self.recipe(frame.recipe)?;
+        self.parts.frames.push(Frame {
+            blob,
+            recipe,
+            ..*frame
+        });
         self.places.push(*place);
         self.chunk_of.insert(id, ChunkId::new(number));
         Some(ChunkId::new(number))
+    }
+
+    /// The recipes of native chunks come first, in any image.
+    fn recipe(&mut self, id: RecipeId) -> Option<RecipeId> {
+        if usize_from(id.0) < native_recipes().count() {
+            return Some(id);
+        }
+        if let Some(&known) = self.recipe_of.get(&id) {
+            return Some(known);
+        }
+        let number = RecipeId(u32::try_from(self.parts.recipes.len()).ok()?);
+        self.parts.recipes.push(self.pool.recipe(id)?);
+        self.recipe_of.insert(id, number);
+        Some(number)
     }
 
     fn blob(&mut self, index: BlobIndex) -> Option<BlobIndex> {

@@ -12,7 +12,8 @@ use super::bootstrap::{Bootstrap, record_number};
 use super::inode::{self, Inode};
 use super::xattr;
 use crate::error::{At, DecodeError};
-use crate::native::{answer, native_recipes, visit_extents};
+use crate::native::{answer, visit_extents};
+use crate::recipes::native_recipes;
 use crate::view;
 
 /// Is shown the name and the inode of a child.

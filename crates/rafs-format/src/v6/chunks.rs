@@ -14,6 +14,7 @@ use crate::native::{
     FileChunk, FramePart, check_record, in_context, is_in_batch, missing_alone, record_frame,
     unknown_mode,
 };
+use crate::recipes::{recipe_bound, unlocated_recipe};
 use crate::view;
 
 /// Finds chunks that lie in frames that only the chunk information of their blob tells.
@@ -46,6 +47,23 @@ impl FoundChunk<'_> {
     fn native(self) -> Result<FileChunk, DecodeError> {
         let frame = FrameId(u32::try_from(self.position).expect("a table has fewer records"));
         FileChunk::new(frame, self.record, self.entry, self.range, self.at)
+    }
+
+    /// What its record says, if it lies in a context of its blob.
+    fn recorded(self, recipes: u32) -> Result<FileChunk, DecodeError> {
+        let Self {
+            record, entry, at, ..
+        } = self;
+        let codec = check_record(&record, entry, at)?;
+        let part = FramePart {
+            id: FrameId(u32::try_from(self.position).expect("a table has fewer records")),
+            frame: Frame {
+                recipe: unlocated_recipe(recipes, codec),
+                ..record_frame(&record, codec, entry)
+            },
+            offset: 0,
+        };
+        FileChunk::in_frame(part, record, entry, self.range, at)
     }
 
     /// In a context of its blob.
@@ -145,6 +163,20 @@ impl Bootstrap {
         let found = self.find_chunk(inode, addresses, number, unknown_mode)?;
         match in_context(found.entry, &found.record) {
             Some(_) => found.located(located),
+            None => found.native(),
+        }
+    }
+
+    /// The same, where chunks in contexts of their blobs are what their records say.
+    pub(super) fn recorded_chunk(
+        &self,
+        inode: &Inode,
+        addresses: &[[u8; ChunkAddress::LEN]],
+        number: usize,
+    ) -> Result<FileChunk, DecodeError> {
+        let found = self.find_chunk(inode, addresses, number, unknown_mode)?;
+        match in_context(found.entry, &found.record) {
+            Some(_) => found.recorded(recipe_bound(&self.entries)),
             None => found.native(),
         }
     }

@@ -13,7 +13,8 @@ use image_model::{
 use super::bootstrap::Bootstrap;
 use super::chunks::Locate;
 use crate::error::{At, DecodeError};
-use crate::native::{answer, recipe_of, visit_extents};
+use crate::native::{answer, visit_extents};
+use crate::recipes::recipe_of;
 use crate::view;
 
 impl Bootstrap {

@@ -3,13 +3,14 @@
 use erofs_format::budget::Budget;
 use erofs_format::inode::Inode;
 use image_model::width::u64_from;
-use image_model::{Blob, FileKind, Ino, Limits, Metadata, Node};
+use image_model::{Blob, FileKind, Ino, Limits, Metadata, Node, Recipe};
 
 use super::blob_entry::BlobEntry;
 use super::bootstrap::Bootstrap;
 use crate::error::{At, DecodeError};
 use crate::native::FileChunk;
 use crate::owned::{Child, Copied, OwnedBootstrap, copy};
+use crate::recipes::recorded_recipes;
 use crate::view;
 
 impl Bootstrap {
@@ -32,6 +33,12 @@ impl Bootstrap {
             );
         }
         copy(self)
+    }
+
+    /// The same for merging: chunks that only their blob locates are what their records say, in frames of
+    /// [`Decode::Unlocated`](image_model::Decode::Unlocated).
+    pub(crate) fn to_recorded(&self) -> Result<OwnedBootstrap, DecodeError> {
+        copy(&Recorded(self))
     }
 
     /// Counts `inode` with all that belongs to it.
@@ -118,6 +125,57 @@ impl Copied for Bootstrap {
         let addresses = self.chunk_addresses(file)?;
         for number in 0..addresses.len() {
             visit(self.file_chunk(file, addresses, number)?);
+        }
+        Ok(())
+    }
+}
+
+/// A bootstrap whose chunks are what their records say.
+struct Recorded<'a>(&'a Bootstrap);
+
+impl Copied for Recorded<'_> {
+    type Inode = Inode;
+
+    fn limits(&self) -> &Limits {
+        self.0.limits()
+    }
+
+    fn blobs(&self) -> &[Blob] {
+        Copied::blobs(self.0)
+    }
+
+    fn recipes(&self) -> Vec<Recipe> {
+        recorded_recipes(&self.0.entries)
+    }
+
+    fn root(&self) -> Ino {
+        Copied::root(self.0)
+    }
+
+    fn read(&self, ino: Ino, budget: &mut Budget) -> Result<Inode, DecodeError> {
+        self.0.read(ino, budget)
+    }
+
+    fn offset_of(&self, ino: Ino) -> u64 {
+        self.0.offset_of(ino)
+    }
+
+    fn node(&self, inode: &Inode) -> Result<(Metadata, Node<()>), DecodeError> {
+        self.0.node(inode)
+    }
+
+    fn children(
+        &self,
+        directory: &Inode,
+        visit: &mut dyn FnMut(Child<'_>) -> Result<FileKind, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.0.children(directory, visit)
+    }
+
+    fn chunks(&self, file: &Inode, visit: &mut dyn FnMut(FileChunk)) -> Result<(), DecodeError> {
+        let addresses = self.0.chunk_addresses(file)?;
+        for number in 0..addresses.len() {
+            visit(self.0.recorded_chunk(file, addresses, number)?);
         }
         Ok(())
     }
