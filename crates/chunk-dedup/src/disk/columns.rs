@@ -29,10 +29,14 @@ const KINDS: [(&str, u8); COLUMNS] = [
     ("address", 64),
 ];
 const LENGTH: usize = 0;
+const BLOB: usize = 1;
 const OFFSET: usize = 2;
 const STORED_LEN: usize = 3;
 const BEYOND: usize = 4;
 const OFFSET_IN_FRAME: usize = 5;
+const RECIPE: usize = 6;
+const INDEX: usize = 7;
+const ADDRESS: usize = 8;
 
 /// How a number is stored: without its lowest bits, which are zero in all of them, and without its highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -199,11 +203,19 @@ impl Columns {
     /// All numbers of the record that begins with `window`.
     #[inline(always)]
     pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> Numbers {
-        std::array::from_fn(|at| match at {
-            // Zero if all are plain.
-            BEYOND | OFFSET_IN_FRAME if self.plain => 0,
-            at => self.number(at, window),
-        })
+        let number = |at| self.number(at, window);
+        let beyond = |at| if self.plain { 0 } else { number(at) };
+        [
+            number(LENGTH),
+            number(BLOB),
+            number(OFFSET),
+            number(STORED_LEN),
+            beyond(BEYOND),
+            beyond(OFFSET_IN_FRAME),
+            number(RECIPE),
+            number(INDEX),
+            number(ADDRESS),
+        ]
     }
 }
 
@@ -251,46 +263,50 @@ pub(super) fn placement(
     plain: bool,
     blobs: u32,
 ) -> Result<Placement, &'static str> {
-    let &[
-        _,
-        blob,
-        offset,
-        stored_len,
-        beyond,
-        offset_in_frame,
-        recipe,
-        index,
-        address,
-    ] = numbers;
-    let len = u64::from(len);
-    let frame_len = u32::try_from(len + beyond).map_err(|_| "the frame is too long")?;
-    // All others have at most 32 bits, as the header says.
-    let small = |number: u64| {
-        let [a, b, c, d, ..] = number.to_le_bytes();
+    // All but offsets and addresses have at most 32 bits, as the header says.
+    let small = |at: usize| {
+        let [a, b, c, d, ..] = numbers[at].to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     };
-    if !plain && offset_in_frame + len > frame_len.into() {
-        return Err("the chunk ends after its frame");
-    }
-    if blob >= u64::from(blobs) {
+    if small(BLOB) >= blobs {
         return Err("there is no such blob");
     }
-    let frame = Frame {
-        blob: BlobIndex(small(blob)),
-        offset,
-        stored_len: small(stored_len),
-        len: frame_len,
-        recipe: RecipeId(small(recipe)),
+    let mut frame = Frame {
+        blob: BlobIndex(small(BLOB)),
+        offset: numbers[OFFSET],
+        stored_len: small(STORED_LEN),
+        len,
+        recipe: RecipeId(small(RECIPE)),
     };
-    if !plain && frame.stored_end().is_none() {
-        return Err("the frame ends beyond 2^64");
+    let mut offset_in_frame = 0;
+    if !plain {
+        offset_in_frame = small(OFFSET_IN_FRAME);
+        frame.len = frame_len(len, small(BEYOND), offset_in_frame)?;
+        ends(&frame)?;
     }
     Ok(Placement {
         frame,
-        offset_in_frame: small(offset_in_frame),
-        index: small(index),
-        address,
+        offset_in_frame,
+        index: small(INDEX),
+        address: numbers[ADDRESS],
     })
+}
+
+/// The length of a frame with a chunk.
+// Most files have none of these frames: their lookups must not wait for what is computed here.
+#[inline(never)]
+fn frame_len(len: u32, beyond: u32, offset_in_frame: u32) -> Result<u32, &'static str> {
+    let frame_len = len.checked_add(beyond).ok_or("the frame is too long")?;
+    let end = offset_in_frame.checked_add(len);
+    end.filter(|end| *end <= frame_len)
+        .map(|_| frame_len)
+        .ok_or("the chunk ends after its frame")
+}
+
+#[inline(never)]
+fn ends(frame: &Frame) -> Result<(), &'static str> {
+    let end = frame.stored_end().map(|_| ());
+    end.ok_or("the frame ends beyond 2^64")
 }
 
 const _: () = assert!({

@@ -9,7 +9,7 @@ use prefetch_index::prefetch_index;
 use super::DictionaryFile;
 use super::columns::{self, position};
 use super::layout::displaced_at;
-use super::part::{Asked, SEARCHED, spare};
+use super::part::{Asked, SEARCHED};
 use super::{DIGEST_LEN, WINDOW};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
 use crate::error::DictionaryError;
@@ -19,8 +19,8 @@ use crate::placement::{BlobRecord, Placement};
 /// have fetched to stay in the cache.
 const BATCH: usize = 64;
 
-/// The record of a chunk whose part has to be searched. No record has this number.
-const ANY: u32 = u32::MAX;
+/// What leads to no record: none has this number.
+const NONE: u32 = u32::MAX;
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Where the chunk with this digest and length in bytes is stored.
@@ -55,7 +55,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// What [`candidate`](Self::candidate) says of each of the keys, and their records on the way to the cache.
     #[inline(always)]
     fn candidates(&self, keys: &[Key]) -> [u32; BATCH] {
-        let mut records = [ANY; BATCH];
+        let mut records = [NONE; BATCH];
         for (digest, len) in keys {
             let asked = Asked::new(digest, *len);
             let part = self.pilots_of(asked.part(self.parts));
@@ -70,33 +70,35 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         records
     }
 
-    /// The record that a chunk has if any; [`ANY`] if that is not told by where it comes in its part. Few instructions
-    /// that do not wait for the record: so the processor begins with the next lookups while this one waits for memory.
+    /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for the
+    /// record: so the processor begins with the next lookups while this one waits for memory.
     #[inline(always)]
     fn candidate(&self, asked: Asked) -> u32 {
         let part = asked.part(self.parts);
-        let (first, end) = self.range_of(part);
+        let Some((first, end)) = self.range_of(part) else {
+            return NONE;
+        };
         let count = end.wrapping_sub(first);
         let pilot = self.pilots_of(part) + usize_from(asked.pilot());
-        let pilot = self.bytes().get(pilot).copied().unwrap_or(SEARCHED);
+        let Some(&pilot) = self.bytes().get(pilot) else {
+            return NONE;
+        };
         let place = asked.place(pilot, count);
-        if pilot == SEARCHED || place >= count {
-            return self.displaced(pilot, first, count, place);
+        if place >= count {
+            return self.displaced(first, place.wrapping_sub(count));
         }
         first.wrapping_add(place)
     }
 
-    /// The record that has a spare place of the part that begins with `first` and has `count` records.
+    /// The record that has one of the spare places of the part that begins with `first`.
     #[cold]
     #[inline(never)]
-    fn displaced(&self, pilot: u8, first: u32, count: u32, place: u32) -> u32 {
-        let number = place.wrapping_sub(count);
-        if pilot == SEARCHED || number >= spare(count) {
-            return ANY;
-        }
+    fn displaced(&self, first: u32, number: u32) -> u32 {
         let at = self.sections.displaced + displaced_at(first) + position(number, 2);
         let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
-        bytes.map_or(ANY, |at| first.wrapping_add(u16::from_le_bytes(*at).into()))
+        bytes.map_or(NONE, |at| {
+            first.wrapping_add(u16::from_le_bytes(*at).into())
+        })
     }
 
     /// Where the chunk is stored, if its record is `record`.
@@ -115,7 +117,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
     }
 
-    /// The record of the chunk, if it is `record`, or wherever it is in a part that is searched.
+    /// The record of the chunk: `record`, or wherever it is in a part that is searched.
     #[inline(always)]
     fn confirm(
         &self,
@@ -124,23 +126,27 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        if record >= self.header.entries {
-            return self.search(record, asked, digest, len);
+        if let Ok(window) = self.window(record) {
+            let words: &[[u8; 8]; DIGEST_LEN / 8] =
+                window.as_chunks().0.first_chunk().unwrap_or(&[[0; 8]; 4]);
+            // One after the other: hits find all alike, and misses none.
+            let same = words
+                .iter()
+                .zip(asked.words)
+                .all(|(found, word)| u64::from_le_bytes(*found) == word)
+                && self.header.columns.chunk_len(window) == u64::from(len)
+                && digest.algorithm() == self.header.algorithm;
+            if same {
+                return Ok(Some((record, window)));
+            }
+            if !self.searched {
+                return Ok(None);
+            }
         }
-        let window = self.window(record)?;
-        let words: &[[u8; 8]; DIGEST_LEN / 8] =
-            window.as_chunks().0.first_chunk().unwrap_or(&[[0; 8]; 4]);
-        // One after the other: hits find all alike, and misses none.
-        let same = words
-            .iter()
-            .zip(asked.words)
-            .all(|(found, word)| u64::from_le_bytes(*found) == word)
-            && self.header.columns.chunk_len(window) == u64::from(len)
-            && digest.algorithm() == self.header.algorithm;
-        Ok(same.then_some((record, window)))
+        self.search(record, asked, digest, len)
     }
 
-    /// The record of the chunk in its part, which is in order.
+    /// The record of the chunk in its part, if that is searched. If not, `record` led nowhere, or to another chunk.
     #[cold]
     #[inline(never)]
     fn search(
@@ -150,10 +156,17 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let (mut start, mut end) = self.records_of(asked.part(self.parts))?;
-        if record != ANY {
+        let part = asked.part(self.parts);
+        let (mut start, mut end) = self.records_of(part)?;
+        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
+        if self.bytes().get(pilot) != Some(&SEARCHED) {
+            // In a part without records, all that is computed is 0.
+            let is_sound = record < self.header.entries || start == end;
             let what = "a pilot leads there, but it is not in the file";
-            return Err(DictionaryError::Record { record, what });
+            return match is_sound {
+                true => Ok(None),
+                false => Err(DictionaryError::Record { record, what }),
+            };
         }
         while start < end {
             let middle = start.midpoint(end);

@@ -158,7 +158,7 @@ impl Header {
         let pilots = next(alignment(blobs_end).into());
         let displaced = next(table_len(self.parts().into(), usize_from(PILOTS)));
         let firsts = next(u64_from(displaced_at(self.entries)));
-        let firsts_end = next(table_len(u64::from(self.parts()) + 1, 4));
+        let firsts_end = next(table_len(u64::from(self.parts()) + 2, 4));
         let records = next(alignment(firsts_end).into());
         let end = next(table_len(self.entries.into(), layout::len(&self.columns)));
         let expected = next(u64_from(Self::END_LEN));

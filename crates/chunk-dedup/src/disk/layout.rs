@@ -16,7 +16,7 @@ pub(super) type Next<'n> = &'n mut dyn FnMut() -> Result<Option<Entry>, Dictiona
 pub(super) struct Index {
     /// For each part, where in it the records are that have spare places.
     pub(super) displaced: Vec<u8>,
-    /// The first record of each part, and one past the last one.
+    /// The first record of each part, one past the last one, and the number of parts without pilots.
     pub(super) firsts: Vec<u8>,
     count: u32,
 }
@@ -80,7 +80,7 @@ impl Index {
         take: &mut dyn FnMut(&[u8; PILOTS as usize]) -> Result<(), DictionaryError>,
     ) -> Result<Self, DictionaryError> {
         let mut index = Self::default();
-        let mut first = 0;
+        let (mut first, mut searched) = (0, 0u32);
         index.firsts.extend_from_slice(&[0; 4]);
         pieces(parts, next, &mut |piece| {
             index.count = piece
@@ -90,21 +90,23 @@ impl Index {
             if !piece.last {
                 return Ok(());
             }
+            let mut pilots = [SEARCHED; PILOTS as usize];
             if piece.whole {
                 let placed = placed(piece.entries);
                 // As many fit before those of the next part.
                 index.displaced.resize(displaced_at(first), 0);
                 let all = placed.displaced.iter().flat_map(|at| at.to_le_bytes());
                 index.displaced.extend(all);
-                take(&placed.pilots)?;
-            } else {
-                take(&[SEARCHED; PILOTS as usize])?;
+                pilots = placed.pilots;
             }
+            searched += u32::from(pilots[0] == SEARCHED);
+            take(&pilots)?;
             index.firsts.extend_from_slice(&index.count.to_le_bytes());
             first = index.count;
             Ok(())
         })?;
         index.displaced.resize(displaced_at(index.count), 0);
+        index.firsts.extend_from_slice(&searched.to_le_bytes());
         Ok(index)
     }
 }

@@ -94,7 +94,7 @@ const WINDOW: usize = 96;
 /// | zeros | 0 to 63 | so that the pilots begin at a multiple of 64 |
 /// | pilots | 600 for each part | one byte each: see below |
 /// | displaced | 2 for 64 records | records that are not in their places: see below |
-/// | firsts | 4 for each part, and 4 | the first record of each part, and the number of all |
+/// | firsts | 4 for each part, and 8 | the first record of each part, the number of all, and the number of parts that are searched |
 /// | zeros | 0 to 63 | so that the records begin at a multiple of 64 |
 /// | records | 32 and the size of a placement | part after part |
 /// | end | 60 | zero |
@@ -115,7 +115,8 @@ const WINDOW: usize = 96;
 ///
 /// The place is that of the record in its part. If it is *n* or more, there is no such record: then two bytes of the
 /// section *displaced* are its place, number *a* / 64 + place - *n*, where *a* is the first record of the part. A pilot of
-/// 255 leads nowhere: all pilots of that part are 255, and its records are in order, by digest and then by length. So it is
+/// 255 leads nowhere: all pilots of that part are 255, and its records are in order, by digest and then by length, and
+/// searched. So it is
 /// if there are more than 4096 of them, or if no pilots were found with which no two of them have one place. Bytes that
 /// are not needed are zero. The pilots are those that a certain search finds, which begins with those of the most keys;
 /// whoever only reads need not know it. So a lookup reads one place in a table of 0.3 bytes an entry, and the one record.
@@ -147,6 +148,8 @@ pub struct DictionaryFile<B> {
     /// What no lookup has to compute again.
     parts: u32,
     record_len: usize,
+    /// Whether some part has no pilots.
+    searched: bool,
 }
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
@@ -157,10 +160,13 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     pub fn open(bytes: B) -> Result<Self, DictionaryError> {
         let header = Header::from_bytes(bytes.as_ref())?;
         let sections = header.sections(bytes.as_ref().len())?;
+        let firsts = bytes.as_ref().get(..sections.firsts_end);
+        let searched = firsts.and_then(<[u8]>::last_chunk) != Some(&[0; 4]);
         Ok(Self {
             bytes,
             parts: header.parts(),
             record_len: layout::len(&header.columns),
+            searched,
             header,
             sections,
         })
@@ -213,17 +219,16 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
     /// The first record of a part, and that of the next one.
     #[inline(always)]
-    fn range_of(&self, part: u32) -> (u32, u32) {
+    fn range_of(&self, part: u32) -> Option<(u32, u32)> {
         let at = self.sections.firsts + position(part, 4);
-        let both = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
-        let [a, b, c, d, end @ ..] = *both.unwrap_or(&[0; 8]);
-        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(end))
+        let [a, b, c, d, end @ ..] = *self.bytes().get(at..)?.first_chunk::<8>()?;
+        Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(end)))
     }
 
     /// The same, if these are records.
     fn records_of(&self, part: u32) -> Result<(u32, u32), DictionaryError> {
-        let (start, end) = self.range_of(part);
         let entries = self.header.entries;
+        let (start, end) = self.range_of(part).unwrap_or((u32::MAX, 0));
         if start <= end && end <= entries {
             return Ok((start, end));
         }
@@ -241,7 +246,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         self.sections.records + position(record, self.record_len)
     }
 
-    /// The bytes with which a record begins, and some behind it.
+    /// The bytes with which a record begins, and some behind it: as many are there for each record, and for no other
+    /// number.
     #[inline(always)]
     fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
         let bytes = self.bytes().get(self.place_of(record)..);

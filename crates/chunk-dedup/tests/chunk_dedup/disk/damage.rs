@@ -64,7 +64,7 @@ fn hostile_bytes_are_refused_by_name() {
     let zeros = 128 + 7 + 24 + 3 * 26;
     let pilots = zeros + 19;
     let firsts = pilots + 600;
-    let records = firsts + 8 + 32;
+    let records = firsts + 12 + 28;
     let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
     assert_eq!(records + 30 * record_len + 64, bytes.len());
     let placements = records + 32;
@@ -163,7 +163,12 @@ fn hostile_bytes_are_refused_by_name() {
         (
             firsts + 8,
             &[1],
-            "dictionary header, byte 864: bytes before the records is 0, must be zeros",
+            "dictionary header, byte 864: first records is 1, must be as the records demand",
+        ),
+        (
+            firsts + 12,
+            &[1],
+            "dictionary header, byte 868: bytes before the records is 0, must be zeros",
         ),
         (
             records,
