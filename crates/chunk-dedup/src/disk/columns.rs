@@ -271,42 +271,47 @@ pub(super) fn placement(
     if small(BLOB) >= blobs {
         return Err("there is no such blob");
     }
-    let mut frame = Frame {
-        blob: BlobIndex(small(BLOB)),
-        offset: numbers[OFFSET],
-        stored_len: small(STORED_LEN),
-        len,
-        recipe: RecipeId(small(RECIPE)),
-    };
-    let mut offset_in_frame = 0;
+    let (mut frame_len, mut offset_in_frame) = (len, 0);
     if !plain {
         offset_in_frame = small(OFFSET_IN_FRAME);
-        frame.len = frame_len(len, small(BEYOND), offset_in_frame)?;
-        ends(&frame)?;
+        frame_len = whole(len, small(BEYOND)).ok_or("the frame is too long")?;
+        if !is_within(len, offset_in_frame, frame_len) {
+            return Err("the chunk ends after its frame");
+        }
+        if !is_end(numbers[OFFSET], small(STORED_LEN)) {
+            return Err("the frame ends beyond 2^64");
+        }
     }
     Ok(Placement {
-        frame,
+        frame: Frame {
+            blob: BlobIndex(small(BLOB)),
+            offset: numbers[OFFSET],
+            stored_len: small(STORED_LEN),
+            len: frame_len,
+            recipe: RecipeId(small(RECIPE)),
+        },
         offset_in_frame,
         index: small(INDEX),
         address: numbers[ADDRESS],
     })
 }
 
-/// The length of a frame with a chunk.
-// Most files have none of these frames: their lookups must not wait for what is computed here.
+// Most files have no numbers of which these are asked: lookups in them must not wait for what is computed here, and hand
+// nothing over in memory.
+
 #[inline(never)]
-fn frame_len(len: u32, beyond: u32, offset_in_frame: u32) -> Result<u32, &'static str> {
-    let frame_len = len.checked_add(beyond).ok_or("the frame is too long")?;
-    let end = offset_in_frame.checked_add(len);
-    end.filter(|end| *end <= frame_len)
-        .map(|_| frame_len)
-        .ok_or("the chunk ends after its frame")
+fn whole(len: u32, beyond: u32) -> Option<u32> {
+    len.checked_add(beyond)
 }
 
 #[inline(never)]
-fn ends(frame: &Frame) -> Result<(), &'static str> {
-    let end = frame.stored_end().map(|_| ());
-    end.ok_or("the frame ends beyond 2^64")
+fn is_within(len: u32, offset: u32, frame_len: u32) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= frame_len)
+}
+
+#[inline(never)]
+fn is_end(offset: u64, stored_len: u32) -> bool {
+    offset.checked_add(stored_len.into()).is_some()
 }
 
 const _: () = assert!({
