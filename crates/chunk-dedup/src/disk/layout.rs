@@ -8,6 +8,9 @@ use super::{DIGEST_LEN, WINDOW};
 use crate::error::DictionaryError;
 use crate::placement::Entry;
 
+/// What becomes of something.
+type Done = Result<(), DictionaryError>;
+
 /// The next entry in order.
 pub(super) type Next<'n> = &'n mut dyn FnMut() -> Result<Option<Entry>, DictionaryError>;
 
@@ -29,11 +32,7 @@ struct Piece<'e> {
 }
 
 /// Hands all entries to `take`, part after part.
-fn pieces(
-    parts: u32,
-    next: Next<'_>,
-    take: &mut dyn FnMut(Piece<'_>) -> Result<(), DictionaryError>,
-) -> Result<(), DictionaryError> {
+fn pieces(parts: u32, next: Next<'_>, take: &mut dyn FnMut(Piece<'_>) -> Done) -> Done {
     let mut entries = Vec::new();
     let mut ahead = next()?;
     for part in 0..parts {
@@ -77,7 +76,7 @@ impl Index {
     pub(super) fn of(
         parts: u32,
         next: Next<'_>,
-        take: &mut dyn FnMut(&[u8; PILOTS as usize]) -> Result<(), DictionaryError>,
+        take: &mut dyn FnMut(&[u8; PILOTS as usize]) -> Done,
     ) -> Result<Self, DictionaryError> {
         let mut index = Self::default();
         let (mut first, mut searched) = (0, 0u32);
@@ -122,8 +121,8 @@ pub(super) fn records(
     parts: u32,
     columns: &Columns,
     next: Next<'_>,
-    take: &mut dyn FnMut(u32, &[u8]) -> Result<(), DictionaryError>,
-) -> Result<(), DictionaryError> {
+    take: &mut dyn FnMut(u32, &[u8]) -> Done,
+) -> Done {
     let mut record = 0u32;
     let mut put = |entry: &Entry| {
         take(
@@ -133,7 +132,7 @@ pub(super) fn records(
                 .unwrap_or_default(),
         )?;
         record = record.saturating_add(1);
-        Ok::<(), DictionaryError>(())
+        Done::Ok(())
     };
     pieces(parts, next, &mut |piece| {
         if !piece.whole {

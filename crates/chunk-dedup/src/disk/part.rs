@@ -185,7 +185,7 @@ impl Search {
         for number in 0..PILOTS {
             match self.keys_of(number).len() {
                 0 => {}
-                ..=CROWD => waiting.push((self.keys_of(number).len(), Reverse(number))),
+                1..=CROWD => waiting.push((self.keys_of(number).len(), Reverse(number))),
                 _ => return None,
             }
         }
