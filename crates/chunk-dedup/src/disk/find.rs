@@ -30,7 +30,10 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     #[inline]
     pub fn lookup(&self, digest: &Digest, len: u32) -> Result<Option<Placement>, DictionaryError> {
         let asked = Asked::new(digest, len);
-        self.place(self.candidate(asked), asked, digest, len)
+        match self.confirm(self.candidate(asked), asked, digest, len)? {
+            Some((record, window)) => Ok(Some(self.placed(record, len, window)?)),
+            None => Ok(None),
+        }
     }
 
     /// Where the chunks with these digests and lengths are stored, in the order of the keys. What is read for up to 64
@@ -44,9 +47,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         found: &mut Vec<Option<Placement>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
+        let mut records = [NONE; BATCH];
         for keys in keys.chunks(BATCH) {
-            for (record, (digest, len)) in self.candidates(keys).into_iter().zip(keys) {
-                found.push(self.place(record, Asked::new(digest, *len), digest, *len)?);
+            self.candidates(keys, &mut records);
+            for (&record, (digest, len)) in records.iter().zip(keys) {
+                match self.confirm(record, Asked::new(digest, *len), digest, *len)? {
+                    Some((record, window)) => found.push(Some(self.placed(record, *len, window)?)),
+                    None => found.push(None),
+                }
             }
         }
         Ok(())
@@ -54,8 +62,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
     /// What [`candidate`](Self::candidate) says of each of the keys, and their records on the way to the cache.
     #[inline(always)]
-    fn candidates(&self, keys: &[Key]) -> [u32; BATCH] {
-        let mut records = [NONE; BATCH];
+    fn candidates(&self, keys: &[Key], records: &mut [u32; BATCH]) {
         for (digest, len) in keys {
             let asked = Asked::new(digest, *len);
             let part = self.pilots_of(asked.part(self.parts));
@@ -67,7 +74,6 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             prefetch_index::<u8>(self.bytes(), start);
             prefetch_index::<u8>(self.bytes(), start + self.record_len - 1);
         }
-        records
     }
 
     /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for the
@@ -95,29 +101,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     #[inline(never)]
     fn displaced(&self, first: u32, number: u32) -> u32 {
         let at = self.sections.displaced + displaced_at(first) + position(number, 2);
-        let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = self.array(at);
         bytes.map_or(NONE, |at| {
             first.wrapping_add(u16::from_le_bytes(*at).into())
         })
     }
 
-    /// Where the chunk is stored, if its record is `record`.
-    // A call would hand the result over in memory, where there is room for an error.
-    #[inline(always)]
-    fn place(
-        &self,
-        record: u32,
-        asked: Asked,
-        digest: &Digest,
-        len: u32,
-    ) -> Result<Option<Placement>, DictionaryError> {
-        match self.confirm(record, asked, digest, len)? {
-            Some((record, window)) => Ok(Some(self.placed(record, len, window)?)),
-            None => Ok(None),
-        }
-    }
-
     /// The record of the chunk: `record`, or wherever it is in a part that is searched.
+    // A call would hand the result over in memory, where there is room for an error.
     #[inline(always)]
     fn confirm(
         &self,
@@ -207,8 +198,10 @@ impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
         found: &mut Vec<Option<ChunkId>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
+        let mut records = [NONE; BATCH];
         for keys in keys.chunks(BATCH) {
-            for (record, (digest, len)) in self.candidates(keys).into_iter().zip(keys) {
+            self.candidates(keys, &mut records);
+            for (&record, (digest, len)) in records.iter().zip(keys) {
                 let record = self.confirm(record, Asked::new(digest, *len), digest, *len)?;
                 found.push(record.map(|(record, _)| ChunkId::new(record)));
             }

@@ -211,6 +211,12 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         self.bytes().get(start..end).unwrap_or_default()
     }
 
+    /// Some bytes, if they are in the file.
+    #[inline(always)]
+    fn array<const N: usize>(&self, at: usize) -> Option<&[u8; N]> {
+        self.bytes().get(at..at.checked_add(N)?)?.first_chunk()
+    }
+
     /// Where the pilots of a part are.
     #[inline(always)]
     fn pilots_of(&self, part: u32) -> usize {
@@ -221,7 +227,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     #[inline(always)]
     fn range_of(&self, part: u32) -> Option<(u32, u32)> {
         let at = self.sections.firsts + position(part, 4);
-        let [a, b, c, d, end @ ..] = *self.bytes().get(at..)?.first_chunk::<8>()?;
+        let [a, b, c, d, end @ ..] = *self.array::<8>(at)?;
         Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(end)))
     }
 
@@ -250,8 +256,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// number.
     #[inline(always)]
     fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        let bytes = self.bytes().get(self.place_of(record)..);
-        let window = bytes.and_then(<[u8]>::first_chunk);
+        let window = self.array(self.place_of(record));
         window.ok_or(DictionaryError::Record {
             record,
             what: "it is not in the file",
