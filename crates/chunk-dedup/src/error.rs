@@ -11,8 +11,8 @@ pub enum DictionaryError {
     /// The bytes are no dictionary.
     #[error("not a chunk dictionary: the first bytes are not its signature")]
     NotADictionary,
-    /// The bytes are a dictionary of a later version.
-    #[error("chunk dictionary of version {version}; this library knows version 1")]
+    /// The bytes are a dictionary of another version.
+    #[error("chunk dictionary of version {version}; this library knows version 2")]
     Version {
         /// The version.
         version: u32,
@@ -55,11 +55,11 @@ pub enum DictionaryError {
         /// Bytes that its header says.
         expected: u64,
     },
-    /// A bucket begins or ends where no record does, or overlaps the next.
-    #[error("bucket {bucket} of the dictionary has records {start} to {end} of {entries}")]
-    Bucket {
-        /// The bucket.
-        bucket: u32,
+    /// A part begins or ends where no record does, or overlaps another.
+    #[error("part {part} of the dictionary has records {start} to {end} of {entries}")]
+    Part {
+        /// The part; one past the last if records are left.
+        part: u32,
         /// First record.
         start: u32,
         /// One past the last record.
@@ -67,11 +67,11 @@ pub enum DictionaryError {
         /// Records that there are.
         entries: u32,
     },
-    /// A bucket counts its records, or fills its unused places, in another way than it has to.
-    #[error("bucket {bucket} of the dictionary is not written as its records demand")]
-    BucketForm {
-        /// The bucket.
-        bucket: u32,
+    /// The pilots of a part are others than its records have.
+    #[error("part {part} of the dictionary is not written as its records demand")]
+    PartForm {
+        /// The part.
+        part: u32,
     },
     /// A record has a field that cannot be.
     #[error("record {record} of the dictionary: {what}")]

@@ -38,13 +38,13 @@ pub(super) fn take_texts(seeds: &mut Seeds) {
 
 /// The dictionary file of the tests of chunk-dedup.
 pub(super) fn take_dictionary(seeds: &mut Seeds) -> Result<()> {
-    let hex = include_str!("../../../crates/chunk-dedup/tests/chunk_dedup/version-1.hex");
+    let hex = include_str!("../../../crates/chunk-dedup/tests/chunk_dedup/version-2.hex");
     let digits: Vec<char> = hex.split_whitespace().flat_map(str::chars).collect();
     let mut bytes = vec![0];
     for pair in digits.chunks(2) {
         bytes.push(u8::from_str_radix(&pair.iter().collect::<String>(), 16)?);
     }
-    seeds.insert(("dictionary_file", "version-1".into()), bytes);
+    seeds.insert(("dictionary_file", "version-2".into()), bytes);
     Ok(())
 }
 

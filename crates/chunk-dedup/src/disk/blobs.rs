@@ -29,7 +29,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             None => 0,
         };
         let end = self.blob_end(blob.0);
-        let all = self.section(self.sections.blobs, self.sections.buckets);
+        let all = self.section(self.sections.blobs, self.sections.blobs_end);
         let bytes = all.get(usize_up_to(start)..usize_up_to(end));
         let bytes = bytes.ok_or_else(|| fail("its description is not in the file"))?;
         parse(bytes).map_err(fail)

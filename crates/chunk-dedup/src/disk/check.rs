@@ -1,58 +1,72 @@
 //! A check of everything in a dictionary file.
 
+use image_model::width::usize_from;
 use image_model::{BlobId, BlobIndex};
 
 use super::DictionaryFile;
-use super::block::Block;
-use super::bucket::Buckets;
 use super::header::{Header, Sections};
+use super::layout::{Index, records};
+use super::part::PILOTS;
 use crate::error::DictionaryError;
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
-    /// Reads all of the file: its checksum, the descriptions of all blobs, that each record is in its bucket and
-    /// in order, and that every placement can be.
+    /// Reads all of the file: its checksum, the descriptions of all blobs, that each record is where its key leads, and
+    /// that every placement can be.
     ///
     /// # Errors
     /// [`DictionaryError`], the first fault that is found.
     pub fn check(&self) -> Result<(), DictionaryError> {
         self.check_sum()?;
         self.check_blobs()?;
-        let mut count = 0u32;
-        let mut buckets = Buckets::default();
-        let mut block = Block::new(self.header.columns, self.known_len);
-        for entry in self.entries() {
-            let entry = entry?;
-            let of_digest = self.split(&entry.digest);
-            let told = buckets.push(of_digest, |bucket, bytes| self.check_bucket(bucket, bytes))?;
-            let head = (!told).then_some(of_digest.1);
-            if let Some(bytes) = block.push(&entry, head)? {
-                self.check_block(count, bytes)?;
+        let parts = self.header.parts();
+        let mut part = 0;
+        let mut entries = self.entries();
+        let mut next = || entries.next().transpose();
+        let index = Index::of(parts, &mut next, &mut |pilots| {
+            let at = self.pilots_of(part);
+            if self.section(at, at + usize_from(PILOTS)) != pilots {
+                return Err(DictionaryError::PartForm { part });
             }
-            count += 1;
+            part += 1;
+            Ok(())
+        })?;
+        let Sections {
+            displaced,
+            firsts,
+            firsts_end,
+            ..
+        } = self.sections;
+        for (start, end, bytes, field) in [
+            (displaced, firsts, &index.displaced, "displaced records"),
+            (firsts, firsts_end, &index.firsts, "first records"),
+        ] {
+            let stored = self.section(start, end);
+            if let Some(at) = (0..stored.len()).find(|&at| stored.get(at) != bytes.get(at)) {
+                return Err(DictionaryError::Header {
+                    offset: start + at,
+                    field,
+                    value: stored.get(at).copied().unwrap_or(0).into(),
+                    rule: "as the records demand",
+                });
+            }
         }
-        self.check_block(count.saturating_sub(1), block.rest())?;
-        buckets.finish(self.header.buckets(), |bucket, bytes| {
-            self.check_bucket(bucket, bytes)
-        })
-    }
-
-    /// Compares the block of `record` with the bytes that it has to have.
-    fn check_block(&self, record: u32, bytes: &[u8]) -> Result<(), DictionaryError> {
-        let start = self.block_of(record);
-        match self.section(start, start + bytes.len()) == bytes {
-            true => Ok(()),
-            false => Err(DictionaryError::Record {
-                record,
-                what: "its block is not written as its records demand",
-            }),
-        }
-    }
-
-    fn check_bucket(&self, bucket: u32, bytes: &[u8]) -> Result<(), DictionaryError> {
-        match self.bucket(bucket)?.0 == bytes {
-            true => Ok(()),
-            false => Err(DictionaryError::BucketForm { bucket }),
-        }
+        let mut entries = self.entries();
+        let mut next = || entries.next().transpose();
+        records(
+            parts,
+            &self.header.columns,
+            &mut next,
+            &mut |record, bytes| {
+                let at = self.place_of(record);
+                match self.section(at, at + bytes.len()) == bytes {
+                    true => Ok(()),
+                    false => Err(DictionaryError::Record {
+                        record,
+                        what: "it is not written as its part demands",
+                    }),
+                }
+            },
+        )
     }
 
     fn check_sum(&self) -> Result<(), DictionaryError> {
@@ -64,10 +78,15 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             return Err(DictionaryError::Checksum { stored, computed });
         }
         let Sections {
-            blobs_end, buckets, ..
+            blobs_end,
+            pilots,
+            firsts_end,
+            records,
+            ..
         } = self.sections;
         for (start, end, field) in [
-            (blobs_end, buckets, "bytes before the buckets"),
+            (blobs_end, pilots, "bytes before the pilots"),
+            (firsts_end, records, "bytes before the records"),
             (self.sections.end, end, "end"),
         ] {
             if self.section(start, end).iter().any(|&byte| byte != 0) {

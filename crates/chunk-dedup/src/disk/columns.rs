@@ -1,22 +1,20 @@
-//! The placements of records: ten numbers, each in as many bits as the largest of its kind needs.
+//! The placements of records: nine numbers, each in as many bits as the largest of its kind needs.
 
 use image_model::width::{u64_from, usize_from};
 use image_model::{BlobIndex, Frame, RecipeId};
 
+use super::{DIGEST_LEN, WINDOW};
 use crate::error::DictionaryError;
 use crate::placement::{Entry, Placement, RECIPES};
 
-/// Numbers of a placement, in the order in which a record has them.
-pub(super) const COLUMNS: usize = 10;
+/// Numbers of a placement, in the order in which the header has them.
+pub(super) const COLUMNS: usize = 9;
 
 /// The numbers of a record.
 pub(super) type Numbers = [u64; COLUMNS];
 
-/// Bytes that are read for a placement: no record has more, and as many follow the last one.
-pub(super) const WINDOW: usize = 48;
-
-/// Bytes in which the columns of most files begin.
-const NEAR: u16 = 32;
+/// Bytes of a placement at most: all numbers with all of their bits, and up to seven before each.
+const MOST: usize = 49;
 
 /// A number's name, and the maximum number of bits that it can have.
 const KINDS: [(&str, u8); COLUMNS] = [
@@ -29,30 +27,39 @@ const KINDS: [(&str, u8); COLUMNS] = [
     ("recipe", 3),
     ("position in the blob", 32),
     ("address", 64),
-    ("head", 8),
 ];
+const LENGTH: usize = 0;
+const BLOB: usize = 1;
+const OFFSET: usize = 2;
+const STORED_LEN: usize = 3;
+const BEYOND: usize = 4;
+const OFFSET_IN_FRAME: usize = 5;
+const RECIPE: usize = 6;
+const INDEX: usize = 7;
+const ADDRESS: usize = 8;
 
 /// How a number is stored: without its lowest bits, which are zero in all of them, and without its highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Column {
     pub(super) shift: u8,
     pub(super) width: u8,
-    /// First bit in the placement.
+    /// First bit in the placement: as far behind a byte as the shift is, so that the number is read in its place.
     start: u16,
-    /// The byte that contains it, how far eight bytes from there on are turned to have the number in its place, and
-    /// which of their bits are the number's then.
+    /// From where in a record eight bytes are read, after [`FIRST`], and which of their bits are the number's.
     byte: usize,
-    turn: u32,
     place: u64,
-    mask: u64,
 }
+
+/// No number is read from before this byte of a record: a shift takes it at most seven bytes back.
+const FIRST: usize = DIGEST_LEN - 8;
 
 /// How placements are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Columns {
     columns: [Column; COLUMNS],
-    /// Whether all begin early, and eight bytes contain each of them: so it is unless numbers are extreme.
-    near: bool,
+    bits: u16,
+    /// Whether each chunk is all of its frame, and no frame can end beyond 2^64: so it is in most files.
+    plain: bool,
 }
 
 /// The bits that occur in the numbers of placements, ored.
@@ -66,13 +73,10 @@ impl Bits {
         }
     }
 
-    /// What these numbers need, if `known_len` bytes of each length are beside the digest; with heads if some bucket is
-    /// crowded.
-    pub(super) fn columns(&self, known_len: u8, crowded: bool) -> Columns {
+    /// What these numbers need.
+    pub(super) fn columns(&self) -> Columns {
         let mut pairs = [(0, 0); COLUMNS];
-        let head = if crowded { u8::MAX } else { 0 };
-        let all = stored(&self.0, head, known_len);
-        for (pair, bits) in pairs.iter_mut().zip(all) {
+        for (pair, bits) in pairs.iter_mut().zip(self.0) {
             if bits != 0 {
                 // At most 64.
                 let shift = bits.trailing_zeros();
@@ -84,38 +88,36 @@ impl Bits {
     }
 }
 
-/// The numbers that are stored of those of a chunk, if `known_len` bytes of its length are beside the digest.
-pub(super) fn stored(numbers: &Numbers, head: u8, known_len: u8) -> Numbers {
-    let mut stored = *numbers;
-    let [len, .., last] = &mut stored;
-    *len >>= (8 * known_len) & 63;
-    *last = head.into();
-    stored
-}
-
 impl Columns {
     fn new(pairs: [(u8, u8); COLUMNS]) -> Self {
         let mut columns = [Column::default(); COLUMNS];
-        let mut start = 0u16;
-        let mut near = true;
-        for (column, (shift, width)) in columns.iter_mut().zip(pairs) {
-            let mask = match width {
-                0 => 0,
-                _ => u64::MAX >> 64u8.saturating_sub(width),
-            };
-            near &= start % 8 + u16::from(width) <= 64 && start < 8 * NEAR;
-            *column = Column {
+        let mut end = 0u16;
+        let mut left: Vec<usize> = (0..COLUMNS).filter(|&at| pairs[at].1 != 0).collect();
+        // Next comes the number that leaves the fewest bits before it unused.
+        let unused = |at: usize, end: u16| u16::from(pairs[at].0).wrapping_sub(end) % 8;
+        while let Some(&at) = left.iter().min_by_key(|&&at| unused(at, end)) {
+            left.retain(|&other| other != at);
+            let (shift, width) = pairs[at];
+            let start = end + unused(at, end);
+            let mask = u64::MAX >> 64u8.saturating_sub(width);
+            columns[at] = Column {
                 shift,
                 width,
                 start,
-                byte: usize::from(start / 8),
-                turn: u32::from(start % 8).wrapping_sub(shift.into()) % 64,
+                byte: DIGEST_LEN + usize::from(start / 8) - usize::from(shift / 8) - FIRST,
                 place: mask << (shift & 63),
-                mask,
             };
-            start = start.saturating_add(width.into());
+            end = start + u16::from(width);
         }
-        Self { columns, near }
+        let most = |at: usize| columns[at].place;
+        let plain = most(BEYOND) == 0
+            && most(OFFSET_IN_FRAME) == 0
+            && most(OFFSET).checked_add(most(STORED_LEN)).is_some();
+        Self {
+            columns,
+            bits: end,
+            plain,
+        }
     }
 
     /// Takes pairs of a shift and a width, which the header has from byte `offset` on.
@@ -151,23 +153,22 @@ impl Columns {
         bytes
     }
 
-    fn bits(&self) -> u32 {
-        self.columns
-            .iter()
-            .map(|column| u32::from(column.width))
-            .sum()
-    }
-
     /// Bytes of a placement.
     pub(super) fn len(&self) -> usize {
-        usize_from(self.bits().div_ceil(8))
+        usize::from(self.bits.div_ceil(8))
+    }
+
+    /// Whether some numbers are zero in all records.
+    #[inline(always)]
+    pub(super) fn plain(&self) -> bool {
+        self.plain
     }
 
     /// The bits of `numbers`, in as many of the bytes as a placement has.
     pub(super) fn pack(&self, numbers: &Numbers) -> [u8; WINDOW] {
         let mut words = [0u64; WINDOW / 8 + 1];
         for (column, number) in self.columns.iter().zip(numbers) {
-            let value = number >> (column.shift & 63) & column.mask;
+            let value = (number & column.place) >> (column.shift & 63);
             let (word, bit) = (usize::from(column.start / 64), column.start % 64);
             if let Some([low, high]) = words.get_mut(word..word + 2) {
                 *low |= value << bit;
@@ -183,71 +184,42 @@ impl Columns {
         bytes
     }
 
-    /// The numbers whose bits begin in `window`.
-    // A call would hand the numbers over in memory, and wait for them while they have not arrived.
+    /// One of the numbers of the record that begins with `window`.
+    // One load and one operation: what waits for memory keeps the processor from looking further ahead.
+    #[inline(always)]
+    fn number(&self, at: usize, window: &[u8; WINDOW]) -> u64 {
+        let column = &self.columns[at];
+        // Within the window, as the compiler sees, too.
+        let bytes = window[FIRST + column.byte % 64..].first_chunk();
+        u64::from_le_bytes(*bytes.unwrap_or(&[0; 8])) & column.place
+    }
+
+    /// The length of the chunk.
+    #[inline(always)]
+    pub(super) fn chunk_len(&self, window: &[u8; WINDOW]) -> u64 {
+        self.number(LENGTH, window)
+    }
+
+    /// All numbers of the record that begins with `window`.
     #[inline(always)]
     pub(super) fn unpack(&self, window: &[u8; WINDOW]) -> Numbers {
-        match self.near {
-            true => std::array::from_fn(|at| self.columns[at].take_near(window)),
-            false => self.unpack_far(window),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn unpack_far(&self, window: &[u8; WINDOW]) -> Numbers {
-        let words = words(window);
-        self.columns.map(|column| column.take(&words))
-    }
-
-    /// What is beyond the bytes of lengths beside the digests: nothing, if no chunk is as long.
-    #[inline]
-    pub(super) fn len_high(&self, window: &[u8; WINDOW]) -> u64 {
-        // Its bits are the first 32 at most.
-        self.columns[0].take_near(window)
-    }
-
-    /// Whether some chunk is as long.
-    pub(super) fn has_len(&self) -> bool {
-        self.columns[0].width != 0
-    }
-
-    /// The head of a record whose bucket does not tell it.
-    pub(super) fn head(&self, window: &[u8; WINDOW]) -> u8 {
-        let [head, ..] = self.columns[COLUMNS - 1].take(&words(window)).to_le_bytes();
-        head
+        let number = |at| self.number(at, window);
+        let beyond = |at| if self.plain { 0 } else { number(at) };
+        [
+            number(LENGTH),
+            number(BLOB),
+            number(OFFSET),
+            number(STORED_LEN),
+            beyond(BEYOND),
+            beyond(OFFSET_IN_FRAME),
+            number(RECIPE),
+            number(INDEX),
+            number(ADDRESS),
+        ]
     }
 }
 
-impl Column {
-    /// The number, if eight bytes contain it and it begins early.
-    #[inline]
-    fn take_near(&self, window: &[u8; WINDOW]) -> u64 {
-        // Within the window, as the compiler sees, too.
-        let bytes = window[self.byte % usize::from(NEAR)..].first_chunk();
-        let bits = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8]));
-        bits.rotate_right(self.turn) & self.place
-    }
-
-    #[inline]
-    fn take(&self, words: &[u64; WINDOW / 8 + 2]) -> u64 {
-        let (word, bit) = (usize::from(self.start / 64), self.start % 64);
-        // No column starts behind the window, so that these are there.
-        let low = words.get(word).copied().unwrap_or(0);
-        let high = words.get(word + 1).copied().unwrap_or(0);
-        let value = low >> bit | (high << 1) << (63 - bit);
-        (value & self.mask) << (self.shift & 63)
-    }
-}
-
-#[inline]
-fn words(window: &[u8; WINDOW]) -> [u64; WINDOW / 8 + 2] {
-    let mut words = [0; WINDOW / 8 + 2];
-    for (word, bytes) in words.iter_mut().zip(window.as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    words
-}
+const _: () = assert!(DIGEST_LEN + MOST <= WINDOW && FIRST + 63 + 8 <= WINDOW);
 
 /// The numbers of a chunk of `len` bytes; `None` if the frame is too short for it.
 pub(super) fn numbers(len: u32, placement: &Placement) -> Option<Numbers> {
@@ -271,7 +243,6 @@ pub(super) fn numbers(len: u32, placement: &Placement) -> Option<Numbers> {
         frame.recipe.0.into(),
         placement.index.into(),
         placement.address,
-        0,
     ])
 }
 
@@ -283,64 +254,74 @@ pub(super) fn numbers_of(entry: &Entry) -> Result<Numbers, DictionaryError> {
     numbers.ok_or(DictionaryError::Entry { what })
 }
 
-/// The placement of a chunk of `len` bytes; what is wrong with it, if it cannot be. There are `blobs` blobs.
+/// The placement of a chunk of `len` bytes; what is wrong with it, if it cannot be. There are `blobs` blobs, and all columns
+/// are plain or not.
 #[inline(always)]
 pub(super) fn placement(
     len: u32,
     numbers: &Numbers,
+    plain: bool,
     blobs: u32,
 ) -> Result<Placement, &'static str> {
-    let &[
-        _,
-        blob,
-        offset,
-        stored_len,
-        beyond,
-        offset_in_frame,
-        recipe,
-        index,
-        address,
-        _,
-    ] = numbers;
-    let len = u64::from(len);
-    let frame_len = u32::try_from(len + beyond).map_err(|_| "the frame is too long")?;
-    // All others have at most 32 bits, as the header says.
-    let small = |number: u64| {
-        let [a, b, c, d, ..] = number.to_le_bytes();
+    // All but offsets and addresses have at most 32 bits, as the header says.
+    let small = |at: usize| {
+        let [a, b, c, d, ..] = numbers[at].to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     };
-    if offset_in_frame + len > frame_len.into() {
-        return Err("the chunk ends after its frame");
-    }
-    if blob >= u64::from(blobs) {
+    if small(BLOB) >= blobs {
         return Err("there is no such blob");
     }
-    let frame = Frame {
-        blob: BlobIndex(small(blob)),
-        offset,
-        stored_len: small(stored_len),
-        len: frame_len,
-        recipe: RecipeId(small(recipe)),
-    };
-    if frame.stored_end().is_none() {
-        return Err("the frame ends beyond 2^64");
+    let (mut frame_len, mut offset_in_frame) = (len, 0);
+    if !plain {
+        offset_in_frame = small(OFFSET_IN_FRAME);
+        frame_len = whole(len, small(BEYOND)).ok_or("the frame is too long")?;
+        if !is_within(len, offset_in_frame, frame_len) {
+            return Err("the chunk ends after its frame");
+        }
+        if !is_end(numbers[OFFSET], small(STORED_LEN)) {
+            return Err("the frame ends beyond 2^64");
+        }
     }
     Ok(Placement {
-        frame,
-        offset_in_frame: small(offset_in_frame),
-        index: small(index),
-        address,
+        frame: Frame {
+            blob: BlobIndex(small(BLOB)),
+            offset: numbers[OFFSET],
+            stored_len: small(STORED_LEN),
+            len: frame_len,
+            recipe: RecipeId(small(RECIPE)),
+        },
+        offset_in_frame,
+        index: small(INDEX),
+        address: numbers[ADDRESS],
     })
+}
+
+// Most files have no numbers of which these are asked: lookups in them must not wait for what is computed here, and hand
+// nothing over in memory.
+
+#[inline(never)]
+fn whole(len: u32, beyond: u32) -> Option<u32> {
+    len.checked_add(beyond)
+}
+
+#[inline(never)]
+fn is_within(len: u32, offset: u32, frame_len: u32) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= frame_len)
+}
+
+#[inline(never)]
+fn is_end(offset: u64, stored_len: u32) -> bool {
+    offset.checked_add(stored_len.into()).is_some()
 }
 
 const _: () = assert!({
     let mut bits = 0;
     let mut at = 0;
     while at < COLUMNS {
-        bits += KINDS[at].1 as usize;
+        bits += KINDS[at].1 as usize + 7;
         at += 1;
     }
-    bits <= WINDOW * 8
+    bits <= MOST * 8
 });
 
 /// The whole of a table in bytes; saturates.

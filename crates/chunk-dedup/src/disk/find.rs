@@ -1,14 +1,16 @@
 //! Lookups in a dictionary file.
 
 use std::cmp::Ordering;
-use std::hint::black_box;
 
+use image_model::width::usize_from;
 use image_model::{BlobIndex, ChunkId, Digest};
+use prefetch_index::prefetch_index;
 
 use super::DictionaryFile;
-use super::block::Slot;
-use super::bucket::{self, Bucket, HEADS, split};
-use super::columns::{self, WINDOW, position};
+use super::columns::{self, position};
+use super::layout::displaced_at;
+use super::part::{Asked, SEARCHED};
+use super::{DIGEST_LEN, WINDOW};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Placement};
@@ -17,9 +19,8 @@ use crate::placement::{BlobRecord, Placement};
 /// have fetched to stay in the cache.
 const BATCH: usize = 64;
 
-/// What a bucket says of a chunk, if not its record: there is none, or it does not tell. No record has these numbers.
+/// What leads to no record: none has this number.
 const NONE: u32 = u32::MAX;
-const MANY: u32 = u32::MAX - 1;
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Where the chunk with this digest and length in bytes is stored.
@@ -28,8 +29,9 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// [`DictionaryError`] if what was read on the way is damaged.
     #[inline]
     pub fn lookup(&self, digest: &Digest, len: u32) -> Result<Option<Placement>, DictionaryError> {
-        match self.find_record(digest, len)? {
-            Some(record) => Ok(Some(self.placed(record, len, self.window(record)?)?)),
+        let asked = Asked::new(digest, len);
+        match self.confirm(self.candidate(asked), asked, digest, len)? {
+            Some((record, window)) => Ok(Some(self.placed(record, len, window)?)),
             None => Ok(None),
         }
     }
@@ -45,177 +47,130 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         found: &mut Vec<Option<Placement>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        self.search_many(keys, true, |record, len| {
-            let placement = match record {
-                Some(record) => Some(self.placed(record, len, self.window(record)?)?),
-                None => None,
-            };
-            found.push(placement);
-            Ok(())
-        })
-    }
-
-    /// Hands the records of the chunks, with their lengths, to `found`, which reads `placements`, too, or does not.
-    fn search_many(
-        &self,
-        keys: &[Key],
-        placements: bool,
-        mut found: impl FnMut(Option<u32>, u32) -> Result<(), DictionaryError>,
-    ) -> Result<(), DictionaryError> {
-        // A length that is not all beside the digest is read there, too.
-        let placements = placements || self.header.columns.has_len();
+        let mut records = [NONE; BATCH];
         for keys in keys.chunks(BATCH) {
-            // Each round reads one place for each of the keys, in so few instructions that the processor asks the memory
-            // for many before it has the first; the next round finds them in its cache.
-            for (digest, _) in keys {
-                let (number, _) = self.split(digest);
-                self.touch(self.sections.buckets + position(number, bucket::LEN));
-            }
-            let mut records = [NONE; BATCH];
-            for (record, (digest, _)) in records.iter_mut().zip(keys) {
-                *record = self.candidate(digest);
-            }
-            for record in records.iter().take(keys.len()) {
-                let (slot, placement) = self.places(*record);
-                self.touch(slot);
-                if placements {
-                    self.touch(placement);
+            self.candidates(keys, &mut records);
+            for (&record, (digest, len)) in records.iter().zip(keys) {
+                match self.confirm(record, Asked::new(digest, *len), digest, *len)? {
+                    Some((record, window)) => found.push(Some(self.placed(record, *len, window)?)),
+                    None => found.push(None),
                 }
-            }
-            for (record, (digest, len)) in records.iter().zip(keys) {
-                let record = match *record {
-                    NONE => None,
-                    record => self.confirm(record, digest, *len)?,
-                };
-                found(record, *len)?;
             }
         }
         Ok(())
     }
 
-    /// Reads a byte, so that it is in the processor's cache.
-    #[inline]
-    fn touch(&self, at: usize) {
-        black_box(self.bytes().get(at).copied());
-    }
-
-    /// The record of a chunk.
-    #[inline]
-    fn find_record(&self, digest: &Digest, len: u32) -> Result<Option<u32>, DictionaryError> {
-        match self.candidate(digest) {
-            NONE => Ok(None),
-            record => self.confirm(record, digest, len),
+    /// What [`candidate`](Self::candidate) says of each of the keys, and their records on the way to the cache.
+    #[inline(always)]
+    fn candidates(&self, keys: &[Key], records: &mut [u32; BATCH]) {
+        for (digest, len) in keys {
+            let asked = Asked::new(digest, *len);
+            let part = self.pilots_of(asked.part(self.parts));
+            prefetch_index::<u8>(self.bytes(), part + usize_from(asked.pilot()));
+        }
+        for (record, (digest, len)) in records.iter_mut().zip(keys) {
+            *record = self.candidate(Asked::new(digest, *len));
+            let start = self.place_of(*record);
+            prefetch_index::<u8>(self.bytes(), start);
+            prefetch_index::<u8>(self.bytes(), start + self.record_len - 1);
         }
     }
 
-    /// The record that a chunk has if any, by what its bucket says; [`NONE`], or [`MANY`] if that does not tell.
-    /// Nothing but the bucket is read, with few instructions: so the processor begins with the next lookups while this
-    /// one waits for memory.
-    #[inline]
-    fn candidate(&self, digest: &Digest) -> u32 {
-        let (number, head) = self.split(digest);
-        let at = self.sections.buckets + position(number, bucket::LEN);
-        let bytes = self.bytes().get(at..).and_then(<[u8]>::first_chunk);
-        let Some(bucket) = bytes.map(Bucket) else {
-            return MANY;
+    /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for the
+    /// record: so the processor begins with the next lookups while this one waits for memory.
+    #[inline(always)]
+    fn candidate(&self, asked: Asked) -> u32 {
+        let part = asked.part(self.parts);
+        let Some((first, end)) = self.range_of(part) else {
+            return NONE;
         };
-        let below = bucket.below(head);
-        if bucket.head(below) == Some(head) {
-            // If it is none of the records, that is found out where they are read.
-            return bucket.first().wrapping_add(below.into());
+        let count = end.wrapping_sub(first);
+        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
+        let Some(&pilot) = self.bytes().get(pilot) else {
+            return NONE;
+        };
+        let place = asked.place(pilot, count);
+        if place >= count {
+            return self.displaced(first, place.wrapping_sub(count));
         }
-        let end = u64::from(bucket.first()) + u64::from(bucket.count());
-        let all = bucket.count() <= HEADS && end <= u64::from(self.header.entries);
-        if all { NONE } else { MANY }
+        first.wrapping_add(place)
     }
 
-    /// The record of a chunk: `record`, or otherwise wherever it is.
+    /// The record that has one of the spare places of the part that begins with `first`.
+    #[cold]
+    #[inline(never)]
+    fn displaced(&self, first: u32, number: u32) -> u32 {
+        let at = self.sections.displaced + displaced_at(first) + position(number, 2);
+        let bytes = self.array(at);
+        bytes.map_or(NONE, |at| {
+            first.wrapping_add(u16::from_le_bytes(*at).into())
+        })
+    }
+
+    /// The record of the chunk: `record`, or wherever it is in a part that is searched.
     // A call would hand the result over in memory, where there is room for an error.
     #[inline(always)]
     fn confirm(
         &self,
         record: u32,
+        asked: Asked,
         digest: &Digest,
         len: u32,
-    ) -> Result<Option<u32>, DictionaryError> {
-        match self.is_of(record, digest, len) {
-            true => Ok(Some(record)),
-            // Another record before it has the same head.
-            false => self.find_among(digest, len),
+    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
+        if let Ok(window) = self.window(record) {
+            let words: &[[u8; 8]; DIGEST_LEN / 8] =
+                window.as_chunks().0.first_chunk().unwrap_or(&[[0; 8]; 4]);
+            // One after the other: hits find all alike, and misses none.
+            let same = words
+                .iter()
+                .zip(asked.words)
+                .all(|(found, word)| u64::from_le_bytes(*found) == word)
+                && self.header.columns.chunk_len(window) == u64::from(len)
+                && digest.algorithm() == self.header.algorithm;
+            if same {
+                return Ok(Some((record, window)));
+            }
+            if !self.searched {
+                return Ok(None);
+            }
         }
+        self.search(record, asked, digest, len)
     }
 
-    /// Whether a record, which the bucket of the digest has, is that of a chunk.
-    #[inline(always)]
-    fn is_of(&self, record: u32, digest: &Digest, len: u32) -> bool {
-        let slot = Slot::new(digest, len, self.known_len);
-        self.slot(record).is_some_and(|found| found.is(slot))
-            && record < self.header.entries
-            && digest.algorithm() == self.header.algorithm
-            && self.is_len(record, len)
-    }
-
-    /// The same, whatever is in the bucket.
+    /// The record of the chunk in its part, if that is searched. If not, `record` led nowhere, or to another chunk.
     #[cold]
     #[inline(never)]
-    fn find_among(&self, digest: &Digest, len: u32) -> Result<Option<u32>, DictionaryError> {
-        if digest.algorithm() != self.header.algorithm {
-            return Ok(None);
+    fn search(
+        &self,
+        record: u32,
+        asked: Asked,
+        digest: &Digest,
+        len: u32,
+    ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
+        let part = asked.part(self.parts);
+        let (mut start, mut end) = self.records_of(part)?;
+        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
+        if self.bytes().get(pilot) != Some(&SEARCHED) {
+            // In a part without records, all that is computed is 0.
+            let is_sound = record < self.header.entries || start == end;
+            let what = "a pilot leads there, but it is not in the file";
+            return match is_sound {
+                true => Ok(None),
+                false => Err(DictionaryError::Record { record, what }),
+            };
         }
-        let (number, head) = self.split(digest);
-        let bucket = self.bucket(number)?;
-        let (first, end) = self.records_of(number, bucket)?;
-        let below = bucket.below(head);
-        let record_at = |at: u8| first.saturating_add(at.into()).min(end);
-        if bucket.count() <= HEADS {
-            // Those with the head, of which there are hardly ever more than two.
-            let alike = (below..bucket.count()).take_while(|&at| bucket.head(at) == Some(head));
-            let mut records = alike.map(record_at);
-            return Ok(records.find(|&record| self.is_of(record, digest, len)));
-        }
-        // Those with the head, and those behind the last head.
-        let (mut start, mut last) = (record_at(below), end);
-        while start < last {
-            let middle = start.midpoint(last);
-            match self.key_of(middle, number, first)?.cmp(&(*digest, len)) {
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.key_of(middle)?.cmp(&(*digest, len)) {
                 Ordering::Less => start = middle + 1,
-                Ordering::Equal => return Ok(Some(middle)),
-                Ordering::Greater => last = middle,
+                Ordering::Equal => return Ok(Some((middle, self.window(middle)?))),
+                Ordering::Greater => end = middle,
             }
         }
         Ok(None)
     }
 
-    /// Bucket and head of a digest.
-    #[inline]
-    pub(super) fn split(&self, digest: &Digest) -> (u32, u8) {
-        split(digest, self.header.bucket_bits)
-    }
-
-    /// Whether the placement of a record says what the bytes beside its digest do not say of this length.
-    #[inline]
-    fn is_len(&self, record: u32, len: u32) -> bool {
-        let high = u64::from(len) >> ((8 * self.known_len) & 63);
-        if !self.header.columns.has_len() {
-            return high == 0;
-        }
-        let window = self.window(record);
-        window.is_ok_and(|window| self.header.columns.len_high(window) == high)
-    }
-
-    /// The length of a record.
-    pub(super) fn len_of(
-        &self,
-        record: u32,
-        slot: Slot,
-        window: &[u8; WINDOW],
-    ) -> Result<u32, DictionaryError> {
-        let high = self.header.columns.len_high(window);
-        let len = high << ((8 * self.known_len) & 63) | slot.len_low(self.known_len);
-        let what = "its chunk is too long";
-        u32::try_from(len).map_err(|_| DictionaryError::Record { record, what })
-    }
-
+    /// The placement of a record.
     #[inline(always)]
     pub(super) fn placed(
         &self,
@@ -223,15 +178,18 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         len: u32,
         window: &[u8; WINDOW],
     ) -> Result<Placement, DictionaryError> {
-        let numbers = self.header.columns.unpack(window);
-        columns::placement(len, &numbers, self.header.blobs)
+        let columns = &self.header.columns;
+        let numbers = columns.unpack(window);
+        columns::placement(len, &numbers, columns.plain(), self.header.blobs)
             .map_err(|what| DictionaryError::Record { record, what })
     }
 }
 
 impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
     fn find(&self, digest: &Digest, len: u32) -> Result<Option<ChunkId>, DictionaryError> {
-        Ok(self.find_record(digest, len)?.map(ChunkId::new))
+        let asked = Asked::new(digest, len);
+        let found = self.confirm(self.candidate(asked), asked, digest, len)?;
+        Ok(found.map(|(record, _)| ChunkId::new(record)))
     }
 
     fn find_many(
@@ -240,10 +198,15 @@ impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
         found: &mut Vec<Option<ChunkId>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        self.search_many(keys, false, |record, _| {
-            found.push(record.map(ChunkId::new));
-            Ok(())
-        })
+        let mut records = [NONE; BATCH];
+        for keys in keys.chunks(BATCH) {
+            self.candidates(keys, &mut records);
+            for (&record, (digest, len)) in records.iter().zip(keys) {
+                let record = self.confirm(record, Asked::new(digest, *len), digest, *len)?;
+                found.push(record.map(|(record, _)| ChunkId::new(record)));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -254,14 +217,12 @@ impl<B: AsRef<[u8]> + Send + Sync> PlacedDictionary for DictionaryFile<B> {
 
     fn entry_placement(&self, id: ChunkId) -> Result<(u32, Placement), DictionaryError> {
         let record = u32::try_from(id.index()).unwrap_or(u32::MAX);
-        let fail = |what| DictionaryError::Record { record, what };
         if record >= self.header.entries {
-            return Err(fail("there is no such record"));
+            let what = "there is no such record";
+            return Err(DictionaryError::Record { record, what });
         }
-        let slot = self.slot(record).ok_or(fail("it is not in the file"))?;
-        let window = self.window(record)?;
-        let len = self.len_of(record, slot, window)?;
-        Ok((len, self.placed(record, len, window)?))
+        let (_, len) = self.key_of(record)?;
+        Ok((len, self.placed(record, len, self.window(record)?)?))
     }
 
     fn blobs(&self) -> u32 {

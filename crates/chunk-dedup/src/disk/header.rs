@@ -3,16 +3,15 @@
 use image_model::DigestAlgorithm;
 use image_model::width::{u64_from, usize_from, usize_up_to};
 
-use super::block;
-use super::bucket;
 use super::columns::{COLUMNS, Columns, table_len};
+use super::layout::{self, displaced_at};
+use super::part::{PILOTS, parts};
 use crate::error::DictionaryError;
 
 /// The header; [`DictionaryFile`](super::DictionaryFile) has its byte table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) algorithm: DigestAlgorithm,
-    pub(super) bucket_bits: u8,
     pub(super) entries: u32,
     pub(super) blobs: u32,
     pub(super) profile_len: u32,
@@ -26,7 +25,10 @@ pub(super) struct Sections {
     pub(super) blob_ends: usize,
     pub(super) blobs: usize,
     pub(super) blobs_end: usize,
-    pub(super) buckets: usize,
+    pub(super) pilots: usize,
+    pub(super) displaced: usize,
+    pub(super) firsts: usize,
+    pub(super) firsts_end: usize,
     pub(super) records: usize,
     pub(super) end: usize,
 }
@@ -42,11 +44,11 @@ pub fn is_dictionary(bytes: &[u8]) -> bool {
 }
 
 const MAGIC: [u8; 8] = *b"\x89LZCHD\r\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const COLUMNS_AT: usize = 40;
 const CHECKSUM_AT: usize = 124;
 /// Where nothing is stored.
-const ZEROS: [std::ops::Range<usize>; 3] = [14..16, 28..32, COLUMNS_AT + 2 * COLUMNS..CHECKSUM_AT];
+const ZEROS: [std::ops::Range<usize>; 3] = [13..16, 28..32, COLUMNS_AT + 2 * COLUMNS..CHECKSUM_AT];
 
 impl Header {
     pub(super) const LEN: usize = 128;
@@ -99,10 +101,6 @@ impl Header {
             let rule = "at most 2^32 - 2";
             require(value < u32::MAX, offset, field, value.into(), rule)?;
         }
-        let bits = bytes[13];
-        let rule = "that of the number of entries";
-        let fits = bits == bucket_bits(entries);
-        require(fits, 13, "bucket_bits", bits.into(), rule)?;
         for offset in ZEROS.into_iter().flatten() {
             let byte = bytes[offset];
             require(byte == 0, offset, "unused byte", byte.into(), "0")?;
@@ -112,7 +110,6 @@ impl Header {
         columns.copy_from_slice(pairs);
         Ok(Self {
             algorithm,
-            bucket_bits: bits,
             entries,
             blobs,
             profile_len: u32_at(bytes, 24),
@@ -132,7 +129,7 @@ impl Header {
             DigestAlgorithm::Sha256 => 1,
             _ => 2,
         };
-        put(12, &[algorithm, self.bucket_bits]);
+        put(12, &[algorithm]);
         put(16, &self.entries.to_le_bytes());
         put(20, &self.blobs.to_le_bytes());
         put(24, &self.profile_len.to_le_bytes());
@@ -143,13 +140,9 @@ impl Header {
         bytes
     }
 
-    /// Bytes of a digest that buckets tell.
-    pub(super) fn known_len(&self) -> u8 {
-        block::known_len(self.bucket_bits)
-    }
-
-    pub(super) fn buckets(&self) -> u32 {
-        1 << self.bucket_bits
+    /// Number of parts.
+    pub(super) fn parts(&self) -> u32 {
+        parts(self.entries)
     }
 
     /// Where the sections are in a file of `len` bytes, which has to be all of them.
@@ -162,10 +155,12 @@ impl Header {
         let blob_ends = next(self.profile_len.into());
         let blobs = next(table_len(self.blobs.into(), 8));
         let blobs_end = next(self.blob_len);
-        let buckets = next(u64::from(alignment(blobs_end)));
-        let records = next(table_len(self.buckets().into(), bucket::LEN));
-        let blocks = u64::from(self.entries).div_ceil(u64_from(block::RECORDS));
-        let end = next(table_len(blocks, block::len(&self.columns)));
+        let pilots = next(alignment(blobs_end).into());
+        let displaced = next(table_len(self.parts().into(), usize_from(PILOTS)));
+        let firsts = next(u64_from(displaced_at(self.entries)));
+        let firsts_end = next(table_len(u64::from(self.parts()) + 2, 4));
+        let records = next(alignment(firsts_end).into());
+        let end = next(table_len(self.entries.into(), layout::len(&self.columns)));
         let expected = next(u64_from(Self::END_LEN));
         if u64_from(len) != expected {
             let len = u64_from(len);
@@ -176,24 +171,20 @@ impl Header {
             blob_ends: usize_up_to(blob_ends),
             blobs: usize_up_to(blobs),
             blobs_end: usize_up_to(blobs_end),
-            buckets: usize_up_to(buckets),
+            pilots: usize_up_to(pilots),
+            displaced: usize_up_to(displaced),
+            firsts: usize_up_to(firsts),
+            firsts_end: usize_up_to(firsts_end),
             records: usize_up_to(records),
             end: usize_up_to(end),
         })
     }
 }
 
-/// Zeros from `end` to the buckets, which begin where a processor fetches.
+/// Zeros from `end` to where a processor fetches.
 pub(super) fn alignment(end: u64) -> u8 {
-    let [behind, ..] = (end % u64_from(bucket::LEN)).to_le_bytes();
+    let [behind, ..] = (end % 64).to_le_bytes();
     64u8.saturating_sub(behind) % 64
-}
-
-/// The bits by which so many records are put into buckets: 14 to 28 of them to a bucket, which has room for 59 heads.
-pub(super) fn bucket_bits(entries: u32) -> u8 {
-    let bits = (entries / 14).checked_ilog2().unwrap_or(0);
-    // At most 28.
-    bits.to_le_bytes()[0]
 }
 
 pub(super) fn u32_at(bytes: &[u8; Header::LEN], offset: usize) -> u32 {

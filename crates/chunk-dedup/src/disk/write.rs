@@ -1,7 +1,6 @@
 //! The bytes of a dictionary file.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io::{self, Write};
 
 use image_model::width::{u64_from, usize_from};
@@ -9,10 +8,10 @@ use image_model::{BlobIndex, DigestAlgorithm, Frame, Progress};
 
 use super::DictionaryFile;
 use super::blobs::description;
-use super::block::{self, Block};
-use super::bucket::{Buckets, Crowds, split};
 use super::columns::{Bits, numbers_of};
-use super::header::{Header, alignment, bucket_bits};
+use super::header::{Header, alignment};
+use super::layout::{Index, records};
+use super::part::parts;
 use super::runs::{Merged, Source};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Entry, Placement};
@@ -115,10 +114,9 @@ pub(super) fn write<'s>(
         total: None,
     };
     let mut entries = Merged::new(sources())?;
-    let (mut count, mut bits, mut crowds) = (0u64, Bits::default(), Crowds::default());
+    let (mut count, mut bits) = (0u64, Bits::default());
     while let Some(entry) = entries.next()? {
         bits.add(&numbers_of(&entry)?);
-        crowds.push(&entry.digest);
         count += 1;
         ticks.tick()?;
     }
@@ -135,47 +133,45 @@ pub(super) fn write<'s>(
     }
     let blobs = below_max(u64_from(content.blobs.len())).ok_or(too_many("blobs"))?;
     let profile_len = u32::try_from(content.profile.len());
-    let bucket_bits = bucket_bits(chunks);
-    let known_len = block::known_len(bucket_bits);
     let header = Header {
         algorithm: content.algorithm,
-        bucket_bits,
         entries: chunks,
         blobs,
         profile_len: profile_len.map_err(|_| too_many("bytes of a profile"))?,
         blob_len: u64_from(descriptions.len()),
-        columns: bits.columns(known_len, crowds.is_crowded(bucket_bits)),
+        columns: bits.columns(),
     };
     out.write_all(&header.to_bytes())?;
     let mut out = Summed::new(out);
     for section in [content.profile, &ends, &descriptions] {
         out.put(section)?;
     }
-    for _ in 0..alignment(u64_from(Header::LEN) + out.put) {
-        out.put(&[0])?;
-    }
+    out.align()?;
+
+    let parts = parts(chunks);
+    let mut entries = Merged::new(sources())?;
+    let index = Index::of(
+        parts,
+        &mut || {
+            ticks.tick()?;
+            entries.next()
+        },
+        &mut |pilots| Ok(out.put(pilots)?),
+    )?;
+    out.put(&index.displaced)?;
+    out.put(&index.firsts)?;
+    out.align()?;
 
     let mut entries = Merged::new(sources())?;
-    let mut buckets = Buckets::default();
-    while let Some(entry) = entries.next()? {
-        let of_digest = split(&entry.digest, bucket_bits);
-        buckets.push(of_digest, |_, bytes| out.put(bytes))?;
-        ticks.tick()?;
-    }
-    buckets.finish(header.buckets(), |_, bytes| out.put(bytes))?;
-
-    let mut entries = Merged::new(sources())?;
-    let mut buckets = Buckets::default();
-    let mut block = Block::new(header.columns, known_len);
-    while let Some(entry) = entries.next()? {
-        let (number, head) = split(&entry.digest, bucket_bits);
-        let Ok(told) = buckets.push((number, head), |_, _| Ok::<_, Infallible>(()));
-        if let Some(bytes) = block.push(&entry, (!told).then_some(head))? {
-            out.put(bytes)?;
-        }
-        ticks.tick()?;
-    }
-    out.put(block.rest())?;
+    records(
+        parts,
+        &header.columns,
+        &mut || {
+            ticks.tick()?;
+            entries.next()
+        },
+        &mut |_, record| Ok(out.put(record)?),
+    )?;
     out.put(&[0; Header::END_LEN - 4])?;
     Ok(Summary {
         chunks,
@@ -215,6 +211,12 @@ impl<'o> Summed<'o> {
         Ok(())
     }
 
+    /// Zeros, so that what follows begins where a processor fetches.
+    fn align(&mut self) -> io::Result<()> {
+        let zeros = alignment(u64_from(Header::LEN) + self.put);
+        self.put([0; 64].get(..usize::from(zeros)).unwrap_or_default())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.checksum.update(&self.buffer);
         self.out.write_all(&self.buffer)?;
@@ -233,7 +235,7 @@ impl<'o> Summed<'o> {
 }
 
 /// Writes one dictionary of several to `out`: of the same algorithm and for the same images. It reads them from
-/// start to end, and takes no memory for entries. The result is the same as if it was built of all their entries.
+/// start to end, and takes memory for the entries of one part of each, and two bytes for 64 entries of all. The result is the same as if it was built of all their entries.
 /// Progress counts entries, each of which is read three times.
 ///
 /// # Errors

@@ -60,14 +60,16 @@ fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hostile_bytes_are_refused_by_name() {
     let (bytes, _) = build(&many(30), &blobs(3), 1 << 20);
-    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes, up to a multiple of 64; 2 buckets, 1 block.
+    // 7 bytes of profile, 3 ends of blobs, 3 descriptions of 26 bytes, up to a multiple of 64; 1 part, nothing displaced.
     let zeros = 128 + 7 + 24 + 3 * 26;
-    let buckets = zeros + 19;
-    let digests = buckets + 2 * 64;
-    let placements = digests + 32 * 32;
-    let placement_len = DictionaryFile::open(&bytes[..]).unwrap().record_len() - 32;
-    assert_eq!(placements + 32 * placement_len + 64, bytes.len());
-    let count = u32::from(bytes[buckets + 4]);
+    let pilots = zeros + 19;
+    let firsts = pilots + 600;
+    let records = firsts + 12 + 28;
+    let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
+    assert_eq!(records + 30 * record_len + 64, bytes.len());
+    let placements = records + 32;
+    let (first, rest) = bytes[records..].split_at(record_len);
+    let swapped = [&rest[..record_len], first].concat();
     let with = |at: usize, new: &[u8]| {
         let mut changed = bytes.clone();
         changed[at..at + new.len()].copy_from_slice(new);
@@ -79,8 +81,8 @@ fn hostile_bytes_are_refused_by_name() {
     for (at, new, message) in [
         (
             8,
-            &[2][..],
-            "chunk dictionary of version 2; this library knows version 1",
+            &[1][..],
+            "chunk dictionary of version 1; this library knows version 2",
         ),
         (
             12,
@@ -90,7 +92,7 @@ fn hostile_bytes_are_refused_by_name() {
         (
             13,
             &[5],
-            "dictionary header, byte 13: bucket_bits is 5, must be that of the number of entries",
+            "dictionary header, byte 13: unused byte is 5, must be 0",
         ),
         (
             16,
@@ -129,49 +131,54 @@ fn hostile_bytes_are_refused_by_name() {
             "blob 1 of the dictionary: it is not in the order of ids",
         ),
         (
-            buckets,
-            &[1],
-            "bucket 0 of the dictionary has records 1 to COUNT+1 of 30",
-        ),
-        (
-            buckets + 4,
-            &[31],
-            "bucket 0 of the dictionary has records 0 to 31 of 30",
-        ),
-        (
-            buckets + 4,
-            &[bytes[buckets + 4] - 1],
-            "bucket 1 of the dictionary has records COUNT to 30 of 30",
-        ),
-        (
             zeros + 3,
             &[1],
-            "dictionary header, byte 237: bytes before the buckets is 0, must be zeros",
+            "dictionary header, byte 237: bytes before the pilots is 0, must be zeros",
         ),
         (
-            buckets + 4,
+            pilots,
+            &[bytes[pilots] ^ 1],
+            "part 0 of the dictionary is not written as its records demand",
+        ),
+        (
+            pilots + 599,
             &[0xff],
-            "bucket 0 of the dictionary is not written as its records demand",
+            "part 0 of the dictionary is not written as its records demand",
         ),
         (
-            buckets + 5,
-            &[bytes[buckets + 5] ^ 1],
-            "record 0 of the dictionary: its bucket says something else of its digest",
-        ),
-        (
-            buckets + 5 + 58,
-            &[0],
-            "bucket 0 of the dictionary is not written as its records demand",
-        ),
-        (
-            digests + 1,
-            &[bytes[digests + 1] ^ 0x80],
-            "record 0 of the dictionary: its bucket says something else of its digest",
-        ),
-        (
-            digests + 30 * 32,
+            firsts,
             &[1],
-            "record 29 of the dictionary: its block is not written as its records demand",
+            "part 0 of the dictionary has records 1 to 30 of 30",
+        ),
+        (
+            firsts + 4,
+            &[31],
+            "part 0 of the dictionary has records 0 to 31 of 30",
+        ),
+        (
+            firsts + 4,
+            &[29],
+            "part 1 of the dictionary has records 29 to 30 of 30",
+        ),
+        (
+            firsts + 8,
+            &[1],
+            "dictionary header, byte 864: first records is 1, must be as the records demand",
+        ),
+        (
+            firsts + 12,
+            &[1],
+            "dictionary header, byte 868: bytes before the records is 0, must be zeros",
+        ),
+        (
+            records,
+            &swapped,
+            "record 0 of the dictionary: it is not written as its part demands",
+        ),
+        (
+            records + record_len - 1,
+            &[bytes[records + record_len - 1] ^ 0x80],
+            "record 0 of the dictionary: it is not written as its part demands",
         ),
         (
             placements,
@@ -179,30 +186,17 @@ fn hostile_bytes_are_refused_by_name() {
             "record 0 of the dictionary: there is no such blob",
         ),
         (
-            placements + 30 * placement_len,
-            &[1],
-            "record 29 of the dictionary: its block is not written as its records demand",
-        ),
-        (
             bytes.len() - 64,
             &[1],
             "dictionary header, byte BYTE: end is 0, must be zeros",
         ),
     ] {
-        let message = message
-            .replace("BYTE", &(bytes.len() - 64).to_string())
-            .replace("COUNT+1", &(count + 1).to_string())
-            .replace("COUNT", &count.to_string());
+        let message = message.replace("BYTE", &(bytes.len() - 64).to_string());
         assert_eq!(with(at, new), message);
     }
-    // The first record twice, which its bucket says too.
+    // The first record twice.
     let mut repeated = bytes.clone();
-    repeated.copy_within(buckets + 5..buckets + 6, buckets + 6);
-    repeated.copy_within(digests..digests + 32, digests + 32);
-    repeated.copy_within(
-        placements..placements + placement_len,
-        placements + placement_len,
-    );
+    repeated.copy_within(records..placements + record_len - 32, records + record_len);
     assert_eq!(
         fault(&seal(repeated)).unwrap_err().to_string(),
         "record 1 of the dictionary: it is not in order"
@@ -215,4 +209,73 @@ fn hostile_bytes_are_refused_by_name() {
             .to_string(),
         "record 30 of the dictionary: there is no such record"
     );
+}
+
+#[test]
+fn records_in_wrong_places_are_refused_by_name() {
+    let (bytes, _) = build(&many(5000), &blobs(3), 1 << 20);
+    // 3 parts, which have 78 pairs of bytes for displaced records.
+    let displaced = 256 + 3 * 600;
+    let firsts = displaced + 2 * 78;
+    let record_len = DictionaryFile::open(&bytes[..]).unwrap().record_len();
+    let records = bytes.len() - 64 - 5000 * record_len;
+    let first = |part: usize| {
+        let bytes = bytes[firsts + 4 * part..].first_chunk().unwrap();
+        u32::from_le_bytes(*bytes) as usize
+    };
+    assert_eq!((first(0), first(3)), (0, 5000));
+    let with = |at: usize, new: u8| {
+        let mut changed = bytes.clone();
+        changed[at] = new;
+        fault(&seal(changed)).unwrap_err().to_string()
+    };
+    // A digest in another part.
+    assert_eq!(
+        with(records, bytes[records] ^ 0x80),
+        "record 0 of the dictionary: it is not in the part of its digest"
+    );
+    // As many records are displaced as places are behind the last one, where a record should be: at least one.
+    let used = (displaced..firsts).find(|&at| bytes[at] != 0).unwrap();
+    assert_eq!(
+        with(used, bytes[used] ^ 1),
+        format!(
+            "dictionary header, byte {used}: displaced records is {}, must be as the records demand",
+            bytes[used] ^ 1
+        )
+    );
+    // A part that begins too late.
+    let start = first(1) as u32;
+    let low = start.to_le_bytes()[0];
+    assert_eq!(
+        with(firsts + 4, low.wrapping_add(1)),
+        format!("record {start} of the dictionary: it is not in the part of its digest",)
+    );
+}
+
+/// Whatever pilots and displaced records say, a lookup finds the chunk, or nothing, or a record that is not there.
+#[test]
+fn pilots_lead_to_no_wrong_chunk() {
+    let entries = many(5000);
+    let (bytes, _) = build(&entries, &blobs(3), 1 << 20);
+    let pilots = 256..256 + 3 * 600 + 2 * 78;
+    for seed in 0..8u8 {
+        let mut changed = bytes.clone();
+        for (at, byte) in (0u8..=255).cycle().zip(&mut changed[pilots.clone()]) {
+            *byte ^= at.wrapping_mul(37).wrapping_add(seed) & seed;
+        }
+        let file = DictionaryFile::open(changed).unwrap();
+        assert_eq!(file.check().is_ok(), seed == 0);
+        let mut found = 0;
+        for entry in &entries {
+            match file.lookup(&entry.digest, entry.len) {
+                Ok(None) => {}
+                Ok(Some(placement)) => {
+                    assert_eq!(placement, entry.placement);
+                    found += 1;
+                }
+                Err(error) => assert_eq!(error.fault(), Fault::Corrupt),
+            }
+        }
+        assert_eq!(found == entries.len(), seed == 0, "{found}");
+    }
 }
