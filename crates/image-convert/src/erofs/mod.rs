@@ -47,8 +47,8 @@ pub use report::{ErofsReport, Verity};
 /// its root loses its time. A stack of layers becomes one tree; whiteouts of a single layer are kept as ordinary files,
 /// or converted to overlayfs form ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source;
 /// content that a later member of a layer replaces is not stored. Metadata comes before content, but is only known
-/// after all content has been read, so content is spooled to an unnamed temporary file; an [opened](OpenImage) plain
-/// tar is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
+/// after all content has been read, so content is spooled to an unnamed temporary file; a plain tar that is
+/// [opened](OpenImage) or [in a file](crate::Streaming::of_file) is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
 /// are longer, and 200 to 300 bytes for each inode and chunk; 64 bytes for each block of 4096 with verity.
 ///
 /// ```
@@ -104,7 +104,7 @@ pub fn to_erofs<'a>(
         before: Stored::default(),
         progress,
     };
-    let (Filled { layer, files, .. }, spool, stored) = stage::run(setup, spool, |stage| {
+    let (Filled { layer, places, .. }, spool, stored) = stage::run(setup, spool, |stage| {
         fill::fill(source, (origin, None), true, stage, options, &mut report)
     })?;
     let mut tree = match options.overlay_whiteouts {
@@ -113,7 +113,7 @@ pub fn to_erofs<'a>(
     };
     fill::advise_undescribed(&tree, &mut report);
     fill::settle_losses(&mut tree, options, &limits, &mut report)?;
-    let spooled = spool.end(origin, &files, &stored.extents)?;
+    let spooled = spool.end(origin, places, &stored.extents)?;
     let chunks = std::mem::take(&mut *known.write().unwrap_or_else(PoisonError::into_inner));
     let content = Content::new(&tree, &stored.extents, chunks.into_chunks(), &spooled)?;
     report.inodes = tree.len() as u64;

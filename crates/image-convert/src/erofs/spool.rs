@@ -8,12 +8,13 @@ use std::sync::{PoisonError, RwLock};
 
 use blob_io::{LocalFile, ReadAt};
 use chunk_dedup::ChunkList;
-use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::{Chunk, ChunkId, FrameId, Ino};
+use image_model::image::ChunkExtent;
+use image_model::tree::Span;
+use image_model::{Chunk, ChunkId, FrameId};
 
 use super::write::{ImageWriter, PART};
 use crate::ConvertError;
-use crate::source::Origin;
+use crate::source::{FilePlaces, Origin};
 use crate::stage::{BlockDigest, Fetch, Piece, Target};
 
 /// Size of a block in bytes.
@@ -64,8 +65,12 @@ pub(super) struct Spooled<'o> {
 /// Where they are.
 enum From<'o> {
     File(LocalFile),
-    /// At these places of files, by chunk.
-    Origin(&'o Origin, Vec<(Ino, u64)>),
+    Origin {
+        origin: &'o Origin,
+        files: FilePlaces,
+        /// By chunk: its file, and its place there.
+        chunks: Vec<(usize, u64)>,
+    },
 }
 
 impl<'k> Spool<'k> {
@@ -92,11 +97,11 @@ impl<'k> Spool<'k> {
         })
     }
 
-    /// What was kept; of `origin` if nothing was, whose `files` have these extents.
+    /// What was kept; of `origin` if nothing was, where it is in `files`, which have these extents.
     pub(super) fn end<'o>(
         self,
         origin: Option<&'o Origin>,
-        files: &[(ChunkRange, Ino)],
+        files: FilePlaces,
         extents: &[ChunkExtent],
     ) -> Result<Spooled<'o>, ConvertError> {
         let Self {
@@ -114,15 +119,19 @@ impl<'k> Spool<'k> {
             }
             (None, origin) => {
                 let origin = origin.expect("nothing is kept of what has an origin only");
-                let mut places = vec![(Ino(0), 0); starts.len()];
-                for &(range, ino) in files {
+                let mut chunks = vec![(0, 0); starts.len()];
+                for (file, range) in files.chunks().enumerate() {
                     for extent in &extents[range.start as usize..range.end as usize] {
                         if let Some(chunk) = extent.chunk {
-                            places[chunk.index()] = (ino, extent.file_offset);
+                            chunks[chunk.index()] = (file, extent.file_offset);
                         }
                     }
                 }
-                From::Origin(origin, places)
+                From::Origin {
+                    origin,
+                    files,
+                    chunks,
+                }
             }
         };
         Ok(Spooled {
@@ -183,9 +192,13 @@ impl Spooled<'_> {
                     source: error.into(),
                 })
             })?,
-            From::Origin(origin, places) => {
-                let (ino, start) = places[position];
-                copy(origin, ino, start..start + len, out)?;
+            From::Origin {
+                origin,
+                files,
+                chunks,
+            } => {
+                let (file, start) = chunks[position];
+                copy(origin, files.spans(file), start..start + len, out)?;
             }
         }
         let padding = out.len().next_multiple_of(BLOCK) - out.len();
@@ -193,15 +206,14 @@ impl Spooled<'_> {
     }
 }
 
-/// Appends `range` of the file `ino` to `out`.
+/// Appends `range` of the file that has `spans` of `origin` to `out`.
 fn copy(
     origin: &Origin,
-    ino: Ino,
+    spans: &[Span],
     range: Range<u64>,
     out: &mut ImageWriter<'_, '_>,
 ) -> Result<(), ConvertError> {
     let mut done = range.start;
-    let spans = origin.spans(ino);
     let first = spans.partition_point(|span| span.file_offset + span.len <= done);
     for span in &spans[first..] {
         let from = span.file_offset.max(done);

@@ -61,6 +61,23 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
+    /// Skips the rest of the current entry's payload, as [`next_entry`](Self::next_entry) does: afterwards it is certain
+    /// that the source has all of it.
+    ///
+    /// # Errors
+    /// As [`read_payload`](Self::read_payload).
+    pub fn skip_payload(&mut self) -> Result<(), TarError> {
+        let (left, padding) = match self.state {
+            State::Member { left, padding } => (left, padding),
+            State::End(_) => return Ok(()),
+            State::Failed => return Err(TarError::Failed),
+        };
+        self.state = State::Failed;
+        self.input.skip(left)?;
+        self.state = State::Member { left: 0, padding };
+        Ok(())
+    }
+
     /// Number of unread bytes of the current entry's payload.
     #[must_use]
     pub fn payload_left(&self) -> u64 {
