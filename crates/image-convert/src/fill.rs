@@ -1,5 +1,7 @@
 //! From each kind of source to a tree whose content is stored.
 
+mod spans;
+
 use image_model::advisory::Oddity;
 use image_model::image::ChunkRange;
 use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
@@ -11,12 +13,11 @@ use rafs_format::prefetch_inodes;
 use tar_stream::{Member, MemberError, MemberFault, TarError, TarReadOptions, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
-use crate::source::{
-    Contents, DataOrder, FilePlaces, Input, KeptFrames, Kind, Origin, Streaming,
-};
+use crate::source::{Contents, DataOrder, FilePlaces, Input, KeptFrames, Kind, Origin, Streaming};
 use crate::stage::{Stage, Target};
 use crate::tree::{StoreOrder, content_len};
 use crate::{ConvertError, Source};
+use spans::{fetch_spans, store_spans};
 
 /// A format of inodes and chunks, and how it is to be written.
 pub(crate) trait Format {
@@ -290,14 +291,13 @@ pub(crate) fn members<R: std::io::Read, T: Target>(
                     stage.begin_file(size, || path.clone())?;
                     let start = stage.chunks();
                     match content {
-                        Content::Read => {
-                            store_spans(spans.as_slice(), size, &mut reader, stage)?;
-                        }
-                        Content::Fetched => {
+                        // Small files come with the headers around them.
+                        Content::Fetched if !reader.has_payload() => {
                             // Whoever fetches it need not find out that the tar ends before.
                             reader.skip_payload()?;
                             fetch_spans(spans.as_slice(), size, stage)?;
                         }
+                        _ => store_spans(spans.as_slice(), size, &mut reader, stage)?,
                     }
                     let end = stage.chunks();
                     let chunks = ChunkRange { start, end };
@@ -319,37 +319,6 @@ pub(crate) fn members<R: std::io::Read, T: Target>(
     let layer = builder.finish()?;
     report.advisories.append(layer.advisories().clone());
     Ok(layer)
-}
-
-/// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
-fn store_spans<R: std::io::Read, T: Target>(
-    spans: &[Span],
-    size: u64,
-    reader: &mut TarReader<R>,
-    stage: &mut Stage<'_, '_, T>,
-) -> Result<(), ConvertError> {
-    let mut at = 0;
-    for span in spans {
-        stage.fill_zeros(span.file_offset - at)?;
-        stage.fill(span.len, &mut |place| Ok(reader.read_payload_exact(place)?))?;
-        at = span.file_offset + span.len;
-    }
-    stage.fill_zeros(size.saturating_sub(at))
-}
-
-/// Has a file of `size` bytes stored, whose data regions workers fetch from the origin.
-fn fetch_spans<T: Target>(
-    spans: &[Span],
-    size: u64,
-    stage: &mut Stage<'_, '_, T>,
-) -> Result<(), ConvertError> {
-    let mut at = 0;
-    for span in spans {
-        stage.fill_zeros(span.file_offset - at)?;
-        stage.fetch(span.len, span.source_offset)?;
-        at = span.file_offset + span.len;
-    }
-    stage.fill_zeros(size.saturating_sub(at))
 }
 
 /// A member of a kind that is not a file, as a loss; every other error as it is.

@@ -107,7 +107,8 @@ impl Origin {
     /// The same of a tar whose tree is not known yet: its headers are read once more.
     fn member_at(&self, offset: u64) -> Option<(ImagePath, u64)> {
         let limits = Limits::default();
-        let mut reader = TarReader::seekable(self.stream().ok()?, tar_options(true, &limits)).ok()?;
+        let mut reader =
+            TarReader::seekable(self.stream().ok()?, tar_options(true, &limits)).ok()?;
         while let Ok(Some(entry)) = reader.next_entry() {
             if let Ok(Member::Node { path, node, .. }) = entry.into_member(&limits)
                 && let Node::File { content, .. } = &node
@@ -122,9 +123,8 @@ impl Origin {
 
 /// The number of the byte at `offset` of a tar in the file that has `spans`.
 fn place_in(spans: &[Span], offset: u64) -> Option<u64> {
-    let holds = |span: &&Span| {
-        (span.source_offset..span.source_offset + span.len).contains(&offset)
-    };
+    let holds =
+        |span: &&Span| (span.source_offset..span.source_offset + span.len).contains(&offset);
     let span = spans.iter().find(holds)?;
     Some(span.file_offset + (offset - span.source_offset))
 }

@@ -87,6 +87,13 @@ impl<R: Read> TarReader<R> {
         }
     }
 
+    /// Whether all that is left of the current entry's payload was read from the source already, together with what is
+    /// before it.
+    #[must_use]
+    pub fn has_payload(&self) -> bool {
+        u64_from(self.input.at_hand()) >= self.payload_left()
+    }
+
     /// What follows the last member; `None` until [`next_entry`](Self::next_entry) has returned
     /// `None`.
     pub fn trailer(&mut self) -> Option<Trailer<'_, R>> {
