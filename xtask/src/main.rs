@@ -36,7 +36,6 @@ const CHECKS: &[Part] = &[
         lints::msrv,
     ),
     ("test", "the README's test command", runs::test),
-    ("mmap", "tests of what reads mapped files", runs::mmap),
     (
         "no-c",
         "the layer stream without a C compiler, and no C library in it",

@@ -1,20 +1,26 @@
 //! What is published.
 
+use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
 
-use crate::cargo::{Package, cargo, metadata, packages, root, text};
+use crate::cargo::{Package, cargo, command, metadata, packages, root, text};
 
 /// What every package holds besides its code.
 const DOCUMENTS: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
+/// Packs every crate, and checks what was unpacked from the packages, each of which takes the others from their
+/// packages, too.
 pub(crate) fn package() -> Result<(), String> {
     let packages = packages()?;
     let metadata = metadata(&["--no-deps"])?;
-    let target = Path::new(text(&metadata, "target_directory")).join("packages");
-    forget_built(&target, &packages)?;
+    let target = Path::new(text(&metadata, "target_directory"));
+    let unpacked = target.join("packages");
+    match fs::remove_dir_all(&unpacked) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(said(&unpacked)(error)),
+        _ => fs::create_dir_all(&unpacked).map_err(said(&unpacked))?,
+    }
     cargo(&[
         "package",
         "--workspace",
@@ -23,66 +29,66 @@ pub(crate) fn package() -> Result<(), String> {
         "--exclude",
         "registry-double",
         "--allow-dirty",
-        "--target-dir",
-        &target.to_string_lossy(),
+        "--no-verify",
     ])?;
     for package in &packages {
-        documents(package, &target.join("package"))?;
+        let name = format!("{}-{}.crate", package.name, package.version);
+        unpack(&target.join("package").join(name), &unpacked)?;
+        documents(&unpacked.join(directory(package)))?;
     }
-    Ok(())
+    let manifest = unpacked.join("Cargo.toml");
+    fs::write(&manifest, workspace(&packages)).map_err(said(&manifest))?;
+    let lock = Path::new(root()).join("Cargo.lock");
+    fs::copy(&lock, unpacked.join("Cargo.lock")).map_err(said(&lock))?;
+    cargo(&[
+        "check",
+        "--workspace",
+        "--offline",
+        "--manifest-path",
+        &manifest.to_string_lossy(),
+        "--target-dir",
+        &target.to_string_lossy(),
+    ])
 }
 
-/// Removes what cargo unpacked and built of our packages before: it knows them by version, not by
-/// content, and would check them against those of an earlier commit.
-fn forget_built(target: &Path, packages: &[Package]) -> Result<(), String> {
-    remove(target)?;
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME")?;
-        Some(Path::new(&home).join(".cargo"))
-    });
-    let Some(sources) = home.map(|home| home.join("registry/src")) else {
-        return Ok(());
-    };
-    let Ok(registries) = fs::read_dir(&sources) else {
-        return Ok(());
-    };
-    for registry in registries.flatten() {
-        for Package { name, version, .. } in packages {
-            remove(&registry.path().join(format!("{name}-{version}")))?;
-        }
-    }
-    Ok(())
+/// What a package unpacks to.
+fn directory(Package { name, version, .. }: &Package) -> String {
+    format!("{name}-{version}")
 }
 
-/// Removes a directory, if there is one.
-fn remove(directory: &Path) -> Result<(), String> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(format!("{}: {error}", directory.display()))
-        }
-        _ => Ok(()),
-    }
+/// The manifest of a workspace of what the packages unpack to.
+fn workspace(packages: &[Package]) -> String {
+    let members = packages.iter().map(|p| format!("{:?},", directory(p)));
+    let patches = packages
+        .iter()
+        .map(|p| format!("{} = {{ path = {:?} }}\n", p.name, directory(p)));
+    format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n{}",
+        members.collect::<String>(),
+        patches.collect::<String>()
+    )
+}
+
+fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
+    move |error| format!("{}: {error}", path.display())
+}
+
+fn unpack(archive: &Path, to: &Path) -> Result<(), String> {
+    command(
+        Command::new("tar")
+            .args(["--extract", "--gzip", "--file"])
+            .arg(archive)
+            .arg("--directory")
+            .arg(to),
+    )
 }
 
 /// The documents are in the package as files, since a link into the workspace leads nowhere from there.
-fn documents(package: &Package, packed: &Path) -> Result<(), String> {
-    let name = format!("{}-{}", package.name, package.version);
-    let archive = packed.join(format!("{name}.crate"));
-    let output = Command::new("tar")
-        .args(["--list", "--verbose", "--gzip", "--file"])
-        .arg(&archive)
-        .current_dir(root())
-        .output()
-        .map_err(|e| format!("tar: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("tar cannot list {}", archive.display()));
-    }
-    let listing = String::from_utf8_lossy(&output.stdout);
-    let files: Vec<&str> = listing.lines().filter(|l| l.starts_with('-')).collect();
+fn documents(unpacked: &Path) -> Result<(), String> {
     for document in DOCUMENTS {
-        let end = format!(" {name}/{document}");
-        if !files.iter().any(|file| file.ends_with(&end)) {
-            return Err(format!("{} holds no {document}", archive.display()));
+        let path = unpacked.join(document);
+        if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            return Err(format!("no file {}", path.display()));
         }
     }
     Ok(())

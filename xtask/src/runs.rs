@@ -12,19 +12,6 @@ pub(crate) fn test() -> Result<(), String> {
     command(&mut test)
 }
 
-pub(crate) fn mmap() -> Result<(), String> {
-    let packages = ["lazyoci-blob-io", "lazyoci-image-read"];
-    cargo(&[
-        "test",
-        "-p",
-        packages[0],
-        "-p",
-        packages[1],
-        "--features",
-        "mmap",
-    ])
-}
-
 pub(crate) fn quickstart() -> Result<(), String> {
     cargo(&["run", "--release", "--example", "quickstart"])
 }

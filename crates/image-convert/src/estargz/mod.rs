@@ -50,7 +50,7 @@ pub use report::EstargzReport;
 const ROOM_BEHIND: usize = 4096;
 
 /// Bytes of content that are read before there is room for them in the stage.
-const WINDOW: u64 = 1 << 20;
+const WINDOW: u64 = 5 << 20;
 
 /// Writes `source` as an eStargz layer to `output`.
 ///
