@@ -60,7 +60,7 @@ def main():
         args.record,
         f"command: `benches/against_mkfs_erofs.py --runs {args.runs}{''.join(f' --corpus {name}' for name in args.corpus or [])}`",
         f"ours: {built}; chunks of 1 MiB, blake3, two threads",
-        "theirs: `mkfs.erofs --tar=f`, no compression; it stores the ends of files beside their inodes",
+        "theirs: `mkfs.erofs --tar=f`, no compression",
     )
     for name, layer in zip(names, layers):
         def turn():

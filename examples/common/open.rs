@@ -136,6 +136,15 @@ impl OpenArgs {
         false
     }
 
+    /// Whether anything is told of the image that is not in its file.
+    pub fn tells(&self) -> bool {
+        self.has_index()
+            || self.annotations.is_some()
+            || self.external_toc.is_some()
+            || self.platform.is_some()
+            || self.layer.is_some()
+    }
+
     /// Refuses an index for what is no layer by itself.
     pub fn refuse_index(&self, path: &Path) -> Result<(), Failure> {
         if !self.has_index() {

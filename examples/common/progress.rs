@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lazyoci::blob_io::{LocalFile, ReadAt, ReadError};
 use lazyoci::model::{Cancelled, Progress};
 
 use super::interrupt::Interruptible;
@@ -50,12 +51,20 @@ impl Bar {
     /// Meters `source`, of `total` bytes: if the work does not know its own total, the bar shows how much of the
     /// metered sources has been read.
     pub fn meter<R: Read>(&mut self, source: R, total: u64) -> impl Read + use<R> {
+        let read = self.count(total);
+        Meter { source, read }
+    }
+
+    /// The same of a file that may be read anywhere.
+    pub fn meter_file(&mut self, source: LocalFile, total: u64) -> impl ReadAt + use<> {
+        let read = self.count(total);
+        Meter { source, read }
+    }
+
+    fn count(&mut self, total: u64) -> Arc<AtomicU64> {
         let metered = self.metered.get_or_insert_default();
         metered.total += total;
-        Meter {
-            source,
-            read: Arc::clone(&metered.read),
-        }
+        Arc::clone(&metered.read)
     }
 }
 
@@ -69,6 +78,18 @@ impl<R: Read> Read for Meter<R> {
         let len = self.source.read(buf)?;
         self.read.fetch_add(len as u64, Ordering::Relaxed);
         Ok(len)
+    }
+}
+
+impl ReadAt for Meter<LocalFile> {
+    fn len(&self) -> Result<u64, ReadError> {
+        self.source.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.source.read_at(offset, buf)?;
+        self.read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -20,9 +20,7 @@ use common::incoming::Incoming;
 use common::open::{is_read_once, is_stream, no_stream};
 use common::progress::Bar;
 use common::{Failure, Outcome, whole};
-use lazyoci::blob_io::DirectoryOutput;
-#[cfg(feature = "gzip-index")]
-use lazyoci::blob_io::{LocalFile, ReadAt};
+use lazyoci::blob_io::{DirectoryOutput, LocalFile, ReadAt};
 use lazyoci::convert::{
     ChunkDictionary, CompactOptions, ErofsOptions, EstargzReport, KeepBlobsOptions, PrefetchPolicy,
     RafsOptions, RafsReport, Source, Streaming, TarReport, ZstdChunkedDialect, ZstdChunkedReport,
@@ -282,15 +280,37 @@ fn erofs(args: &Args, out: &mut dyn Write) -> Result<Done, Failure> {
     }
     let target = args.output().to_owned();
     // A plain tar is read twice rather than kept meanwhile.
-    let is_plain = |path: &Path| {
-        let format = format_at(path);
-        format.is_ok_and(|format| format == Format::Tar(LayerCompression::None))
+    let source = match tar_in_place(args, &mut bar)? {
+        Some(tar) => tar.into(),
+        None => source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?,
     };
-    let source = source(args, &mut bar, |path| is_read_once(path) || !is_plain(path))?;
     let mut output = args.outputs.file(&target, out)?;
     let report = to_erofs(source, &mut *output, &options, &mut bar)?;
     drop(output);
     Ok(Done::Erofs(report, target))
+}
+
+/// The only image, if it is a plain tar in a file and no more is told of it.
+fn tar_in_place(args: &Args, bar: &mut Bar) -> Result<Option<Streaming<'static>>, Failure> {
+    let [path] = args.images() else {
+        return Ok(None);
+    };
+    if is_read_once(path) || whole::location(path).is_some() || !is_plain(path) || args.open.tells()
+    {
+        return Ok(None);
+    }
+    let of = |error: Failure| error.of(path.display());
+    let file = LocalFile::open(path).map_err(|error| of(Failure::usage(error)))?;
+    let len = file.len().map_err(|error| of(error.into()))?;
+    let file = Arc::new(bar.meter_file(file, len));
+    let layer = Streaming::of_file(file).map_err(|error| of(error.into()))?;
+    let layer = layer.lenient(args.open.lenient());
+    Ok(Some(layer.limits(args.open.limits())))
+}
+
+fn is_plain(path: &Path) -> bool {
+    let format = format_at(path);
+    format.is_ok_and(|format| format == Format::Tar(LayerCompression::None))
 }
 
 fn estargz(args: &Args, out: &mut dyn Write) -> Result<EstargzReport, Failure> {

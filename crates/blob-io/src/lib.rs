@@ -8,6 +8,7 @@
 //! | [`ReadAt`] | a blob that can be read at any offset: memory, [`LocalFile`], `Mapped` (feature `mmap`) |
 //! | [`Checked`] | a third-party blob whose reads are length-checked |
 //! | [`Section`] | part of a blob, such as a file in an archive |
+//! | [`Sequential`] | a blob as a stream |
 //! | [`Counted`] | a blob that counts requests and bytes |
 //! | `registry` | a client of OCI registries (feature `registry`) |
 //!
@@ -43,6 +44,7 @@ mod read;
 #[cfg(feature = "registry")]
 pub mod registry;
 mod section;
+mod sequential;
 
 pub use atomic::{AtomicDir, AtomicFile, WriteError};
 pub use checked::Checked;
@@ -57,6 +59,7 @@ pub use output::{
 };
 pub use read::{ReadAt, ReadError};
 pub use section::Section;
+pub use sequential::Sequential;
 
 // Crates whose types appear in public signatures.
 pub use bytes;

@@ -45,7 +45,7 @@ pub use device_slot::DeviceSlot;
 pub use error::{DecodeError, ReadFault, StructureError};
 pub use image::ErofsImage;
 pub use inode::{CHUNK_FORMAT_BITS, CHUNK_FORMAT_INDEXES, DataLayout, Inode};
-pub use layout::{EncodeError, Layout, LayoutInput};
+pub use layout::{EncodeError, Layout, LayoutInput, Tails};
 pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, Room, drop_losses, losses};
 pub use source::MetadataBytes;
 pub use superblock::Superblock;

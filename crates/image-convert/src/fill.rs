@@ -1,5 +1,7 @@
 //! From each kind of source to a tree whose content is stored.
 
+mod spans;
+
 use image_model::advisory::Oddity;
 use image_model::image::ChunkRange;
 use image_model::layer::{ContentCost, Layer, LayerBuilder, LayerOptions};
@@ -8,13 +10,14 @@ use image_model::{ImagePath, Ino, InodeId, Limits, Node, Timestamp, Tree};
 use image_read::FileOrder;
 use rafs_format::layout::CannotCarry;
 use rafs_format::prefetch_inodes;
-use tar_stream::{Member, MemberError, MemberFault, TarReadOptions, TarReader};
+use tar_stream::{Member, MemberError, MemberFault, TarError, TarReadOptions, TarReader};
 
 use crate::report::{Allowed, LossKind, Report};
-use crate::source::{Contents, DataOrder, Input, KeptFrames, Kind, Origin, Streaming};
+use crate::source::{Contents, DataOrder, FilePlaces, Input, KeptFrames, Kind, Origin, Streaming};
 use crate::stage::{Stage, Target};
 use crate::tree::{StoreOrder, content_len};
 use crate::{ConvertError, Source};
+use spans::{fetch_spans, store_spans};
 
 /// A format of inodes and chunks, and how it is to be written.
 pub(crate) trait Format {
@@ -45,8 +48,8 @@ pub(crate) struct Filled {
     pub(crate) layer: Layer<ChunkRange>,
     /// Whether the source is a tar, in its own order.
     pub(crate) from_tar: bool,
-    /// Of the files of a source that is not a stream: the extents, and the number in the source.
-    pub(crate) files: Vec<(ChunkRange, Ino)>,
+    /// Where its content is in the origin, if it has one.
+    pub(crate) places: FilePlaces,
 }
 
 /// Stores all content of `source`, of which `origin` and the frames to keep were made. If it is `alone`, no layer of a
@@ -65,11 +68,13 @@ pub(crate) fn fill<T: Target>(
             limits,
             ..
         } => {
-            let layer = stream(layer, &limits, stage, options, report)?;
+            let mut places = FilePlaces::default();
+            let from = origin.map(|origin| (origin, &mut places));
+            let layer = stream(layer, from, &limits, stage, options, report)?;
             return Ok(Filled {
                 layer,
                 from_tar: true,
-                files: Vec::new(),
+                places,
             });
         }
         source => source,
@@ -100,13 +105,21 @@ pub(crate) fn fill<T: Target>(
         origin.check_volume(&tree, &[first, others].concat(), &limits)?;
     }
     let mut ranges = vec![ChunkRange::default(); tree.len()];
+    let mut places = FilePlaces::default();
     let file_order = match order {
         DataOrder::Stored => FileOrder::Stored,
         DataOrder::Directory | DataOrder::Tar => FileOrder::Given,
     };
     for (files, file_order) in [(first, FileOrder::Given), (others, file_order)] {
         match origin {
-            Some(origin) => fetch(&tree, files, (origin, stage), &mut ranges)?,
+            Some(origin) => {
+                fetch(&tree, files, (origin, stage), &mut ranges)?;
+                for &id in files {
+                    if let Node::File { content, .. } = tree.inode(id).node {
+                        places.push(ranges[id.index()], origin.spans(content));
+                    }
+                }
+            }
             None => store(
                 &tree,
                 files,
@@ -116,13 +129,9 @@ pub(crate) fn fill<T: Target>(
             )?,
         }
     }
-    let mut files = Vec::new();
-    let tree = tree.map(|id, _, ino| {
-        files.push((ranges[id.index()], ino));
-        ranges[id.index()]
-    });
+    let tree = tree.map(|id, _, _| ranges[id.index()]);
     Ok(Filled {
-        files,
+        places,
         layer: order.layer(tree, limits),
         from_tar,
     })
@@ -142,13 +151,7 @@ fn fetch<T: Target>(
         stage.tick()?;
         stage.begin_file(size, || tree.path_of(id))?;
         let start = stage.chunks();
-        let mut at = 0;
-        for span in origin.spans(content) {
-            stage.fill_zeros(span.file_offset - at)?;
-            stage.fetch(span.len, span.source_offset)?;
-            at = span.file_offset + span.len;
-        }
-        stage.fill_zeros(size.saturating_sub(at))?;
+        fetch_spans(origin.spans(content), size, stage)?;
         ranges[id.index()] = ChunkRange {
             start,
             end: stage.chunks(),
@@ -190,8 +193,10 @@ fn store<T: Target>(
     })
 }
 
+/// Stores the content of `layer`, which workers read in the origin `from`, if there is that; says where it is there.
 fn stream<T: Target>(
     layer: Streaming<'_>,
+    from: Option<(&Origin, &mut FilePlaces)>,
     limits: &Limits,
     stage: &mut Stage<'_, '_, T>,
     options: &impl Format,
@@ -199,9 +204,19 @@ fn stream<T: Target>(
 ) -> Result<Layer<ChunkRange>, ConvertError> {
     let Streaming { layer, lenient, .. } = layer;
     let tar_options = tar_options(lenient, limits);
-    let reader = TarReader::open_layer(layer, tar_options)?;
     let rules = (lenient, limits);
-    members(reader, rules, stage, options, report, &mut |_| Ok(()))
+    let Some((origin, places)) = from else {
+        let reader = (TarReader::open_layer(layer, tar_options)?, Content::Read);
+        return members(reader, rules, stage, options, report, &mut |_| Ok(()));
+    };
+    let stream = origin.stream().map_err(std::io::Error::from);
+    let reader = stream.and_then(|stream| TarReader::seekable(stream, tar_options));
+    let reader = reader.map_err(|source| TarError::Io { offset: 0, source })?;
+    let reader = (reader, Content::Fetched);
+    members(reader, rules, stage, options, report, &mut |member| {
+        places.push(member.chunks, member.spans);
+        Ok(())
+    })
 }
 
 /// How the tar of a layer is read.
@@ -209,6 +224,15 @@ pub(crate) fn tar_options(lenient: bool, limits: &Limits) -> TarReadOptions {
     TarReadOptions::default()
         .lenient(lenient)
         .limits(limits.clone())
+}
+
+/// How the stage gets the content of the members of a tar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// It is read with the headers.
+    Read,
+    /// Workers fetch it from the origin, which holds the same tar.
+    Fetched,
 }
 
 /// A file of a tar whose content was handed to the stage.
@@ -223,7 +247,7 @@ pub(crate) struct StoredMember<'a> {
 
 /// Stores the content of the members that `reader` reads, and tells `stored` of each file.
 pub(crate) fn members<R: std::io::Read, T: Target>(
-    mut reader: TarReader<R>,
+    (mut reader, content): (TarReader<R>, Content),
     (lenient, limits): (bool, &Limits),
     stage: &mut Stage<'_, '_, T>,
     options: &impl Format,
@@ -266,7 +290,15 @@ pub(crate) fn members<R: std::io::Read, T: Target>(
                     builder.charge_content(&path, cost)?;
                     stage.begin_file(size, || path.clone())?;
                     let start = stage.chunks();
-                    store_spans(spans.as_slice(), size, &mut reader, stage)?;
+                    match content {
+                        // Small files come with the headers around them.
+                        Content::Fetched if !reader.has_payload() => {
+                            // Whoever fetches it need not find out that the tar ends before.
+                            reader.skip_payload()?;
+                            fetch_spans(spans.as_slice(), size, stage)?;
+                        }
+                        _ => store_spans(spans.as_slice(), size, &mut reader, stage)?,
+                    }
                     let end = stage.chunks();
                     let chunks = ChunkRange { start, end };
                     stored(&StoredMember {
@@ -287,22 +319,6 @@ pub(crate) fn members<R: std::io::Read, T: Target>(
     let layer = builder.finish()?;
     report.advisories.append(layer.advisories().clone());
     Ok(layer)
-}
-
-/// Has a file of `size` bytes stored, whose data regions come out of `reader`, straight into the batch.
-fn store_spans<R: std::io::Read, T: Target>(
-    spans: &[Span],
-    size: u64,
-    reader: &mut TarReader<R>,
-    stage: &mut Stage<'_, '_, T>,
-) -> Result<(), ConvertError> {
-    let mut at = 0;
-    for span in spans {
-        stage.fill_zeros(span.file_offset - at)?;
-        stage.fill(span.len, &mut |place| Ok(reader.read_payload_exact(place)?))?;
-        at = span.file_offset + span.len;
-    }
-    stage.fill_zeros(size.saturating_sub(at))
 }
 
 /// A member of a kind that is not a file, as a loss; every other error as it is.

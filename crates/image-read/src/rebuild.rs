@@ -332,7 +332,7 @@ pub(crate) fn tar_digest(
     let read_error = |source: blob_io::ReadError| LayerError::Io {
         source: io::Error::other(source),
     };
-    let mut stream = match crate::layer::Sequential::new(source) {
+    let mut stream = match blob_io::Sequential::new(source) {
         Ok(source) => LayerStream::new(source, &StreamOptions::from(limits)),
         Err(error) => return Ok(Err(read_error(error))),
     };

@@ -41,9 +41,9 @@ const CHUNK_FORMAT_48BIT: u32 = 0x40;
 /// let link = tree.add(Metadata::default(), Node::Symlink((*b"usr/bin").into()));
 /// tree.link(Tree::<()>::ROOT, Name::new(*b"bin")?, link)?;
 /// # let tree = tree.try_map(|_, _, ()| Ok::<_, std::convert::Infallible>(Default::default()))?;
-/// let layout = Layout::plan(LayoutInput { tree: &tree, extents: &[], chunks: &[], chunk_size: 4096 })?;
+/// let layout = Layout::plan(LayoutInput { tree: &tree, extents: &[], chunks: &[], inline: &[], chunk_size: 4096 })?;
 /// let mut bytes = Vec::new();
-/// layout.write_metadata([0; 16], &mut bytes)?;
+/// layout.write_metadata([0; 16], &|_, _| Ok(()), &mut bytes)?;
 ///
 /// let image = ErofsImage::open(bytes::Bytes::from(bytes), &Limits::default())?;
 /// let bin = image.lookup(image.root(), Name::new(*b"bin")?.as_ref())?.unwrap();

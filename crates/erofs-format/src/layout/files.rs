@@ -11,8 +11,8 @@ use crate::loss::path_of;
 /// How a file is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileLayout {
-    /// In one piece, from this block of content on.
-    OnePiece { first: u32 },
+    /// In one piece, from this block of content on, but for the last `tail` bytes, which are inline.
+    OnePiece { first: u32, tail: u64 },
     Chunks {
         /// The word `i_u`.
         format: u32,
@@ -76,11 +76,18 @@ pub(super) fn file_layout(
     if count != size.div_ceil(chunk_size) {
         return Err(EncodeError::Broken { what: "extent" });
     }
-    Ok(match first {
-        Some(first) => FileLayout::OnePiece { first },
-        None => FileLayout::Chunks {
+    let last = extents.last().and_then(|last| last.chunk);
+    let is_inline = |chunk: ChunkId| input.inline.get(chunk.index()) == Some(&true);
+    let tail = match last.is_some_and(is_inline) {
+        true => LayoutInput::tail_len(input.tree.inode(id)),
+        false => 0,
+    };
+    match first {
+        Some(first) => Ok(FileLayout::OnePiece { first, tail }),
+        None if tail != 0 => Err(EncodeError::Broken { what: "block" }),
+        None => Ok(FileLayout::Chunks {
             format: blocks.trailing_zeros(),
             count,
-        },
-    })
+        }),
+    }
 }

@@ -3,28 +3,29 @@
 mod error;
 mod files;
 mod front;
+mod planner;
+mod tails;
 
 use std::io;
 use std::num::NonZeroU32;
 
 use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::width::u64_from;
-use image_model::{InodeId, Node, Tree};
+use image_model::{InodeId, Metadata, Node, Tree};
 
 use crate::block_size::BlockSize;
 use crate::chunk_index::ChunkIndex;
-use crate::device_number::pack_device;
-use crate::inode::{DataLayout, EXTENDED_LEN, Inode, SLOT};
+use crate::inode::{DataLayout, EXTENDED_LEN, Inode};
 use crate::loss::{Loss, Room, losses};
 use crate::superblock::Superblock;
-use crate::view;
-use crate::write::{Emitter, Place, Placed, Placer, directory, write_metadata};
+use crate::write::{Emitter, Placed, directory, write_metadata};
 use crate::xattr;
 
-use files::{FileLayout, file_layout};
 use front::Front;
+use planner::Planner;
+use tails::WithTails;
 
 pub use error::EncodeError;
+pub use tails::Tails;
 
 /// First byte of the area in which inodes are placed: directly after the superblock.
 const INODES: u64 = 1152;
@@ -42,6 +43,10 @@ pub struct LayoutInput<'a> {
     /// Where each chunk is: its first block, counted from where content begins; `None` for zeros, which
     /// are nowhere.
     pub chunks: &'a [Option<u32>],
+    /// Of which chunks the end after the last whole block is in no block, but inline, beside the inode of its file. Such
+    /// a chunk is the last of one file whose chunks lie one after the other, and its end is as long as
+    /// [`tail_len`](Self::tail_len) says, not 0. None that are not listed.
+    pub inline: &'a [bool],
     /// Bytes of a chunk that is not its file's last: a power of two, 4096 or more.
     pub chunk_size: u32,
 }
@@ -56,6 +61,26 @@ impl LayoutInput<'_> {
         let size = size.filter(|size| u64::from(size.get()) >= BlockSize::B4096.bytes());
         size.ok_or(EncodeError::ChunkSize { chunk_size })
     }
+
+    /// Bytes of the end of the file `inode` after its last whole block, if they fit into a block together with the inode
+    /// and its attributes; else 0, as for all that are no files.
+    #[must_use]
+    pub fn tail_len<C>(inode: &image_model::Inode<C>) -> u64 {
+        let Node::File { size, .. } = inode.node else {
+            return 0;
+        };
+        let tail = BlockSize::B4096.rest(size);
+        let beside = inode_len(&inode.metadata).saturating_add(tail);
+        match beside <= BlockSize::B4096.bytes() {
+            true => tail,
+            false => 0,
+        }
+    }
+}
+
+/// Bytes of an inode and its extended attributes.
+fn inode_len(metadata: &Metadata) -> u64 {
+    EXTENDED_LEN.saturating_add(xattr::planned_len(&metadata.xattrs))
 }
 
 /// Where one inode goes.
@@ -83,11 +108,11 @@ struct Planned {
 /// ```
 ///
 /// `D` is the first multiple of 4096 after the metadata. All inodes are extended. A file whose chunks lie one after the
-/// other is stored in one piece (a plain layout), any other by chunk addresses of 4 bytes: one that shares some chunks
-/// with others, or has chunks of zeros, which are holes. Extended attributes are inline. The superblock has a checksum.
+/// other is stored in one piece (a plain layout, or inline if its end is beside its inode), any other by chunk addresses
+/// of 4 bytes: one that shares some chunks with others, or has chunks of zeros, which are holes. Extended attributes are inline. The superblock has a checksum.
 /// Metadata comes before content, so that an image is written from start to end once the places of its chunks are
 /// known. Inodes are placed as RAFS does it: depth first, a directory's files before its subdirectories, small inodes
-/// in the gaps that aligned data leave.
+/// in the gaps that aligned data leave; here those of all kinds.
 ///
 /// The plan takes about 40 bytes for each inode.
 #[derive(Debug, Clone)]
@@ -126,21 +151,7 @@ impl<'a> Layout<'a> {
         if let Some(loss) = first {
             return Err(loss.into());
         }
-        let nowhere = Planned {
-            nid: 0,
-            word: 0,
-            number: 0,
-            parent: InodeId::ROOT,
-            layout: DataLayout::Plain,
-        };
-        let mut planner = Planner {
-            input,
-            placer: Placer::new(BlockSize::B4096, INODES),
-            inodes: vec![nowhere; input.tree.len()],
-            by_place: Vec::new(),
-            with_blocks: Vec::new(),
-            chunked: false,
-        };
+        let mut planner = Planner::new(input);
         planner.run()?;
         planner.finish(links)
     }
@@ -169,20 +180,44 @@ impl<'a> Layout<'a> {
         Ok(self)
     }
 
-    /// Writes the metadata, all [`metadata_len`](Self::metadata_len) bytes, in order; content follows.
-    /// Memory: 64 KiB, and what is longest of a directory's block, an inode's extended attributes and a
-    /// link's target.
+    /// Writes the metadata, all [`metadata_len`](Self::metadata_len) bytes, in order; content follows. `tails` fills in
+    /// the inline end of a file's content, all of it. Memory: 64 KiB, and what is longest of a directory's block, an
+    /// inode's extended attributes and a link's target.
     ///
     /// # Errors
-    /// Errors of `out`.
-    pub fn write_metadata(&self, uuid: [u8; 16], out: impl io::Write) -> io::Result<()> {
+    /// Errors of `out` and of `tails`.
+    pub fn write_metadata(
+        &self,
+        uuid: [u8; 16],
+        tails: Tails<'_>,
+        out: impl io::Write,
+    ) -> io::Result<()> {
         let superblock = Superblock {
             uuid,
             ..self.superblock
         };
         let mut emitter = Emitter::new(Front::new(superblock, out));
-        write_metadata(self, &self.by_place, &self.with_blocks, &mut emitter)?;
+        let placed = WithTails {
+            layout: self,
+            tails: Some(tails),
+        };
+        write_metadata(&placed, &self.by_place, &self.with_blocks, &mut emitter)?;
         emitter.seek(self.metadata_len())?;
+        emitter.flush()
+    }
+
+    /// Writes inodes, attributes, directories, links and chunk addresses, in their order, and nothing between them: no
+    /// superblock, no content that is inline. Together with the digests of all chunks that tells images apart.
+    ///
+    /// # Errors
+    /// Errors of `out`.
+    pub fn write_outline(&self, out: impl io::Write) -> io::Result<()> {
+        let mut emitter = Emitter::without_gaps(out);
+        let placed = WithTails {
+            layout: self,
+            tails: None,
+        };
+        write_metadata(&placed, &self.by_place, &self.with_blocks, &mut emitter)?;
         emitter.flush()
     }
 }
@@ -223,9 +258,13 @@ impl Placed for Layout<'_> {
             Node::Directory(entries) => directory::data_len(entries, block),
             node => node.size(),
         };
-        let in_one_piece = planned.layout == DataLayout::Plain && size != 0;
+        let has_blocks = match planned.layout {
+            DataLayout::Plain => size != 0,
+            DataLayout::Inline => size >= block,
+            DataLayout::Chunked => false,
+        };
         let word = match inode.node {
-            Node::File { .. } if in_one_piece => planned.word.saturating_add(self.content),
+            Node::File { .. } if has_blocks => planned.word.saturating_add(self.content),
             _ => planned.word,
         };
         Inode {
@@ -266,126 +305,5 @@ impl Placed for Layout<'_> {
             emitter.flush_if_full()?;
         }
         Ok(())
-    }
-}
-
-/// Goes through the tree once and gathers the plan.
-struct Planner<'a> {
-    input: LayoutInput<'a>,
-    placer: Placer,
-    inodes: Vec<Planned>,
-    by_place: Vec<InodeId>,
-    with_blocks: Vec<InodeId>,
-    /// Whether any file has chunk addresses.
-    chunked: bool,
-}
-
-impl<'a> Planner<'a> {
-    fn run(&mut self) -> Result<(), EncodeError> {
-        let tree = self.input.tree;
-        let mut pending = vec![InodeId::ROOT];
-        while let Some(at) = pending.pop() {
-            self.place(at)?;
-            let first_child = pending.len();
-            for &id in tree.directory(at).into_iter().flat_map(|d| d.values()) {
-                if tree.directory(id).is_some() {
-                    self.inodes[id.index()].parent = at;
-                    pending.push(id);
-                } else if self.inodes[id.index()].nid == 0 {
-                    self.place(id)?;
-                }
-            }
-            pending[first_child..].reverse();
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, id: InodeId) -> Result<(), EncodeError> {
-        let inode = self.input.tree.inode(id);
-        let xattr_len = xattr::planned_len(&inode.metadata.xattrs);
-        let len = EXTENDED_LEN.saturating_add(xattr_len);
-        let block = BlockSize::B4096;
-        let mut word = 0;
-        let place = match &inode.node {
-            Node::Directory(entries) => {
-                let data_len = directory::data_len(entries, block.bytes());
-                self.with_data(id, len, data_len, &mut word)?
-            }
-            Node::Symlink(target) => self.with_data(id, len, u64_from(target.len()), &mut word)?,
-            Node::File { size, content } => match file_layout(&self.input, id, *size, *content)? {
-                FileLayout::OnePiece { first } => {
-                    word = first;
-                    self.placer.special(len)
-                }
-                FileLayout::Chunks { format, count } => {
-                    word = format;
-                    self.chunked = true;
-                    self.placer.file(len, count, ADDRESS_LEN)
-                }
-            },
-            Node::CharDevice(device) | Node::BlockDevice(device) => {
-                word = pack_device(*device).ok_or(EncodeError::Broken { what: "device" })?;
-                self.placer.special(len)
-            }
-            _ => self.placer.special(len),
-        };
-        self.by_place.push(id);
-        let number = u32::try_from(self.by_place.len()).unwrap_or(u32::MAX);
-        let planned = &mut self.inodes[id.index()];
-        planned.nid = place.offset / SLOT;
-        planned.layout = place.layout;
-        planned.number = number;
-        planned.word = word;
-        Ok(())
-    }
-
-    fn with_data(
-        &mut self,
-        id: InodeId,
-        inode_len: u64,
-        data_len: u64,
-        word: &mut u32,
-    ) -> Result<Place, EncodeError> {
-        let block = BlockSize::B4096;
-        let place = self.placer.with_data(inode_len, data_len);
-        if place.layout == DataLayout::Plain || data_len >= block.bytes() {
-            self.with_blocks.push(id);
-        }
-        let first = block.whole_in(place.data);
-        *word = u32::try_from(first).map_err(|_| EncodeError::TooLong { blocks: first })?;
-        Ok(place)
-    }
-
-    fn finish(self, links: Vec<u32>) -> Result<Layout<'a>, EncodeError> {
-        let Self {
-            input,
-            placer,
-            inodes,
-            mut by_place,
-            with_blocks,
-            chunked,
-        } = self;
-        let block = BlockSize::B4096;
-        let blocks = block.whole_in(view::align(placer.end(), block.bytes()));
-        let content = u32::try_from(blocks).map_err(|_| EncodeError::TooLong { blocks })?;
-        let mut superblock = Superblock::new(block);
-        superblock.feature_compat = Superblock::COMPAT_CHECKSUM | Superblock::COMPAT_MTIME;
-        if chunked {
-            superblock.feature_incompat = Superblock::INCOMPAT_CHUNKED_FILE;
-        }
-        let root = inodes[InodeId::ROOT.index()].nid;
-        superblock.root_nid = u16::try_from(root).expect("the root is placed first");
-        superblock.inos = u64_from(by_place.len());
-        superblock.blocks = content;
-        by_place.sort_unstable_by_key(|id| inodes[id.index()].nid);
-        Ok(Layout {
-            input,
-            superblock,
-            links,
-            inodes,
-            by_place,
-            with_blocks,
-            content,
-        })
     }
 }

@@ -15,6 +15,8 @@ pub struct Emitter<W> {
     pub buffer: Vec<u8>,
     /// Bytes handed on already.
     written: u64,
+    /// Whether zeros between structures are written.
+    gaps: bool,
 }
 
 impl<W: io::Write> Emitter<W> {
@@ -24,6 +26,15 @@ impl<W: io::Write> Emitter<W> {
             out,
             buffer: Vec::with_capacity(BUFFER),
             written: 0,
+            gaps: true,
+        }
+    }
+
+    /// The same, but of the zeros between structures none is written: for what only digests them.
+    pub fn without_gaps(out: W) -> Self {
+        Self {
+            gaps: false,
+            ..Self::new(out)
         }
     }
 
@@ -43,6 +54,10 @@ impl<W: io::Write> Emitter<W> {
         let mut gap = offset
             .checked_sub(self.position())
             .expect("nothing is planned over what comes before it");
+        if !self.gaps {
+            self.written = self.written.saturating_add(gap);
+            return Ok(());
+        }
         while gap > 0 {
             let part = usize_up_to(gap).min(BUFFER);
             let filled = self.buffer.len().saturating_add(part);

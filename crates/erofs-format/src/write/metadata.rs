@@ -38,8 +38,8 @@ pub trait Placed {
     /// The inode `id` as stored, extended.
     fn inode(&self, id: InodeId) -> Inode;
 
-    /// Appends the chunk addresses of the file `id` to what is written, which ends after its extended
-    /// attributes, where `start` bytes were written when its inode began.
+    /// Appends the chunk addresses of the file `id`, or the inline end of its content, to what is written, which ends
+    /// after its extended attributes, where `start` bytes were written when its inode began.
     ///
     /// # Errors
     /// Errors of the writer.

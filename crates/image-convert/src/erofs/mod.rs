@@ -4,7 +4,7 @@
 //! source ─► stage: cut, digest, ask the dictionary ─► spool: each chunk once
 //!    └────► tree ─► layout ─► metadata ─► output ◄─ chunks, in the order of the tree's table
 //!
-//! A plain tar that was opened needs no spool: its chunks are read a second time.
+//! A plain tar that was opened or is in a file needs no spool: its chunks are read a second time.
 //! ```
 
 mod layer_cache;
@@ -42,13 +42,14 @@ pub use options::ErofsOptions;
 pub use report::{ErofsReport, Verity};
 
 /// Writes `source` as one EROFS image, which the kernel can mount directly: metadata, then content, uncompressed, each
-/// chunk once. With [`ErofsOptions::verity`] a dm-verity hash tree follows. The bytes depend only on source and
+/// chunk once. What a file has after its last whole block is beside its inode, if both fit into a block and the file
+/// shares no chunk. With [`ErofsOptions::verity`] a dm-verity hash tree follows. The bytes depend only on source and
 /// options, not on the number of threads; the image's UUID is derived from its content. If the source is a directory,
 /// its root loses its time. A stack of layers becomes one tree; whiteouts of a single layer are kept as ordinary files,
 /// or converted to overlayfs form ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source;
 /// content that a later member of a layer replaces is not stored. Metadata comes before content, but is only known
-/// after all content has been read, so content is spooled to an unnamed temporary file; an [opened](OpenImage) plain
-/// tar is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
+/// after all content has been read, so content is spooled to an unnamed temporary file; a plain tar that is
+/// [opened](OpenImage) or [in a file](crate::Streaming::of_file) is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
 /// are longer, and 200 to 300 bytes for each inode and chunk; 64 bytes for each block of 4096 with verity.
 ///
 /// ```
@@ -104,7 +105,7 @@ pub fn to_erofs<'a>(
         before: Stored::default(),
         progress,
     };
-    let (Filled { layer, files, .. }, spool, stored) = stage::run(setup, spool, |stage| {
+    let (Filled { layer, places, .. }, spool, stored) = stage::run(setup, spool, |stage| {
         fill::fill(source, (origin, None), true, stage, options, &mut report)
     })?;
     let mut tree = match options.overlay_whiteouts {
@@ -113,7 +114,7 @@ pub fn to_erofs<'a>(
     };
     fill::advise_undescribed(&tree, &mut report);
     fill::settle_losses(&mut tree, options, &limits, &mut report)?;
-    let spooled = spool.end(origin, &files, &stored.extents)?;
+    let spooled = spool.end(origin, places, &stored.extents)?;
     let chunks = std::mem::take(&mut *known.write().unwrap_or_else(PoisonError::into_inner));
     let content = Content::new(&tree, &stored.extents, chunks.into_chunks(), &spooled)?;
     report.inodes = tree.len() as u64;
@@ -132,6 +133,8 @@ struct Content {
     /// First block of each chunk, counted from where content begins; `None` of zeros, and of what no file
     /// uses.
     blocks: Vec<Option<u32>>,
+    /// The chunks whose ends are beside the inode of their file.
+    inline: Vec<bool>,
     /// The chunks in the order of their places.
     order: Vec<ChunkId>,
     len: u32,
@@ -146,42 +149,69 @@ impl Content {
         chunks: Vec<Chunk>,
         spooled: &Spooled<'_>,
     ) -> Result<Self, ConvertError> {
+        let ids = || (0..tree.len() as u32).map(InodeId::new);
+        let mut uses = vec![Uses::None; chunks.len()];
+        for chunk in ids().flat_map(|id| chunks_of(tree, extents, id)) {
+            let uses = &mut uses[chunk.index()];
+            *uses = match uses {
+                Uses::None => Uses::One,
+                _ => Uses::Several,
+            };
+        }
+        let alone = |chunk: ChunkId| {
+            uses[chunk.index()] == Uses::One && spooled.starts[chunk.index()].is_some()
+        };
         let mut blocks = vec![None; chunks.len()];
-        let mut used = vec![false; chunks.len()];
+        let mut inline = vec![false; chunks.len()];
         let mut order = Vec::new();
         let mut next = 0u64;
-        for id in (0..tree.len() as u32).map(InodeId::new) {
-            let Node::File { content, .. } = tree.inode(id).node else {
-                continue;
-            };
-            let extents = &extents[content.start as usize..content.end as usize];
-            for chunk in extents.iter().filter_map(|extent| extent.chunk) {
+        for id in ids() {
+            // Else its chunks do not lie one after the other, or others have the last one too.
+            let whole = chunks_of(tree, extents, id).all(alone);
+            if whole
+                && LayoutInput::tail_len(tree.inode(id)) != 0
+                && let Some(last) = chunks_of(tree, extents, id).last()
+            {
+                inline[last.index()] = true;
+            }
+            for chunk in chunks_of(tree, extents, id) {
                 let position = chunk.index();
-                if std::mem::replace(&mut used[position], true)
-                    || spooled.starts[position].is_none()
-                {
+                if blocks[position].is_some() || spooled.starts[position].is_none() {
                     continue;
                 }
                 let block = u32::try_from(next);
                 blocks[position] = Some(block.map_err(|_| too_long(next))?);
                 order.push(chunk);
-                next += u64::from(chunks[position].len).div_ceil(BLOCK);
+                let len = u64::from(chunks[position].len);
+                next += match inline[position] {
+                    true => len / BLOCK,
+                    false => len.div_ceil(BLOCK),
+                };
             }
         }
         Ok(Self {
             chunks,
             blocks,
+            inline,
             order,
             len: u32::try_from(next).map_err(|_| too_long(next))?,
-            dead: used.iter().filter(|used| !**used).count() as u64,
+            dead: uses.iter().filter(|uses| **uses == Uses::None).count() as u64,
         })
     }
 
-    /// A UUID that says what is in the image: a hash of its metadata, which have none yet, and the digests of
-    /// its chunks.
+    /// Bytes of `chunk` that are in blocks.
+    fn len_in_blocks(&self, chunk: ChunkId) -> u32 {
+        let len = self.chunks[chunk.index()].len;
+        match self.inline[chunk.index()] {
+            true => len - len % BLOCK as u32,
+            false => len,
+        }
+    }
+
+    /// A UUID that says what is in the image: a hash of its metadata and the digests of its chunks.
     fn uuid(&self, layout: &Layout<'_>) -> Result<[u8; 16], ConvertError> {
         let mut hasher = Digesting(Hasher::sha256());
-        layout.write_metadata([0; 16], &mut hasher)?;
+        layout.write_outline(&mut hasher)?;
         for chunk in &self.order {
             if let Some(digest) = self.chunks[chunk.index()].digest {
                 hasher.0.update(digest.as_bytes());
@@ -194,6 +224,28 @@ impl Content {
         uuid[8] = uuid[8] & 0x3f | 0x80;
         Ok(uuid)
     }
+}
+
+/// How many files use a chunk, or how often one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uses {
+    None,
+    One,
+    Several,
+}
+
+/// The chunks of the inode `id`, if it is a file.
+fn chunks_of(
+    tree: &Tree<ChunkRange>,
+    extents: &[ChunkExtent],
+    id: InodeId,
+) -> impl Iterator<Item = ChunkId> {
+    let content = match tree.inode(id).node {
+        Node::File { content, .. } => content,
+        _ => ChunkRange::default(),
+    };
+    let extents = &extents[content.start as usize..content.end as usize];
+    extents.iter().filter_map(|extent| extent.chunk)
 }
 
 fn too_long(blocks: u64) -> ConvertError {
@@ -226,6 +278,7 @@ fn write(
         tree,
         extents,
         chunks: &content.blocks,
+        inline: &content.inline,
         chunk_size: options.chunk_size,
     };
     let layout = Layout::plan(input)?.with_content(content.len)?;
@@ -233,9 +286,17 @@ fn write(
     std::thread::scope(|scope| {
         let scope = (options.threads > 1).then_some(scope);
         let mut out = ImageWriter::begin(output, options.verity, scope)?;
-        layout.write_metadata(uuid, &mut out)?;
-        for chunk in &content.order {
-            spooled.copy(*chunk, content.chunks[chunk.index()].len, &mut out)?;
+        let tails = |id: InodeId, place: &mut [u8]| {
+            let Some(last) = chunks_of(tree, extents, id).last() else {
+                return Ok(());
+            };
+            let at = content.chunks[last.index()].len as usize - place.len();
+            (spooled.read(last, at as u64, place)).map_err(io::Error::other)
+        };
+        let written = layout.write_metadata(uuid, &tails, &mut out);
+        written.map_err(|error| error.downcast().unwrap_or_else(ConvertError::from))?;
+        for &chunk in &content.order {
+            spooled.copy(chunk, content.len_in_blocks(chunk), &mut out)?;
         }
         let tree = out.end_image()?;
         let hash_offset = out.len();

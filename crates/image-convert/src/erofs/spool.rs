@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use blob_io::{LocalFile, ReadAt};
 use chunk_dedup::ChunkList;
-use image_model::image::{ChunkExtent, ChunkRange};
-use image_model::{Chunk, ChunkId, FrameId, Ino};
+use image_model::image::ChunkExtent;
+use image_model::tree::Span;
+use image_model::{Chunk, ChunkId, FrameId};
 
 use super::write::{ImageWriter, PART};
 use crate::ConvertError;
-use crate::source::Origin;
+use crate::source::{FilePlaces, Origin};
 use crate::stage::{BlockDigest, Fetch, Piece, Target};
 
 /// Size of a block in bytes.
@@ -64,8 +64,12 @@ pub(super) struct Spooled<'o> {
 /// Where they are.
 enum From<'o> {
     File(LocalFile),
-    /// At these places of files, by chunk.
-    Origin(&'o Origin, Vec<(Ino, u64)>),
+    Origin {
+        origin: &'o Origin,
+        files: FilePlaces,
+        /// By chunk: its file, and its place there.
+        chunks: Vec<(usize, u64)>,
+    },
 }
 
 impl<'k> Spool<'k> {
@@ -92,11 +96,11 @@ impl<'k> Spool<'k> {
         })
     }
 
-    /// What was kept; of `origin` if nothing was, whose `files` have these extents.
+    /// What was kept; of `origin` if nothing was, where it is in `files`, which have these extents.
     pub(super) fn end<'o>(
         self,
         origin: Option<&'o Origin>,
-        files: &[(ChunkRange, Ino)],
+        files: FilePlaces,
         extents: &[ChunkExtent],
     ) -> Result<Spooled<'o>, ConvertError> {
         let Self {
@@ -114,15 +118,19 @@ impl<'k> Spool<'k> {
             }
             (None, origin) => {
                 let origin = origin.expect("nothing is kept of what has an origin only");
-                let mut places = vec![(Ino(0), 0); starts.len()];
-                for &(range, ino) in files {
+                let mut chunks = vec![(0, 0); starts.len()];
+                for (file, range) in files.chunks().enumerate() {
                     for extent in &extents[range.start as usize..range.end as usize] {
                         if let Some(chunk) = extent.chunk {
-                            places[chunk.index()] = (ino, extent.file_offset);
+                            chunks[chunk.index()] = (file, extent.file_offset);
                         }
                     }
                 }
-                From::Origin(origin, places)
+                From::Origin {
+                    origin,
+                    files,
+                    chunks,
+                }
             }
         };
         Ok(Spooled {
@@ -162,59 +170,77 @@ impl Target for Spool<'_> {
 }
 
 impl Spooled<'_> {
-    /// Appends `chunk`, which has `len` bytes, to `out`, and zeros to the end of a block.
+    /// Appends the first `len` bytes of `chunk` to `out`, and zeros to the end of a block.
     pub(super) fn copy(
         &self,
         chunk: ChunkId,
         len: u32,
         out: &mut ImageWriter<'_, '_>,
     ) -> Result<(), ConvertError> {
-        let position = chunk.index();
         let len = u64::from(len);
-        let Some(start) = self.starts[position] else {
-            return Ok(());
-        };
-        out.expect_content(self.blocks.of(position));
+        let digests = self.blocks.of(chunk.index());
+        let blocks = len.div_ceil(BLOCK) as usize;
+        out.expect_content(&digests[..blocks.min(digests.len())]);
+        fill(out, len, |at, place| self.read(chunk, at, place))?;
+        let padding = out.len().next_multiple_of(BLOCK) - out.len();
+        fill(out, padding, |_, place| {
+            place.fill(0);
+            Ok(())
+        })
+    }
+
+    /// Fills `place` with the bytes of `chunk` from the `at`th on.
+    pub(super) fn read(
+        &self,
+        chunk: ChunkId,
+        at: u64,
+        place: &mut [u8],
+    ) -> Result<(), ConvertError> {
         match &self.from {
-            From::File(file) => fill(out, len, |at, place| {
+            From::File(file) => {
+                let start = self.starts[chunk.index()].unwrap_or(0);
                 let read = file.read_at(start + at, place);
                 read.map_err(|error| ConvertError::Spool {
                     directory: self.directory.clone(),
                     source: error.into(),
                 })
-            })?,
-            From::Origin(origin, places) => {
-                let (ino, start) = places[position];
-                copy(origin, ino, start..start + len, out)?;
+            }
+            From::Origin {
+                origin,
+                files,
+                chunks,
+            } => {
+                let (file, start) = chunks[chunk.index()];
+                read_spans(origin, files.spans(file), start + at, place)
             }
         }
-        let padding = out.len().next_multiple_of(BLOCK) - out.len();
-        fill_zeros(out, padding)
     }
 }
 
-/// Appends `range` of the file `ino` to `out`.
-fn copy(
+/// Fills `place` with the bytes from `start` on of the file that has `spans` of `origin`.
+fn read_spans(
     origin: &Origin,
-    ino: Ino,
-    range: Range<u64>,
-    out: &mut ImageWriter<'_, '_>,
+    spans: &[Span],
+    start: u64,
+    mut place: &mut [u8],
 ) -> Result<(), ConvertError> {
-    let mut done = range.start;
-    let spans = origin.spans(ino);
-    let first = spans.partition_point(|span| span.file_offset + span.len <= done);
+    let end = start + place.len() as u64;
+    let mut done = start;
+    let first = spans.partition_point(|span| span.file_offset + span.len <= start);
     for span in &spans[first..] {
         let from = span.file_offset.max(done);
-        let to = (span.file_offset + span.len).min(range.end);
+        let to = (span.file_offset + span.len).min(end);
         if from >= to {
             break;
         }
-        fill_zeros(out, from - done)?;
-        let offset = span.source_offset + (from - span.file_offset);
-        fill(out, to - from, |at, place| origin.fetch(offset + at, place))?;
-        done = to;
+        let (zeros, rest) = place.split_at_mut((from - done) as usize);
+        zeros.fill(0);
+        let (bytes, rest) = rest.split_at_mut((to - from) as usize);
+        origin.fetch(span.source_offset + (from - span.file_offset), bytes)?;
+        (place, done) = (rest, to);
     }
-    fill_zeros(out, range.end - done)
+    place.fill(0);
+    Ok(())
 }
 
 /// Appends `len` bytes to `out`, which `read` fills in, told which one of them comes next.
@@ -232,11 +258,4 @@ fn fill(
         at += filled as u64;
     }
     Ok(())
-}
-
-fn fill_zeros(out: &mut ImageWriter<'_, '_>, len: u64) -> Result<(), ConvertError> {
-    fill(out, len, |_, room| {
-        room.fill(0);
-        Ok(())
-    })
 }

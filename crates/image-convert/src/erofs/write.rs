@@ -14,8 +14,11 @@ use super::verity::{VerityHasher, VerityTree};
 use crate::ConvertError;
 use crate::stage::BlockDigest;
 
-/// Bytes that are written at once.
+/// Bytes that are passed on at once.
 pub(super) const PART: usize = 1 << 20;
+/// Bytes that are written at once. A file system may want that much memory in one piece, for which the kernel first moves
+/// other things where memory is fragmented: of a mebibyte that was seen to take longer than all else.
+const WRITE: usize = 128 << 10;
 /// Parts that wait for a digest, at most.
 const WAITING: usize = 4;
 /// Parts whose memory is used again: those that wait, one that is digested, one that is written.
@@ -160,7 +163,9 @@ impl<'o, 's> ImageWriter<'o, 's> {
         let part = Arc::new(std::mem::replace(&mut self.part, next));
         self.digest.take(&part);
         self.len += part.used as u64;
-        self.object.write_all(part.bytes())?;
+        for piece in part.bytes().chunks(WRITE) {
+            self.object.write_all(piece)?;
+        }
         self.passed.push_back(part);
         Ok(())
     }

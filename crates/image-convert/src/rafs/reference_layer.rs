@@ -88,6 +88,7 @@ impl<'o, K> ReadLayer<'o, K> {
         let target = ChunkTarget { known: &known };
         let read = stage::run(setup, target, |stage| {
             let reader = TarReader::new(Shared(&tar), fill::tar_options(lenient, limits));
+            let reader = (reader, fill::Content::Read);
             let rules = (lenient, limits);
             fill::members(reader, rules, stage, format, &mut report, &mut |file| {
                 files.extend(place_of(file)?);

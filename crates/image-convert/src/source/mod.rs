@@ -9,7 +9,9 @@ mod stack;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use blob_io::{ReadAt, Sequential};
 use image_model::{Limits, Tree};
 use image_read::{LayerImageOptions, OpenImage, Reader};
 
@@ -17,7 +19,7 @@ pub use content::FileContent;
 pub use input::FileContentError;
 pub(crate) use input::{Contents, DataOrder, Input, Walkable};
 pub(crate) use kept::{KeptFile, KeptFrames};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{FilePlaces, Origin};
 
 /// The source of a conversion's tree and content. It can be made from:
 ///
@@ -165,6 +167,8 @@ impl fmt::Debug for Source<'_> {
 /// had before.
 pub struct Streaming<'a> {
     pub(crate) layer: Box<dyn Read + 'a>,
+    /// The file that holds it, if it is in one.
+    pub(crate) file: Option<Arc<dyn ReadAt>>,
     pub(crate) lenient: bool,
     pub(crate) limits: Limits,
     spool_directory: Option<PathBuf>,
@@ -176,10 +180,37 @@ impl<'a> Streaming<'a> {
     pub fn new(layer: impl Read + 'a) -> Self {
         Self {
             layer: Box::new(layer),
+            file: None,
             lenient: false,
             limits: Limits::default(),
             spool_directory: None,
         }
+    }
+
+    /// The layer that is all of `file`. A plain tar there is read where it is, by all threads: content goes to RAFS and
+    /// EROFS while the headers that follow it are still being read, and to EROFS nothing is kept meanwhile, since it is
+    /// read twice.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use blob_io::WriterOutput;
+    /// use lazyoci_image_convert::{ErofsOptions, Streaming, to_erofs};
+    ///
+    /// let layer = Streaming::of_file(Arc::new(bytes::Bytes::from_static(&[0; 1024])))?;
+    /// let mut image = Vec::new();
+    /// to_erofs(layer, &mut WriterOutput::new(&mut image), &ErofsOptions::default(), &mut ())?;
+    /// assert_eq!(image.len(), 4096);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`](blob_io::ReadError) if the file has no length.
+    pub fn of_file(file: Arc<dyn ReadAt>) -> Result<Self, blob_io::ReadError> {
+        let layer = Sequential::new(Arc::clone(&file))?;
+        Ok(Self {
+            file: Some(file),
+            ..Self::new(layer)
+        })
     }
 
     /// Whether to accept what strict reading refuses, as Go and containerd do.

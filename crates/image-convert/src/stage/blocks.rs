@@ -10,15 +10,48 @@ pub(crate) type BlockDigest = [u8; 32];
 /// waits for the one before it if there is one block alone.
 const AT_ONCE: usize = 64;
 
-/// Appends the digests of the blocks of `chunk` to `out`; after its end there are zeros.
-pub(super) fn digest_chunk(chunk: &[u8], out: &mut Vec<BlockDigest>) {
-    let (blocks, rest) = chunk.as_chunks::<BLOCK>();
-    digest_blocks(blocks, out);
-    if !rest.is_empty() {
-        let mut block = [0; BLOCK];
-        block[..rest.len()].copy_from_slice(rest);
-        digest_blocks(&[block], out);
+/// Digests the blocks of chunks.
+#[derive(Default)]
+pub(super) struct BlockHasher {
+    /// The last blocks of chunks, with zeros after the end of each; empty until there are some.
+    ends: Vec<[u8; BLOCK]>,
+}
+
+impl BlockHasher {
+    /// Appends the digests of the blocks of all `chunks`, in their order, to `out`; after the end of each there are zeros.
+    pub(super) fn digest<'c>(
+        &mut self,
+        chunks: impl Iterator<Item = &'c [u8]>,
+        out: &mut Vec<BlockDigest>,
+    ) {
+        self.ends.resize(AT_ONCE, [0; BLOCK]);
+        let mut blocks = chunks.flat_map(|chunk| chunk.chunks(BLOCK));
+        loop {
+            let mut some: [&[u8]; AT_ONCE] = [&[]; AT_ONCE];
+            let mut len = 0;
+            for ((place, end), block) in some.iter_mut().zip(&mut self.ends).zip(&mut blocks) {
+                *place = block;
+                if block.len() < BLOCK {
+                    let (begin, zeros) = end.split_at_mut(block.len());
+                    begin.copy_from_slice(block);
+                    zeros.fill(0);
+                    *place = end;
+                }
+                len += 1;
+            }
+            if len == 0 {
+                return;
+            }
+            hash(&some[..len], out);
+        }
     }
+}
+
+/// Appends the digests of `blocks` to `out`.
+fn hash(blocks: &[&[u8]], out: &mut Vec<BlockDigest>) {
+    let known = out.len();
+    out.resize(known + blocks.len(), [0; 32]);
+    tape_sha256::hash_many(blocks, &mut out[known..]);
 }
 
 /// Appends the digests of `blocks` to `out`.
@@ -30,9 +63,7 @@ pub(crate) fn digest_blocks(blocks: &[[u8; BLOCK]], out: &mut Vec<BlockDigest>) 
             .iter_mut()
             .zip(some)
             .for_each(|(slice, block)| *slice = block);
-        let known = out.len();
-        out.resize(known + some.len(), [0; 32]);
-        tape_sha256::hash_many(slices, &mut out[known..]);
+        hash(slices, out);
     }
 }
 
@@ -40,12 +71,37 @@ pub(crate) fn digest_blocks(blocks: &[[u8; BLOCK]], out: &mut Vec<BlockDigest>) 
 mod tests {
     use super::*;
 
+    fn digest_chunk(chunk: &[u8], out: &mut Vec<BlockDigest>) {
+        BlockHasher::default().digest([chunk].into_iter(), out);
+    }
+
+    fn chunk() -> Vec<u8> {
+        let byte = |at: usize| ((at * at) >> 9) as u8;
+        (0..131 * BLOCK + 17).map(byte).collect()
+    }
+
+    /// Of many chunks at once, some of which end within a block.
+    #[test]
+    fn chunks_have_the_digests_that_each_has_alone() {
+        let data = chunk();
+        let lens = [1, 4095, 4096, 4097, 0, 8192, 300_000, 17, 5000, 200_000];
+        let chunks = || lens.iter().map(|&len| &data[len..2 * len.min(260_000)]);
+        let mut alone = vec![[7; 32]];
+        for chunk in chunks() {
+            digest_chunk(chunk, &mut alone);
+        }
+        let mut hasher = BlockHasher::default();
+        for _ in 0..2 {
+            let mut found = vec![[7; 32]];
+            hasher.digest(chunks(), &mut found);
+            assert!(found == alone);
+        }
+    }
+
     /// However many there are, and whatever is left of the last one.
     #[test]
     fn blocks_have_the_digests_that_each_has_alone() {
-        let chunk: Vec<u8> = (0..131 * BLOCK + 17)
-            .map(|at| ((at * at) >> 9) as u8)
-            .collect();
+        let chunk = chunk();
         for len in (0..=33)
             .chain([63, 64, 65, 130, 131])
             .flat_map(|blocks| [blocks * BLOCK, blocks * BLOCK + 17])

@@ -6,7 +6,7 @@ use image_model::{Codec, Digest};
 use verify::UnsupportedDigest;
 
 use super::batch::{Batch, Made, Payload};
-use super::blocks::digest_chunk;
+use super::blocks::{BLOCK, BlockHasher};
 use super::rules::{ChunkDigest, KeptFrame, Rules, StoredFrames};
 use crate::ConvertError;
 
@@ -26,6 +26,9 @@ pub(super) struct Worker<'d> {
     decoder: Decoder,
     /// What frames that may be kept hold.
     decoded: Vec<u8>,
+    hasher: BlockHasher,
+    /// The pieces of the batch whose blocks are digested.
+    in_blocks: Vec<usize>,
 }
 
 /// A chunk of zeros, with nothing after it.
@@ -45,6 +48,8 @@ impl<'d> Worker<'d> {
             known_zeros: [None, None],
             decoder: Decoder::new(),
             decoded: Vec::new(),
+            hasher: BlockHasher::default(),
+            in_blocks: Vec::new(),
         })
     }
 
@@ -53,9 +58,8 @@ impl<'d> Worker<'d> {
         if let Some(origin) = self.rules.origin {
             batch.complete(origin)?;
         }
-        let mut blocks = std::mem::take(&mut batch.blocks);
+        self.in_blocks.clear();
         for index in 0..batch.pieces().len() {
-            let known = blocks.len();
             let piece = batch.pieces()[index];
             let chunk_len = piece.chunk_len as usize;
             let made = match batch.bytes(&piece) {
@@ -63,13 +67,15 @@ impl<'d> Worker<'d> {
                     let chunk = &bytes[..chunk_len];
                     let digest = self.digest(chunk)?;
                     let payload = self.payload(digest, piece.chunk_len)?;
+                    let mut blocks = 0;
                     if payload != Payload::Known && self.wants_blocks(piece.chunk_len) {
-                        digest_chunk(chunk, &mut blocks);
+                        self.in_blocks.push(index);
+                        blocks = chunk_len.div_ceil(BLOCK);
                     }
                     let made = Made {
                         digest,
                         payload,
-                        blocks: blocks.len() - known,
+                        blocks,
                     };
                     match self.rules.groups(piece.chunk_len, piece.file_offset) {
                         true => made,
@@ -92,7 +98,15 @@ impl<'d> Worker<'d> {
             };
             batch.made.push(made);
         }
-        batch.blocks = blocks;
+        if !self.in_blocks.is_empty() {
+            let mut blocks = std::mem::take(&mut batch.blocks);
+            let chunks = self.in_blocks.iter().map(|&index| {
+                let piece = batch.pieces()[index];
+                &batch.bytes(&piece).unwrap_or_default()[..piece.chunk_len as usize]
+            });
+            self.hasher.digest(chunks, &mut blocks);
+            batch.blocks = blocks;
+        }
         Ok(batch)
     }
 

@@ -70,8 +70,8 @@ fn the_golden_tree() {
     let (bytes, report) = of_tar(&golden_tar(), &options());
     assert_eq!(digest(&bytes), GOLDEN_DIGEST);
     assert_eq!(report.blob.media_type, Some(MediaType::ErofsLayer));
-    // A block of metadata, one of `f`, one of 4096 A, one of the rest.
-    assert_eq!(bytes.len(), 4 * 4096);
+    // A block of metadata, with all of `f`, one of 4096 A, one of the rest.
+    assert_eq!(bytes.len(), 3 * 4096);
     assert_eq!(report.chunks_stored(), 3);
 }
 
@@ -95,9 +95,13 @@ fn bytes_depend_on_the_tree_alone() {
         .file("b", &data[..9000])
         .finish();
     let (expected, _) = of_tar(&tar, &options().threads(1).verity(true));
-    for threads in 2..5 {
-        let (bytes, _) = of_tar(&tar, &options().threads(threads).verity(true));
+    for threads in 1..5 {
+        let options = options().threads(threads).verity(true);
+        let (bytes, _) = of_tar(&tar, &options);
         assert!(bytes == expected, "{threads} threads");
+        let layer = Streaming::of_file(Arc::new(Bytes::from(tar.clone()))).unwrap();
+        let (bytes, _) = converted(layer, &options).unwrap();
+        assert!(bytes == expected, "{threads} threads, in a file");
     }
     let source = Arc::new(Bytes::from(tar));
     let layer = open_source(source, None, NoBlobs, &Default::default()).unwrap();
@@ -108,7 +112,7 @@ fn bytes_depend_on_the_tree_alone() {
     assert_eq!(digest(&again), digest(&expected));
     let (once_more, _) = converted(opened(&again), &options()).unwrap();
     assert!(again == once_more, "of itself");
-    let pinned = "7ff614";
+    let pinned = "509cbd";
     assert_eq!(&verify::sha256(&expected).hex()[..6], pinned);
 }
 
@@ -151,6 +155,62 @@ fn equal_chunks_are_stored_once() {
     assert_eq!(report.report.chunks.deduplicated, 3 + 2 + 1 + 1 + 4);
 }
 
+/// The end of a file that shares no content is beside its inode, if both fit into a block.
+#[test]
+fn ends_of_files_are_inline() {
+    let data = noise(8, 20_000);
+    let files = [
+        ("short", &data[..5], DataLayout::Inline),
+        ("with a block", &data[1..4096 + 6], DataLayout::Inline),
+        ("two chunks", &data[2..8192 + 7], DataLayout::Inline),
+        ("as much as fits", &data[3..3 + 4032], DataLayout::Inline),
+        ("more", &data[4..4 + 4033], DataLayout::Plain),
+        ("a whole block", &data[5..5 + 4096], DataLayout::Plain),
+        ("equal", &data[6..6 + 100], DataLayout::Plain),
+        ("to this", &data[6..6 + 100], DataLayout::Plain),
+        ("ends as more", &data[4..4 + 4033], DataLayout::Plain),
+        ("zeros", &[0; 100], DataLayout::Chunked),
+        ("nothing", b"", DataLayout::Plain),
+    ];
+    let tar = files.iter().fold(Tar::new(), |tar, (name, bytes, _)| {
+        tar.file(name, bytes).link(&format!("link to {name}"), name)
+    });
+    let long = with_xattr(b"user.a", &[b'x'; 1000]);
+    let tar = tar.file_with("attributes", &long, &data[7..7 + 3100]);
+    let tar = tar.file_with("less", &long, &data[9..9 + 2900]).finish();
+    let (bytes, report) = of_tar(&tar, &options());
+    assert_eq!(digest(&bytes), digest_of_tar(&tar));
+    let others = [
+        ("attributes", &b""[..], DataLayout::Plain),
+        ("less", b"", DataLayout::Inline),
+    ];
+    for (name, _, layout) in files.iter().chain(&others) {
+        assert_eq!(layout_of(&bytes, name), *layout, "{name}");
+    }
+    // Blocks of the files in their order, the equal ones once, and the metadata.
+    let content = 1 + 2 + 1 + 1 + 1 + 1;
+    let metadata = bytes.len() / 4096 - content;
+    assert_eq!((bytes.len() % 4096, metadata), (0, 3));
+    assert_eq!(report.report.chunks.deduplicated, 2);
+    for threads in 1..4 {
+        let layer = Streaming::of_file(Arc::new(Bytes::from(tar.clone()))).unwrap();
+        let options = options().threads(threads);
+        assert!(converted(layer, &options).unwrap().0 == bytes);
+        let layer = Streaming::of_file(Arc::new(Bytes::from(tar.clone()))).unwrap();
+        let (verity, report) = converted(layer, &options.verity(true)).unwrap();
+        assert!(verity[..bytes.len()] == bytes);
+        // Of one block of digests there is no other.
+        let root = verify::sha256(&verity[bytes.len()..]);
+        assert_eq!(report.verity.unwrap().root, root);
+        let blocks = verity[..bytes.len()].chunks(4096);
+        let digests: Vec<_> = blocks
+            .map(|block| *verify::sha256(block).as_bytes())
+            .collect();
+        let digests = digests.as_flattened();
+        assert!(verity[bytes.len()..][..digests.len()] == *digests);
+    }
+}
+
 /// What a later member replaces is not stored, though it went by.
 #[test]
 fn replaced_content_is_left_out() {
@@ -159,7 +219,7 @@ fn replaced_content_is_left_out() {
         .file("f", b"new")
         .finish();
     let (bytes, report) = of_tar(&tar, &options());
-    assert_eq!(bytes.len(), 2 * 4096);
+    assert_eq!(bytes.len(), 4096);
     assert_eq!(report.report.chunks.dead, 13);
     assert_eq!(digest(&bytes), digest_of_tar(&tar));
 }
@@ -332,12 +392,14 @@ fn long_images_and_full_outputs() {
 fn flipped_bits() {
     let tar = Tar::new()
         .directory("d")
-        .file_with("f", &with_xattr(b"user.a", b"value"), b"hello")
+        .file_with("f", &with_xattr(b"user.a", b"value"), &noise(9, 4096))
+        .file("inline", b"hello")
         .link("d/h", "f")
         .symlink("d/l", "../f")
         .finish();
     let (sound, _) = of_tar(&tar, &options());
-    let content = 4096..4096 + 5;
+    let content = 4096..2 * 4096;
+    assert_eq!(sound.len(), content.end);
     let mut unseen = Vec::new();
     for at in 0..sound.len() * 8 {
         let mut bytes = sound.clone();

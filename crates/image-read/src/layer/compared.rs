@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
-use blob_io::ReadAt;
+use blob_io::{ReadAt, Sequential};
 use gzip_index::KeptReader;
 use image_model::{Digest, Limits, Progress};
 use soci_ztoc::Ztoc;
@@ -13,7 +13,7 @@ use verify::Hasher;
 
 use super::spans::SpanStream;
 use super::ztoc::{first_difference, list};
-use super::{Difference, LayerIndex, LayerIndexError, REQUEST, Sequential};
+use super::{Difference, LayerIndex, LayerIndexError, REQUEST};
 
 /// Number of decoded bytes to compare at once.
 const PIECE: usize = 256 << 10;
@@ -144,7 +144,7 @@ impl<R: Read> Read for Digested<R> {
 
 /// The tar as the layer gives it from front to back, which is compared with what its spans give.
 struct Both<'a> {
-    stream: LayerStream<Digested<BufReader<Sequential<'a>>>>,
+    stream: LayerStream<Digested<BufReader<Sequential<&'a dyn ReadAt>>>>,
     index: &'a LayerIndex,
     spans: SpanStream,
     piece: Vec<u8>,

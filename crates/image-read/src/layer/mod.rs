@@ -10,7 +10,6 @@ mod index_error;
 mod indexed;
 #[cfg(feature = "gzip-index")]
 mod own_index;
-mod sequential;
 #[cfg(feature = "gzip-index")]
 mod spans;
 #[cfg(feature = "gzip-index")]
@@ -20,7 +19,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use blob_io::{LocalFile, ReadAt};
+use blob_io::{LocalFile, ReadAt, Sequential};
 use image_model::advisory::Advisories;
 use image_model::layer::Layer;
 use image_model::tree::Spans;
@@ -37,7 +36,6 @@ use index::index;
 pub use index_error::{Difference, LayerIndexError, Unlisted};
 #[cfg(feature = "gzip-index")]
 pub use indexed::LayerIndex;
-pub(crate) use sequential::Sequential;
 #[cfg(feature = "gzip-index")]
 pub use spans::SpanStream;
 #[cfg(feature = "gzip-index")]

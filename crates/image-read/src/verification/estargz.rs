@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use blob_io::ReadAt;
+use blob_io::{ReadAt, Sequential};
 use bytes::{Buf, Bytes};
 use estargz_toc::Landmark;
 use estargz_toc::compare::{CompareError, CompareOptions, Disagreement, compare};
@@ -22,7 +22,6 @@ use super::sinks::Sinks;
 use super::{MAX_FINDINGS, VerifyOptions};
 use crate::content::{ReadError, Want};
 use crate::detect::Format;
-use crate::layer::Sequential;
 use crate::open::OpenImage;
 use crate::reader::Reader;
 use crate::resolve::Follow;

@@ -61,6 +61,23 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
+    /// Skips the rest of the current entry's payload, as [`next_entry`](Self::next_entry) does: afterwards it is certain
+    /// that the source has all of it.
+    ///
+    /// # Errors
+    /// As [`read_payload`](Self::read_payload).
+    pub fn skip_payload(&mut self) -> Result<(), TarError> {
+        let (left, padding) = match self.state {
+            State::Member { left, padding } => (left, padding),
+            State::End(_) => return Ok(()),
+            State::Failed => return Err(TarError::Failed),
+        };
+        self.state = State::Failed;
+        self.input.skip(left)?;
+        self.state = State::Member { left: 0, padding };
+        Ok(())
+    }
+
     /// Number of unread bytes of the current entry's payload.
     #[must_use]
     pub fn payload_left(&self) -> u64 {
@@ -68,6 +85,13 @@ impl<R: Read> TarReader<R> {
             State::Member { left, .. } => left,
             State::End(_) | State::Failed => 0,
         }
+    }
+
+    /// Whether all that is left of the current entry's payload was read from the source already, together with what is
+    /// before it.
+    #[must_use]
+    pub fn has_payload(&self) -> bool {
+        u64_from(self.input.at_hand()) >= self.payload_left()
     }
 
     /// What follows the last member; `None` until [`next_entry`](Self::next_entry) has returned

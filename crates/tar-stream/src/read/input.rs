@@ -35,7 +35,7 @@ struct Seeker<R> {
 
 impl<R> Input<R> {
     /// Bytes read but not consumed.
-    fn at_hand(&self) -> usize {
+    pub(crate) fn at_hand(&self) -> usize {
         self.buffer[self.start..self.end].len()
     }
 }

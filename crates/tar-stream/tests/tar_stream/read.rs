@@ -310,11 +310,43 @@ fn check_payloads(mut reader: TarReader<impl std::io::Read>, big: &[u8]) {
 
     reader.next_entry().unwrap();
     reader.read_payload_exact(&mut payload[..1]).unwrap();
+    assert!(!reader.has_payload());
+    let end = reader.position() + reader.payload_left();
+    for _ in 0..2 {
+        reader.skip_payload().unwrap();
+        assert_eq!((reader.payload_left(), reader.position()), (0, end));
+        assert!(reader.has_payload());
+    }
     assert_eq!(reader.next_entry().unwrap().unwrap().path, b"d");
     assert!(reader.trailer().is_none());
     assert_eq!(reader.next_entry().unwrap(), None);
+    reader.skip_payload().unwrap();
     assert_eq!(reader.trailer().unwrap().zero_blocks(), 2);
     reader.finish().unwrap();
+}
+
+/// Nobody who skips a payload has to find out later that the tar ends in it.
+#[test]
+fn a_payload_that_is_skipped_is_there() {
+    let tar = Tape::new().file("a", &[7; 1_000_000]).into_bytes();
+    let cut = &tar[..900_000];
+    let seekable = TarReader::seekable(std::io::Cursor::new(cut), strict()).unwrap();
+    check_cut(TarReader::new(cut, strict()));
+    check_cut(seekable);
+}
+
+fn check_cut(mut reader: TarReader<impl std::io::Read>) {
+    reader.next_entry().unwrap();
+    let error = reader.skip_payload().unwrap_err();
+    let cut = matches!(
+        error,
+        TarError::Cut {
+            offset: 900_000,
+            ..
+        }
+    );
+    assert!(cut, "{error}");
+    assert!(matches!(reader.skip_payload(), Err(TarError::Failed)));
 }
 
 #[test]
