@@ -23,3 +23,5 @@ mod v7;
 mod whole;
 #[cfg(feature = "gzip")]
 mod zran;
+#[cfg(feature = "gzip")]
+mod zran_overlap;
