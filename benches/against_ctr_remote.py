@@ -5,11 +5,15 @@
 
 Needs the peers and corpora of ../interop (peers.sh, corpus/make.sh) and GNU time; builds our example
 (LAZYOCI_EXAMPLES names another directory with it); run as root. Of ctr-remote only `images convert` is
-measured, with as many threads as the machine has cores: the layer is imported before and exported
-after. Two processes do it: its CPU seconds are those of ctr-remote and of the containerd that serves
-it, its peak memory is that of ctr-remote alone. The two tools alternate, so that a machine that slows
-down slows both; medians and the median of the pairwise ratios are printed as Markdown, and written to
-FILE, which needs a tree that is committed.
+measured, with as many threads as the machine has cores, at its default level of gzip, 9: the layer is
+imported before and exported after. In that time it also reads the layer out of containerd's store and
+copies what it made into that, over a socket; keeps what it compressed in temporary files in between;
+digests the layer and its tar; and decompresses what it made, to count the bytes. Ours reads the tar and
+writes the layer, with its digest, its DiffID and the digest of its TOC. Two processes do theirs: its CPU
+seconds are those of ctr-remote and of the containerd that serves it, its peak memory is that of
+ctr-remote alone. The two tools alternate, so that a machine that slows down slows both; medians and the
+median of the pairwise ratios are printed as Markdown, and written to FILE, which needs a tree that is
+committed.
 """
 
 import argparse
@@ -74,6 +78,7 @@ def main():
         f"ours: {built}",
         f"peers: {'; '.join(run(CTR, 'versions').splitlines())}",
         f"input: {layer.stat().st_size} bytes of tar, warm; 4 MiB chunks; ours by libdeflate, level {args.level}; as many threads as cores",
+        "ctr-remote: gzip, level 9, its default; what else it does in that time: see the head of the script",
         "CPU of ctr-remote: its own and containerd's; its peak: its own, without containerd's",
     )
     work = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))

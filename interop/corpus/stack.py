@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Three layers whose image needs all that one layer can do to another: lower.tar, middle.tar, upper.tar.
 
-  stack.py [--plain] OUTPUT-DIR
+  stack.py [--plain|--mergeable] OUTPUT-DIR
 
 Whiteouts, also in the lowest layer and of what is not there, opaque directories, replaced kinds (directory, symbolic
 link, directory again), hard links into lower layers, and directories that a layer only implies.
 
 With --plain, layers that a bootstrap can hold by itself, and that nydus-image 2.2.0 merges rightly: every directory is
 described, hard links stay in their layers, no whiteout is in the lowest one, and no directory is replaced twice.
+
+With --mergeable, the three layers without hard links into lower ones: all that bootstraps can be made of one by one.
 """
 
 import io
@@ -77,7 +79,8 @@ def plain(output):
 def main():
     if sys.argv[1] == "--plain":
         return plain(sys.argv[2])
-    output = sys.argv[1]
+    mergeable = sys.argv[1] == "--mergeable"
+    output = sys.argv[-1]
     noise = random.Random(1).randbytes
     directory, file, link, symlink = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
     long, longer = noise(1_500_000), noise(3_000_001)
@@ -106,7 +109,7 @@ def main():
     ])
     layer(os.path.join(output, "middle.tar"), [
         ("etc/.wh.passwd", file, b""),
-        ("etc/again", link, "etc/motd"),
+        *([] if mergeable else [("etc/again", link, "etc/motd")]),
         ("tmp/new", file, longer),
         ("opaque/.wh..wh..opq", file, b""),
         ("opaque/above", file, long),
@@ -121,7 +124,7 @@ def main():
     layer(os.path.join(output, "upper.tar"), [
         ("turns", directory),
         ("turns/back", file, longer),
-        ("kept", link, "opaque/above"),
+        *([] if mergeable else [("kept", link, "opaque/above")]),
         ("opaque/.wh.above", file, b""),
         (".wh.link", file, b""),
         ("etc/.wh.motd2", file, b""),

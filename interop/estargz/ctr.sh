@@ -7,7 +7,8 @@
 #                                         `--zstdchunked` among them for layers of that kind; with
 #                                         `--estargz-external-toc` the image of the TOCs becomes OUT.tar.toc, and both
 #                                         images together OUT.tar.both
-#   ctr.sh get-toc-digest BLOB            the TOC digest that ctr-remote finds in a layer
+#   ctr.sh get-toc-digest BLOB [FLAG...]  the TOC digest that ctr-remote finds in a layer; with `--zstdchunked` in one of
+#                                         that kind
 #   ctr.sh dump-toc BLOB                  its TOC, indented anew
 #   ctr.sh run IN.tar COMMAND [ARG...]    unpacks an OCI layout as containerd does and runs a command in a container of it
 #   ctr.sh versions                       one line for each peer

@@ -8,9 +8,10 @@
 #   judge.sh merge LAYER... BOOTSTRAP
 #   judge.sh check BOOTSTRAP
 #
-# `pack` does what `nydus-image create -t dir-rafs -v 6` of that release does; `read` prints the SHA-256 of every file as
-# nydusd reads it; `tarfs` describes a tar that the kernel mounts; `merge` makes one bootstrap of several, the lowest layer
-# first; `check` loads all inodes and chunks of one, and prints how many there are. The program is built into ${LAZYOCI_CACHE:-/var/cache/lazyoci}/nydus-crates when it is first needed.
+# `pack` does what `nydus-image create -t dir-rafs -v 6` of that release does; `read` reads every file as nydusd reads it,
+# and prints a line for each name as `walker.py --dump` does; `tarfs` describes a tar that the kernel mounts; `merge` makes
+# one bootstrap of several, the lowest layer first; `check` loads all inodes and chunks of one, and prints how many there
+# are. The program is built into ${LAZYOCI_CACHE:-/var/cache/lazyoci}/nydus-crates when it is first needed.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 case "${1:-}" in ""|--help|-h) help_from_header; exit 0 ;; esac

@@ -4,6 +4,7 @@
 
 pub mod conversions;
 pub mod corpus;
+pub mod judge;
 pub mod mount;
 pub mod readers;
 pub mod registry;

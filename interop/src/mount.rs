@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::corpus::walk;
+use crate::judge::listed;
 use crate::run::{Finished, script};
 
 /// A mounted image.
@@ -88,8 +89,17 @@ impl Mount {
     /// The digest of everything that the mount shows; every file is read.
     #[must_use]
     pub fn digest(&self) -> String {
-        let options: Vec<&str> = self.walker_options.iter().map(String::as_str).collect();
-        walk(&self.at, &options)
+        walk(&self.at, &self.walker_options())
+    }
+
+    /// What the walker lists of all that: a line for each name.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        listed(&self.at, &self.walker_options())
+    }
+
+    fn walker_options(&self) -> Vec<&str> {
+        self.walker_options.iter().map(String::as_str).collect()
     }
 }
 

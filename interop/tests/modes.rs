@@ -1,17 +1,26 @@
 //! Modes of RAFS v6 that nydus-image 2.2.0 does not know, with the crates of nydus as judge: ours read by them, theirs by us.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lazyoci_interop::judge::{listed, read_by_the_crates};
 use lazyoci_interop::{Finished, lazyoci, scratch, script, tool};
 
 /// Our names of compressors, and those of nydus.
 const COMPRESSORS: [(&str, &str); 3] = [("none", "none"), ("lz4", "lz4_block"), ("zstd", "zstd")];
 
-/// Files of all lengths around those of batches and chunks, text and noise, some of them twice.
+const DIGESTERS: [&str; 2] = ["sha256", "blake3"];
+
+/// Nothing more, a TOC, the bootstrap in the blob: our options and those of nydus.
+const LAYOUTS: [(&[&str], &[&str]); 3] = [
+    (&[], &[]),
+    (&["--toc"], &["--toc"]),
+    (&["--inline-meta"], &["--inline"]),
+];
+
+/// Files of all lengths around those of batches and chunks, text and noise, some of them twice, and what has no content.
 const TREE: &str = r#"
-import os, random
+import os, random, stat
 noise = random.Random(1)
 lens = [0, 1, 5, 15, 16, 17, 18, 19, 100, 511, 2047, 2048, 4095, 4096, 4097, 16383, 16384, 32767, 32768, 40000, 200000]
 for number, size in enumerate(lens):
@@ -23,6 +32,17 @@ for number in range(300):
     content = b"file number %d is a short one of many\n" % (number % 250) * (1 + number % 7)
     open(os.path.join("tree", f"{number:03}"), "wb").write(content)
 os.link("tree/000", "tree/link")
+os.symlink("x" * 300, "tree/symlink")
+os.mkfifo("tree/pipe")
+os.mknod("tree/device", 0o640 | stat.S_IFBLK, os.makedev(8, 700))
+os.chown("tree/001", 1000, 3_000_000_000)
+os.chown("tree/symlink", 7, 8, follow_symlinks=False)
+os.chmod("tree/002", 0o4711)
+os.chmod("tree/noise", 0o1777)
+os.setxattr("tree/text", "trusted.kind", b"a directory")
+os.setxattr("tree/003", "user.kind", b"\0\xff" * 1000)
+os.utime("tree/004", (-5, -5))
+os.utime("tree/005", (2**33, 2**33))
 "#;
 
 /// The tree, in a new directory below `dir`.
@@ -31,31 +51,22 @@ fn tree(dir: &Path) -> PathBuf {
     dir.join("tree")
 }
 
-/// The SHA-256 of every file below `tree`, by its path.
-fn files(tree: &Path) -> BTreeMap<String, String> {
-    let listed = tool(
-        "find",
-        tree,
-        &[".", "-type", "f", "-exec", "sha256sum", "{}", "+"],
-    );
-    by_path(&listed, "./")
+/// What to open of an image: the bootstrap, or the blob that holds it.
+fn image(of: &Path) -> PathBuf {
+    let bootstrap = of.join("image.boot");
+    if bootstrap.exists() {
+        bootstrap
+    } else {
+        blob(of)
+    }
 }
 
-fn by_path(listed: &Finished, start: &str) -> BTreeMap<String, String> {
-    let lines = listed.text().lines();
-    let pairs = lines.map(|line| {
-        let (sum, path) = line.split_once("  ").expect("a sum and a path");
-        let path = path.strip_prefix(start).expect("below the tree");
-        (path.to_owned(), sum.to_owned())
-    });
-    pairs.collect()
-}
-
-/// What the crates of nydus read of an image.
-fn read_by_nydus(image: &Path) -> BTreeMap<String, String> {
-    let mut judge = script("nydus/judge.sh");
-    judge.arg("read").arg(image.join("image.boot"));
-    by_path(&Finished::of(judge.arg(image.join("blobs"))).ok(), "")
+/// The only blob of an image.
+fn blob(of: &Path) -> PathBuf {
+    let mut blobs = fs::read_dir(of.join("blobs")).expect("blobs were made");
+    let blob = blobs.next().expect("there is one").expect("readable");
+    assert!(blobs.next().is_none(), "{}", of.display());
+    blob.path()
 }
 
 fn digest(image: &Path) -> String {
@@ -63,50 +74,94 @@ fn digest(image: &Path) -> String {
     digest.text().to_owned()
 }
 
-/// Converts `tree` to `image`; the crates of nydus read every file of it, and we find no fault in it.
+/// Converts `tree` to `image`; the crates of nydus read all of it, and we find no fault in it.
 fn ours(tree: &Path, image: &Path, options: &[&str]) {
     let mut convert = lazyoci("convert");
     convert.args(["--to", "rafs-v6"]).args(options);
     let _ = Finished::of(convert.args([tree, image])).ok();
-    assert_eq!(read_by_nydus(image), files(tree), "{options:?}");
-    let _ = Finished::of(lazyoci("verify").arg(image.join("image.boot"))).ok();
+    let bootstrap = image.join("image.boot");
+    let read = read_by_the_crates(&bootstrap, &image.join("blobs"));
+    assert_eq!(read, listed(tree, &[]), "{options:?}");
+    let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
+    if options.contains(&"--inline-meta") {
+        let _ = Finished::of(lazyoci("verify").arg(blob(image))).ok();
+        assert_eq!(digest(&blob(image)), digest(tree), "{options:?}");
+    }
 }
 
 /// Has the crates of nydus pack `tree` to `image`, which we read.
-fn theirs(tree: &Path, image: &Path, options: &[&str]) {
+fn theirs(tree: &Path, packed: &Path, options: &[&str]) {
     let mut judge = script("nydus/judge.sh");
-    judge.arg("pack").args([tree, image]);
+    judge.arg("pack").args([tree, packed]);
     let _ = Finished::of(judge.args(options)).ok();
-    let bootstrap = image.join("image.boot");
+    let bootstrap = image(packed);
+    assert_eq!(bootstrap == blob(packed), options.contains(&"--inline"));
     let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
-    let unpacked = image.join("unpacked");
+    let unpacked = packed.join("unpacked");
     let _ = Finished::of(lazyoci("unpack").args([&bootstrap, &unpacked])).ok();
-    assert_eq!(files(&unpacked), files(tree), "{options:?}");
+    assert_eq!(listed(&unpacked, &[]), listed(tree, &[]), "{options:?}");
+}
+
+/// A compressor, a digester and a layout.
+struct Choice {
+    compressor: (&'static str, &'static str),
+    digester: &'static str,
+    layout: (&'static [&'static str], &'static [&'static str]),
+    /// 0, 1 or 2: another one for the same compressor or layout.
+    turn: usize,
+}
+
+impl Choice {
+    fn ours<'a>(&self, others: &[&'a str]) -> Vec<&'a str> {
+        let common = [
+            "--compressor",
+            self.compressor.0,
+            "--digester",
+            self.digester,
+        ];
+        [&common[..], self.layout.0, others].concat()
+    }
+
+    fn theirs<'a>(&self, others: &[&'a str]) -> Vec<&'a str> {
+        let common = [
+            "--compressor",
+            self.compressor.1,
+            "--digester",
+            self.digester,
+        ];
+        [&common[..], self.layout.1, others].concat()
+    }
+}
+
+/// All of them.
+fn choices() -> impl Iterator<Item = Choice> {
+    let pairs = COMPRESSORS.into_iter().enumerate();
+    pairs.flat_map(|(compressor, names)| {
+        let digesters = DIGESTERS.into_iter().enumerate();
+        digesters.flat_map(move |(digester, name)| {
+            let layouts = LAYOUTS.into_iter().enumerate();
+            layouts.map(move |(place, layout)| Choice {
+                compressor: names,
+                digester: name,
+                layout,
+                turn: (compressor + digester + place) % 3,
+            })
+        })
+    })
 }
 
 #[test]
 fn batches() {
     let dir = scratch();
     let tree = tree(dir.path());
-    for (number, (compressor, theirs_name)) in COMPRESSORS.into_iter().enumerate() {
-        for (batch, bytes) in [("4KiB", "4096"), ("32KiB", "32768"), ("1MiB", "1048576")] {
-            let of = |whose: &str| dir.path().join(format!("{whose}-{number}-{bytes}"));
-            let common = |name| ["--compressor", name, "--digester", "sha256", "--batch-size"];
-            ours(
-                &tree,
-                &of("ours"),
-                &[&common(compressor)[..], &[batch]].concat(),
-            );
-            theirs(
-                &tree,
-                &of("theirs"),
-                &[&common(theirs_name)[..], &[bytes]].concat(),
-            );
-            assert_eq!(
-                digest(&of("ours").join("image.boot")),
-                digest(&of("theirs").join("image.boot"))
-            );
-        }
+    let sizes = [("4KiB", "4096"), ("32KiB", "32768"), ("1MiB", "1048576")];
+    for (number, choice) in choices().enumerate() {
+        let (batch, bytes) = sizes[choice.turn];
+        let of = |whose: &str| dir.path().join(format!("{whose}-{number}"));
+        let options = ["--batch-size", batch];
+        ours(&tree, &of("ours"), &choice.ours(&options));
+        let options = ["--batch-size", bytes];
+        theirs(&tree, &of("theirs"), &choice.theirs(&options));
     }
 }
 
@@ -118,66 +173,82 @@ fn key(dir: &Path) -> PathBuf {
     path
 }
 
+/// A bootstrap that we encrypt with stays out of the blob, which it has the key of; that of nydus does not, and is read.
 #[test]
 fn encrypted_blobs() {
     let dir = scratch();
     let tree = tree(dir.path());
     let key = key(dir.path());
     let key = key.to_str().expect("UTF-8");
-    for (number, (compressor, theirs_name)) in COMPRESSORS.into_iter().enumerate() {
-        for (batch, bytes) in [
-            (None, "0"),
-            (Some("4KiB"), "4096"),
-            (Some("1MiB"), "1048576"),
-        ] {
-            let of = |whose: &str| dir.path().join(format!("{whose}-{number}-{bytes}"));
-            let common = |name| ["--compressor", name, "--digester", "sha256"];
-            let batches = batch.map_or(vec![], |batch| vec!["--batch-size", batch]);
-            let options = ["--encrypt-key", key];
-            ours(
-                &tree,
-                &of("ours"),
-                &[&common(compressor)[..], &options, &batches].concat(),
-            );
-            let options = ["--encrypt", "--batch-size", bytes];
-            theirs(
-                &tree,
-                &of("theirs"),
-                &[&common(theirs_name)[..], &options].concat(),
-            );
+    let sizes = [
+        (None, "0"),
+        (Some("4KiB"), "4096"),
+        (Some("1MiB"), "1048576"),
+    ];
+    for (number, choice) in choices().enumerate() {
+        let (batch, bytes) = sizes[choice.turn];
+        let of = |whose: &str| dir.path().join(format!("{whose}-{number}"));
+        let mut options = vec!["--encrypt-key", key];
+        options.extend(batch.iter().flat_map(|batch| ["--batch-size", batch]));
+        let options = choice.ours(&options);
+        if options.contains(&"--inline-meta") {
+            let mut convert = lazyoci("convert");
+            convert.args(["--to", "rafs-v6"]).args(&options);
+            let refused = Finished::of(convert.args([&tree, &of("ours")])).exits(2);
             assert_eq!(
-                digest(&of("ours").join("image.boot")),
-                digest(&of("theirs").join("image.boot"))
+                refused.stderr.trim_end(),
+                "error: an encrypted blob cannot hold its bootstrap, which has the key in clear"
             );
+        } else {
+            ours(&tree, &of("ours"), &options);
+        }
+        let options = ["--encrypt", "--batch-size", bytes];
+        theirs(&tree, &of("theirs"), &choice.theirs(&options));
+    }
+}
+
+/// What is not compressed has no choice of bytes: blobs and bootstraps are the same, CRC-32 of each chunk included. But a blob
+/// with a TOC has another name: it is not the SHA-256 of all of it.
+#[test]
+fn images_with_batches_are_those_of_nydus() {
+    let dir = scratch();
+    let tree = tree(dir.path());
+    let choices = choices().filter(|choice| choice.compressor.0 == "none");
+    for (number, choice) in choices.enumerate() {
+        let of = |whose: &str| dir.path().join(format!("{whose}-{number}"));
+        let options = choice.ours(&["--batch-size", "32KiB"]);
+        ours(&tree, &of("ours"), &options);
+        theirs(
+            &tree,
+            &of("theirs"),
+            &choice.theirs(&["--batch-size", "32768"]),
+        );
+        let (ours, theirs) = (of("ours"), of("theirs"));
+        let read = |path: &Path| fs::read(path).expect("readable");
+        assert!(read(&blob(&ours)) == read(&blob(&theirs)), "{options:?}");
+        // It is in the blob otherwise.
+        let mut bootstrap = read(&image(&theirs));
+        if bootstrap != read(&blob(&theirs)) {
+            let name = |of: &Path| blob(of).file_name().expect("a name").to_owned();
+            let (from, to) = (name(&theirs), name(&ours));
+            assert_eq!(from != to, options.contains(&"--toc"), "{options:?}");
+            let renamed = rename(
+                &mut bootstrap,
+                from.as_encoded_bytes(),
+                to.as_encoded_bytes(),
+            );
+            assert_eq!(renamed, 2, "in the tables of devices and of blobs");
+            assert!(bootstrap == read(&image(&ours)), "{options:?}");
         }
     }
 }
 
-/// What is not compressed has no choice of bytes: the blobs are the same.
-#[test]
-fn blobs_with_batches_are_those_of_nydus() {
-    let dir = scratch();
-    let tree = tree(dir.path());
-    for (number, toc) in [&[][..], &["--toc"]].into_iter().enumerate() {
-        let of = |whose: &str| dir.path().join(format!("{whose}-{number}"));
-        let common = [
-            "--compressor",
-            "none",
-            "--digester",
-            "blake3",
-            "--batch-size",
-        ];
-        ours(&tree, &of("ours"), &[&common[..], &["32KiB"], toc].concat());
-        theirs(
-            &tree,
-            &of("theirs"),
-            &[&common[..], &["32768"], toc].concat(),
-        );
-        let blob = |image: PathBuf| {
-            let mut blobs = fs::read_dir(image.join("blobs")).expect("blobs were made");
-            let blob = blobs.next().expect("there is one").expect("readable");
-            fs::read(blob.path()).expect("readable")
-        };
-        assert!(blob(of("ours")) == blob(of("theirs")), "{toc:?}");
+/// Replaces `from` in `bytes`; how often it was there.
+fn rename(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
+    let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(from));
+    let starts: Vec<_> = starts.collect();
+    for &at in &starts {
+        bytes[at..][..from.len()].copy_from_slice(to);
     }
+    starts.len()
 }

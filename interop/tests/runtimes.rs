@@ -1,5 +1,7 @@
 //! Whole images that we make, run by containerd with nydus-snapshotter and nydusd, by containerd alone, and by podman.
 
+use std::collections::BTreeSet;
+
 use lazyoci_interop::{Registry, Runnable, runnable, tool};
 
 #[test]
@@ -46,30 +48,58 @@ fn nydus_images_run_lazily_by_containerd() {
     }
 }
 
+/// Publishes `from`, an image of the folder of `image`, converted with `options`; containerd and podman take it whole,
+/// and run it. `known` are the DiffIDs of lowest layers that they have: they would not unpack such a layer again, nor
+/// those above it.
+fn published_image_runs_unpacked(
+    registry: &Registry,
+    image: &Runnable,
+    (way, from, options): (&str, &str, &[&str]),
+    known: &mut BTreeSet<String>,
+) {
+    let repository = format!("lazyoci/{way}-{}", std::process::id());
+    let name = format!("{}:v1", registry.repository(&repository));
+    let published = format!("docker://{name}");
+    let made = image.convert_from(from, options, &published);
+    let diff_id = made["image_layers"][0]["diff_id"].as_str();
+    let diff_id = diff_id.expect("a DiffID").to_owned();
+    assert!(known.insert(diff_id), "{way} is unpacked already");
+    image.survives_skopeo(&name, &made["published"]);
+    assert_eq!(image.digest_of(&published), image.expected, "{way}");
+    image.runs_unpacked(&name);
+}
+
 /// What containerd and podman take whole: the layers are such as they apply, which hard links into lower ones are not.
 #[test]
 fn estargz_and_plain_images_run_by_containerd_and_podman() {
     let registry = Registry::start();
     let image = Runnable::new(&["--plain"]);
     let _ = image.convert(&["--to", "nydus"], "oci:nydus:v1");
-    for (format, from) in [
-        ("estargz", "oci:layout:v1"),
-        ("oci", "oci:layout:v1"),
+    let mut known = BTreeSet::new();
+    for way in [
+        ("estargz", "oci:layout:v1", &["--to", "estargz"][..]),
+        ("oci", "oci:layout:v1", &["--to", "oci"]),
         // The way back.
-        ("oci", "oci:nydus:v1"),
+        ("back", "oci:nydus:v1", &["--to", "oci"]),
     ] {
-        let way = if from.contains("nydus") {
-            "back"
-        } else {
-            format
-        };
-        let repository = format!("lazyoci/{way}-{}", std::process::id());
-        let name = format!("{}:v1", registry.repository(&repository));
-        let published = format!("docker://{name}");
-        let made = image.convert_from(from, &["--to", format], &published);
-        image.survives_skopeo(&name, &made["published"]);
-        assert_eq!(image.digest_of(&published), image.expected, "{way}");
-        image.runs_unpacked(&name);
+        published_image_runs_unpacked(&registry, &image, way, &mut known);
+    }
+}
+
+/// So they do layers whose TOC is another blob, or a frame that zstd skips. The tars of the first two are the same, and the
+/// other dialect has those of the source: each needs an image of its own.
+#[test]
+fn external_toc_and_zstd_chunked_images_run_by_containerd_and_podman() {
+    let registry = Registry::start();
+    let mut known = BTreeSet::new();
+    for (way, options) in [
+        ("external", &["--to", "estargz-external-toc"][..]),
+        ("chunked-a", &["--to", "zstd-chunked", "--dialect", "a"]),
+        ("chunked-b", &["--to", "zstd-chunked", "--dialect", "b"]),
+    ] {
+        let image = Runnable::new(&["--plain"]);
+        let way = (way, "oci:layout:v1", options);
+        published_image_runs_unpacked(&registry, &image, way, &mut known);
     }
 }
 

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `pack` writes `OUTPUT/image.boot` and `OUTPUT/blobs/ID`, as `nydus-image create -t dir-rafs -v 6` does. `read` reads
-//! every file as nydusd does, and prints the SHA-256 and the path of each, sorted by paths. `tarfs` describes a tar, `merge`
-//! makes one bootstrap of several, and `check` loads one and counts what it has.
+//! every inode and every file as nydusd does, and prints a line for each name, as `walker.py --dump` does. `tarfs`
+//! describes a tar, `merge` makes one bootstrap of several, and `check` loads one and counts what it has.
 
 mod pack;
 mod read;

@@ -16,6 +16,8 @@ enum End {
     Member { end: usize, plain: usize },
     /// With a full buffer before the end of the deflate stream, having read up to `at`.
     Full { at: usize },
+    /// With a full buffer at the end of the deflate stream, but without all of the trailer.
+    Cut,
 }
 
 impl Decompressor {
@@ -34,6 +36,7 @@ impl Decompressor {
             End::Full { at } if at == stored.len() => {
                 Err(CodecError::Truncated { codec, stored_len })
             }
+            End::Cut => Err(CodecError::Truncated { codec, stored_len }),
             End::Full { .. } => Err(CodecError::TooLong { codec, expected }),
             End::Member { plain, .. } if plain != out.len() => Err(CodecError::Length {
                 codec,
@@ -53,19 +56,31 @@ impl Decompressor {
     pub(crate) fn decompress_prefix(
         &mut self,
         stored: &[u8],
-        mut out: &mut [u8],
+        out: &mut [u8],
     ) -> Result<(), CodecError> {
+        match self.prefix(stored, out)? {
+            true => Ok(()),
+            false => Err(CodecError::Truncated {
+                codec: Codec::Gzip,
+                stored_len: stored.len() as u64,
+            }),
+        }
+    }
+
+    /// Fills `out` from one or more members; whether the last one has its trailer, if it ends with `out`.
+    pub(super) fn prefix(&mut self, stored: &[u8], mut out: &mut [u8]) -> Result<bool, CodecError> {
         let mut start = 0;
         while !out.is_empty() {
             match self.member(stored, start, out)? {
-                End::Full { .. } => return Ok(()),
+                End::Full { .. } => return Ok(true),
+                End::Cut => return Ok(false),
                 End::Member { end, plain } => {
                     start = end;
                     out = &mut out[plain..];
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Decodes one or more members into exactly `out`.
@@ -81,6 +96,10 @@ impl Decompressor {
             match self.member(stored, start, &mut out[filled..])? {
                 End::Full { at } if at == stored.len() => {
                     let stored_len = at as u64;
+                    return Err(CodecError::Truncated { codec, stored_len });
+                }
+                End::Cut => {
+                    let stored_len = stored.len() as u64;
                     return Err(CodecError::Truncated { codec, stored_len });
                 }
                 End::Full { .. } => return Err(CodecError::TooLong { codec, expected }),
@@ -101,7 +120,7 @@ impl Decompressor {
     }
 
     /// Decodes the member at byte `start` of `stored` until it ends, which checks its trailer, or
-    /// until `out` is full.
+    /// until `out` is full and that is missing.
     fn member(&mut self, stored: &[u8], start: usize, out: &mut [u8]) -> Result<End, CodecError> {
         let codec = Codec::Gzip;
         let truncated = || CodecError::Truncated {
@@ -136,7 +155,12 @@ impl Decompressor {
             }
         }
         let plain = &out[..filled];
-        let trailer: &[u8; TRAILER_LEN] = stored[at..].first_chunk().ok_or_else(truncated)?;
+        let Some(trailer) = stored[at..].first_chunk::<TRAILER_LEN>() else {
+            return match filled == out.len() {
+                true => Ok(End::Cut),
+                false => Err(truncated()),
+            };
+        };
         let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
         let expected = u32::from_le_bytes([c0, c1, c2, c3]);
         let mut crc = Crc::new();

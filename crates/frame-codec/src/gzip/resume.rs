@@ -35,7 +35,8 @@ impl Decompressor {
         Ok(())
     }
 
-    /// The same, but if the member ends, `out` is filled from those after it.
+    /// The same, but if the member ends, `out` is filled from those after it. The trailer of the last one may be missing, as
+    /// it may be here if there is only one.
     pub(crate) fn resume_members(
         &mut self,
         start: &DeflateStart,
@@ -52,7 +53,7 @@ impl Decompressor {
             codec: Codec::Gzip,
             stored_len: stored.len() as u64,
         })?;
-        self.decompress_prefix(next, &mut out[filled..])
+        self.prefix(next, &mut out[filled..]).map(|_trailer| ())
     }
 
     /// Fills `out`, or as much of it as the member does; returns the bytes read and written.

@@ -133,3 +133,48 @@ fn damage_is_found() {
         assert_eq!(resume(given, window(), &BACK, 7), malformed(bits));
     }
 }
+
+/// Members of gzip, the first without its header.
+#[test]
+fn members_go_on_and_the_last_one_needs_no_trailer() {
+    let member = [
+        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255][..],
+        &[1, 3, 0, 0xfc, 0xff, b'a', b'b', b'c'],
+        &[0xc2, 0x41, 0x24, 0x35, 3, 0, 0, 0],
+    ]
+    .concat();
+    let stored = [&member[10..], &member, &member].concat();
+    let resume = |stored: &[u8], len| {
+        let mut out = vec![0; len];
+        let how = Decode::DeflateMembers(DeflateStart::default());
+        let decoded = Decoder::new().decode_frame(&how, stored, &mut out);
+        decoded.map(|()| out)
+    };
+    let truncated = |stored_len| {
+        Err(CodecError::Truncated {
+            codec: CODEC,
+            stored_len,
+        })
+    };
+    for without in 0..=8 {
+        let cut = &stored[..stored.len() - without];
+        assert_eq!(resume(cut, 9), Ok(b"abcabcabc".to_vec()), "{without}");
+        // What goes on is missing: a member, or its header behind the trailer.
+        assert!(resume(cut, 10).is_err(), "{without}");
+        let cut = &stored[..16 - without];
+        assert_eq!(resume(cut, 3), Ok(b"abc".to_vec()), "{without}");
+    }
+    // The trailer of a member that others follow is needed, and compared.
+    let cut = &stored[..stored.len() - member.len() - 1];
+    assert_eq!(resume(cut, 7), truncated(2 * 26 - 10 - 1 - 16));
+    let mut wrong = stored.clone();
+    wrong[16 + 18] ^= 1;
+    assert_eq!(
+        resume(&wrong, 9),
+        Err(CodecError::Checksum {
+            codec: CODEC,
+            expected: 0x3524_41c3,
+            found: 0x3524_41c2,
+        })
+    );
+}
