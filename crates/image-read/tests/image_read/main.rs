@@ -20,6 +20,8 @@ mod layer;
 mod lies;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod long_chunks;
+#[cfg(feature = "gzip-index")]
+mod lying_index;
 mod model;
 mod open;
 mod plan;

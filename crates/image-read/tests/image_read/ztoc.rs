@@ -95,10 +95,11 @@ fn the_tar_comes_out_of_any_number_of_threads() {
     for layer in layers() {
         let index = index(&layer);
         let source: Arc<dyn ReadAt> = Arc::new(Bytes::from(layer));
-        for threads in [1, 3] {
+        for threads in [0, 1, 2, 3, 7] {
             let mut decoded = Vec::new();
             let mut stream = index.stream(&source, threads).unwrap();
             stream.read_to_end(&mut decoded).unwrap();
+            assert_eq!(stream.read(&mut [0; 9]).unwrap(), 0);
             // Up to the blocks that end the tar, at least.
             assert!(decoded.len() as u64 >= index.decoded_len());
             assert!(decoded == tar[..decoded.len()]);

@@ -91,7 +91,8 @@ pub(crate) fn image(lens: &[u32], aligned: bool, is_used: impl Fn(usize) -> bool
     }
 }
 
-fn bootstrap(image: &ChunkedImage, places: &[ChunkPlace], entry: BlobEntry) -> Bytes {
+/// The bootstrap of `image`, whose blob is `entry`.
+pub(crate) fn bootstrap(image: &ChunkedImage, places: &[ChunkPlace], entry: BlobEntry) -> Bytes {
     let entries = [entry];
     let input = LayoutInput {
         image,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lazyoci_image_read::{OpenImage, OpenOptions, VerifyOptions, open_source};
 use verify::Profile;
 
-use crate::flips::{bits, flipped, one_thread, those_that_pass};
+use crate::flips::{bits, flipped, one_thread, some, those_that_pass};
 use crate::support::{Golden, InMemory, golden, lines};
 
 const TREE: &str = "tree1:243222fffe4f6799088d67735d2fc2e64a5ed5f4fbd7e3f6c71c23ac5bb8c1e8";
@@ -37,7 +37,7 @@ fn all_of_it_is_read() {
 /// The flips in the blob of `golden` that are not found.
 fn unfound(golden: &Golden, options: &VerifyOptions) -> Vec<usize> {
     // A header of 4 KiB is nothing but noise: some of its bits will do.
-    let bits: Vec<_> = bits(&golden.blob).into_iter().step_by(7).collect();
+    let bits = some(bits(&golden.blob), 7, 1);
     those_that_pass(&bits, |bit| {
         let damaged = Golden {
             blob: flipped(&golden.blob, bit),
@@ -53,6 +53,25 @@ fn no_flip_in_a_blob_passes() {
         let golden = golden(name);
         let options = one_thread().expect(golden.bootstrap_digest());
         assert_eq!(unfound(&golden, &options), [0; 0], "{name}");
+    }
+}
+
+#[test]
+fn no_flip_in_a_bootstrap_passes() {
+    for name in NAMES {
+        let golden = golden(name);
+        let options = one_thread()
+            .content(false)
+            .expect(golden.bootstrap_digest());
+        let bootstrap = golden.bootstrap.clone().unwrap();
+        let passed = those_that_pass(&some(bits(&bootstrap), 101, 11), |bit| {
+            let damaged = Golden {
+                bootstrap: Some(flipped(&bootstrap, bit)),
+                ..golden.clone()
+            };
+            damaged.worst(&options).is_none()
+        });
+        assert_eq!(passed, [0; 0], "{name}");
     }
 }
 

@@ -26,6 +26,16 @@ pub(crate) fn bits(bytes: &[u8]) -> Vec<usize> {
     (0..bytes.len()).flat_map(of_byte).collect()
 }
 
+/// Every `step`th of `bits`, where nothing but noise is expected of the others; with `LAZYOCI_EVERY_BIT` every
+/// `step_of_all`th.
+pub(crate) fn some(bits: Vec<usize>, step: usize, step_of_all: usize) -> Vec<usize> {
+    let step = match std::env::var_os("LAZYOCI_EVERY_BIT") {
+        Some(_) => step_of_all,
+        None => step,
+    };
+    bits.into_iter().step_by(step).collect()
+}
+
 /// Calls `passes` with each of `numbers`, on all threads; those for which it says so.
 pub(crate) fn those_that_pass(
     numbers: &[usize],

@@ -24,3 +24,5 @@ mod whole;
 mod without_digest;
 #[cfg(feature = "gzip")]
 mod zran;
+#[cfg(feature = "gzip")]
+mod zran_overlap;

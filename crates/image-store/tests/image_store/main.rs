@@ -6,6 +6,8 @@ mod containers;
 #[cfg(feature = "gzip")]
 mod docker_archives;
 mod layouts;
+#[cfg(all(feature = "registry", feature = "gzip"))]
+mod lazy_gzip;
 mod lazy_layers;
 #[cfg(feature = "registry")]
 mod registries;

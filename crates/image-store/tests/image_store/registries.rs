@@ -25,18 +25,18 @@ fn client(registry: &Registry) -> Client {
     Client::new(ClientOptions::default().plain_http(registry.host())).unwrap()
 }
 
-fn target(registry: &Registry, name: &str) -> RegistryTarget {
+pub(crate) fn target(registry: &Registry, name: &str) -> RegistryTarget {
     let reference = format!("{}/{name}", registry.host()).parse().unwrap();
     RegistryTarget::new(client(registry).repository(&reference).unwrap())
 }
 
-fn store(registry: &Registry, name: &str) -> Arc<dyn ImageStore> {
+pub(crate) fn store(registry: &Registry, name: &str) -> Arc<dyn ImageStore> {
     let reference = format!("{}/{name}", registry.host()).parse().unwrap();
     Arc::new(RegistryStore::open(&client(registry), &reference).unwrap())
 }
 
 /// Copies everything that `image` refers to, then `image` itself.
-fn copy_all(
+pub(crate) fn copy_all(
     store: &dyn ImageStore,
     target: &RegistryTarget,
     image: &Descriptor,

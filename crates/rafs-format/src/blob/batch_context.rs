@@ -24,7 +24,7 @@ const _: () = assert!(size_of::<RawBatchContext>() == BatchContext::LEN);
 /// | 8 | 32 | reserved | 0, not read |
 ///
 /// Contexts follow the entries of the [chunk information](super::chunk_info_v2). Where a batch begins in the blob, each
-/// of its chunks says.
+/// of its chunks says. At most eight hold the same stored bytes, of which writers need one.
 ///
 /// Source: nydus v2, `storage/src/meta/batch.rs` (`BatchInflateContext`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,7 +1,10 @@
 //! What the chunk information has after its entries: frames that only it tells of.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use image_model::deflate::DeflateStart;
+use image_model::width::u64_from;
 use image_model::{BlobIndex, Frame, Recipe, RecipeId};
 
 use super::batch_context::BatchContext;
@@ -13,6 +16,28 @@ use super::zran_context::ZranContext;
 use super::zran_table::{self, ZranTable};
 use crate::native::{is_batched, is_zran};
 use crate::v6::BlobEntry;
+
+/// How many contexts may hold the same stored bytes: decoding all of them costs no more than that many times the blob.
+/// Writers need two, since a context begins with the block in which the one before ends.
+pub(super) const MAX_OVERLAP: usize = 8;
+
+/// What there are too many of.
+pub(super) const OVERLAPPING: &str = "contexts over the same stored bytes";
+
+/// Stored ranges of contexts, of which each begins where the one [`MAX_OVERLAP`] before it ends, or later.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Overlaps([u64; MAX_OVERLAP]);
+
+impl Overlaps {
+    /// Adds the next; `false` if it begins too early.
+    pub(super) fn push(&mut self, stored: &Range<u64>) -> bool {
+        let [earliest, ..] = self.0;
+        self.0.rotate_left(1);
+        let [.., last] = &mut self.0;
+        *last = stored.end;
+        stored.start >= earliest
+    }
+}
 
 /// The contexts of a blob.
 #[derive(Debug, Clone)]
@@ -31,13 +56,29 @@ impl ContextTable {
         plain: &Bytes,
         chunks: impl Iterator<Item = ChunkInfo>,
     ) -> Result<Self, BlobError> {
-        Ok(if is_zran(blob) {
+        let table = if is_zran(blob) {
             Self::Zran(ZranTable::of_plain(blob, contexts, plain)?)
         } else if is_batched(blob) {
             Self::Batch(BatchTable::of_plain(blob, contexts, plain, chunks)?)
         } else {
             Self::Nothing
-        })
+        };
+        let mut overlaps = Overlaps::default();
+        // What cannot be used costs nothing, and is reported when it is.
+        let frames = (0..table.count())
+            .filter_map(|index| table.frame(index, (blob, BlobIndex(0)), RecipeId(0)).ok()?);
+        for frame in frames {
+            let stored = frame.offset..frame.offset.saturating_add(frame.stored_len.into());
+            if !overlaps.push(&stored) {
+                let limit = u64_from(MAX_OVERLAP);
+                return Err(BlobError::Limit {
+                    piece: OVERLAPPING,
+                    declared: limit.saturating_add(1),
+                    limit,
+                });
+            }
+        }
+        Ok(table)
     }
 
     /// Number of contexts.

@@ -9,6 +9,7 @@ use super::chunk_info::{
     ADDRESS_ALIGN, ChunkExtra, ChunkInfo, MAX_ADDRESS, MAX_CHUNKS, MAX_STORED_OFFSET,
 };
 use super::chunk_info_v2;
+use super::context_table::{MAX_OVERLAP, OVERLAPPING};
 use super::header::{CiHeader, Contexts};
 use super::zran_context::{ZranContext, ZranFault};
 use super::zran_table;
@@ -97,7 +98,7 @@ impl ReferenceBuilder {
     ///
     /// # Errors
     /// [`BuildError::Context`] if it breaks a rule, or comes before the last one; [`BuildError::TooLarge`] if it gives
-    /// more than [`MAX_CONTEXT_LEN`].
+    /// more than [`MAX_CONTEXT_LEN`], or if nine hold the same bytes of the layer.
     pub fn push_context(
         &mut self,
         context: ZranContext,
@@ -130,6 +131,13 @@ impl ReferenceBuilder {
             (before.in_offset, before.out_offset) >= (context.in_offset, context.out_offset)
         }) {
             return Err(fault(ZranFault::Order));
+        }
+        let shared = self.contexts.len().checked_sub(MAX_OVERLAP);
+        if shared.is_some_and(|first| self.contexts[first].stored_end() > context.stored_offset()) {
+            return Err(BuildError::TooLarge {
+                what: OVERLAPPING,
+                limit: MAX_OVERLAP as u64,
+            });
         }
         if area_len > MAX_META_LEN {
             return Err(BuildError::TooLarge {

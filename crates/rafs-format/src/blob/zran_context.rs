@@ -38,7 +38,8 @@ const _: () = assert!(std::mem::offset_of!(RawZranContext, ctx_bits) == 37);
 /// | 38 | 2 | reserved | 0, not read |
 ///
 /// Contexts follow the entries of the [chunk information](super::chunk_info_v2), and the dictionaries follow the contexts.
-/// What contexts give may overlap: each chunk lies in one of them.
+/// What contexts give may overlap: each chunk lies in one of them. At most eight hold the same stored bytes, so that
+/// decoding all of them costs a bounded amount.
 ///
 /// Source: nydus v2, `storage/src/meta/zran.rs` (`ZranInflateContext`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -124,6 +125,12 @@ pub enum ZranFault {
         /// In the layer.
         found: u8,
     },
+    /// It gives more than nydusd has room for. Other readers take it.
+    #[error("{out_len} bytes of the tar; nydusd reads at most 16777216")]
+    TooLong {
+        /// Bytes of the tar.
+        out_len: u32,
+    },
     /// Unused bytes are set, which every writer leaves 0. Readers ignore them.
     #[error("reserved bytes are set")]
     Reserved,
@@ -177,6 +184,11 @@ impl ZranContext {
         self.in_offset.saturating_sub((self.bits != 0).into())
     }
 
+    /// End of the bytes of the layer.
+    pub(super) fn stored_end(&self) -> u64 {
+        self.in_offset.saturating_add(self.in_len.into())
+    }
+
     /// Checks the context against a layer of `data_len` bytes and an area of dictionaries of `area_len` bytes.
     ///
     /// # Errors
@@ -205,7 +217,7 @@ impl ZranContext {
         if dict_len > 0 && end > area_len {
             return Err(ZranFault::BeyondArea { end, area_len });
         }
-        let end = in_offset.saturating_add(in_len.into());
+        let end = self.stored_end();
         if end > data_len {
             return Err(ZranFault::BeyondLayer { end, data_len });
         }

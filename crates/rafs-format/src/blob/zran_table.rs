@@ -8,6 +8,7 @@ use image_model::{BlobIndex, Decode, Frame, Recipe, RecipeId};
 use super::chunk_info_v2;
 use super::error::BlobError;
 use super::header::Contexts;
+use super::reference::MAX_CONTEXT_LEN;
 use super::zran_context::{ZranContext, ZranFault};
 use crate::v6::BlobEntry;
 
@@ -94,15 +95,18 @@ impl ZranTable {
         }
     }
 
-    /// Checks every context, and its reserved bytes.
+    /// Checks every context, its reserved bytes, and that nydusd reads it.
     pub(super) fn check_all(&self, blob: &BlobEntry, report: &mut dyn FnMut(BlobError)) {
         for (index, raw) in (0..).zip(self.raw()) {
             let found = self.context(index, blob).transpose();
-            let reserved = |context: ZranContext| match context.to_bytes() == *raw {
-                true => Ok(()),
-                false => Err(ZranFault::Reserved),
+            let canonical = |context: ZranContext| match context {
+                ZranContext { out_len, .. } if out_len > MAX_CONTEXT_LEN => {
+                    Err(ZranFault::TooLong { out_len })
+                }
+                _ if context.to_bytes() != *raw => Err(ZranFault::Reserved),
+                _ => Ok(()),
             };
-            if let Err(fault) = found.and_then(|found| found.map_or(Ok(()), reserved)) {
+            if let Err(fault) = found.and_then(|found| found.map_or(Ok(()), canonical)) {
                 report(BlobError::Context { index, fault });
             }
         }

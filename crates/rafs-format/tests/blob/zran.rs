@@ -64,7 +64,11 @@ struct Plain {
 
 impl Plain {
     fn new() -> Self {
-        let Reference { meta, entry, .. } = reference();
+        Self::of(reference())
+    }
+
+    fn of(reference: Reference) -> Self {
+        let Reference { meta, entry, .. } = reference;
         let (stored, header) = meta.split_last_chunk().unwrap();
         let mut ci = vec![0; entry.ci_uncompressed_size as usize];
         let codec = entry.ci_compressor.into();
@@ -96,7 +100,7 @@ impl Plain {
     }
 
     fn set(&mut self, index: usize, change: impl FnOnce(&mut ZranContext)) {
-        let at = 3 * chunk_info_v2::LEN + index * ZranContext::LEN;
+        let at = self.entry.chunk_count as usize * chunk_info_v2::LEN + index * ZranContext::LEN;
         let bytes = self.ci[at..].first_chunk_mut().unwrap();
         let mut context = ZranContext::from_bytes(bytes);
         change(&mut context);
@@ -276,6 +280,24 @@ fn reserved_bytes_are_told() {
     assert!(read.context(0).is_ok());
 }
 
+/// Such are read, but not by nydusd.
+#[test]
+fn contexts_of_more_than_16_mib_are_told() {
+    let mut plain = Plain::new();
+    let found = |plain: &Plain| {
+        let (read, mut found) = (plain.open().unwrap(), Vec::new());
+        read.check_all(0, &mut |error| found.push(error), &mut |_| ());
+        assert!(read.context(1).is_ok() && read.chunk(2).is_ok());
+        found
+    };
+    plain.set(1, |context| context.out_len = 16 << 20);
+    assert_eq!(found(&plain), []);
+    let out_len = (16 << 20) + 1;
+    plain.set(1, |context| context.out_len = out_len);
+    let fault = ZranFault::TooLong { out_len };
+    assert_eq!(found(&plain), [BlobError::Context { index: 1, fault }]);
+}
+
 #[test]
 fn tables_have_their_places() {
     let contradiction = |field, expected, found| BlobError::Contradiction {
@@ -351,4 +373,58 @@ fn what_readers_refuse_is_not_written() {
     assert_eq!(empty.finish(sha256(b""), 300), Ok(None));
     let error = BuildError::ChunkSize { chunk_size: 5_000 };
     assert_eq!(ReferenceBuilder::new(5_000).err(), Some(error));
+}
+
+/// Contexts at `starts`, of 300 bytes each, and a chunk in each of them.
+fn contexts_at(starts: &[u64]) -> Result<BlobMeta, BlobError> {
+    let mut builder = ReferenceBuilder::new(4096).unwrap();
+    let apart = |index: u64| context(10 + 300 * index, 2_000 * index);
+    for index in 0..starts.len() as u64 {
+        let plain = DeflateStart::default();
+        builder.push_context(apart(index), &plain).unwrap();
+    }
+    for index in 0..starts.len() as u32 {
+        builder.push(index, 0, 1).unwrap();
+    }
+    let made = builder.finish(sha256(b"the layer"), 10_000).unwrap();
+    let mut plain = Plain::of(made.unwrap());
+    for (index, &start) in starts.iter().enumerate() {
+        plain.set(index, |context| context.in_offset = start);
+    }
+    plain.open()
+}
+
+/// Decoding all of them costs at most eight times the layer.
+#[test]
+fn at_most_eight_contexts_hold_the_same_bytes() {
+    let error = BlobError::Limit {
+        piece: "contexts over the same stored bytes",
+        declared: 9,
+        limit: 8,
+    };
+    assert_eq!(error.fault(), Fault::Limit);
+    let read = contexts_at(&[10; 8]).unwrap();
+    assert_eq!(read.context(7).unwrap().unwrap().in_offset, 10);
+    assert_eq!(contexts_at(&[10; 9]).err(), Some(error.clone()));
+    // The ninth begins where the first ends, or a byte before.
+    let mut starts: Vec<_> = (0..9).map(|index| 10 + index).collect();
+    starts[8] = 310;
+    assert!(contexts_at(&starts).is_ok());
+    starts[8] = 309;
+    assert_eq!(contexts_at(&starts).err(), Some(error.clone()));
+    // Whatever their order is.
+    starts.reverse();
+    assert_eq!(contexts_at(&starts).err(), Some(error.clone()));
+    // One that cannot be used costs nothing.
+    starts[4] = 9_701;
+    assert!(contexts_at(&starts).is_ok());
+
+    let mut builder = ReferenceBuilder::new(4096).unwrap();
+    let mut push = |index| builder.push_context(context(10, index), &DeflateStart::default());
+    assert!((0..8).all(|index| push(index).is_ok()));
+    let error = BuildError::TooLarge {
+        what: "contexts over the same stored bytes",
+        limit: 8,
+    };
+    assert_eq!(push(8), Err(error));
 }
