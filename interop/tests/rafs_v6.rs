@@ -149,32 +149,35 @@ fn nydus_image_accepts_ours() {
     }
 }
 
-/// Losses of nydus-image 2.2.0 on a tar: none that the digest of a `peer` corpus counts.
+/// Losses of nydus-image 2.2.0 on a tar: none that the digest of a `peer` corpus counts. Each compressor with each digester;
+/// of debian half of them.
 #[test]
 fn what_nydus_image_made_has_the_digest_of_its_source() {
     for corpus in Corpus::roots("peer") {
-        for (compressor, digester) in [
-            ("zstd", "blake3"),
-            ("lz4_block", "sha256"),
-            ("none", "sha256"),
-        ] {
-            let dir = scratch();
-            let theirs = dir.path().join("blobs");
-            std::fs::create_dir(&theirs).expect("a new directory");
-            let bootstrap = dir.path().join("image.boot");
-            let mut create = nydus_image("create");
-            create
-                .args(["-t", "tar-rafs", "-v", "6", "--whiteout-spec", "none"])
-                .args(["--compressor", compressor, "--digester", digester, "-D"])
-                .args([theirs.as_path(), Path::new("-B"), &bootstrap, &corpus.tar()]);
-            let _ = Finished::of(&mut create).ok();
-            assert_eq!(
-                digest(&bootstrap),
-                corpus.digest(),
-                "{} {compressor}",
-                corpus.name
-            );
-            let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
+        for compressor in ["zstd", "lz4_block", "none"] {
+            for digester in ["blake3", "sha256"] {
+                let rest = (compressor == "zstd") != (digester == "blake3");
+                if corpus.name == "debian/peer" && rest {
+                    continue;
+                }
+                let dir = scratch();
+                let theirs = dir.path().join("blobs");
+                std::fs::create_dir(&theirs).expect("a new directory");
+                let bootstrap = dir.path().join("image.boot");
+                let mut create = nydus_image("create");
+                create
+                    .args(["-t", "tar-rafs", "-v", "6", "--whiteout-spec", "none"])
+                    .args(["--compressor", compressor, "--digester", digester, "-D"])
+                    .args([theirs.as_path(), Path::new("-B"), &bootstrap, &corpus.tar()]);
+                let _ = Finished::of(&mut create).ok();
+                assert_eq!(
+                    digest(&bootstrap),
+                    corpus.digest(),
+                    "{} {compressor} {digester}",
+                    corpus.name
+                );
+                let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
+            }
         }
     }
 }
