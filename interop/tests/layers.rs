@@ -195,3 +195,33 @@ fn a_gzip_bomb_stops_at_the_limit() {
     let left = std::fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(left, 0, "something was left behind");
 }
+
+/// Our own indexes, with spans of 1 MiB: windows, digests of spans, and headers of the tar. Of `packages/peer`, whose files
+/// are many and short, the headers alone are more than a third of its index.
+#[test]
+fn indexes_of_gzip_layers_are_short() {
+    let dir = scratch();
+    let bounds = [
+        ("debian/peer", 0.005),
+        ("debian/full", 0.005),
+        ("packages/full", 0.005),
+        ("packages/peer", 0.006),
+    ];
+    for (name, bound) in bounds {
+        let mut index = lazyoci("index");
+        index.args(["--json", "--force"]);
+        index.arg(Corpus::new(name).with("tar.gz"));
+        let report = Finished::of(index.arg(dir.path().join("index")))
+            .ok()
+            .json();
+        let [bytes, windows, layer] = ["bytes", "window_bytes", "layer_bytes"]
+            .map(|field| report[field].as_f64().expect("a number"));
+        println!(
+            "{name}: {:.5}, windows {:.5}",
+            bytes / layer,
+            windows / layer
+        );
+        assert!(bytes / layer <= bound, "{name}: {bytes} of {layer}");
+        assert!(windows / layer <= 0.005, "{name}: {windows} of {layer}");
+    }
+}
