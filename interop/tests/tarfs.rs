@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lazyoci_interop::judge::{listed_tar, read_by_the_crates};
 use lazyoci_interop::run::sha256;
 use lazyoci_interop::{
     Corpus, Finished, Mount, interop_dir, lazyoci, nydus_image, scratch, script, tool,
@@ -268,6 +269,55 @@ fn nydus_reads_estargz_layers_by_ours() {
     assert_eq!(mount.digest(), expected);
 }
 
+/// The crates of a later version cannot read such chunks either, whoever describes the layer. We can.
+#[test]
+fn the_crates_read_estargz_layers_but_chunks_that_end_with_a_member() {
+    let dir = scratch();
+    let (tar, expected) = edges(dir.path());
+    let listed = listed_tar(&tar, &dir.path().join("unpacked"));
+    let refuse = |bootstrap: &Path, blobs: &Path| {
+        let mut judge = script("nydus/judge.sh");
+        let read = judge.arg("read").args([bootstrap, blobs]);
+        let refused = Finished::of(read).exits(1);
+        assert_eq!(
+            refused.stderr.trim_end(),
+            "Input/output error (os error 5)",
+            "{}",
+            bootstrap.display()
+        );
+    };
+    for chunk_size in ["64KiB", "1MiB", "64MiB"] {
+        let at = dir.path().join(chunk_size);
+        let layer = at.with_extension("esgz");
+        estargz(&tar, &layer, chunk_size);
+        let ours = estargz_ref(&at, &layer, &[]);
+        let _ = Finished::of(lazyoci("verify").arg(&ours)).ok();
+        assert_eq!(digest(&ours), expected, "{chunk_size}");
+        let _ = Finished::of(nydus_image("check").arg("-B").arg(&ours)).ok();
+        let blobs = at.join("blobs");
+        if chunk_size == "64MiB" {
+            assert_eq!(read_by_the_crates(&ours, &blobs), listed);
+        } else {
+            refuse(&ours, &blobs);
+        }
+        let theirs = estargz_ref_of_nydus_image(&at.join("theirs"), &layer);
+        refuse(&theirs, &at.join("theirs/blobs"));
+    }
+}
+
+/// The same by nydus-image, which expects the layer to be stored by others.
+fn estargz_ref_of_nydus_image(dir: &Path, layer: &Path) -> PathBuf {
+    let blobs = dir.join("blobs");
+    fs::create_dir_all(&blobs).expect("a new directory");
+    fs::copy(layer, blobs.join(sha256(layer))).expect("a copy");
+    let bootstrap = dir.join("image.boot");
+    let mut create = nydus_image("create");
+    create.args(["-t", "estargz-ref", "-v", "6", "--whiteout-spec", "none"]);
+    create.arg("-D").arg(&blobs).arg("-B").arg(&bootstrap);
+    let _ = Finished::of(create.arg(layer)).ok();
+    bootstrap
+}
+
 /// nydus-image makes contexts that cannot be entered of members that end with their data, as ours do; those of Go end with an
 /// empty block.
 #[test]
@@ -277,14 +327,7 @@ fn we_read_estargz_layers_by_theirs() {
         let goldens = interop_dir().join("../crates/estargz-toc/tests/goldens");
         let layer = goldens.join(layer).with_extension("esgz");
         let theirs = dir.path().join(sha256(&layer));
-        let blobs = theirs.join("blobs");
-        fs::create_dir_all(&blobs).expect("a new directory");
-        fs::copy(&layer, blobs.join(sha256(&layer))).expect("a copy");
-        let bootstrap = theirs.join("image.boot");
-        let mut create = nydus_image("create");
-        create.args(["-t", "estargz-ref", "-v", "6", "--whiteout-spec", "none"]);
-        create.arg("-D").arg(&blobs).arg("-B").arg(&bootstrap);
-        let _ = Finished::of(create.arg(&layer)).ok();
+        let bootstrap = estargz_ref_of_nydus_image(&theirs, &layer);
         let _ = Finished::of(lazyoci("verify").arg(&bootstrap)).ok();
         assert_eq!(digest(&bootstrap), digest(&layer));
     }
