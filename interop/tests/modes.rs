@@ -264,30 +264,33 @@ fn merged_layers() {
         let content = format!("file {number} of the upper layer\n").repeat(1 + number * 9);
         fs::write(upper.join(format!("upper-{number}")), content).expect("written");
     }
+    let name = lower.to_str().expect("UTF-8");
+    tool("cp", dir.path(), &["-a", name, "both"]);
+    tool("cp", dir.path(), &["-a", "upper/.", "both"]);
     let key = key(dir.path());
     let key = key.to_str().expect("UTF-8");
     let batches = ["--digester", "sha256", "--batch-size", "32KiB"];
     let encrypted = [&batches[..], &["--encrypt-key", key]].concat();
-    let layers = [(&lower, &batches[..]), (&upper, &encrypted)];
-    let (mut bootstraps, mut expected) = (Vec::new(), BTreeMap::new());
     let merged = dir.path().join("merged");
+    let blobs = dir.path().join("blobs");
+    fs::create_dir(&blobs).expect("a new directory");
     let mut merge = lazyoci("merge");
-    for (number, (tree, options)) in layers.into_iter().enumerate() {
+    for (number, (tree, options)) in [(&lower, &batches[..]), (&upper, &encrypted)]
+        .into_iter()
+        .enumerate()
+    {
         let image = dir.path().join(number.to_string());
         ours(tree, &image, options);
         merge.arg(image.join("image.boot"));
-        bootstraps.push(image);
-        expected.extend(files(tree));
-    }
-    let _ = Finished::of(merge.arg(&merged)).ok();
-    let blobs = merged.join("blobs");
-    fs::create_dir(&blobs).expect("a new directory");
-    for image in bootstraps {
         for blob in fs::read_dir(image.join("blobs")).expect("a directory") {
             let blob = blob.expect("an entry");
             fs::copy(blob.path(), blobs.join(blob.file_name())).expect("a copy");
         }
     }
-    assert_eq!(read_by_nydus(&merged), expected);
-    let _ = Finished::of(lazyoci("verify").arg(merged.join("image.boot"))).ok();
+    let _ = Finished::of(merge.arg(&merged)).ok();
+    let bootstrap = merged.join("image.boot");
+    let read = read_by_the_crates(&bootstrap, &blobs);
+    assert_eq!(read, listed(&dir.path().join("both"), &[]));
+    let mut verify = lazyoci("verify");
+    let _ = Finished::of(verify.arg(&bootstrap).arg("--blobs").arg(&blobs)).ok();
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lazyoci_interop::judge::{listed_tar, read_by_the_crates};
 use lazyoci_interop::run::sha256;
-use lazyoci_interop::{Corpus, Finished, Mount, lazyoci, nydus_image, scratch, tool};
+use lazyoci_interop::{Corpus, Finished, Mount, lazyoci, nydus_image, scratch, script, tool};
 
 /// A described layer.
 struct Image {
