@@ -55,7 +55,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let mut found = |found| findings.push(found);
     let summary = match Whole::find(&args.image, &args.open)? {
         Some(whole) => {
-            args.open.refuse_index(&args.image)?;
+            args.open.refuse_index_of_all(&args.image)?;
             whole.check(&args.open, &mut bar)?;
             let image = whole.open(&args.open)?;
             image.verify(&options, &mut bar, &mut found)?

@@ -65,7 +65,6 @@ impl OpenArgs {
     pub fn open(&self, path: &Path) -> Result<OpenImage, Failure> {
         no_stream(path)?;
         if let Some(whole) = Whole::find(path, self)? {
-            self.refuse_index(path)?;
             return whole.open(self);
         }
         self.registry.refuse(path)?;
@@ -151,6 +150,15 @@ impl OpenArgs {
             return Ok(());
         }
         let what = "--index needs a single gzip layer, which must be a file";
+        Err(Failure::usage(what).of(path.display()))
+    }
+
+    /// Refuses an index for a whole image of which no layer is chosen.
+    pub fn refuse_index_of_all(&self, path: &Path) -> Result<(), Failure> {
+        if !self.has_index() || self.layer.is_some() {
+            return Ok(());
+        }
+        let what = "--index needs a single gzip layer: --layer N chooses one of the image";
         Err(Failure::usage(what).of(path.display()))
     }
 

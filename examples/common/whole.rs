@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use lazyoci::blob_io::registry::Reference;
 use lazyoci::model::Progress;
+#[cfg(feature = "gzip-index")]
+use lazyoci::read::OpenOptions;
+#[cfg(feature = "gzip-index")]
+use lazyoci::read::gzip_index::GzipIndex;
 use lazyoci::read::{LayerImageOptions, OpenImage};
 use lazyoci::store::{ImageStore, Location, RegistryStore, ResolvedImage, resolve};
 
@@ -89,12 +93,41 @@ impl Whole {
 
     /// Opens it, or the layer of it that is asked for.
     pub fn open(&self, args: &OpenArgs) -> Result<OpenImage, Failure> {
+        args.refuse_index_of_all(&self.name)?;
         let options = args.options();
         let opened = match args.layer {
-            Some(layer) => self.image.open_layer(&*self.store, layer, &options),
+            Some(layer) => {
+                #[cfg(feature = "gzip-index")]
+                let options = self.indexed(args, layer, options)?;
+                self.image.open_layer(&*self.store, layer, &options)
+            }
             None => (self.image).open(&self.store, &options, &mut Bar::new("opening")),
         };
         opened.map_err(|error| Failure::from(error).of(self.name.display()))
+    }
+
+    /// `options` with the index that was given, which has to be of layer number `layer`, as far as it says so.
+    #[cfg(feature = "gzip-index")]
+    fn indexed(
+        &self,
+        args: &OpenArgs,
+        layer: usize,
+        options: OpenOptions,
+    ) -> Result<OpenOptions, Failure> {
+        let Some(index) = args.layer_index()? else {
+            return Ok(options);
+        };
+        let listed = self.image.manifest.layers.get(layer);
+        let listed = listed.and_then(|layer| layer.parse_digest().ok());
+        let said = index.gzip().and_then(GzipIndex::stored_digest);
+        if let (Some(expected), Some(found)) = (listed, said)
+            && expected.algorithm() == found.algorithm()
+            && expected != found
+        {
+            let what = format!("the index is of the layer {found}, but this one is {expected}");
+            return Err(Failure::bad(what).of(self.name.display()));
+        }
+        Ok(options.index(index))
     }
 
     /// Compares its layers, or the one that is asked for, with their digests.

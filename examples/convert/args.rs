@@ -85,7 +85,7 @@ pub(crate) struct Args {
     pub(crate) batch_size: Option<NonZeroU32>,
     /// Encrypt chunks and chunk information with the key in FILE: 48 bytes, or 96 hexadecimal digits, the key of AES-128-XTS
     /// and an initial vector. OUTPUT/image.boot holds both in clear: whoever has it can read the image (RAFS v6)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "encrypt", value_name = "FILE")]
     pub(crate) encrypt_key: Option<PathBuf>,
     /// Release of nydus-image whose RAFS output is reproduced: `2.4` or `2.2` [default: 2.4]
     #[arg(long, value_name = "RELEASE")]

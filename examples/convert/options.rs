@@ -63,7 +63,9 @@ fn key(path: &Path) -> Result<XtsKey, Failure> {
 fn from_hex(digits: &[u8]) -> Option<[u8; 48]> {
     let mut bytes = [0; 48];
     let (pairs, rest) = digits.as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
+    // Numbers may begin with a sign.
+    let are_digits = digits.iter().all(u8::is_ascii_hexdigit);
+    if pairs.len() != bytes.len() || !rest.is_empty() || !are_digits {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(pairs) {

@@ -70,6 +70,65 @@ fn a_file_of_a_lazy_image_takes_few_requests() {
     }
 }
 
+/// Manifest, configuration and the spans of the file: the index is at hand.
+#[cfg(feature = "gzip-index")]
+#[test]
+fn a_file_of_a_gzip_layer_with_an_index_takes_few_requests() {
+    let fixture = Fixture::new();
+    let long = crate::noise(3 << 20);
+    fs::write(fixture.path("source/long"), &long).unwrap();
+    let (layer, plain) = (fixture.path("layer"), fixture.path("layer.tar"));
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "tar-gzip"])
+        .arg(fixture.path("source"));
+    run(convert.arg(&layer), 0);
+    let layout = crate::whole::of_gzip(&fixture, &layer).name();
+    let registry = Registry::new();
+    let image = name(&registry, "app:v1");
+    let mut convert = anonymous("convert");
+    run(convert.args(["--to", "oci", &layout, &image]), 0);
+    for format in ["own", "soci"] {
+        let index = fixture.path(format);
+        let mut make = example("index");
+        make.args(["--format", format]);
+        run(make.args([&layer, &index]), 0);
+        let before = registry.lines().len();
+        let mut cat = anonymous("cat");
+        cat.args(["--layer", "0", "--index"]).arg(&index);
+        let motd = run(cat.arg(&image).arg("etc/motd"), 0).stdout;
+        assert_eq!(motd, b"hello\n");
+        let requests = registry.lines()[before..].to_vec();
+        // Of a zTOC, the header of the layer, too.
+        let count = if format == "own" { 3 } else { 4 };
+        assert_eq!(requests.len(), count, "{format}: {requests:#?}");
+        let mut verify = anonymous("verify");
+        verify.args(["--layer", "0", "--index"]).arg(&index);
+        run(verify.arg(&image), 0);
+        let mut whole = anonymous("cat");
+        whole.arg("--index").arg(&index);
+        let said = complaint(whole.arg(&image).arg("long"), 2);
+        let expected = "--index needs a single gzip layer: --layer N chooses one of the image";
+        assert_eq!(said, format!("error: {image}: {expected}\n"));
+    }
+    // The index of another layer of the same length.
+    fs::write(fixture.path("source/etc/motd"), "jello\n").unwrap();
+    let mut convert = example("convert");
+    convert
+        .args(["--to", "tar-gzip"])
+        .arg(fixture.path("source"));
+    run(convert.arg(&plain), 0);
+    let index = fixture.path("other");
+    run(example("index").args([&plain, &index]), 0);
+    let mut cat = anonymous("cat");
+    cat.args(["--layer", "0", "--index"]).arg(&index);
+    let said = complaint(cat.arg(&image).arg("etc/motd"), 1);
+    let digest = |path| lazyoci::verify::sha256(&fs::read(path).unwrap());
+    let (found, expected) = (digest(&plain), digest(&layer));
+    let expected = format!("the index is of the layer {found}, but this one is {expected}");
+    assert_eq!(said, format!("error: {image}: {expected}\n"));
+}
+
 #[test]
 fn tags_are_not_replaced_unasked_and_objects_not_sent_twice() {
     let fixture = Fixture::new();

@@ -231,6 +231,14 @@ pub(crate) fn of_tar(fixture: &Fixture, layer: &Path) -> Layout {
     layout
 }
 
+/// A layout with an image of that layer, which is gzip.
+#[cfg(feature = "gzip-index")]
+pub(crate) fn of_gzip(fixture: &Fixture, layer: &Path) -> Layout {
+    let layout = Layout::new(fixture.path("layout"));
+    layout.image(&[layout.object(GZIP, &fs::read(layer).unwrap())]);
+    layout
+}
+
 /// A layout of a layer for two platforms.
 pub(crate) fn two_platforms(fixture: &Fixture) -> Layout {
     let layout = Layout::new(fixture.path("platforms"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use blob_io::{MemoryOutput, ObjectRole, WriteError, WriterOutput};
 use bytes::Bytes;
 use frame_codec::{Compression, Encoder};
+use gzip_index::BuildError;
 use image_model::{Blame as _, BlobIndex, Fault};
 use image_read::{OpenImage, OpenOptions, VerifyOptions, open_source, verify_image};
 use lazyoci_image_convert::{
@@ -204,6 +205,71 @@ fn contexts_have_at_most_16_mib() {
     );
     assert_eq!(contexts.len(), 4);
     assert_eq!(made.tree(), tree_of(&tar));
+}
+
+/// `plain` as one gzip member of one block: with the codes that deflate has for all, each run by references to the byte
+/// before.
+fn one_block(plain: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut held, mut len) = (Vec::new(), 0_u32, 0);
+    let mut put = |value: u32, bits: u32| {
+        held |= value << len;
+        len += bits;
+        while len >= 8 {
+            bytes.push(held as u8);
+            (held, len) = (held >> 8, len - 8);
+        }
+    };
+    // The last block.
+    put(0b011, 3);
+    // Codes begin with their high bits.
+    let mut code = |code: u32, bits: u32| put(code.reverse_bits() >> (32 - bits), bits);
+    for run in plain.chunk_by(|a, b| a == b) {
+        let matches = (run.len() - 1) / 258;
+        for &byte in &run[258 * matches..] {
+            match u32::from(byte) {
+                byte @ 0..=143 => code(0x30 + byte, 8),
+                byte => code(0x190 + byte - 144, 9),
+            }
+        }
+        for _ in 0..matches {
+            // 258 bytes, from one back.
+            code(0xc5, 8);
+            code(0, 5);
+        }
+    }
+    // The end of the block, and its last bits.
+    code(0, 7);
+    put(0, 7);
+    // The header and the trailer are those of any other member.
+    let other = gzip(plain, 1);
+    let (header, trailer) = (&other[..10], &other[other.len() - 8..]);
+    [header, &bytes, trailer].concat()
+}
+
+/// A block without a boundary cannot be cut, and nydusd has no room for more than 16 MiB.
+#[test]
+fn a_block_of_more_than_16_mib_is_refused() {
+    let layer_of = |len: usize| {
+        let tar = Tar::new().file("long", &vec![b'x'; len]).finish();
+        (one_block(&tar), tar)
+    };
+    let (layer, tar) = layer_of(9 << 20);
+    let made = make(&layer, &ZranOptions::default()).unwrap();
+    assert_eq!(made.tree(), tree_of(&tar));
+    assert_eq!(made.report.contexts, 1);
+    let (layer, _) = layer_of(17 << 20);
+    let error = make(&layer, &ZranOptions::default()).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            ConvertError::GzipLayer(BuildError::SpanTooLong {
+                stored: 10,
+                limit: 0x100_0000,
+            })
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.fault(), Fault::Limit);
 }
 
 #[test]
