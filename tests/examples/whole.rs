@@ -1,10 +1,12 @@
 //! Whole images, named on the command line.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use lazyoci::model::{ImagePath, Metadata, Node};
+use flate2::read::MultiGzDecoder;
+use lazyoci::model::{Digest, ImagePath, Metadata, Node};
 use lazyoci::oci_image::{Annotations, Descriptor, Index, MediaType};
 use lazyoci::tar_stream::TarWriter;
 use lazyoci::verify::sha256;
@@ -43,7 +45,7 @@ impl Layout {
     }
 
     fn manifest(&self, architecture: &str, layers: &[Descriptor]) -> Descriptor {
-        let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.digest).collect();
+        let diff_ids: Vec<_> = layers.iter().map(|layer| self.diff_id(layer)).collect();
         let config = json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
         let config = self.object(
             "application/vnd.oci.image.config.v1+json",
@@ -54,6 +56,19 @@ impl Layout {
             "application/vnd.oci.image.manifest.v1+json",
             manifest.to_string().as_bytes(),
         )
+    }
+
+    /// The digest of the tar in `layer`.
+    fn diff_id(&self, layer: &Descriptor) -> Digest {
+        let digest = layer.parse_digest().unwrap();
+        if layer.media_type != GZIP {
+            return digest;
+        }
+        let stored = fs::read(self.0.join("blobs/sha256").join(digest.hex())).unwrap();
+        let mut tar = Vec::new();
+        let decoder = &mut MultiGzDecoder::new(&*stored);
+        decoder.read_to_end(&mut tar).unwrap();
+        sha256(&tar)
     }
 
     fn publish(&self, mut manifests: Vec<Descriptor>) {
