@@ -85,11 +85,14 @@ impl Request {
     }
 }
 
+/// Paths, and a range of each that was asked for.
+type Asked = Mutex<Vec<(String, Range<u64>)>>;
+
 /// A way to the registry that notes which ranges are asked for: the access log has none. It lasts as long as the process.
 #[derive(Debug)]
 pub struct Ranges {
     host: String,
-    asked: Arc<Mutex<Vec<(String, Range<u64>)>>>,
+    asked: Arc<Asked>,
 }
 
 impl Ranges {
@@ -132,7 +135,7 @@ impl Ranges {
 fn pass(
     client: &TcpStream,
     registry: &str,
-    asked: &Mutex<Vec<(String, Range<u64>)>>,
+    asked: &Asked,
 ) -> io::Result<()> {
     let mut server = TcpStream::connect(registry)?;
     let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);

@@ -36,10 +36,13 @@ fn layered(len: u32, count: u32, change: impl Fn(&mut ZranContext)) -> Layered {
     let stored_len = layer.len() as u32 - 10;
     let mut builder = ReferenceBuilder::new(1 << 20).unwrap();
     for number in 0..count {
-        let mut context = ZranContext::default();
-        context.in_offset = 10 + u64::from(number) * u64::from(stored_len);
-        context.out_offset = u64::from(number) * u64::from(len);
-        (context.in_len, context.out_len) = (stored_len, len.min(16 << 20));
+        let context = ZranContext {
+            in_offset: 10 + u64::from(number) * u64::from(stored_len),
+            in_len: stored_len,
+            out_offset: u64::from(number) * u64::from(len),
+            out_len: len.min(16 << 20),
+            ..ZranContext::default()
+        };
         let start = DeflateStart::default();
         builder.push_context(context, &start).unwrap();
     }
