@@ -99,10 +99,10 @@ pub use meta::BlobMeta;
 #[cfg(feature = "sha256")]
 pub use options::BlobOptions;
 #[cfg(feature = "sha256")]
-pub use reference::{MAX_CONTEXT_LEN, Reference, ReferenceBuilder};
+pub use reference::{Reference, ReferenceBuilder};
 pub use sections::{LocateSections, Sections};
 #[cfg(feature = "sha256")]
 pub use tar::TarBuilder;
 pub use tar_header::TarHeader;
 pub use toc::{Toc, TocEntry};
-pub use zran_context::{ZranContext, ZranFault};
+pub use zran_context::{MAX_CONTEXT_LEN, ZranContext, ZranFault};

@@ -11,15 +11,12 @@ use super::chunk_info::{
 use super::chunk_info_v2;
 use super::context_table::{MAX_OVERLAP, OVERLAPPING};
 use super::header::{CiHeader, Contexts};
-use super::zran_context::{ZranContext, ZranFault};
+use super::zran_context::{MAX_CONTEXT_LEN, ZranContext, ZranFault};
 use super::zran_table;
 use crate::flags::{BlobFeatures, Cipher, Compressor, Digester};
 use crate::v6::{BlobEntry, ChunkPlace, is_chunk_size};
 use crate::view;
 use image_model::{BlobIndex, Frame, Recipe, RecipeId};
-
-/// Bytes of decoded data beyond which nydusd does not read from one context.
-pub const MAX_CONTEXT_LEN: u32 = 16 << 20;
 
 /// Describes a gzip layer by its contexts and the chunks in them: first all contexts, then all chunks, both in the order
 /// of the layer; or a plain tar by its chunks alone. A bootstrap refers to the layer by its digest, and to this by the

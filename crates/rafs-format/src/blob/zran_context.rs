@@ -6,6 +6,9 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligne
 use image_model::deflate::WINDOW_LEN;
 use image_model::width::u64_from;
 
+/// Bytes of decoded data beyond which nydusd does not read from one context.
+pub const MAX_CONTEXT_LEN: u32 = 16 << 20;
+
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct RawZranContext {

@@ -8,8 +8,7 @@ use image_model::{BlobIndex, Decode, Frame, Recipe, RecipeId};
 use super::chunk_info_v2;
 use super::error::BlobError;
 use super::header::Contexts;
-use super::reference::MAX_CONTEXT_LEN;
-use super::zran_context::{ZranContext, ZranFault};
+use super::zran_context::{MAX_CONTEXT_LEN, ZranContext, ZranFault};
 use crate::v6::BlobEntry;
 
 /// What follows the entries in the plain chunk information: contexts, then the area of their dictionaries. Both are views.
