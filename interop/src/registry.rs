@@ -132,11 +132,7 @@ impl Ranges {
 }
 
 /// Passes everything on between a client and the registry, and notes the ranges that are in the heads of requests.
-fn pass(
-    client: &TcpStream,
-    registry: &str,
-    asked: &Asked,
-) -> io::Result<()> {
+fn pass(client: &TcpStream, registry: &str, asked: &Asked) -> io::Result<()> {
     let mut server = TcpStream::connect(registry)?;
     let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
     thread::spawn(move || {
