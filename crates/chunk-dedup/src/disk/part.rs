@@ -21,6 +21,9 @@ pub(super) const MOST: usize = 4096;
 /// Keys of one pilot at most.
 const CROWD: usize = 256;
 
+/// Places that a search for the pilots of a part looks at, at most: fifty times as many as random digests take.
+const WORK: u32 = 1 << 22;
+
 /// One place more than there are records, for so many of them.
 const SPARE: u32 = 64;
 
@@ -152,6 +155,11 @@ struct Search {
     taken: Vec<Option<u32>>,
     /// Those that took places from others most recently: they are left alone.
     recent: [u32; 16],
+    /// For which of the tried pilots each place was looked at last, and the number of those so far.
+    seen: Vec<u32>,
+    tried: u32,
+    /// Places that may still be looked at.
+    left: u32,
 }
 
 impl Search {
@@ -160,12 +168,16 @@ impl Search {
         keys.sort_by_key(|key| key.pilot());
         let starts = (0..=PILOTS).map(|pilot| keys.partition_point(|key| key.pilot() < pilot));
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        let places = keys.len() + usize_from(spare(count));
         Self {
             count,
             starts: starts.collect(),
             pilots: [0; PILOTS as usize],
-            taken: vec![None; keys.len() + usize_from(spare(count))],
+            taken: vec![None; places],
             recent: [u32::MAX; 16],
+            seen: vec![0; places],
+            tried: 0,
+            left: WORK,
             keys,
         }
     }
@@ -180,7 +192,7 @@ impl Search {
     }
 
     /// All pilots, if there are some with which no two keys have one place. Random digests always have them.
-    fn pilots(mut self) -> Option<[u8; PILOTS as usize]> {
+    fn pilots(&mut self) -> Option<[u8; PILOTS as usize]> {
         let mut waiting = BinaryHeap::new();
         for number in 0..PILOTS {
             match self.keys_of(number).len() {
@@ -221,7 +233,7 @@ impl Search {
     }
 
     /// The first pilot with free places for all keys, or else that which takes the fewest places.
-    fn best(&self, number: u32) -> Option<u8> {
+    fn best(&mut self, number: u32) -> Option<u8> {
         let mut best = None;
         let mut least = usize::MAX;
         for pilot in 0..SEARCHED {
@@ -235,12 +247,18 @@ impl Search {
         best
     }
 
-    /// What it costs to take places from others; `None` if that is not below `least`, or two keys have one place.
-    fn cost(&self, number: u32, pilot: u8, least: usize) -> Option<usize> {
-        let keys = self.keys_of(number);
+    /// What it costs to take places from others; `None` if that is not below `least`, two keys have one place, or no more
+    /// places may be looked at.
+    fn cost(&mut self, number: u32, pilot: u8, least: usize) -> Option<usize> {
+        // No more often than places are looked at.
+        self.tried += 1;
         let mut cost = 0;
-        for (at, key) in keys.iter().enumerate() {
-            let place = self.place(*key, pilot);
+        for at in self.starts[usize_from(number)]..self.starts[usize_from(number) + 1] {
+            self.left = self.left.checked_sub(1)?;
+            let place = self.place(self.keys[at], pilot);
+            if std::mem::replace(&mut self.seen[place], self.tried) == self.tried {
+                return None;
+            }
             if let Some(other) = self.taken[place] {
                 if self.recent.contains(&other) {
                     return None;
@@ -251,13 +269,50 @@ impl Search {
                     return None;
                 }
             }
-            if keys[..at]
-                .iter()
-                .any(|other| self.place(*other, pilot) == place)
-            {
-                return None;
-            }
         }
         Some(cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image_model::DigestAlgorithm;
+
+    use super::*;
+
+    /// Keys of the one part that a dictionary of so few has.
+    fn keys(count: u32) -> Vec<Asked> {
+        let mut state = 0u64;
+        let mut word = || {
+            state = state.wrapping_add(SPREAD);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(MIX);
+            (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
+        };
+        let mut key = |_| {
+            let mut digest = [0; 32];
+            for bytes in digest.as_chunks_mut().0 {
+                *bytes = word().to_le_bytes();
+            }
+            Asked::new(&Digest::new(DigestAlgorithm::Sha256, digest), 4096)
+        };
+        (0..count).map(&mut key).collect()
+    }
+
+    #[test]
+    fn random_digests_take_a_fiftieth_of_the_work() {
+        for count in [0, 1, 1000, RECORDS, RECORDS + 300] {
+            let mut search = Search::new(&keys(count));
+            assert!(search.pilots().is_some(), "{count}");
+            let used = WORK - search.left;
+            assert!(used <= WORK / 50, "{count}: {used}");
+        }
+    }
+
+    #[test]
+    fn a_search_ends_with_its_work() {
+        let mut search = Search::new(&keys(RECORDS));
+        search.left = RECORDS;
+        assert_eq!(search.pilots(), None);
+        assert_eq!(search.left, 0);
     }
 }
