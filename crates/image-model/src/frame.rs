@@ -118,8 +118,8 @@ pub enum Decode {
     /// The stored bytes are encrypted. What they are without that is one frame of this codec, as of
     /// [`Exact`](Self::Exact).
     Encrypted(XtsKey, Codec),
-    /// Only the blob itself says where the stored bytes are and how they decode, with this codec: the frame is what a list
-    /// of chunks says of one. It cannot be decoded.
+    /// Only the blob itself says where the stored bytes are and how they decode, with this codec: the frame is what a
+    /// list of chunks says of one. It cannot be decoded.
     Unlocated(Codec),
 }
 

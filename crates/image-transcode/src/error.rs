@@ -65,8 +65,8 @@ pub enum TranscodeError {
         /// The actual DiffID.
         found: String,
     },
-    /// Options of the format have a chunk dictionary: the image would refer to blobs that are not among its layers, unlike
-    /// those of [known images](crate::KnownImages), to which dictionary files can be added.
+    /// Options of the format have a chunk dictionary: the image would refer to blobs that are not among its layers,
+    /// unlike those of [known images](crate::KnownImages), to which dictionary files can be added.
     #[error(
         "a whole image can refer to the blobs of known images, but not to those of a chunk dictionary"
     )]

@@ -254,8 +254,8 @@ pub(super) fn numbers_of(entry: &Entry) -> Result<Numbers, DictionaryError> {
     numbers.ok_or(DictionaryError::Entry { what })
 }
 
-/// The placement of a chunk of `len` bytes; what is wrong with it, if it cannot be. There are `blobs` blobs, and all columns
-/// are plain or not.
+/// The placement of a chunk of `len` bytes; what is wrong with it, if it cannot be. There are `blobs` blobs, and all
+/// columns are plain or not.
 #[inline(always)]
 pub(super) fn placement(
     len: u32,

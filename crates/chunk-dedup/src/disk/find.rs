@@ -76,8 +76,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         }
     }
 
-    /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for the
-    /// record: so the processor begins with the next lookups while this one waits for memory.
+    /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for
+    /// the record: so the processor begins with the next lookups while this one waits for memory.
     #[inline(always)]
     fn candidate(&self, asked: Asked) -> u32 {
         let part = asked.part(self.parts);

@@ -114,12 +114,12 @@ const WINDOW: usize = 96;
 /// | place | *h* * (*n* + *n* / 64) / 2^32, where the part has *n* records and *h* is (*m* xor pilot * `9e3779b97f4a7c15`) * `bf58476d1ce4e5b9`, / 2^32 |
 ///
 /// The place is that of the record in its part. If it is *n* or more, there is no such record: then two bytes of the
-/// section *displaced* are its place, number *a* / 64 + place - *n*, where *a* is the first record of the part. A pilot of
-/// 255 leads nowhere: all pilots of that part are 255, and its records are in order, by digest and then by length, and
-/// searched. So it is
-/// if there are more than 4096 of them, or if no pilots were found with which no two of them have one place. Bytes that
-/// are not needed are zero. The pilots are those that a certain search finds, which begins with those of the most keys;
-/// whoever only reads need not know it. So a lookup reads one place in a table of 0.3 bytes an entry, and the one record.
+/// section *displaced* are its place, number *a* / 64 + place - *n*, where *a* is the first record of the part. A pilot
+/// of 255 leads nowhere: all pilots of that part are 255, and its records are in order, by digest and then by length,
+/// and searched. So it is if there are more than 4096 of them, or if no pilots were found with which no two of them
+/// have one place. Bytes that are not needed are zero. The pilots are those that a certain search finds, which begins
+/// with those of the most keys; whoever only reads need not know it. So a lookup reads one place in a table of 0.3
+/// bytes an entry, and the one record.
 ///
 /// A placement is bits, lowest first, that make up nine numbers, padded with zeros to whole bytes. Of each number
 /// some lowest bits are left out (the *shift*), as they are zero in all records, and then *width* bits are stored. They
@@ -139,7 +139,8 @@ const WINDOW: usize = 96;
 /// | position | 32 | of the chunk among those of its blob |
 /// | address | 64 | first byte of the chunk in the decoded bytes of its blob |
 ///
-/// Another version has another number, and no reader of this one accepts it: dictionaries of version 1 are built again. Source: this crate.
+/// Another version has another number, and no reader of this one accepts it: dictionaries of version 1 are built again.
+/// Source: this crate.
 #[derive(Debug, Clone)]
 pub struct DictionaryFile<B> {
     bytes: B,

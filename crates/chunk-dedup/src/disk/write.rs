@@ -234,9 +234,9 @@ impl<'o> Summed<'o> {
     }
 }
 
-/// Writes one dictionary of several to `out`: of the same algorithm and for the same images. It reads them from
-/// start to end, and takes memory for the entries of one part of each, and two bytes for 64 entries of all. The result is the same as if it was built of all their entries.
-/// Progress counts entries, each of which is read three times.
+/// Writes one dictionary of several to `out`: of the same algorithm and for the same images. It reads them from start
+/// to end, and takes memory for the entries of one part of each, and two bytes for 64 entries of all. The result is the
+/// same as if it was built of all their entries. Progress counts entries, each of which is read three times.
 ///
 /// # Errors
 /// [`DictionaryError`] if one of them is damaged, they do not fit together, `out` fails, or the caller stops.

@@ -108,11 +108,12 @@ struct Planned {
 /// ```
 ///
 /// `D` is the first multiple of 4096 after the metadata. All inodes are extended. A file whose chunks lie one after the
-/// other is stored in one piece (a plain layout, or inline if its end is beside its inode), any other by chunk addresses
-/// of 4 bytes: one that shares some chunks with others, or has chunks of zeros, which are holes. Extended attributes are inline. The superblock has a checksum.
-/// Metadata comes before content, so that an image is written from start to end once the places of its chunks are
-/// known. Inodes are placed as RAFS does it: depth first, a directory's files before its subdirectories, small inodes
-/// in the gaps that aligned data leave; here those of all kinds.
+/// other is stored in one piece (a plain layout, or inline if its end is beside its inode), any other by chunk
+/// addresses of 4 bytes: one that shares some chunks with others, or has chunks of zeros, which are holes. Extended
+/// attributes are inline. The superblock has a checksum. Metadata comes before content, so that an image is written
+/// from start to end once the places of its chunks are known. Inodes are placed as RAFS does it: depth first, a
+/// directory's files before its subdirectories, small inodes in the gaps that aligned data leave; here those of all
+/// kinds.
 ///
 /// The plan takes about 40 bytes for each inode.
 #[derive(Debug, Clone)]

@@ -35,8 +35,8 @@ impl Decompressor {
         Ok(())
     }
 
-    /// The same, but if the member ends, `out` is filled from those after it. The trailer of the last one may be missing, as
-    /// it may be here if there is only one.
+    /// The same, but if the member ends, `out` is filled from those after it. The trailer of the last one may be
+    /// missing, as it may be here if there is only one.
     pub(crate) fn resume_members(
         &mut self,
         start: &DeflateStart,

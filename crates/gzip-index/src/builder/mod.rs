@@ -74,8 +74,8 @@ impl<R: Read> IndexBuilder<R> {
         (self.members.reached(), self.members.decoded())
     }
 
-    /// The bytes in which spans begin that do not begin with a whole byte, so far: their offsets in the stream, ascending,
-    /// and the bytes.
+    /// The bytes in which spans begin that do not begin with a whole byte, so far: their offsets in the stream,
+    /// ascending, and the bytes.
     #[must_use]
     pub fn shared_bytes(&self) -> &[(u64, u8)] {
         self.members.blocks.shared()

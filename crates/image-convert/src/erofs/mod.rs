@@ -49,8 +49,9 @@ pub use report::{ErofsReport, Verity};
 /// or converted to overlayfs form ([`ErofsOptions::overlay_whiteouts`]). Content is stored in the order of the source;
 /// content that a later member of a layer replaces is not stored. Metadata comes before content, but is only known
 /// after all content has been read, so content is spooled to an unnamed temporary file; a plain tar that is
-/// [opened](OpenImage) or [in a file](crate::Streaming::of_file) is read twice instead, which is faster. Memory: about 24 MiB of content in progress, or several chunks if those
-/// are longer, and 200 to 300 bytes for each inode and chunk; 64 bytes for each block of 4096 with verity.
+/// [opened](OpenImage) or [in a file](crate::Streaming::of_file) is read twice instead, which is faster. Memory: about
+/// 24 MiB of content in progress, or several chunks if those are longer, and 200 to 300 bytes for each inode and chunk;
+/// 64 bytes for each block of 4096 with verity.
 ///
 /// ```
 /// use blob_io::{MemoryOutput, ObjectRole};

@@ -110,19 +110,18 @@ impl<'a> Source<'a> {
         self
     }
 
-    /// Whether the frames of an [`OpenImage`] are copied as they are stored, where the target has the same codec and its
-    /// frame would hold the same bytes: nothing is compressed again then, and only the metadata are made anew. Files are
-    /// cut where the image has cut them, if the target allows that; a tar is written in the order of the image's own.
-    /// Each frame that is copied is read once more, by itself, decoded and compared with the verified content; so this is
-    /// for images at hand rather than in a registry, and takes the memory of a piece more for each thread. What was copied
-    /// is [counted](crate::ChunkCounts::copied_bytes). Where the tar of a layer is kept as it is, it is read from front to
-    /// back, and a file is compared with the digest that the TOC has of all of it.
+    /// Whether the frames of an [`OpenImage`] are copied as they are stored, where the target has the same codec and
+    /// its frame would hold the same bytes: nothing is compressed again then, and only the metadata are made anew.
+    /// Files are cut where the image has cut them, if the target allows that; a tar is written in the order of the
+    /// image's own. Each frame that is copied is read once more, by itself, decoded and compared with the verified
+    /// content; so this is for images at hand rather than in a registry, and takes the memory of a piece more for each
+    /// thread. What was copied is [counted](crate::ChunkCounts::copied_bytes). Where the tar of a layer is kept as it
+    /// is, it is read from front to back, and a file is compared with the digest that the TOC has of all of it.
     ///
-    /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In eStargz
-    /// and in dialect A a frame also holds the headers that follow a file, which other formats have no place for: of
-    /// those, dialect B and RAFS keep the frames of long files alone. Other sources are converted
-    /// as always, and so is a [stack](Self::stack), but that RAFS keeps frames of those of its layers that say so. Default:
-    /// no.
+    /// RAFS with zstd or gzip, eStargz with either kind of TOC, and zstd:chunked can be made of each other so. In
+    /// eStargz and in dialect A a frame also holds the headers that follow a file, which other formats have no place
+    /// for: of those, dialect B and RAFS keep the frames of long files alone. Other sources are converted as always,
+    /// and so is a [stack](Self::stack), but that RAFS keeps frames of those of its layers that say so. Default: no.
     ///
     /// ```
     /// use blob_io::MemoryOutput;

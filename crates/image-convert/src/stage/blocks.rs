@@ -18,7 +18,8 @@ pub(super) struct BlockHasher {
 }
 
 impl BlockHasher {
-    /// Appends the digests of the blocks of all `chunks`, in their order, to `out`; after the end of each there are zeros.
+    /// Appends the digests of the blocks of all `chunks`, in their order, to `out`; after the end of each there are
+    /// zeros.
     pub(super) fn digest<'c>(
         &mut self,
         chunks: impl Iterator<Item = &'c [u8]>,

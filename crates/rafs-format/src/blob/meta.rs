@@ -130,8 +130,8 @@ impl BlobMeta {
     ///
     /// # Errors
     /// Those of [`range`](Self::range); [`BlobError::Given`] if `stored` has another length;
-    /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header
-    /// is damaged; [`BlobError::Encrypted`]; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit;
+    /// [`BlobError::HeaderMagic`], [`BlobError::Flags`], [`BlobError::Contradiction`] if the header is damaged;
+    /// [`BlobError::Encrypted`]; [`BlobError::Decompress`]; [`BlobError::ContextCount`] if contexts do not fit;
     /// [`BlobError::Limit`], too, if more than eight of them hold the same stored bytes.
     pub fn decode(
         blob: &BlobEntry,

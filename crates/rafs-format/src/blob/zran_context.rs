@@ -40,9 +40,9 @@ const _: () = assert!(std::mem::offset_of!(RawZranContext, ctx_bits) == 37);
 /// | 37 | 1 | ctx_bits | how many of its high bits belong to the block, 0 to 7 |
 /// | 38 | 2 | reserved | 0, not read |
 ///
-/// Contexts follow the entries of the [chunk information](super::chunk_info_v2), and the dictionaries follow the contexts.
-/// What contexts give may overlap: each chunk lies in one of them. At most eight hold the same stored bytes, so that
-/// decoding all of them costs a bounded amount.
+/// Contexts follow the entries of the [chunk information](super::chunk_info_v2), and the dictionaries follow the
+/// contexts. What contexts give may overlap: each chunk lies in one of them. At most eight hold the same stored bytes,
+/// so that decoding all of them costs a bounded amount.
 ///
 /// Source: nydus v2, `storage/src/meta/zran.rs` (`ZranInflateContext`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -11,7 +11,8 @@ use super::header::Contexts;
 use super::zran_context::{MAX_CONTEXT_LEN, ZranContext, ZranFault};
 use crate::v6::BlobEntry;
 
-/// What follows the entries in the plain chunk information: contexts, then the area of their dictionaries. Both are views.
+/// What follows the entries in the plain chunk information: contexts, then the area of their dictionaries. Both are
+/// views.
 #[derive(Debug, Clone)]
 pub(super) struct ZranTable {
     contexts: Bytes,

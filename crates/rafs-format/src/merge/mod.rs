@@ -27,9 +27,9 @@ pub use merged::Merged;
 /// All of them have one version, chunk size and digest algorithm, in version 5 one compressor, and all or none store
 /// owners. Hard links do not lead from one layer into another, as a bootstrap has no word for that, and every directory
 /// is described, even those that the layer only implied; if you have the layers themselves, stack them instead
-/// (`image_convert::Source::stack`). Of chunks only their records are looked at, so blobs may be layers as they were, or
-/// have batches, or be encrypted; chunk information stays where it is. Blobs that no file of the merged image uses are left out; the others are in the
-/// order in which the merged inodes need them.
+/// (`image_convert::Source::stack`). Of chunks only their records are looked at, so blobs may be layers as they were,
+/// or have batches, or be encrypted; chunk information stays where it is. Blobs that no file of the merged image uses
+/// are left out; the others are in the order in which the merged inodes need them.
 ///
 /// ```
 /// use bytes::Bytes;

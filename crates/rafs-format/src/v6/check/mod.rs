@@ -40,8 +40,8 @@ impl Bootstrap {
     /// * blobs: algorithms, features, length, and what belongs to a TOC that is not there, which are found to be wrong
     ///   when the blob is opened.
     ///
-    /// Of tarfs images, which have no digests of chunks: chunk addresses that lead to other bytes of the tar that no chunk
-    /// has, and the chunk table, which nobody reads.
+    /// Of tarfs images, which have no digests of chunks: chunk addresses that lead to other bytes of the tar that no
+    /// chunk has, and the chunk table, which nobody reads.
     ///
     /// Takes about 100 bytes for each inode and 8 for each chunk while it runs, in tarfs mode 24.
     pub fn check(&self, report: &mut dyn FnMut(CheckFinding)) -> CheckSummary {
