@@ -11,6 +11,7 @@ mod index;
 mod inspect;
 mod interrupt;
 mod keep_frames;
+mod layout;
 mod modes;
 mod output;
 mod quickstart;
