@@ -52,7 +52,11 @@ fuzz() {
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")
     printf '%-17s %12s executions\n' "$target" "$count"
     echo "${count:-0} $((SECONDS - start))" >"$logs/$target.sum"
-    [ "$status" = 0 ] || { grep -v '^#' "$logs/$target" | cut -c1-300 | tail -n 60; return 1; }
+    [ "$status" = 0 ] || {
+        grep -A 3 'panicked at' "$logs/$target" | cut -c1-2000
+        grep -v '^#' "$logs/$target" | cut -c1-300 | tail -n 40
+        return 1
+    }
 }
 export -f fuzz
 export logs seconds sanitizer

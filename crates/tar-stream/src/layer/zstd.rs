@@ -144,7 +144,7 @@ impl Zstd {
                 match &mut self.frames {
                     // Reads headers itself; a frame that it sees whole it decodes faster.
                     #[cfg(feature = "zstd")]
-                    Frames::Libzstd(libzstd) => libzstd.begin_with_header(header.len),
+                    Frames::Libzstd(libzstd) => libzstd.begin_with_header(&header),
                     #[cfg(feature = "ruzstd")]
                     Frames::Ruzstd(ruzstd) => {
                         ruzstd.begin(&header, buffers.rest())?;
@@ -169,7 +169,7 @@ impl Zstd {
                 self.check(&header, held.len())?;
                 match &mut self.frames {
                     #[cfg(feature = "zstd")]
-                    Frames::Libzstd(libzstd) => libzstd.begin(held)?,
+                    Frames::Libzstd(libzstd) => libzstd.begin(&header, held)?,
                     #[cfg(feature = "ruzstd")]
                     Frames::Ruzstd(ruzstd) => ruzstd.begin(&header, held)?,
                 }

@@ -5,8 +5,8 @@ use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 use super::super::Corruption;
 use super::super::error::Found;
 use super::super::step::Buffers;
-use super::MAX_WINDOW;
 use super::blocks::Blocks;
+use super::{FrameHeader, MAX_WINDOW};
 
 pub(super) struct Libzstd {
     context: DCtx<'static>,
@@ -26,15 +26,15 @@ impl Libzstd {
         }
     }
 
-    /// Continues with a frame whose header, of `len` bytes, comes first.
-    pub(super) fn begin_with_header(&mut self, len: usize) {
-        self.blocks = Blocks::behind(len);
+    /// Continues with a frame whose header comes first.
+    pub(super) fn begin_with_header(&mut self, header: &FrameHeader) {
+        self.blocks = Blocks::of(header);
     }
 
-    /// Takes the header of a frame.
-    pub(super) fn begin(&mut self, header: &[u8]) -> Result<(), Found> {
-        self.begin_with_header(header.len());
-        let mut buffers = Buffers::new(header, &mut []);
+    /// Takes the header of a frame, which is all there is in `bytes`.
+    pub(super) fn begin(&mut self, header: &FrameHeader, bytes: &[u8]) -> Result<(), Found> {
+        self.begin_with_header(header);
+        let mut buffers = Buffers::new(bytes, &mut []);
         self.step(&mut buffers)?;
         if buffers.rest().is_empty() {
             Ok(())

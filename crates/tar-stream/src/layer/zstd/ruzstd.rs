@@ -8,13 +8,10 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::super::Corruption;
 use super::super::error::Found;
 use super::super::step::Buffers;
-use super::blocks::{BLOCK_HEADER_LEN, BlockHeader};
+use super::blocks::{BLOCK_HEADER_LEN, BlockHeader, literals, max_len};
 use super::{FrameHeader, MAX_WINDOW};
 
 const CHECKSUM_LEN: usize = 4;
-
-/// Maximum size of a block, stored or decoded, in bytes.
-const MAX_BLOCK_LEN: u64 = 128 << 10;
 
 /// `ruzstd` needs whole blocks, so those that arrive in pieces are assembled here. A block is
 /// decoded when everything before it has been output, so that at most a window and a block are
@@ -24,7 +21,7 @@ pub(super) struct Ruzstd {
     /// The current block.
     block: Vec<u8>,
     has_checksum: bool,
-    max_block_len: u64,
+    max_block_len: u32,
 }
 
 impl Ruzstd {
@@ -35,14 +32,14 @@ impl Ruzstd {
             decoder,
             block: Vec::new(),
             has_checksum: false,
-            max_block_len: MAX_BLOCK_LEN,
+            max_block_len: 0,
         }
     }
 
     /// Begins the frame of a header, which is at the start of `bytes`.
     pub(super) fn begin(&mut self, header: &FrameHeader, bytes: &[u8]) -> Result<(), Found> {
         self.has_checksum = header.has_checksum;
-        self.max_block_len = header.window.min(MAX_BLOCK_LEN);
+        self.max_block_len = max_len(header);
         self.decoder.reset(bytes).map_err(corrupt)
     }
 
@@ -91,6 +88,13 @@ impl Ruzstd {
     }
 
     fn one_block(&mut self, block: &mut &[u8]) -> Result<(), Found> {
+        // `ruzstd` looks at the length of what sequences make, but not of literals without sequences.
+        if let Some((header, content)) = block.split_first_chunk()
+            && BlockHeader::parse(*header, self.max_block_len)?.compressed
+            && literals(content) > self.max_block_len
+        {
+            return Err(Corruption::LargeBlock.into());
+        }
         self.decoder
             .decode_blocks(block, BlockDecodingStrategy::UptoBlocks(1))
             .map(|_| ())
@@ -108,10 +112,7 @@ impl Ruzstd {
 
     /// Length of a block, including its header and the checksum after the last one.
     fn block_len(&self, header: [u8; BLOCK_HEADER_LEN]) -> Result<usize, Found> {
-        let header = BlockHeader::parse(header)?;
-        if u64::from(header.size) > self.max_block_len {
-            return Err(corrupt("a block is larger than the frame allows"));
-        }
+        let header = BlockHeader::parse(header, self.max_block_len)?;
         let checksum_len = match header.last && self.has_checksum {
             true => CHECKSUM_LEN,
             false => 0,
