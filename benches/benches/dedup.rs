@@ -19,7 +19,7 @@ use lazyoci::chunk_dedup::{
 use lazyoci::model::{Chunk, DigestAlgorithm};
 use lazyoci::verify;
 use lazyoci_benches::content::{Kind, bytes};
-use lazyoci_benches::dictionaries::{chunk, file, image, pair, questions};
+use lazyoci_benches::dictionaries::{chunk, image, mapped, pair, questions};
 
 /// Questions of one measurement.
 const ASKED: usize = 10_000;
@@ -147,13 +147,30 @@ fn lookups(criterion: &mut Criterion) {
                 keys.iter().filter(found).count()
             });
         }
-        let file = file(count);
+        let file = mapped(count);
         each(&mut asked, &mut group, "file", &mut |keys| {
             let found = |(digest, len): &&Key| {
                 let placement = file.lookup(digest, *len).expect("it is sound");
                 black_box(placement).is_some()
             };
             keys.iter().filter(found).count()
+        });
+        each(&mut asked, &mut group, "file, found only", &mut |keys| {
+            let found = |(digest, len): &&Key| {
+                black_box(file.find(digest, *len).expect("it is sound")).is_some()
+            };
+            keys.iter().filter(found).count()
+        });
+        let mut found = Vec::new();
+        let what = "file, found only, 64 at once";
+        each(&mut asked, &mut group, what, &mut |keys| {
+            let mut count = 0;
+            for keys in keys.chunks(64) {
+                found.clear();
+                file.find_many(keys, &mut found).expect("it is sound");
+                count += black_box(&found).iter().flatten().count();
+            }
+            count
         });
         let mut found = Vec::new();
         each(&mut asked, &mut group, "file, 64 at once", &mut |keys| {

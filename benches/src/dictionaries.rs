@@ -1,8 +1,10 @@
 //! Dictionaries of chunks that never were.
 
 use std::fs;
-use std::io::{self, Cursor};
+use std::io::{self, BufWriter, Cursor, Write};
 
+use bytes::Bytes;
+use lazyoci::blob_io::Mapped;
 use lazyoci::chunk_dedup::{
     BlobRecord, BuildOptions, DictionaryBuilder, DictionaryFile, Entry, Key, Placement, recipes,
 };
@@ -142,15 +144,36 @@ pub fn builder<T: std::io::Read + std::io::Write + std::io::Seek>(
 /// If there is not as much.
 #[must_use]
 pub fn file(count: u32) -> DictionaryFile<Vec<u8>> {
-    let mut builder = builder(count, Cursor::new(Vec::new()));
+    let mut bytes = Vec::new();
+    write(count, Cursor::new(Vec::new()), &mut bytes);
+    DictionaryFile::open(bytes).expect("it was written by us")
+}
+
+/// A dictionary file of the first `count` chunks, on disk, mapped and read once. What was written is dropped from the
+/// page cache before: the file is mapped as by any process that did not write it, where the system can with large pages.
+///
+/// # Panics
+/// If there is no room in the folder for temporary files.
+#[must_use]
+pub fn mapped(count: u32) -> DictionaryFile<Bytes> {
+    let temporary = || tempfile::tempfile().expect("a file can be created");
+    let file = temporary();
+    write(count, temporary(), &mut BufWriter::new(&file));
+    file.sync_all().expect("it is written");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("it can be dropped");
+    let mapped = Mapped::map(&file).expect("it can be mapped");
+    let pages = mapped.bytes().chunks(4096).map(|page| u64::from(page[0]));
+    std::hint::black_box(pages.sum::<u64>());
+    DictionaryFile::open(mapped.bytes().clone()).expect("it was written by us")
+}
+
+fn write<T: io::Read + Write + io::Seek>(count: u32, temporary: T, mut out: impl Write) {
+    let mut builder = builder(count, temporary);
     for number in 0..count {
         builder.push(entry(number)).expect("it is sound");
     }
-    let mut bytes = Vec::new();
-    builder
-        .finish(&mut bytes, &mut ())
-        .expect("there is memory");
-    DictionaryFile::open(bytes).expect("it was written by us")
+    builder.finish(&mut out, &mut ()).expect("there is room");
+    out.flush().expect("there is room");
 }
 
 /// The keys of the chunks from `first` on, `count` of them, each once, in random order.

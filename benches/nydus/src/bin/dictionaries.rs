@@ -13,9 +13,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use lazyoci::chunk_dedup::{ChunkTable, DictionaryFile, Key, Placement};
 use lazyoci::model::Chunk;
-use lazyoci_benches::dictionaries::{chunk, entry, file, pair, questions, resident};
+use lazyoci_benches::dictionaries::{chunk, entry, mapped, pair, questions, resident};
 use nydus_builder::{ChunkDict as _, HashChunkDict};
 use nydus_rafs::metadata::RafsVersion;
 use nydus_rafs::metadata::chunk::ChunkWrapper;
@@ -28,7 +29,7 @@ const TURN: usize = 10_000;
 
 /// Dictionaries of the same chunks.
 struct Dictionaries {
-    file: DictionaryFile<Vec<u8>>,
+    file: DictionaryFile<Bytes>,
     chunks: Vec<Chunk>,
     table: ChunkTable,
     map: HashMap<Key, Placement>,
@@ -94,7 +95,7 @@ impl Dictionaries {
             let now = resident()?;
             Ok(now.saturating_sub(std::mem::replace(&mut before, now)))
         };
-        let file = file(count);
+        let file = mapped(count);
         let file_bytes = file.bytes().len() as u64;
         grown()?;
         let mut chunks = Vec::with_capacity(count as usize);

@@ -7,20 +7,34 @@ use image_model::{BlobIndex, ChunkId, Digest};
 use prefetch_index::prefetch_index;
 
 use super::DictionaryFile;
+use super::WINDOW;
 use super::columns::{self, position};
 use super::layout::displaced_at;
 use super::part::{Asked, SEARCHED};
-use super::{DIGEST_LEN, WINDOW};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Placement};
 
-/// Lookups that are under way at the same time: enough to keep the memory busy, few enough for what they
-/// have fetched to stay in the cache.
-const BATCH: usize = 64;
+/// How many lookups later one that has asked for its pilot asks for its record, and how many later again it reads that:
+/// enough to keep the memory busy, few enough for what they have fetched to stay in the cache.
+const TO_RECORD: usize = 12;
+const TO_READ: usize = 20;
+
+/// Lookups under way: a power of two, and at least as many as wait for one thing.
+const RING: usize = 32;
+
+const _: () = assert!(TO_RECORD <= RING && TO_READ <= RING);
 
 /// What leads to no record: none has this number.
 const NONE: u32 = u32::MAX;
+
+/// A key, its part, and where its pilot is.
+#[derive(Clone, Copy, Default)]
+struct Route {
+    asked: Asked,
+    part: u32,
+    pilot: usize,
+}
 
 impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Where the chunk with this digest and length in bytes is stored.
@@ -30,14 +44,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     #[inline]
     pub fn lookup(&self, digest: &Digest, len: u32) -> Result<Option<Placement>, DictionaryError> {
         let asked = Asked::new(digest, len);
-        match self.confirm(self.candidate(asked), asked, digest, len)? {
+        match self.confirm(self.candidate(&self.route(asked)), asked, digest, len)? {
             Some((record, window)) => Ok(Some(self.placed(record, len, window)?)),
             None => Ok(None),
         }
     }
 
-    /// Where the chunks with these digests and lengths are stored, in the order of the keys. What is read for up to 64
-    /// keys is asked for before the first of it is needed, since the memory answers many questions at once.
+    /// Where the chunks with these digests and lengths are stored, in the order of the keys. What is read for
+    /// later keys is asked for while earlier ones are answered, since the memory answers many questions at once.
     ///
     /// # Errors
     /// [`DictionaryError`] if what was read on the way is damaged.
@@ -47,49 +61,69 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         found: &mut Vec<Option<Placement>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        let mut records = [NONE; BATCH];
-        for keys in keys.chunks(BATCH) {
-            self.candidates(keys, &mut records);
-            for (&record, (digest, len)) in records.iter().zip(keys) {
-                match self.confirm(record, Asked::new(digest, *len), digest, *len)? {
-                    Some((record, window)) => found.push(Some(self.placed(record, *len, window)?)),
-                    None => found.push(None),
-                }
+        self.each_of(keys, |record, len| {
+            found.push(match record {
+                Some((record, window)) => Some(self.placed(record, len, window)?),
+                None => None,
+            });
+            Ok(())
+        })
+    }
+
+    /// Hands the record of each of the keys to `take`, in their order, with the length of the chunk.
+    #[inline(always)]
+    fn each_of<'s>(
+        &'s self,
+        keys: &[Key],
+        mut take: impl FnMut(Option<(u32, &'s [u8; WINDOW])>, u32) -> Result<(), DictionaryError>,
+    ) -> Result<(), DictionaryError> {
+        let mut routes = [Route::default(); RING];
+        let mut records = [NONE; RING];
+        for at in 0..keys.len().saturating_add(TO_RECORD + TO_READ) {
+            if let Some((digest, len)) = keys.get(at) {
+                let route = self.route(Asked::new(digest, *len));
+                prefetch_index::<u8>(self.bytes(), route.pilot);
+                routes[at % RING] = route;
+            }
+            if let Some(at) = at.checked_sub(TO_RECORD)
+                && at < keys.len()
+            {
+                let record = self.candidate(&routes[at % RING]);
+                // The processor fetches the line behind it as well.
+                prefetch_index::<u8>(self.bytes(), self.place_of(record));
+                records[at % RING] = record;
+            }
+            if let Some(at) = at.checked_sub(TO_RECORD + TO_READ)
+                && let Some((digest, len)) = keys.get(at)
+            {
+                let asked = Asked::new(digest, *len);
+                let found = self.confirm(records[at % RING], asked, digest, *len)?;
+                take(found, *len)?;
             }
         }
         Ok(())
     }
 
-    /// What [`candidate`](Self::candidate) says of each of the keys, and their records on the way to the cache.
+    /// Where the pilot of a key is.
     #[inline(always)]
-    fn candidates(&self, keys: &[Key], records: &mut [u32; BATCH]) {
-        for (digest, len) in keys {
-            let asked = Asked::new(digest, *len);
-            let part = self.pilots_of(asked.part(self.parts));
-            prefetch_index::<u8>(self.bytes(), part + usize_from(asked.pilot()));
-        }
-        for (record, (digest, len)) in records.iter_mut().zip(keys) {
-            *record = self.candidate(Asked::new(digest, *len));
-            let start = self.place_of(*record);
-            prefetch_index::<u8>(self.bytes(), start);
-            prefetch_index::<u8>(self.bytes(), start + self.record_len - 1);
-        }
+    fn route(&self, asked: Asked) -> Route {
+        let part = asked.part(self.parts);
+        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
+        Route { asked, part, pilot }
     }
 
     /// The record that a chunk has, if any: or else another one, or [`NONE`]. Few instructions, none of which waits for
     /// the record: so the processor begins with the next lookups while this one waits for memory.
     #[inline(always)]
-    fn candidate(&self, asked: Asked) -> u32 {
-        let part = asked.part(self.parts);
-        let Some((first, end)) = self.range_of(part) else {
+    fn candidate(&self, route: &Route) -> u32 {
+        let Some((first, end)) = self.range_of(route.part) else {
             return NONE;
         };
         let count = end.wrapping_sub(first);
-        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
-        let Some(&pilot) = self.bytes().get(pilot) else {
+        let Some(&pilot) = self.bytes().get(route.pilot) else {
             return NONE;
         };
-        let place = asked.place(pilot, count);
+        let place = route.asked.place(pilot, count);
         if place >= count {
             return self.displaced(first, place.wrapping_sub(count));
         }
@@ -117,14 +151,13 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        if let Ok(window) = self.window(record) {
-            let words: &[[u8; 8]; DIGEST_LEN / 8] =
-                window.as_chunks().0.first_chunk().unwrap_or(&[[0; 8]; 4]);
-            // One after the other: hits find all alike, and misses none.
+        if let Some(window) = self.peek(record) {
+            // One word after the other: hits find all alike, and misses none.
+            let (words, _) = digest.as_bytes().as_chunks::<8>();
             let same = words
                 .iter()
-                .zip(asked.words)
-                .all(|(found, word)| u64::from_le_bytes(*found) == word)
+                .zip(window.as_chunks().0)
+                .all(|(word, found)| u64::from_le_bytes(*found) == u64::from_le_bytes(*word))
                 && self.header.columns.chunk_len(window) == u64::from(len)
                 && digest.algorithm() == self.header.algorithm;
             if same {
@@ -147,10 +180,9 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let part = asked.part(self.parts);
-        let (mut start, mut end) = self.records_of(part)?;
-        let pilot = self.pilots_of(part) + usize_from(asked.pilot());
-        if self.bytes().get(pilot) != Some(&SEARCHED) {
+        let route = self.route(asked);
+        let (mut start, mut end) = self.records_of(route.part)?;
+        if self.bytes().get(route.pilot) != Some(&SEARCHED) {
             // In a part without records, all that is computed is 0.
             let is_sound = record < self.header.entries || start == end;
             let what = "a pilot leads there, but it is not in the file";
@@ -188,7 +220,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
     fn find(&self, digest: &Digest, len: u32) -> Result<Option<ChunkId>, DictionaryError> {
         let asked = Asked::new(digest, len);
-        let found = self.confirm(self.candidate(asked), asked, digest, len)?;
+        let found = self.confirm(self.candidate(&self.route(asked)), asked, digest, len)?;
         Ok(found.map(|(record, _)| ChunkId::new(record)))
     }
 
@@ -198,15 +230,10 @@ impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
         found: &mut Vec<Option<ChunkId>>,
     ) -> Result<(), DictionaryError> {
         found.reserve(keys.len());
-        let mut records = [NONE; BATCH];
-        for keys in keys.chunks(BATCH) {
-            self.candidates(keys, &mut records);
-            for (&record, (digest, len)) in records.iter().zip(keys) {
-                let record = self.confirm(record, Asked::new(digest, *len), digest, *len)?;
-                found.push(record.map(|(record, _)| ChunkId::new(record)));
-            }
-        }
-        Ok(())
+        self.each_of(keys, |record, _| {
+            found.push(record.map(|(record, _)| ChunkId::new(record)));
+            Ok(())
+        })
     }
 }
 

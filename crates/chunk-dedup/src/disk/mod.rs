@@ -215,7 +215,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// Some bytes, if they are in the file.
     #[inline(always)]
     fn array<const N: usize>(&self, at: usize) -> Option<&[u8; N]> {
-        self.bytes().get(at..at.checked_add(N)?)?.first_chunk()
+        self.bytes().get(at..)?.first_chunk()
     }
 
     /// Where the pilots of a part are.
@@ -257,10 +257,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// number.
     #[inline(always)]
     fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        let window = self.array(self.place_of(record));
-        window.ok_or(DictionaryError::Record {
-            record,
-            what: "it is not in the file",
-        })
+        let what = "it is not in the file";
+        self.peek(record)
+            .ok_or_else(|| DictionaryError::Record { record, what })
+    }
+
+    /// The same, if the record is in the file.
+    #[inline(always)]
+    fn peek(&self, record: u32) -> Option<&[u8; WINDOW]> {
+        self.array(self.place_of(record))
     }
 }

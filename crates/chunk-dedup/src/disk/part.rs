@@ -42,28 +42,30 @@ pub(super) fn spare(count: u32) -> u32 {
     count / SPARE
 }
 
-/// A key, as it is computed with: the words of the digest, and bits of the second one and of the length.
-#[derive(Debug, Clone, Copy)]
+/// A key, as it is computed with: the first word of the digest, and the second one with bits of the length.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Asked {
-    pub(super) words: [u64; 4],
+    first: u64,
     mixed: u64,
 }
 
 impl Asked {
     #[inline(always)]
     pub(super) fn new(digest: &Digest, len: u32) -> Self {
-        let mut words = [0; 4];
-        for (word, bytes) in words.iter_mut().zip(digest.as_bytes().as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
+        let [first, second, ..] = *digest.as_bytes().as_chunks().0 else {
+            return Self::default();
+        };
+        let mixed = u64::from_le_bytes(second) ^ u64::from(len).wrapping_mul(SPREAD);
+        Self {
+            first: u64::from_be_bytes(first),
+            mixed,
         }
-        let mixed = words[1] ^ u64::from(len).wrapping_mul(SPREAD);
-        Self { words, mixed }
     }
 
     /// The part of the key, of so many.
     #[inline(always)]
     pub(super) fn part(self, parts: u32) -> u32 {
-        scale(self.words[0].swap_bytes() >> 32, parts)
+        scale(self.first >> 32, parts)
     }
 
     /// Which of the pilots of its part the key has: the first ones have more keys.
