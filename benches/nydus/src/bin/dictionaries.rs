@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lazyoci::chunk_dedup::{ChunkTable, DictionaryFile, Key, Placement};
+use lazyoci::chunk_dedup::{ChunkTable, Dictionary as _, DictionaryFile, Key, Placement};
 use lazyoci::model::Chunk;
 use lazyoci_benches::dictionaries::{chunk, entry, mapped, pair, questions, resident};
 use nydus_builder::{ChunkDict as _, HashChunkDict};
@@ -42,12 +42,17 @@ struct Dictionaries {
 type Ask = fn(&Dictionaries, &[Key]) -> usize;
 
 /// Ways to ask.
-const COUNT: usize = 5;
+const COUNT: usize = 7;
 
 /// That of nydus-builder is the last.
 const WAYS: [(&str, Ask); COUNT] = [
     ("file", Dictionaries::in_file),
     ("file, 64 at once", Dictionaries::in_file_at_once),
+    ("file, found only", Dictionaries::found_in_file),
+    (
+        "file, found only, 64 at once",
+        Dictionaries::found_in_file_at_once,
+    ),
     ("in memory", Dictionaries::in_memory),
     ("HashMap", Dictionaries::in_map),
     ("nydus-builder 0.2.0", Dictionaries::in_theirs),
@@ -115,7 +120,15 @@ impl Dictionaries {
             table,
             map,
             theirs,
-            bytes: [file_bytes, file_bytes, memory_bytes, map_bytes, their_bytes],
+            bytes: [
+                file_bytes,
+                file_bytes,
+                file_bytes,
+                file_bytes,
+                memory_bytes,
+                map_bytes,
+                their_bytes,
+            ],
         })
     }
 
@@ -153,6 +166,25 @@ impl Dictionaries {
         for keys in keys.chunks(64) {
             found.clear();
             let asked = self.file.lookup_many(keys, &mut found);
+            asked.expect("it is sound");
+            count += black_box(&found).iter().flatten().count();
+        }
+        count
+    }
+
+    fn found_in_file(&self, keys: &[Key]) -> usize {
+        let found = |(digest, len): &&Key| {
+            black_box(self.file.find(digest, *len).expect("it is sound")).is_some()
+        };
+        keys.iter().filter(found).count()
+    }
+
+    fn found_in_file_at_once(&self, keys: &[Key]) -> usize {
+        let mut found = Vec::with_capacity(64);
+        let mut count = 0;
+        for keys in keys.chunks(64) {
+            found.clear();
+            let asked = self.file.find_many(keys, &mut found);
             asked.expect("it is sound");
             count += black_box(&found).iter().flatten().count();
         }
