@@ -33,7 +33,7 @@ def main():
         f"command: `benches/against_nydus_dictionary.py {' '.join(sizes)}`",
         "each digest is asked once, in random order, with its length, and its place is read; then as many that are not there",
         "found only: whether it is there, not its place",
-        "all are asked for the same 10,000 chunks in turn; medians of these turns",
+        "each way to ask takes 10,000 chunks in its turn, none of which another one has just asked; medians of these turns",
         "bytes an entry: of the file, or of memory",
         "",
     )
