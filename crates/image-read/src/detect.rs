@@ -207,8 +207,8 @@ fn ends_like_stargz(tail: &[u8], len: usize) -> bool {
     footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
 }
 
-/// A header block with a checksum in its place, or the zeros of an empty archive, or no bytes at all,
-/// which are one to every reader.
+/// A header block with a checksum in its place, or zeros and nothing else, as an empty archive has them, or no bytes at
+/// all, which are one to every reader. Zeros before something else are rather a damaged file system.
 fn begins_like_tar(head: &[u8]) -> bool {
     if head.is_empty() {
         return true;
@@ -218,5 +218,5 @@ fn begins_like_tar(head: &[u8]) -> bool {
     };
     let checksum = &block[148..156];
     let octal = checksum.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0));
-    *block == [0; 512] || (octal && checksum.iter().any(u8::is_ascii_digit))
+    head.iter().all(|byte| *byte == 0) || (octal && checksum.iter().any(u8::is_ascii_digit))
 }
