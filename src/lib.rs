@@ -71,7 +71,7 @@
 //! | `libdeflate` | | [gzip by libdeflate](frame_codec::Compression::Libdeflate), which becomes the default for eStargz |
 //! | `mmap` | | `blob_io::Mapped`: map local files instead of reading them |
 //! | `registry` | | a client of OCI registries: `blob_io::registry`, `store::RegistryStore`, `store::RegistryTarget` |
-//! | `serde` | | `Serialize` for reports, findings, digests, paths and ids, and for dumps (`rafs_format::dump::Document`) |
+//! | `serde` | | `Serialize` for reports, findings, digests, paths and ids, and for dumps (`model::dump::Document`) |
 //! Using something that is not built in fails with an error that names the feature.
 #![forbid(unsafe_code)]
 

@@ -27,7 +27,6 @@ mod chunk_index;
 pub mod device_number;
 mod device_slot;
 pub mod dirent;
-pub mod dump;
 mod error;
 mod image;
 pub mod inode;
@@ -49,6 +48,8 @@ pub use layout::{EncodeError, Layout, LayoutInput, Tails};
 pub use loss::{CannotCarry, Loss, MAX_TARGET_LEN, Room, drop_losses, losses};
 pub use source::MetadataBytes;
 pub use superblock::Superblock;
+
+pub use image_model::dump;
 
 // Crates whose types appear in signatures here.
 pub use bytes;

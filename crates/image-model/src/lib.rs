@@ -15,6 +15,7 @@
 //! | [`walk`], [`diff`] | visiting every path of an image; comparing two images with reasons |
 //! | [`limits`], [`progress`] | bounds on hostile input; progress and cancellation |
 //! | [`step`] | machines that find something without I/O: they request bytes, and their caller reads them |
+//! | [`dump`] | what dumps of metadata tell |
 //! | [`stored_piece`] | where compressed metadata is in a blob |
 //! | [`width`] | lossless integer conversions |
 //! The stages of a conversion are types: a [`Tree<Spans>`](tree::Tree) says where each file's bytes
@@ -29,6 +30,7 @@ mod cipher;
 pub mod deflate;
 pub mod diff;
 pub mod digest;
+pub mod dump;
 pub mod error;
 pub mod frame;
 pub mod image;

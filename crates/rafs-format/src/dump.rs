@@ -4,10 +4,10 @@ use image_model::width::u64_from;
 
 use crate::chunk_record::ChunkRecord;
 
-pub(crate) use erofs_format::dump::Teller;
+pub(crate) use image_model::dump::Teller;
 #[cfg(feature = "serde")]
-pub use erofs_format::dump::{DUMP_VERSION, Document, Stopped, Tell};
-pub use erofs_format::dump::{Dumped, FieldValue, Structure};
+pub use image_model::dump::{DUMP_VERSION, Document, Stopped, Tell};
+pub use image_model::dump::{Dumped, FieldValue, Structure};
 
 /// Tells of the record of a chunk, which is number `position` of its list.
 pub(crate) fn record<E>(

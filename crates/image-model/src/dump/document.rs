@@ -27,16 +27,27 @@ impl fmt::Display for Stopped {
 
 impl Error for Stopped {}
 
-/// Every structure of an image as one value, an object of JSON. They are serialized as they are told, none is kept.
+/// Every structure of what is dumped as one value, an object of JSON. They are serialized as they are told, none is
+/// kept.
 ///
 /// ```
-/// use lazyoci_erofs_format::dump::Document;
-/// # use lazyoci_erofs_format::{BlockSize, ErofsImage, Superblock};
-/// # fn dump(image: &ErofsImage) -> serde_json::Result<()> {
-/// let document = Document::new(|tell| image.structures(tell));
-/// println!("{}", serde_json::to_string(&document)?);
-/// # Ok(())
-/// # }
+/// use lazyoci_image_model::dump::{Document, Dumped, Structure};
+///
+/// // What the method `structures` of an image does.
+/// let document = Document::new(|tell| {
+///     tell(Dumped::Structure(Structure {
+///         offset: 1024,
+///         name: "superblock",
+///         index: None,
+///         fields: &[("blkszbits", 12_u8.into())],
+///     }))
+/// });
+/// assert_eq!(
+///     serde_json::to_string(&document)?,
+///     r#"{"dump_version":1,"structures":["#.to_owned()
+///         + r#"{"structure":"superblock","index":null,"offset":1024,"fields":{"blkszbits":12}}]}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
 /// | key | value |
@@ -65,6 +76,7 @@ impl Error for Stopped {}
 /// |---|---|
 /// | `Number`, `Signed`, `Word` | number |
 /// | `Mode` | text: six octal digits |
+/// | `Octal` | text: four octal digits at least |
 /// | `Bytes` | text: hexadecimal digits |
 /// | `Kind`, `Name` | text: the name |
 /// | `Text` | text: all of it; bytes that are not printable ASCII, quotes and backslashes are escaped, as in `\xff` |
@@ -183,7 +195,9 @@ impl Serialize for FieldValue<'_> {
             Self::Signed(number) => serializer.serialize_i64(number),
             Self::Name(name) => serializer.serialize_str(name),
             Self::Text(text) => serializer.collect_str(&text.escape_ascii()),
-            Self::Mode(_) | Self::Kind(_) | Self::Bytes(_) => serializer.collect_str(self),
+            Self::Mode(_) | Self::Octal(_) | Self::Kind(_) | Self::Bytes(_) => {
+                serializer.collect_str(self)
+            }
         }
     }
 }

@@ -3,13 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-use image_model::FileKind;
+use crate::metadata::FileKind;
 
 /// Number of bytes of a value to show.
 const SHOWN: usize = 64;
 
-/// What a dump tells, one after the other. Its
-/// `Display` is one line.
+/// What a dump tells, one after the other. Its `Display` is one line.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Dumped<'a> {
@@ -19,12 +18,12 @@ pub enum Dumped<'a> {
     Unreadable(&'a (dyn Error + 'static)),
 }
 
-/// A structure of an image's metadata.
+/// A structure of metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Structure<'a> {
-    /// First byte, from the start of the image.
+    /// First byte, from the start of what is dumped.
     pub offset: u64,
-    /// What it is: `superblock`, `inode`.
+    /// What it is: `superblock`, `inode`, `span`.
     pub name: &'static str,
     /// Its position in a table; the number of an inode.
     pub index: Option<u64>,
@@ -44,6 +43,8 @@ pub enum FieldValue<'a> {
     Word(u64),
     /// `st_mode`.
     Mode(u16),
+    /// A mode of more bits than that has: one that stands in a tar.
+    Octal(u64),
     /// A kind of file.
     Kind(FileKind),
     /// The name of a value: of an algorithm, a layout.
@@ -86,6 +87,7 @@ impl fmt::Display for FieldValue<'_> {
             Self::Signed(number) => write!(f, "{number}"),
             Self::Word(word) => write!(f, "{word:#x}"),
             Self::Mode(mode) => write!(f, "{mode:06o}"),
+            Self::Octal(mode) => write!(f, "{mode:04o}"),
             Self::Kind(kind) => write!(f, "{kind}"),
             Self::Name(name) => f.write_str(name),
             Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),

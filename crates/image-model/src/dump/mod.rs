@@ -1,4 +1,5 @@
-//! What a dump of metadata tells.
+//! What a dump of metadata tells: structures with their offsets, the names of their fields, and values. Formats tell of
+//! theirs by methods called `structures`, and print them, one per line, by `dump`.
 
 #[cfg(feature = "serde")]
 mod document;
@@ -7,9 +8,7 @@ mod structure;
 use std::error::Error;
 use std::fmt;
 
-use image_model::width::u64_from;
-
-use crate::view;
+use crate::width::u64_from;
 
 #[cfg(feature = "serde")]
 pub use document::{DUMP_VERSION, Document, Stopped, Tell};
@@ -59,7 +58,8 @@ impl<E> Teller<'_, E> {
         (name, index): (&'static str, usize),
         fields: &[Field<'_>],
     ) -> Result<(), E> {
-        let offset = view::element_offset(offset, index, len);
+        let before = u64_from(index).saturating_mul(u64_from(len));
+        let offset = offset.saturating_add(before);
         self.structure(offset, (name, Some(u64_from(index))), fields)
     }
 
