@@ -34,4 +34,6 @@ for copy in "$crates"/image-read/tests/goldens/estargz/*; do
 done
 copy="$crates/soci-ztoc/tests/goldens/odd-plain.ztoc"
 same "$copy" "$crates/image-read/tests/goldens/soci/odd-plain.ztoc"
+copy="$crates/gzip-index/tests/goldens/odd.tar.gz"
+same "$copy" "$crates/image-read/tests/goldens/soci/odd.tar.gz"
 say "$compared copies are those goldens"

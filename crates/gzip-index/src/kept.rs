@@ -9,17 +9,19 @@ use image_model::width::{u64_from, usize_up_to};
 use zstd::stream::{read::Decoder, write::Encoder};
 
 use crate::error::DecodeError;
-use crate::frame::MAX_WINDOW_LOG;
+use crate::frame::{self, MAX_WINDOW_LOG};
 use crate::varint;
 
 /// Level of zstd: headers of tars are nearly the same. Level 8 makes them a sixth shorter, and takes eight times as long.
 const LEVEL: i32 = 1;
 
 /// Kept ranges.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// Bytes between a range and the one before, and its length, as varints.
     pub(crate) ranges: Bytes,
+    /// The same, compressed by zstd.
+    pub(crate) stored_ranges: Bytes,
     pub(crate) count: u64,
     /// Length of all ranges in bytes.
     pub(crate) len: u64,
@@ -52,11 +54,17 @@ impl Kept {
 impl Kept {
     /// The ranges, which were checked.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.placed_ranges().map(|(_, range)| range)
+    }
+
+    /// The ranges, which were checked, each with its place among the varints.
+    pub(crate) fn placed_ranges(&self) -> impl Iterator<Item = (u64, Range<u64>)> + '_ {
         let (mut ranges, mut at) = (&self.ranges[..], 0);
         std::iter::from_fn(move || {
+            let place = self.ranges.len().saturating_sub(ranges.len());
             let (start, end) = next_range(&mut ranges, at)?;
             at = end;
-            Some(start..end)
+            Some((u64_from(place), start..end))
         })
     }
 }
@@ -133,6 +141,7 @@ impl KeptBuilder {
             None => Vec::new(),
         };
         Ok(Kept {
+            stored_ranges: frame::compress(&self.ranges)?.into(),
             ranges: self.ranges.into(),
             count: self.count,
             len: self.len,

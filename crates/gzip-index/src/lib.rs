@@ -5,7 +5,7 @@
 //! | type | is |
 //! |---|---|
 //! | [`IndexBuilder`] | reads a stream of any number of members once, and builds its index on the way |
-//! | [`GzipIndex`] | the index: [spans](Span), how each is decoded, and parts of the stream that are kept in it |
+//! | [`GzipIndex`] | the index: [spans](Span), how each is decoded, and parts of the stream that are kept in it; [`dump`](GzipIndex::dump) prints it |
 //! | [`CheckpointBuilder`] | finds places with full windows, which formats of others have: no index of its own |
 //! | [`KeptReader`] | those parts, such as the headers of a tar |
 //!

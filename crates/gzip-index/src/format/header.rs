@@ -1,9 +1,14 @@
 //! The header of an index.
 
-use crate::error::DecodeError;
-use crate::format::span::SpanRecord;
 use image_model::DigestAlgorithm;
+use image_model::deflate::Window;
+use image_model::dump::{Field, FieldValue};
 use image_model::width::u64_from;
+
+use super::digest_of;
+use super::span::SpanRecord;
+use crate::error::DecodeError;
+use crate::index::GzipIndex;
 
 /// What an index begins with.
 const MAGIC: [u8; 8] = *b"\x89gzindex";
@@ -56,28 +61,65 @@ impl Header {
     /// Length of a header in bytes.
     pub(crate) const LEN: usize = 168;
 
+    /// Offset of the digest of the stream.
+    const STREAM_DIGEST: usize = 104;
+
     /// Offset of the digest of the index.
     pub(crate) const DIGEST: usize = 136;
 
     const NUMBERS: usize = 11;
 
-    /// The header, without the digest of the index.
-    pub(crate) fn encode(&self) -> [u8; Self::LEN] {
-        let mut out = [0; Self::LEN];
-        out[..8].copy_from_slice(&MAGIC);
-        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    /// The header of `index`.
+    pub(crate) fn of(index: &GzipIndex) -> Self {
+        let (windows, kept) = (&index.windows, &index.kept);
+        Self {
+            spans: u64_from(index.spans.len()),
+            stored_len: index.lengths.stored,
+            decoded_len: index.lengths.decoded,
+            runs: windows.runs_len / u64_from(Window::RUN_LEN),
+            known: windows.known_len,
+            windows_stored: u64_from(windows.stored.len()),
+            ranges: kept.count,
+            ranges_len: u64_from(kept.ranges.len()),
+            ranges_stored: u64_from(kept.stored_ranges.len()),
+            kept: kept.len,
+            kept_stored: u64_from(kept.stored.len()),
+            stored_digest: index.stored_digest,
+            span_digest: (index.spans.first())
+                .map_or(DigestAlgorithm::Sha256, |span| span.digest.algorithm()),
+        }
+    }
+
+    /// The header of an index in which `parts` follow it.
+    pub(crate) fn sealed<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; Self::LEN] {
+        let mut header = self.encode();
+        let digest = digest_of(&header, parts);
+        header[Self::DIGEST..].copy_from_slice(&digest);
+        header
+    }
+
+    /// The flags of the fields.
+    fn flags(&self) -> u32 {
         let flags = [
             (HAS_STREAM_DIGEST, self.stored_digest.is_some()),
             (BLAKE3_SPANS, self.span_digest == DigestAlgorithm::Blake3),
         ];
         let set = flags.into_iter().filter(|(_, set)| *set);
-        let flags = set.fold(0, |flags, (flag, _)| flags | flag);
-        out[12..16].copy_from_slice(&u32::to_le_bytes(flags));
+        set.fold(0, |flags, (flag, _)| flags | flag)
+    }
+
+    /// The header, without the digest of the index.
+    fn encode(&self) -> [u8; Self::LEN] {
+        let mut out = [0; Self::LEN];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[12..16].copy_from_slice(&self.flags().to_le_bytes());
         let (numbers, _) = out[16..].as_chunks_mut::<8>();
         for (field, number) in numbers.iter_mut().zip(self.numbers()) {
             *field = number.to_le_bytes();
         }
-        out[104..Self::DIGEST].copy_from_slice(&self.stored_digest.unwrap_or_default());
+        out[Self::STREAM_DIGEST..Self::DIGEST]
+            .copy_from_slice(&self.stored_digest.unwrap_or_default());
         out
     }
 
@@ -103,7 +145,7 @@ impl Header {
         let has_digest = flags & HAS_STREAM_DIGEST != 0;
         let (numbers, _) = bytes[16..].as_chunks::<8>();
         let number = |nth: usize| u64::from_le_bytes(numbers[nth]);
-        let (_, digests) = bytes.split_at(104);
+        let (_, digests) = bytes.split_at(Self::STREAM_DIGEST);
         let (digests, _) = digests.as_chunks::<32>();
         let header = Self {
             spans: number(0),
@@ -127,6 +169,29 @@ impl Header {
             return Err(DecodeError::Flags { flags });
         }
         Ok((header, digests[1]))
+    }
+
+    /// The fields by name, out of a header that is `sealed`.
+    pub(crate) fn fields<'a>(&self, sealed: &'a [u8; Self::LEN]) -> [Field<'a>; 15] {
+        let (_, digests) = sealed.split_at(Self::STREAM_DIGEST);
+        let (stored_digest, digest) = digests.split_at(32);
+        [
+            ("version", VERSION.into()),
+            ("flags", FieldValue::Word(self.flags().into())),
+            ("spans", self.spans.into()),
+            ("stored_len", self.stored_len.into()),
+            ("decoded_len", self.decoded_len.into()),
+            ("runs", self.runs.into()),
+            ("known", self.known.into()),
+            ("windows_stored", self.windows_stored.into()),
+            ("ranges", self.ranges.into()),
+            ("ranges_len", self.ranges_len.into()),
+            ("ranges_stored", self.ranges_stored.into()),
+            ("kept", self.kept.into()),
+            ("kept_stored", self.kept_stored.into()),
+            ("stored_digest", FieldValue::Bytes(stored_digest)),
+            ("digest", FieldValue::Bytes(digest)),
+        ]
     }
 
     fn numbers(&self) -> [u64; Self::NUMBERS] {

@@ -16,15 +16,16 @@
 //!
 //! A new version has another version number; readers refuse what they do not know.
 
+mod dump;
 mod header;
 mod span;
 
 use std::io::{self, Write};
 
 use bytes::Bytes;
+use image_model::Limits;
 use image_model::deflate::Window;
 use image_model::width::{u64_from, usize_up_to};
-use image_model::{DigestAlgorithm, Limits};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::DecodeError;
@@ -40,31 +41,22 @@ use span::SpanRecord;
 const MAX_WINDOW: u64 = 3 * (32 << 10);
 
 pub(crate) fn write_to(index: &GzipIndex, out: &mut impl Write) -> io::Result<()> {
-    let windows = &index.windows;
-    let ranges = frame::compress(&index.kept.ranges)?;
     let records = records(index);
-    let header = Header {
-        spans: u64_from(index.spans.len()),
-        stored_len: index.lengths.stored,
-        decoded_len: index.lengths.decoded,
-        runs: windows.runs_len / u64_from(Window::RUN_LEN),
-        known: windows.known_len,
-        windows_stored: u64_from(windows.stored.len()),
-        ranges: index.kept.count,
-        ranges_len: u64_from(index.kept.ranges.len()),
-        ranges_stored: u64_from(ranges.len()),
-        kept: index.kept.len,
-        kept_stored: u64_from(index.kept.stored.len()),
-        stored_digest: index.stored_digest,
-        span_digest: (index.spans.first())
-            .map_or(DigestAlgorithm::Sha256, |span| span.digest.algorithm()),
-    };
-    let mut header = header.encode();
-    let parts = [&records[..], &windows.stored, &ranges, &index.kept.stored];
-    let digest = digest_of(&header, parts);
-    header[Header::DIGEST..].copy_from_slice(&digest);
+    let parts = parts(index, &records);
+    let header = Header::of(index).sealed(parts);
     out.write_all(&header)?;
     parts.into_iter().try_for_each(|part| out.write_all(part))
+}
+
+/// What follows the header, in order.
+fn parts<'a>(index: &'a GzipIndex, records: &'a [u8]) -> [&'a [u8]; 4] {
+    let kept = &index.kept;
+    [
+        records,
+        &index.windows.stored,
+        &kept.stored_ranges,
+        &kept.stored,
+    ]
 }
 
 pub(crate) fn encode(index: &GzipIndex) -> Vec<u8> {
@@ -73,8 +65,7 @@ pub(crate) fn encode(index: &GzipIndex) -> Vec<u8> {
     let parts = [
         records,
         index.windows.stored.len(),
-        // More than they take when they are compressed.
-        kept.ranges.len(),
+        kept.stored_ranges.len(),
         kept.stored.len(),
     ];
     let len = parts.into_iter().fold(Header::LEN, usize::saturating_add);
@@ -88,11 +79,15 @@ fn records(index: &GzipIndex) -> Vec<u8> {
     let mut out = Vec::with_capacity(index.spans.len().saturating_mul(SpanRecord::LEN));
     let mut end = 0;
     for span in &index.spans {
-        let runs = span.window.map_or(0, |nth| index.windows.runs(nth));
-        out.extend(SpanRecord::of(span, runs, end).encode());
+        out.extend(SpanRecord::of(span, runs(index, span), end).encode());
         end = span.stored_end();
     }
     out
+}
+
+/// Number of runs of the window of `span`.
+fn runs(index: &GzipIndex, span: &Span) -> u32 {
+    span.window.map_or(0, |nth| index.windows.runs(nth))
 }
 
 /// The digest of `header`, without the one that it holds, and of what follows.
@@ -130,6 +125,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<GzipIndex, DecodeE
     let windows = decompress("windows", stored_windows, windows_len)?;
     let kept = Kept {
         ranges: decompress("kept ranges", ranges, header.ranges_len)?,
+        stored_ranges: Bytes::copy_from_slice(ranges),
         count: header.ranges,
         len: header.kept,
         stored: Bytes::copy_from_slice(kept),

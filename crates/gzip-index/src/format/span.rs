@@ -1,6 +1,7 @@
 //! The record of a span.
 
 use image_model::deflate::WINDOW_LEN;
+use image_model::dump::{Field, FieldValue};
 use image_model::width::u64_from;
 use image_model::{Digest, DigestAlgorithm, Limits};
 
@@ -66,6 +67,23 @@ impl SpanRecord {
         (out[20], out[21]) = (self.bits, self.kind);
         out[24..].copy_from_slice(self.digest.as_bytes());
         out
+    }
+
+    /// The fields by name.
+    pub(crate) fn fields(&self) -> [Field<'_>; 7] {
+        let kind = match self.kind {
+            MEMBER => "member",
+            _ => "continues",
+        };
+        [
+            ("gap", self.gap.into()),
+            ("stored_len", self.stored_len.into()),
+            ("decoded_len", self.decoded_len.into()),
+            ("runs", self.runs.into()),
+            ("bits", self.bits.into()),
+            ("kind", FieldValue::Name(kind)),
+            ("digest", FieldValue::Bytes(self.digest.as_bytes())),
+        ]
     }
 
     /// The record in `bytes`, whose digest is one of `algorithm`.

@@ -113,6 +113,23 @@ fn spans_that_break_a_rule_are_refused() {
     assert_eq!(patched(record(1) + 15, &[0xff]).fault(), Fault::Limit,);
 }
 
+/// The frame of the ranges, the last part of an index that keeps nothing, by a compressor that adds a checksum.
+#[test]
+fn what_another_compressor_made_is_written_as_it_was() {
+    let mut bytes = index();
+    let stored_len = u64::from_le_bytes(bytes[80..88].try_into().unwrap());
+    bytes.truncate(bytes.len() - stored_len as usize);
+    let mut other = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    other.include_checksum(true).unwrap();
+    let other = other.finish().unwrap();
+    assert_ne!(other.len() as u64, stored_len);
+    bytes[80..88].copy_from_slice(&(other.len() as u64).to_le_bytes());
+    bytes.extend(other);
+    let bytes = sealed(bytes);
+    let index = GzipIndex::decode(&bytes, &Limits::default()).unwrap();
+    assert!(index.encode() == bytes);
+}
+
 #[test]
 fn spans_cover_the_stream() {
     let error = patched(32, &120_001_u64.to_le_bytes());

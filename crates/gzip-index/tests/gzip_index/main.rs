@@ -4,6 +4,7 @@
 
 mod build;
 mod damage;
+mod goldens;
 mod hostile;
 mod kept;
 mod support;
