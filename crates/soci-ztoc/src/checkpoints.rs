@@ -51,8 +51,8 @@ pub struct GzipZinfo {
 }
 
 impl GzipZinfo {
-    const HEADER_LEN: usize = 12;
-    const RECORD_LEN: usize = 17 + WINDOW_LEN;
+    pub(crate) const HEADER_LEN: usize = 12;
+    pub(crate) const RECORD_LEN: usize = 17 + WINDOW_LEN;
 
     /// The length of the header that the first version takes a layer to have.
     const FIRST_OFFSET: u64 = 10;

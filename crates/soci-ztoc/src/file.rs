@@ -125,6 +125,9 @@ const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 impl FileMetadata {
     const FIELDS: usize = 14;
 
+    /// The field of the PAX records.
+    pub(crate) const RECORDS: usize = 13;
+
     /// A file of which nothing else is known.
     #[must_use]
     pub fn new(name: impl Into<Bytes>, kind: FileType) -> Self {
@@ -232,7 +235,7 @@ impl FileMetadata {
         builder.refer(10, mod_time);
         builder.i64(11, self.devmajor);
         builder.i64(12, self.devminor);
-        builder.refer(13, records);
+        builder.refer(Self::RECORDS, records);
         builder.finish_table()
     }
 
@@ -247,7 +250,7 @@ impl FileMetadata {
         let number = |nth| -> Result<u64, ZtocError> {
             u64::try_from(table.i64(nth)?).map_err(|_| of(FileFault::Negative))
         };
-        let elements = table.elements(13)?;
+        let elements = table.elements(Self::RECORDS)?;
         budget.take(elements.len().saturating_mul(size_of::<PaxRecord>()))?;
         let records = elements.tables("Xattr").map(|record| {
             let record = record?;

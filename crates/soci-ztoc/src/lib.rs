@@ -3,7 +3,7 @@
 //!
 //! | type | is |
 //! |---|---|
-//! | [`Ztoc`] | a zTOC, decoded and encoded |
+//! | [`Ztoc`] | a zTOC, decoded and encoded; [`dump`](Ztoc::dump) prints one |
 //! | [`FileMetadata`] | a file of the layer: what its tar headers say, and where its payload is |
 //! | [`Zinfo`] | the spans: [`GzipZinfo`] of a gzip layer, with the window of each; [`TarZinfo`] of a plain tar |
 //! | [`Span`] | one span: where it is on either side, and the digest of its stored bytes |
@@ -13,6 +13,7 @@
 
 mod budget;
 mod checkpoints;
+mod dump;
 mod error;
 mod file;
 mod flatbuffer;

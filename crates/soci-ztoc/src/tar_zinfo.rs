@@ -20,7 +20,7 @@ pub struct TarZinfo {
 }
 
 impl TarZinfo {
-    const VERSION: i32 = 2;
+    pub(crate) const VERSION: i32 = 2;
 
     /// Spans of `span_size` bytes of a layer of `len` bytes; `None` if either is 0 or beyond 2^63.
     #[must_use]

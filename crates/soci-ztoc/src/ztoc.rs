@@ -18,7 +18,7 @@ use crate::write::Parts;
 pub(crate) const VERSION: &[u8] = b"0.9";
 
 pub(crate) const GZIP: i8 = 1;
-const UNCOMPRESSED: i8 = 2;
+pub(crate) const UNCOMPRESSED: i8 = 2;
 
 /// Least length of the header of a gzip layer.
 const GZIP_HEADER_LEN: u64 = 10;
@@ -168,13 +168,7 @@ impl Ztoc {
         budget.take(elements.len().saturating_mul(size_of::<Digest>()))?;
         let mut digests = Vec::with_capacity(elements.len());
         for (index, text) in (0..).zip(elements.strings()) {
-            let text = text?;
-            let digest = str::from_utf8(&text)
-                .ok()
-                .and_then(|text| text.parse().ok());
-            let digest =
-                digest.filter(|digest: &Digest| digest.algorithm() == DigestAlgorithm::Sha256);
-            digests.push(digest.ok_or(ZtocError::Digest { index })?);
+            digests.push(decode_digest(&text?, index)?);
         }
         let ztoc = Self {
             build_tool: root.string(1)?,
@@ -367,6 +361,13 @@ fn decode_files(
         files.sort_by_key(|file| file.offset);
     }
     Ok(files)
+}
+
+/// The digest of span `index`, which is `text`.
+pub(crate) fn decode_digest(text: &[u8], index: u64) -> Result<Digest, ZtocError> {
+    let digest = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    let digest = digest.filter(|digest: &Digest| digest.algorithm() == DigestAlgorithm::Sha256);
+    digest.ok_or(ZtocError::Digest { index })
 }
 
 fn signed(number: u64) -> i64 {

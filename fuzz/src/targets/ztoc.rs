@@ -18,13 +18,17 @@ use super::read_boundaries::{Lengths, Pieced};
 pub fn ztoc(data: &[u8]) {
     let limits = Limits::small();
     let bytes = Bytes::copy_from_slice(data);
+    let mut dump = String::new();
+    Ztoc::dump(&bytes, &limits, &mut dump).expect("strings take everything");
     let read = match Ztoc::decode(&bytes, &limits) {
         Ok(read) => read,
         Err(error) => {
+            assert!(dump.lines().any(|line| line.starts_with('!')), "{dump}");
             let _ = (error.fault(), error.to_string(), Ztoc::detect(&bytes));
             return;
         }
     };
+    assert!(dump.lines().all(|line| line.starts_with("0x")), "{dump}");
     let mut end = 0;
     for nth in 0..read.span_count() {
         let span = read.span(nth).expect("they were counted");

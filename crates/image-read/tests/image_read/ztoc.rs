@@ -67,6 +67,20 @@ fn bytes_are_those_of_soci() {
     assert!(build(&tar, 30_000).unwrap().bytes() == &golden[..]);
 }
 
+/// The dump beside it is made by this test if `UPDATE_GOLDENS` is set.
+#[test]
+fn a_golden_is_dumped() {
+    let golden = Bytes::from_static(include_bytes!("../goldens/soci/odd.ztoc"));
+    let mut dump = String::new();
+    Ztoc::dump(&golden, &Limits::default(), &mut dump).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/soci/odd.dump");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &dump).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap();
+    assert!(dump == expected, "another dump than {path}");
+}
+
 #[test]
 fn every_file_is_read_as_without_it() {
     for layer in layers() {

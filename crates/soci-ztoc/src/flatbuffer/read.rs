@@ -67,6 +67,11 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Where it begins.
+    pub(crate) fn offset(&self) -> u64 {
+        u64_from(self.at)
+    }
+
     fn malformed(&self) -> Malformed {
         Malformed {
             table: self.name,
@@ -150,11 +155,17 @@ impl<'a> Table<'a> {
 
     /// The bytes in field `nth`; none if it is not there.
     pub(crate) fn bytes(&self, nth: usize) -> Result<Bytes, Malformed> {
+        self.placed_bytes(nth).map(|(_, bytes)| bytes)
+    }
+
+    /// The same, and where they begin.
+    pub(crate) fn placed_bytes(&self, nth: usize) -> Result<(u64, Bytes), Malformed> {
         let (start, len) = match self.target(nth)? {
             Some(at) => self.vector(at, 1)?,
             None => (0, 0),
         };
-        Ok(self.bytes.slice(start..start.saturating_add(len)))
+        let bytes = self.bytes.slice(start..start.saturating_add(len));
+        Ok((u64_from(start), bytes))
     }
 
     /// Where the elements of the vector in field `nth` are, each of which is a table or a string.
@@ -201,7 +212,16 @@ impl<'a> Elements<'a> {
     }
 
     pub(crate) fn strings(self) -> impl Iterator<Item = Result<Bytes, Malformed>> {
+        let placed = self.placed_strings();
+        placed.map(|string| string.map(|(_, string)| string))
+    }
+
+    /// The strings, and where each begins: at its length.
+    pub(crate) fn placed_strings(self) -> impl Iterator<Item = Result<(u64, Bytes), Malformed>> {
         let table = self.table;
-        self.targets().map(move |at| table.string_at(at?))
+        self.targets().map(move |at| {
+            let at = at?;
+            Ok((u64_from(at), table.string_at(at)?))
+        })
     }
 }

@@ -6,6 +6,20 @@ use lazyoci_soci_ztoc::{FileType, TarZinfo, Zinfo, Ztoc};
 
 pub(crate) const PLAIN: &[u8] = include_bytes!("../goldens/odd-plain.ztoc");
 
+/// The dump beside it is made by this test if `UPDATE_GOLDENS` is set.
+#[test]
+fn a_golden_is_dumped() {
+    let mut dump = String::new();
+    let bytes = Bytes::from_static(PLAIN);
+    Ztoc::dump(&bytes, &Limits::default(), &mut dump).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/odd-plain.dump");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &dump).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap();
+    assert!(dump == expected, "another dump than {path}");
+}
+
 #[test]
 fn a_golden_is_read_and_written_as_it_was() {
     let bytes = Bytes::from_static(PLAIN);
