@@ -13,6 +13,8 @@ pub mod dictionary;
 pub mod estargz_dump;
 pub mod failure;
 pub mod incoming;
+#[cfg(feature = "gzip-index")]
+pub mod index_dump;
 pub mod interrupt;
 pub mod list;
 pub mod open;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -182,6 +182,100 @@ fn a_dump_of_an_erofs_image_has_every_structure() {
     let lines = lines.lines().filter_map(|line| line.strip_prefix("! "));
     assert_eq!(errors, lines.collect::<Vec<_>>());
     assert_eq!(errors.len(), 1, "{errors:?}");
+}
+
+/// A golden of a crate.
+fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("crates")
+        .join(path)
+}
+
+/// By itself and with its layer, as lines and as JSON.
+#[test]
+fn a_dump_of_an_index_is_that_of_its_golden() {
+    for (name, layer, format) in [
+        ("gzip-index/tests/goldens/odd.index", "odd.tar.gz", "own"),
+        (
+            "image-read/tests/goldens/soci/odd.ztoc",
+            "odd.tar.gz",
+            "soci",
+        ),
+    ] {
+        let index = golden(name);
+        let layer = index.with_file_name(layer);
+        let expected = fs::read_to_string(index.with_extension("dump")).unwrap();
+        assert_eq!(text(example("inspect").arg("--dump").arg(&index)), expected);
+        let mut with_layer = example("inspect");
+        with_layer
+            .arg("--dump")
+            .arg("--index")
+            .args([&index, &layer]);
+        assert_eq!(text(&mut with_layer), expected);
+        let (value, structures) = dumped(&index);
+        assert_eq!(value["format"], format);
+        assert_eq!(value["dump_version"], 1);
+        let with_layer = json(&mut with_layer);
+        assert_eq!(with_layer["format"], "tar-gzip");
+        assert_eq!(with_layer["structures"], Value::Array(structures));
+    }
+}
+
+#[test]
+fn an_index_is_made_as_its_golden() {
+    let fixture = Fixture::new();
+    let expected = golden("gzip-index/tests/goldens/odd.index");
+    let index = fixture.path("index");
+    let mut make = example("index");
+    make.args(["--span", "4KiB"]);
+    run(
+        make.args([&expected.with_file_name("odd.tar.gz"), &index]),
+        0,
+    );
+    assert!(fs::read(&index).unwrap() == fs::read(&expected).unwrap());
+}
+
+#[test]
+fn an_index_is_no_image_and_a_damaged_one_says_why() {
+    let fixture = Fixture::new();
+    let index = golden("gzip-index/tests/goldens/odd.index");
+    let path = index.display();
+    let by_itself = format!(
+        "error: {path}: an index is no image by itself: --dump shows its structures, --index takes it with its layer\n"
+    );
+    assert_eq!(complaint(example("inspect").arg(&index), 2), by_itself);
+    let mut twice = example("inspect");
+    twice.arg("--dump").arg("--index").args([&index, &index]);
+    assert_eq!(complaint(&mut twice, 2), by_itself);
+    let layer = index.with_file_name("odd.tar.gz");
+    assert_eq!(
+        complaint(example("inspect").arg("--dump").arg(layer), 2),
+        "error: a tar-gzip has no structures to dump (--index FILE dumps those of its index)\n"
+    );
+    // Ours has a digest of itself; a zTOC is shown as far as it can be read.
+    let damaged = fixture.path("damaged");
+    let mut bytes = fs::read(&index).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let said = complaint(example("inspect").arg("--dump").arg(&damaged), 1);
+    let expected = format!(
+        "error: {}: cannot use the index: the digest in the gzip index is not that of its bytes\n",
+        damaged.display()
+    );
+    assert_eq!(said, expected);
+    let ztoc = golden("image-read/tests/goldens/soci/odd.ztoc");
+    let mut bytes = fs::read(&ztoc).unwrap();
+    let digest = bytes.windows(7).position(|b| b == b"sha256:").unwrap();
+    bytes[digest] = b'S';
+    fs::write(&damaged, bytes).unwrap();
+    let lines = text(example("inspect").arg("--dump").arg(&damaged));
+    let expected = fs::read_to_string(ztoc.with_extension("dump")).unwrap();
+    let mut differ = lines.lines().zip(expected.lines()).filter(|(a, b)| a != b);
+    let (found, instead_of) = differ.next().unwrap();
+    assert!(instead_of.contains(" span digest "), "{instead_of}");
+    assert!(found.ends_with(" is not a SHA-256"), "{found}");
+    assert_eq!(differ.next(), None);
+    assert_eq!(lines.lines().count(), expected.lines().count());
 }
 
 #[test]

@@ -243,6 +243,9 @@ fn every_key_has_the_one_meaning_that_is_written_down() {
     let mut index = example("index");
     index.args([fixture.path("tar-gzip"), fixture.path("index")]);
     schema.check("index", &mut index, 0);
+    let mut dump = example("inspect");
+    dump.arg("--dump").arg(fixture.path("index"));
+    schema.check("inspect --dump", &mut dump, 0);
 
     fs::write(unpacked.join("etc/motd"), "another\n").unwrap();
     fs::write(unpacked.join("new"), "").unwrap();
