@@ -23,7 +23,7 @@ struct Args {
     /// A layer, a RAFS bootstrap or blob, an EROFS image, a directory (an output of `convert`, or any other), or a whole
     /// image, as in `oci:DIR`
     image: PathBuf,
-    /// Expected digest of the file, its bootstrap or its TOC: `sha256:...` or `blake3:...`
+    /// Expected digest of the file, its bootstrap, its TOC or its index: `sha256:...` or `blake3:...`
     #[arg(long, value_name = "DIGEST")]
     expect: Option<Digest>,
     /// Expected digest of the layer's tar: what the configuration of its image lists

@@ -200,3 +200,69 @@ fn damage_is_found() {
     let said = complaint(digest.arg("--index").args([&index, &layer]), 1);
     assert!(said.contains("digest in the gzip index"), "{said}");
 }
+
+/// A layer of one short file, and its index of this format.
+fn small(fixture: &Fixture, format: &str) -> (PathBuf, PathBuf) {
+    let (source, layer) = (fixture.path("small"), fixture.path("small.layer"));
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("noise"), noise(1000)).unwrap();
+    let mut convert = example("convert");
+    convert.args(["--to", "tar-gzip", "--force"]);
+    run(convert.args([&source, &layer]), 0);
+    let index = fixture.path(format);
+    let mut make = example("index");
+    run(make.args(["--format", format]).args([&layer, &index]), 0);
+    (layer, index)
+}
+
+/// Some bits of `bytes`, all over them.
+fn spread(bytes: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    let len = bytes.len();
+    (0..12).map(move |n| n * len / 12 * 8 + n % 8)
+}
+
+#[test]
+fn flips_are_found_by_an_expected_digest() {
+    let fixture = Fixture::new();
+    for format in ["own", "soci"] {
+        let (layer, index) = small(&fixture, format);
+        let (stored, indexed) = (fs::read(&layer).unwrap(), fs::read(&index).unwrap());
+        let [of_layer, of_index] = [&stored, &indexed].map(|bytes| lazyoci::verify::sha256(bytes));
+        let verify = |expected: &lazyoci::model::Digest, code| {
+            let mut verify = example("verify");
+            verify.args(["--expect", &expected.to_string(), "--index"]);
+            run(verify.args([&index, &layer]), code)
+        };
+        let flip = |path: &Path, bytes: &[u8], bit: usize| {
+            let mut flipped = bytes.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(path, flipped).unwrap();
+        };
+        verify(&of_layer, 0);
+        let said = String::from_utf8(verify(&of_index, 0).stdout).unwrap();
+        let unvouched = said.contains(", 10 stored bytes without a digest, ");
+        assert_eq!(unvouched, format == "soci", "{said}");
+        for bit in spread(&indexed) {
+            flip(&index, &indexed, bit);
+            verify(&of_index, 1);
+        }
+        fs::write(&index, &indexed).unwrap();
+        for bit in spread(&stored) {
+            flip(&layer, &stored, bit);
+            verify(&of_layer, 1);
+            verify(&of_index, 1);
+        }
+        // The time in the header of the gzip member, which no span of a zTOC has.
+        flip(&layer, &stored, 4 * 8);
+        verify(&of_layer, 1);
+        verify(&of_index, (format == "own").into());
+        // What has none of the digests is told by name.
+        fs::write(&layer, &stored).unwrap();
+        let none = lazyoci::verify::sha256(b"");
+        let said = String::from_utf8(verify(&none, 1).stderr).unwrap();
+        let found = format!(
+            "corrupt: the file has digest {of_layer}, its index has digest {of_index}, expected {none}\n"
+        );
+        assert_eq!(said, found);
+    }
+}

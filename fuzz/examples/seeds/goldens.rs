@@ -95,8 +95,7 @@ pub(super) fn take_golden(path: &Path, root: &Path, seeds: &mut Seeds) -> Result
                     add("verify_image", &[&choices, &bytes[..], &blob].concat());
                 }
                 let bytes = [&entry.to_bytes(0)[..], &blob].concat();
-                let encrypted = entry.features.contains(BlobFeatures::ENCRYPTED);
-                if entry.features.contains(BlobFeatures::BATCH) && !encrypted {
+                if entry.features.contains(BlobFeatures::BATCH) {
                     add("zran", &with_batches(entry, &blob)?);
                 }
                 if bytes.len() <= MAX_LEN {

@@ -1,7 +1,7 @@
 //! What finds frames that a bootstrap does not tell: contexts and dictionaries of a gzip layer, batches, chunks.
 
 use lazyoci::frame_codec::Decoder;
-use lazyoci::model::{Blame as _, Codec, Decode, Limits};
+use lazyoci::model::{Blame as _, Codec, Decode, Limits, Recipe};
 use lazyoci::rafs_format::blob::{BatchContext, BlobMeta, ChunkExtra, CiHeader, ZranContext};
 use lazyoci::rafs_format::v6::BlobEntry;
 
@@ -88,8 +88,12 @@ pub fn zran(data: &[u8]) {
                 true => entry.compressor.into(),
                 false => Codec::None,
             };
+            let decode = match entry.xts_key() {
+                Some(key) => Decode::Encrypted(key, codec),
+                None => Recipe::exact(codec).decode,
+            };
             let mut out = vec![0; batch.len as usize];
-            let _ = decoder.decode(codec, stored, &mut out);
+            let _ = decoder.decode_frame(&decode, stored, &mut out);
         }
     }
     for context in contexts.into_iter().flatten().flatten() {

@@ -1,12 +1,13 @@
 //! A layer that is read where it is, by its index.
 
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use blob_io::ReadAt;
 use bytes::Bytes;
 use gzip_index::{DecodeError, GzipIndex, IndexOptions};
-use image_model::{Digest, Limits, Progress};
+use image_model::{Digest, FrameId, Limits, Progress};
 use soci_ztoc::Ztoc;
 use tar_stream::{Compression, TarReadOptions};
 use verify::{CheckError, check};
@@ -272,6 +273,32 @@ impl LayerIndex {
         progress: &mut dyn Progress,
     ) -> Result<(), LayerIndexError> {
         compare(self, layer, limits, progress)
+    }
+
+    /// Stored bytes of the layer for which none of its digests vouches: those of no span that holds bytes of the tar.
+    pub(crate) fn unvouched(&self) -> Vec<Range<u64>> {
+        let mut gaps = Vec::new();
+        if self.gzip().and_then(GzipIndex::stored_digest).is_some() {
+            return gaps;
+        }
+        let frames = self.frames();
+        let read = (0..frames.count()).map(FrameId);
+        let read = read.take_while(|&id| frames.start(id) < self.decoded_len());
+        let stored = read.filter_map(|id| {
+            let frame = frames.frame(id)?;
+            Some(frame.offset..frame.stored_end()?)
+        });
+        let mut end = 0;
+        for span in stored {
+            if span.start > end {
+                gaps.push(end..span.start);
+            }
+            end = end.max(span.end);
+        }
+        if self.stored_len() > end {
+            gaps.push(end..self.stored_len());
+        }
+        gaps
     }
 
     /// Compares the digest of the index with one that is trusted.

@@ -45,6 +45,8 @@ pub(super) fn verify(
         expected.add_bytes(what, bootstrap.bytes());
         if file {
             std::mem::take(&mut expected).settle(report);
+            // Who hears that it is another file may not care what else is wrong with it.
+            report.again()?;
         }
         let checked = bootstrap.check(&mut |found| {
             let (path, offset) = (found.path.clone(), Some(found.offset));
@@ -67,6 +69,11 @@ pub(super) fn verify(
         expected.add("its TOC", toc.digest);
     }
 
+    #[cfg(feature = "gzip-index")]
+    if let Some(index) = image.layer_index() {
+        expected.add_bytes("its index", index.bytes());
+    }
+
     let blobs = plan(image, options, &mut expected, report);
     match toc.filter(|_| options.content) {
         Some(toc) => content_and_tar(image, toc, options, (blobs, &mut expected), report)?,
@@ -82,6 +89,15 @@ pub(super) fn verify(
     match image.source() {
         Some(source) => expected.read_file(&**source, report)?,
         None => expected.expect_no_file(report),
+    }
+    #[cfg(feature = "gzip-index")]
+    if let Some(index) = image.layer_index()
+        && options.content
+        && !expected.is_of_file()
+    {
+        for range in index.unvouched() {
+            report.unvouched(&ImageObject::Image, range);
+        }
     }
     expected.settle(report);
     Ok(())

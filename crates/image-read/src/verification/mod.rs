@@ -59,12 +59,17 @@ pub struct VerifySummary {
     pub padding: Vec<ObjectRange>,
     /// Their total length.
     pub padding_len: u64,
-    /// Bytes of RAFS blobs that were read, but that no digest vouches for as stored, the
-    /// first [`MAX_RANGES`] ranges of them. What they decode to is right. There are some only in a
+    /// Bytes that were read, but that no digest vouches for as stored, the first [`MAX_RANGES`] ranges of them. What they
+    /// decode to is right.
+    ///
+    /// Of RAFS there are some only in a
     /// blob without a digest of its whole: one whose name says nothing, that has no TOC, and that is
     /// not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are
     /// what is compressed or in no file ([version 5](rafs_format::v5::Bootstrap::unvouched),
     /// [6](rafs_format::blob::BlobMeta::unvouched)); without a bootstrap, all of the blob.
+    ///
+    /// Of a layer that is read by an [index](crate::OpenOptions#structfield.index), unless that has its digest or it was
+    /// expected, they are what is in no span that is read: with a zTOC the header of the first gzip member.
     pub unvouched: Vec<ObjectRange>,
     /// Their total length.
     pub unvouched_len: u64,

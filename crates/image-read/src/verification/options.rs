@@ -18,8 +18,8 @@ pub struct VerifyOptions {
     pub content: bool,
     /// Whether to accept what strict reading refuses in the tar inside eStargz. Default: false.
     pub lenient: bool,
-    /// Expected digest of the opened file, its bootstrap or its TOC. A directory, or an image of several files, has
-    /// none.
+    /// Expected digest of the opened file, its bootstrap, its TOC or the [index](OpenOptions#structfield.index) by which
+    /// it is read. A directory, or an image of several files, has none.
     pub expect: Option<Digest>,
     /// Expected digest of the layer's tar: what the configuration of an image lists as its diff id. Without
     /// [`content`](Self#structfield.content) it is not computed.

@@ -1,38 +1,47 @@
 //! Nothing passes that is not what the bootstrap's digest vouches for.
 
+use std::sync::Arc;
 use std::thread::{available_parallelism, scope};
 
 use bytes::Bytes;
 use image_model::{BlobId, Fault};
-use lazyoci_image_read::{ObjectRange, VerifyOptions};
+use lazyoci_image_read::{ObjectRange, OpenImage, VerifyOptions};
 
 use crate::built::without_digest;
-use crate::support::{Golden, golden, lines, worst_of};
+use crate::support::{Flipping, Golden, golden, lines, worst_of};
+
+/// Whether no bit may be left out.
+pub(crate) fn every() -> bool {
+    std::env::var_os("LAZYOCI_EVERY_BIT").is_some()
+}
 
 /// The bits of `bytes`: all of them. Of the bytes inside a long run of equal ones, which nothing but digests and
 /// checks of padding look at, it is one bit each, unless `LAZYOCI_EVERY_BIT` is set.
 pub(crate) fn bits(bytes: &[u8]) -> Vec<usize> {
+    match every() {
+        true => (0..8 * bytes.len()).collect(),
+        false => bits_but_of_runs(bytes),
+    }
+}
+
+/// The bits of `bytes`; of those inside a long run of equal ones one bit each.
+pub(crate) fn bits_but_of_runs(bytes: &[u8]) -> Vec<usize> {
     const EDGE: usize = 32;
-    let every = std::env::var_os("LAZYOCI_EVERY_BIT").is_some();
     let inside = |at: usize| {
         let around = at.checked_sub(EDGE).map(|start| start..=at + EDGE);
         let around = around.and_then(|around| bytes.get(around));
         around.is_some_and(|around| around.iter().all(|&byte| byte == bytes[at]))
     };
-    let of_byte = |at| match !every && inside(at) {
+    let of_byte = |at| match inside(at) {
         true => 8 * at + at % 8..8 * at + at % 8 + 1,
         false => 8 * at..8 * at + 8,
     };
     (0..bytes.len()).flat_map(of_byte).collect()
 }
 
-/// Every `step`th of `bits`, where nothing but noise is expected of the others; with `LAZYOCI_EVERY_BIT` every
-/// `step_of_all`th.
-pub(crate) fn some(bits: Vec<usize>, step: usize, step_of_all: usize) -> Vec<usize> {
-    let step = match std::env::var_os("LAZYOCI_EVERY_BIT") {
-        Some(_) => step_of_all,
-        None => step,
-    };
+/// Every `step`th of `bits`, where nothing but noise is expected of the others; with `LAZYOCI_EVERY_BIT` all of them.
+pub(crate) fn some(bits: Vec<usize>, step: usize) -> Vec<usize> {
+    let step = if every() { 1 } else { step };
     bits.into_iter().step_by(step).collect()
 }
 
@@ -82,34 +91,38 @@ pub(crate) fn flipped(bytes: &Bytes, bit: usize) -> Bytes {
 /// The flips in the blob that are not found. A bootstrap beside it is opened only once.
 fn unfound(golden: &Golden, options: &VerifyOptions) -> Vec<usize> {
     let bits = bits(&golden.blob);
-    let passes = |worst: Option<Fault>, bit| {
-        // An algorithm that is unknown may be one of a later version.
-        assert_ne!(worst, Some(Fault::Io), "bit {bit}");
-        worst.is_none()
-    };
     if golden.bootstrap.is_none() {
         return those_that_pass(&bits, |bit| {
             let flipped = Golden {
                 blob: flipped(&golden.blob, bit),
                 ..golden.clone()
             };
-            passes(flipped.worst(options), bit)
+            let worst = flipped.worst(options);
+            // An algorithm that is unknown may be one of a later version.
+            assert_ne!(worst, Some(Fault::Io), "bit {bit}");
+            worst.is_none()
         });
     }
-    those_that_pass_with(
-        &bits,
-        || golden.flipping(),
-        |(image, blob), bit| {
-            blob.flip(bit);
-            let passed = passes(worst_of(image, options), bit);
-            // Nothing of it is kept.
-            if bit % 512 == 0 {
-                blob.flip(usize::MAX);
-                assert_eq!(worst_of(image, options), None, "after bit {bit}");
-            }
-            passed
-        },
-    )
+    those_that_pass_open(&bits, || golden.flipping(), options)
+}
+
+/// The bits that can be flipped in a file of an image without being found; each thread opens that only once.
+pub(crate) fn those_that_pass_open(
+    bits: &[usize],
+    open: impl Fn() -> (OpenImage, Arc<Flipping>) + Sync,
+    options: &VerifyOptions,
+) -> Vec<usize> {
+    those_that_pass_with(bits, open, |(image, file), bit| {
+        file.flip(bit);
+        let worst = worst_of(image, options);
+        assert_ne!(worst, Some(Fault::Io), "bit {bit}");
+        // Nothing of it is kept.
+        if bit % 512 == 0 {
+            file.flip(usize::MAX);
+            assert_eq!(worst_of(image, options), None, "after bit {bit}");
+        }
+        worst.is_none()
+    })
 }
 
 /// The flips in the blob that are not found, and do not lie in bytes that are named as padding.
@@ -120,7 +133,8 @@ fn blob_flips(golden: &Golden, options: &VerifyOptions) -> Vec<usize> {
     passed
 }
 
-fn names(ranges: &[ObjectRange], bit: usize) -> bool {
+/// Whether `bit` is in one of `ranges`.
+pub(crate) fn names(ranges: &[ObjectRange], bit: usize) -> bool {
     let byte = bit as u64 / 8;
     ranges.iter().any(|named| named.range.contains(&byte))
 }

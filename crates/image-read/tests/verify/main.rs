@@ -14,6 +14,8 @@ mod depth;
 mod encrypted;
 mod flips;
 mod found;
+#[cfg(feature = "gzip-index")]
+mod index;
 mod releases;
 mod sound;
 mod support;

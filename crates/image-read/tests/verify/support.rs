@@ -73,10 +73,7 @@ impl Golden {
 
     /// The image, open, and its blob, any bit of which can be flipped.
     pub(crate) fn flipping(&self) -> (OpenImage, Arc<Flipping>) {
-        let blob = Arc::new(Flipping {
-            bytes: self.blob.clone(),
-            bit: AtomicUsize::new(usize::MAX),
-        });
+        let blob = Arc::new(Flipping::new(&self.blob));
         let bootstrap = self.bootstrap.clone().unwrap();
         let blobs = InMemory(Arc::clone(&blob) as _);
         let image = open_source(Arc::new(bootstrap), None, blobs, &OpenOptions::default());
@@ -109,6 +106,14 @@ pub(crate) struct Flipping {
 }
 
 impl Flipping {
+    /// As yet none is.
+    pub(crate) fn new(bytes: &Bytes) -> Self {
+        Self {
+            bytes: bytes.clone(),
+            bit: AtomicUsize::new(usize::MAX),
+        }
+    }
+
     /// Which bit it is; none if there is no such bit.
     pub(crate) fn flip(&self, bit: usize) {
         self.bit.store(bit, Ordering::Relaxed);

@@ -13,19 +13,19 @@ use lazyoci_rafs_format::v6::BlobEntry;
 
 use crate::support::{none_sha256, open, patched, plain_chunk, sha256};
 
-fn batched(len: u32) -> BatchedChunk {
+pub(crate) fn batched(len: u32) -> BatchedChunk {
     BatchedChunk {
         len,
         digest: sha256(b""),
     }
 }
 
-fn options() -> BlobOptions {
+pub(crate) fn options() -> BlobOptions {
     none_sha256().batch_size(4096)
 }
 
 /// Two batches and a chunk of its own between them, stored as they are.
-fn built() -> (Bytes, BlobEntry) {
+pub(crate) fn built() -> (Bytes, BlobEntry) {
     let mut builder = BlobBuilder::new(options()).unwrap();
     let file: Vec<u8> = (0..1_000 + 500 + 3_000 + 7).map(|n: u32| n as u8).collect();
     builder.push_batched(&batched(1_000)).unwrap();
@@ -214,7 +214,8 @@ fn damaged(offset: usize, patch: &[u8]) -> Result<BlobMeta, BlobError> {
     open(&patched(&file, offset, patch), &entry)
 }
 
-fn all_found(meta: &BlobMeta) -> Vec<BlobError> {
+/// All that is wrong with `meta` of [`built`].
+pub(crate) fn all_found(meta: &BlobMeta) -> Vec<BlobError> {
     let mut found = Vec::new();
     meta.check_all(4_507, &mut |error| found.push(error), &mut |_| {});
     found

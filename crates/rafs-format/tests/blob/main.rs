@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test support")]
 
 mod batch;
+mod batch_overlap;
 mod builder;
 mod chunk_info;
 mod digests;

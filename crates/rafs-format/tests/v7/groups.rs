@@ -341,6 +341,16 @@ fn data_of_an_upper_layer() {
     });
     let error = decode(both, &Limits::default()).unwrap_err();
     assert_eq!(error.fault(), Fault::Unsupported);
+    let (structure, offset) = ("blob metadata", 0);
+    let feature = "copied groups and data of an upper layer together";
+    assert_eq!(
+        error,
+        V7Error::Unsupported {
+            structure,
+            offset,
+            feature
+        }
+    );
     let none = metadata(|bytes| {
         bytes[digests] = 5;
         bytes[digests + 24..digests + 26].fill(0);
