@@ -35,12 +35,11 @@ def main():
         "found only: whether it is there, not its place",
         "each way to ask takes 10,000 chunks in its turn, none of which another one has just asked; medians of these turns",
         "bytes an entry: of the file, or of memory",
-        "",
     )
     environment = {**os.environ, "OPENSSL_NO_VENDOR": "1"}
     build = ["cargo", "build", "--release", "--locked", "--bin", "dictionaries"]
     subprocess.run(build, cwd=HERE, env=environment, stdout=sys.stderr, check=True)
-    publish([*lines, run(TARGET / "release/dictionaries", *sizes)], args.record)
+    publish([*lines, "", run(TARGET / "release/dictionaries", *sizes)], args.record)
 
 
 if __name__ == "__main__":

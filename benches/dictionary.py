@@ -34,10 +34,8 @@ def main():
         "chunks: generated in the same process, 64 MiB of memory for entries, the others in a temporary file",
         "peak memory: with the pages of mapped files, which merging reads from",
         "bytes an entry: of the file, or of memory that the form in memory takes",
-        "",
-        "| | s | peak MiB | chunks | bytes an entry |",
-        "|---|---|---|---|---|",
     )
+    lines += ["", "| | s | peak MiB | chunks | bytes an entry |", "|---|---|---|---|---|"]
     subprocess.run(["cargo", "build", "--release", "--bin", "dictionary"], cwd=HERE, stdout=sys.stderr, check=True)
 
     def tell(what, *arguments):

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use lazyoci::blob_io::{DirectoryOutput, FileOutput, ObjectRole, ObjectWriter, Output};
 use lazyoci::blob_io::{WriteError, Written};
 use lazyoci::convert::{
-    ConvertError, ErofsOptions, EstargzOptions, RafsOptions, Report, Source, TarOptions, to_erofs,
-    to_estargz, to_rafs, to_tar,
+    ConvertError, ErofsOptions, EstargzOptions, RafsOptions, Report, Source, TarOptions,
+    ZstdChunkedDialect, ZstdChunkedOptions, to_erofs, to_estargz, to_rafs, to_tar, to_zstd_chunked,
 };
 use lazyoci::frame_codec::Compression;
+use lazyoci::rafs_format::Version;
 
 /// Fast, and in need of as much memory as other levels are.
 const GZIP: Compression = Compression::Gzip { level: 1 };
@@ -20,15 +21,21 @@ const ZSTD: Compression = Compression::Zstd { level: 3 };
 pub enum Target {
     /// RAFS v6.
     Rafs(Compression),
+    /// RAFS v5.
+    RafsV5(Compression),
     /// EROFS, with a hash tree.
     Erofs,
     /// eStargz.
     Estargz,
+    /// eStargz whose TOC is an object of its own.
+    ExternalToc,
+    /// zstd:chunked.
+    ZstdChunked(ZstdChunkedDialect),
     /// A tar.
     Tar(Compression),
 }
 
-/// All of them.
+/// Those that differ most.
 pub const TARGETS: [Target; 8] = [
     Target::Rafs(ZSTD),
     Target::Rafs(Compression::Lz4Block),
@@ -38,6 +45,14 @@ pub const TARGETS: [Target; 8] = [
     Target::Tar(Compression::None),
     Target::Tar(GZIP),
     Target::Tar(ZSTD),
+];
+
+/// Those that are written much as others are.
+pub const VARIANTS: [Target; 4] = [
+    Target::RafsV5(ZSTD),
+    Target::ExternalToc,
+    Target::ZstdChunked(ZstdChunkedDialect::Stargz),
+    Target::ZstdChunked(ZstdChunkedDialect::Containers),
 ];
 
 impl Target {
@@ -52,9 +67,13 @@ impl Target {
     ) -> Result<Report, ConvertError> {
         let done = &mut ();
         Ok(match self {
-            Self::Rafs(compression) => {
+            Self::Rafs(compression) | Self::RafsV5(compression) => {
+                let version = match self {
+                    Self::RafsV5(_) => Version::V5,
+                    _ => Version::V6,
+                };
                 let options = RafsOptions::default().compression(compression);
-                let options = options.threads(2).lossy(true);
+                let options = options.version(version).threads(2).lossy(true);
                 to_rafs(source, output, &options, done)?.report
             }
             Self::Erofs => {
@@ -62,10 +81,16 @@ impl Target {
                 let options = options.threads(2).lossy(true);
                 to_erofs(source, output, &options, done)?.report
             }
-            Self::Estargz => {
+            Self::Estargz | Self::ExternalToc => {
                 let options = EstargzOptions::default().compression(GZIP);
+                let options = options.external_toc(self == Self::ExternalToc);
                 let options = options.threads(2).lossy(true);
                 to_estargz(source, output, &options, done)?.report
+            }
+            Self::ZstdChunked(dialect) => {
+                let options = ZstdChunkedOptions::default().dialect(dialect);
+                let options = options.compression(ZSTD).threads(2).lossy(true);
+                to_zstd_chunked(source, output, &options, done)?.report
             }
             Self::Tar(compression) => {
                 let options = TarOptions::default().compression(compression);
@@ -78,15 +103,15 @@ impl Target {
     /// Converts `source` to `path`, a new directory or file; what to open then.
     ///
     /// # Panics
-    /// If that fails.
+    /// If that fails, or needs several files, as [`Target::ExternalToc`] does.
     pub fn write<'a>(self, source: impl Into<Source<'a>>, path: &Path) -> PathBuf {
         let (mut directory, mut file);
         let (output, image): (&mut dyn Output, _) = match self {
-            Self::Rafs(_) => {
+            Self::Rafs(_) | Self::RafsV5(_) => {
                 directory = DirectoryOutput::create(path).expect("a new directory");
                 (&mut directory, path.join("image.boot"))
             }
-            Self::Erofs | Self::Estargz | Self::Tar(_) => {
+            _ => {
                 file = FileOutput::create(path).expect("a new file");
                 (&mut file, path.into())
             }

@@ -202,3 +202,74 @@ impl Checkpoint {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(count: i32, len: usize) -> Result<GzipZinfo, ZtocError> {
+        let mut bytes = [&count.to_le_bytes()[..], &3_000_i64.to_le_bytes()].concat();
+        bytes.resize(len, 0);
+        let decoded = GzipZinfo::decode(&bytes.clone().into());
+        if let Ok(zinfo) = &decoded {
+            assert_eq!(zinfo.encode(), bytes);
+            assert_eq!((zinfo.encoded_len(), zinfo.span_size()), (len, 3_000));
+            assert_eq!(zinfo.checkpoints().count(), zinfo.count());
+            assert_eq!(zinfo.checkpoint(zinfo.count()), None);
+        }
+        decoded
+    }
+
+    /// The cases of `TestNewGzipZinfo` of the SOCI snapshotter, and those beside them.
+    #[test]
+    fn a_length_is_that_of_either_version_or_of_none() {
+        const RECORD: usize = GzipZinfo::RECORD_LEN;
+        for (count, len, is_first) in [
+            (0, 12, false),
+            (1, 12, true),
+            (1, 12 + RECORD, false),
+            (2, 12 + RECORD, true),
+            (2, 12 + 2 * RECORD, false),
+        ] {
+            let zinfo = decoded(count, len).expect("a length");
+            let found = (zinfo.count(), zinfo.is_first_version());
+            assert_eq!(found, (count.unsigned_abs() as usize, is_first));
+        }
+        for (count, len) in [
+            (0, 13),
+            (0, 12 + RECORD),
+            (1, 11 + RECORD),
+            (1, 13 + RECORD),
+            (1, 12 + 2 * RECORD),
+            (3, 12 + RECORD),
+            (-1, 12),
+            (-1, 12 + RECORD),
+            (i32::MIN, 12),
+            (i32::MAX, 12),
+        ] {
+            let found = len as u64;
+            let error = ZtocError::Checkpoints { count, found };
+            assert_eq!(decoded(count, len), Err(error));
+        }
+    }
+
+    #[test]
+    fn what_is_shorter_than_a_header_has_no_checkpoints() {
+        for found in 0..12_u64 {
+            let error = ZtocError::Checkpoints { count: 0, found };
+            assert_eq!(decoded(7, found as usize), Err(error));
+        }
+    }
+
+    #[test]
+    fn windows_are_cut_or_padded_at_their_beginning() {
+        let long = [&b"too old"[..], &[7; WINDOW_LEN]].concat();
+        let short = [&vec![0; WINDOW_LEN - 3][..], b"new"].concat();
+        for (window, expected) in [(&long[..], &long[7..]), (b"new", &short)] {
+            let point = Checkpoint::new(18, 0, 0).window(window.to_vec().into());
+            let zinfo = GzipZinfo::new(3_000, &[point]);
+            let found = zinfo.checkpoint(0).expect("it is there");
+            assert!(found.window == expected);
+        }
+    }
+}

@@ -113,4 +113,18 @@ mod tests {
             assert_eq!(error, Err(ZtocError::TarZinfo { span_size, len }));
         }
     }
+
+    #[test]
+    fn other_versions_are_refused() {
+        let zinfo = TarZinfo::new(65_536, 614_400).expect("lengths");
+        let mut bytes = zinfo.encode();
+        let at = bytes.len() - 4;
+        assert_eq!(bytes[at..], 2_i32.to_le_bytes());
+        for version in [0, 1, 3, -2_i32] {
+            bytes[at..].copy_from_slice(&version.to_le_bytes());
+            let found = version.to_string().into_bytes().into();
+            let error = TarZinfo::decode(&bytes.clone().into());
+            assert_eq!(error, Err(ZtocError::Version { found }));
+        }
+    }
 }

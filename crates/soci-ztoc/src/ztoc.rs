@@ -23,6 +23,9 @@ pub(crate) const UNCOMPRESSED: i8 = 2;
 /// Least length of the header of a gzip layer.
 const GZIP_HEADER_LEN: u64 = 10;
 
+/// Least length of the header of a file in a tar; payloads are padded to a multiple of it.
+const TAR_HEADER_LEN: u64 = 512;
+
 /// A zTOC. A FlatBuffers table, which is the root of the buffer:
 ///
 /// | field | type | what |
@@ -310,14 +313,15 @@ impl Ztoc {
         let mut end = 0_u64;
         for (index, file) in (0..).zip(&self.files) {
             let of = |fault| Err(ZtocError::File { index, fault });
-            if end > file.offset {
+            if end.saturating_add(TAR_HEADER_LEN) > file.offset {
                 return of(FileFault::Overlap);
             }
             let ends = file.offset.checked_add(file.size);
             let Some(ends) = ends.filter(|ends| *ends <= self.uncompressed_len) else {
                 return of(FileFault::Outside);
             };
-            end = ends.checked_next_multiple_of(512).unwrap_or(u64::MAX);
+            let padded = ends.checked_next_multiple_of(TAR_HEADER_LEN);
+            end = padded.unwrap_or(u64::MAX);
         }
         Ok(())
     }

@@ -41,8 +41,8 @@ impl Points {
     fn boundary(&mut self, bits: u8, output: &Output, digests: &mut Digests) {
         let since = |point: &Checkpoint| self.at.decoded.saturating_sub(point.decoded_offset);
         let last = self.done.last();
-        // A first member without content does not make a second one at byte 0.
-        if last.is_some_and(|point| since(point) <= self.span_size || since(point) == 0) {
+        // Not even spans of no size have two at one byte, as after a first member without content.
+        if last.is_some_and(|point| since(point) <= self.span_size) {
             return;
         }
         let stored = self.at.stored;

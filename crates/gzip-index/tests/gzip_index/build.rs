@@ -6,17 +6,7 @@ use image_model::DigestAlgorithm;
 use lazyoci_gzip_index::{GzipIndex, IndexBuilder, IndexOptions};
 use proptest::prelude::*;
 
-use crate::support::{build, digest, gzip, read_backwards, small, span, text};
-
-/// A source that gives few bytes at once.
-struct Slow<'a>(&'a [u8], usize);
-
-impl Read for Slow<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let len = buf.len().min(self.1);
-        self.0.read(&mut buf[..len])
-    }
-}
+use crate::support::{Slow, build, digest, gzip, read_backwards, small, span, text};
 
 #[test]
 fn every_span_is_decoded_by_itself() {

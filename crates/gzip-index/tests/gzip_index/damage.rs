@@ -69,23 +69,6 @@ fn checksums_and_lengths_are_checked() {
 }
 
 #[test]
-fn headers_are_passed_with_all_their_parts() {
-    let plain = b"lazy";
-    let deflate = &gzip(plain, 6)[10..];
-    let mut header = b"\x1f\x8b\x08\x1e\0\0\0\0\0\xff\x03\0abcname\0comment\0".to_vec();
-    let [c0, c1, ..] = crc32fast::hash(&header).to_le_bytes();
-    header.extend([c0, c1]);
-    let stored = [&header[..], deflate].concat();
-    let (index, _) = IndexBuilder::new(&stored[..], &IndexOptions::default())
-        .finish()
-        .unwrap();
-    assert_eq!(index.spans()[0].stored_offset, header.len() as u64);
-    let mut wrong = stored;
-    wrong[header.len() - 1] ^= 1;
-    assert_eq!(corrupt(&wrong).2, Corruption::HeaderChecksum);
-}
-
-#[test]
 fn what_follows_is_ignored_if_asked() {
     let member = gzip(b"lazy", 6);
     let ignore = IndexOptions::default().ignore_trailing(true);

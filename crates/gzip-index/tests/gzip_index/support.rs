@@ -1,11 +1,21 @@
 //! Streams, and what is read of them by an index.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 
 use frame_codec::Decoder;
 use image_model::{Digest, DigestAlgorithm};
 use lazyoci_gzip_index::{GzipIndex, IndexBuilder, IndexOptions};
 use sha2::{Digest as _, Sha256};
+
+/// A source that gives so many bytes at once at most.
+pub(crate) struct Slow<'a>(pub(crate) &'a [u8], pub(crate) usize);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = buf.len().min(self.1);
+        self.0.read(&mut buf[..len])
+    }
+}
 
 /// One member.
 pub(crate) fn gzip(plain: &[u8], level: u32) -> Vec<u8> {

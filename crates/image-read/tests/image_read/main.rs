@@ -36,3 +36,7 @@ mod tree_image;
 mod v7;
 #[cfg(feature = "gzip-index")]
 mod ztoc;
+#[cfg(feature = "gzip-index")]
+mod ztoc_files;
+#[cfg(feature = "gzip-index")]
+mod ztoc_spans;

@@ -2,7 +2,9 @@
 
 use image_model::{Blame, Fault, Limits};
 use lazyoci_soci_ztoc::bytes::Bytes;
-use lazyoci_soci_ztoc::{FileFault, Malformed, TarZinfo, Zinfo, Ztoc, ZtocError};
+use lazyoci_soci_ztoc::{
+    FileFault, FileMetadata, FileType, Malformed, TarZinfo, TooLong, Zinfo, Ztoc, ZtocError,
+};
 
 use crate::goldens::PLAIN;
 use crate::round_trip::sample;
@@ -114,11 +116,33 @@ fn numbers_that_overflow_are_refused() {
     let fault = FileFault::Overlap;
     let error = lie(|ztoc| ztoc.files[0].size = 1_537);
     assert_eq!(error, ZtocError::File { index: 1, fault });
+    // No room for a header: 512 bytes behind the padding of the file before.
+    let error = lie(|ztoc| ztoc.files[0].offset = 511);
+    assert_eq!(error, ZtocError::File { index: 0, fault });
+    let error = lie(|ztoc| ztoc.files[1].offset = 2_047);
+    assert_eq!(error, ZtocError::File { index: 1, fault });
     let error = lie(|ztoc| ztoc.compressed_len = 800);
     assert!(
         matches!(error, ZtocError::Checkpoint { index: 1, .. }),
         "{error}"
     );
+}
+
+/// No value of this crate is negative: the bytes are found by their value.
+#[test]
+fn negative_numbers_are_refused() {
+    let changes: [fn(&mut FileMetadata); 2] = [|file| file.offset = 5_555, |file| file.size = 555];
+    for (change, number) in changes.into_iter().zip([5_555_u64, 555]) {
+        let mut ztoc = sample();
+        change(&mut ztoc.files[6]);
+        let mut bytes = written(&ztoc);
+        let number = number.to_le_bytes();
+        let at = bytes.windows(8).position(|bytes| bytes == number);
+        bytes[at.unwrap() + 7] = 0x80;
+        let error = decode(bytes).unwrap_err();
+        let fault = FileFault::Negative;
+        assert_eq!(error, ZtocError::File { index: 6, fault });
+    }
 }
 
 /// The parts that come once are found by their values.
@@ -148,4 +172,17 @@ fn what_is_not_known_is_refused() {
         let found = 12 + 2 * (17 + 32_768);
         assert_eq!(error, ZtocError::Checkpoints { count, found });
     }
+}
+
+/// Told by lengths, before anything is written: the files share a name.
+#[test]
+fn two_gibibytes_are_not_written() {
+    let file = FileMetadata::new(vec![b'n'; 1 << 20], FileType::Regular);
+    let ztoc = sample().files(vec![file; 2_048]);
+    let error = ztoc.encode().unwrap_err();
+    let checkpoints = 12 + 2 * (17 + 32_768);
+    let tables = 4_096 + 2 * 96 + Ztoc::BUILD_TOOL.len() as u64;
+    let len = checkpoints + tables + 2_048 * ((1 << 20) + 256);
+    assert_eq!(error, TooLong { len });
+    assert_eq!(error.fault(), Fault::Unsupported);
 }

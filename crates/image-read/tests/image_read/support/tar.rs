@@ -48,6 +48,42 @@ impl Builder {
         self.add(path, 0o600, node);
     }
 
+    /// Bytes so far, up to the header of the next member.
+    pub(crate) fn position(&self) -> u64 {
+        self.0.position().next_multiple_of(512)
+    }
+
+    /// A file whose header block is changed; its checksum is made right.
+    pub(crate) fn changed(&mut self, path: &str, content: &[u8], change: impl FnOnce(&mut [u8])) {
+        let mut alone = Self::new();
+        alone.file(path, content);
+        let mut header = alone.finish();
+        header.truncate(512);
+        change(&mut header);
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().copied().map(u32::from).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let padding = vec![0; (self.position() - self.0.position()) as usize];
+        let raw = [padding, header].concat();
+        self.0.append_raw(&raw, content.len() as u64).unwrap();
+        self.0.write_all(content).unwrap();
+    }
+
+    /// An extension header of type `x`, `g`, `L` or `K`.
+    pub(crate) fn extension(&mut self, typeflag: u8, payload: &[u8]) {
+        self.changed("extension", payload, |header| header[156] = typeflag);
+    }
+
+    /// A PAX header: `x` for the next member, `g` for all further ones.
+    pub(crate) fn pax(&mut self, typeflag: u8, records: &[(&str, &str)]) {
+        let records = records.iter().map(|(key, value)| {
+            let rest = key.len() + value.len() + 3;
+            let mut len = (rest..).filter(|len| rest + len.to_string().len() == *len);
+            format!("{} {key}={value}\n", len.next().unwrap())
+        });
+        self.extension(typeflag, records.collect::<String>().as_bytes());
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0.finish().unwrap()
     }
