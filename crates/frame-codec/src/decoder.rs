@@ -196,6 +196,10 @@ impl Decoder {
     /// Whether decoders that do not have all of `stored`, which are whole frames, have the window that zstd frames ask
     /// for: at most 32 MiB. Other codecs have no such choice.
     #[must_use]
+    #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "no other codec has any")
+    )]
     pub fn window_fits(codec: Codec, stored: &[u8]) -> bool {
         match codec {
             #[cfg(feature = "zstd")]
@@ -219,6 +223,10 @@ impl Decoder {
     /// # Ok::<(), lazyoci_frame_codec::CodecError>(())
     /// ```
     #[must_use]
+    #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "no other codec has any")
+    )]
     pub fn declared_len(codec: Codec, start: &[u8]) -> Option<u64> {
         match codec {
             #[cfg(feature = "zstd")]

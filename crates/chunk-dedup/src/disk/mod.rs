@@ -257,9 +257,14 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// number.
     #[inline(always)]
     fn window(&self, record: u32) -> Result<&[u8; WINDOW], DictionaryError> {
-        let what = "it is not in the file";
-        self.peek(record)
-            .ok_or_else(|| DictionaryError::Record { record, what })
+        match self.peek(record) {
+            Some(window) => Ok(window),
+            // An error that is built in any case costs as much as the lookup.
+            None => Err(DictionaryError::Record {
+                record,
+                what: "it is not in the file",
+            }),
+        }
     }
 
     /// The same, if the record is in the file.

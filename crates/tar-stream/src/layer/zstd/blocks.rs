@@ -70,15 +70,15 @@ pub(super) fn literals(content: &[u8]) -> u32 {
         *to = *byte;
     }
     let header = u32::from_le_bytes(bytes);
-    let bits = match (header & 3, (header >> 2) & 3) {
+    let mask = match (header & 3, (header >> 2) & 3) {
         (0 | 1, 0 | 2) => return (header >> 3) & 0x1f,
-        (0 | 1, 1) => 12,
-        (0 | 1, _) => 20,
-        (_, 0 | 1) => 10,
-        (_, 2) => 14,
-        _ => 18,
+        (0 | 1, 1) => 0xfff,
+        (0 | 1, _) => 0xf_ffff,
+        (_, 0 | 1) => 0x3ff,
+        (_, 2) => 0x3fff,
+        _ => 0x3_ffff,
     };
-    (header >> 4) & ((1 << bits) - 1)
+    (header >> 4) & mask
 }
 
 /// Tracks the blocks of a frame: libzstd accepts an empty compressed block if the frame arrives in pieces, and large raw
