@@ -150,3 +150,57 @@ fn compressed_blocks_have_bytes() {
         }
     }
 }
+
+/// A block has at most the window of its frame and 128 KiB, stored or decoded, however the frame arrives.
+#[test]
+fn blocks_are_no_larger_than_their_frame_allows() {
+    let header = |kind: u32, size: u32| ((size << 3) | (kind << 1) | 1).to_le_bytes()[..3].to_vec();
+    let raw = |size: u32| [header(0, size), vec![7; size as usize]].concat();
+    let repeated = |size: u32| [header(1, size), vec![7]].concat();
+    // Literals of one byte, of whose number there are 20 bits or 12, and no sequences.
+    let literals = |size: u32| {
+        let long = (size << 4) | 0b1101;
+        [header(2, 5), long.to_le_bytes()[..3].to_vec(), vec![7, 0]].concat()
+    };
+    let fewer_literals = |size: u32| {
+        let short = (size << 4) | 0b0101;
+        [header(2, 4), short.to_le_bytes()[..2].to_vec(), vec![7, 0]].concat()
+    };
+    let kib: &[u8] = &[0x00, 0x00];
+    let mib: &[u8] = &[0x00, 0x50];
+    let nothing: &[u8] = &[0x20, 0];
+    let cases = [
+        (kib, raw(1024), true),
+        (kib, raw(1025), false),
+        (kib, repeated(1024), true),
+        (kib, repeated(1025), false),
+        (kib, literals(1024), true),
+        (kib, literals(1025), false),
+        (kib, fewer_literals(1024), true),
+        (kib, fewer_literals(1025), false),
+        (mib, raw(128 << 10), true),
+        (mib, raw((128 << 10) + 1), false),
+        (mib, literals(128 << 10), true),
+        (mib, literals((128 << 10) + 1), false),
+        (nothing, raw(0), true),
+        (nothing, repeated(0), false),
+    ];
+    for options in decoders() {
+        for (number, (frame, block, sound)) in cases.iter().enumerate() {
+            let layer = [&[0x28, 0xb5, 0x2f, 0xfd], *frame, block].concat();
+            for piece in [1000, layer.len()] {
+                for room in [100, 1 << 18] {
+                    match (decode(layer.chunks(piece), room, &options).1, sound) {
+                        (Ok(_), true) => {}
+                        // libzstd says it in its own words, if it finds it first.
+                        (Err(LayerError::Corrupt { source, .. }), false) => assert!(
+                            matches!(source, Corruption::LargeBlock | Corruption::Zstd { .. }),
+                            "{number}: {source:?}"
+                        ),
+                        (end, _) => panic!("{number}: {end:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
