@@ -7,7 +7,7 @@ use lazyoci::blob_io::{LocalFile, ReadAt, ReadError};
 use lazyoci::bytes::Bytes;
 use lazyoci::model::Limits;
 use lazyoci::model::dump::{Document, Dumped};
-use lazyoci::read::gzip_index::DecodeError;
+use lazyoci::read::gzip_index::{DecodeError, GzipIndex};
 use lazyoci::read::soci_ztoc::Ztoc;
 use lazyoci::read::{DETECT_LEN, Format, LayerIndex, LayerIndexError};
 use serde_json::Value;
@@ -77,7 +77,7 @@ impl IndexDump {
     }
 }
 
-/// All of `file`, unless it is an image, or longer than an index may be.
+/// All of `file`, unless it is an image, does not begin like an index, or is longer than one may be.
 fn read(file: &LocalFile, limits: &Limits) -> Result<Option<Bytes>, ReadError> {
     let len = file.len()?;
     let at_once = usize::try_from(len).ok();
@@ -87,8 +87,33 @@ fn read(file: &LocalFile, limits: &Limits) -> Result<Option<Bytes>, ReadError> {
     let ends = at_once.min(DETECT_LEN);
     let head = file.read_bytes(0, ends)?;
     let tail = file.read_bytes(len - ends as u64, ends)?;
+    let is_ours = GzipIndex::decode(&head, limits) != Err(DecodeError::Magic);
+    let is_index = is_ours || begins_like_ztoc(file, &head)?;
     match Format::detect(&head, &tail) {
-        Some(_) => Ok(None),
-        None => file.read_bytes(0, at_once).map(Some),
+        None if is_index => file.read_bytes(0, at_once).map(Some),
+        _ => Ok(None),
     }
+}
+
+/// Whether the first four bytes lead to a table of a flatbuffer, and that to its list of fields.
+fn begins_like_ztoc(file: &LocalFile, head: &[u8]) -> Result<bool, ReadError> {
+    let len = file.len()?;
+    let four = |at: u64| -> Result<Option<[u8; 4]>, ReadError> {
+        if at.saturating_add(4) > len {
+            return Ok(None);
+        }
+        Ok(file.read_bytes(at, 4)?.first_chunk().copied())
+    };
+    let Some(root) = head.first_chunk().map(|root| u32::from_le_bytes(*root)) else {
+        return Ok(false);
+    };
+    let Some(back) = four(root.into())?.filter(|_| root >= 4) else {
+        return Ok(false);
+    };
+    let fields = i64::from(root) - i64::from(i32::from_le_bytes(back));
+    let Some([low, high, ..]) = u64::try_from(fields).map_or(Ok(None), four)? else {
+        return Ok(false);
+    };
+    let fields_len = u16::from_le_bytes([low, high]);
+    Ok((4..256).contains(&fields_len) && fields_len.is_multiple_of(2))
 }

@@ -207,8 +207,8 @@ fn ends_like_stargz(tail: &[u8], len: usize) -> bool {
     footer.starts_with(&[0x1f, 0x8b, 8, 4]) && footer.windows(6).any(|w| w == b"STARGZ")
 }
 
-/// A header block with a checksum in its place, or zeros and nothing else, as an empty archive has them, or no bytes at
-/// all, which are one to every reader. Zeros before something else are rather a damaged file system.
+/// A header block with a checksum in its place, or the zeros of an empty archive, or no bytes at all,
+/// which are one to every reader.
 fn begins_like_tar(head: &[u8]) -> bool {
     if head.is_empty() {
         return true;
@@ -216,7 +216,18 @@ fn begins_like_tar(head: &[u8]) -> bool {
     let Some(block) = head.first_chunk::<512>() else {
         return false;
     };
+    if *block == [0; 512] {
+        return !begins_like_damaged_erofs(head);
+    }
     let checksum = &block[148..156];
     let octal = checksum.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0));
-    head.iter().all(|byte| *byte == 0) || (octal && checksum.iter().any(u8::is_ascii_digit))
+    octal && checksum.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether a superblock follows zeros, as it seems, whose magic number is wrong: it has a size of blocks that EROFS knows,
+/// which no header of a tar has in this place.
+fn begins_like_damaged_erofs(head: &[u8]) -> bool {
+    let (zeros, rest) = head.split_at(head.len().min(1024));
+    let block_bits = rest.get(12).copied();
+    zeros.iter().all(|byte| *byte == 0) && block_bits.is_some_and(|bits| (9..=16).contains(&bits))
 }

@@ -130,7 +130,7 @@ pub enum FileFault {
     #[error("its offset or size is negative")]
     Negative,
     /// Its payload begins before that of the file before ends, or leaves no room for its header.
-    #[error("it begins before the one before ends")]
+    #[error("it begins before the one before ends, or leaves no room for its header")]
     Overlap,
     /// Its payload ends beyond the tar.
     #[error("it ends beyond the tar")]

@@ -368,8 +368,14 @@ fn decode_files(
 }
 
 /// The digest of span `index`, which is `text`.
+/// Bytes of `sha256:` and 64 digits.
+const DIGEST_LEN: usize = 71;
+
 pub(crate) fn decode_digest(text: &[u8], index: u64) -> Result<Digest, ZtocError> {
-    let digest = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    // Many elements may share one text: no more of it is looked at than a digest has.
+    let text = (text.len() == DIGEST_LEN).then_some(text);
+    let text = text.and_then(|text| str::from_utf8(text).ok());
+    let digest = text.and_then(|text| text.parse().ok());
     let digest = digest.filter(|digest: &Digest| digest.algorithm() == DigestAlgorithm::Sha256);
     digest.ok_or(ZtocError::Digest { index })
 }

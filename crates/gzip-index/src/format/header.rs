@@ -26,7 +26,7 @@ const BLAKE3_SPANS: u32 = 2;
 /// |---|---|---|---|
 /// | 0 | 8 | magic | 89 `gzindex` |
 /// | 8 | 4 | version | 1 |
-/// | 12 | 4 | flags | bit 0: the digest of the stream is there; bit 1: the digests of spans are BLAKE3, otherwise SHA-256; the others are zero |
+/// | 12 | 4 | flags | bit 0: the digest of the stream is there; bit 1, if there are spans: their digests are BLAKE3, otherwise SHA-256; the others are zero |
 /// | 16 | 8 | number of spans | |
 /// | 24 | 8 | length of the stream in bytes | |
 /// | 32 | 8 | length of what it decodes to, in bytes | the end of the last span |
@@ -99,7 +99,7 @@ impl Header {
     }
 
     /// The flags of the fields.
-    fn flags(&self) -> u32 {
+    pub(super) fn flags(&self) -> u32 {
         let flags = [
             (HAS_STREAM_DIGEST, self.stored_digest.is_some()),
             (BLAKE3_SPANS, self.span_digest == DigestAlgorithm::Blake3),

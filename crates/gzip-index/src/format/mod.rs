@@ -23,9 +23,9 @@ mod span;
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use image_model::Limits;
 use image_model::deflate::Window;
 use image_model::width::{u64_from, usize_up_to};
+use image_model::{DigestAlgorithm, Limits};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::DecodeError;
@@ -114,6 +114,10 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<GzipIndex, DecodeE
     let (head, rest) = bytes.split_at(Header::LEN);
     if digest != digest_of(head, [rest]) {
         return Err(DecodeError::Digest);
+    }
+    if header.spans == 0 && header.span_digest == DigestAlgorithm::Blake3 {
+        let flags = header.flags();
+        return Err(DecodeError::Flags { flags });
     }
     check_limits(&header, limits)?;
     // All lie in the bytes, as their sum does.

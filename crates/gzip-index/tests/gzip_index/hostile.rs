@@ -216,4 +216,8 @@ fn versions_and_flags_are_known_or_refused() {
     // The digest is there, but the flag is not.
     assert_eq!(patched(12, &[0]), DecodeError::Flags { flags: 0 });
     assert_eq!(patched(12, &[2]), DecodeError::Flags { flags: 2 });
+    // No span has a digest.
+    let mut empty = build(&gzip(b"", 6), &small(30_000)).encode();
+    empty[12] |= 2;
+    assert_eq!(refused(&sealed(empty)), DecodeError::Flags { flags: 3 });
 }

@@ -62,10 +62,9 @@ pub struct VerifySummary {
     /// Bytes that were read, but that no digest vouches for as stored, the first [`MAX_RANGES`] ranges of them. What they
     /// decode to is right.
     ///
-    /// Of RAFS there are some only in a
-    /// blob without a digest of its whole: one whose name says nothing, that has no TOC, and that is
-    /// not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are
-    /// what is compressed or in no file ([version 5](rafs_format::v5::Bootstrap::unvouched),
+    /// Of RAFS there are some only in a blob without a digest of its whole: one whose name says nothing, that has no TOC,
+    /// and that is not the file of which a digest was [expected](VerifyOptions#structfield.expect). Then they are what is
+    /// compressed or in no file ([version 5](rafs_format::v5::Bootstrap::unvouched),
     /// [6](rafs_format::blob::BlobMeta::unvouched)); without a bootstrap, all of the blob.
     ///
     /// Of a layer that is read by an [index](crate::OpenOptions#structfield.index), unless that has its digest or it was

@@ -6,6 +6,7 @@ mod check;
 mod claims;
 mod copies;
 mod damage;
+mod detect;
 mod directory;
 mod directory_changes;
 #[cfg(feature = "gzip")]

@@ -113,8 +113,7 @@ pub enum Corruption {
     /// An empty compressed block of zstd: decoders treat it differently.
     #[error("a compressed block without bytes")]
     EmptyBlock,
-    /// A block of zstd that is, stored or decoded, larger than the window of its frame or 128 KiB: decoders treat it
-    /// differently.
+    /// A block of zstd that is, stored or decoded, larger than the window of its frame or 128 KiB.
     #[error("a block is larger than the frame allows")]
     LargeBlock,
     /// A zstd frame that the decoder refuses.

@@ -140,18 +140,8 @@ impl Zstd {
     fn begin_at_hand(&mut self, start: Start, buffers: &mut Buffers<'_>) -> Result<(), Found> {
         match start {
             Start::Frame(header) => {
-                self.check(&header, 0)?;
-                match &mut self.frames {
-                    // Reads headers itself; a frame that it sees whole it decodes faster.
-                    #[cfg(feature = "zstd")]
-                    Frames::Libzstd(libzstd) => libzstd.begin_with_header(&header),
-                    #[cfg(feature = "ruzstd")]
-                    Frames::Ruzstd(ruzstd) => {
-                        ruzstd.begin(&header, buffers.rest())?;
-                        buffers.take(header.len);
-                    }
-                }
-                self.state = State::frame(&header);
+                self.begin(&header, &buffers.rest()[..header.len], 0)?;
+                buffers.take(header.len);
             }
             Start::Skippable(len) => {
                 buffers.take(SKIPPABLE_LEN);
@@ -165,21 +155,26 @@ impl Zstd {
     /// Begins a frame whose header, and nothing else, is `held`.
     fn begin_held(&mut self, start: Start, held: &[u8]) -> Result<(), Found> {
         match start {
-            Start::Frame(header) => {
-                self.check(&header, held.len())?;
-                match &mut self.frames {
-                    #[cfg(feature = "zstd")]
-                    Frames::Libzstd(libzstd) => libzstd.begin(&header, held)?,
-                    #[cfg(feature = "ruzstd")]
-                    Frames::Ruzstd(ruzstd) => ruzstd.begin(&header, held)?,
-                }
-                self.state = State::frame(&header);
-            }
+            Start::Frame(header) => self.begin(&header, held, held.len())?,
             Start::Skippable(len) => self.state = State::Skip { left: len.into() },
             Start::Other | Start::Short(_) => {
                 return Err(Found::Trailing { held: held.len() });
             }
         }
+        Ok(())
+    }
+
+    /// Begins the frame of a header, which is all of `bytes`; `held` of them are consumed. libzstd is never handed more at
+    /// once: of a frame that it sees whole it does not check how large the blocks are that sequences make.
+    fn begin(&mut self, header: &FrameHeader, bytes: &[u8], held: usize) -> Result<(), Found> {
+        self.check(header, held)?;
+        match &mut self.frames {
+            #[cfg(feature = "zstd")]
+            Frames::Libzstd(libzstd) => libzstd.begin(header, bytes)?,
+            #[cfg(feature = "ruzstd")]
+            Frames::Ruzstd(ruzstd) => ruzstd.begin(header, bytes)?,
+        }
+        self.state = State::frame(header);
         Ok(())
     }
 

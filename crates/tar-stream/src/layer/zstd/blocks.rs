@@ -81,8 +81,7 @@ pub(super) fn literals(content: &[u8]) -> u32 {
     (header >> 4) & mask
 }
 
-/// Tracks the blocks of a frame: libzstd accepts an empty compressed block if the frame arrives in pieces, and large raw
-/// ones if it does not.
+/// Tracks the blocks of a frame: libzstd accepts an empty compressed block, which other decoders do not.
 #[cfg(feature = "zstd")]
 #[derive(Default)]
 pub(super) struct Blocks {

@@ -26,14 +26,9 @@ impl Libzstd {
         }
     }
 
-    /// Continues with a frame whose header comes first.
-    pub(super) fn begin_with_header(&mut self, header: &FrameHeader) {
-        self.blocks = Blocks::of(header);
-    }
-
     /// Takes the header of a frame, which is all there is in `bytes`.
     pub(super) fn begin(&mut self, header: &FrameHeader, bytes: &[u8]) -> Result<(), Found> {
-        self.begin_with_header(header);
+        self.blocks = Blocks::of(header);
         let mut buffers = Buffers::new(bytes, &mut []);
         self.step(&mut buffers)?;
         if buffers.rest().is_empty() {

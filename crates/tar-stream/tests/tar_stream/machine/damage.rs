@@ -204,3 +204,31 @@ fn blocks_are_no_larger_than_their_frame_allows() {
         }
     }
 }
+
+/// Twenty literals, and twenty sequences, each of which copies 65,539 bytes: libzstd takes such a block of a frame that it
+/// sees whole, though its window has 1 KiB.
+#[test]
+fn sequences_do_not_make_more_than_a_block() {
+    let content_len = 1_310_800_u32.to_le_bytes();
+    let literals = [&[20 << 3][..], b"abcdefghijklmnopqrst"].concat();
+    let sequences = [&[0x14, 0x54, 1, 0, 0x34][..], &[0; 40], &[1]].concat();
+    let block = [literals, sequences].concat();
+    let header = ((u32::try_from(block.len()).unwrap() << 3) | 0b101).to_le_bytes();
+    let start = [&[0x28, 0xb5, 0x2f, 0xfd, 0x80, 0x00][..], &content_len];
+    let layer = [start.concat(), header[..3].to_vec(), block].concat();
+    for options in decoders() {
+        for piece in [1, 20, layer.len()] {
+            let end = decode(layer.chunks(piece), 2 << 20, &options).1;
+            assert!(
+                matches!(
+                    end,
+                    Err(LayerError::Corrupt {
+                        source: Corruption::Zstd { .. },
+                        ..
+                    })
+                ),
+                "{end:?}"
+            );
+        }
+    }
+}
