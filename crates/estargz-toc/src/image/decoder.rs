@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use image_model::image::{ChunkExtent, ChunkRange, ChunkedParts};
-use image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions};
+use image_model::layer::{Entries, Layer, LayerBuilder, LayerError, LayerOptions, Whiteout};
 use image_model::width::usize_from;
-use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Node, Tree};
+use image_model::{Blob, ChunkedImage, Digest, FileKind, ImagePath, InodeId, Metadata, Node, Tree};
 
 use super::entries::{AnyEntry, for_each};
 use super::file::{FileChunk, OpenFile};
@@ -88,6 +88,17 @@ impl<'o> Decoder<'o> {
         }
         let limits = &self.options.limits;
         match &entry.kind {
+            // It describes a tar, in which only its name counts.
+            EntryType::Hardlink if !special && is_whiteout(&path) => {
+                let start = self.extents_len();
+                let extents = ChunkRange { start, end: start };
+                let digest = None;
+                let node = Node::File {
+                    size: 0,
+                    content: Content { extents, digest },
+                };
+                self.builder.add(&path, Metadata::default(), node)?;
+            }
             EntryType::Hardlink => {
                 // Its own attributes mean nothing, but have to be some.
                 inode::metadata(entry)?;
@@ -329,6 +340,11 @@ fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {
         name: name.into(),
         fault,
     }
+}
+
+fn is_whiteout(path: &ImagePath) -> bool {
+    let name = path.last();
+    name.is_some_and(|name| Whiteout::of(name.as_bytes()).is_some())
 }
 
 /// Finds the entry of a hard link that turned out to be invalid once all entries were known.

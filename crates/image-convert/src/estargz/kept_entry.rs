@@ -31,8 +31,12 @@ pub(super) fn entry(member: &Entry) -> Result<TocEntry<'static>, KeptTarFault> {
         return Err(KeptTarFault::Sparse);
     }
     member::check_numbers(member)?;
-    let kind = member::kind(member)?;
-    let is_link = matches!(member.kind, EntryKind::HardLink | EntryKind::Symlink);
+    let kind = match member.kind {
+        // Only its name counts.
+        EntryKind::HardLink if member.whiteout().is_some() => EntryType::Reg,
+        _ => member::kind(member)?,
+    };
+    let is_link = matches!(kind, EntryType::Hardlink | EntryType::Symlink);
     let is_device = matches!(member.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
     let seconds = member.mtime.seconds;
     let mut entry = TocEntry::new(member::text(&member.path, "name")?, kind);

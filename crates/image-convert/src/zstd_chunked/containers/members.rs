@@ -155,7 +155,7 @@ impl<'s, 'p, 'd, 'o> Members<'s, 'p, 'd, 'o> {
             error @ TarSplitWriteError::Name { .. } => refused(&member.path, error.into()).into(),
             error => split_failure(error),
         })?;
-        if member.kind == EntryKind::HardLink {
+        if member.kind == EntryKind::HardLink && member.whiteout().is_none() {
             // What is no path has no member either.
             let target = ImagePath::clean(&member.link_target).unwrap_or_default();
             self.links.push((member.path.as_slice().into(), target));
