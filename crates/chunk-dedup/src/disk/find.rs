@@ -6,11 +6,10 @@ use image_model::width::usize_from;
 use image_model::{BlobIndex, ChunkId, Digest};
 use prefetch_index::prefetch_index;
 
-use super::DictionaryFile;
-use super::WINDOW;
 use super::columns::{self, position};
 use super::layout::displaced_at;
 use super::part::{Asked, SEARCHED};
+use super::{DictionaryFile, WINDOW};
 use crate::dictionary::{Dictionary, Key, PlacedDictionary};
 use crate::error::DictionaryError;
 use crate::placement::{BlobRecord, Placement};
@@ -43,8 +42,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     /// [`DictionaryError`] if what was read on the way is damaged.
     #[inline]
     pub fn lookup(&self, digest: &Digest, len: u32) -> Result<Option<Placement>, DictionaryError> {
-        let asked = Asked::new(digest, len);
-        match self.confirm(self.candidate(&self.route(asked)), asked, digest, len)? {
+        let record = self.candidate(&self.route(digest, len));
+        match self.confirm(record, digest, len)? {
             Some((record, window)) => Ok(Some(self.placed(record, len, window)?)),
             None => Ok(None),
         }
@@ -81,7 +80,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
         let mut records = [NONE; RING];
         for at in 0..keys.len().saturating_add(TO_RECORD + TO_READ) {
             if let Some((digest, len)) = keys.get(at) {
-                let route = self.route(Asked::new(digest, *len));
+                let route = self.route(digest, *len);
                 prefetch_index::<u8>(self.bytes(), route.pilot);
                 routes[at % RING] = route;
             }
@@ -96,9 +95,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
             if let Some(at) = at.checked_sub(TO_RECORD + TO_READ)
                 && let Some((digest, len)) = keys.get(at)
             {
-                let asked = Asked::new(digest, *len);
-                let found = self.confirm(records[at % RING], asked, digest, *len)?;
-                take(found, *len)?;
+                take(self.confirm(records[at % RING], digest, *len)?, *len)?;
             }
         }
         Ok(())
@@ -106,7 +103,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
     /// Where the pilot of a key is.
     #[inline(always)]
-    fn route(&self, asked: Asked) -> Route {
+    fn route(&self, digest: &Digest, len: u32) -> Route {
+        let asked = Asked::new(digest, len);
         let part = asked.part(self.parts);
         let pilot = self.pilots_of(part) + usize_from(asked.pilot());
         Route { asked, part, pilot }
@@ -147,7 +145,6 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     fn confirm(
         &self,
         record: u32,
-        asked: Asked,
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
@@ -167,7 +164,7 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
                 return Ok(None);
             }
         }
-        self.search(record, asked, digest, len)
+        self.search(record, digest, len)
     }
 
     /// The record of the chunk in its part, if that is searched. If not, `record` led nowhere, or to another chunk.
@@ -176,11 +173,10 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
     fn search(
         &self,
         record: u32,
-        asked: Asked,
         digest: &Digest,
         len: u32,
     ) -> Result<Option<(u32, &[u8; WINDOW])>, DictionaryError> {
-        let route = self.route(asked);
+        let route = self.route(digest, len);
         let (mut start, mut end) = self.records_of(route.part)?;
         if self.bytes().get(route.pilot) != Some(&SEARCHED) {
             // In a part without records, all that is computed is 0.
@@ -219,8 +215,8 @@ impl<B: AsRef<[u8]>> DictionaryFile<B> {
 
 impl<B: AsRef<[u8]> + Send + Sync> Dictionary for DictionaryFile<B> {
     fn find(&self, digest: &Digest, len: u32) -> Result<Option<ChunkId>, DictionaryError> {
-        let asked = Asked::new(digest, len);
-        let found = self.confirm(self.candidate(&self.route(asked)), asked, digest, len)?;
+        let record = self.candidate(&self.route(digest, len));
+        let found = self.confirm(record, digest, len)?;
         Ok(found.map(|(record, _)| ChunkId::new(record)))
     }
 
