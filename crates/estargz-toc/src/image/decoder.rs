@@ -89,7 +89,7 @@ impl<'o> Decoder<'o> {
         let limits = &self.options.limits;
         match &entry.kind {
             // It describes a tar, in which only its name counts.
-            EntryType::Hardlink if !special && is_whiteout(&path) => {
+            EntryType::Hardlink if !special && Whiteout::at(&path).is_some() => {
                 let start = self.extents_len();
                 let extents = ChunkRange { start, end: start };
                 let digest = None;
@@ -340,11 +340,6 @@ fn refuse(index: usize, name: &str, fault: EntryFault) -> TocError {
         name: name.into(),
         fault,
     }
-}
-
-fn is_whiteout(path: &ImagePath) -> bool {
-    let name = path.last();
-    name.is_some_and(|name| Whiteout::of(name.as_bytes()).is_some())
 }
 
 /// Finds the entry of a hard link that turned out to be invalid once all entries were known.

@@ -76,6 +76,12 @@ impl<'a> Whiteout<'a> {
         })
     }
 
+    /// What the last name of `path` means; `None` also for the root.
+    #[must_use]
+    pub fn at(path: &'a ImagePath) -> Option<Self> {
+        Self::of(path.last()?.as_bytes())
+    }
+
     /// Whether a file of this kind and name is invalid in a layer: a directory named like a
     /// whiteout, or a whiteout of nothing, of `.` or of `..`.
     ///

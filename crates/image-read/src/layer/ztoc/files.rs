@@ -1,6 +1,7 @@
 //! Members of tars as files of a zTOC, and back.
 
 use bytes::Bytes;
+use image_model::layer::Whiteout;
 use image_model::metadata::Xattr;
 use image_model::tree::Spans;
 use image_model::{Device, ImagePath, Limits, Metadata, Node, Xattrs};
@@ -73,7 +74,7 @@ pub(super) fn member(file: &FileMetadata, limits: &Limits) -> Result<Member, Lay
             size: file.size,
             content: Spans::contiguous(file.offset, file.size),
         },
-        FileType::HardLink if is_whiteout(&path) => {
+        FileType::HardLink if Whiteout::at(&path).is_some() => {
             return Ok(Member::Node {
                 path,
                 metadata: Metadata::default(),
@@ -111,11 +112,6 @@ fn invalid(file: &FileMetadata, reason: MemberFault) -> LayerImageError {
         path: file.name[..].into(),
         reason,
     })
-}
-
-fn is_whiteout(path: &ImagePath) -> bool {
-    let name = path.last();
-    name.is_some_and(|name| image_model::layer::Whiteout::of(name.as_bytes()).is_some())
 }
 
 /// `None` without a time.
